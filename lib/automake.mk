@@ -1,0 +1,12 @@
+# SPDX-License-Identifier: Apache-2.0
+# lib/: the nouns every other part shares.
+
+noinst_LIBRARIES += lib/liblasthop.a
+lib_liblasthop_a_SOURCES = \
+	lib/lh_error.c lib/lh_error.h \
+	lib/of_port.c lib/of_port.h \
+	lib/postcard.c lib/postcard.h
+
+# What a program that links lib/liblasthop.a needs besides.
+LIB_LIBS = lib/liblasthop.a $(JANSSON_LIBS) $(XXHASH_LIBS) $(SQLITE_LIBS) \
+	$(ZSTD_LIBS) $(EVENT_LIBS) -lm

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* packet_id - the 64-bit name that all hops of one packet share.
+ *
+ * XXH3-64 over the bytes of a packet that forwarding does not change, as
+ * docs/formats/packet-id.md lists them.  The seed and the number of bytes are
+ * constants of the cluster: every process that computes or compares IDs uses
+ * the same.
+ *
+ * Threads: pure functions. */
+#ifndef LIB_PACKET_ID_H
+#define LIB_PACKET_ID_H 1
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/hdr.h"
+
+#define PACKET_ID_BYTES    70 /* I: at most so many bytes from the L3 start. */
+#define PACKET_ID_SEED     0x6c617374686f70ULL /* "lasthop" */
+#define PACKET_ID_OVERHEAD 26 /* Ethernet and three tags: S >= I + 26. */
+#define PACKET_ID_SNAP     96 /* Default snap length S. */
+
+struct packet_id_config {
+    uint64_t seed;
+    uint16_t n_bytes; /* I. */
+};
+
+#define PACKET_ID_CONFIG_INIT                                                 \
+    {                                                                         \
+        PACKET_ID_SEED, PACKET_ID_BYTES                                       \
+    }
+
+enum packet_id_result {
+    PACKET_ID_OK,
+    PACKET_ID_SHORT, /* Fewer bytes captured than the ID needs. */
+    PACKET_ID_NO_L3  /* Malformed, or no L3 header we know: the ID is over
+                      * the EtherType and the bytes after it, which forwarding
+                      * leaves alone; '*idp' is set. */
+};
+
+/* Computes the packet ID of the 'len' captured bytes at 'data', parsed into
+ * 'h' by hdr_parse().  '*idp' is 0 for PACKET_ID_SHORT. */
+enum packet_id_result packet_id(const struct packet_id_config *config,
+                                const uint8_t *data, size_t len,
+                                const struct hdr *h, uint64_t *idp);
+
+/* Writes into 'out' (at least config->n_bytes + 16 bytes) exactly the bytes
+ * that are hashed, for tests and documents; returns how many, 0 if short. */
+size_t packet_id_bytes(const struct packet_id_config *config,
+                       const uint8_t *data, size_t len, const struct hdr *h,
+                       uint8_t *out);
+
+#endif /* lib/packet_id.h */

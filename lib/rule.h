@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* rule - what one version of one switch was: a flow-table rule, a table miss,
+ * a group bucket or a packet-out, with what it does to a packet.
+ *
+ * The recorder makes rules from flow-mods, the flow log stores them, the
+ * server asks for them to complete and explain histories.  `steps` is what the
+ * rule does to a packet in order, as far as it can be computed: field edits
+ * and outputs.  Their JSON is docs/formats/rule.md.
+ *
+ * Ownership: rule_destroy() frees all; getters borrow.  rule_ref() counts.
+ *
+ * Threads: immutable once published; the count is atomic. */
+#ifndef LIB_RULE_H
+#define LIB_RULE_H 1
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <jansson.h>
+
+#include "lib/lh_error.h"
+
+enum rule_kind {
+    RULE_FLOW,      /* Installed by the controller (or found). */
+    RULE_MISS,      /* The recorder's own priority-0 table-miss rule. */
+    RULE_GROUP,     /* A group bucket. */
+    RULE_PACKET_OUT /* One packet-out. */
+};
+
+enum step_type {
+    STEP_OUTPUT,    /* port: may be reserved (CONTROLLER, FLOOD, NORMAL, ALL,
+                     * IN_PORT, LOCAL), or OF_PORT_UNKNOWN (a register). */
+    STEP_SET,       /* field := (field & ~mask) | (value & mask) */
+    STEP_PUSH_VLAN, /* ethertype */
+    STEP_POP_VLAN,
+    STEP_PUSH_MPLS, /* ethertype */
+    STEP_POP_MPLS,  /* ethertype */
+    STEP_DEC_TTL,
+    STEP_GROUP,  /* port = low 16 bits of the group's number: a group
+                  * decides where it goes from here. */
+    STEP_UNKNOWN /* Something that cannot be computed here (ct nat, learn,
+                  * an encap, ...): headers after it are not known. */
+};
+
+enum step_field {
+    FIELD_ETH_SRC,
+    FIELD_ETH_DST,
+    FIELD_ETH_TYPE,
+    FIELD_VLAN_VID, /* 12 bits; pushes a tag if there is none. */
+    FIELD_VLAN_PCP,
+    FIELD_MPLS_LABEL,
+    FIELD_MPLS_TC,
+    FIELD_MPLS_TTL,
+    FIELD_IPV4_SRC,
+    FIELD_IPV4_DST,
+    FIELD_IPV6_SRC,
+    FIELD_IPV6_DST,
+    FIELD_IPV6_LABEL,
+    FIELD_IP_DSCP,
+    FIELD_IP_ECN,
+    FIELD_IP_TTL,
+    FIELD_TP_SRC,
+    FIELD_TP_DST, /* TCP, UDP or SCTP, whichever is there. */
+    FIELD_ICMP_TYPE,
+    FIELD_ICMP_CODE,
+    FIELD_ARP_OP,
+    FIELD_ARP_SPA,
+    FIELD_ARP_TPA,
+    FIELD_ARP_SHA,
+    FIELD_ARP_THA,
+    FIELD_ND_TARGET,
+    FIELD_ND_SLL,
+    FIELD_ND_TLL,
+    N_FIELDS
+};
+
+struct step {
+    enum step_type type;
+    uint32_t port;         /* STEP_OUTPUT, STEP_GROUP. */
+    enum step_field field; /* STEP_SET. */
+    uint16_t ethertype;    /* STEP_PUSH_*, STEP_POP_MPLS, host order. */
+    uint8_t value[16];     /* STEP_SET: big-endian, right-aligned in the
+                            * field's whole bytes (an IPv4 address is
+                            * value[0..3], a port value[0..1], a MAC
+                            * value[0..5], a DSCP value[0]). */
+    uint8_t mask[16];      /* Same layout; all ones for a whole field. */
+    char text[64];         /* STEP_UNKNOWN: what it was, for people. */
+};
+
+struct rule {
+    uint64_t dpid;
+    uint32_t version;
+    enum rule_kind kind;
+    uint8_t table_id;
+    uint16_t priority;
+    uint64_t cookie;
+    uint16_t idle_timeout, hard_timeout; /* Seconds. */
+    uint16_t flags;                      /* OFPFF_* of the controller. */
+    uint16_t importance;
+    char *match;     /* ovs-ofctl syntax, "" matches all.  Owned. */
+    char *actions;   /* ovs-ofctl syntax, as the controller wrote it; "drop"
+                      * when empty.  Owned. */
+    char *command;   /* "add", "modify", "found" (read back), ...  Owned. */
+    char *who;       /* Peer that asked for it ("tcp:127.0.0.1:6653") or
+                      * "switch", "recorder".  Owned. */
+    uint64_t change; /* Number of the change on that switch's timeline; rules
+                      * hit by one MODIFY share it. */
+    uint64_t installed_ns;
+    uint64_t removed_ns;  /* 0 while it stands. */
+    char *removed_reason; /* "idle_timeout", "delete", ... or NULL.  Owned. */
+    bool is_transit;      /* Ends in goto, resubmit, ct(table), learn or a
+                           * pending action set: no output of its own is not
+                           * a drop. */
+    bool is_instrumented; /* Emits postcards. */
+    size_t n_steps;
+    struct step *steps; /* Owned. */
+};
+
+struct rule *rule_create(void);
+struct rule *rule_ref(const struct rule *);
+void rule_unref(struct rule *);
+
+/* Adds a step at the end, a copy of '*step'. */
+void rule_add_step(struct rule *, const struct step *step);
+
+/* The number of outputs, groups not counted; '*ports' (up to 'max') gets
+ * them in order. */
+size_t rule_outputs(const struct rule *, uint32_t *ports, size_t max);
+
+/* docs/formats/rule.md both ways.  rule_from_json() returns 0 or EINVAL. */
+json_t *rule_to_json(const struct rule *);
+int rule_from_json(const json_t *, struct rule **, struct lh_error *);
+
+const char *rule_kind_name(enum rule_kind);
+const char *step_field_name(enum step_field);
+
+/* What became of a packet that a rule's steps were applied to. */
+enum rule_apply_result {
+    RULE_APPLY_OK,
+    RULE_APPLY_TTL,    /* A dec_ttl met TTL 1 or 0 before that output: the
+                        * switch drops the packet there. */
+    RULE_APPLY_UNKNOWN /* A step that cannot be computed came before. */
+};
+
+/* Applies the steps up to the 'n_out'th output (counted from 0; past the last
+ * output, or with none: all steps) to the 'len' header bytes at 'in', with
+ * checksums of IPv4, TCP, UDP and ICMP updated incrementally (RFC 1624) as a
+ * switch does, into 'out' (size 'size').  '*out_len' is the number of bytes
+ * written; a packet that grows past 'size' is cut. */
+enum rule_apply_result rule_apply(const struct rule *, size_t n_out,
+                                  const uint8_t *in, size_t len, uint8_t *out,
+                                  size_t size, size_t *out_len);
+
+#endif /* lib/rule.h */

@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: Apache-2.0
+# tests/: a part per folder under test.  Unit tests are Check programs in
+# check_PROGRAMS and TESTS; fuzz targets go to fuzz_targets, each with its
+# corpus in tests/corpus/NAME/.
+
+include tests/lib/automake.mk
+include tests/phf/automake.mk
+include tests/server/automake.mk
+include tests/recorder/automake.mk
+include tests/apps/automake.mk
+include tests/net/automake.mk
+include tests/style/automake.mk
+include tests/fuzz/automake.mk
+
+TEST_LIBS = $(CHECK_LIBS)
+check_PROGRAMS += $(fuzz_targets)

@@ -13,4 +13,8 @@ include tests/style/automake.mk
 include tests/fuzz/automake.mk
 
 TEST_LIBS = $(CHECK_LIBS)
+
+# What the scripts among TESTS are told about this build.
+AM_TESTS_ENVIRONMENT = \
+	FUZZ_TARGETS='$(fuzz_targets)'; export FUZZ_TARGETS;
 check_PROGRAMS += $(fuzz_targets)

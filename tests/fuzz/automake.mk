@@ -1,2 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
-# tests/fuzz/
+# tests/fuzz/: a fuzz target NAME is a file tests/fuzz/fuzz_NAME.c that
+# includes "tests/fuzz/fuzz.h" and defines LLVMFuzzerTestOneInput(), a folder
+# tests/corpus/NAME/ with at least one small input, and these three lines:
+#
+#     fuzz_targets += tests/fuzz/fuzz_NAME
+#     tests_fuzz_fuzz_NAME_SOURCES = tests/fuzz/fuzz_NAME.c $(FUZZ_MAIN)
+#     tests_fuzz_fuzz_NAME_LDADD = $(LIB_LIBS) $(FUZZ_LIBS)
+#
+# `make check` runs every target over its corpus.  To look for new inputs:
+#
+#     ./configure CC=clang --enable-fuzzers --enable-asan --enable-ubsan
+#     make tests/fuzz/fuzz_NAME
+#     tests/fuzz/fuzz_NAME -max_total_time=60 /tmp/found tests/corpus/NAME
+
+if FUZZERS
+FUZZ_MAIN =
+else
+FUZZ_MAIN = tests/fuzz/fuzz_main.c
+endif
+FUZZ_LIBS = $(LH_FUZZ_LDFLAGS)
+EXTRA_DIST += tests/fuzz/fuzz.h tests/fuzz/fuzz_main.c
+
+TESTS += tests/fuzz/run_corpora.sh
+EXTRA_DIST += tests/fuzz/run_corpora.sh tests/corpus
+
+# of_port: names and numbers of ports.
+fuzz_targets += tests/fuzz/fuzz_of_port
+tests_fuzz_fuzz_of_port_SOURCES = tests/fuzz/fuzz_of_port.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_of_port_LDADD = $(LIB_LIBS) $(FUZZ_LIBS)

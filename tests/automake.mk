@@ -16,5 +16,8 @@ TEST_LIBS = $(CHECK_LIBS)
 
 # What the scripts among TESTS are told about this build.
 AM_TESTS_ENVIRONMENT = \
-	FUZZ_TARGETS='$(fuzz_targets)'; export FUZZ_TARGETS;
+	FUZZ_TARGETS='$(fuzz_targets)'; export FUZZ_TARGETS; \
+	LH_PROGRAMS='$(bin_PROGRAMS) $(sbin_PROGRAMS)'; export LH_PROGRAMS; \
+	LH_MANUALS='$(man1_MANS) $(man5_MANS) $(man7_MANS) $(man8_MANS)'; \
+	export LH_MANUALS;
 check_PROGRAMS += $(fuzz_targets)

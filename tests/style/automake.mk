@@ -1,2 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-# tests/style/
+# tests/style/: how the source looks.  Each check takes a tree as its argument
+# and prints FILE:LINE: what is wrong; check_checks.sh checks the checks.
+
+style_checks = \
+	tests/style/check_length.sh \
+	tests/style/check_spdx.sh \
+	tests/style/check_format.sh \
+	tests/style/check_words.sh \
+	tests/style/check_manuals.sh \
+	tests/style/check_layers.py \
+	tests/style/check_checks.sh
+
+TESTS += $(style_checks)
+EXTRA_DIST += $(style_checks) tests/style/files.sh tests/style/layers \
+	tests/style/words

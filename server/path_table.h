@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* path_table - the postcards of open packets, grouped by packet ID.
+ *
+ * Postcards go in with path_table_add(); histories come out of 'emit', either
+ * from within path_table_add() (a packet whose last postcard just came), or
+ * from path_table_run() (a packet whose window ended).
+ *
+ * A group opens with its first postcard and closes
+ *   - at once when it is complete: it starts at an edge port or packet-out,
+ *     every output of every rule was seen, every branch ended;
+ *   - 'settle_ns' after its last postcard, when nothing named is missing but
+ *     another table, a group bucket or an unknown in_port could add to it;
+ *   - 'window_ns' after its first postcard in any case, so also when a hop
+ *     went to the controller;
+ *   - when it holds ASSEMBLE_MAX postcards.
+ * Its packet ID is remembered for another window.  A postcard that comes then
+ * opens the group anew: it makes a history of its own, counted late unless it
+ * is whole, or is dropped as a duplicate when the closed group had its equal
+ * a moment before.
+ *
+ * Postcards without a packet ID make a history of one hop each, at once.
+ *
+ * Time comes only from arguments: the postcards' time_ns and run()'s now_ns.
+ * The table's clock is the latest of them; a step back of more than a window
+ * starts the windows of all open groups anew.
+ *
+ * The version of a postcard must be whole: the 24 bits of a mac postcard are
+ * resolved before path_table_add().
+ *
+ * Ownership: postcards are copied; emitted histories are the callee's.
+ *
+ * Threads: used only by the thread that created it; the callbacks run on it
+ * and must not call back into the table. */
+#ifndef SERVER_PATH_TABLE_H
+#define SERVER_PATH_TABLE_H 1
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/history.h"
+#include "lib/packet_id.h"
+#include "lib/postcard.h"
+#include "lib/rule.h"
+#include "lib/topology.h"
+
+#define PATH_TABLE_WINDOW_NS     1000000000ULL
+#define PATH_TABLE_SETTLE_NS     10000000ULL
+#define PATH_TABLE_MAX_POSTCARDS 5000000
+
+/* Zero stands for the default where there is one. */
+struct path_table_config {
+    uint64_t window_ns;   /* Default PATH_TABLE_WINDOW_NS. */
+    uint64_t settle_ns;   /* Default PATH_TABLE_SETTLE_NS, at most window. */
+    size_t max_postcards; /* Held at most; past it the oldest group is dropped.
+                           * Default PATH_TABLE_MAX_POSTCARDS. */
+    struct packet_id_config id_config; /* n_bytes 0: the default. */
+    /* Gives a finished history away.  Required. */
+    void (*emit)(void *aux, struct history *);
+    /* The rule of 'version' at 'dpid', borrowed until the table's function
+     * returns; NULL when not known (yet).  May itself be NULL. */
+    const struct rule *(*find_rule)(void *aux, uint64_t dpid,
+                                    uint32_t version);
+    /* True when every postcard that 'dpid' sent between the times has
+     * arrived.  May be NULL: then `lost` is always uncertain. */
+    bool (*has_lossless)(void *aux, uint64_t dpid, uint64_t from_ns,
+                         uint64_t to_ns);
+    void *aux;
+};
+
+/* Postcards, always: in == out + duplicates + ambiguous + dropped_full +
+ * dropped_memory + held. */
+struct path_table_counters {
+    uint64_t in;             /* Given to path_table_add(). */
+    uint64_t out;            /* Became part of a hop of an emitted history. */
+    uint64_t duplicates;     /* The same postcard again. */
+    uint64_t ambiguous;      /* Equal postcards that cannot be told apart. */
+    uint64_t dropped_full;   /* Oldest groups dropped at max_postcards. */
+    uint64_t dropped_memory; /* malloc() failed. */
+    uint64_t held;           /* In open groups now. */
+
+    uint64_t without_id; /* Of 'out': had no packet ID. */
+    uint64_t late;       /* Of 'out': came after their group had closed. */
+
+    uint64_t histories;     /* Emitted, in all. */
+    uint64_t closed_early;  /* Groups: complete at once. */
+    uint64_t closed_settle; /* Groups: quiet for settle_ns. */
+    uint64_t closed_window; /* Groups: the window ended. */
+    uint64_t closed_size;   /* Groups: reached ASSEMBLE_MAX postcards. */
+    uint64_t open_groups;   /* Now. */
+    uint64_t closed_groups; /* Remembered now, without postcards. */
+};
+
+struct path_table;
+
+/* A copy of '*config' is kept.  NULL when memory is short. */
+struct path_table *path_table_create(const struct path_table_config *config);
+/* Open groups are dropped, not emitted: path_table_flush() first. */
+void path_table_destroy(struct path_table *);
+
+/* Takes a reference of its own; NULL: none known.  Open groups are judged by
+ * the new topology from then on. */
+void path_table_set_topology(struct path_table *, const struct topology *);
+
+/* Adds a copy of the postcard.  May emit. */
+void path_table_add(struct path_table *, const struct postcard *);
+
+/* Closes what is due at 'now_ns', and looks again at groups that waited for a
+ * rule.  May emit. */
+void path_table_run(struct path_table *, uint64_t now_ns);
+
+/* When path_table_run() is next needed; UINT64_MAX: not before another
+ * postcard came. */
+uint64_t path_table_next_ns(const struct path_table *);
+
+/* Closes and emits all open groups, as if their windows had ended. */
+void path_table_flush(struct path_table *);
+
+void path_table_get_counters(const struct path_table *,
+                             struct path_table_counters *);
+
+#endif /* server/path_table.h */

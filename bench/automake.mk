@@ -1,2 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-# bench/
+# bench/: `make bench` builds and runs each program of BENCHES, in order.
+
+EXTRA_PROGRAMS = $(BENCHES)
+CLEANFILES += $(BENCHES)
+
+bench: all $(BENCHES)
+	@set -e; for bench in $(BENCHES); do echo "== $$bench"; \
+	    $(AM_TESTS_ENVIRONMENT) srcdir=$(srcdir) ./$$bench; done
+.PHONY: bench

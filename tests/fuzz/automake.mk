@@ -18,6 +18,8 @@ FUZZ_MAIN =
 else
 FUZZ_MAIN = tests/fuzz/fuzz_main.c
 endif
+fuzz-targets: $(fuzz_targets)
+.PHONY: fuzz-targets
 FUZZ_LIBS = $(LH_FUZZ_LDFLAGS)
 EXTRA_DIST += tests/fuzz/fuzz.h tests/fuzz/fuzz_main.c
 

@@ -11,6 +11,9 @@ style_checks = \
 	tests/style/check_layers.py \
 	tests/style/check_checks.sh
 
+# The sanitizers see programs, not the source.
+if !SANITIZERS
 TESTS += $(style_checks)
+endif
 EXTRA_DIST += $(style_checks) tests/style/files.sh tests/style/layers \
 	tests/style/words

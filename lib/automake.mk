@@ -3,9 +3,14 @@
 
 noinst_LIBRARIES += lib/liblasthop.a
 lib_liblasthop_a_SOURCES = \
+	lib/dpid.c lib/dpid.h \
+	lib/jmember.c lib/jmember.h \
+	lib/lh_alloc.c lib/lh_alloc.h \
 	lib/lh_error.c lib/lh_error.h \
 	lib/of_port.c lib/of_port.h \
-	lib/postcard.c lib/postcard.h
+	lib/postcard.c lib/postcard.h \
+	lib/topology.c lib/topology.h \
+	lib/topology_json.c
 
 # What a program that links lib/liblasthop.a needs besides.
 LIB_LIBS = lib/liblasthop.a $(JANSSON_LIBS) $(XXHASH_LIBS) $(SQLITE_LIBS) \

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* topology - switches, ports and links, as the recorder found them.
  *
- * A topology is immutable once made: it is built from JSON (C5) or with a
- * topology_builder, then shared by reference.  A changed network is a new
- * topology with a higher epoch.
+ * A topology is immutable once made: it is built from JSON
+ * (docs/formats/topology.md) or with a topology_builder, then shared by
+ * reference.  A changed network is a new topology with a higher epoch.
  *
  * Ownership: counted; topology_ref()/topology_unref().  Pointers that getters
  * return live as long as the reference.
@@ -29,13 +29,16 @@ struct topology_port {
     uint16_t peer_port;
 };
 
+#define TOPOLOGY_MAX_INDEX 4095
+
 struct topology_switch {
     uint64_t dpid;
     char *name;     /* NULL if unknown. */
-    uint16_t index; /* 1..4095 of the mac encapsulation; 0 if none. */
+    uint16_t index; /* 1..TOPOLOGY_MAX_INDEX of the mac encapsulation; 0 if
+                     * none. */
     char *address;  /* Where its postcards come from ("192.0.2.1"), or
                      * NULL. */
-    size_t n_ports;
+    size_t n_ports, allocated_ports;
     struct topology_port *ports; /* Sorted by number. */
 };
 
@@ -44,17 +47,25 @@ struct topology_builder;
 
 struct topology_builder *topology_builder_create(void);
 void topology_builder_destroy(struct topology_builder *);
-/* Each adds or updates; strings are copied and may be NULL for "unknown". */
+/* Each adds or updates.  Strings are copied; NULL or an index of 0 means "not
+ * known" and keeps what was known before.  A port or link of a switch that is
+ * not there makes the switch. */
 void topology_builder_add_switch(struct topology_builder *, uint64_t dpid,
                                  const char *name, uint16_t index,
                                  const char *address);
 void topology_builder_add_port(struct topology_builder *, uint64_t dpid,
                                uint16_t no, const char *name, bool edge);
+void topology_builder_set_port_down(struct topology_builder *, uint64_t dpid,
+                                    uint16_t no, bool down);
 /* A link in both directions; it makes ports that are not there, and both ends
- * not edge. */
+ * not edge.  An older link of either end is taken away.  A port linked to
+ * itself is not a link and is ignored. */
 void topology_builder_add_link(struct topology_builder *, uint64_t a_dpid,
                                uint16_t a_port, uint64_t b_dpid,
                                uint16_t b_port);
+/* What was built so far, to look things up in; borrowed until the next call
+ * that changes it. */
+const struct topology *topology_builder_peek(const struct topology_builder *);
 /* Makes the topology, with 'epoch', and destroys the builder. */
 struct topology *topology_build(struct topology_builder *, uint64_t epoch);
 
@@ -71,6 +82,7 @@ struct topology *topology_ref(const struct topology *);
 void topology_unref(struct topology *);
 uint64_t topology_epoch(const struct topology *);
 
+/* Switches in order of their dpids. */
 size_t topology_n_switches(const struct topology *);
 const struct topology_switch *topology_switch_at(const struct topology *,
                                                  size_t i);

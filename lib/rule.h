@@ -114,6 +114,11 @@ struct rule {
     bool is_instrumented; /* Emits postcards. */
     size_t n_steps;
     struct step *steps; /* Owned. */
+    size_t raw_len;
+    uint8_t *raw; /* The rule as the controller wrote it: one OpenFlow message
+                   * (an ADD flow-mod, a group-mod, a packet-out), for the
+                   * flow log and the recorder; not in JSON.  NULL if unknown.
+                   * Owned. */
 };
 
 struct rule *rule_create(void);

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* instr - one switch's OpenFlow, rewritten so that it emits postcards and so
+ * that its controller does not notice.
+ *
+ * A pure state machine: no sockets, no clock, no disk.  The session gives it
+ * every message of either direction and does with the `struct instr_out` that
+ * comes back what it says.  It holds the shadow of the switch: the
+ * controller's own rules and groups, the ports, and what was injected.
+ *
+ * One instr lives as long as one connection to one switch:
+ *
+ *     hello and features done by the session (it learns version and dpid)
+ *     instr_create(), instr_start(), messages from the switch to
+ *     instr_from_switch() until instr_is_ready(), then connect the controller
+ *     instr_from_controller() and instr_from_switch() for everything
+ *     instr_destroy() when the switch is gone
+ *
+ * What instr does not know it passes on unchanged and counts.  Messages of an
+ * OpenFlow version other than 1.0 and 1.3 all pass.  HELLO, and the FEATURES
+ * exchange that the session does itself, need not be shown to instr; all else
+ * must be, also ECHO (which passes).
+ *
+ * TRANSACTION IDS.  instr leaves them alone; the session owns them:
+ * - A message in out.to_switch gets a fresh ID with of_wire_set_xid() (which
+ *   knows that a bundle-add holds a second copy), and the session remembers
+ *   for it the `tag`, `is_own` and `original` of the struct instr_msg.
+ * - A message from the switch whose ID is remembered gets, before
+ *   instr_from_switch() sees it, the ID of the original (0 when is_own) with
+ *   of_wire_set_xid(), and its tag is passed along; any other has tag 0.
+ * - Messages in out.to_controller are sent exactly as they are.
+ * - The switch answers in order.  So what is remembered of a message that has
+ *   no answer (a flow-mod) can be forgotten once a complete answer (see
+ *   of_wire_is_last_reply()) to a later message has come; to make that sure
+ *   the session may send a barrier of its own now and then.
+ *
+ * ERRORS.  When the switch answers with OFPT_ERROR to a remembered message,
+ * the session calls instr_error() instead of instr_from_switch(); when that
+ * returns true it sends the controller the same type and code with the ID and
+ * the bytes of `original`, otherwise nothing.
+ *
+ * ORDER.  Of one instr_out: publish and log `made`, then `removed`, then write
+ * to_switch and to_controller.  instr_out is filled in addition to what it
+ * already holds; instr_out_uninit() frees what it owns.
+ *
+ * Ownership: instr owns its state; everything in an instr_out belongs to the
+ * caller, who may take pointers out of it and set them to NULL.
+ *
+ * Threads: one thread at a time per instr; the first instr_create() of the
+ * process must return before another thread calls it. */
+#ifndef RECORDER_INSTR_H
+#define RECORDER_INSTR_H 1
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/rule.h"
+
+enum instr_encapsulation { INSTR_GENEVE, INSTR_MAC };
+
+struct instr_config {
+    uint64_t dpid;
+    uint8_t of_version; /* OF_WIRE_10 or OF_WIRE_13; others pass through. */
+    enum instr_encapsulation encapsulation;
+    uint32_t postcard_port; /* Of the Geneve or collector port; 0: none yet,
+                             * give versions but inject nothing. */
+    uint16_t snap_len;      /* Bytes of the packet in a postcard; 0 means
+                             * PACKET_ID_SNAP. */
+    uint16_t switch_index;  /* mac: 1..4095. */
+    uint16_t mac_vlan;      /* mac: VLAN of the postcards, 1..4094. */
+
+    /* True when the session keeps the postcard port out of FLOOD and NORMAL
+     * by its own means (a port-mod NO_FLOOD over an OpenFlow 1.0 connection).
+     * If not, then on a 1.0 connection instr sends that port-mod itself, and
+     * on a 1.3 connection it rewrites FLOOD to the list of ports; NORMAL it
+     * cannot help there. */
+    bool is_no_flood;
+
+    /* Frames to 'lldp_dst' with this EtherType are the recorder's own
+     * discovery: punted before any rule of the controller, handed out in
+     * instr_out.lldp, never shown to the controller.  lldp_type 0: none. */
+    uint8_t lldp_dst[6];
+    uint16_t lldp_type;
+
+    /* A version for this switch that was never given before and is higher
+     * than all that were; never 0. */
+    uint32_t (*next_version)(void *aux);
+
+    /* The rule that the log has for 'version', with its `raw` bytes, removed
+     * or not; a reference for the callee to unref.  NULL when unknown.  May
+     * be NULL itself.  Called only while starting. */
+    struct rule *(*known_rule)(void *aux, uint32_t version);
+
+    void *aux;
+};
+
+#define INSTR_ORIGINAL_MAX 64
+
+/* One message to be written. */
+struct instr_msg {
+    uint8_t *data; /* A whole OpenFlow message.  Owned. */
+    size_t len;
+    uint64_t tag; /* To the switch: comes back with its answers.  Messages
+                   * that serve one controller message share it. */
+    bool is_own;  /* To the switch: not for the controller. */
+    uint8_t original_len; /* To the switch, !is_own: the first bytes of the */
+    uint8_t original[INSTR_ORIGINAL_MAX]; /* controller's message. */
+};
+
+struct instr_removed {
+    uint32_t version;
+    const char *reason; /* "idle_timeout", "hard_timeout", "delete", "modify",
+                         * "replaced", "eviction", "group_delete",
+                         * "meter_delete", "error" (the switch refused it),
+                         * "withdrawn" (of ours).  Static. */
+};
+
+struct instr_lldp {
+    uint32_t in_port;
+    uint8_t *frame; /* Owned. */
+    size_t len;
+};
+
+struct instr_out {
+    struct instr_msg *to_switch; /* Owned, as all arrays here. */
+    size_t n_to_switch, allocated_to_switch;
+    struct instr_msg *to_controller;
+    size_t n_to_controller, allocated_to_controller;
+    struct rule **made; /* One reference each. */
+    size_t n_made, allocated_made;
+    struct instr_removed *removed;
+    size_t n_removed, allocated_removed;
+    struct instr_lldp *lldp;
+    size_t n_lldp, allocated_lldp;
+    bool ports_changed; /* instr_ports() differs from before. */
+    bool became_ready;  /* instr_is_ready() has just become true. */
+};
+
+#define INSTR_OUT_INIT                                                        \
+    {                                                                         \
+        0                                                                     \
+    }
+
+void instr_out_init(struct instr_out *);
+/* Frees what '*out' owns and leaves it as instr_out_init() does. */
+void instr_out_uninit(struct instr_out *);
+
+struct instr_port {
+    uint16_t no; /* As in lib/of_port.h. */
+    char name[17];
+    uint8_t mac[6];
+    bool is_down;     /* Administratively or physically. */
+    bool is_postcard; /* Ours: hidden from the controller. */
+};
+
+struct instr_counters {
+    uint64_t from_controller, from_switch; /* Messages seen. */
+    uint64_t passed_unknown;   /* Passed on: a kind we do not look into. */
+    uint64_t passed_malformed; /* Passed on: could not be parsed. */
+    uint64_t flow_mods, group_mods, packet_outs; /* Of the controller. */
+    uint64_t injected;        /* Rules and buckets instrumented. */
+    uint64_t not_injected;    /* Rules that cannot be (conjunction, ..). */
+    uint64_t refused;         /* Answered with an error by ourselves. */
+    uint64_t hidden;          /* Messages kept from the controller. */
+    uint64_t restored;        /* Flow and group records restored. */
+    uint64_t own_errors;      /* Errors the switch gave to our messages. */
+    uint64_t rolled_back;     /* Changes undone after an error. */
+    uint64_t unknown_rules;   /* In flow-stats, not in the shadow. */
+    uint64_t index_full;      /* Outputs not instrumented: table T full. */
+    uint64_t pending_dropped; /* Requests forgotten, too many open. */
+    uint64_t rules, groups;   /* In the shadow now. */
+};
+
+struct instr;
+
+/* NULL only when memory is short.  '*config' is copied. */
+struct instr *instr_create(const struct instr_config *config);
+void instr_destroy(struct instr *);
+
+/* Begins the set-up: reads TLV map, ports, groups and flows, then adds our own
+ * rules and gives versions and postcards to what stands.  Until
+ * instr_is_ready() give it only messages from the switch (and instr_error()).
+ * With an OpenFlow version it does not know instr is ready at once. */
+void instr_start(struct instr *, uint64_t now_ns, struct instr_out *out);
+bool instr_is_ready(const struct instr *);
+
+/* A message of the controller 'who' ("tcp:127.0.0.1:6653", for the log).
+ * 'msg' must be one whole message: 'len' >= 8 and equal to its length field
+ * (of_wire_frame() cuts a stream so). */
+void instr_from_controller(struct instr *, const uint8_t *msg, size_t len,
+                           uint64_t now_ns, const char *who,
+                           struct instr_out *out);
+
+/* A message of the switch; for 'tag' see above. */
+void instr_from_switch(struct instr *, const uint8_t *msg, size_t len,
+                       uint64_t tag, uint64_t now_ns, struct instr_out *out);
+
+/* The switch refused the message with 'tag'.  Undoes what the shadow thinks
+ * came of it.  True: the controller should be told. */
+bool instr_error(struct instr *, uint64_t tag, uint16_t type, uint16_t code,
+                 uint64_t now_ns, struct instr_out *out);
+
+/* Sends 'frame' out of 'port' without postcards (discovery). */
+void instr_send_packet(struct instr *, uint16_t port, const uint8_t *frame,
+                       size_t len, struct instr_out *out);
+
+/* The postcard port has come ('port' != 0), moved or gone (0): every rule of
+ * the shadow is rewritten for it. */
+void instr_set_postcard_port(struct instr *, uint32_t port, bool is_no_flood,
+                             uint64_t now_ns, struct instr_out *out);
+
+/* The controller's connection is gone or a new one begins: forgets what that
+ * connection had open (bundles, requests, formats); the rules stay. */
+void instr_controller_reset(struct instr *);
+
+/* The ports, sorted by number; good until the next call of any function. */
+const struct instr_port *instr_ports(const struct instr *, size_t *n);
+
+/* True when the rule, bucket or miss rule with 'version' stands.  Once ready,
+ * what the log has standing and this does not is gone. */
+bool instr_stands(const struct instr *, uint32_t version);
+
+const struct instr_counters *instr_counters(const struct instr *);
+
+#endif /* recorder/instr.h */

@@ -3,7 +3,10 @@
 
 noinst_LIBRARIES += lib/liblasthop.a
 lib_liblasthop_a_SOURCES = \
+	lib/bytes.c lib/bytes.h \
 	lib/dpid.c lib/dpid.h \
+	lib/hdr.c lib/hdr.h \
+	lib/hdr_inner.c \
 	lib/jmember.c lib/jmember.h \
 	lib/lh_alloc.c lib/lh_alloc.h \
 	lib/lh_error.c lib/lh_error.h \

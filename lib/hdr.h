@@ -6,7 +6,13 @@
  * TCP, UDP, SCTP, ICMP or ICMPv6.  It records offsets from the first byte of
  * the packet and the few fields everybody asks for; whatever was not captured
  * or is not sane is absent, never guessed.  It allocates nothing and keeps no
- * pointer.
+ * pointer.  Every offset and length it gives lies within the capture, which is
+ * looked at up to HDR_MAX_LEN bytes.
+ *
+ * An L3 header is there when hdr_has_l3(), with its fixed part (20, 40 or 28
+ * bytes) captured; an L4 header is there when l4_ofs is not 0, with its fixed
+ * part (TCP 20, UDP 8, SCTP 12, ICMP 4, ICMPv6 4 bytes) captured and inside
+ * the packet's own length.
  *
  * hdr_inner() finds the packet inside VXLAN (RFC 7348), Geneve (RFC 8926) and
  * GRE (RFC 2784, 2890, with Ethernet, IPv4 or IPv6 inside).
@@ -21,6 +27,37 @@
 
 #define HDR_MAX_TAGS   3
 #define HDR_MAX_LABELS 8
+#define HDR_MAX_LEN    65535
+
+/* EtherTypes that have a meaning here. */
+#define HDR_ETH_IP4    0x0800
+#define HDR_ETH_ARP    0x0806
+#define HDR_ETH_VLAN   0x8100
+#define HDR_ETH_IP6    0x86dd
+#define HDR_ETH_MPLS   0x8847
+#define HDR_ETH_MPLS_M 0x8848
+#define HDR_ETH_QINQ   0x88a8
+#define HDR_ETH_QINQ_9 0x9100
+#define HDR_ETH_TEB    0x6558 /* An Ethernet frame, inside a tunnel. */
+
+/* IP protocols that have a meaning here. */
+#define HDR_IP_ICMP  1
+#define HDR_IP_TCP   6
+#define HDR_IP_UDP   17
+#define HDR_IP_GRE   47
+#define HDR_IP_ICMP6 58
+#define HDR_IP_SCTP  132
+
+/* IPv6 extension headers (IANA's registry of them, but for ESP, which hides
+ * what follows). */
+#define HDR_IP6_HOP_BY_HOP  0
+#define HDR_IP6_ROUTING     43
+#define HDR_IP6_FRAGMENT    44
+#define HDR_IP6_AH          51
+#define HDR_IP6_DESTINATION 60
+#define HDR_IP6_MOBILITY    135
+#define HDR_IP6_HIP         139
+#define HDR_IP6_SHIM6       140
 
 enum hdr_status {
     HDR_OK,        /* Every layer that the packet has and we know was found. */
@@ -34,26 +71,34 @@ struct hdr {
 
     /* Layer 2.  All in host byte order. */
     uint8_t n_tags;
-    uint16_t tpid[HDR_MAX_TAGS]; /* 0x8100 or 0x88a8, outermost first. */
+    uint16_t tpid[HDR_MAX_TAGS]; /* 0x8100, 0x88a8 or 0x9100, outermost
+                                  * first. */
     uint16_t tci[HDR_MAX_TAGS];  /* PCP 3 bits, DEI 1, VID 12. */
     uint8_t n_labels;
     uint32_t label[HDR_MAX_LABELS]; /* Whole 32-bit label stack entries. */
-    uint16_t eth_type; /* Of the L3 header (0x0800 under MPLS when the first
-                        * nibble says IPv4), or the 802.3 length if < 0x600. */
+    uint16_t eth_type; /* Of the L3 header (0x0800 or 0x86dd under MPLS when
+                        * the first nibble says IPv4 or IPv6, else MPLS's
+                        * own), of the SNAP header if its OUI is 0, or the
+                        * 802.3 length if < 0x600. */
 
-    /* Layer 3.  l3_ofs is 0 when there is none in the capture. */
+    /* Layer 3. */
+    bool is_ip4, is_ip6, is_arp;
     uint16_t l3_ofs;
-    uint16_t l3_len;   /* Header bytes with options or extension headers. */
+    uint16_t l3_len;   /* Header bytes with options or extension headers, as
+                        * far as captured. */
     uint32_t own_len;  /* The packet's own length from l3_ofs on, by its IP
-                        * total length (28 for ARP); may exceed the capture. */
-    uint8_t ip_proto;  /* After all extension headers. */
+                        * total length (28 for ARP); may exceed the capture.
+                        * For an 802.3 frame the 802.3 length, from
+                        * payload_ofs on.  Otherwise 0. */
+    uint8_t ip_proto;  /* After all extension headers that were captured. */
     uint8_t ttl;       /* TTL or hop limit. */
     uint8_t tos;       /* DSCP and ECN. */
-    uint32_t frag_id;  /* IPv4 ID, or IPv6 fragment ID if is_frag. */
+    uint32_t frag_id;  /* IPv4 ID, or IPv6 fragment ID if there is a fragment
+                        * header. */
     uint16_t frag_ofs; /* In bytes. */
     bool is_frag;      /* Part of a fragmented packet. */
     bool more_frags;
-    bool is_ip4, is_ip6, is_arp;
+    bool has_route; /* IPv6 routing header with segments left. */
 
     /* Layer 4.  l4_ofs is 0 when there is none: not captured, not known, or a
      * later fragment. */
@@ -67,6 +112,12 @@ struct hdr {
     uint16_t payload_ofs; /* After the last header found; == captured length
                            * when nothing follows. */
 };
+
+static inline bool
+hdr_has_l3(const struct hdr *h)
+{
+    return h->is_ip4 || h->is_ip6 || h->is_arp;
+}
 
 /* Parses the 'len' bytes at 'data', which begin with an Ethernet header, into
  * '*h' (all of it is set) and returns h->status. */

@@ -7,6 +7,8 @@ lib_liblasthop_a_SOURCES = \
 	lib/dpid.c lib/dpid.h \
 	lib/hdr.c lib/hdr.h \
 	lib/hdr_inner.c \
+	lib/history.c lib/history.h \
+	lib/history_json.c \
 	lib/jmember.c lib/jmember.h \
 	lib/lh_alloc.c lib/lh_alloc.h \
 	lib/lh_error.c lib/lh_error.h \

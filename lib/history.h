@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* history - what happened to one packet: its hops in forwarding order (a tree
- * where it was flooded) and a verdict (C4).
+ * where it was flooded) and a verdict.
  *
- * Hops stand in an array in depth-first order: hops[0] is the root, a parent
- * always stands before its children.  JSON (docs/formats/history.md) and text
- * come from this struct alone, so that they cannot differ.
+ * Hops stand in an array in depth-first order: a root, then all that came of
+ * its first output, then all that came of its next.  JSON
+ * (docs/formats/history.md) and text come from this struct alone, so that they
+ * cannot differ.
  *
  * Ownership: history_create() to history_destroy(); a history owns every
  * pointer in it.
@@ -24,8 +25,8 @@
 #include "lib/topology.h"
 
 /* In rising order of what a person would look at first, so that the verdict
- * of a history is the highest of its leaves (C4: looped, dropped, lost, open,
- * controller, delivered). */
+ * of a history is the highest of its leaves: looped, dropped, lost, open,
+ * controller, delivered. */
 enum verdict_name {
     VERDICT_NONE, /* A hop that is not a leaf. */
     VERDICT_DELIVERED,
@@ -97,15 +98,17 @@ struct history_hop *history_add_hop(struct history *);
 void history_hop_add_out(struct history_hop *,
                          uint32_t port); /* Sorted set. */
 void history_hop_add_branch(struct history_hop *, uint32_t port);
+/* At the end, unless it is there. */
 void history_hop_add_version(struct history_hop *, uint32_t version);
+/* Copies of the bytes, at most 65535. */
 void history_hop_set_header(struct history_hop *, const uint8_t *, size_t);
 void history_hop_set_header_out(struct history_hop *, const uint8_t *, size_t);
 /* Replaces 'v' ('reason' is copied and may be NULL). */
 void verdict_set(struct verdict *v, enum verdict_name, uint64_t dpid,
                  uint32_t port, const char *reason);
-/* Sets the history's verdict from its leaves' (C4). */
+/* Sets the history's verdict to the highest of its leaves'. */
 void history_settle(struct history *);
-/* Time of the first and last postcard. */
+/* Time of the first and last postcard; 0 when none has a time. */
 uint64_t history_first_ns(const struct history *);
 uint64_t history_last_ns(const struct history *);
 /* True when hop 'i' has no child. */
@@ -115,7 +118,8 @@ const char *verdict_name_string(enum verdict_name);
 /* False when 'name' is no verdict. */
 bool verdict_name_from_string(const char *name, enum verdict_name *);
 
-/* C5, exactly.  'topology' gives switch names and may be NULL. */
+/* A new JSON object (the caller's), as docs/formats/history.md has it.
+ * 'topology' gives switch names and may be NULL. */
 json_t *history_to_json(const struct history *, const struct topology *);
 /* 0, or EINVAL with the member at fault; unknown members are ignored. */
 int history_from_json(const json_t *, struct history **, struct lh_error *);

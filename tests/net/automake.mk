@@ -1,2 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-# tests/net/
+# tests/net/: tests on real networks, run by pytest as root and not by
+# `make check`: /usr/bin/python3 -m pytest tests/net, or ./quickstart check.
+
+EXTRA_DIST += \
+	tests/net/conftest.py \
+	tests/net/lab.py \
+	tests/net/process.py \
+	tests/net/test_lab.py \
+	tests/net/traffic.py

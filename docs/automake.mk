@@ -1,2 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 # docs/
+
+EXTRA_DIST += docs/formats/packet-id.md
+EXTRA_DIST += docs/limits.md

@@ -13,6 +13,7 @@ lib_liblasthop_a_SOURCES = \
 	lib/lh_alloc.c lib/lh_alloc.h \
 	lib/lh_error.c lib/lh_error.h \
 	lib/of_port.c lib/of_port.h \
+	lib/packet_id.c lib/packet_id.h \
 	lib/postcard.c lib/postcard.h \
 	lib/topology.c lib/topology.h \
 	lib/topology_json.c

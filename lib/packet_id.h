@@ -15,14 +15,18 @@
 
 #include "lib/hdr.h"
 
-#define PACKET_ID_BYTES    70 /* I: at most so many bytes from the L3 start. */
-#define PACKET_ID_SEED     0x6c617374686f70ULL /* "lasthop" */
-#define PACKET_ID_OVERHEAD 26 /* Ethernet and three tags: S >= I + 26. */
-#define PACKET_ID_SNAP     96 /* Default snap length S. */
+#define PACKET_ID_BYTES     70 /* I: at most so many bytes from the L3 start. */
+#define PACKET_ID_SEED      0x6c617374686f70ULL /* "lasthop" */
+#define PACKET_ID_OVERHEAD  26 /* Ethernet and three tags: S >= I + 26. */
+#define PACKET_ID_SNAP      96 /* Default snap length S. */
+#define PACKET_ID_MIN_BYTES 40 /* The smallest I: an IPv6 header. */
+#define PACKET_ID_MAX_BYTES                                                   \
+    1024                   /* The largest I; a larger one counts as it. */
+#define PACKET_ID_EXTRA 16 /* Room beside I that the hashed bytes need. */
 
 struct packet_id_config {
     uint64_t seed;
-    uint16_t n_bytes; /* I. */
+    uint16_t n_bytes; /* I, at least PACKET_ID_MIN_BYTES. */
 };
 
 #define PACKET_ID_CONFIG_INIT                                                 \
@@ -39,13 +43,15 @@ enum packet_id_result {
 };
 
 /* Computes the packet ID of the 'len' captured bytes at 'data', parsed into
- * 'h' by hdr_parse().  '*idp' is 0 for PACKET_ID_SHORT. */
+ * 'h' by hdr_parse() or hdr_parse_l3().  '*idp' is 0 for PACKET_ID_SHORT and
+ * never 0 otherwise. */
 enum packet_id_result packet_id(const struct packet_id_config *config,
                                 const uint8_t *data, size_t len,
                                 const struct hdr *h, uint64_t *idp);
 
-/* Writes into 'out' (at least config->n_bytes + 16 bytes) exactly the bytes
- * that are hashed, for tests and documents; returns how many, 0 if short. */
+/* Writes into 'out' (at least config->n_bytes + PACKET_ID_EXTRA bytes) exactly
+ * the bytes that are hashed, for tests and documents; returns how many, 0 if
+ * short. */
 size_t packet_id_bytes(const struct packet_id_config *config,
                        const uint8_t *data, size_t len, const struct hdr *h,
                        uint8_t *out);

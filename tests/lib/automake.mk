@@ -13,3 +13,9 @@ check_PROGRAMS += tests/lib/test_hdr
 TESTS += tests/lib/test_hdr
 tests_lib_test_hdr_SOURCES = tests/lib/test_hdr.c $(FRAME)
 tests_lib_test_hdr_LDADD = $(LIB_LIBS) $(TEST_LIBS)
+
+check_PROGRAMS += tests/lib/test_packet_id
+TESTS += tests/lib/test_packet_id
+tests_lib_test_packet_id_SOURCES = tests/lib/test_packet_id.c $(FRAME)
+tests_lib_test_packet_id_LDADD = $(LIB_LIBS) $(TEST_LIBS)
+EXTRA_DIST += tests/lib/vectors/packet-id.txt

@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* packet_id - the 64-bit name that all hops of one packet share.
+ *
+ * docs/formats/packet-id.md has the list of bytes.  What is hashed depends
+ * only on the first min(I, own length) bytes from the L3 header on, never on
+ * how much more was captured: so this file walks them itself, and takes from
+ * the parsed header only where L3 begins and which it is. */
+#include <config.h>
+#include "lib/packet_id.h"
+
+#include <assert.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include "lib/bytes.h"
+
+#define IP4_LEN 20
+#define IP6_LEN 40
+
+/* ICMP types that quote the packet they are about. */
+#define ICMP_UNREACHABLE   3
+#define ICMP_QUENCH        4
+#define ICMP_REDIRECT      5
+#define ICMP_TIME_EXCEEDED 11
+#define ICMP_PARAMETER     12
+#define ICMP6_FIRST_ERROR  1
+#define ICMP6_LAST_ERROR   4
+
+/* What is walked, and where what is kept goes. */
+struct walk {
+    const uint8_t *data;
+    size_t n; /* Bytes that may enter the hash. */
+    uint8_t *out;
+    size_t n_out;
+};
+
+static void collect_l3(struct walk *w, size_t ofs, uint16_t eth_type,
+                       bool is_embedded);
+
+/* Keeps the bytes [from, to) as far as they are there. */
+static inline void
+keep(struct walk *w, size_t from, size_t to)
+{
+    if (to > w->n) {
+        to = w->n;
+    }
+    if (from < to) {
+        memcpy(w->out + w->n_out, w->data + from, to - from);
+        w->n_out += to - from;
+    }
+}
+
+/* Keeps the 16 bits at 'ofs' that are in 'mask'. */
+static inline void
+keep_bits(struct walk *w, size_t ofs, uint16_t mask)
+{
+    for (size_t i = 0; i < 2; i++) {
+        if (ofs + i < w->n) {
+            w->out[w->n_out++] =
+                w->data[ofs + i] & (uint8_t) (mask >> (8 - 8 * i));
+        }
+    }
+}
+
+/* What is read where the walk has ended decides only about bytes that lie
+ * further on still, so that its value does not matter. */
+static inline uint8_t
+get_u8(const struct walk *w, size_t ofs)
+{
+    return ofs < w->n ? w->data[ofs] : 0;
+}
+
+static inline uint16_t
+get_u16(const struct walk *w, size_t ofs)
+{
+    return ofs + 1 < w->n ? bytes_be16(w->data + ofs) : 0;
+}
+
+static bool
+is_icmp_error(uint8_t proto, uint8_t type)
+{
+    if (proto == HDR_IP_ICMP6) {
+        return type >= ICMP6_FIRST_ERROR && type <= ICMP6_LAST_ERROR;
+    }
+    return type == ICMP_UNREACHABLE || type == ICMP_QUENCH ||
+           type == ICMP_REDIRECT || type == ICMP_TIME_EXCEEDED ||
+           type == ICMP_PARAMETER;
+}
+
+/* 'ofs' is where L4 begins and 'end' where the packet ends by its own length;
+ * both may lie past what is walked. */
+static inline void
+collect_l4(struct walk *w, size_t ofs, size_t end, uint16_t eth_type,
+           uint8_t proto, bool is_embedded)
+{
+    size_t l4_len = end > ofs ? end - ofs : 0;
+
+    if (proto == HDR_IP_TCP && l4_len >= 20) {
+        keep(w, ofs + 4, ofs + 16);
+        ofs += 18;
+    } else if (proto == HDR_IP_UDP && l4_len >= 8) {
+        keep(w, ofs + 4, ofs + 6);
+        ofs += 8;
+    } else if (proto == HDR_IP_SCTP && l4_len >= 12) {
+        keep(w, ofs + 4, ofs + 8);
+        ofs += 12;
+    } else if (proto ==
+                   (eth_type == HDR_ETH_IP4 ? HDR_IP_ICMP : HDR_IP_ICMP6) &&
+               l4_len >= 4) {
+        keep(w, ofs, ofs + 2);
+        if (!is_embedded && l4_len > 8 && ofs + 8 < w->n &&
+            is_icmp_error(proto, w->data[ofs])) {
+            keep(w, ofs + 4, ofs + 8);
+            collect_l3(w, ofs + 8, eth_type, true);
+            return;
+        }
+        ofs += 4;
+    }
+    keep(w, ofs, end);
+}
+
+/* The extension headers from 'ofs' on; the first is a 'proto'. */
+static void
+collect_ip6_chain(struct walk *w, size_t ofs, size_t end, uint8_t proto,
+                  bool is_embedded)
+{
+    for (;;) {
+        uint8_t next = get_u8(w, ofs);
+        size_t ext_len = get_u8(w, ofs + 1);
+        size_t n_kept;
+
+        switch (proto) {
+        case HDR_IP6_HOP_BY_HOP:
+            ext_len = (ext_len + 1) * 8;
+            n_kept = 2;
+            break;
+        case HDR_IP6_ROUTING:
+            ext_len = (ext_len + 1) * 8;
+            n_kept = 3;
+            break;
+        case HDR_IP6_DESTINATION:
+        case HDR_IP6_MOBILITY:
+        case HDR_IP6_HIP:
+        case HDR_IP6_SHIM6:
+            ext_len = (ext_len + 1) * 8;
+            n_kept = ext_len;
+            break;
+        case HDR_IP6_AH:
+            ext_len = (ext_len + 2) * 4;
+            n_kept = ext_len;
+            break;
+        case HDR_IP6_FRAGMENT:
+            if (get_u16(w, ofs + 2) & 0xfff8) {
+                keep(w, ofs, end);
+                return;
+            }
+            ext_len = 8;
+            n_kept = 8;
+            break;
+        default:
+            collect_l4(w, ofs, end, HDR_ETH_IP6, proto, is_embedded);
+            return;
+        }
+        if (ofs >= w->n) {
+            return;
+        }
+        if (ofs + ext_len > end) {
+            keep(w, ofs, end);
+            return;
+        }
+        keep(w, ofs, ofs + n_kept);
+        proto = next;
+        ofs += ext_len;
+    }
+}
+
+static void
+collect_l3(struct walk *w, size_t ofs, uint16_t eth_type, bool is_embedded)
+{
+    uint8_t first = get_u8(w, ofs);
+
+    bytes_put_be16(w->out + w->n_out, eth_type);
+    w->n_out += 2;
+    if (eth_type == HDR_ETH_IP4 && first >> 4 == 4 && (first & 15) >= 5) {
+        size_t l3_end = ofs + (size_t) (first & 15) * 4;
+        size_t end = ofs + get_u16(w, ofs + 2);
+
+        keep(w, ofs + 2, ofs + 6);
+        keep_bits(w, ofs + 6, 0x3fff);
+        keep(w, ofs + 9, ofs + 10);
+        keep(w, ofs + IP4_LEN, l3_end);
+        if (get_u16(w, ofs + 6) & 0x1fff) {
+            keep(w, l3_end, end);
+        } else {
+            collect_l4(w, l3_end, end, eth_type, get_u8(w, ofs + 9),
+                       is_embedded);
+        }
+    } else if (eth_type == HDR_ETH_IP6 && first >> 4 == 6) {
+        size_t end = ofs + IP6_LEN + get_u16(w, ofs + 4);
+
+        keep(w, ofs + 4, ofs + 7);
+        collect_ip6_chain(w, ofs + IP6_LEN, end, get_u8(w, ofs + 6),
+                          is_embedded);
+    } else {
+        keep(w, ofs, w->n);
+    }
+}
+
+/* The bytes to hash, into 'out'. */
+static enum packet_id_result
+collect(const struct packet_id_config *config, const uint8_t *data, size_t len,
+        const struct hdr *h, uint8_t *out, size_t *n_out)
+{
+    bool has_l3 = hdr_has_l3(h);
+    size_t ofs = has_l3 ? h->l3_ofs : h->payload_ofs;
+    size_t n = config->n_bytes;
+
+    *n_out = 0;
+    if (len > HDR_MAX_LEN) {
+        len = HDR_MAX_LEN;
+    }
+    if (n > PACKET_ID_MAX_BYTES) {
+        n = PACKET_ID_MAX_BYTES;
+    }
+    assert(n >= PACKET_ID_MIN_BYTES);
+    if (!has_l3 && h->status == HDR_TRUNCATED) {
+        return PACKET_ID_SHORT;
+    }
+    if ((has_l3 || h->own_len) && n > h->own_len) {
+        n = h->own_len;
+    }
+    if (n > len - ofs) {
+        if (has_l3 || h->own_len) {
+            return PACKET_ID_SHORT;
+        }
+        n = len - ofs;
+    }
+
+    struct walk w = {data + ofs, n, out, 0};
+
+    if (has_l3) {
+        collect_l3(&w, 0, h->eth_type, false);
+    } else {
+        bytes_put_be16(out, h->eth_type);
+        w.n_out = 2;
+        keep(&w, 0, n);
+    }
+    *n_out = w.n_out;
+    return has_l3 ? PACKET_ID_OK : PACKET_ID_NO_L3;
+}
+
+enum packet_id_result
+packet_id(const struct packet_id_config *config, const uint8_t *data,
+          size_t len, const struct hdr *h, uint64_t *idp)
+{
+    uint8_t out[PACKET_ID_MAX_BYTES + PACKET_ID_EXTRA];
+    size_t n_out;
+    enum packet_id_result result = collect(config, data, len, h, out, &n_out);
+
+    if (result == PACKET_ID_SHORT) {
+        *idp = 0;
+    } else {
+        uint64_t id = XXH3_64bits_withSeed(out, n_out, config->seed);
+
+        *idp = id ? id : 1;
+    }
+    return result;
+}
+
+size_t
+packet_id_bytes(const struct packet_id_config *config, const uint8_t *data,
+                size_t len, const struct hdr *h, uint8_t *out)
+{
+    size_t n_out;
+
+    collect(config, data, len, h, out, &n_out);
+    return n_out;
+}

@@ -3,6 +3,12 @@
 
 noinst_LIBRARIES += lib/liblasthop.a
 lib_liblasthop_a_SOURCES = \
+	lib/api_code.c lib/api_code.h \
+	lib/api_line.c lib/api_line.h \
+	lib/api_peer.c lib/api_peer.h \
+	lib/api_peer_owner.h \
+	lib/api_server.c lib/api_server.h \
+	lib/api_socket.c lib/api_socket.h \
 	lib/bytes.c lib/bytes.h \
 	lib/dpid.c lib/dpid.h \
 	lib/hdr.c lib/hdr.h \

@@ -1,0 +1,406 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* api_peer - one client of an API server. */
+#include <config.h>
+#include "lib/api_peer.h"
+
+#include <assert.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <event2/event.h>
+
+#include "lib/api_line.h"
+#include "lib/api_peer_owner.h"
+#include "lib/lh_alloc.h"
+
+/* Requests whose dropped events are counted apart, per client; the rest are
+ * counted together under the id null. */
+#define MAX_MISSED 32
+
+/* How often we look whether a client that ended its side is still there. */
+static const struct timeval half_closed_interval = {0, 250000};
+static const struct timeval at_once = {0, 0};
+
+struct missed {
+    json_t *id; /* Owned. */
+    uint64_t n;
+};
+
+struct api_call {
+    LIST_ENTRY(api_call) node; /* In peer->calls, while 'peer' is there. */
+    struct api_peer *peer;
+    json_t *id; /* Owned. */
+};
+
+struct api_peer {
+    struct api_peer_owner *owner;
+    uint64_t number;
+    void *data;
+    struct bufferevent *stream; /* Owned. */
+    struct event *later; /* Ends a doomed peer, watches a half-closed one. */
+    struct api_line line;
+    bool is_doomed;
+    LIST_HEAD(, api_call) calls;
+    size_t n_missed;
+    struct missed missed[MAX_MISSED];
+};
+
+/* --- calls --------------------------------------------------------------- */
+
+struct api_call *
+api_call_create(struct api_peer *peer, json_t *id)
+{
+    struct api_call *call = lh_alloc(sizeof *call);
+
+    call->peer = peer;
+    call->id = id ? json_incref(id) : json_null();
+    LIST_INSERT_HEAD(&peer->calls, call, node);
+    return call;
+}
+
+static void
+call_destroy(struct api_call *call)
+{
+    if (call->peer) {
+        LIST_REMOVE(call, node);
+    }
+    json_decref(call->id);
+    free(call);
+}
+
+json_t *
+api_call_id(const struct api_call *call)
+{
+    return call->id;
+}
+
+struct api_peer *
+api_call_peer(const struct api_call *call)
+{
+    return call->peer;
+}
+
+/* --- writing ------------------------------------------------------------- */
+
+static size_t
+n_waiting(const struct api_peer *peer)
+{
+    return evbuffer_get_length(bufferevent_get_output(peer->stream));
+}
+
+/* Has 'peer' ended from the event loop. */
+static void
+doom(struct api_peer *peer)
+{
+    if (!peer->is_doomed) {
+        peer->is_doomed = true;
+        bufferevent_disable(peer->stream, EV_READ | EV_WRITE);
+        evtimer_add(peer->later, &at_once);
+    }
+}
+
+static void
+free_text(const void *data, size_t len, void *text)
+{
+    free(text);
+}
+
+/* Queues 'message', which is taken. */
+static void
+queue(struct api_peer *peer, json_t *message)
+{
+    struct evbuffer *out = bufferevent_get_output(peer->stream);
+
+    if (!peer->is_doomed) {
+        char *text = json_dumps(message, JSON_COMPACT);
+
+        assert(text);
+        evbuffer_add_reference(out, text, strlen(text), free_text, text);
+        evbuffer_add(out, "\n", 1);
+        if (n_waiting(peer) > peer->owner->config.max_queue) {
+            peer->owner->counters.peers_slow++;
+            doom(peer);
+        }
+    }
+    json_decref(message);
+}
+
+/* A message with 'id', then 'name': 'value' (taken), then 'members'
+ * (taken). */
+static json_t *
+envelope(json_t *id, const char *name, json_t *value, json_t *members)
+{
+    json_t *message = json_object();
+
+    json_object_set(message, "id", id);
+    json_object_set_new(message, name, value);
+    json_object_update_missing(message, members);
+    json_decref(members);
+    return message;
+}
+
+void
+api_call_answer(struct api_call *call, json_t *members)
+{
+    if (call->peer) {
+        queue(call->peer, envelope(call->id, "ok", json_true(), members));
+    } else {
+        json_decref(members);
+    }
+    call_destroy(call);
+}
+
+void
+api_call_fail_error(struct api_call *call, enum api_code code,
+                    const struct lh_error *error)
+{
+    if (call->peer) {
+        json_t *reason = json_pack("{s:s,s:s}", "code", api_code_name(code),
+                                   "message", error->text);
+
+        if (!reason) {
+            reason = json_pack("{s:s,s:s}", "code", api_code_name(code),
+                               "message", "the reason is not UTF-8");
+        }
+        if (error->pos >= 0) {
+            json_object_set_new(reason, "pos", json_integer(error->pos));
+        }
+        call->peer->owner->counters.refusals++;
+        queue(call->peer, envelope(call->id, "ok", json_false(),
+                                   json_pack("{s:o}", "error", reason)));
+    }
+    call_destroy(call);
+}
+
+void
+api_call_fail(struct api_call *call, enum api_code code, const char *format,
+              ...)
+{
+    struct lh_error error = {.pos = -1};
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(error.text, sizeof error.text, format, args);
+    va_end(args);
+    api_call_fail_error(call, code, &error);
+}
+
+bool
+api_peer_is_busy(const struct api_peer *peer)
+{
+    return peer->is_doomed ||
+           n_waiting(peer) >= peer->owner->config.max_events;
+}
+
+void
+api_peer_send(struct api_peer *peer, json_t *id, const char *event,
+              json_t *members)
+{
+    peer->owner->counters.events++;
+    queue(peer, envelope(id, "event", json_string(event), members));
+}
+
+/* Counts one event of request 'id' as missed. */
+static void
+count_missed(struct api_peer *peer, json_t *id)
+{
+    struct missed *m = peer->missed;
+
+    while (m < &peer->missed[peer->n_missed] && !json_equal(m->id, id)) {
+        m++;
+    }
+    if (m == &peer->missed[MAX_MISSED]) {
+        m--;
+        json_decref(m->id);
+        m->id = json_null();
+    } else if (m == &peer->missed[peer->n_missed]) {
+        *m = (struct missed){.id = json_incref(id)};
+        peer->n_missed++;
+    }
+    m->n++;
+}
+
+bool
+api_peer_offer(struct api_peer *peer, json_t *id, const char *event,
+               json_t *members)
+{
+    if (api_peer_is_busy(peer)) {
+        peer->owner->counters.missed++;
+        count_missed(peer, id);
+        json_decref(members);
+        return false;
+    }
+    api_peer_send(peer, id, event, members);
+    return true;
+}
+
+/* Tells the client of what it missed. */
+static void
+tell_missed(struct api_peer *peer)
+{
+    for (size_t i = 0; i < peer->n_missed; i++) {
+        struct missed *m = &peer->missed[i];
+
+        api_peer_send(peer, m->id, "missed",
+                      json_pack("{s:I}", "n", (json_int_t) m->n));
+        json_decref(m->id);
+    }
+    peer->n_missed = 0;
+}
+
+/* --- reading ------------------------------------------------------------- */
+
+/* Takes requests while the client reads our answers. */
+static void
+take_lines(struct api_peer *peer)
+{
+    struct evbuffer *in = bufferevent_get_input(peer->stream);
+
+    while (!api_peer_is_busy(peer)) {
+        char *text;
+        size_t len;
+
+        switch (api_line_next(&peer->line, in, &text, &len)) {
+        case API_LINE_PARTIAL:
+            return;
+        case API_LINE_TOO_LONG:
+            peer->owner->on_long_line(peer->owner, peer);
+            break;
+        case API_LINE_OK:
+            peer->owner->on_line(peer->owner, peer, text, len);
+            free(text);
+            break;
+        }
+    }
+}
+
+static void
+on_read(struct bufferevent *stream, void *peer)
+{
+    take_lines(peer);
+}
+
+/* The queue has run low. */
+static void
+on_written(struct bufferevent *stream, void *peer_)
+{
+    struct api_peer *peer = peer_;
+    const struct api_server_config *config = &peer->owner->config;
+
+    if (!peer->is_doomed) {
+        tell_missed(peer);
+        take_lines(peer);
+    }
+    if (!peer->is_doomed && config->on_drain) {
+        config->on_drain(peer, config->aux);
+    }
+}
+
+/* True when the client has closed both directions, not only its own. */
+static bool
+is_closed(const struct api_peer *peer)
+{
+    struct pollfd pfd = {.fd = bufferevent_getfd(peer->stream)};
+
+    return poll(&pfd, 1, 0) > 0 && pfd.revents & (POLLHUP | POLLERR);
+}
+
+static void
+on_later(evutil_socket_t fd, short what, void *peer_)
+{
+    struct api_peer *peer = peer_;
+
+    if (peer->is_doomed) {
+        peer->owner->on_gone(peer->owner, peer);
+    } else if (is_closed(peer)) {
+        doom(peer);
+    } else {
+        evtimer_add(peer->later, &half_closed_interval);
+    }
+}
+
+static void
+on_event(struct bufferevent *stream, short what, void *peer_)
+{
+    struct api_peer *peer = peer_;
+
+    if (what & BEV_EVENT_ERROR || is_closed(peer)) {
+        doom(peer);
+    } else if (what & BEV_EVENT_EOF && !peer->is_doomed) {
+        evtimer_add(peer->later, &half_closed_interval);
+    }
+}
+
+/* --- life ---------------------------------------------------------------- */
+
+struct api_peer *
+api_peer_create(struct api_peer_owner *owner, int fd, uint64_t number)
+{
+    const struct api_server_config *config = &owner->config;
+    struct api_peer *peer = lh_alloc_zero(sizeof *peer);
+
+    peer->owner = owner;
+    peer->number = number;
+    peer->line.max_len = config->max_line;
+    LIST_INIT(&peer->calls);
+    peer->later = evtimer_new(owner->base, on_later, peer);
+    peer->stream =
+        bufferevent_socket_new(owner->base, fd, BEV_OPT_CLOSE_ON_FREE);
+    assert(peer->later && peer->stream);
+    bufferevent_setcb(peer->stream, on_read, on_written, on_event, peer);
+    bufferevent_setwatermark(peer->stream, EV_READ, 0, config->max_line + 2);
+    bufferevent_setwatermark(peer->stream, EV_WRITE, config->max_events / 2,
+                             0);
+    bufferevent_enable(peer->stream, EV_READ | EV_WRITE);
+    return peer;
+}
+
+void
+api_peer_destroy(struct api_peer *peer)
+{
+    struct api_call *call;
+
+    if (!peer) {
+        return;
+    }
+    LIST_FOREACH(call, &peer->calls, node)
+    {
+        call->peer = NULL;
+    }
+    for (size_t i = 0; i < peer->n_missed; i++) {
+        json_decref(peer->missed[i].id);
+    }
+    event_free(peer->later);
+    bufferevent_free(peer->stream);
+    free(peer);
+}
+
+void
+api_peer_set_data(struct api_peer *peer, void *data)
+{
+    peer->data = data;
+}
+
+void *
+api_peer_data(const struct api_peer *peer)
+{
+    return peer->data;
+}
+
+uint64_t
+api_peer_number(const struct api_peer *peer)
+{
+    return peer->number;
+}
+
+void
+api_peer_close(struct api_peer *peer)
+{
+    doom(peer);
+}

@@ -3,3 +3,4 @@
 
 EXTRA_DIST += docs/formats/packet-id.md
 EXTRA_DIST += docs/limits.md
+EXTRA_DIST += docs/formats/rule.md

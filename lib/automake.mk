@@ -21,6 +21,8 @@ lib_liblasthop_a_SOURCES = \
 	lib/of_port.c lib/of_port.h \
 	lib/packet_id.c lib/packet_id.h \
 	lib/postcard.c lib/postcard.h \
+	lib/rule.c lib/rule.h \
+	lib/rule_json.c \
 	lib/topology.c lib/topology.h \
 	lib/topology_json.c
 

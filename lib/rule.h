@@ -80,10 +80,12 @@ struct step {
     enum step_field field; /* STEP_SET. */
     uint16_t ethertype;    /* STEP_PUSH_*, STEP_POP_MPLS, host order. */
     uint8_t value[16];     /* STEP_SET: big-endian, right-aligned in the
-                            * field's whole bytes (an IPv4 address is
-                            * value[0..3], a port value[0..1], a MAC
-                            * value[0..5], a DSCP value[0]). */
-    uint8_t mask[16];      /* Same layout; all ones for a whole field. */
+                            * field's whole bytes, of which there are
+                            * step_field_size() (an IPv4 address is
+                            * value[0..3], a port or VLAN ID value[0..1], a
+                            * MAC value[0..5], a DSCP, 0 to 63, value[0]). */
+    uint8_t mask[16];      /* Same layout; ones for the bits to set.  Bits
+                            * beyond step_field_bits() do not matter. */
     char text[64];         /* STEP_UNKNOWN: what it was, for people. */
 };
 
@@ -119,14 +121,30 @@ struct rule {
                    * (an ADD flow-mod, a group-mod, a packet-out), for the
                    * flow log and the recorder; not in JSON.  NULL if unknown.
                    * Owned. */
+
+    size_t allocated_steps; /* Of rule_add_step(). */
+    unsigned int n_refs;    /* Of rule_ref(), rule_unref(). */
 };
 
+/* A rule with one reference and all members zero or NULL, but for match "",
+ * actions "drop", command "add" and who "". */
 struct rule *rule_create(void);
 struct rule *rule_ref(const struct rule *);
+/* Frees the rule with the last reference; takes NULL. */
 void rule_unref(struct rule *);
+/* A copy with one reference, to be changed and published in its turn. */
+struct rule *rule_clone(const struct rule *);
 
 /* Adds a step at the end, a copy of '*step'. */
 void rule_add_step(struct rule *, const struct step *step);
+
+/* The steps that most rules are made of.  'value' is laid out as in struct
+ * step; a NULL 'mask' sets the whole field. */
+void rule_add_output(struct rule *, uint32_t port);
+void rule_add_set(struct rule *, enum step_field, const uint8_t *value,
+                  const uint8_t *mask);
+void rule_add_plain(struct rule *, enum step_type, uint16_t ethertype);
+void rule_add_unknown(struct rule *, const char *text);
 
 /* The number of outputs, groups not counted; '*ports' (up to 'max') gets
  * them in order. */
@@ -137,7 +155,14 @@ json_t *rule_to_json(const struct rule *);
 int rule_from_json(const json_t *, struct rule **, struct lh_error *);
 
 const char *rule_kind_name(enum rule_kind);
+/* "eth_src", "ipv4_dst", "tp_src", ... */
 const char *step_field_name(enum step_field);
+/* Whole bytes that values of the field take, and how many of their bits are
+ * the field's. */
+size_t step_field_size(enum step_field);
+unsigned int step_field_bits(enum step_field);
+/* True when a STEP_SET sets all of its field. */
+bool step_is_whole(const struct step *);
 
 /* What became of a packet that a rule's steps were applied to. */
 enum rule_apply_result {

@@ -19,3 +19,8 @@ TESTS += tests/lib/test_packet_id
 tests_lib_test_packet_id_SOURCES = tests/lib/test_packet_id.c $(FRAME)
 tests_lib_test_packet_id_LDADD = $(LIB_LIBS) $(TEST_LIBS)
 EXTRA_DIST += tests/lib/vectors/packet-id.txt
+
+check_PROGRAMS += tests/lib/test_rule
+TESTS += tests/lib/test_rule
+tests_lib_test_rule_SOURCES = tests/lib/test_rule.c
+tests_lib_test_rule_LDADD = $(LIB_LIBS) $(TEST_LIBS)

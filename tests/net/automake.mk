@@ -6,5 +6,6 @@ EXTRA_DIST += \
 	tests/net/conftest.py \
 	tests/net/lab.py \
 	tests/net/process.py \
+	tests/net/test_demo_network.py \
 	tests/net/test_lab.py \
 	tests/net/traffic.py

@@ -249,8 +249,8 @@ class Lab:
         return self
 
     def __exit__(self, kind, value, traceback):
-        failed = kind is not None and not issubclass(kind, SystemExit)
-        self.close(keep=failed)
+        ended = (SystemExit, KeyboardInterrupt)
+        self.close(keep=kind is not None and not issubclass(kind, ended))
 
     def start(self):
         """Makes all that was declared.  When it returns, every port has its

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+# The demo's network, built: a lab with the bridges, hosts and services of
+# network.py, its controller, and lasthop between them if wanted.
+"""
+    with DemoNetwork() as net:
+        net.start()
+        net.start_lasthop()       # Without: the bridges go to the controller.
+        net.connect()
+        net.request("alice", "tcp", *network.NAT_PUBLIC)
+"""
+
+import os
+import socket
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "net"))
+
+# pylint: disable=wrong-import-position
+import network
+from lab import UNDER_COLLECTOR, Lab, bindir
+from process import Failed, wait_until
+
+SWITCHES_AT = "tcp:127.0.0.1:6633"
+CONTROLLER_AT = "tcp:127.0.0.1:6653"
+SERVICES = {"web": [("tcp", 8000), ("tcp", network.WRONG_PORT)],
+            "files": [("udp", 6900), ("tcp", 2049)]}
+
+
+class DemoNetwork(Lab):
+    """The network; everything of a Lab works too."""
+
+    def __init__(self):
+        super().__init__()
+        self.target = CONTROLLER_AT     # Where the bridges connect to.
+        for name, dpid in network.SWITCHES.items():
+            self.add_bridge(name, dpid)
+        for a, b in network.LINKS:
+            self.add_link(a, b)
+        for host in network.HOSTS:
+            self.add_host(host.name, host.switch, host.ip + "/24",
+                          host.ip6 + "/64",
+                          gateways=[network.gateway(host.ip),
+                                    network.gateway(host.ip6)])
+        self.add_collector()
+
+    def start(self):
+        """Makes the network and starts its services and controller."""
+        super().start()
+        for host, services in SERVICES.items():
+            for kind, port in services:
+                self.hosts[host].serve(kind, port)
+        self.start_controller()
+
+    def start_controller(self):
+        """Starts the controller, for the first time or again."""
+        self._forget(self.control_path)
+        _, _, port = CONTROLLER_AT.split(":")
+        self.spawn("controller", [
+            "/usr/bin/osken-manager", "--ofp-listen-host", "127.0.0.1",
+            "--ofp-tcp-listen-port", port, os.path.join(HERE,
+                                                        "controller.py")],
+            netns=self.sw, env={"DEMO_CONTROL": self.control_path,
+                                "PYTHONDONTWRITEBYTECODE": "1"})
+        wait_until(lambda: os.path.exists(self.control_path), 20,
+                   "the controller")
+
+    def start_lasthop(self):
+        """Starts the recorder and the server between them."""
+        self.start_recorder()
+        self.spawn("server", [
+            os.path.join(bindir(), "lasthop-server"),
+            "--listen", f"geneve:{UNDER_COLLECTOR}:6081",
+            "--archive", os.path.join(self.dir, "archive")], netns=self.col)
+        wait_until(lambda: os.path.exists(f"{self.dir}/server.sock"), 10,
+                   "lasthop-server")
+
+    def start_recorder(self):
+        """Starts the recorder, for the first time or again."""
+        self._forget(f"{self.dir}/recorder.sock")
+        self.target = SWITCHES_AT
+        self.spawn("recorder", [
+            os.path.join(bindir(), "lasthop-recorder"),
+            "--listen", SWITCHES_AT, "--controller", CONTROLLER_AT,
+            "--ovsdb", self.db, "--postcards", f"geneve:{UNDER_COLLECTOR}",
+            "--state", os.path.join(self.dir, "recorder")], netns=self.sw)
+        wait_until(lambda: os.path.exists(f"{self.dir}/recorder.sock"), 10,
+                   "lasthop-recorder")
+
+    def connect(self):
+        """Connects the bridges and waits until they have their rules."""
+        self.set_controller(self.target)
+        self.tell_controller("ready")
+
+    @property
+    def control_path(self):
+        """The controller's control socket."""
+        return os.path.join(self.dir, "controller.sock")
+
+    def tell_controller(self, word):
+        """Has the controller do 'word' ("ready", "repair", "break")."""
+        with socket.socket(socket.AF_UNIX) as control:
+            control.settimeout(30)
+            control.connect(self.control_path)
+            control.sendall(word.encode() + b"\n")
+            answer = control.makefile().readline().strip()
+        if answer != "ok":
+            raise Failed(f"the controller, told to {word}: {answer}")
+
+    def request(self, host, kind, address, port, text="hello", timeout=2):
+        """The reply of a service to 'host', or None."""
+        return self.hosts[host].request(kind, address, port, text, timeout)
+
+    @staticmethod
+    def _forget(path):
+        """Removes a socket that an earlier process has left."""
+        if os.path.exists(path):
+            os.unlink(path)

@@ -1,0 +1,266 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+# The demo: a real network, its traffic, and what ndb says about its packets.
+"""
+usage: demo.py [--bindir DIR] [--batch]
+
+Needs root.  At a terminal it ends in the prompt of ndb, with the network still
+there; with --batch, or when not at a terminal, it ends after the last scene.
+All that ndb and ovs-ofctl are shown to print is what they print.  Exit status
+0 when every scene came out as told, 1 otherwise.
+"""
+
+import argparse
+import os
+import shlex
+import subprocess
+import sys
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "net"))
+
+# pylint: disable=wrong-import-position
+import network
+from api import Api
+from demo_network import DemoNetwork
+from lab import bindir
+from process import Failed, wait_until
+
+WIDTH = 79
+
+# The packets of the three scenes, as ndb is asked for them.
+PUBLIC = f"{network.NAT_PUBLIC[0]}:{network.NAT_PUBLIC[1]}"
+FETCHED = (f'^{{{{--bpf "tcp and dst host {network.NAT_PUBLIC[0]}'
+           f' and dst port {network.NAT_PUBLIC[1]}" --dpid s1}}}}.*$')
+ANSWERED = ('^{{--bpf "tcp and src host 10.0.3.10 and src port 8000"'
+            ' --dpid s6}}.*$')
+LOST = (f'{{{{--bpf "tcp and dst port {network.WRONG_PORT}"'
+        f' --verdict dropped}}}}')
+PINGED6 = '^{{--bpf "icmp6 and ip6[40] == 128" --dpid s1}}.*$'
+READ = '^{{--bpf "udp and dst port 6900" --dpid s1}}.*$'
+
+
+def bold(text):
+    """'text' for the eye, where colours are wanted."""
+    if sys.stdout.isatty() and "NO_COLOR" not in os.environ:
+        return f"\033[1m{text}\033[0m"
+    return text
+
+
+def tell(text=""):
+    """Prints the narrator's words."""
+    print(text, flush=True)
+
+
+def scene(title):
+    """Begins a part of the demo."""
+    tell()
+    tell(bold(f"--- {title} ".ljust(WIDTH, "-")))
+
+
+class Step:
+    """`with Step("..."):` prints what is being done and how long it took."""
+
+    def __init__(self, title):
+        self.title = title
+        self.start = time.monotonic()
+
+    def __enter__(self):
+        print(f"{self.title:<60} ", end="", flush=True)
+
+    def __exit__(self, kind, value, traceback):
+        took = time.monotonic() - self.start
+        tell(f"{'FAILED' if kind else 'ok'} ({took:.1f} s)")
+
+
+class Demo:
+    """The scenes, on a network that stands."""
+
+    def __init__(self, net):
+        self.net = net
+        self.env = {**net.env}
+        self.env["PATH"] = os.pathsep.join([bindir(), self.env["PATH"]])
+
+    # --- the narrator's hands ------------------------------------------------
+
+    def show(self, *argv):
+        """Runs a command as a person would and shows both it and what it
+        prints, which is returned."""
+        words = " ".join(shlex.quote(word) for word in argv)
+        tell()
+        tell(bold(f"$ {words}"))
+        done = subprocess.run(argv, env=self.env, text=True, timeout=60,
+                              stdin=subprocess.DEVNULL, check=False,
+                              stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT)
+        tell(done.stdout.rstrip("\n"))
+        if done.returncode != 0:
+            raise Failed(f"{argv[0]}: exit status {done.returncode}")
+        return done.stdout
+
+    def ndb(self, *commands):
+        """Shows what ndb answers to 'commands'."""
+        words = ["ndb"]
+        for command in commands:
+            words += ["-e", command]
+        return self.show(*words)
+
+    def wait_for(self, phf, verdict):
+        """Waits until the server has a history that matches 'phf' and ended
+        with 'verdict'."""
+        with Api(f"{self.net.dir}/server.sock") as server:
+            wait_until(lambda: any(
+                history["verdict"]["name"] == verdict
+                for history in server.query(phf)), 15,
+                f"a history that is {verdict} and matches {phf}")
+
+    def wait_for_topology(self):
+        """Waits until the recorder has found every link."""
+        with Api(f"{self.net.dir}/recorder.sock") as recorder:
+            wait_until(lambda: len(recorder.call("topology")["topology"]
+                                   ["links"]) == len(network.LINKS), 30,
+                       "the recorder to find the links")
+
+    # --- the scenes ------------------------------------------------------------
+
+    def traffic(self):
+        """A little of everything."""
+        net = self.net
+        alice, bob = net.hosts["alice"], net.hosts["bob"]
+        web, files = net.hosts["web"], net.hosts["files"]
+        with Step(f"alice pings web ({web.ip} and {web.ip6})"):
+            expect(alice.ping(web.ip) and alice.ping(web.ip6), "an answer")
+        with Step(f"bob reads from files by UDP ({files.ip6} port 6900)"):
+            expect(net.request("bob", "udp", files.ip6, 6900, "read")
+                   == "READ", "an answer")
+        with Step(f"alice fetches a page from {PUBLIC} by TCP"):
+            expect(net.request("alice", "tcp", *network.NAT_PUBLIC, "get /")
+                   == "GET /", "an answer")
+        with Step(f"alice tries {web.ip}:{network.WRONG_PORT}: no answer"):
+            expect(net.request("alice", "tcp", web.ip, network.WRONG_PORT,
+                               timeout=1) is None, "no answer")
+        with Step("lasthop-server has the histories"):
+            self.wait_for(FETCHED, "delivered")
+            self.wait_for(ANSWERED, "delivered")
+            self.wait_for(LOST, "dropped")
+            self.wait_for(PINGED6, "delivered")
+            self.wait_for(READ, "delivered")
+
+    def delivered(self):
+        """The backtrace of a packet through the NAT."""
+        tell(f"""
+alice asked {PUBLIC}, an address that no host has.  Where did
+her packet go?  ndb finds it by what it looked like when it entered at s1; bt
+is its backtrace, a line per switch with the rule that matched there and what
+had changed since the switch before.""")
+        self.ndb(f"find {FETCHED}", "bt")
+        tell("""
+At s5 the destination's address and port were rewritten.  By which rule?""")
+        self.ndb(f"find {FETCHED}", "frame 3", "info flow")
+        tell("""
+The answer came back by the other way, and was translated back:""")
+        self.ndb(f"find {ANSWERED}", "bt")
+        tell("""
+IPv6 is no different:""")
+        self.ndb(f"find {PINGED6}", "bt")
+
+    def dropped(self):
+        """The backtrace of a packet that vanished."""
+        tell(f"""
+web serves port {network.WRONG_PORT} too, but alice gets no answer, and no \
+switch complains.
+Every packet whose history ends in a drop:""")
+        self.ndb(f"find {LOST}", "bt")
+        tell("""
+It died at s3.  This is the very rule that dropped it, and the table it was
+in:""")
+        self.ndb(f"find {LOST}", "frame 2", "info flow", "info table")
+
+    def repaired(self):
+        """The repair, and the past that it does not change."""
+        web = self.net.hosts["web"]
+        with Step("The controller deletes that rule"):
+            self.net.tell_controller("repair")
+        with Step(f"alice tries {web.ip}:{network.WRONG_PORT} again: an "
+                  f"answer"):
+            expect(self.net.request("alice", "tcp", web.ip,
+                                    network.WRONG_PORT) == "HELLO",
+                   "an answer")
+        tell("""
+s3 knows nothing of it any more:""")
+        self.show("ovs-ofctl", "-O", "OpenFlow13", "--no-stats",
+                  "dump-flows", f"unix:{self.net.dir}/s3.mgmt",
+                  f"tcp,tp_dst={network.WRONG_PORT}")
+        tell("""
+But ndb still has the table as it was when the packet died:""")
+        self.ndb(f"find {LOST}", "frame 2", "info table")
+
+    def prompt(self):
+        """ndb's prompt, while the network stands."""
+        tell(f"""
+The network is still there, and this is ndb's own prompt.  Try:
+
+    info topology
+    find {READ}
+    break {{{{--verdict dropped}}}}       (then: continue)
+
+`help` lists the commands, `quit` ends the demo.
+""")
+        subprocess.run(["ndb"], env=self.env, check=False)
+
+
+def expect(holds, what):
+    """A scene has to come out as told."""
+    if not holds:
+        raise Failed(f"expected {what}")
+
+
+def play(batch):
+    """The whole demo."""
+    tell(bold("lasthop: where did my packet go, and why?"))
+    tell(network.__doc__.split("\n\n")[1])
+    with DemoNetwork() as net:
+        with Step("Six bridges, four hosts, an OpenFlow 1.3 controller"):
+            net.start()
+        with Step("lasthop-recorder and lasthop-server"):
+            net.start_lasthop()
+        demo = Demo(net)
+        with Step("The bridges connect; the controller installs its routes"):
+            net.connect()
+        with Step("The recorder finds the links"):
+            demo.wait_for_topology()
+
+        scene("Traffic")
+        demo.traffic()
+        scene("A packet that arrived")
+        demo.delivered()
+        scene("A packet that did not")
+        demo.dropped()
+        scene("The repair, and the past")
+        demo.repaired()
+        tell()
+        if not batch:
+            demo.prompt()
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description="A real network, its traffic, and what ndb says about "
+                    "its packets.")
+    parser.add_argument("--bindir", help="where the programs are "
+                        "(build/bin)")
+    parser.add_argument("--batch", action="store_true",
+                        help="end without ndb's prompt")
+    arguments = parser.parse_args()
+    if arguments.bindir:
+        os.environ["LASTHOP_BINDIR"] = os.path.abspath(arguments.bindir)
+    at_terminal = sys.stdin.isatty() and sys.stdout.isatty()
+    try:
+        play(arguments.batch or not at_terminal)
+    except Failed as error:
+        sys.exit(f"demo: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -50,7 +50,7 @@ class ScriptedController(app_manager.OSKenApp):
         self.datapaths = {}
         self.waiting = {}    # (dpid, xid) -> queue of replies
         self.reactions = {}  # (dpid, in_port) -> request
-        self.events = []
+        self.seen = []
         path = os.environ["SCRIPTED_CONTROLLER_SOCKET"]
         listener = eventlet.listen(path, family=socket.AF_UNIX)
         hub.spawn(eventlet.serve, listener, self.serve)
@@ -90,7 +90,7 @@ class ScriptedController(app_manager.OSKenApp):
         self.ask(datapath, datapath.ofproto_parser.OFPBarrierRequest(datapath))
 
     def errors(self):
-        return [e for e in self.events if e["event"] == "error"]
+        return [e for e in self.seen if e["event"] == "error"]
 
     def op_switches(self, _request):
         return {"switches": sorted(self.datapaths)}
@@ -154,7 +154,7 @@ class ScriptedController(app_manager.OSKenApp):
         self.reactions[request["dpid"], request["in_port"]] = request
 
     def op_events(self, _request):
-        events, self.events = self.events, []
+        events, self.seen = self.seen, []
         return {"events": events}
 
     # --- the switch's side -------------------------------------------------
@@ -200,7 +200,7 @@ class ScriptedController(app_manager.OSKenApp):
                 [HANDSHAKE_DISPATCHER, CONFIG_DISPATCHER, MAIN_DISPATCHER])
     def error(self, ev):
         message = ev.msg
-        self.events.append({"event": "error", "dpid": message.datapath.id,
+        self.seen.append({"event": "error", "dpid": message.datapath.id,
                             "type": message.type, "code": message.code,
                             "xid": message.xid,
                             "data": bytes(message.data or b"").hex()})
@@ -208,7 +208,7 @@ class ScriptedController(app_manager.OSKenApp):
     @set_ev_cls(ofp_event.EventOFPFlowRemoved, MAIN_DISPATCHER)
     def flow_removed(self, ev):
         message = ev.msg
-        self.events.append({"event": "flow_removed",
+        self.seen.append({"event": "flow_removed",
                             "dpid": message.datapath.id,
                             "cookie": message.cookie,
                             "priority": message.priority,
@@ -217,7 +217,7 @@ class ScriptedController(app_manager.OSKenApp):
     @set_ev_cls(ofp_event.EventOFPPortStatus, MAIN_DISPATCHER)
     def port_status(self, ev):
         message = ev.msg
-        self.events.append({"event": "port_status",
+        self.seen.append({"event": "port_status",
                             "dpid": message.datapath.id,
                             "port": message.desc.port_no,
                             "reason": message.reason})
@@ -233,7 +233,7 @@ class ScriptedController(app_manager.OSKenApp):
         if not OF10:
             event["table"] = message.table_id
             event["cookie"] = message.cookie
-        self.events.append(event)
+        self.seen.append(event)
         reaction = self.reactions.pop((datapath.id, in_port), None)
         if reaction:
             self.send_packet(datapath, message.data, reaction["actions"],

@@ -17,6 +17,7 @@
 
 #include "lib/api_line.h"
 #include "lib/api_peer_owner.h"
+#include "lib/jmember.h"
 #include "lib/lh_alloc.h"
 
 /* Requests whose dropped events are counted apart, per client; the rest are
@@ -161,13 +162,9 @@ api_call_fail_error(struct api_call *call, enum api_code code,
                     const struct lh_error *error)
 {
     if (call->peer) {
-        json_t *reason = json_pack("{s:s,s:s}", "code", api_code_name(code),
-                                   "message", error->text);
+        json_t *reason = json_pack("{s:s,s:o}", "code", api_code_name(code),
+                                   "message", jmember_text_new(error->text));
 
-        if (!reason) {
-            reason = json_pack("{s:s,s:s}", "code", api_code_name(code),
-                               "message", "the reason is not UTF-8");
-        }
         if (error->pos >= 0) {
             json_object_set_new(reason, "pos", json_integer(error->pos));
         }

@@ -3,8 +3,10 @@
 
 noinst_LIBRARIES += lib/liblasthop.a
 lib_liblasthop_a_SOURCES = \
+	lib/api_client.c lib/api_client.h \
 	lib/api_code.c lib/api_code.h \
 	lib/api_line.c lib/api_line.h \
+	lib/api_link.c lib/api_link.h \
 	lib/api_peer.c lib/api_peer.h \
 	lib/api_peer_owner.h \
 	lib/api_server.c lib/api_server.h \

@@ -10,8 +10,8 @@
  *
  * For programs that do one thing at a time; daemons use lib/api_link.h. Events
  * that come while an answer is waited for are kept for
- * api_client_next_event(); so is what was kept, up to API_CLIENT_MAX_KEPT,
- * then the oldest go and are counted.
+ * api_client_next_event(), up to API_CLIENT_MAX_KEPT; then the oldest go and
+ * are counted.
  *
  * Every function that waits returns 0, or:
  *

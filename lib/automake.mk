@@ -25,6 +25,8 @@ lib_liblasthop_a_SOURCES = \
 	lib/postcard.c lib/postcard.h \
 	lib/rule.c lib/rule.h \
 	lib/rule_json.c \
+	lib/say.c lib/say.h \
+	lib/time_spec.c lib/time_spec.h \
 	lib/topology.c lib/topology.h \
 	lib/topology_json.c
 

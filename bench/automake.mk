@@ -8,3 +8,6 @@ bench: all $(BENCHES)
 	@set -e; for bench in $(BENCHES); do echo "== $$bench"; \
 	    $(AM_TESTS_ENVIRONMENT) srcdir=$(srcdir) ./$$bench; done
 .PHONY: bench
+
+# Real networks, as root: ./quickstart bench runs it after the others.
+EXTRA_DIST += bench/net_throughput.py

@@ -17,6 +17,7 @@ lib_liblasthop_a_SOURCES = \
 	lib/hdr_inner.c \
 	lib/history.c lib/history.h \
 	lib/history_json.c \
+	lib/history_text.c \
 	lib/jmember.c lib/jmember.h \
 	lib/lh_alloc.c lib/lh_alloc.h \
 	lib/lh_error.c lib/lh_error.h \
@@ -26,6 +27,7 @@ lib_liblasthop_a_SOURCES = \
 	lib/rule.c lib/rule.h \
 	lib/rule_json.c \
 	lib/say.c lib/say.h \
+	lib/text_line.c lib/text_line.h \
 	lib/time_spec.c lib/time_spec.h \
 	lib/topology.c lib/topology.h \
 	lib/topology_json.c

@@ -1,0 +1,420 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* history_text - the packet history as people read it: the backtrace. */
+#include <config.h>
+#include "lib/history.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/dpid.h"
+#include "lib/hdr.h"
+#include "lib/lh_alloc.h"
+#include "lib/text_line.h"
+#include "lib/time_spec.h"
+
+/* What is carried through the writing of one history. */
+struct writer {
+    const struct history *h;
+    const struct history_text_options *options;
+    struct text_line line;
+    size_t *n_children; /* Of each hop. */
+    int *depth;         /* Of each hop: ancestors with several children. */
+    uint64_t first_ns;
+};
+
+static enum text_style
+verdict_style(enum verdict_name name)
+{
+    switch (name) {
+    case VERDICT_DELIVERED:
+        return TEXT_GREEN;
+    case VERDICT_CONTROLLER:
+        return TEXT_CYAN;
+    case VERDICT_OPEN:
+        return TEXT_YELLOW;
+    case VERDICT_LOST:
+        return TEXT_MAGENTA;
+    case VERDICT_DROPPED:
+    case VERDICT_LOOPED:
+        return TEXT_RED;
+    case VERDICT_NONE:
+    default:
+        return TEXT_PLAIN;
+    }
+}
+
+/* --- names ----------------------------------------------------------------
+ */
+
+static void
+put_switch(struct writer *w, enum text_style style, uint64_t dpid)
+{
+    const struct topology *t = w->options->topology;
+    const struct topology_switch *sw = t ? topology_find(t, dpid) : NULL;
+
+    if (sw && sw->name) {
+        text_line_put(&w->line, style, "%s", sw->name);
+    } else {
+        text_line_put(&w->line, style, DPID_FMT, dpid);
+    }
+}
+
+static void
+put_port(struct writer *w, uint64_t dpid, uint32_t no)
+{
+    const struct topology *t = w->options->topology;
+    const struct topology_port *port = t ? topology_port(t, dpid, no) : NULL;
+
+    if (no == OF_PORT_UNKNOWN) {
+        text_line_put(&w->line, TEXT_PLAIN, "?");
+    } else if (of_port_name(no)) {
+        text_line_put(&w->line, TEXT_PLAIN, "%s", of_port_name(no));
+    } else {
+        text_line_put(&w->line, TEXT_PLAIN, "%" PRIu32, no);
+        if (port && port->name) {
+            text_line_put(&w->line, TEXT_PLAIN, " (%s)", port->name);
+        }
+    }
+}
+
+static void
+put_ports(struct writer *w, uint64_t dpid, const uint32_t *ports, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        text_line_put(&w->line, TEXT_PLAIN, "%s", i ? ", " : "");
+        put_port(w, dpid, ports[i]);
+    }
+}
+
+/* --- verdicts --------------------------------------------------------------
+ */
+
+/* Where a lost packet was sent to, if a link is known. */
+static void
+put_far_end(struct writer *w, const struct verdict *v)
+{
+    const struct topology *t = w->options->topology;
+    uint64_t peer_dpid;
+    uint32_t peer_port;
+
+    if (t && topology_peer(t, v->dpid, v->port, &peer_dpid, &peer_port)) {
+        text_line_put(&w->line, TEXT_PLAIN, " on the link to ");
+        put_switch(w, TEXT_PLAIN, peer_dpid);
+        text_line_put(&w->line, TEXT_PLAIN, " port ");
+        put_port(w, peer_dpid, peer_port);
+    }
+}
+
+/* "dropped at s3 by v12: no output"; a leaf's own line has the place
+ * already. */
+static void
+put_verdict(struct writer *w, const struct verdict *v, bool with_place)
+{
+    text_line_put(&w->line, verdict_style(v->name), "%s",
+                  verdict_name_string(v->name));
+    if (with_place) {
+        text_line_put(&w->line, TEXT_PLAIN, " at ");
+        put_switch(w, TEXT_BOLD, v->dpid);
+        if (v->port != OF_PORT_UNKNOWN) {
+            text_line_put(&w->line, TEXT_PLAIN, " port ");
+            put_port(w, v->dpid, v->port);
+        }
+    }
+    if (v->name == VERDICT_LOST) {
+        put_far_end(w, v);
+    }
+    if (v->has_version && v->name == VERDICT_DROPPED) {
+        text_line_put(&w->line, TEXT_PLAIN, " by v%" PRIu32, v->version);
+    }
+    if (v->reason) {
+        text_line_put(&w->line, TEXT_PLAIN, ": %s", v->reason);
+    }
+    if (v->evidence == EVIDENCE_UNCERTAIN) {
+        text_line_put(&w->line, TEXT_PLAIN,
+                      " (uncertain: postcards are missing too)");
+    }
+}
+
+/* --- headers ---------------------------------------------------------------
+ */
+
+/* Begins a line that belongs to hop 'i'. */
+static void
+begin_detail(struct writer *w, size_t i)
+{
+    text_line_put(&w->line, TEXT_PLAIN, "%*s", 6 + 4 * w->depth[i], "");
+}
+
+/* Says what differs between two captures, if something does. */
+static void
+put_changes(struct writer *w, size_t i, const char *who, const uint8_t *a,
+            size_t a_len, const uint8_t *b, size_t b_len)
+{
+    char text[1024];
+
+    if (hdr_format_diff(a, a_len, b, b_len, text, sizeof text)) {
+        begin_detail(w, i);
+        text_line_put(&w->line, TEXT_YELLOW, "%s: %s", who, text);
+        text_line_end(&w->line);
+    }
+}
+
+/* What happened to the header at hop 'i': by tables that the packet passed
+ * before the rule that emitted the postcard, and by that rule. */
+static void
+put_header_changes(struct writer *w, size_t i)
+{
+    const struct history_hop *hop = &w->h->hops[i];
+    const struct history_hop *parent =
+        hop->parent < 0 ? NULL : &w->h->hops[hop->parent];
+
+    if (!hop->caplen) {
+        return;
+    }
+    if (parent && parent->has_header_out && !hop->has_gap_before) {
+        put_changes(w, i, hop->is_after ? "changed here" : "earlier tables",
+                    parent->header_out, parent->header_out_len, hop->header,
+                    hop->caplen);
+    } else if (parent && parent->caplen) {
+        put_changes(w, i, "changed since the hop before", parent->header,
+                    parent->caplen, hop->header, hop->caplen);
+    }
+    if (hop->has_header_out) {
+        put_changes(w, i, "this rule", hop->header, hop->caplen,
+                    hop->header_out, hop->header_out_len);
+    }
+}
+
+static void
+put_header_bytes(struct writer *w, size_t i)
+{
+    const struct history_hop *hop = &w->h->hops[i];
+
+    for (size_t ofs = 0; ofs < hop->caplen; ofs += 16) {
+        begin_detail(w, i);
+        text_line_put(&w->line, TEXT_DIM, "%04zx ", ofs);
+        for (size_t j = ofs; j < hop->caplen && j < ofs + 16; j++) {
+            text_line_put(&w->line, TEXT_DIM, "%s%02x", j % 2 ? "" : " ",
+                          hop->header[j]);
+        }
+        text_line_end(&w->line);
+    }
+}
+
+/* One line about the packet, as it was at hop 'i'. */
+static void
+put_packet(struct writer *w, size_t i)
+{
+    const struct history_hop *hop = &w->h->hops[i];
+    char text[512];
+
+    if (hop->caplen &&
+        hdr_format(hop->header, hop->caplen, text, sizeof text)) {
+        begin_detail(w, i);
+        text_line_put(&w->line, TEXT_BLUE, "%s", text);
+        text_line_end(&w->line);
+    }
+}
+
+/* --- hops ------------------------------------------------------------------
+ */
+
+/* The rules that matched, one text line or more for each. */
+static void
+put_rules(struct writer *w, size_t i)
+{
+    const struct history_hop *hop = &w->h->hops[i];
+
+    for (size_t j = 0; w->options->rule_text && j < hop->n_versions; j++) {
+        char *text = w->options->rule_text(w->options->aux, hop->dpid,
+                                           hop->versions[j]);
+        char *rest = text;
+
+        begin_detail(w, i);
+        text_line_put(&w->line, TEXT_DIM, "v%" PRIu32 ": ", hop->versions[j]);
+        if (!text) {
+            text_line_put(&w->line, TEXT_DIM, "the rule is not known");
+        }
+        for (char *part; (part = strsep(&rest, "\n"));) {
+            if (part != text) {
+                text_line_end(&w->line);
+                begin_detail(w, i);
+            }
+            text_line_put(&w->line, TEXT_DIM, "%s", part);
+        }
+        text_line_end(&w->line);
+        free(text);
+    }
+}
+
+static void
+put_versions(struct writer *w, const struct history_hop *hop)
+{
+    text_line_put(&w->line, TEXT_PLAIN, "%s", hop->n_versions ? "  [" : "");
+    for (size_t i = 0; i < hop->n_versions; i++) {
+        text_line_put(&w->line, TEXT_PLAIN, "%sv%" PRIu32, i ? " " : "",
+                      hop->versions[i]);
+    }
+    text_line_put(&w->line, TEXT_PLAIN, "%s", hop->n_versions ? "]" : "");
+}
+
+/* How long after the first postcard this hop's came. */
+static void
+put_delay(struct writer *w, const struct history_hop *hop)
+{
+    char span[TIME_SPEC_BUFSIZE];
+
+    if (hop->time_ns && hop->time_ns != w->first_ns) {
+        time_spec_format_span(hop->time_ns - w->first_ns, span);
+        text_line_put(&w->line, TEXT_DIM, "  +%s", span);
+    }
+}
+
+/* "  #1 s2  in 1 (eth1)  out 2 (eth2)  [v7]  +12 us" */
+static void
+put_hop_line(struct writer *w, size_t i)
+{
+    const struct history_hop *hop = &w->h->hops[i];
+
+    text_line_put(&w->line, TEXT_BOLD, "%c%*s #%zu ",
+                  (int) i == w->options->current ? '*' : ' ', 4 * w->depth[i],
+                  "", i);
+    put_switch(w, TEXT_BOLD, hop->dpid);
+    if (hop->is_packet_out) {
+        text_line_put(&w->line, TEXT_CYAN, "  packet-out");
+    }
+    if (!hop->is_packet_out || hop->in_port != OF_PORT_UNKNOWN) {
+        text_line_put(&w->line, TEXT_PLAIN, "  in ");
+        put_port(w, hop->dpid, hop->in_port);
+    }
+    if (hop->n_out) {
+        text_line_put(&w->line, TEXT_PLAIN, "  out ");
+        put_ports(w, hop->dpid, hop->out_ports, hop->n_out);
+    } else if (!hop->is_deduced) {
+        text_line_put(&w->line, TEXT_PLAIN, "  no output");
+    }
+    if (hop->n_branches) {
+        text_line_put(&w->line, TEXT_PLAIN, " {");
+        put_ports(w, hop->dpid, hop->branches, hop->n_branches);
+        text_line_put(&w->line, TEXT_PLAIN, "}");
+    }
+    put_versions(w, hop);
+    put_delay(w, hop);
+    if (hop->is_deduced) {
+        text_line_put(&w->line, TEXT_YELLOW, "  deduced: no postcard");
+    }
+    text_line_end(&w->line);
+}
+
+static void
+put_hop(struct writer *w, size_t i)
+{
+    const struct history_hop *hop = &w->h->hops[i];
+
+    if (hop->has_gap_before) {
+        text_line_put(&w->line, TEXT_YELLOW,
+                      "%*s ... postcards are missing here", 4 * w->depth[i],
+                      " ");
+        text_line_end(&w->line);
+    }
+    put_hop_line(w, i);
+    if (hop->parent < 0) {
+        put_packet(w, i);
+    }
+    put_rules(w, i);
+    put_header_changes(w, i);
+    if (w->options->full) {
+        put_header_bytes(w, i);
+    }
+    if (hop->verdict.name != VERDICT_NONE) {
+        begin_detail(w, i);
+        text_line_put(&w->line, TEXT_PLAIN, "=> ");
+        put_verdict(w, &hop->verdict, hop->verdict.dpid != hop->dpid);
+        text_line_end(&w->line);
+    }
+}
+
+/* --- the whole --------------------------------------------------------------
+ */
+
+static void
+put_headline(struct writer *w)
+{
+    const struct history *h = w->h;
+    char when[TIME_SPEC_BUFSIZE];
+
+    text_line_put(&w->line, TEXT_BOLD, "packet ");
+    if (h->has_packet_id) {
+        text_line_put(&w->line, TEXT_BOLD, "%016" PRIx64, h->packet_id);
+    } else {
+        text_line_put(&w->line, TEXT_BOLD, "without ID");
+    }
+    if (w->first_ns) {
+        time_spec_format(w->first_ns, w->options->utc, 6, when);
+        text_line_put(&w->line, TEXT_PLAIN, "  %s", when);
+    }
+    text_line_put(&w->line, TEXT_PLAIN, "  ");
+    if (h->verdict.name != VERDICT_NONE) {
+        put_verdict(w, &h->verdict, true);
+    } else {
+        text_line_put(&w->line, TEXT_PLAIN, "no verdict");
+    }
+    text_line_end(&w->line);
+}
+
+static void
+put_tunnel(struct writer *w, const char *how, uint64_t packet_id)
+{
+    if (packet_id) {
+        text_line_put(&w->line, TEXT_CYAN, "  %s packet %016" PRIx64, how,
+                      packet_id);
+        text_line_end(&w->line);
+    }
+}
+
+/* Counts children, then sets the depths.  Parents stand before children. */
+static void
+measure(struct writer *w)
+{
+    const struct history *h = w->h;
+
+    for (size_t i = 0; i < h->n_hops; i++) {
+        if (h->hops[i].parent >= 0) {
+            w->n_children[h->hops[i].parent]++;
+        }
+    }
+    for (size_t i = 0; i < h->n_hops; i++) {
+        int parent = h->hops[i].parent;
+
+        w->depth[i] =
+            parent < 0 ? 0 : w->depth[parent] + (w->n_children[parent] > 1);
+    }
+}
+
+void
+history_to_text(const struct history *h,
+                const struct history_text_options *options, FILE *stream)
+{
+    struct writer w = {
+        .h = h,
+        .options = options,
+        .line = {.stream = stream,
+                 .color = options->color,
+                 .width = options->width},
+        .n_children = lh_alloc_zero(h->n_hops * sizeof *w.n_children),
+        .depth = lh_alloc_zero(h->n_hops * sizeof *w.depth),
+        .first_ns = history_first_ns(h),
+    };
+
+    measure(&w);
+    put_headline(&w);
+    put_tunnel(&w, "carries", h->carries);
+    put_tunnel(&w, "carried by", h->carried_by);
+    for (size_t i = 0; i < h->n_hops; i++) {
+        put_hop(&w, i);
+    }
+    text_line_uninit(&w.line);
+    free(w.n_children);
+    free(w.depth);
+}

@@ -4,3 +4,5 @@
 EXTRA_DIST += docs/formats/packet-id.md
 EXTRA_DIST += docs/limits.md
 EXTRA_DIST += docs/formats/rule.md
+EXTRA_DIST += docs/formats/postcard-geneve.md
+EXTRA_DIST += docs/formats/postcard-mac.md

@@ -24,6 +24,8 @@ lib_liblasthop_a_SOURCES = \
 	lib/of_port.c lib/of_port.h \
 	lib/packet_id.c lib/packet_id.h \
 	lib/postcard.c lib/postcard.h \
+	lib/postcard_geneve.c lib/postcard_geneve.h \
+	lib/postcard_mac.c lib/postcard_mac.h \
 	lib/rule.c lib/rule.h \
 	lib/rule_json.c \
 	lib/say.c lib/say.h \

@@ -38,6 +38,22 @@ struct postcard {
                             * postcard tags.  Borrowed. */
 };
 
+/* What became of a received packet that should be a postcard.  Receivers keep
+ * a counter of each. */
+enum postcard_result {
+    POSTCARD_OK,
+    POSTCARD_OTHER,          /* No postcard: other traffic. */
+    POSTCARD_TRUNCATED,      /* The capture ends before the copied packet. */
+    POSTCARD_MALFORMED,      /* A length contradicts itself. */
+    POSTCARD_NO_OPTION,      /* Geneve without our option. */
+    POSTCARD_UNKNOWN_FORMAT, /* Of a version that is not known here. */
+    POSTCARD_UNKNOWN_SWITCH, /* mac: nobody has that switch index. */
+    N_POSTCARD_RESULTS
+};
+
+/* "ok", "other", "truncated", "malformed", "no_option", ... */
+const char *postcard_result_name(enum postcard_result);
+
 /* A copy of 'p' whose header bytes follow it in the same allocation; free()
  * it.  NULL when memory is short. */
 struct postcard *postcard_clone(const struct postcard *p);

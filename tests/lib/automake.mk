@@ -24,3 +24,16 @@ check_PROGRAMS += tests/lib/test_rule
 TESTS += tests/lib/test_rule
 tests_lib_test_rule_SOURCES = tests/lib/test_rule.c
 tests_lib_test_rule_LDADD = $(LIB_LIBS) $(TEST_LIBS)
+
+check_PROGRAMS += tests/lib/test_postcard_geneve
+TESTS += tests/lib/test_postcard_geneve
+tests_lib_test_postcard_geneve_SOURCES = tests/lib/test_postcard_geneve.c \
+	$(FRAME)
+tests_lib_test_postcard_geneve_LDADD = $(LIB_LIBS) $(TEST_LIBS)
+EXTRA_DIST += tests/lib/vectors/postcard-geneve.txt
+
+check_PROGRAMS += tests/lib/test_postcard_mac
+TESTS += tests/lib/test_postcard_mac
+tests_lib_test_postcard_mac_SOURCES = tests/lib/test_postcard_mac.c $(FRAME)
+tests_lib_test_postcard_mac_LDADD = $(LIB_LIBS) $(TEST_LIBS)
+EXTRA_DIST += tests/lib/vectors/postcard-mac.txt

@@ -9,6 +9,7 @@ style_checks = \
 	tests/style/check_words.sh \
 	tests/style/check_manuals.sh \
 	tests/style/check_layers.py \
+	tests/style/check_report.sh \
 	tests/style/check_checks.sh
 
 # The sanitizers see programs, not the source.

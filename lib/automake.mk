@@ -18,6 +18,12 @@ lib_liblasthop_a_SOURCES = \
 	lib/history.c lib/history.h \
 	lib/history_json.c \
 	lib/history_text.c \
+	lib/db.c lib/db.h \
+	lib/flow_log.c lib/flow_log.h \
+	lib/flow_log_db.c lib/flow_log_db.h \
+	lib/flow_log_query.c \
+	lib/flow_log_queue.c \
+	lib/flow_log_switch.c \
 	lib/jmember.c lib/jmember.h \
 	lib/lh_alloc.c lib/lh_alloc.h \
 	lib/lh_error.c lib/lh_error.h \

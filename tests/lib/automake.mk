@@ -37,3 +37,11 @@ TESTS += tests/lib/test_postcard_mac
 tests_lib_test_postcard_mac_SOURCES = tests/lib/test_postcard_mac.c $(FRAME)
 tests_lib_test_postcard_mac_LDADD = $(LIB_LIBS) $(TEST_LIBS)
 EXTRA_DIST += tests/lib/vectors/postcard-mac.txt
+check_PROGRAMS += tests/lib/test_flow_log tests/lib/test_flow_log_disk
+TESTS += tests/lib/test_flow_log tests/lib/test_flow_log_disk
+tests_lib_test_flow_log_SOURCES = tests/lib/test_flow_log.c \
+	tests/lib/flow_log_fixture.c tests/lib/flow_log_fixture.h
+tests_lib_test_flow_log_LDADD = $(LIB_LIBS) $(TEST_LIBS)
+tests_lib_test_flow_log_disk_SOURCES = tests/lib/test_flow_log_disk.c \
+	tests/lib/flow_log_fixture.c tests/lib/flow_log_fixture.h
+tests_lib_test_flow_log_disk_LDADD = $(LIB_LIBS) $(TEST_LIBS)

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* flow_log - every change of every flow table, on disk, so that any table can
+ * be seen again as it was (docs/formats/flow-log.md).
+ *
+ * One process, the recorder, opens the log for writing; any number of others
+ * read it at the same time with flow_log_open_readonly().
+ *
+ * Writing is queued: flow_log_made(), flow_log_removed() and flow_log_event()
+ * only put a note into memory, and flow_log_flush(), which the owner calls
+ * when nothing more urgent is to be done, writes all notes in one transaction.
+ * A flush that fails (disk full, file damaged) loses nothing: the notes stay
+ * and the next flush tries again.  Only when FLOW_LOG_MAX_QUEUE notes wait is
+ * a new one thrown away, and counted.
+ *
+ * Notes belong to changes: all notes between two calls of
+ * flow_log_begin_change() are one change, and a table is never seen with half
+ * of one.
+ *
+ * Queries see what is queued too.
+ *
+ * Version numbers come from the log because it must never give one twice, not
+ * even after a crash: they are reserved on disk in blocks before use.
+ *
+ * Threads: used only by the thread that opened it. */
+#ifndef LIB_FLOW_LOG_H
+#define LIB_FLOW_LOG_H 1
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/lh_error.h"
+#include "lib/rule.h"
+
+#define FLOW_LOG_FORMAT        1
+#define FLOW_LOG_MAX_QUEUE     65536
+#define FLOW_LOG_VERSION_BLOCK 131072
+
+struct flow_log;
+
+/* Opens the log at 'path', made if it is not there, for writing.  Returns 0,
+ * or EBUSY when another process has it open for writing, EPROTO when it is of
+ * a format we do not know, otherwise an errno value; the reason names the
+ * file. */
+int flow_log_open(const char *path, struct flow_log **, struct lh_error *);
+/* Opens the log that is at 'path' for queries only. */
+int flow_log_open_readonly(const char *path, struct flow_log **,
+                           struct lh_error *);
+/* Writes what is queued, as far as that is possible, and closes. */
+void flow_log_close(struct flow_log *);
+
+/* --- Versions. --- */
+
+/* The next version of switch 'dpid', never given before, at least 1.  While
+ * the disk fails, versions beyond those reserved are given all the same and
+ * counted as `unreserved`: after a crash in that state they may come again.
+ * When all 2^32 are used up the highest is given, and counted. */
+uint32_t flow_log_next_version(struct flow_log *, uint64_t dpid);
+/* The number that flow_log_next_version() will give, or one that it will not
+ * give again. */
+uint32_t flow_log_peek_version(struct flow_log *, uint64_t dpid);
+/* Sees to it that only versions above 'version' are given from now on: the
+ * switch was found to use it. */
+void flow_log_skip_version(struct flow_log *, uint64_t dpid, uint32_t version);
+
+/* --- Writing. --- */
+
+/* Begins the next change; returns its number, which only rises. */
+uint64_t flow_log_begin_change(struct flow_log *);
+/* 'rule' stands from rule->installed_ns on.  A packet-out is logged as over
+ * at once. */
+void flow_log_made(struct flow_log *, const struct rule *rule);
+/* Rule 'version' of 'dpid' stands no more since 'time_ns'. */
+void flow_log_removed(struct flow_log *, uint64_t dpid, uint32_t version,
+                      uint64_t time_ns, const char *reason);
+
+enum flow_log_event {
+    FLOW_LOG_START,      /* The recorder began. */
+    FLOW_LOG_STOP,       /* It ended in order. */
+    FLOW_LOG_CONNECT,    /* Switch connected. */
+    FLOW_LOG_READY,      /* Its tables were read and are instrumented. */
+    FLOW_LOG_DISCONNECT, /* Switch gone: changes are not seen from here on. */
+    FLOW_LOG_PORT,       /* A port came, went or changed. */
+    FLOW_LOG_LINK_UP,
+    FLOW_LOG_LINK_DOWN,
+    FLOW_LOG_NOTE /* Anything else a person should know. */
+};
+const char *flow_log_event_name(enum flow_log_event);
+
+/* 'port' is OF_PORT_UNKNOWN where there is none; 'text' may be NULL. */
+void flow_log_event(struct flow_log *, enum flow_log_event, uint64_t dpid,
+                    uint32_t port, uint64_t time_ns, const char *text);
+
+/* Writes all that is queued.  Returns 0, or an errno value with a reason that
+ * names the file; then everything is still queued. */
+int flow_log_flush(struct flow_log *, struct lh_error *);
+/* Notes that wait to be written. */
+size_t flow_log_n_queued(const struct flow_log *);
+
+/* Deletes what was over before 'time_ns', at most 'max_rows' of it; returns 0
+ * with '*n' rows deleted. */
+int flow_log_trim(struct flow_log *, uint64_t time_ns, int max_rows, int *n,
+                  struct lh_error *);
+
+struct flow_log_counters {
+    uint64_t notes;      /* Made, removed, events. */
+    uint64_t written;    /* Of these, on disk. */
+    uint64_t lost;       /* Of these, thrown away: the queue was full. */
+    uint64_t failures;   /* Flushes that failed. */
+    uint64_t duplicates; /* Rules whose (dpid, version) was there already. */
+    uint64_t unreserved; /* Versions given without being durable. */
+    uint64_t exhausted;  /* Versions asked for when none was left. */
+};
+/* notes = written + lost + flow_log_n_queued(). */
+struct flow_log_counters flow_log_counters(const struct flow_log *);
+
+/* --- What is known about switches, and small texts, kept at once. --- */
+
+struct flow_log_switch {
+    uint64_t dpid;
+    char *name;    /* NULL if unknown.  Owned. */
+    char *address; /* NULL if unknown.  Owned. */
+    uint16_t index;
+};
+
+/* Keeps a name and an address (NULL keeps what is known) of 'dpid' and gives
+ * it the lowest free index if it has none: '*index' is that, 0 if all are
+ * taken. */
+int flow_log_put_switch(struct flow_log *, uint64_t dpid, const char *name,
+                        const char *address, uint16_t *index,
+                        struct lh_error *);
+/* All switches that have an index: '*switches' is freed with
+ * flow_log_switches_free(). */
+int flow_log_switches(struct flow_log *, struct flow_log_switch **switches,
+                      size_t *n, struct lh_error *);
+void flow_log_switches_free(struct flow_log_switch *, size_t n);
+
+int flow_log_put_text(struct flow_log *, const char *key, const char *text,
+                      struct lh_error *);
+/* ENOENT when 'key' was never put; '*text' is for free(). */
+int flow_log_get_text(struct flow_log *, const char *key, char **text,
+                      struct lh_error *);
+
+/* --- Queries. --- */
+
+struct flow_log_rules {
+    size_t n, allocated;
+    struct rule **rules; /* References, owned. */
+};
+#define FLOW_LOG_RULES_INIT                                                   \
+    {                                                                         \
+        0, 0, NULL                                                            \
+    }
+void flow_log_rules_uninit(struct flow_log_rules *);
+
+/* The rule, with a reference for the caller.  ENOENT when not known. */
+int flow_log_find(struct flow_log *, uint64_t dpid, uint32_t version,
+                  struct rule **, struct lh_error *);
+
+/* Flow rules and table-miss rules, sorted by table, then priority descending,
+ * then version.  Adds to '*rules'.
+ *
+ * ..._at_version: the table right after the change that made 'version' (of
+ * any kind); ENOENT when there is no such version.  ..._at_time: all changes
+ * up to and including 'time_ns' are in.  ..._standing: as it is now. */
+int flow_log_table_at_version(struct flow_log *, uint64_t dpid,
+                              uint32_t version, struct flow_log_rules *rules,
+                              uint64_t *at_ns, struct lh_error *);
+int flow_log_table_at_time(struct flow_log *, uint64_t dpid, uint64_t time_ns,
+                           struct flow_log_rules *rules, struct lh_error *);
+int flow_log_table_standing(struct flow_log *, uint64_t dpid,
+                            struct flow_log_rules *rules, struct lh_error *);
+/* Everything of 'dpid' that was not removed, groups too. */
+int flow_log_standing(struct flow_log *, uint64_t dpid,
+                      struct flow_log_rules *rules, struct lh_error *);
+
+struct flow_log_entry {
+    uint64_t change, time_ns, dpid;
+    enum flow_log_event event;
+    uint32_t port;
+    char *text; /* NULL if none.  Owned. */
+};
+/* Events of 'dpid' (0: of all) with since_ns <= time < until_ns in order of
+ * time.  'each' returns false to stop; the entry lives until it returns. */
+int flow_log_events(struct flow_log *, uint64_t dpid, uint64_t since_ns,
+                    uint64_t until_ns,
+                    bool (*each)(void *aux, const struct flow_log_entry *),
+                    void *aux, struct lh_error *);
+
+#endif /* lib/flow_log.h */

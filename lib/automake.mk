@@ -11,11 +11,15 @@ lib_liblasthop_a_SOURCES = \
 	lib/api_peer_owner.h \
 	lib/api_server.c lib/api_server.h \
 	lib/api_socket.c lib/api_socket.h \
+	lib/byte_buf.c lib/byte_buf.h \
 	lib/bytes.c lib/bytes.h \
 	lib/dpid.c lib/dpid.h \
 	lib/hdr.c lib/hdr.h \
 	lib/hdr_inner.c \
 	lib/history.c lib/history.h \
+	lib/history_codec.c lib/history_codec.h \
+	lib/history_codec_format.h \
+	lib/history_codec_read.c \
 	lib/history_json.c \
 	lib/history_text.c \
 	lib/db.c lib/db.h \

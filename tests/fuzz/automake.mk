@@ -30,3 +30,9 @@ EXTRA_DIST += tests/fuzz/run_corpora.sh tests/corpus
 fuzz_targets += tests/fuzz/fuzz_of_port
 tests_fuzz_fuzz_of_port_SOURCES = tests/fuzz/fuzz_of_port.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_of_port_LDADD = $(LIB_LIBS) $(FUZZ_LIBS)
+
+# history_codec: payloads of blocks of histories.
+fuzz_targets += tests/fuzz/fuzz_history_codec
+tests_fuzz_fuzz_history_codec_SOURCES = tests/fuzz/fuzz_history_codec.c \
+	$(RANDOM_HISTORY) $(FUZZ_MAIN)
+tests_fuzz_fuzz_history_codec_LDADD = $(LIB_LIBS) $(FUZZ_LIBS)

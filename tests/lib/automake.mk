@@ -45,3 +45,16 @@ tests_lib_test_flow_log_LDADD = $(LIB_LIBS) $(TEST_LIBS)
 tests_lib_test_flow_log_disk_SOURCES = tests/lib/test_flow_log_disk.c \
 	tests/lib/flow_log_fixture.c tests/lib/flow_log_fixture.h
 tests_lib_test_flow_log_disk_LDADD = $(LIB_LIBS) $(TEST_LIBS)
+# random_history: histories for tests.
+RANDOM_HISTORY = tests/lib/random_history.c tests/lib/random_history.h
+
+check_PROGRAMS += tests/lib/test_byte_buf
+TESTS += tests/lib/test_byte_buf
+tests_lib_test_byte_buf_SOURCES = tests/lib/test_byte_buf.c
+tests_lib_test_byte_buf_LDADD = $(LIB_LIBS) $(TEST_LIBS)
+
+check_PROGRAMS += tests/lib/test_history_codec
+TESTS += tests/lib/test_history_codec
+tests_lib_test_history_codec_SOURCES = tests/lib/test_history_codec.c \
+	$(RANDOM_HISTORY)
+tests_lib_test_history_codec_LDADD = $(LIB_LIBS) $(TEST_LIBS)

@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* history_codec - histories as compact bytes: the writing side. */
+#include <config.h>
+
+#include "lib/history_codec.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/history_codec_format.h"
+#include "lib/lh_alloc.h"
+
+struct history_encoder {
+    struct byte_buf records;
+    struct byte_buf scratch; /* The record being made. */
+    uint64_t base_ns;        /* First postcard of the first record. */
+    struct history_encoder_totals totals;
+
+    size_t n_dpids, allocated_dpids;
+    uint64_t *dpids; /* In order of first use.  Owned. */
+    size_t mask;     /* Slots - 1. */
+    uint32_t *slots; /* Open addressing: 1 + index into dpids, 0: free.
+                      * Owned. */
+};
+
+#define FIRST_SLOTS 64u
+
+struct history_encoder *
+history_encoder_create(void)
+{
+    struct history_encoder *e = lh_alloc_zero(sizeof *e);
+
+    e->mask = FIRST_SLOTS - 1;
+    e->slots = lh_alloc_zero(FIRST_SLOTS * sizeof *e->slots);
+    return e;
+}
+
+void
+history_encoder_destroy(struct history_encoder *e)
+{
+    if (e) {
+        byte_buf_uninit(&e->records);
+        byte_buf_uninit(&e->scratch);
+        free(e->dpids);
+        free(e->slots);
+        free(e);
+    }
+}
+
+void
+history_encoder_reset(struct history_encoder *e)
+{
+    byte_buf_clear(&e->records);
+    memset(&e->totals, 0, sizeof e->totals);
+    memset(e->slots, 0, (e->mask + 1) * sizeof *e->slots);
+    e->n_dpids = 0;
+}
+
+const struct history_encoder_totals *
+history_encoder_totals(const struct history_encoder *e)
+{
+    return &e->totals;
+}
+
+static size_t
+find_slot(const struct history_encoder *e, uint64_t dpid)
+{
+    size_t i = (size_t) ((dpid * 0x9e3779b97f4a7c15u) >> 32) & e->mask;
+
+    while (e->slots[i] && e->dpids[e->slots[i] - 1] != dpid) {
+        i = (i + 1) & e->mask;
+    }
+    return i;
+}
+
+static void
+grow_slots(struct history_encoder *e)
+{
+    e->mask = e->mask * 2 + 1;
+    free(e->slots);
+    e->slots = lh_alloc_zero((e->mask + 1) * sizeof *e->slots);
+    for (size_t i = 0; i < e->n_dpids; i++) {
+        e->slots[find_slot(e, e->dpids[i])] = (uint32_t) i + 1;
+    }
+}
+
+static void
+put_dpid(struct history_encoder *e, uint64_t dpid)
+{
+    size_t slot = find_slot(e, dpid);
+
+    if (!e->slots[slot]) {
+        e->dpids = lh_alloc_grow(e->dpids, e->n_dpids, &e->allocated_dpids,
+                                 sizeof *e->dpids);
+        e->dpids[e->n_dpids++] = dpid;
+        e->slots[slot] = (uint32_t) e->n_dpids;
+        if (e->n_dpids * 2 > e->mask) {
+            grow_slots(e);
+            slot = find_slot(e, dpid);
+        }
+    }
+    byte_buf_put_uvarint(&e->scratch, e->slots[slot] - 1);
+}
+
+static void
+put_verdict(struct history_encoder *e, const struct verdict *v)
+{
+    struct byte_buf *out = &e->scratch;
+    uint64_t bits = (uint64_t) v->name | (uint64_t) v->evidence << 4;
+    bool has_place = v->dpid || v->port || v->version;
+
+    bits |= v->has_version ? CODEC_VERDICT_HAS_VERSION : 0;
+    bits |= v->reason ? CODEC_VERDICT_HAS_REASON : 0;
+    bits |= has_place ? CODEC_VERDICT_HAS_PLACE : 0;
+    byte_buf_put_uvarint(out, bits);
+    if (has_place) {
+        put_dpid(e, v->dpid);
+        byte_buf_put_uvarint(out, v->port);
+        byte_buf_put_uvarint(out, v->version);
+    }
+    if (v->reason) {
+        size_t n = strlen(v->reason);
+
+        byte_buf_put_uvarint(out, n);
+        byte_buf_put(out, v->reason, n);
+    }
+}
+
+static void
+put_list(struct byte_buf *out, const uint32_t *values, size_t n)
+{
+    byte_buf_put_uvarint(out, n);
+    for (size_t i = 0; i < n; i++) {
+        byte_buf_put_uvarint(out, values[i]);
+    }
+}
+
+/* 'data' as runs equal to 'ref' and runs that are not. */
+static void
+put_delta(struct byte_buf *out, const uint8_t *data, size_t len,
+          const uint8_t *ref, size_t ref_len)
+{
+    size_t at = 0;
+
+    while (at < len) {
+        size_t start = at;
+
+        while (at < len && at < ref_len && data[at] == ref[at]) {
+            at++;
+        }
+        byte_buf_put_uvarint(out, at - start);
+        if (at == len) {
+            break;
+        }
+        start = at;
+        while (at < len && (at >= ref_len || data[at] != ref[at])) {
+            at++;
+        }
+        byte_buf_put_uvarint(out, at - start);
+        byte_buf_put(out, data + start, at - start);
+    }
+}
+
+static void
+put_hop(struct history_encoder *e, const struct history *h, size_t i,
+        uint64_t first_ns)
+{
+    struct byte_buf *out = &e->scratch;
+    const struct history_hop *hop = &h->hops[i];
+    bool is_chained = hop->parent == (int) i - 1;
+    bool is_plain =
+        hop->n_out == 1 && hop->n_branches == 0 && hop->n_versions == 1;
+    uint64_t bits = 0;
+
+    assert(hop->parent >= -1 && hop->parent < (int) i);
+    bits |= hop->is_packet_out ? CODEC_HOP_PACKET_OUT : 0;
+    bits |= hop->is_deduced ? CODEC_HOP_DEDUCED : 0;
+    bits |= hop->has_gap_before ? CODEC_HOP_GAP : 0;
+    bits |= hop->is_after ? CODEC_HOP_AFTER : 0;
+    bits |= hop->has_header_out ? CODEC_HOP_HEADER_OUT : 0;
+    bits |= is_chained ? CODEC_HOP_CHAINED : 0;
+    bits |= is_plain ? CODEC_HOP_PLAIN : 0;
+    byte_buf_put_uvarint(out, bits);
+    if (!is_chained) {
+        byte_buf_put_svarint(out, hop->parent);
+    }
+    put_dpid(e, hop->dpid);
+    byte_buf_put_uvarint(out, hop->in_port);
+    if (is_plain) {
+        byte_buf_put_uvarint(out, hop->out_ports[0]);
+        byte_buf_put_uvarint(out, hop->versions[0]);
+    } else {
+        put_list(out, hop->out_ports, hop->n_out);
+        put_list(out, hop->branches, hop->n_branches);
+        put_list(out, hop->versions, hop->n_versions);
+    }
+    byte_buf_put_uvarint(out, hop->time_ns - first_ns);
+
+    const struct history_hop *ref = codec_reference(h, i);
+    const uint8_t *ref_data = NULL;
+    size_t ref_len = 0;
+
+    if (ref) {
+        ref_data = ref->has_header_out ? ref->header_out : ref->header;
+        ref_len = ref->has_header_out ? ref->header_out_len : ref->caplen;
+    }
+    byte_buf_put_uvarint(out, hop->caplen);
+    put_delta(out, hop->header, hop->caplen, ref_data, ref_len);
+    if (hop->has_header_out) {
+        byte_buf_put_uvarint(out, hop->header_out_len);
+        put_delta(out, hop->header_out, hop->header_out_len, hop->header,
+                  hop->caplen);
+    }
+    put_verdict(e, &hop->verdict);
+}
+
+static void
+get_times(const struct history *h, uint64_t *first_ns, uint64_t *last_ns)
+{
+    *first_ns = h->n_hops ? UINT64_MAX : 0;
+    *last_ns = 0;
+    for (size_t i = 0; i < h->n_hops; i++) {
+        uint64_t t = h->hops[i].time_ns;
+
+        *first_ns = t < *first_ns ? t : *first_ns;
+        *last_ns = t > *last_ns ? t : *last_ns;
+    }
+}
+
+static bool
+is_too_big(const struct history *h)
+{
+    uint64_t n_bytes = 0;
+
+    for (size_t i = 0; i < h->n_hops; i++) {
+        n_bytes += h->hops[i].caplen + h->hops[i].header_out_len;
+    }
+    return h->n_hops > HISTORY_CODEC_MAX_HOPS ||
+           n_bytes > HISTORY_CODEC_MAX_BYTES;
+}
+
+int
+history_encoder_add(struct history_encoder *e, const struct history *h)
+{
+    struct history_encoder_totals *totals = &e->totals;
+    struct byte_buf *out = &e->scratch;
+    uint64_t first_ns, last_ns, bits = 0;
+
+    if (is_too_big(h)) {
+        return EFBIG;
+    }
+    get_times(h, &first_ns, &last_ns);
+    if (!totals->n_records) {
+        e->base_ns = first_ns;
+    }
+    byte_buf_clear(out);
+    byte_buf_put_svarint(out, (int64_t) (first_ns - e->base_ns));
+    byte_buf_put_uvarint(out, last_ns - first_ns);
+    bits |= h->has_packet_id ? CODEC_HAS_ID : 0;
+    bits |= h->packet_id ? CODEC_STORES_ID : 0;
+    bits |= h->carries ? CODEC_CARRIES : 0;
+    bits |= h->carried_by ? CODEC_CARRIED_BY : 0;
+    byte_buf_put_uvarint(out, bits);
+    if (h->packet_id) {
+        byte_buf_put_u64(out, h->packet_id);
+    }
+    if (h->carries) {
+        byte_buf_put_u64(out, h->carries);
+    }
+    if (h->carried_by) {
+        byte_buf_put_u64(out, h->carried_by);
+    }
+    put_verdict(e, &h->verdict);
+    byte_buf_put_uvarint(out, h->n_hops);
+    for (size_t i = 0; i < h->n_hops; i++) {
+        put_hop(e, h, i, first_ns);
+    }
+    byte_buf_put_uvarint(&e->records, out->len);
+    byte_buf_put(&e->records, out->data, out->len);
+
+    if (!totals->n_records || first_ns < totals->min_ns) {
+        totals->min_ns = first_ns;
+    }
+    if (last_ns > totals->max_ns) {
+        totals->max_ns = last_ns;
+    }
+    totals->n_records++;
+    totals->n_hops += (uint32_t) h->n_hops;
+    totals->size = e->records.len + 8 * e->n_dpids + 20;
+    return 0;
+}
+
+void
+history_encoder_finish(const struct history_encoder *e, struct byte_buf *out)
+{
+    byte_buf_put_uvarint(out, e->n_dpids);
+    for (size_t i = 0; i < e->n_dpids; i++) {
+        byte_buf_put_u64(out, e->dpids[i]);
+    }
+    byte_buf_put_u64(out, e->base_ns);
+    byte_buf_put(out, e->records.data, e->records.len);
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* history_codec - histories as compact bytes, many together, and back.
+ *
+ * The payload of an archive's block of histories: a dictionary of switches,
+ * then one record per history, each of which can be skipped, timed and read
+ * without the others.  What is read equals what was written in every member:
+ * each captured byte, port, version, time, verdict, parent, gap and mark.
+ * docs/formats/archive.md is the format.
+ *
+ * Threads: one thread per encoder or decoder. */
+#ifndef LIB_HISTORY_CODEC_H
+#define LIB_HISTORY_CODEC_H 1
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/byte_buf.h"
+#include "lib/history.h"
+#include "lib/lh_error.h"
+
+/* What one history may hold; larger ones are refused by both sides. */
+#define HISTORY_CODEC_MAX_HOPS  65536u
+#define HISTORY_CODEC_MAX_BYTES (16u << 20) /* Of headers together. */
+
+/* What an encoder holds so far. */
+struct history_encoder_totals {
+    uint32_t n_records;
+    uint32_t n_hops;
+    uint64_t min_ns; /* Earliest first postcard; 0 while empty. */
+    uint64_t max_ns; /* Latest last postcard. */
+    size_t size;     /* Bytes history_encoder_finish() would write. */
+};
+
+struct history_encoder;
+
+struct history_encoder *history_encoder_create(void);
+void history_encoder_destroy(struct history_encoder *);
+/* Adds a copy of 'h'.  Returns 0, or EFBIG, with nothing added, when it holds
+ * more than the limits above. */
+int history_encoder_add(struct history_encoder *, const struct history *h);
+const struct history_encoder_totals *
+history_encoder_totals(const struct history_encoder *);
+/* Appends the payload of all that was added to 'out'; the encoder keeps it. */
+void history_encoder_finish(const struct history_encoder *,
+                            struct byte_buf *out);
+/* Forgets what was added. */
+void history_encoder_reset(struct history_encoder *);
+
+/* One record of a payload, not yet decoded. */
+struct history_record {
+    size_t offset; /* In the payload, for history_decoder_read(). */
+    uint64_t first_ns, last_ns;
+};
+
+struct history_decoder;
+
+/* Reads the dictionary of the payload, which is borrowed and must stay.
+ * Returns 0, or EBADMSG with the reason. */
+int history_decoder_create(const uint8_t *payload, size_t len,
+                           struct history_decoder **, struct lh_error *);
+void history_decoder_destroy(struct history_decoder *);
+/* The next record.  Returns 0, ENODATA after the last one, or EBADMSG. */
+int history_decoder_next(struct history_decoder *, struct history_record *,
+                         struct lh_error *);
+/* Decodes the record at 'offset', as a history_record named it, into '*hp',
+ * the caller's.  Returns 0 or EBADMSG. */
+int history_decoder_read(const struct history_decoder *, size_t offset,
+                         struct history **hp, struct lh_error *);
+
+#endif /* lib/history_codec.h */

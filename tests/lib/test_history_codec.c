@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Tests of lib/history_codec. */
+#include <config.h>
+
+#include <check.h>
+#include <errno.h>
+#include <stdlib.h>
+
+#include "lib/history_codec.h"
+#include "lib/lh_alloc.h"
+#include "tests/lib/random_history.h"
+
+#define NOW_NS 1700000000000000000ull
+
+/* Encodes 'n' random histories. */
+static struct history **
+encode_random(uint64_t seed, size_t n, size_t max_hops, struct byte_buf *out)
+{
+    struct history **all = lh_alloc_array(NULL, n, sizeof *all);
+    struct history_encoder *e = history_encoder_create();
+
+    for (size_t i = 0; i < n; i++) {
+        all[i] = random_history(&seed, max_hops, NOW_NS + i * 1000);
+        ck_assert_int_eq(history_encoder_add(e, all[i]), 0);
+    }
+    ck_assert_uint_eq(history_encoder_totals(e)->n_records, n);
+    history_encoder_finish(e, out);
+    ck_assert_uint_le(out->len, history_encoder_totals(e)->size);
+    history_encoder_destroy(e);
+    return all;
+}
+
+static void
+destroy_all(struct history **all, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        history_destroy(all[i]);
+    }
+    free(all);
+}
+
+START_TEST(every_member_comes_back)
+{
+    struct byte_buf buf = BYTE_BUF_INIT;
+    size_t n = 500;
+    struct history **all = encode_random((uint64_t) _i, n, 12, &buf);
+    struct history_decoder *d;
+    struct history_record record;
+    struct lh_error error;
+
+    ck_assert_int_eq(history_decoder_create(buf.data, buf.len, &d, &error), 0);
+    for (size_t i = 0; i < n; i++) {
+        struct history *h;
+
+        ck_assert_int_eq(history_decoder_next(d, &record, &error), 0);
+        ck_assert_uint_eq(record.first_ns, history_first_ns(all[i]));
+        ck_assert_uint_eq(record.last_ns, history_last_ns(all[i]));
+        ck_assert_int_eq(history_decoder_read(d, record.offset, &h, &error),
+                         0);
+        ck_assert(history_is_same(h, all[i]));
+        history_destroy(h);
+    }
+    ck_assert_int_eq(history_decoder_next(d, &record, &error), ENODATA);
+    history_decoder_destroy(d);
+    byte_buf_uninit(&buf);
+    destroy_all(all, n);
+}
+END_TEST
+
+START_TEST(totals_count_what_was_added)
+{
+    struct history_encoder *e = history_encoder_create();
+    const struct history_encoder_totals *totals = history_encoder_totals(e);
+    struct history *late = line_history(1, 3, NOW_NS + 5000, 64);
+    struct history *early = line_history(2, 2, NOW_NS, 64);
+
+    ck_assert_int_eq(history_encoder_add(e, late), 0);
+    ck_assert_int_eq(history_encoder_add(e, early), 0);
+    ck_assert_uint_eq(totals->n_records, 2);
+    ck_assert_uint_eq(totals->n_hops, 5);
+    ck_assert_uint_eq(totals->min_ns, NOW_NS);
+    ck_assert_uint_eq(totals->max_ns, NOW_NS + 7000);
+    history_encoder_reset(e);
+    ck_assert_uint_eq(totals->n_records, 0);
+    ck_assert_int_eq(history_encoder_add(e, early), 0);
+    ck_assert_uint_eq(totals->max_ns, NOW_NS + 1000);
+    history_destroy(late);
+    history_destroy(early);
+    history_encoder_destroy(e);
+}
+END_TEST
+
+START_TEST(too_big_is_refused_and_nothing_added)
+{
+    struct history_encoder *e = history_encoder_create();
+    struct history *h = history_create(1);
+
+    for (size_t i = 0; i <= HISTORY_CODEC_MAX_HOPS; i++) {
+        history_add_hop(h);
+    }
+    ck_assert_int_eq(history_encoder_add(e, h), EFBIG);
+    ck_assert_uint_eq(history_encoder_totals(e)->n_records, 0);
+    history_destroy(h);
+    history_encoder_destroy(e);
+}
+END_TEST
+
+/* Reads all that can be read; it must end, and not read out of bounds (which
+ * the sanitizer builds see). */
+static size_t
+read_all(const uint8_t *data, size_t len)
+{
+    struct history_decoder *d;
+    struct history_record record;
+    size_t n = 0;
+
+    /* A copy of exactly this size, so that a read past it is found. */
+    uint8_t *copy = lh_memdup(data, len);
+
+    if (!history_decoder_create(copy, len, &d, NULL)) {
+        while (!history_decoder_next(d, &record, NULL)) {
+            struct history *h;
+
+            if (!history_decoder_read(d, record.offset, &h, NULL)) {
+                n++;
+                history_destroy(h);
+            }
+        }
+        history_decoder_destroy(d);
+    }
+    free(copy);
+    return n;
+}
+
+START_TEST(any_cut_is_survived)
+{
+    struct byte_buf buf = BYTE_BUF_INIT;
+    struct history **all = encode_random(7, 20, 6, &buf);
+
+    for (size_t len = 0; len < buf.len; len++) {
+        ck_assert_uint_lt(read_all(buf.data, len), 20);
+    }
+    ck_assert_uint_eq(read_all(buf.data, buf.len), 20);
+    byte_buf_uninit(&buf);
+    destroy_all(all, 20);
+}
+END_TEST
+
+START_TEST(any_flipped_bit_is_survived)
+{
+    struct byte_buf buf = BYTE_BUF_INIT;
+    struct history **all = encode_random(8, 10, 6, &buf);
+
+    for (size_t i = 0; i < buf.len * 8; i++) {
+        buf.data[i / 8] ^= (uint8_t) (1u << (i % 8));
+        read_all(buf.data, buf.len);
+        buf.data[i / 8] ^= (uint8_t) (1u << (i % 8));
+    }
+    ck_assert_uint_eq(read_all(buf.data, buf.len), 10);
+    byte_buf_uninit(&buf);
+    destroy_all(all, 10);
+}
+END_TEST
+
+START_TEST(an_offset_that_is_no_record_is_an_error)
+{
+    struct byte_buf buf = BYTE_BUF_INIT;
+    struct history **all = encode_random(9, 3, 6, &buf);
+    struct history_decoder *d;
+    struct history *h;
+    struct lh_error error = {.text = ""};
+
+    ck_assert_int_eq(history_decoder_create(buf.data, buf.len, &d, &error), 0);
+    ck_assert_int_eq(history_decoder_read(d, buf.len + 100, &h, &error),
+                     EBADMSG);
+    ck_assert_ptr_null(h);
+    ck_assert_str_ne(error.text, "");
+    history_decoder_destroy(d);
+    byte_buf_uninit(&buf);
+    destroy_all(all, 3);
+}
+END_TEST
+
+int
+main(void)
+{
+    Suite *suite = suite_create("history_codec");
+    TCase *tc = tcase_create("all");
+
+    tcase_add_loop_test(tc, every_member_comes_back, 0, 10);
+    tcase_add_test(tc, totals_count_what_was_added);
+    tcase_add_test(tc, too_big_is_refused_and_nothing_added);
+    tcase_add_test(tc, any_cut_is_survived);
+    tcase_add_test(tc, any_flipped_bit_is_survived);
+    tcase_add_test(tc, an_offset_that_is_no_record_is_an_error);
+    tcase_set_timeout(tc, 60);
+    suite_add_tcase(suite, tc);
+
+    SRunner *runner = srunner_create(suite);
+
+    srunner_run_all(runner, CK_NORMAL);
+
+    int n_failed = srunner_ntests_failed(runner);
+
+    srunner_free(runner);
+    return n_failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

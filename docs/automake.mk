@@ -6,3 +6,4 @@ EXTRA_DIST += docs/limits.md
 EXTRA_DIST += docs/formats/rule.md
 EXTRA_DIST += docs/formats/postcard-geneve.md
 EXTRA_DIST += docs/formats/postcard-mac.md
+EXTRA_DIST += docs/formats/archive.md

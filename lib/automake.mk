@@ -11,6 +11,13 @@ lib_liblasthop_a_SOURCES = \
 	lib/api_peer_owner.h \
 	lib/api_server.c lib/api_server.h \
 	lib/api_socket.c lib/api_socket.h \
+	lib/archive_block.c lib/archive_block.h \
+	lib/archive_dir.c lib/archive_dir.h \
+	lib/archive_old.c lib/archive_old.h \
+	lib/archive_reader.c lib/archive_reader.h \
+	lib/archive_scan.c lib/archive_scan.h \
+	lib/archive_stock.c lib/archive_stock.h \
+	lib/archive_writer.c lib/archive_writer.h \
 	lib/byte_buf.c lib/byte_buf.h \
 	lib/bytes.c lib/bytes.h \
 	lib/dpid.c lib/dpid.h \

@@ -31,6 +31,11 @@ fuzz_targets += tests/fuzz/fuzz_of_port
 tests_fuzz_fuzz_of_port_SOURCES = tests/fuzz/fuzz_of_port.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_of_port_LDADD = $(LIB_LIBS) $(FUZZ_LIBS)
 
+# archive: segment files.
+fuzz_targets += tests/fuzz/fuzz_archive
+tests_fuzz_fuzz_archive_SOURCES = tests/fuzz/fuzz_archive.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_archive_LDADD = $(LIB_LIBS) $(FUZZ_LIBS)
+
 # history_codec: payloads of blocks of histories.
 fuzz_targets += tests/fuzz/fuzz_history_codec
 tests_fuzz_fuzz_history_codec_SOURCES = tests/fuzz/fuzz_history_codec.c \

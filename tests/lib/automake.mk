@@ -58,3 +58,25 @@ TESTS += tests/lib/test_history_codec
 tests_lib_test_history_codec_SOURCES = tests/lib/test_history_codec.c \
 	$(RANDOM_HISTORY)
 tests_lib_test_history_codec_LDADD = $(LIB_LIBS) $(TEST_LIBS)
+
+# archive_fixture: directories with archives in them.
+ARCHIVE_FIXTURE = tests/lib/archive_fixture.c tests/lib/archive_fixture.h \
+	$(RANDOM_HISTORY)
+
+check_PROGRAMS += tests/lib/test_archive
+TESTS += tests/lib/test_archive
+tests_lib_test_archive_SOURCES = tests/lib/test_archive.c $(ARCHIVE_FIXTURE)
+tests_lib_test_archive_LDADD = $(LIB_LIBS) $(TEST_LIBS)
+
+check_PROGRAMS += tests/lib/test_archive_damage
+TESTS += tests/lib/test_archive_damage
+tests_lib_test_archive_damage_SOURCES = tests/lib/test_archive_damage.c \
+	$(ARCHIVE_FIXTURE)
+tests_lib_test_archive_damage_LDADD = $(LIB_LIBS) $(TEST_LIBS)
+
+check_PROGRAMS += tests/lib/test_archive_golden
+TESTS += tests/lib/test_archive_golden
+tests_lib_test_archive_golden_SOURCES = tests/lib/test_archive_golden.c \
+	$(ARCHIVE_FIXTURE)
+tests_lib_test_archive_golden_LDADD = $(LIB_LIBS) $(TEST_LIBS)
+EXTRA_DIST += tests/lib/golden

@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* archive_dir - the files of an archive's directory. */
+#include <config.h>
+
+#include "lib/archive_dir.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/archive_block.h"
+#include "lib/jmember.h"
+#include "lib/lh_alloc.h"
+
+#define FORMAT_NAME  "lasthop-archive"
+#define SEGMENT_NAME "segment-%016" PRIx64 ".lha"
+
+void
+archive_meta_uninit(struct archive_meta *meta)
+{
+    free(meta->flow_log);
+    meta->flow_log = NULL;
+}
+
+/* Reads the members of meta.json. */
+static int
+parse_meta(const json_t *json, struct archive_meta *meta,
+           struct lh_error *error)
+{
+    struct jmember root = jmember_root(json);
+    struct jmember format = jmember_get(&root, "format");
+    struct jmember version = jmember_get(&root, "version");
+    struct jmember created = jmember_get(&root, "created_ns");
+    struct jmember id = jmember_get(&root, "packet_id");
+    struct jmember seed = jmember_get(&id, "seed");
+    struct jmember bytes = jmember_get(&id, "bytes");
+    struct jmember flow_log = jmember_get(&root, "flow_log");
+    const char *text;
+    uint64_t value;
+
+    if (jmember_object(&root, error) ||
+        jmember_string(&format, &text, error)) {
+        return EINVAL;
+    }
+    if (strcmp(text, FORMAT_NAME) != 0) {
+        return jmember_error(&format, error, "must be \"%s\"", FORMAT_NAME);
+    }
+    if (jmember_u64(&version, UINT32_MAX, &value, error)) {
+        return EINVAL;
+    }
+    meta->version = (unsigned int) value;
+    if (value != ARCHIVE_VERSION) {
+        lh_error_set(error,
+                     "format version %u is not the %u that this program reads",
+                     meta->version, ARCHIVE_VERSION);
+        return EPROTONOSUPPORT;
+    }
+    if (jmember_u64(&created, UINT64_MAX, &meta->created_ns, error) ||
+        jmember_dpid(&seed, &meta->packet_id.seed, error) ||
+        jmember_u64(&bytes, UINT16_MAX, &value, error)) {
+        return EINVAL;
+    }
+    meta->packet_id.n_bytes = (uint16_t) value;
+    if (jmember_is_there(&flow_log)) {
+        if (jmember_string(&flow_log, &text, error)) {
+            return EINVAL;
+        }
+        meta->flow_log = lh_strdup(text);
+    }
+    return 0;
+}
+
+int
+archive_meta_load(const char *dir, struct archive_meta *meta,
+                  struct lh_error *error)
+{
+    char *path = lh_asprintf("%s/meta.json", dir);
+    json_error_t why;
+    json_t *json = NULL;
+    FILE *stream = fopen(path, "re");
+    int retval;
+
+    memset(meta, 0, sizeof *meta);
+    if (!stream) {
+        retval = errno;
+        lh_error_set(error, "%s: %s", path, strerror(retval));
+        free(path);
+        return retval;
+    }
+    json = json_loadf(stream, JSON_REJECT_DUPLICATES, &why);
+    fclose(stream);
+    if (!json) {
+        lh_error_set(error, "%s:%d: %s", path, why.line, why.text);
+        retval = EINVAL;
+    } else {
+        retval = parse_meta(json, meta, error);
+        if (retval) {
+            lh_error_prefix(error, "%s", path);
+            archive_meta_uninit(meta);
+        }
+        json_decref(json);
+    }
+    free(path);
+    return retval;
+}
+
+int
+archive_meta_store(const char *dir, const struct archive_meta *meta,
+                   struct lh_error *error)
+{
+    char *path = lh_asprintf("%s/meta.json", dir);
+    char *temporary = lh_asprintf("%s/meta.json.new", dir);
+    json_t *json = json_pack(
+        "{s:s, s:I, s:I, s:{s:o, s:I}, s:s?}", "format", FORMAT_NAME,
+        "version", (json_int_t) meta->version, "created_ns",
+        (json_int_t) meta->created_ns, "packet_id", "seed",
+        jmember_dpid_new(meta->packet_id.seed), "bytes",
+        (json_int_t) meta->packet_id.n_bytes, "flow_log", meta->flow_log);
+    int retval = 0;
+    FILE *stream = fopen(temporary, "we");
+
+    if (!stream) {
+        retval = errno;
+        goto out;
+    }
+    if (json_dumpf(json, stream, JSON_INDENT(2)) || fputc('\n', stream) < 0 ||
+        fflush(stream) || fsync(fileno(stream))) {
+        retval = errno ? errno : EIO;
+    }
+    if (fclose(stream) && !retval) {
+        retval = errno;
+    }
+    if (!retval && rename(temporary, path)) {
+        retval = errno;
+    }
+    if (!retval) {
+        retval = archive_dir_sync(dir);
+    }
+    if (retval) {
+        unlink(temporary);
+    }
+
+out:
+    if (retval) {
+        lh_error_set(error, "%s: %s", path, strerror(retval));
+    }
+    json_decref(json);
+    free(temporary);
+    free(path);
+    return retval;
+}
+
+int
+archive_meta_agree(const char *dir, const struct packet_id_config *packet_id,
+                   const char *flow_log, uint64_t now_ns,
+                   struct lh_error *error)
+{
+    struct archive_meta meta;
+    struct lh_error why;
+    int retval = archive_meta_load(dir, &meta, &why);
+
+    if (retval == ENOENT) {
+        meta = (struct archive_meta){
+            .version = ARCHIVE_VERSION,
+            .created_ns = now_ns,
+            .packet_id = *packet_id,
+            .flow_log = lh_strdup(flow_log),
+        };
+        retval = archive_meta_store(dir, &meta, error);
+    } else if (retval) {
+        lh_error_set(error, "%s", why.text);
+    } else if (meta.packet_id.seed != packet_id->seed ||
+               meta.packet_id.n_bytes != packet_id->n_bytes) {
+        lh_error_set(error,
+                     "%s: its packet IDs are made with other constants "
+                     "(seed %016" PRIx64 ", %u bytes): use a new directory",
+                     dir, meta.packet_id.seed, meta.packet_id.n_bytes);
+        retval = EINVAL;
+    } else if (flow_log &&
+               (!meta.flow_log || strcmp(meta.flow_log, flow_log) != 0)) {
+        free(meta.flow_log);
+        meta.flow_log = lh_strdup(flow_log);
+        retval = archive_meta_store(dir, &meta, error);
+    }
+    archive_meta_uninit(&meta);
+    return retval;
+}
+
+char *
+archive_dir_segment(const char *dir, uint64_t number)
+{
+    return lh_asprintf("%s/" SEGMENT_NAME, dir, number);
+}
+
+static bool
+segment_number(const char *name, uint64_t *number)
+{
+    char again[64];
+
+    if (sscanf(name, "segment-%16" SCNx64, number) != 1) {
+        return false;
+    }
+    snprintf(again, sizeof again, SEGMENT_NAME, *number);
+    return strcmp(name, again) == 0;
+}
+
+static int
+compare_numbers(const void *a_, const void *b_)
+{
+    const uint64_t *a = a_, *b = b_;
+
+    return *a < *b ? -1 : *a > *b;
+}
+
+int
+archive_dir_list(const char *dir, uint64_t **numbers, size_t *n,
+                 struct lh_error *error)
+{
+    size_t allocated = 0;
+    DIR *stream = opendir(dir);
+
+    *numbers = NULL;
+    *n = 0;
+    if (!stream) {
+        int retval = errno;
+
+        lh_error_set(error, "%s: %s", dir, strerror(retval));
+        return retval;
+    }
+    for (;;) {
+        const struct dirent *entry = readdir(stream);
+        uint64_t number;
+
+        if (!entry) {
+            break;
+        }
+        if (segment_number(entry->d_name, &number)) {
+            *numbers =
+                lh_alloc_grow(*numbers, *n, &allocated, sizeof **numbers);
+            (*numbers)[(*n)++] = number;
+        }
+    }
+    closedir(stream);
+    if (*n) {
+        qsort(*numbers, *n, sizeof **numbers, compare_numbers);
+    }
+    return 0;
+}
+
+int
+archive_dir_create(const char *dir, struct lh_error *error)
+{
+    struct stat st;
+
+    if (mkdir(dir, 0770) == 0) {
+        return 0;
+    }
+
+    int retval = errno;
+
+    if (retval == EEXIST) {
+        if (stat(dir, &st) == 0 && S_ISDIR(st.st_mode)) {
+            return 0;
+        }
+        retval = ENOTDIR;
+    }
+    lh_error_set(error, "%s: %s", dir, strerror(retval));
+    return retval;
+}
+
+int
+archive_dir_sync(const char *dir)
+{
+    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (fd < 0) {
+        return errno;
+    }
+
+    int retval = fsync(fd) ? errno : 0;
+
+    close(fd);
+    return retval;
+}
+
+int
+archive_dir_lock(const char *dir, int *fdp, struct lh_error *error)
+{
+    char *path = lh_asprintf("%s/lock", dir);
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0660);
+    int retval = 0;
+
+    *fdp = -1;
+    if (fd < 0) {
+        retval = errno;
+        lh_error_set(error, "%s: %s", path, strerror(retval));
+    } else if (flock(fd, LOCK_EX | LOCK_NB)) {
+        char pid[32] = "";
+        ssize_t n = read(fd, pid, sizeof pid - 1);
+
+        retval = errno == EWOULDBLOCK ? EBUSY : errno;
+        pid[n > 0 ? strcspn(pid, "\n") : 0] = '\0';
+        lh_error_set(error, "%s: another server (process %s) writes here",
+                     path, pid[0] ? pid : "unknown");
+        close(fd);
+    } else {
+        char pid[32];
+        int n = snprintf(pid, sizeof pid, "%ld\n", (long) getpid());
+
+        if (ftruncate(fd, 0) || pwrite(fd, pid, (size_t) n, 0) != n) {
+            /* The number is for people only. */
+            errno = 0;
+        }
+        *fdp = fd;
+    }
+    free(path);
+    return retval;
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* archive_dir - the files of an archive's directory.
+ *
+ *     meta.json                      what the archive is (archive_meta)
+ *     segment-0000000000000001.lha   blocks, oldest first
+ *     segment-0000000000000002.lha
+ *     lock                           held by the server that writes
+ *
+ * Paths are made here and nowhere else.
+ *
+ * Threads: no hidden state. */
+#ifndef LIB_ARCHIVE_DIR_H
+#define LIB_ARCHIVE_DIR_H 1
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/lh_error.h"
+#include "lib/packet_id.h"
+
+/* What holds for all of an archive. */
+struct archive_meta {
+    unsigned int version; /* ARCHIVE_VERSION. */
+    uint64_t created_ns;
+    struct packet_id_config packet_id;
+    char *flow_log; /* Path of the recorder's log, or NULL.  Owned. */
+};
+
+void archive_meta_uninit(struct archive_meta *);
+/* Returns 0; ENOENT when there is no meta.json, EINVAL when it is no
+ * archive's, EPROTONOSUPPORT for a newer format, or another errno. */
+int archive_meta_load(const char *dir, struct archive_meta *,
+                      struct lh_error *);
+/* Writes meta.json whole or not at all, durably. */
+int archive_meta_store(const char *dir, const struct archive_meta *,
+                       struct lh_error *);
+
+/* Makes sure that what is in 'dir' was and will be written with the constants
+ * 'packet_id': writes meta.json when there is none, and 'flow_log' (may be
+ * NULL) into it when that has changed.  Returns 0, EINVAL when the constants
+ * are others, or an errno as archive_meta_load() and archive_meta_store(). */
+int archive_meta_agree(const char *dir,
+                       const struct packet_id_config *packet_id,
+                       const char *flow_log, uint64_t now_ns,
+                       struct lh_error *);
+
+/* The path of segment 'number', for free(). */
+char *archive_dir_segment(const char *dir, uint64_t number);
+/* The numbers of all segments in rising order, '*numbers' for free() (NULL
+ * when there are none).  Other files are not looked at. */
+int archive_dir_list(const char *dir, uint64_t **numbers, size_t *n,
+                     struct lh_error *);
+/* Creates the directory (its parent must be there) unless it is there. */
+int archive_dir_create(const char *dir, struct lh_error *);
+/* Makes the names in the directory durable. */
+int archive_dir_sync(const char *dir);
+/* Takes the right to write.  Returns 0 with a descriptor that holds it until
+ * closed, or EBUSY with who has it, or another errno. */
+int archive_dir_lock(const char *dir, int *fdp, struct lh_error *);
+
+#endif /* lib/archive_dir.h */

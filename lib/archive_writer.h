@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* archive_writer - appends histories to an archive, round by round.
+ *
+ * Histories are collected in memory and become one block when the block is
+ * full or archive_writer_round() is called, which the server does once per
+ * round (default 1 s).  When archive_writer_round() returns, everything added
+ * before is durable, or counted as lost.
+ *
+ * Kill it at any moment: opening the archive again cuts what was half
+ * written, and says so.  When the disk is full or fails, the block at hand is
+ * lost and counted; a note of what was lost is stored as soon as the disk
+ * takes bytes again, and so are later histories.
+ *
+ * Ownership: histories are copied.
+ *
+ * Threads: one. */
+#ifndef LIB_ARCHIVE_WRITER_H
+#define LIB_ARCHIVE_WRITER_H 1
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/byte_buf.h"
+#include "lib/history.h"
+#include "lib/lh_error.h"
+#include "lib/packet_id.h"
+#include "lib/topology.h"
+
+/* Zero stands for the default where there is one. */
+struct archive_writer_config {
+    const char *dir;
+    struct packet_id_config packet_id;
+    const char *flow_log;   /* For whoever reads without a server; NULL. */
+    uint64_t segment_bytes; /* A new file past this; default 64 MiB. */
+    size_t block_bytes;     /* Block full; before compression; 4 MiB. */
+    uint64_t retain_bytes;  /* Oldest segments go past this; 0: never. */
+    uint64_t retain_ns;     /* And when all in them is older; 0: never. */
+    uint64_t now_ns;        /* For meta.json. */
+};
+
+/* What opening found after a writer that died. */
+struct archive_recovery {
+    bool was_torn;    /* The end of a file was cut: */
+    char file[512];   /* which, */
+    uint64_t offset;  /* from here on, */
+    uint64_t n_cut;   /* so many bytes. */
+    bool is_damaged;  /* Bytes there are no block (nothing was cut; a new file
+                       * was begun): */
+    char damage[600]; /* where, for people. */
+};
+
+struct archive_writer_counters {
+    uint64_t in;           /* Histories given to archive_writer_add(). */
+    uint64_t durable;      /* Of these, on disk after an fsync. */
+    uint64_t lost;         /* Of these, not stored: disk full or failing. */
+    uint64_t refused;      /* Of these, too big for the format. */
+    uint64_t held;         /* Of these, not durable yet. */
+    uint64_t hops;         /* Of durable histories. */
+    uint64_t blocks;       /* Written. */
+    uint64_t bytes;        /* Written. */
+    uint64_t raw_bytes;    /* The same before compression. */
+    uint64_t write_errors; /* Writes, syncs and opens that failed. */
+    uint64_t segments_removed; /* By retention. */
+    uint64_t total_bytes;      /* Size of all segments now. */
+};
+
+struct archive_writer;
+
+/* Opens or creates the archive.  '*recovery' (may be NULL) says what was
+ * found.  Returns 0, or a positive errno: EBUSY when another server writes
+ * there, EINVAL when its packet IDs are made with other constants,
+ * EPROTONOSUPPORT when its format is newer. */
+int archive_writer_open(const struct archive_writer_config *,
+                        struct archive_writer **,
+                        struct archive_recovery *recovery, struct lh_error *);
+/* Ends with a last round. */
+void archive_writer_close(struct archive_writer *);
+
+void archive_writer_add(struct archive_writer *, const struct history *);
+/* From 'now_ns' on, names are these; stored at once and at the beginning of
+ * each file. */
+void archive_writer_set_topology(struct archive_writer *,
+                                 const struct topology *, uint64_t now_ns);
+/* Makes what was added durable and applies retention. */
+void archive_writer_round(struct archive_writer *, uint64_t now_ns);
+
+/* Appends to 'out' the payload (history_codec) of what is not in a file yet;
+ * everything before is seen by an archive_reader.  Nothing when that is
+ * empty. */
+void archive_writer_pending(const struct archive_writer *,
+                            struct byte_buf *out);
+
+void archive_writer_get_counters(const struct archive_writer *,
+                                 struct archive_writer_counters *);
+/* Why histories are being lost now, or NULL while all is well.  Good until
+ * the next call of any function of the writer. */
+const char *archive_writer_trouble(const struct archive_writer *);
+
+#endif /* lib/archive_writer.h */

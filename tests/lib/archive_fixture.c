@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* archive_fixture - what tests of archives share. */
+#include <config.h>
+
+#include "tests/lib/archive_fixture.h"
+
+#include <check.h>
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/history_codec.h"
+#include "lib/lh_alloc.h"
+#include "tests/lib/random_history.h"
+
+char *
+fixture_dir(void)
+{
+    const char *top = getenv("TMPDIR");
+    char *path = lh_asprintf("%s/lasthop-archive-XXXXXX", top ? top : "/tmp");
+
+    ck_assert_ptr_nonnull(mkdtemp(path));
+    return path;
+}
+
+void
+fixture_remove(char *dir)
+{
+    DIR *stream = opendir(dir);
+
+    if (stream) {
+        const struct dirent *entry;
+
+        while ((entry = readdir(stream))) {
+            if (entry->d_name[0] != '.') {
+                char *path = lh_asprintf("%s/%s", dir, entry->d_name);
+
+                unlink(path);
+                free(path);
+            }
+        }
+        closedir(stream);
+    }
+    rmdir(dir);
+    free(dir);
+}
+
+struct archive_writer *
+fixture_writer(const char *dir, struct archive_recovery *recovery)
+{
+    struct archive_writer_config config = {
+        .dir = dir,
+        .packet_id = PACKET_ID_CONFIG_INIT,
+        .now_ns = FIXTURE_NOW_NS,
+    };
+    struct archive_writer *w;
+    struct lh_error error = {.text = "-"};
+
+    ck_assert_msg(!archive_writer_open(&config, &w, recovery, &error), "%s",
+                  error.text);
+    return w;
+}
+
+struct archive_reader *
+fixture_reader(const char *dir)
+{
+    struct archive_reader *r;
+    struct lh_error error = {.text = "-"};
+
+    ck_assert_msg(!archive_reader_open(dir, &r, &error), "%s", error.text);
+    return r;
+}
+
+struct history **
+fixture_read_all(struct archive_reader *r, size_t *n)
+{
+    struct history **all = NULL;
+    size_t allocated = 0;
+
+    *n = 0;
+    for (size_t i = 0; i < archive_reader_n_blocks(r); i++) {
+        const struct archive_block *block = &archive_reader_entry(r, i)->block;
+        struct history_decoder *d;
+        struct history_record record;
+        uint8_t *payload;
+
+        if (block->kind != ARCHIVE_HISTORIES ||
+            archive_reader_load(r, i, &payload, NULL)) {
+            continue;
+        }
+        ck_assert_int_eq(
+            history_decoder_create(payload, block->raw_len, &d, NULL), 0);
+        while (!history_decoder_next(d, &record, NULL)) {
+            all = lh_alloc_grow(all, *n, &allocated, sizeof *all);
+            ck_assert_int_eq(
+                history_decoder_read(d, record.offset, &all[*n], NULL), 0);
+            (*n)++;
+        }
+        history_decoder_destroy(d);
+        free(payload);
+    }
+    return all;
+}
+
+void
+fixture_free_all(struct history **all, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        history_destroy(all[i]);
+    }
+    free(all);
+}
+
+size_t
+fixture_count(struct archive_reader *r)
+{
+    size_t n;
+    struct history **all = fixture_read_all(r, &n);
+
+    fixture_free_all(all, n);
+    return n;
+}
+
+void
+fixture_add(struct archive_writer *w, uint64_t first_id, size_t n)
+{
+    for (uint64_t id = first_id; id < first_id + n; id++) {
+        struct history *h =
+            line_history(id, 3, FIXTURE_NOW_NS + id * 1000000000u, 96);
+
+        archive_writer_add(w, h);
+        history_destroy(h);
+    }
+}

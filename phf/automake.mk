@@ -1,2 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
-# phf/
+# phf/: the packet history filter language.
+
+noinst_LIBRARIES += phf/libphf.a
+phf_libphf_a_SOURCES = \
+	phf/automaton.c phf/automaton.h \
+	phf/backref.c phf/backref.h \
+	phf/bpf.c phf/bpf.h \
+	phf/bpf_words.c phf/bpf_words.h \
+	phf/hop_tests.c phf/hop_tests.h \
+	phf/pf_parse.c phf/pf_parse.h \
+	phf/phf.c phf/phf.h phf/phf_impl.h \
+	phf/phf_explain.c phf/phf_explain.h \
+	phf/phf_parse.c phf/phf_parse.h \
+	phf/phf_set.c phf/phf_set.h \
+	phf/phf_underline.c \
+	phf/predicates.c phf/predicates.h \
+	phf/program.c phf/program.h \
+	phf/scan.c phf/scan.h \
+	phf/term.c phf/term.h
+
+# What a program that uses filters links; it includes $(LIB_LIBS).
+PHF_LIBS = phf/libphf.a $(LIB_LIBS) $(PCAP_LIBS)
+
+man7_MANS += docs/man/phf.7
+EXTRA_DIST += docs/phf.md docs/man/phf.7 docs/decisions/phf-semantics.md

@@ -1,2 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 # tests/phf/
+
+check_PROGRAMS += tests/phf/test_phf_compile
+TESTS += tests/phf/test_phf_compile
+tests_phf_test_phf_compile_SOURCES = tests/phf/test_phf_compile.c
+tests_phf_test_phf_compile_LDADD = $(PHF_LIBS) $(TEST_LIBS)
+
+check_PROGRAMS += tests/phf/test_phf_match
+TESTS += tests/phf/test_phf_match
+tests_phf_test_phf_match_SOURCES = tests/phf/test_phf_match.c \
+	tests/phf/sketch.c tests/phf/sketch.h
+tests_phf_test_phf_match_LDADD = $(PHF_LIBS) $(TEST_LIBS)

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* bpf - one BPF expression (pcap-filter(7)), compiled for Ethernet: the door
+ * to libpcap.
+ *
+ * A negated test is compiled from "not (EXPRESSION)" instead of inverting the
+ * answer: the BPF machine answers "no" to a load past the captured bytes, so
+ * this way what was not captured is false, negated or not.
+ *
+ * Host names are refused, because libpcap would ask the name server for them,
+ * and a filter must not wait for a network.
+ *
+ * Ownership: counted; bpf_test_ref()/bpf_test_unref().
+ *
+ * Threads: immutable, the count is atomic.  pcap_compile() itself may run in
+ * several threads at once since libpcap 1.8. */
+#ifndef PHF_BPF_H
+#define PHF_BPF_H 1
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/lh_error.h"
+
+struct bpf_test;
+
+/* Compiles the 'len' bytes at 'text'.  Returns 0, or EINVAL with a reason, its
+ * place counted from 'text'. */
+int bpf_test_create(const char *text, size_t len, bool is_negated,
+                    struct bpf_test **testp, struct lh_error *error);
+struct bpf_test *bpf_test_ref(struct bpf_test *);
+void bpf_test_unref(struct bpf_test *);
+
+/* The answer for a packet of which 'caplen' bytes were captured; false when
+ * that is none.  `len`, `less` and `greater` see the packet's own length by
+ * its IP header. */
+bool bpf_test_run(const struct bpf_test *, const uint8_t *header,
+                  size_t caplen);
+
+/* The expression as given, not negated. */
+const char *bpf_test_text(const struct bpf_test *);
+/* Instructions of the compiled program. */
+size_t bpf_test_length(const struct bpf_test *);
+
+#endif /* phf/bpf.h */

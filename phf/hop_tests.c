@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* hop_tests - asks which predicates hold at which hop of one history. */
+#include <config.h>
+#include "phf/hop_tests.h"
+
+bool
+hop_tests_get_shared(struct hop_tests *tests, uint32_t id, size_t hop,
+                     enum verdict_name verdict)
+{
+    uint32_t shared = tests->map[id];
+    uint32_t *memo = &tests->memo[shared * tests->history->n_hops + hop];
+    bool holds;
+
+    /* An answer about the verdict is good for one path only. */
+    if (*memo >= 2 * tests->round) {
+        return *memo & 1;
+    }
+    holds =
+        predicates_test(tests->predicates, shared, &tests->history->hops[hop],
+                        verdict, tests->topology);
+    if (!tests->predicates->predicates[shared].on_verdict) {
+        *memo = 2 * tests->round + holds;
+    }
+    return holds;
+}
+
+enum verdict_name
+hop_tests_verdict(const struct history *h, size_t leaf)
+{
+    enum verdict_name verdict = h->hops[leaf].verdict.name;
+
+    if (verdict != VERDICT_NONE) {
+        return verdict;
+    }
+    for (size_t i = 0; i < h->n_hops; i++) {
+        if (i != leaf && history_is_leaf(h, i)) {
+            return VERDICT_NONE;
+        }
+    }
+    return h->verdict.name;
+}

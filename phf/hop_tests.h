@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* hop_tests - asks which predicates hold at which hop of one history.
+ *
+ * A filter on its own asks its predicates directly.  A set of filters puts a
+ * memo between: `map` gives for each predicate of the filter the one of the
+ * set that is the same, and whichever filter asks first has it tested, for all
+ * of them.
+ *
+ * Ownership: borrows everything.
+ *
+ * Threads: one thread, for the time of one match. */
+#ifndef PHF_HOP_TESTS_H
+#define PHF_HOP_TESTS_H 1
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/history.h"
+#include "lib/topology.h"
+#include "phf/predicates.h"
+
+struct hop_tests {
+    const struct history *history;
+    const struct topology *topology;
+    const struct predicates *predicates;
+    /* NULL, or for each predicate of the filter that asks, its number in
+     * 'predicates'. */
+    const uint32_t *map;
+    /* NULL, or for each predicate and hop: 'round' * 2 + answer when it is
+     * known, something smaller when not. */
+    uint32_t *memo;
+    uint32_t round;
+};
+
+/* The verdict of the path that ends at the leaf 'leaf': its own, or where that
+ * is not known and there is but one path, the history's. */
+enum verdict_name hop_tests_verdict(const struct history *, size_t leaf);
+
+/* Puts the answer through the memo. */
+bool hop_tests_get_shared(struct hop_tests *, uint32_t id, size_t hop,
+                          enum verdict_name verdict);
+
+/* Whether predicate 'id' holds at hop 'hop', on a path that ends with
+ * 'verdict'. */
+static inline bool
+hop_tests_get(struct hop_tests *tests, uint32_t id, size_t hop,
+              enum verdict_name verdict)
+{
+    if (tests->memo) {
+        return hop_tests_get_shared(tests, id, hop, verdict);
+    }
+    return predicates_test(tests->predicates, id, &tests->history->hops[hop],
+                           verdict, tests->topology);
+}
+
+#endif /* phf/hop_tests.h */

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* phf - packet history filters: regular expressions whose letters are hops. */
+#include <config.h>
+#include "phf/phf.h"
+
+#include <stdlib.h>
+
+#include "lib/lh_alloc.h"
+#include "phf/backref.h"
+#include "phf/phf_impl.h"
+#include "phf/phf_parse.h"
+
+static bool
+has_backrefs(const struct program *program)
+{
+    for (size_t pc = 0; pc < program->n; pc++) {
+        if (program->instrs[pc].op == PROGRAM_BACKREF) {
+            return true;
+        }
+    }
+    return false;
+}
+
+int
+phf_compile(const char *text, const struct topology *topology,
+            struct phf **phfp, struct lh_error *error)
+{
+    struct phf *phf = lh_alloc_zero(sizeof *phf);
+    int retval;
+
+    *phfp = NULL;
+    predicates_init(&phf->predicates);
+    program_init(&phf->program);
+    retval = phf_parse(text, topology, &phf->program, &phf->predicates, error);
+    if (retval) {
+        phf_destroy(phf);
+        return retval;
+    }
+    phf->text = lh_strdup(text);
+    if (!has_backrefs(&phf->program)) {
+        phf->automaton = automaton_create(&phf->program, &phf->predicates);
+    }
+    *phfp = phf;
+    return 0;
+}
+
+void
+phf_destroy(struct phf *phf)
+{
+    if (phf) {
+        automaton_destroy(phf->automaton);
+        program_uninit(&phf->program);
+        predicates_uninit(&phf->predicates);
+        free(phf->text);
+        free(phf);
+    }
+}
+
+enum phf_result
+phf_run(const struct phf *phf, struct hop_tests *tests)
+{
+    return phf->automaton ? automaton_match(phf->automaton, tests)
+                          : backref_match(&phf->program, tests);
+}
+
+enum phf_result
+phf_match(const struct phf *phf, const struct history *history,
+          const struct topology *topology)
+{
+    struct hop_tests tests = {
+        .history = history,
+        .topology = topology,
+        .predicates = &phf->predicates,
+    };
+
+    return phf_run(phf, &tests);
+}
+
+const char *
+phf_text(const struct phf *phf)
+{
+    return phf->text;
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* phf_impl - what a compiled filter is made of, for the files of this folder.
+ *
+ * Ownership: as in phf/phf.h.  Threads: immutable. */
+#ifndef PHF_PHF_IMPL_H
+#define PHF_PHF_IMPL_H 1
+
+#include "phf/automaton.h"
+#include "phf/hop_tests.h"
+#include "phf/phf.h"
+#include "phf/predicates.h"
+#include "phf/program.h"
+
+struct phf {
+    char *text; /* Owned. */
+    struct predicates predicates;
+    struct program program;
+    struct automaton *automaton; /* NULL with back-references.  Owned. */
+};
+
+/* phf_match() with the caller's tests, whose history is set. */
+enum phf_result phf_run(const struct phf *, struct hop_tests *);
+
+#endif /* phf/phf_impl.h */

@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* phf_set - live filters that are matched together. */
+#include <config.h>
+#include "phf/phf_set.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/lh_alloc.h"
+#include "phf/phf_impl.h"
+
+/* A filter that names more switches than this is run on every history. */
+#define MAX_KEYS 16
+/* A memo larger than this (entries) is not worth its memory: the filters then
+ * ask on their own. */
+#define MAX_MEMO (1 << 22)
+
+/* Of `marks`: runs on every history. */
+#define ALWAYS UINT32_MAX
+
+struct entry {
+    uint32_t id;
+    struct phf *phf; /* Owned. */
+    void *aux;
+    uint32_t *map; /* The set's number for each of its predicates.  Owned. */
+};
+
+/* A history that meets 'dpid' may match the filter at 'index'. */
+struct key {
+    uint64_t dpid;
+    size_t index;
+};
+
+struct phf_set {
+    size_t n, allocated;
+    struct entry *entries; /* In order of 'id'.  Owned. */
+    uint32_t last_id;
+    struct phf_set_counters counters;
+
+    /* Made anew before a match when filters came or went. */
+    bool is_stale;
+    struct predicates predicates;
+    size_t n_keys, allocated_keys;
+    struct key *keys; /* Sorted by dpid.  Owned. */
+    uint32_t *marks;  /* By entry: ALWAYS, or the last round in which a hop met
+                       * one of its keys.  Owned. */
+
+    uint32_t round; /* Of marks and memo; counts matches. */
+    size_t n_memo;
+    uint32_t *memo; /* See hop_tests.  Owned. */
+};
+
+struct phf_set *
+phf_set_create(void)
+{
+    struct phf_set *set = lh_alloc_zero(sizeof *set);
+
+    predicates_init(&set->predicates);
+    return set;
+}
+
+static void
+entry_uninit(struct entry *entry)
+{
+    phf_destroy(entry->phf);
+    free(entry->map);
+}
+
+void
+phf_set_destroy(struct phf_set *set)
+{
+    if (set) {
+        for (size_t i = 0; i < set->n; i++) {
+            entry_uninit(&set->entries[i]);
+        }
+        predicates_uninit(&set->predicates);
+        free(set->entries);
+        free(set->keys);
+        free(set->marks);
+        free(set->memo);
+        free(set);
+    }
+}
+
+uint32_t
+phf_set_add(struct phf_set *set, struct phf *phf, void *filter_aux)
+{
+    struct entry *entry;
+
+    set->entries = lh_alloc_grow(set->entries, set->n, &set->allocated,
+                                 sizeof *set->entries);
+    entry = &set->entries[set->n++];
+    *entry = (struct entry){
+        .id = ++set->last_id,
+        .phf = phf,
+        .aux = filter_aux,
+    };
+    set->is_stale = true;
+    return entry->id;
+}
+
+bool
+phf_set_remove(struct phf_set *set, uint32_t id)
+{
+    for (size_t i = 0; i < set->n; i++) {
+        if (set->entries[i].id == id) {
+            entry_uninit(&set->entries[i]);
+            memmove(&set->entries[i], &set->entries[i + 1],
+                    (set->n - i - 1) * sizeof *set->entries);
+            set->n--;
+            set->is_stale = true;
+            return true;
+        }
+    }
+    return false;
+}
+
+size_t
+phf_set_count(const struct phf_set *set)
+{
+    return set->n;
+}
+
+void
+phf_set_get_counters(const struct phf_set *set,
+                     struct phf_set_counters *counters)
+{
+    *counters = set->counters;
+}
+
+/* --- the index ----------------------------------------------------------- */
+
+static void
+add_key(struct phf_set *set, uint64_t dpid, size_t index)
+{
+    set->keys = lh_alloc_grow(set->keys, set->n_keys, &set->allocated_keys,
+                              sizeof *set->keys);
+    set->keys[set->n_keys++] = (struct key){dpid, index};
+}
+
+/* Adds the dpids that every hop consumed by one of 'positions' must have, as
+ * keys of the filter at 'index'.  False, with none added, when there is no
+ * such small set. */
+static bool
+add_keys(struct phf_set *set, size_t index, const uint64_t *positions)
+{
+    const struct phf *phf = set->entries[index].phf;
+    size_t n_before = set->n_keys;
+
+    for (size_t i = 0; i < phf->automaton->n_positions; i++) {
+        uint64_t dpids[MAX_KEYS];
+        size_t n;
+
+        if (!automaton_has(positions, i)) {
+            continue;
+        }
+        if (!predicates_dpids(&phf->predicates,
+                              phf->automaton->predicate_of[i], dpids, MAX_KEYS,
+                              &n) ||
+            set->n_keys - n_before + n > MAX_KEYS) {
+            set->n_keys = n_before;
+            return false;
+        }
+        for (size_t j = 0; j < n; j++) {
+            add_key(set, dpids[j], index);
+        }
+    }
+    return true;
+}
+
+static int
+compare_keys(const void *a_, const void *b_)
+{
+    const struct key *a = a_, *b = b_;
+
+    if (a->dpid != b->dpid) {
+        return a->dpid < b->dpid ? -1 : 1;
+    }
+    return (a->index > b->index) - (a->index < b->index);
+}
+
+/* Every match begins at a position of 'first' and ends at one of
+ * 'accept_end'. */
+static bool
+has_keys(struct phf_set *set, size_t index)
+{
+    const struct automaton *a = set->entries[index].phf->automaton;
+
+    return a && !a->matches_all && !a->matches_no_hops &&
+           (add_keys(set, index, a->first) ||
+            add_keys(set, index, a->accept_end));
+}
+
+static void
+rebuild(struct phf_set *set)
+{
+    predicates_uninit(&set->predicates);
+    predicates_init(&set->predicates);
+    set->n_keys = 0;
+    set->round = 0;
+    set->marks = lh_alloc_array(set->marks, set->n, sizeof *set->marks);
+    for (size_t i = 0; i < set->n; i++) {
+        struct entry *entry = &set->entries[i];
+        const struct predicates *own = &entry->phf->predicates;
+
+        entry->map =
+            lh_alloc_array(entry->map, own->n_predicates, sizeof *entry->map);
+        for (uint32_t id = 0; id < own->n_predicates; id++) {
+            entry->map[id] = predicates_import(&set->predicates, own, id);
+        }
+        set->marks[i] = has_keys(set, i) ? 0 : ALWAYS;
+    }
+    if (set->n_keys) {
+        qsort(set->keys, set->n_keys, sizeof *set->keys, compare_keys);
+    }
+    free(set->memo);
+    set->memo = NULL;
+    set->n_memo = 0;
+    set->is_stale = false;
+}
+
+/* --- matching ------------------------------------------------------------ */
+
+/* Marks the filters that have 'dpid' as a key. */
+static void
+mark(struct phf_set *set, uint64_t dpid)
+{
+    size_t low = 0, high = set->n_keys;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (set->keys[middle].dpid < dpid) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    for (; low < set->n_keys && set->keys[low].dpid == dpid; low++) {
+        set->marks[set->keys[low].index] = set->round;
+    }
+}
+
+/* Makes the memo large enough for a history of 'n_hops'; false when that would
+ * be too large. */
+static bool
+make_memo(struct phf_set *set, size_t n_hops)
+{
+    size_t n;
+
+    if (n_hops > MAX_MEMO / set->predicates.n_predicates) {
+        return false;
+    }
+    n = n_hops * set->predicates.n_predicates;
+    if (n > set->n_memo) {
+        set->memo = lh_alloc_array(set->memo, n, sizeof *set->memo);
+        memset(set->memo + set->n_memo, 0,
+               (n - set->n_memo) * sizeof *set->memo);
+        set->n_memo = n;
+    }
+    return true;
+}
+
+/* Begins a round: nothing is marked, nothing is known. */
+static void
+begin_round(struct phf_set *set)
+{
+    if (set->is_stale || set->round >= UINT32_MAX / 2 - 1) {
+        rebuild(set);
+    }
+    set->round++;
+    set->counters.histories++;
+}
+
+void
+phf_set_match(struct phf_set *set, const struct history *history,
+              const struct topology *topology,
+              void (*hit)(void *aux, uint32_t id, void *filter_aux,
+                          enum phf_result),
+              void *aux)
+{
+    bool has_memo;
+
+    begin_round(set);
+    for (size_t i = 0; set->n_keys && i < history->n_hops; i++) {
+        mark(set, history->hops[i].dpid);
+    }
+    has_memo = make_memo(set, history->n_hops);
+    for (size_t i = 0; i < set->n; i++) {
+        const struct entry *entry = &set->entries[i];
+        enum phf_result result;
+
+        if (set->marks[i] != ALWAYS && set->marks[i] != set->round) {
+            set->counters.skipped++;
+            continue;
+        }
+        struct hop_tests tests = {
+            .history = history,
+            .topology = topology,
+            .predicates =
+                has_memo ? &set->predicates : &entry->phf->predicates,
+            .map = entry->map,
+            .memo = has_memo ? set->memo : NULL,
+            .round = set->round,
+        };
+        result = phf_run(entry->phf, &tests);
+        set->counters.runs++;
+        set->counters.matches += result == PHF_MATCH;
+        set->counters.limits += result == PHF_LIMIT;
+        if (result != PHF_MISS) {
+            hit(aux, entry->id, entry->aux, result);
+        }
+    }
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* phf_set - live filters that are matched together.
+ *
+ * What several filters ask of a hop is asked once for all of them.  Filters
+ * all of whose matches begin (or end) at switches that the filter names by
+ * dpid are run only on histories that meet one of those.
+ *
+ *     struct phf_set *set = phf_set_create();
+ *     uint32_t id = phf_set_add(set, phf, trigger);
+ *     ...
+ *     phf_set_match(set, history, topology, hit, server);
+ *     phf_set_remove(set, id);
+ *     phf_set_destroy(set);
+ *
+ * Ownership: phf_set_add() takes the filter; the set destroys it.
+ *
+ * Threads: used by one thread. */
+#ifndef PHF_PHF_SET_H
+#define PHF_PHF_SET_H 1
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "phf/phf.h"
+
+struct phf_set;
+
+struct phf_set_counters {
+    uint64_t histories; /* phf_set_match() calls. */
+    uint64_t runs;      /* Filters run on a history, ... */
+    uint64_t skipped;   /* ... and not run, because they could not match. */
+    uint64_t matches;
+    uint64_t limits; /* PHF_LIMIT results. */
+};
+
+struct phf_set *phf_set_create(void);
+void phf_set_destroy(struct phf_set *);
+
+/* Takes 'phf' and returns its number in the set, which is not 0 and never used
+ * again.  'filter_aux' is handed to hits. */
+uint32_t phf_set_add(struct phf_set *, struct phf *phf, void *filter_aux);
+
+/* Takes the filter out and destroys it; false when it is not there. */
+bool phf_set_remove(struct phf_set *, uint32_t id);
+
+size_t phf_set_count(const struct phf_set *);
+void phf_set_get_counters(const struct phf_set *, struct phf_set_counters *);
+
+/* Calls 'hit' for every filter that matches, in the order in which they were
+ * added, with PHF_MATCH, and for every one that gave up, with PHF_LIMIT.
+ * 'hit' must not change the set.  'topology' may be NULL. */
+void phf_set_match(struct phf_set *, const struct history *,
+                   const struct topology *topology,
+                   void (*hit)(void *aux, uint32_t id, void *filter_aux,
+                               enum phf_result),
+                   void *aux);
+
+#endif /* phf/phf_set.h */

@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* phfc - checks, explains and applies packet history filters. */
+#include <config.h>
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <jansson.h>
+
+#include "lib/history.h"
+#include "lib/topology.h"
+#include "phf/phf.h"
+#include "phf/phf_explain.h"
+
+enum { EXIT_FOUND = 0, EXIT_NONE = 1, EXIT_ERROR = 2 };
+
+static const char usage[] =
+    "usage: phfc [--topology FILE] check FILTER\n"
+    "       phfc [--topology FILE] explain FILTER\n"
+    "       phfc [--topology FILE] match FILTER [FILE]\n"
+    "\n"
+    "check    says whether FILTER is a packet history filter, and if not, "
+    "where not\n"
+    "explain  shows what FILTER was compiled to\n"
+    "match    copies the lines of FILE (standard input by default), each a\n"
+    "         packet history as JSON, that FILTER matches\n"
+    "\n"
+    "  -t, --topology FILE  names of switches and ports, as JSON\n"
+    "  -h, --help           this text\n"
+    "  -V, --version        the version\n"
+    "\n"
+    "Exit status: 0 done (match: some matched), 1 none matched, 2 an error.\n"
+    "phfc(1) says more; phf(7) is the language.\n";
+
+/* A stream of histories, a line each. */
+struct input {
+    const char *name;
+    FILE *stream;
+    unsigned long line_no;
+};
+
+static void
+print_filter_error(const char *filter, const struct lh_error *error)
+{
+    char *underlined = phf_underline(filter, error);
+
+    fprintf(stderr, "phfc: %s\n", error->text);
+    if (underlined) {
+        fprintf(stderr, "%s\n", underlined);
+    }
+    free(underlined);
+}
+
+static void
+print_line_error(const struct input *input, const char *reason)
+{
+    fprintf(stderr, "phfc: %s:%lu: %s\n", input->name, input->line_no, reason);
+}
+
+/* The history on a line, or NULL, with the reason printed.  A line may also be
+ * an event of the API that holds one. */
+static struct history *
+read_history(const struct input *input, const char *line, size_t len)
+{
+    struct history *history = NULL;
+    struct lh_error error;
+    json_error_t json_error;
+    json_t *json = json_loadb(line, len, 0, &json_error);
+    json_t *inner = json_object_get(json, "history");
+
+    if (!json) {
+        snprintf(error.text, sizeof error.text, "column %d: not JSON: %s",
+                 json_error.column, json_error.text);
+        print_line_error(input, error.text);
+    } else if (history_from_json(json_is_object(inner) ? inner : json,
+                                 &history, &error)) {
+        print_line_error(input, error.text);
+    }
+    json_decref(json);
+    return history;
+}
+
+static bool
+is_blank(const char *line)
+{
+    return !line[strspn(line, " \t\r\n")];
+}
+
+/* Matches every line; returns the exit status. */
+static int
+match_lines(const struct phf *phf, const struct topology *topology,
+            struct input *input)
+{
+    bool any_match = false, any_error = false;
+    char *line = NULL;
+    size_t size = 0;
+    ssize_t len;
+
+    while ((len = getline(&line, &size, input->stream)) >= 0) {
+        struct history *history;
+
+        input->line_no++;
+        if (is_blank(line)) {
+            continue;
+        }
+        history = read_history(input, line, (size_t) len);
+        if (!history) {
+            any_error = true;
+            continue;
+        }
+        switch (phf_match(phf, history, topology)) {
+        case PHF_MATCH:
+            any_match = true;
+            fwrite(line, 1, (size_t) len, stdout);
+            if (line[len - 1] != '\n') {
+                putchar('\n');
+            }
+            break;
+        case PHF_MISS:
+            break;
+        case PHF_LIMIT:
+            any_error = true;
+            print_line_error(input, "back-references: gave up, neither a "
+                                    "match nor a miss is known");
+            break;
+        }
+        history_destroy(history);
+    }
+    if (ferror(input->stream)) {
+        fprintf(stderr, "phfc: %s: %s\n", input->name, strerror(errno));
+        any_error = true;
+    }
+    free(line);
+    if (fflush(stdout) || ferror(stdout)) {
+        fprintf(stderr, "phfc: standard output: %s\n", strerror(errno));
+        any_error = true;
+    }
+    return any_error ? EXIT_ERROR : any_match ? EXIT_FOUND : EXIT_NONE;
+}
+
+static int
+match(const struct phf *phf, const struct topology *topology, const char *path)
+{
+    struct input input = {"(standard input)", stdin, 0};
+    int status;
+
+    if (path && strcmp(path, "-")) {
+        input.name = path;
+        input.stream = fopen(path, "r");
+        if (!input.stream) {
+            fprintf(stderr, "phfc: %s: %s\n", path, strerror(errno));
+            return EXIT_ERROR;
+        }
+    }
+    status = match_lines(phf, topology, &input);
+    if (input.stream != stdin) {
+        fclose(input.stream);
+    }
+    return status;
+}
+
+/* Runs the command in 'args', which getopt left over. */
+static int
+run(int n_args, char *args[], const struct topology *topology)
+{
+    const char *command = n_args > 0 ? args[0] : "";
+    bool is_match = !strcmp(command, "match");
+    bool is_explain = !strcmp(command, "explain");
+    struct lh_error error;
+    struct phf *phf;
+    int status = EXIT_FOUND;
+
+    if ((!is_match && !is_explain && strcmp(command, "check")) || n_args < 2 ||
+        n_args > 2 + is_match) {
+        fputs(usage, stderr);
+        return EXIT_ERROR;
+    }
+    if (phf_compile(args[1], topology, &phf, &error)) {
+        print_filter_error(args[1], &error);
+        return EXIT_ERROR;
+    }
+    if (is_match) {
+        status = match(phf, topology, args[2]);
+    } else if (is_explain) {
+        phf_explain(phf, stdout);
+    } else {
+        puts("ok");
+    }
+    phf_destroy(phf);
+    return status;
+}
+
+int
+main(int argc, char *argv[])
+{
+    static const struct option options[] = {
+        {"topology", required_argument, NULL, 't'},
+        {"help", no_argument, NULL, 'h'},
+        {"version", no_argument, NULL, 'V'},
+        {NULL, 0, NULL, 0},
+    };
+    struct topology *topology = NULL;
+    struct lh_error error;
+    int c, status;
+
+    while ((c = getopt_long(argc, argv, "t:hV", options, NULL)) != -1) {
+        switch (c) {
+        case 't':
+            topology_unref(topology);
+            topology = NULL;
+            if (topology_from_file(optarg, &topology, &error)) {
+                fprintf(stderr, "phfc: %s\n", error.text);
+                return EXIT_ERROR;
+            }
+            break;
+        case 'h':
+            fputs(usage, stdout);
+            return EXIT_FOUND;
+        case 'V':
+            puts("phfc (lasthop) " PACKAGE_VERSION);
+            return EXIT_FOUND;
+        default:
+            fputs(usage, stderr);
+            return EXIT_ERROR;
+        }
+    }
+    status = run(argc - optind, argv + optind, topology);
+    topology_unref(topology);
+    return status;
+}

@@ -47,6 +47,7 @@ struct api_peer {
     struct event *later; /* Ends a doomed peer, watches a half-closed one. */
     struct api_line line;
     bool is_doomed;
+    bool has_ended; /* The client ended its side. */
     LIST_HEAD(, api_call) calls;
     size_t n_missed;
     struct missed missed[MAX_MISSED];
@@ -253,7 +254,8 @@ tell_missed(struct api_peer *peer)
 
 /* --- reading ------------------------------------------------------------- */
 
-/* Takes requests while the client reads our answers. */
+/* Takes requests while the client reads our answers, and reads on when it
+ * does: libevent would call us again and again for input that we leave. */
 static void
 take_lines(struct api_peer *peer)
 {
@@ -265,6 +267,9 @@ take_lines(struct api_peer *peer)
 
         switch (api_line_next(&peer->line, in, &text, &len)) {
         case API_LINE_PARTIAL:
+            if (!peer->has_ended) {
+                bufferevent_enable(peer->stream, EV_READ);
+            }
             return;
         case API_LINE_TOO_LONG:
             peer->owner->on_long_line(peer->owner, peer);
@@ -275,6 +280,7 @@ take_lines(struct api_peer *peer)
             break;
         }
     }
+    bufferevent_disable(peer->stream, EV_READ);
 }
 
 static void
@@ -330,6 +336,7 @@ on_event(struct bufferevent *stream, short what, void *peer_)
     if (what & BEV_EVENT_ERROR || is_closed(peer)) {
         doom(peer);
     } else if (what & BEV_EVENT_EOF && !peer->is_doomed) {
+        peer->has_ended = true;
         evtimer_add(peer->later, &half_closed_interval);
     }
 }

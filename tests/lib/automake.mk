@@ -80,3 +80,10 @@ tests_lib_test_archive_golden_SOURCES = tests/lib/test_archive_golden.c \
 	$(ARCHIVE_FIXTURE)
 tests_lib_test_archive_golden_LDADD = $(LIB_LIBS) $(TEST_LIBS)
 EXTRA_DIST += tests/lib/golden
+# pump: an event loop and a raw client in one thread.
+PUMP = tests/lib/pump.c tests/lib/pump.h
+
+check_PROGRAMS += tests/lib/test_api_server
+TESTS += tests/lib/test_api_server
+tests_lib_test_api_server_SOURCES = tests/lib/test_api_server.c $(PUMP)
+tests_lib_test_api_server_LDADD = $(LIB_LIBS) $(TEST_LIBS)

@@ -232,6 +232,7 @@ take_answer(json_t *message, json_t **answer, struct lh_error *error)
     const json_t *pos = json_object_get(reason, "pos");
     const char *text = json_string_value(json_object_get(reason, "message"));
     const char *code = json_string_value(json_object_get(reason, "code"));
+    int retval = api_code_errno(api_code_from_name(code));
 
     if (json_is_true(json_object_get(message, "ok"))) {
         if (answer) {
@@ -245,7 +246,7 @@ take_answer(json_t *message, json_t **answer, struct lh_error *error)
         error, json_is_integer(pos) ? (int) json_integer_value(pos) : -1, "%s",
         text && *text ? text : "the server refused without a reason");
     json_decref(message);
-    return api_code_errno(api_code_from_name(code));
+    return retval;
 }
 
 int

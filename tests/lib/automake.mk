@@ -87,3 +87,13 @@ check_PROGRAMS += tests/lib/test_api_server
 TESTS += tests/lib/test_api_server
 tests_lib_test_api_server_SOURCES = tests/lib/test_api_server.c $(PUMP)
 tests_lib_test_api_server_LDADD = $(LIB_LIBS) $(TEST_LIBS)
+
+check_PROGRAMS += tests/lib/test_api_client
+TESTS += tests/lib/test_api_client
+tests_lib_test_api_client_SOURCES = tests/lib/test_api_client.c
+tests_lib_test_api_client_LDADD = $(LIB_LIBS) $(TEST_LIBS)
+
+check_PROGRAMS += tests/lib/test_api_link
+TESTS += tests/lib/test_api_link
+tests_lib_test_api_link_SOURCES = tests/lib/test_api_link.c $(PUMP)
+tests_lib_test_api_link_LDADD = $(LIB_LIBS) $(TEST_LIBS)

@@ -97,3 +97,27 @@ check_PROGRAMS += tests/lib/test_api_link
 TESTS += tests/lib/test_api_link
 tests_lib_test_api_link_SOURCES = tests/lib/test_api_link.c $(PUMP)
 tests_lib_test_api_link_LDADD = $(LIB_LIBS) $(TEST_LIBS)
+
+# golden: known output; its files are in tests/lib/golden/.
+GOLDEN = tests/lib/golden.c tests/lib/golden.h
+EXTRA_DIST += tests/lib/golden
+
+check_PROGRAMS += tests/lib/test_dpid
+TESTS += tests/lib/test_dpid
+tests_lib_test_dpid_SOURCES = tests/lib/test_dpid.c
+tests_lib_test_dpid_LDADD = $(LIB_LIBS) $(TEST_LIBS)
+
+check_PROGRAMS += tests/lib/test_topology
+TESTS += tests/lib/test_topology
+tests_lib_test_topology_SOURCES = tests/lib/test_topology.c $(GOLDEN)
+tests_lib_test_topology_LDADD = $(LIB_LIBS) $(TEST_LIBS)
+
+check_PROGRAMS += tests/lib/test_time_spec
+TESTS += tests/lib/test_time_spec
+tests_lib_test_time_spec_SOURCES = tests/lib/test_time_spec.c
+tests_lib_test_time_spec_LDADD = $(LIB_LIBS) $(TEST_LIBS)
+
+check_PROGRAMS += tests/lib/test_say
+TESTS += tests/lib/test_say
+tests_lib_test_say_SOURCES = tests/lib/test_say.c
+tests_lib_test_say_LDADD = $(LIB_LIBS) $(TEST_LIBS)

@@ -35,6 +35,7 @@ lib_liblasthop_a_SOURCES = \
 	lib/flow_log_query.c \
 	lib/flow_log_queue.c \
 	lib/flow_log_switch.c \
+	lib/inet_sum.c lib/inet_sum.h \
 	lib/jmember.c lib/jmember.h \
 	lib/lh_alloc.c lib/lh_alloc.h \
 	lib/lh_error.c lib/lh_error.h \
@@ -44,6 +45,7 @@ lib_liblasthop_a_SOURCES = \
 	lib/postcard_geneve.c lib/postcard_geneve.h \
 	lib/postcard_mac.c lib/postcard_mac.h \
 	lib/rule.c lib/rule.h \
+	lib/rule_apply.c \
 	lib/rule_json.c \
 	lib/say.c lib/say.h \
 	lib/text_line.c lib/text_line.h \

@@ -4,6 +4,7 @@
 #include "lib/postcard_geneve.h"
 
 #include "lib/bytes.h"
+#include "lib/inet_sum.h"
 #include "lib/of_port.h"
 
 #define GENEVE_LEN 8
@@ -152,19 +153,6 @@ postcard_geneve_encode(const struct postcard *p, uint8_t *out, size_t size)
     return w.failed ? 0 : w.len;
 }
 
-/* RFC 1071 over an IPv4 header without options. */
-static uint16_t
-ip4_checksum(const uint8_t *ip)
-{
-    uint32_t sum = 0;
-
-    for (size_t i = 0; i < IP4_LEN; i += 2) {
-        sum += bytes_be16(ip + i);
-    }
-    sum = (sum & 0xffff) + (sum >> 16);
-    return (uint16_t) ~((sum & 0xffff) + (sum >> 16));
-}
-
 size_t
 postcard_geneve_encode_frame(const struct postcard *p,
                              const struct postcard_geneve_path *path,
@@ -191,7 +179,7 @@ postcard_geneve_encode_frame(const struct postcard *p,
     bytes_put_u32(&w, path->ip_src);
     bytes_put_u32(&w, path->ip_dst);
     if (!w.failed) {
-        bytes_put_be16(ip + 10, ip4_checksum(ip));
+        bytes_put_be16(ip + 10, inet_sum(ip, IP4_LEN));
     }
     bytes_put_u16(&w, path->udp_src);
     bytes_put_u16(&w, POSTCARD_GENEVE_PORT);

@@ -121,3 +121,8 @@ check_PROGRAMS += tests/lib/test_say
 TESTS += tests/lib/test_say
 tests_lib_test_say_SOURCES = tests/lib/test_say.c
 tests_lib_test_say_LDADD = $(LIB_LIBS) $(TEST_LIBS)
+
+check_PROGRAMS += tests/lib/test_rule_apply
+TESTS += tests/lib/test_rule_apply
+tests_lib_test_rule_apply_SOURCES = tests/lib/test_rule_apply.c $(FRAME)
+tests_lib_test_rule_apply_LDADD = $(LIB_LIBS) $(TEST_LIBS)

@@ -404,10 +404,10 @@ open_segment(struct archive_reader *r, uint64_t number)
 }
 
 int
-archive_reader_load(struct archive_reader *r, size_t i, uint8_t **payload,
+archive_reader_load(struct archive_reader *r,
+                    const struct archive_entry *entry, uint8_t **payload,
                     struct lh_error *error)
 {
-    const struct archive_entry *entry = &r->entries[i];
     const struct archive_block *block = &entry->block;
     struct lh_error why = {.pos = -1};
     uint8_t *stored = NULL;
@@ -466,7 +466,7 @@ load_json(struct archive_reader *r, size_t i)
     uint8_t *payload;
     json_t *json = NULL;
 
-    if (!archive_reader_load(r, i, &payload, NULL)) {
+    if (!archive_reader_load(r, &r->entries[i], &payload, NULL)) {
         json = json_loadb((const char *) payload, r->entries[i].block.raw_len,
                           0, NULL);
         free(payload);

@@ -12,8 +12,11 @@
  *     archive_reader_open(dir, &reader, &error);
  *     for (i = 0; i < archive_reader_n_blocks(reader); i++) {
  *         const struct archive_entry *e = archive_reader_entry(reader, i);
- *         if (e->block.kind == ARCHIVE_HISTORIES && !archive_reader_load(..))
- *             history_decoder_create(payload, ..)
+ *         if (e->block.kind != ARCHIVE_HISTORIES ||
+ *             archive_reader_load(reader, e, &payload, &error)) {
+ *             continue;
+ *         }
+ *         history_decoder_create(payload, e->block.raw_len, ..)
  *     }
  *
  * Threads: one per reader. */
@@ -67,11 +70,13 @@ size_t archive_reader_n_blocks(const struct archive_reader *);
 const struct archive_entry *archive_reader_entry(const struct archive_reader *,
                                                  size_t i);
 
-/* Reads, checks and decompresses the payload of block 'i', for free().
- * Returns 0; ENOENT when retention has removed the file meanwhile; EBADMSG,
- * with the block named by file, offset and time, when it is damaged (which
- * archive_reader_damage() then also tells); or another errno. */
-int archive_reader_load(struct archive_reader *, size_t i, uint8_t **payload,
+/* Reads, checks and decompresses the payload of the block that 'entry' (which
+ * may be a copy from before a refresh) names, for free().  Returns 0; ENOENT
+ * when retention has removed the file meanwhile; EBADMSG, with the block named
+ * by file, offset and time, when it is damaged (which archive_reader_damage()
+ * then also tells); or another errno. */
+int archive_reader_load(struct archive_reader *,
+                        const struct archive_entry *entry, uint8_t **payload,
                         struct lh_error *);
 
 size_t archive_reader_n_damages(const struct archive_reader *);

@@ -81,13 +81,14 @@ fixture_read_all(struct archive_reader *r, size_t *n)
 
     *n = 0;
     for (size_t i = 0; i < archive_reader_n_blocks(r); i++) {
-        const struct archive_block *block = &archive_reader_entry(r, i)->block;
+        const struct archive_entry *entry = archive_reader_entry(r, i);
+        const struct archive_block *block = &entry->block;
         struct history_decoder *d;
         struct history_record record;
         uint8_t *payload;
 
         if (block->kind != ARCHIVE_HISTORIES ||
-            archive_reader_load(r, i, &payload, NULL)) {
+            archive_reader_load(r, entry, &payload, NULL)) {
             continue;
         }
         ck_assert_int_eq(

@@ -226,7 +226,9 @@ START_TEST(a_client_that_ends_its_side_is_still_served)
     peer = api_call_peer(held);
     api_call_answer(held, NULL);
     pump_expect(&client, "{\"id\":1,\"ok\":true}");
-    api_peer_send(peer, json_integer(1), "end", NULL);
+    json_t *id = json_integer(1);
+    api_peer_send(peer, id, "end", NULL);
+    json_decref(id);
     pump_expect(&client, "{\"id\":1,\"event\":\"end\"}");
     ck_assert_int_eq(n_closed, 0);
     close(client.fd);

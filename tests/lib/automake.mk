@@ -126,3 +126,11 @@ check_PROGRAMS += tests/lib/test_rule_apply
 TESTS += tests/lib/test_rule_apply
 tests_lib_test_rule_apply_SOURCES = tests/lib/test_rule_apply.c $(FRAME)
 tests_lib_test_rule_apply_LDADD = $(LIB_LIBS) $(TEST_LIBS)
+# sample_history: histories of a small network.
+SAMPLE_HISTORY = tests/lib/sample_history.c tests/lib/sample_history.h $(FRAME)
+
+check_PROGRAMS += tests/lib/test_history
+TESTS += tests/lib/test_history
+tests_lib_test_history_SOURCES = tests/lib/test_history.c $(GOLDEN) \
+	$(SAMPLE_HISTORY)
+tests_lib_test_history_LDADD = $(LIB_LIBS) $(TEST_LIBS)

@@ -41,3 +41,23 @@ fuzz_targets += tests/fuzz/fuzz_history_codec
 tests_fuzz_fuzz_history_codec_SOURCES = tests/fuzz/fuzz_history_codec.c \
 	$(RANDOM_HISTORY) $(FUZZ_MAIN)
 tests_fuzz_fuzz_history_codec_LDADD = $(LIB_LIBS) $(FUZZ_LIBS)
+
+# topology: the JSON of topologies.
+fuzz_targets += tests/fuzz/fuzz_topology
+tests_fuzz_fuzz_topology_SOURCES = tests/fuzz/fuzz_topology.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_topology_LDADD = $(LIB_LIBS) $(FUZZ_LIBS)
+
+# history: the JSON of histories.
+fuzz_targets += tests/fuzz/fuzz_history
+tests_fuzz_fuzz_history_SOURCES = tests/fuzz/fuzz_history.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_history_LDADD = $(LIB_LIBS) $(FUZZ_LIBS)
+
+# api: requests to an API server.
+fuzz_targets += tests/fuzz/fuzz_api
+tests_fuzz_fuzz_api_SOURCES = tests/fuzz/fuzz_api.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_api_LDADD = $(LIB_LIBS) $(FUZZ_LIBS)
+
+# time_spec: times.
+fuzz_targets += tests/fuzz/fuzz_time_spec
+tests_fuzz_fuzz_time_spec_SOURCES = tests/fuzz/fuzz_time_spec.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_time_spec_LDADD = $(LIB_LIBS) $(FUZZ_LIBS)

@@ -184,7 +184,7 @@ history_settle(struct history *h)
     for (size_t i = 0; i < h->n_hops; i++) {
         const struct verdict *v = &h->hops[i].verdict;
 
-        if (history_is_leaf(h, i) && (!highest || v->name > highest->name)) {
+        if (!highest || v->name > highest->name) {
             highest = v;
         }
     }

@@ -28,7 +28,7 @@
  * of a history is the highest of its leaves: looped, dropped, lost, open,
  * controller, delivered. */
 enum verdict_name {
-    VERDICT_NONE, /* A hop that is not a leaf. */
+    VERDICT_NONE, /* A hop from which everything went on. */
     VERDICT_DELIVERED,
     VERDICT_CONTROLLER,
     VERDICT_OPEN,
@@ -74,7 +74,8 @@ struct history_hop {
     bool has_header_out;
     uint16_t header_out_len;
     uint8_t *header_out;    /* Owned. */
-    struct verdict verdict; /* VERDICT_NONE unless a leaf. */
+    struct verdict verdict; /* VERDICT_NONE unless a leaf, or one of its
+                             * outputs ended while others went on. */
 };
 
 struct history {
@@ -106,7 +107,7 @@ void history_hop_set_header_out(struct history_hop *, const uint8_t *, size_t);
 /* Replaces 'v' ('reason' is copied and may be NULL). */
 void verdict_set(struct verdict *v, enum verdict_name, uint64_t dpid,
                  uint32_t port, const char *reason);
-/* Sets the history's verdict to the highest of its leaves'. */
+/* Sets the history's verdict to the highest of its hops'. */
 void history_settle(struct history *);
 /* Time of the first and last postcard; 0 when none has a time. */
 uint64_t history_first_ns(const struct history *);

@@ -37,8 +37,9 @@
  * postcards of one (switch, in_port), so it has a bound. */
 #define ASSEMBLE_MAX 512
 
-/* Equal postcards closer in time than this may be one postcard that the
- * network doubled; further apart they are two packets or two visits. */
+/* Equal postcards closer in time than this are one postcard that came twice,
+ * unless links ask for another visit; further apart they are two packets or
+ * two visits. */
 #define ASSEMBLE_TWIN_NS 1000000
 
 /* How sure it is that no postcard of a group is still on its way. */
@@ -69,6 +70,8 @@ struct assemble_env {
     bool (*has_lossless)(void *aux, uint64_t dpid, uint64_t from_ns,
                          uint64_t to_ns);
     void *aux;
+    uint64_t until_ns; /* Until when postcards of the group were waited for;
+                        * 0: the time of its last one. */
 };
 
 struct assemble_result {
@@ -78,8 +81,8 @@ struct assemble_result {
                                  * what it points to is the caller's. */
     /* Every postcard is in one hop, or counted in exactly one of: */
     size_t n_duplicates; /* The same postcard twice. */
-    size_t n_ambiguous;  /* Equal postcards that could as well be of another
-                          * identical packet; left out too. */
+    size_t n_ambiguous;  /* The same, of a packet whose every postcard came
+                          * twice: it may as well have been two packets. */
     size_t n_in_hops;    /* Postcards that became part of a hop. */
 };
 

@@ -1,2 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 # server/
+
+# The pure part: from postcards to histories.
+noinst_LIBRARIES += server/libassemble.a
+server_libassemble_a_SOURCES = \
+	server/assemble.c server/assemble.h \
+	server/assemble_double.c \
+	server/assemble_gap.c \
+	server/assemble_header.c \
+	server/assemble_judge.c \
+	server/assemble_link.c \
+	server/assemble_scratch.h \
+	server/assemble_tree.c \
+	server/assemble_visit.c \
+	server/path_group.c server/path_group.h \
+	server/path_sum.c server/path_sum.h \
+	server/path_table.c server/path_table.h \
+	server/postcard_pool.c server/postcard_pool.h \
+	server/tunnel.c server/tunnel.h
+ASSEMBLE_LIBS = server/libassemble.a

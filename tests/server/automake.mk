@@ -1,2 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 # tests/server/
+
+# oracle: made-up networks and packets whose true histories are known.
+ORACLE = \
+	tests/server/oracle.h \
+	tests/server/oracle_check.c tests/server/oracle_check.h \
+	tests/server/oracle_flow.c \
+	tests/server/oracle_net.c tests/server/oracle_net.h \
+	tests/server/oracle_send.c \
+	$(FRAME)
+
+check_PROGRAMS += tests/server/test_assemble_oracle
+TESTS += tests/server/test_assemble_oracle
+tests_server_test_assemble_oracle_SOURCES = \
+	tests/server/test_assemble_oracle.c $(ORACLE)
+tests_server_test_assemble_oracle_LDADD = \
+	$(ASSEMBLE_LIBS) $(LIB_LIBS) $(TEST_LIBS)

@@ -1,0 +1,485 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* assemble_link - joins visits into trees.
+ *
+ * An output onto a link and a visit at its far end belong together.  Where
+ * one link has several of either (loops, equal packets, packets that share an
+ * ID), the pair whose headers fit best is joined first, and among equal ones
+ * the output that was last before the visit. */
+#include <config.h>
+#include "server/assemble_scratch.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/of_port.h"
+
+int
+assemble_link_root(struct assembler *a, int v)
+{
+    while (a->visits[v].root != v) {
+        a->visits[v].root = a->visits[a->visits[v].root].root;
+        v = a->visits[v].root;
+    }
+    return v;
+}
+
+void
+assemble_link_refresh(struct assembler *a)
+{
+    for (size_t v = 0; v < a->n_visits; v++) {
+        a->visits[v].root =
+            a->visits[v].parent >= 0 ? a->visits[v].parent : (int) v;
+    }
+}
+
+void
+assemble_link_join(struct assembler *a, int parent, int branch, int child)
+{
+    struct assemble_visit *visit = &a->visits[child];
+
+    visit->parent = parent;
+    visit->parent_branch = branch;
+    visit->root = parent;
+    if (branch >= 0) {
+        a->branches[branch].child = child;
+        if (visit->in_port == OF_PORT_UNKNOWN) {
+            visit->in_port = a->branches[branch].peer_port;
+            visit->is_in_port_deduced = true;
+        }
+    }
+}
+
+bool
+assemble_link_is_start(const struct assembler *a, int v)
+{
+    const struct assemble_visit *visit = &a->visits[v];
+    uint64_t dpid;
+    uint32_t port;
+
+    return visit->is_packet_out || !a->env->topology ||
+           visit->in_port == OF_PORT_UNKNOWN ||
+           !topology_peer(a->env->topology, visit->dpid, visit->in_port, &dpid,
+                          &port);
+}
+
+uint64_t
+assemble_link_apart(const struct assembler *a, int v, int w)
+{
+    uint64_t x = a->visits[v].time_ns;
+    uint64_t y = a->visits[w].time_ns;
+
+    return x > y ? x - y : y - x;
+}
+
+bool
+assemble_link_is_backward(const struct assembler *a,
+                          const struct assemble_branch *branch)
+{
+    uint32_t port = a->outs[branch->out].port;
+
+    return branch->port == a->visits[branch->visit].in_port &&
+           (port == OF_PORT_FLOOD || port == OF_PORT_ALL ||
+            port == OF_PORT_NORMAL);
+}
+
+static void
+add_branch(struct assembler *a, int visit, int out, uint32_t port,
+           bool is_soft)
+{
+    struct assemble_branch *branch;
+    uint64_t peer_dpid;
+    uint32_t peer_port;
+
+    if (!topology_peer(a->env->topology, a->visits[visit].dpid, port,
+                       &peer_dpid, &peer_port) ||
+        !assemble_scratch_grow(a, (void **) &a->branches,
+                               &a->allocated_branches, a->n_branches,
+                               sizeof *a->branches)) {
+        return;
+    }
+    branch = &a->branches[a->n_branches++];
+    *branch = (struct assemble_branch){
+        .visit = visit,
+        .out = out,
+        .port = port,
+        .peer_dpid = peer_dpid,
+        .peer_port = peer_port,
+        .is_soft = is_soft,
+        .child = -1,
+    };
+}
+
+/* Adds the branches of a flood: every port that is up but the input port. */
+static void
+add_flood(struct assembler *a, int visit, int out, bool is_soft)
+{
+    const struct topology_switch *sw =
+        topology_find(a->env->topology, a->visits[visit].dpid);
+
+    for (size_t i = 0; sw && i < sw->n_ports; i++) {
+        const struct topology_port *port = &sw->ports[i];
+
+        if (port->has_peer && port->no != a->visits[visit].in_port) {
+            /* A port that is down must not, but a stale topology may say so
+             * of one that is up. */
+            add_branch(a, visit, out, port->no, is_soft || port->down);
+        }
+    }
+}
+
+void
+assemble_link_add_branches(struct assembler *a, int visit, int o)
+{
+    uint32_t port = a->outs[o].port;
+    uint32_t in_port = a->visits[visit].in_port;
+
+    if (!a->env->topology) {
+        return;
+    }
+    switch (port) {
+    case OF_PORT_FLOOD:
+    case OF_PORT_ALL:
+        add_flood(a, visit, o, false);
+        break;
+    case OF_PORT_NORMAL:
+        add_flood(a, visit, o, true);
+        break;
+    case OF_PORT_IN_PORT:
+        if (in_port < OF_PORT_GROUP) {
+            add_branch(a, visit, o, in_port, false);
+        }
+        break;
+    default:
+        /* An output to the very port it came from is not done. */
+        if (port < OF_PORT_GROUP &&
+            (port != in_port || a->visits[visit].is_packet_out)) {
+            add_branch(a, visit, o, port, false);
+        }
+        break;
+    }
+}
+
+static int
+compare_branches(const void *a_, const void *b_)
+{
+    const struct assemble_branch *a = a_;
+    const struct assemble_branch *b = b_;
+
+    if (a->peer_dpid != b->peer_dpid) {
+        return a->peer_dpid < b->peer_dpid ? -1 : 1;
+    }
+    if (a->peer_port != b->peer_port) {
+        return a->peer_port < b->peer_port ? -1 : 1;
+    }
+    if (a->visit != b->visit) {
+        return a->visit < b->visit ? -1 : 1;
+    }
+    return a->out < b->out ? -1 : a->out > b->out;
+}
+
+static void
+sort_branches(struct assembler *a)
+{
+    if (a->n_branches > 16) {
+        qsort(a->branches, a->n_branches, sizeof *a->branches,
+              compare_branches);
+        return;
+    }
+    for (size_t i = 1; i < a->n_branches; i++) {
+        struct assemble_branch branch = a->branches[i];
+        size_t j = i;
+
+        while (j > 0 && compare_branches(&a->branches[j - 1], &branch) > 0) {
+            a->branches[j] = a->branches[j - 1];
+            j--;
+        }
+        a->branches[j] = branch;
+    }
+}
+
+/* The branches that lead to (dpid, port), or to any port of the switch when
+ * that is not known: from the returned index up to '*endp'. */
+static size_t
+branches_to(const struct assembler *a, uint64_t dpid, uint32_t port,
+            size_t *endp)
+{
+    uint32_t first = port == OF_PORT_UNKNOWN ? 0 : port;
+    size_t lo = 0, hi = a->n_branches;
+
+    while (lo < hi) {
+        size_t mid = lo + (hi - lo) / 2;
+        const struct assemble_branch *b = &a->branches[mid];
+
+        if (b->peer_dpid < dpid ||
+            (b->peer_dpid == dpid && b->peer_port < first)) {
+            lo = mid + 1;
+        } else {
+            hi = mid;
+        }
+    }
+    hi = lo;
+    while (hi < a->n_branches && a->branches[hi].peer_dpid == dpid &&
+           (port == OF_PORT_UNKNOWN || a->branches[hi].peer_port == port)) {
+        hi++;
+    }
+    *endp = hi;
+    return lo;
+}
+
+/* Among the branches from 'lo' up to 'hi' that fit visit 'v' by exactly 'fit',
+ * the best in time; -1 when there is none.  With 'is_forward' only those that
+ * are not later than the visit. */
+static int
+best_branch(struct assembler *a, int v, size_t lo, size_t hi,
+            const uint8_t *fits, enum assemble_fit fit, bool is_forward)
+{
+    uint64_t time = a->visits[v].time_ns;
+    uint64_t best_apart = 0;
+    int best = -1;
+
+    for (size_t b = lo; b < hi; b++) {
+        const struct assemble_branch *branch = &a->branches[b];
+        uint64_t sent = a->visits[branch->visit].time_ns;
+        uint64_t apart = assemble_link_apart(a, v, branch->visit);
+
+        if (fits[b - lo] != fit || branch->child >= 0 ||
+            (is_forward && sent > time) ||
+            assemble_link_is_backward(a, branch)) {
+            continue;
+        }
+        if (best >= 0 && (branch->is_soft > a->branches[best].is_soft ||
+                          (branch->is_soft == a->branches[best].is_soft &&
+                           apart >= best_apart))) {
+            continue;
+        }
+        if (assemble_link_root(a, branch->visit) == v) {
+            continue;
+        }
+        best = (int) b;
+        best_apart = apart;
+    }
+    return best;
+}
+
+/* Joins the visits from 'begin' up to 'end', all of one (switch, in_port), to
+ * the branches from 'lo' up to 'hi', all of which lead there; with
+ * 'is_forward' only to those that are not later than the visit. */
+static void
+match(struct assembler *a, size_t begin, size_t end, size_t lo, size_t hi,
+      bool is_forward)
+{
+    size_t n_branches = hi - lo;
+    size_t n = (end - begin) * n_branches;
+
+    if (!assemble_scratch_grow(a, (void **) &a->levels, &a->allocated_levels,
+                               n, 1)) {
+        return;
+    }
+    for (size_t v = begin; v < end; v++) {
+        for (size_t b = lo; b < hi; b++) {
+            a->levels[(v - begin) * n_branches + (b - lo)] =
+                (uint8_t) assemble_header_fit(a, a->branches[b].out, (int) v);
+        }
+    }
+    for (enum assemble_fit fit = ASSEMBLE_FIT_EXACT;
+         fit >= ASSEMBLE_FIT_EDITED; fit--) {
+        for (int pass = 0; pass < (is_forward ? 1 : 2); pass++) {
+            for (size_t v = begin; v < end; v++) {
+                int b;
+
+                if (a->visits[v].parent >= 0) {
+                    continue;
+                }
+                b = best_branch(a, (int) v, lo, hi,
+                                a->levels + (v - begin) * n_branches, fit,
+                                !pass);
+                if (b >= 0) {
+                    assemble_link_join(a, a->branches[b].visit, b, (int) v);
+                }
+            }
+        }
+    }
+}
+
+/* Joins visits to outputs.  Those whose in_port is not known could be at the
+ * far end of any link of their switch, so that they are asked forward in time
+ * first, and, with 'is_last', in any order when all others have been. */
+static void
+join_by_links(struct assembler *a, bool is_last)
+{
+    for (size_t begin = 0; begin < a->n_visits;) {
+        const struct assemble_visit *visit = &a->visits[begin];
+        bool is_blind = a->cards[visit->rep].p->in_port == OF_PORT_UNKNOWN;
+        size_t end = begin + 1;
+        size_t lo, hi;
+
+        while (end < a->n_visits && a->visits[end].dpid == visit->dpid &&
+               a->cards[a->visits[end].rep].p->in_port ==
+                   a->cards[visit->rep].p->in_port &&
+               a->visits[end].is_packet_out == visit->is_packet_out) {
+            end++;
+        }
+        if (!visit->is_packet_out && (is_blind || !is_last)) {
+            lo = branches_to(a, visit->dpid,
+                             is_blind ? OF_PORT_UNKNOWN : visit->in_port, &hi);
+            if (hi > lo) {
+                match(a, begin, end, lo, hi, is_blind && !is_last);
+            }
+        }
+        begin = end;
+    }
+}
+
+/* The visit whose output to the controller packet-out 'v' answers, or -1. */
+static int
+find_packet_in(struct assembler *a, int v)
+{
+    const struct assemble_visit *out = &a->visits[v];
+    int best = -1;
+    uint64_t best_rank = 0;
+
+    for (size_t i = 0; i < a->n_visits; i++) {
+        const struct assemble_visit *in = &a->visits[i];
+        uint64_t apart = assemble_link_apart(a, v, (int) i);
+        uint64_t rank;
+
+        if (in->is_removed || (int) i == v ||
+            !assemble_visit_has_out(a, (int) i, OF_PORT_CONTROLLER) ||
+            assemble_link_root(a, (int) i) == v) {
+            continue;
+        }
+        /* The same switch, the same header, not later, then the nearest. */
+        rank =
+            ((uint64_t) (in->dpid == out->dpid) << 62) |
+            ((uint64_t) assemble_header_is_equal(a->cards[in->rep].p,
+                                                 a->cards[out->rep].p)
+             << 61) |
+            ((uint64_t) (in->time_ns <= out->time_ns) << 60) |
+            ((1ULL << 59) - (apart < (1ULL << 59) ? apart : (1ULL << 59) - 1));
+        if (rank > best_rank) {
+            best = (int) i;
+            best_rank = rank;
+        }
+    }
+    return best;
+}
+
+/* A packet-out to the switch's tables and what the tables did are one hop. */
+static void
+merge_table_output(struct assembler *a, int v)
+{
+    const struct assemble_visit *out = &a->visits[v];
+    int best = -1;
+
+    for (size_t i = 0; i < a->n_visits; i++) {
+        const struct assemble_visit *in = &a->visits[i];
+
+        if (in->is_removed || in->is_packet_out || in->dpid != out->dpid ||
+            in->parent >= 0 || in->time_ns < out->time_ns ||
+            assemble_link_root(a, v) == (int) i ||
+            (in->in_port != out->in_port && in->in_port < OF_PORT_GROUP &&
+             out->in_port < OF_PORT_GROUP)) {
+            continue;
+        }
+        if (best < 0 || in->time_ns < a->visits[best].time_ns) {
+            best = (int) i;
+        }
+    }
+    if (best >= 0) {
+        assemble_visit_merge(a, v, best);
+    }
+}
+
+static void
+join_packet_outs(struct assembler *a)
+{
+    for (size_t v = 0; v < a->n_visits; v++) {
+        if (a->visits[v].is_packet_out && !a->visits[v].is_removed) {
+            int in = find_packet_in(a, (int) v);
+
+            if (in >= 0) {
+                assemble_link_join(a, in, -1, (int) v);
+                a->visits[in].n_packet_outs++;
+            }
+            if (assemble_visit_has_out(a, (int) v, OF_PORT_TABLE)) {
+                merge_table_output(a, (int) v);
+            }
+        }
+    }
+}
+
+static bool
+has_common_out(const struct assembler *a, int v, int w)
+{
+    for (int o = a->visits[v].first_out; o >= 0; o = a->outs[o].next) {
+        if (assemble_visit_has_out(a, w, a->outs[o].port)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Without an in_port, several rules of one visit began as visits of their
+ * own.  What no link asked for goes to the visit that its rule may share. */
+static void
+merge_blind(struct assembler *a)
+{
+    for (size_t v = 0; v < a->n_visits; v++) {
+        const struct assemble_visit *visit = &a->visits[v];
+        int best = -1;
+
+        if (visit->in_port != OF_PORT_UNKNOWN || visit->is_removed ||
+            visit->is_packet_out || visit->parent >= 0) {
+            continue;
+        }
+        for (size_t w = 0; w < a->n_visits; w++) {
+            const struct assemble_visit *into = &a->visits[w];
+
+            if (w == v || into->dpid != visit->dpid || into->is_removed ||
+                into->is_packet_out || into->rep < 0 ||
+                (into->in_port != OF_PORT_UNKNOWN &&
+                 !into->is_in_port_deduced) ||
+                assemble_link_root(a, (int) w) == (int) v ||
+                has_common_out(a, (int) v, (int) w) ||
+                a->cards[into->rep].p->version ==
+                    a->cards[visit->rep].p->version ||
+                !assemble_visit_may_share(a, into->rep, visit->rep)) {
+                continue;
+            }
+            if (best < 0 || into->parent >= 0) {
+                best = (int) w;
+            }
+        }
+        if (best >= 0) {
+            assemble_visit_merge(a, best, (int) v);
+        }
+    }
+}
+
+void
+assemble_link_make(struct assembler *a)
+{
+    size_t n = a->n_visits;
+    bool has_packet_out = false, has_blind = false;
+
+    for (size_t v = 0; v < n; v++) {
+        has_packet_out = has_packet_out || a->visits[v].is_packet_out;
+        has_blind = has_blind || a->visits[v].in_port == OF_PORT_UNKNOWN;
+        for (int o = a->visits[v].first_out; o >= 0; o = a->outs[o].next) {
+            assemble_link_add_branches(a, (int) v, o);
+        }
+    }
+    sort_branches(a);
+    join_by_links(a, false);
+    if (has_blind) {
+        join_by_links(a, true);
+    }
+    if (has_packet_out) {
+        join_packet_outs(a);
+        assemble_link_refresh(a);
+    }
+    if (has_blind) {
+        merge_blind(a);
+        assemble_link_refresh(a);
+    }
+}

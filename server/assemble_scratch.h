@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* assemble_scratch - what the stages of assembly hand to each other.
+ *
+ * The stages run in this order, each in a file of its own, over one
+ * `struct assembler` whose arrays are reused from call to call:
+ *
+ *   assemble_visit   postcards -> visits, with the outputs their rules name
+ *   assemble_link    visits -> trees, by links, headers, then time
+ *   assemble_double  equal postcards: more visits, or the same again
+ *   assemble_gap     trees -> joined across lost postcards
+ *   assemble_judge   what became of every output; is anything still to come
+ *   assemble_tree    trees -> struct history
+ *
+ * Cards, outs, branches and visits refer to each other by index; -1 is none.
+ *
+ * Threads: an assembler belongs to one thread. */
+#ifndef SERVER_ASSEMBLE_SCRATCH_H
+#define SERVER_ASSEMBLE_SCRATCH_H 1
+
+#include "server/assemble.h"
+
+/* The little of a header that joins ask for again and again. */
+struct assemble_brief {
+    bool is_known;
+    bool has_ttl;
+    uint8_t ttl;
+    uint64_t flow; /* Hash of addresses and ports. */
+};
+
+struct assemble_card {
+    const struct postcard *p;
+    bool is_double;          /* Equal to one of a visit, a moment before. */
+    int double_of;           /* That visit. */
+    const struct rule *rule; /* NULL: not known. */
+    int next;                /* In its visit, in order of emission. */
+    struct assemble_brief brief;
+};
+
+enum assemble_header {
+    ASSEMBLE_HEADER_UNASKED,
+    ASSEMBLE_HEADER_KNOWN,
+    ASSEMBLE_HEADER_TTL,    /* The rule's dec_ttl ends the packet first. */
+    ASSEMBLE_HEADER_UNKNOWN /* Not computable. */
+};
+
+/* One output of a visit. */
+struct assemble_out {
+    int next;         /* In its visit. */
+    int first_branch; /* Set by judge. */
+    uint32_t port;    /* As the postcard or the rule has it. */
+    int card;         /* That names it; -1: proven by the next hop alone. */
+    bool is_expected; /* By the rule of 'card'; its postcard is missing. */
+    enum assemble_header state;
+    size_t header_ofs; /* In the assembler's bytes: header as it left. */
+    size_t header_len;
+    struct assemble_brief brief; /* Of that, or of the card's. */
+};
+
+/* One link that an output leads onto. */
+struct assemble_branch {
+    int visit, out;
+    uint32_t port; /* Where it leaves. */
+    uint64_t peer_dpid;
+    uint32_t peer_port;
+    bool is_soft; /* NORMAL: may lead here, need not. */
+    int child;    /* Visit at the far end, -1: none seen. */
+    int next;     /* Of its output, set by judge. */
+};
+
+/* One packet at one switch, once. */
+struct assemble_visit {
+    uint64_t dpid;
+    uint32_t in_port;
+    bool is_in_port_deduced; /* The postcards did not tell it. */
+    bool is_packet_out;
+    bool is_deduced;
+    bool has_gap_before;
+    bool is_removed; /* Merged into another, or a double. */
+    bool is_open;    /* Its rules are not all known or let more follow. */
+    int first_card, last_card, n_cards;
+    int rep; /* Card whose header is the packet as it came in; -1 deduced. */
+    int first_out;
+    int parent, parent_branch;
+    int n_packet_outs;             /* Children by way of the controller. */
+    int first_child, next_sibling; /* Set by tree, with hop. */
+    int hop;                       /* Index in its history. */
+    bool is_looped;
+    int root;         /* Union-find. */
+    uint64_t time_ns; /* Of its first postcard; 0 deduced. */
+};
+
+struct assembler {
+    const struct assemble_env *env; /* For one call. */
+    size_t n_cards, allocated_cards;
+    struct assemble_card *cards;
+    size_t n_visits, allocated_visits;
+    struct assemble_visit *visits;
+    size_t n_outs, allocated_outs;
+    struct assemble_out *outs;
+    size_t n_branches, allocated_branches;
+    struct assemble_branch *branches; /* Sorted by far end once linked. */
+    size_t n_bytes, allocated_bytes;
+    uint8_t *bytes;
+    size_t allocated_levels;
+    uint8_t *levels; /* Scratch of assemble_link. */
+    size_t n_histories, allocated_histories;
+    struct history **histories;
+    size_t n_duplicates, n_ambiguous; /* Postcards. */
+    bool is_short_of_memory;          /* Some array could not grow. */
+};
+
+/* Makes room for one more element in an array of '*allocatedp'; false, and
+ * a->is_short_of_memory, when memory is short. */
+bool assemble_scratch_grow(struct assembler *a, void **arrayp,
+                           size_t *allocatedp, size_t n, size_t size);
+
+/* --- assemble_visit ------------------------------------------------------ */
+void assemble_visit_make(struct assembler *, const struct postcard *const *,
+                         size_t n);
+/* Adds a visit without postcards; -1 when memory is short. */
+int assemble_visit_add(struct assembler *, uint64_t dpid, uint32_t in_port);
+/* Adds an output to a visit; -1 when memory is short. */
+int assemble_visit_add_out(struct assembler *, int visit, uint32_t port,
+                           int card);
+/* Puts a card that is in no visit into 'visit'; 0 when it does not belong
+ * there. */
+bool assemble_visit_put(struct assembler *, int visit, int card);
+/* Fills the outputs of a visit from its cards and their rules. */
+void assemble_visit_make_outs(struct assembler *, int visit);
+/* True when visit 'v' has the output 'port'. */
+bool assemble_visit_has_out(const struct assembler *, int v, uint32_t port);
+/* True when the rules let the two postcards be of one visit. */
+bool assemble_visit_may_share(struct assembler *, int card_a, int card_b);
+/* Moves the postcards and outputs of 'from' to 'into'; 'from' is removed. */
+void assemble_visit_merge(struct assembler *, int into, int from);
+
+/* --- assemble_header ----------------------------------------------------- */
+const struct assemble_brief *assemble_header_of_card(struct assembler *,
+                                                     int card);
+/* What output 'out' sends: fills its state, header and brief. */
+struct assemble_out *assemble_header_of_out(struct assembler *, int out);
+bool assemble_header_is_equal(const struct postcard *,
+                              const struct postcard *);
+
+/* How well the packet that left by a branch fits the visit at its far end. */
+enum assemble_fit {
+    ASSEMBLE_FIT_NO,
+    ASSEMBLE_FIT_LATER, /* Only if hops lie between: the TTL fell too far. */
+    ASSEMBLE_FIT_EDITED,
+    ASSEMBLE_FIT_FLOW,
+    ASSEMBLE_FIT_EXACT
+};
+enum assemble_fit assemble_header_fit(struct assembler *, int out, int visit);
+/* The same where hops that nobody saw lie between: how much the TTL fell more
+ * than the output and the visit's own tables explain, in '*fallp' (0 where
+ * there is none); false when it rose, which no packet does.  '*same_flowp':
+ * addresses and ports are what the output sent. */
+bool assemble_header_fall(struct assembler *, int out, int visit, int *fallp,
+                          bool *same_flowp);
+
+/* --- assemble_link ------------------------------------------------------- */
+void assemble_link_make(struct assembler *);
+/* The root of the tree that 'visit' is in. */
+int assemble_link_root(struct assembler *, int visit);
+/* Recomputes all roots, after visits were taken out of trees. */
+void assemble_link_refresh(struct assembler *);
+/* Makes 'child' a child of 'parent' by 'branch' (-1: not by a known one). */
+void assemble_link_join(struct assembler *, int parent, int branch, int child);
+/* Adds the branches of output 'out' of 'visit'. */
+void assemble_link_add_branches(struct assembler *, int visit, int out);
+/* True for the branch of a flood that leads back where the packet came from;
+ * it is there because the in_port was not known at first. */
+bool assemble_link_is_backward(const struct assembler *,
+                               const struct assemble_branch *);
+/* How far apart two visits are in time. */
+uint64_t assemble_link_apart(const struct assembler *, int v, int w);
+/* True when a packet may enter the network this way. */
+bool assemble_link_is_start(const struct assembler *, int visit);
+
+/* --- assemble_double ----------------------------------------------------- */
+/* Finds which doubles are visits of their own; counts the others. */
+void assemble_double_settle(struct assembler *);
+
+/* --- assemble_gap -------------------------------------------------------- */
+void assemble_gap_close(struct assembler *);
+
+/* --- assemble_judge ------------------------------------------------------ */
+/* Whether anything may still come. */
+enum assemble_state assemble_judge_state(struct assembler *);
+/* What became of the outputs of 'visit' that no child follows.  VERDICT_NONE
+ * when all went on. */
+void assemble_judge_visit(struct assembler *, int visit, struct verdict *);
+
+/* --- assemble_tree ------------------------------------------------------- */
+/* Makes the histories; 0 or ENOMEM. */
+int assemble_tree_make(struct assembler *);
+
+#endif /* server/assemble_scratch.h */

@@ -1,0 +1,533 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* assemble_visit - from postcards to visits: one packet at one switch, once.
+ *
+ * Postcards with equal (switch, in_port) and different outputs are one visit;
+ * an equal output is another visit.  A postcard that is in all the equal of
+ * one just before is set aside as a double until links are known.  Where the
+ * in_port is not known, every rule makes a visit of its own, and assemble_link
+ * merges those that no link asks for. */
+#include <config.h>
+#include "server/assemble_scratch.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/of_port.h"
+
+/* Outputs of one rule that are looked at. */
+#define MAX_RULE_OUTPUTS 256
+
+/* Orders cards so that a visit's stand together, in time order, the same
+ * whatever order they came in. */
+static int
+compare_cards(const void *a_, const void *b_)
+{
+    const struct postcard *a = ((const struct assemble_card *) a_)->p;
+    const struct postcard *b = ((const struct assemble_card *) b_)->p;
+    uint16_t min_len;
+    int order;
+
+#define ORDER(X, Y)                                                           \
+    if ((X) != (Y)) {                                                         \
+        return (X) < (Y) ? -1 : 1;                                            \
+    }
+    ORDER(a->dpid, b->dpid);
+    ORDER(a->in_port, b->in_port);
+    ORDER(a->flags & POSTCARD_PACKET_OUT, b->flags & POSTCARD_PACKET_OUT);
+    ORDER(a->time_ns, b->time_ns);
+    ORDER(a->version, b->version);
+    ORDER(a->out_port, b->out_port);
+    ORDER(a->flags, b->flags);
+#undef ORDER
+    min_len = a->caplen < b->caplen ? a->caplen : b->caplen;
+    order = min_len ? memcmp(a->header, b->header, min_len) : 0;
+    return order ? order : (int) a->caplen - (int) b->caplen;
+}
+
+static void
+sort_cards(struct assembler *a)
+{
+    if (a->n_cards > 16) {
+        qsort(a->cards, a->n_cards, sizeof *a->cards, compare_cards);
+        return;
+    }
+    for (size_t i = 1; i < a->n_cards; i++) {
+        struct assemble_card card = a->cards[i];
+        size_t j = i;
+
+        while (j > 0 && compare_cards(&a->cards[j - 1], &card) > 0) {
+            a->cards[j] = a->cards[j - 1];
+            j--;
+        }
+        a->cards[j] = card;
+    }
+}
+
+int
+assemble_visit_add(struct assembler *a, uint64_t dpid, uint32_t in_port)
+{
+    struct assemble_visit *visit;
+
+    if (!assemble_scratch_grow(a, (void **) &a->visits, &a->allocated_visits,
+                               a->n_visits, sizeof *a->visits)) {
+        return -1;
+    }
+    visit = &a->visits[a->n_visits];
+    *visit = (struct assemble_visit){
+        .dpid = dpid,
+        .in_port = in_port,
+        .first_card = -1,
+        .last_card = -1,
+        .rep = -1,
+        .first_out = -1,
+        .parent = -1,
+        .parent_branch = -1,
+        .first_child = -1,
+        .next_sibling = -1,
+        .root = (int) a->n_visits,
+    };
+    return (int) a->n_visits++;
+}
+
+int
+assemble_visit_add_out(struct assembler *a, int visit, uint32_t port, int card)
+{
+    struct assemble_out *out;
+    int *link = &a->visits[visit].first_out;
+
+    if (!assemble_scratch_grow(a, (void **) &a->outs, &a->allocated_outs,
+                               a->n_outs, sizeof *a->outs)) {
+        return -1;
+    }
+    while (*link >= 0) {
+        link = &a->outs[*link].next;
+    }
+    *link = (int) a->n_outs;
+    out = &a->outs[a->n_outs];
+    *out = (struct assemble_out){.next = -1, .port = port, .card = card};
+    return (int) a->n_outs++;
+}
+
+bool
+assemble_visit_has_out(const struct assembler *a, int v, uint32_t port)
+{
+    for (int o = a->visits[v].first_out; o >= 0; o = a->outs[o].next) {
+        if (a->outs[o].port == port) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool
+rule_has_group(const struct rule *rule)
+{
+    for (size_t i = 0; i < rule->n_steps; i++) {
+        if (rule->steps[i].type == STEP_GROUP) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool
+rule_lets_more_follow(const struct rule *rule)
+{
+    return rule->is_transit || rule->kind == RULE_GROUP ||
+           rule_has_group(rule);
+}
+
+bool
+assemble_visit_may_share(struct assembler *a, int card_a, int card_b)
+{
+    const struct rule *x = a->cards[card_a].rule;
+    const struct rule *y = a->cards[card_b].rule;
+
+    if (a->cards[card_a].p->version == a->cards[card_b].p->version) {
+        const struct postcard *p = a->cards[card_a].p;
+        const struct postcard *q = a->cards[card_b].p;
+
+        /* One rule sees one header. */
+        return (p->flags & POSTCARD_AFTER) != (q->flags & POSTCARD_AFTER) ||
+               assemble_header_is_equal(p, q);
+    }
+    if (x && y) {
+        if (x->kind == RULE_PACKET_OUT || y->kind == RULE_PACKET_OUT) {
+            return true;
+        }
+        if (x->kind == RULE_GROUP || y->kind == RULE_GROUP) {
+            return true;
+        }
+        /* A packet matches one rule of a table, and one that hands on comes
+         * before any other. */
+        return x->table_id != y->table_id &&
+               (rule_lets_more_follow(x) || rule_lets_more_follow(y));
+    }
+    return assemble_header_of_card(a, card_a)->flow ==
+           assemble_header_of_card(a, card_b)->flow;
+}
+
+/* True when a packet-out to the switch's own table came between the two
+ * times: what was before it is another visit. */
+static bool
+packet_out_between(const struct assembler *a, const struct postcard *p,
+                   const struct postcard *q)
+{
+    uint64_t from = p->time_ns < q->time_ns ? p->time_ns : q->time_ns;
+    uint64_t to = p->time_ns < q->time_ns ? q->time_ns : p->time_ns;
+
+    for (size_t i = 0; i < a->n_cards; i++) {
+        const struct postcard *r = a->cards[i].p;
+
+        if (r->flags & POSTCARD_PACKET_OUT && r->out_port == OF_PORT_TABLE &&
+            r->dpid == p->dpid && r->time_ns > from && r->time_ns <= to) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* How well card 'c' would belong to visit 'v': 0 not at all, 2 when one of its
+ * postcards has the very header. */
+static int
+card_fit(struct assembler *a, int v, int c, bool has_packet_outs)
+{
+    const struct postcard *p = a->cards[c].p;
+    int fit = 1;
+
+    for (int d = a->visits[v].first_card; d >= 0; d = a->cards[d].next) {
+        const struct postcard *q = a->cards[d].p;
+
+        if (p->out_port == q->out_port &&
+            (p->version == q->version ||
+             (p->out_port != OF_PORT_NONE && p->out_port != OF_PORT_GROUP))) {
+            return 0;
+        }
+        if (!assemble_visit_may_share(a, c, d)) {
+            return 0;
+        }
+        if (has_packet_outs && packet_out_between(a, p, q)) {
+            return 0;
+        }
+        if (fit < 2 && assemble_header_is_equal(p, q)) {
+            fit = 2;
+        }
+    }
+    return fit;
+}
+
+static bool
+is_same_card(const struct postcard *p, const struct postcard *q)
+{
+    return p->version == q->version && p->out_port == q->out_port &&
+           p->flags == q->flags && assemble_header_is_equal(p, q);
+}
+
+/* The visit that has the equal of card 'c', which came a moment before; -1
+ * when there is none.  Moments add up: of a row of equal postcards all but
+ * the first are doubles. */
+static int
+find_equal(const struct assembler *a, size_t begin, size_t c)
+{
+    for (size_t d = c; d-- > begin;) {
+        const struct assemble_card *other = &a->cards[d];
+
+        if (a->cards[c].p->time_ns - other->p->time_ns >= ASSEMBLE_TWIN_NS) {
+            break;
+        }
+        if (is_same_card(a->cards[c].p, other->p)) {
+            return other->double_of;
+        }
+    }
+    return -1;
+}
+
+static void
+put_card(struct assembler *a, int v, int c)
+{
+    struct assemble_visit *visit = &a->visits[v];
+
+    a->cards[c].next = -1;
+    if (visit->last_card >= 0) {
+        a->cards[visit->last_card].next = c;
+    } else {
+        visit->first_card = c;
+        visit->time_ns = a->cards[c].p->time_ns;
+    }
+    visit->last_card = c;
+    visit->n_cards++;
+}
+
+/* Puts the cards from 'begin' up to 'end', all of one (switch, in_port), into
+ * visits. */
+static void
+make_visits(struct assembler *a, size_t begin, size_t end,
+            bool has_packet_outs)
+{
+    size_t first_visit = a->n_visits;
+
+    for (size_t c = begin; c < end; c++) {
+        const struct postcard *p = a->cards[c].p;
+        bool is_packet_out = p->flags & POSTCARD_PACKET_OUT;
+        bool is_own = is_packet_out || p->in_port == OF_PORT_UNKNOWN;
+        int best = find_equal(a, begin, c), best_fit = 0;
+
+        if (best >= 0) {
+            a->cards[c].is_double = true;
+            a->cards[c].double_of = best;
+            continue;
+        }
+        for (size_t v = first_visit; v < a->n_visits; v++) {
+            int first = a->visits[v].first_card;
+            int fit;
+
+            if (is_own && a->cards[first].p->version != p->version) {
+                continue;
+            }
+            fit = card_fit(a, (int) v, (int) c, has_packet_outs);
+            if (fit > best_fit) {
+                best = (int) v;
+                best_fit = fit;
+            }
+        }
+        if (best < 0) {
+            best = assemble_visit_add(a, p->dpid, p->in_port);
+            if (best < 0) {
+                return;
+            }
+            a->visits[best].is_packet_out = is_packet_out;
+        }
+        put_card(a, best, (int) c);
+        a->cards[c].double_of = best;
+    }
+}
+
+bool
+assemble_visit_put(struct assembler *a, int v, int c)
+{
+    if (a->visits[v].first_card >= 0 && !card_fit(a, v, c, false)) {
+        return false;
+    }
+    put_card(a, v, c);
+    return true;
+}
+
+/* The place of a card's rule in the pipeline, as far as it is known. */
+static int
+stage_of(const struct assemble_card *card)
+{
+    if (card->p->flags & POSTCARD_PACKET_OUT) {
+        return -1;
+    }
+    if (!card->rule) {
+        return 0;
+    }
+    return card->rule->kind == RULE_GROUP ? 256 : card->rule->table_id;
+}
+
+/* Orders the cards of a visit by table and sets 'rep', the first. */
+static void
+order_cards(struct assembler *a, struct assemble_visit *visit)
+{
+    int sorted = -1;
+
+    while (visit->first_card >= 0) {
+        int c = visit->first_card;
+        int *link = &sorted;
+
+        visit->first_card = a->cards[c].next;
+        while (*link >= 0 &&
+               stage_of(&a->cards[*link]) <= stage_of(&a->cards[c])) {
+            link = &a->cards[*link].next;
+        }
+        a->cards[c].next = *link;
+        *link = c;
+    }
+    visit->first_card = sorted;
+    visit->rep = sorted;
+    for (int c = sorted; c >= 0; c = a->cards[c].next) {
+        visit->last_card = c;
+    }
+}
+
+static bool
+has_version_before(const struct assembler *a, const struct assemble_visit *v,
+                   int card)
+{
+    for (int c = v->first_card; c != card; c = a->cards[c].next) {
+        if (a->cards[c].p->version == a->cards[card].p->version) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Adds the outputs that the rule of 'card' names and no postcard showed. */
+static void
+expect_outs(struct assembler *a, int v, int card)
+{
+    const struct rule *rule = a->cards[card].rule;
+    const struct topology *topology = a->env->topology;
+    uint32_t ports[MAX_RULE_OUTPUTS];
+    size_t n = rule_outputs(rule, ports, MAX_RULE_OUTPUTS);
+
+    if (n > MAX_RULE_OUTPUTS) {
+        n = MAX_RULE_OUTPUTS;
+        a->visits[v].is_open = true;
+    }
+    for (size_t i = 0; i < n; i++) {
+        uint32_t port = ports[i];
+        int out;
+
+        if (assemble_visit_has_out(a, v, port)) {
+            continue;
+        }
+        if (port == OF_PORT_UNKNOWN ||
+            (port == OF_PORT_IN_PORT &&
+             assemble_visit_has_out(a, v, a->visits[v].in_port))) {
+            continue;
+        }
+        if (port == OF_PORT_ALL && topology) {
+            const struct topology_switch *sw =
+                topology_find(topology, a->visits[v].dpid);
+            bool has_any = false;
+
+            /* The switch was given a list of its ports instead. */
+            for (size_t k = 0; sw && k < sw->n_ports; k++) {
+                has_any =
+                    has_any || assemble_visit_has_out(a, v, sw->ports[k].no);
+            }
+            if (has_any) {
+                continue;
+            }
+        }
+        out = assemble_visit_add_out(a, v, port, card);
+        if (out < 0) {
+            return;
+        }
+        a->outs[out].is_expected = true;
+    }
+}
+
+void
+assemble_visit_make_outs(struct assembler *a, int v)
+{
+    if (a->visits[v].n_cards > 1) {
+        order_cards(a, &a->visits[v]);
+    } else {
+        a->visits[v].rep = a->visits[v].first_card;
+    }
+
+    for (int c = a->visits[v].first_card; c >= 0; c = a->cards[c].next) {
+        uint32_t port = a->cards[c].p->out_port;
+
+        if (port != OF_PORT_NONE && !assemble_visit_has_out(a, v, port)) {
+            if (assemble_visit_add_out(a, v, port, c) < 0) {
+                return;
+            }
+        }
+    }
+    for (int c = a->visits[v].first_card; c >= 0; c = a->cards[c].next) {
+        if (!a->cards[c].rule || rule_lets_more_follow(a->cards[c].rule)) {
+            a->visits[v].is_open = true;
+        }
+        if (a->cards[c].rule && !has_version_before(a, &a->visits[v], c)) {
+            expect_outs(a, v, c);
+        }
+    }
+}
+
+void
+assemble_visit_merge(struct assembler *a, int into, int from)
+{
+    struct assemble_visit *to = &a->visits[into];
+    struct assemble_visit *visit = &a->visits[from];
+
+    if (visit->first_card >= 0) {
+        if (to->last_card >= 0) {
+            a->cards[to->last_card].next = visit->first_card;
+        } else {
+            to->first_card = visit->first_card;
+        }
+        to->last_card = visit->last_card;
+        to->n_cards += visit->n_cards;
+        if (!to->time_ns || visit->time_ns < to->time_ns) {
+            to->time_ns = visit->time_ns;
+        }
+    }
+    if (visit->first_out >= 0) {
+        int *link = &to->first_out;
+
+        while (*link >= 0) {
+            link = &a->outs[*link].next;
+        }
+        *link = visit->first_out;
+    }
+    for (size_t b = 0; b < a->n_branches; b++) {
+        if (a->branches[b].visit == from) {
+            a->branches[b].visit = into;
+        }
+    }
+    for (size_t v = 0; v < a->n_visits; v++) {
+        if (a->visits[v].parent == from) {
+            a->visits[v].parent = into;
+        }
+    }
+    to->n_packet_outs += visit->n_packet_outs;
+    to->is_open = to->is_open || visit->is_open;
+    visit->first_card = visit->last_card = visit->first_out = -1;
+    visit->n_cards = 0;
+    visit->n_packet_outs = 0;
+    visit->is_removed = true;
+    visit->root = into;
+    order_cards(a, to);
+}
+
+void
+assemble_visit_make(struct assembler *a, const struct postcard *const *cards,
+                    size_t n)
+{
+    bool has_packet_outs = false;
+
+    if (!assemble_scratch_grow(a, (void **) &a->cards, &a->allocated_cards, n,
+                               sizeof *a->cards)) {
+        return;
+    }
+    for (size_t i = 0; i < n; i++) {
+        a->cards[i] = (struct assemble_card){.p = cards[i], .next = -1};
+    }
+    a->n_cards = n;
+    sort_cards(a);
+    for (size_t i = 0; i < n; i++) {
+        const struct postcard *p = a->cards[i].p;
+
+        if (p->flags & POSTCARD_PACKET_OUT) {
+            has_packet_outs = true;
+        }
+        if (i && a->cards[i - 1].p->dpid == p->dpid &&
+            a->cards[i - 1].p->version == p->version) {
+            a->cards[i].rule = a->cards[i - 1].rule;
+        } else if (a->env->find_rule) {
+            a->cards[i].rule =
+                a->env->find_rule(a->env->aux, p->dpid, p->version);
+        }
+    }
+    for (size_t begin = 0; begin < n;) {
+        const struct postcard *p = a->cards[begin].p;
+        size_t end = begin + 1;
+
+        while (end < n && a->cards[end].p->dpid == p->dpid &&
+               a->cards[end].p->in_port == p->in_port &&
+               !((a->cards[end].p->flags ^ p->flags) & POSTCARD_PACKET_OUT)) {
+            end++;
+        }
+        make_visits(a, begin, end, has_packet_outs);
+        if (a->is_short_of_memory) {
+            return;
+        }
+        begin = end;
+    }
+    for (size_t v = 0; v < a->n_visits; v++) {
+        assemble_visit_make_outs(a, (int) v);
+    }
+}

@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* path_group - the postcards of one packet ID, open or just closed. */
+#include <config.h>
+#include "server/path_group.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define FIRST_BUCKETS 1024
+
+struct path_index {
+    size_t n_groups;
+    size_t n_buckets; /* A power of 2. */
+    struct path_group **buckets;
+    struct path_group *free; /* For use again, by hash_next. */
+};
+
+void
+path_list_push(struct path_list *list, struct path_group *g,
+               enum path_list_kind kind)
+{
+    g->links[kind] = (struct path_link){list->last, NULL};
+    if (list->last) {
+        list->last->links[kind].next = g;
+    } else {
+        list->first = g;
+    }
+    list->last = g;
+}
+
+void
+path_list_remove(struct path_list *list, struct path_group *g,
+                 enum path_list_kind kind)
+{
+    struct path_link *link = &g->links[kind];
+
+    if (link->prev) {
+        link->prev->links[kind].next = link->next;
+    } else {
+        list->first = link->next;
+    }
+    if (link->next) {
+        link->next->links[kind].prev = link->prev;
+    } else {
+        list->last = link->prev;
+    }
+}
+
+/* A hash of what makes a postcard equal to another of its packet. */
+static uint32_t
+card_hash(const struct postcard *p)
+{
+    uint64_t hash = p->dpid ^ ((uint64_t) p->in_port << 17) ^
+                    ((uint64_t) p->out_port << 40) ^ p->flags;
+
+    hash = (hash ^ p->version) * 0x9e3779b97f4a7c15ULL;
+    for (size_t i = 0; i + 8 <= p->caplen && i < 64; i += 8) {
+        uint64_t word;
+
+        memcpy(&word, p->header + i, 8);
+        hash = (hash ^ (hash >> 29) ^ word) * 0xbf58476d1ce4e5b9ULL;
+    }
+    return (uint32_t) (hash >> 32);
+}
+
+void
+path_group_remember(struct path_group *g)
+{
+    g->n_seen = 0;
+    for (const struct postcard_entry *e = g->first;
+         e && g->n_seen < PATH_GROUP_SEEN; e = e->next) {
+        g->seen[g->n_seen++] = card_hash(&e->p);
+    }
+}
+
+static bool
+was_seen(const struct path_group *g, const struct postcard *p)
+{
+    uint32_t hash = card_hash(p);
+
+    for (size_t i = 0; i < g->n_seen; i++) {
+        if (g->seen[i] == hash) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool
+path_group_is_double(const struct path_group *g)
+{
+    if (!g->was_closed || !g->may_be_double) {
+        return false;
+    }
+    for (const struct postcard_entry *e = g->first; e; e = e->next) {
+        if (!was_seen(g, &e->p)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+struct path_index *
+path_index_create(void)
+{
+    struct path_index *index = calloc(1, sizeof *index);
+
+    if (index) {
+        index->n_buckets = FIRST_BUCKETS;
+        index->buckets = calloc(index->n_buckets, sizeof *index->buckets);
+        if (!index->buckets) {
+            free(index);
+            return NULL;
+        }
+    }
+    return index;
+}
+
+static void
+free_chain(struct path_group *g)
+{
+    while (g) {
+        struct path_group *next = g->hash_next;
+
+        free(g);
+        g = next;
+    }
+}
+
+void
+path_index_destroy(struct path_index *index)
+{
+    if (index) {
+        for (size_t i = 0; i < index->n_buckets; i++) {
+            free_chain(index->buckets[i]);
+        }
+        free_chain(index->free);
+        free(index->buckets);
+        free(index);
+    }
+}
+
+static struct path_group **
+bucket_of(const struct path_index *index, uint64_t id)
+{
+    return &index->buckets[id & (index->n_buckets - 1)];
+}
+
+struct path_group *
+path_index_find(const struct path_index *index, uint64_t id)
+{
+    struct path_group *g = *bucket_of(index, id);
+
+    while (g && g->id != id) {
+        g = g->hash_next;
+    }
+    return g;
+}
+
+static void
+grow(struct path_index *index)
+{
+    struct path_group **old = index->buckets;
+    size_t n_old = index->n_buckets;
+    struct path_group **buckets = calloc(n_old * 2, sizeof *buckets);
+
+    if (!buckets) {
+        return; /* Longer chains, nothing else. */
+    }
+    index->buckets = buckets;
+    index->n_buckets = n_old * 2;
+    for (size_t i = 0; i < n_old; i++) {
+        while (old[i]) {
+            struct path_group *g = old[i];
+            struct path_group **bucket = bucket_of(index, g->id);
+
+            old[i] = g->hash_next;
+            g->hash_next = *bucket;
+            *bucket = g;
+        }
+    }
+    free(old);
+}
+
+struct path_group *
+path_index_add(struct path_index *index, uint64_t id)
+{
+    struct path_group *g = index->free;
+    struct path_group **bucket;
+
+    if (g) {
+        index->free = g->hash_next;
+    } else {
+        g = malloc(sizeof *g);
+        if (!g) {
+            return NULL;
+        }
+    }
+    if (index->n_groups >= index->n_buckets) {
+        grow(index);
+    }
+    index->n_groups++;
+    bucket = bucket_of(index, id);
+    *g = (struct path_group){.id = id, .hash_next = *bucket};
+    *bucket = g;
+    return g;
+}
+
+void
+path_index_remove(struct path_index *index, struct path_group *g)
+{
+    struct path_group **link = bucket_of(index, g->id);
+
+    while (*link != g) {
+        link = &(*link)->hash_next;
+    }
+    *link = g->hash_next;
+    index->n_groups--;
+    g->hash_next = index->free;
+    index->free = g;
+}

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* path_group - the postcards of one packet ID, open or just closed.
+ *
+ * What the path table keeps of each packet ID, with the index that finds it by
+ * ID and the lists that keep it in order of time.  When groups close and are
+ * forgotten is the table's to decide.
+ *
+ * Ownership: groups are the index's from path_index_add() to
+ * path_index_remove(), which frees; their postcards are the table's.
+ *
+ * Threads: used only by the thread of the table. */
+#ifndef SERVER_PATH_GROUP_H
+#define SERVER_PATH_GROUP_H 1
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "server/path_sum.h"
+#include "server/postcard_pool.h"
+
+#define PATH_GROUP_SEEN                                                       \
+    8 /* Postcards of a closed group that it remembers.                       \
+       */
+
+/* A group may be on one list for each. */
+enum path_list_kind { PATH_LIST_ORDER, PATH_LIST_SETTLE, N_PATH_LISTS };
+
+struct path_group;
+
+struct path_link {
+    struct path_group *prev, *next;
+};
+
+struct path_list {
+    struct path_group *first, *last;
+};
+
+struct path_group {
+    uint64_t id;
+    struct path_group *hash_next;
+    struct path_link links[N_PATH_LISTS];
+    struct postcard_entry *first, *last; /* In order of arrival. */
+    size_t n_cards;
+    size_t try_at;      /* Large group: look again at so many postcards. */
+    uint64_t due_ns;    /* When it closes, or is forgotten. */
+    uint64_t settle_ns; /* When it has been quiet for long enough. */
+    struct path_sum sum;
+    bool is_open;
+    bool is_settling;   /* On the list of groups to look at again. */
+    bool was_closed;    /* Opened anew. */
+    bool may_be_double; /* ... within a moment of its closing. */
+    uint8_t n_tries;
+    uint8_t n_seen;
+    uint32_t seen[PATH_GROUP_SEEN]; /* Hashes of what it held. */
+};
+
+/* Appends to, or takes from, the list; the group must not (must) be on one of
+ * that kind. */
+void path_list_push(struct path_list *, struct path_group *,
+                    enum path_list_kind);
+void path_list_remove(struct path_list *, struct path_group *,
+                      enum path_list_kind);
+
+/* Before its postcards go: remembers the first PATH_GROUP_SEEN of them. */
+void path_group_remember(struct path_group *);
+/* True when the group was opened anew within a moment and has nothing but
+ * what it remembers. */
+bool path_group_is_double(const struct path_group *);
+
+struct path_index;
+
+/* NULL when memory is short. */
+struct path_index *path_index_create(void);
+/* Frees the groups that are in it too. */
+void path_index_destroy(struct path_index *);
+/* NULL when there is none. */
+struct path_group *path_index_find(const struct path_index *, uint64_t id);
+/* A new group, all zero but 'id', which must not be there yet; NULL when
+ * memory is short. */
+struct path_group *path_index_add(struct path_index *, uint64_t id);
+void path_index_remove(struct path_index *, struct path_group *);
+
+#endif /* server/path_group.h */

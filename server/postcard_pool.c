@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* postcard_pool - copies of postcards, given and taken back without malloc().
+ */
+#include <config.h>
+#include "server/postcard_pool.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define ENTRIES_PER_BLOCK 1024
+
+struct block {
+    struct block *next;
+    struct postcard_entry entries[ENTRIES_PER_BLOCK];
+};
+
+struct postcard_pool {
+    struct block *blocks;        /* Newest first. */
+    size_t n_used;               /* Of the newest block, ever given. */
+    struct postcard_entry *free; /* Given back. */
+};
+
+struct postcard_pool *
+postcard_pool_create(void)
+{
+    return calloc(1, sizeof(struct postcard_pool));
+}
+
+void
+postcard_pool_destroy(struct postcard_pool *pool)
+{
+    if (pool) {
+        while (pool->blocks) {
+            struct block *block = pool->blocks;
+
+            pool->blocks = block->next;
+            free(block);
+        }
+        free(pool);
+    }
+}
+
+static struct postcard_entry *
+take(struct postcard_pool *pool)
+{
+    struct postcard_entry *entry = pool->free;
+
+    if (entry) {
+        pool->free = entry->next;
+        return entry;
+    }
+    if (!pool->blocks || pool->n_used == ENTRIES_PER_BLOCK) {
+        struct block *block = malloc(sizeof *block);
+
+        if (!block) {
+            return NULL;
+        }
+        block->next = pool->blocks;
+        pool->blocks = block;
+        pool->n_used = 0;
+    }
+    return &pool->blocks->entries[pool->n_used++];
+}
+
+struct postcard_entry *
+postcard_pool_get(struct postcard_pool *pool, const struct postcard *p)
+{
+    struct postcard_entry *entry = take(pool);
+    uint8_t *header;
+
+    if (!entry) {
+        return NULL;
+    }
+    header = entry->header;
+    if (p->caplen > sizeof entry->header) {
+        header = malloc(p->caplen);
+        if (!header) {
+            entry->next = pool->free;
+            pool->free = entry;
+            return NULL;
+        }
+    }
+    if (p->caplen) {
+        memcpy(header, p->header, p->caplen);
+    }
+    entry->next = NULL;
+    entry->p = *p;
+    entry->p.header = header;
+    return entry;
+}
+
+void
+postcard_pool_put(struct postcard_pool *pool, struct postcard_entry *first)
+{
+    while (first) {
+        struct postcard_entry *next = first->next;
+
+        if (first->p.header != first->header) {
+            free((uint8_t *) first->p.header);
+        }
+        first->next = pool->free;
+        pool->free = first;
+        first = next;
+    }
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* tunnel - which packet travels inside which.
+ *
+ * A tunnel packet and the packet inside it are two histories.  The map
+ * remembers, for the tunnel packets of the last moments, whom they carried.
+ * It has a fixed size and forgets when two share a place: what it says is
+ * right, but it does not always know.
+ *
+ * Threads: a map belongs to one thread; tunnel_inner_id() is pure. */
+#ifndef SERVER_TUNNEL_H
+#define SERVER_TUNNEL_H 1
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/packet_id.h"
+
+/* The ID of the packet inside the tunnel packet 'data', 0 when it is none or
+ * too little of it was captured. */
+uint64_t tunnel_inner_id(const struct packet_id_config *config,
+                         const uint8_t *data, size_t len);
+
+struct tunnel_map;
+
+/* NULL when memory is short. */
+struct tunnel_map *tunnel_map_create(void);
+void tunnel_map_destroy(struct tunnel_map *);
+
+/* Notes that packet 'outer' carried 'inner' at 'time_ns'. */
+void tunnel_map_add(struct tunnel_map *, uint64_t inner, uint64_t outer,
+                    uint64_t time_ns);
+/* The packet that carried 'inner' at 'not_before_ns' or later; 0 when not
+ * known. */
+uint64_t tunnel_map_find(const struct tunnel_map *, uint64_t inner,
+                         uint64_t not_before_ns);
+
+#endif /* server/tunnel.h */

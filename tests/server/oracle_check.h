@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* oracle_check - whether assembled histories agree with what was.
+ *
+ * Without loss they must equal it.  With loss they must say exactly what is
+ * missing, which means:
+ *
+ *   - every observed hop stands in one history, with its own packet's hops
+ *     only, after the hops that were before it;
+ *   - a hop whose true parent was observed has that parent, and no gap;
+ *   - a hop whose true parent was not observed has a deduced parent or a gap
+ *     marked before it;
+ *   - every deduced hop was a hop, there, with those ports;
+ *   - outputs, versions and branches are true ones;
+ *   - a verdict is the true one, or lost with evidence uncertain, or open, at
+ *     a hop of which, or after which, a postcard is missing; evidence is
+ *     complete only where the packet was lost. */
+#ifndef TESTS_SERVER_ORACLE_CHECK_H
+#define TESTS_SERVER_ORACLE_CHECK_H 1
+
+#include "lib/lh_error.h"
+#include "tests/server/oracle.h"
+
+struct oracle_check {
+    struct oracle_packet *const *packets; /* All of one packet ID. */
+    size_t n_packets;
+    struct history *const *histories;
+    size_t n_histories;
+    /* Rounds of a loop look all the same: whole ones may be missing
+     * unnoticed. */
+    bool has_blind_rounds;
+};
+
+/* 0, or EINVAL with what is wrong. */
+int oracle_check_exact(const struct oracle_check *, struct lh_error *);
+int oracle_check_lossy(const struct oracle_check *, struct lh_error *);
+
+#endif /* tests/server/oracle_check.h */

@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_assemble_oracle - assembled histories equal what was, or say exactly
+ * what is missing. */
+#include <config.h>
+
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "lib/lh_alloc.h"
+#include "server/assemble.h"
+#include "tests/server/oracle.h"
+#include "tests/server/oracle_check.h"
+
+#define N_PACKETS 400 /* Of each kind on each net. */
+
+static const struct {
+    enum oracle_shape shape;
+    int n;
+} nets[] = {{ORACLE_LINE, 2},
+            {ORACLE_LINE, 6},
+            {ORACLE_RING, 3},
+            {ORACLE_RING, 6},
+            {ORACLE_FAT_TREE, 4}};
+#define N_NETS (int) (sizeof nets / sizeof nets[0])
+
+/* How the postcards come. */
+struct noise {
+    uint32_t percent_lost;
+    uint32_t percent_double;
+    bool is_shuffled; /* Times say nothing. */
+};
+
+static void
+dump(const struct history *h, const char *title)
+{
+    fprintf(stderr, "%s: %s\n", title, verdict_name_string(h->verdict.name));
+    for (size_t i = 0; i < h->n_hops; i++) {
+        const struct history_hop *hop = &h->hops[i];
+
+        fprintf(stderr, "  #%zu <- %d s%d in %u%s%s%s time %llu ttl %u out", i,
+                hop->parent, (int) hop->dpid, hop->in_port,
+                hop->is_packet_out ? " packet-out" : "",
+                hop->is_deduced ? " deduced" : "",
+                hop->has_gap_before ? " gap" : "",
+                (unsigned long long) hop->time_ns,
+                hop->caplen > 22 ? hop->header[22] : 0);
+        for (size_t k = 0; k < hop->n_out; k++) {
+            fprintf(stderr, " %u", hop->out_ports[k]);
+        }
+        fprintf(stderr, " v");
+        for (size_t k = 0; k < hop->n_versions; k++) {
+            fprintf(stderr, " %u", hop->versions[k]);
+        }
+        fprintf(stderr, " %s %s\n", verdict_name_string(hop->verdict.name),
+                hop->verdict.reason ? hop->verdict.reason : "");
+    }
+}
+
+static void
+dump_all(const struct oracle_check *c)
+{
+    for (size_t p = 0; p < c->n_packets; p++) {
+        const struct oracle_packet *packet = c->packets[p];
+
+        dump(packet->truth, "truth");
+        for (size_t i = 0; i < packet->n_cards; i++) {
+            const struct oracle_card *card = &packet->cards[i];
+
+            fprintf(stderr,
+                    "  card of %d s%d in %u out %u v%u time %llu%s%s\n",
+                    card->hop, (int) card->p.dpid, card->p.in_port,
+                    card->p.out_port, card->p.version,
+                    (unsigned long long) card->p.time_ns,
+                    card->is_lost ? " lost" : "",
+                    card->is_double ? " double" : "");
+        }
+    }
+    for (size_t i = 0; i < c->n_histories; i++) {
+        dump(c->histories[i], "assembled");
+    }
+}
+
+/* All that came of some packets, for one assembly. */
+struct group {
+    struct oracle_packet *const *packets;
+    size_t n_packets;
+    struct oracle_net *net;
+    size_t n_cards, n_doubles;
+    const struct postcard *cards[ASSEMBLE_MAX];
+};
+
+static bool
+has_lossless(void *aux, uint64_t dpid, uint64_t from_ns, uint64_t to_ns)
+{
+    const struct group *group = aux;
+
+    for (size_t p = 0; p < group->n_packets; p++) {
+        for (size_t i = 0; i < group->packets[p]->n_cards; i++) {
+            const struct oracle_card *card = &group->packets[p]->cards[i];
+
+            if (card->p.dpid == dpid && card->is_lost) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+static const struct rule *
+find_rule(void *aux, uint64_t dpid, uint32_t version)
+{
+    return oracle_net_find_rule(((struct group *) aux)->net, dpid, version);
+}
+
+static void
+collect(struct group *group)
+{
+    struct oracle_random *r = oracle_net_random(group->net);
+
+    for (size_t p = 0; p < group->n_packets; p++) {
+        for (size_t i = 0; i < group->packets[p]->n_cards; i++) {
+            const struct oracle_card *card = &group->packets[p]->cards[i];
+
+            if (!card->is_lost) {
+                ck_assert_uint_lt(group->n_cards, ASSEMBLE_MAX);
+                group->cards[group->n_cards++] = &card->p;
+                group->n_doubles += card->is_double;
+            }
+        }
+    }
+    for (size_t i = group->n_cards; i > 1; i--) {
+        size_t k = oracle_pick(r, (uint32_t) i);
+        const struct postcard *p = group->cards[i - 1];
+
+        group->cards[i - 1] = group->cards[k];
+        group->cards[k] = p;
+    }
+}
+
+/* Times that say nothing: any order within a moment. */
+static void
+shuffle_times(struct oracle_packet *packet, struct oracle_random *r)
+{
+    for (size_t i = 0; i < packet->n_cards; i++) {
+        packet->cards[i].p.time_ns =
+            1000000000 + i + 1000 * oracle_pick(r, 700);
+    }
+}
+
+static void
+assemble_and_check(struct assembler *assembler, struct group *group,
+                   bool has_loss, bool has_blind_rounds)
+{
+    struct packet_id_config id_config = PACKET_ID_CONFIG_INIT;
+    struct assemble_env env = {
+        .topology = oracle_net_topology(group->net),
+        .id_config = &id_config,
+        .find_rule = find_rule,
+        .has_lossless = has_lossless,
+        .aux = group,
+    };
+    struct assemble_result result;
+    struct oracle_check c = {.packets = group->packets,
+                             .n_packets = group->n_packets,
+                             .has_blind_rounds = has_blind_rounds};
+    struct lh_error error;
+
+    collect(group);
+    if (!group->n_cards) {
+        return;
+    }
+    ck_assert_int_eq(assemble(assembler, &env, group->cards, group->n_cards,
+                              ASSEMBLE_PARTIAL, &result),
+                     0);
+    c.histories = result.histories;
+    c.n_histories = result.n_histories;
+    ck_assert_uint_eq(result.n_in_hops + result.n_duplicates +
+                          result.n_ambiguous,
+                      group->n_cards);
+    if (has_loss ? oracle_check_lossy(&c, &error)
+                 : oracle_check_exact(&c, &error)) {
+        dump_all(&c);
+        ck_abort_msg("%s", error.text);
+    }
+    if (!has_loss) {
+        ck_assert_uint_eq(result.n_duplicates + result.n_ambiguous,
+                          group->n_doubles);
+    }
+    for (size_t i = 0; i < result.n_histories; i++) {
+        history_destroy(result.histories[i]);
+    }
+}
+
+/* Loops whose rounds are all alike, and tables entered by a packet-out, can
+ * be told only by time. */
+static bool
+needs_time(enum oracle_kind kind)
+{
+    return kind == ORACLE_LOOP || kind == ORACLE_PACKET_OUT_TABLE ||
+           kind == ORACLE_LOOP_TTL;
+}
+
+static void
+try_kind(enum oracle_shape shape, int n, enum oracle_kind kind,
+         const struct noise *noise)
+{
+    uint64_t seed = (uint64_t) shape * 1000003 + (uint64_t) n * 1009 +
+                    (uint64_t) kind * 31 + noise->percent_lost;
+    struct assembler *assembler = assembler_create();
+    struct oracle_net *net = NULL;
+    struct oracle_random *r = NULL;
+
+    for (int i = 0; i < N_PACKETS; i++) {
+        struct oracle_flow *flow;
+        struct oracle_packet *packet;
+        struct group *group;
+
+        if (i % 50 == 0) {
+            oracle_net_destroy(net);
+            net = oracle_net_create(shape, n, seed + (uint64_t) i);
+            r = oracle_net_random(net);
+        }
+        flow = oracle_flow_create(net, kind);
+        if (!flow) {
+            break;
+        }
+        packet = oracle_send(flow, 7, 1000000000, (uint32_t) i);
+        if (noise->is_shuffled && !needs_time(kind)) {
+            shuffle_times(packet, r);
+        }
+        if (kind != ORACLE_LOOP) {
+            oracle_packet_double(packet, r, noise->percent_double);
+        }
+        oracle_packet_lose(packet, r, noise->percent_lost);
+        group = lh_alloc_zero(sizeof *group);
+        group->packets = &packet;
+        group->n_packets = 1;
+        group->net = net;
+        assemble_and_check(assembler, group, noise->percent_lost > 0,
+                           kind == ORACLE_LOOP);
+        free(group);
+        oracle_packet_destroy(packet);
+    }
+    oracle_net_destroy(net);
+    assembler_destroy(assembler);
+}
+
+static void
+try_all_kinds(int net, const struct noise *noise)
+{
+    for (enum oracle_kind kind = 0; kind < N_ORACLE_KINDS; kind++) {
+        try_kind(nets[net].shape, nets[net].n, kind, noise);
+    }
+}
+
+START_TEST(equals_the_truth_in_any_order)
+{
+    try_all_kinds(_i, &(struct noise){.is_shuffled = true});
+}
+END_TEST
+
+START_TEST(equals_the_truth_with_doubles)
+{
+    try_all_kinds(_i, &(struct noise){.percent_double = 15});
+}
+END_TEST
+
+/* Two packets of one ID: equal ones some time apart, or others by address. */
+static void
+try_two(bool is_equal, uint32_t percent_lost)
+{
+    struct assembler *assembler = assembler_create();
+
+    for (int net_i = 0; net_i < N_NETS; net_i++) {
+        struct oracle_net *net = oracle_net_create(
+            nets[net_i].shape, nets[net_i].n, (uint64_t) net_i);
+
+        for (int i = 0; i < N_PACKETS; i++) {
+            struct oracle_flow *flow = oracle_flow_create(net, ORACLE_UNICAST);
+            struct oracle_flow *other =
+                is_equal ? flow : oracle_flow_create(net, ORACLE_DROP);
+            struct oracle_packet *packets[2];
+            struct group *group = lh_alloc_zero(sizeof *group);
+
+            packets[0] = oracle_send(flow, 7, 1000000000, 1);
+            packets[1] =
+                oracle_send(other, 7, is_equal ? 1005000000 : 1000010000,
+                            is_equal ? 1 : 2);
+            for (int k = 0; k < 2; k++) {
+                oracle_packet_lose(packets[k], oracle_net_random(net),
+                                   percent_lost);
+            }
+            group->packets = packets;
+            group->n_packets = 2;
+            group->net = net;
+            assemble_and_check(assembler, group, percent_lost > 0, false);
+            free(group);
+            oracle_packet_destroy(packets[0]);
+            oracle_packet_destroy(packets[1]);
+        }
+        oracle_net_destroy(net);
+    }
+    assembler_destroy(assembler);
+}
+
+START_TEST(tells_equal_packets_apart)
+{
+    try_two(true, 0);
+}
+END_TEST
+
+START_TEST(tells_packets_of_one_id_apart)
+{
+    try_two(false, 0);
+}
+END_TEST
+
+int
+main(void)
+{
+    Suite *suite = suite_create("assemble_oracle");
+    TCase *tc = tcase_create("oracle");
+    SRunner *runner;
+    int n_failed;
+
+    tcase_set_timeout(tc, 120);
+    tcase_add_loop_test(tc, equals_the_truth_in_any_order, 0, N_NETS);
+    tcase_add_loop_test(tc, equals_the_truth_with_doubles, 0, N_NETS);
+    tcase_add_test(tc, tells_equal_packets_apart);
+    tcase_add_test(tc, tells_packets_of_one_id_apart);
+    suite_add_tcase(suite, tc);
+    runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    n_failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return n_failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -22,7 +22,9 @@ lib_liblasthop_a_SOURCES = \
 	lib/bytes.c lib/bytes.h \
 	lib/dpid.c lib/dpid.h \
 	lib/hdr.c lib/hdr.h \
+	lib/hdr_diff.c \
 	lib/hdr_inner.c \
+	lib/hdr_text.c \
 	lib/history.c lib/history.h \
 	lib/history_codec.c lib/history_codec.h \
 	lib/history_codec_format.h \
@@ -50,6 +52,7 @@ lib_liblasthop_a_SOURCES = \
 	lib/say.c lib/say.h \
 	lib/text_line.c lib/text_line.h \
 	lib/time_spec.c lib/time_spec.h \
+	lib/text_buf.c lib/text_buf.h \
 	lib/topology.c lib/topology.h \
 	lib/topology_json.c
 

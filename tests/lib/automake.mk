@@ -134,3 +134,8 @@ TESTS += tests/lib/test_history
 tests_lib_test_history_SOURCES = tests/lib/test_history.c $(GOLDEN) \
 	$(SAMPLE_HISTORY)
 tests_lib_test_history_LDADD = $(LIB_LIBS) $(TEST_LIBS)
+
+check_PROGRAMS += tests/lib/test_hdr_text
+TESTS += tests/lib/test_hdr_text
+tests_lib_test_hdr_text_SOURCES = tests/lib/test_hdr_text.c $(FRAME)
+tests_lib_test_hdr_text_LDADD = $(LIB_LIBS) $(TEST_LIBS)

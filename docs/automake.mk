@@ -7,3 +7,7 @@ EXTRA_DIST += docs/formats/rule.md
 EXTRA_DIST += docs/formats/postcard-geneve.md
 EXTRA_DIST += docs/formats/postcard-mac.md
 EXTRA_DIST += docs/formats/archive.md
+EXTRA_DIST += docs/api.md
+EXTRA_DIST += docs/glossary.md
+EXTRA_DIST += docs/formats/history.md
+EXTRA_DIST += docs/formats/topology.md

@@ -133,14 +133,25 @@ struct history_text_options {
     bool full;   /* Header bytes too. */
     int width;   /* Columns; 0: no limit. */
     int current; /* Hop to mark, or -1. */
-    /* Text of the rule that matched, malloc()ed by the callee and freed here,
-     * or NULL when unknown; the callback itself may be NULL. */
+    /* Text of the rule that matched, one line or more, malloc()ed by the
+     * callee and freed here, or NULL when unknown; the callback itself may be
+     * NULL. */
     char *(*rule_text)(void *aux, uint64_t dpid, uint32_t version);
     void *aux;
 };
-/* An indented tree: a headline with the verdict, a line per hop ("#1 s2 in 1
- * out 3 [v12] ..."), the matched rule beneath it, and what changed in the
- * header since the hop before.  Writes to 'stream'. */
+/* Writes the backtrace to 'stream':
+ *
+ *     packet 0123456789abcdef  TIME  delivered at s2 port 2 (server)
+ *       #0 s1  in 1 (client)  out 2 (s1-s2)  [v7]
+ *           10.0.0.5:4321 > 203.0.113.9:80 tcp SYN seq 1000 ttl 64
+ *           v7: what rule_text() says of it
+ *           this rule: ip_src 10.0.0.5 -> 192.0.2.1, ttl 64 -> 63
+ *       #1 s2  in 1 (s2-s1)  out 2 (server)  [v11]  +12.3 us
+ *           => delivered
+ *
+ * "earlier tables" in place of "this rule" is what happened at that switch
+ * before the rule that emitted the postcard; where a hop led to several, each
+ * begins with "-" and is indented. */
 void history_to_text(const struct history *,
                      const struct history_text_options *, FILE *stream);
 

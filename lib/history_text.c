@@ -271,15 +271,24 @@ put_delay(struct writer *w, const struct history_hop *hop)
     }
 }
 
+/* True when hop 'i' is one of several that its parent led to. */
+static bool
+is_branch(const struct writer *w, size_t i)
+{
+    int parent = w->h->hops[i].parent;
+
+    return parent >= 0 && w->n_children[parent] > 1;
+}
+
 /* "  #1 s2  in 1 (eth1)  out 2 (eth2)  [v7]  +12 us" */
 static void
 put_hop_line(struct writer *w, size_t i)
 {
     const struct history_hop *hop = &w->h->hops[i];
 
-    text_line_put(&w->line, TEXT_BOLD, "%c%*s #%zu ",
-                  (int) i == w->options->current ? '*' : ' ', 4 * w->depth[i],
-                  "", i);
+    text_line_put(&w->line, TEXT_BOLD, "%c%*s#%zu ",
+                  (int) i == w->options->current ? '*' : ' ',
+                  4 * w->depth[i] + 1, is_branch(w, i) ? "- " : "", i);
     put_switch(w, TEXT_BOLD, hop->dpid);
     if (hop->is_packet_out) {
         text_line_put(&w->line, TEXT_CYAN, "  packet-out");
@@ -307,6 +316,26 @@ put_hop_line(struct writer *w, size_t i)
     text_line_end(&w->line);
 }
 
+/* Copies that left the network here, while others went on. */
+static void
+put_edge_outputs(struct writer *w, size_t i)
+{
+    const struct topology *t = w->options->topology;
+    const struct history_hop *hop = &w->h->hops[i];
+
+    for (size_t j = 0; t && w->n_children[i] && j < hop->n_out; j++) {
+        if (topology_is_edge(t, hop->dpid, hop->out_ports[j])) {
+            begin_detail(w, i);
+            text_line_put(&w->line, TEXT_PLAIN, "=> one copy ");
+            text_line_put(&w->line, verdict_style(VERDICT_DELIVERED),
+                          "delivered");
+            text_line_put(&w->line, TEXT_PLAIN, " at port ");
+            put_port(w, hop->dpid, hop->out_ports[j]);
+            text_line_end(&w->line);
+        }
+    }
+}
+
 static void
 put_hop(struct writer *w, size_t i)
 {
@@ -314,8 +343,8 @@ put_hop(struct writer *w, size_t i)
 
     if (hop->has_gap_before) {
         text_line_put(&w->line, TEXT_YELLOW,
-                      "%*s ... postcards are missing here", 4 * w->depth[i],
-                      " ");
+                      "%*s... postcards are missing here", 4 * w->depth[i] + 2,
+                      "");
         text_line_end(&w->line);
     }
     put_hop_line(w, i);
@@ -327,6 +356,7 @@ put_hop(struct writer *w, size_t i)
     if (w->options->full) {
         put_header_bytes(w, i);
     }
+    put_edge_outputs(w, i);
     if (hop->verdict.name != VERDICT_NONE) {
         begin_detail(w, i);
         text_line_put(&w->line, TEXT_PLAIN, "=> ");
@@ -387,8 +417,7 @@ measure(struct writer *w)
     for (size_t i = 0; i < h->n_hops; i++) {
         int parent = h->hops[i].parent;
 
-        w->depth[i] =
-            parent < 0 ? 0 : w->depth[parent] + (w->n_children[parent] > 1);
+        w->depth[i] = parent < 0 ? 0 : w->depth[parent] + is_branch(w, i);
     }
 }
 

@@ -63,6 +63,18 @@ columns_to_bytes(const struct text_line *line, size_t columns)
     return i;
 }
 
+/* True for byte 'i' of a control character, also one of the C1 set (U+0080 to
+ * U+009F), which begins with 0xc2 in UTF-8. */
+static bool
+is_control(const struct text_line *line, size_t i)
+{
+    const unsigned char *p = (const unsigned char *) &line->text[i];
+
+    return *p < 0x20 || *p == 0x7f ||
+           (*p == 0xc2 && i + 1 < line->len && p[1] < 0xa0) ||
+           (*p < 0xa0 && *p >= 0x80 && i > 0 && p[-1] == 0xc2);
+}
+
 /* Replaces the end of a line that is too wide. */
 static void
 cut(struct text_line *line)
@@ -85,8 +97,6 @@ text_line_end(struct text_line *line)
 
     cut(line);
     for (size_t i = 0; i < line->len; i++) {
-        unsigned char c = (unsigned char) line->text[i];
-
         if (line->color && line->style[i] != style) {
             if (style != TEXT_PLAIN) {
                 fputs("\033[0m", line->stream);
@@ -96,7 +106,7 @@ text_line_end(struct text_line *line)
                 fprintf(line->stream, "\033[%sm", sgr[style]);
             }
         }
-        fputc(c < 0x20 || c == 0x7f ? '?' : c, line->stream);
+        fputc(is_control(line, i) ? '?' : line->text[i], line->stream);
     }
     if (line->color && style != TEXT_PLAIN) {
         fputs("\033[0m", line->stream);

@@ -139,3 +139,9 @@ check_PROGRAMS += tests/lib/test_hdr_text
 TESTS += tests/lib/test_hdr_text
 tests_lib_test_hdr_text_SOURCES = tests/lib/test_hdr_text.c $(FRAME)
 tests_lib_test_hdr_text_LDADD = $(LIB_LIBS) $(TEST_LIBS)
+
+check_PROGRAMS += tests/lib/test_history_text
+TESTS += tests/lib/test_history_text
+tests_lib_test_history_text_SOURCES = tests/lib/test_history_text.c \
+	$(GOLDEN) $(SAMPLE_HISTORY)
+tests_lib_test_history_text_LDADD = $(LIB_LIBS) $(TEST_LIBS)

@@ -61,3 +61,23 @@ tests_fuzz_fuzz_api_LDADD = $(LIB_LIBS) $(FUZZ_LIBS)
 fuzz_targets += tests/fuzz/fuzz_time_spec
 tests_fuzz_fuzz_time_spec_SOURCES = tests/fuzz/fuzz_time_spec.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_time_spec_LDADD = $(LIB_LIBS) $(FUZZ_LIBS)
+
+# hdr: packets; postcard_geneve, postcard_mac: postcards; rule: a rule's JSON
+# and a packet.
+fuzz_targets += tests/fuzz/fuzz_hdr
+tests_fuzz_fuzz_hdr_SOURCES = tests/fuzz/fuzz_hdr.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_hdr_LDADD = $(LIB_LIBS) $(FUZZ_LIBS)
+
+fuzz_targets += tests/fuzz/fuzz_postcard_geneve
+tests_fuzz_fuzz_postcard_geneve_SOURCES = tests/fuzz/fuzz_postcard_geneve.c \
+	$(FUZZ_MAIN)
+tests_fuzz_fuzz_postcard_geneve_LDADD = $(LIB_LIBS) $(FUZZ_LIBS)
+
+fuzz_targets += tests/fuzz/fuzz_postcard_mac
+tests_fuzz_fuzz_postcard_mac_SOURCES = tests/fuzz/fuzz_postcard_mac.c \
+	$(FUZZ_MAIN)
+tests_fuzz_fuzz_postcard_mac_LDADD = $(LIB_LIBS) $(FUZZ_LIBS)
+
+fuzz_targets += tests/fuzz/fuzz_rule
+tests_fuzz_fuzz_rule_SOURCES = tests/fuzz/fuzz_rule.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_rule_LDADD = $(LIB_LIBS) $(FUZZ_LIBS)

@@ -25,7 +25,7 @@ check_hdr(const uint8_t *data, size_t size, const struct hdr *h)
     must(h->payload_ofs <= size);
     must((size_t) h->l3_ofs + h->l3_len <= size);
     must((size_t) h->l4_ofs + h->l4_len <= size);
-    must(!h->l4_ofs || h->l4_ofs >= h->l3_ofs + h->l3_len);
+    must(!h->l4_ofs || (size_t) h->l4_ofs >= (size_t) h->l3_ofs + h->l3_len);
     must(h->is_ip4 + h->is_ip6 + h->is_arp <= 1);
 
     size_t ofs;
@@ -48,7 +48,8 @@ check_packet_id(const uint8_t *data, size_t size, const struct hdr *h)
 
     must(n <= sizeof bytes);
     must((result == PACKET_ID_SHORT) == (id == 0));
-    if (result == PACKET_ID_OK && size > h->l3_ofs + PACKET_ID_BYTES) {
+    if (result == PACKET_ID_OK &&
+        size > (size_t) h->l3_ofs + PACKET_ID_BYTES) {
         size_t need = (size_t) h->l3_ofs + PACKET_ID_BYTES;
         uint8_t *copy = malloc(need);
         struct hdr shorter;

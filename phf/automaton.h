@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* automaton - a program without back-references as sets of positions.
+/* automaton - a program as sets of positions.
  *
  * A position is an instruction that consumes a hop.  The automaton is in the
  * set of positions that may have consumed the hop just passed; a table gives
@@ -8,6 +8,9 @@
  * and the predicates that hold there say which do.  Sets are bit masks, so a
  * hop costs a few loads for filters of up to 64 positions, and never more than
  * positions * positions / 64 operations.  Nothing is built while matching.
+ *
+ * A back-reference matches nowhere here; phf/backref.h says when that is
+ * right.
  *
  * Ownership: automaton_create() to automaton_destroy().
  *

@@ -11,6 +11,8 @@
 #include "lib/lh_alloc.h"
 
 #define N_GROUPS 9
+/* Hops up to which it is quicker to look for a switch that stands twice. */
+#define MAX_SHORT 32
 /* Longer paths than configurations can count are given up on. */
 #define MAX_PATH 65534
 #define UNSET    65535
@@ -242,6 +244,83 @@ set_path(struct search *s, int leaf)
     }
 }
 
+static unsigned int
+tracked_groups(const struct program *program)
+{
+    unsigned int tracked = 0;
+
+    for (size_t pc = 0; pc < program->n; pc++) {
+        if (program->instrs[pc].op == PROGRAM_BACKREF) {
+            tracked |= 1u << program->instrs[pc].x;
+        }
+    }
+    return tracked;
+}
+
+/* Whether the end of the group that begins at 'open' can be reached without
+ * consuming a hop, when whatever may consume none does. */
+static bool
+group_can_be_empty(const struct program *program, size_t open)
+{
+    struct configs reached = {0, 0, NULL, NULL, 0};
+    struct config config;
+    bool is_empty = false;
+
+    memset(&config, 0, sizeof config);
+    add_at(&reached, config, (int) open + 1);
+    for (size_t i = 0; i < reached.n && !is_empty; i++) {
+        int pc = reached.list[i].pc;
+        const struct program_instr *instr = &program->instrs[pc];
+
+        if (instr->op == PROGRAM_SPLIT) {
+            add_at(&reached, config, pc + instr->x);
+            add_at(&reached, config, pc + instr->y);
+        } else if (instr->op == PROGRAM_JUMP) {
+            add_at(&reached, config, pc + instr->x);
+        } else if (instr->op == PROGRAM_CLOSE &&
+                   instr->x == program->instrs[open].x) {
+            is_empty = true;
+        } else if (instr->op != PROGRAM_HOP && instr->op != PROGRAM_MATCH) {
+            add_at(&reached, config, pc + 1);
+        }
+    }
+    free(reached.list);
+    free(reached.slots);
+    return is_empty;
+}
+
+bool
+backref_groups_consume(const struct program *program)
+{
+    unsigned int tracked = tracked_groups(program);
+
+    for (size_t pc = 0; pc < program->n; pc++) {
+        const struct program_instr *instr = &program->instrs[pc];
+
+        if (instr->op == PROGRAM_OPEN && tracked >> instr->x & 1 &&
+            group_can_be_empty(program, pc)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool
+backref_is_needed(const struct history *h)
+{
+    if (h->n_hops > MAX_SHORT) {
+        return true;
+    }
+    for (size_t i = 1; i < h->n_hops; i++) {
+        for (size_t j = 0; j < i; j++) {
+            if (h->hops[i].dpid == h->hops[j].dpid) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 enum phf_result
 backref_match(const struct program *program, struct hop_tests *tests)
 {
@@ -252,11 +331,7 @@ backref_match(const struct program *program, struct hop_tests *tests)
     if (h->n_hops > MAX_PATH) {
         return PHF_LIMIT;
     }
-    for (size_t pc = 0; pc < program->n; pc++) {
-        if (program->instrs[pc].op == PROGRAM_BACKREF) {
-            s.tracked |= 1u << program->instrs[pc].x;
-        }
-    }
+    s.tracked = tracked_groups(program);
     s.path = lh_alloc(h->n_hops * sizeof *s.path);
     if (!h->n_hops) {
         result = match_path(&s);

@@ -47,11 +47,15 @@ static inline bool
 hop_tests_get(struct hop_tests *tests, uint32_t id, size_t hop,
               enum verdict_name verdict)
 {
+    const struct history_hop *h = &tests->history->hops[hop];
+
     if (tests->memo) {
         return hop_tests_get_shared(tests, id, hop, verdict);
     }
-    return predicates_test(tests->predicates, id, &tests->history->hops[hop],
-                           verdict, tests->topology);
+    if (tests->predicates->predicates[id].is_dpid) {
+        return h->dpid == tests->predicates->predicates[id].dpid;
+    }
+    return predicates_test(tests->predicates, id, h, verdict, tests->topology);
 }
 
 #endif /* phf/hop_tests.h */

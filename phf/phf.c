@@ -37,7 +37,8 @@ phf_compile(const char *text, const struct topology *topology,
         return retval;
     }
     phf->text = lh_strdup(text);
-    if (!has_backrefs(&phf->program)) {
+    phf->has_backrefs = has_backrefs(&phf->program);
+    if (!phf->has_backrefs || backref_groups_consume(&phf->program)) {
         phf->automaton = automaton_create(&phf->program, &phf->predicates);
     }
     *phfp = phf;
@@ -59,8 +60,11 @@ phf_destroy(struct phf *phf)
 enum phf_result
 phf_run(const struct phf *phf, struct hop_tests *tests)
 {
-    return phf->automaton ? automaton_match(phf->automaton, tests)
-                          : backref_match(&phf->program, tests);
+    if (phf->has_backrefs &&
+        (!phf->automaton || backref_is_needed(tests->history))) {
+        return backref_match(&phf->program, tests);
+    }
+    return automaton_match(phf->automaton, tests);
 }
 
 enum phf_result

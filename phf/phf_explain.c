@@ -118,7 +118,7 @@ phf_explain(const struct phf *phf, FILE *stream)
 {
     fprintf(stream, "filter\n  %s\n", phf->text);
     explain_predicates(&phf->predicates, stream);
-    if (phf->automaton) {
+    if (!phf->has_backrefs) {
         explain_automaton(phf->automaton, stream);
         return;
     }

@@ -15,7 +15,9 @@ struct phf {
     char *text; /* Owned. */
     struct predicates predicates;
     struct program program;
-    struct automaton *automaton; /* NULL with back-references.  Owned. */
+    bool has_backrefs;
+    struct automaton *automaton; /* NULL when backref_match() is always needed.
+                                  * Owned. */
 };
 
 /* phf_match() with the caller's tests, whose history is set. */

@@ -17,6 +17,8 @@
 #include "phf/scan.h"
 
 #define NO_JUMP (-1)
+/* Groups that can be referred to, \1 to \9; later ones only group. */
+#define MAX_GROUPS 9
 
 /* An open parenthesis (or the whole filter): alternatives being read. */
 struct group {
@@ -38,7 +40,7 @@ struct parser {
     size_t n_groups; /* Open ones; the whole filter is groups[0]. */
     struct group groups[PHF_MAX_NESTING + 1];
     bool has_references;   /* Maybe: without, groups need no code. */
-    int n_captures;        /* Capturing groups begun. */
+    int n_captures;        /* Groups begun that can be referred to. */
     unsigned int captured; /* Bit n: group n has been closed. */
 };
 
@@ -147,7 +149,7 @@ end_group(struct parser *parser)
     if (group->number && parser->has_references) {
         program_append(program, PROGRAM_CLOSE, group->number, 0);
     }
-    if (group->number && group->number < 10) {
+    if (group->number) {
         parser->captured |= 1u << group->number;
     }
     parser->n_groups--;
@@ -168,7 +170,9 @@ open_group(struct parser *parser)
     }
     if (!scan_accept(&parser->scan, "(?:")) {
         parser->scan.pos++;
-        number = ++parser->n_captures;
+        if (parser->n_captures < MAX_GROUPS) {
+            number = ++parser->n_captures;
+        }
     }
     current(parser)->branch_is_empty = false;
     begin_group(parser, pos, number);

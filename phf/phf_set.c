@@ -15,9 +15,6 @@
  * ask on their own. */
 #define MAX_MEMO (1 << 22)
 
-/* Of `marks`: runs on every history. */
-#define ALWAYS UINT32_MAX
-
 struct entry {
     uint32_t id;
     struct phf *phf; /* Owned. */
@@ -42,10 +39,14 @@ struct phf_set {
     struct predicates predicates;
     size_t n_keys, allocated_keys;
     struct key *keys; /* Sorted by dpid.  Owned. */
-    uint32_t *marks;  /* By entry: ALWAYS, or the last round in which a hop met
-                       * one of its keys.  Owned. */
+    size_t n_always;
+    size_t *always; /* Entries without keys, in order.  Owned. */
 
-    uint32_t round; /* Of marks and memo; counts matches. */
+    uint32_t round;  /* Of marks and memo; counts matches. */
+    uint32_t *marks; /* By entry: the last round in which a hop met one of its
+                      * keys.  Owned. */
+    size_t n_due;
+    size_t *due; /* Entries marked in this round.  Owned. */
     size_t n_memo;
     uint32_t *memo; /* See hop_tests.  Owned. */
 };
@@ -76,7 +77,9 @@ phf_set_destroy(struct phf_set *set)
         predicates_uninit(&set->predicates);
         free(set->entries);
         free(set->keys);
+        free(set->always);
         free(set->marks);
+        free(set->due);
         free(set->memo);
         free(set);
     }
@@ -184,9 +187,10 @@ compare_keys(const void *a_, const void *b_)
 static bool
 has_keys(struct phf_set *set, size_t index)
 {
-    const struct automaton *a = set->entries[index].phf->automaton;
+    const struct phf *phf = set->entries[index].phf;
+    const struct automaton *a = phf->automaton;
 
-    return a && !a->matches_all && !a->matches_no_hops &&
+    return !phf->has_backrefs && !a->matches_all && !a->matches_no_hops &&
            (add_keys(set, index, a->first) ||
             add_keys(set, index, a->accept_end));
 }
@@ -196,9 +200,12 @@ rebuild(struct phf_set *set)
 {
     predicates_uninit(&set->predicates);
     predicates_init(&set->predicates);
-    set->n_keys = 0;
+    set->n_keys = set->n_always = 0;
     set->round = 0;
-    set->marks = lh_alloc_array(set->marks, set->n, sizeof *set->marks);
+    set->always = lh_alloc_array(set->always, set->n, sizeof *set->always);
+    set->due = lh_alloc_array(set->due, set->n, sizeof *set->due);
+    free(set->marks);
+    set->marks = lh_alloc_zero(set->n * sizeof *set->marks);
     for (size_t i = 0; i < set->n; i++) {
         struct entry *entry = &set->entries[i];
         const struct predicates *own = &entry->phf->predicates;
@@ -208,7 +215,9 @@ rebuild(struct phf_set *set)
         for (uint32_t id = 0; id < own->n_predicates; id++) {
             entry->map[id] = predicates_import(&set->predicates, own, id);
         }
-        set->marks[i] = has_keys(set, i) ? 0 : ALWAYS;
+        if (!has_keys(set, i)) {
+            set->always[set->n_always++] = i;
+        }
     }
     if (set->n_keys) {
         qsort(set->keys, set->n_keys, sizeof *set->keys, compare_keys);
@@ -221,7 +230,7 @@ rebuild(struct phf_set *set)
 
 /* --- matching ------------------------------------------------------------ */
 
-/* Marks the filters that have 'dpid' as a key. */
+/* Puts the filters that have 'dpid' as a key among those that are due. */
 static void
 mark(struct phf_set *set, uint64_t dpid)
 {
@@ -237,7 +246,12 @@ mark(struct phf_set *set, uint64_t dpid)
         }
     }
     for (; low < set->n_keys && set->keys[low].dpid == dpid; low++) {
-        set->marks[set->keys[low].index] = set->round;
+        size_t index = set->keys[low].index;
+
+        if (set->marks[index] != set->round) {
+            set->marks[index] = set->round;
+            set->due[set->n_due++] = index;
+        }
     }
 }
 
@@ -261,15 +275,41 @@ make_memo(struct phf_set *set, size_t n_hops)
     return true;
 }
 
-/* Begins a round: nothing is marked, nothing is known. */
+static int
+compare_indices(const void *a_, const void *b_)
+{
+    const size_t *a = a_, *b = b_;
+
+    return (*a > *b) - (*a < *b);
+}
+
+/* Begins a round: finds which filters with keys are due. */
 static void
-begin_round(struct phf_set *set)
+begin_round(struct phf_set *set, const struct history *history)
 {
     if (set->is_stale || set->round >= UINT32_MAX / 2 - 1) {
         rebuild(set);
     }
     set->round++;
     set->counters.histories++;
+    set->n_due = 0;
+    for (size_t i = 0; set->n_keys && i < history->n_hops; i++) {
+        mark(set, history->hops[i].dpid);
+    }
+    if (set->n_due > 1) {
+        qsort(set->due, set->n_due, sizeof *set->due, compare_indices);
+    }
+}
+
+/* Takes the next of the two sorted lists of entries to run. */
+static size_t
+next_entry(const struct phf_set *set, size_t *i_always, size_t *i_due)
+{
+    if (*i_due == set->n_due || (*i_always < set->n_always &&
+                                 set->always[*i_always] < set->due[*i_due])) {
+        return set->always[(*i_always)++];
+    }
+    return set->due[(*i_due)++];
 }
 
 void
@@ -279,32 +319,26 @@ phf_set_match(struct phf_set *set, const struct history *history,
                           enum phf_result),
               void *aux)
 {
+    struct hop_tests tests = {.history = history, .topology = topology};
+    size_t i_always = 0, i_due = 0, n_runs;
     bool has_memo;
 
-    begin_round(set);
-    for (size_t i = 0; set->n_keys && i < history->n_hops; i++) {
-        mark(set, history->hops[i].dpid);
-    }
-    has_memo = make_memo(set, history->n_hops);
-    for (size_t i = 0; i < set->n; i++) {
-        const struct entry *entry = &set->entries[i];
+    begin_round(set, history);
+    n_runs = set->n_always + set->n_due;
+    set->counters.runs += n_runs;
+    set->counters.skipped += set->n - n_runs;
+    has_memo = n_runs && make_memo(set, history->n_hops);
+    tests.memo = has_memo ? set->memo : NULL;
+    tests.round = set->round;
+    for (; n_runs; n_runs--) {
+        const struct entry *entry =
+            &set->entries[next_entry(set, &i_always, &i_due)];
         enum phf_result result;
 
-        if (set->marks[i] != ALWAYS && set->marks[i] != set->round) {
-            set->counters.skipped++;
-            continue;
-        }
-        struct hop_tests tests = {
-            .history = history,
-            .topology = topology,
-            .predicates =
-                has_memo ? &set->predicates : &entry->phf->predicates,
-            .map = entry->map,
-            .memo = has_memo ? set->memo : NULL,
-            .round = set->round,
-        };
+        tests.predicates =
+            has_memo ? &set->predicates : &entry->phf->predicates;
+        tests.map = entry->map;
         result = phf_run(entry->phf, &tests);
-        set->counters.runs++;
         set->counters.matches += result == PHF_MATCH;
         set->counters.limits += result == PHF_LIMIT;
         if (result != PHF_MISS) {

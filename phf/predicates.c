@@ -265,12 +265,31 @@ filter_is_on_verdict(const struct predicates *p,
     return false;
 }
 
+/* Fills in is_dpid and dpid. */
+static void
+set_dpid(const struct predicates *p, struct predicate *predicate)
+{
+    const struct predicates_members *terms;
+    const struct term *term;
+
+    if (predicate->is_negated || predicate->filters.n != 1) {
+        return;
+    }
+    terms = &p->filters[predicate->filters.ids[0]].terms;
+    term = &p->terms[terms->ids[0]];
+    predicate->is_dpid = terms->n == 1 && term->kind == TERM_DPID &&
+                         !term->is_negated && !term->name;
+    predicate->dpid = term->value;
+}
+
 uint32_t
 predicates_add(struct predicates *p, uint32_t *filters, size_t n,
                bool is_negated)
 {
     struct predicate key = {
-        is_negated, false, {(uint32_t) sort_unique(filters, n), filters}};
+        .is_negated = is_negated,
+        .filters = {(uint32_t) sort_unique(filters, n), filters},
+    };
     uint32_t hash = predicate_hash(&key);
     uint32_t id;
 
@@ -281,6 +300,7 @@ predicates_add(struct predicates *p, uint32_t *filters, size_t n,
         key.on_verdict =
             key.on_verdict || filter_is_on_verdict(p, &p->filters[filters[i]]);
     }
+    set_dpid(p, &key);
     index_grow(p, &p->predicate_index, p->n_predicates, hash_of_predicate);
     p->predicates =
         lh_alloc_grow(p->predicates, p->n_predicates, &p->allocated_predicates,

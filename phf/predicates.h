@@ -37,6 +37,8 @@ struct predicate {
     bool is_negated; /* Holds if none of 'filters' does. */
     bool on_verdict; /* A term is about the verdict, so the answer depends on
                       * the path. */
+    bool is_dpid;    /* Just `--dpid N`, the most usual one, */
+    uint64_t dpid;   /* of which this is N. */
     struct predicates_members filters;
 };
 

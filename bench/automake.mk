@@ -11,3 +11,8 @@ bench: all $(BENCHES)
 
 # Real networks, as root: ./quickstart bench runs it after the others.
 EXTRA_DIST += bench/net_throughput.py
+
+# phf: matching histories.
+BENCHES += bench/bench_phf
+bench_bench_phf_SOURCES = bench/bench_phf.c
+bench_bench_phf_LDADD = $(PHF_LIBS)

@@ -81,3 +81,13 @@ tests_fuzz_fuzz_postcard_mac_LDADD = $(LIB_LIBS) $(FUZZ_LIBS)
 fuzz_targets += tests/fuzz/fuzz_rule
 tests_fuzz_fuzz_rule_SOURCES = tests/fuzz/fuzz_rule.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_rule_LDADD = $(LIB_LIBS) $(FUZZ_LIBS)
+
+# phf: what is a filter, and what it matches.
+fuzz_targets += tests/fuzz/fuzz_phf_compile
+tests_fuzz_fuzz_phf_compile_SOURCES = tests/fuzz/fuzz_phf_compile.c \
+	$(FUZZ_MAIN)
+tests_fuzz_fuzz_phf_compile_LDADD = $(PHF_LIBS) $(FUZZ_LIBS)
+fuzz_targets += tests/fuzz/fuzz_phf_match
+tests_fuzz_fuzz_phf_match_SOURCES = tests/fuzz/fuzz_phf_match.c \
+	tests/phf/naive.c tests/phf/naive.h $(FUZZ_MAIN)
+tests_fuzz_fuzz_phf_match_LDADD = $(PHF_LIBS) $(FUZZ_LIBS)

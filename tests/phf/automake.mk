@@ -11,3 +11,20 @@ TESTS += tests/phf/test_phf_match
 tests_phf_test_phf_match_SOURCES = tests/phf/test_phf_match.c \
 	tests/phf/sketch.c tests/phf/sketch.h
 tests_phf_test_phf_match_LDADD = $(PHF_LIBS) $(TEST_LIBS)
+
+check_PROGRAMS += tests/phf/test_phf_naive
+TESTS += tests/phf/test_phf_naive
+tests_phf_test_phf_naive_SOURCES = tests/phf/test_phf_naive.c \
+	tests/phf/naive.c tests/phf/naive.h
+tests_phf_test_phf_naive_LDADD = $(PHF_LIBS) $(TEST_LIBS)
+
+check_PROGRAMS += tests/phf/test_phf_set
+TESTS += tests/phf/test_phf_set
+tests_phf_test_phf_set_SOURCES = tests/phf/test_phf_set.c \
+	tests/phf/sketch.c tests/phf/sketch.h
+tests_phf_test_phf_set_LDADD = $(PHF_LIBS) $(TEST_LIBS)
+
+check_PROGRAMS += tests/phf/test_bpf_words
+TESTS += tests/phf/test_bpf_words
+tests_phf_test_bpf_words_SOURCES = tests/phf/test_bpf_words.c
+tests_phf_test_bpf_words_LDADD = $(PHF_LIBS) $(TEST_LIBS)

@@ -25,7 +25,7 @@
 #include "lib/topology.h"
 
 /* In rising order of what a person would look at first, so that the verdict
- * of a history is the highest of its leaves: looped, dropped, lost, open,
+ * of a history is the highest of its hops': looped, dropped, lost, open,
  * controller, delivered. */
 enum verdict_name {
     VERDICT_NONE, /* A hop from which everything went on. */

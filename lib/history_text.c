@@ -316,23 +316,41 @@ put_hop_line(struct writer *w, size_t i)
     text_line_end(&w->line);
 }
 
-/* Copies that left the network here, while others went on. */
 static void
-put_edge_outputs(struct writer *w, size_t i)
+put_verdict_line(struct writer *w, size_t i, const char *what,
+                 const struct verdict *v, bool with_place)
+{
+    begin_detail(w, i);
+    text_line_put(&w->line, TEXT_PLAIN, "%s", what);
+    put_verdict(w, v, with_place);
+    text_line_end(&w->line);
+}
+
+/* The fate of the packet at hop 'i', or of the copies of it that ended there
+ * while others went on. */
+static void
+put_fate(struct writer *w, size_t i)
 {
     const struct topology *t = w->options->topology;
     const struct history_hop *hop = &w->h->hops[i];
+    const struct verdict *v = &hop->verdict;
+    bool went_on = w->n_children[i] > 0;
 
-    for (size_t j = 0; t && w->n_children[i] && j < hop->n_out; j++) {
-        if (topology_is_edge(t, hop->dpid, hop->out_ports[j])) {
-            begin_detail(w, i);
-            text_line_put(&w->line, TEXT_PLAIN, "=> one copy ");
-            text_line_put(&w->line, verdict_style(VERDICT_DELIVERED),
-                          "delivered");
-            text_line_put(&w->line, TEXT_PLAIN, " at port ");
-            put_port(w, hop->dpid, hop->out_ports[j]);
-            text_line_end(&w->line);
+    for (size_t j = 0; t && went_on && j < hop->n_out; j++) {
+        struct verdict delivered = {
+            .name = VERDICT_DELIVERED,
+            .dpid = hop->dpid,
+            .port = hop->out_ports[j],
+        };
+
+        if (topology_is_edge(t, hop->dpid, delivered.port) &&
+            (v->name == VERDICT_NONE || v->port != delivered.port)) {
+            put_verdict_line(w, i, "=> one copy ", &delivered, true);
         }
+    }
+    if (v->name != VERDICT_NONE) {
+        put_verdict_line(w, i, went_on ? "=> one copy " : "=> ", v,
+                         went_on || v->dpid != hop->dpid);
     }
 }
 
@@ -356,13 +374,7 @@ put_hop(struct writer *w, size_t i)
     if (w->options->full) {
         put_header_bytes(w, i);
     }
-    put_edge_outputs(w, i);
-    if (hop->verdict.name != VERDICT_NONE) {
-        begin_detail(w, i);
-        text_line_put(&w->line, TEXT_PLAIN, "=> ");
-        put_verdict(w, &hop->verdict, hop->verdict.dpid != hop->dpid);
-        text_line_end(&w->line);
-    }
+    put_fate(w, i);
 }
 
 /* --- the whole --------------------------------------------------------------

@@ -129,6 +129,7 @@ sample_history_flooded(void)
     history_hop_add_branch(hop, 3);
     history_hop_add_branch(hop, 2);
     set_headers(hop, &f, &f);
+    verdict_set(&hop->verdict, VERDICT_DROPPED, 1, 4, "the port is down");
     hop = add_hop(h, 0, 2, 1, 3, 1);
     history_hop_add_out(hop, 2);
     set_headers(hop, &f, &f);

@@ -17,7 +17,8 @@ struct topology *sample_topology(void);
 struct history *sample_history_nat(void);
 /* A UDP packet that s3 drops by rule 9. */
 struct history *sample_history_dropped(void);
-/* An ARP request flooded by all three; one copy is lost, one loops. */
+/* An ARP request flooded by all three; one copy is dropped at once, one is
+ * delivered, one lost, one loops. */
 struct history *sample_history_flooded(void);
 /* A packet to the controller and back by a packet-out, a hop that was not
  * observed, a gap, a tunnel around it, no packet ID. */

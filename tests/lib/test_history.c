@@ -70,7 +70,7 @@ START_TEST(a_clone_is_whole_and_apart)
 }
 END_TEST
 
-START_TEST(the_verdict_is_the_gravest_of_the_leaves)
+START_TEST(the_verdict_is_the_gravest_of_the_hops)
 {
     static const enum verdict_name rising[] = {
         VERDICT_DELIVERED, VERDICT_CONTROLLER, VERDICT_OPEN,
@@ -92,16 +92,18 @@ START_TEST(the_verdict_is_the_gravest_of_the_leaves)
         ck_assert_uint_eq(h->verdict.dpid, i);
         ck_assert_str_eq(h->verdict.reason, "because");
     }
-    /* What a hop with children says does not count. */
-    verdict_set(&h->hops[1].verdict, VERDICT_DELIVERED, 5, 0, NULL);
-    h->n_hops = 3;
-    h->hops[2].parent = 1;
-    verdict_set(&h->hops[1].verdict, VERDICT_LOOPED, 5, 0, NULL);
-    verdict_set(&h->hops[2].verdict, VERDICT_DELIVERED, 6, 0, NULL);
+    history_destroy(h);
+}
+END_TEST
+
+START_TEST(one_lost_copy_counts_while_others_went_on)
+{
+    struct history *h = sample_history_nat();
+
+    verdict_set(&h->hops[0].verdict, VERDICT_LOST, 1, 3, NULL);
     history_settle(h);
-    ck_assert_int_eq(h->verdict.name, VERDICT_DELIVERED);
-    ck_assert_uint_eq(h->verdict.dpid, 6);
-    h->n_hops = 7;
+    ck_assert_int_eq(h->verdict.name, VERDICT_LOST);
+    ck_assert_uint_eq(h->verdict.port, 3);
     history_destroy(h);
 }
 END_TEST
@@ -249,7 +251,8 @@ main(void)
     tcase_add_loop_test(tc, json_is_what_it_always_was, 0, n_samples);
     tcase_add_loop_test(tc, json_goes_both_ways, 0, n_samples);
     tcase_add_loop_test(tc, a_clone_is_whole_and_apart, 0, n_samples);
-    tcase_add_test(tc, the_verdict_is_the_gravest_of_the_leaves);
+    tcase_add_test(tc, the_verdict_is_the_gravest_of_the_hops);
+    tcase_add_test(tc, one_lost_copy_counts_while_others_went_on);
     tcase_add_test(tc, ports_are_a_sorted_set);
     tcase_add_test(tc, versions_keep_their_order);
     tcase_add_test(tc, leaves_and_times);

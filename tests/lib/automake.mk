@@ -145,3 +145,8 @@ TESTS += tests/lib/test_history_text
 tests_lib_test_history_text_SOURCES = tests/lib/test_history_text.c \
 	$(GOLDEN) $(SAMPLE_HISTORY)
 tests_lib_test_history_text_LDADD = $(LIB_LIBS) $(TEST_LIBS)
+
+check_PROGRAMS += tests/lib/test_hdr_traces
+TESTS += tests/lib/test_hdr_traces
+tests_lib_test_hdr_traces_SOURCES = tests/lib/test_hdr_traces.c
+tests_lib_test_hdr_traces_LDADD = $(LIB_LIBS) $(TEST_LIBS) $(PCAP_LIBS)

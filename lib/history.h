@@ -61,7 +61,8 @@ struct history_hop {
     bool has_gap_before; /* Postcards between the parent and this hop are
                           * missing. */
     size_t n_out;
-    uint32_t *out_ports; /* Sorted; empty: dropped here.  Owned. */
+    uint32_t *out_ports; /* Sorted; empty: dropped here; only
+                          * OF_PORT_UNKNOWN: null in JSON.  Owned. */
     size_t n_branches;
     uint32_t *branches; /* Ports that the next hops prove, where out_ports
                          * is FLOOD or NORMAL.  Owned. */

@@ -56,6 +56,16 @@ numbers_to_json(const uint32_t *numbers, size_t n)
     return json;
 }
 
+/* The output ports; null when they are not known. */
+static json_t *
+outs_to_json(const struct history_hop *hop)
+{
+    if (hop->n_out == 1 && hop->out_ports[0] == OF_PORT_UNKNOWN) {
+        return json_null();
+    }
+    return numbers_to_json(hop->out_ports, hop->n_out);
+}
+
 static json_t *
 verdict_to_json(const struct verdict *v)
 {
@@ -93,8 +103,7 @@ hop_to_json(const struct history_hop *hop, size_t n,
     json_object_set_new(json, "dpid", jmember_dpid_new(hop->dpid));
     json_object_set_new(json, "switch", text_to_json(sw ? sw->name : NULL));
     json_object_set_new(json, "in_port", port_to_json(hop->in_port));
-    json_object_set_new(json, "out_ports",
-                        numbers_to_json(hop->out_ports, hop->n_out));
+    json_object_set_new(json, "out_ports", outs_to_json(hop));
     if (hop->n_branches) {
         json_object_set_new(json, "branches",
                             numbers_to_json(hop->branches, hop->n_branches));
@@ -250,6 +259,21 @@ read_numbers(const struct jmember *object, const char *name, uint64_t max,
     return 0;
 }
 
+/* An empty list is a drop, so what is not there must differ from it. */
+static int
+read_outs(const struct jmember *object, struct history_hop *hop,
+          struct lh_error *error)
+{
+    struct jmember array = jmember_get(object, "out_ports");
+
+    if (!jmember_is_there(&array)) {
+        history_hop_add_out(hop, OF_PORT_UNKNOWN);
+        return 0;
+    }
+    return read_numbers(object, "out_ports", 0xffff, history_hop_add_out, hop,
+                        error);
+}
+
 static int
 read_evidence(const struct jmember *object, enum evidence *evidence,
               struct lh_error *error)
@@ -380,8 +404,7 @@ read_hop(const struct jmember *m, struct history *h, size_t i,
     if (jmember_dpid(&dpid, &hop->dpid, error) ||
         read_u64(m, "n", UINT32_MAX, &n, error) ||
         read_port(m, "in_port", &hop->in_port, error) ||
-        read_numbers(m, "out_ports", 0xffff, history_hop_add_out, hop,
-                     error) ||
+        read_outs(m, hop, error) ||
         read_numbers(m, "branches", 0xffff, history_hop_add_branch, hop,
                      error) ||
         read_numbers(m, "versions", UINT32_MAX, history_hop_add_version, hop,

@@ -232,8 +232,8 @@ automaton_destroy(struct automaton *a)
 
 /* --- matching ------------------------------------------------------------ */
 
-/* One pass over a history, or over those of its hops that lead to a leaf with
- * a certain verdict. */
+/* One pass over a history, or over those of its paths that have a certain
+ * verdict. */
 struct pass {
     const struct automaton *a;
     struct hop_tests *tests;
@@ -243,6 +243,16 @@ struct pass {
     uint64_t *states;          /* After each hop; on a path, after the last
                                 * one passed. */
 };
+
+/* Whether one of the paths passed over ends at 'hop'. */
+static bool
+is_end(const struct pass *pass, size_t hop)
+{
+    const struct history *h = pass->tests->history;
+
+    return hop_tests_is_end(h, hop) &&
+           (!pass->included || hop_tests_verdict(h, hop) == pass->verdict);
+}
 
 static uint64_t *
 state_after(const struct pass *pass, size_t hop)
@@ -296,7 +306,7 @@ pass_words(const struct pass *pass)
         }
         state = may ? consume_word(pass, may, i) : 0;
         if (state && (state & a->accept[0] ||
-                      (state & a->accept_end[0] && history_is_leaf(h, i)))) {
+                      (state & a->accept_end[0] && is_end(pass, i)))) {
             return true;
         }
         *state_after(pass, i) = state;
@@ -381,7 +391,7 @@ pass_sets(const struct pass *pass)
         }
         consume_set(pass, may, state, i);
         if (intersects(state, a->accept, a->n_words) ||
-            (history_is_leaf(h, i) &&
+            (is_end(pass, i) &&
              intersects(state, a->accept_end, a->n_words))) {
             return true;
         }
@@ -395,8 +405,7 @@ run_pass(const struct pass *pass)
     return pass->a->n_words == 1 ? pass_words(pass) : pass_sets(pass);
 }
 
-/* A pass for every verdict that a leaf has, over the hops that lead to such
- * leaves. */
+/* A pass for every verdict that a path has, over the hops of such paths. */
 static enum phf_result
 pass_by_verdict(struct pass *pass)
 {
@@ -413,7 +422,7 @@ pass_by_verdict(struct pass *pass)
 
         memset(included, 0, h->n_hops * sizeof *included);
         for (size_t i = h->n_hops; i-- > 0;) {
-            if (history_is_leaf(h, i) &&
+            if (hop_tests_is_end(h, i) &&
                 hop_tests_verdict(h, i) == (enum verdict_name) v) {
                 included[i] = any = true;
             }
@@ -426,6 +435,17 @@ pass_by_verdict(struct pass *pass)
     }
     free(included);
     return is_match ? PHF_MATCH : PHF_MISS;
+}
+
+static bool
+has_one_end(const struct history *h)
+{
+    size_t n_ends = 0;
+
+    for (size_t i = 0; i < h->n_hops; i++) {
+        n_ends += hop_tests_is_end(h, i);
+    }
+    return n_ends == 1;
 }
 
 static bool
@@ -460,7 +480,7 @@ automaton_match(const struct automaton *a, struct hop_tests *tests)
             return PHF_LIMIT;
         }
     }
-    if (a->on_verdict && !pass.is_path) {
+    if (a->on_verdict && !has_one_end(h)) {
         result = pass_by_verdict(&pass);
     } else {
         if (a->on_verdict) {

@@ -39,7 +39,7 @@ struct search {
     struct hop_tests *tests;
     unsigned int tracked; /* Bit n: group n is referred to. */
     size_t n_path;
-    size_t *path; /* Hops from a root to a leaf.  Owned. */
+    size_t *path; /* Hops from a root to an end.  Owned. */
     enum verdict_name verdict;
     struct configs here, next;
     size_t n_steps;
@@ -226,14 +226,14 @@ match_path(struct search *s)
     return PHF_MISS;
 }
 
-/* Puts the hops from a root to 'leaf' into s->path. */
+/* Puts the hops from a root to 'end' into s->path. */
 static void
-set_path(struct search *s, int leaf)
+set_path(struct search *s, int end)
 {
     const struct history *h = s->tests->history;
 
     s->n_path = 0;
-    for (int i = leaf; i >= 0; i = h->hops[i].parent) {
+    for (int i = end; i >= 0; i = h->hops[i].parent) {
         s->path[s->n_path++] = (size_t) i;
     }
     for (size_t i = 0; i < s->n_path / 2; i++) {
@@ -337,7 +337,7 @@ backref_match(const struct program *program, struct hop_tests *tests)
         result = match_path(&s);
     }
     for (size_t i = 0; i < h->n_hops && result == PHF_MISS; i++) {
-        if (history_is_leaf(h, i)) {
+        if (hop_tests_is_end(h, i)) {
             set_path(&s, (int) i);
             s.verdict = hop_tests_verdict(h, i);
             result = match_path(&s);

@@ -25,15 +25,15 @@ hop_tests_get_shared(struct hop_tests *tests, uint32_t id, size_t hop,
 }
 
 enum verdict_name
-hop_tests_verdict(const struct history *h, size_t leaf)
+hop_tests_verdict(const struct history *h, size_t end)
 {
-    enum verdict_name verdict = h->hops[leaf].verdict.name;
+    enum verdict_name verdict = h->hops[end].verdict.name;
 
     if (verdict != VERDICT_NONE) {
         return verdict;
     }
     for (size_t i = 0; i < h->n_hops; i++) {
-        if (i != leaf && history_is_leaf(h, i)) {
+        if (i != end && hop_tests_is_end(h, i)) {
             return VERDICT_NONE;
         }
     }

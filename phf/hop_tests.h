@@ -33,9 +33,18 @@ struct hop_tests {
     uint32_t round;
 };
 
-/* The verdict of the path that ends at the leaf 'leaf': its own, or where that
- * is not known and there is but one path, the history's. */
-enum verdict_name hop_tests_verdict(const struct history *, size_t leaf);
+/* Whether a path ends at hop 'hop': it is a leaf, or one of its outputs ended
+ * there while others went on, which a verdict of its own says. */
+static inline bool
+hop_tests_is_end(const struct history *h, size_t hop)
+{
+    return h->hops[hop].verdict.name != VERDICT_NONE ||
+           history_is_leaf(h, hop);
+}
+
+/* The verdict of the path that ends at hop 'end': its own, or where that is
+ * not known and there is but one path, the history's. */
+enum verdict_name hop_tests_verdict(const struct history *, size_t end);
 
 /* Puts the answer through the memo. */
 bool hop_tests_get_shared(struct hop_tests *, uint32_t id, size_t hop,

@@ -16,11 +16,12 @@
  *     phf_destroy(phf);
  *
  * A history is a tree.  A filter matches it when some run of consecutive hops
- * on some path from a root to a leaf matches the expression; `^` and `$` hold
- * before the first and after the last hop of a path.  Time is linear in the
- * number of hops (each costs at most the number of states), except with
- * back-references, whose work is bounded: PHF_LIMIT says when that bound was
- * reached before there was an answer.
+ * on some path matches the expression; `^` and `$` hold before the first and
+ * after the last hop of a path.  Paths go from a root to a leaf, or to a hop
+ * that has a verdict though others follow it: an output of it ended there.
+ * Time is linear in the number of hops (each costs at most the number of
+ * states), except with back-references, whose work is bounded: PHF_LIMIT says
+ * when that bound was reached before there was an answer.
  *
  * Names of switches and ports are looked up at every match in the topology
  * given then, so that a filter outlives a change of the network.  Without a

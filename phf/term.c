@@ -158,6 +158,9 @@ out_equality(const struct term *term, const struct history_hop *hop,
     static const uint32_t dropped = OF_PORT_NONE;
     enum equality out, branch;
 
+    if (!hop->n_out && hop->is_deduced) {
+        return UNKNOWN;
+    }
     if (!hop->n_out) {
         return ports_equality(term, hop->dpid, &dropped, 1, topology);
     }

@@ -3,7 +3,7 @@
  *
  * A term on a value that is not known is false, negated or not: no captured
  * byte for --bpf, a port or version that is null, a name without a topology
- * that has it, a leaf without a verdict.
+ * that has it, a path without a verdict.
  *
  * Ownership: term_uninit() frees what a term owns.
  *

@@ -73,6 +73,12 @@ expect 1 match '{{--dpid s1}}' histories
 expect 1 match '.' /dev/null
 # Not known is not true, negated or not.
 expect 1 match '{{--dpid 2 --inport not 1}}' histories
+echo '{"hops":[{"dpid":1,"out_ports":null}]}' > unknown
+expect 1 match '{{--outport DROP}}' unknown
+expect 1 match '{{--outport not DROP}}' unknown
+expect 1 match '{{--version not 1}}' unknown
+expect 1 match '{{--bpf not ip}}' unknown
+expect 1 match '{{--verdict not lost}}' unknown
 
 error='phfc: bad:2: '
 sed -n '1p;3p' histories > expected-out

@@ -457,7 +457,8 @@ naive_match(const struct node *node, const struct history *h)
         return path_matches(node, &path);
     }
     for (size_t leaf = 0; leaf < h->n_hops; leaf++) {
-        if (!history_is_leaf(h, leaf)) {
+        if (!history_is_leaf(h, leaf) &&
+            h->hops[leaf].verdict.name == VERDICT_NONE) {
             continue;
         }
         path.n = 0;
@@ -520,7 +521,7 @@ make_history(struct choices *c)
         }
     }
     for (size_t i = 0; i < h->n_hops; i++) {
-        if (history_is_leaf(h, i)) {
+        if (history_is_leaf(h, i) || choose(c, 8) == 7) {
             h->hops[i].verdict.name =
                 (enum verdict_name) choose(c, VERDICT_LOOPED + 1);
         }

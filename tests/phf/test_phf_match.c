@@ -206,6 +206,16 @@ static const struct row rows[] = {
     {"^{{--verdict not lost}}+$", "1:1>2,3 2:1>4=lost <0 3:1>4=delivered",
      true},
     {"{{--verdict looped}}", "1:1>2 2:1>3 1:1>2=looped", true},
+    /* An output that ended while others went on is a way of its own. */
+    {"{{--verdict lost}}", "1:1>2,3=lost 2:1>4=delivered", true},
+    {"{{--verdict lost}}{{--dpid 2}}", "1:1>2,3=lost 2:1>4=delivered", false},
+    {"{{--verdict delivered}}{{--dpid 2}}", "1:1>2,3=lost 2:1>4=delivered",
+     true},
+    {"^.$", "1:1>2,3=lost 2:1>4=delivered", true},
+    {"^{{--verdict delivered}}$", "1:1>2,3=lost 2:1>4=delivered", false},
+    {"^{{--verdict lost}}$", "1:1>2,3=lost 2:1>4=delivered", true},
+    {"^..$", "1:1>2,3=lost 2:1>4=delivered", true},
+    {"(.).\\1$", "1:1>2 2:1>2 1:1>3=looped 3:1>1=delivered", true},
     /* Back-references: the same switches again. */
     {"(.)\\1", "1:1>2 1:3>2", true},
     {"(.)\\1", "1:1>2 2:1>3 1:3>2", false},

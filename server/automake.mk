@@ -19,3 +19,14 @@ server_libassemble_a_SOURCES = \
 	server/postcard_pool.c server/postcard_pool.h \
 	server/tunnel.c server/tunnel.h
 ASSEMBLE_LIBS = server/libassemble.a
+
+# All of the server but main(), for its tests and benchmarks too.
+noinst_LIBRARIES += server/libserver.a
+server_libserver_a_SOURCES = \
+	server/accept_list.c server/accept_list.h \
+	server/counters.c server/counters.h \
+	server/ingest.c server/ingest.h \
+	server/rule_cache.c server/rule_cache.h \
+	server/source_pcap.c server/source_pcap.h \
+	server/source_udp.c server/source_udp.h
+SERVER_LIBS = server/libserver.a $(ASSEMBLE_LIBS) $(PHF_LIBS)

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* counters - everything the server counts, in one list.
+ *
+ * The list is what `stats` answers and docs/counters.md explains; a test holds
+ * them together.  Each part of the server counts for itself; counters are
+ * collected when somebody asks.
+ *
+ * What comes in is what goes out, is dropped, or is held:
+ *
+ *     received = postcards + foreign + other + truncated + malformed +
+ *                no_option + unknown_format + unknown_index
+ *     postcards = assembled + duplicates + ambiguous + dropped_full +
+ *                 dropped_memory + open_postcards
+ *     histories = archived + archive_lost + archive_refused + archive_held
+ *                                                 (with an archive)
+ *
+ * Threads: plain data. */
+#ifndef SERVER_COUNTERS_H
+#define SERVER_COUNTERS_H 1
+
+#include <stddef.h>
+#include <stdint.h>
+#include <jansson.h>
+
+/* Sources, reception, postcards, assembly, histories, archive, clients, the
+ * recorder. */
+#define COUNTERS(C)                                                           \
+    C(datagrams)                                                              \
+    C(frames)                                                                 \
+    C(cut_datagrams)                                                          \
+    C(kernel_drops)                                                           \
+    C(source_errors)                                                          \
+    C(received)                                                               \
+    C(foreign)                                                                \
+    C(other)                                                                  \
+    C(truncated)                                                              \
+    C(malformed)                                                              \
+    C(no_option)                                                              \
+    C(unknown_format)                                                         \
+    C(unknown_index)                                                          \
+    C(postcards)                                                              \
+    C(short_headers)                                                          \
+    C(no_l3)                                                                  \
+    C(unknown_switch)                                                         \
+    C(assembled)                                                              \
+    C(duplicates)                                                             \
+    C(ambiguous)                                                              \
+    C(dropped_full)                                                           \
+    C(dropped_memory)                                                         \
+    C(open_postcards)                                                         \
+    C(without_id)                                                             \
+    C(late)                                                                   \
+    C(open_groups)                                                            \
+    C(closed_groups)                                                          \
+    C(closed_early)                                                           \
+    C(closed_settle)                                                          \
+    C(closed_window)                                                          \
+    C(closed_size)                                                            \
+    C(histories)                                                              \
+    C(delivered)                                                              \
+    C(controller)                                                             \
+    C(open)                                                                   \
+    C(lost)                                                                   \
+    C(dropped)                                                                \
+    C(looped)                                                                 \
+    C(no_verdict)                                                             \
+    C(archived)                                                               \
+    C(archived_hops)                                                          \
+    C(archive_lost)                                                           \
+    C(archive_refused)                                                        \
+    C(archive_held)                                                           \
+    C(archive_blocks)                                                         \
+    C(archive_bytes)                                                          \
+    C(archive_raw_bytes)                                                      \
+    C(archive_errors)                                                         \
+    C(archive_removed)                                                        \
+    C(archive_size)                                                           \
+    C(triggers)                                                               \
+    C(trigger_hits)                                                           \
+    C(trigger_missed)                                                         \
+    C(trigger_limits)                                                         \
+    C(queries)                                                                \
+    C(queries_running)                                                        \
+    C(query_scanned)                                                          \
+    C(query_given)                                                            \
+    C(query_damaged)                                                          \
+    C(clients)                                                                \
+    C(clients_now)                                                            \
+    C(clients_refused)                                                        \
+    C(clients_slow)                                                           \
+    C(requests)                                                               \
+    C(refusals)                                                               \
+    C(events)                                                                 \
+    C(events_missed)                                                          \
+    C(rules)                                                                  \
+    C(rules_asked)                                                            \
+    C(rules_denied)                                                           \
+    C(rules_evicted)                                                          \
+    C(versions_guessed)                                                       \
+    C(recorder_connects)                                                      \
+    C(recorder_topologies)                                                    \
+    C(recorder_rules)                                                         \
+    C(recorder_garbage)                                                       \
+    C(recorder_timeouts)
+
+struct counters {
+#define C(NAME) uint64_t NAME;
+    COUNTERS(C)
+#undef C
+};
+
+/* The list as names; n_counters of them. */
+extern const char *const counter_names[];
+extern const size_t n_counters;
+
+/* The value of the counter with that index. */
+uint64_t counters_get(const struct counters *, size_t i);
+/* A new object with a member per counter. */
+json_t *counters_to_json(const struct counters *);
+
+#endif /* server/counters.h */

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* ingest - from received bytes to postcards for the path table.
+ *
+ * All sources hand over here: the bytes are decoded, the sender checked, the
+ * packet ID computed, a 24-bit version resolved.  What is not given on is
+ * counted: received = postcards + foreign + bad[].
+ *
+ * Threads: one. */
+#ifndef SERVER_INGEST_H
+#define SERVER_INGEST_H 1
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/packet_id.h"
+#include "lib/postcard.h"
+#include "lib/topology.h"
+#include "server/accept_list.h"
+#include "server/counters.h"
+#include "server/rule_cache.h"
+
+enum ingest_encap {
+    INGEST_AUTO, /* A frame of either kind. */
+    INGEST_GENEVE,
+    INGEST_MAC
+};
+
+struct ingest_config {
+    struct packet_id_config id_config;
+    uint16_t mac_vlan;                /* VLAN of mac postcards. */
+    const struct accept_list *accept; /* NULL: senders are not checked. */
+    struct rule_cache *rules;         /* Resolves 24-bit versions. */
+    /* Takes the postcard; its header is good until this returns. */
+    void (*give)(void *aux, const struct postcard *);
+    void *aux;
+};
+
+struct ingest_counters {
+    uint64_t received;  /* Packets handed over by sources. */
+    uint64_t postcards; /* Of these, given on. */
+    uint64_t foreign;   /* Of these, from an address that is not accepted. */
+    uint64_t bad[N_POSTCARD_RESULTS]; /* Of these, none; by what was wrong. */
+
+    uint64_t short_headers;  /* Postcards too short for a packet ID. */
+    uint64_t no_l3;          /* Postcards of packets without a known L3. */
+    uint64_t unknown_switch; /* Postcards of switches not in the topology. */
+};
+
+struct ingest;
+
+struct ingest *ingest_create(const struct ingest_config *);
+void ingest_destroy(struct ingest *);
+/* Takes a reference of its own; NULL: none known. */
+void ingest_set_topology(struct ingest *, const struct topology *);
+
+/* A datagram that came to a Geneve socket from 'from'. */
+void ingest_datagram(struct ingest *, const uint8_t *data, size_t len,
+                     uint64_t time_ns, const struct accept_address *from);
+/* A captured frame. */
+void ingest_frame(struct ingest *, enum ingest_encap, const uint8_t *data,
+                  size_t len, uint64_t time_ns);
+
+const struct ingest_counters *ingest_counters(const struct ingest *);
+/* Sets those of '*counters' that are counted here. */
+void ingest_collect(const struct ingest *, struct counters *);
+
+#endif /* server/ingest.h */

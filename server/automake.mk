@@ -26,7 +26,11 @@ server_libserver_a_SOURCES = \
 	server/accept_list.c server/accept_list.h \
 	server/counters.c server/counters.h \
 	server/ingest.c server/ingest.h \
+	server/pipeline.c server/pipeline.h \
+	server/queries.c server/queries.h \
+	server/query.c server/query.h \
 	server/rule_cache.c server/rule_cache.h \
 	server/source_pcap.c server/source_pcap.h \
-	server/source_udp.c server/source_udp.h
+	server/source_udp.c server/source_udp.h \
+	server/triggers.c server/triggers.h
 SERVER_LIBS = server/libserver.a $(ASSEMBLE_LIBS) $(PHF_LIBS)

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* pipeline - what happens to a postcard after it was received. */
+#include <config.h>
+
+#include "server/pipeline.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/lh_alloc.h"
+#include "lib/say.h"
+
+struct pipeline {
+    struct pipeline_config config;
+    struct path_table *paths;  /* Owned. */
+    struct topology *topology; /* Owned reference, or NULL. */
+    uint64_t now_ns;           /* The latest time heard of. */
+    bool is_json_ok;
+    bool is_losing; /* The archive's trouble was said. */
+    uint64_t n_lost_said;
+    uint64_t n_histories;
+    uint64_t n_verdicts[VERDICT_LOOPED + 1];
+};
+
+static void
+write_json(struct pipeline *p, const struct history *h)
+{
+    json_t *json = history_to_json(h, p->topology);
+
+    if (json_dumpf(json, p->config.json, JSON_COMPACT) ||
+        fputc('\n', p->config.json) == EOF) {
+        p->is_json_ok = false;
+    }
+    json_decref(json);
+}
+
+static void
+emit(void *p_, struct history *h)
+{
+    struct pipeline *p = p_;
+
+    p->n_histories++;
+    p->n_verdicts[h->verdict.name]++;
+    triggers_offer(p->config.triggers, h);
+    if (p->config.archive) {
+        archive_writer_add(p->config.archive, h);
+    }
+    if (p->config.json && p->is_json_ok) {
+        write_json(p, h);
+    }
+    history_destroy(h);
+}
+
+static const struct rule *
+find_rule(void *p_, uint64_t dpid, uint32_t version)
+{
+    struct pipeline *p = p_;
+
+    return rule_cache_find(p->config.rules, dpid, version, p->now_ns);
+}
+
+static bool
+has_lossless(void *p_, uint64_t dpid, uint64_t from_ns, uint64_t to_ns)
+{
+    return true;
+}
+
+struct pipeline *
+pipeline_create(const struct pipeline_config *config)
+{
+    struct pipeline *p = lh_alloc_zero(sizeof *p);
+    struct path_table_config paths = {
+        .window_ns = config->window_ns,
+        .max_postcards = config->max_postcards,
+        .id_config = config->id_config,
+        .emit = emit,
+        .find_rule = find_rule,
+        .has_lossless = config->is_lossless ? has_lossless : NULL,
+        .aux = p,
+    };
+
+    p->config = *config;
+    p->is_json_ok = true;
+    p->paths = path_table_create(&paths);
+    if (!p->paths) {
+        abort();
+    }
+    return p;
+}
+
+void
+pipeline_destroy(struct pipeline *p)
+{
+    if (p) {
+        path_table_destroy(p->paths);
+        archive_writer_close(p->config.archive);
+        topology_unref(p->topology);
+        free(p);
+    }
+}
+
+void
+pipeline_set_topology(struct pipeline *p, const struct topology *topology,
+                      uint64_t now_ns)
+{
+    topology_unref(p->topology);
+    p->topology = topology_ref(topology);
+    path_table_set_topology(p->paths, topology);
+    triggers_set_topology(p->config.triggers, topology);
+    if (p->config.archive) {
+        archive_writer_set_topology(p->config.archive, topology, now_ns);
+    }
+}
+
+const struct topology *
+pipeline_topology(const struct pipeline *p)
+{
+    return p->topology;
+}
+
+void
+pipeline_add(struct pipeline *p, const struct postcard *postcard)
+{
+    p->now_ns = postcard->time_ns;
+    path_table_add(p->paths, postcard);
+}
+
+void
+pipeline_run(struct pipeline *p, uint64_t now_ns)
+{
+    p->now_ns = now_ns;
+    path_table_run(p->paths, now_ns);
+}
+
+uint64_t
+pipeline_next_ns(const struct pipeline *p)
+{
+    return path_table_next_ns(p->paths);
+}
+
+/* Says when the archive begins and ends to lose histories. */
+static void
+say_trouble(struct pipeline *p)
+{
+    const char *trouble = archive_writer_trouble(p->config.archive);
+    struct archive_writer_counters counters;
+
+    archive_writer_get_counters(p->config.archive, &counters);
+    if (trouble && (!p->is_losing || counters.lost != p->n_lost_said)) {
+        say_error("archive: %s; %llu histories lost so far", trouble,
+                  (unsigned long long) counters.lost);
+    } else if (!trouble && p->is_losing) {
+        say_warn("archive: writing again; %llu histories were lost",
+                 (unsigned long long) counters.lost);
+    }
+    p->is_losing = trouble != NULL;
+    p->n_lost_said = counters.lost;
+}
+
+void
+pipeline_round(struct pipeline *p, uint64_t now_ns)
+{
+    if (p->config.archive) {
+        archive_writer_round(p->config.archive, now_ns);
+        say_trouble(p);
+    }
+    if (p->config.json && fflush(p->config.json)) {
+        p->is_json_ok = false;
+    }
+}
+
+void
+pipeline_flush(struct pipeline *p, uint64_t now_ns)
+{
+    path_table_flush(p->paths);
+    pipeline_round(p, now_ns);
+}
+
+struct archive_writer *
+pipeline_archive(const struct pipeline *p)
+{
+    return p->config.archive;
+}
+
+static void
+collect_archive(const struct pipeline *p, struct counters *c)
+{
+    struct archive_writer_counters archive;
+
+    archive_writer_get_counters(p->config.archive, &archive);
+    c->archived = archive.durable;
+    c->archived_hops = archive.hops;
+    c->archive_lost = archive.lost;
+    c->archive_refused = archive.refused;
+    c->archive_held = archive.held;
+    c->archive_blocks = archive.blocks;
+    c->archive_bytes = archive.bytes;
+    c->archive_raw_bytes = archive.raw_bytes;
+    c->archive_errors = archive.write_errors;
+    c->archive_removed = archive.segments_removed;
+    c->archive_size = archive.total_bytes;
+}
+
+void
+pipeline_collect(const struct pipeline *p, struct counters *c)
+{
+    struct path_table_counters paths;
+
+    path_table_get_counters(p->paths, &paths);
+    c->assembled = paths.out;
+    c->duplicates = paths.duplicates;
+    c->ambiguous = paths.ambiguous;
+    c->dropped_full = paths.dropped_full;
+    c->dropped_memory = paths.dropped_memory;
+    c->open_postcards = paths.held;
+    c->without_id = paths.without_id;
+    c->late = paths.late;
+    c->open_groups = paths.open_groups;
+    c->closed_groups = paths.closed_groups;
+    c->closed_early = paths.closed_early;
+    c->closed_settle = paths.closed_settle;
+    c->closed_window = paths.closed_window;
+    c->closed_size = paths.closed_size;
+    c->histories = p->n_histories;
+    c->delivered = p->n_verdicts[VERDICT_DELIVERED];
+    c->controller = p->n_verdicts[VERDICT_CONTROLLER];
+    c->open = p->n_verdicts[VERDICT_OPEN];
+    c->lost = p->n_verdicts[VERDICT_LOST];
+    c->dropped = p->n_verdicts[VERDICT_DROPPED];
+    c->looped = p->n_verdicts[VERDICT_LOOPED];
+    c->no_verdict = p->n_verdicts[VERDICT_NONE];
+    if (p->config.archive) {
+        collect_archive(p, c);
+    }
+}
+
+bool
+pipeline_json_is_ok(const struct pipeline *p)
+{
+    return p->is_json_ok;
+}

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* pipeline - what happens to a postcard after it was received.
+ *
+ *     postcard -> path table -> history -> triggers, archive, JSON output
+ *
+ * It owns the path table and the archive's writer, keeps time for both, and
+ * tells everybody of a new topology.  Time is an argument: the system's clock
+ * in a live server, that of the postcards when a file is read.
+ *
+ * Threads: that of the event loop. */
+#ifndef SERVER_PIPELINE_H
+#define SERVER_PIPELINE_H 1
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "lib/archive_writer.h"
+#include "lib/postcard.h"
+#include "lib/topology.h"
+#include "server/counters.h"
+#include "server/path_table.h"
+#include "server/rule_cache.h"
+#include "server/triggers.h"
+
+struct pipeline_config {
+    uint64_t window_ns;   /* 0: the path table's default. */
+    size_t max_postcards; /* 0: the path table's default. */
+    struct packet_id_config id_config;
+    bool is_lossless; /* No postcard of the source is missing. */
+    struct rule_cache *rules;
+    struct triggers *triggers;
+    struct archive_writer *archive; /* Taken; NULL: none. */
+    FILE *json;                     /* Histories as JSON lines; NULL: none. */
+};
+
+struct pipeline;
+
+struct pipeline *pipeline_create(const struct pipeline_config *);
+/* Ends the archive with a last round.  Open groups are dropped: flush
+ * first. */
+void pipeline_destroy(struct pipeline *);
+
+/* Takes a reference of its own. */
+void pipeline_set_topology(struct pipeline *, const struct topology *,
+                           uint64_t now_ns);
+/* NULL: none known. */
+const struct topology *pipeline_topology(const struct pipeline *);
+
+/* Adds a postcard; its time is the time now. */
+void pipeline_add(struct pipeline *, const struct postcard *);
+/* Closes what is due. */
+void pipeline_run(struct pipeline *, uint64_t now_ns);
+/* When pipeline_run() is next needed; UINT64_MAX: not before another
+ * postcard. */
+uint64_t pipeline_next_ns(const struct pipeline *);
+/* Makes what was archived durable. */
+void pipeline_round(struct pipeline *, uint64_t now_ns);
+/* Closes everything that is open. */
+void pipeline_flush(struct pipeline *, uint64_t now_ns);
+
+/* Borrowed; NULL without an archive. */
+struct archive_writer *pipeline_archive(const struct pipeline *);
+/* Sets those of '*counters' that are counted here. */
+void pipeline_collect(const struct pipeline *, struct counters *);
+/* False once writing JSON has failed. */
+bool pipeline_json_is_ok(const struct pipeline *);
+
+#endif /* server/pipeline.h */

@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* queries - the queries of all clients, run beside the reception of
+ * postcards. */
+#include <config.h>
+
+#include "server/queries.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "lib/byte_buf.h"
+#include "lib/jmember.h"
+#include "lib/lh_alloc.h"
+#include "lib/time_spec.h"
+#include "server/query.h"
+
+#define PROGRESS_NS UINT64_C(500000000)
+
+/* One query of one client. */
+struct running {
+    struct queries *queries;
+    struct api_peer *peer;
+    json_t *call_id;     /* Owned reference. */
+    struct query *query; /* Owned. */
+    bool is_waiting;     /* For the client to read. */
+    uint64_t told_ns;    /* When progress was last told. */
+};
+
+struct queries {
+    struct event *event; /* Next slice.  Owned. */
+    char *dir;           /* Owned; NULL: no archive. */
+    struct archive_writer *writer;
+    struct archive_reader *reader; /* Opened with the first query.  Owned. */
+    struct topology *topology;
+    size_t n, next, allocated;
+    struct running **all; /* Owned. */
+    struct queries_counters counters;
+};
+
+static uint64_t
+monotonic_ns(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (uint64_t) ts.tv_sec * 1000000000u + (uint64_t) ts.tv_nsec;
+}
+
+static void
+arm(struct queries *queries)
+{
+    static const struct timeval at_once = {0, 0};
+
+    for (size_t i = 0; i < queries->n; i++) {
+        if (!queries->all[i]->is_waiting) {
+            event_add(queries->event, &at_once);
+            return;
+        }
+    }
+}
+
+static void
+remove_running(struct queries *queries, struct running *running)
+{
+    const struct query_totals *totals = query_totals(running->query);
+    size_t i = 0;
+
+    queries->counters.scanned += totals->scanned;
+    queries->counters.given += totals->n;
+    queries->counters.damaged += totals->damaged;
+    while (queries->all[i] != running) {
+        i++;
+    }
+    queries->n--;
+    memmove(queries->all + i, queries->all + i + 1,
+            (queries->n - i) * sizeof *queries->all);
+    query_destroy(running->query);
+    json_decref(running->call_id);
+    free(running);
+}
+
+/* Tells the client that its query is over. */
+static void
+end_query(struct running *running, bool is_cancelled)
+{
+    const struct query_totals *t = query_totals(running->query);
+
+    api_peer_send(
+        running->peer, running->call_id, "end",
+        json_pack("{s:I, s:I, s:b, s:b, s:I, s:I}", "n", (json_int_t) t->n,
+                  "scanned", (json_int_t) t->scanned, "truncated",
+                  (int) t->is_truncated, "cancelled", (int) is_cancelled,
+                  "damaged", (json_int_t) t->damaged, "lost",
+                  (json_int_t) t->lost));
+    remove_running(running->queries, running);
+}
+
+static void
+tell_progress(struct running *running, uint64_t now_ns)
+{
+    const struct query_totals *t = query_totals(running->query);
+
+    if (now_ns - running->told_ns < PROGRESS_NS ||
+        api_peer_is_busy(running->peer)) {
+        return;
+    }
+    running->told_ns = now_ns;
+    api_peer_send(running->peer, running->call_id, "progress",
+                  json_pack("{s:I, s:I, s:I, s:I}", "n", (json_int_t) t->n,
+                            "scanned", (json_int_t) t->scanned, "blocks_read",
+                            (json_int_t) t->n_read, "blocks",
+                            (json_int_t) t->n_blocks));
+}
+
+/* Gives the next query that can go on its slice. */
+static void
+on_slice(evutil_socket_t fd, short what, void *queries_)
+{
+    struct queries *queries = queries_;
+    struct running *running = NULL;
+
+    for (size_t i = 0; i < queries->n && !running; i++) {
+        queries->next = (queries->next + 1) % queries->n;
+        if (!queries->all[queries->next]->is_waiting) {
+            running = queries->all[queries->next];
+        }
+    }
+    if (running) {
+        uint64_t start_ns = monotonic_ns(), now_ns = start_ns;
+        enum query_state state = QUERY_MORE;
+
+        while (state == QUERY_MORE && now_ns - start_ns < QUERIES_SLICE_NS) {
+            state = query_step(running->query);
+            now_ns = monotonic_ns();
+        }
+        if (state == QUERY_DONE) {
+            end_query(running, false);
+        } else {
+            running->is_waiting = state == QUERY_BUSY;
+            tell_progress(running, now_ns);
+        }
+    }
+    arm(queries);
+}
+
+struct queries *
+queries_create(struct event_base *base)
+{
+    struct queries *queries = lh_alloc_zero(sizeof *queries);
+
+    queries->event = evtimer_new(base, on_slice, queries);
+    return queries;
+}
+
+void
+queries_destroy(struct queries *queries)
+{
+    if (queries) {
+        while (queries->n) {
+            remove_running(queries, queries->all[0]);
+        }
+        event_free(queries->event);
+        archive_reader_close(queries->reader);
+        topology_unref(queries->topology);
+        free(queries->all);
+        free(queries->dir);
+        free(queries);
+    }
+}
+
+void
+queries_set_archive(struct queries *queries, const char *dir,
+                    struct archive_writer *writer)
+{
+    queries->dir = lh_strdup(dir);
+    queries->writer = writer;
+}
+
+void
+queries_set_topology(struct queries *queries, const struct topology *topology)
+{
+    topology_unref(queries->topology);
+    queries->topology = topology ? topology_ref(topology) : NULL;
+}
+
+/* --- Requests ----------------------------------------------------------- */
+
+static void
+give(void *running_, const struct history *h)
+{
+    struct running *running = running_;
+
+    api_peer_send(running->peer, running->call_id, "history",
+                  json_pack("{s:o}", "history",
+                            history_to_json(h, running->queries->topology)));
+}
+
+static bool
+is_busy(void *running_)
+{
+    struct running *running = running_;
+
+    return api_peer_is_busy(running->peer);
+}
+
+/* Reads the request's members but the filter into '*config'. */
+static int
+read_members(const struct jmember *root, struct query_config *config,
+             struct lh_error *error)
+{
+    struct jmember since = jmember_get(root, "since");
+    struct jmember until = jmember_get(root, "until");
+    struct jmember limit = jmember_get(root, "limit");
+    struct jmember order = jmember_get(root, "order");
+    uint64_t now_ns = time_spec_now();
+    const char *text;
+
+    config->until_ns = UINT64_MAX;
+    if ((jmember_is_there(&since) &&
+         time_spec_member(&since, now_ns, &config->since_ns, error)) ||
+        (jmember_is_there(&until) &&
+         time_spec_member(&until, now_ns, &config->until_ns, error)) ||
+        (jmember_is_there(&limit) &&
+         jmember_u64(&limit, INT64_MAX, &config->limit, error))) {
+        return EINVAL;
+    }
+    if (jmember_is_there(&limit) && !config->limit) {
+        return jmember_error(&limit, error, "must be at least 1");
+    }
+    if (jmember_is_there(&order)) {
+        if (jmember_string(&order, &text, error)) {
+            return EINVAL;
+        }
+        config->is_desc = !strcmp(text, "desc");
+        if (!config->is_desc && strcmp(text, "asc") != 0) {
+            return jmember_error(&order, error, "must be \"asc\" or \"desc\"");
+        }
+    }
+    return 0;
+}
+
+static size_t
+count_of(const struct queries *queries, const struct api_peer *peer)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < queries->n; i++) {
+        n += queries->all[i]->peer == peer;
+    }
+    return n;
+}
+
+/* Makes the archive readable up to now. */
+static int
+refresh(struct queries *queries, struct lh_error *error)
+{
+    return queries->reader
+               ? archive_reader_refresh(queries->reader, error)
+               : archive_reader_open(queries->dir, &queries->reader, error);
+}
+
+static void
+start(struct queries *queries, struct api_call *call,
+      struct query_config *config)
+{
+    struct running *running = lh_alloc_zero(sizeof *running);
+    struct byte_buf pending = BYTE_BUF_INIT;
+
+    archive_writer_pending(queries->writer, &pending);
+    running->queries = queries;
+    running->peer = api_call_peer(call);
+    running->call_id = json_incref(api_call_id(call));
+    running->told_ns = monotonic_ns();
+    config->reader = queries->reader;
+    config->pending = byte_buf_take(&pending, &config->pending_len);
+    config->topology = queries->topology;
+    config->give = give;
+    config->is_busy = is_busy;
+    config->aux = running;
+    running->query = query_create(config);
+    queries->all = lh_alloc_grow(queries->all, queries->n, &queries->allocated,
+                                 sizeof *queries->all);
+    queries->all[queries->n++] = running;
+    queries->counters.queries++;
+    api_call_answer(call, NULL);
+    arm(queries);
+}
+
+void
+queries_handle_query(struct api_call *call, const json_t *request,
+                     void *queries_)
+{
+    struct queries *queries = queries_;
+    struct jmember root = jmember_root(request);
+    struct jmember phf_member = jmember_get(&root, "phf");
+    struct query_config config = {0};
+    struct lh_error error;
+    const char *text;
+
+    error.pos = -1;
+    if (jmember_string(&phf_member, &text, &error) ||
+        read_members(&root, &config, &error)) {
+        error.pos = -1;
+        api_call_fail_error(call, API_BAD_REQUEST, &error);
+    } else if (!queries->dir) {
+        api_call_fail(call, API_UNAVAILABLE,
+                      "this server keeps no archive (start it with "
+                      "--archive DIR)");
+    } else if (queries->n >= QUERIES_MAX ||
+               count_of(queries, api_call_peer(call)) >=
+                   QUERIES_MAX_PER_PEER) {
+        api_call_fail(call, API_LIMIT,
+                      "no more than %d queries at a time, %d of one client",
+                      QUERIES_MAX, QUERIES_MAX_PER_PEER);
+    } else if (phf_compile(text, NULL, &config.phf, &error)) {
+        api_call_fail_error(call, API_BAD_FILTER, &error);
+    } else if (refresh(queries, &error)) {
+        phf_destroy(config.phf);
+        error.pos = -1;
+        api_call_fail_error(call, API_INTERNAL, &error);
+    } else {
+        start(queries, call, &config);
+    }
+}
+
+void
+queries_handle_cancel(struct api_call *call, const json_t *request,
+                      void *queries_)
+{
+    struct queries *queries = queries_;
+    const json_t *id = json_object_get(request, "query");
+
+    if (!json_is_string(id) && !json_is_number(id)) {
+        api_call_fail(call, API_BAD_REQUEST,
+                      "query: must be the id of the query");
+        return;
+    }
+    for (size_t i = 0; i < queries->n; i++) {
+        struct running *running = queries->all[i];
+
+        if (running->peer == api_call_peer(call) &&
+            json_equal(running->call_id, id)) {
+            end_query(running, true);
+            api_call_answer(call, NULL);
+            return;
+        }
+    }
+    api_call_fail(call, API_NOT_FOUND, "no query of this client has that id");
+}
+
+void
+queries_forget_peer(struct queries *queries, struct api_peer *peer)
+{
+    for (size_t i = queries->n; i-- > 0;) {
+        if (queries->all[i]->peer == peer) {
+            remove_running(queries, queries->all[i]);
+        }
+    }
+}
+
+void
+queries_wake_peer(struct queries *queries, struct api_peer *peer)
+{
+    for (size_t i = 0; i < queries->n; i++) {
+        if (queries->all[i]->peer == peer) {
+            queries->all[i]->is_waiting = false;
+        }
+    }
+    arm(queries);
+}
+
+void
+queries_get_counters(const struct queries *queries,
+                     struct queries_counters *counters)
+{
+    *counters = queries->counters;
+    counters->running = queries->n;
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* queries - the queries of all clients, run beside the reception of postcards.
+ *
+ * Each turn of the event loop gives one query a slice of QUERIES_SLICE_NS; a
+ * query whose client does not read waits.
+ *
+ * Threads: that of the event loop. */
+#ifndef SERVER_QUERIES_H
+#define SERVER_QUERIES_H 1
+
+#include <stddef.h>
+#include <stdint.h>
+#include <jansson.h>
+
+#include "lib/api_peer.h"
+#include "lib/archive_writer.h"
+#include "lib/topology.h"
+
+struct event_base;
+
+#define QUERIES_SLICE_NS     UINT64_C(1000000)
+#define QUERIES_MAX          64
+#define QUERIES_MAX_PER_PEER 16
+
+struct queries_counters {
+    uint64_t queries; /* Begun. */
+    uint64_t running; /* Now. */
+    uint64_t scanned; /* Histories looked at. */
+    uint64_t given;   /* Histories sent. */
+    uint64_t damaged; /* Blocks and records that could not be read. */
+};
+
+struct queries;
+
+struct queries *queries_create(struct event_base *);
+void queries_destroy(struct queries *);
+
+/* Where to look: the archive in 'dir', which 'writer' writes.  Both must stay
+ * until the end; without this call every query is refused. */
+void queries_set_archive(struct queries *, const char *dir,
+                         struct archive_writer *writer);
+/* Takes a reference of its own; NULL: none known. */
+void queries_set_topology(struct queries *, const struct topology *);
+
+/* Handlers of the requests; 'queries' is a struct queries. */
+void queries_handle_query(struct api_call *, const json_t *request,
+                          void *queries);
+void queries_handle_cancel(struct api_call *, const json_t *request,
+                           void *queries);
+/* The client is gone, and its queries with it. */
+void queries_forget_peer(struct queries *, struct api_peer *);
+/* The client reads again. */
+void queries_wake_peer(struct queries *, struct api_peer *);
+
+void queries_get_counters(const struct queries *, struct queries_counters *);
+
+#endif /* server/queries.h */

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* query - finds stored histories that match a filter, in order of time.
+ *
+ * The time of a history is that of its first postcard.  A query sees what was
+ * in the archive and what was pending when it was made, each history once.
+ * It is worked off in small steps, so that who runs it can do other things in
+ * between.
+ *
+ * Blocks overlap in time.  A match is given out when no block that is still to
+ * be read can hold an earlier one (a later one, in descending order); until
+ * then it is remembered by its place, in 24 bytes.
+ *
+ * Threads: one. */
+#ifndef SERVER_QUERY_H
+#define SERVER_QUERY_H 1
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/archive_reader.h"
+#include "lib/history.h"
+#include "lib/topology.h"
+#include "phf/phf.h"
+
+/* Matches that wait for their turn; a query that needs more ends there. */
+#define QUERY_MAX_WAITING ((size_t) 4 << 20)
+/* Bytes of payloads kept for matches that wait; past it they are read
+ * again. */
+#define QUERY_MAX_KEPT ((size_t) 64 << 20)
+
+struct query_config {
+    struct archive_reader *reader; /* NULL: only what is pending. */
+    uint8_t *pending;              /* A payload of history_codec.  Taken. */
+    size_t pending_len;
+    struct phf *phf;                 /* Taken. */
+    const struct topology *topology; /* Referenced; may be NULL. */
+    uint64_t since_ns, until_ns;     /* Times from since on, before until. */
+    uint64_t limit;                  /* 0: none. */
+    bool is_desc;                    /* Latest first. */
+    /* Takes a match (borrowed); it is not called while 'is_busy' is true. */
+    void (*give)(void *aux, const struct history *);
+    bool (*is_busy)(void *aux);
+    void *aux;
+};
+
+struct query_totals {
+    uint64_t n;        /* Given out. */
+    uint64_t scanned;  /* Histories looked at. */
+    uint64_t n_blocks; /* To be read in all. */
+    uint64_t n_read;   /* Read. */
+    uint64_t damaged;  /* Blocks that could not be read. */
+    uint64_t lost;     /* Histories of that time that were never stored. */
+    uint64_t n_limits; /* Matchings that gave up. */
+    bool is_truncated; /* The limit, or QUERY_MAX_WAITING, was reached. */
+};
+
+enum query_state {
+    QUERY_MORE, /* Step again. */
+    QUERY_BUSY, /* Step again when 'is_busy' is false. */
+    QUERY_DONE
+};
+
+struct query;
+
+struct query *query_create(const struct query_config *);
+void query_destroy(struct query *);
+/* Reads a block, or looks at or gives out some histories. */
+enum query_state query_step(struct query *);
+const struct query_totals *query_totals(const struct query *);
+
+#endif /* server/query.h */

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* triggers - live filters of clients, and the events they cause. */
+#include <config.h>
+
+#include "server/triggers.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/jmember.h"
+#include "lib/lh_alloc.h"
+#include "phf/phf_set.h"
+
+struct trigger {
+    uint32_t id; /* That of the filter in the set. */
+    struct api_peer *peer;
+    json_t *call_id; /* Of the request that added it.  Owned reference. */
+    char *name;      /* Owned; NULL: none. */
+    char *phf;       /* Its text.  Owned. */
+    uint64_t n_hits;
+    uint64_t n_missed;
+};
+
+struct triggers {
+    struct phf_set *set; /* Owned. */
+    struct topology *topology;
+    size_t n, allocated;
+    struct trigger **all; /* In the order added.  Owned. */
+    struct triggers_counters counters;
+};
+
+/* One history on its way to those who want it. */
+struct delivery {
+    struct triggers *triggers;
+    const struct history *history;
+    json_t *json; /* Made when first needed. */
+};
+
+struct triggers *
+triggers_create(void)
+{
+    struct triggers *triggers = lh_alloc_zero(sizeof *triggers);
+
+    triggers->set = phf_set_create();
+    return triggers;
+}
+
+static void
+remove_at(struct triggers *triggers, size_t i)
+{
+    struct trigger *trigger = triggers->all[i];
+
+    phf_set_remove(triggers->set, trigger->id);
+    json_decref(trigger->call_id);
+    free(trigger->name);
+    free(trigger->phf);
+    free(trigger);
+    triggers->n--;
+    memmove(triggers->all + i, triggers->all + i + 1,
+            (triggers->n - i) * sizeof *triggers->all);
+}
+
+void
+triggers_destroy(struct triggers *triggers)
+{
+    if (triggers) {
+        while (triggers->n) {
+            remove_at(triggers, triggers->n - 1);
+        }
+        phf_set_destroy(triggers->set);
+        topology_unref(triggers->topology);
+        free(triggers->all);
+        free(triggers);
+    }
+}
+
+static size_t
+count_of(const struct triggers *triggers, const struct api_peer *peer)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < triggers->n; i++) {
+        n += triggers->all[i]->peer == peer;
+    }
+    return n;
+}
+
+void
+triggers_handle_add(struct api_call *call, const json_t *request,
+                    void *triggers_)
+{
+    struct triggers *triggers = triggers_;
+    struct jmember root = jmember_root(request);
+    struct jmember phf_member = jmember_get(&root, "phf");
+    struct jmember name_member = jmember_get(&root, "name");
+    struct api_peer *peer = api_call_peer(call);
+    const char *text, *name = NULL;
+    struct lh_error error;
+    struct phf *phf;
+
+    error.pos = -1;
+    if (jmember_string(&phf_member, &text, &error) ||
+        (jmember_is_there(&name_member) &&
+         jmember_string(&name_member, &name, &error))) {
+        api_call_fail_error(call, API_BAD_REQUEST, &error);
+        return;
+    }
+    if (triggers->n >= TRIGGERS_MAX ||
+        count_of(triggers, peer) >= TRIGGERS_MAX_PER_PEER) {
+        api_call_fail(call, API_LIMIT,
+                      "no more than %d triggers, %d of one client",
+                      TRIGGERS_MAX, TRIGGERS_MAX_PER_PEER);
+        return;
+    }
+    if (phf_compile(text, triggers->topology, &phf, &error)) {
+        api_call_fail_error(call, API_BAD_FILTER, &error);
+        return;
+    }
+
+    struct trigger *trigger = lh_alloc_zero(sizeof *trigger);
+
+    trigger->peer = peer;
+    trigger->call_id = json_incref(api_call_id(call));
+    trigger->name = lh_strdup(name);
+    trigger->phf = lh_strdup(text);
+    trigger->id = phf_set_add(triggers->set, phf, trigger);
+    triggers->all = lh_alloc_grow(triggers->all, triggers->n,
+                                  &triggers->allocated, sizeof *triggers->all);
+    triggers->all[triggers->n++] = trigger;
+    api_call_answer(call,
+                    json_pack("{s:I}", "trigger", (json_int_t) trigger->id));
+}
+
+void
+triggers_handle_delete(struct api_call *call, const json_t *request,
+                       void *triggers_)
+{
+    struct triggers *triggers = triggers_;
+    struct jmember root = jmember_root(request);
+    struct jmember member = jmember_get(&root, "trigger");
+    struct lh_error error;
+    uint64_t id;
+
+    error.pos = -1;
+    if (jmember_u64(&member, UINT32_MAX, &id, &error)) {
+        api_call_fail_error(call, API_BAD_REQUEST, &error);
+        return;
+    }
+    for (size_t i = 0; i < triggers->n; i++) {
+        struct trigger *trigger = triggers->all[i];
+
+        if (trigger->id == id) {
+            /* Who added it is told where its events end. */
+            api_peer_send(trigger->peer, trigger->call_id, "end",
+                          json_pack("{s:I}", "trigger", (json_int_t) id));
+            remove_at(triggers, i);
+            api_call_answer(call, NULL);
+            return;
+        }
+    }
+    api_call_fail(call, API_NOT_FOUND, "no trigger %u", (unsigned int) id);
+}
+
+void
+triggers_handle_list(struct api_call *call, const json_t *request,
+                     void *triggers_)
+{
+    const struct triggers *triggers = triggers_;
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < triggers->n; i++) {
+        const struct trigger *t = triggers->all[i];
+
+        json_array_append_new(
+            list, json_pack("{s:I, s:s?, s:s, s:I, s:I}", "trigger",
+                            (json_int_t) t->id, "name", t->name, "phf", t->phf,
+                            "hits", (json_int_t) t->n_hits, "missed",
+                            (json_int_t) t->n_missed));
+    }
+    api_call_answer(call, json_pack("{s:o}", "triggers", list));
+}
+
+void
+triggers_forget_peer(struct triggers *triggers, struct api_peer *peer)
+{
+    for (size_t i = triggers->n; i-- > 0;) {
+        if (triggers->all[i]->peer == peer) {
+            remove_at(triggers, i);
+        }
+    }
+}
+
+void
+triggers_set_topology(struct triggers *triggers,
+                      const struct topology *topology)
+{
+    topology_unref(triggers->topology);
+    triggers->topology = topology ? topology_ref(topology) : NULL;
+}
+
+static void
+on_hit(void *delivery_, uint32_t id, void *trigger_, enum phf_result result)
+{
+    struct delivery *delivery = delivery_;
+    struct trigger *trigger = trigger_;
+    struct triggers_counters *counters = &delivery->triggers->counters;
+
+    if (result != PHF_MATCH) {
+        counters->limits++;
+        return;
+    }
+    counters->hits++;
+    trigger->n_hits++;
+
+    json_t *members = NULL;
+
+    /* No work for an event that will be dropped. */
+    if (!api_peer_is_busy(trigger->peer)) {
+        if (!delivery->json) {
+            delivery->json = history_to_json(delivery->history,
+                                             delivery->triggers->topology);
+        }
+        members = json_pack("{s:I, s:s?, s:O}", "trigger", (json_int_t) id,
+                            "name", trigger->name, "history", delivery->json);
+    }
+    if (!api_peer_offer(trigger->peer, trigger->call_id, "history", members)) {
+        counters->missed++;
+        trigger->n_missed++;
+    }
+}
+
+void
+triggers_offer(struct triggers *triggers, const struct history *h)
+{
+    struct delivery delivery = {triggers, h, NULL};
+
+    if (triggers->n) {
+        phf_set_match(triggers->set, h, triggers->topology, on_hit, &delivery);
+        json_decref(delivery.json);
+    }
+}
+
+void
+triggers_get_counters(const struct triggers *triggers,
+                      struct triggers_counters *counters)
+{
+    *counters = triggers->counters;
+    counters->triggers = triggers->n;
+}

@@ -26,11 +26,20 @@ server_libserver_a_SOURCES = \
 	server/accept_list.c server/accept_list.h \
 	server/counters.c server/counters.h \
 	server/ingest.c server/ingest.h \
+	server/options.c server/options.h \
 	server/pipeline.c server/pipeline.h \
 	server/queries.c server/queries.h \
 	server/query.c server/query.h \
+	server/recorder_link.c server/recorder_link.h \
+	server/replay.c server/replay.h \
 	server/rule_cache.c server/rule_cache.h \
+	server/server.c server/server.h \
+	server/server_api.c server/server_api.h \
 	server/source_pcap.c server/source_pcap.h \
 	server/source_udp.c server/source_udp.h \
 	server/triggers.c server/triggers.h
 SERVER_LIBS = server/libserver.a $(ASSEMBLE_LIBS) $(PHF_LIBS)
+
+bin_PROGRAMS += bin/lasthop-server
+bin_lasthop_server_SOURCES = server/main.c
+bin_lasthop_server_LDADD = $(SERVER_LIBS)

@@ -16,3 +16,13 @@ tests_server_test_assemble_oracle_SOURCES = \
 	tests/server/test_assemble_oracle.c $(ORACLE)
 tests_server_test_assemble_oracle_LDADD = \
 	$(ASSEMBLE_LIBS) $(LIB_LIBS) $(TEST_LIBS)
+
+# scene: a small network and its postcards.
+SCENE = tests/server/scene.c tests/server/scene.h $(FRAME)
+
+check_PROGRAMS += tests/server/test_server_read
+TESTS += tests/server/test_server_read
+tests_server_test_server_read_SOURCES = tests/server/test_server_read.c \
+	$(SCENE) $(ARCHIVE_FIXTURE)
+tests_server_test_server_read_LDADD = $(SERVER_LIBS) $(TEST_LIBS)
+EXTRA_tests_server_test_server_read_DEPENDENCIES = bin/lasthop-server

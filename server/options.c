@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* options - what lasthop-server was asked to do, from its command line. */
+#include <config.h>
+
+#include "server/options.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/lh_alloc.h"
+
+#define DEFAULT_MAC_VLAN 4094
+#define MAX_SPAN_NS      (UINT64_C(400) * 86400 * 1000000000)
+
+const char options_help[] =
+    "usage: lasthop-server [OPTION..]\n"
+    "Assembles postcards into packet histories, matches, archives and finds "
+    "them.\n"
+    "\n"
+    "Where postcards come from (at least one; --read goes alone):\n"
+    "  --listen geneve:ADDR:PORT  receive geneve postcards on a UDP socket\n"
+    "  --capture INTERFACE        capture postcards on an interface\n"
+    "  --read FILE                read a pcap or pcapng file (- is standard\n"
+    "                             input), then end with a summary\n"
+    "  --encap auto|geneve|mac    what to look for in frames (default auto)\n"
+    "  --mac-vlan N               VLAN of mac postcards (default 4094)\n"
+    "  --accept ADDR[/LEN]        take postcards from these senders too\n"
+    "\n"
+    "What is known of the network (default: asked of the recorder):\n"
+    "  --recorder SOCKET|none     (default RUNDIR/recorder.sock; with --read\n"
+    "                             none)\n"
+    "  --topology FILE            JSON, instead of the recorder's\n"
+    "  --rules FILE               JSON lines, besides the recorder's\n"
+    "\n"
+    "What becomes of histories:\n"
+    "  --archive DIR              keep them there (made if not there)\n"
+    "  --retain SIZE|AGE          remove the oldest past so much (10G) or so\n"
+    "                             old (7d); may be given once each\n"
+    "  --flow-log FILE            path of the recorder's log, noted in the\n"
+    "                             archive for readers without a server\n"
+    "  --round TIME               what is archived is durable after (1s)\n"
+    "  --window TIME              how long a packet stays open (1s)\n"
+    "  --lossless                 the postcards are all there were: missing\n"
+    "                             ones are evidence of loss\n"
+    "  --json                     print them as JSON lines to standard "
+    "output\n"
+    "\n"
+    "  --id-seed HEX, --id-bytes N  constants of packet IDs, the same in the\n"
+    "                             whole cluster (6c617374686f70, 70)\n"
+    "  --rundir DIR               of the sockets (default $LASTHOP_RUNDIR or\n"
+    "                             /run/lasthop)\n"
+    "  -v, --verbose              say more\n"
+    "  -h, --help, -V, --version\n"
+    "\n"
+    "lasthop-server(8) explains them.\n";
+
+enum option_code {
+    OPT_LISTEN = 256,
+    OPT_CAPTURE,
+    OPT_READ,
+    OPT_ENCAP,
+    OPT_MAC_VLAN,
+    OPT_ACCEPT,
+    OPT_RECORDER,
+    OPT_TOPOLOGY,
+    OPT_RULES,
+    OPT_ARCHIVE,
+    OPT_RETAIN,
+    OPT_FLOW_LOG,
+    OPT_ROUND,
+    OPT_WINDOW,
+    OPT_LOSSLESS,
+    OPT_JSON,
+    OPT_ID_SEED,
+    OPT_ID_BYTES,
+    OPT_RUNDIR
+};
+
+static const struct option long_options[] = {
+    {"listen", required_argument, NULL, OPT_LISTEN},
+    {"capture", required_argument, NULL, OPT_CAPTURE},
+    {"read", required_argument, NULL, OPT_READ},
+    {"encap", required_argument, NULL, OPT_ENCAP},
+    {"mac-vlan", required_argument, NULL, OPT_MAC_VLAN},
+    {"accept", required_argument, NULL, OPT_ACCEPT},
+    {"recorder", required_argument, NULL, OPT_RECORDER},
+    {"topology", required_argument, NULL, OPT_TOPOLOGY},
+    {"rules", required_argument, NULL, OPT_RULES},
+    {"archive", required_argument, NULL, OPT_ARCHIVE},
+    {"retain", required_argument, NULL, OPT_RETAIN},
+    {"flow-log", required_argument, NULL, OPT_FLOW_LOG},
+    {"round", required_argument, NULL, OPT_ROUND},
+    {"window", required_argument, NULL, OPT_WINDOW},
+    {"lossless", no_argument, NULL, OPT_LOSSLESS},
+    {"json", no_argument, NULL, OPT_JSON},
+    {"id-seed", required_argument, NULL, OPT_ID_SEED},
+    {"id-bytes", required_argument, NULL, OPT_ID_BYTES},
+    {"rundir", required_argument, NULL, OPT_RUNDIR},
+    {"verbose", no_argument, NULL, 'v'},
+    {"help", no_argument, NULL, 'h'},
+    {"version", no_argument, NULL, 'V'},
+    {NULL, 0, NULL, 0},
+};
+
+static void
+append(const char ***list, size_t *n, const char *text)
+{
+    *list = lh_alloc_array(*list, *n + 1, sizeof **list);
+    (*list)[(*n)++] = text;
+}
+
+struct unit {
+    const char *name;
+    uint64_t factor;
+};
+
+static const struct unit time_units[] = {
+    {"ms", UINT64_C(1000000)},       {"s", UINT64_C(1000000000)},
+    {"m", UINT64_C(60000000000)},    {"h", UINT64_C(3600000000000)},
+    {"d", UINT64_C(86400000000000)}, {NULL, 0},
+};
+
+static const struct unit size_units[] = {
+    {"K", UINT64_C(1) << 10},
+    {"M", UINT64_C(1) << 20},
+    {"G", UINT64_C(1) << 30},
+    {"T", UINT64_C(1) << 40},
+    {NULL, 0},
+};
+
+/* Reads a whole number and one of the units, from 1 to 'max'. */
+static bool
+parse_quantity(const char *text, const struct unit *units, uint64_t max,
+               uint64_t *value)
+{
+    char *end;
+    unsigned long long n;
+
+    if (*text < '0' || *text > '9') {
+        return false;
+    }
+    errno = 0;
+    n = strtoull(text, &end, 10);
+    for (const struct unit *unit = units; unit->name; unit++) {
+        if (!strcmp(end, unit->name)) {
+            *value = n * unit->factor;
+            return !errno && n && n <= max / unit->factor;
+        }
+    }
+    return false;
+}
+
+static bool
+parse_number(const char *text, int base, uint64_t min, uint64_t max,
+             uint64_t *value)
+{
+    char *end;
+
+    if (!*text || strspn(text, base == 16 ? "0123456789abcdefABCDEF"
+                                          : "0123456789") != strlen(text)) {
+        return false;
+    }
+    errno = 0;
+    *value = strtoull(text, &end, base);
+    return !errno && *value >= min && *value <= max;
+}
+
+static int
+bad(struct lh_error *error, const char *option, const char *text,
+    const char *wanted)
+{
+    lh_error_set(error, "--%s %s: must be %s", option, text, wanted);
+    return EINVAL;
+}
+
+static int
+parse_encap(struct options *options, const char *text, struct lh_error *error)
+{
+    static const char *const names[] = {
+        [INGEST_AUTO] = "auto",
+        [INGEST_GENEVE] = "geneve",
+        [INGEST_MAC] = "mac",
+    };
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (!strcmp(text, names[i])) {
+            options->encap = (enum ingest_encap) i;
+            return 0;
+        }
+    }
+    return bad(error, "encap", text, "auto, geneve or mac");
+}
+
+static int
+parse_listen(struct options *options, const char *text, struct lh_error *error)
+{
+    static const char prefix[] = "geneve:";
+
+    if (strncmp(text, prefix, strlen(prefix)) != 0) {
+        return bad(error, "listen", text, "geneve:ADDR:PORT");
+    }
+    append(&options->listen, &options->n_listen, text + strlen(prefix));
+    return 0;
+}
+
+static int
+parse_retain(struct options *options, const char *text, struct lh_error *error)
+{
+    if (parse_quantity(text, size_units, UINT64_MAX, &options->retain_bytes) ||
+        parse_quantity(text, time_units, UINT64_MAX, &options->retain_ns)) {
+        return 0;
+    }
+    return bad(error, "retain", text, "a size like 10G or an age like 7d");
+}
+
+static int
+parse_time(const char *option, const char *text, uint64_t *ns,
+           struct lh_error *error)
+{
+    return parse_quantity(text, time_units, MAX_SPAN_NS, ns)
+               ? 0
+               : bad(error, option, text, "a time like 500ms or 2s");
+}
+
+/* Options that stand for a number. */
+static int
+parse_constant(struct options *options, int option, const char *text,
+               struct lh_error *error)
+{
+    uint64_t value;
+
+    if (option == OPT_MAC_VLAN) {
+        if (!parse_number(text, 10, 1, 4094, &value)) {
+            return bad(error, "mac-vlan", text, "from 1 to 4094");
+        }
+        options->mac_vlan = (uint16_t) value;
+    } else if (option == OPT_ID_SEED) {
+        if (!parse_number(text, 16, 0, UINT64_MAX, &value)) {
+            return bad(error, "id-seed", text, "up to 16 hex digits");
+        }
+        options->id_config.seed = value;
+    } else {
+        if (!parse_number(text, 10, 20, 1500, &value)) {
+            return bad(error, "id-bytes", text, "from 20 to 1500");
+        }
+        options->id_config.n_bytes = (uint16_t) value;
+    }
+    return 0;
+}
+
+static int
+parse_one(struct options *options, int option, const char *text,
+          struct lh_error *error)
+{
+    switch (option) {
+    case OPT_LISTEN:
+        return parse_listen(options, text, error);
+    case OPT_CAPTURE:
+        append(&options->capture, &options->n_capture, text);
+        return 0;
+    case OPT_READ:
+        append(&options->read, &options->n_read, text);
+        return 0;
+    case OPT_ENCAP:
+        return parse_encap(options, text, error);
+    case OPT_ACCEPT:
+        append(&options->accept, &options->n_accept, text);
+        return 0;
+    case OPT_RECORDER:
+        options->no_recorder = !strcmp(text, "none");
+        options->recorder = options->no_recorder ? NULL : text;
+        return 0;
+    case OPT_TOPOLOGY:
+        options->topology = text;
+        return 0;
+    case OPT_RULES:
+        options->rules = text;
+        return 0;
+    case OPT_ARCHIVE:
+        options->archive = text;
+        return 0;
+    case OPT_RETAIN:
+        return parse_retain(options, text, error);
+    case OPT_FLOW_LOG:
+        options->flow_log = text;
+        return 0;
+    case OPT_ROUND:
+        return parse_time("round", text, &options->round_ns, error);
+    case OPT_WINDOW:
+        return parse_time("window", text, &options->window_ns, error);
+    case OPT_LOSSLESS:
+        options->is_lossless = true;
+        return 0;
+    case OPT_JSON:
+        options->json = true;
+        return 0;
+    case OPT_RUNDIR:
+        options->rundir = text;
+        return 0;
+    case 'v':
+        options->verbosity++;
+        return 0;
+    case 'h':
+        options->wants_help = true;
+        return 0;
+    case 'V':
+        options->wants_version = true;
+        return 0;
+    default:
+        return parse_constant(options, option, text, error);
+    }
+}
+
+/* What fits together. */
+static int
+check(const struct options *options, struct lh_error *error)
+{
+    size_t n_live = options->n_listen + options->n_capture;
+
+    if (options->wants_help || options->wants_version) {
+        return 0;
+    }
+    if (!n_live && !options->n_read) {
+        lh_error_set(error, "nothing to do: give --listen, --capture or "
+                            "--read");
+        return EINVAL;
+    }
+    if (n_live && options->n_read) {
+        lh_error_set(error, "--read goes without --listen and --capture");
+        return EINVAL;
+    }
+    if (!options->archive &&
+        (options->retain_bytes || options->retain_ns || options->flow_log)) {
+        lh_error_set(error, "--retain and --flow-log need --archive");
+        return EINVAL;
+    }
+    return 0;
+}
+
+int
+options_parse(struct options *options, int argc, char *argv[],
+              struct lh_error *error)
+{
+    struct packet_id_config id_config = PACKET_ID_CONFIG_INIT;
+    int option, retval = 0;
+
+    memset(options, 0, sizeof *options);
+    options->mac_vlan = DEFAULT_MAC_VLAN;
+    options->round_ns = 1000000000;
+    options->window_ns = 1000000000;
+    options->id_config = id_config;
+    optind = 0;
+    opterr = 0;
+    while (!retval && (option = getopt_long(argc, argv, ":vhV", long_options,
+                                            NULL)) != -1) {
+        if (option == '?') {
+            lh_error_set(error, "unknown option %s", argv[optind - 1]);
+            retval = EINVAL;
+        } else if (option == ':') {
+            lh_error_set(error, "option %s needs a value", argv[optind - 1]);
+            retval = EINVAL;
+        } else {
+            retval = parse_one(options, option, optarg, error);
+        }
+    }
+    if (!retval && optind < argc) {
+        lh_error_set(error, "\"%s\" is no option", argv[optind]);
+        retval = EINVAL;
+    }
+    return retval ? retval : check(options, error);
+}
+
+void
+options_uninit(struct options *options)
+{
+    free(options->listen);
+    free(options->capture);
+    free(options->read);
+    free(options->accept);
+    memset(options, 0, sizeof *options);
+}

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* recorder_link - the server's standing connection to the recorder. */
+#include <config.h>
+
+#include "server/recorder_link.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/dpid.h"
+#include "lib/jmember.h"
+#include "lib/lh_alloc.h"
+#include "lib/say.h"
+#include "lib/time_spec.h"
+
+#define CALL_TIMEOUT_MS 5000
+
+struct recorder_link {
+    struct recorder_link_config config;
+    char *path; /* Owned. */
+    struct api_link *link;
+    bool is_synced;
+    bool is_ending;
+    size_t n_asked;
+    struct recorder_link_counters counters;
+};
+
+/* One question for a rule. */
+struct question {
+    struct recorder_link *link;
+    uint64_t dpid;
+    uint32_t version;
+};
+
+static void
+note_garbage(struct recorder_link *link, const struct lh_error *error)
+{
+    link->counters.garbage++;
+    say_warn("recorder %s sent what is not understood: %s", link->path,
+             error->text);
+}
+
+static void
+take_rule(struct recorder_link *link, const json_t *json)
+{
+    struct lh_error error;
+    struct rule *rule;
+
+    if (rule_from_json(json, &rule, &error)) {
+        note_garbage(link, &error);
+    } else {
+        link->counters.rules++;
+        rule_cache_add(link->config.rules, rule);
+    }
+}
+
+static void
+on_event(void *link_, const json_t *event)
+{
+    struct recorder_link *link = link_;
+    const char *name = json_string_value(json_object_get(event, "event"));
+    struct lh_error error;
+
+    if (!name) {
+        return;
+    }
+    if (!strcmp(name, "topology")) {
+        struct topology *topology;
+
+        if (topology_from_json(json_object_get(event, "topology"), &topology,
+                               &error)) {
+            note_garbage(link, &error);
+        } else {
+            link->counters.topologies++;
+            link->config.on_topology(link->config.aux, topology);
+            topology_unref(topology);
+        }
+    } else if (!strcmp(name, "rule")) {
+        take_rule(link, json_object_get(event, "rule"));
+        link->config.on_rules(link->config.aux);
+    } else if (!strcmp(name, "synced")) {
+        link->is_synced = true;
+        link->config.on_rules(link->config.aux);
+    }
+    /* What is removed stays known: postcards of it may still come. */
+}
+
+static void
+on_subscribed(void *link_, int error_number, const json_t *answer,
+              const struct lh_error *error)
+{
+    struct recorder_link *link = link_;
+
+    if (error_number && !link->is_ending) {
+        say_warn("recorder %s: cannot subscribe: %s", link->path, error->text);
+    }
+}
+
+static void
+on_up(void *link_)
+{
+    struct recorder_link *link = link_;
+
+    say_info("recorder %s: connected", link->path);
+    link->counters.connects++;
+    link->is_synced = false;
+    api_link_call(link->link, "subscribe", json_pack("{s:b}", "rules", 1),
+                  CALL_TIMEOUT_MS, on_subscribed, link);
+}
+
+static void
+on_down(void *link_, const char *why)
+{
+    struct recorder_link *link = link_;
+
+    link->is_synced = false;
+    say_warn("recorder %s: %s; trying again", link->path, why);
+}
+
+struct recorder_link *
+recorder_link_create(struct event_base *base,
+                     const struct recorder_link_config *config)
+{
+    struct recorder_link *link = lh_alloc_zero(sizeof *link);
+    struct api_link_config link_config = {
+        .path = config->path,
+        .on_up = on_up,
+        .on_down = on_down,
+        .on_event = on_event,
+        .aux = link,
+    };
+
+    link->config = *config;
+    link->path = lh_strdup(config->path);
+    link->link = api_link_create(base, &link_config);
+    return link;
+}
+
+void
+recorder_link_destroy(struct recorder_link *link)
+{
+    if (link) {
+        link->is_ending = true;
+        api_link_destroy(link->link);
+        free(link->path);
+        free(link);
+    }
+}
+
+bool
+recorder_link_is_up(const struct recorder_link *link)
+{
+    return api_link_is_up(link->link);
+}
+
+bool
+recorder_link_is_synced(const struct recorder_link *link)
+{
+    return link->is_synced;
+}
+
+static void
+on_rule(void *question_, int error_number, const json_t *answer,
+        const struct lh_error *error)
+{
+    struct question *question = question_;
+    struct recorder_link *link = question->link;
+
+    link->n_asked--;
+    if (!link->is_ending) {
+        if (!error_number) {
+            take_rule(link, json_object_get(answer, "rule"));
+        }
+        /* No effect when it was given. */
+        rule_cache_deny(link->config.rules, question->dpid, question->version,
+                        time_spec_now());
+        link->config.on_rules(link->config.aux);
+    }
+    free(question);
+}
+
+bool
+recorder_link_ask(void *link_, uint64_t dpid, uint32_t version)
+{
+    struct recorder_link *link = link_;
+
+    if (link->n_asked >= RECORDER_LINK_MAX_ASKED) {
+        return false;
+    }
+
+    struct question *question = lh_alloc(sizeof *question);
+
+    *question = (struct question){link, dpid, version};
+    if (api_link_call(link->link, "flow",
+                      json_pack("{s:o, s:I}", "dpid", jmember_dpid_new(dpid),
+                                "version", (json_int_t) version),
+                      CALL_TIMEOUT_MS, on_rule, question)) {
+        free(question);
+        return false;
+    }
+    link->n_asked++;
+    return true;
+}
+
+int
+recorder_link_call(struct recorder_link *link, const char *op, json_t *members,
+                   api_link_answer *on_answer, void *aux)
+{
+    return api_link_call(link->link, op, members, CALL_TIMEOUT_MS, on_answer,
+                         aux);
+}
+
+void
+recorder_link_get_counters(const struct recorder_link *link,
+                           struct recorder_link_counters *counters)
+{
+    const struct api_link_counters *c = api_link_counters(link->link);
+
+    *counters = link->counters;
+    counters->garbage += c->garbage;
+    counters->timeouts = c->timeouts;
+}

@@ -1,0 +1,583 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* server - all parts of lasthop-server, put together as the options say. */
+#include <config.h>
+
+#include "server/server.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/api_socket.h"
+#include "lib/lh_alloc.h"
+#include "lib/say.h"
+#include "lib/time_spec.h"
+#include "server/accept_list.h"
+#include "server/pipeline.h"
+#include "server/queries.h"
+#include "server/recorder_link.h"
+#include "server/replay.h"
+#include "server/rule_cache.h"
+#include "server/server_api.h"
+#include "server/source_pcap.h"
+#include "server/source_udp.h"
+#include "server/triggers.h"
+
+/* A file is read when the recorder has told its rules, or after so long. */
+#define SYNC_TIMEOUT_NS UINT64_C(10000000000)
+/* The path table is looked at no more often. */
+#define MIN_TICK_NS UINT64_C(1000000)
+
+struct server {
+    struct event_base *base;
+    const struct options *options;
+    bool is_live; /* Receives; otherwise reads files. */
+
+    struct accept_list *accept; /* All owned. */
+    struct rule_cache *rules;
+    struct triggers *triggers;
+    struct pipeline *pipeline;
+    struct ingest *ingest;
+    struct queries *queries;
+    struct recorder_link *recorder; /* NULL: none. */
+    struct server_api *api;         /* NULL: none. */
+    size_t n_udp, n_pcap;
+    struct source_udp **udp;
+    struct source_pcap **pcap;
+    struct replay *replay;
+    bool has_started_replay;
+    uint64_t opened_ns;
+
+    struct event *tick;  /* The path table is due. */
+    struct event *round; /* The archive's round. */
+    void (*on_end)(void *aux, const struct lh_error *error);
+    void *aux;
+};
+
+static struct timeval
+to_timeval(uint64_t ns)
+{
+    struct timeval tv = {.tv_sec = (time_t) (ns / 1000000000u),
+                         .tv_usec = (suseconds_t) (ns / 1000 % 1000000)};
+
+    return tv;
+}
+
+/* --- Time --------------------------------------------------------------- */
+
+/* Wakes the server when the path table is due. */
+static void
+arm_tick(struct server *server)
+{
+    uint64_t next_ns = pipeline_next_ns(server->pipeline);
+    uint64_t now_ns = time_spec_now();
+
+    if (!server->is_live || next_ns == UINT64_MAX) {
+        return;
+    }
+
+    uint64_t wait_ns = next_ns > now_ns ? next_ns - now_ns : 0;
+    struct timeval tv;
+
+    if (wait_ns < MIN_TICK_NS) {
+        wait_ns = MIN_TICK_NS;
+    } else if (wait_ns > server->options->round_ns) {
+        wait_ns = server->options->round_ns;
+    }
+    tv = to_timeval(wait_ns);
+    event_add(server->tick, &tv);
+}
+
+static void
+on_tick(evutil_socket_t fd, short what, void *server_)
+{
+    struct server *server = server_;
+
+    pipeline_run(server->pipeline, time_spec_now());
+    arm_tick(server);
+}
+
+static void
+start_replay_if_ready(struct server *server)
+{
+    bool is_late = time_spec_now() - server->opened_ns > SYNC_TIMEOUT_NS;
+
+    if (!server->replay || server->has_started_replay ||
+        (server->recorder && !recorder_link_is_synced(server->recorder) &&
+         !is_late)) {
+        return;
+    }
+    if (is_late) {
+        say_warn("the recorder does not tell its rules: reading without");
+    }
+    server->has_started_replay = true;
+    replay_start(server->replay);
+}
+
+static void
+on_round(evutil_socket_t fd, short what, void *server_)
+{
+    struct server *server = server_;
+
+    if (server->is_live) {
+        pipeline_round(server->pipeline, time_spec_now());
+    }
+    start_replay_if_ready(server);
+}
+
+static void
+after_batch(void *server)
+{
+    arm_tick(server);
+}
+
+/* --- What is known of the network --------------------------------------- */
+
+static void
+set_topology(struct server *server, struct topology *topology)
+{
+    /* A file's postcards may be of any time: its names hold for all. */
+    pipeline_set_topology(server->pipeline, topology,
+                          server->is_live ? time_spec_now() : 0);
+    ingest_set_topology(server->ingest, topology);
+    queries_set_topology(server->queries, topology);
+    accept_list_set_topology(server->accept, topology);
+    say_debug("topology: %zu switches", topology_n_switches(topology));
+    arm_tick(server);
+}
+
+static void
+on_topology(void *server_, struct topology *topology)
+{
+    struct server *server = server_;
+
+    if (!server->options->topology) {
+        set_topology(server, topology);
+    }
+}
+
+static void
+on_rules(void *server_)
+{
+    struct server *server = server_;
+
+    start_replay_if_ready(server);
+    arm_tick(server);
+}
+
+static bool
+ask(void *server_, uint64_t dpid, uint32_t version)
+{
+    struct server *server = server_;
+
+    return server->recorder &&
+           recorder_link_ask(server->recorder, dpid, version);
+}
+
+static void
+give(void *server_, const struct postcard *postcard)
+{
+    struct server *server = server_;
+
+    pipeline_add(server->pipeline, postcard);
+}
+
+static const struct topology *
+get_topology(void *server_)
+{
+    struct server *server = server_;
+
+    return pipeline_topology(server->pipeline);
+}
+
+static void
+on_replay_end(void *server_, const struct lh_error *error)
+{
+    struct server *server = server_;
+
+    server->on_end(server->aux, error);
+}
+
+/* --- Opening ------------------------------------------------------------ */
+
+static char *
+socket_path(const struct options *options, const char *name)
+{
+    return options->rundir ? lh_asprintf("%s/%s", options->rundir, name)
+                           : api_socket_path(name);
+}
+
+static int
+open_archive(struct server *server, struct archive_writer **archive,
+             struct lh_error *error)
+{
+    const struct options *o = server->options;
+    struct archive_writer_config config = {
+        .dir = o->archive,
+        .packet_id = o->id_config,
+        .flow_log = o->flow_log,
+        .retain_bytes = o->retain_bytes,
+        .retain_ns = o->retain_ns,
+        .now_ns = time_spec_now(),
+    };
+    struct archive_recovery recovery;
+
+    *archive = NULL;
+    if (!o->archive) {
+        return 0;
+    }
+
+    int retval = archive_writer_open(&config, archive, &recovery, error);
+
+    if (retval) {
+        lh_error_prefix(error, "archive");
+        return retval;
+    }
+    if (recovery.was_torn) {
+        say_warn("archive: %s: cut %llu bytes at byte %llu, which a server "
+                 "that died left half written",
+                 recovery.file, (unsigned long long) recovery.n_cut,
+                 (unsigned long long) recovery.offset);
+    }
+    if (recovery.is_damaged) {
+        say_warn("archive: damaged: %s", recovery.damage);
+    }
+    return 0;
+}
+
+/* The parts that postcards run through. */
+static int
+open_core(struct server *server, struct lh_error *error)
+{
+    const struct options *o = server->options;
+    struct rule_cache_config rules = {.ask = ask, .aux = server};
+    struct pipeline_config pipeline = {
+        .window_ns = o->window_ns,
+        .id_config = o->id_config,
+        .is_lossless = o->is_lossless,
+        .json = o->json ? stdout : NULL,
+    };
+    struct ingest_config ingest = {
+        .id_config = o->id_config,
+        .mac_vlan = o->mac_vlan,
+        .give = give,
+        .aux = server,
+    };
+
+    server->accept = accept_list_create();
+    for (size_t i = 0; i < o->n_accept; i++) {
+        int retval = accept_list_add(server->accept, o->accept[i], error);
+
+        if (retval) {
+            lh_error_prefix(error, "--accept");
+            return retval;
+        }
+    }
+
+    int retval = open_archive(server, &pipeline.archive, error);
+
+    if (retval) {
+        return retval;
+    }
+    server->rules = rule_cache_create(&rules);
+    server->triggers = triggers_create();
+    server->queries = queries_create(server->base);
+    pipeline.rules = server->rules;
+    pipeline.triggers = server->triggers;
+    server->pipeline = pipeline_create(&pipeline);
+    if (pipeline.archive) {
+        queries_set_archive(server->queries, o->archive, pipeline.archive);
+    }
+    /* Who sent the postcards in a file is asked only if it is said who
+     * may. */
+    ingest.accept = server->is_live || o->n_accept ? server->accept : NULL;
+    ingest.rules = server->rules;
+    server->ingest = ingest_create(&ingest);
+    return 0;
+}
+
+static int
+open_knowledge(struct server *server, struct lh_error *error)
+{
+    const struct options *o = server->options;
+    int retval = 0;
+
+    if (o->topology) {
+        struct topology *topology;
+
+        retval = topology_from_file(o->topology, &topology, error);
+        if (retval) {
+            lh_error_prefix(error, "topology");
+            return retval;
+        }
+        set_topology(server, topology);
+        topology_unref(topology);
+    }
+    if (o->rules) {
+        retval = rule_cache_load(server->rules, o->rules, error);
+        if (retval) {
+            lh_error_prefix(error, "rules");
+            return retval;
+        }
+    }
+    if (o->recorder || (server->is_live && !o->no_recorder)) {
+        char *path = o->recorder ? lh_strdup(o->recorder)
+                                 : socket_path(o, API_SOCKET_RECORDER);
+        struct recorder_link_config config = {
+            .path = path,
+            .rules = server->rules,
+            .on_topology = on_topology,
+            .on_rules = on_rules,
+            .aux = server,
+        };
+
+        server->recorder = recorder_link_create(server->base, &config);
+        free(path);
+    }
+    return 0;
+}
+
+static int
+open_sources(struct server *server, struct lh_error *error)
+{
+    const struct options *o = server->options;
+    int retval = 0;
+
+    server->udp = lh_alloc_array(NULL, o->n_listen, sizeof *server->udp);
+    for (size_t i = 0; i < o->n_listen && !retval; i++) {
+        struct source_udp *source;
+
+        retval = source_udp_open(server->base, o->listen[i], server->ingest,
+                                 after_batch, server, &source, error);
+        if (!retval) {
+            say_info("listening for geneve postcards at %s (buffer %d kB)",
+                     o->listen[i], source_udp_buffer(source) / 1024);
+            server->udp[server->n_udp++] = source;
+        }
+    }
+    server->pcap = lh_alloc_array(NULL, o->n_capture, sizeof *server->pcap);
+    for (size_t i = 0; i < o->n_capture && !retval; i++) {
+        struct source_pcap *source;
+
+        retval = source_pcap_open_live(server->base, o->capture[i], o->encap,
+                                       o->mac_vlan, server->ingest,
+                                       after_batch, server, &source, error);
+        if (!retval) {
+            say_info("capturing postcards on %s", o->capture[i]);
+            server->pcap[server->n_pcap++] = source;
+        }
+    }
+    if (!retval && o->n_read) {
+        struct replay_config config = {
+            .paths = o->read,
+            .n_paths = o->n_read,
+            .encap = o->encap,
+            .ingest = server->ingest,
+            .pipeline = server->pipeline,
+            .rules = server->rules,
+            .on_end = on_replay_end,
+            .aux = server,
+        };
+
+        retval = replay_open(server->base, &config, &server->replay, error);
+    }
+    return retval;
+}
+
+static void
+collect(void *server, struct counters *counters)
+{
+    server_collect(server, counters);
+}
+
+/* A server that receives serves clients; one that reads files does not. */
+static int
+open_api(struct server *server, struct lh_error *error)
+{
+    char *path = socket_path(server->options, API_SOCKET_SERVER);
+    struct server_api_config config = {
+        .path = path,
+        .triggers = server->triggers,
+        .queries = server->queries,
+        .rules = server->rules,
+        .recorder = server->recorder,
+        .topology = get_topology,
+        .collect = collect,
+        .aux = server,
+    };
+    int retval = server_api_open(server->base, &config, &server->api, error);
+
+    if (!retval) {
+        say_info("serving clients at %s", path);
+    }
+    free(path);
+    return retval;
+}
+
+int
+server_open(struct event_base *base, const struct options *options,
+            void (*on_end)(void *aux, const struct lh_error *error), void *aux,
+            struct server **serverp, struct lh_error *error)
+{
+    struct server *server = lh_alloc_zero(sizeof *server);
+    struct timeval round = to_timeval(options->round_ns);
+
+    *serverp = NULL;
+    server->base = base;
+    server->options = options;
+    server->is_live = !options->n_read;
+    server->on_end = on_end;
+    server->aux = aux;
+    server->opened_ns = time_spec_now();
+    server->tick = evtimer_new(base, on_tick, server);
+    server->round = event_new(base, -1, EV_PERSIST, on_round, server);
+
+    int retval = open_core(server, error);
+
+    if (!retval) {
+        retval = open_knowledge(server, error);
+    }
+    if (!retval && server->is_live) {
+        retval = open_api(server, error);
+    }
+    if (!retval) {
+        retval = open_sources(server, error);
+    }
+    if (retval) {
+        server_close(server);
+        return retval;
+    }
+    event_add(server->round, &round);
+    start_replay_if_ready(server);
+    *serverp = server;
+    return 0;
+}
+
+void
+server_close(struct server *server)
+{
+    if (!server) {
+        return;
+    }
+    for (size_t i = 0; i < server->n_udp; i++) {
+        source_udp_drain(server->udp[i]);
+        source_udp_close(server->udp[i]);
+    }
+    for (size_t i = 0; i < server->n_pcap; i++) {
+        source_pcap_close(server->pcap[i]);
+    }
+    replay_close(server->replay);
+    if (server->pipeline && server->is_live) {
+        pipeline_flush(server->pipeline, time_spec_now());
+    }
+
+    struct recorder_link *recorder = server->recorder;
+
+    /* Clients that wait for the recorder get their answers with this. */
+    server->recorder = NULL;
+    recorder_link_destroy(recorder);
+    /* Clients hold triggers and queries; both look at the archive. */
+    server_api_close(server->api);
+    queries_destroy(server->queries);
+    pipeline_destroy(server->pipeline);
+    triggers_destroy(server->triggers);
+    ingest_destroy(server->ingest);
+    rule_cache_destroy(server->rules);
+    accept_list_destroy(server->accept);
+    event_free(server->tick);
+    event_free(server->round);
+    free(server->udp);
+    free(server->pcap);
+    free(server);
+}
+
+/* --- Counters ----------------------------------------------------------- */
+
+static void
+collect_sources(struct server *server, struct counters *c)
+{
+    for (size_t i = 0; i < server->n_udp; i++) {
+        const struct source_udp_counters *udp =
+            source_udp_counters(server->udp[i]);
+
+        c->datagrams += udp->datagrams;
+        c->cut_datagrams += udp->cut;
+        c->kernel_drops += udp->kernel_drops;
+        c->source_errors += udp->errors;
+    }
+    for (size_t i = 0; i < server->n_pcap; i++) {
+        const struct source_pcap_counters *pcap =
+            source_pcap_counters(server->pcap[i]);
+
+        c->frames += pcap->frames;
+        c->kernel_drops += pcap->kernel_drops;
+        c->source_errors += pcap->errors;
+    }
+    if (server->replay) {
+        c->frames += replay_frames(server->replay);
+    }
+}
+
+static void
+collect_knowledge(struct server *server, struct counters *c)
+{
+    struct rule_cache_counters rules;
+
+    rule_cache_get_counters(server->rules, &rules);
+    c->rules = rules.rules;
+    c->rules_asked = rules.asked;
+    c->rules_denied = rules.denied;
+    c->rules_evicted = rules.evicted;
+    c->versions_guessed = rules.guessed;
+    if (server->recorder) {
+        struct recorder_link_counters link;
+
+        recorder_link_get_counters(server->recorder, &link);
+        c->recorder_connects = link.connects;
+        c->recorder_topologies = link.topologies;
+        c->recorder_rules = link.rules;
+        c->recorder_garbage = link.garbage;
+        c->recorder_timeouts = link.timeouts;
+    }
+}
+
+static void
+collect_clients(struct server *server, struct counters *c)
+{
+    struct triggers_counters triggers;
+    struct queries_counters queries;
+
+    triggers_get_counters(server->triggers, &triggers);
+    c->triggers = triggers.triggers;
+    c->trigger_hits = triggers.hits;
+    c->trigger_missed = triggers.missed;
+    c->trigger_limits = triggers.limits;
+    queries_get_counters(server->queries, &queries);
+    c->queries = queries.queries;
+    c->queries_running = queries.running;
+    c->query_scanned = queries.scanned;
+    c->query_given = queries.given;
+    c->query_damaged = queries.damaged;
+    if (server->api) {
+        server_api_collect(server->api, c);
+    }
+}
+
+void
+server_collect(struct server *server, struct counters *c)
+{
+    memset(c, 0, sizeof *c);
+    collect_sources(server, c);
+    ingest_collect(server->ingest, c);
+    pipeline_collect(server->pipeline, c);
+    collect_knowledge(server, c);
+    collect_clients(server, c);
+}
+
+bool
+server_json_is_ok(const struct server *server)
+{
+    return pipeline_json_is_ok(server->pipeline);
+}

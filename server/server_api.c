@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* server_api - the server's socket for other programs. */
+#include <config.h>
+
+#include "server/server_api.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/dpid.h"
+#include "lib/jmember.h"
+#include "lib/lh_alloc.h"
+#include "lib/time_spec.h"
+
+struct server_api {
+    struct server_api_config config;
+    struct api_server *server; /* Owned. */
+};
+
+/* --- Passing on to the recorder ----------------------------------------- */
+
+/* The code that a client gets for what the recorder said. */
+static enum api_code
+code_of(int error_number)
+{
+    static const enum api_code codes[] = {
+        API_BAD_REQUEST, API_UNKNOWN_OP, API_BAD_FILTER,
+        API_NOT_FOUND,   API_LIMIT,      API_INTERNAL,
+    };
+
+    for (size_t i = 0; i < sizeof codes / sizeof *codes; i++) {
+        if (api_code_errno(codes[i]) == error_number) {
+            return codes[i];
+        }
+    }
+    return API_UNAVAILABLE;
+}
+
+static void
+on_answer(void *call, int error_number, const json_t *answer,
+          const struct lh_error *error)
+{
+    if (error_number) {
+        struct lh_error text = *error;
+
+        text.pos = -1;
+        lh_error_prefix(&text, "recorder");
+        api_call_fail_error(call, code_of(error_number), &text);
+    } else {
+        json_t *members = json_copy((json_t *) answer);
+
+        json_object_del(members, "id");
+        json_object_del(members, "ok");
+        api_call_answer(call, members);
+    }
+}
+
+static void
+pass_on(struct server_api *api, struct api_call *call, const char *op,
+        const json_t *request)
+{
+    json_t *members = json_copy((json_t *) request);
+
+    json_object_del(members, "id");
+    json_object_del(members, "op");
+    if (!api->config.recorder) {
+        json_decref(members);
+        api_call_fail(call, API_UNAVAILABLE,
+                      "this server runs without a recorder");
+    } else if (recorder_link_call(api->config.recorder, op, members, on_answer,
+                                  call)) {
+        api_call_fail(call, API_UNAVAILABLE, "the recorder cannot be reached");
+    }
+}
+
+/* --- Handlers ----------------------------------------------------------- */
+
+static void
+handle_flow(struct api_call *call, const json_t *request, void *api_)
+{
+    struct server_api *api = api_;
+    struct jmember root = jmember_root(request);
+    struct jmember dpid_member = jmember_get(&root, "dpid");
+    struct jmember version_member = jmember_get(&root, "version");
+    const struct rule *rule = NULL;
+    uint64_t dpid, version;
+
+    /* Whether a rule still stands only the recorder knows: ask it first. */
+    if (api->config.recorder && recorder_link_is_up(api->config.recorder)) {
+        pass_on(api, call, "flow", request);
+        return;
+    }
+    if (!jmember_dpid(&dpid_member, &dpid, NULL) &&
+        !jmember_u64(&version_member, UINT32_MAX, &version, NULL)) {
+        rule = rule_cache_find(api->config.rules, dpid, (uint32_t) version,
+                               time_spec_now());
+    }
+    if (rule) {
+        api_call_answer(call, json_pack("{s:o}", "rule", rule_to_json(rule)));
+    } else {
+        pass_on(api, call, "flow", request);
+    }
+}
+
+static void
+handle_table(struct api_call *call, const json_t *request, void *api)
+{
+    pass_on(api, call, "table", request);
+}
+
+static void
+handle_topology(struct api_call *call, const json_t *request, void *api_)
+{
+    struct server_api *api = api_;
+    const struct topology *topology = api->config.topology(api->config.aux);
+
+    if (topology) {
+        api_call_answer(
+            call, json_pack("{s:o}", "topology", topology_to_json(topology)));
+    } else {
+        api_call_fail(call, API_UNAVAILABLE, "no topology is known yet");
+    }
+}
+
+static void
+handle_stats(struct api_call *call, const json_t *request, void *api_)
+{
+    struct server_api *api = api_;
+    struct counters counters;
+
+    api->config.collect(api->config.aux, &counters);
+    api_call_answer(call,
+                    json_pack("{s:o}", "stats", counters_to_json(&counters)));
+}
+
+/* --- Opening ------------------------------------------------------------ */
+
+static void
+on_close(struct api_peer *peer, void *api_)
+{
+    struct server_api *api = api_;
+
+    triggers_forget_peer(api->config.triggers, peer);
+    queries_forget_peer(api->config.queries, peer);
+}
+
+static void
+on_drain(struct api_peer *peer, void *api_)
+{
+    struct server_api *api = api_;
+
+    queries_wake_peer(api->config.queries, peer);
+}
+
+int
+server_api_open(struct event_base *base,
+                const struct server_api_config *config,
+                struct server_api **apip, struct lh_error *error)
+{
+    struct server_api *api = lh_alloc_zero(sizeof *api);
+    struct api_server_config server = {
+        .on_close = on_close, .on_drain = on_drain, .aux = api};
+
+    *apip = NULL;
+    api->config = *config;
+    api->server = api_server_create(base, &server);
+    api_server_add_op(api->server, "trigger.add", triggers_handle_add,
+                      config->triggers);
+    api_server_add_op(api->server, "trigger.delete", triggers_handle_delete,
+                      config->triggers);
+    api_server_add_op(api->server, "trigger.list", triggers_handle_list,
+                      config->triggers);
+    api_server_add_op(api->server, "query", queries_handle_query,
+                      config->queries);
+    api_server_add_op(api->server, "cancel", queries_handle_cancel,
+                      config->queries);
+    api_server_add_op(api->server, "flow", handle_flow, api);
+    api_server_add_op(api->server, "table", handle_table, api);
+    api_server_add_op(api->server, "topology", handle_topology, api);
+    api_server_add_op(api->server, "stats", handle_stats, api);
+
+    int retval = api_server_listen(api->server, config->path, error);
+
+    if (retval) {
+        server_api_close(api);
+        return retval;
+    }
+    *apip = api;
+    return 0;
+}
+
+void
+server_api_close(struct server_api *api)
+{
+    if (api) {
+        api_server_destroy(api->server);
+        free(api);
+    }
+}
+
+void
+server_api_collect(const struct server_api *api, struct counters *counters)
+{
+    const struct api_server_counters *c = api_server_counters(api->server);
+
+    counters->clients = c->peers;
+    counters->clients_now = api_server_n_peers(api->server);
+    counters->clients_refused = c->peers_refused;
+    counters->clients_slow = c->peers_slow;
+    counters->requests = c->requests;
+    counters->refusals = c->refusals;
+    counters->events = c->events;
+    counters->events_missed = c->missed;
+}

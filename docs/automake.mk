@@ -11,3 +11,4 @@ EXTRA_DIST += docs/api.md
 EXTRA_DIST += docs/glossary.md
 EXTRA_DIST += docs/formats/history.md
 EXTRA_DIST += docs/formats/topology.md
+EXTRA_DIST += docs/counters.md docs/decisions/server-refuses-strangers.md

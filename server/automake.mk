@@ -43,3 +43,5 @@ SERVER_LIBS = server/libserver.a $(ASSEMBLE_LIBS) $(PHF_LIBS)
 bin_PROGRAMS += bin/lasthop-server
 bin_lasthop_server_SOURCES = server/main.c
 bin_lasthop_server_LDADD = $(SERVER_LIBS)
+man8_MANS += docs/man/lasthop-server.8
+EXTRA_DIST += docs/man/lasthop-server.8

@@ -131,8 +131,9 @@ push_mpls(struct work *w, uint16_t ethertype)
     if (w->h.n_labels) {
         label = w->h.label[0] & ~(uint32_t) LSE_BOS;
     } else if (w->h.is_ip4 || w->h.is_ip6) {
+        /* Open vSwitch takes the low three bits of the DSCP for the TC. */
         label = (uint32_t) (w->h.is_ip6 ? LABEL_6 : LABEL_4) << 12 |
-                (uint32_t) (w->h.tos >> 5) << 9 | LSE_BOS |
+                (uint32_t) (w->h.tos >> 2 & 7) << 9 | LSE_BOS |
                 (w->h.ttl ? w->h.ttl : MPLS_TTL);
     } else {
         label = LABEL_4 << 12 | LSE_BOS | MPLS_TTL;
@@ -168,12 +169,15 @@ has_l4(const struct work *w)
     return has_ip(w) && w->h.l4_ofs;
 }
 
+/* A switch sees no ports in TCP with a data offset that cannot be. */
 static bool
 has_ports(const struct work *w)
 {
+    uint8_t proto = w->h.ip_proto;
+
     return has_l4(w) &&
-           (w->h.ip_proto == HDR_IP_TCP || w->h.ip_proto == HDR_IP_UDP ||
-            w->h.ip_proto == HDR_IP_SCTP);
+           ((proto == HDR_IP_TCP && w->h.status != HDR_MALFORMED) ||
+            proto == HDR_IP_UDP || proto == HDR_IP_SCTP);
 }
 
 static bool

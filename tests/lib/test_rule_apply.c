@@ -302,7 +302,7 @@ START_TEST(labels_are_pushed_popped_and_set)
     bytes_put_be32(in.data + 14, 0x6b800000);
     frame_push_tag(&in, HDR_ETH_VLAN, 5);
     want = frame_eth(HDR_ETH_MPLS_M);
-    bytes_put_be32(want.data + 14, 2 << 12 | 5 << 9 | 0x100 | 9);
+    bytes_put_be32(want.data + 14, 2 << 12 | 6 << 9 | 0x100 | 9);
     want.len = 18;
     frame_bytes(&want, in.data + 18, in.len - 18);
     frame_push_tag(&want, HDR_ETH_VLAN, 5);
@@ -404,6 +404,19 @@ START_TEST(wrong_checksums_stay_wrong)
     struct frame out = apply(&in);
 
     ck_assert(!frame_check(out.data, out.len));
+}
+END_TEST
+
+START_TEST(impossible_tcp_has_no_ports)
+{
+    struct frame in = packet(L4_TCP, false, "10.0.0.1", "10.0.0.2", 64, 1, 2);
+
+    in.data[in.l4_ofs + 12] = 0x40;
+    set(FIELD_TP_DST, "80");
+
+    struct frame out = apply(&in);
+
+    check_equal(&out, &in);
 }
 END_TEST
 
@@ -547,6 +560,7 @@ main(void)
     tcase_add_test(tcase, neighbour_discovery_and_icmp_fields);
     tcase_add_test(tcase, no_udp_checksum_stays_none);
     tcase_add_test(tcase, wrong_checksums_stay_wrong);
+    tcase_add_test(tcase, impossible_tcp_has_no_ports);
     tcase_add_test(tcase, later_fragments_have_no_ports);
     tcase_add_test(tcase, routing_header_keeps_the_checksum);
     tcase_add_loop_test(tcase, any_rule_keeps_checksums_and_packet_id, 0, 200);

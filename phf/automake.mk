@@ -16,6 +16,7 @@ phf_libphf_a_SOURCES = \
 	phf/phf_underline.c \
 	phf/predicates.c phf/predicates.h \
 	phf/program.c phf/program.h \
+	phf/query.c phf/query.h \
 	phf/scan.c phf/scan.h \
 	phf/term.c phf/term.h
 

@@ -29,7 +29,6 @@ server_libserver_a_SOURCES = \
 	server/options.c server/options.h \
 	server/pipeline.c server/pipeline.h \
 	server/queries.c server/queries.h \
-	server/query.c server/query.h \
 	server/recorder_link.c server/recorder_link.h \
 	server/replay.c server/replay.h \
 	server/rule_cache.c server/rule_cache.h \

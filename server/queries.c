@@ -15,7 +15,7 @@
 #include "lib/jmember.h"
 #include "lib/lh_alloc.h"
 #include "lib/time_spec.h"
-#include "server/query.h"
+#include "phf/query.h"
 
 #define PROGRESS_NS UINT64_C(500000000)
 

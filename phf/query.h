@@ -11,8 +11,8 @@
  * then it is remembered by its place, in 24 bytes.
  *
  * Threads: one. */
-#ifndef SERVER_QUERY_H
-#define SERVER_QUERY_H 1
+#ifndef PHF_QUERY_H
+#define PHF_QUERY_H 1
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -69,4 +69,4 @@ void query_destroy(struct query *);
 enum query_state query_step(struct query *);
 const struct query_totals *query_totals(const struct query *);
 
-#endif /* server/query.h */
+#endif /* phf/query.h */

@@ -2,7 +2,7 @@
 /* query - finds stored histories that match a filter, in order of time. */
 #include <config.h>
 
-#include "server/query.h"
+#include "phf/query.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* api - what the recorder tells other programs over recorder.sock
+ * (docs/api.md).
+ *
+ * Subscribers get every change in order.  One that reads too slowly is closed
+ * (and counted): it connects again and gets everything that stands anew.
+ *
+ * Threads: that of the event loop. */
+#ifndef RECORDER_API_H
+#define RECORDER_API_H 1
+
+#include <stdint.h>
+#include <jansson.h>
+
+#include "lib/lh_error.h"
+#include "lib/rule.h"
+#include "lib/topology.h"
+
+struct event_base;
+struct flow_log;
+struct recorder_api;
+
+struct recorder_api_callbacks {
+    const struct topology *(*topology)(void *aux);
+    json_t *(*stats)(void *aux); /* A new object. */
+};
+
+/* Listens at 'path'.  0, or an errno value with a reason that names it. */
+int recorder_api_create(struct event_base *, const char *path,
+                        struct flow_log *,
+                        const struct recorder_api_callbacks *, void *aux,
+                        struct recorder_api **, struct lh_error *);
+void recorder_api_destroy(struct recorder_api *);
+
+/* To subscribers; each may be called with a NULL api. */
+void recorder_api_made(struct recorder_api *, const struct rule *);
+void recorder_api_removed(struct recorder_api *, uint64_t dpid,
+                          uint32_t version, uint64_t removed_ns,
+                          const char *reason);
+void recorder_api_topology(struct recorder_api *, const struct topology *);
+
+#endif /* recorder/api.h */

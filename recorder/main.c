@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* lasthop-recorder - see lasthop-recorder(8). */
+#include <config.h>
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+
+#include "lib/say.h"
+#include "recorder/options.h"
+#include "recorder/recorder.h"
+
+int
+main(int argc, char *argv[])
+{
+    struct recorder_config config;
+    struct recorder *recorder;
+    struct lh_error error;
+    int retval;
+
+    say_set_program("lasthop-recorder");
+    /* A peer that goes away and a file that may not grow are errors of one
+     * write, not the end. */
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);
+
+    retval = options_parse(argc, argv, &config, &error);
+    if (!retval) {
+        retval = recorder_create(&config, &recorder, &error);
+        if (!retval) {
+            recorder_run(recorder);
+            recorder_destroy(recorder);
+        }
+    }
+    options_uninit(&config);
+    if (retval == ECANCELED) {
+        return EXIT_SUCCESS;
+    }
+    if (retval) {
+        say_error("%s", error.text);
+        return EXIT_FAILURE;
+    }
+    return EXIT_SUCCESS;
+}

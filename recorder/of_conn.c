@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* of_conn - a bufferevent with OpenFlow's framing. */
+#include <config.h>
+
+#include "recorder/of_conn.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <event2/event.h>
+
+#include "lib/lh_alloc.h"
+#include "recorder/of_framing.h"
+
+struct of_conn {
+    struct bufferevent *bev; /* Owned. */
+    struct of_framing framing;
+    const struct of_conn_callbacks *callbacks;
+    void *aux;
+    bool is_connected;
+    bool is_full;       /* Until drained() is called. */
+    bool is_holding;    /* message() said "not now". */
+    bool is_processing; /* Inside process(). */
+    bool is_destroyed;  /* To be freed when process() returns. */
+    bool has_ended;     /* The other side closed; 'reason' says how. */
+    bool is_closed;     /* closed() was called. */
+    char *reason;       /* Owned. */
+};
+
+static void
+free_conn(struct of_conn *conn)
+{
+    if (conn->bev) {
+        bufferevent_free(conn->bev);
+    }
+    free(conn->reason);
+    free(conn);
+}
+
+static void
+end(struct of_conn *conn, const char *reason)
+{
+    if (!conn->has_ended) {
+        conn->has_ended = true;
+        conn->reason = lh_strdup(reason);
+        bufferevent_disable(conn->bev, EV_READ);
+    }
+}
+
+/* Gives the next message to its taker; false when there is none now. */
+static bool
+process_one(struct of_conn *conn)
+{
+    struct evbuffer *input = bufferevent_get_input(conn->bev);
+    struct lh_error error;
+    size_t len = evbuffer_get_length(input);
+    size_t need = len < 8 ? len : 8, msg_len = 0;
+
+    for (;;) {
+        const uint8_t *data = evbuffer_pullup(input, (ev_ssize_t) need);
+
+        switch (
+            of_framing_next(&conn->framing, data, need, &msg_len, &error)) {
+        case OF_FRAMING_MORE:
+            if (msg_len > len) {
+                return false;
+            }
+            need = msg_len;
+            continue;
+        case OF_FRAMING_GARBAGE:
+            evbuffer_drain(input, len);
+            end(conn, error.text);
+            return false;
+        case OF_FRAMING_MESSAGE:
+            if (!conn->callbacks->message(conn->aux, data, msg_len)) {
+                conn->is_holding = true;
+                return false;
+            }
+            if (!conn->is_destroyed) {
+                evbuffer_drain(input, msg_len);
+            }
+            return !conn->is_destroyed;
+        }
+    }
+}
+
+static void
+process(struct of_conn *conn)
+{
+    if (conn->is_processing || conn->is_closed) {
+        return;
+    }
+    conn->is_processing = true;
+    conn->is_holding = false;
+    while (process_one(conn)) {
+        continue;
+    }
+    if (conn->has_ended && !conn->is_holding && !conn->is_destroyed) {
+        conn->is_closed = true;
+        conn->callbacks->closed(conn->aux, conn->reason);
+    }
+    conn->is_processing = false;
+    if (conn->is_destroyed) {
+        free_conn(conn);
+    }
+}
+
+static void
+on_read(struct bufferevent *bev, void *conn)
+{
+    process(conn);
+}
+
+static void
+on_write(struct bufferevent *bev, void *conn_)
+{
+    struct of_conn *conn = conn_;
+
+    if (conn->is_full && !conn->is_closed) {
+        conn->is_full = false;
+        conn->callbacks->drained(conn->aux);
+    }
+}
+
+static void
+set_nodelay(struct bufferevent *bev)
+{
+    int on = 1;
+
+    /* Fails on Unix sockets, which need none. */
+    setsockopt(bufferevent_getfd(bev), IPPROTO_TCP, TCP_NODELAY, &on,
+               sizeof on);
+}
+
+static void
+on_event(struct bufferevent *bev, short what, void *conn_)
+{
+    struct of_conn *conn = conn_;
+    int socket_error = EVUTIL_SOCKET_ERROR();
+
+    if (what & BEV_EVENT_CONNECTED) {
+        conn->is_connected = true;
+        set_nodelay(bev);
+        bufferevent_set_timeouts(bev, NULL, NULL);
+        return;
+    }
+    if (what & BEV_EVENT_EOF) {
+        end(conn, "closed by the other side");
+    } else if (what & BEV_EVENT_TIMEOUT) {
+        end(conn, "no answer in time");
+    } else if (what & BEV_EVENT_ERROR) {
+        end(conn, evutil_socket_error_to_string(socket_error));
+    }
+    process(conn);
+}
+
+static struct of_conn *
+create(struct event_base *base, int fd,
+       const struct of_conn_callbacks *callbacks, void *aux)
+{
+    struct of_conn *conn = lh_alloc_zero(sizeof *conn);
+
+    conn->callbacks = callbacks;
+    conn->aux = aux;
+    conn->bev = bufferevent_socket_new(
+        base, fd, BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS);
+    if (!conn->bev) {
+        free_conn(conn);
+        return NULL;
+    }
+    bufferevent_setcb(conn->bev, on_read, on_write, on_event, conn);
+    bufferevent_setwatermark(conn->bev, EV_READ, 0, OF_CONN_MAX_INPUT);
+    bufferevent_setwatermark(conn->bev, EV_WRITE, OF_CONN_DRAINED, 0);
+    bufferevent_enable(conn->bev, EV_READ | EV_WRITE);
+    return conn;
+}
+
+struct of_conn *
+of_conn_accept(struct event_base *base, int fd,
+               const struct of_conn_callbacks *callbacks, void *aux)
+{
+    struct of_conn *conn = create(base, fd, callbacks, aux);
+
+    if (conn) {
+        conn->is_connected = true;
+        set_nodelay(conn->bev);
+    }
+    return conn;
+}
+
+struct of_conn *
+of_conn_connect(struct event_base *base, const struct endpoint *ep,
+                const struct of_conn_callbacks *callbacks, void *aux)
+{
+    struct of_conn *conn = create(base, -1, callbacks, aux);
+    struct timeval timeout = {.tv_sec = OF_CONN_CONNECT_S};
+
+    if (!conn) {
+        return NULL;
+    }
+    bufferevent_set_timeouts(conn->bev, NULL, &timeout);
+    if (bufferevent_socket_connect(conn->bev,
+                                   (const struct sockaddr *) &ep->address,
+                                   (int) ep->address_len)) {
+        of_conn_destroy(conn);
+        return NULL;
+    }
+    return conn;
+}
+
+void
+of_conn_destroy(struct of_conn *conn)
+{
+    if (!conn) {
+        return;
+    }
+    conn->is_closed = true;
+    if (conn->is_processing) {
+        conn->is_destroyed = true;
+    } else {
+        free_conn(conn);
+    }
+}
+
+static void
+on_finished(struct bufferevent *bev, void *aux)
+{
+    bufferevent_free(bev);
+}
+
+static void
+on_finish_event(struct bufferevent *bev, short what, void *aux)
+{
+    bufferevent_free(bev);
+}
+
+void
+of_conn_finish(struct of_conn *conn)
+{
+    struct timeval timeout = {.tv_sec = OF_CONN_FINISH_S};
+
+    if (!conn) {
+        return;
+    }
+    if (conn->is_connected && !conn->has_ended &&
+        evbuffer_get_length(bufferevent_get_output(conn->bev))) {
+        struct bufferevent *bev = conn->bev;
+
+        conn->bev = NULL;
+        bufferevent_disable(bev, EV_READ);
+        bufferevent_setwatermark(bev, EV_WRITE, 0, 0);
+        bufferevent_set_timeouts(bev, NULL, &timeout);
+        bufferevent_setcb(bev, NULL, on_finished, on_finish_event, NULL);
+    }
+    of_conn_destroy(conn);
+}
+
+bool
+of_conn_is_connected(const struct of_conn *conn)
+{
+    return conn->is_connected;
+}
+
+void
+of_conn_send(struct of_conn *conn, const void *msg, size_t len)
+{
+    if (conn->bev) {
+        bufferevent_write(conn->bev, msg, len);
+    }
+}
+
+bool
+of_conn_is_full(const struct of_conn *conn)
+{
+    struct evbuffer *output = bufferevent_get_output(conn->bev);
+
+    if (evbuffer_get_length(output) < OF_CONN_FULL) {
+        return false;
+    }
+    /* Who asks is told when this changes. */
+    ((struct of_conn *) conn)->is_full = true;
+    return true;
+}
+
+void
+of_conn_resume(struct of_conn *conn)
+{
+    if (conn->is_holding) {
+        process(conn);
+    }
+}

@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* options - getopt_long() and what each option means. */
+#include <config.h>
+
+#include "recorder/options.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/api_socket.h"
+#include "lib/lh_alloc.h"
+#include "lib/packet_id.h"
+#include "lib/say.h"
+#include "lib/time_spec.h"
+
+#define DEFAULT_LISTEN "tcp::6653"
+#define DEFAULT_STATE  "/var/lib/lasthop"
+#define DEFAULT_KEEP   "-7d"
+#define MAX_SNAP_LEN   1500
+
+static const char help[] =
+    "lasthop-recorder: stands between OpenFlow switches and their "
+    "controller,\n"
+    "keeps every past state of every flow table, and makes the switches emit\n"
+    "postcards.\n"
+    "\n"
+    "usage: lasthop-recorder --controller=ENDPOINT [OPTION]..\n"
+    "\n"
+    "  --controller=ENDPOINT  the controller: tcp:HOST:PORT or unix:PATH\n"
+    "  --listen=ENDPOINT      where switches connect (default " DEFAULT_LISTEN
+    ")\n"
+    "  --postcards=HOW        how postcards leave the switches:\n"
+    "                           geneve:ADDRESS[:PORT][,port=NAME]\n"
+    "                           mac:NAME[,vlan=N]   (%b in NAME: the bridge)\n"
+    "                         without it rules are recorded, no more\n"
+    "  --ovsdb=DB             create the postcard ports through this OVSDB:\n"
+    "                         unix:PATH or tcp:IP:PORT\n"
+    "  --bridge=NAME          instrument this bridge only (may be repeated)\n"
+    "  --force                instrument bridges with fail-mode standalone\n"
+    "                         too\n"
+    "  --snap-len=BYTES       bytes of a packet in a postcard (default 96)\n"
+    "  --state=DIR            directory of the flow log (default\n"
+    "                         " DEFAULT_STATE ")\n"
+    "  --keep=TIME            keep what is over for so long: 7d (default),\n"
+    "                         12h, .. or 0 for ever\n"
+    "  --rundir=DIR           directory of recorder.sock (default\n"
+    "                         $LASTHOP_RUNDIR or /run/lasthop)\n"
+    "  -v, --verbose          say more\n"
+    "  -h, --help             this text\n"
+    "  -V, --version          the version\n";
+
+enum {
+    OPT_CONTROLLER = 256,
+    OPT_LISTEN,
+    OPT_POSTCARDS,
+    OPT_OVSDB,
+    OPT_BRIDGE,
+    OPT_FORCE,
+    OPT_SNAP_LEN,
+    OPT_STATE,
+    OPT_KEEP,
+    OPT_RUNDIR
+};
+
+static const struct option long_options[] = {
+    {"controller", required_argument, NULL, OPT_CONTROLLER},
+    {"listen", required_argument, NULL, OPT_LISTEN},
+    {"postcards", required_argument, NULL, OPT_POSTCARDS},
+    {"ovsdb", required_argument, NULL, OPT_OVSDB},
+    {"bridge", required_argument, NULL, OPT_BRIDGE},
+    {"force", no_argument, NULL, OPT_FORCE},
+    {"snap-len", required_argument, NULL, OPT_SNAP_LEN},
+    {"state", required_argument, NULL, OPT_STATE},
+    {"keep", required_argument, NULL, OPT_KEEP},
+    {"rundir", required_argument, NULL, OPT_RUNDIR},
+    {"verbose", no_argument, NULL, 'v'},
+    {"help", no_argument, NULL, 'h'},
+    {"version", no_argument, NULL, 'V'},
+    {NULL, 0, NULL, 0},
+};
+
+/* A span of time such as "7d"; "0" is none. */
+static int
+parse_span(const char *text, uint64_t *ns, struct lh_error *error)
+{
+    uint64_t now_ns = time_spec_now(), then_ns;
+    char *relative;
+    int retval;
+
+    if (!strcmp(text, "0")) {
+        *ns = 0;
+        return 0;
+    }
+    relative = lh_asprintf("-%s", text);
+    retval = time_spec_parse(relative, now_ns, &then_ns, error);
+    free(relative);
+    if (!retval) {
+        *ns = now_ns - then_ns;
+    }
+    return retval;
+}
+
+static int
+parse_snap_len(const char *text, uint16_t *snap_len, struct lh_error *error)
+{
+    const unsigned min = PACKET_ID_BYTES + PACKET_ID_OVERHEAD;
+    char *end;
+    unsigned long n = strtoul(text, &end, 10);
+
+    if (*text < '0' || *text > '9' || *end || n < min || n > MAX_SNAP_LEN) {
+        lh_error_set(error, "\"%s\" is no number from %u to %d", text, min,
+                     MAX_SNAP_LEN);
+        return EINVAL;
+    }
+    *snap_len = (uint16_t) n;
+    return 0;
+}
+
+static int
+parse_ovsdb(const char *text, struct ovsdb_config *ovsdb,
+            struct lh_error *error)
+{
+    if (strncmp(text, "unix:", 5) && strncmp(text, "tcp:", 4)) {
+        lh_error_set(error, "%s: must be unix:PATH or tcp:IP:PORT", text);
+        return EINVAL;
+    }
+    ovsdb->db = text;
+    return 0;
+}
+
+static int
+take_endpoint(const char *text, bool is_to_listen, struct endpoint *ep,
+              struct lh_error *error)
+{
+    endpoint_uninit(ep);
+    return endpoint_parse(text, is_to_listen, ep, error);
+}
+
+static void
+take_text(char **text, char *value)
+{
+    free(*text);
+    *text = value;
+}
+
+static int
+take_option(int option, char *argument, struct recorder_config *config,
+            struct lh_error *error)
+{
+    switch (option) {
+    case OPT_CONTROLLER:
+        return take_endpoint(argument, false, &config->controller, error);
+    case OPT_LISTEN:
+        return take_endpoint(argument, true, &config->listen, error);
+    case OPT_POSTCARDS:
+        postcard_port_uninit(&config->postcards);
+        config->has_postcards = true;
+        return postcard_port_parse(argument, &config->postcards, error);
+    case OPT_OVSDB:
+        return parse_ovsdb(argument, &config->ovsdb, error);
+    case OPT_BRIDGE:
+        config->bridges = lh_alloc_array(
+            config->bridges, config->n_bridges + 1, sizeof *config->bridges);
+        config->bridges[config->n_bridges++] = argument;
+        return 0;
+    case OPT_FORCE:
+        config->ovsdb.force = true;
+        return 0;
+    case OPT_SNAP_LEN:
+        return parse_snap_len(argument, &config->snap_len, error);
+    case OPT_STATE:
+        take_text(&config->state_dir, lh_strdup(argument));
+        return 0;
+    case OPT_KEEP:
+        return parse_span(argument, &config->keep_ns, error);
+    case OPT_RUNDIR:
+        take_text(&config->socket_path,
+                  lh_asprintf("%s/%s", argument, API_SOCKET_RECORDER));
+        return 0;
+    case 'v':
+        say_set_level(SAY_DEBUG);
+        return 0;
+    case 'h':
+        fputs(help, stdout);
+        return ECANCELED;
+    case 'V':
+        puts("lasthop-recorder " PACKAGE_VERSION);
+        return ECANCELED;
+    default:
+        /* getopt_long() has said what is wrong. */
+        lh_error_set(error, "see lasthop-recorder --help");
+        return EINVAL;
+    }
+}
+
+/* The name of the option that getopt_long() returned. */
+static const char *
+option_name(int option)
+{
+    for (size_t i = 0; long_options[i].name; i++) {
+        if (long_options[i].val == option) {
+            return long_options[i].name;
+        }
+    }
+    return NULL;
+}
+
+/* Sets what was not given. */
+static int
+complete(struct recorder_config *config, struct lh_error *error)
+{
+    if (!config->controller.text) {
+        lh_error_set(error, "--controller is missing; see lasthop-recorder "
+                            "--help");
+        return EINVAL;
+    }
+    if (!config->listen.text &&
+        endpoint_parse(DEFAULT_LISTEN, true, &config->listen, error)) {
+        return EINVAL;
+    }
+    if (!config->state_dir) {
+        config->state_dir = lh_strdup(DEFAULT_STATE);
+    }
+    if (!config->socket_path) {
+        config->socket_path = api_socket_path(API_SOCKET_RECORDER);
+    }
+    config->ovsdb.postcards = &config->postcards;
+    return 0;
+}
+
+int
+options_parse(int argc, char *argv[], struct recorder_config *config,
+              struct lh_error *error)
+{
+    int option;
+
+    memset(config, 0, sizeof *config);
+    config->snap_len = PACKET_ID_SNAP;
+    parse_span(&DEFAULT_KEEP[1], &config->keep_ns, NULL);
+    while ((option = getopt_long(argc, argv, "vhV", long_options, NULL)) !=
+           -1) {
+        int retval = take_option(option, optarg, config, error);
+
+        if (retval) {
+            if (retval == EINVAL && option_name(option)) {
+                lh_error_prefix(error, "--%s", option_name(option));
+            }
+            return retval;
+        }
+    }
+    if (optind < argc) {
+        lh_error_set(error,
+                     "\"%s\" is not an option; see lasthop-recorder "
+                     "--help",
+                     argv[optind]);
+        return EINVAL;
+    }
+    return complete(config, error);
+}
+
+void
+options_uninit(struct recorder_config *config)
+{
+    endpoint_uninit(&config->listen);
+    endpoint_uninit(&config->controller);
+    postcard_port_uninit(&config->postcards);
+    free(config->state_dir);
+    free(config->socket_path);
+    free(config->bridges);
+}

@@ -1,0 +1,472 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* ovsdb - one task is a chain of child processes, each step starting the
+ * next. */
+#include <config.h>
+
+#include "recorder/ovsdb.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <jansson.h>
+#include <event2/event.h>
+
+#include "lib/dpid.h"
+#include "lib/lh_alloc.h"
+#include "recorder/child.h"
+
+#define MAX_ARGS 32
+
+struct ovsdb_task {
+    struct event_base *base;
+    const struct ovsdb_config *config;
+    uint64_t dpid;
+    uint16_t index;
+    ovsdb_done *done;
+    void *aux;
+
+    struct child *child; /* The step that runs, or NULL. */
+    struct event *fail;  /* Reports what failed at once from the loop. */
+    char *bridge;
+    char *port_name;
+    char *address;
+    char *warning;
+    char *error;
+    uint32_t port;
+    bool adds_protocol; /* OpenFlow 1.0 must be added to the bridge's. */
+    bool is_no_flood;
+    char *args[MAX_ARGS + 1]; /* Of the child.  Owned. */
+    size_t n_args;
+};
+
+static void
+clear_args(struct ovsdb_task *task)
+{
+    for (size_t i = 0; i < task->n_args; i++) {
+        free(task->args[i]);
+    }
+    task->n_args = 0;
+    task->args[0] = NULL;
+}
+
+/* Takes 'arg'. */
+static void
+add_arg(struct ovsdb_task *task, char *arg)
+{
+    if (task->n_args < MAX_ARGS) {
+        task->args[task->n_args++] = arg;
+        task->args[task->n_args] = NULL;
+    } else {
+        free(arg);
+    }
+}
+
+static void
+add_args(struct ovsdb_task *task, const char *const args[])
+{
+    for (size_t i = 0; args[i]; i++) {
+        add_arg(task, lh_strdup(args[i]));
+    }
+}
+
+static void
+free_task(struct ovsdb_task *task)
+{
+    clear_args(task);
+    if (task->fail) {
+        event_free(task->fail);
+    }
+    free(task->bridge);
+    free(task->port_name);
+    free(task->address);
+    free(task->warning);
+    free(task->error);
+    free(task);
+}
+
+static void
+finish(struct ovsdb_task *task)
+{
+    struct ovsdb_result result = {
+        .error = task->error,
+        .warning = task->warning,
+        .bridge = task->bridge,
+        .address = task->address,
+        .port = task->error ? 0 : task->port,
+        .is_no_flood = task->is_no_flood,
+    };
+
+    task->done(task->aux, &result);
+    free_task(task);
+}
+
+static void
+fail(struct ovsdb_task *task, const char *error)
+{
+    free(task->error);
+    task->error = lh_strdup(error);
+    finish(task);
+}
+
+static void
+on_fail(evutil_socket_t fd, short what, void *task)
+{
+    finish(task);
+}
+
+/* Runs task->args and then 'next'. */
+static void
+run(struct ovsdb_task *task, child_done *next)
+{
+    struct lh_error error;
+
+    if (child_start(task->base, (const char *const *) task->args,
+                    OVSDB_TIMEOUT_S, next, task, &task->child, &error)) {
+        struct timeval now = {0};
+
+        task->child = NULL;
+        task->error = lh_strdup(error.text);
+        task->fail = evtimer_new(task->base, on_fail, task);
+        event_add(task->fail, &now);
+    }
+    clear_args(task);
+}
+
+static void
+begin_vsctl(struct ovsdb_task *task)
+{
+    add_arg(task, lh_strdup("ovs-vsctl"));
+    add_arg(task, lh_asprintf("--db=%s", task->config->db));
+    add_arg(task, lh_asprintf("--timeout=%d", OVSDB_TIMEOUT_S - 1));
+}
+
+/* The directory of the switch's sockets, for free(), or NULL. */
+static char *
+run_directory(const struct ovsdb_task *task)
+{
+    const char *db = task->config->db;
+    const char *slash = strrchr(db, '/');
+
+    return strncmp(db, "unix:", 5) || !slash
+               ? NULL
+               : lh_asprintf("%.*s", (int) (slash - db - 5), db + 5);
+}
+
+/* --- Reading what ovs-vsctl --format=json prints. --- */
+
+/* Column 'name' of row 'row', borrowed, or NULL. */
+static const json_t *
+cell(const json_t *table, size_t row, const char *name)
+{
+    const json_t *headings = json_object_get(table, "headings");
+    const json_t *cells = json_array_get(json_object_get(table, "data"), row);
+
+    for (size_t i = 0; i < json_array_size(headings); i++) {
+        const char *heading = json_string_value(json_array_get(headings, i));
+
+        if (heading && !strcmp(heading, name)) {
+            return json_array_get(cells, i);
+        }
+    }
+    return NULL;
+}
+
+/* A string, or that of a set with one; NULL if empty. */
+static const char *
+cell_string(const json_t *value)
+{
+    if (json_is_array(value)) { /* ["set", [..]] */
+        value = json_array_get(json_array_get(value, 1), 0);
+    }
+    return json_string_value(value);
+}
+
+/* True when the set (or single string) holds 'text'. */
+static bool
+cell_has(const json_t *value, const char *text)
+{
+    const json_t *set = json_array_get(value, 1);
+
+    if (json_is_string(value)) {
+        return !strcmp(json_string_value(value), text);
+    }
+    for (size_t i = 0; i < json_array_size(set); i++) {
+        const char *s = json_string_value(json_array_get(set, i));
+
+        if (s && !strcmp(s, text)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool
+cell_is_empty(const json_t *value)
+{
+    return json_is_array(value) && !json_array_size(json_array_get(value, 1));
+}
+
+/* Value of 'key' in ["map", [[key, value], ..]], or NULL. */
+static const char *
+cell_map(const json_t *value, const char *key)
+{
+    const json_t *pairs = json_array_get(value, 1);
+
+    for (size_t i = 0; i < json_array_size(pairs); i++) {
+        const json_t *pair = json_array_get(pairs, i);
+        const char *s = json_string_value(json_array_get(pair, 0));
+
+        if (s && !strcmp(s, key)) {
+            return json_string_value(json_array_get(pair, 1));
+        }
+    }
+    return NULL;
+}
+
+/* --- The steps, last one first. --- */
+
+/* "src 172.31.255.1" in the answer of ovs/route/lookup. */
+static void
+on_route(void *task_, const char *output, const char *error)
+{
+    struct ovsdb_task *task = task_;
+    const char *src = error ? NULL : strstr(output, "src ");
+
+    task->child = NULL;
+    if (src) {
+        size_t len = strcspn(src + 4, " \n");
+
+        task->address = lh_asprintf("%.*s", (int) len, src + 4);
+        if (!strncmp(task->address, "::ffff:", 7)) {
+            memmove(task->address, task->address + 7,
+                    strlen(task->address + 7) + 1);
+        }
+    }
+    finish(task);
+}
+
+/* Asks the switch from which address it reaches the collector. */
+static void
+find_address(struct ovsdb_task *task)
+{
+    const struct postcard_port *p = task->config->postcards;
+    char *directory = run_directory(task);
+
+    if (task->address || !directory || p->encapsulation != INSTR_GENEVE) {
+        free(directory);
+        finish(task);
+        return;
+    }
+
+    char *pid_path = lh_asprintf("%s/ovs-vswitchd.pid", directory);
+    FILE *file = fopen(pid_path, "r");
+    long pid = 0;
+    bool has_pid = file && fscanf(file, "%ld", &pid) == 1;
+
+    if (file) {
+        fclose(file);
+    }
+    free(pid_path);
+    if (has_pid) {
+        add_args(task, (const char *const[]){"ovs-appctl", "--timeout=2", "-t",
+                                             NULL});
+        add_arg(task, lh_asprintf("%s/ovs-vswitchd.%ld.ctl", directory, pid));
+        add_arg(task, lh_strdup("ovs/route/lookup"));
+        add_arg(task, lh_strdup(p->address));
+        run(task, on_route);
+    } else {
+        finish(task);
+    }
+    free(directory);
+}
+
+static void
+on_no_flood(void *task_, const char *output, const char *error)
+{
+    struct ovsdb_task *task = task_;
+
+    task->child = NULL;
+    if (error) {
+        char *text = lh_asprintf(
+            "port %s of bridge %s could not be kept out of FLOOD and NORMAL, "
+            "so no postcards: %s",
+            task->port_name, task->bridge, error);
+
+        fail(task, text);
+        free(text);
+        return;
+    }
+    task->is_no_flood = true;
+    find_address(task);
+}
+
+static void
+set_no_flood(struct ovsdb_task *task)
+{
+    char *directory = run_directory(task);
+
+    if (!directory) {
+        free(task->warning);
+        task->warning = lh_asprintf(
+            "whether port %s of bridge %s is kept out of NORMAL cannot be "
+            "seen from here; on its host run: ovs-ofctl -O OpenFlow10 "
+            "mod-port %s %s no-flood",
+            task->port_name, task->bridge, task->bridge, task->port_name);
+        find_address(task);
+        return;
+    }
+    add_args(task, (const char *const[]){"ovs-ofctl", "-O", "OpenFlow10",
+                                         "--timeout=4", "mod-port", NULL});
+    add_arg(task, lh_asprintf("unix:%s/%s.mgmt", directory, task->bridge));
+    add_arg(task, lh_asprintf("%u", (unsigned) task->port));
+    add_arg(task, lh_strdup("no-flood"));
+    free(directory);
+    run(task, on_no_flood);
+}
+
+static void
+on_interface(void *task_, const char *output, const char *error)
+{
+    struct ovsdb_task *task = task_;
+    json_t *table = error ? NULL : json_loads(output, 0, NULL);
+    const json_t *ofport = cell(table, 0, "ofport");
+    const char *address = cell_map(cell(table, 0, "options"), "local_ip");
+    const char *reason = cell_string(cell(table, 0, "error"));
+    json_int_t port = json_integer_value(ofport);
+    char *text = NULL;
+
+    task->child = NULL;
+    if (error) {
+        text = lh_strdup(error);
+    } else if (!json_is_integer(ofport) || port < 1 || port >= 0xff00) {
+        text = lh_asprintf("port %s of bridge %s has no OpenFlow number: %s",
+                           task->port_name, task->bridge,
+                           reason ? reason : "the switch did not create it");
+    } else {
+        task->port = (uint32_t) port;
+        task->address = lh_strdup(address);
+    }
+    json_decref(table);
+    if (text) {
+        fail(task, text);
+        free(text);
+    } else {
+        set_no_flood(task);
+    }
+}
+
+static void
+on_port_added(void *task_, const char *output, const char *error)
+{
+    struct ovsdb_task *task = task_;
+
+    task->child = NULL;
+    if (error) {
+        fail(task, error);
+        return;
+    }
+    begin_vsctl(task);
+    add_args(task, (const char *const[]){"--format=json",
+                                         "--columns=ofport,error,options",
+                                         "list", "interface", NULL});
+    add_arg(task, lh_strdup(task->port_name));
+    run(task, on_interface);
+}
+
+static void
+add_port(struct ovsdb_task *task)
+{
+    const struct postcard_port *p = task->config->postcards;
+
+    task->port_name = postcard_port_name(p, task->bridge, task->index);
+    begin_vsctl(task);
+    if (p->encapsulation == INSTR_GENEVE) {
+        add_args(task, (const char *const[]){
+                           "--", "--may-exist", "add-port", task->bridge,
+                           task->port_name, "--", "set", "interface",
+                           task->port_name, "type=geneve", NULL});
+        add_arg(task, lh_asprintf("options:remote_ip=%s", p->address));
+        add_arg(task, lh_asprintf("options:dst_port=%u", p->udp_port));
+        add_arg(task, lh_asprintf("options:key=%u", task->index));
+        add_arg(task, lh_strdup("external_ids:lasthop=postcards"));
+    }
+    if (task->adds_protocol) {
+        add_args(task,
+                 (const char *const[]){"--", "add", "bridge", task->bridge,
+                                       "protocols", "OpenFlow10", NULL});
+        task->warning = lh_asprintf(
+            "OpenFlow10 added to the protocols of bridge %s: keeping port %s "
+            "out of FLOOD and NORMAL needs it",
+            task->bridge, task->port_name);
+    } else if (p->encapsulation == INSTR_MAC) {
+        clear_args(task);
+        on_port_added(task, "", NULL);
+        return;
+    }
+    run(task, on_port_added);
+}
+
+static void
+on_bridge(void *task_, const char *output, const char *error)
+{
+    struct ovsdb_task *task = task_;
+    json_t *table = error ? NULL : json_loads(output, 0, NULL);
+    const json_t *protocols = cell(table, 0, "protocols");
+    const char *fail_mode = cell_string(cell(table, 0, "fail_mode"));
+    bool is_secure = fail_mode && !strcmp(fail_mode, "secure");
+
+    task->child = NULL;
+    task->bridge = lh_strdup(cell_string(cell(table, 0, "name")));
+    task->adds_protocol =
+        !cell_is_empty(protocols) && !cell_has(protocols, "OpenFlow10");
+    json_decref(table);
+    if (error) {
+        fail(task, error);
+    } else if (!task->bridge) {
+        char *text = lh_asprintf("%s has no bridge with datapath ID " DPID_FMT,
+                                 task->config->db, task->dpid);
+
+        fail(task, text);
+        free(text);
+    } else if (!is_secure && !task->config->force) {
+        char *text = lh_asprintf(
+            "bridge %s has fail-mode standalone: without a controller it "
+            "would throw away all rules; ovs-vsctl set-fail-mode %s secure, "
+            "or run with --force",
+            task->bridge, task->bridge);
+
+        fail(task, text);
+        free(text);
+    } else {
+        add_port(task);
+    }
+}
+
+struct ovsdb_task *
+ovsdb_start(struct event_base *base, const struct ovsdb_config *config,
+            uint64_t dpid, uint16_t index, ovsdb_done *done, void *aux)
+{
+    struct ovsdb_task *task = lh_alloc_zero(sizeof *task);
+
+    task->base = base;
+    task->config = config;
+    task->dpid = dpid;
+    task->index = index;
+    task->done = done;
+    task->aux = aux;
+    begin_vsctl(task);
+    add_args(task, (const char *const[]){"--format=json",
+                                         "--columns=name,fail_mode,protocols",
+                                         "find", "bridge", NULL});
+    add_arg(task, lh_asprintf("datapath_id=\"" DPID_FMT "\"", dpid));
+    run(task, on_bridge);
+    return task;
+}
+
+void
+ovsdb_cancel(struct ovsdb_task *task)
+{
+    if (task) {
+        child_cancel(task->child);
+        free_task(task);
+    }
+}

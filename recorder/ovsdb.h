@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* ovsdb - makes a bridge of Open vSwitch ready for postcards, by ovs-vsctl and
+ * ovs-ofctl as child processes.
+ *
+ * A task finds the bridge with a datapath ID, creates its Geneve port (or
+ * finds its collector port), waits for the port's number, and keeps the port
+ * out of FLOOD and NORMAL with an OpenFlow 1.0 port-mod through the bridge's
+ * management socket, the only way that Open vSwitch has for it; a bridge whose
+ * `protocols` exclude OpenFlow 1.0 is given it for that, which makes it
+ * reconnect once.
+ *
+ * Everything may be done again: a second task finds what the first made.
+ *
+ * Threads: that of the event loop. */
+#ifndef RECORDER_OVSDB_H
+#define RECORDER_OVSDB_H 1
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "recorder/postcard_port.h"
+
+#define OVSDB_TIMEOUT_S 5
+
+struct event_base;
+struct ovsdb_task;
+
+struct ovsdb_config {
+    const char *db; /* "unix:/run/openvswitch/db.sock" or "tcp:..". */
+    bool force;     /* Take bridges with fail-mode standalone too. */
+    const struct postcard_port *postcards;
+};
+
+struct ovsdb_result {
+    const char *error;   /* NULL, or why there is no port. */
+    const char *warning; /* NULL, or what is not as it should be. */
+    const char *bridge;  /* NULL if not found. */
+    const char *address; /* Where its postcards come from; NULL if unknown. */
+    uint32_t port;       /* 0 if there is none. */
+    bool is_no_flood;
+};
+
+/* Called once; '*result' lives until it returns, the task is freed after. */
+typedef void ovsdb_done(void *aux, const struct ovsdb_result *result);
+
+/* Begins for switch 'dpid' with 'index'.  'config' must outlive the task. */
+struct ovsdb_task *ovsdb_start(struct event_base *,
+                               const struct ovsdb_config *config,
+                               uint64_t dpid, uint16_t index, ovsdb_done *done,
+                               void *aux);
+/* 'done' is not called. */
+void ovsdb_cancel(struct ovsdb_task *);
+
+#endif /* recorder/ovsdb.h */

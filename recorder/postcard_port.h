@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* postcard_port - how postcards leave a switch: the value of --postcards.
+ *
+ *     geneve:ADDRESS[:PORT][,port=NAME]    by a Geneve port to a collector
+ *     mac:NAME[,vlan=N]                    by the port NAME, in VLAN N
+ *
+ * %b in NAME stands for the bridge's name; a Geneve port without a name of its
+ * own is called lhp-INDEX.
+ *
+ * Threads: plain data. */
+#ifndef RECORDER_POSTCARD_PORT_H
+#define RECORDER_POSTCARD_PORT_H 1
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/lh_error.h"
+#include "recorder/instr.h"
+
+#define POSTCARD_PORT_GENEVE_UDP 6081
+#define POSTCARD_PORT_VLAN       4094
+
+struct postcard_port {
+    enum instr_encapsulation encapsulation;
+    char *address;     /* geneve: of the collector.  Owned. */
+    uint16_t udp_port; /* geneve. */
+    char *name;        /* With %b.  Owned; NULL: lhp-INDEX. */
+    uint16_t vlan;     /* mac. */
+};
+
+/* 0, or EINVAL with a reason. */
+int postcard_port_parse(const char *text, struct postcard_port *,
+                        struct lh_error *);
+void postcard_port_uninit(struct postcard_port *);
+
+/* The name of the port on bridge 'bridge' whose switch has 'index'; for
+ * free(). */
+char *postcard_port_name(const struct postcard_port *, const char *bridge,
+                         uint16_t index);
+
+#endif /* recorder/postcard_port.h */

@@ -1,0 +1,508 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* recorder - what all sessions share, and when it is written and sent. */
+#include <config.h>
+
+#include "recorder/recorder.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <event2/event.h>
+#include <event2/listener.h>
+
+#include "lib/flow_log.h"
+#include "lib/lh_alloc.h"
+#include "lib/of_port.h"
+#include "lib/say.h"
+#include "lib/time_spec.h"
+#include "recorder/api.h"
+#include "recorder/discovery.h"
+#include "recorder/mono_clock.h"
+#include "recorder/session.h"
+
+#define TOPOLOGY_KEY "topology"
+
+/* Of the event loop: messages go before the log. */
+#define N_PRIORITIES 3
+#define PRIORITY_LOG 2
+
+/* Notes at which the log is written although messages wait. */
+#define MAX_UNWRITTEN 4096
+#define RETRY_S       1
+
+#define TRIM_S      600
+#define TRIM_MORE_S 1
+#define TRIM_ROWS   2000
+
+struct recorder {
+    const struct recorder_config *config;
+    struct event_base *base;
+    struct flow_log *log;
+    struct discovery *discovery;
+    struct recorder_api *api;
+    struct evconnlistener *listener;
+    struct event *flush;    /* Low priority: writes the log. */
+    struct event *retry;    /* Writes it again after a failure. */
+    struct event *discover; /* When discovery has something to do. */
+    struct event *trim;
+    struct event *on_term, *on_int;
+    struct session_env env;
+    struct session **sessions; /* Those that have not ended. */
+    size_t n_sessions, allocated_sessions;
+    bool is_log_failing;
+    bool is_topology_new; /* Not yet kept and told. */
+    uint64_t started_ns;
+    uint64_t n_accepted, n_refused;
+};
+
+/* --- The log and the topology. --- */
+
+static void
+keep_topology(struct recorder *r)
+{
+    json_t *json = topology_to_json(discovery_topology(r->discovery));
+    char *text = json_dumps(json, JSON_COMPACT);
+    struct lh_error error;
+
+    if (text && flow_log_put_text(r->log, TOPOLOGY_KEY, text, &error)) {
+        say_error("the topology is not kept: %s", error.text);
+    }
+    free(text);
+    json_decref(json);
+}
+
+static void
+write_log(struct recorder *r)
+{
+    struct timeval timeout = {.tv_sec = RETRY_S};
+    struct lh_error error;
+
+    if (flow_log_flush(r->log, &error)) {
+        say_error("%s; %zu changes wait to be written, %llu are lost; the "
+                  "control channel goes on",
+                  error.text, flow_log_n_queued(r->log),
+                  (unsigned long long) flow_log_counters(r->log).lost);
+        r->is_log_failing = true;
+        event_add(r->retry, &timeout);
+    } else if (r->is_log_failing) {
+        r->is_log_failing = false;
+        say_info("the flow log is written again");
+    }
+    if (r->is_topology_new) {
+        r->is_topology_new = false;
+        if (!r->is_log_failing) {
+            keep_topology(r);
+        }
+        recorder_api_topology(r->api, discovery_topology(r->discovery));
+    }
+}
+
+static void
+on_flush(evutil_socket_t fd, short what, void *r)
+{
+    write_log(r);
+}
+
+static void
+on_trim(evutil_socket_t fd, short what, void *r_)
+{
+    struct recorder *r = r_;
+    uint64_t now_ns = time_spec_now();
+    struct timeval timeout = {.tv_sec = TRIM_S};
+    struct lh_error error;
+    int n = 0;
+
+    if (now_ns > r->config->keep_ns &&
+        flow_log_trim(r->log, now_ns - r->config->keep_ns, TRIM_ROWS, &n,
+                      &error)) {
+        say_error("%s", error.text);
+    }
+    if (n >= TRIM_ROWS) {
+        timeout.tv_sec = TRIM_MORE_S;
+    }
+    event_add(r->trim, &timeout);
+}
+
+/* --- Discovery. --- */
+
+static void
+wake(void *r_)
+{
+    struct recorder *r = r_;
+    uint64_t next_ns = discovery_next_ns(r->discovery);
+    uint64_t now_ns = mono_clock_ns();
+
+    if (!r->is_log_failing || r->is_topology_new) {
+        if (flow_log_n_queued(r->log) >= MAX_UNWRITTEN && !r->is_log_failing) {
+            write_log(r);
+        } else {
+            event_active(r->flush, 0, 0);
+        }
+    }
+    if (next_ns != UINT64_MAX) {
+        uint64_t wait_ns = next_ns > now_ns ? next_ns - now_ns : 0;
+        struct timeval timeout = {
+            .tv_sec = (time_t) (wait_ns / 1000000000),
+            .tv_usec = (suseconds_t) (wait_ns % 1000000000 / 1000) + 1,
+        };
+
+        event_add(r->discover, &timeout);
+    }
+}
+
+static void
+on_discover(evutil_socket_t fd, short what, void *r_)
+{
+    struct recorder *r = r_;
+
+    discovery_run(r->discovery, mono_clock_ns());
+    wake(r);
+}
+
+static struct session *
+find_session(void *r_, uint64_t dpid, const struct session *except)
+{
+    struct recorder *r = r_;
+
+    for (size_t i = 0; i < r->n_sessions; i++) {
+        uint64_t other;
+
+        if (r->sessions[i] != except && session_dpid(r->sessions[i], &other) &&
+            other == dpid) {
+            return r->sessions[i];
+        }
+    }
+    return NULL;
+}
+
+static void
+send_frame(void *r, uint64_t dpid, uint16_t port, const uint8_t *frame,
+           size_t len)
+{
+    struct session *session = find_session(r, dpid, NULL);
+
+    if (session) {
+        session_send_packet(session, port, frame, len);
+    }
+}
+
+static void
+on_topology(void *r_, const struct topology *topology)
+{
+    struct recorder *r = r_;
+
+    r->is_topology_new = true;
+    event_active(r->flush, 0, 0);
+}
+
+static void
+log_link(struct recorder *r, enum flow_log_event event, uint64_t a_dpid,
+         uint16_t a_port, uint64_t b_dpid, uint16_t b_port)
+{
+    char *text =
+        lh_asprintf("to %016llx port %u", (unsigned long long) b_dpid, b_port);
+
+    flow_log_event(r->log, event, a_dpid, a_port, time_spec_now(), text);
+    free(text);
+}
+
+static void
+on_link(void *r_, bool is_up, uint64_t a_dpid, uint16_t a_port,
+        uint64_t b_dpid, uint16_t b_port)
+{
+    struct recorder *r = r_;
+    enum flow_log_event event = is_up ? FLOW_LOG_LINK_UP : FLOW_LOG_LINK_DOWN;
+
+    say_info("link %016llx:%u - %016llx:%u is %s", (unsigned long long) a_dpid,
+             a_port, (unsigned long long) b_dpid, b_port,
+             is_up ? "up" : "down");
+    log_link(r, event, a_dpid, a_port, b_dpid, b_port);
+    log_link(r, event, b_dpid, b_port, a_dpid, a_port);
+    event_active(r->flush, 0, 0);
+}
+
+static const struct discovery_callbacks discovery_callbacks = {
+    send_frame, on_topology, on_link};
+
+static int
+open_discovery(struct recorder *r, struct lh_error *error)
+{
+    uint8_t key[SIPHASH_KEY_LEN];
+    struct topology *known = NULL;
+    struct lh_error ignored;
+    char *text;
+
+    if (getrandom(key, sizeof key, 0) != sizeof key) {
+        lh_error_set(error, "no random numbers: %s", strerror(errno));
+        return errno;
+    }
+    if (!flow_log_get_text(r->log, TOPOLOGY_KEY, &text, &ignored)) {
+        json_t *json = json_loads(text, 0, NULL);
+
+        if (!json || topology_from_json(json, &known, &ignored)) {
+            say_warn("the topology last known cannot be read: %s",
+                     json ? ignored.text : "not JSON");
+        }
+        json_decref(json);
+        free(text);
+    }
+    r->discovery = discovery_create(key, known, &discovery_callbacks, r);
+    topology_unref(known);
+    return 0;
+}
+
+/* --- Sessions. --- */
+
+static void
+on_ended(void *r_, struct session *session)
+{
+    struct recorder *r = r_;
+
+    for (size_t i = 0; i < r->n_sessions; i++) {
+        if (r->sessions[i] == session) {
+            r->sessions[i] = r->sessions[--r->n_sessions];
+            return;
+        }
+    }
+}
+
+static void
+on_accept(struct evconnlistener *listener, evutil_socket_t fd,
+          struct sockaddr *peer, int peer_len, void *r_)
+{
+    struct recorder *r = r_;
+    struct session *session;
+
+    if (r->n_sessions >= RECORDER_MAX_SESSIONS) {
+        say_warn("more than %d switches: one is refused",
+                 RECORDER_MAX_SESSIONS);
+        r->n_refused++;
+        close(fd);
+        return;
+    }
+    session = session_create(&r->env, fd, peer, (socklen_t) peer_len);
+    if (!session) {
+        r->n_refused++;
+        return;
+    }
+    r->n_accepted++;
+    r->sessions = lh_alloc_grow(r->sessions, r->n_sessions,
+                                &r->allocated_sessions, sizeof *r->sessions);
+    r->sessions[r->n_sessions++] = session;
+}
+
+static void
+on_accept_error(struct evconnlistener *listener, void *r_)
+{
+    struct recorder *r = r_;
+
+    say_error("%s: cannot accept a switch: %s", r->config->listen.text,
+              strerror(errno));
+}
+
+static int
+open_listener(struct recorder *r, struct lh_error *error)
+{
+    int fd;
+    int retval = endpoint_listen(&r->config->listen, &fd, error);
+
+    if (retval) {
+        return retval;
+    }
+    r->listener = evconnlistener_new(r->base, on_accept, r,
+                                     LEV_OPT_CLOSE_ON_FREE, 0, fd);
+    evconnlistener_set_error_cb(r->listener, on_accept_error);
+    return 0;
+}
+
+/* --- The API. --- */
+
+static const struct topology *
+get_topology(void *r_)
+{
+    struct recorder *r = r_;
+
+    return discovery_topology(r->discovery);
+}
+
+static json_t *
+get_stats(void *r_)
+{
+    struct recorder *r = r_;
+    struct flow_log_counters c = flow_log_counters(r->log);
+    const struct discovery_counters *d = discovery_counters(r->discovery);
+    json_t *switches = json_array();
+
+    for (size_t i = 0; i < r->n_sessions; i++) {
+        json_array_append_new(switches, session_stats(r->sessions[i]));
+    }
+    return json_pack(
+        "{s:s, s:I, s:I, s:I, s:{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I},"
+        " s:{s:I,s:I,s:I,s:I,s:I,s:I,s:I}, s:o}",
+        "version", PACKAGE_VERSION, "started_ns", (json_int_t) r->started_ns,
+        "accepted", (json_int_t) r->n_accepted, "refused",
+        (json_int_t) r->n_refused, "flow_log", "notes", (json_int_t) c.notes,
+        "written", (json_int_t) c.written, "lost", (json_int_t) c.lost,
+        "queued", (json_int_t) flow_log_n_queued(r->log), "failures",
+        (json_int_t) c.failures, "duplicates", (json_int_t) c.duplicates,
+        "unreserved", (json_int_t) c.unreserved, "exhausted",
+        (json_int_t) c.exhausted, "discovery", "sent", (json_int_t) d->sent,
+        "heard", (json_int_t) d->heard, "malformed", (json_int_t) d->malformed,
+        "forged", (json_int_t) d->forged, "late", (json_int_t) d->late,
+        "unknown", (json_int_t) d->unknown, "ambiguous",
+        (json_int_t) d->ambiguous, "switches", switches);
+}
+
+static const struct recorder_api_callbacks api_callbacks = {get_topology,
+                                                            get_stats};
+
+/* --- Begin and end. --- */
+
+static int
+open_log(struct recorder *r, struct lh_error *error)
+{
+    char *path = lh_asprintf("%s/flow.db", r->config->state_dir);
+    int retval;
+
+    if (mkdir(r->config->state_dir, 0750) && errno != EEXIST) {
+        retval = errno;
+        lh_error_set(error, "cannot make the directory %s: %s",
+                     r->config->state_dir, strerror(retval));
+    } else {
+        retval = flow_log_open(path, &r->log, error);
+    }
+    free(path);
+    return retval;
+}
+
+static void
+on_end_signal(evutil_socket_t sig, short what, void *r_)
+{
+    struct recorder *r = r_;
+
+    say_info("%s: ending", strsignal((int) sig));
+    event_base_loopbreak(r->base);
+}
+
+static struct event *
+new_timer(struct recorder *r, event_callback_fn callback)
+{
+    return evtimer_new(r->base, callback, r);
+}
+
+static void
+open_events(struct recorder *r)
+{
+    struct timeval soon = {.tv_sec = TRIM_MORE_S};
+
+    r->base = event_base_new();
+    event_base_priority_init(r->base, N_PRIORITIES);
+    r->flush = new_timer(r, on_flush);
+    event_priority_set(r->flush, PRIORITY_LOG);
+    r->retry = new_timer(r, on_flush);
+    r->discover = new_timer(r, on_discover);
+    r->trim = new_timer(r, on_trim);
+    if (r->config->keep_ns) {
+        event_add(r->trim, &soon);
+    }
+    r->on_term = evsignal_new(r->base, SIGTERM, on_end_signal, r);
+    r->on_int = evsignal_new(r->base, SIGINT, on_end_signal, r);
+    event_add(r->on_term, NULL);
+    event_add(r->on_int, NULL);
+}
+
+int
+recorder_create(const struct recorder_config *config, struct recorder **rp,
+                struct lh_error *error)
+{
+    struct recorder *r = lh_alloc_zero(sizeof *r);
+    int retval;
+
+    *rp = NULL;
+    r->config = config;
+    r->started_ns = time_spec_now();
+    open_events(r);
+    retval = open_log(r, error);
+    if (!retval) {
+        retval = open_discovery(r, error);
+    }
+    if (!retval) {
+        retval = recorder_api_create(r->base, config->socket_path, r->log,
+                                     &api_callbacks, r, &r->api, error);
+    }
+    if (!retval) {
+        retval = open_listener(r, error);
+    }
+    if (retval) {
+        recorder_destroy(r);
+        return retval;
+    }
+    r->env = (struct session_env){
+        .base = r->base,
+        .config = config,
+        .log = r->log,
+        .discovery = r->discovery,
+        .api = r->api,
+        .wake = wake,
+        .find = find_session,
+        .ended = on_ended,
+        .aux = r,
+    };
+    flow_log_event(r->log, FLOW_LOG_START, 0, OF_PORT_UNKNOWN, r->started_ns,
+                   PACKAGE_VERSION);
+    wake(r);
+    *rp = r;
+    return 0;
+}
+
+static void
+free_event(struct event *event)
+{
+    if (event) {
+        event_free(event);
+    }
+}
+
+void
+recorder_destroy(struct recorder *r)
+{
+    if (!r) {
+        return;
+    }
+    if (r->listener) {
+        evconnlistener_free(r->listener);
+    }
+    for (size_t i = 0; i < r->n_sessions; i++) {
+        session_destroy(r->sessions[i]);
+    }
+    free(r->sessions);
+    if (r->env.base) {
+        flow_log_event(r->log, FLOW_LOG_STOP, 0, OF_PORT_UNKNOWN,
+                       time_spec_now(), NULL);
+        write_log(r);
+    }
+    recorder_api_destroy(r->api);
+    discovery_destroy(r->discovery);
+    flow_log_close(r->log);
+    free_event(r->flush);
+    free_event(r->retry);
+    free_event(r->discover);
+    free_event(r->trim);
+    free_event(r->on_term);
+    free_event(r->on_int);
+    event_base_free(r->base);
+    free(r);
+}
+
+void
+recorder_run(struct recorder *r)
+{
+    say_info("listening for switches on %s, controller %s, flow log in %s",
+             r->config->listen.text, r->config->controller.text,
+             r->config->state_dir);
+    event_base_dispatch(r->base);
+}

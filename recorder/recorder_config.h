@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* recorder_config - what the command line says.  Read-only once parsed.
+ *
+ * Threads: plain data. */
+#ifndef RECORDER_RECORDER_CONFIG_H
+#define RECORDER_RECORDER_CONFIG_H 1
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "recorder/endpoint.h"
+#include "recorder/ovsdb.h"
+#include "recorder/postcard_port.h"
+
+struct recorder_config {
+    struct endpoint listen;     /* For switches. */
+    struct endpoint controller; /* One connection for each switch. */
+    bool has_postcards;
+    struct postcard_port postcards;
+    struct ovsdb_config ovsdb; /* db is NULL without --ovsdb. */
+    uint16_t snap_len;
+    char *state_dir;      /* Owned. */
+    char *socket_path;    /* Owned. */
+    uint64_t keep_ns;     /* What was over is kept so long; 0: for ever. */
+    const char **bridges; /* Names to instrument; none: all. */
+    size_t n_bridges;
+};
+
+#endif /* recorder/recorder_config.h */

@@ -1,0 +1,570 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* session - messages between the two connections. */
+#include <config.h>
+
+#include "recorder/session.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <event2/buffer.h>
+#include <event2/event.h>
+
+#include "lib/dpid.h"
+#include "lib/flow_log.h"
+#include "lib/lh_alloc.h"
+#include "lib/of_port.h"
+#include "lib/say.h"
+#include "lib/time_spec.h"
+#include "recorder/api.h"
+#include "recorder/discovery.h"
+#include "recorder/mono_clock.h"
+#include "recorder/of_hello.h"
+#include "recorder/of_wire.h"
+#include "recorder/session_state.h"
+
+/* Messages without an answer after which a barrier of ours settles them. */
+#define BARRIER_AFTER 1024
+
+static bool on_switch_message(void *, const uint8_t *, size_t);
+static void on_switch_drained(void *);
+static void on_switch_closed(void *, const char *);
+static bool on_controller_message(void *, const uint8_t *, size_t);
+static void on_controller_drained(void *);
+static void on_controller_closed(void *, const char *);
+
+static const struct of_conn_callbacks down_callbacks = {
+    on_switch_message, on_switch_drained, on_switch_closed};
+static const struct of_conn_callbacks up_callbacks = {
+    on_controller_message, on_controller_drained, on_controller_closed};
+
+const char *
+session_describe(const struct session *s, char *buf, size_t size)
+{
+    if (s->has_dpid && s->name) {
+        snprintf(buf, size, "switch " DPID_FMT " (%s)", s->dpid, s->name);
+    } else if (s->has_dpid) {
+        snprintf(buf, size, "switch " DPID_FMT, s->dpid);
+    } else {
+        snprintf(buf, size, "switch at %s", s->peer);
+    }
+    return buf;
+}
+
+static void
+on_reaper(evutil_socket_t fd, short what, void *s)
+{
+    session_destroy(s);
+}
+
+struct session *
+session_create(const struct session_env *env, int fd,
+               const struct sockaddr *peer, socklen_t peer_len)
+{
+    struct session *s = lh_alloc_zero(sizeof *s);
+
+    s->env = env;
+    s->peer = endpoint_format(peer, peer_len);
+    s->peer_ip =
+        endpoint_is_local(peer) ? NULL : endpoint_format_ip(peer, peer_len);
+    s->began_ns = time_spec_now();
+    s->waiting = evbuffer_new();
+    s->xids = xid_map_create();
+    s->reaper = evtimer_new(env->base, on_reaper, s);
+    s->down = of_conn_accept(env->base, fd, &down_callbacks, s);
+    if (!s->down) {
+        close(fd);
+        session_destroy(s);
+        return NULL;
+    }
+    s->up =
+        of_conn_connect(env->base, &env->config->controller, &up_callbacks, s);
+    if (!s->up) {
+        say_error("controller %s: cannot open a socket",
+                  env->config->controller.text);
+        session_destroy(s);
+        return NULL;
+    }
+    say_debug("switch at %s: connected", s->peer);
+    return s;
+}
+
+void
+session_destroy(struct session *s)
+{
+    if (!s) {
+        return;
+    }
+    session_setup_cancel(s);
+    of_conn_destroy(s->down);
+    of_conn_destroy(s->up);
+    instr_destroy(s->instr);
+    xid_map_destroy(s->xids);
+    if (s->waiting) {
+        evbuffer_free(s->waiting);
+    }
+    if (s->reaper) {
+        event_free(s->reaper);
+    }
+    free(s->ports);
+    free(s->name);
+    free(s->address);
+    free(s->peer);
+    free(s->peer_ip);
+    free(s);
+}
+
+void
+session_end(struct session *s, const char *reason)
+{
+    struct timeval now = {0};
+    char who[96];
+
+    if (s->state == SESSION_END) {
+        return;
+    }
+    session_setup_cancel(s);
+    if (s->has_dpid) {
+        say_info("%s: disconnected: %s", session_describe(s, who, sizeof who),
+                 reason);
+        flow_log_event(s->env->log, FLOW_LOG_DISCONNECT, s->dpid,
+                       OF_PORT_UNKNOWN, time_spec_now(), reason);
+        if (s->state == SESSION_RUN) {
+            discovery_disconnected(s->env->discovery, s->dpid);
+        }
+        s->env->wake(s->env->aux);
+    }
+    s->state = SESSION_END;
+    of_conn_finish(s->down);
+    of_conn_finish(s->up);
+    s->down = s->up = NULL;
+    s->env->ended(s->env->aux, s);
+    event_add(s->reaper, &now);
+}
+
+static void
+on_switch_closed(void *s_, const char *reason)
+{
+    struct session *s = s_;
+    char who[96];
+
+    if (!s->has_dpid) {
+        say_warn("%s: %s", session_describe(s, who, sizeof who), reason);
+    }
+    session_end(s, reason);
+}
+
+static void
+on_controller_closed(void *s_, const char *reason)
+{
+    struct session *s = s_;
+    char who[96], text[256];
+
+    if (!of_conn_is_connected(s->up)) {
+        say_warn("controller %s: %s; %s is let go and will try again",
+                 s->env->config->controller.text, reason,
+                 session_describe(s, who, sizeof who));
+    }
+    snprintf(text, sizeof text, "controller %s: %s",
+             s->env->config->controller.text, reason);
+    session_end(s, text);
+}
+
+/* --- To the switch. --- */
+
+/* True when the ID of a message to the switch is the switch's own or has no
+ * answer that could need it. */
+static bool
+keeps_xid(uint8_t type)
+{
+    return type == OF_WIRE_HELLO || type == OF_WIRE_ECHO_REPLY ||
+           type == OF_WIRE_ERROR;
+}
+
+static void
+send_barrier(struct session *s)
+{
+    uint8_t msg[OF_WIRE_HEADER_LEN];
+
+    s->has_barrier = true;
+    of_wire_put_header(msg, s->version, of_wire_barrier_request(s->version),
+                       sizeof msg, 0);
+    session_send_own(s, msg, sizeof msg);
+}
+
+static void
+send_to_switch(struct session *s, struct instr_msg *m)
+{
+    if (!s->down) {
+        return;
+    }
+    if (!keeps_xid(m->data[1])) {
+        uint32_t xid = !m->is_own && m->original_len >= OF_WIRE_HEADER_LEN
+                           ? of_wire_xid(m->original)
+                           : 0;
+
+        of_wire_set_xid(m->data, m->len,
+                        xid_map_add(s->xids, m->is_own, m->tag, xid,
+                                    m->original, m->original_len));
+    }
+    of_conn_send(s->down, m->data, m->len);
+    if (!s->has_barrier && s->version &&
+        xid_map_n_open(s->xids) >= BARRIER_AFTER) {
+        send_barrier(s);
+    }
+}
+
+void
+session_send_own(struct session *s, uint8_t *msg, size_t len)
+{
+    of_wire_set_xid(msg, len,
+                    xid_map_add(s->xids, true, SESSION_TAG, 0, NULL, 0));
+    of_conn_send(s->down, msg, len);
+}
+
+/* A message of the controller to the switch as it is. */
+static void
+pass_to_switch(struct session *s, const uint8_t *msg, size_t len)
+{
+    struct instr_msg m = {.data = lh_memdup(msg, len), .len = len};
+
+    m.original_len =
+        (uint8_t) (len < INSTR_ORIGINAL_MAX ? len : INSTR_ORIGINAL_MAX);
+    memcpy(m.original, msg, m.original_len);
+    send_to_switch(s, &m);
+    free(m.data);
+}
+
+/* --- What instr wants done. --- */
+
+static void
+note_changes(struct session *s, struct instr_out *out)
+{
+    uint64_t change, now_ns = time_spec_now();
+
+    if (!out->n_made && !out->n_removed) {
+        return;
+    }
+    change = flow_log_begin_change(s->env->log);
+    for (size_t i = 0; i < out->n_made; i++) {
+        out->made[i]->change = change;
+        flow_log_made(s->env->log, out->made[i]);
+        recorder_api_made(s->env->api, out->made[i]);
+    }
+    for (size_t i = 0; i < out->n_removed; i++) {
+        flow_log_removed(s->env->log, s->dpid, out->removed[i].version, now_ns,
+                         out->removed[i].reason);
+        recorder_api_removed(s->env->api, s->dpid, out->removed[i].version,
+                             now_ns, out->removed[i].reason);
+    }
+    s->counters.rules_made += out->n_made;
+    s->counters.rules_removed += out->n_removed;
+    s->env->wake(s->env->aux);
+}
+
+void
+session_apply(struct session *s, struct instr_out *out)
+{
+    note_changes(s, out);
+    for (size_t i = 0; i < out->n_to_switch; i++) {
+        send_to_switch(s, &out->to_switch[i]);
+    }
+    for (size_t i = 0; i < out->n_to_controller && s->up; i++) {
+        of_conn_send(s->up, out->to_controller[i].data,
+                     out->to_controller[i].len);
+    }
+    for (size_t i = 0; i < out->n_lldp; i++) {
+        discovery_frame(s->env->discovery, s->dpid,
+                        (uint16_t) out->lldp[i].in_port, out->lldp[i].frame,
+                        out->lldp[i].len, mono_clock_ns());
+    }
+
+    bool is_ready = out->became_ready, has_ports = out->ports_changed;
+
+    instr_out_uninit(out);
+    if (is_ready && s->state == SESSION_READ) {
+        session_setup_ready(s);
+    } else if (has_ports && s->state == SESSION_RUN) {
+        session_setup_ports(s);
+    }
+}
+
+/* --- From the switch. --- */
+
+/* True when a message of the switch answers nothing, whatever its ID. */
+static bool
+is_unasked(uint8_t type)
+{
+    switch (type) {
+    case OF_WIRE_HELLO:
+    case OF_WIRE_ECHO_REQUEST:
+    case OF_WIRE_PACKET_IN:
+    case OF_WIRE_FLOW_REMOVED:
+    case OF_WIRE_PORT_STATUS:
+    case 30: /* Role status, table status, request forward: OpenFlow 1.4. */
+    case 31:
+    case 32:
+    case 35: /* Controller status: 1.5. */
+        return true;
+    default:
+        return false;
+    }
+}
+
+static void
+take_error(struct session *s, const struct xid_entry *e, const uint8_t *msg,
+           size_t len)
+{
+    struct instr_out out = INSTR_OUT_INIT;
+    uint16_t type, code;
+    bool tell = !e->is_own;
+
+    if (!of_wire_error(msg, len, &type, &code)) {
+        s->counters.unmatched++;
+        return;
+    }
+    if (s->instr && e->tag != SESSION_TAG) {
+        tell =
+            instr_error(s->instr, e->tag, type, code, time_spec_now(), &out) &&
+            e->quote_len;
+    }
+    session_apply(s, &out);
+    if (tell && s->up) {
+        uint8_t *error;
+        size_t error_len = xid_map_restore_error(e, msg, len, &error);
+
+        of_conn_send(s->up, error, error_len);
+        free(error);
+    }
+}
+
+/* A message that is the answer to 'e', or to nothing (NULL). */
+static void
+take_message(struct session *s, const struct xid_entry *e, const uint8_t *msg,
+             size_t len)
+{
+    uint8_t *copy = lh_memdup(msg, len);
+    uint64_t tag = e ? e->tag : 0;
+    bool is_own = e && e->is_own;
+
+    if (e) {
+        of_wire_set_xid(copy, len, e->xid);
+    }
+    if (tag == SESSION_TAG) {
+        if (s->state == SESSION_FEATURES &&
+            copy[1] == OF_WIRE_FEATURES_REPLY) {
+            session_setup_features(s, copy, len);
+        } else if (copy[1] == of_wire_barrier_reply(s->version)) {
+            s->has_barrier = false;
+        }
+    } else if (s->instr) {
+        struct instr_out out = INSTR_OUT_INIT;
+
+        instr_from_switch(s->instr, copy, len, tag, time_spec_now(), &out);
+        session_apply(s, &out);
+    } else if (!is_own) {
+        of_conn_send(s->up, copy, len);
+    }
+    free(copy);
+}
+
+static void
+take_hello(struct session *s, uint32_t *versions, const uint8_t *msg,
+           size_t len)
+{
+    *versions = of_hello_versions(msg, len);
+    if (s->down_versions && s->up_versions) {
+        session_setup_begin(s);
+    }
+}
+
+static bool
+on_switch_message(void *s_, const uint8_t *msg, size_t len)
+{
+    struct session *s = s_;
+    uint8_t type = msg[1];
+
+    if (s->state == SESSION_PREPARE || of_conn_is_full(s->up)) {
+        return false;
+    }
+    s->counters.from_switch++;
+    if (s->state == SESSION_HELLO) {
+        of_conn_send(s->up, msg, len);
+        if (type == OF_WIRE_HELLO) {
+            take_hello(s, &s->down_versions, msg, len);
+        }
+        return true;
+    }
+    if (is_unasked(type)) {
+        take_message(s, NULL, msg, len);
+        return true;
+    }
+
+    uint32_t fresh = of_wire_xid(msg);
+    const struct xid_entry *found = xid_map_find(s->xids, fresh);
+
+    if (!found) {
+        if (type == OF_WIRE_EXPERIMENTER || !fresh) {
+            take_message(s, NULL, msg, len);
+        } else {
+            s->counters.unmatched++;
+        }
+        return true;
+    }
+
+    struct xid_entry e = *found;
+
+    if (type == OF_WIRE_ERROR) {
+        xid_map_settle(s->xids, fresh);
+        take_error(s, &e, msg, len);
+    } else {
+        if (of_wire_is_last_reply(msg, len)) {
+            xid_map_settle(s->xids, fresh);
+        }
+        take_message(s, &e, msg, len);
+    }
+    if (s->holds_controller && !xid_map_is_full(s->xids) && s->up) {
+        s->holds_controller = false;
+        of_conn_resume(s->up);
+    }
+    return true;
+}
+
+static void
+on_controller_drained(void *s_)
+{
+    struct session *s = s_;
+
+    if (s->down) {
+        of_conn_resume(s->down);
+    }
+}
+
+/* --- From the controller. --- */
+
+static void
+take_from_controller(struct session *s, const uint8_t *msg, size_t len)
+{
+    if (s->state == SESSION_RUN) {
+        struct instr_out out = INSTR_OUT_INIT;
+
+        instr_from_controller(s->instr, msg, len, time_spec_now(),
+                              s->env->config->controller.text, &out);
+        session_apply(s, &out);
+    } else {
+        pass_to_switch(s, msg, len);
+    }
+}
+
+static bool
+on_controller_message(void *s_, const uint8_t *msg, size_t len)
+{
+    struct session *s = s_;
+    uint8_t type = msg[1];
+    bool is_echo = type == OF_WIRE_ECHO_REQUEST || type == OF_WIRE_ECHO_REPLY;
+
+    if (of_conn_is_full(s->down)) {
+        s->counters.held++;
+        return false;
+    }
+    if (xid_map_is_full(s->xids)) {
+        s->counters.held++;
+        s->holds_controller = true;
+        return false;
+    }
+    if (s->state == SESSION_HELLO) {
+        s->counters.from_controller++;
+        pass_to_switch(s, msg, len);
+        if (type == OF_WIRE_HELLO) {
+            take_hello(s, &s->up_versions, msg, len);
+        }
+        return true;
+    }
+    if (s->state < SESSION_RUN && !is_echo) {
+        if (evbuffer_get_length(s->waiting) > SESSION_MAX_WAITING) {
+            return false;
+        }
+        s->counters.from_controller++;
+        evbuffer_add(s->waiting, msg, len);
+        return true;
+    }
+    s->counters.from_controller++;
+    if (s->state < SESSION_RUN) {
+        pass_to_switch(s, msg, len);
+    } else {
+        take_from_controller(s, msg, len);
+    }
+    return true;
+}
+
+static void
+on_switch_drained(void *s_)
+{
+    struct session *s = s_;
+
+    if (s->up) {
+        of_conn_resume(s->up);
+    }
+}
+
+void
+session_release(struct session *s)
+{
+    for (;;) {
+        size_t len = evbuffer_get_length(s->waiting);
+        const uint8_t *msg =
+            evbuffer_pullup(s->waiting, len < 8 ? (ev_ssize_t) len : 8);
+
+        if (!len || s->state == SESSION_END) {
+            break;
+        }
+
+        /* Only whole messages were added. */
+        size_t msg_len = of_wire_get16(msg + 2);
+        uint8_t *copy = lh_alloc(msg_len);
+
+        evbuffer_remove(s->waiting, copy, msg_len);
+        take_from_controller(s, copy, msg_len);
+        free(copy);
+    }
+    if (s->up) {
+        of_conn_resume(s->up);
+    }
+    if (s->down) {
+        of_conn_resume(s->down);
+    }
+}
+
+/* --- For others. --- */
+
+bool
+session_dpid(const struct session *s, uint64_t *dpid)
+{
+    *dpid = s->dpid;
+    return s->has_dpid;
+}
+
+bool
+session_is_running(const struct session *s)
+{
+    return s->state == SESSION_RUN;
+}
+
+void
+session_send_packet(struct session *s, uint16_t port, const uint8_t *frame,
+                    size_t len)
+{
+    struct instr_out out = INSTR_OUT_INIT;
+
+    if (s->state != SESSION_RUN) {
+        return;
+    }
+    if (of_conn_is_full(s->down) || xid_map_is_full(s->xids)) {
+        s->counters.lldp_skipped++;
+        return;
+    }
+    instr_send_packet(s->instr, port, frame, len, &out);
+    session_apply(s, &out);
+}

@@ -30,8 +30,8 @@
 #define DISCOVERY_QUICK_NS   UINT64_C(400000000)
 #define DISCOVERY_ROUND_NS   UINT64_C(4000000000)
 #define DISCOVERY_TIMEOUT_NS (3 * DISCOVERY_ROUND_NS + DISCOVERY_QUICK_NS)
-#define DISCOVERY_MAX_AGE_NS UINT64_C(5000000000) /* Of a frame on its way.   \
-                                                   */
+/* How old a frame may be that was on its way. */
+#define DISCOVERY_MAX_AGE_NS UINT64_C(5000000000)
 
 struct discovery_callbacks {
     /* Send the frame out of that port. */

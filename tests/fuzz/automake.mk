@@ -91,3 +91,9 @@ fuzz_targets += tests/fuzz/fuzz_phf_match
 tests_fuzz_fuzz_phf_match_SOURCES = tests/fuzz/fuzz_phf_match.c \
 	tests/phf/naive.c tests/phf/naive.h $(FUZZ_MAIN)
 tests_fuzz_fuzz_phf_match_LDADD = $(PHF_LIBS) $(FUZZ_LIBS)
+
+# of_framing: OpenFlow streams, HELLOs, errors and LLDP frames.
+fuzz_targets += tests/fuzz/fuzz_of_framing
+tests_fuzz_fuzz_of_framing_SOURCES = tests/fuzz/fuzz_of_framing.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_of_framing_LDADD = recorder/librecorder.a $(LIB_LIBS) \
+	$(FUZZ_LIBS)

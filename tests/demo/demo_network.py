@@ -18,10 +18,11 @@ sys.path.insert(0, os.path.join(HERE, "..", "net"))
 
 # pylint: disable=wrong-import-position
 import network
-from lab import UNDER_COLLECTOR, Lab, bindir
+from lab import UNDER_COLLECTOR, UNDER_SWITCH, Lab, bindir
 from process import Failed, wait_until
 
-SWITCHES_AT = "tcp:127.0.0.1:6633"
+# By the address their tunnels come from, which the recorder learns so.
+SWITCHES_AT = f"tcp:{UNDER_SWITCH}:6633"
 CONTROLLER_AT = "tcp:127.0.0.1:6653"
 SERVICES = {"web": [("tcp", 8000), ("tcp", network.WRONG_PORT)],
             "files": [("udp", 6900), ("tcp", 2049)]}
@@ -71,7 +72,8 @@ class DemoNetwork(Lab):
         self.spawn("server", [
             os.path.join(bindir(), "lasthop-server"),
             "--listen", f"geneve:{UNDER_COLLECTOR}:6081",
-            "--archive", os.path.join(self.dir, "archive")], netns=self.col)
+            "--archive", os.path.join(self.dir, "archive")],
+            netns=self.col, daemon=True)
         wait_until(lambda: os.path.exists(f"{self.dir}/server.sock"), 10,
                    "lasthop-server")
 
@@ -83,7 +85,8 @@ class DemoNetwork(Lab):
             os.path.join(bindir(), "lasthop-recorder"),
             "--listen", SWITCHES_AT, "--controller", CONTROLLER_AT,
             "--ovsdb", self.db, "--postcards", f"geneve:{UNDER_COLLECTOR}",
-            "--state", os.path.join(self.dir, "recorder")], netns=self.sw)
+            "--state", os.path.join(self.dir, "recorder")],
+            netns=self.sw, daemon=True)
         wait_until(lambda: os.path.exists(f"{self.dir}/recorder.sock"), 10,
                    "lasthop-recorder")
 

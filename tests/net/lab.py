@@ -406,11 +406,12 @@ class Lab:
                            "--no-headings", "list", "controller").split()
         return len(found) == len(self.bridges) and set(found) == {"true"}
 
-    def spawn(self, name, argv, netns=None, env=None):
+    def spawn(self, name, argv, netns=None, env=None, daemon=False):
         """Starts a program that stays, with its output in lab.dir/NAME.log;
-        it is ended with the lab."""
+        it is ended with the lab.  The end of the lab raises Failed when a
+        'daemon' ended before or badly, or a sanitizer spoke up."""
         process = Process(name, argv, f"{self.dir}/{name}.log", netns=netns,
-                          env={**self.env, **(env or {})})
+                          env={**self.env, **(env or {})}, daemon=daemon)
         self._processes.append(process)
         return process
 
@@ -436,10 +437,14 @@ class Lab:
         for number, handler in self._old_handlers.items():
             signal.signal(number, handler)
         atexit.unregister(self.close)
-        if keep or os.environ.get("LASTHOP_KEEP"):
+
+        faults = list(filter(None, (p.fault() for p in self._processes)))
+        if keep or faults or os.environ.get("LASTHOP_KEEP"):
             print(f"the lab's logs are in {self.dir}", file=sys.stderr)
         else:
             shutil.rmtree(self.dir, ignore_errors=True)
+        if faults:
+            raise Failed("\n".join(faults))
 
 
 def _leave(number, _frame):

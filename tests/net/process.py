@@ -11,9 +11,13 @@ dies, so that nothing is left behind.
 
 import ctypes
 import os
+import re
 import signal
 import subprocess
 import time
+
+SANITIZER = re.compile(r"(Address|Leak|Thread|UndefinedBehavior)Sanitizer"
+                       r"|: runtime error: ")
 
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -73,11 +77,14 @@ def run(argv, netns=None, env=None, deadline=60.0, check=True, stdin=""):
 
 
 class Process:
-    """A running program.  Its output and errors go to the file 'log'."""
+    """A running program.  Its output and errors go to the file 'log'.  A
+    'daemon' is expected to run until it is stopped, and then to end well."""
 
-    def __init__(self, name, argv, log, netns=None, env=None):
+    def __init__(self, name, argv, log, netns=None, env=None, daemon=False):
         self.name = name
         self.log = log
+        self._is_daemon = daemon
+        self._was_killed = False
         self.argv = in_netns(netns, argv)
         with open(log, "ab") as output:
             self._child = subprocess.Popen(
@@ -133,8 +140,20 @@ class Process:
 
     def kill(self):
         """Ends it by SIGKILL, as a crash would."""
+        self._was_killed = self._was_killed or self.is_running()
         self.signal(signal.SIGKILL)
         self._child.wait()
+
+    def fault(self):
+        """What was wrong with it, now that it has ended; None if nothing."""
+        output = self.output()
+        if SANITIZER.search(output):
+            return f"{self.name}: a sanitizer found something:\n{output}"
+        if (self._is_daemon and not self._was_killed
+                and self._child.returncode != 0):
+            return (f"{self.name}: ended with exit status "
+                    f"{self._child.returncode}:\n{output}")
+        return None
 
 
 def environment(**more):

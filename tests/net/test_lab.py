@@ -141,6 +141,20 @@ def test_two_labs_do_not_meet(lab):
         assert not lab.hosts["h1"].ping(h2.ip, wait=0.2)
 
 
+@pytest.mark.parametrize("script", [
+    "exit 3", "sleep 100", "echo 'x.c:1:2: runtime error: shift'; exit 0"])
+def test_a_daemon_that_ends_badly_is_told(script, capsys):
+    network = Lab()
+    with pytest.raises(Failed, match="daemon: (ended|a sanitizer)"):
+        with network:
+            daemon = network.spawn("daemon", ["sh", "-c", script],
+                                   daemon=True)
+            if "exit" in script:
+                daemon.wait()
+    assert network.dir in capsys.readouterr().err
+    shutil.rmtree(network.dir)
+
+
 LEAVES_BY_SIGNAL = """
 import sys
 sys.path.insert(0, sys.argv[1])

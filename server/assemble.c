@@ -27,7 +27,6 @@ assembler_destroy(struct assembler *a)
         free(a->outs);
         free(a->branches);
         free(a->bytes);
-        free(a->levels);
         free(a->histories);
         free(a);
     }
@@ -84,6 +83,7 @@ assemble(struct assembler *a, const struct assemble_env *env,
     a->n_outs = 0;
     a->n_branches = 0;
     a->n_bytes = 0;
+    a->n_asked = 0;
     a->n_histories = 0;
     a->n_duplicates = 0;
     a->n_ambiguous = 0;

@@ -4,10 +4,11 @@
  * A visit that came in by a link although nobody sent it there is an orphan:
  * the postcard before it is missing.  In this order:
  *
+ *   - it went to the controller from the same port: the packet-out is missing;
+ *   - the switch before was seen, but not what its last table or the group
+ *     did: that was to send it here;
  *   - one hop is missing, and just one output leads to that switch: the hop is
  *     deduced, with both its ports;
- *   - the switch before was seen, and its rules do not forbid the output: only
- *     the postcard of that output is missing;
  *   - the output before is there, but the TTL fell too far: whole rounds of a
  *     loop are missing;
  *   - several hops are missing, and one way leads across: all are deduced;
@@ -24,12 +25,8 @@
 
 #include "lib/of_port.h"
 
-/* Missing hops in a row that are looked for, and switches asked on the way. */
-#define MAX_MISSING 8
-#define MAX_ASKED   256
-
-static bool
-is_orphan(const struct assembler *a, int v)
+bool
+assemble_gap_is_orphan(const struct assembler *a, int v)
 {
     const struct assemble_visit *visit = &a->visits[v];
 
@@ -48,10 +45,8 @@ is_blind_root(const struct assembler *a, int v)
            !visit->is_deduced && visit->in_port == OF_PORT_UNKNOWN;
 }
 
-/* How likely orphan 'v' continues branch 'b' after 'n_missing' hops (-1: any
- * number); 0 not at all. */
-static uint64_t
-rank(struct assembler *a, int v, size_t b, int n_missing)
+uint64_t
+assemble_gap_rank(struct assembler *a, int v, size_t b, int n_missing)
 {
     const struct assemble_branch *branch = &a->branches[b];
     uint64_t apart = assemble_link_apart(a, v, branch->visit);
@@ -78,11 +73,9 @@ rank_class(uint64_t r)
     return r >> 50;
 }
 
-/* Adds the hop (dpid, in_port) that nobody saw, with output 'port'; its index,
- * or -1 when memory is short.  '*branchp' is the branch of that output. */
-static int
-deduce(struct assembler *a, uint64_t dpid, uint32_t in_port, uint32_t port,
-       int *branchp)
+int
+assemble_gap_deduce(struct assembler *a, uint64_t dpid, uint32_t in_port,
+                    uint32_t port, int *branchp)
 {
     int v = assemble_visit_add(a, dpid, in_port);
     int out = v >= 0 ? assemble_visit_add_out(a, v, port, -1) : -1;
@@ -127,7 +120,7 @@ find_branch_to(struct assembler *a, int v, uint64_t dpid, uint64_t *rankp)
         if (a->branches[b].peer_dpid != dpid) {
             continue;
         }
-        r = rank(a, v, b, 1);
+        r = assemble_gap_rank(a, v, b, 1);
         if (!r) {
             continue;
         }
@@ -170,7 +163,8 @@ join_deduced(struct assembler *a, int v, uint64_t dpid, uint32_t port)
     return false;
 }
 
-/* One hop is missing before 'v', which came from (dpid, port). */
+/* One hop is missing before 'v', which came from (dpid, port).  What came
+ * later than 'v' did not lead to it: a packet may pass a switch twice. */
 static bool
 join_by_one_hop(struct assembler *a, int v, uint64_t dpid, uint32_t port)
 {
@@ -178,10 +172,12 @@ join_by_one_hop(struct assembler *a, int v, uint64_t dpid, uint32_t port)
     int before = find_branch_to(a, v, dpid, &r);
     int deduced, branch;
 
-    if (before < 0 || a->branches[before].peer_port == port) {
+    if (before < 0 || a->branches[before].peer_port == port ||
+        !(r >> 60 & 1)) {
         return false;
     }
-    deduced = deduce(a, dpid, a->branches[before].peer_port, port, &branch);
+    deduced = assemble_gap_deduce(a, dpid, a->branches[before].peer_port, port,
+                                  &branch);
     if (deduced < 0) {
         return false;
     }
@@ -190,22 +186,40 @@ join_by_one_hop(struct assembler *a, int v, uint64_t dpid, uint32_t port)
     return true;
 }
 
+/* True when some output of the visit must be missing: what was seen only says
+ * that a table or a group does the rest. */
+static bool
+is_unresolved(const struct assembler *a, const struct assemble_visit *visit)
+{
+    for (int c = visit->first_card; c >= 0; c = a->cards[c].next) {
+        const struct assemble_card *card = &a->cards[c];
+
+        if (card->p->out_port != OF_PORT_TABLE &&
+            card->p->out_port != OF_PORT_GROUP &&
+            (!card->rule || !card->rule->is_transit)) {
+            return false;
+        }
+    }
+    return visit->first_card >= 0;
+}
+
 /* The postcard of one output of an observed visit is missing. */
 static bool
 join_by_open_visit(struct assembler *a, int v, uint64_t dpid, uint32_t port)
 {
     int best = -1;
     uint64_t best_apart = 0;
-    bool is_forward, best_is_forward = false;
+    bool best_is_forward = false;
 
     for (size_t w = 0; w < a->n_visits; w++) {
         const struct assemble_visit *before = &a->visits[w];
         const struct assemble_brief *x, *y;
         uint64_t apart = assemble_link_apart(a, v, (int) w);
+        bool is_forward = before->time_ns <= a->visits[v].time_ns;
 
-        if (before->is_removed || before->dpid != dpid || !before->is_open ||
-            before->in_port == port || before->rep < 0 ||
-            before->time_ns > a->visits[v].time_ns ||
+        if (before->is_removed || before->dpid != dpid ||
+            !is_unresolved(a, before) ||
+            (before->in_port == port && !before->is_packet_out) ||
             assemble_visit_has_out(a, (int) w, port) ||
             assemble_link_root(a, (int) w) == v) {
             continue;
@@ -216,7 +230,6 @@ join_by_open_visit(struct assembler *a, int v, uint64_t dpid, uint32_t port)
             (y->ttl > x->ttl || y->ttl + 2 < x->ttl)) {
             continue;
         }
-        is_forward = before->time_ns <= a->visits[v].time_ns;
         if (best < 0 || is_forward > best_is_forward ||
             (is_forward == best_is_forward && apart < best_apart)) {
             best = (int) w;
@@ -246,7 +259,7 @@ join_by_rounds(struct assembler *a, int v)
             a->branches[b].peer_port != visit->in_port) {
             continue;
         }
-        r = rank(a, v, b, -1);
+        r = assemble_gap_rank(a, v, b, -1);
         if (r > best_rank && assemble_header_fit(a, a->branches[b].out, v) ==
                                  ASSEMBLE_FIT_LATER) {
             best = (int) b;
@@ -257,6 +270,38 @@ join_by_rounds(struct assembler *a, int v)
         return false;
     }
     assemble_link_join(a, a->branches[best].visit, best, v);
+    a->visits[v].has_gap_before = true;
+    return true;
+}
+
+/* The packet went to the controller from this very port, and what it sent back
+ * through the tables is seen, though not its packet-out. */
+static bool
+join_by_packet_in(struct assembler *a, int v)
+{
+    const struct assemble_visit *visit = &a->visits[v];
+    int best = -1;
+
+    for (size_t w = 0; w < a->n_visits; w++) {
+        const struct assemble_visit *in = &a->visits[w];
+
+        if (!in->is_removed && in->dpid == visit->dpid &&
+            in->in_port == visit->in_port && in->rep >= 0 &&
+            in->time_ns <= visit->time_ns && !in->n_packet_outs &&
+            assemble_visit_has_out(a, (int) w, OF_PORT_CONTROLLER) &&
+            assemble_link_root(a, (int) w) != v &&
+            assemble_header_is_equal(a->cards[in->rep].p,
+                                     a->cards[visit->rep].p) &&
+            (best < 0 || in->time_ns > a->visits[best].time_ns)) {
+            best = (int) w;
+        }
+    }
+    if (best < 0) {
+        return false;
+    }
+    assemble_link_join(a, best, -1, v);
+    a->visits[best].n_packet_outs++;
+    a->visits[v].is_packet_out = true;
     a->visits[v].has_gap_before = true;
     return true;
 }
@@ -294,158 +339,6 @@ join_blind_root(struct assembler *a, int v)
 /* --- Several missing hops. ------------------------------------------------
  */
 
-struct way {
-    const struct topology *topology;
-    uint64_t to_dpid, avoid[2];
-    int n_ways;
-    int n_asked;
-    size_t length; /* Of the one found. */
-    uint64_t dpid[MAX_MISSING];
-    uint32_t in_port[MAX_MISSING], out_port[MAX_MISSING];
-    uint64_t found_dpid[MAX_MISSING];
-    uint32_t found_in[MAX_MISSING], found_out[MAX_MISSING];
-};
-
-static bool
-is_on_way(const struct way *way, size_t depth, uint64_t dpid)
-{
-    if (dpid == way->avoid[0] || dpid == way->avoid[1]) {
-        return true;
-    }
-    for (size_t i = 0; i <= depth; i++) {
-        if (way->dpid[i] == dpid) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Counts the simple ways from (way->dpid[depth], in_port[depth]) to
- * way->to_dpid, up to two; depth is at most MAX_MISSING. */
-static void
-walk(struct way *way, size_t depth)
-{
-    const struct topology_switch *sw;
-
-    if (way->dpid[depth] == way->to_dpid) {
-        way->n_ways++;
-        way->length = depth + 1;
-        memcpy(way->found_dpid, way->dpid, sizeof way->dpid);
-        memcpy(way->found_in, way->in_port, sizeof way->in_port);
-        memcpy(way->found_out, way->out_port, sizeof way->out_port);
-        return;
-    }
-    sw = topology_find(way->topology, way->dpid[depth]);
-    if (!sw || depth + 1 == MAX_MISSING || ++way->n_asked > MAX_ASKED) {
-        way->n_ways += way->n_asked > MAX_ASKED ? 2 : 0;
-        return;
-    }
-    for (size_t i = 0; i < sw->n_ports && way->n_ways < 2; i++) {
-        const struct topology_port *port = &sw->ports[i];
-
-        if (port->has_peer && !is_on_way(way, depth, port->peer_dpid)) {
-            way->out_port[depth] = port->no;
-            way->dpid[depth + 1] = port->peer_dpid;
-            way->in_port[depth + 1] = port->peer_port;
-            walk(way, depth + 1);
-        }
-    }
-}
-
-/* Joins 'v', which came from (dpid, port), to branch 'b' across all hops that
- * are missing between, if just one way leads there. */
-static bool
-join_by_way(struct assembler *a, int v, size_t b, uint64_t dpid, uint32_t port)
-{
-    struct way way = {
-        .topology = a->env->topology,
-        .to_dpid = dpid,
-        .avoid = {a->visits[a->branches[b].visit].dpid, a->visits[v].dpid},
-    };
-    int before = (int) b, fall;
-    bool same_flow;
-
-    way.dpid[0] = a->branches[b].peer_dpid;
-    way.in_port[0] = a->branches[b].peer_port;
-    if (way.dpid[0] != a->visits[v].dpid) {
-        walk(&way, 0);
-    }
-    if (way.n_ways != 1 ||
-        !assemble_header_fall(a, a->branches[b].out, v, &fall, &same_flow) ||
-        fall > (int) way.length) {
-        return false;
-    }
-    way.found_out[way.length - 1] = port;
-    for (size_t i = 0; i < way.length; i++) {
-        int branch;
-        int deduced = deduce(a, way.found_dpid[i], way.found_in[i],
-                             way.found_out[i], &branch);
-
-        if (deduced < 0) {
-            return false;
-        }
-        assemble_link_join(a, a->branches[before].visit, before, deduced);
-        before = branch;
-    }
-    assemble_link_join(a, a->branches[before].visit, before, v);
-    return true;
-}
-
-/* The last visit that is before both, or -1. */
-static int
-common_ancestor(const struct assembler *a, int v, int w)
-{
-    for (int x = v; x >= 0; x = a->visits[x].parent) {
-        for (int y = w; y >= 0; y = a->visits[y].parent) {
-            if (x == y) {
-                return x;
-            }
-        }
-    }
-    return -1;
-}
-
-static void
-join_across(struct assembler *a, int v)
-{
-    uint64_t dpid, best_rank = 0;
-    uint32_t port;
-    int best = -1, before = -1;
-    size_t n = 0;
-
-    if (!topology_peer(a->env->topology, a->visits[v].dpid,
-                       a->visits[v].in_port, &dpid, &port)) {
-        return;
-    }
-    for (size_t b = 0; b < a->n_branches; b++) {
-        uint64_t r = rank(a, v, b, -1);
-
-        if (r > best_rank) {
-            best = (int) b;
-            best_rank = r;
-        }
-    }
-    if (best < 0) {
-        return;
-    }
-    /* All that are as likely, in the same tree, could have led here. */
-    for (size_t b = 0; b < a->n_branches; b++) {
-        uint64_t r = rank(a, v, b, -1);
-
-        if (r && r >> 60 == best_rank >> 60 &&
-            assemble_link_root(a, a->branches[b].visit) ==
-                assemble_link_root(a, a->branches[best].visit)) {
-            before = n++ ? common_ancestor(a, before, a->branches[b].visit)
-                         : a->branches[b].visit;
-        }
-    }
-    if (n == 1 && join_by_way(a, v, (size_t) best, dpid, port)) {
-        return;
-    }
-    assemble_link_join(a, before, n == 1 ? best : -1, v);
-    a->visits[v].has_gap_before = true;
-}
-
 /* Orphans that came from one switch, each by another port: that switch is
  * their root, though nobody saw it. */
 static void
@@ -462,7 +355,7 @@ join_siblings(struct assembler *a, int v, size_t n_visits)
     }
     x = assemble_header_of_card(a, a->visits[v].rep);
     for (size_t w = 0; w < n_visits; w++) {
-        if ((int) w == v || !is_orphan(a, (int) w) ||
+        if ((int) w == v || !assemble_gap_is_orphan(a, (int) w) ||
             a->visits[w].is_packet_out ||
             !topology_peer(a->env->topology, a->visits[w].dpid,
                            a->visits[w].in_port, &other_dpid, &other_port) ||
@@ -475,7 +368,8 @@ join_siblings(struct assembler *a, int v, size_t n_visits)
             continue;
         }
         if (root < 0) {
-            root = deduce(a, dpid, OF_PORT_UNKNOWN, port, &branch);
+            root =
+                assemble_gap_deduce(a, dpid, OF_PORT_UNKNOWN, port, &branch);
             if (root < 0) {
                 return;
             }
@@ -495,14 +389,13 @@ compare_by_time(const struct assembler *a, int v, int w)
     return x != y ? (x < y ? -1 : 1) : v - w;
 }
 
-/* Writes the parentless visits that need one into 'orphans', by time. */
-static size_t
-list_orphans(const struct assembler *a, int *orphans)
+size_t
+assemble_gap_list_orphans(const struct assembler *a, int *orphans)
 {
     size_t n = 0;
 
     for (size_t v = 0; v < a->n_visits && n < ASSEMBLE_MAX; v++) {
-        if (is_orphan(a, (int) v) || is_blind_root(a, (int) v)) {
+        if (assemble_gap_is_orphan(a, (int) v) || is_blind_root(a, (int) v)) {
             size_t i = n++;
 
             while (i > 0 && compare_by_time(a, orphans[i - 1], (int) v) > 0) {
@@ -515,6 +408,7 @@ list_orphans(const struct assembler *a, int *orphans)
     return n;
 }
 
+/* Joins 'v' across one missing postcard or rounds of a loop. */
 static void
 join_nearby(struct assembler *a, int v)
 {
@@ -523,11 +417,13 @@ join_nearby(struct assembler *a, int v)
 
     if (is_blind_root(a, v)) {
         join_blind_root(a, v);
-    } else if (topology_peer(a->env->topology, a->visits[v].dpid,
+    } else if (assemble_gap_is_orphan(a, v) &&
+               topology_peer(a->env->topology, a->visits[v].dpid,
                              a->visits[v].in_port, &dpid, &port) &&
+               !join_by_packet_in(a, v) &&
+               !join_by_open_visit(a, v, dpid, port) &&
                !join_deduced(a, v, dpid, port) &&
-               !join_by_one_hop(a, v, dpid, port) &&
-               !join_by_open_visit(a, v, dpid, port)) {
+               !join_by_one_hop(a, v, dpid, port)) {
         join_by_rounds(a, v);
     }
 }
@@ -541,22 +437,21 @@ assemble_gap_close(struct assembler *a)
     if (a->is_short_of_memory) {
         return;
     }
-    n_orphans = a->env->topology ? list_orphans(a, orphans) : 0;
-    for (size_t i = 0; i < n_orphans; i++) {
-        join_nearby(a, orphans[i]);
-    }
+    n_orphans = a->env->topology ? assemble_gap_list_orphans(a, orphans) : 0;
     if (!n_orphans) {
         return;
     }
-    n_orphans = list_orphans(a, orphans);
     for (size_t i = 0; i < n_orphans; i++) {
-        join_across(a, orphans[i]);
+        join_nearby(a, orphans[i]);
     }
     for (size_t v = 0; v < n_visits; v++) {
-        if (is_orphan(a, (int) v)) {
+        if (assemble_gap_is_orphan(a, (int) v)) {
             join_siblings(a, (int) v, n_visits);
         }
-        if (is_orphan(a, (int) v)) {
+    }
+    assemble_across_join(a);
+    for (size_t v = 0; v < n_visits; v++) {
+        if (assemble_gap_is_orphan(a, (int) v)) {
             a->visits[v].has_gap_before = true;
         }
     }

@@ -3,8 +3,8 @@
  *
  * An output onto a link and a visit at its far end belong together.  Where
  * one link has several of either (loops, equal packets, packets that share an
- * ID), the pair whose headers fit best is joined first, and among equal ones
- * the output that was last before the visit. */
+ * ID), those whose headers fit best are joined first, and among equal ones
+ * each visit to the output that was last before it. */
 #include <config.h>
 #include "server/assemble_scratch.h"
 
@@ -231,7 +231,7 @@ branches_to(const struct assembler *a, uint64_t dpid, uint32_t port,
  * are not later than the visit. */
 static int
 best_branch(struct assembler *a, int v, size_t lo, size_t hi,
-            const uint8_t *fits, enum assemble_fit fit, bool is_forward)
+            enum assemble_fit fit, bool is_forward)
 {
     uint64_t time = a->visits[v].time_ns;
     uint64_t best_apart = 0;
@@ -239,11 +239,10 @@ best_branch(struct assembler *a, int v, size_t lo, size_t hi,
 
     for (size_t b = lo; b < hi; b++) {
         const struct assemble_branch *branch = &a->branches[b];
-        uint64_t sent = a->visits[branch->visit].time_ns;
         uint64_t apart = assemble_link_apart(a, v, branch->visit);
 
-        if (fits[b - lo] != fit || branch->child >= 0 ||
-            (is_forward && sent > time) ||
+        if (branch->child >= 0 ||
+            (is_forward && a->visits[branch->visit].time_ns > time) ||
             assemble_link_is_backward(a, branch)) {
             continue;
         }
@@ -252,7 +251,8 @@ best_branch(struct assembler *a, int v, size_t lo, size_t hi,
                            apart >= best_apart))) {
             continue;
         }
-        if (assemble_link_root(a, branch->visit) == v) {
+        if (assemble_link_root(a, branch->visit) == v ||
+            assemble_header_fit(a, branch->out, v) != fit) {
             continue;
         }
         best = (int) b;
@@ -261,73 +261,30 @@ best_branch(struct assembler *a, int v, size_t lo, size_t hi,
     return best;
 }
 
-/* Joins the visits from 'begin' up to 'end', all of one (switch, in_port), to
- * the branches from 'lo' up to 'hi', all of which lead there; with
- * 'is_forward' only to those that are not later than the visit. */
-static void
-match(struct assembler *a, size_t begin, size_t end, size_t lo, size_t hi,
-      bool is_forward)
+/* Joins visits to the outputs that fit them by exactly 'fit', with
+ * 'is_forward' only to those that are not later.  Returns the number of
+ * visits that an output could still lead to. */
+static size_t
+join_by_links(struct assembler *a, enum assemble_fit fit, bool is_forward)
 {
-    size_t n_branches = hi - lo;
-    size_t n = (end - begin) * n_branches;
+    size_t n_left = 0, lo = 0, hi = 0;
 
-    if (!assemble_scratch_grow(a, (void **) &a->levels, &a->allocated_levels,
-                               n, 1)) {
-        return;
-    }
-    for (size_t v = begin; v < end; v++) {
-        for (size_t b = lo; b < hi; b++) {
-            a->levels[(v - begin) * n_branches + (b - lo)] =
-                (uint8_t) assemble_header_fit(a, a->branches[b].out, (int) v);
+    for (size_t v = 0; v < a->n_visits; v++) {
+        const struct assemble_visit *visit = &a->visits[v];
+        int b;
+
+        if (visit->is_packet_out || visit->is_removed || visit->parent >= 0) {
+            continue;
+        }
+        lo = branches_to(a, visit->dpid, visit->in_port, &hi);
+        b = best_branch(a, (int) v, lo, hi, fit, is_forward);
+        if (b >= 0) {
+            assemble_link_join(a, a->branches[b].visit, b, (int) v);
+        } else if (hi > lo) {
+            n_left++;
         }
     }
-    for (enum assemble_fit fit = ASSEMBLE_FIT_EXACT;
-         fit >= ASSEMBLE_FIT_EDITED; fit--) {
-        for (int pass = 0; pass < (is_forward ? 1 : 2); pass++) {
-            for (size_t v = begin; v < end; v++) {
-                int b;
-
-                if (a->visits[v].parent >= 0) {
-                    continue;
-                }
-                b = best_branch(a, (int) v, lo, hi,
-                                a->levels + (v - begin) * n_branches, fit,
-                                !pass);
-                if (b >= 0) {
-                    assemble_link_join(a, a->branches[b].visit, b, (int) v);
-                }
-            }
-        }
-    }
-}
-
-/* Joins visits to outputs.  Those whose in_port is not known could be at the
- * far end of any link of their switch, so that they are asked forward in time
- * first, and, with 'is_last', in any order when all others have been. */
-static void
-join_by_links(struct assembler *a, bool is_last)
-{
-    for (size_t begin = 0; begin < a->n_visits;) {
-        const struct assemble_visit *visit = &a->visits[begin];
-        bool is_blind = a->cards[visit->rep].p->in_port == OF_PORT_UNKNOWN;
-        size_t end = begin + 1;
-        size_t lo, hi;
-
-        while (end < a->n_visits && a->visits[end].dpid == visit->dpid &&
-               a->cards[a->visits[end].rep].p->in_port ==
-                   a->cards[visit->rep].p->in_port &&
-               a->visits[end].is_packet_out == visit->is_packet_out) {
-            end++;
-        }
-        if (!visit->is_packet_out && (is_blind || !is_last)) {
-            lo = branches_to(a, visit->dpid,
-                             is_blind ? OF_PORT_UNKNOWN : visit->in_port, &hi);
-            if (hi > lo) {
-                match(a, begin, end, lo, hi, is_blind && !is_last);
-            }
-        }
-        begin = end;
-    }
+    return n_left;
 }
 
 /* The visit whose output to the controller packet-out 'v' answers, or -1. */
@@ -390,6 +347,19 @@ merge_table_output(struct assembler *a, int v)
     }
 }
 
+/* Before links are asked: what the tables did has the in_port that the
+ * packet-out named, which may be that of a link. */
+static void
+merge_table_outputs(struct assembler *a)
+{
+    for (size_t v = 0; v < a->n_visits; v++) {
+        if (a->visits[v].is_packet_out &&
+            assemble_visit_has_out(a, (int) v, OF_PORT_TABLE)) {
+            merge_table_output(a, (int) v);
+        }
+    }
+}
+
 static void
 join_packet_outs(struct assembler *a)
 {
@@ -400,9 +370,6 @@ join_packet_outs(struct assembler *a)
             if (in >= 0) {
                 assemble_link_join(a, in, -1, (int) v);
                 a->visits[in].n_packet_outs++;
-            }
-            if (assemble_visit_has_out(a, (int) v, OF_PORT_TABLE)) {
-                merge_table_output(a, (int) v);
             }
         }
     }
@@ -469,10 +436,15 @@ assemble_link_make(struct assembler *a)
             assemble_link_add_branches(a, (int) v, o);
         }
     }
+    if (has_packet_out) {
+        merge_table_outputs(a);
+    }
     sort_branches(a);
-    join_by_links(a, false);
-    if (has_blind) {
-        join_by_links(a, true);
+    for (enum assemble_fit fit = ASSEMBLE_FIT_EXACT;
+         fit >= ASSEMBLE_FIT_EDITED; fit--) {
+        if (!join_by_links(a, fit, true) || !join_by_links(a, fit, false)) {
+            break;
+        }
     }
     if (has_packet_out) {
         join_packet_outs(a);

@@ -7,7 +7,8 @@
  *   assemble_visit   postcards -> visits, with the outputs their rules name
  *   assemble_link    visits -> trees, by links, headers, then time
  *   assemble_double  equal postcards: more visits, or the same again
- *   assemble_gap     trees -> joined across lost postcards
+ *   assemble_gap     trees -> joined across lost postcards, with
+ *                    assemble_across and assemble_way for several in a row
  *   assemble_judge   what became of every output; is anything still to come
  *   assemble_tree    trees -> struct history
  *
@@ -76,7 +77,7 @@ struct assemble_visit {
     bool is_deduced;
     bool has_gap_before;
     bool is_removed; /* Merged into another, or a double. */
-    bool is_open;    /* Its rules are not all known or let more follow. */
+    bool is_open;    /* Tables that were not seen may have had outputs. */
     int first_card, last_card, n_cards;
     int rep; /* Card whose header is the packet as it came in; -1 deduced. */
     int first_out;
@@ -101,8 +102,7 @@ struct assembler {
     struct assemble_branch *branches; /* Sorted by far end once linked. */
     size_t n_bytes, allocated_bytes;
     uint8_t *bytes;
-    size_t allocated_levels;
-    uint8_t *levels; /* Scratch of assemble_link. */
+    size_t n_asked; /* Switches that searches for ways looked at. */
     size_t n_histories, allocated_histories;
     struct history **histories;
     size_t n_duplicates, n_ambiguous; /* Postcards. */
@@ -181,8 +181,47 @@ bool assemble_link_is_start(const struct assembler *, int visit);
 /* Finds which doubles are visits of their own; counts the others. */
 void assemble_double_settle(struct assembler *);
 
+/* --- assemble_way -------------------------------------------------------- */
+#define ASSEMBLE_WAY_MAX 8 /* Missing hops in a row that are looked for. */
+
+/* A search for the ways across. */
+struct assemble_way {
+    struct assembler *a;
+    uint64_t to_dpid; /* Leaves there by: */
+    uint32_t to_port;
+    uint64_t avoid[2]; /* Where the gap begins and ends. */
+    int n_ways;        /* 0, 1, or 2 for more. */
+    uint64_t dpid[ASSEMBLE_WAY_MAX];
+    uint32_t in_port[ASSEMBLE_WAY_MAX], out_port[ASSEMBLE_WAY_MAX];
+    size_t length; /* Of the one found, which is: */
+    uint64_t found_dpid[ASSEMBLE_WAY_MAX];
+    uint32_t found_in[ASSEMBLE_WAY_MAX], found_out[ASSEMBLE_WAY_MAX];
+};
+
+/* Looks for ways from where visit 'w' leaves by 'from_port' to where 'v' came
+ * from, (dpid, port). */
+void assemble_way_find(struct assembler *, int w, uint32_t from_port, int v,
+                       uint64_t dpid, uint32_t port, struct assemble_way *);
+
 /* --- assemble_gap -------------------------------------------------------- */
 void assemble_gap_close(struct assembler *);
+/* True for a visit that came in by a link on which nobody sent it. */
+bool assemble_gap_is_orphan(const struct assembler *, int visit);
+/* Writes the orphans, and the roots without in_port, into 'orphans' (at least
+ * ASSEMBLE_MAX), by time; returns how many. */
+size_t assemble_gap_list_orphans(const struct assembler *, int *orphans);
+/* How likely orphan 'v' continues branch 'b' after 'n_missing' hops (-1: any
+ * number); 0 not at all.  Bit 62: the same addresses and ports; 61: not just
+ * NORMAL; 60: the branch is not later; then how little the TTL fell, then how
+ * near in time. */
+uint64_t assemble_gap_rank(struct assembler *, int v, size_t b, int n_missing);
+/* Adds the hop (dpid, in_port) that nobody saw, with output 'port'; its index,
+ * or -1 when memory is short.  '*branchp' is the branch of that output. */
+int assemble_gap_deduce(struct assembler *, uint64_t dpid, uint32_t in_port,
+                        uint32_t port, int *branchp);
+
+/* --- assemble_across ----------------------------------------------------- */
+void assemble_across_join(struct assembler *);
 
 /* --- assemble_judge ------------------------------------------------------ */
 /* Whether anything may still come. */

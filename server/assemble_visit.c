@@ -409,6 +409,15 @@ expect_outs(struct assembler *a, int v, int card)
     }
 }
 
+/* True when a visit with this card has other tables, before or after, whose
+ * outputs neither it nor its rule names. */
+static bool
+may_have_more(const struct assemble_card *card)
+{
+    return card->rule &&
+           (card->rule->table_id > 0 || rule_lets_more_follow(card->rule));
+}
+
 void
 assemble_visit_make_outs(struct assembler *a, int v)
 {
@@ -428,7 +437,7 @@ assemble_visit_make_outs(struct assembler *a, int v)
         }
     }
     for (int c = a->visits[v].first_card; c >= 0; c = a->cards[c].next) {
-        if (!a->cards[c].rule || rule_lets_more_follow(a->cards[c].rule)) {
+        if (may_have_more(&a->cards[c])) {
             a->visits[v].is_open = true;
         }
         if (a->cards[c].rule && !has_version_before(a, &a->visits[v], c)) {

@@ -5,6 +5,7 @@
 noinst_LIBRARIES += server/libassemble.a
 server_libassemble_a_SOURCES = \
 	server/assemble.c server/assemble.h \
+	server/assemble_across.c \
 	server/assemble_double.c \
 	server/assemble_gap.c \
 	server/assemble_header.c \
@@ -13,6 +14,7 @@ server_libassemble_a_SOURCES = \
 	server/assemble_scratch.h \
 	server/assemble_tree.c \
 	server/assemble_visit.c \
+	server/assemble_way.c \
 	server/path_group.c server/path_group.h \
 	server/path_sum.c server/path_sum.h \
 	server/path_table.c server/path_table.h \

@@ -80,6 +80,9 @@ struct oracle_card {
 
 struct oracle_packet {
     struct history *truth; /* Hop i's time_ns is that of its first postcard. */
+    uint32_t *via;         /* By hop: version of the rule that its parent sent
+                            * it by, 0 at the start. */
+    size_t allocated_via;
     size_t n_cards, allocated_cards;
     struct oracle_card *cards;
     struct oracle_flow *flow;

@@ -76,8 +76,9 @@ add_edits(struct oracle_net *net, struct rule *rule)
     uint8_t value[6] = {2, 0, 0};
 
     if (oracle_chance(r, 20)) {
-        uint8_t address[4] = {192, 0, 2, (uint8_t) oracle_pick(r, 250)};
-        uint8_t port[2] = {(uint8_t) oracle_pick(r, 256), 7};
+        uint32_t n = ++net->n_translations;
+        uint8_t address[4] = {192, 0, (uint8_t) (n >> 8), (uint8_t) n};
+        uint8_t port[2] = {(uint8_t) (n >> 8), (uint8_t) n};
 
         oracle_rule_set(rule,
                         oracle_chance(r, 50) ? FIELD_IPV4_SRC : FIELD_IPV4_DST,

@@ -23,7 +23,7 @@ struct oracle_net {
     struct oracle_switch switches[ORACLE_MAX_SWITCHES];
     struct topology *topology;
     struct oracle_flow *flows; /* Owned. */
-    uint32_t next_ids;
+    uint32_t n_translations;   /* Addresses given by NAT so far. */
 };
 
 /* The rules that a packet of the flow meets at (dpid, in_port). */

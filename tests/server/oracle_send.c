@@ -23,6 +23,7 @@ struct arrival {
     uint32_t in_port;
     int parent; /* True hop, -1 at the start. */
     bool is_packet_out;
+    uint32_t via;
     uint64_t time_ns;
     size_t len;
     uint8_t bytes[SNAP];
@@ -33,6 +34,7 @@ struct run {
     struct oracle_flow *flow;
     uint64_t id;
     size_t n_arrivals;
+    uint32_t via; /* Of the rule that sends now. */
     struct arrival arrivals[MAX_VISITS];
 };
 
@@ -84,6 +86,7 @@ arrive(struct run *run, uint64_t dpid, uint32_t in_port, int parent,
         .dpid = dpid,
         .in_port = in_port,
         .parent = parent,
+        .via = run->via,
         .time_ns =
             time_ns + 20000 + oracle_pick(&run->flow->net->random, 30000),
         .len = len,
@@ -148,6 +151,7 @@ meet_rule(struct run *run, struct arrival *at, int hop,
     uint8_t in[SNAP], out[SNAP];
     size_t in_len = at->len, len;
 
+    run->via = rule->version;
     memcpy(in, at->bytes, in_len);
     if (n || !rule->is_transit) {
         history_hop_add_version(&run->packet->truth->hops[hop], rule->version);
@@ -245,10 +249,14 @@ meet_switch(struct run *run, struct arrival *at)
     struct history *truth = run->packet->truth;
     struct history_hop *hop = history_add_hop(truth);
     int n = (int) truth->n_hops - 1;
+    struct oracle_packet *packet = run->packet;
     struct outcome outcome = {0};
     const struct rule *last = NULL;
     size_t n_cards = 0;
 
+    packet->via = lh_alloc_grow(packet->via, (size_t) n,
+                                &packet->allocated_via, sizeof *packet->via);
+    packet->via[n] = at->via;
     hop->parent = at->parent;
     hop->dpid = at->dpid;
     hop->in_port = at->in_port;
@@ -314,6 +322,7 @@ oracle_packet_destroy(struct oracle_packet *packet)
             free((uint8_t *) packet->cards[i].p.header);
         }
         free(packet->cards);
+        free(packet->via);
         history_destroy(packet->truth);
         free(packet);
     }

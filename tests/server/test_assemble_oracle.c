@@ -12,7 +12,9 @@
 #include "tests/server/oracle.h"
 #include "tests/server/oracle_check.h"
 
-#define N_PACKETS 400 /* Of each kind on each net. */
+/* Of each kind on each net; LASTHOP_ORACLE_PACKETS says how many else, and
+ * LASTHOP_ORACLE_SEED which. */
+#define N_PACKETS 300
 
 static const struct {
     enum oracle_shape shape;
@@ -30,6 +32,14 @@ struct noise {
     uint32_t percent_double;
     bool is_shuffled; /* Times say nothing. */
 };
+
+static uint64_t
+setting(const char *name, uint64_t otherwise)
+{
+    const char *text = getenv(name);
+
+    return text ? strtoull(text, NULL, 10) : otherwise;
+}
 
 static void
 dump(const struct history *h, const char *title)
@@ -138,13 +148,21 @@ collect(struct group *group)
     }
 }
 
-/* Times that say nothing: any order within a moment. */
+/* Times that say nothing, or, with loss, that are somewhat wrong from switch
+ * to switch. */
 static void
-shuffle_times(struct oracle_packet *packet, struct oracle_random *r)
+shuffle_times(struct oracle_packet *packet, struct oracle_random *r,
+              bool has_loss)
 {
+    uint64_t salt = oracle_random(r);
+
     for (size_t i = 0; i < packet->n_cards; i++) {
-        packet->cards[i].p.time_ns =
-            1000000000 + i + 1000 * oracle_pick(r, 700);
+        struct oracle_card *card = &packet->cards[i];
+
+        card->p.time_ns =
+            has_loss ? card->p.time_ns +
+                           (salt * (uint64_t) (card->hop + 1) >> 40) % 15000
+                     : 1000000000 + i + 1000 * oracle_pick(r, 700);
     }
 }
 
@@ -197,8 +215,7 @@ assemble_and_check(struct assembler *assembler, struct group *group,
 static bool
 needs_time(enum oracle_kind kind)
 {
-    return kind == ORACLE_LOOP || kind == ORACLE_PACKET_OUT_TABLE ||
-           kind == ORACLE_LOOP_TTL;
+    return kind == ORACLE_LOOP || kind == ORACLE_PACKET_OUT_TABLE;
 }
 
 static void
@@ -206,12 +223,14 @@ try_kind(enum oracle_shape shape, int n, enum oracle_kind kind,
          const struct noise *noise)
 {
     uint64_t seed = (uint64_t) shape * 1000003 + (uint64_t) n * 1009 +
-                    (uint64_t) kind * 31 + noise->percent_lost;
+                    (uint64_t) kind * 31 + noise->percent_lost +
+                    setting("LASTHOP_ORACLE_SEED", 0) * 7919;
+    int n_packets = (int) setting("LASTHOP_ORACLE_PACKETS", N_PACKETS);
     struct assembler *assembler = assembler_create();
     struct oracle_net *net = NULL;
     struct oracle_random *r = NULL;
 
-    for (int i = 0; i < N_PACKETS; i++) {
+    for (int i = 0; i < n_packets; i++) {
         struct oracle_flow *flow;
         struct oracle_packet *packet;
         struct group *group;
@@ -226,8 +245,8 @@ try_kind(enum oracle_shape shape, int n, enum oracle_kind kind,
             break;
         }
         packet = oracle_send(flow, 7, 1000000000, (uint32_t) i);
-        if (noise->is_shuffled && !needs_time(kind)) {
-            shuffle_times(packet, r);
+        if (noise->is_shuffled && (noise->percent_lost || !needs_time(kind))) {
+            shuffle_times(packet, r, noise->percent_lost);
         }
         if (kind != ORACLE_LOOP) {
             oracle_packet_double(packet, r, noise->percent_double);
@@ -266,17 +285,34 @@ START_TEST(equals_the_truth_with_doubles)
 }
 END_TEST
 
-/* Two packets of one ID: equal ones some time apart, or others by address. */
+START_TEST(says_what_is_missing)
+{
+    try_all_kinds(_i, &(struct noise){.percent_lost = 12});
+}
+END_TEST
+
+START_TEST(says_when_much_is_missing)
+{
+    try_all_kinds(_i,
+                  &(struct noise){.percent_lost = 25, .is_shuffled = true});
+}
+END_TEST
+
+/* Two packets of one ID: equal ones some time apart, or others by address.
+ * With loss what remains of the two may fit together, so that only single
+ * hops can be checked. */
 static void
 try_two(bool is_equal, uint32_t percent_lost)
 {
     struct assembler *assembler = assembler_create();
+    int n_packets = (int) setting("LASTHOP_ORACLE_PACKETS", N_PACKETS);
 
     for (int net_i = 0; net_i < N_NETS; net_i++) {
         struct oracle_net *net = oracle_net_create(
-            nets[net_i].shape, nets[net_i].n, (uint64_t) net_i);
+            nets[net_i].shape, nets[net_i].n,
+            setting("LASTHOP_ORACLE_SEED", 0) * 7919 + (uint64_t) net_i);
 
-        for (int i = 0; i < N_PACKETS; i++) {
+        for (int i = 0; i < n_packets; i++) {
             struct oracle_flow *flow = oracle_flow_create(net, ORACLE_UNICAST);
             struct oracle_flow *other =
                 is_equal ? flow : oracle_flow_create(net, ORACLE_DROP);
@@ -287,14 +323,22 @@ try_two(bool is_equal, uint32_t percent_lost)
             packets[1] =
                 oracle_send(other, 7, is_equal ? 1005000000 : 1000010000,
                             is_equal ? 1 : 2);
+            /* No two postcards at one time, so that they tell whose they
+             * are. */
             for (int k = 0; k < 2; k++) {
+                for (size_t m = 0; m < packets[k]->n_cards; m++) {
+                    struct postcard *p = &packets[k]->cards[m].p;
+
+                    p->time_ns = p->time_ns * 2 + (uint64_t) k;
+                }
                 oracle_packet_lose(packets[k], oracle_net_random(net),
                                    percent_lost);
             }
             group->packets = packets;
             group->n_packets = 2;
             group->net = net;
-            assemble_and_check(assembler, group, percent_lost > 0, false);
+            assemble_and_check(assembler, group, percent_lost > 0,
+                               percent_lost > 0);
             free(group);
             oracle_packet_destroy(packets[0]);
             oracle_packet_destroy(packets[1]);
@@ -316,6 +360,18 @@ START_TEST(tells_packets_of_one_id_apart)
 }
 END_TEST
 
+START_TEST(invents_nothing_of_equal_packets)
+{
+    try_two(true, 10);
+}
+END_TEST
+
+START_TEST(invents_nothing_of_packets_of_one_id)
+{
+    try_two(false, 10);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -324,11 +380,15 @@ main(void)
     SRunner *runner;
     int n_failed;
 
-    tcase_set_timeout(tc, 120);
+    tcase_set_timeout(tc, 600);
     tcase_add_loop_test(tc, equals_the_truth_in_any_order, 0, N_NETS);
     tcase_add_loop_test(tc, equals_the_truth_with_doubles, 0, N_NETS);
+    tcase_add_loop_test(tc, says_what_is_missing, 0, N_NETS);
+    tcase_add_loop_test(tc, says_when_much_is_missing, 0, N_NETS);
     tcase_add_test(tc, tells_equal_packets_apart);
     tcase_add_test(tc, tells_packets_of_one_id_apart);
+    tcase_add_test(tc, invents_nothing_of_equal_packets);
+    tcase_add_test(tc, invents_nothing_of_packets_of_one_id);
     suite_add_tcase(suite, tc);
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

@@ -16,3 +16,8 @@ EXTRA_DIST += bench/net_throughput.py
 BENCHES += bench/bench_phf
 bench_bench_phf_SOURCES = bench/bench_phf.c
 bench_bench_phf_LDADD = $(PHF_LIBS)
+
+# parse: headers, packet IDs and postcards.
+BENCHES += bench/bench_parse
+bench_bench_parse_SOURCES = bench/bench_parse.c
+bench_bench_parse_LDADD = $(LIB_LIBS) $(PCAP_LIBS)

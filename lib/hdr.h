@@ -69,13 +69,10 @@ enum hdr_status {
 struct hdr {
     enum hdr_status status;
 
-    /* Layer 2.  All in host byte order. */
+    /* Layer 2.  All in host byte order.  The tags and labels themselves are
+     * at the end. */
     uint8_t n_tags;
-    uint16_t tpid[HDR_MAX_TAGS]; /* 0x8100, 0x88a8 or 0x9100, outermost
-                                  * first. */
-    uint16_t tci[HDR_MAX_TAGS];  /* PCP 3 bits, DEI 1, VID 12. */
     uint8_t n_labels;
-    uint32_t label[HDR_MAX_LABELS]; /* Whole 32-bit label stack entries. */
     uint16_t eth_type; /* Of the L3 header (0x0800 or 0x86dd under MPLS when
                         * the first nibble says IPv4 or IPv6, else MPLS's
                         * own), of the SNAP header if its OUI is 0, or the
@@ -83,34 +80,39 @@ struct hdr {
 
     /* Layer 3. */
     bool is_ip4, is_ip6, is_arp;
+    uint8_t ip_proto; /* After all extension headers that were captured. */
+    uint8_t ttl;      /* TTL or hop limit. */
+    uint8_t tos;      /* DSCP and ECN. */
     uint16_t l3_ofs;
     uint16_t l3_len;   /* Header bytes with options or extension headers, as
                         * far as captured. */
+    uint16_t frag_ofs; /* In bytes. */
     uint32_t own_len;  /* The packet's own length from l3_ofs on, by its IP
                         * total length (28 for ARP); may exceed the capture.
                         * For an 802.3 frame the 802.3 length, from
                         * payload_ofs on.  Otherwise 0. */
-    uint8_t ip_proto;  /* After all extension headers that were captured. */
-    uint8_t ttl;       /* TTL or hop limit. */
-    uint8_t tos;       /* DSCP and ECN. */
     uint32_t frag_id;  /* IPv4 ID, or IPv6 fragment ID if there is a fragment
                         * header. */
-    uint16_t frag_ofs; /* In bytes. */
     bool is_frag;      /* Part of a fragmented packet. */
     bool more_frags;
     bool has_route; /* IPv6 routing header with segments left. */
 
     /* Layer 4.  l4_ofs is 0 when there is none: not captured, not known, or a
      * later fragment. */
+    uint8_t tcp_flags;
     uint16_t l4_ofs;
     uint16_t l4_len; /* Header bytes. */
     uint16_t src_port, dst_port;
     uint8_t icmp_type, icmp_code;
-    uint8_t tcp_flags;
-    uint32_t tcp_seq, tcp_ack;
-
     uint16_t payload_ofs; /* After the last header found; == captured length
                            * when nothing follows. */
+    uint32_t tcp_seq, tcp_ack;
+
+    /* The n_tags and n_labels of layer 2; what is beyond them is not set. */
+    uint16_t tpid[HDR_MAX_TAGS];    /* 0x8100, 0x88a8 or 0x9100, outermost
+                                     * first. */
+    uint16_t tci[HDR_MAX_TAGS];     /* PCP 3 bits, DEI 1, VID 12. */
+    uint32_t label[HDR_MAX_LABELS]; /* Whole 32-bit label stack entries. */
 };
 
 static inline bool
@@ -120,7 +122,8 @@ hdr_has_l3(const struct hdr *h)
 }
 
 /* Parses the 'len' bytes at 'data', which begin with an Ethernet header, into
- * '*h' (all of it is set) and returns h->status. */
+ * '*h' (all of it is set, but for tags and labels that are not there) and
+ * returns h->status. */
 enum hdr_status hdr_parse(const uint8_t *data, size_t len, struct hdr *h);
 
 /* Parses from an L3 header onwards: 'eth_type' in host byte order says which.

@@ -35,43 +35,70 @@ struct walk {
     size_t n_out;
 };
 
-static void collect_l3(struct walk *w, size_t ofs, uint16_t eth_type,
-                       bool is_embedded);
+/* The walk is inlined into one function for the packet itself and one for the
+ * packet that an ICMP error quotes. */
+#define INLINE static inline __attribute__((always_inline))
+
+static void collect_quoted(struct walk *w, size_t ofs, uint16_t eth_type);
+
+/* Copies 'n' bytes, mostly few, without a call. */
+INLINE void
+copy(uint8_t *to, const uint8_t *from, size_t n)
+{
+    if (n > 64) {
+        memcpy(to, from, n);
+    } else if (n >= 16) {
+        for (size_t i = 0; i + 16 < n; i += 16) {
+            memcpy(to + i, from + i, 16);
+        }
+        memcpy(to + n - 16, from + n - 16, 16);
+    } else if (n >= 8) {
+        memcpy(to, from, 8);
+        memcpy(to + n - 8, from + n - 8, 8);
+    } else if (n >= 4) {
+        memcpy(to, from, 4);
+        memcpy(to + n - 4, from + n - 4, 4);
+    } else {
+        for (size_t i = 0; i < n; i++) {
+            to[i] = from[i];
+        }
+    }
+}
 
 /* Keeps the bytes [from, to) as far as they are there. */
-static inline void
+INLINE void
 keep(struct walk *w, size_t from, size_t to)
 {
-    if (to > w->n) {
-        to = w->n;
-    }
-    if (from < to) {
-        memcpy(w->out + w->n_out, w->data + from, to - from);
+    if (__builtin_expect(to <= w->n && from < to, 1)) {
+        copy(w->out + w->n_out, w->data + from, to - from);
         w->n_out += to - from;
+    } else if (from < to && from < w->n) {
+        copy(w->out + w->n_out, w->data + from, w->n - from);
+        w->n_out += w->n - from;
     }
 }
 
 /* Keeps the 16 bits at 'ofs' that are in 'mask'. */
-static inline void
+INLINE void
 keep_bits(struct walk *w, size_t ofs, uint16_t mask)
 {
-    for (size_t i = 0; i < 2; i++) {
-        if (ofs + i < w->n) {
-            w->out[w->n_out++] =
-                w->data[ofs + i] & (uint8_t) (mask >> (8 - 8 * i));
-        }
+    if (ofs < w->n) {
+        w->out[w->n_out++] = w->data[ofs] & (uint8_t) (mask >> 8);
+    }
+    if (ofs + 1 < w->n) {
+        w->out[w->n_out++] = w->data[ofs + 1] & (uint8_t) mask;
     }
 }
 
 /* What is read where the walk has ended decides only about bytes that lie
  * further on still, so that its value does not matter. */
-static inline uint8_t
+INLINE uint8_t
 get_u8(const struct walk *w, size_t ofs)
 {
     return ofs < w->n ? w->data[ofs] : 0;
 }
 
-static inline uint16_t
+INLINE uint16_t
 get_u16(const struct walk *w, size_t ofs)
 {
     return ofs + 1 < w->n ? bytes_be16(w->data + ofs) : 0;
@@ -90,7 +117,7 @@ is_icmp_error(uint8_t proto, uint8_t type)
 
 /* 'ofs' is where L4 begins and 'end' where the packet ends by its own length;
  * both may lie past what is walked. */
-static inline void
+INLINE void
 collect_l4(struct walk *w, size_t ofs, size_t end, uint16_t eth_type,
            uint8_t proto, bool is_embedded)
 {
@@ -112,7 +139,7 @@ collect_l4(struct walk *w, size_t ofs, size_t end, uint16_t eth_type,
         if (!is_embedded && l4_len > 8 && ofs + 8 < w->n &&
             is_icmp_error(proto, w->data[ofs])) {
             keep(w, ofs + 4, ofs + 8);
-            collect_l3(w, ofs + 8, eth_type, true);
+            collect_quoted(w, ofs + 8, eth_type);
             return;
         }
         ofs += 4;
@@ -175,7 +202,7 @@ collect_ip6_chain(struct walk *w, size_t ofs, size_t end, uint8_t proto,
     }
 }
 
-static void
+INLINE void
 collect_l3(struct walk *w, size_t ofs, uint16_t eth_type, bool is_embedded)
 {
     uint8_t first = get_u8(w, ofs);
@@ -207,8 +234,14 @@ collect_l3(struct walk *w, size_t ofs, uint16_t eth_type, bool is_embedded)
     }
 }
 
+static void
+collect_quoted(struct walk *w, size_t ofs, uint16_t eth_type)
+{
+    collect_l3(w, ofs, eth_type, true);
+}
+
 /* The bytes to hash, into 'out'. */
-static enum packet_id_result
+INLINE enum packet_id_result
 collect(const struct packet_id_config *config, const uint8_t *data, size_t len,
         const struct hdr *h, uint8_t *out, size_t *n_out)
 {

@@ -26,3 +26,12 @@ tests_server_test_server_read_SOURCES = tests/server/test_server_read.c \
 	$(SCENE) $(ARCHIVE_FIXTURE)
 tests_server_test_server_read_LDADD = $(SERVER_LIBS) $(TEST_LIBS)
 EXTRA_tests_server_test_server_read_DEPENDENCIES = bin/lasthop-server
+
+# live: a running server.
+LIVE = tests/server/live.c tests/server/live.h $(SCENE) $(ARCHIVE_FIXTURE)
+
+check_PROGRAMS += tests/server/test_server_live
+TESTS += tests/server/test_server_live
+tests_server_test_server_live_SOURCES = tests/server/test_server_live.c $(LIVE)
+tests_server_test_server_live_LDADD = $(SERVER_LIBS) $(TEST_LIBS)
+EXTRA_tests_server_test_server_live_DEPENDENCIES = bin/lasthop-server

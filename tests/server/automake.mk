@@ -35,3 +35,10 @@ TESTS += tests/server/test_server_live
 tests_server_test_server_live_SOURCES = tests/server/test_server_live.c $(LIVE)
 tests_server_test_server_live_LDADD = $(SERVER_LIBS) $(TEST_LIBS)
 EXTRA_tests_server_test_server_live_DEPENDENCIES = bin/lasthop-server
+
+check_PROGRAMS += tests/server/test_server_clients
+TESTS += tests/server/test_server_clients
+tests_server_test_server_clients_SOURCES = \
+	tests/server/test_server_clients.c $(LIVE)
+tests_server_test_server_clients_LDADD = $(SERVER_LIBS) $(TEST_LIBS)
+EXTRA_tests_server_test_server_clients_DEPENDENCIES = bin/lasthop-server

@@ -42,3 +42,26 @@ tests_server_test_server_clients_SOURCES = \
 	tests/server/test_server_clients.c $(LIVE)
 tests_server_test_server_clients_LDADD = $(SERVER_LIBS) $(TEST_LIBS)
 EXTRA_tests_server_test_server_clients_DEPENDENCIES = bin/lasthop-server
+
+check_PROGRAMS += tests/server/test_server_recorder
+TESTS += tests/server/test_server_recorder
+tests_server_test_server_recorder_SOURCES = \
+	tests/server/test_server_recorder.c \
+	tests/server/fake_recorder.c tests/server/fake_recorder.h $(LIVE)
+tests_server_test_server_recorder_LDADD = $(SERVER_LIBS) $(TEST_LIBS)
+EXTRA_tests_server_test_server_recorder_DEPENDENCIES = bin/lasthop-server
+
+check_PROGRAMS += tests/server/test_rule_cache
+TESTS += tests/server/test_rule_cache
+tests_server_test_rule_cache_SOURCES = tests/server/test_rule_cache.c
+tests_server_test_rule_cache_LDADD = $(SERVER_LIBS) $(TEST_LIBS)
+
+check_PROGRAMS += tests/server/test_ingest
+TESTS += tests/server/test_ingest
+tests_server_test_ingest_SOURCES = tests/server/test_ingest.c $(SCENE)
+tests_server_test_ingest_LDADD = $(SERVER_LIBS) $(TEST_LIBS)
+
+check_PROGRAMS += tests/server/test_query
+TESTS += tests/server/test_query
+tests_server_test_query_SOURCES = tests/server/test_query.c $(ARCHIVE_FIXTURE)
+tests_server_test_query_LDADD = $(SERVER_LIBS) $(TEST_LIBS)

@@ -28,3 +28,8 @@ check_PROGRAMS += tests/phf/test_bpf_words
 TESTS += tests/phf/test_bpf_words
 tests_phf_test_bpf_words_SOURCES = tests/phf/test_bpf_words.c
 tests_phf_test_bpf_words_LDADD = $(PHF_LIBS) $(TEST_LIBS)
+
+check_PROGRAMS += tests/phf/test_query
+TESTS += tests/phf/test_query
+tests_phf_test_query_SOURCES = tests/phf/test_query.c $(ARCHIVE_FIXTURE)
+tests_phf_test_query_LDADD = $(PHF_LIBS) $(TEST_LIBS)

@@ -60,8 +60,3 @@ check_PROGRAMS += tests/server/test_ingest
 TESTS += tests/server/test_ingest
 tests_server_test_ingest_SOURCES = tests/server/test_ingest.c $(SCENE)
 tests_server_test_ingest_LDADD = $(SERVER_LIBS) $(TEST_LIBS)
-
-check_PROGRAMS += tests/server/test_query
-TESTS += tests/server/test_query
-tests_server_test_query_SOURCES = tests/server/test_query.c $(ARCHIVE_FIXTURE)
-tests_server_test_query_LDADD = $(SERVER_LIBS) $(TEST_LIBS)

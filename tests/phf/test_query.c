@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Tests of server/query against a plain filter and sort. */
+/* Tests of phf/query against a plain filter and sort. */
 #include <config.h>
 
 #include <check.h>
@@ -10,7 +10,7 @@
 
 #include "lib/byte_buf.h"
 #include "lib/lh_alloc.h"
-#include "server/query.h"
+#include "phf/query.h"
 #include "tests/lib/archive_fixture.h"
 #include "tests/lib/random_history.h"
 

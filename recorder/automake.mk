@@ -25,3 +25,36 @@ recorder_librecorder_a_SOURCES = \
 	recorder/session_stats.c \
 	recorder/siphash.c recorder/siphash.h \
 	recorder/xid_map.c recorder/xid_map.h
+
+# The door to libopenvswitch: these files and what they need of the library
+# become one object, in which every name but of_* is local, because the library
+# exports thousands of names, some of which other libraries use too.
+noinst_LIBRARIES += recorder/libofdoor.a
+recorder_libofdoor_a_CPPFLAGS = $(AM_CPPFLAGS) -I$(OVS_PREFIX)/include
+# The library's headers are not as strict as we are.
+recorder_libofdoor_a_CFLAGS = $(AM_CFLAGS) -Wno-sign-compare -Wno-shadow \
+	-Wno-switch-enum -Wno-pointer-arith -Wno-undef -Wno-cast-align
+recorder_libofdoor_a_SOURCES = \
+	recorder/of_acts.c recorder/of_acts.h \
+	recorder/of_card.c recorder/of_card.h \
+	recorder/of_flow.c recorder/of_flow.h \
+	recorder/of_flow_stats.c \
+	recorder/of_group.c recorder/of_group.h \
+	recorder/of_inject.c recorder/of_inject.h \
+	recorder/of_match.c recorder/of_match.h \
+	recorder/of_msg.c recorder/of_msg.h \
+	recorder/of_ovs.h \
+	recorder/of_packet_out.c recorder/of_packet_out.h \
+	recorder/of_steps.c recorder/of_steps.h \
+	recorder/of_strip.c
+
+recorder/of_door.o: recorder/libofdoor.a $(OVS_PREFIX)/lib/libopenvswitch.a
+	$(AM_V_GEN)$(LD_R) -r -o $@.tmp --whole-archive recorder/libofdoor.a \
+		--no-whole-archive $(OVS_PREFIX)/lib/libopenvswitch.a && \
+	$(OBJCOPY) --wildcard --keep-global-symbol='of_*' $@.tmp $@ && \
+	rm -f $@.tmp
+CLEANFILES += recorder/of_door.o recorder/of_door.o.tmp
+
+# What a program with the recorder's parts links, in this order.
+RECORDER_LIBS = recorder/librecorder.a recorder/of_door.o $(LIB_LIBS) \
+	$(OVS_LIBS) -lpthread

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* of_acts - a list of OpenFlow actions and instructions. */
+#include <config.h>
+#include "recorder/of_acts.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/lh_alloc.h"
+#include "recorder/of_ovs.h"
+
+void
+of_acts_uninit(struct of_acts *acts)
+{
+    free(acts->data);
+    acts->data = NULL;
+    acts->len = 0;
+}
+
+void
+of_acts_from_ovs(struct of_acts *acts, const struct ofpact *ofpacts,
+                 size_t len)
+{
+    acts->data = lh_memdup(ofpacts, len);
+    acts->len = len;
+}
+
+void
+of_acts_clone(struct of_acts *dst, const struct of_acts *src)
+{
+    dst->data = lh_memdup(src->data, src->len);
+    dst->len = src->len;
+}
+
+void
+of_acts_move(struct of_acts *dst, struct of_acts *src)
+{
+    *dst = *src;
+    src->data = NULL;
+    src->len = 0;
+}
+
+bool
+of_acts_equal(const struct of_acts *a, const struct of_acts *b)
+{
+    return ofpacts_equal(a->data, a->len, b->data, b->len) ||
+           ofpacts_equal_stringwise(a->data, a->len, b->data, b->len);
+}
+
+char *
+of_acts_to_text(const struct of_acts *acts)
+{
+    struct ds s = DS_EMPTY_INITIALIZER;
+    struct ofpact_format_params fp = {.s = &s};
+    char *text;
+
+    if (!acts->len) {
+        return lh_strdup("drop");
+    }
+    ofpacts_format(acts->data, acts->len, &fp);
+    text = lh_strdup(ds_cstr(&s));
+    ds_destroy(&s);
+    return text;
+}
+
+char *
+of_acts_from_text(struct of_acts *acts, const char *text)
+{
+    enum ofputil_protocol usable = OFPUTIL_P_ANY;
+    struct ofpbuf ofpacts;
+    struct ofpact_parse_params pp = {.ofpacts = &ofpacts,
+                                     .usable_protocols = &usable};
+    char *error;
+
+    acts->data = NULL;
+    acts->len = 0;
+    ofpbuf_init(&ofpacts, 256);
+    error = ofpacts_parse_instructions(text, &pp);
+    if (!error) {
+        of_acts_from_ovs(acts, ofpacts.data, ofpacts.size);
+    }
+    ofpbuf_uninit(&ofpacts);
+    return error;
+}
+
+static void
+output_facts(uint16_t port, struct of_facts *f)
+{
+    if (port == of_ovs_u16(OFPP_ALL)) {
+        f->has_all = true;
+    } else if (port == of_ovs_u16(OFPP_FLOOD)) {
+        f->has_flood = true;
+    }
+}
+
+static void
+reach(struct of_facts *f, unsigned int table_id, bool miss_ends)
+{
+    of_tables_add(&f->uses, table_id);
+    of_tables_add(&f->reaches, table_id);
+    if (miss_ends) {
+        of_tables_add(&f->missing, table_id);
+    }
+}
+
+void
+of_acts_facts(const struct of_acts *acts, uint8_t table_id, struct of_facts *f)
+{
+    const struct ofpact *a;
+
+    memset(f, 0, sizeof *f);
+    OFPACT_FOR_EACH_FLATTENED(a, acts->data, acts->len)
+    {
+        unsigned int target;
+
+        switch ((int) a->type) {
+        case OFPACT_GOTO_TABLE:
+            target = ofpact_get_GOTO_TABLE(a)->table_id;
+            reach(f, target, true);
+            break;
+        case OFPACT_RESUBMIT:
+            target = ofpact_get_RESUBMIT(a)->table_id;
+            reach(f, target == 255 ? table_id : target, false);
+            break;
+        case OFPACT_CT:
+            target = ofpact_get_CT(a)->recirc_table;
+            if (target != NX_CT_RECIRC_NONE) {
+                reach(f, target, true);
+            }
+            break;
+        case OFPACT_LEARN:
+            of_tables_add(&f->uses, ofpact_get_LEARN(a)->table_id);
+            f->has_learn = true;
+            break;
+        case OFPACT_CONJUNCTION:
+            f->is_conjunction = true;
+            break;
+        case OFPACT_WRITE_ACTIONS:
+            f->has_write_actions = true;
+            break;
+        case OFPACT_GROUP:
+            f->has_group = true;
+            break;
+        case OFPACT_OUTPUT:
+            output_facts(of_ovs_u16(ofpact_get_OUTPUT(a)->port), f);
+            break;
+        case OFPACT_OUTPUT_TRUNC:
+            output_facts(of_ovs_u16(ofpact_get_OUTPUT_TRUNC(a)->port), f);
+            break;
+        default:
+            break;
+        }
+    }
+}
+
+bool
+of_acts_pass_filter(const struct of_acts *acts, uint32_t out_port,
+                    uint32_t out_group)
+{
+    return (out_port == OF_ACTS_ANY ||
+            ofpacts_output_to_port(acts->data, acts->len,
+                                   of_ovs_port((uint16_t) out_port))) &&
+           (out_group == OF_ACTS_ANY ||
+            ofpacts_output_to_group(acts->data, acts->len, out_group));
+}
+
+uint32_t
+of_acts_meter(const struct of_acts *acts)
+{
+    return acts->len ? ofpacts_get_meter(acts->data, acts->len) : 0;
+}

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* of_card - the one action that emits one postcard. */
+#include <config.h>
+#include "recorder/of_card.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/lh_alloc.h"
+#include "recorder/of_wire.h"
+
+#define OPTION_LEN    20
+#define OPTION_FORMAT 1
+
+struct of_card {
+    struct of_inject_config config;
+    struct of_acts head;           /* Set the option or address.  Owned. */
+    struct of_acts tail;           /* Output to the postcard port.  Owned. */
+    struct mf_subfield port_field; /* Where a postcard's out_port stands. */
+};
+
+static char *
+head_text(const struct of_inject_config *c)
+{
+    if (!c->is_mac) {
+        return lh_asprintf("set_field:0x%02x%038x->tun_metadata%d,"
+                           "move:NXM_OF_IN_PORT[]->"
+                           "NXM_NX_TUN_METADATA%d[16..31]",
+                           OPTION_FORMAT, 0, c->tlv_index, c->tlv_index);
+    }
+    return c->of_version == OF_WIRE_10
+               ? lh_asprintf("set_field:00:00:00:00:00:01->eth_dst,"
+                             "mod_vlan_vid:%d",
+                             c->vlan)
+               : lh_asprintf("set_field:00:00:00:00:00:01->eth_dst,"
+                             "push_vlan:0x8100,set_field:%d->vlan_vid",
+                             c->vlan | 0x1000);
+}
+
+struct of_card *
+of_card_create(const struct of_inject_config *c)
+{
+    struct of_card *card = lh_alloc_zero(sizeof *card);
+    char *head = head_text(c);
+    char *tail =
+        lh_asprintf("output(port=%d,max_len=%d)", c->port, c->snap_len);
+    char *error = of_acts_from_text(&card->head, head);
+
+    if (!error) {
+        error = of_acts_from_text(&card->tail, tail);
+    }
+    free(head);
+    free(tail);
+    if (error) {
+        free(error);
+        of_card_destroy(card);
+        return NULL;
+    }
+    card->config = *c;
+    card->port_field = (struct mf_subfield){
+        .field = c->is_mac ? mf_from_id(MFF_ETH_DST)
+                           : mf_from_id(MFF_TUN_METADATA0 + c->tlv_index),
+        .ofs = c->is_mac ? 12 : 0,
+        .n_bits = c->is_mac ? 12 : 16};
+    return card;
+}
+
+void
+of_card_destroy(struct of_card *card)
+{
+    if (card) {
+        of_acts_uninit(&card->head);
+        of_acts_uninit(&card->tail);
+        free(card);
+    }
+}
+
+void
+of_card_end_nest(struct ofpbuf *out, size_t start)
+{
+    struct ofpact *nest = ofpbuf_at_assert(out, start, sizeof *nest);
+
+    out->header = nest;
+    ofpact_finish(out, nest);
+}
+
+/* The 12 bits for 'port' in a mac postcard; false when it has none. */
+static bool
+mac_port(uint32_t port, uint16_t *bits)
+{
+    if (port < OF_INJECT_MAC_PORTS) {
+        *bits = (uint16_t) port;
+        return true;
+    }
+    if (port >= OF_INJECT_MAC_RESERVED && port <= 0xffff) {
+        *bits =
+            (uint16_t) (OF_INJECT_MAC_PORTS + (port - OF_INJECT_MAC_RESERVED));
+        return true;
+    }
+    return false;
+}
+
+/* Writes what the postcard says into the set_field at the head of 'out's
+ * actions from 'ofs' on. */
+static void
+fill_head(const struct of_card *card, struct ofpbuf *out, size_t ofs,
+          uint32_t version, uint16_t port, uint8_t flags)
+{
+    const struct of_inject_config *c = &card->config;
+    struct ofpact *a = ofpbuf_at_assert(out, ofs, sizeof *a);
+    struct ofpact_set_field *sf = ofpact_get_SET_FIELD(a);
+    uint8_t *value = (uint8_t *) sf->value;
+
+    if (c->is_mac) {
+        uint64_t mac = (uint64_t) (version & 0xffffff) << 24 |
+                       (uint64_t) port << 12 | (c->switch_index & 0xfff);
+
+        of_wire_put16(value, (uint16_t) (mac >> 32));
+        of_wire_put32(value + 2, (uint32_t) mac);
+    } else {
+        uint8_t *option = value + sf->field->n_bytes - OPTION_LEN;
+
+        option[0] = OPTION_FORMAT;
+        option[1] = flags;
+        of_wire_put16(option + 2, 0);
+        of_wire_put64(option + 4, c->dpid);
+        of_wire_put32(option + 12, version);
+        of_wire_put16(option + 16, 0);
+        of_wire_put16(option + 18, port);
+    }
+}
+
+bool
+of_card_put(const struct of_card *card, struct ofpbuf *out, uint32_t version,
+            uint32_t port, uint8_t flags, const struct mf_subfield *reg)
+{
+    size_t start = out->size;
+    uint16_t bits = (uint16_t) port;
+
+    if (card->config.is_mac && !mac_port(port, &bits)) {
+        return false;
+    }
+    ofpact_put_CLONE(out);
+    size_t head = out->size;
+    ofpbuf_put(out, card->head.data, card->head.len);
+    fill_head(card, out, head, version, reg ? 0 : bits, flags);
+    if (reg) {
+        struct ofpact_reg_move *move = ofpact_put_REG_MOVE(out);
+        unsigned int n = card->port_field.n_bits;
+
+        if (n > reg->n_bits) {
+            n = reg->n_bits;
+        }
+
+        move->ofpact.raw = 0;
+        move->src = *reg;
+        move->src.n_bits = n;
+        move->dst = card->port_field;
+        move->dst.n_bits = n;
+    }
+    ofpbuf_put(out, card->tail.data, card->tail.len);
+    of_card_end_nest(out, start);
+    return true;
+}
+
+bool
+of_card_is_partial(const struct of_card *card)
+{
+    return card->config.is_mac;
+}
+
+/* A note is an action that does nothing but stand there. */
+static const uint8_t note_mark[2] = {'l', 'h'};
+
+void
+of_card_put_note(struct ofpbuf *out, uint32_t version)
+{
+    struct ofpact_note *note = ofpact_put_NOTE(out);
+    uint8_t data[6];
+
+    memcpy(data, note_mark, sizeof note_mark);
+    of_wire_put32(data + 2, version);
+    note->length = sizeof data;
+    ofpbuf_put(out, data, sizeof data);
+    note = out->header;
+    ofpact_finish_NOTE(out, &note);
+}
+
+/* The version that action 'a' carries, if it is the first of a postcard. */
+static bool
+get_version(const struct of_card *card, const struct ofpact *a,
+            uint32_t *versionp)
+{
+    const struct of_inject_config *c = &card->config;
+    const struct eth_addr *mac = NULL;
+
+    if (a->type == OFPACT_SET_FIELD) {
+        const struct ofpact_set_field *sf = ofpact_get_SET_FIELD(a);
+
+        if (mf_is_tun_metadata(sf->field)) {
+            const uint8_t *option =
+                (const uint8_t *) sf->value + sf->field->n_bytes - OPTION_LEN;
+
+            *versionp = of_wire_get32(option + 12);
+            return option[0] == OPTION_FORMAT &&
+                   of_wire_get64(option + 4) == c->dpid;
+        }
+        if (sf->field->id == MFF_ETH_DST) {
+            mac = &sf->value->mac;
+        }
+    } else if (a->type == OFPACT_SET_ETH_DST) {
+        mac = &ofpact_get_SET_ETH_DST(a)->mac;
+    }
+    if (!mac || !c->is_mac) {
+        return false;
+    }
+    *versionp = of_wire_get32(mac->ea) >> 8;
+    return (of_wire_get16(mac->ea + 4) & 0xfff) == c->switch_index;
+}
+
+bool
+of_card_is_ours(const struct of_card *card, const struct ofpact *a,
+                uint32_t *versionp)
+{
+    if (a->type == OFPACT_CLONE) {
+        const struct ofpact_nest *nest = ofpact_get_CLONE(a);
+
+        return ofpact_nest_get_action_len(nest) &&
+               get_version(card, nest->actions, versionp);
+    }
+    if (a->type == OFPACT_NOTE) {
+        const struct ofpact_note *note = ofpact_get_NOTE(a);
+
+        if (note->length == 6 &&
+            !memcmp(note->data, note_mark, sizeof note_mark)) {
+            *versionp = of_wire_get32(note->data + 2);
+            return true;
+        }
+    }
+    return false;
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* of_card - the one action that emits one postcard.
+ *
+ * For the files behind the door to libopenvswitch.  Its bytes are those of
+ * docs/formats/postcard-geneve.md and postcard-mac.md.
+ *
+ * Threads: immutable once created. */
+#ifndef RECORDER_OF_CARD_H
+#define RECORDER_OF_CARD_H 1
+
+#include "recorder/of_inject.h"
+#include "recorder/of_ovs.h"
+
+struct of_card;
+
+/* What an of_inject emits postcards by; borrowed. */
+const struct of_card *of_inject_card(const struct of_inject *);
+
+/* NULL when the configuration makes no valid action. */
+struct of_card *of_card_create(const struct of_inject_config *);
+void of_card_destroy(struct of_card *);
+
+/* Adds a postcard to 'out'; its port is read from 'reg' when that is not
+ * NULL.  Returns false, and adds nothing, when the encapsulation cannot name
+ * the port. */
+bool of_card_put(const struct of_card *, struct ofpbuf *out, uint32_t version,
+                 uint32_t port, uint8_t flags, const struct mf_subfield *reg);
+
+/* Ends the nested action that was begun when 'out' had 'start' bytes. */
+void of_card_end_nest(struct ofpbuf *out, size_t start);
+
+/* True when a postcard does not carry the whole version. */
+bool of_card_is_partial(const struct of_card *);
+
+/* Adds a note with the version, for rules without a postcard of their own and
+ * for encapsulations that do not carry the whole version. */
+void of_card_put_note(struct ofpbuf *out, uint32_t version);
+
+/* True when 'a' is a postcard of this switch, or a note of ours; '*versionp'
+ * is its version (of a mac postcard the low 24 bits). */
+bool of_card_is_ours(const struct of_card *, const struct ofpact *a,
+                     uint32_t *versionp);
+
+#endif /* recorder/of_card.h */

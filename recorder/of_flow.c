@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* of_flow - flow-mods and flow-removed messages. */
+#include <config.h>
+#include "recorder/of_flow.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/lh_alloc.h"
+#include "recorder/of_ovs.h"
+#include "recorder/of_wire.h"
+
+void
+of_flow_init(struct of_flow *flow)
+{
+    memset(flow, 0, sizeof *flow);
+    flow->command = OF_FLOW_ADD;
+    flow->buffer_id = OF_FLOW_NO_BUFFER;
+    flow->out_port = OF_ACTS_ANY;
+    flow->out_group = OF_ACTS_ANY;
+}
+
+void
+of_flow_uninit(struct of_flow *flow)
+{
+    of_match_destroy(flow->match);
+    flow->match = NULL;
+    of_acts_uninit(&flow->acts);
+}
+
+static uint32_t
+port_filter_from_ovs(ofp_port_t port)
+{
+    return port == OFPP_ANY ? OF_ACTS_ANY : of_ovs_u16(port);
+}
+
+static ofp_port_t
+port_filter_to_ovs(uint32_t port)
+{
+    return port == OF_ACTS_ANY ? OFPP_ANY : of_ovs_port((uint16_t) port);
+}
+
+/* Takes nothing from 'fm'. */
+static void
+flow_from_ovs(const struct ofputil_flow_mod *fm, struct of_flow *flow)
+{
+    struct match match;
+
+    of_flow_init(flow);
+    minimatch_expand(&fm->match, &match);
+    flow->match = of_match_from_ovs(&match);
+    of_acts_from_ovs(&flow->acts, fm->ofpacts, fm->ofpacts_len);
+    flow->command = (uint8_t) fm->command;
+    flow->table_id = fm->table_id;
+    flow->priority = (uint16_t) fm->priority;
+    flow->cookie = of_ovs_u64(fm->cookie);
+    flow->cookie_mask = of_ovs_u64(fm->cookie_mask);
+    flow->new_cookie = of_ovs_u64(fm->new_cookie);
+    flow->modify_cookie = fm->modify_cookie;
+    flow->idle_timeout = fm->idle_timeout;
+    flow->hard_timeout = fm->hard_timeout;
+    flow->importance = fm->importance;
+    flow->flags = (uint16_t) fm->flags;
+    flow->buffer_id = fm->buffer_id;
+    flow->out_port = port_filter_from_ovs(fm->out_port);
+    flow->out_group = fm->out_group == OFPG_ANY ? OF_ACTS_ANY : fm->out_group;
+}
+
+/* 'fm' borrows the actions of 'flow'; its match is to be destroyed. */
+static void
+flow_to_ovs(const struct of_flow *flow, struct ofputil_flow_mod *fm)
+{
+    memset(fm, 0, sizeof *fm);
+    minimatch_clone(&fm->match, &flow->match->mini);
+    fm->ofpacts = flow->acts.data;
+    fm->ofpacts_len = flow->acts.len;
+    fm->command = flow->command;
+    fm->table_id = flow->table_id;
+    fm->priority = flow->priority;
+    fm->cookie = of_ovs_be64(flow->cookie);
+    fm->cookie_mask = of_ovs_be64(flow->cookie_mask);
+    fm->new_cookie = of_ovs_be64(flow->new_cookie);
+    fm->modify_cookie = flow->modify_cookie;
+    fm->idle_timeout = flow->idle_timeout;
+    fm->hard_timeout = flow->hard_timeout;
+    fm->importance = flow->importance;
+    fm->flags = flow->flags;
+    fm->buffer_id = flow->buffer_id;
+    fm->out_port = port_filter_to_ovs(flow->out_port);
+    fm->out_group =
+        flow->out_group == OF_ACTS_ANY ? OFPG_ANY : flow->out_group;
+}
+
+bool
+of_flow_decode(const uint8_t *msg, size_t len, bool has_tid,
+               struct of_flow *flow)
+{
+    struct ofpbuf *b = of_ovs_message(msg, len);
+    enum ofputil_protocol protocol = of_ovs_protocol(msg[0]);
+    struct ofputil_flow_mod fm;
+    struct ofpbuf ofpacts;
+    enum ofptype type;
+    bool ok = false;
+
+    if (msg[0] == OF_WIRE_10 && !has_tid) {
+        protocol = OFPUTIL_P_OF10_NXM;
+    }
+    of_flow_init(flow);
+    ofpbuf_init(&ofpacts, 256);
+    if (!ofptype_decode(&type, b->data) && type == OFPTYPE_FLOW_MOD &&
+        !ofputil_decode_flow_mod(&fm, b->data, protocol, NULL, NULL, &ofpacts,
+                                 OFPP_MAX, 255)) {
+        flow_from_ovs(&fm, flow);
+        minimatch_destroy(&fm.match);
+        ok = true;
+    }
+    ofpbuf_uninit(&ofpacts);
+    ofpbuf_delete(b);
+    return ok;
+}
+
+int
+of_flow_encode(const struct of_flow *flow, uint8_t version, uint32_t xid,
+               uint8_t **msg, size_t *msg_len)
+{
+    struct ofputil_flow_mod fm;
+    struct ofpbuf *b;
+
+    flow_to_ovs(flow, &fm);
+    b = ofputil_encode_flow_mod(&fm, of_ovs_protocol(version));
+    minimatch_destroy(&fm.match);
+    return of_ovs_take(b, xid, msg, msg_len);
+}
+
+char *
+of_flow_from_text(struct of_flow *flow, enum of_flow_command command,
+                  const char *text)
+{
+    enum ofputil_protocol usable;
+    struct ofputil_flow_mod fm;
+    char *error;
+
+    of_flow_init(flow);
+    error = parse_ofp_flow_mod_str(&fm, text, NULL, NULL, command, &usable);
+    if (!error) {
+        flow_from_ovs(&fm, flow);
+        free(fm.ofpacts);
+        minimatch_destroy(&fm.match);
+    }
+    return error;
+}
+
+char *
+of_flow_to_text(const struct of_flow *flow)
+{
+    char *match = of_match_to_text(flow->match);
+    char *acts = of_acts_to_text(&flow->acts);
+    char *table = flow->table_id == OF_FLOW_ALL_TABLES
+                      ? lh_strdup("")
+                      : lh_asprintf("table=%d,", flow->table_id);
+    char *text = lh_asprintf("%spriority=%d%s%s actions=%s", table,
+                             flow->priority, *match ? "," : "", match, acts);
+
+    free(match);
+    free(acts);
+    free(table);
+    return text;
+}
+
+uint16_t
+of_flow_wire_flags(uint16_t flags, uint8_t version)
+{
+    uint16_t wire = 0;
+
+    if (flags & OFPUTIL_FF_SEND_FLOW_REM) {
+        wire |= OFPFF_SEND_FLOW_REM;
+    }
+    if (flags & OFPUTIL_FF_CHECK_OVERLAP) {
+        wire |= OFPFF_CHECK_OVERLAP;
+    }
+    if (version != OF_WIRE_10) {
+        if (flags & OFPUTIL_FF_RESET_COUNTS) {
+            wire |= OFPFF12_RESET_COUNTS;
+        }
+        if (flags & OFPUTIL_FF_NO_PKT_COUNTS) {
+            wire |= OFPFF13_NO_PKT_COUNTS;
+        }
+        if (flags & OFPUTIL_FF_NO_BYT_COUNTS) {
+            wire |= OFPFF13_NO_BYT_COUNTS;
+        }
+    }
+    return wire;
+}
+
+/* Flow-removed. */
+
+static bool
+decode_removed(const uint8_t *msg, size_t len, struct ofputil_flow_removed *fr)
+{
+    struct ofpbuf *b = of_ovs_message(msg, len);
+    enum ofptype type;
+    bool ok = !ofptype_decode(&type, b->data) &&
+              type == OFPTYPE_FLOW_REMOVED &&
+              !ofputil_decode_flow_removed(fr, b->data);
+
+    ofpbuf_delete(b);
+    return ok;
+}
+
+bool
+of_flow_removed_decode(const uint8_t *msg, size_t len,
+                       struct of_flow_removed *removed)
+{
+    struct ofputil_flow_removed fr;
+
+    memset(removed, 0, sizeof *removed);
+    if (!decode_removed(msg, len, &fr)) {
+        return false;
+    }
+    removed->match = of_match_from_ovs(&fr.match);
+    removed->table_id = fr.table_id;
+    removed->reason = fr.reason;
+    removed->priority = fr.priority;
+    removed->cookie = of_ovs_u64(fr.cookie);
+    removed->duration_ns =
+        fr.duration_sec * UINT64_C(1000000000) + fr.duration_nsec;
+    return true;
+}
+
+void
+of_flow_removed_uninit(struct of_flow_removed *removed)
+{
+    of_match_destroy(removed->match);
+    removed->match = NULL;
+}
+
+bool
+of_flow_removed_standard(const uint8_t *msg, size_t len, uint8_t **standard,
+                         size_t *standard_len)
+{
+    struct ofputil_flow_removed fr;
+
+    if (!decode_removed(msg, len, &fr)) {
+        return false;
+    }
+    return !of_ovs_take(ofputil_encode_flow_removed(&fr, OFPUTIL_P_OF10_STD),
+                        of_wire_xid(msg), standard, standard_len);
+}

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* of_flow - flow and aggregate statistics, both ways. */
+#include <config.h>
+#include "recorder/of_flow.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/lh_alloc.h"
+#include "recorder/of_ovs.h"
+#include "recorder/of_wire.h"
+
+bool
+of_flow_request_decode(const uint8_t *msg, size_t len,
+                       struct of_flow_request *request)
+{
+    struct ofpbuf *b = of_ovs_message(msg, len);
+    struct ofputil_flow_stats_request fsr;
+    enum ofptype type;
+    enum ofpraw raw;
+    bool ok = false;
+
+    memset(request, 0, sizeof *request);
+    if (!ofptype_decode(&type, b->data) &&
+        (type == OFPTYPE_FLOW_STATS_REQUEST ||
+         type == OFPTYPE_AGGREGATE_STATS_REQUEST) &&
+        of_ovs_raw(b, &raw) &&
+        !ofputil_decode_flow_stats_request(&fsr, b->data, NULL, NULL)) {
+        request->match = of_match_from_ovs(&fsr.match);
+        request->table_id = fsr.table_id;
+        request->cookie = of_ovs_u64(fsr.cookie);
+        request->cookie_mask = of_ovs_u64(fsr.cookie_mask);
+        request->out_port =
+            fsr.out_port == OFPP_ANY ? OF_ACTS_ANY : of_ovs_u16(fsr.out_port);
+        request->out_group =
+            fsr.out_group == OFPG_ANY ? OF_ACTS_ANY : fsr.out_group;
+        request->is_aggregate = fsr.aggregate;
+        request->is_nicira = raw == OFPRAW_NXST_FLOW_REQUEST ||
+                             raw == OFPRAW_NXST_AGGREGATE_REQUEST;
+        ok = true;
+    }
+    ofpbuf_delete(b);
+    return ok;
+}
+
+void
+of_flow_request_uninit(struct of_flow_request *request)
+{
+    of_match_destroy(request->match);
+    request->match = NULL;
+}
+
+void
+of_flow_request_encode(const struct of_flow_request *request, uint8_t version,
+                       bool for_us, uint32_t xid, uint8_t **msg,
+                       size_t *msg_len)
+{
+    struct ofputil_flow_stats_request fsr = {
+        .table_id = request->table_id,
+        .cookie = of_ovs_be64(request->cookie),
+        .cookie_mask = of_ovs_be64(request->cookie_mask),
+        .out_port = request->out_port == OF_ACTS_ANY
+                        ? OFPP_ANY
+                        : of_ovs_port((uint16_t) request->out_port),
+        .out_group =
+            request->out_group == OF_ACTS_ANY ? OFPG_ANY : request->out_group};
+    enum ofputil_protocol protocol = of_ovs_protocol(version);
+
+    if (version == OF_WIRE_10 && !for_us && !request->is_nicira) {
+        protocol = OFPUTIL_P_OF10_STD;
+    }
+    of_match_expand(request->match, &fsr.match);
+    of_ovs_take(ofputil_encode_flow_stats_request(&fsr, protocol), xid, msg,
+                msg_len);
+}
+
+/* Reading replies. */
+
+struct of_flow_reader {
+    struct ofpbuf *b; /* Owned. */
+};
+
+struct of_flow_reader *
+of_flow_reader_open(const uint8_t *msg, size_t len)
+{
+    struct of_flow_reader *reader = lh_alloc(sizeof *reader);
+
+    reader->b = of_ovs_message(msg, len);
+    return reader;
+}
+
+int
+of_flow_reader_next(struct of_flow_reader *reader,
+                    struct of_flow_record *record)
+{
+    struct ofputil_flow_stats fs;
+    struct ofpbuf ofpacts;
+    int result;
+
+    memset(record, 0, sizeof *record);
+    ofpbuf_init(&ofpacts, 256);
+    result = ofputil_decode_flow_stats_reply(&fs, reader->b, true, &ofpacts);
+    if (!result) {
+        record->match = of_match_from_ovs(&fs.match);
+        of_acts_from_ovs(&record->acts, fs.ofpacts, fs.ofpacts_len);
+        record->table_id = fs.table_id;
+        record->priority = fs.priority;
+        record->cookie = of_ovs_u64(fs.cookie);
+        record->idle_timeout = fs.idle_timeout;
+        record->hard_timeout = fs.hard_timeout;
+        record->importance = fs.importance;
+        record->flags = (uint16_t) fs.flags;
+        record->duration_sec = fs.duration_sec;
+        record->duration_nsec = fs.duration_nsec;
+        record->idle_age = fs.idle_age;
+        record->hard_age = fs.hard_age;
+        record->n_packets = fs.packet_count;
+        record->n_bytes = fs.byte_count;
+    }
+    ofpbuf_uninit(&ofpacts);
+    return !result ? 1 : result == EOF ? 0 : -1;
+}
+
+void
+of_flow_reader_close(struct of_flow_reader *reader)
+{
+    if (reader) {
+        ofpbuf_delete(reader->b);
+        free(reader);
+    }
+}
+
+void
+of_flow_record_uninit(struct of_flow_record *record)
+{
+    of_match_destroy(record->match);
+    record->match = NULL;
+    of_acts_uninit(&record->acts);
+}
+
+/* Writing replies. */
+
+struct of_flow_writer {
+    struct ovs_list replies; /* Of struct ofpbuf.  Owned. */
+};
+
+struct of_flow_writer *
+of_flow_writer_open(uint8_t version, bool is_nicira)
+{
+    struct of_flow_writer *writer = lh_alloc(sizeof *writer);
+    struct ofputil_flow_stats_request fsr = {
+        .table_id = 0xff, .out_port = OFPP_ANY, .out_group = OFPG_ANY};
+    struct ofpbuf *request;
+
+    match_init_catchall(&fsr.match);
+    request = ofputil_encode_flow_stats_request(
+        &fsr, version == OF_WIRE_10 && !is_nicira ? OFPUTIL_P_OF10_STD
+                                                  : of_ovs_protocol(version));
+    ofpmp_init(&writer->replies, request->data);
+    ofpbuf_delete(request);
+    return writer;
+}
+
+void
+of_flow_writer_add(struct of_flow_writer *writer,
+                   const struct of_flow_record *record)
+{
+    struct ofputil_flow_stats fs = {.cookie = of_ovs_be64(record->cookie),
+                                    .table_id = record->table_id,
+                                    .priority = record->priority,
+                                    .idle_timeout = record->idle_timeout,
+                                    .hard_timeout = record->hard_timeout,
+                                    .duration_sec = record->duration_sec,
+                                    .duration_nsec = record->duration_nsec,
+                                    .idle_age = record->idle_age,
+                                    .hard_age = record->hard_age,
+                                    .packet_count = record->n_packets,
+                                    .byte_count = record->n_bytes,
+                                    .ofpacts = record->acts.data,
+                                    .ofpacts_len = record->acts.len,
+                                    .flags = record->flags,
+                                    .importance = record->importance};
+
+    of_match_expand(record->match, &fs.match);
+    ofputil_append_flow_stats_reply(&fs, &writer->replies, NULL);
+}
+
+void
+of_flow_writer_close(struct of_flow_writer *writer, uint32_t xid, bool more,
+                     void (*emit)(void *aux, uint8_t *msg, size_t len),
+                     void *aux)
+{
+    struct ofpbuf *b;
+
+    LIST_FOR_EACH_POP(b, list_node, &writer->replies)
+    {
+        size_t head = b->size - ofpbuf_msgsize(b);
+        bool is_last = ovs_list_is_empty(&writer->replies);
+        uint8_t *msg;
+        size_t len;
+
+        if (is_last && more && b->size <= head) {
+            ofpbuf_delete(b);
+        } else if (!of_ovs_take(b, xid, &msg, &len)) {
+            of_wire_put16(msg + 10, !is_last || more);
+            emit(aux, msg, len);
+        }
+    }
+    free(writer);
+}
+
+void
+of_flow_aggregate(const uint8_t *request, size_t request_len,
+                  uint64_t n_packets, uint64_t n_bytes, uint32_t n_flows,
+                  uint8_t **msg, size_t *msg_len)
+{
+    struct ofputil_aggregate_stats stats = {.packet_count = n_packets,
+                                            .byte_count = n_bytes,
+                                            .flow_count = n_flows};
+    struct ofpbuf *b = of_ovs_message(request, request_len);
+    struct ofpbuf *reply =
+        ofputil_encode_aggregate_stats_reply(&stats, b->data);
+
+    ofpbuf_delete(b);
+    of_ovs_take(reply, of_wire_xid(request), msg, msg_len);
+}

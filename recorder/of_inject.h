@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* of_inject - the actions that make a switch emit postcards.
+ *
+ * Given the controller's actions of a rule, a group bucket or a packet-out and
+ * a version, makes the actions to install instead.  What is injected for what
+ * is docs/instrumentation.md.
+ *
+ * Threads: an of_inject is immutable; of_inject_run() is a pure function of
+ * its arguments but for the callback. */
+#ifndef RECORDER_OF_INJECT_H
+#define RECORDER_OF_INJECT_H 1
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "recorder/of_acts.h"
+
+struct of_inject_config {
+    bool is_mac; /* Else Geneve. */
+    uint8_t of_version;
+    uint64_t dpid;
+    uint16_t port; /* Postcard port. */
+    uint16_t snap_len;
+    uint8_t tlv_index;     /* Geneve: tun_metadata field of our option. */
+    uint16_t switch_index; /* mac. */
+    uint16_t vlan;         /* mac. */
+};
+
+/* Largest port that the mac encapsulation can name, and what a reserved port
+ * 0xfff0.. is there. */
+#define OF_INJECT_MAC_PORTS    4080
+#define OF_INJECT_MAC_RESERVED 0xfff0
+
+struct of_inject;
+
+/* NULL when the configuration makes no valid action. */
+struct of_inject *of_inject_create(const struct of_inject_config *);
+void of_inject_destroy(struct of_inject *);
+
+enum of_inject_place {
+    OF_INJECT_FLOW,
+    OF_INJECT_BUCKET, /* An action set of its own. */
+    OF_INJECT_PACKET_OUT
+};
+
+struct of_inject_ask {
+    enum of_inject_place place;
+    uint32_t version;
+
+    /* What ALL is replaced by, and FLOOD too if so asked. */
+    const uint16_t *ports;
+    size_t n_ports;
+    bool replace_flood;
+
+    /* Action sets of this switch are rewritten: the rule may run with a set
+     * that earlier tables wrote.  'is_entry': packets start here. */
+    bool has_action_sets;
+    bool is_entry;
+    uint8_t index_table; /* T. */
+    /* Gives the index by which table T finds 'acts' (which the callee may
+     * take with of_acts_move()).  False: no room, the output stays as it was.
+     * Needed for buckets and write-actions only. */
+    bool (*index)(void *aux, struct of_acts *acts, uint16_t *indexp);
+    void *aux;
+};
+
+struct of_inject_result {
+    struct of_acts acts; /* Owned. */
+    bool is_instrumented;
+};
+
+/* Makes '*result' from 'acts'. */
+void of_inject_run(const struct of_inject *, const struct of_acts *acts,
+                   const struct of_inject_ask *ask,
+                   struct of_inject_result *result);
+
+/* The actions of our own table-miss rule: a postcard of a drop, or of a punt
+ * followed by one to the controller with at most 'miss_len' bytes. */
+void of_inject_miss(const struct of_inject *, uint32_t version,
+                    bool to_controller, uint16_t miss_len,
+                    struct of_acts *acts);
+
+/* The actions that table 'table_id' has for 'index', borrowed, when that is a
+ * rule of ours; otherwise NULL. */
+typedef const struct of_acts *of_inject_indexed(void *aux, uint8_t table_id,
+                                                uint16_t index);
+
+/* The version of the rule or bucket whose actions 'acts' are, by what
+ * of_inject_run() put there, or into what 'indexed' (may be NULL) knows.
+ * False: none. */
+bool of_inject_find_version(const struct of_inject *,
+                            const struct of_acts *acts,
+                            of_inject_indexed *indexed, void *aux,
+                            uint32_t *versionp);
+
+/* Undoes of_inject_run(): 'own' gets 'acts' without what is ours.  Only lists
+ * that replaced ALL or FLOOD stay lists. */
+void of_inject_strip(const struct of_inject *, const struct of_acts *acts,
+                     of_inject_indexed *indexed, void *aux,
+                     struct of_acts *own);
+
+/* True when no output of its own does not mean that the packet is dropped:
+ * the rule goes on in another table, has a group, or leaves it to an action
+ * set ('pending': one may stand when it begins). */
+bool of_inject_is_transit(const struct of_acts *, bool pending);
+
+#endif /* recorder/of_inject.h */

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* of_match - what packets a rule is for, whatever the OpenFlow version. */
+#include <config.h>
+#include "recorder/of_match.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/lh_alloc.h"
+#include "recorder/of_ovs.h"
+
+/* True when 'match' matches all packets; the packet type Ethernet does not
+ * count, as all our switches have. */
+static bool
+matches_all(const struct match *match)
+{
+    struct match copy = *match;
+    struct match all;
+
+    match_init_catchall(&all);
+    if (match_has_default_packet_type(&copy)) {
+        copy.wc.masks.packet_type = 0;
+        copy.flow.packet_type = all.flow.packet_type;
+    }
+    return !memcmp(&copy.wc, &all.wc, sizeof copy.wc);
+}
+
+struct of_match *
+of_match_from_ovs(const struct match *original)
+{
+    struct of_match *m = lh_alloc(sizeof *m);
+    struct match match = *original;
+
+    /* Not every way of writing a match says that packets are Ethernet. */
+    match_set_default_packet_type(&match);
+    match.flow.tunnel.metadata.tab = NULL;
+    match.wc.masks.tunnel.metadata.tab = NULL;
+    minimatch_init(&m->mini, &match);
+    m->hash = minimatch_hash(&m->mini, 0);
+    m->is_all = matches_all(&match);
+    return m;
+}
+
+void
+of_match_expand(const struct of_match *m, struct match *match)
+{
+    minimatch_expand(&m->mini, match);
+}
+
+struct of_match *
+of_match_create_all(void)
+{
+    struct match match;
+
+    match_init_catchall(&match);
+    return of_match_from_ovs(&match);
+}
+
+struct of_match *
+of_match_create_in_port(uint16_t port)
+{
+    struct match match;
+
+    match_init_catchall(&match);
+    match_set_in_port(&match, of_ovs_port(port));
+    return of_match_from_ovs(&match);
+}
+
+struct of_match *
+of_match_create_eth(const uint8_t dst[6], uint16_t type)
+{
+    struct eth_addr mac;
+    struct match match;
+
+    memcpy(mac.ea, dst, sizeof mac.ea);
+    match_init_catchall(&match);
+    match_set_dl_dst(&match, mac);
+    match_set_dl_type(&match, htons(type));
+    return of_match_from_ovs(&match);
+}
+
+struct of_match *
+of_match_clone(const struct of_match *m)
+{
+    struct of_match *copy = lh_alloc(sizeof *copy);
+
+    *copy = *m;
+    minimatch_clone(&copy->mini, &m->mini);
+    return copy;
+}
+
+void
+of_match_destroy(struct of_match *m)
+{
+    if (m) {
+        minimatch_destroy(&m->mini);
+        free(m);
+    }
+}
+
+bool
+of_match_equal(const struct of_match *a, const struct of_match *b)
+{
+    return a->hash == b->hash && minimatch_equal(&a->mini, &b->mini);
+}
+
+uint32_t
+of_match_hash(const struct of_match *m)
+{
+    return m->hash;
+}
+
+bool
+of_match_is_all(const struct of_match *m)
+{
+    return m->is_all;
+}
+
+/* The library lays struct flow out in whole 64-bit words so that it can be
+ * compared by them. */
+enum { FLOW_WORDS = sizeof(struct flow) / sizeof(uint64_t) };
+
+struct words {
+    uint64_t value[FLOW_WORDS];
+    uint64_t mask[FLOW_WORDS];
+};
+
+static void
+get_words(const struct of_match *m, struct words *w)
+{
+    struct match match;
+
+    minimatch_expand(&m->mini, &match);
+    match.flow.tunnel.metadata.tab = NULL;
+    match.wc.masks.tunnel.metadata.tab = NULL;
+    memcpy(w->value, &match.flow, sizeof w->value);
+    memcpy(w->mask, &match.wc.masks, sizeof w->mask);
+}
+
+bool
+of_match_covers(const struct of_match *wide, const struct of_match *narrow)
+{
+    struct words w, n;
+
+    if (wide->is_all) {
+        return true;
+    }
+    get_words(wide, &w);
+    get_words(narrow, &n);
+    for (int i = 0; i < FLOW_WORDS; i++) {
+        if (w.mask[i] & ~n.mask[i] || (w.value[i] ^ n.value[i]) & w.mask[i]) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool
+of_match_overlaps(const struct of_match *a, const struct of_match *b)
+{
+    struct words x, y;
+
+    if (a->is_all || b->is_all) {
+        return true;
+    }
+    get_words(a, &x);
+    get_words(b, &y);
+    for (int i = 0; i < FLOW_WORDS; i++) {
+        if ((x.value[i] ^ y.value[i]) & x.mask[i] & y.mask[i]) {
+            return false;
+        }
+    }
+    return true;
+}
+
+char *
+of_match_to_text(const struct of_match *m)
+{
+    return minimatch_to_string(&m->mini, NULL, OFP_DEFAULT_PRIORITY);
+}

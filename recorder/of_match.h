@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* of_match - what packets a rule is for, whatever the OpenFlow version.
+ *
+ * Immutable.  Two matches that a switch takes for the same are equal, however
+ * they were written.
+ *
+ * Ownership: made by its functions or by decoding, of_match_destroy() frees.
+ *
+ * Threads: immutable. */
+#ifndef RECORDER_OF_MATCH_H
+#define RECORDER_OF_MATCH_H 1
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct of_match;
+
+struct of_match *of_match_create_all(void);
+struct of_match *of_match_create_in_port(uint16_t port);
+/* Ethernet destination and EtherType. */
+struct of_match *of_match_create_eth(const uint8_t dst[6], uint16_t type);
+struct of_match *of_match_clone(const struct of_match *);
+void of_match_destroy(struct of_match *);
+
+bool of_match_equal(const struct of_match *, const struct of_match *);
+uint32_t of_match_hash(const struct of_match *);
+/* Matches every packet. */
+bool of_match_is_all(const struct of_match *);
+/* Every packet that 'narrow' matches, 'wide' matches too: what a command
+ * without "strict" goes by. */
+bool of_match_covers(const struct of_match *wide,
+                     const struct of_match *narrow);
+/* Some packet is matched by both. */
+bool of_match_overlaps(const struct of_match *, const struct of_match *);
+
+/* In ovs-ofctl syntax, "" for all packets; malloc()ed. */
+char *of_match_to_text(const struct of_match *);
+
+#endif /* recorder/of_match.h */

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* of_ovs - the door to libopenvswitch, for the files behind it only.
+ *
+ * recorder/of_*.c that include this header are linked with libopenvswitch.a
+ * into one object whose only global names begin with of_; nothing else in the
+ * tree sees a type or a function of the library.  This header also holds what
+ * the files behind the door share: the inside of the opaque structs of
+ * of_match.h, and helpers on the library's buffers. */
+#ifndef RECORDER_OF_OVS_H
+#define RECORDER_OF_OVS_H 1
+
+/* Both configurations define what Autoconf names the package. */
+#undef PACKAGE
+#undef PACKAGE_BUGREPORT
+#undef PACKAGE_NAME
+#undef PACKAGE_STRING
+#undef PACKAGE_TARNAME
+#undef PACKAGE_URL
+#undef PACKAGE_VERSION
+#undef VERSION
+#include <openvswitch/lasthop-ovs-config.h>
+
+#include <endian.h>
+
+#include <openvswitch/dynamic-string.h>
+#include <openvswitch/match.h>
+#include <openvswitch/meta-flow.h>
+#include <openvswitch/ofp-actions.h>
+#include <openvswitch/ofp-bundle.h>
+#include <openvswitch/ofp-errors.h>
+#include <openvswitch/ofp-flow.h>
+#include <openvswitch/ofp-group.h>
+#include <openvswitch/ofp-match.h>
+#include <openvswitch/ofp-monitor.h>
+#include <openvswitch/ofp-msgs.h>
+#include <openvswitch/ofp-packet.h>
+#include <openvswitch/ofp-parse.h>
+#include <openvswitch/ofp-print.h>
+#include <openvswitch/ofp-protocol.h>
+#include <openvswitch/ofp-util.h>
+#include <openvswitch/ofpbuf.h>
+#include <openvswitch/vlog.h>
+
+#include "recorder/of_acts.h"
+#include "recorder/of_match.h"
+
+struct of_match {
+    struct minimatch mini; /* Owned. */
+    uint32_t hash;
+    bool is_all;
+};
+
+/* The library keeps its own conversions to itself. */
+static inline uint16_t
+of_ovs_u16(ofp_port_t port)
+{
+    return (OVS_FORCE uint16_t) port;
+}
+
+static inline ofp_port_t
+of_ovs_port(uint16_t port)
+{
+    return OFP_PORT_C(port);
+}
+
+static inline ovs_be64
+of_ovs_be64(uint64_t value)
+{
+    return (OVS_FORCE ovs_be64) htobe64(value);
+}
+
+static inline uint64_t
+of_ovs_u64(ovs_be64 value)
+{
+    return be64toh((OVS_FORCE uint64_t) value);
+}
+
+/* A new match from one of the library's. */
+struct of_match *of_match_from_ovs(const struct match *);
+/* Writes the match into '*match'. */
+void of_match_expand(const struct of_match *, struct match *match);
+
+/* Copies the actions in 'ofpacts' to 'acts'. */
+void of_acts_from_ovs(struct of_acts *acts, const struct ofpact *ofpacts,
+                      size_t len);
+static inline const struct ofpact *
+of_acts_ovs(const struct of_acts *acts)
+{
+    return acts->data;
+}
+
+/* The library's protocol we speak with a switch of OpenFlow 'version'. */
+enum ofputil_protocol of_ovs_protocol(uint8_t version);
+
+/* The 'len' bytes at 'msg' in aligned memory, to be freed with
+ * ofpbuf_delete(); 'data' is the header. */
+struct ofpbuf *of_ovs_message(const uint8_t *msg, size_t len);
+/* What kind of message it is; false when it cannot be decoded. */
+bool of_ovs_raw(const struct ofpbuf *msg, enum ofpraw *raw);
+
+/* Turns 'msg', which it frees, into '*data' of '*len' bytes with transaction
+ * ID 'xid'.  Returns 0, or EMSGSIZE when it is too long for OpenFlow. */
+int of_ovs_take(struct ofpbuf *msg, uint32_t xid, uint8_t **data, size_t *len);
+
+#endif /* recorder/of_ovs.h */

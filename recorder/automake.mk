@@ -7,7 +7,22 @@ recorder_librecorder_a_SOURCES = \
 	recorder/child.c recorder/child.h \
 	recorder/discovery.c recorder/discovery.h \
 	recorder/endpoint.c recorder/endpoint.h \
-	recorder/instr.h \
+	recorder/instr.c recorder/instr.h \
+	recorder/instr_bundle.c \
+	recorder/instr_flow.c \
+	recorder/instr_group.c \
+	recorder/instr_out.c \
+	recorder/instr_own.c \
+	recorder/instr_packet.c \
+	recorder/instr_ports.c \
+	recorder/instr_removed.c \
+	recorder/instr_rule.c \
+	recorder/instr_shadow.c recorder/instr_shadow.h \
+	recorder/instr_start.c \
+	recorder/instr_state.h \
+	recorder/instr_stats.c \
+	recorder/instr_tlv.c \
+	recorder/instr_undo.c \
 	recorder/lldp.c recorder/lldp.h \
 	recorder/mono_clock.h \
 	recorder/of_conn.c recorder/of_conn.h \

@@ -1,0 +1,597 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* instr - one switch's OpenFlow, rewritten so that it emits postcards. */
+#include <config.h>
+#include "recorder/instr.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/lh_alloc.h"
+#include "lib/packet_id.h"
+#include "recorder/instr_state.h"
+#include "recorder/of_packet_out.h"
+#include "recorder/of_wire.h"
+
+struct instr *
+instr_create(const struct instr_config *config)
+{
+    struct instr *instr = lh_alloc_zero(sizeof *instr);
+
+    of_msg_init();
+    instr->config = *config;
+    if (!instr->config.snap_len) {
+        instr->config.snap_len = PACKET_ID_SNAP;
+    }
+    instr->is_known =
+        config->of_version == OF_WIRE_10 || config->of_version == OF_WIRE_13;
+    instr->shadow = instr_shadow_create();
+    instr->all_packets = of_match_create_all();
+    instr->undo_tail = &instr->undo;
+    instr->next_tag = 1;
+    instr->next_index = 1;
+    instr->index_table = N_TABLES - 1;
+    instr->tlv_index = 63;
+    instr->miss_len = 128;
+    instr->next_bundle = 0x6c680000;
+    return instr;
+}
+
+void
+instr_controller_reset(struct instr *instr)
+{
+    instr->has_tid = false;
+    instr->wants_nicira = false;
+    instr->miss_len = 128;
+    instr_bundle_destroy(instr);
+    while (instr->pending) {
+        instr_pending_drop(instr, instr->pending);
+    }
+}
+
+void
+instr_destroy(struct instr *instr)
+{
+    if (!instr) {
+        return;
+    }
+    instr_controller_reset(instr);
+    instr_undo_destroy(instr);
+    instr_tomb_destroy(instr);
+    instr_start_destroy(instr->start);
+    instr_shadow_destroy(instr->shadow);
+    of_match_destroy(instr->all_packets);
+    for (size_t i = 0; i < instr->n_groups; i++) {
+        instr_group_destroy(instr->groups[i]);
+    }
+    free(instr->groups);
+    free(instr->ports);
+    free(instr->flood);
+    if (instr->indexes) {
+        for (size_t i = 0; i <= MAX_INDEX; i++) {
+            of_acts_uninit(&instr->indexes[i]);
+        }
+        free(instr->indexes);
+    }
+    free(instr->tlvs);
+    of_inject_destroy(instr->inject);
+    free(instr);
+}
+
+bool
+instr_is_ready(const struct instr *instr)
+{
+    return instr->is_ready || !instr->is_known;
+}
+
+bool
+instr_stands(const struct instr *instr, uint32_t version)
+{
+    if (instr_shadow_by_version(instr->shadow, version)) {
+        return true;
+    }
+    for (unsigned int t = 0; t < 256; t++) {
+        if (instr->miss[t].version == version) {
+            return true;
+        }
+    }
+    for (size_t g = 0; g < instr->n_groups; g++) {
+        for (size_t i = 0; i < instr->groups[g]->n_buckets; i++) {
+            if (instr->groups[g]->versions[i] == version) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+const struct instr_counters *
+instr_counters(const struct instr *instr)
+{
+    return &instr->counters;
+}
+
+/* Messages. */
+
+/* Tags count up in the order of messages; odd ones are our own business. */
+bool
+instr_is_own_tag(uint64_t tag)
+{
+    return tag & 1;
+}
+
+void
+instr_change_init(struct instr_change *c, struct instr *instr,
+                  struct instr_out *out, uint64_t now_ns, const char *who)
+{
+    memset(c, 0, sizeof *c);
+    c->instr = instr;
+    c->out = out;
+    c->tag = instr->next_tag++ << 1 | 1;
+    c->now_ns = now_ns;
+    c->who = who;
+}
+
+static void
+push_message(struct instr_change *c, uint8_t *msg, size_t len, bool is_own)
+{
+    struct instr_out *out = c->out;
+    struct instr_msg *m;
+
+    out->to_switch =
+        lh_alloc_grow(out->to_switch, out->n_to_switch,
+                      &out->allocated_to_switch, sizeof *out->to_switch);
+    m = &out->to_switch[out->n_to_switch++];
+    memset(m, 0, sizeof *m);
+    m->data = msg;
+    m->len = len;
+    m->tag = c->tag;
+    m->is_own = is_own || !c->original;
+    if (!m->is_own) {
+        m->original_len = (uint8_t) (c->original_len < INSTR_ORIGINAL_MAX
+                                         ? c->original_len
+                                         : INSTR_ORIGINAL_MAX);
+        memcpy(m->original, c->original, m->original_len);
+    }
+}
+
+static void
+push_wrapped(struct instr_change *c, uint8_t *msg, size_t len, bool is_own)
+{
+    uint8_t *wrapped;
+    size_t wrapped_len;
+
+    if (c->in_bundle) {
+        if (of_msg_put_bundle_add(c->instr->config.of_version, 0, c->bundle_id,
+                                  c->bundle_flags, msg, len, &wrapped,
+                                  &wrapped_len)) {
+            c->instr->counters.not_injected++;
+            free(msg);
+            return;
+        }
+        free(msg);
+        msg = wrapped;
+        len = wrapped_len;
+    }
+    push_message(c, msg, len, is_own);
+}
+
+void
+instr_emit(struct instr_change *c, uint8_t *msg, size_t len)
+{
+    push_wrapped(c, msg, len, false);
+}
+
+void
+instr_emit_own(struct instr_change *c, uint8_t *msg, size_t len)
+{
+    push_wrapped(c, msg, len, true);
+}
+
+void
+instr_pass(struct instr_change *c, const uint8_t *msg, size_t len)
+{
+    if (c->in_bundle) {
+        /* As it came, in the controller's bundle. */
+        msg = c->original;
+        len = c->original_len;
+    }
+    push_message(c, lh_memdup(msg, len), len, false);
+}
+
+void
+instr_emit_up(struct instr_out *out, uint8_t *msg, size_t len)
+{
+    struct instr_msg *m;
+
+    out->to_controller = lh_alloc_grow(
+        out->to_controller, out->n_to_controller,
+        &out->allocated_to_controller, sizeof *out->to_controller);
+    m = &out->to_controller[out->n_to_controller++];
+    memset(m, 0, sizeof *m);
+    m->data = msg;
+    m->len = len;
+}
+
+void
+instr_refuse(struct instr_change *c, enum of_refusal refusal)
+{
+    uint8_t *msg;
+    size_t len;
+
+    if (c->original) {
+        of_msg_refuse(refusal, c->original, c->original_len, &msg, &len);
+        instr_emit_up(c->out, msg, len);
+        c->instr->counters.refused++;
+    }
+}
+
+void
+instr_made(struct instr_out *out, struct rule *rule)
+{
+    out->made = lh_alloc_grow(out->made, out->n_made, &out->allocated_made,
+                              sizeof *out->made);
+    out->made[out->n_made++] = rule;
+}
+
+void
+instr_gone(struct instr_out *out, uint32_t version, const char *reason)
+{
+    out->removed =
+        lh_alloc_grow(out->removed, out->n_removed, &out->allocated_removed,
+                      sizeof *out->removed);
+    out->removed[out->n_removed++] =
+        (struct instr_removed){.version = version, .reason = reason};
+}
+
+uint32_t
+instr_version(struct instr_change *c)
+{
+    uint32_t version = c->instr->config.next_version(c->instr->config.aux);
+
+    if (!c->number) {
+        c->number = version;
+    }
+    return version;
+}
+
+/* Requests whose answers we rewrite. */
+
+struct instr_pending *
+instr_pend(struct instr_change *c, enum pending_kind kind)
+{
+    struct instr *instr = c->instr;
+    struct instr_pending *p = lh_alloc_zero(sizeof *p);
+    struct instr_pending **end = &instr->pending;
+
+    p->kind = kind;
+    p->tag = c->tag;
+    p->out_port = p->out_group = OF_ACTS_ANY;
+    p->request = lh_memdup(c->original, c->original_len);
+    p->request_len = c->original_len;
+    if (instr->n_pending >= MAX_PENDING) {
+        instr_pending_drop(instr, instr->pending);
+        instr->counters.pending_dropped++;
+    }
+    while (*end) {
+        end = &(*end)->next;
+    }
+    *end = p;
+    instr->n_pending++;
+    return p;
+}
+
+struct instr_pending *
+instr_pending_find(const struct instr *instr, uint64_t tag,
+                   enum pending_kind kind)
+{
+    struct instr_pending *p = instr->pending;
+
+    while (p && !(p->tag == tag && p->kind == kind)) {
+        p = p->next;
+    }
+    return p;
+}
+
+void
+instr_pending_drop(struct instr *instr, struct instr_pending *gone)
+{
+    struct instr_pending **p = &instr->pending;
+
+    while (*p != gone) {
+        p = &(*p)->next;
+    }
+    *p = gone->next;
+    instr->n_pending--;
+    free(gone->request);
+    free(gone);
+}
+
+/* The controller's messages. */
+
+static void
+set_config(struct instr_change *c, const uint8_t *msg, size_t len)
+{
+    if (len >= 12) {
+        c->instr->miss_len = of_wire_get16(msg + 10);
+        instr_own_update(c);
+    }
+    instr_pass(c, msg, len);
+}
+
+/* Nicira messages of 1.0 that say in which form flow-mods and flow-removed
+ * messages come: between us and the switch that is settled. */
+static bool
+set_form(struct instr *instr, enum of_kind kind, const uint8_t *msg,
+         size_t len)
+{
+    if (kind == OF_SET_FLOW_FORMAT && len >= 20) {
+        uint32_t format = of_wire_get32(msg + 16);
+
+        instr->wants_nicira = format == 2;
+        return format == 0 || format == 2;
+    }
+    if (kind == OF_FLOW_MOD_TABLE_ID && len >= 17) {
+        instr->has_tid = msg[16] != 0;
+        return true;
+    }
+    return false;
+}
+
+static void
+dispatch_down(struct instr_change *c, enum of_kind kind, const uint8_t *msg,
+              size_t len)
+{
+    struct instr *instr = c->instr;
+
+    switch ((int) kind) {
+    case OF_FLOW_MOD:
+        instr_flow_mod(c, msg, len);
+        break;
+    case OF_GROUP_MOD:
+        instr_group_mod(c, msg, len);
+        break;
+    case OF_PACKET_OUT:
+        instr_packet_out(c, msg, len);
+        break;
+    case OF_PORT_MOD:
+        instr_ports_mod(c, msg, len);
+        break;
+    case OF_METER_MOD:
+        instr_meter_mod(c, msg, len);
+        break;
+    case OF_SET_CONFIG:
+        set_config(c, msg, len);
+        break;
+    case OF_FLOW_STATS_REQUEST:
+    case OF_AGGREGATE_REQUEST:
+        instr_stats_request(c, msg, len);
+        break;
+    case OF_TABLE_STATS_REQUEST:
+        instr_stats_tables_request(c, msg, len);
+        break;
+    case OF_BUNDLE_CONTROL:
+        instr_bundle_control(c, msg, len);
+        break;
+    case OF_BUNDLE_ADD:
+        instr_bundle_add(c, msg, len);
+        break;
+    case OF_TLV_MOD:
+        instr_tlv_mod(c, msg, len);
+        break;
+    case OF_SET_FLOW_FORMAT:
+    case OF_FLOW_MOD_TABLE_ID:
+        if (!set_form(instr, kind, msg, len)) {
+            instr_pass(c, msg, len);
+        }
+        break;
+    default:
+        if (kind == OF_MALFORMED) {
+            instr->counters.passed_malformed++;
+        } else {
+            instr->counters.passed_unknown++;
+        }
+        instr_pass(c, msg, len);
+        break;
+    }
+}
+
+void
+instr_from_controller(struct instr *instr, const uint8_t *msg, size_t len,
+                      uint64_t now_ns, const char *who, struct instr_out *out)
+{
+    struct instr_change c;
+
+    instr->counters.from_controller++;
+    instr_change_init(&c, instr, out, now_ns, who);
+    c.tag &= ~UINT64_C(1);
+    c.original = msg;
+    c.original_len = len;
+    if (!instr->is_known || msg[0] != instr->config.of_version) {
+        instr->counters.passed_unknown++;
+        instr_pass(&c, msg, len);
+        return;
+    }
+    dispatch_down(&c, of_msg_kind(msg, len), msg, len);
+}
+
+/* The switch's messages. */
+
+static void
+pass_up(struct instr_change *c, const uint8_t *msg, size_t len)
+{
+    instr_emit_up(c->out, lh_memdup(msg, len), len);
+}
+
+static void
+port_status(struct instr_change *c, const uint8_t *msg, size_t len)
+{
+    c->out->ports_changed = true;
+    if (instr_ports_status(c->instr, msg, len) && c->instr->is_ready) {
+        instr_own_rewrite(c, true);
+    }
+}
+
+static void
+dispatch_up(struct instr_change *c, enum of_kind kind, const uint8_t *msg,
+            size_t len, uint64_t tag)
+{
+    struct instr *instr = c->instr;
+    size_t hidden_len;
+    uint8_t *hidden;
+
+    switch ((int) kind) {
+    case OF_PACKET_IN:
+        if (instr_packet_in(c, msg, len)) {
+            instr->counters.hidden++;
+            return;
+        }
+        break;
+    case OF_FLOW_REMOVED:
+        instr_flow_removed(c, msg, len);
+        return;
+    case OF_FLOW_STATS_REPLY:
+        if (instr_stats_reply(c, msg, len, tag)) {
+            return;
+        }
+        break;
+    case OF_TABLE_STATS_REPLY:
+        instr_stats_tables_reply(c, msg, len);
+        return;
+    case OF_GROUP_DESC_REPLY:
+        instr_group_desc(c, msg, len);
+        return;
+    case OF_TLV_REPLY:
+        instr_tlv_reply(c, msg, len);
+        return;
+    case OF_BUNDLE_CONTROL:
+        if (instr_bundle_swallow(c, msg, len, tag)) {
+            instr->counters.hidden++;
+            return;
+        }
+        break;
+    case OF_PORT_STATUS:
+        port_status(c, msg, len);
+        /* Fall through. */
+    case OF_FEATURES_REPLY:
+    case OF_PORT_DESC_REPLY:
+    case OF_PORT_STATS_REPLY:
+        hidden = instr_ports_hide(instr, kind, msg, len, &hidden_len);
+        if (hidden) {
+            instr_emit_up(c->out, hidden, hidden_len);
+        } else {
+            instr->counters.hidden++;
+        }
+        return;
+    default:
+        break;
+    }
+    pass_up(c, msg, len);
+}
+
+void
+instr_from_switch(struct instr *instr, const uint8_t *msg, size_t len,
+                  uint64_t tag, uint64_t now_ns, struct instr_out *out)
+{
+    struct instr_change c;
+    enum of_kind kind;
+
+    instr->counters.from_switch++;
+    instr_change_init(&c, instr, out, now_ns, "recorder");
+    if (!instr->is_known || msg[0] != instr->config.of_version) {
+        pass_up(&c, msg, len);
+        return;
+    }
+    kind = of_msg_kind(msg, len);
+    if (tag && of_wire_is_last_reply(msg, len)) {
+        instr_undo_confirm(&c, tag);
+    }
+    if (tag && instr_start_reply(&c, kind, msg, len, tag)) {
+        return;
+    }
+    if (instr_is_own_tag(tag) && kind != OF_FLOW_STATS_REPLY) {
+        return;
+    }
+    dispatch_up(&c, kind, msg, len, tag);
+}
+
+bool
+instr_error(struct instr *instr, uint64_t tag, uint16_t type, uint16_t code,
+            uint64_t now_ns, struct instr_out *out)
+{
+    struct instr_pending *p;
+    struct instr_change c;
+
+    instr_change_init(&c, instr, out, now_ns, "recorder");
+    if (instr->start && instr_start_reply(&c, OF_OTHER, NULL, 0, tag)) {
+        instr->counters.own_errors++;
+        return false;
+    }
+    if (tag && tag == instr->tlv_tag) {
+        /* Without its option no postcard can be made. */
+        instr->counters.own_errors++;
+        of_inject_destroy(instr->inject);
+        instr->inject = NULL;
+        return false;
+    }
+    p = instr_pending_find(instr, tag, PENDING_BUNDLE);
+    if (p) {
+        /* Each part of a bundle of ours may fail: tell it once. */
+        bool is_first = !p->n_flows++;
+
+        instr_undo_run(&c, tag);
+        return is_first;
+    }
+    if (instr_is_own_tag(tag)) {
+        instr->counters.own_errors++;
+        return false;
+    }
+    instr_undo_run(&c, tag);
+    return true;
+}
+
+void
+instr_send_packet(struct instr *instr, uint16_t port, const uint8_t *frame,
+                  size_t len, struct instr_out *out)
+{
+    struct of_packet_out po = {.in_port = 0xfffd,
+                               .buffer_id = OF_FLOW_NO_BUFFER,
+                               .frame = frame,
+                               .len = len};
+    char *text = lh_asprintf("output:%u", port);
+    struct instr_change c;
+    size_t msg_len;
+    uint8_t *msg;
+    char *error;
+
+    instr_change_init(&c, instr, out, 0, "recorder");
+    error = of_acts_from_text(&po.acts, text);
+    if (!error && instr->is_known &&
+        !of_packet_out_encode(&po, instr->config.of_version, 0, &msg,
+                              &msg_len)) {
+        instr_emit_own(&c, msg, msg_len);
+    }
+    of_packet_out_uninit(&po);
+    free(error);
+    free(text);
+}
+
+void
+instr_set_postcard_port(struct instr *instr, uint32_t port, bool is_no_flood,
+                        uint64_t now_ns, struct instr_out *out)
+{
+    struct instr_change c;
+
+    instr_change_init(&c, instr, out, now_ns, "recorder");
+    instr->config.postcard_port = port;
+    instr->config.is_no_flood = is_no_flood;
+    instr_ports_relist(instr);
+    out->ports_changed = true;
+    if (!instr->is_ready || !instr->is_known) {
+        return;
+    }
+    instr_own_set_inject(instr);
+    instr_ports_no_flood(&c);
+    instr_own_update(&c);
+    instr_own_rewrite(&c, false);
+}

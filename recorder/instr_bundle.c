@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* instr_bundle - bundles: the controller's, and ours around one change.
+ *
+ * What the controller puts into a bundle takes effect at its commit, and what
+ * we make of it depends on the rules that stand then.  So its messages are
+ * held until the commit, and go to the switch right before it. */
+#include <config.h>
+#include "recorder/instr_state.h"
+
+#include <stdlib.h>
+
+#include "lib/lh_alloc.h"
+#include "recorder/of_wire.h"
+
+/* Bytes of a bundle's control message after the OpenFlow header, and where
+ * type stands: the ONF extension of 1.3. */
+#define ONF_CONTROL_TYPE 20
+
+#define MAX_BUNDLES 64
+#define MAX_HELD    65536
+
+static struct instr_bundle **
+find(struct instr *instr, uint32_t id)
+{
+    struct instr_bundle **b = &instr->bundles;
+
+    while (*b && (*b)->id != id) {
+        b = &(*b)->next;
+    }
+    return b;
+}
+
+static void
+destroy(struct instr_bundle *b)
+{
+    for (size_t i = 0; i < b->n_held; i++) {
+        free(b->held[i].data);
+    }
+    free(b->held);
+    free(b);
+}
+
+static void
+drop(struct instr *instr, uint32_t id)
+{
+    struct instr_bundle **p = find(instr, id);
+    struct instr_bundle *b = *p;
+
+    if (b) {
+        *p = b->next;
+        destroy(b);
+    }
+}
+
+void
+instr_bundle_destroy(struct instr *instr)
+{
+    while (instr->bundles) {
+        drop(instr, instr->bundles->id);
+    }
+}
+
+static struct instr_bundle *
+open_bundle(struct instr *instr, uint32_t id, uint16_t flags)
+{
+    struct instr_bundle *b = *find(instr, id);
+    size_t n = 0;
+
+    if (b) {
+        return b;
+    }
+    for (b = instr->bundles; b; b = b->next) {
+        n++;
+    }
+    if (n >= MAX_BUNDLES) {
+        return NULL;
+    }
+    b = lh_alloc_zero(sizeof *b);
+    b->id = id;
+    b->flags = flags;
+    b->next = instr->bundles;
+    instr->bundles = b;
+    return b;
+}
+
+void
+instr_bundle_add(struct instr_change *c, const uint8_t *msg, size_t len)
+{
+    struct instr *instr = c->instr;
+    struct instr_bundle *b = NULL;
+    const uint8_t *inner;
+    size_t inner_len;
+    uint16_t flags;
+    uint32_t id;
+
+    if (of_msg_bundle_add(msg, len, &id, &flags, &inner, &inner_len)) {
+        b = open_bundle(instr, id, flags);
+    }
+    if (!b || b->n_held >= MAX_HELD) {
+        instr->counters.passed_malformed++;
+        instr_pass(c, msg, len);
+        return;
+    }
+    b->held =
+        lh_alloc_grow(b->held, b->n_held, &b->allocated_held, sizeof *b->held);
+    b->held[b->n_held++] =
+        (struct instr_msg){.data = lh_memdup(msg, len), .len = len};
+}
+
+/* Does what a held message says, inside the switch's bundle. */
+static void
+replay(struct instr_change *c, struct instr_bundle *b,
+       const struct instr_msg *held)
+{
+    struct instr_change part = *c;
+    const uint8_t *inner;
+    size_t inner_len;
+    uint16_t flags;
+    uint32_t id;
+
+    if (!of_msg_bundle_add(held->data, held->len, &id, &flags, &inner,
+                           &inner_len)) {
+        return;
+    }
+    part.original = held->data;
+    part.original_len = held->len;
+    part.number = 0;
+    part.in_bundle = true;
+    part.bundle_id = b->id;
+    part.bundle_flags = b->flags;
+    switch ((int) of_msg_kind(inner, inner_len)) {
+    case OF_FLOW_MOD:
+        instr_flow_mod(&part, inner, inner_len);
+        break;
+    case OF_GROUP_MOD:
+        instr_group_mod(&part, inner, inner_len);
+        break;
+    case OF_PORT_MOD:
+        instr_ports_mod(&part, inner, inner_len);
+        break;
+    default:
+        instr_pass(&part, held->data, held->len);
+        break;
+    }
+}
+
+static void
+commit(struct instr_change *c, const struct of_bundle_control *bc)
+{
+    struct instr_bundle **p = find(c->instr, bc->id);
+    struct instr_bundle *b = *p;
+
+    if (b) {
+        *p = b->next;
+        for (size_t i = 0; i < b->n_held; i++) {
+            replay(c, b, &b->held[i]);
+        }
+        destroy(b);
+    }
+}
+
+void
+instr_bundle_control(struct instr_change *c, const uint8_t *msg, size_t len)
+{
+    struct instr *instr = c->instr;
+    struct of_bundle_control bc;
+    uint8_t *reply;
+
+    if (!of_msg_bundle_control(msg, len, &bc)) {
+        instr->counters.passed_malformed++;
+        instr_pass(c, msg, len);
+        return;
+    }
+    switch (bc.type) {
+    case OF_BUNDLE_OPEN_REQUEST:
+        drop(instr, bc.id);
+        open_bundle(instr, bc.id, bc.flags);
+        break;
+    case OF_BUNDLE_CLOSE_REQUEST:
+        if (*find(instr, bc.id) && len > ONF_CONTROL_TYPE + 1) {
+            /* The switch must not close it before it has its messages. */
+            reply = lh_memdup(msg, len);
+            of_wire_put16(reply + ONF_CONTROL_TYPE, OF_BUNDLE_CLOSE_REPLY);
+            instr_emit_up(c->out, reply, len);
+            return;
+        }
+        break;
+    case OF_BUNDLE_COMMIT_REQUEST:
+        commit(c, &bc);
+        break;
+    case OF_BUNDLE_DISCARD_REQUEST:
+        drop(instr, bc.id);
+        break;
+    default:
+        break;
+    }
+    instr_pass(c, msg, len);
+}
+
+bool
+instr_bundle_swallow(struct instr_change *c, const uint8_t *msg, size_t len,
+                     uint64_t tag)
+{
+    struct instr_pending *p =
+        instr_pending_find(c->instr, tag, PENDING_BUNDLE);
+    struct of_bundle_control bc;
+
+    if (!p) {
+        return false;
+    }
+    if (of_msg_bundle_control(msg, len, &bc) &&
+        bc.type == OF_BUNDLE_COMMIT_REPLY) {
+        instr_pending_drop(c->instr, p);
+    }
+    return true;
+}
+
+static void
+send_control(struct instr_change *c, enum of_bundle_type type)
+{
+    struct of_bundle_control bc = {
+        .id = c->bundle_id, .type = (uint16_t) type, .flags = c->bundle_flags};
+    bool in_bundle = c->in_bundle;
+    uint8_t *msg;
+    size_t len;
+
+    of_msg_put_bundle_control(c->instr->config.of_version, 0, &bc, &msg, &len);
+    c->in_bundle = false;
+    instr_emit(c, msg, len);
+    c->in_bundle = in_bundle;
+}
+
+void
+instr_bundle_begin(struct instr_change *c)
+{
+    if (c->in_bundle || c->instr->config.of_version != OF_WIRE_13) {
+        return;
+    }
+    c->bundle_id = c->instr->next_bundle++;
+    c->bundle_flags = 3; /* Atomic and ordered. */
+    if (!instr_is_own_tag(c->tag)) {
+        instr_pend(c, PENDING_BUNDLE);
+    }
+    send_control(c, OF_BUNDLE_OPEN_REQUEST);
+    c->in_bundle = true;
+    c->is_own_bundle = true;
+}
+
+void
+instr_bundle_end(struct instr_change *c)
+{
+    if (c->is_own_bundle) {
+        send_control(c, OF_BUNDLE_COMMIT_REQUEST);
+        c->in_bundle = false;
+        c->is_own_bundle = false;
+    }
+}

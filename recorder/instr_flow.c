@@ -1,0 +1,384 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* instr_flow - the controller's flow-mods: shadow, versions, injection. */
+#include <config.h>
+#include "recorder/instr_state.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "lib/lh_alloc.h"
+#include "recorder/of_wire.h"
+
+/* The index callback of of_inject_run(). */
+struct index_owner {
+    struct instr_change *c;
+    struct shadow_rule *rule;
+};
+
+static bool
+take_index(void *owner_, struct of_acts *acts, uint16_t *indexp)
+{
+    struct index_owner *owner = owner_;
+    struct shadow_rule *rule = owner->rule;
+
+    if (!instr_own_index(owner->c, acts, indexp)) {
+        return false;
+    }
+    rule->indexes =
+        lh_alloc_grow(rule->indexes, rule->n_indexes, &rule->allocated_indexes,
+                      sizeof *rule->indexes);
+    rule->indexes[rule->n_indexes++] = *indexp;
+    return true;
+}
+
+void
+instr_flow_inject(struct instr_change *c, struct shadow_rule *rule,
+                  struct of_acts *acts)
+{
+    struct instr *instr = c->instr;
+    struct index_owner owner = {c, rule};
+    struct of_inject_ask ask = {.place = OF_INJECT_FLOW,
+                                .version = rule->version,
+                                .ports = instr->flood,
+                                .n_ports = instr->n_flood,
+                                .replace_flood =
+                                    instr->config.of_version != OF_WIRE_10 &&
+                                    !instr->config.is_no_flood,
+                                .has_action_sets = instr->has_action_sets,
+                                .is_entry = !rule->table_id,
+                                .index_table = instr->index_table,
+                                .index = take_index,
+                                .aux = &owner};
+    struct of_inject_result result;
+
+    if (!instr->inject) {
+        of_acts_clone(acts, &rule->acts);
+        rule->is_instrumented = false;
+        return;
+    }
+    of_inject_run(instr->inject, &rule->acts, &ask, &result);
+    rule->is_instrumented = result.is_instrumented;
+    of_acts_move(acts, &result.acts);
+    if (rule->is_instrumented) {
+        instr->counters.injected++;
+    } else {
+        instr->counters.not_injected++;
+    }
+}
+
+/* Sends 'flow' with the actions that 'rule' is to have, or with the
+ * controller's own where those make the message too long. */
+static void
+send_flow(struct instr_change *c, struct of_flow *flow,
+          struct shadow_rule *rule)
+{
+    struct instr *instr = c->instr;
+    uint8_t version = instr->config.of_version;
+    struct of_acts acts;
+    uint8_t *msg;
+    size_t len;
+
+    instr_flow_inject(c, rule, &acts);
+    flow->acts = acts;
+    if (of_flow_encode(flow, version, 0, &msg, &len)) {
+        rule->is_instrumented = false;
+        instr->counters.not_injected++;
+        flow->acts = rule->acts;
+        if (of_flow_encode(flow, version, 0, &msg, &len)) {
+            of_acts_uninit(&acts);
+            return;
+        }
+    }
+    of_acts_uninit(&acts);
+    instr_emit(c, msg, len);
+}
+
+void
+instr_flow_rewrite(struct instr_change *c, struct shadow_rule *rule)
+{
+    uint16_t *old = rule->indexes;
+    size_t n_old = rule->n_indexes;
+    struct of_flow flow;
+
+    rule->indexes = NULL;
+    rule->n_indexes = rule->allocated_indexes = 0;
+    shadow_rule_to_flow(rule, &flow);
+    flow.command = OF_FLOW_MODIFY_STRICT;
+    flow.flags = 0;
+    flow.new_cookie = UINT64_MAX;
+    send_flow(c, &flow, rule);
+    instr_own_free_indexes(c, old, n_old);
+    free(old);
+}
+
+/* Flags that the switch gets for a rule whose controller gave 'flags'. */
+static uint16_t
+switch_flags(uint16_t flags, uint16_t idle_timeout, uint16_t hard_timeout)
+{
+    flags &= (uint16_t) ~OF_FLOW_CHECK_OVERLAP;
+    if (idle_timeout || hard_timeout) {
+        flags |= OF_FLOW_SEND_REMOVED;
+    }
+    return flags;
+}
+
+/* Puts 'rule' into the shadow with a new version and tells everybody. */
+static void
+install(struct instr_change *c, struct shadow_rule *rule, const char *command,
+        const char *old_reason)
+{
+    struct instr *instr = c->instr;
+    struct shadow_rule *old = instr_shadow_insert(instr->shadow, rule);
+    struct instr_miss *miss = &instr->miss[rule->table_id];
+
+    if (old) {
+        instr_gone(c->out, old->version, old_reason);
+    } else if (!rule->priority && of_match_is_all(rule->match) &&
+               miss->version) {
+        /* The controller's own table-miss rule takes the place of ours. */
+        instr_gone(c->out, miss->version, "withdrawn");
+        miss->version = 0;
+    }
+    instr_made(c->out, instr_rule_flow(instr, rule, command, c->who));
+    instr_undo_rule(c, old, rule->version);
+}
+
+static void
+add_rule(struct instr_change *c, struct of_flow *flow)
+{
+    struct instr *instr = c->instr;
+    struct shadow_rule *rule, *replaced;
+    struct of_facts facts;
+
+    if (flow->table_id == OF_FLOW_ALL_TABLES) {
+        flow->table_id = 0;
+    }
+    if (flow->flags & OF_FLOW_CHECK_OVERLAP &&
+        instr_shadow_overlaps(instr->shadow, flow->table_id, flow->priority,
+                              flow->match)) {
+        instr_refuse(c, OF_REFUSE_OVERLAP);
+        return;
+    }
+    of_acts_facts(&flow->acts, flow->table_id, &facts);
+    instr_own_prepare(c, flow->table_id, &facts);
+    rule = shadow_rule_create(flow->table_id, flow->priority,
+                              of_match_clone(flow->match), &flow->acts);
+    rule->cookie = flow->new_cookie;
+    rule->idle_timeout = flow->idle_timeout;
+    rule->hard_timeout = flow->hard_timeout;
+    rule->importance = flow->importance;
+    rule->flags = flow->flags;
+    rule->version = instr_version(c);
+    rule->change = c->number;
+    rule->installed_ns = c->now_ns;
+    replaced = instr_shadow_find(instr->shadow, rule->table_id, rule->priority,
+                                 rule->match);
+    if (replaced) {
+        instr_tomb_add(instr, replaced);
+    }
+
+    flow->command = OF_FLOW_ADD;
+    flow->cookie = flow->cookie_mask = 0;
+    flow->flags =
+        switch_flags(flow->flags, flow->idle_timeout, flow->hard_timeout);
+    flow->out_port = flow->out_group = OF_ACTS_ANY;
+    send_flow(c, flow, rule);
+    flow->acts = (struct of_acts) OF_ACTS_INIT;
+    install(c, rule, "add", "replaced");
+}
+
+/* Sends 'flow' so that it hits nothing: the switch still says what is wrong
+ * with it. */
+static void
+send_harmless(struct instr_change *c, struct of_flow *flow)
+{
+    uint8_t *msg;
+    size_t len;
+
+    flow->cookie = flow->cookie_mask = UINT64_MAX; /* No rule may have it. */
+    flow->flags &= (uint16_t) ~OF_FLOW_CHECK_OVERLAP;
+    if (!of_flow_encode(flow, c->instr->config.of_version, 0, &msg, &len)) {
+        instr_emit(c, msg, len);
+    }
+}
+
+static void
+modify_rule(struct instr_change *c, const struct of_flow *by,
+            struct shadow_rule *old)
+{
+    struct shadow_rule *rule = shadow_rule_clone(old);
+    struct of_flow flow;
+    struct of_acts acts;
+
+    of_acts_clone(&acts, &by->acts);
+    shadow_rule_set_acts(rule, &acts);
+    rule->version = instr_version(c);
+    rule->change = c->number;
+    rule->installed_ns = c->now_ns;
+    if (by->modify_cookie && by->new_cookie != UINT64_MAX) {
+        rule->cookie = by->new_cookie;
+    }
+    shadow_rule_to_flow(rule, &flow);
+    flow.command = OF_FLOW_MODIFY_STRICT;
+    flow.flags = by->flags & OF_FLOW_RESET_COUNTS;
+    flow.new_cookie = by->new_cookie;
+    flow.modify_cookie = by->modify_cookie;
+    if (c->instr->config.of_version == OF_WIRE_10) {
+        /* With a cookie to match, 1.0 does not add what is gone by now. */
+        flow.cookie = old->cookie;
+        flow.cookie_mask = UINT64_MAX;
+    }
+    send_flow(c, &flow, rule);
+    install(c, rule, "modify", "modify");
+}
+
+static void
+modify_rules(struct instr_change *c, struct of_flow *flow)
+{
+    struct instr *instr = c->instr;
+    struct shadow_rule **rules;
+    struct of_facts facts;
+    size_t n;
+
+    rules = instr_shadow_select(instr->shadow, flow, &n);
+    if (!n) {
+        if (flow->new_cookie != UINT64_MAX && !flow->cookie_mask) {
+            add_rule(c, flow);
+        } else {
+            send_harmless(c, flow);
+        }
+        free(rules);
+        return;
+    }
+    of_acts_facts(&flow->acts, rules[0]->table_id, &facts);
+    instr_own_prepare(c, rules[0]->table_id, &facts);
+    if (n > 1) {
+        instr_bundle_begin(c);
+    }
+    for (size_t i = 0; i < n; i++) {
+        modify_rule(c, flow, rules[i]);
+    }
+    if (n > 1) {
+        instr_bundle_end(c);
+    }
+    free(rules);
+}
+
+static void
+delete_rule(struct instr_change *c, struct shadow_rule *rule, bool send)
+{
+    struct instr *instr = c->instr;
+    struct of_flow flow;
+    uint8_t *msg;
+    size_t len;
+
+    shadow_rule_to_flow(rule, &flow);
+    flow.command = OF_FLOW_DELETE_STRICT;
+    flow.acts = (struct of_acts) OF_ACTS_INIT;
+    flow.flags = 0;
+    if (send &&
+        !of_flow_encode(&flow, instr->config.of_version, 0, &msg, &len)) {
+        instr_emit(c, msg, len);
+    }
+    instr_flow_drop(c, rule, "delete");
+}
+
+void
+instr_flow_drop(struct instr_change *c, struct shadow_rule *rule,
+                const char *reason)
+{
+    instr_tomb_add(c->instr, rule);
+    instr_shadow_take(c->instr->shadow, rule);
+    instr_gone(c->out, rule->version, reason);
+    instr_undo_rule(c, rule, 0);
+}
+
+static void
+delete_rules(struct instr_change *c, struct of_flow *flow)
+{
+    struct instr *instr = c->instr;
+    bool is_strict = flow->command == OF_FLOW_DELETE_STRICT;
+    /* Rules that the switch learned are not in the shadow: a command without
+     * "strict" is given to it as it is, and ours are put back. */
+    bool as_is = !is_strict && instr_shadow_n_learn(instr->shadow);
+    struct shadow_rule **rules;
+    uint8_t *msg;
+    size_t len;
+    size_t n;
+
+    rules = instr_shadow_select(instr->shadow, flow, &n);
+    if (!n && !as_is) {
+        send_harmless(c, flow);
+    } else if (n > 1 || as_is) {
+        instr_bundle_begin(c);
+    }
+    if (as_is &&
+        !of_flow_encode(flow, instr->config.of_version, 0, &msg, &len)) {
+        instr_emit(c, msg, len);
+    }
+    for (size_t i = 0; i < n; i++) {
+        delete_rule(c, rules[i], !as_is);
+    }
+    if (as_is) {
+        instr_own_repair(c, flow);
+    }
+    if (n > 1 || as_is) {
+        instr_bundle_end(c);
+    }
+    free(rules);
+}
+
+void
+instr_flow_mod(struct instr_change *c, const uint8_t *msg, size_t len)
+{
+    struct instr *instr = c->instr;
+    struct of_flow flow;
+
+    instr->counters.flow_mods++;
+    if (!of_flow_decode(msg, len, instr->has_tid, &flow)) {
+        instr->counters.passed_malformed++;
+        instr_pass(c, msg, len);
+        return;
+    }
+    switch (flow.command) {
+    case OF_FLOW_ADD:
+        add_rule(c, &flow);
+        break;
+    case OF_FLOW_MODIFY:
+    case OF_FLOW_MODIFY_STRICT:
+        modify_rules(c, &flow);
+        break;
+    default:
+        delete_rules(c, &flow);
+        break;
+    }
+    of_flow_uninit(&flow);
+    instr_own_update(c);
+    instr->counters.rules = instr_shadow_count(instr->shadow);
+}
+
+void
+instr_meter_mod(struct instr_change *c, const uint8_t *msg, size_t len)
+{
+    struct instr *instr = c->instr;
+    struct shadow_rule **rules;
+    uint32_t meter;
+    size_t n;
+
+    instr_pass(c, msg, len);
+    if (len < 16 || of_wire_get16(msg + 8) != 2) {
+        return;
+    }
+    meter = of_wire_get32(msg + 12);
+    rules = instr_shadow_all(instr->shadow, &n);
+    for (size_t i = 0; i < n; i++) {
+        uint32_t used = of_acts_meter(&rules[i]->acts);
+
+        if (used && (used == meter || meter == UINT32_MAX)) {
+            instr_flow_drop(c, rules[i], "meter_delete");
+        }
+    }
+    free(rules);
+    instr_own_update(c);
+    instr->counters.rules = instr_shadow_count(instr->shadow);
+}

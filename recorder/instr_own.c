@@ -1,0 +1,377 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* instr_own - our own rules in the switch: table miss, postcard port, LLDP,
+ * and table T, which action sets and group buckets resubmit to. */
+#include <config.h>
+#include "recorder/instr_state.h"
+
+#include <stdlib.h>
+
+#include "lib/lh_alloc.h"
+#include "recorder/of_wire.h"
+
+/* Sends a flow-mod for a rule of ours; takes 'match'. */
+static void
+send_own(struct instr_change *c, enum of_flow_command command,
+         enum own_kind kind, uint8_t table_id, uint16_t priority,
+         struct of_match *match, const struct of_acts *acts)
+{
+    struct of_flow flow;
+    uint8_t *msg;
+    size_t len;
+
+    of_flow_init(&flow);
+    flow.command = (uint8_t) command;
+    flow.table_id = table_id;
+    flow.priority = priority;
+    flow.match = match;
+    if (acts) {
+        flow.acts = *acts;
+    }
+    if (command == OF_FLOW_ADD) {
+        flow.new_cookie = OWN_COOKIE | kind;
+    } else {
+        flow.cookie = OWN_COOKIE | kind;
+        flow.cookie_mask = UINT64_MAX;
+    }
+    if (!of_flow_encode(&flow, c->instr->config.of_version, 0, &msg, &len)) {
+        instr_emit_own(c, msg, len);
+    }
+    of_match_destroy(match);
+}
+
+/* Table T. */
+
+static void
+send_index(struct instr_change *c, enum of_flow_command command,
+           uint16_t index)
+{
+    struct instr *instr = c->instr;
+
+    send_own(c, command, OWN_INDEX, instr->index_table, 1,
+             of_match_create_in_port(index), &instr->indexes[index]);
+}
+
+bool
+instr_own_index(struct instr_change *c, struct of_acts *acts, uint16_t *indexp)
+{
+    struct instr *instr = c->instr;
+
+    if (!instr->indexes) {
+        instr->indexes =
+            lh_alloc_zero((MAX_INDEX + 1) * sizeof *instr->indexes);
+    }
+    if (instr->n_indexes >= MAX_INDEX) {
+        instr->counters.index_full++;
+        return false;
+    }
+    while (instr->indexes[instr->next_index].len) {
+        instr->next_index =
+            instr->next_index == MAX_INDEX ? 1 : instr->next_index + 1;
+    }
+    *indexp = instr->next_index;
+    instr->next_index = *indexp == MAX_INDEX ? 1 : *indexp + 1;
+    of_acts_move(&instr->indexes[*indexp], acts);
+    instr->n_indexes++;
+    send_index(c, OF_FLOW_ADD, *indexp);
+    return true;
+}
+
+void
+instr_own_free_indexes(struct instr_change *c, uint16_t *indexes, size_t n)
+{
+    struct instr *instr = c->instr;
+
+    for (size_t i = 0; i < n; i++) {
+        send_index(c, OF_FLOW_DELETE_STRICT, indexes[i]);
+        of_acts_uninit(&instr->indexes[indexes[i]]);
+        instr->n_indexes--;
+    }
+}
+
+static bool
+is_used(const struct instr *instr, unsigned int table_id)
+{
+    const struct shadow_table *t =
+        instr_shadow_table(instr->shadow, (uint8_t) table_id);
+
+    return t->n_rules || t->n_uses;
+}
+
+/* All rules of T move to another table. */
+static void
+move_index_table(struct instr_change *c, uint8_t table_id)
+{
+    struct instr *instr = c->instr;
+    uint8_t old = instr->index_table;
+
+    for (unsigned int i = 1; instr->indexes && i <= MAX_INDEX; i++) {
+        if (instr->indexes[i].len) {
+            instr->index_table = old;
+            send_index(c, OF_FLOW_DELETE_STRICT, (uint16_t) i);
+            instr->index_table = table_id;
+            send_index(c, OF_FLOW_ADD, (uint16_t) i);
+        }
+    }
+    instr->index_table = table_id;
+    if (instr->n_indexes) {
+        instr_own_rewrite(c, false);
+    }
+}
+
+void
+instr_own_prepare(struct instr_change *c, uint8_t table_id,
+                  const struct of_facts *facts)
+{
+    struct instr *instr = c->instr;
+    unsigned int t = instr->index_table;
+
+    if (table_id == t || of_tables_has(&facts->uses, t)) {
+        while (t > 1 && (is_used(instr, t) || t == table_id ||
+                         of_tables_has(&facts->uses, t))) {
+            t--;
+        }
+        move_index_table(c, (uint8_t) t);
+    }
+    if (facts->has_write_actions && !instr->has_action_sets) {
+        instr->has_action_sets = true;
+        instr_own_rewrite(c, false);
+        for (unsigned int i = 0; i < N_TABLES; i++) {
+            instr->miss[i].is_stale = true;
+        }
+    }
+}
+
+static bool
+has_list(const struct of_facts *facts)
+{
+    return facts->has_all || facts->has_flood;
+}
+
+void
+instr_own_rewrite(struct instr_change *c, bool lists_only)
+{
+    struct instr *instr = c->instr;
+    struct shadow_rule **rules;
+    struct instr_change own;
+    size_t n;
+
+    instr_change_init(&own, instr, c->out, c->now_ns, c->who);
+    own.in_bundle = c->in_bundle;
+    own.bundle_id = c->bundle_id;
+    own.bundle_flags = c->bundle_flags;
+    rules = instr_shadow_all(instr->shadow, &n);
+    for (size_t i = 0; i < instr->n_groups; i++) {
+        if (!lists_only || has_list(&instr->groups[i]->facts)) {
+            instr_group_rewrite(&own, instr->groups[i]);
+        }
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (!lists_only || has_list(&rules[i]->facts)) {
+            instr_flow_rewrite(&own, rules[i]);
+        }
+    }
+    free(rules);
+}
+
+/* Table miss. */
+
+static bool
+wants_miss(const struct instr *instr, unsigned int t)
+{
+    const struct shadow_table *table =
+        instr_shadow_table(instr->shadow, (uint8_t) t);
+
+    if (!instr->inject || t == instr->index_table ||
+        (t && !table->n_reaches)) {
+        return false;
+    }
+    return !instr_shadow_find(instr->shadow, (uint8_t) t, 0,
+                              instr->all_packets);
+}
+
+/* A miss of 1.0 goes to the controller, except where it only ends a
+ * resubmit. */
+static bool
+miss_punts(const struct instr *instr, unsigned int t)
+{
+    return instr->config.of_version == OF_WIRE_10 &&
+           (!t || instr_shadow_table(instr->shadow, (uint8_t) t)->n_missing);
+}
+
+static void
+withdraw_miss(struct instr_change *c, unsigned int t)
+{
+    struct instr_miss *miss = &c->instr->miss[t];
+
+    instr_gone(c->out, miss->version, "withdrawn");
+    miss->version = 0;
+    send_own(c, OF_FLOW_DELETE_STRICT, OWN_MISS, (uint8_t) t, 0,
+             of_match_create_all(), NULL);
+}
+
+static void
+send_miss(struct instr_change *c, unsigned int t)
+{
+    struct instr *instr = c->instr;
+    struct instr_miss *miss = &instr->miss[t];
+    struct of_acts acts = OF_ACTS_INIT;
+
+    /* With an action set from earlier tables, nobody can say here that the
+     * packet is dropped. */
+    if (!(instr->has_action_sets && t)) {
+        of_inject_miss(instr->inject, miss->version, miss->to_controller,
+                       miss->miss_len, &acts);
+    }
+    send_own(c, OF_FLOW_ADD, OWN_MISS, (uint8_t) t, 0, of_match_create_all(),
+             &acts);
+    of_acts_uninit(&acts);
+}
+
+static void
+update_miss(struct instr_change *c, unsigned int t)
+{
+    struct instr *instr = c->instr;
+    struct instr_miss *miss = &instr->miss[t];
+    bool punts = miss_punts(instr, t);
+
+    if (!wants_miss(instr, t)) {
+        if (miss->version) {
+            withdraw_miss(c, t);
+        }
+        return;
+    }
+    if (miss->version && !miss->is_stale && miss->to_controller == punts &&
+        (!punts || miss->miss_len == instr->miss_len)) {
+        return;
+    }
+    if (miss->version) {
+        instr_gone(c->out, miss->version, "replaced");
+    }
+    miss->version = instr->config.next_version(instr->config.aux);
+    miss->is_stale = false;
+    miss->to_controller = punts;
+    miss->miss_len = instr->miss_len;
+    instr_made(c->out,
+               instr_rule_miss(instr, (uint8_t) t, miss->version, c->now_ns));
+    send_miss(c, t);
+}
+
+/* The others. */
+
+static void
+send_drop_in(struct instr_change *c, enum of_flow_command command)
+{
+    send_own(c, command, OWN_DROP_IN, 0, UINT16_MAX,
+             of_match_create_in_port(c->instr->drop_in_port), NULL);
+}
+
+static void
+send_lldp(struct instr_change *c)
+{
+    const struct instr_config *config = &c->instr->config;
+    struct of_acts acts;
+    char *error = of_acts_from_text(&acts, "controller(max_len=65535)");
+
+    if (error) {
+        free(error);
+        return;
+    }
+    send_own(c, OF_FLOW_ADD, OWN_LLDP, 0, UINT16_MAX,
+             of_match_create_eth(config->lldp_dst, config->lldp_type), &acts);
+    of_acts_uninit(&acts);
+}
+
+void
+instr_own_update(struct instr_change *c)
+{
+    struct instr *instr = c->instr;
+    struct instr_change own;
+
+    instr_change_init(&own, instr, c->out, c->now_ns, "recorder");
+    own.in_bundle = c->in_bundle;
+    own.bundle_id = c->bundle_id;
+    own.bundle_flags = c->bundle_flags;
+    if (instr->drop_in && instr->drop_in_port != instr->config.postcard_port) {
+        send_drop_in(&own, OF_FLOW_DELETE_STRICT);
+        instr->drop_in = false;
+    }
+    if (!instr->drop_in && instr->config.postcard_port) {
+        instr->drop_in = true;
+        instr->drop_in_port = (uint16_t) instr->config.postcard_port;
+        send_drop_in(&own, OF_FLOW_ADD);
+    }
+    if (!instr->lldp && instr->config.lldp_type) {
+        instr->lldp = true;
+        send_lldp(&own);
+    }
+    for (unsigned int t = 0; t < N_TABLES; t++) {
+        update_miss(&own, t);
+    }
+}
+
+void
+instr_own_repair(struct instr_change *c, const struct of_flow *flow)
+{
+    struct instr *instr = c->instr;
+    bool everywhere = flow->table_id == OF_FLOW_ALL_TABLES;
+
+    /* To put back one too many does no harm. */
+    for (unsigned int t = 0; t < N_TABLES; t++) {
+        if (instr->miss[t].version && (everywhere || flow->table_id == t) &&
+            of_match_covers(flow->match, instr->all_packets)) {
+            send_miss(c, t);
+        }
+    }
+    if (everywhere || !flow->table_id) {
+        if (instr->drop_in) {
+            send_drop_in(c, OF_FLOW_ADD);
+        }
+        if (instr->lldp) {
+            send_lldp(c);
+        }
+    }
+    if (everywhere || flow->table_id == instr->index_table) {
+        for (unsigned int i = 1; instr->indexes && i <= MAX_INDEX; i++) {
+            if (instr->indexes[i].len) {
+                send_index(c, OF_FLOW_ADD, (uint16_t) i);
+            }
+        }
+    }
+}
+
+uint32_t
+instr_own_count(const struct instr *instr, uint8_t table_id)
+{
+    uint32_t n = instr->miss[table_id].version != 0;
+
+    if (!table_id) {
+        n += (uint32_t) instr->drop_in + (uint32_t) instr->lldp;
+    }
+    if (table_id == instr->index_table) {
+        n += (uint32_t) instr->n_indexes;
+    }
+    return n;
+}
+
+void
+instr_own_set_inject(struct instr *instr)
+{
+    const struct instr_config *config = &instr->config;
+    struct of_inject_config ic = {.is_mac = config->encapsulation == INSTR_MAC,
+                                  .of_version = config->of_version,
+                                  .dpid = config->dpid,
+                                  .port = (uint16_t) config->postcard_port,
+                                  .snap_len = config->snap_len,
+                                  .tlv_index = instr->tlv_index,
+                                  .switch_index = config->switch_index,
+                                  .vlan = config->mac_vlan};
+
+    of_inject_destroy(instr->inject);
+    instr->inject = NULL;
+    for (unsigned int t = 0; t < N_TABLES; t++) {
+        instr->miss[t].is_stale = true;
+    }
+    if (config->postcard_port && (ic.is_mac || instr->has_tlv)) {
+        instr->inject = of_inject_create(&ic);
+    }
+}

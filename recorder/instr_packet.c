@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* instr_packet - packet-outs of the controller, packet-ins of ours. */
+#include <config.h>
+#include "recorder/instr_state.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/lh_alloc.h"
+#include "recorder/of_packet_out.h"
+#include "recorder/of_wire.h"
+
+void
+instr_packet_out(struct instr_change *c, const uint8_t *msg, size_t len)
+{
+    struct instr *instr = c->instr;
+    struct of_packet_out po;
+    struct of_acts acts;
+    uint8_t *sent = NULL;
+    uint32_t version;
+    size_t sent_len;
+
+    instr->counters.packet_outs++;
+    if (!of_packet_out_decode(msg, len, &po)) {
+        instr->counters.passed_malformed++;
+        instr_pass(c, msg, len);
+        return;
+    }
+    version = instr_version(c);
+    instr_made(c->out,
+               instr_rule_packet_out(instr, version, po.in_port, &po.acts, msg,
+                                     len, c->now_ns, c->who));
+    if (instr->inject) {
+        struct of_inject_ask ask = {
+            .place = OF_INJECT_PACKET_OUT,
+            .version = version,
+            .ports = instr->flood,
+            .n_ports = instr->n_flood,
+            .replace_flood = instr->config.of_version != OF_WIRE_10 &&
+                             !instr->config.is_no_flood};
+        struct of_inject_result result;
+
+        of_inject_run(instr->inject, &po.acts, &ask, &result);
+        of_acts_move(&acts, &po.acts);
+        po.acts = result.acts;
+        of_packet_out_encode(&po, instr->config.of_version, of_wire_xid(msg),
+                             &sent, &sent_len);
+        of_acts_uninit(&acts);
+    }
+    if (sent) {
+        instr_emit(c, sent, sent_len);
+    } else {
+        instr_pass(c, msg, len);
+    }
+    of_packet_out_uninit(&po);
+}
+
+bool
+instr_packet_in(struct instr_change *c, const uint8_t *msg, size_t len)
+{
+    const struct instr_config *config = &c->instr->config;
+    struct instr_out *out = c->out;
+    struct of_packet_in pi;
+
+    if (!config->lldp_type || !of_msg_packet_in(msg, len, &pi) ||
+        pi.len < 14 || memcmp(pi.frame, config->lldp_dst, 6) ||
+        of_wire_get16(pi.frame + 12) != config->lldp_type) {
+        return false;
+    }
+    out->lldp = lh_alloc_grow(out->lldp, out->n_lldp, &out->allocated_lldp,
+                              sizeof *out->lldp);
+    out->lldp[out->n_lldp++] =
+        (struct instr_lldp){.in_port = pi.in_port,
+                            .frame = lh_memdup(pi.frame, pi.len),
+                            .len = pi.len};
+    return true;
+}

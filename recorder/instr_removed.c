@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* instr_removed - what the switch says has been removed.
+ *
+ * Rules with a timeout are installed so that the switch tells us when they go,
+ * whether the controller asked or not.  A tomb remembers a rule that we have
+ * taken out of the shadow and that the switch may still speak of. */
+#include <config.h>
+#include "recorder/instr_state.h"
+
+#include <stdlib.h>
+
+#include "lib/lh_alloc.h"
+#include "recorder/of_wire.h"
+
+/* A rule that goes by its own timeouts is not older than its entry in the
+ * shadow; the clocks may differ by so much. */
+#define SLACK_NS UINT64_C(1000000000)
+
+void
+instr_tomb_add(struct instr *instr, const struct shadow_rule *rule)
+{
+    struct instr_tomb *tomb;
+
+    if (!(rule->flags & OF_FLOW_SEND_REMOVED) && !rule->idle_timeout &&
+        !rule->hard_timeout) {
+        return;
+    }
+    if (!instr->tombs) {
+        instr->tombs = lh_alloc_zero(N_TOMBS * sizeof *instr->tombs);
+    }
+    if (instr->n_tombs == N_TOMBS) {
+        of_match_destroy(instr->tombs[instr->first_tomb].match);
+        instr->first_tomb = (instr->first_tomb + 1) % N_TOMBS;
+        instr->n_tombs--;
+    }
+    tomb = &instr->tombs[(instr->first_tomb + instr->n_tombs++) % N_TOMBS];
+    tomb->match = of_match_clone(rule->match);
+    tomb->table_id = rule->table_id;
+    tomb->priority = rule->priority;
+    tomb->is_wanted = rule->flags & OF_FLOW_SEND_REMOVED;
+}
+
+void
+instr_tomb_destroy(struct instr *instr)
+{
+    for (size_t i = 0; i < instr->n_tombs; i++) {
+        of_match_destroy(
+            instr->tombs[(instr->first_tomb + i) % N_TOMBS].match);
+    }
+    free(instr->tombs);
+    instr->tombs = NULL;
+    instr->n_tombs = 0;
+}
+
+/* Finds the oldest tomb of the rule and empties it: 1 when the controller
+ * wants to know, 0 when not, -1 when there is none. */
+static int
+take_tomb(struct instr *instr, const struct of_flow_removed *removed)
+{
+    int result = -1;
+
+    for (size_t i = 0; i < instr->n_tombs; i++) {
+        struct instr_tomb *tomb =
+            &instr->tombs[(instr->first_tomb + i) % N_TOMBS];
+
+        if (tomb->match && tomb->table_id == removed->table_id &&
+            tomb->priority == removed->priority &&
+            of_match_equal(tomb->match, removed->match)) {
+            of_match_destroy(tomb->match);
+            tomb->match = NULL;
+            result = tomb->is_wanted;
+            break;
+        }
+    }
+    while (instr->n_tombs && !instr->tombs[instr->first_tomb].match) {
+        instr->first_tomb = (instr->first_tomb + 1) % N_TOMBS;
+        instr->n_tombs--;
+    }
+    return result;
+}
+
+static const char *
+reason_name(uint8_t reason)
+{
+    switch (reason) {
+    case OF_FLOW_IDLE:
+        return "idle_timeout";
+    case OF_FLOW_HARD:
+        return "hard_timeout";
+    case OF_FLOW_GROUP_DELETED:
+        return "group_delete";
+    case OF_FLOW_METER_DELETED:
+        return "meter_delete";
+    case OF_FLOW_EVICTED:
+        return "eviction";
+    default:
+        return "delete";
+    }
+}
+
+/* True when 'rule' is what the switch has removed, and not what stood there
+ * before it. */
+static bool
+is_this(const struct shadow_rule *rule, const struct of_flow_removed *removed,
+        uint64_t now_ns)
+{
+    return removed->duration_ns <= now_ns - rule->installed_ns + SLACK_NS ||
+           now_ns < rule->installed_ns;
+}
+
+/* Whether the controller is to be told; the shadow is brought in line. */
+static bool
+settle(struct instr_change *c, const struct of_flow_removed *removed)
+{
+    struct instr *instr = c->instr;
+    struct shadow_rule *rule;
+    bool by_itself = removed->reason == OF_FLOW_IDLE ||
+                     removed->reason == OF_FLOW_HARD ||
+                     removed->reason == OF_FLOW_EVICTED;
+    bool is_wanted;
+    int tomb;
+
+    if ((removed->cookie & OWN_COOKIE_MASK) == OWN_COOKIE) {
+        return false;
+    }
+    rule = instr_shadow_find(instr->shadow, removed->table_id,
+                             removed->priority, removed->match);
+    if (rule && by_itself && is_this(rule, removed, c->now_ns)) {
+        tomb = -1;
+    } else {
+        tomb = take_tomb(instr, removed);
+        if (tomb >= 0) {
+            return tomb;
+        }
+    }
+    if (!rule) {
+        return true; /* Learned, say: the switch had a reason to tell. */
+    }
+    is_wanted = rule->flags & OF_FLOW_SEND_REMOVED;
+    instr_shadow_take(instr->shadow, rule);
+    instr_gone(c->out, rule->version, reason_name(removed->reason));
+    instr_own_free_indexes(c, rule->indexes, rule->n_indexes);
+    shadow_rule_destroy(rule);
+    instr_own_update(c);
+    instr->counters.rules = instr_shadow_count(instr->shadow);
+    return is_wanted;
+}
+
+void
+instr_flow_removed(struct instr_change *c, const uint8_t *msg, size_t len)
+{
+    struct instr *instr = c->instr;
+    struct of_flow_removed removed;
+    uint8_t *standard;
+    size_t standard_len;
+
+    if (!of_flow_removed_decode(msg, len, &removed)) {
+        instr->counters.passed_malformed++;
+        instr_emit_up(c->out, lh_memdup(msg, len), len);
+        return;
+    }
+    if (!settle(c, &removed)) {
+        instr->counters.hidden++;
+    } else if (msg[0] == OF_WIRE_10 && !instr->wants_nicira &&
+               of_flow_removed_standard(msg, len, &standard, &standard_len)) {
+        instr_emit_up(c->out, standard, standard_len);
+    } else {
+        instr_emit_up(c->out, lh_memdup(msg, len), len);
+    }
+    of_flow_removed_uninit(&removed);
+}

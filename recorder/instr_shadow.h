@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* instr_shadow - the controller's own rules of one switch, as it wrote them.
+ *
+ * A hash table by (table, priority, match) and by version, with the counts
+ * that say which tables the controller uses.  Rules of ours are not in it.
+ *
+ * Ownership: the shadow owns the rules in it; a rule that was taken out
+ * belongs to the taker.
+ *
+ * Threads: one at a time. */
+#ifndef RECORDER_INSTR_SHADOW_H
+#define RECORDER_INSTR_SHADOW_H 1
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "recorder/of_flow.h"
+
+struct shadow_rule {
+    /* Set at creation. */
+    uint8_t table_id;
+    uint16_t priority;
+    struct of_match *match; /* Owned. */
+
+    struct of_acts acts;   /* As the controller wrote them.  Owned. */
+    struct of_facts facts; /* Of 'acts'. */
+    uint64_t cookie;
+    uint16_t idle_timeout, hard_timeout, importance;
+    uint16_t flags; /* OF_FLOW_*, of the controller. */
+    uint32_t version;
+    uint64_t change;
+    uint64_t installed_ns;
+    bool is_instrumented;
+    uint16_t *indexes; /* Of its rules in table T.  Owned. */
+    size_t n_indexes, allocated_indexes;
+
+    /* Of the shadow. */
+    struct shadow_rule *next_key, *next_version;
+    bool is_in; /* Is in a shadow. */
+};
+
+struct instr_shadow;
+
+/* Takes 'match' and 'acts' over. */
+struct shadow_rule *shadow_rule_create(uint8_t table_id, uint16_t priority,
+                                       struct of_match *match,
+                                       struct of_acts *acts);
+struct shadow_rule *shadow_rule_clone(const struct shadow_rule *);
+void shadow_rule_destroy(struct shadow_rule *);
+void shadow_rule_set_acts(struct shadow_rule *, struct of_acts *taken);
+/* Its parts as a flow-mod that adds it; borrowed, do not uninit. */
+void shadow_rule_to_flow(const struct shadow_rule *, struct of_flow *);
+
+struct instr_shadow *instr_shadow_create(void);
+void instr_shadow_destroy(struct instr_shadow *);
+
+/* Puts 'rule' in, given to the shadow; returns the rule with the same key
+ * that had to leave for it, the caller's, or NULL. */
+struct shadow_rule *instr_shadow_insert(struct instr_shadow *,
+                                        struct shadow_rule *rule);
+/* Takes 'rule' out; it is the caller's. */
+void instr_shadow_take(struct instr_shadow *, struct shadow_rule *rule);
+
+struct shadow_rule *instr_shadow_find(const struct instr_shadow *,
+                                      uint8_t table_id, uint16_t priority,
+                                      const struct of_match *);
+struct shadow_rule *instr_shadow_by_version(const struct instr_shadow *,
+                                            uint32_t version);
+/* True when a rule other than one with the same key overlaps 'flow'. */
+bool instr_shadow_overlaps(const struct instr_shadow *, uint8_t table_id,
+                           uint16_t priority, const struct of_match *);
+
+/* The rules that modify or delete 'flow' is about, by its command, table,
+ * match, cookie and output filters, as a new array (free() it) in the order of
+ * table and age. */
+struct shadow_rule **instr_shadow_select(const struct instr_shadow *,
+                                         const struct of_flow *flow,
+                                         size_t *n);
+/* All rules, likewise. */
+struct shadow_rule **instr_shadow_all(const struct instr_shadow *, size_t *n);
+size_t instr_shadow_count(const struct instr_shadow *);
+
+/* What the controller does with one table. */
+struct shadow_table {
+    size_t n_rules;   /* In it. */
+    size_t n_uses;    /* Rules that name it. */
+    size_t n_reaches; /* Rules that send packets to it. */
+    size_t n_missing; /* Those where a miss there ends the pipeline. */
+};
+const struct shadow_table *instr_shadow_table(const struct instr_shadow *,
+                                              uint8_t table_id);
+/* The numbers of rules with write-actions, with learn. */
+size_t instr_shadow_n_write(const struct instr_shadow *);
+size_t instr_shadow_n_learn(const struct instr_shadow *);
+
+#endif /* recorder/instr_shadow.h */

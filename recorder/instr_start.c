@@ -1,0 +1,590 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* instr_start - the set-up: reads what the switch has and brings shadow, log
+ * and switch in line. */
+#include <config.h>
+#include "recorder/instr_state.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "lib/lh_alloc.h"
+#include "recorder/of_wire.h"
+
+struct instr_start {
+    uint64_t read_tag;              /* Of the requests. */
+    uint64_t ready_tag;             /* Of the last barrier, 0 before. */
+    struct of_flow_record *records; /* Owned. */
+    size_t n_records, allocated_records;
+    struct of_group **groups; /* Owned. */
+    size_t n_groups, allocated_groups;
+    const struct of_acts **indexed; /* By index, of 'index_table'. */
+    uint8_t index_table;            /* T as it was. */
+    uint16_t max_index;
+};
+
+void
+instr_start_destroy(struct instr_start *start)
+{
+    if (start) {
+        for (size_t i = 0; i < start->n_records; i++) {
+            of_flow_record_uninit(&start->records[i]);
+        }
+        free(start->records);
+        for (size_t i = 0; i < start->n_groups; i++) {
+            of_group_destroy(start->groups[i]);
+        }
+        free(start->groups);
+        free(start->indexed);
+        free(start);
+    }
+}
+
+static void
+send_barrier(struct instr_change *c)
+{
+    uint8_t version = c->instr->config.of_version;
+    uint8_t *msg = lh_alloc(OF_WIRE_HEADER_LEN);
+
+    of_wire_put_header(msg, version, of_wire_barrier_request(version),
+                       OF_WIRE_HEADER_LEN, 0);
+    instr_emit_own(c, msg, OF_WIRE_HEADER_LEN);
+}
+
+/* A Nicira message of 1.0 with 'subtype' and eight bytes of body. */
+static void
+send_nicira(struct instr_change *c, uint32_t subtype, uint32_t first)
+{
+    uint8_t *msg = lh_alloc_zero(24);
+    size_t len = subtype == 12 ? 20 : 24;
+
+    of_wire_put_header(msg, OF_WIRE_10, OF_WIRE_EXPERIMENTER, (uint16_t) len,
+                       0);
+    of_wire_put32(msg + 8, 0x00002320);
+    of_wire_put32(msg + 12, subtype);
+    of_wire_put32(msg + 16, first);
+    instr_emit_own(c, msg, len);
+}
+
+/* Ports: in the features of 1.0, in a description of 1.3. */
+static void
+ask_ports(struct instr_change *c)
+{
+    bool is_10 = c->instr->config.of_version == OF_WIRE_10;
+    size_t len = is_10 ? 8 : 16;
+    uint8_t *msg = lh_alloc_zero(len);
+
+    of_wire_put_header(msg, c->instr->config.of_version,
+                       is_10 ? OF_WIRE_FEATURES_REQUEST : 18, (uint16_t) len,
+                       0);
+    if (!is_10) {
+        of_wire_put16(msg + 8, 13);
+    }
+    instr_emit_own(c, msg, len);
+}
+
+void
+instr_start(struct instr *instr, uint64_t now_ns, struct instr_out *out)
+{
+    struct of_flow_request all = {.match = instr->all_packets,
+                                  .table_id = OF_FLOW_ALL_TABLES,
+                                  .out_port = OF_ACTS_ANY,
+                                  .out_group = OF_ACTS_ANY};
+    uint8_t version = instr->config.of_version;
+    struct instr_change c;
+    uint8_t *msg;
+    size_t len;
+
+    if (!instr->is_known) {
+        instr->is_ready = true;
+        out->became_ready = true;
+        return;
+    }
+    instr_change_init(&c, instr, out, now_ns, "switch");
+    instr_start_destroy(instr->start);
+    instr->start = lh_alloc_zero(sizeof *instr->start);
+    instr->start->read_tag = c.tag;
+    if (version == OF_WIRE_10) {
+        send_nicira(&c, 15, UINT32_C(1) << 24); /* Table in the command. */
+        send_nicira(&c, 12, 2);                 /* Flow format NXM. */
+    }
+    if (instr->config.encapsulation == INSTR_GENEVE) {
+        of_msg_tlv_request(version, &msg, &len);
+        instr_emit_own(&c, msg, len);
+    }
+    ask_ports(&c);
+    if (version != OF_WIRE_10) {
+        of_group_desc_request(version, &msg, &len);
+        instr_emit_own(&c, msg, len);
+    }
+    of_flow_request_encode(&all, version, true, 0, &msg, &len);
+    instr_emit_own(&c, msg, len);
+    send_barrier(&c);
+}
+
+/* Reading. */
+
+static void
+read_flows(struct instr *instr, const uint8_t *msg, size_t len)
+{
+    struct of_flow_reader *reader = of_flow_reader_open(msg, len);
+    struct instr_start *start = instr->start;
+    struct of_flow_record record;
+
+    while (of_flow_reader_next(reader, &record) > 0) {
+        start->records =
+            lh_alloc_grow(start->records, start->n_records,
+                          &start->allocated_records, sizeof *start->records);
+        start->records[start->n_records++] = record;
+    }
+    of_flow_reader_close(reader);
+}
+
+static void
+keep_group(void *start_, struct of_group *group)
+{
+    struct instr_start *start = start_;
+
+    start->groups =
+        lh_alloc_grow(start->groups, start->n_groups, &start->allocated_groups,
+                      sizeof *start->groups);
+    start->groups[start->n_groups++] = group;
+}
+
+/* Rules of ours as they stand. */
+
+static bool
+is_own(const struct of_flow_record *record, enum own_kind kind)
+{
+    return record->cookie == (OWN_COOKIE | kind);
+}
+
+static void
+index_records(struct instr_start *start)
+{
+    start->indexed = lh_alloc_zero((MAX_INDEX + 1) * sizeof *start->indexed);
+    for (size_t i = 0; i < start->n_records; i++) {
+        const struct of_flow_record *record = &start->records[i];
+        unsigned int index;
+        char *text;
+
+        if (!is_own(record, OWN_INDEX)) {
+            continue;
+        }
+        text = of_match_to_text(record->match);
+        if (sscanf(text, "in_port=%u", &index) == 1 && index <= MAX_INDEX) {
+            start->indexed[index] = &record->acts;
+            start->index_table = record->table_id;
+            if (index > start->max_index) {
+                start->max_index = (uint16_t) index;
+            }
+        }
+        free(text);
+    }
+}
+
+static const struct of_acts *
+find_indexed(void *start_, uint8_t table_id, uint16_t index)
+{
+    const struct instr_start *start = start_;
+
+    return start->index_table && table_id == start->index_table &&
+                   index <= MAX_INDEX
+               ? start->indexed[index]
+               : NULL;
+}
+
+/* The rule that the log has for 'version', or NULL. */
+static struct rule *
+known(const struct instr *instr, uint32_t version)
+{
+    return instr->config.known_rule
+               ? instr->config.known_rule(instr->config.aux, version)
+               : NULL;
+}
+
+/* Flows. */
+
+/* Takes over what the log says the rule of 'record' is.  False: the log says
+ * nothing, or something else. */
+static bool
+recall_flow(struct instr_change *c, const struct of_flow_record *record,
+            uint32_t version)
+{
+    struct instr *instr = c->instr;
+    struct rule *rule = known(instr, version);
+    struct shadow_rule *shadow;
+    struct of_flow flow;
+    bool ok = false;
+
+    if (!rule || rule->kind != RULE_FLOW || !rule->raw ||
+        rule->raw_len < OF_WIRE_HEADER_LEN ||
+        of_wire_frame(rule->raw, rule->raw_len) != (int) rule->raw_len ||
+        instr_shadow_by_version(instr->shadow, version) ||
+        !of_flow_decode(rule->raw, rule->raw_len, true, &flow)) {
+        rule_unref(rule);
+        return false;
+    }
+    if (flow.table_id == record->table_id &&
+        flow.priority == record->priority &&
+        of_match_equal(flow.match, record->match)) {
+        shadow = shadow_rule_create(record->table_id, record->priority,
+                                    of_match_clone(record->match), &flow.acts);
+        shadow->cookie = record->cookie;
+        shadow->idle_timeout = record->idle_timeout;
+        shadow->hard_timeout = record->hard_timeout;
+        shadow->importance = record->importance;
+        shadow->flags = flow.flags;
+        shadow->version = version;
+        shadow->change = rule->change;
+        shadow->installed_ns = rule->installed_ns;
+        shadow_rule_destroy(instr_shadow_insert(instr->shadow, shadow));
+        if (rule->removed_ns) {
+            instr_made(c->out,
+                       instr_rule_flow(instr, shadow, "restored", "switch"));
+        }
+        ok = true;
+    }
+    of_flow_uninit(&flow);
+    rule_unref(rule);
+    return ok;
+}
+
+/* A rule that somebody else made, or that we no longer know. */
+static struct shadow_rule *
+find_flow(struct instr_change *c, const struct of_flow_record *record)
+{
+    struct instr *instr = c->instr;
+    struct shadow_rule *shadow;
+    struct of_acts acts;
+
+    if (instr->inject) {
+        of_inject_strip(instr->inject, &record->acts, find_indexed,
+                        instr->start, &acts);
+    } else {
+        of_acts_clone(&acts, &record->acts);
+    }
+    shadow = shadow_rule_create(record->table_id, record->priority,
+                                of_match_clone(record->match), &acts);
+    shadow->cookie = record->cookie;
+    shadow->idle_timeout = record->idle_timeout;
+    shadow->hard_timeout = record->hard_timeout;
+    shadow->importance = record->importance;
+    shadow->flags = record->flags;
+    shadow->version = instr->config.next_version(instr->config.aux);
+    shadow->change = shadow->version;
+    shadow->installed_ns = c->now_ns;
+    shadow_rule_destroy(instr_shadow_insert(instr->shadow, shadow));
+    return shadow;
+}
+
+/* Installs the rule if the switch has it otherwise than we would. */
+static void
+compare_flow(struct instr_change *c, const struct of_flow_record *record,
+             struct shadow_rule *shadow)
+{
+    struct of_acts acts;
+    bool is_same;
+
+    if (shadow->facts.has_write_actions || c->instr->has_action_sets) {
+        instr_flow_rewrite(c, shadow); /* Its indexes are new. */
+        return;
+    }
+    instr_flow_inject(c, shadow, &acts);
+    is_same = of_acts_equal(&acts, &record->acts);
+    of_acts_uninit(&acts);
+    if (!is_same) {
+        instr_flow_rewrite(c, shadow);
+    }
+}
+
+static void
+choose_index_table(struct instr *instr)
+{
+    const struct instr_start *start = instr->start;
+    unsigned int t = N_TABLES - 1;
+
+    while (t > 1) {
+        const struct shadow_table *table =
+            instr_shadow_table(instr->shadow, (uint8_t) t);
+
+        /* Our own rules resubmit to the old T, the controller's do not. */
+        if (!table->n_rules && !table->n_uses) {
+            break;
+        }
+        t--;
+    }
+    instr->index_table = (uint8_t) t;
+    if (start->index_table == t && start->max_index < MAX_INDEX) {
+        instr->next_index = start->max_index + 1;
+    }
+}
+
+static void
+start_flows(struct instr_change *c)
+{
+    struct instr *instr = c->instr;
+    struct instr_start *start = instr->start;
+    struct shadow_rule **found =
+        lh_alloc_array(NULL, start->n_records, sizeof *found);
+
+    for (size_t i = 0; i < start->n_records; i++) {
+        const struct of_flow_record *record = &start->records[i];
+        uint32_t version;
+
+        found[i] = NULL;
+        if ((record->cookie & OWN_COOKIE_MASK) == OWN_COOKIE) {
+            continue;
+        }
+        if (!instr->inject ||
+            !of_inject_find_version(instr->inject, &record->acts, find_indexed,
+                                    start, &version) ||
+            !recall_flow(c, record, version)) {
+            found[i] = find_flow(c, record);
+        }
+    }
+    instr->has_action_sets = instr_shadow_n_write(instr->shadow) != 0;
+    choose_index_table(instr);
+    for (size_t i = 0; i < start->n_records; i++) {
+        const struct of_flow_record *record = &start->records[i];
+        struct shadow_rule *shadow = instr_shadow_find(
+            instr->shadow, record->table_id, record->priority, record->match);
+
+        if (shadow) {
+            compare_flow(c, record, shadow);
+        }
+        if (shadow && shadow == found[i]) {
+            instr_made(c->out,
+                       instr_rule_flow(instr, shadow, "found", "switch"));
+        }
+    }
+    free(found);
+    instr->counters.rules = instr_shadow_count(instr->shadow);
+}
+
+/* Groups. */
+
+/* Takes over what the log says of the buckets of 'group'; NULL when it does
+ * not know them all, as parts of one group. */
+static struct shadow_group *
+recall_group(struct instr *instr, const struct of_group *group)
+{
+    struct shadow_group *sg = NULL;
+    size_t n = of_group_n_buckets(group);
+
+    for (size_t i = 0; instr->inject && i < n; i++) {
+        struct of_acts acts;
+        struct rule *rule;
+        uint32_t version;
+
+        of_group_get_bucket(group, i, &acts);
+        rule = of_inject_find_version(instr->inject, &acts, find_indexed,
+                                      instr->start, &version)
+                   ? known(instr, version)
+                   : NULL;
+        if (rule && rule->kind == RULE_GROUP && !sg && rule->raw &&
+            of_wire_frame(rule->raw, rule->raw_len) == (int) rule->raw_len) {
+            struct of_group *raw = of_group_decode(rule->raw, rule->raw_len);
+
+            sg = raw ? instr_group_create(raw) : NULL;
+        }
+        if (!rule || !sg || sg->id != of_group_id(group) ||
+            sg->n_buckets != n) {
+            rule_unref(rule);
+            instr_group_destroy(sg);
+            return NULL;
+        }
+        sg->versions[i] = version;
+        sg->change = rule->change;
+        sg->installed_ns = rule->installed_ns;
+        rule_unref(rule);
+    }
+    return sg;
+}
+
+static struct shadow_group *
+find_group(struct instr_change *c, const struct of_group *group)
+{
+    struct instr *instr = c->instr;
+    struct of_group *own = of_group_clone(group);
+    struct shadow_group *sg;
+
+    for (size_t i = 0; instr->inject && i < of_group_n_buckets(group); i++) {
+        struct of_acts acts, stripped;
+
+        of_group_get_bucket(group, i, &acts);
+        of_inject_strip(instr->inject, &acts, find_indexed, instr->start,
+                        &stripped);
+        of_group_set_bucket(own, i, &stripped);
+        of_acts_uninit(&stripped);
+    }
+    sg = instr_group_create(own);
+    for (size_t i = 0; i < sg->n_buckets; i++) {
+        sg->versions[i] = instr->config.next_version(instr->config.aux);
+        if (!i) {
+            sg->change = sg->versions[i];
+        }
+    }
+    sg->installed_ns = c->now_ns;
+    for (size_t i = 0; i < sg->n_buckets; i++) {
+        instr_made(c->out, instr_rule_bucket(instr, sg, i, "found", "switch"));
+    }
+    return sg;
+}
+
+static void
+start_groups(struct instr_change *c)
+{
+    struct instr *instr = c->instr;
+    struct instr_start *start = instr->start;
+
+    for (size_t i = 0; i < start->n_groups; i++) {
+        struct shadow_group *sg = recall_group(instr, start->groups[i]);
+
+        instr_group_insert(instr, sg ? sg : find_group(c, start->groups[i]));
+    }
+    for (size_t i = 0; i < instr->n_groups; i++) {
+        instr_group_rewrite(c, instr->groups[i]);
+    }
+}
+
+/* Ours. */
+
+/* Table-miss rules that stand as we would install them keep their version. */
+static void
+recall_misses(struct instr_change *c)
+{
+    struct instr *instr = c->instr;
+    const struct instr_start *start = instr->start;
+
+    for (size_t i = 0; instr->inject && i < start->n_records; i++) {
+        const struct of_flow_record *record = &start->records[i];
+        struct instr_miss *miss = &instr->miss[record->table_id];
+        bool punts =
+            instr->config.of_version == OF_WIRE_10 && !record->table_id;
+        struct rule *rule;
+        struct of_acts acts;
+        uint32_t version;
+
+        if (!is_own(record, OWN_MISS) ||
+            !of_inject_find_version(instr->inject, &record->acts, NULL, NULL,
+                                    &version)) {
+            continue;
+        }
+        rule = known(instr, version);
+        of_inject_miss(instr->inject, version, punts, instr->miss_len, &acts);
+        if (rule && rule->kind == RULE_MISS && !rule->removed_ns &&
+            of_acts_equal(&acts, &record->acts)) {
+            miss->version = version;
+            miss->to_controller = punts;
+            miss->miss_len = instr->miss_len;
+            miss->is_stale = false;
+        }
+        of_acts_uninit(&acts);
+        rule_unref(rule);
+    }
+}
+
+/* Deletes those rules of ours that we have no use for any more. */
+static void
+sweep(struct instr_change *c)
+{
+    struct instr *instr = c->instr;
+    const struct instr_start *start = instr->start;
+    struct of_match *drop_in = of_match_create_in_port(instr->drop_in_port);
+    struct of_match *lldp =
+        of_match_create_eth(instr->config.lldp_dst, instr->config.lldp_type);
+
+    for (size_t i = 0; i < start->n_records; i++) {
+        const struct of_flow_record *record = &start->records[i];
+        struct of_flow flow;
+        uint8_t *msg;
+        size_t len;
+
+        if ((record->cookie & OWN_COOKIE_MASK) != OWN_COOKIE ||
+            (is_own(record, OWN_MISS) &&
+             instr->miss[record->table_id].version) ||
+            (is_own(record, OWN_DROP_IN) && instr->drop_in &&
+             of_match_equal(record->match, drop_in)) ||
+            (is_own(record, OWN_LLDP) && instr->lldp &&
+             of_match_equal(record->match, lldp))) {
+            continue;
+        }
+        of_flow_init(&flow);
+        flow.command = OF_FLOW_DELETE_STRICT;
+        flow.match = record->match;
+        flow.table_id = record->table_id;
+        flow.priority = record->priority;
+        flow.cookie = record->cookie;
+        flow.cookie_mask = UINT64_MAX;
+        if (!of_flow_encode(&flow, instr->config.of_version, 0, &msg, &len)) {
+            instr_emit_own(c, msg, len);
+        }
+    }
+    of_match_destroy(drop_in);
+    of_match_destroy(lldp);
+}
+
+static void
+finish_reading(struct instr_change *c)
+{
+    struct instr *instr = c->instr;
+    struct instr_start *start = instr->start;
+
+    index_records(start);
+    instr_tlv_set_up(c);
+    instr_own_set_inject(instr);
+    instr_ports_no_flood(c);
+    recall_misses(c);
+    start_flows(c);
+    start_groups(c);
+    instr_own_update(c);
+    sweep(c);
+    instr_change_init(c, instr, c->out, c->now_ns, c->who);
+    start->ready_tag = c->tag;
+    send_barrier(c);
+}
+
+bool
+instr_start_reply(struct instr_change *c, enum of_kind kind,
+                  const uint8_t *msg, size_t len, uint64_t tag)
+{
+    struct instr *instr = c->instr;
+    struct instr_start *start = instr->start;
+
+    if (!start || (tag != start->read_tag && tag != start->ready_tag)) {
+        return false;
+    }
+    c->who = "switch";
+    switch ((int) kind) {
+    case OF_TLV_REPLY:
+        instr_tlv_read(instr, msg, len);
+        break;
+    case OF_FEATURES_REPLY:
+        instr_ports_features(instr, msg, len);
+        c->out->ports_changed = true;
+        break;
+    case OF_PORT_DESC_REPLY:
+        instr_ports_desc(instr, msg, len);
+        c->out->ports_changed = true;
+        break;
+    case OF_GROUP_DESC_REPLY:
+        of_group_read_desc(msg, len, keep_group, start);
+        break;
+    case OF_FLOW_STATS_REPLY:
+        read_flows(instr, msg, len);
+        break;
+    case OF_BARRIER_REPLY:
+        if (tag == start->ready_tag) {
+            instr_start_destroy(start);
+            instr->start = NULL;
+            instr->is_ready = true;
+            c->out->became_ready = true;
+        } else {
+            finish_reading(c);
+        }
+        break;
+    default:
+        break;
+    }
+    return true;
+}

@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* instr_state - what the files of instr share; for them only.
+ *
+ * Every entry point of instr.h makes a struct instr_change and hands it down;
+ * messages and rules that come of it are added to its instr_out.
+ *
+ * Threads: one at a time. */
+#ifndef RECORDER_INSTR_STATE_H
+#define RECORDER_INSTR_STATE_H 1
+
+#include "recorder/instr.h"
+#include "recorder/instr_shadow.h"
+#include "recorder/of_group.h"
+#include "recorder/of_inject.h"
+#include "recorder/of_msg.h"
+
+/* Cookies of our own rules: what the rule is stands in the low byte. */
+#define OWN_COOKIE      UINT64_C(0x6c617374686f7000) /* "lasthop" */
+#define OWN_COOKIE_MASK UINT64_C(0xffffffffffffff00)
+enum own_kind { OWN_DROP_IN = 1, OWN_LLDP, OWN_MISS, OWN_INDEX };
+
+#define N_TABLES    254 /* Tables a controller can use. */
+#define MAX_INDEX   0xfeff
+#define MAX_PENDING 1024
+
+struct instr_change {
+    struct instr *instr;
+    struct instr_out *out;
+    uint64_t tag;            /* Of the messages to the switch. */
+    const uint8_t *original; /* The controller's message, or NULL. */
+    size_t original_len;
+    uint64_t now_ns;
+    const char *who;
+    uint64_t number;    /* The change's, 0 until it gave a version. */
+    uint32_t bundle_id; /* Messages go into this bundle if 'in_bundle'. */
+    uint16_t bundle_flags;
+    bool in_bundle, is_own_bundle;
+};
+
+struct shadow_group {
+    struct of_group *group; /* As the controller wrote it.  Owned. */
+    uint32_t id;
+    size_t n_buckets;
+    uint32_t *versions;    /* One per bucket.  Owned. */
+    struct of_facts facts; /* Of all its buckets. */
+    uint64_t change, installed_ns;
+    uint16_t *indexes; /* In table T.  Owned. */
+    size_t n_indexes, allocated_indexes;
+};
+
+/* A change of the shadow that the switch may still refuse. */
+struct instr_undo {
+    struct instr_undo *next;
+    uint64_t tag;
+    struct shadow_rule *old_rule;   /* What stood before.  Owned. */
+    uint32_t new_version;           /* Of what stands now, 0 if nothing. */
+    struct shadow_group *old_group; /* Owned. */
+    bool is_group, has_new_group;
+    uint32_t group_id;
+};
+
+/* A request of the controller whose answer is not passed on as it is. */
+enum pending_kind {
+    PENDING_FLOWS,     /* Flow statistics to restore. */
+    PENDING_AGGREGATE, /* To sum up. */
+    PENDING_TABLES,    /* Own flow-stats before a table-stats request. */
+    PENDING_BUNDLE     /* A bundle of ours: swallow the answers. */
+};
+struct instr_pending {
+    struct instr_pending *next;
+    enum pending_kind kind;
+    uint64_t tag;
+    bool is_nicira;
+    uint32_t out_port, out_group;
+    uint8_t *request; /* The controller's bytes.  Owned. */
+    size_t request_len;
+    uint64_t n_packets, n_bytes;
+    uint32_t n_flows;
+};
+
+/* A rule that the switch will say is removed, or may. */
+struct instr_tomb {
+    struct of_match *match; /* Owned. */
+    uint8_t table_id;
+    uint16_t priority;
+    bool is_wanted; /* The controller asked to be told. */
+};
+#define N_TOMBS 4096
+
+/* A bundle that the controller has open: messages held until the commit. */
+struct instr_bundle {
+    struct instr_bundle *next;
+    uint32_t id;
+    uint16_t flags;
+    struct instr_msg *held; /* Whole bundle-adds.  Owned. */
+    size_t n_held, allocated_held;
+};
+
+struct instr_miss {
+    uint32_t version; /* 0: not installed. */
+    bool to_controller;
+    bool is_stale; /* To be installed anew. */
+    uint16_t miss_len;
+};
+
+struct instr_start; /* What was read while starting. */
+
+struct instr {
+    struct instr_config config;
+    struct instr_counters counters;
+    bool is_known; /* A version that we look into. */
+    bool is_ready;
+    uint64_t next_tag;
+
+    struct of_inject *inject;     /* NULL: no postcards.  Owned. */
+    struct instr_shadow *shadow;  /* Owned. */
+    struct of_match *all_packets; /* Owned. */
+    struct shadow_group **groups; /* Owned. */
+    size_t n_groups, allocated_groups;
+
+    struct instr_port *ports; /* Sorted.  Owned. */
+    size_t n_ports, allocated_ports;
+    uint16_t *flood; /* What ALL is replaced by.  Owned. */
+    size_t n_flood, allocated_flood;
+
+    /* Ours in the switch. */
+    struct instr_miss miss[256];
+    struct of_acts *indexes; /* By index; len 0: free.  Owned, or NULL. */
+    uint16_t next_index;
+    size_t n_indexes;
+    uint8_t index_table; /* T. */
+    bool has_action_sets;
+    bool drop_in, lldp; /* Installed. */
+    uint16_t drop_in_port;
+    uint64_t own_packets[256]; /* Hits of our rules, as of the last
+                                * PENDING_TABLES. */
+
+    /* TLV map. */
+    uint8_t tlv_index;
+    bool has_tlv;
+    uint64_t tlv_tag;
+    struct of_tlv *tlvs; /* The controller's.  Owned. */
+    size_t n_tlvs, allocated_tlvs;
+
+    /* Of the controller's connection. */
+    bool has_tid;                 /* Nicira, 1.0: command holds the table. */
+    bool wants_nicira;            /* Nicira, 1.0: flow-removed in its form. */
+    uint16_t miss_len;            /* miss_send_len. */
+    struct instr_bundle *bundles; /* Owned. */
+    uint32_t next_bundle;
+
+    struct instr_undo *undo, **undo_tail; /* Oldest first.  Owned. */
+    size_t n_unasked; /* Changes since the last barrier of ours. */
+    struct instr_pending *pending; /* Owned. */
+    size_t n_pending;
+    struct instr_tomb *tombs; /* Ring.  Owned. */
+    size_t first_tomb, n_tombs;
+
+    struct instr_start *start; /* While starting.  Owned. */
+};
+
+/* instr.c: messages. */
+
+/* Sends 'msg' (taken) to the switch, in the name of the controller's message
+ * or as our own. */
+void instr_emit(struct instr_change *, uint8_t *msg, size_t len);
+void instr_emit_own(struct instr_change *, uint8_t *msg, size_t len);
+/* The same bytes, copied, not in a bundle. */
+void instr_pass(struct instr_change *, const uint8_t *msg, size_t len);
+/* To the controller: taken. */
+void instr_emit_up(struct instr_out *, uint8_t *msg, size_t len);
+/* Answers the controller's message with an error. */
+void instr_refuse(struct instr_change *, enum of_refusal);
+void instr_made(struct instr_out *, struct rule *taken);
+void instr_gone(struct instr_out *, uint32_t version, const char *reason);
+/* A version, which belongs to the change; the first one is its number. */
+uint32_t instr_version(struct instr_change *);
+/* True when all messages with 'tag' are our own business. */
+bool instr_is_own_tag(uint64_t tag);
+/* Own changes, outside of a message. */
+void instr_change_init(struct instr_change *, struct instr *,
+                       struct instr_out *, uint64_t now_ns, const char *who);
+/* Keeps what is needed to answer; forgets the oldest when there are too
+ * many. */
+struct instr_pending *instr_pend(struct instr_change *, enum pending_kind);
+struct instr_pending *instr_pending_find(const struct instr *, uint64_t tag,
+                                         enum pending_kind);
+void instr_pending_drop(struct instr *, struct instr_pending *);
+
+/* instr_rule.c */
+struct rule *instr_rule_flow(const struct instr *, const struct shadow_rule *,
+                             const char *command, const char *who);
+struct rule *instr_rule_miss(const struct instr *, uint8_t table_id,
+                             uint32_t version, uint64_t now_ns);
+struct rule *instr_rule_bucket(const struct instr *,
+                               const struct shadow_group *, size_t i,
+                               const char *command, const char *who);
+struct rule *instr_rule_packet_out(const struct instr *, uint32_t version,
+                                   uint16_t in_port, const struct of_acts *,
+                                   const uint8_t *raw, size_t raw_len,
+                                   uint64_t now_ns, const char *who);
+
+/* instr_flow.c: flow-mods. */
+void instr_flow_mod(struct instr_change *, const uint8_t *msg, size_t len);
+/* Rules that went with a group or a meter. */
+void instr_flow_drop(struct instr_change *, struct shadow_rule *,
+                     const char *reason);
+/* Installs 'rule' anew, same version, because what is injected changed. */
+void instr_flow_rewrite(struct instr_change *, struct shadow_rule *rule);
+/* Makes what to install for 'rule' and notes its indexes. */
+void instr_flow_inject(struct instr_change *, struct shadow_rule *rule,
+                       struct of_acts *acts);
+void instr_meter_mod(struct instr_change *, const uint8_t *msg, size_t len);
+
+/* instr_group.c */
+void instr_group_mod(struct instr_change *, const uint8_t *msg, size_t len);
+struct shadow_group *instr_group_find(const struct instr *, uint32_t id);
+void instr_group_rewrite(struct instr_change *, struct shadow_group *);
+void instr_group_insert(struct instr *, struct shadow_group *);
+struct shadow_group *instr_group_take(struct instr *, uint32_t id);
+struct shadow_group *instr_group_create(struct of_group *taken);
+void instr_group_destroy(struct shadow_group *);
+/* Makes the group to install. */
+struct of_group *instr_group_inject(struct instr_change *,
+                                    struct shadow_group *);
+void instr_group_desc(struct instr_change *, const uint8_t *msg, size_t len);
+
+/* instr_own.c: our rules in the switch. */
+
+/* Brings our rules in line with what the controller has. */
+void instr_own_update(struct instr_change *);
+/* Moves T away from a table that the controller is about to use, and begins
+ * to rewrite action sets when it is about to use them. */
+void instr_own_prepare(struct instr_change *, uint8_t table_id,
+                       const struct of_facts *);
+/* An index for 'acts' in T, noted in the array. */
+bool instr_own_index(struct instr_change *, struct of_acts *acts,
+                     uint16_t *indexp);
+void instr_own_free_indexes(struct instr_change *, uint16_t *indexes,
+                            size_t n);
+/* Rewrites all rules and groups ('lists_only': those with ALL or FLOOD). */
+void instr_own_rewrite(struct instr_change *, bool lists_only);
+/* Adds our rules again that 'flow', a delete passed to the switch as it was,
+ * takes away. */
+void instr_own_repair(struct instr_change *, const struct of_flow *flow);
+/* How many of our rules stand in a table. */
+uint32_t instr_own_count(const struct instr *, uint8_t table_id);
+/* (Re-)creates the injector for the port that is configured. */
+void instr_own_set_inject(struct instr *);
+
+/* instr_undo.c */
+void instr_undo_rule(struct instr_change *, struct shadow_rule *old,
+                     uint32_t new_version);
+void instr_undo_group(struct instr_change *, struct shadow_group *old,
+                      uint32_t id, bool has_new);
+/* The switch has answered something later than 'tag': what came before stands
+ * for good. */
+void instr_undo_confirm(struct instr_change *, uint64_t tag);
+/* Undoes all changes of 'tag'; true if there were any. */
+bool instr_undo_run(struct instr_change *, uint64_t tag);
+void instr_undo_destroy(struct instr *);
+
+/* instr_removed.c: flow-removed. */
+void instr_tomb_add(struct instr *, const struct shadow_rule *);
+void instr_flow_removed(struct instr_change *, const uint8_t *msg, size_t len);
+void instr_tomb_destroy(struct instr *);
+
+/* instr_stats.c */
+void instr_stats_request(struct instr_change *, const uint8_t *msg,
+                         size_t len);
+void instr_stats_tables_request(struct instr_change *, const uint8_t *msg,
+                                size_t len);
+/* False: not ours to handle, pass it on. */
+bool instr_stats_reply(struct instr_change *, const uint8_t *msg, size_t len,
+                       uint64_t tag);
+void instr_stats_tables_reply(struct instr_change *, const uint8_t *msg,
+                              size_t len);
+
+/* instr_bundle.c: the controller's bundles. */
+void instr_bundle_control(struct instr_change *, const uint8_t *msg,
+                          size_t len);
+void instr_bundle_add(struct instr_change *, const uint8_t *msg, size_t len);
+void instr_bundle_destroy(struct instr *);
+/* A bundle of our own around the messages of one change (1.3 only). */
+/* True when the answer 'msg' belongs to such a bundle. */
+bool instr_bundle_swallow(struct instr_change *, const uint8_t *msg,
+                          size_t len, uint64_t tag);
+void instr_bundle_begin(struct instr_change *);
+void instr_bundle_end(struct instr_change *);
+
+/* instr_ports.c */
+void instr_ports_features(struct instr *, const uint8_t *msg, size_t len);
+void instr_ports_desc(struct instr *, const uint8_t *msg, size_t len);
+/* True when the list for ALL changed. */
+bool instr_ports_status(struct instr *, const uint8_t *msg, size_t len);
+void instr_ports_relist(struct instr *);
+/* The message without our port, or NULL when nothing is left to send; a new
+ * one if it was in it, else a copy. */
+uint8_t *instr_ports_hide(const struct instr *, enum of_kind,
+                          const uint8_t *msg, size_t len, size_t *out_len);
+void instr_ports_mod(struct instr_change *, const uint8_t *msg, size_t len);
+/* Sets NO_FLOOD on the postcard port over 1.0. */
+void instr_ports_no_flood(struct instr_change *);
+
+/* instr_tlv.c */
+void instr_tlv_mod(struct instr_change *, const uint8_t *msg, size_t len);
+void instr_tlv_reply(struct instr_change *, const uint8_t *msg, size_t len);
+/* Takes what the switch has at the start and chooses our index. */
+void instr_tlv_read(struct instr *, const uint8_t *msg, size_t len);
+void instr_tlv_set_up(struct instr_change *);
+
+/* instr_packet.c */
+void instr_packet_out(struct instr_change *, const uint8_t *msg, size_t len);
+/* True when it was our discovery's. */
+bool instr_packet_in(struct instr_change *, const uint8_t *msg, size_t len);
+
+/* instr_start.c */
+bool instr_start_reply(struct instr_change *, enum of_kind, const uint8_t *msg,
+                       size_t len, uint64_t tag);
+void instr_start_destroy(struct instr_start *);
+
+#endif /* recorder/instr_state.h */

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* instr_stats - flow, aggregate and table statistics, as the controller would
+ * see them without us. */
+#include <config.h>
+#include "recorder/instr_state.h"
+
+#include <stdlib.h>
+
+#include "lib/lh_alloc.h"
+#include "recorder/of_wire.h"
+
+/* Records of table statistics. */
+#define HEAD_10   12
+#define HEAD_13   16
+#define RECORD_10 64
+#define RECORD_13 24
+
+static bool
+is_own(const struct of_flow_record *record)
+{
+    return (record->cookie & OWN_COOKIE_MASK) == OWN_COOKIE;
+}
+
+void
+instr_stats_request(struct instr_change *c, const uint8_t *msg, size_t len)
+{
+    struct instr *instr = c->instr;
+    struct of_flow_request request;
+    struct instr_pending *p;
+    uint8_t *sent;
+    size_t sent_len;
+
+    if (!of_flow_request_decode(msg, len, &request)) {
+        instr->counters.passed_malformed++;
+        instr_pass(c, msg, len);
+        return;
+    }
+    /* The switch knows the outputs that we installed, we know those that the
+     * controller wrote. */
+    p = instr_pend(c,
+                   request.is_aggregate ? PENDING_AGGREGATE : PENDING_FLOWS);
+    p->is_nicira = request.is_nicira;
+    p->out_port = request.out_port;
+    p->out_group = request.out_group;
+    request.out_port = request.out_group = OF_ACTS_ANY;
+    of_flow_request_encode(&request, instr->config.of_version, true,
+                           of_wire_xid(msg), &sent, &sent_len);
+    instr_emit(c, sent, sent_len);
+    of_flow_request_uninit(&request);
+}
+
+/* Makes 'record' what the controller wrote; false: it is not to see it. */
+static bool
+restore(struct instr *instr, const struct instr_pending *p,
+        struct of_flow_record *record)
+{
+    const struct shadow_rule *rule;
+
+    if (is_own(record)) {
+        return false;
+    }
+    rule = instr_shadow_find(instr->shadow, record->table_id, record->priority,
+                             record->match);
+    if (rule) {
+        of_acts_uninit(&record->acts);
+        of_acts_clone(&record->acts, &rule->acts);
+        record->flags = rule->flags;
+        instr->counters.restored++;
+    } else {
+        instr->counters.unknown_rules++;
+    }
+    return of_acts_pass_filter(&record->acts, p->out_port, p->out_group);
+}
+
+static void
+emit(void *c_, uint8_t *msg, size_t len)
+{
+    struct instr_change *c = c_;
+
+    instr_emit_up(c->out, msg, len);
+}
+
+static void
+discard(void *aux, uint8_t *msg, size_t len)
+{
+    free(msg);
+}
+
+static void
+reply_flows(struct instr_change *c, struct instr_pending *p,
+            const uint8_t *msg, size_t len)
+{
+    struct of_flow_writer *writer = of_flow_writer_open(msg[0], p->is_nicira);
+    struct of_flow_reader *reader = of_flow_reader_open(msg, len);
+    struct of_flow_record record;
+    int result;
+
+    while ((result = of_flow_reader_next(reader, &record)) > 0) {
+        if (restore(c->instr, p, &record)) {
+            of_flow_writer_add(writer, &record);
+        }
+        of_flow_record_uninit(&record);
+    }
+    of_flow_reader_close(reader);
+    if (result < 0) {
+        c->instr->counters.passed_malformed++;
+        of_flow_writer_close(writer, 0, false, discard, NULL);
+        instr_emit_up(c->out, lh_memdup(msg, len), len);
+    } else {
+        of_flow_writer_close(writer, of_wire_xid(msg),
+                             !of_wire_is_last_reply(msg, len), emit, c);
+    }
+}
+
+static void
+reply_aggregate(struct instr_change *c, struct instr_pending *p,
+                const uint8_t *msg, size_t len)
+{
+    struct of_flow_reader *reader = of_flow_reader_open(msg, len);
+    struct of_flow_record record;
+
+    while (of_flow_reader_next(reader, &record) > 0) {
+        if (restore(c->instr, p, &record)) {
+            p->n_packets += record.n_packets;
+            p->n_bytes += record.n_bytes;
+            p->n_flows++;
+        }
+        of_flow_record_uninit(&record);
+    }
+    of_flow_reader_close(reader);
+    if (of_wire_is_last_reply(msg, len)) {
+        uint8_t *reply;
+        size_t reply_len;
+
+        of_flow_aggregate(p->request, p->request_len, p->n_packets, p->n_bytes,
+                          p->n_flows, &reply, &reply_len);
+        instr_emit_up(c->out, reply, reply_len);
+    }
+}
+
+/* Counts the packets that our own rules took. */
+static void
+reply_own(struct instr_change *c, struct instr_pending *p, const uint8_t *msg,
+          size_t len)
+{
+    struct instr *instr = c->instr;
+    struct of_flow_reader *reader = of_flow_reader_open(msg, len);
+    struct of_flow_record record;
+
+    if (!p->n_flows++) {
+        for (unsigned int t = 0; t < 256; t++) {
+            instr->own_packets[t] = 0;
+        }
+    }
+    while (of_flow_reader_next(reader, &record) > 0) {
+        if (is_own(&record)) {
+            instr->own_packets[record.table_id] += record.n_packets;
+        }
+        of_flow_record_uninit(&record);
+    }
+    of_flow_reader_close(reader);
+}
+
+bool
+instr_stats_reply(struct instr_change *c, const uint8_t *msg, size_t len,
+                  uint64_t tag)
+{
+    static const struct {
+        enum pending_kind kind;
+        void (*reply)(struct instr_change *, struct instr_pending *,
+                      const uint8_t *, size_t);
+    } kinds[] = {
+        {PENDING_FLOWS, reply_flows},
+        {PENDING_AGGREGATE, reply_aggregate},
+        {PENDING_TABLES, reply_own},
+    };
+
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        struct instr_pending *p =
+            instr_pending_find(c->instr, tag, kinds[i].kind);
+
+        if (p) {
+            kinds[i].reply(c, p, msg, len);
+            if (of_wire_is_last_reply(msg, len)) {
+                instr_pending_drop(c->instr, p);
+            }
+            return true;
+        }
+    }
+    return instr_is_own_tag(tag);
+}
+
+/* Table statistics: a request of ours for the counts of our rules goes right
+ * before the controller's. */
+void
+instr_stats_tables_request(struct instr_change *c, const uint8_t *msg,
+                           size_t len)
+{
+    struct instr *instr = c->instr;
+    struct of_flow_request request = {.match = instr->all_packets,
+                                      .table_id = OF_FLOW_ALL_TABLES,
+                                      .cookie = OWN_COOKIE,
+                                      .cookie_mask = OWN_COOKIE_MASK,
+                                      .out_port = OF_ACTS_ANY,
+                                      .out_group = OF_ACTS_ANY};
+    struct instr_change own;
+    uint8_t *sent;
+    size_t sent_len;
+
+    instr_change_init(&own, instr, c->out, c->now_ns, c->who);
+    of_flow_request_encode(&request, instr->config.of_version, true, 0, &sent,
+                           &sent_len);
+    instr_pend(&own, PENDING_TABLES);
+    instr_emit_own(&own, sent, sent_len);
+    instr_pass(c, msg, len);
+}
+
+static uint64_t
+minus(uint64_t a, uint64_t b)
+{
+    return a > b ? a - b : 0;
+}
+
+static void
+correct_table(const struct instr *instr, uint8_t table_id, uint8_t *active,
+              uint8_t *lookup, uint8_t *matched)
+{
+    of_wire_put32(active, (uint32_t) minus(of_wire_get32(active),
+                                           instr_own_count(instr, table_id)));
+    if (table_id == instr->index_table) {
+        of_wire_put64(lookup, 0);
+    }
+    of_wire_put64(matched,
+                  minus(of_wire_get64(matched), instr->own_packets[table_id]));
+}
+
+void
+instr_stats_tables_reply(struct instr_change *c, const uint8_t *msg,
+                         size_t len)
+{
+    bool is_10 = c->instr->config.of_version == OF_WIRE_10;
+    size_t step = is_10 ? RECORD_10 : RECORD_13;
+    uint8_t *reply = lh_memdup(msg, len);
+
+    for (size_t ofs = is_10 ? HEAD_10 : HEAD_13; ofs + step <= len;
+         ofs += step) {
+        uint8_t *record = reply + ofs;
+
+        if (is_10) {
+            correct_table(c->instr, record[0], record + 44, record + 48,
+                          record + 56);
+        } else {
+            correct_table(c->instr, record[0], record + 4, record + 8,
+                          record + 16);
+        }
+    }
+    instr_emit_up(c->out, reply, len);
+}

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* instr_tlv - the TLV map: ours stays, the controller sees only its own. */
+#include <config.h>
+#include "recorder/instr_state.h"
+
+#include <stdlib.h>
+
+#include "lib/lh_alloc.h"
+#include "recorder/of_wire.h"
+
+/* The option of a postcard (docs/formats/postcard-geneve.md). */
+static const struct of_tlv our_tlv = {.class = 0xff4c, .type = 1, .len = 20};
+
+static bool
+is_our_option(const struct of_tlv *tlv)
+{
+    return tlv->class == our_tlv.class && tlv->type == our_tlv.type;
+}
+
+static void
+keep(struct instr *instr, const struct of_tlv *tlv)
+{
+    instr->tlvs = lh_alloc_grow(instr->tlvs, instr->n_tlvs,
+                                &instr->allocated_tlvs, sizeof *instr->tlvs);
+    instr->tlvs[instr->n_tlvs++] = *tlv;
+}
+
+static void
+forget(struct instr *instr, const struct of_tlv *tlv)
+{
+    for (size_t i = 0; i < instr->n_tlvs; i++) {
+        if (instr->tlvs[i].class == tlv->class &&
+            instr->tlvs[i].type == tlv->type) {
+            instr->tlvs[i] = instr->tlvs[--instr->n_tlvs];
+            return;
+        }
+    }
+}
+
+void
+instr_tlv_read(struct instr *instr, const uint8_t *msg, size_t len)
+{
+    enum of_tlv_command command;
+    bool is_used[64] = {false};
+    uint16_t max_fields;
+    struct of_tlv *tlvs;
+    uint32_t space;
+    size_t n;
+
+    if (!of_msg_tlv_decode(msg, len, &command, &tlvs, &n, &space,
+                           &max_fields)) {
+        return;
+    }
+    instr->n_tlvs = 0;
+    instr->has_tlv = false;
+    for (size_t i = 0; i < n; i++) {
+        if (tlvs[i].index < 64) {
+            is_used[tlvs[i].index] = true;
+        }
+        if (is_our_option(&tlvs[i]) && tlvs[i].len == our_tlv.len &&
+            tlvs[i].index < 64) {
+            instr->has_tlv = true;
+            instr->tlv_index = (uint8_t) tlvs[i].index;
+        } else {
+            keep(instr, &tlvs[i]);
+        }
+    }
+    if (!instr->has_tlv) {
+        instr->tlv_index = 63;
+        while (instr->tlv_index && is_used[instr->tlv_index]) {
+            instr->tlv_index--;
+        }
+    }
+    free(tlvs);
+}
+
+void
+instr_tlv_set_up(struct instr_change *c)
+{
+    struct instr *instr = c->instr;
+    struct instr_change own;
+    struct of_tlv tlv = our_tlv;
+    uint8_t *msg;
+    size_t len;
+
+    if (instr->config.encapsulation != INSTR_GENEVE || instr->has_tlv) {
+        return;
+    }
+    instr_change_init(&own, instr, c->out, c->now_ns, c->who);
+    tlv.index = instr->tlv_index;
+    of_msg_tlv_mod(instr->config.of_version, 0, OF_TLV_ADD, &tlv, 1, &msg,
+                   &len);
+    instr_emit_own(&own, msg, len);
+    instr->tlv_tag = own.tag;
+    instr->has_tlv = true;
+}
+
+/* What a clear means for the controller: all that is its own. */
+static void
+clear(struct instr_change *c)
+{
+    struct instr *instr = c->instr;
+    uint8_t *msg;
+    size_t len;
+
+    if (instr->n_tlvs) {
+        of_msg_tlv_mod(instr->config.of_version, 0, OF_TLV_DELETE, instr->tlvs,
+                       instr->n_tlvs, &msg, &len);
+        instr_emit(c, msg, len);
+        instr->n_tlvs = 0;
+    }
+}
+
+void
+instr_tlv_mod(struct instr_change *c, const uint8_t *msg, size_t len)
+{
+    struct instr *instr = c->instr;
+    enum of_tlv_command command;
+    uint16_t max_fields;
+    struct of_tlv *tlvs;
+    uint32_t space;
+    size_t n;
+
+    if (!of_msg_tlv_decode(msg, len, &command, &tlvs, &n, &space,
+                           &max_fields)) {
+        instr->counters.passed_malformed++;
+        instr_pass(c, msg, len);
+        return;
+    }
+    for (size_t i = 0; instr->has_tlv && i < n; i++) {
+        if (is_our_option(&tlvs[i]) ||
+            (command == OF_TLV_ADD && tlvs[i].index == instr->tlv_index)) {
+            instr_refuse(c, OF_REFUSE_TLV_MAPPED);
+            free(tlvs);
+            return;
+        }
+    }
+    if (command == OF_TLV_CLEAR) {
+        clear(c);
+    } else {
+        for (size_t i = 0; i < n; i++) {
+            if (command == OF_TLV_ADD) {
+                keep(instr, &tlvs[i]);
+            } else {
+                forget(instr, &tlvs[i]);
+            }
+        }
+        instr_pass(c, msg, len);
+    }
+    free(tlvs);
+}
+
+void
+instr_tlv_reply(struct instr_change *c, const uint8_t *msg, size_t len)
+{
+    enum of_tlv_command command;
+    uint16_t max_fields;
+    struct of_tlv *tlvs;
+    uint32_t space;
+    uint8_t *reply;
+    size_t kept = 0;
+    size_t n;
+
+    if (!of_msg_tlv_decode(msg, len, &command, &tlvs, &n, &space,
+                           &max_fields)) {
+        instr_emit_up(c->out, lh_memdup(msg, len), len);
+        return;
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (!is_our_option(&tlvs[i])) {
+            tlvs[kept++] = tlvs[i];
+        }
+    }
+    of_msg_tlv_reply(msg[0], of_wire_xid(msg), tlvs, kept, space, max_fields,
+                     &reply, &len);
+    instr_emit_up(c->out, reply, len);
+    free(tlvs);
+}

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* instr_undo - changes of the shadow that the switch may still refuse.
+ *
+ * A switch answers in order: once it has answered something later, a change
+ * that it did not refuse stands, and what the change replaced is freed. */
+#include <config.h>
+#include "recorder/instr_state.h"
+
+#include <stdlib.h>
+
+#include "lib/lh_alloc.h"
+#include "recorder/of_wire.h"
+
+/* When so many changes wait, a barrier of ours makes the switch answer. */
+#define BARRIER_EVERY 256
+
+static void
+push(struct instr_change *c, struct instr_undo *undo)
+{
+    struct instr *instr = c->instr;
+
+    undo->tag = c->tag;
+    instr->n_unasked++;
+    *instr->undo_tail = undo;
+    instr->undo_tail = &undo->next;
+}
+
+/* Sends a barrier whose answer confirms what is waiting. */
+static void
+ask_barrier(struct instr_change *c)
+{
+    uint8_t version = c->instr->config.of_version;
+    uint8_t *msg = lh_alloc(OF_WIRE_HEADER_LEN);
+    struct instr_change own;
+
+    c->instr->n_unasked = 0;
+    instr_change_init(&own, c->instr, c->out, c->now_ns, c->who);
+    of_wire_put_header(msg, version, of_wire_barrier_request(version),
+                       OF_WIRE_HEADER_LEN, 0);
+    instr_emit_own(&own, msg, OF_WIRE_HEADER_LEN);
+}
+
+void
+instr_undo_rule(struct instr_change *c, struct shadow_rule *old,
+                uint32_t new_version)
+{
+    struct instr_undo *undo = lh_alloc_zero(sizeof *undo);
+
+    undo->old_rule = old;
+    undo->new_version = new_version;
+    push(c, undo);
+    if (!c->in_bundle &&
+        ((old && old->n_indexes) || c->instr->n_unasked >= BARRIER_EVERY)) {
+        ask_barrier(c);
+    }
+}
+
+void
+instr_undo_group(struct instr_change *c, struct shadow_group *old, uint32_t id,
+                 bool has_new)
+{
+    struct instr_undo *undo = lh_alloc_zero(sizeof *undo);
+
+    undo->is_group = true;
+    undo->old_group = old;
+    undo->group_id = id;
+    undo->has_new_group = has_new;
+    push(c, undo);
+    if (old && !c->in_bundle) {
+        ask_barrier(c);
+    }
+}
+
+static void
+undo_free(struct instr_undo *undo)
+{
+    shadow_rule_destroy(undo->old_rule);
+    instr_group_destroy(undo->old_group);
+    free(undo);
+}
+
+void
+instr_undo_confirm(struct instr_change *c, uint64_t tag)
+{
+    struct instr *instr = c->instr;
+
+    while (instr->undo && instr->undo->tag < tag) {
+        struct instr_undo *undo = instr->undo;
+
+        instr->undo = undo->next;
+        if (!instr->undo) {
+            instr->undo_tail = &instr->undo;
+        }
+        if (undo->old_rule) {
+            instr_own_free_indexes(c, undo->old_rule->indexes,
+                                   undo->old_rule->n_indexes);
+        }
+        if (undo->old_group) {
+            instr_own_free_indexes(c, undo->old_group->indexes,
+                                   undo->old_group->n_indexes);
+        }
+        undo_free(undo);
+    }
+}
+
+static void
+restore_rule(struct instr_change *c, struct instr_undo *undo)
+{
+    struct instr *instr = c->instr;
+    struct shadow_rule *now =
+        undo->new_version
+            ? instr_shadow_by_version(instr->shadow, undo->new_version)
+            : NULL;
+
+    if (undo->new_version && !now) {
+        return; /* Something later has replaced it already. */
+    }
+    if (now) {
+        instr_shadow_take(instr->shadow, now);
+        instr_gone(c->out, now->version, "error");
+        instr_own_free_indexes(c, now->indexes, now->n_indexes);
+        shadow_rule_destroy(now);
+    }
+    if (undo->old_rule) {
+        struct shadow_rule *old = undo->old_rule;
+
+        undo->old_rule = NULL;
+        shadow_rule_destroy(instr_shadow_insert(instr->shadow, old));
+        instr_made(c->out, instr_rule_flow(instr, old, "restored", c->who));
+    }
+}
+
+static void
+restore_group(struct instr_change *c, struct instr_undo *undo)
+{
+    struct instr *instr = c->instr;
+    struct shadow_group *now =
+        undo->has_new_group ? instr_group_take(instr, undo->group_id) : NULL;
+
+    if (now) {
+        for (size_t i = 0; i < now->n_buckets; i++) {
+            instr_gone(c->out, now->versions[i], "error");
+        }
+        instr_own_free_indexes(c, now->indexes, now->n_indexes);
+        instr_group_destroy(now);
+    }
+    if (undo->old_group) {
+        struct shadow_group *old = undo->old_group;
+
+        undo->old_group = NULL;
+        instr_group_insert(instr, old);
+        for (size_t i = 0; i < old->n_buckets; i++) {
+            instr_made(c->out,
+                       instr_rule_bucket(instr, old, i, "restored", c->who));
+        }
+    }
+}
+
+bool
+instr_undo_run(struct instr_change *c, uint64_t tag)
+{
+    struct instr *instr = c->instr;
+    struct instr_undo *mine = NULL;
+    struct instr_undo **p = &instr->undo;
+
+    /* Take them out newest first, which is the order to undo in. */
+    while (*p) {
+        struct instr_undo *undo = *p;
+
+        if (undo->tag == tag) {
+            *p = undo->next;
+            undo->next = mine;
+            mine = undo;
+        } else {
+            p = &undo->next;
+        }
+    }
+    instr->undo_tail = p;
+    if (!mine) {
+        return false;
+    }
+    instr->counters.rolled_back++;
+    while (mine) {
+        struct instr_undo *undo = mine;
+
+        mine = undo->next;
+        if (undo->is_group) {
+            restore_group(c, undo);
+        } else {
+            restore_rule(c, undo);
+        }
+        undo_free(undo);
+    }
+    instr_own_update(c);
+    instr->counters.rules = instr_shadow_count(instr->shadow);
+    return true;
+}
+
+void
+instr_undo_destroy(struct instr *instr)
+{
+    while (instr->undo) {
+        struct instr_undo *undo = instr->undo;
+
+        instr->undo = undo->next;
+        undo_free(undo);
+    }
+    instr->undo_tail = &instr->undo;
+}

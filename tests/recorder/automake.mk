@@ -18,3 +18,8 @@ TESTS += tests/recorder/test_xid_map
 tests_recorder_test_xid_map_SOURCES = tests/recorder/test_xid_map.c
 tests_recorder_test_xid_map_LDADD = recorder/librecorder.a $(LIB_LIBS) \
 	$(TEST_LIBS)
+
+# A bridge, instr and a controller, for tests on a real switch.
+check_PROGRAMS += tests/recorder/relay
+tests_recorder_relay_SOURCES = tests/recorder/relay.c
+tests_recorder_relay_LDADD = $(RECORDER_LIBS)

@@ -150,3 +150,8 @@ check_PROGRAMS += tests/lib/test_hdr_traces
 TESTS += tests/lib/test_hdr_traces
 tests_lib_test_hdr_traces_SOURCES = tests/lib/test_hdr_traces.c
 tests_lib_test_hdr_traces_LDADD = $(LIB_LIBS) $(TEST_LIBS) $(PCAP_LIBS)
+
+# For tests/net/test_rule_apply.py.
+check_PROGRAMS += tests/lib/rule_apply_tool
+tests_lib_rule_apply_tool_SOURCES = tests/lib/rule_apply_tool.c
+tests_lib_rule_apply_tool_LDADD = $(LIB_LIBS)

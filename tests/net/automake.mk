@@ -8,4 +8,5 @@ EXTRA_DIST += \
 	tests/net/process.py \
 	tests/net/test_demo_network.py \
 	tests/net/test_lab.py \
+	tests/net/test_rule_apply.py \
 	tests/net/traffic.py

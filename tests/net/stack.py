@@ -60,7 +60,7 @@ class Stack:
         if self.encapsulation == "geneve":
             postcards = f"geneve:{UNDER_COLLECTOR}"
         else:
-            postcards = f"mac:%s-mac,vlan={MAC_VLAN}"
+            postcards = f"mac:%b-mac,vlan={MAC_VLAN}"
         self.lab.spawn("recorder", [
             f"{bindir()}/lasthop-recorder", "--listen", RECORDER,
             "--controller", CONTROLLER, "--ovsdb", self.lab.db,
@@ -70,9 +70,11 @@ class Stack:
 
     def start_server(self):
         if self.encapsulation == "geneve":
-            source = ["--listen", f"geneve:{UNDER_COLLECTOR}:6081"]
+            source = ["--listen", f"geneve:{UNDER_COLLECTOR}:6081",
+                      "--accept", "172.31.255.1"]
         else:
-            source = ["--capture", "mac0", "--encap", "mac"]
+            source = ["--capture", "mac0", "--encap", "mac",
+                      "--mac-vlan", str(MAC_VLAN)]
         self.lab.spawn("server", [
             f"{bindir()}/lasthop-server", *source, "--archive",
             f"{self.lab.dir}/archive"], netns=self.lab.col)

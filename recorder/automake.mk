@@ -73,3 +73,7 @@ CLEANFILES += recorder/of_door.o recorder/of_door.o.tmp
 # What a program with the recorder's parts links, in this order.
 RECORDER_LIBS = recorder/librecorder.a recorder/of_door.o $(LIB_LIBS) \
 	$(OVS_LIBS) -lpthread
+
+bin_PROGRAMS += bin/lasthop-recorder
+bin_lasthop_recorder_SOURCES = recorder/main.c
+bin_lasthop_recorder_LDADD = $(RECORDER_LIBS)

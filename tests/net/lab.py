@@ -327,7 +327,7 @@ class Lab:
         (process "ovs-vswitchd"); its bridges come back without flows."""
         return self.spawn("ovs-vswitchd", [
             "/usr/sbin/ovs-vswitchd", self.db, "--disable-system",
-            f"--unixctl={self.dir}/vswitchd.ctl", "-vconsole:warn"],
+            f"--pidfile={self.dir}/ovs-vswitchd.pid", "-vconsole:warn"],
             netns=self.sw)
 
     def _make_bridges(self):
@@ -385,8 +385,7 @@ class Lab:
 
     def appctl(self, *argv):
         """ovs-appctl to this lab's ovs-vswitchd; returns what it prints."""
-        return run(["ovs-appctl", "-t", f"{self.dir}/vswitchd.ctl", *argv],
-                   env=self.env)
+        return run(["ovs-appctl", *argv], env=self.env)
 
     def set_controller(self, target):
         """Points all bridges at the controller 'target' and waits until

@@ -70,8 +70,7 @@ class Stack:
 
     def start_server(self):
         if self.encapsulation == "geneve":
-            source = ["--listen", f"geneve:{UNDER_COLLECTOR}:6081",
-                      "--accept", "172.31.255.1"]
+            source = ["--listen", f"geneve:{UNDER_COLLECTOR}:6081"]
         else:
             source = ["--capture", "mac0", "--encap", "mac",
                       "--mac-vlan", str(MAC_VLAN)]

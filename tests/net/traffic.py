@@ -14,11 +14,16 @@ print the reply; exit status 1 when none came within TIMEOUT (2) seconds.
 """
 
 import socket
+import struct
 import sys
 import threading
 
 ETH_P_ALL = 3
 PACKET_OUTGOING = 4
+# packet(7): the kernel takes a VLAN tag off the frame and tells it beside.
+SOL_PACKET = 263
+PACKET_AUXDATA = 8
+TP_STATUS_VLAN_VALID = 1 << 4
 
 
 def say(text):
@@ -84,12 +89,24 @@ def send(interface):
 def capture(interface):
     with socket.socket(socket.AF_PACKET, socket.SOCK_RAW,
                        socket.htons(ETH_P_ALL)) as wire:
+        wire.setsockopt(SOL_PACKET, PACKET_AUXDATA, 1)
         wire.bind((interface, ETH_P_ALL))
         say("ready")
         while True:
-            frame, where = wire.recvfrom(65536)
+            frame, beside, _flags, where = wire.recvmsg(65536, 256)
             if where[2] != PACKET_OUTGOING:
-                say(frame.hex())
+                say(with_tag(frame, beside).hex())
+
+
+def with_tag(frame, beside):
+    """'frame' as it was on the wire, given what recvmsg() told 'beside'."""
+    for level, kind, data in beside:
+        if (level, kind) == (SOL_PACKET, PACKET_AUXDATA):
+            status, _len, _snaplen, _mac, _net, tci, tpid = struct.unpack(
+                "=IIIHHHH", data[:20])
+            if status & TP_STATUS_VLAN_VALID:
+                return frame[:12] + struct.pack("!HH", tpid, tci) + frame[12:]
+    return frame
 
 
 def main(word=None, *arguments):

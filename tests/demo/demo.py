@@ -13,6 +13,7 @@ All that ndb and ovs-ofctl are shown to print is what they print.  Exit status
 import argparse
 import os
 import shlex
+import signal
 import subprocess
 import sys
 import time
@@ -29,16 +30,16 @@ from process import Failed, wait_until
 
 WIDTH = 79
 
-# The packets of the three scenes, as ndb is asked for them.
+# The packets of the scenes, as ndb is asked for them.
 PUBLIC = f"{network.NAT_PUBLIC[0]}:{network.NAT_PUBLIC[1]}"
-FETCHED = (f'^{{{{--bpf "tcp and dst host {network.NAT_PUBLIC[0]}'
-           f' and dst port {network.NAT_PUBLIC[1]}" --dpid s1}}}}.*$')
-ANSWERED = ('^{{--bpf "tcp and src host 10.0.3.10 and src port 8000"'
-            ' --dpid s6}}.*$')
+ASKED = (f'^{{{{--bpf "tcp[tcpflags] == tcp-syn and dst host '
+         f'{network.NAT_PUBLIC[0]}" --dpid s1}}}}')
+ANSWERED = ('^{{--bpf "tcp[tcpflags] == tcp-syn|tcp-ack and src port 8000"'
+            ' --dpid s6}}')
+PINGED6 = '^{{--bpf "icmp6 and ip6[40] == 128" --dpid s1}}'
+READ = '^{{--bpf "udp and dst port 6900" --dpid s1}}'
 LOST = (f'{{{{--bpf "tcp and dst port {network.WRONG_PORT}"'
         f' --verdict dropped}}}}')
-PINGED6 = '^{{--bpf "icmp6 and ip6[40] == 128" --dpid s1}}.*$'
-READ = '^{{--bpf "udp and dst port 6900" --dpid s1}}.*$'
 
 
 def bold(text):
@@ -94,7 +95,7 @@ class Demo:
                               stdin=subprocess.DEVNULL, check=False,
                               stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT)
-        tell(done.stdout.rstrip("\n"))
+        tell(done.stdout.rstrip("\n") or "(it prints nothing)")
         if done.returncode != 0:
             raise Failed(f"{argv[0]}: exit status {done.returncode}")
         return done.stdout
@@ -141,7 +142,7 @@ class Demo:
             expect(net.request("alice", "tcp", web.ip, network.WRONG_PORT,
                                timeout=1) is None, "no answer")
         with Step("lasthop-server has the histories"):
-            self.wait_for(FETCHED, "delivered")
+            self.wait_for(ASKED, "delivered")
             self.wait_for(ANSWERED, "delivered")
             self.wait_for(LOST, "dropped")
             self.wait_for(PINGED6, "delivered")
@@ -150,14 +151,15 @@ class Demo:
     def delivered(self):
         """The backtrace of a packet through the NAT."""
         tell(f"""
-alice asked {PUBLIC}, an address that no host has.  Where did
-her packet go?  ndb finds it by what it looked like when it entered at s1; bt
-is its backtrace, a line per switch with the rule that matched there and what
-had changed since the switch before.""")
-        self.ndb(f"find {FETCHED}", "bt")
+alice asked {PUBLIC}, an address that no host has.  Where did her
+packet go?  ndb finds it by what it looked like when it entered the network at
+s1; bt is its backtrace: at each switch the ports, the rule that matched, and
+what that rule changed.""")
+        self.ndb(f"find {ASKED}", "bt")
         tell("""
-At s5 the destination's address and port were rewritten.  By which rule?""")
-        self.ndb(f"find {FETCHED}", "frame 3", "info flow")
+s5 rewrote the destination's address and port.  When was that rule made, and by
+whom?""")
+        self.ndb(f"find {ASKED}", "frame 3", "info flow")
         tell("""
 The answer came back by the other way, and was translated back:""")
         self.ndb(f"find {ANSWERED}", "bt")
@@ -170,11 +172,10 @@ IPv6 is no different:""")
         tell(f"""
 web serves port {network.WRONG_PORT} too, but alice gets no answer, and no \
 switch complains.
-Every packet whose history ends in a drop:""")
+What became of those of her packets that were dropped?""")
         self.ndb(f"find {LOST}", "bt")
         tell("""
-It died at s3.  This is the very rule that dropped it, and the table it was
-in:""")
+It died at s3.  This is the very rule, and the table it was in:""")
         self.ndb(f"find {LOST}", "frame 2", "info flow", "info table")
 
     def repaired(self):
@@ -197,17 +198,26 @@ But ndb still has the table as it was when the packet died:""")
         self.ndb(f"find {LOST}", "frame 2", "info table")
 
     def prompt(self):
-        """ndb's prompt, while the network stands."""
+        """ndb's prompt, while the network stands and has something to
+        show."""
+        self.net.tell_controller("break")
+        self.net.keep_asking("alice", "tcp", self.net.hosts["web"].ip,
+                             network.WRONG_PORT)
         tell(f"""
-The network is still there, and this is ndb's own prompt.  Try:
+The network is still there, the mistake has been made again, and alice keeps
+trying.  This is ndb's own prompt; three things to try:
 
     info topology
     find {READ}
-    break {{{{--verdict dropped}}}}       (then: continue)
+    break {{{{--verdict dropped}}}}          and then: continue, bt
 
 `help` lists the commands, `quit` ends the demo.
 """)
-        subprocess.run(["ndb"], env=self.env, check=False)
+        ours = signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is ndb's.
+        subprocess.run(["ndb"], env=self.env, check=False,
+                       preexec_fn=lambda: signal.signal(signal.SIGINT,
+                                                        signal.SIG_DFL))
+        signal.signal(signal.SIGINT, ours)
 
 
 def expect(holds, what):
@@ -219,7 +229,9 @@ def expect(holds, what):
 def play(batch):
     """The whole demo."""
     tell(bold("lasthop: where did my packet go, and why?"))
+    tell()
     tell(network.__doc__.split("\n\n")[1])
+    tell()
     with DemoNetwork() as net:
         with Step("Six bridges, four hosts, an OpenFlow 1.3 controller"):
             net.start()
@@ -239,8 +251,8 @@ def play(batch):
         demo.dropped()
         scene("The repair, and the past")
         demo.repaired()
-        tell()
         if not batch:
+            scene("Your turn")
             demo.prompt()
 
 
@@ -260,6 +272,8 @@ def main():
         play(arguments.batch or not at_terminal)
     except Failed as error:
         sys.exit(f"demo: {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
 if __name__ == "__main__":

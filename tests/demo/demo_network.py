@@ -18,7 +18,8 @@ sys.path.insert(0, os.path.join(HERE, "..", "net"))
 
 # pylint: disable=wrong-import-position
 import network
-from lab import UNDER_COLLECTOR, UNDER_SWITCH, Lab, bindir
+from lab import (PYTHON, TRAFFIC, UNDER_COLLECTOR, UNDER_SWITCH, Lab,
+                 bindir)
 from process import Failed, wait_until
 
 # By the address their tunnels come from, which the recorder learns so.
@@ -113,6 +114,14 @@ class DemoNetwork(Lab):
     def request(self, host, kind, address, port, text="hello", timeout=2):
         """The reply of a service to 'host', or None."""
         return self.hosts[host].request(kind, address, port, text, timeout)
+
+    def keep_asking(self, host, kind, address, port):
+        """Has 'host' ask a service once a second from now on."""
+        ask = " ".join([PYTHON, TRAFFIC, f"{kind}-request", address,
+                        str(port), "again", "1"])
+        self.spawn(f"{host}-asks", ["sh", "-c", f"while :; do {ask}; "
+                                    "sleep 1; done"],
+                   netns=self.hosts[host].netns)
 
     @staticmethod
     def _forget(path):

@@ -47,6 +47,7 @@ from process import Failed, Process, environment, in_netns, run, wait_until
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 PYTHON = "/usr/bin/python3"
+TRAFFIC = os.path.join(HERE, "traffic.py")
 SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema"
 
 UNDER_SWITCH = "172.31.255.1"     # br-under, the tunnels' own end.
@@ -124,14 +125,14 @@ class Host:
     def request(self, kind, address, port, text="hello", timeout=2,
                 source_port=0):
         """The reply of the server at (address, port) to 'text', or None."""
-        reply = self.run(PYTHON, f"{HERE}/traffic.py", f"{kind}-request",
+        reply = self.run(PYTHON, TRAFFIC, f"{kind}-request",
                          address, port, text, timeout, source_port,
                          check=False)
         return reply.rstrip("\n") or None
 
     def send(self, *frames):
         """Puts each of 'frames' (bytes) on the wire."""
-        self.run(PYTHON, f"{HERE}/traffic.py", "send", "eth0",
+        self.run(PYTHON, TRAFFIC, "send", "eth0",
                  stdin="".join(frame.hex() + "\n" for frame in frames))
 
     def capture(self):
@@ -140,7 +141,7 @@ class Host:
 
     def _traffic(self, log, *argv):
         return self.lab.spawn(f"{self.name}-{log}",
-                              [PYTHON, f"{HERE}/traffic.py", *argv],
+                              [PYTHON, TRAFFIC, *argv],
                               netns=self.netns).wait_for("ready")
 
 

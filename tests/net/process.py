@@ -89,7 +89,8 @@ class Process:
         with open(log, "ab") as output:
             self._child = subprocess.Popen(
                 self.argv, env=env, stdin=subprocess.DEVNULL, stdout=output,
-                stderr=subprocess.STDOUT, preexec_fn=_die_with_parent)
+                stderr=subprocess.STDOUT, preexec_fn=_die_with_parent,
+                start_new_session=True)     # Out of reach of Ctrl-C.
 
     @property
     def pid(self):

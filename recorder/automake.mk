@@ -77,3 +77,4 @@ RECORDER_LIBS = recorder/librecorder.a recorder/of_door.o $(LIB_LIBS) \
 bin_PROGRAMS += bin/lasthop-recorder
 bin_lasthop_recorder_SOURCES = recorder/main.c
 bin_lasthop_recorder_LDADD = $(RECORDER_LIBS)
+man8_MANS += docs/man/lasthop-recorder.8

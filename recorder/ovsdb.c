@@ -5,6 +5,8 @@
 
 #include "recorder/ovsdb.h"
 
+#include <glob.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <jansson.h>
@@ -12,6 +14,7 @@
 
 #include "lib/dpid.h"
 #include "lib/lh_alloc.h"
+#include "lib/say.h"
 #include "recorder/child.h"
 
 #define MAX_ARGS 32
@@ -244,38 +247,48 @@ on_route(void *task_, const char *output, const char *error)
     finish(task);
 }
 
+/* The socket by which ovs-appctl reaches ovs-vswitchd, for free(), or NULL. */
+static char *
+control_socket(const char *directory)
+{
+    char *pid_path = lh_asprintf("%s/ovs-vswitchd.pid", directory);
+    char *pattern = lh_asprintf("%s/*vswitchd*.ctl", directory);
+    FILE *file = fopen(pid_path, "r");
+    char *path = NULL;
+    glob_t found;
+    long pid;
+
+    if (file) {
+        if (fscanf(file, "%ld", &pid) == 1) {
+            path = lh_asprintf("%s/ovs-vswitchd.%ld.ctl", directory, pid);
+        }
+        fclose(file);
+    } else if (!glob(pattern, 0, NULL, &found)) {
+        path = lh_strdup(found.gl_pathv[0]);
+        globfree(&found);
+    }
+    free(pid_path);
+    free(pattern);
+    return path;
+}
+
 /* Asks the switch from which address it reaches the collector. */
 static void
 find_address(struct ovsdb_task *task)
 {
     const struct postcard_port *p = task->config->postcards;
     char *directory = run_directory(task);
+    char *control = directory ? control_socket(directory) : NULL;
 
-    if (task->address || !directory || p->encapsulation != INSTR_GENEVE) {
-        free(directory);
-        finish(task);
-        return;
-    }
-
-    char *pid_path = lh_asprintf("%s/ovs-vswitchd.pid", directory);
-    FILE *file = fopen(pid_path, "r");
-    long pid = 0;
-    bool has_pid = file && fscanf(file, "%ld", &pid) == 1;
-
-    if (file) {
-        fclose(file);
-    }
-    free(pid_path);
-    if (has_pid) {
+    if (control && !task->address && p->encapsulation == INSTR_GENEVE) {
         add_args(task, (const char *const[]){"ovs-appctl", "--timeout=2", "-t",
-                                             NULL});
-        add_arg(task, lh_asprintf("%s/ovs-vswitchd.%ld.ctl", directory, pid));
-        add_arg(task, lh_strdup("ovs/route/lookup"));
-        add_arg(task, lh_strdup(p->address));
+                                             control, "ovs/route/lookup",
+                                             p->address, NULL});
         run(task, on_route);
     } else {
         finish(task);
     }
+    free(control);
     free(directory);
 }
 
@@ -393,10 +406,12 @@ add_port(struct ovsdb_task *task)
         add_args(task,
                  (const char *const[]){"--", "add", "bridge", task->bridge,
                                        "protocols", "OpenFlow10", NULL});
-        task->warning = lh_asprintf(
-            "OpenFlow10 added to the protocols of bridge %s: keeping port %s "
-            "out of FLOOD and NORMAL needs it",
-            task->bridge, task->port_name);
+        /* Said now: the bridge drops its connections for it, and with the
+         * session this task goes. */
+        say_warn("switch " DPID_FMT ": adding OpenFlow10 to the protocols of "
+                 "bridge %s: keeping port %s out of FLOOD and NORMAL needs "
+                 "it; the bridge reconnects once",
+                 task->dpid, task->bridge, task->port_name);
     } else if (p->encapsulation == INSTR_MAC) {
         clear_args(task);
         on_port_added(task, "", NULL);

@@ -6,7 +6,10 @@ EXTRA_DIST += \
 	tests/net/conftest.py \
 	tests/net/lab.py \
 	tests/net/process.py \
+	tests/net/recorder.py \
 	tests/net/test_demo_network.py \
 	tests/net/test_lab.py \
 	tests/net/test_rule_apply.py \
+	tests/net/test_recorder_postcards.py \
+	tests/net/test_recorder_session.py \
 	tests/net/traffic.py

@@ -7,3 +7,22 @@ bin_phfc_SOURCES = apps/phfc.c
 bin_phfc_LDADD = $(PHF_LIBS)
 man1_MANS += docs/man/phfc.1
 EXTRA_DIST += docs/man/phfc.1
+
+# ndb: the debugger.
+bin_PROGRAMS += bin/ndb
+bin_ndb_SOURCES = \
+	apps/ndb.c apps/ndb.h \
+	apps/ndb_archive.c \
+	apps/ndb_commands.c apps/ndb_commands.h \
+	apps/ndb_info.c \
+	apps/ndb_interrupt.c apps/ndb_interrupt.h \
+	apps/ndb_pager.c apps/ndb_pager.h \
+	apps/ndb_print.c apps/ndb_print.h \
+	apps/ndb_prompt.c apps/ndb_prompt.h \
+	apps/ndb_run.c \
+	apps/ndb_search.c \
+	apps/ndb_server.c \
+	apps/ndb_source.c apps/ndb_source.h
+bin_ndb_LDADD = $(PHF_LIBS) $(EDIT_LIBS)
+man1_MANS += docs/man/ndb.1
+EXTRA_DIST += docs/man/ndb.1

@@ -156,4 +156,8 @@ struct history_text_options {
 void history_to_text(const struct history *,
                      const struct history_text_options *, FILE *stream);
 
+/* The part of it that is about hop 'i', and the packet there. */
+void history_hop_to_text(const struct history *, size_t i,
+                         const struct history_text_options *, FILE *stream);
+
 #endif /* lib/history.h */

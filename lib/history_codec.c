@@ -196,6 +196,7 @@ put_hop(struct history_encoder *e, const struct history *h, size_t i,
         put_list(out, hop->branches, hop->n_branches);
         put_list(out, hop->versions, hop->n_versions);
     }
+    /* Modulo 2^64: a hop without a time has 0. */
     byte_buf_put_uvarint(out, hop->time_ns - first_ns);
 
     const struct history_hop *ref = codec_reference(h, i);
@@ -216,19 +217,6 @@ put_hop(struct history_encoder *e, const struct history *h, size_t i,
     put_verdict(e, &hop->verdict);
 }
 
-static void
-get_times(const struct history *h, uint64_t *first_ns, uint64_t *last_ns)
-{
-    *first_ns = h->n_hops ? UINT64_MAX : 0;
-    *last_ns = 0;
-    for (size_t i = 0; i < h->n_hops; i++) {
-        uint64_t t = h->hops[i].time_ns;
-
-        *first_ns = t < *first_ns ? t : *first_ns;
-        *last_ns = t > *last_ns ? t : *last_ns;
-    }
-}
-
 static bool
 is_too_big(const struct history *h)
 {
@@ -246,12 +234,12 @@ history_encoder_add(struct history_encoder *e, const struct history *h)
 {
     struct history_encoder_totals *totals = &e->totals;
     struct byte_buf *out = &e->scratch;
-    uint64_t first_ns, last_ns, bits = 0;
+    uint64_t first_ns = history_first_ns(h), last_ns = history_last_ns(h);
+    uint64_t bits = 0;
 
     if (is_too_big(h)) {
         return EFBIG;
     }
-    get_times(h, &first_ns, &last_ns);
     if (!totals->n_records) {
         e->base_ns = first_ns;
     }

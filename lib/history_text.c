@@ -21,6 +21,7 @@ struct writer {
     size_t *n_children; /* Of each hop. */
     int *depth;         /* Of each hop: ancestors with several children. */
     uint64_t first_ns;
+    bool is_alone; /* One hop is written, not the whole. */
 };
 
 static enum text_style
@@ -366,7 +367,7 @@ put_hop(struct writer *w, size_t i)
         text_line_end(&w->line);
     }
     put_hop_line(w, i);
-    if (hop->parent < 0) {
+    if (hop->parent < 0 || w->is_alone) {
         put_packet(w, i);
     }
     put_rules(w, i);
@@ -433,9 +434,9 @@ measure(struct writer *w)
     }
 }
 
-void
-history_to_text(const struct history *h,
-                const struct history_text_options *options, FILE *stream)
+static struct writer
+begin(const struct history *h, const struct history_text_options *options,
+      FILE *stream)
 {
     struct writer w = {
         .h = h,
@@ -449,13 +450,40 @@ history_to_text(const struct history *h,
     };
 
     measure(&w);
+    return w;
+}
+
+static void
+end(struct writer *w)
+{
+    text_line_uninit(&w->line);
+    free(w->n_children);
+    free(w->depth);
+}
+
+void
+history_to_text(const struct history *h,
+                const struct history_text_options *options, FILE *stream)
+{
+    struct writer w = begin(h, options, stream);
+
     put_headline(&w);
     put_tunnel(&w, "carries", h->carries);
     put_tunnel(&w, "carried by", h->carried_by);
     for (size_t i = 0; i < h->n_hops; i++) {
         put_hop(&w, i);
     }
-    text_line_uninit(&w.line);
-    free(w.n_children);
-    free(w.depth);
+    end(&w);
+}
+
+void
+history_hop_to_text(const struct history *h, size_t i,
+                    const struct history_text_options *options, FILE *stream)
+{
+    struct writer w = begin(h, options, stream);
+
+    w.depth[i] = 0;
+    w.is_alone = true;
+    put_hop(&w, i);
+    end(&w);
 }

@@ -3,3 +3,11 @@
 
 TESTS += tests/apps/test_phfc.sh
 EXTRA_DIST += tests/apps/test_phfc.sh
+
+check_PROGRAMS += tests/apps/ndb_fixture
+tests_apps_ndb_fixture_SOURCES = tests/apps/ndb_fixture.c \
+	tests/lib/sample_history.c tests/lib/sample_history.h $(FRAME)
+tests_apps_ndb_fixture_LDADD = $(PHF_LIBS)
+
+TESTS += tests/apps/test_ndb.sh
+EXTRA_DIST += tests/apps/test_ndb.sh tests/apps/ndb

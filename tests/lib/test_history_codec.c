@@ -90,6 +90,39 @@ START_TEST(totals_count_what_was_added)
 }
 END_TEST
 
+/* A hop that was not observed has no time, which is not an early one. */
+START_TEST(a_hop_without_time_is_not_the_first)
+{
+    struct history_encoder *e = history_encoder_create();
+    struct byte_buf payload = BYTE_BUF_INIT;
+    struct history *h = history_create(1), *back;
+    struct history_decoder *d;
+    struct history_record record;
+
+    history_add_hop(h)->time_ns = 1000;
+    history_add_hop(h)->parent = 0;
+    history_add_hop(h)->parent = 1;
+    h->hops[2].time_ns = 3000;
+    ck_assert(!history_encoder_add(e, h));
+    ck_assert_uint_eq(history_encoder_totals(e)->min_ns, 1000);
+    ck_assert_uint_eq(history_encoder_totals(e)->max_ns, 3000);
+    history_encoder_finish(e, &payload);
+    ck_assert(!history_decoder_create(payload.data, payload.len, &d, NULL));
+    ck_assert(!history_decoder_next(d, &record, NULL));
+    ck_assert_uint_eq(record.first_ns, 1000);
+    ck_assert_uint_eq(record.last_ns, 3000);
+    ck_assert(!history_decoder_read(d, record.offset, &back, NULL));
+    ck_assert_uint_eq(back->hops[0].time_ns, 1000);
+    ck_assert_uint_eq(back->hops[1].time_ns, 0);
+    ck_assert_uint_eq(back->hops[2].time_ns, 3000);
+    history_destroy(back);
+    history_destroy(h);
+    history_decoder_destroy(d);
+    history_encoder_destroy(e);
+    byte_buf_uninit(&payload);
+}
+END_TEST
+
 START_TEST(too_big_is_refused_and_nothing_added)
 {
     struct history_encoder *e = history_encoder_create();
@@ -189,6 +222,7 @@ main(void)
 
     tcase_add_loop_test(tc, every_member_comes_back, 0, 10);
     tcase_add_test(tc, totals_count_what_was_added);
+    tcase_add_test(tc, a_hop_without_time_is_not_the_first);
     tcase_add_test(tc, too_big_is_refused_and_nothing_added);
     tcase_add_test(tc, any_cut_is_survived);
     tcase_add_test(tc, any_flipped_bit_is_survived);

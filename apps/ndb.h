@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* ndb - what one run of the debugger knows, and running one command.
+ *
+ * A run has a source, the histories that the last find or continue brought,
+ * of which one is current, and of that one hop, the frame.
+ *
+ * Commands print what was asked to ndb->out, as text or JSON, and what went
+ * wrong to stderr.
+ *
+ * Threads: one. */
+#ifndef APPS_NDB_H
+#define APPS_NDB_H 1
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "apps/ndb_source.h"
+#include "lib/history.h"
+#include "lib/lh_error.h"
+#include "lib/topology.h"
+
+/* How a command went, in rising order of gravity; also exit statuses, but for
+ * the last. */
+enum ndb_status {
+    NDB_OK = 0,
+    NDB_NOTHING = 1, /* Nothing was found, or there is nothing to show. */
+    NDB_ERROR = 2,
+    NDB_INTERRUPTED = 130
+};
+
+struct ndb_breakpoint {
+    unsigned int number; /* As the user sees it. */
+    uint64_t id;         /* The source's. */
+    char *phf;           /* Owned. */
+    uint64_t n_hits;
+};
+
+struct ndb {
+    /* Set at start. */
+    struct ndb_source *source; /* Owned. */
+    bool json, utc;
+    bool is_interactive; /* Prompt, pager. */
+    FILE *out;           /* stdout, or a pager's pipe during a command. */
+    bool color;          /* For out. */
+    int width;           /* Columns of out; 0: no limit. */
+
+    /* Where the command at hand came from, for messages: "ndb", or
+     * "FILE:LINE". */
+    char where[300];
+    bool wants_quit;
+
+    struct topology *topology; /* For names; NULL: none.  Owned. */
+    char *since, *until;       /* Defaults of find; NULL: none.  Owned. */
+
+    size_t n_found, allocated_found;
+    struct history **found; /* Owned. */
+    size_t current;         /* Index in 'found' when n_found is not 0. */
+    size_t frame;           /* Hop of the current history. */
+
+    size_t n_breaks, allocated_breaks;
+    struct ndb_breakpoint *breaks; /* Owned. */
+    unsigned int last_break;
+};
+
+/* Makes a run that takes 'source'. */
+void ndb_init(struct ndb *, struct ndb_source *source);
+void ndb_uninit(struct ndb *);
+
+/* Runs the command in 'line'; an empty one or a comment ('#') does nothing. */
+enum ndb_status ndb_run(struct ndb *, const char *line);
+
+/* Says "where: error" on stderr, with the place in 'text' underlined when the
+ * error has one ('text' may be NULL).  Returns NDB_ERROR. */
+enum ndb_status ndb_fail(const struct ndb *, const struct lh_error *error,
+                         const char *text);
+
+/* Forgets what was found, or takes 'history' as one more. */
+void ndb_clear_found(struct ndb *);
+void ndb_add_found(struct ndb *, struct history *history);
+/* The current history and hop, or NULL. */
+const struct history *ndb_history(const struct ndb *);
+const struct history_hop *ndb_hop(const struct ndb *);
+/* Gets the topology of the time of the current history (or now), if the source
+ * knows one. */
+void ndb_refresh_topology(struct ndb *);
+
+#endif /* apps/ndb.h */

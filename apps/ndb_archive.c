@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* ndb_archive - an archive directory as a source, without a server. */
+#include <config.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "apps/ndb_interrupt.h"
+#include "apps/ndb_source.h"
+#include "lib/archive_reader.h"
+#include "lib/flow_log.h"
+#include "lib/lh_alloc.h"
+#include "phf/query.h"
+
+struct ndb_archive {
+    struct ndb_source base;
+    char *dir;                     /* Owned. */
+    char *flow_log_path;           /* NULL: none is named.  Owned. */
+    struct archive_reader *reader; /* Owned. */
+    struct flow_log *flow_log;     /* NULL: not opened yet.  Owned. */
+};
+
+static struct ndb_archive *
+archive_of(struct ndb_source *source)
+{
+    return (struct ndb_archive *) source;
+}
+
+/* --- queries ------------------------------------------------------------- */
+
+static void
+give_copy(void *find_, const struct history *history)
+{
+    const struct ndb_find *find = find_;
+
+    find->give(find->aux, history_clone(history));
+}
+
+static bool
+is_never_busy(void *aux)
+{
+    return false;
+}
+
+static int
+run_query(struct query *query, const struct ndb_find *find,
+          struct lh_error *error)
+{
+    uint64_t n_told = 0;
+
+    while (query_step(query) != QUERY_DONE) {
+        const struct query_totals *totals = query_totals(query);
+
+        if (ndb_interrupt_came()) {
+            lh_error_set(error, "interrupted");
+            return EINTR;
+        }
+        if (find->progress && totals->n_read > n_told) {
+            n_told = totals->n_read;
+            find->progress(find->aux, totals->n_read, totals->n_blocks);
+        }
+    }
+    return 0;
+}
+
+static int
+find_histories(struct ndb_source *source, const struct ndb_find *find,
+               struct ndb_found *found, struct lh_error *error)
+{
+    struct ndb_archive *archive = archive_of(source);
+    struct topology *topology = NULL;
+    struct query_config config = {
+        .since_ns = find->since_ns,
+        .until_ns = find->until_ns ? find->until_ns : UINT64_MAX,
+        .limit = find->limit,
+        .is_desc = !find->is_asc,
+        .give = give_copy,
+        .is_busy = is_never_busy,
+        .aux = (void *) find,
+    };
+    const struct query_totals *totals;
+    struct query *query;
+    int retval;
+
+    retval = archive_reader_refresh(archive->reader, error);
+    if (retval) {
+        return retval;
+    }
+    topology = archive_reader_topology(archive->reader, UINT64_MAX);
+    retval = phf_compile(find->phf, topology, &config.phf, error);
+    if (!retval) {
+        config.reader = archive->reader;
+        config.topology = topology;
+        query = query_create(&config);
+        retval = run_query(query, find, error);
+        totals = query_totals(query);
+        found->scanned = totals->scanned;
+        found->is_truncated = totals->is_truncated;
+        found->damaged = totals->damaged;
+        found->lost = totals->lost;
+        if (!retval && totals->n_limits) {
+            lh_error_set(error,
+                         "the filter's back-references gave up on %llu "
+                         "histories",
+                         (unsigned long long) totals->n_limits);
+            retval = E2BIG;
+        }
+        query_destroy(query);
+    }
+    topology_unref(topology);
+    return retval;
+}
+
+/* --- rules and tables ---------------------------------------------------- */
+
+static int
+need_flow_log(struct ndb_archive *archive, struct lh_error *error)
+{
+    if (archive->flow_log) {
+        return 0;
+    }
+    if (!archive->flow_log_path) {
+        lh_error_set(error,
+                     "archive %s names no flow log; give one with "
+                     "--flow-log FILE",
+                     archive->dir);
+        return ENOENT;
+    }
+    return flow_log_open_readonly(archive->flow_log_path, &archive->flow_log,
+                                  error);
+}
+
+static int
+get_rule(struct ndb_source *source, uint64_t dpid, uint32_t version,
+         struct rule **rulep, struct lh_error *error)
+{
+    struct ndb_archive *archive = archive_of(source);
+    int retval = need_flow_log(archive, error);
+
+    return retval
+               ? retval
+               : flow_log_find(archive->flow_log, dpid, version, rulep, error);
+}
+
+static int
+get_table(struct ndb_source *source, uint64_t dpid, const uint32_t *version,
+          uint64_t at_ns, struct ndb_table *table, struct lh_error *error)
+{
+    struct ndb_archive *archive = archive_of(source);
+    struct flow_log_rules rules = FLOW_LOG_RULES_INIT;
+    int retval = need_flow_log(archive, error);
+
+    if (retval) {
+        return retval;
+    }
+    if (version) {
+        retval = flow_log_table_at_version(archive->flow_log, dpid, *version,
+                                           &rules, &at_ns, error);
+    } else {
+        retval = flow_log_table_at_time(archive->flow_log, dpid, at_ns, &rules,
+                                        error);
+    }
+    if (retval) {
+        flow_log_rules_uninit(&rules);
+        return retval;
+    }
+    table->at_ns = at_ns;
+    table->n = rules.n;
+    table->rules = rules.rules;
+    return 0;
+}
+
+/* --- the rest ------------------------------------------------------------ */
+
+static int
+get_topology(struct ndb_source *source, uint64_t at_ns,
+             struct topology **topologyp, struct lh_error *error)
+{
+    struct ndb_archive *archive = archive_of(source);
+
+    *topologyp = archive_reader_topology(archive->reader, at_ns);
+    if (!*topologyp) {
+        lh_error_set(error, "archive %s holds no topology", archive->dir);
+        return ENOENT;
+    }
+    return 0;
+}
+
+static int
+get_stats(struct ndb_source *source, json_t **statsp, struct lh_error *error)
+{
+    struct ndb_archive *archive = archive_of(source);
+    struct archive_reader *reader = archive->reader;
+    json_int_t n_blocks = 0, n_histories = 0, n_hops = 0, n_bytes = 0;
+    uint64_t min_ns = UINT64_MAX, max_ns = 0;
+    json_t *damages = json_array();
+    int retval = archive_reader_refresh(reader, error);
+
+    for (size_t i = 0; i < archive_reader_n_blocks(reader); i++) {
+        const struct archive_block *b =
+            &archive_reader_entry(reader, i)->block;
+
+        n_bytes += b->stored_len + ARCHIVE_BLOCK_HEADER;
+        if (b->kind == ARCHIVE_HISTORIES) {
+            n_blocks++;
+            n_histories += b->n_records;
+            n_hops += b->n_hops;
+            min_ns = b->min_ns < min_ns ? b->min_ns : min_ns;
+            max_ns = b->max_ns > max_ns ? b->max_ns : max_ns;
+        }
+    }
+    for (size_t i = 0; i < archive_reader_n_damages(reader); i++) {
+        json_array_append_new(
+            damages, json_string(archive_reader_damage(reader, i)->text));
+    }
+    *statsp =
+        json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:o}", "archive",
+                  archive->dir, "blocks", n_blocks, "histories", n_histories,
+                  "hops", n_hops, "bytes", n_bytes, "lost",
+                  (json_int_t) archive_reader_lost(reader, 0, UINT64_MAX),
+                  "damaged", damages);
+    if (n_blocks) {
+        json_object_set_new(*statsp, "first_ns",
+                            json_integer((json_int_t) min_ns));
+        json_object_set_new(*statsp, "last_ns",
+                            json_integer((json_int_t) max_ns));
+    }
+    return retval;
+}
+
+static void
+close_archive(struct ndb_source *source)
+{
+    struct ndb_archive *archive = archive_of(source);
+
+    archive_reader_close(archive->reader);
+    flow_log_close(archive->flow_log);
+    free(archive->flow_log_path);
+    free(archive->dir);
+    free(archive);
+}
+
+int
+ndb_source_open_archive(const char *dir, const char *flow_log,
+                        struct ndb_source **sourcep, struct lh_error *error)
+{
+    static const struct ndb_source_class class = {
+        .close = close_archive,
+        .find = find_histories,
+        .rule = get_rule,
+        .table = get_table,
+        .topology = get_topology,
+        .stats = get_stats,
+    };
+    struct archive_reader *reader;
+    struct ndb_archive *archive;
+    int retval = archive_reader_open(dir, &reader, error);
+
+    *sourcep = NULL;
+    if (retval) {
+        lh_error_prefix(error, "no archive in %s", dir);
+        return retval;
+    }
+    archive = lh_alloc_zero(sizeof *archive);
+    archive->base.class = &class;
+    archive->dir = lh_strdup(dir);
+    archive->reader = reader;
+    archive->flow_log_path =
+        lh_strdup(flow_log ? flow_log : archive_reader_meta(reader)->flow_log);
+    *sourcep = &archive->base;
+    return 0;
+}

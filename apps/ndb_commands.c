@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* ndb_commands - the commands of the debugger. */
+#include <config.h>
+#include "apps/ndb_commands.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "apps/ndb_print.h"
+
+static enum ndb_status
+no_history(const struct ndb *ndb)
+{
+    fprintf(stderr, "%s: no history: find some, or continue to a breakpoint\n",
+            ndb->where);
+    return NDB_NOTHING;
+}
+
+/* Refuses arguments to a command that has none. */
+static bool
+has_args(const struct ndb *ndb, const char *args)
+{
+    struct lh_error error;
+
+    if (!*args) {
+        return false;
+    }
+    lh_error_set(&error, "this command takes no argument (\"%s\")", args);
+    ndb_fail(ndb, &error, NULL);
+    return true;
+}
+
+/* --- looking at a history ------------------------------------------------ */
+
+static enum ndb_status
+backtrace(struct ndb *ndb, const char *args)
+{
+    bool is_full = !strcmp(args, "full");
+
+    if (!is_full && has_args(ndb, args)) {
+        return NDB_ERROR;
+    }
+    if (!ndb_history(ndb)) {
+        return no_history(ndb);
+    }
+    ndb_print_backtrace(ndb, is_full);
+    return NDB_OK;
+}
+
+static enum ndb_status
+go_to_frame(struct ndb *ndb, size_t frame)
+{
+    ndb->frame = frame;
+    ndb_print_frame(ndb);
+    return NDB_OK;
+}
+
+static enum ndb_status
+frame(struct ndb *ndb, const char *args)
+{
+    const struct history *h = ndb_history(ndb);
+    struct lh_error error;
+    unsigned long n;
+    char *end;
+
+    if (!h || !h->n_hops) {
+        return no_history(ndb);
+    }
+    if (!*args) {
+        return go_to_frame(ndb, ndb->frame);
+    }
+    n = strtoul(args, &end, 10);
+    if (*args < '0' || *args > '9' || *end || n >= h->n_hops) {
+        lh_error_set(&error, "\"%s\" is no hop of this history: 0 to %zu",
+                     args, h->n_hops - 1);
+        return ndb_fail(ndb, &error, NULL);
+    }
+    return go_to_frame(ndb, n);
+}
+
+static enum ndb_status
+up(struct ndb *ndb, const char *args)
+{
+    const struct history_hop *hop = ndb_hop(ndb);
+
+    if (has_args(ndb, args)) {
+        return NDB_ERROR;
+    }
+    if (!hop) {
+        return no_history(ndb);
+    }
+    if (hop->parent < 0) {
+        fprintf(stderr, "%s: this is where the history begins\n", ndb->where);
+        return NDB_NOTHING;
+    }
+    return go_to_frame(ndb, (size_t) hop->parent);
+}
+
+static enum ndb_status
+down(struct ndb *ndb, const char *args)
+{
+    const struct history *h = ndb_history(ndb);
+
+    if (has_args(ndb, args)) {
+        return NDB_ERROR;
+    }
+    if (!ndb_hop(ndb)) {
+        return no_history(ndb);
+    }
+    if (history_is_leaf(h, ndb->frame)) {
+        fprintf(stderr, "%s: this is a last hop\n", ndb->where);
+        return NDB_NOTHING;
+    }
+    return go_to_frame(ndb, ndb->frame + 1);
+}
+
+/* --- among what was found ------------------------------------------------ */
+
+static enum ndb_status
+go_to_history(struct ndb *ndb, size_t i)
+{
+    ndb->current = i;
+    ndb->frame = 0;
+    ndb_refresh_topology(ndb);
+    ndb_print_summary(ndb, i);
+    return NDB_OK;
+}
+
+static enum ndb_status
+next(struct ndb *ndb, const char *args)
+{
+    if (has_args(ndb, args)) {
+        return NDB_ERROR;
+    }
+    if (!ndb->n_found) {
+        return no_history(ndb);
+    }
+    if (ndb->current + 1 >= ndb->n_found) {
+        fprintf(stderr, "%s: this is the last one found\n", ndb->where);
+        return NDB_NOTHING;
+    }
+    return go_to_history(ndb, ndb->current + 1);
+}
+
+static enum ndb_status
+prev(struct ndb *ndb, const char *args)
+{
+    if (has_args(ndb, args)) {
+        return NDB_ERROR;
+    }
+    if (!ndb->n_found) {
+        return no_history(ndb);
+    }
+    if (!ndb->current) {
+        fprintf(stderr, "%s: this is the first one found\n", ndb->where);
+        return NDB_NOTHING;
+    }
+    return go_to_history(ndb, ndb->current - 1);
+}
+
+/* --- help and quit ------------------------------------------------------- */
+
+static void
+help_all(struct ndb *ndb)
+{
+    for (const struct ndb_command *c = ndb_commands; c->name; c++) {
+        char usage[60];
+
+        snprintf(usage, sizeof usage, "%s%s%s", c->name, *c->args ? " " : "",
+                 c->args);
+        fprintf(ndb->out, "  %-34s %.*s\n", usage,
+                (int) strcspn(c->help, "\n"), c->help);
+    }
+    fputs("\nhelp COMMAND says more; the beginning of a name is enough.  "
+          "Filters: phf(7).\n",
+          ndb->out);
+}
+
+static enum ndb_status
+help(struct ndb *ndb, const char *args)
+{
+    const struct ndb_command *c;
+    struct lh_error error;
+
+    if (!*args) {
+        help_all(ndb);
+        return NDB_OK;
+    }
+    c = ndb_commands_find(args, strlen(args), &error);
+    if (!c) {
+        return ndb_fail(ndb, &error, NULL);
+    }
+    fprintf(ndb->out, "%s%s%s", c->name, *c->args ? " " : "", c->args);
+    if (c->alias) {
+        fprintf(ndb->out, "    (or %s)", c->alias);
+    }
+    fprintf(ndb->out, "\n%s\n", c->help);
+    return NDB_OK;
+}
+
+static enum ndb_status
+quit(struct ndb *ndb, const char *args)
+{
+    if (has_args(ndb, args)) {
+        return NDB_ERROR;
+    }
+    ndb->wants_quit = true;
+    return NDB_OK;
+}
+
+/* --- the table ----------------------------------------------------------- */
+
+const struct ndb_command ndb_commands[] = {
+    {"find", NULL, "PHF [--since TIME] [--until TIME] [--limit N] [--oldest]",
+     "Find stored histories that match a filter.\n"
+     "The newest come first, or with --oldest the oldest, at most N (20).\n"
+     "Times: -10m (s, m, h, d before now), RFC 3339, or nanoseconds since "
+     "the\n"
+     "epoch.  The first found becomes current: bt, frame and info look at "
+     "it;\n"
+     "next and prev go on.",
+     true, ndb_search_find},
+    {"bt", "backtrace", "[full]",
+     "Show the current history hop by hop.\n"
+     "With the rule that matched at each hop and what changed in the header;\n"
+     "full shows the header bytes too.",
+     true, backtrace},
+    {"frame", "f", "[N]", "Go to hop N of the current history and show it.",
+     false, frame},
+    {"up", NULL, "", "Go to the hop that the packet came from.", false, up},
+    {"down", NULL, "", "Go to the hop that the packet went to.", false, down},
+    {"next", "n", "", "Go to the next history found.", false, next},
+    {"prev", "p", "", "Go to the history found before.", false, prev},
+    {"info", "i", "flow | table [N] | topology | stats | breakpoints",
+     "Show what is known about something.\n"
+     "flow         the rules that matched at the current hop\n"
+     "table [N]    all flow tables (or table N) of that switch as they were "
+     "at\n"
+     "             the moment of that hop, with the rules that matched "
+     "marked\n"
+     "topology     switches, ports and links\n"
+     "stats        the server's counters, or what the archive holds\n"
+     "breakpoints  breakpoints and how often they matched",
+     true, ndb_info},
+    {"break", "b", "PHF",
+     "Set a breakpoint: continue stops at histories that match.", false,
+     ndb_search_break},
+    {"delete", "d", "[N]", "Delete breakpoint N, or all.", false,
+     ndb_search_delete},
+    {"continue", "c", "[--timeout SECONDS]",
+     "Wait for the next history that a breakpoint matches.\n"
+     "Ctrl-C ends the waiting.  Matches that came since the last stop are\n"
+     "shown first, one at a time.",
+     false, ndb_search_continue},
+    {"since", NULL, "[TIME | all]",
+     "Let find begin at TIME unless it is told otherwise.", false,
+     ndb_search_since},
+    {"until", NULL, "[TIME | all]",
+     "Let find end before TIME unless it is told otherwise.", false,
+     ndb_search_until},
+    {"help", "h", "[COMMAND]", "Show the commands, or one of them.", true,
+     help},
+    {"quit", "q", "", "Leave ndb.", false, quit},
+    {NULL, NULL, NULL, NULL, false, NULL},
+};
+
+const struct ndb_command *
+ndb_commands_find(const char *name, size_t len, struct lh_error *error)
+{
+    const struct ndb_command *found = NULL;
+
+    for (const struct ndb_command *c = ndb_commands; c->name; c++) {
+        if ((strlen(c->name) == len && !memcmp(c->name, name, len)) ||
+            (c->alias && strlen(c->alias) == len &&
+             !memcmp(c->alias, name, len))) {
+            return c;
+        }
+    }
+    for (const struct ndb_command *c = ndb_commands; c->name; c++) {
+        if (strncmp(c->name, name, len) != 0) {
+            continue;
+        }
+        if (found) {
+            lh_error_set(error, "\"%.*s\" may be %s or %s", (int) len, name,
+                         found->name, c->name);
+            return NULL;
+        }
+        found = c;
+    }
+    if (!found) {
+        lh_error_set(error, "no command \"%.*s\"; \"help\" lists them",
+                     (int) len, name);
+    }
+    return found;
+}

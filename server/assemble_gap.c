@@ -274,7 +274,7 @@ join_by_rounds(struct assembler *a, int v)
     return true;
 }
 
-/* The packet went to the controller from this very port, and what it sent back
+/* The very packet went to the controller from this port, and what it sent back
  * through the tables is seen, though not its packet-out. */
 static bool
 join_by_packet_in(struct assembler *a, int v)
@@ -282,6 +282,11 @@ join_by_packet_in(struct assembler *a, int v)
     const struct assemble_visit *visit = &a->visits[v];
     int best = -1;
 
+    if (visit->is_removed || visit->is_packet_out || visit->is_deduced ||
+        visit->parent >= 0 || visit->in_port == OF_PORT_UNKNOWN ||
+        assemble_visit_has_out(a, v, OF_PORT_CONTROLLER)) {
+        return false;
+    }
     for (size_t w = 0; w < a->n_visits; w++) {
         const struct assemble_visit *in = &a->visits[w];
 
@@ -420,7 +425,6 @@ join_nearby(struct assembler *a, int v)
     } else if (assemble_gap_is_orphan(a, v) &&
                topology_peer(a->env->topology, a->visits[v].dpid,
                              a->visits[v].in_port, &dpid, &port) &&
-               !join_by_packet_in(a, v) &&
                !join_by_open_visit(a, v, dpid, port) &&
                !join_deduced(a, v, dpid, port) &&
                !join_by_one_hop(a, v, dpid, port)) {
@@ -436,6 +440,9 @@ assemble_gap_close(struct assembler *a)
 
     if (a->is_short_of_memory) {
         return;
+    }
+    for (size_t v = 0; v < n_visits; v++) {
+        join_by_packet_in(a, (int) v);
     }
     n_orphans = a->env->topology ? assemble_gap_list_orphans(a, orphans) : 0;
     if (!n_orphans) {

@@ -362,50 +362,76 @@ has_version_before(const struct assembler *a, const struct assemble_visit *v,
     return false;
 }
 
+static void
+expect_out(struct assembler *a, int v, int card, uint32_t port)
+{
+    int out;
+
+    if (assemble_visit_has_out(a, v, port)) {
+        return;
+    }
+    out = assemble_visit_add_out(a, v, port, card);
+    if (out >= 0) {
+        a->outs[out].is_expected = true;
+    }
+}
+
+/* ALL, or FLOOD, for which the switch may have been given the list of its
+ * ports instead: if one was seen, all others were meant too. */
+static void
+expect_flood(struct assembler *a, int v, int card, uint32_t port)
+{
+    const struct topology_switch *sw =
+        a->env->topology ? topology_find(a->env->topology, a->visits[v].dpid)
+                         : NULL;
+    bool is_list = false;
+
+    for (size_t i = 0; sw && i < sw->n_ports; i++) {
+        is_list = is_list || assemble_visit_has_out(a, v, sw->ports[i].no);
+    }
+    if (!is_list) {
+        expect_out(a, v, card, port);
+        return;
+    }
+    for (size_t i = 0; i < sw->n_ports; i++) {
+        if (!sw->ports[i].down && sw->ports[i].no != a->visits[v].in_port) {
+            expect_out(a, v, card, sw->ports[i].no);
+        }
+    }
+}
+
 /* Adds the outputs that the rule of 'card' names and no postcard showed. */
 static void
 expect_outs(struct assembler *a, int v, int card)
 {
     const struct rule *rule = a->cards[card].rule;
-    const struct topology *topology = a->env->topology;
     uint32_t ports[MAX_RULE_OUTPUTS];
     size_t n = rule_outputs(rule, ports, MAX_RULE_OUTPUTS);
 
-    if (n > MAX_RULE_OUTPUTS) {
-        n = MAX_RULE_OUTPUTS;
+    /* What is written to an action set, a later table may replace. */
+    if (n > MAX_RULE_OUTPUTS || strstr(rule->actions, "write_actions")) {
         a->visits[v].is_open = true;
+        return;
     }
     for (size_t i = 0; i < n; i++) {
-        uint32_t port = ports[i];
-        int out;
-
-        if (assemble_visit_has_out(a, v, port)) {
-            continue;
-        }
-        if (port == OF_PORT_UNKNOWN ||
-            (port == OF_PORT_IN_PORT &&
-             assemble_visit_has_out(a, v, a->visits[v].in_port))) {
-            continue;
-        }
-        if (port == OF_PORT_ALL && topology) {
-            const struct topology_switch *sw =
-                topology_find(topology, a->visits[v].dpid);
-            bool has_any = false;
-
-            /* The switch was given a list of its ports instead. */
-            for (size_t k = 0; sw && k < sw->n_ports; k++) {
-                has_any =
-                    has_any || assemble_visit_has_out(a, v, sw->ports[k].no);
+        switch (ports[i]) {
+        case OF_PORT_UNKNOWN:
+            break;
+        case OF_PORT_ALL:
+        case OF_PORT_FLOOD:
+            if (!assemble_visit_has_out(a, v, ports[i])) {
+                expect_flood(a, v, card, ports[i]);
             }
-            if (has_any) {
-                continue;
+            break;
+        case OF_PORT_IN_PORT:
+            if (!assemble_visit_has_out(a, v, a->visits[v].in_port)) {
+                expect_out(a, v, card, ports[i]);
             }
+            break;
+        default:
+            expect_out(a, v, card, ports[i]);
+            break;
         }
-        out = assemble_visit_add_out(a, v, port, card);
-        if (out < 0) {
-            return;
-        }
-        a->outs[out].is_expected = true;
     }
 }
 

@@ -66,11 +66,22 @@ card_hash(const struct postcard *p)
 void
 path_group_remember(struct path_group *g)
 {
-    g->n_seen = 0;
-    for (const struct postcard_entry *e = g->first;
-         e && g->n_seen < PATH_GROUP_SEEN; e = e->next) {
-        g->seen[g->n_seen++] = card_hash(&e->p);
+    size_t n = 0;
+
+    free(g->seen_more);
+    g->seen_more = NULL;
+    if (g->n_cards > PATH_GROUP_SEEN) {
+        g->seen_more =
+            malloc((g->n_cards - PATH_GROUP_SEEN) * sizeof *g->seen_more);
     }
+    for (const struct postcard_entry *e = g->first; e; e = e->next) {
+        if (n < PATH_GROUP_SEEN) {
+            g->seen[n++] = card_hash(&e->p);
+        } else if (g->seen_more) {
+            g->seen_more[n++ - PATH_GROUP_SEEN] = card_hash(&e->p);
+        }
+    }
+    g->n_seen = (uint16_t) n;
 }
 
 static bool
@@ -79,7 +90,9 @@ was_seen(const struct path_group *g, const struct postcard *p)
     uint32_t hash = card_hash(p);
 
     for (size_t i = 0; i < g->n_seen; i++) {
-        if (g->seen[i] == hash) {
+        if (hash == (i < PATH_GROUP_SEEN
+                         ? g->seen[i]
+                         : g->seen_more[i - PATH_GROUP_SEEN])) {
             return true;
         }
     }
@@ -122,6 +135,7 @@ free_chain(struct path_group *g)
     while (g) {
         struct path_group *next = g->hash_next;
 
+        free(g->seen_more);
         free(g);
         g = next;
     }
@@ -216,6 +230,8 @@ path_index_remove(struct path_index *index, struct path_group *g)
     }
     *link = g->hash_next;
     index->n_groups--;
+    free(g->seen_more);
+    g->seen_more = NULL;
     g->hash_next = index->free;
     index->free = g;
 }

@@ -19,9 +19,8 @@
 #include "server/path_sum.h"
 #include "server/postcard_pool.h"
 
-#define PATH_GROUP_SEEN                                                       \
-    8 /* Postcards of a closed group that it remembers.                       \
-       */
+/* Postcards that a closed group remembers without an allocation. */
+#define PATH_GROUP_SEEN 8
 
 /* A group may be on one list for each. */
 enum path_list_kind { PATH_LIST_ORDER, PATH_LIST_SETTLE, N_PATH_LISTS };
@@ -51,8 +50,9 @@ struct path_group {
     bool was_closed;    /* Opened anew. */
     bool may_be_double; /* ... within a moment of its closing. */
     uint8_t n_tries;
-    uint8_t n_seen;
-    uint32_t seen[PATH_GROUP_SEEN]; /* Hashes of what it held. */
+    uint16_t n_seen;
+    uint32_t seen[PATH_GROUP_SEEN]; /* Hashes of what it held, */
+    uint32_t *seen_more;            /* and of the rest.  Owned. */
 };
 
 /* Appends to, or takes from, the list; the group must not (must) be on one of
@@ -62,7 +62,7 @@ void path_list_push(struct path_list *, struct path_group *,
 void path_list_remove(struct path_list *, struct path_group *,
                       enum path_list_kind);
 
-/* Before its postcards go: remembers the first PATH_GROUP_SEEN of them. */
+/* Before its postcards go: remembers them. */
 void path_group_remember(struct path_group *);
 /* True when the group was opened anew within a moment and has nothing but
  * what it remembers. */

@@ -221,9 +221,13 @@ try_close(struct path_table *pt, struct path_group *g,
     for (const struct postcard_entry *e = g->first; e; e = e->next) {
         pt->cards[n++] = &e->p;
     }
-    if (wanted == ASSEMBLE_PARTIAL && path_group_is_double(g)) {
-        pt->n.duplicates += n;
-        close_group(pt, g);
+    if (path_group_is_double(g)) {
+        /* Nothing but what the closed group had; more may come. */
+        if (wanted == ASSEMBLE_PARTIAL) {
+            *(n > 1 && n == g->n_seen ? &pt->n.ambiguous
+                                      : &pt->n.duplicates) += n;
+            close_group(pt, g);
+        }
         return ASSEMBLE_PARTIAL;
     }
     n_out = assemble_cards(pt, n, wanted, &state);

@@ -15,8 +15,8 @@
  *   - when it holds ASSEMBLE_MAX postcards.
  * Its packet ID is remembered for another window.  A postcard that comes then
  * opens the group anew: it makes a history of its own, counted late unless it
- * is whole, or is dropped as a duplicate when the closed group had its equal
- * a moment before.
+ * is whole.  What comes within ASSEMBLE_TWIN_NS and is all equal to what the
+ * closed group had is that packet's postcards again, and counted so.
  *
  * Postcards without a packet ID make a history of one hop each, at once.
  *

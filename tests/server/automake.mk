@@ -17,6 +17,28 @@ tests_server_test_assemble_oracle_SOURCES = \
 tests_server_test_assemble_oracle_LDADD = \
 	$(ASSEMBLE_LIBS) $(LIB_LIBS) $(TEST_LIBS)
 
+# sketch: postcards written down by hand.
+SKETCH = tests/server/sketch.c tests/server/sketch.h $(FRAME)
+
+check_PROGRAMS += tests/server/test_assemble
+TESTS += tests/server/test_assemble
+tests_server_test_assemble_SOURCES = tests/server/test_assemble.c $(SKETCH)
+tests_server_test_assemble_LDADD = $(ASSEMBLE_LIBS) $(LIB_LIBS) $(TEST_LIBS)
+
+check_PROGRAMS += tests/server/test_assemble_paths
+TESTS += tests/server/test_assemble_paths
+tests_server_test_assemble_paths_SOURCES = \
+	tests/server/test_assemble_paths.c $(SKETCH)
+tests_server_test_assemble_paths_LDADD = \
+	$(ASSEMBLE_LIBS) $(LIB_LIBS) $(TEST_LIBS)
+
+check_PROGRAMS += tests/server/test_path_table
+TESTS += tests/server/test_path_table
+tests_server_test_path_table_SOURCES = \
+	tests/server/test_path_table.c \
+	tests/server/sketch.c tests/server/sketch.h $(ORACLE)
+tests_server_test_path_table_LDADD = $(ASSEMBLE_LIBS) $(LIB_LIBS) $(TEST_LIBS)
+
 # scene: a small network and its postcards.
 SCENE = tests/server/scene.c tests/server/scene.h $(FRAME)
 

@@ -82,7 +82,9 @@ run_stream(struct ndb *ndb, FILE *stream, const char *name)
         snprintf(ndb->where, sizeof ndb->where, "%s:%u", name, ++line_no);
         status = graver(status, ndb_run(ndb, line));
     }
-    if (goes_on(ndb, status) && ferror(stream)) {
+    if (goes_on(ndb, status) && ferror(stream) && ndb_interrupt_came()) {
+        status = NDB_INTERRUPTED;
+    } else if (goes_on(ndb, status) && ferror(stream)) {
         fprintf(stderr, "ndb: %s: %s\n", name, strerror(errno));
         status = NDB_ERROR;
     }

@@ -130,7 +130,7 @@ run_command(struct ndb *ndb, const struct ndb_command *command,
         ndb->out = stdout;
     }
     fflush(stdout);
-    return status;
+    return ndb_interrupt_came() ? NDB_INTERRUPTED : status;
 }
 
 enum ndb_status

@@ -11,3 +11,6 @@ tests_apps_ndb_fixture_LDADD = $(PHF_LIBS)
 
 TESTS += tests/apps/test_ndb.sh
 EXTRA_DIST += tests/apps/test_ndb.sh tests/apps/ndb
+
+TESTS += tests/apps/test_ndb_prompt.py
+EXTRA_DIST += tests/apps/test_ndb_prompt.py

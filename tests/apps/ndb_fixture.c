@@ -367,6 +367,7 @@ serve(const char *flow_log, const char *path, const char *mode,
     struct lh_error error;
 
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGINT, SIG_IGN); /* It is for the command. */
     if (flow_log_open_readonly(flow_log, &f.log, &error)) {
         fail(flow_log, &error);
     }
@@ -386,6 +387,7 @@ serve(const char *flow_log, const char *path, const char *mode,
     f.child = fork();
     if (!f.child) {
         signal(SIGPIPE, SIG_DFL);
+        signal(SIGINT, SIG_DFL);
         execvp(command[0], command);
         _exit(98);
     }

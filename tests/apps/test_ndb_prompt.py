@@ -1,0 +1,203 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+# ndb at a terminal: prompt, completion, history, pager, Ctrl-C.
+#
+# Run by `make check` in the build directory.
+"""Talks to bin/ndb through a pseudo-terminal."""
+
+import os
+import pty
+import re
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+BUILD = os.getcwd()
+DEADLINE = 20
+
+
+class Terminal:
+    """A program at the other side of a pseudo-terminal."""
+
+    def __init__(self, command, home, **more):
+        environment = dict(os.environ, HOME=home, TERM="xterm", TZ="UTC",
+                           PAGER="", **more)
+        self.pid, self.fd = pty.fork()
+        if self.pid == 0:
+            os.execvpe(command[0], command, environment)
+        self.text = ""
+        self.seen = 0
+
+    def send(self, text):
+        """Types 'text'."""
+        os.write(self.fd, text.encode())
+
+    def expect(self, pattern):
+        """Waits until 'pattern' has been printed after what was expected
+        before."""
+        end = time.monotonic() + DEADLINE
+        while True:
+            match = re.compile(pattern).search(self.text, self.seen)
+            if match:
+                self.seen = match.end()
+                return match
+            ready, _, _ = select.select([self.fd], [], [],
+                                        end - time.monotonic())
+            data = b""
+            if ready:
+                try:
+                    data = os.read(self.fd, 65536)
+                except OSError:
+                    pass
+            if not data:
+                raise AssertionError(f"no {pattern!r} in "
+                                     f"{self.text[self.seen:]!r}")
+            self.text += data.decode(errors="replace")
+
+    def interrupt(self):
+        """Presses Ctrl-C."""
+        self.send("\x03")
+
+    def wait(self):
+        """Waits for its end; returns the exit status."""
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
+
+def serve(work, *arguments):
+    """The command line of ndb beside a server."""
+    return [f"{BUILD}/tests/apps/ndb_fixture", "serve", work, f"{work}/sock",
+            "good", f"{BUILD}/bin/ndb", "-s", f"{work}/sock", "--utc",
+            "--color", "never", *arguments]
+
+
+def test_commands_are_completed_and_kept(work):
+    """Tab completes, and the next run has the history."""
+    t = Terminal(serve(work), work)
+    t.expect(r"\(ndb\) ")
+    t.send("inf\tst\t\n")
+    t.expect(r"postcards +12")
+    t.expect(r"\(ndb\) ")
+    t.send("find {{--ver\t9}}\n")
+    t.expect(r"verdict|version")
+    t.send("\x15find {{--vers\t9}}\n")
+    t.expect(r"1   2023-11-14T22:13:21")
+    t.send("quit\n")
+    assert t.wait() == 0
+    with open(f"{work}/.ndb_history", encoding="utf-8") as history:
+        assert "info" in history.read()
+    assert os.stat(f"{work}/.ndb_history").st_mode & 0o77 == 0
+    t = Terminal(serve(work), work)
+    t.expect(r"\(ndb\) ")
+    t.send("\x10\x10")
+    t.expect(r"find \{\{--version 9\}\}")
+    t.send("\n")
+    t.expect(r"1   2023-11-14T22:13:21")
+    t.send("\x04")
+    assert t.wait() == 0
+
+
+def test_an_error_underlines_the_place_and_the_prompt_stays(work):
+    """An error at the prompt is not the end."""
+    t = Terminal(serve(work), work)
+    t.expect(r"\(ndb\) ")
+    t.send("find {{--doid 1}}\n")
+    t.expect(r"no such term")
+    t.expect(r"\^~~~~~")
+    t.expect(r"\(ndb\) ")
+    t.send("find .\n")
+    t.expect(r"4   2023")
+    t.send("quit\n")
+    assert t.wait() == 0
+
+
+def test_ctrl_c_ends_waiting_and_lines_but_not_ndb(work):
+    """continue waits until Ctrl-C, which also drops a line half typed."""
+    t = Terminal(serve(work, "-i", "-e", "break {{--dpid 77}}"), work)
+    t.expect(r"Breakpoint 1: ")
+    t.expect(r"\(ndb\) ")
+    t.send("continue\r")
+    t.expect(r"continue\r?\n")
+    # The signal may come before the wait begins: it is sent until it is felt.
+    for _ in range(DEADLINE * 10):
+        t.interrupt()
+        try:
+            ready = select.select([t.fd], [], [], 0.1)[0]
+            t.text += os.read(t.fd, 65536).decode() if ready else ""
+        except OSError:
+            break
+        if "interrupted" in t.text[t.seen:]:
+            break
+    t.expect(r"interrupted")
+    t.expect(r"\(ndb\) ")
+    t.send("half a line")
+    t.expect(r"half a line")
+    t.interrupt()
+    t.expect(r"\(ndb\) ")
+    t.send("\x15info breakpoints\n")
+    t.expect(r"1   stopped at 0 times")
+    t.send("quit\n")
+    assert t.wait() == 0
+
+
+def test_a_pager_gets_what_is_long(work):
+    """Only at a terminal, only with a prompt, and $NDB_PAGER comes first."""
+    pager = f"{work}/pager"
+    with open(pager, "w", encoding="utf-8") as script:
+        script.write("#!/bin/sh\necho paged; cat\n")
+    os.chmod(pager, 0o755)
+    t = Terminal(serve(work), work, NDB_PAGER=pager)
+    t.expect(r"\(ndb\) ")
+    t.send("info topology\n")
+    t.expect(r"paged\r\ns1  0000000000000001")
+    t.expect(r"\(ndb\) ")
+    t.send("quit\n")
+    assert t.wait() == 0
+    done = subprocess.run(serve(work, "-e", "info topology"),
+                          env=dict(os.environ, NDB_PAGER=pager), check=True,
+                          capture_output=True, text=True)
+    assert done.stdout.startswith("s1 ")
+
+
+def test_ctrl_c_ends_a_script(work):
+    """Interrupted, with the status that shells know."""
+    t = Terminal(serve(work, "-e", "break {{--dpid 77}}", "-e", "continue",
+                       "-e", "info stats"), work)
+    t.expect(r"Breakpoint 1: ")
+    for _ in range(DEADLINE * 10):
+        t.interrupt()
+        try:
+            if select.select([t.fd], [], [], 0.1)[0]:
+                t.text += os.read(t.fd, 65536).decode()
+        except OSError:
+            break
+        if "interrupted" in t.text:
+            break
+    assert t.wait() == 130, t.text
+    assert "postcards" not in t.text
+
+
+def main():
+    """Runs every test in a directory of its own."""
+    failed = 0
+    signal.alarm(300)
+    for name, test in sorted(globals().items()):
+        if not name.startswith("test_"):
+            continue
+        work = tempfile.mkdtemp()
+        try:
+            subprocess.run([f"{BUILD}/tests/apps/ndb_fixture", "archive",
+                            work], check=True)
+            test(work)
+            print(f"ok   {name}")
+        except Exception as error:  # pylint: disable=broad-except
+            print(f"FAIL {name}: {error!r}")
+            failed += 1
+        shutil.rmtree(work)
+    return 1 if failed else 0
+
+
+sys.exit(main())

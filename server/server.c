@@ -439,11 +439,12 @@ server_open(struct event_base *base, const struct options *options,
     if (!retval) {
         retval = open_knowledge(server, error);
     }
-    if (!retval && server->is_live) {
-        retval = open_api(server, error);
-    }
     if (!retval) {
         retval = open_sources(server, error);
+    }
+    /* Last: who finds the socket finds a server that receives. */
+    if (!retval && server->is_live) {
+        retval = open_api(server, error);
     }
     if (retval) {
         server_close(server);

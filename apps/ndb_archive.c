@@ -125,7 +125,7 @@ need_flow_log(struct ndb_archive *archive, struct lh_error *error)
                      "archive %s names no flow log; give one with "
                      "--flow-log FILE",
                      archive->dir);
-        return ENOENT;
+        return ENODATA; /* Not ENOENT: no rule can be found. */
     }
     return flow_log_open_readonly(archive->flow_log_path, &archive->flow_log,
                                   error);

@@ -38,8 +38,6 @@
 #ifndef PHF_PHF_H
 #define PHF_PHF_H 1
 
-#include <stdio.h>
-
 #include "lib/history.h"
 #include "lib/lh_error.h"
 #include "lib/topology.h"

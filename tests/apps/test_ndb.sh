@@ -108,6 +108,14 @@ grep -q 'dropped by v9' "$work/out" || fail "$what: $(cat "$work/out")"
 on alone -e 'find {{--outport DROP}}$' -e 'info flow'
 expect 2 "version 8 of switch 0000000000000001: the recorder is not reachable"
 
+what="an archive that names no flow log"
+cp -r "$work/archive" "$work/nameless"
+sed -i 's|"flow_log": *"[^"]*"|"flow_log":null|' "$work/nameless/meta.json"
+"$ndb" -r "$work/nameless" -e 'find {{--outport DROP}}$' -e bt \
+    > "$work/out" 2> "$work/err"
+code=$?
+expect 0 "rules are not known: archive $work/nameless names no flow log"
+
 what="an archive whose flow log is gone"
 mv "$work/flows.db" "$work/moved.db"
 on archive -e 'find {{--outport DROP}}$' -e 'info flow'

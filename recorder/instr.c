@@ -148,10 +148,8 @@ push_message(struct instr_change *c, uint8_t *msg, size_t len, bool is_own)
     m->tag = c->tag;
     m->is_own = is_own || !c->original;
     if (!m->is_own) {
-        m->original_len = (uint8_t) (c->original_len < INSTR_ORIGINAL_MAX
-                                         ? c->original_len
-                                         : INSTR_ORIGINAL_MAX);
-        memcpy(m->original, c->original, m->original_len);
+        m->original = lh_memdup(c->original, c->original_len);
+        m->original_len = c->original_len;
     }
 }
 

@@ -94,17 +94,15 @@ struct instr_config {
     void *aux;
 };
 
-#define INSTR_ORIGINAL_MAX 64
-
 /* One message to be written. */
 struct instr_msg {
     uint8_t *data; /* A whole OpenFlow message.  Owned. */
     size_t len;
-    uint64_t tag; /* To the switch: comes back with its answers.  Messages
-                   * that serve one controller message share it. */
-    bool is_own;  /* To the switch: not for the controller. */
-    uint8_t original_len; /* To the switch, !is_own: the first bytes of the */
-    uint8_t original[INSTR_ORIGINAL_MAX]; /* controller's message. */
+    uint64_t tag;      /* To the switch: comes back with its answers.  Messages
+                        * that serve one controller message share it. */
+    bool is_own;       /* To the switch: not for the controller. */
+    uint8_t *original; /* To the switch, !is_own: the controller's */
+    size_t original_len; /* message, which an error quotes.  Owned. */
 };
 
 struct instr_removed {

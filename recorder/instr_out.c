@@ -17,6 +17,7 @@ free_messages(struct instr_msg *messages, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         free(messages[i].data);
+        free(messages[i].original);
     }
     free(messages);
 }

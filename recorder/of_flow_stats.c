@@ -183,6 +183,10 @@ of_flow_writer_add(struct of_flow_writer *writer,
                                     .importance = record->importance};
 
     of_match_expand(record->match, &fs.match);
+    if (match_has_default_packet_type(&fs.match)) {
+        /* All packets are Ethernet: no controller asked for that. */
+        fs.match.wc.masks.packet_type = 0;
+    }
     ofputil_append_flow_stats_reply(&fs, &writer->replies, NULL);
 }
 

@@ -208,6 +208,7 @@ send_to_switch(struct session *s, struct instr_msg *m)
         of_wire_set_xid(m->data, m->len,
                         xid_map_add(s->xids, m->is_own, m->tag, xid,
                                     m->original, m->original_len));
+        m->original = NULL; /* Taken. */
     }
     of_conn_send(s->down, m->data, m->len);
     if (!s->has_barrier && s->version &&
@@ -228,13 +229,16 @@ session_send_own(struct session *s, uint8_t *msg, size_t len)
 static void
 pass_to_switch(struct session *s, const uint8_t *msg, size_t len)
 {
-    struct instr_msg m = {.data = lh_memdup(msg, len), .len = len};
+    struct instr_msg m = {
+        .data = lh_memdup(msg, len),
+        .len = len,
+        .original = lh_memdup(msg, len),
+        .original_len = len,
+    };
 
-    m.original_len =
-        (uint8_t) (len < INSTR_ORIGINAL_MAX ? len : INSTR_ORIGINAL_MAX);
-    memcpy(m.original, msg, m.original_len);
     send_to_switch(s, &m);
     free(m.data);
+    free(m.original);
 }
 
 /* --- What instr wants done. --- */
@@ -318,26 +322,25 @@ take_error(struct session *s, const struct xid_entry *e, const uint8_t *msg,
            size_t len)
 {
     struct instr_out out = INSTR_OUT_INIT;
+    uint64_t tag = e->tag;
+    bool tell = !e->is_own && e->quote_len;
     uint16_t type, code;
-    bool tell = !e->is_own;
+    uint8_t *error;
+    size_t error_len = xid_map_restore_error(e, msg, len, &error);
 
-    if (!of_wire_error(msg, len, &type, &code)) {
+    if (!error_len || !of_wire_error(msg, len, &type, &code)) {
         s->counters.unmatched++;
         return;
     }
-    if (s->instr && e->tag != SESSION_TAG) {
-        tell =
-            instr_error(s->instr, e->tag, type, code, time_spec_now(), &out) &&
-            e->quote_len;
+    if (s->instr && tag != SESSION_TAG) {
+        tell = instr_error(s->instr, tag, type, code, time_spec_now(), &out) &&
+               tell;
     }
     session_apply(s, &out);
     if (tell && s->up) {
-        uint8_t *error;
-        size_t error_len = xid_map_restore_error(e, msg, len, &error);
-
         of_conn_send(s->up, error, error_len);
-        free(error);
     }
+    free(error);
 }
 
 /* A message that is the answer to 'e', or to nothing (NULL). */
@@ -417,8 +420,8 @@ on_switch_message(void *s_, const uint8_t *msg, size_t len)
     struct xid_entry e = *found;
 
     if (type == OF_WIRE_ERROR) {
-        xid_map_settle(s->xids, fresh);
         take_error(s, &e, msg, len);
+        xid_map_settle(s->xids, fresh);
     } else {
         if (of_wire_is_last_reply(msg, len)) {
             xid_map_settle(s->xids, fresh);

@@ -24,6 +24,7 @@ struct xid_map {
     size_t size;            /* A power of 2, at most XID_MAP_MAX. */
     uint32_t next;          /* The next fresh ID; never 0. */
     uint32_t oldest_open;   /* All before it are settled. */
+    size_t n_bytes;         /* Of the quotes of open messages. */
     uint64_t n_lost;
 };
 
@@ -43,6 +44,9 @@ void
 xid_map_destroy(struct xid_map *map)
 {
     if (map) {
+        for (size_t i = 0; i < map->size; i++) {
+            free(map->ring[i].quote);
+        }
         free(map->ring);
         free(map);
     }
@@ -74,7 +78,8 @@ xid_map_n_open(const struct xid_map *map)
 bool
 xid_map_is_full(const struct xid_map *map)
 {
-    return xid_map_n_open(map) >= XID_MAP_MAX - 1;
+    return xid_map_n_open(map) >= XID_MAP_MAX - 1 ||
+           map->n_bytes >= XID_MAP_MAX_BYTES;
 }
 
 uint64_t
@@ -99,6 +104,20 @@ grow(struct xid_map *map)
 }
 
 static void
+settle(struct xid_map *map, struct xid_entry *e)
+{
+    if (e->is_settled) {
+        return;
+    }
+    e->is_settled = true;
+    map->n_bytes -= e->quote_len;
+    if (e->quote_len > XID_MAP_QUOTE) {
+        e->quote = lh_alloc_array(e->quote, XID_MAP_QUOTE, 1);
+        e->quote_len = XID_MAP_QUOTE;
+    }
+}
+
+static void
 skip_settled(struct xid_map *map)
 {
     while (map->oldest_open != map->next) {
@@ -113,7 +132,7 @@ skip_settled(struct xid_map *map)
 
 uint32_t
 xid_map_add(struct xid_map *map, bool is_own, uint64_t tag, uint32_t xid,
-            const uint8_t *quote, size_t quote_len)
+            uint8_t *quote, size_t quote_len)
 {
     struct xid_entry *e = place(map, map->next);
 
@@ -123,23 +142,20 @@ xid_map_add(struct xid_map *map, bool is_own, uint64_t tag, uint32_t xid,
             e = place(map, map->next);
         } else {
             map->n_lost++;
-            e->is_settled = true;
+            settle(map, e);
             skip_settled(map);
         }
     }
-    if (quote_len > XID_MAP_MAX_QUOTE) {
-        quote_len = XID_MAP_MAX_QUOTE;
-    }
+    free(e->quote);
     *e = (struct xid_entry){
         .fresh = map->next,
         .xid = xid,
         .tag = tag,
         .is_own = is_own,
-        .quote_len = (uint8_t) quote_len,
+        .quote_len = quote_len,
+        .quote = quote,
     };
-    if (quote_len) {
-        memcpy(e->quote, quote, quote_len);
-    }
+    map->n_bytes += quote_len;
     map->next = after(map->next);
     return e->fresh;
 }
@@ -163,11 +179,11 @@ xid_map_settle(struct xid_map *map, uint32_t fresh)
     while (map->oldest_open != fresh) {
         e = place(map, map->oldest_open);
         if (e->fresh == map->oldest_open) {
-            e->is_settled = true;
+            settle(map, e);
         }
         map->oldest_open = after(map->oldest_open);
     }
-    place(map, fresh)->is_settled = true;
+    settle(map, place(map, fresh));
     map->oldest_open = after(fresh);
 }
 
@@ -191,11 +207,15 @@ xid_map_restore_error(const struct xid_entry *e, const uint8_t *msg,
         head = len;
     }
 
-    size_t out_len = head + e->quote_len;
+    size_t quote_len =
+        e->quote_len < UINT16_MAX - head ? e->quote_len : UINT16_MAX - head;
+    size_t out_len = head + quote_len;
 
     *out = lh_alloc(out_len);
     memcpy(*out, msg, head);
-    memcpy(*out + head, e->quote, e->quote_len);
+    if (quote_len) {
+        memcpy(*out + head, e->quote, quote_len);
+    }
     of_wire_put16(*out + 2, (uint16_t) out_len);
     of_wire_put32(*out + 4, e->xid);
     return out_len;

@@ -64,7 +64,9 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static const uint8_t key[SIPHASH_KEY_LEN] = {1};
-    struct xid_entry entry = {.fresh = 1, .xid = 2, .quote_len = 64};
+    uint8_t quote[64] = {0};
+    struct xid_entry entry = {
+        .fresh = 1, .xid = 2, .quote_len = sizeof quote, .quote = quote};
     struct lldp lldp;
     size_t end, end_bytes;
     uint8_t *out;

@@ -28,7 +28,7 @@ struct sent {
     bool is_used, is_own;
     uint64_t tag;
     uint32_t xid, original_xid;
-    uint8_t original[INSTR_ORIGINAL_MAX];
+    uint8_t *original; /* Owned. */
     size_t original_len;
 };
 
@@ -115,9 +115,11 @@ flush_out(struct instr_out *out)
         s->is_own = m->is_own;
         s->tag = m->tag;
         s->xid = next_xid;
+        free(s->original);
+        s->original = m->original;
         s->original_len = m->original_len;
-        memcpy(s->original, m->original, m->original_len);
-        s->original_xid = m->original_len >= 8 ? of_wire_xid(m->original) : 0;
+        m->original = NULL;
+        s->original_xid = s->original_len >= 8 ? of_wire_xid(s->original) : 0;
         of_wire_set_xid(m->data, m->len, next_xid++);
         write_all(&sw, m->data, m->len);
     }
@@ -157,7 +159,7 @@ from_switch(uint8_t *msg, size_t len)
                : tell    ? "told"
                          : "kept");
         if (!s->is_own && tell) {
-            uint8_t buf[12 + INSTR_ORIGINAL_MAX];
+            uint8_t buf[12 + UINT16_MAX];
             size_t n = of_wire_put_error(buf, version, s->original_xid, type,
                                          code, s->original, s->original_len);
 

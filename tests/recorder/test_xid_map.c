@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/lh_alloc.h"
 #include "recorder/of_wire.h"
 #include "recorder/xid_map.h"
 
@@ -14,7 +15,7 @@ START_TEST(entry_comes_back_with_what_it_was_given)
     struct xid_map *map = xid_map_create();
     uint32_t own = xid_map_add(map, true, 7, 0, NULL, 0);
     uint32_t theirs =
-        xid_map_add(map, false, 8, 0xdeadbeef, (const uint8_t *) "quote", 5);
+        xid_map_add(map, false, 8, 0xdeadbeef, lh_memdup("quote", 5), 5);
     const struct xid_entry *e = xid_map_find(map, theirs);
 
     ck_assert_uint_ne(own, theirs);
@@ -103,12 +104,33 @@ START_TEST(ids_go_round_for_ever_in_bounded_memory)
 }
 END_TEST
 
+START_TEST(bytes_of_open_messages_are_bounded)
+{
+    struct xid_map *map = xid_map_create();
+    uint32_t fresh = 0;
+    size_t n = 0;
+
+    while (!xid_map_is_full(map)) {
+        fresh = xid_map_add(map, false, 1, 1, lh_alloc_zero(65535), 65535);
+        n++;
+    }
+    ck_assert_uint_eq(n, XID_MAP_MAX_BYTES / 65535 + 1);
+    ck_assert_uint_eq(xid_map_find(map, fresh)->quote_len, 65535);
+    xid_map_settle(map, fresh - 1);
+    ck_assert(!xid_map_is_full(map));
+    ck_assert_uint_eq(xid_map_find(map, fresh)->quote_len, 65535);
+    ck_assert_uint_eq(xid_map_find(map, fresh - 1)->quote_len, XID_MAP_QUOTE);
+    xid_map_destroy(map);
+}
+END_TEST
+
 static void
 check_error(uint16_t type, const uint8_t *body, size_t body_len)
 {
     static const uint8_t quote[] = {4, 14, 0, 96, 0, 0, 0, 99, 1, 2, 3};
     struct xid_map *map = xid_map_create();
-    uint32_t fresh = xid_map_add(map, false, 1, 99, quote, sizeof quote);
+    uint32_t fresh = xid_map_add(map, false, 1, 99,
+                                 lh_memdup(quote, sizeof quote), sizeof quote);
     uint8_t msg[128], quoted[64];
     size_t len, n;
     uint8_t *out;
@@ -162,6 +184,7 @@ main(void)
     tcase_add_test(tc, an_answer_settles_all_before_it);
     tcase_add_test(tc, open_messages_are_never_forgotten_up_to_the_bound);
     tcase_add_test(tc, ids_go_round_for_ever_in_bounded_memory);
+    tcase_add_test(tc, bytes_of_open_messages_are_bounded);
     tcase_add_test(tc, error_quotes_the_controllers_own_bytes);
     tcase_add_test(tc, what_is_no_error_is_not_restored);
     suite_add_tcase(suite, tc);

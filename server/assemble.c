@@ -93,6 +93,7 @@ assemble(struct assembler *a, const struct assemble_env *env,
     assemble_link_make(a);
     assemble_double_settle(a);
     assemble_gap_close(a);
+    assemble_blind_settle(a);
     if (a->is_short_of_memory) {
         return ENOMEM;
     }

@@ -26,8 +26,9 @@ find_branch(struct assembler *a, int c)
         uint64_t sent_ns = a->visits[branch->visit].time_ns;
 
         if (branch->child < 0 && branch->peer_dpid == p->dpid &&
-            branch->peer_port == p->in_port && !branch->is_soft &&
-            sent_ns <= p->time_ns && sent_ns >= best_ns &&
+            (branch->peer_port == a->cards[c].in_port ||
+             a->cards[c].in_port == OF_PORT_UNKNOWN) &&
+            !branch->is_soft && sent_ns <= p->time_ns && sent_ns >= best_ns &&
             !assemble_link_is_backward(a, branch) &&
             assemble_header_fit(a, branch->out, a->cards[c].double_of) >=
                 ASSEMBLE_FIT_FLOW) {
@@ -50,7 +51,7 @@ make_visit(struct assembler *a, const int *doubles, size_t i, size_t n)
     if (branch < 0) {
         return false;
     }
-    v = assemble_visit_add(a, a->cards[c].p->dpid, a->cards[c].p->in_port);
+    v = assemble_visit_add(a, a->cards[c].p->dpid, a->cards[c].in_port);
     if (v < 0) {
         return false;
     }

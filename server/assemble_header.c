@@ -95,7 +95,7 @@ output_index_of_out(const struct assembler *a, const struct rule *rule,
 {
     int n = output_index(rule, out->port);
 
-    if (n < 0 && out->port == a->cards[out->card].p->in_port) {
+    if (n < 0 && out->port == a->cards[out->card].in_port) {
         n = output_index(rule, OF_PORT_IN_PORT);
     }
     if (n < 0) {
@@ -124,7 +124,7 @@ compute_out(struct assembler *a, struct assemble_out *out)
         return;
     }
     out->header_ofs = a->n_bytes;
-    if (card->p->flags & POSTCARD_AFTER && !out->is_expected) {
+    if (card->flags & POSTCARD_AFTER && !out->is_expected) {
         if (card->p->caplen) {
             memcpy(a->bytes + a->n_bytes, card->p->header, card->p->caplen);
         }
@@ -183,7 +183,7 @@ brief_of_out(struct assembler *a, struct assemble_out *out)
 static bool
 may_be_edited(const struct assemble_card *card)
 {
-    return card->p->flags & POSTCARD_AFTER || !card->rule ||
+    return card->flags & POSTCARD_AFTER || !card->rule ||
            card->rule->kind == RULE_GROUP || card->rule->table_id > 0;
 }
 
@@ -224,6 +224,8 @@ assemble_header_fall(struct assembler *a, int o, int v, int *fallp,
 enum assemble_fit
 assemble_header_fit(struct assembler *a, int o, int v)
 {
+    /* In the place of a destination MAC that the encapsulation lost. */
+    static const uint8_t no_mac[6];
     struct assemble_out *out = assemble_header_of_out(a, o);
     const struct assemble_card *card;
     bool same_flow;
@@ -232,8 +234,10 @@ assemble_header_fit(struct assembler *a, int o, int v)
     if (out->state == ASSEMBLE_HEADER_KNOWN && a->visits[v].rep >= 0) {
         const struct postcard *p = a->cards[a->visits[v].rep].p;
         size_t len = out->header_len < p->caplen ? out->header_len : p->caplen;
+        size_t skip = len >= 6 && !memcmp(p->header, no_mac, 6) ? 6 : 0;
 
-        if (!len || !memcmp(a->bytes + out->header_ofs, p->header, len)) {
+        if (!len || !memcmp(a->bytes + out->header_ofs + skip,
+                            p->header + skip, len - skip)) {
             return ASSEMBLE_FIT_EXACT;
         }
     }

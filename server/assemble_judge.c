@@ -23,7 +23,9 @@ struct fate {
     bool has_lost;
     const char *open;   /* Why it cannot be told, or NULL. */
     const char *dead;   /* Why an output did not happen, or NULL. */
-    uint32_t dead_port; /* The port of that. */
+    uint32_t dead_port; /* The port of that, */
+    int dead_card;      /* and whose output it was; -1: nobody's. */
+    int card;           /* Of the output that is judged now. */
 };
 
 static void
@@ -43,6 +45,7 @@ set_dead(struct fate *fate, uint32_t port, const char *why)
     if (!fate->dead) {
         fate->dead = why;
         fate->dead_port = port;
+        fate->dead_card = fate->card;
     }
 }
 
@@ -210,8 +213,9 @@ static void
 judge(struct assembler *a, const struct assemble_visit *visit,
       struct fate *fate)
 {
-    *fate = (struct fate){.lost_port = OF_PORT_UNKNOWN};
+    *fate = (struct fate){.lost_port = OF_PORT_UNKNOWN, .dead_card = -1};
     for (int o = visit->first_out; o >= 0; o = a->outs[o].next) {
+        fate->card = a->outs[o].card;
         judge_out(a, visit, o, fate);
     }
 }
@@ -235,19 +239,32 @@ is_lossless(const struct assembler *a, const struct assemble_visit *visit,
            env->has_lossless(env->aux, dpid, from, until);
 }
 
-/* The rule that had the last word in a visit without output. */
-static const struct assemble_card *
-last_card(const struct assembler *a, const struct assemble_visit *visit)
+/* The rule that had the last word in a visit without output: the last in the
+ * tables.  That an action set was empty in the end says only that no rule
+ * wrote to it, and names the one that could have been the first to. */
+static int
+find_last_word(const struct assembler *a, const struct assemble_visit *visit)
 {
-    return visit->last_card >= 0 ? &a->cards[visit->last_card] : NULL;
+    int last = visit->last_card;
+
+    for (int c = visit->first_card; c >= 0; c = a->cards[c].next) {
+        if (a->cards[c].p->out_port == OF_PORT_NONE &&
+            !(a->cards[c].flags & POSTCARD_AFTER)) {
+            last = c;
+        }
+    }
+    return last;
 }
 
+/* 'c': the card whose rule did it, or -1. */
 static void
 set_dropped(const struct assembler *a, const struct assemble_visit *visit,
-            uint32_t port, const char *reason, struct verdict *v)
+            uint32_t port, const char *reason, int c, struct verdict *v)
 {
-    const struct assemble_card *card = last_card(a, visit);
+    const struct assemble_card *card;
 
+    c = c >= 0 ? c : find_last_word(a, visit);
+    card = c >= 0 ? &a->cards[c] : NULL;
     if (!reason) {
         reason = card && card->rule && card->rule->kind == RULE_MISS
                      ? "table miss"
@@ -290,7 +307,7 @@ assemble_judge_visit(struct assembler *a, int v, struct verdict *verdict)
 
     verdict_set(verdict, VERDICT_NONE, visit->dpid, OF_PORT_UNKNOWN, NULL);
     if (visit->first_out < 0) {
-        set_dropped(a, visit, OF_PORT_UNKNOWN, NULL, verdict);
+        set_dropped(a, visit, OF_PORT_UNKNOWN, NULL, -1, verdict);
         return;
     }
     judge(a, visit, &fate);
@@ -310,7 +327,8 @@ assemble_judge_visit(struct assembler *a, int v, struct verdict *verdict)
         verdict_set(verdict, VERDICT_CONTROLLER, visit->dpid,
                     OF_PORT_CONTROLLER, NULL);
     } else {
-        set_dropped(a, visit, fate.dead_port, fate.dead, verdict);
+        set_dropped(a, visit, fate.dead_port, fate.dead, fate.dead_card,
+                    verdict);
     }
 }
 
@@ -318,12 +336,15 @@ assemble_judge_visit(struct assembler *a, int v, struct verdict *verdict)
  */
 
 static enum assemble_state
-state_of_start(const struct assembler *a, const struct assemble_visit *visit)
+state_of_start(const struct assembler *a, int v)
 {
+    const struct assemble_visit *visit = &a->visits[v];
+
     if (visit->parent >= 0 || visit->is_packet_out) {
         return ASSEMBLE_COMPLETE;
     }
-    if (visit->in_port == OF_PORT_UNKNOWN) {
+    if (visit->in_port == OF_PORT_UNKNOWN ||
+        (visit->is_in_port_deduced && assemble_link_is_start(a, v))) {
         return ASSEMBLE_SETTLING;
     }
     if (visit->in_port >= OF_PORT_GROUP ||
@@ -416,7 +437,7 @@ assemble_judge_state(struct assembler *a)
         if (visit->is_deduced || visit->has_gap_before) {
             return ASSEMBLE_PARTIAL;
         }
-        state = min_state(state, state_of_start(a, visit));
+        state = min_state(state, state_of_start(a, (int) v));
         state = min_state(state, state_of_rules(a, visit));
         state = min_state(state, state_of_outs(a, visit));
     }

@@ -75,11 +75,14 @@ bool
 assemble_link_is_backward(const struct assembler *a,
                           const struct assemble_branch *branch)
 {
+    const struct assemble_visit *visit = &a->visits[branch->visit];
     uint32_t port = a->outs[branch->out].port;
 
-    return branch->port == a->visits[branch->visit].in_port &&
-           (port == OF_PORT_FLOOD || port == OF_PORT_ALL ||
-            port == OF_PORT_NORMAL);
+    if (port == OF_PORT_IN_PORT) {
+        return branch->port != visit->in_port;
+    }
+    return branch->port == visit->in_port &&
+           (port >= OF_PORT_GROUP || !visit->is_packet_out);
 }
 
 static void
@@ -147,6 +150,8 @@ assemble_link_add_branches(struct assembler *a, int visit, int o)
     case OF_PORT_IN_PORT:
         if (in_port < OF_PORT_GROUP) {
             add_branch(a, visit, o, in_port, false);
+        } else if (in_port == OF_PORT_UNKNOWN) {
+            add_flood(a, visit, o, false); /* Until it is known. */
         }
         break;
     default:
@@ -235,20 +240,23 @@ best_branch(struct assembler *a, int v, size_t lo, size_t hi,
 {
     uint64_t time = a->visits[v].time_ns;
     uint64_t best_apart = 0;
-    int best = -1;
+    int best = -1, best_cost = 0;
 
     for (size_t b = lo; b < hi; b++) {
         const struct assemble_branch *branch = &a->branches[b];
         uint64_t apart = assemble_link_apart(a, v, branch->visit);
+        int cost;
 
         if (branch->child >= 0 ||
             (is_forward && a->visits[branch->visit].time_ns > time) ||
             assemble_link_is_backward(a, branch)) {
             continue;
         }
-        if (best >= 0 && (branch->is_soft > a->branches[best].is_soft ||
-                          (branch->is_soft == a->branches[best].is_soft &&
-                           apart >= best_apart))) {
+        /* It is seldom sent back where it came from. */
+        cost = (branch->is_soft ? 2 : 0) +
+               assemble_visit_has_out(a, v, branch->peer_port);
+        if (best >= 0 &&
+            (cost > best_cost || (cost == best_cost && apart >= best_apart))) {
             continue;
         }
         if (assemble_link_root(a, branch->visit) == v ||
@@ -256,6 +264,7 @@ best_branch(struct assembler *a, int v, size_t lo, size_t hi,
             continue;
         }
         best = (int) b;
+        best_cost = cost;
         best_apart = apart;
     }
     return best;
@@ -263,9 +272,11 @@ best_branch(struct assembler *a, int v, size_t lo, size_t hi,
 
 /* Joins visits to the outputs that fit them by exactly 'fit', with
  * 'is_forward' only to those that are not later.  Returns the number of
- * visits that an output could still lead to. */
+ * visits that an output could still lead to; '*has_newp' when one was joined
+ * whose output to IN_PORT has a port only now. */
 static size_t
-join_by_links(struct assembler *a, enum assemble_fit fit, bool is_forward)
+join_by_links(struct assembler *a, enum assemble_fit fit, bool is_forward,
+              bool *has_newp)
 {
     size_t n_left = 0, lo = 0, hi = 0;
 
@@ -279,12 +290,34 @@ join_by_links(struct assembler *a, enum assemble_fit fit, bool is_forward)
         lo = branches_to(a, visit->dpid, visit->in_port, &hi);
         b = best_branch(a, (int) v, lo, hi, fit, is_forward);
         if (b >= 0) {
+            *has_newp = *has_newp ||
+                        (visit->in_port == OF_PORT_UNKNOWN &&
+                         assemble_visit_has_out(a, (int) v, OF_PORT_IN_PORT));
             assemble_link_join(a, a->branches[b].visit, b, (int) v);
         } else if (hi > lo) {
             n_left++;
         }
     }
     return n_left;
+}
+
+/* Joins visits to outputs, the best fits first.  An output to IN_PORT leads
+ * somewhere only once its visit was joined: then the best may fit anew. */
+static void
+join_all_by_links(struct assembler *a)
+{
+    bool has_new;
+
+    do {
+        has_new = false;
+        for (enum assemble_fit fit = ASSEMBLE_FIT_EXACT;
+             fit >= ASSEMBLE_FIT_EDITED && !has_new; fit--) {
+            if (!join_by_links(a, fit, true, &has_new) ||
+                (!has_new && !join_by_links(a, fit, false, &has_new))) {
+                return;
+            }
+        }
+    } while (has_new);
 }
 
 /* The visit whose output to the controller packet-out 'v' answers, or -1. */
@@ -395,8 +428,9 @@ merge_blind(struct assembler *a)
         const struct assemble_visit *visit = &a->visits[v];
         int best = -1;
 
-        if (visit->in_port != OF_PORT_UNKNOWN || visit->is_removed ||
-            visit->is_packet_out || visit->parent >= 0) {
+        if ((visit->in_port != OF_PORT_UNKNOWN &&
+             !visit->is_in_port_deduced) ||
+            visit->is_removed || visit->is_packet_out || visit->parent >= 0) {
             continue;
         }
         for (size_t w = 0; w < a->n_visits; w++) {
@@ -404,6 +438,9 @@ merge_blind(struct assembler *a)
 
             if (w == v || into->dpid != visit->dpid || into->is_removed ||
                 into->is_packet_out || into->rep < 0 ||
+                (into->in_port != OF_PORT_UNKNOWN &&
+                 visit->in_port != OF_PORT_UNKNOWN &&
+                 into->in_port != visit->in_port) ||
                 (into->in_port != OF_PORT_UNKNOWN &&
                  !into->is_in_port_deduced) ||
                 assemble_link_root(a, (int) w) == (int) v ||
@@ -431,7 +468,8 @@ assemble_link_make(struct assembler *a)
 
     for (size_t v = 0; v < n; v++) {
         has_packet_out = has_packet_out || a->visits[v].is_packet_out;
-        has_blind = has_blind || a->visits[v].in_port == OF_PORT_UNKNOWN;
+        has_blind = has_blind || a->visits[v].in_port == OF_PORT_UNKNOWN ||
+                    a->visits[v].is_in_port_deduced;
         for (int o = a->visits[v].first_out; o >= 0; o = a->outs[o].next) {
             assemble_link_add_branches(a, (int) v, o);
         }
@@ -440,12 +478,7 @@ assemble_link_make(struct assembler *a)
         merge_table_outputs(a);
     }
     sort_branches(a);
-    for (enum assemble_fit fit = ASSEMBLE_FIT_EXACT;
-         fit >= ASSEMBLE_FIT_EDITED; fit--) {
-        if (!join_by_links(a, fit, true) || !join_by_links(a, fit, false)) {
-            break;
-        }
-    }
+    join_all_by_links(a);
     if (has_packet_out) {
         join_packet_outs(a);
         assemble_link_refresh(a);

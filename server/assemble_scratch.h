@@ -5,10 +5,12 @@
  * `struct assembler` whose arrays are reused from call to call:
  *
  *   assemble_visit   postcards -> visits, with the outputs their rules name
+ *                    (assemble_blind: and in_ports and flags, if need be)
  *   assemble_link    visits -> trees, by links, headers, then time
  *   assemble_double  equal postcards: more visits, or the same again
  *   assemble_gap     trees -> joined across lost postcards, with
  *                    assemble_across and assemble_way for several in a row
+ *   assemble_blind   where packets came in whose postcards do not tell
  *   assemble_judge   what became of every output; is anything still to come
  *   assemble_tree    trees -> struct history
  *
@@ -30,6 +32,8 @@ struct assemble_brief {
 
 struct assemble_card {
     const struct postcard *p;
+    uint32_t in_port;        /* Of p, or what the rule's match says. */
+    uint8_t flags;           /* Of p, or what the rule says. */
     bool is_double;          /* Equal to one of a visit, a moment before. */
     int double_of;           /* That visit. */
     const struct rule *rule; /* NULL: not known. */
@@ -134,6 +138,14 @@ bool assemble_visit_may_share(struct assembler *, int card_a, int card_b);
 /* Moves the postcards and outputs of 'from' to 'into'; 'from' is removed. */
 void assemble_visit_merge(struct assembler *, int into, int from);
 
+/* --- assemble_blind ------------------------------------------------------ */
+/* For cards without in_port: asks their rules for in_port and flags.  True
+ * when there is such a card. */
+bool assemble_blind_load(struct assembler *);
+/* Gives first visits whose in_port is not known the one edge port that they
+ * can have come by, if there is just one. */
+void assemble_blind_settle(struct assembler *);
+
 /* --- assemble_header ----------------------------------------------------- */
 const struct assemble_brief *assemble_header_of_card(struct assembler *,
                                                      int card);
@@ -168,8 +180,8 @@ void assemble_link_refresh(struct assembler *);
 void assemble_link_join(struct assembler *, int parent, int branch, int child);
 /* Adds the branches of output 'out' of 'visit'. */
 void assemble_link_add_branches(struct assembler *, int visit, int out);
-/* True for the branch of a flood that leads back where the packet came from;
- * it is there because the in_port was not known at first. */
+/* True for a branch that was not taken because of the port that the packet
+ * came in by; it is there because the in_port was not known at first. */
 bool assemble_link_is_backward(const struct assembler *,
                                const struct assemble_branch *);
 /* How far apart two visits are in time. */

@@ -171,7 +171,7 @@ add_hop(struct assembler *a, struct history *h, int v)
         if (p->caplen) {
             history_hop_set_header(hop, p->header, p->caplen);
         }
-        hop->is_after = p->flags & POSTCARD_AFTER;
+        hop->is_after = a->cards[visit->rep].flags & POSTCARD_AFTER;
     }
     fill_ports(a, visit, hop);
     fill_header_out(a, visit, hop);

@@ -22,8 +22,10 @@
 static int
 compare_cards(const void *a_, const void *b_)
 {
-    const struct postcard *a = ((const struct assemble_card *) a_)->p;
-    const struct postcard *b = ((const struct assemble_card *) b_)->p;
+    const struct assemble_card *card_a = a_;
+    const struct assemble_card *card_b = b_;
+    const struct postcard *a = card_a->p;
+    const struct postcard *b = card_b->p;
     uint16_t min_len;
     int order;
 
@@ -32,8 +34,9 @@ compare_cards(const void *a_, const void *b_)
         return (X) < (Y) ? -1 : 1;                                            \
     }
     ORDER(a->dpid, b->dpid);
-    ORDER(a->in_port, b->in_port);
-    ORDER(a->flags & POSTCARD_PACKET_OUT, b->flags & POSTCARD_PACKET_OUT);
+    ORDER(card_a->in_port, card_b->in_port);
+    ORDER(card_a->flags & POSTCARD_PACKET_OUT,
+          card_b->flags & POSTCARD_PACKET_OUT);
     ORDER(a->time_ns, b->time_ns);
     ORDER(a->version, b->version);
     ORDER(a->out_port, b->out_port);
@@ -144,12 +147,11 @@ assemble_visit_may_share(struct assembler *a, int card_a, int card_b)
     const struct rule *y = a->cards[card_b].rule;
 
     if (a->cards[card_a].p->version == a->cards[card_b].p->version) {
-        const struct postcard *p = a->cards[card_a].p;
-        const struct postcard *q = a->cards[card_b].p;
-
         /* One rule sees one header. */
-        return (p->flags & POSTCARD_AFTER) != (q->flags & POSTCARD_AFTER) ||
-               assemble_header_is_equal(p, q);
+        return (a->cards[card_a].flags ^ a->cards[card_b].flags) &
+                   POSTCARD_AFTER ||
+               assemble_header_is_equal(a->cards[card_a].p,
+                                        a->cards[card_b].p);
     }
     if (x && y) {
         if (x->kind == RULE_PACKET_OUT || y->kind == RULE_PACKET_OUT) {
@@ -179,8 +181,9 @@ packet_out_between(const struct assembler *a, const struct postcard *p,
     for (size_t i = 0; i < a->n_cards; i++) {
         const struct postcard *r = a->cards[i].p;
 
-        if (r->flags & POSTCARD_PACKET_OUT && r->out_port == OF_PORT_TABLE &&
-            r->dpid == p->dpid && r->time_ns > from && r->time_ns <= to) {
+        if (a->cards[i].flags & POSTCARD_PACKET_OUT &&
+            r->out_port == OF_PORT_TABLE && r->dpid == p->dpid &&
+            r->time_ns > from && r->time_ns <= to) {
             return true;
         }
     }
@@ -268,8 +271,9 @@ make_visits(struct assembler *a, size_t begin, size_t end,
 
     for (size_t c = begin; c < end; c++) {
         const struct postcard *p = a->cards[c].p;
-        bool is_packet_out = p->flags & POSTCARD_PACKET_OUT;
-        bool is_own = is_packet_out || p->in_port == OF_PORT_UNKNOWN;
+        uint32_t in_port = a->cards[c].in_port;
+        bool is_packet_out = a->cards[c].flags & POSTCARD_PACKET_OUT;
+        bool is_own = is_packet_out || in_port == OF_PORT_UNKNOWN;
         int best = find_equal(a, begin, c), best_fit = 0;
 
         if (best >= 0) {
@@ -291,11 +295,12 @@ make_visits(struct assembler *a, size_t begin, size_t end,
             }
         }
         if (best < 0) {
-            best = assemble_visit_add(a, p->dpid, p->in_port);
+            best = assemble_visit_add(a, p->dpid, in_port);
             if (best < 0) {
                 return;
             }
             a->visits[best].is_packet_out = is_packet_out;
+            a->visits[best].is_in_port_deduced = in_port != p->in_port;
         }
         put_card(a, best, (int) c);
         a->cards[c].double_of = best;
@@ -312,20 +317,24 @@ assemble_visit_put(struct assembler *a, int v, int c)
     return true;
 }
 
-/* The place of a card's rule in the pipeline, as far as it is known. */
+/* The place of a card in the pipeline, as far as it is known: the action set
+ * comes after all tables, whichever wrote it. */
 static int
 stage_of(const struct assemble_card *card)
 {
-    if (card->p->flags & POSTCARD_PACKET_OUT) {
+    if (card->flags & POSTCARD_PACKET_OUT) {
         return -1;
     }
-    if (!card->rule) {
-        return 0;
+    if (card->rule && card->rule->kind == RULE_GROUP) {
+        return 257;
     }
-    return card->rule->kind == RULE_GROUP ? 256 : card->rule->table_id;
+    if (card->flags & POSTCARD_AFTER) {
+        return 256;
+    }
+    return card->rule ? card->rule->table_id : 0;
 }
 
-/* Orders the cards of a visit by table and sets 'rep', the first. */
+/* Orders the cards of a visit by stage and sets 'rep', the first. */
 static void
 order_cards(struct assembler *a, struct assemble_visit *visit)
 {
@@ -508,6 +517,10 @@ assemble_visit_merge(struct assembler *a, int into, int from)
             a->visits[v].parent = into;
         }
     }
+    if (to->in_port == OF_PORT_UNKNOWN) {
+        to->in_port = visit->in_port;
+        to->is_in_port_deduced = visit->is_in_port_deduced;
+    }
     to->n_packet_outs += visit->n_packet_outs;
     to->is_open = to->is_open || visit->is_open;
     visit->first_card = visit->last_card = visit->first_out = -1;
@@ -529,14 +542,18 @@ assemble_visit_make(struct assembler *a, const struct postcard *const *cards,
         return;
     }
     for (size_t i = 0; i < n; i++) {
-        a->cards[i] = (struct assemble_card){.p = cards[i], .next = -1};
+        a->cards[i] = (struct assemble_card){.p = cards[i],
+                                             .in_port = cards[i]->in_port,
+                                             .flags = cards[i]->flags,
+                                             .next = -1};
     }
     a->n_cards = n;
+    assemble_blind_load(a);
     sort_cards(a);
     for (size_t i = 0; i < n; i++) {
         const struct postcard *p = a->cards[i].p;
 
-        if (p->flags & POSTCARD_PACKET_OUT) {
+        if (a->cards[i].flags & POSTCARD_PACKET_OUT) {
             has_packet_outs = true;
         }
         if (i && a->cards[i - 1].p->dpid == p->dpid &&
@@ -552,8 +569,9 @@ assemble_visit_make(struct assembler *a, const struct postcard *const *cards,
         size_t end = begin + 1;
 
         while (end < n && a->cards[end].p->dpid == p->dpid &&
-               a->cards[end].p->in_port == p->in_port &&
-               !((a->cards[end].p->flags ^ p->flags) & POSTCARD_PACKET_OUT)) {
+               a->cards[end].in_port == a->cards[begin].in_port &&
+               !((a->cards[end].flags ^ a->cards[begin].flags) &
+                 POSTCARD_PACKET_OUT)) {
             end++;
         }
         make_visits(a, begin, end, has_packet_outs);

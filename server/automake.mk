@@ -6,6 +6,7 @@ noinst_LIBRARIES += server/libassemble.a
 server_libassemble_a_SOURCES = \
 	server/assemble.c server/assemble.h \
 	server/assemble_across.c \
+	server/assemble_blind.c \
 	server/assemble_double.c \
 	server/assemble_gap.c \
 	server/assemble_header.c \

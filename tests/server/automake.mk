@@ -39,6 +39,13 @@ tests_server_test_path_table_SOURCES = \
 	tests/server/sketch.c tests/server/sketch.h $(ORACLE)
 tests_server_test_path_table_LDADD = $(ASSEMBLE_LIBS) $(LIB_LIBS) $(TEST_LIBS)
 
+check_PROGRAMS += tests/server/test_assemble_mac
+TESTS += tests/server/test_assemble_mac
+tests_server_test_assemble_mac_SOURCES = \
+	tests/server/test_assemble_mac.c $(FRAME)
+tests_server_test_assemble_mac_LDADD = \
+	$(ASSEMBLE_LIBS) $(LIB_LIBS) $(TEST_LIBS)
+
 # scene: a small network and its postcards.
 SCENE = tests/server/scene.c tests/server/scene.h $(FRAME)
 

@@ -11,6 +11,6 @@ EXTRA_DIST += docs/api.md
 EXTRA_DIST += docs/glossary.md
 EXTRA_DIST += docs/formats/history.md
 EXTRA_DIST += docs/formats/topology.md
-EXTRA_DIST += docs/counters.md docs/decisions/server-refuses-strangers.md
+EXTRA_DIST += docs/counters.md docs/decisions/server-refuses-strangers.md docs/decisions/archive-of-rounds.md
 EXTRA_DIST += docs/formats/flow-log.md docs/formats/lldp.md
 EXTRA_DIST += docs/decisions/recorder-log-in-the-event-loop.md

@@ -355,8 +355,9 @@ void
 archive_writer_round(struct archive_writer *w, uint64_t now_ns)
 {
     seal(w);
-    if ((w->n_untold || w->is_topology_due) && !prepare(w)) {
-        w->trouble[0] = '\0';
+    if (w->n_untold || w->is_topology_due) {
+        /* That so little can be written does not end the trouble. */
+        prepare(w);
     }
     sync_segment(w);
 

@@ -93,8 +93,8 @@ void archive_writer_pending(const struct archive_writer *,
 
 void archive_writer_get_counters(const struct archive_writer *,
                                  struct archive_writer_counters *);
-/* Why histories are being lost now, or NULL while all is well.  Good until
- * the next call of any function of the writer. */
+/* What went wrong last, until histories have been written again; NULL while
+ * all is well.  Good until the next call of any function of the writer. */
 const char *archive_writer_trouble(const struct archive_writer *);
 
 #endif /* lib/archive_writer.h */

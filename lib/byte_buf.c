@@ -77,6 +77,11 @@ byte_buf_put_u64(struct byte_buf *buf, uint64_t value)
 void
 byte_buf_put_uvarint(struct byte_buf *buf, uint64_t value)
 {
+    if (value < 0x80 && buf->len < buf->allocated) {
+        buf->data[buf->len++] = (uint8_t) value; /* Most are. */
+        return;
+    }
+
     uint8_t *p = byte_buf_extend(buf, 10);
     size_t n = 0;
 

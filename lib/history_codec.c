@@ -137,6 +137,29 @@ put_list(struct byte_buf *out, const uint32_t *values, size_t n)
     }
 }
 
+/* How many of the 'n' bytes at 'a' and 'b' are equal before the first that is
+ * not: mostly all, so eight at a time. */
+static size_t
+equal_bytes(const uint8_t *a, const uint8_t *b, size_t n)
+{
+    size_t i = 0;
+
+    while (n - i >= 8) {
+        uint64_t x, y;
+
+        memcpy(&x, a + i, 8);
+        memcpy(&y, b + i, 8);
+        if (x != y) {
+            break;
+        }
+        i += 8;
+    }
+    while (i < n && a[i] == b[i]) {
+        i++;
+    }
+    return i;
+}
+
 /* 'data' as runs equal to 'ref' and runs that are not. */
 static void
 put_delta(struct byte_buf *out, const uint8_t *data, size_t len,
@@ -145,16 +168,18 @@ put_delta(struct byte_buf *out, const uint8_t *data, size_t len,
     size_t at = 0;
 
     while (at < len) {
-        size_t start = at;
+        size_t shared = ref_len < len ? ref_len : len;
+        size_t n =
+            at < shared ? equal_bytes(data + at, ref + at, shared - at) : 0;
 
-        while (at < len && at < ref_len && data[at] == ref[at]) {
-            at++;
-        }
-        byte_buf_put_uvarint(out, at - start);
+        byte_buf_put_uvarint(out, n);
+        at += n;
         if (at == len) {
             break;
         }
-        start = at;
+
+        size_t start = at;
+
         while (at < len && (at >= ref_len || data[at] != ref[at])) {
             at++;
         }

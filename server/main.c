@@ -127,10 +127,7 @@ run_server(const struct options *options, struct event_base *base)
             print_summary(options->json ? stderr : stdout, &counters,
                           time_spec_now() - start_ns);
         }
-        if (!server_json_is_ok(server)) {
-            say_error("standard output: cannot write");
-            run.has_failed = true;
-        }
+        run.has_failed |= !server_json_is_ok(server);
         server_close(server);
         status = run.has_failed ? EXIT_FAILURE : EXIT_SUCCESS;
     }

@@ -4,6 +4,7 @@
 
 #include "server/pipeline.h"
 
+#include <errno.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +24,14 @@ struct pipeline {
     uint64_t n_verdicts[VERDICT_LOOPED + 1];
 };
 
+/* Nobody reads the output any more: the rest goes on without. */
+static void
+fail_json(struct pipeline *p)
+{
+    say_error("standard output: cannot write: %s", strerror(errno));
+    p->is_json_ok = false;
+}
+
 static void
 write_json(struct pipeline *p, const struct history *h)
 {
@@ -30,7 +39,7 @@ write_json(struct pipeline *p, const struct history *h)
 
     if (json_dumpf(json, p->config.json, JSON_COMPACT) ||
         fputc('\n', p->config.json) == EOF) {
-        p->is_json_ok = false;
+        fail_json(p);
     }
     json_decref(json);
 }
@@ -165,8 +174,8 @@ pipeline_round(struct pipeline *p, uint64_t now_ns)
         archive_writer_round(p->config.archive, now_ns);
         say_trouble(p);
     }
-    if (p->config.json && fflush(p->config.json)) {
-        p->is_json_ok = false;
+    if (p->config.json && p->is_json_ok && fflush(p->config.json)) {
+        fail_json(p);
     }
 }
 

@@ -154,7 +154,19 @@ source_udp_drain(struct source_udp *source)
     }
 }
 
-/* Splits "HOST:PORT" into an address. */
+static bool
+has_ip6(void)
+{
+    int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+    if (fd >= 0) {
+        close(fd);
+    }
+    return fd >= 0;
+}
+
+/* Splits "HOST:PORT" into an address; without a host those of IPv6, which take
+ * IPv4 too, unless this machine has none. */
 static int
 resolve(const char *where, struct addrinfo **found, struct lh_error *error)
 {
@@ -182,8 +194,14 @@ resolve(const char *where, struct addrinfo **found, struct lh_error *error)
 
     memcpy(host, host_start, host_len);
 
-    int why = getaddrinfo(host_len ? host : NULL, colon + 1, &hints, found);
+    int why;
 
+    if (host_len) {
+        why = getaddrinfo(host, colon + 1, &hints, found);
+    } else {
+        hints.ai_family = has_ip6() ? AF_INET6 : AF_INET;
+        why = getaddrinfo(NULL, colon + 1, &hints, found);
+    }
     free(host);
     if (why) {
         lh_error_set(error, "\"%s\": %s", where, gai_strerror(why));

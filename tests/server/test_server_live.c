@@ -4,7 +4,9 @@
 #include <config.h>
 
 #include <check.h>
+#include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -121,6 +123,57 @@ START_TEST(strangers_are_refused_and_counted)
 
     ck_assert_ptr_nonnull(strstr(log, "postcards from 127.0.0.1 refused"));
     free(log);
+}
+END_TEST
+
+/* Sends a postcard to 'port' of an address of this machine. */
+static void
+send_to(const struct sockaddr *to, socklen_t len)
+{
+    struct scene_card card;
+    uint8_t datagram[2048];
+    int fd = socket(to->sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+    scene_card(&card, 1, 1, true, 0);
+
+    size_t n = scene_datagram(&card, datagram);
+
+    ck_assert_int_eq(sendto(fd, datagram, n, 0, to, len), (ssize_t) n);
+    close(fd);
+}
+
+START_TEST(without_an_address_it_listens_to_both_families)
+{
+    struct sockaddr_in ip4 = {.sin_family = AF_INET,
+                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in6 ip6 = {.sin6_family = AF_INET6,
+                               .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+    int probe = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    socklen_t len = sizeof ip6;
+
+    /* A machine without IPv6 has no port to test. */
+    if (probe < 0 || bind(probe, (struct sockaddr *) &ip6, len)) {
+        close(probe);
+        return;
+    }
+    ck_assert_int_eq(getsockname(probe, (struct sockaddr *) &ip6, &len), 0);
+    close(probe);
+    ip4.sin_port = ip6.sin6_port;
+
+    char *listen = lh_asprintf("--listen=geneve::%u", ntohs(ip6.sin6_port));
+
+    live_init(&live, KNOWLEDGE, "--accept=::1", listen, NULL);
+    free(listen);
+    live_start(&live);
+
+    struct api_client *client = live_client(&live);
+
+    send_to((struct sockaddr *) &ip4, sizeof ip4);
+    send_to((struct sockaddr *) &ip6, sizeof ip6);
+    live_wait(client, "received", 2);
+    ck_assert_uint_eq(live_counter(client, "postcards"), 2);
+    live_check_sums(client);
+    api_client_close(client);
 }
 END_TEST
 
@@ -315,6 +368,7 @@ main(void)
     tcase_add_test(tc, a_trigger_fires_when_the_packet_is_complete);
     tcase_add_test(tc, an_incomplete_packet_is_closed_by_the_clock);
     tcase_add_test(tc, strangers_are_refused_and_counted);
+    tcase_add_test(tc, without_an_address_it_listens_to_both_families);
     tcase_add_test(tc, what_is_no_postcard_is_counted_by_kind);
     tcase_add_test(tc, a_query_sees_what_is_not_durable_yet);
     tcase_add_test(tc, sigterm_flushes);

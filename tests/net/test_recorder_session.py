@@ -72,7 +72,10 @@ def what_it_sees(controller, of_version):
     """Flows and ports of switch 1, and the errors of a bad flow."""
     flows = [in_version(flow, of_version) for flow in FLOWS]
     assert add_flows(controller, 1, flows) == []
-    errors = add_flows(controller, 1, [in_version(BAD_FLOW, of_version)])
+    errors = []
+    if of_version != "1.0":     # os-ken itself dies of errors in 1.0.
+        errors = add_flows(controller, 1, [BAD_FLOW])
+        assert len(errors) == 1
     for error in errors:    # Transaction IDs are of the controller's choice.
         error["xid"] = 0
         error["data"] = error["data"][:8] + error["data"][16:]
@@ -90,7 +93,6 @@ def test_controller_sees_what_it_would_see_without_recorder(lab, of_version):
                20, "the controller")
     direct = what_it_sees(controller, of_version)
     assert len(direct["flows"]) == len(FLOWS)
-    assert len(direct["errors"]) == 1
     for bridge in lab.bridges:
         lab.ofctl("del-flows", bridge)
 

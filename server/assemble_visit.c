@@ -418,7 +418,8 @@ expect_outs(struct assembler *a, int v, int card)
     size_t n = rule_outputs(rule, ports, MAX_RULE_OUTPUTS);
 
     /* What is written to an action set, a later table may replace. */
-    if (n > MAX_RULE_OUTPUTS || strstr(rule->actions, "write_actions")) {
+    if (n > MAX_RULE_OUTPUTS ||
+        (rule->is_transit && strstr(rule->actions, "write_actions"))) {
         a->visits[v].is_open = true;
         return;
     }

@@ -21,3 +21,8 @@ bench_bench_phf_LDADD = $(PHF_LIBS)
 BENCHES += bench/bench_parse
 bench_bench_parse_SOURCES = bench/bench_parse.c
 bench_bench_parse_LDADD = $(LIB_LIBS) $(PCAP_LIBS)
+
+# assembly: from postcards to histories.
+BENCHES += bench/bench_assembly
+bench_bench_assembly_SOURCES = bench/bench_assembly.c
+bench_bench_assembly_LDADD = $(ASSEMBLE_LIBS) $(LIB_LIBS)

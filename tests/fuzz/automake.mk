@@ -97,3 +97,8 @@ fuzz_targets += tests/fuzz/fuzz_of_framing
 tests_fuzz_fuzz_of_framing_SOURCES = tests/fuzz/fuzz_of_framing.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_of_framing_LDADD = recorder/librecorder.a $(LIB_LIBS) \
 	$(FUZZ_LIBS)
+
+# assemble: any postcards, to histories.
+fuzz_targets += tests/fuzz/fuzz_assemble
+tests_fuzz_fuzz_assemble_SOURCES = tests/fuzz/fuzz_assemble.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_assemble_LDADD = $(ASSEMBLE_LIBS) $(LIB_LIBS) $(FUZZ_LIBS)

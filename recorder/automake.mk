@@ -71,7 +71,7 @@ recorder/of_door.o: recorder/libofdoor.a $(OVS_PREFIX)/lib/libopenvswitch.a
 CLEANFILES += recorder/of_door.o recorder/of_door.o.tmp
 
 # What a program with the recorder's parts links, in this order.
-RECORDER_LIBS = recorder/librecorder.a recorder/of_door.o $(LIB_LIBS) \
+RECORDER_LIBS = recorder/of_door.o recorder/librecorder.a $(LIB_LIBS) \
 	$(OVS_LIBS) -lpthread
 
 bin_PROGRAMS += bin/lasthop-recorder

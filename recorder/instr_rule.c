@@ -76,6 +76,7 @@ instr_rule_miss(const struct instr *instr, uint8_t table_id, uint32_t version,
     rule->cookie = OWN_COOKIE | OWN_MISS;
     rule->change = version;
     rule->is_instrumented = true;
+    rule->is_transit = instr->has_action_sets && table_id;
     if (miss->to_controller) {
         char *text = lh_asprintf("controller(reason=no_match,max_len=%d)",
                                  miss->miss_len);

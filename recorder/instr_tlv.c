@@ -6,10 +6,13 @@
 #include <stdlib.h>
 
 #include "lib/lh_alloc.h"
+#include "lib/postcard_geneve.h"
 #include "recorder/of_wire.h"
 
 /* The option of a postcard (docs/formats/postcard-geneve.md). */
-static const struct of_tlv our_tlv = {.class = 0xff4c, .type = 1, .len = 20};
+static const struct of_tlv our_tlv = {.class = POSTCARD_GENEVE_CLASS,
+                                      .type = POSTCARD_GENEVE_TYPE,
+                                      .len = POSTCARD_GENEVE_LEN};
 
 static bool
 is_our_option(const struct of_tlv *tlv)

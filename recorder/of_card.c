@@ -7,10 +7,9 @@
 #include <string.h>
 
 #include "lib/lh_alloc.h"
+#include "lib/postcard_geneve.h"
+#include "lib/postcard_mac.h"
 #include "recorder/of_wire.h"
-
-#define OPTION_LEN    20
-#define OPTION_FORMAT 1
 
 struct of_card {
     struct of_inject_config config;
@@ -26,7 +25,8 @@ head_text(const struct of_inject_config *c)
         return lh_asprintf("set_field:0x%02x%038x->tun_metadata%d,"
                            "move:NXM_OF_IN_PORT[]->"
                            "NXM_NX_TUN_METADATA%d[16..31]",
-                           OPTION_FORMAT, 0, c->tlv_index, c->tlv_index);
+                           POSTCARD_GENEVE_FORMAT, 0, c->tlv_index,
+                           c->tlv_index);
     }
     return c->of_version == OF_WIRE_10
                ? lh_asprintf("set_field:00:00:00:00:00:01->eth_dst,"
@@ -84,22 +84,6 @@ of_card_end_nest(struct ofpbuf *out, size_t start)
     ofpact_finish(out, nest);
 }
 
-/* The 12 bits for 'port' in a mac postcard; false when it has none. */
-static bool
-mac_port(uint32_t port, uint16_t *bits)
-{
-    if (port < OF_INJECT_MAC_PORTS) {
-        *bits = (uint16_t) port;
-        return true;
-    }
-    if (port >= OF_INJECT_MAC_RESERVED && port <= 0xffff) {
-        *bits =
-            (uint16_t) (OF_INJECT_MAC_PORTS + (port - OF_INJECT_MAC_RESERVED));
-        return true;
-    }
-    return false;
-}
-
 /* Writes what the postcard says into the set_field at the head of 'out's
  * actions from 'ofs' on. */
 static void
@@ -112,15 +96,11 @@ fill_head(const struct of_card *card, struct ofpbuf *out, size_t ofs,
     uint8_t *value = (uint8_t *) sf->value;
 
     if (c->is_mac) {
-        uint64_t mac = (uint64_t) (version & 0xffffff) << 24 |
-                       (uint64_t) port << 12 | (c->switch_index & 0xfff);
-
-        of_wire_put16(value, (uint16_t) (mac >> 32));
-        of_wire_put32(value + 2, (uint32_t) mac);
+        postcard_mac_address(version, port, c->switch_index, value);
     } else {
-        uint8_t *option = value + sf->field->n_bytes - OPTION_LEN;
+        uint8_t *option = value + sf->field->n_bytes - POSTCARD_GENEVE_LEN;
 
-        option[0] = OPTION_FORMAT;
+        option[0] = POSTCARD_GENEVE_FORMAT;
         option[1] = flags;
         of_wire_put16(option + 2, 0);
         of_wire_put64(option + 4, c->dpid);
@@ -137,7 +117,7 @@ of_card_put(const struct of_card *card, struct ofpbuf *out, uint32_t version,
     size_t start = out->size;
     uint16_t bits = (uint16_t) port;
 
-    if (card->config.is_mac && !mac_port(port, &bits)) {
+    if (card->config.is_mac && !postcard_mac_port_code(port, &bits)) {
         return false;
     }
     ofpact_put_CLONE(out);
@@ -198,11 +178,11 @@ get_version(const struct of_card *card, const struct ofpact *a,
         const struct ofpact_set_field *sf = ofpact_get_SET_FIELD(a);
 
         if (mf_is_tun_metadata(sf->field)) {
-            const uint8_t *option =
-                (const uint8_t *) sf->value + sf->field->n_bytes - OPTION_LEN;
+            const uint8_t *option = (const uint8_t *) sf->value +
+                                    sf->field->n_bytes - POSTCARD_GENEVE_LEN;
 
             *versionp = of_wire_get32(option + 12);
-            return option[0] == OPTION_FORMAT &&
+            return option[0] == POSTCARD_GENEVE_FORMAT &&
                    of_wire_get64(option + 4) == c->dpid;
         }
         if (sf->field->id == MFF_ETH_DST) {

@@ -234,6 +234,23 @@ of_flow_removed_uninit(struct of_flow_removed *removed)
     removed->match = NULL;
 }
 
+void
+of_flow_removed_encode(const struct of_flow_removed *removed, uint8_t version,
+                       uint8_t **msg, size_t *msg_len)
+{
+    struct ofputil_flow_removed fr = {
+        .cookie = of_ovs_be64(removed->cookie),
+        .priority = removed->priority,
+        .reason = removed->reason,
+        .table_id = removed->table_id,
+        .duration_sec = (uint32_t) (removed->duration_ns / 1000000000),
+        .duration_nsec = (uint32_t) (removed->duration_ns % 1000000000)};
+
+    of_match_expand(removed->match, &fr.match);
+    of_ovs_take(ofputil_encode_flow_removed(&fr, of_ovs_protocol(version)), 0,
+                msg, msg_len);
+}
+
 bool
 of_flow_removed_standard(const uint8_t *msg, size_t len, uint8_t **standard,
                          size_t *standard_len)

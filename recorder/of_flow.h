@@ -143,6 +143,9 @@ enum of_flow_reason { /* As on the wire of 1.3. */
 bool of_flow_removed_decode(const uint8_t *msg, size_t len,
                             struct of_flow_removed *);
 void of_flow_removed_uninit(struct of_flow_removed *);
+/* As a switch would send it to us. */
+void of_flow_removed_encode(const struct of_flow_removed *, uint8_t version,
+                            uint8_t **msg, size_t *msg_len);
 /* Rewrites a Nicira flow-removed of 1.0 as the standard one. */
 bool of_flow_removed_standard(const uint8_t *msg, size_t len,
                               uint8_t **standard, size_t *standard_len);

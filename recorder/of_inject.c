@@ -59,6 +59,17 @@ is_edit(const struct ofpact *a)
     const struct mf_field *dst;
 
     switch ((int) a->type) {
+    case OFPACT_SET_VLAN_VID:
+    case OFPACT_SET_VLAN_PCP:
+    case OFPACT_SET_ETH_SRC:
+    case OFPACT_SET_ETH_DST:
+    case OFPACT_SET_IPV4_SRC:
+    case OFPACT_SET_IPV4_DST:
+    case OFPACT_SET_IP_DSCP:
+    case OFPACT_SET_IP_ECN:
+    case OFPACT_SET_IP_TTL:
+    case OFPACT_SET_L4_SRC_PORT:
+    case OFPACT_SET_L4_DST_PORT:
     case OFPACT_STRIP_VLAN:
     case OFPACT_PUSH_VLAN:
     case OFPACT_PUSH_MPLS:
@@ -294,18 +305,16 @@ copy_set(struct rewrite *rw, const struct ofpact *acts, size_t len,
     bool is_output = final && final->type == OFPACT_OUTPUT &&
                      ofpact_get_OUTPUT(final)->port != OFPP_NONE;
     const struct ofpact *a;
-    bool indexed = false;
 
-    if (is_output) {
-        indexed = put_indexed(rw, final, flags);
-    } else if (!final && marks) {
-        put_indexed(rw, NULL, flags);
-    }
     OFPACT_FOR_EACH(a, acts, len)
     {
-        if (!indexed || a->type != OFPACT_OUTPUT) {
+        if (!is_output || a->type != OFPACT_OUTPUT ||
+            (a == final && !put_indexed(rw, final, flags))) {
             put_ofpact(rw->out, a);
         }
+    }
+    if (!final && marks) {
+        put_indexed(rw, NULL, flags);
     }
 }
 
@@ -378,12 +387,23 @@ find_instructions(const struct ofpact *acts, size_t len)
     return a;
 }
 
+/* True when the packet goes on in another table. */
+static bool
+goes_on(const struct ofpact *acts, size_t len)
+{
+    const struct of_acts list = {CONST_CAST(struct ofpact *, acts), len};
+    struct of_facts facts;
+
+    of_acts_facts(&list, 0, &facts);
+    return facts.reaches.bits[0] || facts.reaches.bits[1] ||
+           facts.reaches.bits[2] || facts.reaches.bits[3];
+}
+
 /* Copies the instructions; in front of them, what marks an action set. */
 static void
 copy_instructions(struct rewrite *rw, const struct ofpact *acts, size_t len)
 {
     const struct of_inject_ask *ask = rw->ask;
-    struct of_acts whole = {CONST_CAST(struct ofpact *, acts), len};
     const struct ofpact_nest *nest = NULL;
     const struct ofpact *a;
     bool marks = false;
@@ -396,7 +416,7 @@ copy_instructions(struct rewrite *rw, const struct ofpact *acts, size_t len)
             marks = true;
         }
     }
-    marks |= ask->is_entry && of_inject_is_transit(&whole, false);
+    marks |= ask->is_entry && goes_on(acts, len);
     marks &= ask->has_action_sets;
     OFPACT_FOR_EACH(a, find_instructions(acts, len),
                     (size_t) ((uint8_t *) ofpact_end(acts, len) -

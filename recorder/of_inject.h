@@ -27,11 +27,6 @@ struct of_inject_config {
     uint16_t vlan;         /* mac. */
 };
 
-/* Largest port that the mac encapsulation can name, and what a reserved port
- * 0xfff0.. is there. */
-#define OF_INJECT_MAC_PORTS    4080
-#define OF_INJECT_MAC_RESERVED 0xfff0
-
 struct of_inject;
 
 /* NULL when the configuration makes no valid action. */

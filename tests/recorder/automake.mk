@@ -23,3 +23,19 @@ tests_recorder_test_xid_map_LDADD = recorder/librecorder.a $(LIB_LIBS) \
 check_PROGRAMS += tests/recorder/relay
 tests_recorder_relay_SOURCES = tests/recorder/relay.c
 tests_recorder_relay_LDADD = $(RECORDER_LIBS)
+
+check_PROGRAMS += tests/recorder/test_of_inject
+TESTS += tests/recorder/test_of_inject
+tests_recorder_test_of_inject_SOURCES = tests/recorder/test_of_inject.c
+tests_recorder_test_of_inject_LDADD = $(RECORDER_LIBS) $(TEST_LIBS)
+
+# Names of libopenvswitch stay behind the door.
+TESTS += tests/recorder/check_door.sh
+EXTRA_DIST += tests/recorder/check_door.sh
+
+check_PROGRAMS += tests/recorder/test_instr
+TESTS += tests/recorder/test_instr
+tests_recorder_test_instr_SOURCES = tests/recorder/test_instr.c \
+	tests/recorder/fake_switch.c tests/recorder/fake_switch.h \
+	tests/recorder/rig.c tests/recorder/rig.h
+tests_recorder_test_instr_LDADD = $(RECORDER_LIBS) $(TEST_LIBS)

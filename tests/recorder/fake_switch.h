@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* fake_switch - what a switch does with flow-mods, for tests of instr.
+ *
+ * Keeps flow tables by the rules of OpenFlow 1.0 and 1.3 (add, modify, delete,
+ * strict or not, bundles of them), answers barriers, ports, TLV maps and flow
+ * statistics.  With instr in front of one and nothing in front of another, a
+ * controller must see the same.
+ *
+ * Ownership: fake_switch_create() to fake_switch_destroy(); messages handed
+ * out are malloc()ed. */
+#ifndef TESTS_RECORDER_FAKE_SWITCH_H
+#define TESTS_RECORDER_FAKE_SWITCH_H 1
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define FAKE_PORTS         3 /* 1, 2, 3, and the postcard port. */
+#define FAKE_POSTCARD_PORT 99
+
+struct fake_switch;
+
+struct fake_switch *fake_switch_create(uint8_t of_version);
+void fake_switch_destroy(struct fake_switch *);
+
+/* Does what 'msg' says and hands each answer to 'answer', which takes it. */
+void fake_switch_run(struct fake_switch *, const uint8_t *msg, size_t len,
+                     void (*answer)(void *aux, uint8_t *msg, size_t len),
+                     void *aux);
+
+/* The next flow-mod with 'cookie' as its new cookie is refused. */
+void fake_switch_refuse(struct fake_switch *, uint64_t cookie);
+
+/* A rule per line as ovs-ofctl writes it, sorted; malloc()ed. */
+char *fake_switch_text(const struct fake_switch *);
+size_t fake_switch_n_flows(const struct fake_switch *);
+
+/* Takes the rule with 'cookie' out as if it had timed out, and returns the
+ * flow-removed message, or NULL when it is not to be sent. */
+uint8_t *fake_switch_expire(struct fake_switch *, uint64_t cookie,
+                            uint32_t age_s, size_t *len);
+
+#endif /* tests/recorder/fake_switch.h */

@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* rig - a controller, instr and a fake switch behind it. */
+#include <config.h>
+#include "tests/recorder/rig.h"
+
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/lh_alloc.h"
+#include "recorder/of_wire.h"
+
+static uint32_t
+next_version(void *rig_)
+{
+    struct rig *rig = rig_;
+
+    return ++rig->next_version;
+}
+
+static struct rule *
+known_rule(void *rig_, uint32_t version)
+{
+    struct rig *rig = rig_;
+
+    return !rig->forgets && version < RIG_MAX_RULES && rig->log[version]
+               ? rule_ref(rig->log[version])
+               : NULL;
+}
+
+static void
+push(struct rig_message **box, size_t *n, size_t *allocated, uint8_t *msg,
+     size_t len)
+{
+    *box = lh_alloc_grow(*box, *n, allocated, sizeof **box);
+    (*box)[(*n)++] = (struct rig_message){msg, len};
+}
+
+/* Messages of the switch behind that instr has not seen yet. */
+struct answers {
+    struct rig_message *box;
+    size_t n, allocated;
+};
+
+static void
+take_answer(void *answers_, uint8_t *msg, size_t len)
+{
+    struct answers *a = answers_;
+
+    push(&a->box, &a->n, &a->allocated, msg, len);
+}
+
+static void
+log_rules(struct rig *rig, struct instr_out *out)
+{
+    for (size_t i = 0; i < out->n_made; i++) {
+        struct rule *rule = out->made[i];
+
+        ck_assert_uint_lt(rule->version, RIG_MAX_RULES);
+        /* A version comes again only when what replaced it failed. */
+        ck_assert(!rig->log[rule->version] ||
+                  !strcmp(rule->command, "restored"));
+        rule_unref(rig->log[rule->version]);
+        rig->log[rule->version] = rule;
+        out->made[i] = NULL;
+    }
+    for (size_t i = 0; i < out->n_removed; i++) {
+        ck_assert_ptr_nonnull(rig->log[out->removed[i].version]);
+    }
+    out->n_made = 0;
+}
+
+static void run(struct rig *, struct instr_out *);
+
+/* Writes one message to the switch and hands its answers to instr. */
+static void
+exchange(struct rig *rig, const struct instr_msg *m)
+{
+    struct answers answers = {NULL, 0, 0};
+    uint32_t xid = m->is_own ? 0 : of_wire_xid(m->original);
+
+    rig->n_flow_mods +=
+        m->data[1] == OF_WIRE_FLOW_MOD || m->data[1] == OF_WIRE_EXPERIMENTER;
+    of_wire_set_xid(m->data, m->len, 0x77);
+    fake_switch_run(rig->behind, m->data, m->len, take_answer, &answers);
+    for (size_t i = 0; i < answers.n; i++) {
+        struct rig_message *a = &answers.box[i];
+        struct instr_out out = INSTR_OUT_INIT;
+        uint16_t type, code;
+
+        ck_assert_uint_eq(of_wire_xid(a->data), 0x77);
+        of_wire_set_xid(a->data, a->len, xid);
+        if (of_wire_error(a->data, a->len, &type, &code)) {
+            if (instr_error(rig->instr, m->tag, type, code, rig->now_ns,
+                            &out) &&
+                !m->is_own) {
+                uint8_t *msg = lh_alloc(12 + m->original_len);
+                size_t len =
+                    of_wire_put_error(msg, rig->version, xid, type, code,
+                                      m->original, m->original_len);
+
+                push(&rig->inbox, &rig->n_inbox, &rig->allocated_inbox, msg,
+                     len);
+            }
+        } else {
+            instr_from_switch(rig->instr, a->data, a->len, m->tag, rig->now_ns,
+                              &out);
+        }
+        free(a->data);
+        run(rig, &out);
+    }
+    free(answers.box);
+}
+
+static void
+run(struct rig *rig, struct instr_out *out)
+{
+    log_rules(rig, out);
+    for (size_t i = 0; i < out->n_to_switch; i++) {
+        exchange(rig, &out->to_switch[i]);
+    }
+    for (size_t i = 0; i < out->n_to_controller; i++) {
+        struct instr_msg *m = &out->to_controller[i];
+
+        ck_assert_int_eq(of_wire_frame(m->data, m->len), (int) m->len);
+        push(&rig->inbox, &rig->n_inbox, &rig->allocated_inbox, m->data,
+             m->len);
+        m->data = NULL;
+    }
+    instr_out_uninit(out);
+}
+
+static void
+start(struct rig *rig, uint32_t port)
+{
+    struct instr_config config = {.dpid = 0x1122,
+                                  .of_version = rig->version,
+                                  .encapsulation = INSTR_GENEVE,
+                                  .postcard_port = port,
+                                  .lldp_dst = {1, 0x23, 0x20, 0, 0, 1},
+                                  .lldp_type = 0x88cc,
+                                  .next_version = next_version,
+                                  .known_rule = known_rule,
+                                  .aux = rig};
+    struct instr_out out = INSTR_OUT_INIT;
+
+    rig->instr = instr_create(&config);
+    instr_start(rig->instr, rig->now_ns, &out);
+    run(rig, &out);
+    ck_assert(instr_is_ready(rig->instr));
+    ck_assert_uint_eq(rig->n_inbox, 0);
+    if (rig->version == OF_WIRE_10) {
+        /* The controller uses the Nicira extension too. */
+        uint8_t *msg = lh_alloc_zero(24);
+
+        of_wire_put_header(msg, OF_WIRE_10, OF_WIRE_EXPERIMENTER, 24, 0);
+        of_wire_put32(msg + 8, 0x2320);
+        of_wire_put32(msg + 12, 15);
+        msg[16] = 1;
+        rig_send(rig, msg, 24);
+    }
+}
+
+struct rig *
+rig_create(uint8_t of_version, uint32_t port)
+{
+    struct rig *rig = lh_alloc_zero(sizeof *rig);
+
+    rig->version = of_version;
+    rig->now_ns = UINT64_C(1700000000000000000);
+    rig->behind = fake_switch_create(of_version);
+    rig->direct = fake_switch_create(of_version);
+    start(rig, port);
+    return rig;
+}
+
+void
+rig_restart(struct rig *rig)
+{
+    instr_destroy(rig->instr);
+    rig_clear_inbox(rig);
+    start(rig, FAKE_POSTCARD_PORT);
+}
+
+void
+rig_clear_inbox(struct rig *rig)
+{
+    for (size_t i = 0; i < rig->n_inbox; i++) {
+        free(rig->inbox[i].data);
+    }
+    for (size_t i = 0; i < rig->n_direct; i++) {
+        free(rig->direct_inbox[i].data);
+    }
+    rig->n_inbox = rig->n_direct = 0;
+}
+
+void
+rig_destroy(struct rig *rig)
+{
+    rig_clear_inbox(rig);
+    free(rig->inbox);
+    free(rig->direct_inbox);
+    for (size_t i = 0; i < RIG_MAX_RULES; i++) {
+        rule_unref(rig->log[i]);
+    }
+    instr_destroy(rig->instr);
+    fake_switch_destroy(rig->behind);
+    fake_switch_destroy(rig->direct);
+    free(rig);
+}
+
+static void
+take_direct(void *rig_, uint8_t *msg, size_t len)
+{
+    struct rig *rig = rig_;
+
+    push(&rig->direct_inbox, &rig->n_direct, &rig->allocated_direct, msg, len);
+}
+
+void
+rig_send(struct rig *rig, uint8_t *msg, size_t len)
+{
+    struct instr_out out = INSTR_OUT_INIT;
+
+    fake_switch_run(rig->direct, msg, len, take_direct, rig);
+    instr_from_controller(rig->instr, msg, len, rig->now_ns, "test", &out);
+    run(rig, &out);
+    free(msg);
+}
+
+void
+rig_from_switch(struct rig *rig, uint8_t *msg, size_t len)
+{
+    struct instr_out out = INSTR_OUT_INIT;
+
+    instr_from_switch(rig->instr, msg, len, 0, rig->now_ns, &out);
+    run(rig, &out);
+    free(msg);
+}
+
+void
+rig_flow(struct rig *rig, enum of_flow_command command, const char *text)
+{
+    struct of_flow flow;
+    uint8_t *msg;
+    size_t len;
+    char *error = of_flow_from_text(&flow, command, text);
+
+    ck_assert_msg(!error, "%s: %s", text, error ? error : "");
+    ck_assert(!of_flow_encode(&flow, rig->version, 0x1234, &msg, &len));
+    of_flow_uninit(&flow);
+    rig_send(rig, msg, len);
+}
+
+static int
+compare_lines(const void *a, const void *b)
+{
+    return strcmp(*(char *const *) a, *(char *const *) b);
+}
+
+/* The records in the messages as sorted lines. */
+static char *
+records_text(const struct rig_message *box, size_t n)
+{
+    char *text = lh_strdup("");
+    char **lines = NULL;
+    size_t n_lines = 0, allocated = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        struct of_flow_reader *reader =
+            of_flow_reader_open(box[i].data, box[i].len);
+        struct of_flow_record r;
+        int result;
+
+        ck_assert(of_wire_is_last_reply(box[i].data, box[i].len) ==
+                  (i == n - 1));
+        while ((result = of_flow_reader_next(reader, &r)) > 0) {
+            char *match = of_match_to_text(r.match);
+            char *acts = of_acts_to_text(&r.acts);
+
+            lines = lh_alloc_grow(lines, n_lines, &allocated, sizeof *lines);
+            lines[n_lines++] = lh_asprintf(
+                "table=%d,priority=%d,%s cookie=0x%llx,flags=%x,idle=%d,"
+                "hard=%d,n=%llu actions=%s\n",
+                r.table_id, r.priority, match, (unsigned long long) r.cookie,
+                r.flags, r.idle_timeout, r.hard_timeout,
+                (unsigned long long) r.n_packets, acts);
+            free(match);
+            free(acts);
+            of_flow_record_uninit(&r);
+        }
+        ck_assert_int_eq(result, 0);
+        of_flow_reader_close(reader);
+    }
+    if (n_lines) {
+        qsort(lines, n_lines, sizeof *lines, compare_lines);
+    }
+    for (size_t i = 0; i < n_lines; i++) {
+        char *joined = lh_asprintf("%s%s", text, lines[i]);
+
+        free(text);
+        free(lines[i]);
+        text = joined;
+    }
+    free(lines);
+    return text;
+}
+
+static void
+ask_flows(struct rig *rig)
+{
+    struct of_flow_request request = {.match = of_match_create_all(),
+                                      .table_id = OF_FLOW_ALL_TABLES,
+                                      .out_port = OF_ACTS_ANY,
+                                      .out_group = OF_ACTS_ANY};
+    uint8_t *msg;
+    size_t len;
+
+    rig_clear_inbox(rig);
+    of_flow_request_encode(&request, rig->version, true, 0x4321, &msg, &len);
+    of_flow_request_uninit(&request);
+    rig_send(rig, msg, len);
+}
+
+char *
+rig_flows(struct rig *rig)
+{
+    ask_flows(rig);
+    for (size_t i = 0; i < rig->n_inbox; i++) {
+        ck_assert_uint_eq(of_wire_xid(rig->inbox[i].data), 0x4321);
+    }
+    return records_text(rig->inbox, rig->n_inbox);
+}
+
+char *
+rig_flows_direct(struct rig *rig)
+{
+    ask_flows(rig);
+    return records_text(rig->direct_inbox, rig->n_direct);
+}
+
+size_t
+rig_n_errors(const struct rig_message *box, size_t n)
+{
+    size_t n_errors = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        n_errors += box[i].data[1] == OF_WIRE_ERROR;
+    }
+    return n_errors;
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* rig - a controller, instr and a fake switch behind it, and beside them a
+ * second fake switch that gets the controller's messages as they are.
+ *
+ * Ownership: rig_create() to rig_destroy(). */
+#ifndef TESTS_RECORDER_RIG_H
+#define TESTS_RECORDER_RIG_H 1
+
+#include "recorder/instr.h"
+#include "recorder/of_flow.h"
+#include "tests/recorder/fake_switch.h"
+
+#define RIG_MAX_RULES 65536
+
+struct rig_message {
+    uint8_t *data;
+    size_t len;
+};
+
+struct rig {
+    uint8_t version;
+    uint64_t now_ns;
+    struct instr *instr;
+    struct fake_switch *behind, *direct;
+    uint32_t next_version;           /* Of rules. */
+    struct rule *log[RIG_MAX_RULES]; /* By version. */
+    bool forgets;                    /* The log knows nothing. */
+    size_t n_flow_mods;              /* That reached the switch behind. */
+
+    /* What the controller got, and got from the switch beside. */
+    struct rig_message *inbox, *direct_inbox;
+    size_t n_inbox, allocated_inbox, n_direct, allocated_direct;
+    struct instr_out out; /* What instr said last but messages. */
+};
+
+/* With instr started; 'port' as in instr_config. */
+struct rig *rig_create(uint8_t of_version, uint32_t port);
+void rig_destroy(struct rig *);
+/* A new instr on the same switch, as when the recorder starts again. */
+void rig_restart(struct rig *);
+
+/* The controller sends 'msg' (taken). */
+void rig_send(struct rig *, uint8_t *msg, size_t len);
+/* The same, a flow-mod in ovs-ofctl's syntax. */
+void rig_flow(struct rig *, enum of_flow_command, const char *text);
+/* The switch behind says 'msg' (taken) of itself. */
+void rig_from_switch(struct rig *, uint8_t *msg, size_t len);
+void rig_clear_inbox(struct rig *);
+
+/* What flow statistics say, through instr and from the switch beside, as
+ * lines; malloc()ed. */
+char *rig_flows(struct rig *);
+char *rig_flows_direct(struct rig *);
+/* Asks for 'request' and counts errors and aggregate flows in answers. */
+size_t rig_n_errors(const struct rig_message *, size_t n);
+
+#endif /* tests/recorder/rig.h */

@@ -19,7 +19,9 @@ new_rule(const struct instr *instr, enum rule_kind kind, uint32_t version,
     rule->dpid = instr->config.dpid;
     rule->version = version;
     rule->kind = kind;
+    free(rule->command);
     rule->command = lh_strdup(command);
+    free(rule->who);
     rule->who = lh_strdup(who);
     rule->installed_ns = now_ns;
     return rule;

@@ -554,6 +554,9 @@ instr_start_reply(struct instr_change *c, enum of_kind kind,
     if (!start || (tag != start->read_tag && tag != start->ready_tag)) {
         return false;
     }
+    if (tag == start->read_tag && start->ready_tag) {
+        return true; /* Reading is over. */
+    }
     c->who = "switch";
     switch ((int) kind) {
     case OF_TLV_REPLY:

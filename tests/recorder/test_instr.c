@@ -427,9 +427,7 @@ START_TEST(without_a_port_rules_get_versions_only)
         char *sent =
             of_msg_to_text(out.to_switch[i].data, out.to_switch[i].len);
 
-        if (strstr(sent, "output:2")) {
-            ck_assert_ptr_nonnull(strstr(sent, "clone"));
-        }
+        ck_assert(!strstr(sent, "output:2") || strstr(sent, "clone"));
         free(sent);
     }
     ck_assert_uint_ge(out.n_to_switch, 3);

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Fuzzes recorder/instr: messages of both sides in any order.
+ *
+ * The first byte says the OpenFlow version and the encapsulation; then, again
+ * and again, a byte that says who speaks (see speak()) and a message, whose
+ * length field counts as far as there are bytes.  Whatever comes in, what goes
+ * out are whole messages, no rule is made twice, and no version that was never
+ * made is removed. */
+#include <config.h>
+#include "tests/fuzz/fuzz.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "recorder/instr.h"
+#include "recorder/of_wire.h"
+
+#define MAX_VERSIONS 4096
+
+struct state {
+    struct instr *instr;
+    uint8_t of_version;
+    uint32_t next_version;
+    uint64_t tags[16];
+    size_t n_tags;
+    struct rule *made[MAX_VERSIONS];
+};
+
+static uint32_t
+next_version(void *state_)
+{
+    struct state *state = state_;
+
+    return ++state->next_version;
+}
+
+static struct rule *
+known_rule(void *state_, uint32_t version)
+{
+    struct state *state = state_;
+
+    return version < MAX_VERSIONS && state->made[version]
+               ? rule_ref(state->made[version])
+               : NULL;
+}
+
+static void
+check(bool ok)
+{
+    if (!ok) {
+        abort();
+    }
+}
+
+/* Checks what came out and remembers its tags. */
+static void
+take(struct state *state, struct instr_out *out)
+{
+    for (size_t i = 0; i < out->n_made; i++) {
+        struct rule *rule = out->made[i];
+
+        check(rule->version && rule->version <= state->next_version);
+        check(rule->match && rule->actions && rule->command && rule->who);
+        if (rule->version < MAX_VERSIONS) {
+            check(!state->made[rule->version] ||
+                  !strcmp(rule->command, "restored"));
+            rule_unref(state->made[rule->version]);
+            state->made[rule->version] = rule;
+            out->made[i] = NULL;
+        }
+    }
+    for (size_t i = 0; i < out->n_made; i++) {
+        if (out->made[i]) {
+            rule_unref(out->made[i]);
+        }
+    }
+    out->n_made = 0;
+    for (size_t i = 0; i < out->n_removed; i++) {
+        check(out->removed[i].version &&
+              out->removed[i].version <= state->next_version);
+    }
+    for (size_t i = 0; i < out->n_to_switch; i++) {
+        struct instr_msg *m = &out->to_switch[i];
+
+        check(of_wire_frame(m->data, m->len) == (int) m->len);
+        check(m->tag);
+        state->tags[state->n_tags++ % 16] = m->tag;
+    }
+    for (size_t i = 0; i < out->n_to_controller; i++) {
+        struct instr_msg *m = &out->to_controller[i];
+
+        check(of_wire_frame(m->data, m->len) == (int) m->len);
+    }
+    instr_out_uninit(out);
+}
+
+/* 'msg' comes from where 'who' says. */
+static void
+speak(struct state *state, uint8_t who, const uint8_t *msg, size_t len)
+{
+    struct instr_out out = INSTR_OUT_INIT;
+    uint64_t tag = who & 0x80 ? 0 : state->tags[who >> 3 & 15];
+
+    switch (who & 7) {
+    case 0:
+        instr_from_switch(state->instr, msg, len, tag, 5, &out);
+        break;
+    case 1:
+        instr_error(state->instr, tag, 1, 1, 5, &out);
+        break;
+    case 2:
+        instr_set_postcard_port(state->instr, who >> 4, who & 8, 5, &out);
+        break;
+    case 3:
+        instr_controller_reset(state->instr);
+        break;
+    default:
+        instr_from_controller(state->instr, msg, len, 5, "fuzz", &out);
+        break;
+    }
+    take(state, &out);
+}
+
+/* Ends the set-up: the switch is empty. */
+static void
+bring_up(struct state *state)
+{
+    struct instr_out out = INSTR_OUT_INIT;
+    uint8_t barrier[8];
+
+    instr_start(state->instr, 1, &out);
+    take(state, &out);
+    of_wire_put_header(barrier, state->of_version,
+                       of_wire_barrier_reply(state->of_version), 8, 0);
+    for (int i = 0; i < 2; i++) {
+        instr_from_switch(state->instr, barrier, 8,
+                          state->tags[(state->n_tags - 1) % 16], 2, &out);
+        take(state, &out);
+    }
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct state *state;
+
+    if (size < 1) {
+        return 0;
+    }
+    state = calloc(1, sizeof *state);
+    check(state);
+    state->of_version = data[0] & 1 ? OF_WIRE_10 : OF_WIRE_13;
+    state->instr = instr_create(&(struct instr_config){
+        .dpid = 0x1122,
+        .of_version = state->of_version,
+        .encapsulation = data[0] & 2 ? INSTR_MAC : INSTR_GENEVE,
+        .postcard_port = 99,
+        .switch_index = 5,
+        .mac_vlan = 4000,
+        .lldp_dst = {1, 0x23, 0x20, 0, 0, 1},
+        .lldp_type = 0x88cc,
+        .next_version = next_version,
+        .known_rule = known_rule,
+        .aux = state});
+    if (data[0] & 4) {
+        struct instr_out out = INSTR_OUT_INIT;
+
+        instr_start(state->instr, 1, &out);
+        take(state, &out);
+    } else {
+        bring_up(state);
+        check(instr_is_ready(state->instr));
+    }
+    data++;
+    size--;
+    for (int n = 0; size > OF_WIRE_HEADER_LEN && n < 64; n++) {
+        uint8_t who = data[0];
+        size_t len = of_wire_get16(data + 3);
+        uint8_t *msg;
+
+        if (len < OF_WIRE_HEADER_LEN || len > size - 1) {
+            len = size - 1 < 0xffff ? size - 1 : 0xffff;
+        }
+        /* A copy that ends where the allocation ends. */
+        msg = malloc(len);
+        check(msg);
+        memcpy(msg, data + 1, len);
+        of_wire_put16(msg + 2, (uint16_t) len);
+        speak(state, who, msg, len);
+        free(msg);
+        data += 1 + len;
+        size -= 1 + len;
+    }
+    instr_destroy(state->instr);
+    for (size_t i = 0; i < MAX_VERSIONS; i++) {
+        rule_unref(state->made[i]);
+    }
+    free(state);
+    return 0;
+}

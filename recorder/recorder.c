@@ -42,6 +42,7 @@ struct recorder {
     const struct recorder_config *config;
     struct event_base *base;
     struct flow_log *log;
+    char *log_path; /* Absolute.  Owned. */
     struct discovery *discovery;
     struct recorder_api *api;
     struct evconnlistener *listener;
@@ -341,19 +342,19 @@ get_stats(void *r_)
         json_array_append_new(switches, session_stats(r->sessions[i]));
     }
     return json_pack(
-        "{s:s, s:I, s:I, s:I, s:{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I},"
+        "{s:s, s:I, s:I, s:I, s:{s:s?,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I},"
         " s:{s:I,s:I,s:I,s:I,s:I,s:I,s:I}, s:o}",
         "version", PACKAGE_VERSION, "started_ns", (json_int_t) r->started_ns,
         "accepted", (json_int_t) r->n_accepted, "refused",
-        (json_int_t) r->n_refused, "flow_log", "notes", (json_int_t) c.notes,
-        "written", (json_int_t) c.written, "lost", (json_int_t) c.lost,
-        "queued", (json_int_t) flow_log_n_queued(r->log), "failures",
-        (json_int_t) c.failures, "duplicates", (json_int_t) c.duplicates,
-        "unreserved", (json_int_t) c.unreserved, "exhausted",
-        (json_int_t) c.exhausted, "discovery", "sent", (json_int_t) d->sent,
-        "heard", (json_int_t) d->heard, "malformed", (json_int_t) d->malformed,
-        "forged", (json_int_t) d->forged, "late", (json_int_t) d->late,
-        "unknown", (json_int_t) d->unknown, "ambiguous",
+        (json_int_t) r->n_refused, "flow_log", "path", r->log_path, "notes",
+        (json_int_t) c.notes, "written", (json_int_t) c.written, "lost",
+        (json_int_t) c.lost, "queued", (json_int_t) flow_log_n_queued(r->log),
+        "failures", (json_int_t) c.failures, "duplicates",
+        (json_int_t) c.duplicates, "unreserved", (json_int_t) c.unreserved,
+        "exhausted", (json_int_t) c.exhausted, "discovery", "sent",
+        (json_int_t) d->sent, "heard", (json_int_t) d->heard, "malformed",
+        (json_int_t) d->malformed, "forged", (json_int_t) d->forged, "late",
+        (json_int_t) d->late, "unknown", (json_int_t) d->unknown, "ambiguous",
         (json_int_t) d->ambiguous, "switches", switches);
 }
 
@@ -374,6 +375,7 @@ open_log(struct recorder *r, struct lh_error *error)
                      r->config->state_dir, strerror(retval));
     } else {
         retval = flow_log_open(path, &r->log, error);
+        r->log_path = realpath(path, NULL);
     }
     free(path);
     return retval;
@@ -488,6 +490,7 @@ recorder_destroy(struct recorder *r)
     recorder_api_destroy(r->api);
     discovery_destroy(r->discovery);
     flow_log_close(r->log);
+    free(r->log_path);
     free_event(r->flush);
     free_event(r->retry);
     free_event(r->discover);

@@ -37,7 +37,8 @@ struct queries {
     struct topology *topology;
     size_t n, next, allocated;
     struct running **all; /* Owned. */
-    struct queries_counters counters;
+    uint64_t n_begun;
+    uint64_t n_scanned, n_given, n_damaged; /* Of queries that ended. */
 };
 
 static uint64_t
@@ -68,9 +69,9 @@ remove_running(struct queries *queries, struct running *running)
     const struct query_totals *totals = query_totals(running->query);
     size_t i = 0;
 
-    queries->counters.scanned += totals->scanned;
-    queries->counters.given += totals->n;
-    queries->counters.damaged += totals->damaged;
+    queries->n_scanned += totals->scanned;
+    queries->n_given += totals->n;
+    queries->n_damaged += totals->damaged;
     while (queries->all[i] != running) {
         i++;
     }
@@ -284,7 +285,7 @@ start(struct queries *queries, struct api_call *call,
     queries->all = lh_alloc_grow(queries->all, queries->n, &queries->allocated,
                                  sizeof *queries->all);
     queries->all[queries->n++] = running;
-    queries->counters.queries++;
+    queries->n_begun++;
     api_call_answer(call, NULL);
     arm(queries);
 }
@@ -373,9 +374,11 @@ queries_wake_peer(struct queries *queries, struct api_peer *peer)
 }
 
 void
-queries_get_counters(const struct queries *queries,
-                     struct queries_counters *counters)
+queries_collect(const struct queries *queries, struct counters *c)
 {
-    *counters = queries->counters;
-    counters->running = queries->n;
+    c->queries = queries->n_begun;
+    c->queries_running = queries->n;
+    c->query_scanned = queries->n_scanned;
+    c->query_given = queries->n_given;
+    c->query_damaged = queries->n_damaged;
 }

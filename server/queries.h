@@ -15,20 +15,13 @@
 #include "lib/api_peer.h"
 #include "lib/archive_writer.h"
 #include "lib/topology.h"
+#include "server/counters.h"
 
 struct event_base;
 
 #define QUERIES_SLICE_NS     UINT64_C(1000000)
 #define QUERIES_MAX          64
 #define QUERIES_MAX_PER_PEER 16
-
-struct queries_counters {
-    uint64_t queries; /* Begun. */
-    uint64_t running; /* Now. */
-    uint64_t scanned; /* Histories looked at. */
-    uint64_t given;   /* Histories sent. */
-    uint64_t damaged; /* Blocks and records that could not be read. */
-};
 
 struct queries;
 
@@ -52,6 +45,7 @@ void queries_forget_peer(struct queries *, struct api_peer *);
 /* The client reads again. */
 void queries_wake_peer(struct queries *, struct api_peer *);
 
-void queries_get_counters(const struct queries *, struct queries_counters *);
+/* Sets those of '*counters' that are counted here. */
+void queries_collect(const struct queries *, struct counters *);
 
 #endif /* server/queries.h */

@@ -22,7 +22,9 @@ struct recorder_link {
     bool is_synced;
     bool is_ending;
     size_t n_asked;
-    struct recorder_link_counters counters;
+    uint64_t n_connects, n_topologies;
+    uint64_t n_rules;   /* Events and answers with a rule. */
+    uint64_t n_garbage; /* Events that cannot be understood. */
 };
 
 /* One question for a rule. */
@@ -35,7 +37,7 @@ struct question {
 static void
 note_garbage(struct recorder_link *link, const struct lh_error *error)
 {
-    link->counters.garbage++;
+    link->n_garbage++;
     say_warn("recorder %s sent what is not understood: %s", link->path,
              error->text);
 }
@@ -49,7 +51,7 @@ take_rule(struct recorder_link *link, const json_t *json)
     if (rule_from_json(json, &rule, &error)) {
         note_garbage(link, &error);
     } else {
-        link->counters.rules++;
+        link->n_rules++;
         rule_cache_add(link->config.rules, rule);
     }
 }
@@ -71,7 +73,7 @@ on_event(void *link_, const json_t *event)
                                &error)) {
             note_garbage(link, &error);
         } else {
-            link->counters.topologies++;
+            link->n_topologies++;
             link->config.on_topology(link->config.aux, topology);
             topology_unref(topology);
         }
@@ -97,15 +99,31 @@ on_subscribed(void *link_, int error_number, const json_t *answer,
 }
 
 static void
+on_stats(void *link_, int error_number, const json_t *answer,
+         const struct lh_error *error)
+{
+    struct recorder_link *link = link_;
+    const char *path = json_string_value(json_object_get(
+        json_object_get(json_object_get(answer, "stats"), "flow_log"),
+        "path"));
+
+    /* One that does not say it is no worse for that. */
+    if (path && !link->is_ending) {
+        link->config.on_flow_log(link->config.aux, path);
+    }
+}
+
+static void
 on_up(void *link_)
 {
     struct recorder_link *link = link_;
 
     say_info("recorder %s: connected", link->path);
-    link->counters.connects++;
+    link->n_connects++;
     link->is_synced = false;
     api_link_call(link->link, "subscribe", json_pack("{s:b}", "rules", 1),
                   CALL_TIMEOUT_MS, on_subscribed, link);
+    api_link_call(link->link, "stats", NULL, CALL_TIMEOUT_MS, on_stats, link);
 }
 
 static void
@@ -211,12 +229,13 @@ recorder_link_call(struct recorder_link *link, const char *op, json_t *members,
 }
 
 void
-recorder_link_get_counters(const struct recorder_link *link,
-                           struct recorder_link_counters *counters)
+recorder_link_collect(const struct recorder_link *link, struct counters *c)
 {
-    const struct api_link_counters *c = api_link_counters(link->link);
+    const struct api_link_counters *api = api_link_counters(link->link);
 
-    *counters = link->counters;
-    counters->garbage += c->garbage;
-    counters->timeouts = c->timeouts;
+    c->recorder_connects = link->n_connects;
+    c->recorder_topologies = link->n_topologies;
+    c->recorder_rules = link->n_rules;
+    c->recorder_garbage = link->n_garbage + api->garbage;
+    c->recorder_timeouts = api->timeouts;
 }

@@ -14,6 +14,7 @@
 
 #include "lib/api_link.h"
 #include "lib/topology.h"
+#include "server/counters.h"
 #include "server/rule_cache.h"
 
 struct event_base;
@@ -28,15 +29,9 @@ struct recorder_link_config {
     void (*on_topology)(void *aux, struct topology *);
     /* Rules came or were denied: groups may be looked at again. */
     void (*on_rules)(void *aux);
+    /* Where the recorder keeps its flow log. */
+    void (*on_flow_log)(void *aux, const char *path);
     void *aux;
-};
-
-struct recorder_link_counters {
-    uint64_t connects;
-    uint64_t topologies;
-    uint64_t rules;    /* Events and answers with a rule. */
-    uint64_t garbage;  /* Events that cannot be understood. */
-    uint64_t timeouts; /* Calls not answered in time. */
 };
 
 struct recorder_link;
@@ -56,7 +51,7 @@ bool recorder_link_ask(void *link, uint64_t dpid, uint32_t version);
 int recorder_link_call(struct recorder_link *, const char *op, json_t *members,
                        api_link_answer *, void *aux);
 
-void recorder_link_get_counters(const struct recorder_link *,
-                                struct recorder_link_counters *);
+/* Sets those of '*counters' that are counted here. */
+void recorder_link_collect(const struct recorder_link *, struct counters *);
 
 #endif /* server/recorder_link.h */

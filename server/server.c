@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "lib/api_socket.h"
+#include "lib/archive_dir.h"
 #include "lib/lh_alloc.h"
 #include "lib/say.h"
 #include "lib/time_spec.h"
@@ -165,6 +166,21 @@ on_rules(void *server_)
 
     start_replay_if_ready(server);
     arm_tick(server);
+}
+
+/* For whoever reads the archive without a server. */
+static void
+on_flow_log(void *server_, const char *path)
+{
+    struct server *server = server_;
+    const struct options *o = server->options;
+    struct lh_error error;
+
+    if (o->archive && !o->flow_log &&
+        archive_meta_agree(o->archive, &o->id_config, path, time_spec_now(),
+                           &error)) {
+        say_warn("archive: cannot note the flow log: %s", error.text);
+    }
 }
 
 static bool
@@ -330,6 +346,7 @@ open_knowledge(struct server *server, struct lh_error *error)
             .rules = server->rules,
             .on_topology = on_topology,
             .on_rules = on_rules,
+            .on_flow_log = on_flow_log,
             .aux = server,
         };
 
@@ -522,7 +539,7 @@ collect_sources(struct server *server, struct counters *c)
 }
 
 static void
-collect_knowledge(struct server *server, struct counters *c)
+collect_rules(struct server *server, struct counters *c)
 {
     struct rule_cache_counters rules;
 
@@ -532,38 +549,6 @@ collect_knowledge(struct server *server, struct counters *c)
     c->rules_denied = rules.denied;
     c->rules_evicted = rules.evicted;
     c->versions_guessed = rules.guessed;
-    if (server->recorder) {
-        struct recorder_link_counters link;
-
-        recorder_link_get_counters(server->recorder, &link);
-        c->recorder_connects = link.connects;
-        c->recorder_topologies = link.topologies;
-        c->recorder_rules = link.rules;
-        c->recorder_garbage = link.garbage;
-        c->recorder_timeouts = link.timeouts;
-    }
-}
-
-static void
-collect_clients(struct server *server, struct counters *c)
-{
-    struct triggers_counters triggers;
-    struct queries_counters queries;
-
-    triggers_get_counters(server->triggers, &triggers);
-    c->triggers = triggers.triggers;
-    c->trigger_hits = triggers.hits;
-    c->trigger_missed = triggers.missed;
-    c->trigger_limits = triggers.limits;
-    queries_get_counters(server->queries, &queries);
-    c->queries = queries.queries;
-    c->queries_running = queries.running;
-    c->query_scanned = queries.scanned;
-    c->query_given = queries.given;
-    c->query_damaged = queries.damaged;
-    if (server->api) {
-        server_api_collect(server->api, c);
-    }
 }
 
 void
@@ -573,8 +558,15 @@ server_collect(struct server *server, struct counters *c)
     collect_sources(server, c);
     ingest_collect(server->ingest, c);
     pipeline_collect(server->pipeline, c);
-    collect_knowledge(server, c);
-    collect_clients(server, c);
+    collect_rules(server, c);
+    triggers_collect(server->triggers, c);
+    queries_collect(server->queries, c);
+    if (server->recorder) {
+        recorder_link_collect(server->recorder, c);
+    }
+    if (server->api) {
+        server_api_collect(server->api, c);
+    }
 }
 
 bool

@@ -26,7 +26,9 @@ struct triggers {
     struct topology *topology;
     size_t n, allocated;
     struct trigger **all; /* In the order added.  Owned. */
-    struct triggers_counters counters;
+    uint64_t n_hits;      /* Histories that a trigger matched. */
+    uint64_t n_missed;    /* Of these, not told: the client was too slow. */
+    uint64_t n_limits;    /* Matchings that gave up. */
 };
 
 /* One history on its way to those who want it. */
@@ -203,13 +205,13 @@ on_hit(void *delivery_, uint32_t id, void *trigger_, enum phf_result result)
 {
     struct delivery *delivery = delivery_;
     struct trigger *trigger = trigger_;
-    struct triggers_counters *counters = &delivery->triggers->counters;
+    struct triggers *triggers = delivery->triggers;
 
     if (result != PHF_MATCH) {
-        counters->limits++;
+        triggers->n_limits++;
         return;
     }
-    counters->hits++;
+    triggers->n_hits++;
     trigger->n_hits++;
 
     json_t *members = NULL;
@@ -224,7 +226,7 @@ on_hit(void *delivery_, uint32_t id, void *trigger_, enum phf_result result)
                             "name", trigger->name, "history", delivery->json);
     }
     if (!api_peer_offer(trigger->peer, trigger->call_id, "history", members)) {
-        counters->missed++;
+        triggers->n_missed++;
         trigger->n_missed++;
     }
 }
@@ -241,9 +243,10 @@ triggers_offer(struct triggers *triggers, const struct history *h)
 }
 
 void
-triggers_get_counters(const struct triggers *triggers,
-                      struct triggers_counters *counters)
+triggers_collect(const struct triggers *triggers, struct counters *c)
 {
-    *counters = triggers->counters;
-    counters->triggers = triggers->n;
+    c->triggers = triggers->n;
+    c->trigger_hits = triggers->n_hits;
+    c->trigger_missed = triggers->n_missed;
+    c->trigger_limits = triggers->n_limits;
 }

@@ -17,16 +17,10 @@
 #include "lib/api_peer.h"
 #include "lib/history.h"
 #include "lib/topology.h"
+#include "server/counters.h"
 
 #define TRIGGERS_MAX          8192
 #define TRIGGERS_MAX_PER_PEER 2048
-
-struct triggers_counters {
-    uint64_t triggers; /* Now. */
-    uint64_t hits;     /* Histories that a trigger matched. */
-    uint64_t missed;   /* Of these, not told: the client was too slow. */
-    uint64_t limits;   /* Matchings that gave up. */
-};
 
 struct triggers;
 
@@ -48,7 +42,7 @@ void triggers_set_topology(struct triggers *, const struct topology *);
 /* Sends 'h' to the clients whose triggers it matches. */
 void triggers_offer(struct triggers *, const struct history *h);
 
-void triggers_get_counters(const struct triggers *,
-                           struct triggers_counters *);
+/* Sets those of '*counters' that are counted here. */
+void triggers_collect(const struct triggers *, struct counters *);
 
 #endif /* server/triggers.h */

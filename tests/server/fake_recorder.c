@@ -83,6 +83,13 @@ table(struct api_call *call, const json_t *request, void *aux)
                         "at_ns", (json_int_t) 5, "rules", scene_rule(1, 11)));
 }
 
+static void
+stats(struct api_call *call, const json_t *request, void *aux)
+{
+    api_call_answer(call, json_pack("{s:{s:{s:s}}}", "stats", "flow_log",
+                                    "path", FAKE_RECORDER_LOG));
+}
+
 pid_t
 fake_recorder_start(const char *path)
 {
@@ -99,6 +106,7 @@ fake_recorder_start(const char *path)
     api_server_add_op(server, "subscribe", subscribe, NULL);
     api_server_add_op(server, "flow", flow, NULL);
     api_server_add_op(server, "table", table, NULL);
+    api_server_add_op(server, "stats", stats, NULL);
     if (api_server_listen(server, path, NULL)) {
         _exit(1);
     }

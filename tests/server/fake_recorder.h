@@ -11,6 +11,9 @@
 
 #include <sys/types.h>
 
+/* Where it says its flow log is. */
+#define FAKE_RECORDER_LOG "/var/lib/lasthop/flow.db"
+
 /* Starts it at 'path'; the caller ends it with a signal. */
 pid_t fake_recorder_start(const char *path);
 

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "lib/api_code.h"
+#include "lib/archive_dir.h"
 #include "lib/lh_alloc.h"
 #include "tests/server/fake_recorder.h"
 #include "tests/server/live.h"
@@ -185,6 +186,29 @@ START_TEST(a_recorder_may_come_late_and_come_back)
 }
 END_TEST
 
+START_TEST(the_archive_says_where_the_flow_log_is)
+{
+    char *archive = lh_asprintf("%s/archive", live.dir);
+    struct archive_meta meta = {.flow_log = NULL};
+
+    live.arguments[live.n_arguments++] = lh_asprintf("--archive=%s", archive);
+    recorder = fake_recorder_start(path);
+    live_start(&live);
+    for (int i = 0; i < 10000 && !meta.flow_log; i++) {
+        /* A question takes a moment of the server's time. */
+        struct api_client *client = live_client(&live);
+
+        live_counter(client, "rules");
+        api_client_close(client);
+        archive_meta_uninit(&meta);
+        ck_assert_int_eq(archive_meta_load(archive, &meta, NULL), 0);
+    }
+    ck_assert_str_eq(meta.flow_log, FAKE_RECORDER_LOG);
+    archive_meta_uninit(&meta);
+    free(archive);
+}
+END_TEST
+
 START_TEST(a_file_is_read_with_the_recorders_rules)
 {
     char *command =
@@ -220,6 +244,7 @@ main(void)
     tcase_add_test(tc, rules_and_topology_come_from_the_recorder);
     tcase_add_test(tc, requests_are_passed_on);
     tcase_add_test(tc, a_recorder_may_come_late_and_come_back);
+    tcase_add_test(tc, the_archive_says_where_the_flow_log_is);
     tcase_add_test(tc, a_file_is_read_with_the_recorders_rules);
     tcase_set_timeout(tc, 120);
     suite_add_tcase(suite, tc);

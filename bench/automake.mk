@@ -19,10 +19,17 @@ bench_bench_phf_LDADD = $(PHF_LIBS)
 
 # parse: headers, packet IDs and postcards.
 BENCHES += bench/bench_parse
-bench_bench_parse_SOURCES = bench/bench_parse.c
-bench_bench_parse_LDADD = $(LIB_LIBS) $(PCAP_LIBS)
+bench_bench_parse_SOURCES = bench/bench_parse.c \
+	bench/bench_trace.c bench/bench_trace.h
+bench_bench_parse_LDADD = $(LIB_LIBS) $(PCAP_LIBS) $(ZSTD_LIBS)
 
 # assembly: from postcards to histories.
 BENCHES += bench/bench_assembly
 bench_bench_assembly_SOURCES = bench/bench_assembly.c
 bench_bench_assembly_LDADD = $(ASSEMBLE_LIBS) $(LIB_LIBS)
+
+# pipeline: lasthop-server from a file of postcards to its archive.
+BENCHES += bench/bench_pipeline
+bench_bench_pipeline_SOURCES = bench/bench_pipeline.c \
+	bench/bench_trace.c bench/bench_trace.h
+bench_bench_pipeline_LDADD = $(LIB_LIBS) $(PCAP_LIBS) $(ZSTD_LIBS)

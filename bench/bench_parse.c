@@ -2,22 +2,19 @@
 /* bench_parse - what it costs to parse a captured header, to name the packet
  * and to decode a postcard, per packet, on one core.
  *
- * The packets are those of $LASTHOP_DATA/campus-mix-dev.pcap.zst (default
- * ../shared/data beside the sources), cut at the default snap length; without
- * it a synthetic mix, which the metric's name then says.  Each line is JSON:
+ * The packets are those of bench_trace, cut at the default snap length; the
+ * metric's name says which traffic they are.  Each line is JSON:
  * the median of the runs, with the best and the worst.  "hot" goes over 64
  * packets again and again, "streaming" over all of them. */
 #include <config.h>
 
 #include <inttypes.h>
-#include <pcap/pcap.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <zstd.h>
 
-#include "lib/bytes.h"
+#include "bench/bench_trace.h"
 #include "lib/hdr.h"
 #include "lib/packet_id.h"
 #include "lib/postcard_geneve.h"
@@ -52,83 +49,6 @@ add_packet(const uint8_t *data, size_t len)
     p.header = slot->data;
     postcard_geneve_encode(&p, out, sizeof out);
     memcpy(slot->geneve, out, sizeof slot->geneve);
-}
-
-/* All of the compressed file at 'path' as a stream; NULL if not there. */
-static FILE *
-decompress(const char *path)
-{
-    FILE *in = fopen(path, "rb");
-    FILE *out = in ? tmpfile() : NULL;
-    ZSTD_DStream *stream = ZSTD_createDStream();
-    static char in_buf[1 << 17], out_buf[1 << 17];
-    ZSTD_inBuffer input = {in_buf, 0, 0};
-
-    while (out && (input.size = fread(in_buf, 1, sizeof in_buf, in)) > 0) {
-        for (input.pos = 0; input.pos < input.size;) {
-            ZSTD_outBuffer output = {out_buf, sizeof out_buf, 0};
-
-            if (ZSTD_isError(ZSTD_decompressStream(stream, &output, &input))) {
-                break;
-            }
-            fwrite(out_buf, 1, output.pos, out);
-        }
-    }
-    if (out) {
-        rewind(out);
-    }
-    if (in) {
-        fclose(in);
-    }
-    ZSTD_freeDStream(stream);
-    return out;
-}
-
-static bool
-load_trace(void)
-{
-    const char *srcdir = getenv("srcdir"), *data = getenv("LASTHOP_DATA");
-    char path[4096], reason[PCAP_ERRBUF_SIZE];
-    struct pcap_pkthdr *header;
-    const u_char *bytes;
-
-    if (data) {
-        snprintf(path, sizeof path, "%s/campus-mix-dev.pcap.zst", data);
-    } else {
-        snprintf(path, sizeof path, "%s/../shared/data/%s",
-                 srcdir ? srcdir : ".", "campus-mix-dev.pcap.zst");
-    }
-
-    FILE *file = decompress(path);
-    pcap_t *pcap = file ? pcap_fopen_offline(file, reason) : NULL;
-
-    while (pcap && n_slots < MAX_PACKETS &&
-           pcap_next_ex(pcap, &header, &bytes) == 1) {
-        add_packet(bytes, header->caplen);
-    }
-    if (pcap) {
-        pcap_close(pcap);
-    }
-    return n_slots != 0;
-}
-
-/* TCP over IPv4, of many flows. */
-static void
-make_packets(void)
-{
-    static const char hex[] =
-        "0200000000020200000000010800450005dc123440004006000000000000"
-        "000000001f90005000000000000000005018721000000000";
-    uint8_t data[PACKET_ID_SNAP] = {0};
-
-    bytes_from_hex(hex, data, sizeof data);
-    for (uint32_t i = 0; n_slots < MAX_PACKETS; i++) {
-        bytes_put_be16(data + 18, (uint16_t) i);
-        bytes_put_be32(data + 26, 0x0a000000 + i % 1021);
-        bytes_put_be32(data + 30, 0x0a010000 + i % 509);
-        bytes_put_be32(data + 38, i * 1448);
-        add_packet(data, sizeof data);
-    }
 }
 
 static void
@@ -204,27 +124,29 @@ measure(const char *metric, const char *traffic,
 int
 main(void)
 {
-    const char *traffic = "mix";
+    struct bench_trace trace;
 
-    slots = calloc(MAX_PACKETS, sizeof *slots);
+    bench_trace_load(&trace, MAX_PACKETS, PACKET_ID_SNAP);
+    slots = calloc(trace.n, sizeof *slots);
     if (!slots) {
         fprintf(stderr, "bench_parse: no memory\n");
         return EXIT_FAILURE;
     }
-    if (!load_trace()) {
-        traffic = "synthetic";
-        make_packets();
+    for (size_t i = 0; i < trace.n; i++) {
+        add_packet(trace.packets[i].data, trace.packets[i].len);
     }
 
     size_t n_hot = n_slots < N_HOT ? n_slots : N_HOT;
 
-    measure("parse hot", traffic, parse, n_hot);
-    measure("parse streaming", traffic, parse, n_slots);
-    measure("parse and packet ID hot", traffic, name, n_hot);
-    measure("parse and packet ID streaming", traffic, name, n_slots);
-    measure("geneve decode, parse and packet ID hot", traffic, decode, n_hot);
-    measure("geneve decode, parse and packet ID streaming", traffic, decode,
-            n_slots);
+    measure("parse hot", trace.traffic, parse, n_hot);
+    measure("parse streaming", trace.traffic, parse, n_slots);
+    measure("parse and packet ID hot", trace.traffic, name, n_hot);
+    measure("parse and packet ID streaming", trace.traffic, name, n_slots);
+    measure("geneve decode, parse and packet ID hot", trace.traffic, decode,
+            n_hot);
+    measure("geneve decode, parse and packet ID streaming", trace.traffic,
+            decode, n_slots);
     free(slots);
+    bench_trace_unload(&trace);
     return sink ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -242,8 +242,8 @@ parse_constant(struct options *options, int option, const char *text,
         }
         options->id_config.seed = value;
     } else {
-        if (!parse_number(text, 10, 20, 1500, &value)) {
-            return bad(error, "id-bytes", text, "from 20 to 1500");
+        if (!parse_number(text, 10, PACKET_ID_MIN_BYTES, 1500, &value)) {
+            return bad(error, "id-bytes", text, "from 40 to 1500");
         }
         options->id_config.n_bytes = (uint16_t) value;
     }

@@ -63,18 +63,9 @@ set_steps(struct rule *r, const char *text, struct lh_error *error)
         return EINVAL;
     }
 
-    json_t *json = rule_to_json(r);
-    struct rule *parsed = NULL;
+    int retval = rule_steps_from_json(steps, r, error);
 
-    json_object_set_new(json, "steps", steps);
-
-    int retval = rule_from_json(json, &parsed, error);
-
-    json_decref(json);
-    for (size_t i = 0; !retval && i < parsed->n_steps; i++) {
-        rule_add_step(r, &parsed->steps[i]);
-    }
-    rule_unref(parsed);
+    json_decref(steps);
     return retval;
 }
 

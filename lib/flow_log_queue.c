@@ -119,15 +119,14 @@ bind_text(struct db_statement *s, int parameter, const char *text)
 }
 
 static void
-bind_steps(struct db_statement *s, int column, const struct rule *rule)
+bind_steps(struct db_statement *s, int parameter, const struct rule *rule)
 {
-    json_t *json = rule_to_json(rule);
-    json_t *steps = json_object_get(json, "steps");
-    char *text = steps ? json_dumps(steps, JSON_COMPACT) : NULL;
+    json_t *steps = rule_steps_to_json(rule);
+    char *text = json_dumps(steps, JSON_COMPACT);
 
-    bind_text(s, column, text ? text : "[]");
+    bind_text(s, parameter, text ? text : "[]");
     free(text);
-    json_decref(json);
+    json_decref(steps);
 }
 
 static void

@@ -153,6 +153,9 @@ size_t rule_outputs(const struct rule *, uint32_t *ports, size_t max);
 /* docs/formats/rule.md both ways.  rule_from_json() returns 0 or EINVAL. */
 json_t *rule_to_json(const struct rule *);
 int rule_from_json(const json_t *, struct rule **, struct lh_error *);
+/* The member "steps" alone.  rule_steps_from_json() adds to the rule's. */
+json_t *rule_steps_to_json(const struct rule *);
+int rule_steps_from_json(const json_t *, struct rule *, struct lh_error *);
 
 const char *rule_kind_name(enum rule_kind);
 /* "eth_src", "ipv4_dst", "tp_src", ... */

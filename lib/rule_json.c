@@ -200,10 +200,20 @@ flags_to_json(uint16_t flags)
 }
 
 json_t *
+rule_steps_to_json(const struct rule *rule)
+{
+    json_t *steps = json_array();
+
+    for (size_t i = 0; i < rule->n_steps; i++) {
+        json_array_append_new(steps, step_to_json(&rule->steps[i]));
+    }
+    return steps;
+}
+
+json_t *
 rule_to_json(const struct rule *rule)
 {
     json_t *json = json_object();
-    json_t *steps = json_array();
 
     json_object_set_new(json, "dpid", jmember_dpid_new(rule->dpid));
     set_number(json, "version", rule->version);
@@ -229,10 +239,7 @@ rule_to_json(const struct rule *rule)
     json_object_set_new(json, "transit", json_boolean(rule->is_transit));
     json_object_set_new(json, "instrumented",
                         json_boolean(rule->is_instrumented));
-    for (size_t i = 0; i < rule->n_steps; i++) {
-        json_array_append_new(steps, step_to_json(&rule->steps[i]));
-    }
-    json_object_set_new(json, "steps", steps);
+    json_object_set_new(json, "steps", rule_steps_to_json(rule));
     return json;
 }
 
@@ -368,6 +375,15 @@ steps_from_json(const struct jmember *m, struct rule *rule,
         }
     }
     return retval;
+}
+
+int
+rule_steps_from_json(const json_t *json, struct rule *rule,
+                     struct lh_error *error)
+{
+    struct jmember root = jmember_root(json);
+
+    return steps_from_json(&root, rule, error);
 }
 
 static int

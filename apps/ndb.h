@@ -68,7 +68,8 @@ struct ndb {
 void ndb_init(struct ndb *, struct ndb_source *source);
 void ndb_uninit(struct ndb *);
 
-/* Runs the command in 'line'; an empty one or a comment ('#') does nothing. */
+/* Runs the command in 'line'; an empty one or a comment ('#') does nothing.
+ * An interrupt that came before ends it at once. */
 enum ndb_status ndb_run(struct ndb *, const char *line);
 
 /* Says "where: error" on stderr, with the place in 'text' underlined when the

@@ -3,8 +3,11 @@
 #include <config.h>
 #include "apps/ndb_interrupt.h"
 
+#include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <time.h>
 
 static volatile sig_atomic_t came;
 
@@ -34,4 +37,26 @@ void
 ndb_interrupt_clear(void)
 {
     came = 0;
+}
+
+int
+ndb_interrupt_wait(int fd, int timeout_ms)
+{
+    struct timespec timeout = {timeout_ms / 1000,
+                               timeout_ms % 1000 * 1000000L};
+    struct pollfd pfd = {.fd = fd, .events = POLLIN};
+    sigset_t blocked, before;
+    int n = -1, retval = EINTR;
+
+    /* Between the look at the flag and the wait the signal is kept back, so
+     * that none is missed. */
+    sigemptyset(&blocked);
+    sigaddset(&blocked, SIGINT);
+    sigprocmask(SIG_BLOCK, &blocked, &before);
+    if (!came) {
+        n = ppoll(&pfd, 1, timeout_ms < 0 ? NULL : &timeout, &before);
+        retval = n > 0 ? 0 : n < 0 ? errno : ETIMEDOUT;
+    }
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    return retval;
 }

@@ -13,4 +13,8 @@ void ndb_interrupt_init(void);
 bool ndb_interrupt_came(void);
 void ndb_interrupt_clear(void);
 
+/* Waits until 'fd' is readable: 0; ETIMEDOUT after 'timeout_ms' (negative: no
+ * limit); or EINTR when the interrupt comes, or came before. */
+int ndb_interrupt_wait(int fd, int timeout_ms);
+
 #endif /* apps/ndb_interrupt.h */

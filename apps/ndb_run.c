@@ -120,7 +120,6 @@ run_command(struct ndb *ndb, const struct ndb_command *command,
     bool is_paged = command->is_paged && ndb->is_interactive;
     enum ndb_status status;
 
-    ndb_interrupt_clear();
     if (is_paged) {
         ndb->out = ndb_pager_open();
     }

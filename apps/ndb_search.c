@@ -535,6 +535,10 @@ wait_for_stop(struct ndb *ndb, uint64_t timeout_s)
     struct ndb_stop stop;
     int retval;
 
+    fflush(ndb->out);
+    if (isatty(STDERR_FILENO)) {
+        fputs("waiting; Ctrl-C ends it\n", stderr);
+    }
     retval = ndb_source_wait(
         ndb->source, timeout_s ? (int) timeout_s * 1000 : -1, &stop, &error);
     if (stop.n_missed) {

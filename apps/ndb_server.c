@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "apps/ndb_interrupt.h"
 #include "apps/ndb_source.h"
 #include "lib/api_client.h"
 #include "lib/jmember.h"
@@ -19,8 +20,6 @@
 #define CALL_MS 10000
 /* How long a query may be silent. */
 #define SILENCE_MS 30000
-/* How long it may take to end after it was cancelled. */
-#define CANCEL_MS 2000
 
 struct breakpoint {
     uint64_t id;      /* Ours; never changes. */
@@ -104,6 +103,25 @@ call(struct ndb_server *server, struct api_client **clientp, const char *op,
         return call(server, clientp, op, members, answer, error);
     }
     json_decref(members);
+    return retval;
+}
+
+/* The next event on 'client', waited for up to 'timeout_ms'. */
+static int
+next_event(struct api_client *client, int timeout_ms, json_t **event,
+           struct lh_error *error)
+{
+    int retval = api_client_next_event(client, 0, event, error);
+
+    while (retval == ETIMEDOUT) {
+        retval = ndb_interrupt_wait(api_client_fd(client), timeout_ms);
+        if (retval == ETIMEDOUT) {
+            return retval;
+        }
+        if (!retval) {
+            retval = api_client_next_event(client, 0, event, error);
+        }
+    }
     return retval;
 }
 
@@ -278,8 +296,7 @@ take_events(struct ndb_server *server, const struct ndb_find *find,
     while (!retval && !is_over) {
         json_t *event;
 
-        retval =
-            api_client_next_event(server->client, timeout_ms, &event, error);
+        retval = next_event(server->client, timeout_ms, &event, error);
         if (!retval) {
             if (json_integer_value(json_object_get(event, "id")) == id) {
                 retval =
@@ -289,21 +306,6 @@ take_events(struct ndb_server *server, const struct ndb_find *find,
         }
     }
     return retval;
-}
-
-/* Ends query 'id', which the user interrupted. */
-static void
-cancel(struct ndb_server *server, const struct ndb_find *find, json_int_t id)
-{
-    struct ndb_found found;
-
-    if (api_client_call(server->client, "cancel",
-                        json_pack("{s:I}", "query", id), CANCEL_MS, NULL,
-                        NULL) ||
-        take_events(server, find, id, CANCEL_MS, &found, NULL)) {
-        api_client_close(server->client);
-        server->client = NULL;
-    }
 }
 
 static int
@@ -336,7 +338,9 @@ find_histories(struct ndb_source *source, const struct ndb_find *find,
     id = api_client_last_id(server->client);
     retval = take_events(server, find, id, SILENCE_MS, found, error);
     if (retval == EINTR) {
-        cancel(server, find, id);
+        /* With its connection the query ends. */
+        api_client_close(server->client);
+        server->client = NULL;
         return EINTR;
     }
     return after_call(server, &server->client, retval, error);
@@ -476,8 +480,7 @@ wait_live(struct ndb_source *source, int timeout_ms, struct ndb_stop *stop,
     while (!retval && !is_stop) {
         json_t *event;
 
-        retval =
-            api_client_next_event(server->live, timeout_ms, &event, error);
+        retval = next_event(server->live, timeout_ms, &event, error);
         if (!retval) {
             retval = take_live(server, event, stop, &is_stop, error);
             json_decref(event);

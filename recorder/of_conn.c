@@ -206,7 +206,10 @@ of_conn_connect(struct event_base *base, const struct endpoint *ep,
     if (bufferevent_socket_connect(conn->bev,
                                    (const struct sockaddr *) &ep->address,
                                    (int) ep->address_len)) {
+        int retval = errno;
+
         of_conn_destroy(conn);
+        errno = retval;
         return NULL;
     }
     return conn;

@@ -47,7 +47,8 @@ struct of_conn_callbacks {
 /* Takes the connected socket 'fd'. */
 struct of_conn *of_conn_accept(struct event_base *, int fd,
                                const struct of_conn_callbacks *, void *aux);
-/* Begins to connect; what is sent before it is there waits. */
+/* Begins to connect; what is sent before it is there waits.  NULL, with errno,
+ * when it fails at once. */
 struct of_conn *of_conn_connect(struct event_base *, const struct endpoint *,
                                 const struct of_conn_callbacks *, void *aux);
 void of_conn_destroy(struct of_conn *);

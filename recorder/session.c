@@ -4,6 +4,7 @@
 
 #include "recorder/session.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -59,6 +60,16 @@ on_reaper(evutil_socket_t fd, short what, void *s)
     session_destroy(s);
 }
 
+static void
+warn_no_controller(const struct session *s, const char *reason)
+{
+    char who[96];
+
+    say_warn("controller %s: %s; %s is let go and will try again",
+             s->env->config->controller.text, reason,
+             session_describe(s, who, sizeof who));
+}
+
 struct session *
 session_create(const struct session_env *env, int fd,
                const struct sockaddr *peer, socklen_t peer_len)
@@ -82,8 +93,7 @@ session_create(const struct session_env *env, int fd,
     s->up =
         of_conn_connect(env->base, &env->config->controller, &up_callbacks, s);
     if (!s->up) {
-        say_error("controller %s: cannot open a socket",
-                  env->config->controller.text);
+        warn_no_controller(s, strerror(errno));
         session_destroy(s);
         return NULL;
     }
@@ -160,12 +170,10 @@ static void
 on_controller_closed(void *s_, const char *reason)
 {
     struct session *s = s_;
-    char who[96], text[256];
+    char text[256];
 
     if (!of_conn_is_connected(s->up)) {
-        say_warn("controller %s: %s; %s is let go and will try again",
-                 s->env->config->controller.text, reason,
-                 session_describe(s, who, sizeof who));
+        warn_no_controller(s, reason);
     }
     snprintf(text, sizeof text, "controller %s: %s",
              s->env->config->controller.text, reason);

@@ -257,7 +257,7 @@ main(int argc, char *argv[])
               n_runs);
     bench_set("set of 1000, dpid, 5 hops", "{{--dpid %u}}.*{{--dpid %u}}",
               1000, n_runs);
-    bench_set("set of 1000 that share, version, 5 hops",
-              "{{--version 9}}.*{{--dpid %u --inport %u}}", 1000, n_runs);
+    bench_set("set of 1000 that name no switch, 5 hops",
+              "{{--version 9}}.*{{--inport %u --outport %u}}", 1000, n_runs);
     return EXIT_SUCCESS;
 }

@@ -120,6 +120,20 @@ only_edge_port(const struct topology_switch *sw)
     return found;
 }
 
+/* True when an output that nobody saw arrive may have led to visit 'v', over
+ * other hops that nobody saw. */
+static bool
+may_be_later(struct assembler *a, int v)
+{
+    for (size_t b = 0; b < a->n_branches; b++) {
+        /* The same addresses, not just NORMAL, not later. */
+        if (assemble_gap_rank(a, v, b, -1) >> 60 == 7) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void
 assemble_blind_settle(struct assembler *a)
 {
@@ -137,7 +151,8 @@ assemble_blind_settle(struct assembler *a)
         port = sw ? only_edge_port(sw) : OF_PORT_UNKNOWN;
         /* What leaves by that port rather came by a link, unseen. */
         if (port != OF_PORT_UNKNOWN &&
-            !assemble_visit_has_out(a, (int) v, port)) {
+            !assemble_visit_has_out(a, (int) v, port) &&
+            !may_be_later(a, (int) v)) {
             visit->in_port = port;
             visit->is_in_port_deduced = true;
         }

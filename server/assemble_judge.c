@@ -101,6 +101,17 @@ count_ports(const struct topology_switch *sw, uint32_t in_port,
     }
 }
 
+static size_t
+count_untaken(const struct assembler *a, int o)
+{
+    size_t n = 0;
+
+    for (int b = a->outs[o].first_branch; b >= 0; b = a->branches[b].next) {
+        n += a->branches[b].child < 0 && !a->branches[b].is_soft;
+    }
+    return n;
+}
+
 static void
 judge_flood(const struct assembler *a, const struct assemble_visit *visit,
             int o, struct fate *fate)
@@ -117,7 +128,10 @@ judge_flood(const struct assembler *a, const struct assemble_visit *visit,
         return;
     }
     count_ports(sw, visit->in_port, &n_edge, &n_link, &edge_port);
-    has_child = judge_branches(a, o, true, fate);
+    if (visit->in_port == OF_PORT_UNKNOWN && count_untaken(a, o) == 1) {
+        fate->open = "it may have come by the link that it was not seen at";
+    }
+    has_child = judge_branches(a, o, !fate->open, fate);
     if (n_edge && !(is_normal && has_child)) {
         set_left(fate, n_edge == 1 ? edge_port : OF_PORT_UNKNOWN);
     } else if (is_normal && !has_child && n_link) {

@@ -63,6 +63,7 @@ enum oracle_kind {
     ORACLE_PACKET_OUT_TABLE, /* The same by output to TABLE. */
     ORACLE_TWICE,            /* A switch twice, by different ports. */
     ORACLE_LINK_LOSS,        /* The wire loses it. */
+    ORACLE_LOOP_IN_PORT,     /* To and fro by IN_PORT until the TTL ends. */
     N_ORACLE_KINDS
 };
 
@@ -96,6 +97,9 @@ void oracle_packet_destroy(struct oracle_packet *);
 /* Adds doubles of postcards, 'percent' of them, a moment later. */
 void oracle_packet_double(struct oracle_packet *, struct oracle_random *,
                           uint32_t percent);
+/* Takes from the postcards what those in a destination MAC lack: in_port,
+ * flags, and that address. */
+void oracle_packet_blind(struct oracle_packet *);
 /* Marks 'percent' of the postcards lost. */
 void oracle_packet_lose(struct oracle_packet *, struct oracle_random *,
                         uint32_t percent);

@@ -8,7 +8,7 @@
  *     only, after the hops that were before it;
  *   - a hop whose true parent was observed has that parent, and no gap;
  *   - a hop whose true parent was not observed has a deduced parent or a gap
- *     marked before it;
+ *     marked before it, or, where in_ports are unknown, none of its own;
  *   - every deduced hop was a hop, there, with those ports;
  *   - outputs, versions and branches are true ones;
  *   - a verdict is the true one, or lost with evidence uncertain, or open, at
@@ -28,6 +28,10 @@ struct oracle_check {
     /* Rounds of a loop look all the same: whole ones may be missing
      * unnoticed. */
     bool has_blind_rounds;
+    /* The postcards went through oracle_packet_blind().  Without loss every
+     * in_port must be the true one but for starts, where it may be unknown;
+     * with loss it may be unknown anywhere. */
+    bool is_blind;
 };
 
 /* 0, or EINVAL with what is wrong. */

@@ -230,6 +230,7 @@ make_ending(struct oracle_flow *flow)
     case ORACLE_TTL:
     case ORACLE_TWICE:
     case ORACLE_LINK_LOSS:
+    case ORACLE_LOOP_IN_PORT:
     case N_ORACLE_KINDS:
         break;
     }
@@ -350,6 +351,28 @@ make_loop(struct oracle_flow *flow)
     }
 }
 
+/* From an edge port to a neighbour, and from there on each sends it back. */
+static void
+make_loop_in_port(struct oracle_flow *flow)
+{
+    struct oracle_net *net = flow->net;
+    const struct topology_switch *sw;
+    const struct topology_port *out = NULL;
+    uint32_t n = 0;
+
+    oracle_net_edge(net, &flow->dpid, &flow->port);
+    flow->ttl = (uint8_t) (3 + oracle_pick(&net->random, 20));
+    sw = topology_find(net->topology, flow->dpid);
+    for (size_t i = 0; i < sw->n_ports; i++) {
+        if (sw->ports[i].has_peer && oracle_pick(&net->random, ++n) == 0) {
+            out = &sw->ports[i];
+        }
+    }
+    add_rule_with_ttl(flow, flow->dpid, flow->port, out->no);
+    add_rule_with_ttl(flow, flow->dpid, out->no, OF_PORT_IN_PORT);
+    add_rule_with_ttl(flow, out->peer_dpid, out->peer_port, OF_PORT_IN_PORT);
+}
+
 static bool
 make_twice(struct oracle_flow *flow)
 {
@@ -434,6 +457,9 @@ oracle_flow_create(struct oracle_net *net, enum oracle_kind kind)
         if (is_made) {
             make_loop(flow);
         }
+        break;
+    case ORACLE_LOOP_IN_PORT:
+        make_loop_in_port(flow);
         break;
     case ORACLE_TTL:
         make_unicast(flow);

@@ -94,10 +94,10 @@ arrive(struct run *run, uint64_t dpid, uint32_t in_port, int parent,
     memcpy(next->bytes, bytes, len);
 }
 
-/* Sends a copy out of a real port. */
+/* Sends a copy out of a real port, the input port or another. */
 static void
-leave(struct run *run, const struct arrival *at, int hop, uint32_t port,
-      const uint8_t *bytes, size_t len, struct outcome *outcome)
+send_out(struct run *run, const struct arrival *at, int hop, uint32_t port,
+         const uint8_t *bytes, size_t len, struct outcome *outcome)
 {
     const struct oracle_flow *flow = run->flow;
     const struct topology_port *p =
@@ -107,8 +107,6 @@ leave(struct run *run, const struct arrival *at, int hop, uint32_t port,
         outcome->dead = "output to a port that is not there";
     } else if (p->down) {
         outcome->dead = "output to a port that is down";
-    } else if (port == at->in_port && !at->is_packet_out) {
-        outcome->dead = "output to the input port";
     } else if (p->edge) {
         outcome->n_left++;
         outcome->left_port = port;
@@ -120,6 +118,18 @@ leave(struct run *run, const struct arrival *at, int hop, uint32_t port,
     } else {
         outcome->has_gone_on = true;
         arrive(run, p->peer_dpid, p->peer_port, hop, at->time_ns, bytes, len);
+    }
+}
+
+/* The same for an output that names the port. */
+static void
+leave(struct run *run, const struct arrival *at, int hop, uint32_t port,
+      const uint8_t *bytes, size_t len, struct outcome *outcome)
+{
+    if (port == at->in_port && !at->is_packet_out) {
+        outcome->dead = "output to the input port";
+    } else {
+        send_out(run, at, hop, port, bytes, len, outcome);
     }
 }
 
@@ -173,6 +183,8 @@ meet_rule(struct run *run, struct arrival *at, int hop,
             outcome->is_punted = true;
         } else if (ports[i] == OF_PORT_FLOOD) {
             flood(run, at, hop, out, len, outcome);
+        } else if (ports[i] == OF_PORT_IN_PORT) {
+            send_out(run, at, hop, at->in_port, out, len, outcome);
         } else if (ports[i] != OF_PORT_TABLE) {
             leave(run, at, hop, ports[i], out, len, outcome);
         }
@@ -348,6 +360,18 @@ oracle_packet_double(struct oracle_packet *packet, struct oracle_random *r,
         card->p.header = lh_memdup(card->p.header, card->p.caplen);
         card->p.time_ns += 1 + oracle_pick(r, 200000);
         card->is_double = true;
+    }
+}
+
+void
+oracle_packet_blind(struct oracle_packet *packet)
+{
+    for (size_t i = 0; i < packet->n_cards; i++) {
+        struct postcard *p = &packet->cards[i].p;
+
+        p->in_port = OF_PORT_UNKNOWN;
+        p->flags = 0;
+        memset((uint8_t *) p->header, 0, 6);
     }
 }
 

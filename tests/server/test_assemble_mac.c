@@ -365,6 +365,34 @@ START_TEST(what_leaves_by_the_only_edge_port_came_by_a_link)
 }
 END_TEST
 
+START_TEST(what_may_come_from_a_lost_hop_has_no_in_port)
+{
+    rule(5, 1, "ip", 1);
+    rule(3, 1, "ip", OF_PORT_CONTROLLER);
+    card(5, 1, 1, 64);
+    card(3, 1, OF_PORT_CONTROLLER, 61);
+    run();
+    ck_assert_uint_eq(result.n_histories, 2);
+    for (size_t i = 0; i < 2; i++) {
+        const struct history *h = result.histories[i];
+
+        if (h->hops[0].dpid == 3) {
+            ck_assert_uint_eq(h->hops[0].in_port, OF_PORT_UNKNOWN);
+        }
+    }
+}
+END_TEST
+
+START_TEST(a_hop_between_is_deduced)
+{
+    rule(1, 1, "ip", 1);
+    rule(3, 1, "ip", 2);
+    card(1, 1, 1, 64);
+    card(3, 1, 2, 62);
+    ck_assert(expect("0 1.3>1; 1 2.1>2; 2 3.1>2")->hops[1].is_deduced);
+}
+END_TEST
+
 /* --- Whose drop it was. ---------------------------------------------------
  */
 
@@ -448,6 +476,8 @@ main(void)
     tcase_add_test(tc, no_other_word_of_a_match_is_an_in_port);
     tcase_add_test(tc, two_edge_ports_leave_it_unknown);
     tcase_add_test(tc, what_leaves_by_the_only_edge_port_came_by_a_link);
+    tcase_add_test(tc, what_may_come_from_a_lost_hop_has_no_in_port);
+    tcase_add_test(tc, a_hop_between_is_deduced);
     tcase_add_loop_test(tc, the_table_that_ended_it_dropped_it, 0, 8);
     tcase_add_loop_test(tc, an_empty_action_set_alone_is_a_drop, 0, 2);
     tcase_add_loop_test(tc, with_an_output_no_drop_counts, 0, 2);

@@ -31,6 +31,7 @@ struct noise {
     uint32_t percent_lost;
     uint32_t percent_double;
     bool is_shuffled; /* Times say nothing. */
+    bool is_blind;    /* As in a destination MAC. */
 };
 
 static uint64_t
@@ -168,7 +169,7 @@ shuffle_times(struct oracle_packet *packet, struct oracle_random *r,
 
 static void
 assemble_and_check(struct assembler *assembler, struct group *group,
-                   bool has_loss, bool has_blind_rounds)
+                   bool has_loss, bool has_blind_rounds, bool is_blind)
 {
     struct packet_id_config id_config = PACKET_ID_CONFIG_INIT;
     struct assemble_env env = {
@@ -181,7 +182,8 @@ assemble_and_check(struct assembler *assembler, struct group *group,
     struct assemble_result result;
     struct oracle_check c = {.packets = group->packets,
                              .n_packets = group->n_packets,
-                             .has_blind_rounds = has_blind_rounds};
+                             .has_blind_rounds = has_blind_rounds,
+                             .is_blind = is_blind};
     struct lh_error error;
 
     collect(group);
@@ -218,6 +220,16 @@ needs_time(enum oracle_kind kind)
     return kind == ORACLE_LOOP || kind == ORACLE_PACKET_OUT_TABLE;
 }
 
+/* Where no link could be taken twice, nor all links at once: there unknown
+ * in_ports and loss together leave too much open for a check. */
+static bool
+is_on_a_way(enum oracle_kind kind)
+{
+    return !needs_time(kind) && kind != ORACLE_LOOP_TTL &&
+           kind != ORACLE_LOOP_IN_PORT && kind != ORACLE_FLOOD &&
+           kind != ORACLE_TREE && kind != ORACLE_TWICE;
+}
+
 static void
 try_kind(enum oracle_shape shape, int n, enum oracle_kind kind,
          const struct noise *noise)
@@ -251,13 +263,16 @@ try_kind(enum oracle_shape shape, int n, enum oracle_kind kind,
         if (kind != ORACLE_LOOP) {
             oracle_packet_double(packet, r, noise->percent_double);
         }
+        if (noise->is_blind) {
+            oracle_packet_blind(packet);
+        }
         oracle_packet_lose(packet, r, noise->percent_lost);
         group = lh_alloc_zero(sizeof *group);
         group->packets = &packet;
         group->n_packets = 1;
         group->net = net;
         assemble_and_check(assembler, group, noise->percent_lost > 0,
-                           kind == ORACLE_LOOP);
+                           kind == ORACLE_LOOP, noise->is_blind);
         free(group);
         oracle_packet_destroy(packet);
     }
@@ -269,7 +284,9 @@ static void
 try_all_kinds(int net, const struct noise *noise)
 {
     for (enum oracle_kind kind = 0; kind < N_ORACLE_KINDS; kind++) {
-        try_kind(nets[net].shape, nets[net].n, kind, noise);
+        if (!noise->is_blind || !noise->percent_lost || is_on_a_way(kind)) {
+            try_kind(nets[net].shape, nets[net].n, kind, noise);
+        }
     }
 }
 
@@ -285,6 +302,18 @@ START_TEST(equals_the_truth_with_doubles)
 }
 END_TEST
 
+START_TEST(equals_the_truth_without_in_ports)
+{
+    try_all_kinds(_i, &(struct noise){.is_blind = true});
+}
+END_TEST
+
+START_TEST(equals_the_truth_with_doubles_without_in_ports)
+{
+    try_all_kinds(_i, &(struct noise){.is_blind = true, .percent_double = 15});
+}
+END_TEST
+
 START_TEST(says_what_is_missing)
 {
     try_all_kinds(_i, &(struct noise){.percent_lost = 12});
@@ -295,6 +324,12 @@ START_TEST(says_when_much_is_missing)
 {
     try_all_kinds(_i,
                   &(struct noise){.percent_lost = 25, .is_shuffled = true});
+}
+END_TEST
+
+START_TEST(says_what_is_missing_without_in_ports)
+{
+    try_all_kinds(_i, &(struct noise){.percent_lost = 12, .is_blind = true});
 }
 END_TEST
 
@@ -338,7 +373,7 @@ try_two(bool is_equal, uint32_t percent_lost)
             group->n_packets = 2;
             group->net = net;
             assemble_and_check(assembler, group, percent_lost > 0,
-                               percent_lost > 0);
+                               percent_lost > 0, false);
             free(group);
             oracle_packet_destroy(packets[0]);
             oracle_packet_destroy(packets[1]);
@@ -383,8 +418,12 @@ main(void)
     tcase_set_timeout(tc, 600);
     tcase_add_loop_test(tc, equals_the_truth_in_any_order, 0, N_NETS);
     tcase_add_loop_test(tc, equals_the_truth_with_doubles, 0, N_NETS);
+    tcase_add_loop_test(tc, equals_the_truth_without_in_ports, 0, N_NETS);
+    tcase_add_loop_test(tc, equals_the_truth_with_doubles_without_in_ports, 0,
+                        N_NETS);
     tcase_add_loop_test(tc, says_what_is_missing, 0, N_NETS);
     tcase_add_loop_test(tc, says_when_much_is_missing, 0, N_NETS);
+    tcase_add_loop_test(tc, says_what_is_missing_without_in_ports, 0, N_NETS);
     tcase_add_test(tc, tells_equal_packets_apart);
     tcase_add_test(tc, tells_packets_of_one_id_apart);
     tcase_add_test(tc, invents_nothing_of_equal_packets);

@@ -5,10 +5,23 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 
 #include "lib/say.h"
 #include "recorder/options.h"
 #include "recorder/recorder.h"
+
+/* Each switch takes two descriptors; the usual soft limit ends at 500. */
+static void
+raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+
+    if (!getrlimit(RLIMIT_NOFILE, &limit)) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
 
 int
 main(int argc, char *argv[])
@@ -24,6 +37,7 @@ main(int argc, char *argv[])
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN);
 
+    raise_descriptor_limit();
     retval = options_parse(argc, argv, &config, &error);
     if (!retval) {
         retval = recorder_create(&config, &recorder, &error);

@@ -18,6 +18,7 @@
 
 struct of_conn {
     struct bufferevent *bev; /* Owned. */
+    struct event *deadline;  /* Of the rest of a message.  Owned. */
     struct of_framing framing;
     const struct of_conn_callbacks *callbacks;
     void *aux;
@@ -36,6 +37,9 @@ free_conn(struct of_conn *conn)
 {
     if (conn->bev) {
         bufferevent_free(conn->bev);
+    }
+    if (conn->deadline) {
+        event_free(conn->deadline);
     }
     free(conn->reason);
     free(conn);
@@ -88,16 +92,37 @@ process_one(struct of_conn *conn)
     }
 }
 
+/* Half a message is waited for, but not for ever. */
+static void
+set_deadline(struct of_conn *conn, bool has_progress)
+{
+    struct timeval timeout = {.tv_sec = OF_CONN_MESSAGE_S};
+    bool waits = !conn->has_ended && !conn->is_holding &&
+                 evbuffer_get_length(bufferevent_get_input(conn->bev));
+
+    if (has_progress || !waits) {
+        evtimer_del(conn->deadline);
+    }
+    if (waits && !evtimer_pending(conn->deadline, NULL)) {
+        evtimer_add(conn->deadline, &timeout);
+    }
+}
+
 static void
 process(struct of_conn *conn)
 {
+    bool has_progress = false;
+
     if (conn->is_processing || conn->is_closed) {
         return;
     }
     conn->is_processing = true;
     conn->is_holding = false;
     while (process_one(conn)) {
-        continue;
+        has_progress = true;
+    }
+    if (!conn->is_destroyed) {
+        set_deadline(conn, has_progress);
     }
     if (conn->has_ended && !conn->is_holding && !conn->is_destroyed) {
         conn->is_closed = true;
@@ -116,6 +141,20 @@ on_read(struct bufferevent *bev, void *conn)
 }
 
 static void
+on_deadline(evutil_socket_t fd, short what, void *conn_)
+{
+    struct of_conn *conn = conn_;
+    struct evbuffer *input = bufferevent_get_input(conn->bev);
+    char *reason = lh_asprintf("half a message (%zu bytes) and nothing more "
+                               "for %d s",
+                               evbuffer_get_length(input), OF_CONN_MESSAGE_S);
+
+    end(conn, reason);
+    free(reason);
+    process(conn);
+}
+
+static void
 on_write(struct bufferevent *bev, void *conn_)
 {
     struct of_conn *conn = conn_;
@@ -126,14 +165,23 @@ on_write(struct bufferevent *bev, void *conn_)
     }
 }
 
+/* Messages go out at once, and a host that is gone is found.  Fails on Unix
+ * sockets, which need none of it. */
 static void
-set_nodelay(struct bufferevent *bev)
+set_tcp_options(struct bufferevent *bev)
 {
-    int on = 1;
+    int fd = bufferevent_getfd(bev);
+    int on = 1, idle_s = OF_CONN_ALIVE_S / 2, interval_s = 5;
+    int n_probes = (OF_CONN_ALIVE_S - idle_s) / interval_s;
+    unsigned int unacknowledged_ms = OF_CONN_ALIVE_S * 1000;
 
-    /* Fails on Unix sockets, which need none. */
-    setsockopt(bufferevent_getfd(bev), IPPROTO_TCP, TCP_NODELAY, &on,
-               sizeof on);
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof idle_s);
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval_s, sizeof interval_s);
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &n_probes, sizeof n_probes);
+    setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unacknowledged_ms,
+               sizeof unacknowledged_ms);
 }
 
 static void
@@ -144,7 +192,7 @@ on_event(struct bufferevent *bev, short what, void *conn_)
 
     if (what & BEV_EVENT_CONNECTED) {
         conn->is_connected = true;
-        set_nodelay(bev);
+        set_tcp_options(bev);
         bufferevent_set_timeouts(bev, NULL, NULL);
         return;
     }
@@ -172,6 +220,7 @@ create(struct event_base *base, int fd,
         free_conn(conn);
         return NULL;
     }
+    conn->deadline = evtimer_new(base, on_deadline, conn);
     bufferevent_setcb(conn->bev, on_read, on_write, on_event, conn);
     bufferevent_setwatermark(conn->bev, EV_READ, 0, OF_CONN_MAX_INPUT);
     bufferevent_setwatermark(conn->bev, EV_WRITE, OF_CONN_DRAINED, 0);
@@ -187,7 +236,7 @@ of_conn_accept(struct event_base *base, int fd,
 
     if (conn) {
         conn->is_connected = true;
-        set_nodelay(conn->bev);
+        set_tcp_options(conn->bev);
     }
     return conn;
 }

@@ -9,6 +9,10 @@
  *     outgoing  <-  of_conn_send()
  *                   drained()   there is room again after of_conn_is_full()
  *
+ * A peer that is gone without a word is found: one that sends half a message
+ * and nothing more for OF_CONN_MESSAGE_S is closed, and so is one whose host
+ * does not answer TCP for OF_CONN_ALIVE_S.
+ *
  * When the other side closes, everything that it sent before is given to
  * message() first, then closed() is called, once.  Nothing is called after
  * closed() nor during any function but of_conn_resume().
@@ -32,6 +36,8 @@
 #define OF_CONN_DRAINED   (256 * 1024)
 #define OF_CONN_CONNECT_S 10
 #define OF_CONN_FINISH_S  5
+#define OF_CONN_MESSAGE_S 15
+#define OF_CONN_ALIVE_S   30
 
 struct event_base;
 struct of_conn;

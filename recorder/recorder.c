@@ -50,6 +50,7 @@ struct recorder {
     struct event *retry;    /* Writes it again after a failure. */
     struct event *discover; /* When discovery has something to do. */
     struct event *trim;
+    struct event *resume; /* Accepts switches again. */
     struct event *on_term, *on_int;
     struct session_env env;
     struct session **sessions; /* Those that have not ended. */
@@ -300,9 +301,21 @@ static void
 on_accept_error(struct evconnlistener *listener, void *r_)
 {
     struct recorder *r = r_;
+    struct timeval timeout = {.tv_sec = RETRY_S};
 
-    say_error("%s: cannot accept a switch: %s", r->config->listen.text,
-              strerror(errno));
+    say_error("%s: cannot accept a switch: %s; next try in %d s",
+              r->config->listen.text, strerror(errno), RETRY_S);
+    r->n_refused++;
+    evconnlistener_disable(listener);
+    event_add(r->resume, &timeout);
+}
+
+static void
+on_resume(evutil_socket_t fd, short what, void *r_)
+{
+    struct recorder *r = r_;
+
+    evconnlistener_enable(r->listener);
 }
 
 static int
@@ -408,6 +421,7 @@ open_events(struct recorder *r)
     r->retry = new_timer(r, on_flush);
     r->discover = new_timer(r, on_discover);
     r->trim = new_timer(r, on_trim);
+    r->resume = new_timer(r, on_resume);
     if (r->config->keep_ns) {
         event_add(r->trim, &soon);
     }
@@ -495,6 +509,7 @@ recorder_destroy(struct recorder *r)
     free_event(r->retry);
     free_event(r->discover);
     free_event(r->trim);
+    free_event(r->resume);
     free_event(r->on_term);
     free_event(r->on_int);
     event_base_free(r->base);

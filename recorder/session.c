@@ -97,6 +97,7 @@ session_create(const struct session_env *env, int fd,
         session_destroy(s);
         return NULL;
     }
+    session_setup_await(s);
     say_debug("switch at %s: connected", s->peer);
     return s;
 }

@@ -9,6 +9,9 @@
  * SESSION_SETUP_S the switch is left un-instrumented and everything passes:
  * the control channel comes first.
  *
+ * A peer that does not say HELLO, or a switch that does not tell its features,
+ * within SESSION_SETUP_S is let go: it is none.
+ *
  * When one side closes, what it sent before still reaches the other, which is
  * then closed as well.
  *

@@ -28,10 +28,62 @@
 static void prepare(struct session *);
 
 static void
+free_event(struct event **event)
+{
+    if (*event) {
+        event_free(*event);
+        *event = NULL;
+    }
+}
+
+/* A peer that does not say what even a bare switch or controller says. */
+static void
+end_silent(struct session *s, const char *who, const char *what)
+{
+    char *reason =
+        lh_asprintf("%s sent no %s in %d s", who, what, SESSION_SETUP_S);
+
+    say_warn("%s; %s is let go and may try again", reason, s->peer);
+    session_end(s, reason);
+    free(reason);
+}
+
+static void
+on_no_hello(evutil_socket_t fd, short what, void *s_)
+{
+    struct session *s = s_;
+    char who[96];
+
+    if (s->down_versions) {
+        char *controller =
+            lh_asprintf("controller %s", s->env->config->controller.text);
+
+        end_silent(s, controller, "HELLO");
+        free(controller);
+    } else {
+        end_silent(s, session_describe(s, who, sizeof who), "HELLO");
+    }
+}
+
+void
+session_setup_await(struct session *s)
+{
+    struct timeval timeout = {.tv_sec = SESSION_SETUP_S};
+
+    s->deadline = evtimer_new(s->env->base, on_no_hello, s);
+    event_add(s->deadline, &timeout);
+}
+
+static void
 on_deadline(evutil_socket_t fd, short what, void *s_)
 {
     struct session *s = s_;
     char who[96];
+
+    if (s->state == SESSION_FEATURES) {
+        end_silent(s, session_describe(s, who, sizeof who), "FEATURES_REPLY");
+        return;
+    }
 
     say_error("%s: NOT INSTRUMENTED: the set-up took more than %d s; its "
               "control channel goes on without lasthop until it reconnects",
@@ -45,6 +97,7 @@ session_setup_begin(struct session *s)
     uint8_t msg[OF_WIRE_HEADER_LEN];
     struct timeval timeout = {.tv_sec = SESSION_SETUP_S};
 
+    free_event(&s->deadline);
     s->version = of_hello_agree(s->down_versions, s->up_versions);
     if (!s->version) {
         /* Both will say so themselves. */
@@ -57,15 +110,6 @@ session_setup_begin(struct session *s)
     of_wire_put_header(msg, s->version, OF_WIRE_FEATURES_REQUEST, sizeof msg,
                        0);
     session_send_own(s, msg, sizeof msg);
-}
-
-static void
-free_event(struct event **event)
-{
-    if (*event) {
-        event_free(*event);
-        *event = NULL;
-    }
 }
 
 void

@@ -79,6 +79,8 @@ void session_release(struct session *);
 const char *session_describe(const struct session *, char *buf, size_t size);
 
 /* session_setup.c */
+/* The connection is there: ends it if the HELLOs do not come. */
+void session_setup_await(struct session *);
 /* Both HELLOs were seen. */
 void session_setup_begin(struct session *);
 /* The answer to our FEATURES_REQUEST. */

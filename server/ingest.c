@@ -7,16 +7,33 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/dpid.h"
 #include "lib/hdr.h"
 #include "lib/lh_alloc.h"
 #include "lib/postcard_geneve.h"
 #include "lib/postcard_mac.h"
 #include "lib/say.h"
 
+/* Senders and switches that are warned of one by one; more are counted. */
+#define MAX_WARNED 64
+/* A switch that connects emits postcards before its topology arrives. */
+#define MAX_UNKNOWN_NS UINT64_C(3000000000)
+
+/* A switch that the topology does not have. */
+struct unknown_switch {
+    uint64_t dpid;
+    uint64_t since_ns;
+    bool is_warned;
+};
+
 struct ingest {
     struct ingest_config config;
     struct topology *topology; /* Owned reference, or NULL. */
     struct ingest_counters counters;
+    /* Noticed since the topology last changed. */
+    struct accept_address strangers[MAX_WARNED];
+    struct unknown_switch unknown[MAX_WARNED];
+    size_t n_strangers, n_unknown;
     uint8_t buf[65536]; /* Of a mac postcard without its tag. */
 };
 
@@ -43,6 +60,7 @@ ingest_set_topology(struct ingest *ingest, const struct topology *topology)
 {
     topology_unref(ingest->topology);
     ingest->topology = topology ? topology_ref(topology) : NULL;
+    ingest->n_strangers = ingest->n_unknown = 0;
 }
 
 const struct ingest_counters *
@@ -68,6 +86,47 @@ ingest_collect(const struct ingest *ingest, struct counters *c)
     c->short_headers = from->short_headers;
     c->no_l3 = from->no_l3;
     c->unknown_switch = from->unknown_switch;
+}
+
+/* The entry of 'dpid', made if there is room, or NULL. */
+static struct unknown_switch *
+find_unknown(struct ingest *ingest, uint64_t dpid, uint64_t time_ns)
+{
+    for (size_t i = 0; i < ingest->n_unknown; i++) {
+        if (ingest->unknown[i].dpid == dpid) {
+            return &ingest->unknown[i];
+        }
+    }
+    if (ingest->n_unknown == MAX_WARNED) {
+        return NULL;
+    }
+
+    struct unknown_switch *sw = &ingest->unknown[ingest->n_unknown++];
+
+    *sw = (struct unknown_switch){.dpid = dpid, .since_ns = time_ns};
+    return sw;
+}
+
+/* Counts a postcard of a switch that the topology does not have, and says so
+ * once. */
+static void
+note_unknown(struct ingest *ingest, uint64_t dpid, uint64_t time_ns)
+{
+    struct unknown_switch *sw;
+
+    ingest->counters.unknown_switch++;
+    if (!ingest->topology) {
+        return;
+    }
+    sw = find_unknown(ingest, dpid, time_ns);
+    if (sw && !sw->is_warned && time_ns > sw->since_ns &&
+        time_ns - sw->since_ns > MAX_UNKNOWN_NS) {
+        sw->is_warned = true;
+        say_warn("postcards of switch " DPID_FMT ", which the topology does "
+                 "not have: its name and links are not known (is it connected "
+                 "to lasthop-recorder, or missing in --topology?)",
+                 dpid);
+    }
 }
 
 /* Completes a decoded postcard and gives it on. */
@@ -99,10 +158,42 @@ give(struct ingest *ingest, struct postcard *p, uint64_t time_ns)
         break;
     }
     if (!ingest->topology || !topology_find(ingest->topology, p->dpid)) {
-        counters->unknown_switch++;
+        note_unknown(ingest, p->dpid, time_ns);
     }
     counters->postcards++;
     ingest->config.give(ingest->config.aux, p);
+}
+
+/* Says once that postcards of 'from' are refused. */
+static void
+warn_stranger(struct ingest *ingest, const struct accept_address *from)
+{
+    char text[64];
+
+    for (size_t i = 0; i < ingest->n_strangers; i++) {
+        if (!memcmp(&ingest->strangers[i], from, sizeof *from)) {
+            return;
+        }
+    }
+    if (ingest->n_strangers == MAX_WARNED) {
+        return;
+    }
+    ingest->strangers[ingest->n_strangers++] = *from;
+    accept_address_format(from, text, sizeof text);
+    if (accept_list_is_empty(ingest->config.accept)) {
+        say_warn("postcards from %s refused: no switch is known yet; "
+                 "--accept %s takes them",
+                 text, text);
+    } else {
+        say_warn("postcards from %s refused: it is no switch of the topology "
+                 "and not in --accept; --accept %s takes them",
+                 text, text);
+    }
+    if (ingest->n_strangers == MAX_WARNED) {
+        say_warn("postcards from more than %d addresses refused: more are "
+                 "only counted, as \"foreign\"",
+                 MAX_WARNED);
+    }
 }
 
 /* Whether the sender is accepted; counts when not. */
@@ -110,22 +201,12 @@ static bool
 accept_sender(struct ingest *ingest, const struct accept_address *from)
 {
     const struct accept_list *accept = ingest->config.accept;
-    char text[64];
 
     if (!accept || accept_list_has(accept, from)) {
         return true;
     }
     ingest->counters.foreign++;
-    accept_address_format(from, text, sizeof text);
-    if (accept_list_is_empty(accept)) {
-        say_warn("postcards from %s refused: no switch is known yet; "
-                 "--accept %s takes them",
-                 text, text);
-    } else {
-        say_warn("postcards from %s refused: it is no switch of the topology "
-                 "and not in --accept",
-                 text);
-    }
+    warn_stranger(ingest, from);
     return false;
 }
 

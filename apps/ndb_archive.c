@@ -98,6 +98,8 @@ find_histories(struct ndb_source *source, const struct ndb_find *find,
         found->scanned = totals->scanned;
         found->is_truncated = totals->is_truncated;
         found->damaged = totals->damaged;
+        snprintf(found->damage, sizeof found->damage, "%s",
+                 totals->damage.text);
         found->lost = totals->lost;
         if (!retval && totals->n_limits) {
             lh_error_set(error,

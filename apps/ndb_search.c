@@ -282,8 +282,11 @@ print_notes(const struct ndb *ndb, const struct ndb_found *found,
                 ndb->where, ndb->n_found, MAX_LIMIT);
     }
     if (found->damaged) {
-        fprintf(stderr, "%s: %llu damaged blocks could not be read\n",
-                ndb->where, (unsigned long long) found->damaged);
+        fprintf(stderr,
+                "%s: %llu damaged blocks could not be read, their histories "
+                "are missing here; the first: %s\n",
+                ndb->where, (unsigned long long) found->damaged,
+                found->damage);
     }
     if (found->lost) {
         fprintf(stderr, "%s: %llu histories of that time were never stored\n",

@@ -276,6 +276,12 @@ take_event(const struct ndb_server *server, const struct ndb_find *find,
     } else if (!strcmp(name, "end")) {
         found->scanned = get_count(event, "scanned");
         found->damaged = get_count(event, "damaged");
+
+        const char *damage =
+            json_string_value(json_object_get(event, "damage"));
+
+        snprintf(found->damage, sizeof found->damage, "%s",
+                 damage ? damage : "the server does not say which");
         found->lost = get_count(event, "lost");
         found->is_truncated =
             json_is_true(json_object_get(event, "truncated"));

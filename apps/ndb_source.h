@@ -40,6 +40,7 @@ struct ndb_found {
     uint64_t scanned; /* Histories looked at. */
     bool is_truncated;
     uint64_t damaged; /* Blocks that could not be read. */
+    char damage[480]; /* The first of them: file, bytes, times. */
     uint64_t lost;    /* Histories of that time that were never stored. */
 };
 

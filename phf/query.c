@@ -234,20 +234,28 @@ pop_match(struct query *q)
 
 /* --- Steps -------------------------------------------------------------- */
 
+/* Where the first damage is described; NULL when it was. */
+static struct lh_error *
+first_damage(struct query *q)
+{
+    return q->totals.damaged ? NULL : &q->totals.damage;
+}
+
 /* Makes sure that the part's payload and decoder are there. */
 static bool
 need_payload(struct query *q, struct part *part)
 {
     if (!part->payload) {
         if (archive_reader_load(q->config.reader, &part->entry, &part->payload,
-                                NULL)) {
+                                first_damage(q))) {
             return false;
         }
         part->len = part->entry.block.raw_len;
         q->kept_bytes += part->len;
     }
-    return part->decoder || !history_decoder_create(part->payload, part->len,
-                                                    &part->decoder, NULL);
+    return part->decoder ||
+           !history_decoder_create(part->payload, part->len, &part->decoder,
+                                   first_damage(q));
 }
 
 /* The part will be read no more unless for a match; keeps its payload for
@@ -309,7 +317,8 @@ scan(struct query *q)
 
     for (int i = 0; i < SCAN_PER_STEP; i++) {
         struct history_record record;
-        int error = history_decoder_next(part->decoder, &record, NULL);
+        int error =
+            history_decoder_next(part->decoder, &record, first_damage(q));
 
         if (error) {
             q->totals.damaged += error != ENODATA;
@@ -341,7 +350,7 @@ give_one(struct query *q)
 
     part->n_waiting--;
     if (need_payload(q, part) &&
-        !history_decoder_read(part->decoder, m.offset, &h, NULL)) {
+        !history_decoder_read(part->decoder, m.offset, &h, first_damage(q))) {
         q->config.give(q->config.aux, h);
         history_destroy(h);
         q->totals.n++;

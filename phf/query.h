@@ -20,6 +20,7 @@
 
 #include "lib/archive_reader.h"
 #include "lib/history.h"
+#include "lib/lh_error.h"
 #include "lib/topology.h"
 #include "phf/phf.h"
 
@@ -45,11 +46,12 @@ struct query_config {
 };
 
 struct query_totals {
-    uint64_t n;        /* Given out. */
-    uint64_t scanned;  /* Histories looked at. */
-    uint64_t n_blocks; /* To be read in all. */
-    uint64_t n_read;   /* Read. */
-    uint64_t damaged;  /* Blocks that could not be read. */
+    uint64_t n;             /* Given out. */
+    uint64_t scanned;       /* Histories looked at. */
+    uint64_t n_blocks;      /* To be read in all. */
+    uint64_t n_read;        /* Read. */
+    uint64_t damaged;       /* Blocks that could not be read. */
+    struct lh_error damage; /* Which was the first, and why: empty if none. */
     uint64_t lost;     /* Histories of that time that were never stored. */
     uint64_t n_limits; /* Matchings that gave up. */
     bool is_truncated; /* The limit, or QUERY_MAX_WAITING, was reached. */

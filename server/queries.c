@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <event2/event.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -14,6 +15,7 @@
 #include "lib/byte_buf.h"
 #include "lib/jmember.h"
 #include "lib/lh_alloc.h"
+#include "lib/say.h"
 #include "lib/time_spec.h"
 #include "phf/query.h"
 
@@ -71,7 +73,12 @@ remove_running(struct queries *queries, struct running *running)
 
     queries->n_scanned += totals->scanned;
     queries->n_given += totals->n;
-    queries->n_damaged += totals->damaged;
+    if (totals->damaged) {
+        queries->n_damaged += totals->damaged;
+        say_warn("archive: %" PRIu64 " damaged blocks are left out of "
+                 "answers; the first: %s",
+                 totals->damaged, totals->damage.text);
+    }
     while (queries->all[i] != running) {
         i++;
     }
@@ -89,13 +96,16 @@ end_query(struct running *running, bool is_cancelled)
 {
     const struct query_totals *t = query_totals(running->query);
 
-    api_peer_send(
-        running->peer, running->call_id, "end",
-        json_pack("{s:I, s:I, s:b, s:b, s:I, s:I}", "n", (json_int_t) t->n,
-                  "scanned", (json_int_t) t->scanned, "truncated",
-                  (int) t->is_truncated, "cancelled", (int) is_cancelled,
-                  "damaged", (json_int_t) t->damaged, "lost",
-                  (json_int_t) t->lost));
+    json_t *end = json_pack(
+        "{s:I, s:I, s:b, s:b, s:I, s:I}", "n", (json_int_t) t->n, "scanned",
+        (json_int_t) t->scanned, "truncated", (int) t->is_truncated,
+        "cancelled", (int) is_cancelled, "damaged", (json_int_t) t->damaged,
+        "lost", (json_int_t) t->lost);
+
+    if (t->damaged) {
+        json_object_set_new(end, "damage", json_string(t->damage.text));
+    }
+    api_peer_send(running->peer, running->call_id, "end", end);
     remove_running(running->queries, running);
 }
 

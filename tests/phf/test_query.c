@@ -234,6 +234,7 @@ START_TEST(a_damaged_block_is_counted_and_the_rest_given)
     struct query_totals t = run(make(".*", 0, UINT64_MAX, 0, false));
 
     ck_assert_uint_eq(t.damaged, 1);
+    ck_assert_ptr_nonnull(strstr(t.damage.text, "it held times from"));
     ck_assert_uint_eq(t.n, N_HISTORIES - 50);
 }
 END_TEST

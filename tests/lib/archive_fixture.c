@@ -5,10 +5,11 @@
 #include "tests/lib/archive_fixture.h"
 
 #include <check.h>
-#include <dirent.h>
+#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "lib/history_codec.h"
@@ -25,25 +26,17 @@ fixture_dir(void)
     return path;
 }
 
+static int
+remove_one(const char *path, const struct stat *st, int type,
+           struct FTW *where)
+{
+    return remove(path);
+}
+
 void
 fixture_remove(char *dir)
 {
-    DIR *stream = opendir(dir);
-
-    if (stream) {
-        const struct dirent *entry;
-
-        while ((entry = readdir(stream))) {
-            if (entry->d_name[0] != '.') {
-                char *path = lh_asprintf("%s/%s", dir, entry->d_name);
-
-                unlink(path);
-                free(path);
-            }
-        }
-        closedir(stream);
-    }
-    rmdir(dir);
+    nftw(dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
     free(dir);
 }
 

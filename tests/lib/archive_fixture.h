@@ -17,7 +17,7 @@
 
 /* A new empty directory under $TMPDIR, its path for free(). */
 char *fixture_dir(void);
-/* Removes it with the files in it, and the path. */
+/* Removes it with all that is in it, and the path. */
 void fixture_remove(char *dir);
 
 /* Opens a writer with small blocks and the defaults, or fails the test. */

@@ -326,7 +326,7 @@ START_TEST(bad_input_is_said)
         {"--read cards.pcap --encap vxlan", 2, "auto, geneve or mac"},
         {"--read cards.pcap --mac-vlan 4095", 2, "from 1 to 4094"},
         {"--read cards.pcap --id-seed xyz", 2, "hex digits"},
-        {"--read cards.pcap --id-bytes 3", 2, "from 20"},
+        {"--read cards.pcap --id-bytes 3", 2, "from 40"},
         {"--listen 127.0.0.1:1", 2, "geneve:ADDR:PORT"},
         {"--listen geneve:127.0.0.1:99999", 2, "is not ADDRESS:PORT"},
         {"--listen geneve:127.0.0.1", 2, "is not ADDRESS:PORT"},

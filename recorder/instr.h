@@ -36,7 +36,10 @@
  * ERRORS.  When the switch answers with OFPT_ERROR to a remembered message,
  * the session calls instr_error() instead of instr_from_switch(); when that
  * returns true it sends the controller the same type and code with the ID and
- * the bytes of `original`, otherwise nothing.
+ * the bytes of `original`, otherwise nothing.  For a message that is_own the
+ * session calls it too, and the result does not count.  What the error undoes
+ * comes out as `removed` with reason "error", and what stands again as `made`
+ * with the version it had and command "restored".
  *
  * ORDER.  Of one instr_out: publish and log `made`, then `removed`, then write
  * to_switch and to_controller.  instr_out is filled in addition to what it

@@ -339,6 +339,20 @@ instr_own_repair(struct instr_change *c, const struct of_flow *flow)
     }
 }
 
+void
+instr_own_reinstall(struct instr_change *c)
+{
+    struct instr_change own;
+    struct of_flow all;
+
+    instr_change_init(&own, c->instr, c->out, c->now_ns, c->who);
+    of_flow_init(&all);
+    all.match = c->instr->all_packets;
+    all.table_id = OF_FLOW_ALL_TABLES;
+    instr_own_repair(&own, &all);
+    instr_own_rewrite(&own, false);
+}
+
 uint32_t
 instr_own_count(const struct instr *instr, uint8_t table_id)
 {

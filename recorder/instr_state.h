@@ -55,7 +55,7 @@ struct instr_undo {
     struct shadow_rule *old_rule;   /* What stood before.  Owned. */
     uint32_t new_version;           /* Of what stands now, 0 if nothing. */
     struct shadow_group *old_group; /* Owned. */
-    bool is_group, has_new_group;
+    bool is_group, has_new_group, in_bundle;
     uint32_t group_id;
 };
 
@@ -243,6 +243,9 @@ void instr_own_rewrite(struct instr_change *, bool lists_only);
 /* Adds our rules again that 'flow', a delete passed to the switch as it was,
  * takes away. */
 void instr_own_repair(struct instr_change *, const struct of_flow *flow);
+/* Installs all that is ours, and all rules of the controller, anew: what the
+ * switch has of it is not known. */
+void instr_own_reinstall(struct instr_change *);
 /* How many of our rules stand in a table. */
 uint32_t instr_own_count(const struct instr *, uint8_t table_id);
 /* (Re-)creates the injector for the port that is configured. */

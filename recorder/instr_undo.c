@@ -20,6 +20,7 @@ push(struct instr_change *c, struct instr_undo *undo)
     struct instr *instr = c->instr;
 
     undo->tag = c->tag;
+    undo->in_bundle = c->in_bundle;
     instr->n_unasked++;
     *instr->undo_tail = undo;
     instr->undo_tail = &undo->next;
@@ -162,6 +163,7 @@ instr_undo_run(struct instr_change *c, uint64_t tag)
     struct instr *instr = c->instr;
     struct instr_undo *mine = NULL;
     struct instr_undo **p = &instr->undo;
+    bool in_bundle = false;
 
     /* Take them out newest first, which is the order to undo in. */
     while (*p) {
@@ -184,12 +186,17 @@ instr_undo_run(struct instr_change *c, uint64_t tag)
         struct instr_undo *undo = mine;
 
         mine = undo->next;
+        in_bundle |= undo->in_bundle;
         if (undo->is_group) {
             restore_group(c, undo);
         } else {
             restore_rule(c, undo);
         }
         undo_free(undo);
+    }
+    if (in_bundle) {
+        /* With the bundle the switch has refused what we put into it. */
+        instr_own_reinstall(c);
     }
     instr_own_update(c);
     instr->counters.rules = instr_shadow_count(instr->shadow);

@@ -8,6 +8,7 @@ EXTRA_DIST += \
 	tests/net/process.py \
 	tests/net/recorder.py \
 	tests/net/test_demo_network.py \
+	tests/net/test_instr.py \
 	tests/net/test_lab.py \
 	tests/net/test_rule_apply.py \
 	tests/net/test_recorder_postcards.py \

@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -159,11 +160,14 @@ from_switch(uint8_t *msg, size_t len)
                : tell    ? "told"
                          : "kept");
         if (!s->is_own && tell) {
-            uint8_t buf[12 + UINT16_MAX];
-            size_t n = of_wire_put_error(buf, version, s->original_xid, type,
-                                         code, s->original, s->original_len);
+            uint8_t buf[20 + UINT16_MAX];
+            /* Vendors' errors have a longer head. */
+            size_t head = type == 0xffff ? 16 : type == 0xb0c2 ? 20 : 12;
 
-            write_all(&controller, buf, n);
+            memcpy(buf, msg, head);
+            memcpy(buf + head, s->original, s->original_len);
+            of_wire_put16(buf + 2, (uint16_t) (head + s->original_len));
+            write_all(&controller, buf, head + s->original_len);
         }
     } else {
         instr_from_switch(instr, msg, len, tag, now_ns(), &out);
@@ -214,6 +218,17 @@ send_hello(struct peer *peer)
     write_all(peer, hello, 8);
 }
 
+/* Without it a connection to BRIDGE.mgmt is told nothing unasked. */
+static void
+send_config(struct peer *peer)
+{
+    uint8_t config[12] = {0};
+
+    of_wire_put_header(config, version, OF_WIRE_SET_CONFIG, 12, 0);
+    of_wire_put16(config + 10, 128);
+    write_all(peer, config, 12);
+}
+
 static int
 open_unix(const char *path, bool listens)
 {
@@ -256,9 +271,11 @@ main(int argc, char *argv[])
     next_version_number =
         (uint32_t) (getenv("FIRST_VERSION") ? atoi(getenv("FIRST_VERSION"))
                                             : 0);
+    signal(SIGPIPE, SIG_IGN); /* Controllers come and go. */
     sw.fd = open_unix(argv[1], false);
     listener = open_unix(argv[2], true);
     send_hello(&sw);
+    send_config(&sw);
     instr = instr_create(&config);
     instr_start(instr, now_ns(), &out);
     flush_out(&out);

@@ -281,7 +281,10 @@ of_conn_destroy(struct of_conn *conn)
 static void
 on_finished(struct bufferevent *bev, void *aux)
 {
-    bufferevent_free(bev);
+    /* The call may be of an earlier write that had not been told yet. */
+    if (!evbuffer_get_length(bufferevent_get_output(bev))) {
+        bufferevent_free(bev);
+    }
 }
 
 static void

@@ -31,8 +31,9 @@
 #define PRIORITY_LOG 2
 
 /* Notes at which the log is written although messages wait. */
-#define MAX_UNWRITTEN 4096
-#define RETRY_S       1
+#define MAX_UNWRITTEN  4096
+#define WRITE_AFTER_US 5000
+#define RETRY_S        1
 
 #define TRIM_S      600
 #define TRIM_MORE_S 1
@@ -103,6 +104,17 @@ write_log(struct recorder *r)
     }
 }
 
+/* Soon, so that the answers to what is logged need not wait for the disk. */
+static void
+write_soon(struct recorder *r)
+{
+    struct timeval timeout = {.tv_usec = WRITE_AFTER_US};
+
+    if (!event_pending(r->flush, EV_TIMEOUT, NULL)) {
+        event_add(r->flush, &timeout);
+    }
+}
+
 static void
 on_flush(evutil_socket_t fd, short what, void *r)
 {
@@ -142,7 +154,7 @@ wake(void *r_)
         if (flow_log_n_queued(r->log) >= MAX_UNWRITTEN && !r->is_log_failing) {
             write_log(r);
         } else {
-            event_active(r->flush, 0, 0);
+            write_soon(r);
         }
     }
     if (next_ns != UINT64_MAX) {
@@ -198,7 +210,7 @@ on_topology(void *r_, const struct topology *topology)
     struct recorder *r = r_;
 
     r->is_topology_new = true;
-    event_active(r->flush, 0, 0);
+    write_soon(r);
 }
 
 static void
@@ -224,7 +236,7 @@ on_link(void *r_, bool is_up, uint64_t a_dpid, uint16_t a_port,
              is_up ? "up" : "down");
     log_link(r, event, a_dpid, a_port, b_dpid, b_port);
     log_link(r, event, b_dpid, b_port, a_dpid, a_port);
-    event_active(r->flush, 0, 0);
+    write_soon(r);
 }
 
 static const struct discovery_callbacks discovery_callbacks = {

@@ -185,6 +185,8 @@ def check_restart(lab, end):
     before = controller.call("flows", dpid=1)["flows"]
     known = versions(recorder)
     highest = max(r["version"] for r in recorder.table(1))
+    wait_until(lambda: not recorder.stats()["flow_log"]["queued"],
+               what="the log to be written")
     end(recorder)
     # Meanwhile one rule goes and one comes.
     lab.ofctl("del-flows", "s1", "dl_dst=02:00:00:00:00:01")

@@ -15,3 +15,4 @@ EXTRA_DIST += docs/counters.md docs/decisions/server-refuses-strangers.md docs/d
 EXTRA_DIST += docs/formats/flow-log.md docs/formats/lldp.md
 EXTRA_DIST += docs/decisions/recorder-log-in-the-event-loop.md
 EXTRA_DIST += docs/assembly.md docs/decisions/assembly-fragments.md
+EXTRA_DIST += docs/instrumentation.md

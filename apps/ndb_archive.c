@@ -261,7 +261,11 @@ ndb_source_open_archive(const char *dir, const char *flow_log,
 
     *sourcep = NULL;
     if (retval) {
-        lh_error_prefix(error, "no archive in %s", dir);
+        lh_error_prefix(error,
+                        retval == ENOENT || retval == ENOTDIR
+                            ? "no archive in %s"
+                            : "cannot read the archive %s",
+                        dir);
         return retval;
     }
     archive = lh_alloc_zero(sizeof *archive);

@@ -275,6 +275,13 @@ static void
 print_notes(const struct ndb *ndb, const struct ndb_found *found,
             uint64_t limit)
 {
+    if (!ndb->n_found &&
+        (!ndb->topology || !topology_n_switches(ndb->topology))) {
+        fprintf(stderr,
+                "%s: no topology is known, so names of switches and ports "
+                "match nothing; numbers do\n",
+                ndb->where);
+    }
     if (found->is_truncated) {
         fprintf(stderr,
                 "%s: the first %zu are shown; --limit N shows more, up to "

@@ -58,9 +58,13 @@ parse_meta(const json_t *json, struct archive_meta *meta,
         return EINVAL;
     }
     meta->version = (unsigned int) value;
+    if (!value) {
+        return jmember_error(&version, error, "must be at least 1");
+    }
     if (value != ARCHIVE_VERSION) {
         lh_error_set(error,
-                     "format version %u is not the %u that this program reads",
+                     "a newer lasthop wrote it: format version %u, this "
+                     "program reads up to %u",
                      meta->version, ARCHIVE_VERSION);
         return EPROTONOSUPPORT;
     }

@@ -238,8 +238,8 @@ time_spec_parse(const char *text, uint64_t now_ns, uint64_t *ns,
         return read_number(&r, ns);
     }
     if (!isdigit((unsigned char) *text)) {
-        return fail(&r, "not a time: nanoseconds since the epoch, "
-                        "2026-11-22T04:09:29Z or -10m are");
+        return fail(&r, "not a time; give 2026-11-22T04:09:29Z, -10m or "
+                        "nanoseconds since the epoch");
     }
     return read_absolute(&r, ns);
 }

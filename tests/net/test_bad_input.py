@@ -7,6 +7,7 @@ and serve; what cannot start ends with one line that says what and where."""
 import json
 import os
 import random
+import signal
 import socket
 import struct
 import subprocess
@@ -603,3 +604,81 @@ def test_garbage_on_the_recorder_s_socket_is_answered(record, tmp_path):
         assert answer["error"]["code"] == "limit", answer
     assert memory(recorder.process.pid) < 60000
     assert recorder.stats()["accepted"] == 0
+
+
+# --- ndb and phfc -------------------------------------------------------------
+
+def test_ndb_ends_as_it_is_told_and_says_why_nothing_is_found(
+        serve, tmp_path):
+    archive = f"{tmp_path}/archive"
+    server = serve("--recorder", "none", "--archive", archive)
+    for number in range(500):
+        server.udp.send(card(1, 1, 2, packet(number)))
+    server.wait_stat("archived", 500)
+    ndb = program("ndb")
+    for source in (["-r", archive], ["-s", f"{tmp_path}/server.sock"]):
+        # A reader that closes the pipe ends it, quietly.
+        child = subprocess.Popen(
+            [ndb, *source, *["-e", "find . --limit 501"] * 20],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        assert child.stdout.readline()
+        child.stdout.close()
+        assert child.stderr.read() == b""
+        assert child.wait(10) == -signal.SIGPIPE
+
+        # A name cannot be known: said, not only "nothing found".
+        code, output = told(ndb, *source, "-e", "find {{--dpid nosuch}}")
+        assert code == 1 and "no topology is known" in output, output
+        code, output = told(ndb, *source, "-e", "find {{--dpid 2}}",
+                            "-e", "find . --since yesterdy")
+        assert code == 2 and '"yesterdy": not a time; give ' in output, output
+
+    waiting = Process("ndb", [ndb, "-s", f"{tmp_path}/server.sock", "-e",
+                              "break .", "-e", "continue"],
+                      f"{tmp_path}/ndb.log")
+    wait_until(lambda: server.stats()["triggers"] == 1, 5, "the breakpoint")
+    waiting.signal(signal.SIGINT)
+    assert waiting.wait() == 130
+    assert waiting.output().endswith("ndb: interrupted\n")
+    wait_until(lambda: server.stats()["triggers"] == 0, 5, "its end")
+
+    waiting = Process("ndb", [ndb, "-s", f"{tmp_path}/server.sock", "-e",
+                              "break .", "-e", "continue"],
+                      f"{tmp_path}/ndb2.log")
+    wait_until(lambda: server.stats()["triggers"] == 1, 5, "the breakpoint")
+    server.process.stop()
+    assert waiting.wait() == 2
+    assert "the server closed the connection" in waiting.output()
+
+
+def test_an_archive_of_a_newer_version_is_told_from_none(tmp_path):
+    (tmp_path / "meta.json").write_text(
+        '{"format": "lasthop-archive", "version": 2}')
+    port = free_port(socket.SOCK_DGRAM)
+    for argv in ([program("ndb"), "-r", tmp_path, "-e", "find ."],
+                 [program("lasthop-server"), "--archive", tmp_path,
+                  "--rundir", tmp_path, "--listen",
+                  f"geneve:127.0.0.1:{port}"]):
+        code, output = told(*argv)
+        assert code == 2 and len(output.splitlines()) == 1, output
+        assert "a newer lasthop wrote it" in output, output
+        assert "no archive" not in output
+        assert f"{tmp_path}/meta.json" in output
+
+
+def test_phfc_names_file_and_line(tmp_path):
+    path = f"{tmp_path}/histories"
+    good = json.dumps({"packet_id": "0" * 16, "verdict": None, "hops": [
+        {"n": 0, "parent": None, "dpid": "1", "in_port": 1,
+         "out_ports": [2]}]})
+    for bad, said in (('{"hops": [', ":2:"), ("\udcff\udcfe", ":2:"),
+                      ('{"hops": [{"dpid": "x"}]}', ":2: hops[0]"),
+                      ("[" * 100000, ":2:"),
+                      ('{"packet_id": "' + "0" * 100000, ":2:")):
+        with open(path, "w", encoding="utf-8",
+                  errors="surrogateescape") as stream:
+            stream.write(f"{good}\n{bad}\n")
+        code, output = told(program("phfc"), "match", ".", path)
+        assert code == 2, output[-500:]
+        assert f"phfc: {path}{said}" in output, output[-500:]
+        assert len(output) < 2000

@@ -16,7 +16,8 @@
  * flow_log_begin_change() are one change, and a table is never seen with half
  * of one.
  *
- * Queries see what is queued too.
+ * Queries write what is queued first.  While that fails they see it all the
+ * same, only not the end of a rule that stood at the time asked for.
  *
  * Version numbers come from the log because it must never give one twice, not
  * even after a crash: they are reserved on disk in blocks before use.

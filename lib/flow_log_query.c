@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* flow_log_query - what the log knows: one rule, a table as it was, events.
  *
- * The disk answers first; notes that could not be written yet are then applied
- * to its answer, in their order. */
+ * What is queued is written first, then the disk answers; notes that cannot be
+ * written are applied to its answer, in their order. */
 #include <config.h>
 
 #include "lib/flow_log.h"
@@ -198,11 +198,23 @@ apply_notes(struct flow_log *log, uint64_t dpid, const struct until *until,
     }
 }
 
+/* Writes what is queued, so that the disk knows all; if that fails the notes
+ * are still there. */
+static void
+write_queue(struct flow_log *log)
+{
+    if (log->n_notes) {
+        flow_log_flush(log, NULL);
+    }
+}
+
 static int
 query_rules(struct flow_log *log, enum flow_log_statement which, uint64_t dpid,
             const struct until *until, struct flow_log_rules *rules,
             struct lh_error *error)
 {
+    write_queue(log);
+
     struct db_statement *s = flow_log_db_statement(log, which);
     size_t first = rules->n;
 
@@ -266,10 +278,12 @@ int
 flow_log_find(struct flow_log *log, uint64_t dpid, uint32_t version,
               struct rule **rulep, struct lh_error *error)
 {
-    const struct flow_log_note *note = find_note(log, dpid, version);
+    const struct flow_log_note *note;
     uint64_t change;
 
     *rulep = NULL;
+    write_queue(log);
+    note = find_note(log, dpid, version);
     if (!note) {
         return find(log, dpid, version, rulep, &change, error);
     }
@@ -282,9 +296,11 @@ flow_log_table_at_version(struct flow_log *log, uint64_t dpid,
                           uint32_t version, struct flow_log_rules *rules,
                           uint64_t *at_ns, struct lh_error *error)
 {
-    const struct flow_log_note *note = find_note(log, dpid, version);
+    const struct flow_log_note *note;
     struct until until = {.by_time = false};
 
+    write_queue(log);
+    note = find_note(log, dpid, version);
     if (note) {
         until.bound = note->change;
         *at_ns = note->rule->installed_ns;
@@ -356,8 +372,11 @@ flow_log_events(struct flow_log *log, uint64_t dpid, uint64_t since_ns,
         "SELECT change, time_ns, dpid, kind, port, text FROM event"
         " WHERE time_ns >= ?1 AND time_ns < ?2 AND (?3 = 0 OR dpid = ?3)"
         " ORDER BY time_ns, change";
-    struct db_statement *s = db_prepare(log->db, sql);
+    struct db_statement *s;
     bool go_on = true;
+
+    write_queue(log);
+    s = db_prepare(log->db, sql);
 
     if (until_ns > FLOW_LOG_NEVER) {
         until_ns = FLOW_LOG_NEVER;

@@ -5,6 +5,7 @@
 #include "tests/lib/flow_log_fixture.h"
 
 #include <check.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -92,4 +93,15 @@ flow_log_fixture_flush(struct flow_log *log)
     int retval = flow_log_flush(log, &error);
 
     ck_assert_msg(!retval, "%s", error.text);
+}
+
+void
+flow_log_fixture_limit_file_size(rlim_t size)
+{
+    struct rlimit limit;
+
+    signal(SIGXFSZ, SIG_IGN);
+    getrlimit(RLIMIT_FSIZE, &limit);
+    limit.rlim_cur = size;
+    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
 }

@@ -118,17 +118,6 @@ END_TEST
 
 /* --- A disk that fails. --- */
 
-static void
-limit_file_size(rlim_t size)
-{
-    struct rlimit limit;
-
-    signal(SIGXFSZ, SIG_IGN);
-    getrlimit(RLIMIT_FSIZE, &limit);
-    limit.rlim_cur = size;
-    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
-}
-
 START_TEST(full_disk_loses_nothing_and_is_named)
 {
     struct flow_log *log = flow_log_fixture_open();
@@ -137,7 +126,7 @@ START_TEST(full_disk_loses_nothing_and_is_named)
     uint32_t n = 0;
 
     flow_log_next_version(log, DPID);
-    limit_file_size(256 * 1024);
+    flow_log_fixture_limit_file_size(256 * 1024);
     while (!retval) {
         ck_assert_uint_lt(n, 100000);
         for (int i = 0; i < 100; i++) {
@@ -162,7 +151,7 @@ START_TEST(full_disk_loses_nothing_and_is_named)
     flow_log_rules_uninit(&rules);
     ck_assert_int_ne(flow_log_flush(log, &error), 0);
 
-    limit_file_size(RLIM_INFINITY);
+    flow_log_fixture_limit_file_size(RLIM_INFINITY);
     flow_log_fixture_flush(log);
 
     struct flow_log_counters c = flow_log_counters(log);
@@ -182,7 +171,7 @@ START_TEST(queue_is_bounded_and_what_is_lost_is_counted)
 {
     struct flow_log *log = flow_log_fixture_open();
 
-    limit_file_size(1);
+    flow_log_fixture_limit_file_size(1);
     for (uint32_t i = 0; i < FLOW_LOG_MAX_QUEUE + 10; i++) {
         flow_log_event(log, FLOW_LOG_NOTE, DPID, OF_PORT_UNKNOWN, i, NULL);
     }
@@ -192,7 +181,7 @@ START_TEST(queue_is_bounded_and_what_is_lost_is_counted)
 
     ck_assert_uint_eq(c.lost, 10);
     ck_assert_uint_eq(c.notes, c.written + c.lost + flow_log_n_queued(log));
-    limit_file_size(RLIM_INFINITY);
+    flow_log_fixture_limit_file_size(RLIM_INFINITY);
     flow_log_fixture_flush(log);
     c = flow_log_counters(log);
     ck_assert_uint_eq(c.written, FLOW_LOG_MAX_QUEUE);
@@ -205,12 +194,12 @@ START_TEST(versions_are_given_on_a_full_disk_and_counted)
 {
     struct flow_log *log = flow_log_fixture_open();
 
-    limit_file_size(1);
+    flow_log_fixture_limit_file_size(1);
     for (uint32_t i = 1; i < 5; i++) {
         ck_assert_uint_eq(flow_log_next_version(log, DPID), i);
     }
     ck_assert_uint_eq(flow_log_counters(log).unreserved, 4);
-    limit_file_size(RLIM_INFINITY);
+    flow_log_fixture_limit_file_size(RLIM_INFINITY);
     flow_log_fixture_flush(log);
     ck_assert_uint_eq(flow_log_next_version(log, DPID), 5);
     ck_assert_uint_eq(flow_log_counters(log).unreserved, 4);

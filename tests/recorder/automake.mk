@@ -39,3 +39,13 @@ tests_recorder_test_instr_SOURCES = tests/recorder/test_instr.c \
 	tests/recorder/fake_switch.c tests/recorder/fake_switch.h \
 	tests/recorder/rig.c tests/recorder/rig.h
 tests_recorder_test_instr_LDADD = $(RECORDER_LIBS) $(TEST_LIBS)
+
+check_PROGRAMS += tests/recorder/test_instr_shadow
+TESTS += tests/recorder/test_instr_shadow
+tests_recorder_test_instr_shadow_SOURCES = tests/recorder/test_instr_shadow.c
+tests_recorder_test_instr_shadow_LDADD = $(RECORDER_LIBS) $(TEST_LIBS)
+
+check_PROGRAMS += tests/recorder/test_of_steps
+TESTS += tests/recorder/test_of_steps
+tests_recorder_test_of_steps_SOURCES = tests/recorder/test_of_steps.c
+tests_recorder_test_of_steps_LDADD = $(RECORDER_LIBS) $(TEST_LIBS)

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/un.h>
@@ -49,6 +50,13 @@ parse_tcp(const char *text, bool is_to_listen, struct endpoint *ep,
 
     if (!colon || !colon[1]) {
         lh_error_set(error, "%s: must be tcp:HOST:PORT", ep->text);
+        return EINVAL;
+    }
+    /* getaddrinfo() takes the number modulo 65536. */
+    if (strspn(colon + 1, "0123456789") != strlen(colon + 1) ||
+        strlen(colon + 1) > 5 || strtoul(colon + 1, NULL, 10) > 65535 ||
+        (!is_to_listen && !strtoul(colon + 1, NULL, 10))) {
+        lh_error_set(error, "%s: \"%s\" is no port", ep->text, colon + 1);
         return EINVAL;
     }
     if (host_len >= 2 && text[0] == '[' && text[host_len - 1] == ']') {
@@ -150,6 +158,66 @@ error:;
     return retval;
 }
 
+static uint16_t
+port_of(const struct sockaddr *address)
+{
+    return ntohs(address->sa_family == AF_INET
+                     ? ((const struct sockaddr_in *) address)->sin_port
+                     : ((const struct sockaddr_in6 *) address)->sin6_port);
+}
+
+static bool
+is_any(const struct sockaddr *address)
+{
+    return address->sa_family == AF_INET
+               ? !((const struct sockaddr_in *) address)->sin_addr.s_addr
+               : IN6_IS_ADDR_UNSPECIFIED(
+                     &((const struct sockaddr_in6 *) address)->sin6_addr);
+}
+
+/* True when the address is one of this host: only those can be bound. */
+static bool
+is_own(const struct endpoint *ep)
+{
+    struct endpoint copy = *ep;
+    struct sockaddr *address = (struct sockaddr *) &copy.address;
+    int fd = socket(address->sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    bool is_bound;
+
+    if (address->sa_family == AF_INET) {
+        ((struct sockaddr_in *) address)->sin_port = 0;
+    } else {
+        ((struct sockaddr_in6 *) address)->sin6_port = 0;
+    }
+    is_bound = fd >= 0 && !bind(fd, address, copy.address_len);
+    if (fd >= 0) {
+        close(fd);
+    }
+    return is_bound;
+}
+
+bool
+endpoint_leads_to(const struct endpoint *to, const struct endpoint *listener)
+{
+    const struct sockaddr *a = (const struct sockaddr *) &to->address;
+    const struct sockaddr *b = (const struct sockaddr *) &listener->address;
+
+    if (to->is_unix || listener->is_unix) {
+        return to->is_unix && listener->is_unix &&
+               !strcmp(((const struct sockaddr_un *) a)->sun_path,
+                       ((const struct sockaddr_un *) b)->sun_path);
+    }
+    if (port_of(a) != port_of(b)) {
+        return false;
+    }
+    if (is_any(b) && (b->sa_family == AF_INET6 || a->sa_family == AF_INET)) {
+        return is_own(to);
+    }
+    return a->sa_family == b->sa_family &&
+           to->address_len == listener->address_len &&
+           !memcmp(a, b, to->address_len);
+}
+
 char *
 endpoint_format_ip(const struct sockaddr *address, socklen_t len)
 {
@@ -172,11 +240,8 @@ endpoint_format(const struct sockaddr *address, socklen_t len)
         return lh_strdup("unix");
     }
 
-    uint16_t port = address->sa_family == AF_INET
-                        ? ((const struct sockaddr_in *) address)->sin_port
-                        : ((const struct sockaddr_in6 *) address)->sin6_port;
     char *text = lh_asprintf(strchr(host, ':') ? "tcp:[%s]:%u" : "tcp:%s:%u",
-                             host, ntohs(port));
+                             host, port_of(address));
 
     free(host);
     return text;

@@ -31,6 +31,10 @@ void endpoint_uninit(struct endpoint *);
  * a reason that names the endpoint. */
 int endpoint_listen(const struct endpoint *, int *fd, struct lh_error *);
 
+/* True when a connection to 'to' would reach whoever listens at 'listener'. */
+bool endpoint_leads_to(const struct endpoint *to,
+                       const struct endpoint *listener);
+
 /* The peer or own name of a socket address: "tcp:192.0.2.1:6653", "unix",
  * "tcp:[2001:db8::1]:6653"; for free(). */
 char *endpoint_format(const struct sockaddr *, socklen_t len);

@@ -97,10 +97,13 @@ parse_span(const char *text, uint64_t *ns, struct lh_error *error)
     relative = lh_asprintf("-%s", text);
     retval = time_spec_parse(relative, now_ns, &then_ns, error);
     free(relative);
-    if (!retval) {
-        *ns = now_ns - then_ns;
+    if (retval) {
+        lh_error_set(error, "\"%s\" is no span of time such as 7d or 12h",
+                     text);
+        return EINVAL;
     }
-    return retval;
+    *ns = now_ns - then_ns;
+    return 0;
 }
 
 static int
@@ -219,6 +222,14 @@ complete(struct recorder_config *config, struct lh_error *error)
     }
     if (!config->listen.text &&
         endpoint_parse(DEFAULT_LISTEN, true, &config->listen, error)) {
+        return EINVAL;
+    }
+    if (endpoint_leads_to(&config->controller, &config->listen)) {
+        lh_error_set(error,
+                     "--controller=%s is where the recorder itself listens "
+                     "(--listen=%s); give the controller's own port, and "
+                     "another one to --listen",
+                     config->controller.text, config->listen.text);
         return EINVAL;
     }
     if (!config->state_dir) {

@@ -533,6 +533,30 @@ def test_a_recorder_that_cannot_start_says_why_in_one_line(tmp_path):
         run(["umount", full])
 
 
+def test_options_that_cannot_work_are_refused(tmp_path):
+    recorder = program("lasthop-recorder")
+    path = f"unix:{tmp_path}/of.sock"
+    for argv, said in (
+            (["--controller=tcp:127.0.0.1:6653"],
+             "is where the recorder itself listens (--listen=tcp::6653)"),
+            (["--controller=tcp:[::1]:7000", "--listen=tcp::7000"],
+             "is where the recorder itself listens"),
+            (["--controller=tcp:127.0.0.1:7000",
+              "--listen=tcp:127.0.0.1:7000"],
+             "is where the recorder itself listens"),
+            ([f"--controller={path}", f"--listen={path}"],
+             "is where the recorder itself listens"),
+            (["--controller=tcp:127.0.0.1:99999"], '"99999" is no port'),
+            (["--controller=tcp:127.0.0.1:0"], '"0" is no port'),
+            (["--controller=tcp:127.0.0.1:6653x"], '"6653x" is no port'),
+            (["--controller=tcp:127.0.0.1:9", "--keep=abc"],
+             '--keep: "abc" is no span of time such as 7d')):
+        code, output = told(recorder, f"--state={tmp_path}/state",
+                            f"--rundir={tmp_path}", *argv)
+        assert code == 1 and said in output, output
+        assert len(output.splitlines()) == 1, output
+
+
 def test_a_full_disk_does_not_hold_up_the_control_channel(record, tmp_path):
     state = tmp_path / "state"
     state.mkdir()

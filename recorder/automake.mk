@@ -56,6 +56,7 @@ recorder_libofdoor_a_SOURCES = \
 	recorder/of_flow_stats.c \
 	recorder/of_group.c recorder/of_group.h \
 	recorder/of_inject.c recorder/of_inject.h \
+	recorder/of_inject_miss.c \
 	recorder/of_match.c recorder/of_match.h \
 	recorder/of_msg.c recorder/of_msg.h \
 	recorder/of_ovs.h \

@@ -97,6 +97,15 @@ is_used(const struct instr *instr, unsigned int table_id)
     return t->n_rules || t->n_uses;
 }
 
+/* All miss rules are to be installed anew. */
+static void
+mark_misses(struct instr *instr)
+{
+    for (unsigned int t = 0; t < N_TABLES; t++) {
+        instr->miss[t].is_stale = true;
+    }
+}
+
 /* All rules of T move to another table. */
 static void
 move_index_table(struct instr_change *c, uint8_t table_id)
@@ -115,6 +124,7 @@ move_index_table(struct instr_change *c, uint8_t table_id)
     instr->index_table = table_id;
     if (instr->n_indexes) {
         instr_own_rewrite(c, false);
+        mark_misses(instr);
     }
 }
 
@@ -135,9 +145,7 @@ instr_own_prepare(struct instr_change *c, uint8_t table_id,
     if (facts->has_write_actions && !instr->has_action_sets) {
         instr->has_action_sets = true;
         instr_own_rewrite(c, false);
-        for (unsigned int i = 0; i < N_TABLES; i++) {
-            instr->miss[i].is_stale = true;
-        }
+        mark_misses(instr);
     }
 }
 
@@ -199,9 +207,20 @@ miss_punts(const struct instr *instr, unsigned int t)
 }
 
 static void
+free_miss_index(struct instr_change *c, struct instr_miss *miss)
+{
+    if (miss->index) {
+        instr_own_free_indexes(c, &miss->index, 1);
+        miss->index = 0;
+    }
+}
+
+static void
 withdraw_miss(struct instr_change *c, unsigned int t)
 {
     struct instr_miss *miss = &c->instr->miss[t];
+
+    free_miss_index(c, miss);
 
     instr_gone(c->out, miss->version, "withdrawn");
     miss->version = 0;
@@ -216,11 +235,20 @@ send_miss(struct instr_change *c, unsigned int t)
     struct instr_miss *miss = &instr->miss[t];
     struct of_acts acts = OF_ACTS_INIT;
 
-    /* With an action set from earlier tables, nobody can say here that the
-     * packet is dropped. */
     if (!(instr->has_action_sets && t)) {
         of_inject_miss(instr->inject, miss->version, miss->to_controller,
                        miss->miss_len, &acts);
+    } else {
+        if (!miss->index) {
+            struct of_acts alone = OF_ACTS_INIT;
+
+            of_inject_miss_alone(instr->inject, miss->version, &alone);
+            instr_own_index(c, &alone, &miss->index);
+            of_acts_uninit(&alone);
+        }
+        if (miss->index) {
+            of_inject_indirect(miss->index, instr->index_table, &acts);
+        }
     }
     send_own(c, OF_FLOW_ADD, OWN_MISS, (uint8_t) t, 0, of_match_create_all(),
              &acts);
@@ -246,6 +274,7 @@ update_miss(struct instr_change *c, unsigned int t)
     }
     if (miss->version) {
         instr_gone(c->out, miss->version, "replaced");
+        free_miss_index(c, miss);
     }
     miss->version = instr->config.next_version(instr->config.aux);
     miss->is_stale = false;

@@ -101,6 +101,7 @@ struct instr_miss {
     bool to_controller;
     bool is_stale; /* To be installed anew. */
     uint16_t miss_len;
+    uint16_t index; /* Of its postcard in table T; 0: it has none there. */
 };
 
 struct instr_start; /* What was read while starting. */

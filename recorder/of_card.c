@@ -110,18 +110,17 @@ fill_head(const struct of_card *card, struct ofpbuf *out, size_t ofs,
     }
 }
 
-bool
-of_card_put(const struct of_card *card, struct ofpbuf *out, uint32_t version,
-            uint32_t port, uint8_t flags, const struct mf_subfield *reg)
+/* The actions of a postcard. */
+static bool
+put_body(const struct of_card *card, struct ofpbuf *out, uint32_t version,
+         uint32_t port, uint8_t flags, const struct mf_subfield *reg)
 {
-    size_t start = out->size;
+    size_t head = out->size;
     uint16_t bits = (uint16_t) port;
 
     if (card->config.is_mac && !postcard_mac_port_code(port, &bits)) {
         return false;
     }
-    ofpact_put_CLONE(out);
-    size_t head = out->size;
     ofpbuf_put(out, card->head.data, card->head.len);
     fill_head(card, out, head, version, reg ? 0 : bits, flags);
     if (reg) {
@@ -139,8 +138,47 @@ of_card_put(const struct of_card *card, struct ofpbuf *out, uint32_t version,
         move->dst.n_bits = n;
     }
     ofpbuf_put(out, card->tail.data, card->tail.len);
+    return true;
+}
+
+bool
+of_card_put(const struct of_card *card, struct ofpbuf *out, uint32_t version,
+            uint32_t port, uint8_t flags, const struct mf_subfield *reg)
+{
+    size_t start = out->size;
+
+    ofpact_put_CLONE(out);
+    if (!put_body(card, out, version, port, flags, reg)) {
+        out->size = start;
+        return false;
+    }
     of_card_end_nest(out, start);
     return true;
+}
+
+bool
+of_card_put_alone(const struct of_card *card, struct ofpbuf *out,
+                  uint32_t version, uint32_t port, uint8_t flags,
+                  const struct mf_subfield *reg)
+{
+    if (!put_body(card, out, version, port, flags, reg)) {
+        return false;
+    }
+    ofpact_put_CLEAR_ACTIONS(out);
+    return true;
+}
+
+void
+of_card_put_indirect(struct ofpbuf *out, uint16_t index, uint8_t index_table)
+{
+    size_t start = out->size;
+    struct ofpact_resubmit *resubmit;
+
+    ofpact_put_CLONE(out);
+    resubmit = ofpact_put_RESUBMIT(out);
+    resubmit->in_port = of_ovs_port(index);
+    resubmit->table_id = index_table;
+    of_card_end_nest(out, start);
 }
 
 bool
@@ -218,4 +256,11 @@ of_card_is_ours(const struct of_card *card, const struct ofpact *a,
         }
     }
     return false;
+}
+
+bool
+of_card_is_alone(const struct of_card *card, const struct of_acts *acts,
+                 uint32_t *versionp)
+{
+    return acts->len && get_version(card, of_acts_ovs(acts), versionp);
 }

@@ -26,6 +26,17 @@ void of_card_destroy(struct of_card *);
 bool of_card_put(const struct of_card *, struct ofpbuf *out, uint32_t version,
                  uint32_t port, uint8_t flags, const struct mf_subfield *reg);
 
+/* The same postcard not as a clone but as the whole of a rule of table T,
+ * which then clears the action set, so that a "clone(resubmit(INDEX,T))" emits
+ * it and nothing else. */
+bool of_card_put_alone(const struct of_card *, struct ofpbuf *out,
+                       uint32_t version, uint32_t port, uint8_t flags,
+                       const struct mf_subfield *reg);
+
+/* Adds "clone(resubmit(INDEX,T))". */
+void of_card_put_indirect(struct ofpbuf *out, uint16_t index,
+                          uint8_t index_table);
+
 /* Ends the nested action that was begun when 'out' had 'start' bytes. */
 void of_card_end_nest(struct ofpbuf *out, size_t start);
 
@@ -40,5 +51,9 @@ void of_card_put_note(struct ofpbuf *out, uint32_t version);
  * is its version (of a mac postcard the low 24 bits). */
 bool of_card_is_ours(const struct of_card *, const struct ofpact *a,
                      uint32_t *versionp);
+
+/* True when the actions are a postcard put alone; '*versionp' as above. */
+bool of_card_is_alone(const struct of_card *, const struct of_acts *,
+                      uint32_t *versionp);
 
 #endif /* recorder/of_card.h */

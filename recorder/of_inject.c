@@ -156,14 +156,45 @@ struct rewrite {
     bool edited;     /* An edit has been copied. */
     bool has_output; /* It sends the packet somewhere. */
     bool has_card;   /* A postcard of its own was put in front. */
+    bool is_pending; /* An action set may stand when it begins. */
 };
+
+/* Adds a postcard.  Open vSwitch executes the action set that stands at the
+ * end of a clone too, so where one may stand the clone goes by a rule of table
+ * T that clears it. */
+static bool
+put_card(struct rewrite *rw, uint32_t port, uint8_t flags,
+         const struct mf_subfield *reg)
+{
+    const struct of_inject_ask *ask = rw->ask;
+    struct of_acts acts = OF_ACTS_INIT;
+    struct ofpbuf alone;
+    uint16_t index;
+    bool ok;
+
+    flags |= rw->flags;
+    if (!rw->is_pending) {
+        return of_card_put(rw->card, rw->out, ask->version, port, flags, reg);
+    }
+    ofpbuf_init(&alone, 256);
+    ok = of_card_put_alone(rw->card, &alone, ask->version, port, flags, reg);
+    if (ok) {
+        of_acts_from_ovs(&acts, alone.data, alone.size);
+        ok = ask->index(ask->aux, &acts, &index);
+        of_acts_uninit(&acts);
+    }
+    if (ok) {
+        of_card_put_indirect(rw->out, index, ask->index_table);
+    }
+    ofpbuf_uninit(&alone);
+    return ok;
+}
 
 static void
 announce(struct rewrite *rw, uint32_t port, uint8_t flags)
 {
     rw->has_output = true;
-    rw->has_card |= of_card_put(rw->card, rw->out, rw->ask->version, port,
-                                rw->flags | flags, NULL);
+    rw->has_card |= put_card(rw, port, flags, NULL);
 }
 
 static void announce_list(struct rewrite *, const struct ofpact *, size_t);
@@ -274,14 +305,19 @@ put_indexed(struct rewrite *rw, const struct ofpact *a, uint8_t flags)
 
     ofpbuf_init(&out, 256);
     sub.out = &out;
+    sub.flags = 0;
+    /* Only a bucket runs while the action set of its packet still stands. */
+    sub.is_pending = rw->ask->place == OF_INJECT_BUCKET;
+    if (sub.is_pending) {
+        of_card_put_note(&out, rw->ask->version);
+    }
     if (a) {
         uint16_t port = of_ovs_u16(ofpact_get_OUTPUT(a)->port);
 
-        of_card_put(rw->card, &out, rw->ask->version, port, flags, NULL);
+        put_card(&sub, port, flags, NULL);
         copy_output(&sub, a, port);
     } else {
-        of_card_put(rw->card, &out, rw->ask->version, OF_PORT_NONE, flags,
-                    NULL);
+        put_card(&sub, OF_PORT_NONE, flags, NULL);
     }
     of_acts_from_ovs(&acts, out.data, out.size);
     ofpbuf_uninit(&out);
@@ -346,9 +382,8 @@ copy_list(struct rewrite *rw, const struct ofpact *acts, size_t len)
             copy_output(rw, a, of_ovs_u16(ofpact_get_OUTPUT_TRUNC(a)->port));
             break;
         case OFPACT_OUTPUT_REG:
-            of_card_put(rw->card, rw->out, rw->ask->version, 0,
-                        rw->flags | (rw->edited ? POSTCARD_AFTER : 0),
-                        &ofpact_get_OUTPUT_REG(a)->src);
+            put_card(rw, 0, rw->edited ? POSTCARD_AFTER : 0,
+                     &ofpact_get_OUTPUT_REG(a)->src);
             put_ofpact(rw->out, a);
             break;
         case OFPACT_CLONE: {
@@ -474,6 +509,20 @@ of_inject_is_transit(const struct of_acts *acts, bool pending)
     return pending;
 }
 
+static bool
+has_clear(const struct ofpact *acts, size_t len)
+{
+    const struct ofpact *a;
+
+    OFPACT_FOR_EACH(a, acts, len)
+    {
+        if (a->type == OFPACT_CLEAR_ACTIONS) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void
 run_flow(struct rewrite *rw, const struct of_acts *list)
 {
@@ -488,14 +537,14 @@ run_flow(struct rewrite *rw, const struct of_acts *list)
         len -= OFPACT_ALIGN(acts->len);
     }
     announce_list(rw, body, len);
-    if (!rw->has_output &&
-        !of_inject_is_transit(list, rw->ask->has_action_sets &&
-                                        !rw->ask->is_entry)) {
-        rw->has_card |= of_card_put(rw->card, rw->out, rw->ask->version,
-                                    OF_PORT_NONE, rw->flags, NULL);
+    /* Where an action set stands, this is void if that has an output; a rule
+     * that clears it leaves a mark of its own. */
+    if (!rw->has_output && !of_inject_is_transit(list, false) &&
+        !(rw->ask->has_action_sets && has_clear(acts, list->len))) {
+        rw->has_card |= put_card(rw, OF_PORT_NONE, 0, NULL);
     }
     if (rw->ask->place == OF_INJECT_FLOW &&
-        (!rw->has_card || of_card_is_partial(rw->card))) {
+        (!rw->has_card || rw->is_pending || of_card_is_partial(rw->card))) {
         of_card_put_note(rw->out, rw->ask->version);
     }
     rest = len ? find_instructions(body, len) : body;
@@ -522,29 +571,11 @@ of_inject_run(const struct of_inject *inj, const struct of_acts *acts,
     } else {
         rw.flags =
             ask->place == OF_INJECT_PACKET_OUT ? POSTCARD_PACKET_OUT : 0;
+        rw.is_pending = ask->place == OF_INJECT_FLOW && ask->has_action_sets &&
+                        !ask->is_entry;
         run_flow(&rw, acts);
     }
     of_acts_from_ovs(&result->acts, out.data, out.size);
     result->is_instrumented = !facts.is_conjunction;
-    ofpbuf_uninit(&out);
-}
-
-void
-of_inject_miss(const struct of_inject *inj, uint32_t version,
-               bool to_controller, uint16_t miss_len, struct of_acts *acts)
-{
-    struct ofpbuf out;
-
-    ofpbuf_init(&out, 256);
-    of_card_put(inj->card, &out, version,
-                to_controller ? OF_PORT_CONTROLLER : OF_PORT_NONE, 0, NULL);
-    if (to_controller) {
-        struct ofpact_controller *c = ofpact_put_CONTROLLER(&out);
-
-        c->max_len = miss_len;
-        c->reason = OFPR_NO_MATCH;
-        ofpact_finish_CONTROLLER(&out, &c);
-    }
-    of_acts_from_ovs(acts, out.data, out.size);
     ofpbuf_uninit(&out);
 }

@@ -70,11 +70,20 @@ void of_inject_run(const struct of_inject *, const struct of_acts *acts,
                    const struct of_inject_ask *ask,
                    struct of_inject_result *result);
 
-/* The actions of our own table-miss rule: a postcard of a drop, or of a punt
- * followed by one to the controller with at most 'miss_len' bytes. */
+/* The actions of our own table-miss rule where no action set can stand: a
+ * postcard of a drop, or of a punt followed by one to the controller with at
+ * most 'miss_len' bytes. */
 void of_inject_miss(const struct of_inject *, uint32_t version,
                     bool to_controller, uint16_t miss_len,
                     struct of_acts *acts);
+
+/* The same where an action set may stand, when the packet is dropped unless
+ * that has an output: 'alone' is for a rule of table T, of_inject_indirect()
+ * what the miss rule then does with its index. */
+void of_inject_miss_alone(const struct of_inject *, uint32_t version,
+                          struct of_acts *alone);
+void of_inject_indirect(uint16_t index, uint8_t index_table,
+                        struct of_acts *acts);
 
 /* The actions that table 'table_id' has for 'index', borrowed, when that is a
  * rule of ours; otherwise NULL. */

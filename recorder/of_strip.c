@@ -29,8 +29,10 @@ of_inject_find_version(const struct of_inject *inj, const struct of_acts *acts,
             const struct of_acts *target =
                 indexed(aux, r->table_id, of_ovs_u16(r->in_port));
 
-            found = target &&
-                    of_inject_find_version(inj, target, NULL, NULL, versionp);
+            found =
+                target &&
+                (of_card_is_alone(of_inject_card(inj), target, versionp) ||
+                 of_inject_find_version(inj, target, NULL, NULL, versionp));
         }
     }
     return found;
@@ -61,6 +63,9 @@ strip_list(struct strip *strip, const struct ofpact *acts, size_t len)
 
             target = strip->indexed(strip->aux, r->table_id,
                                     of_ovs_u16(r->in_port));
+        }
+        if (target && of_card_is_alone(strip->card, target, &version)) {
+            continue;
         }
         if (target) {
             strip_list(strip, target->data, target->len);

@@ -142,11 +142,64 @@ def test_cleared_action_set_is_a_drop(of13):
     assert history["verdict"]["name"] == "dropped"
 
 
+@pytest.mark.parametrize("kind", ["output", "group"])
+def test_postcards_double_nothing_while_an_action_set_stands(of13, kind):
+    """Open vSwitch executes the action set at the end of every clone."""
+    stack, dport = of13.stack, 1020 + (kind == "group")
+    match = {"in_port": of13.s2_s1, **udp(dport)}
+    if kind == "group":
+        answer = stack.controller.call("group", dpid=2, group={
+            "type": "ALL", "group_id": 20,
+            "buckets": [{"actions": [out(of13.s2_h3)]}]})
+        assert answer["errors"] == []
+        action = {"type": "GROUP", "group_id": 20}
+    else:
+        action = out(of13.s2_h3)
+    stack.flow(1, cookie=0x161, priority=10, match=udp(dport),
+               actions=[out(of13.s1_s2)])
+    stack.flow(2, cookie=0x261, priority=10, match=match, actions=[
+        {"type": "WRITE_ACTIONS", "actions": [out(of13.s2_h2)]},
+        {"type": "GOTO_TABLE", "table_id": 1}])
+    stack.flow(2, cookie=0x262, priority=10, table_id=1, match=match,
+               actions=[action])
+    at_h2, at_h3 = of13.h2.capture(), of13.h3.capture()
+    history, hops = of13.send(dport)
+    assert hops[1][:4] == (1, "s2", of13.s2_s1,
+                           sorted([of13.s2_h2, of13.s2_h3]))
+    assert history["verdict"]["name"] == "delivered"
+    # Whatever comes in order: this one, sent last, came last.
+    end = frames.ethernet(of13.h1.mac, of13.h2.mac, 0x88b6, b"end")
+    stack.flow(1, cookie=0x163, priority=9, match={"eth_type": 0x88b6},
+               actions=[out(of13.s1_s2)])
+    stack.flow(2, cookie=0x263, priority=9, match={"eth_type": 0x88b6},
+               actions=[out(of13.s2_h2), out(of13.s2_h3)])
+    of13.h1.send(end)
+    for capture in (at_h2, at_h3):
+        wait_until(lambda seen=capture: end in seen.frames(), what="the end")
+        mine = [f for f in capture.stop()
+                if f[36:38] == dport.to_bytes(2, "big")]
+        assert len(mine) == 1
+
+
+def test_drop_in_a_later_table_names_that_rule(of13):
+    flow = of13.stack.flow
+    flow(1, cookie=0x151, priority=10, match=udp(1005),
+         actions=[{"type": "GOTO_TABLE", "table_id": 1}])
+    flow(1, cookie=0x152, priority=10, table_id=1, match=udp(1005),
+         actions=[])
+    history, hops = of13.send(1005)
+    assert [hop[:4] for hop in hops] == [(0, "s1", of13.s1_h1, [])]
+    verdict = history["verdict"]
+    assert verdict["name"] == "dropped"
+    assert of13.stack.rule(1, verdict["version"])["cookie"] == "0x152"
+
+
 def test_miss_in_a_later_table_is_seen(of13):
     of13.stack.flow(1, cookie=0x141, priority=10, match=udp(1004),
                     actions=[{"type": "GOTO_TABLE", "table_id": 2}])
     history, hops = of13.send(1004)
-    assert hops == [(0, "s1", of13.s1_h1, [], ["miss"])]
+    assert [hop[:4] for hop in hops] == [(0, "s1", of13.s1_h1, [])]
+    assert "miss" in hops[0][4]
     assert "miss" in history["verdict"]["reason"]
 
 

@@ -2,8 +2,9 @@
 /* Tests of recorder/of_inject: the actions installed for the actions written.
  *
  * In the vectors `C(F,P)` stands for a postcard with flags F for port P, and
- * `C(F,P,MOVE)` for one with a further move of a register; T[n] is the n-th
- * rule of table T, and `note` the note that carries the version. */
+ * `C(F,P,MOVE)` for one with a further move of a register, `A(F,P)` for one
+ * that stands alone in table T, and `note` for the note that carries the
+ * version. */
 #include <config.h>
 #include "recorder/of_inject.h"
 
@@ -106,7 +107,10 @@ static const struct vector vectors[] = {
     {"fs", "write_actions(output:ALL)", "note,write_actions(resubmit(1,253))",
      "C(2,65532),output:1,output:3,LOCAL"},
     {"fs", "write_actions(output:3,group:4)",
-     "C(4,65281),write_actions(output:3,group:4)", NULL},
+     "clone(resubmit(1,253)),note,write_actions(output:3,group:4)",
+     "A(4,65281)"},
+    {"fs", "output:5", "clone(resubmit(1,253)),note,output:5", "A(0,5)"},
+    {"fse", "output:5", "C(0,5),output:5", NULL},
     {"fse", "goto_table:2", "note,write_actions(resubmit(1,253)),goto_table:2",
      "C(2,65535)"},
     {"fse", "output:2,goto_table:2",
@@ -114,7 +118,7 @@ static const struct vector vectors[] = {
      "C(2,65535)"},
     {"fse", "drop", "C(0,65535)", NULL},
     {"fse", "group:1", "C(4,65281),group:1", NULL},
-    {"fs", "drop", "note", NULL},
+    {"fs", "drop", "clone(resubmit(1,253)),note", "A(0,65535)"},
     {"fs", "goto_table:9", "note,goto_table:9", NULL},
     {"fs", "clear_actions,goto_table:4",
      "note,clear_actions,write_actions(resubmit(1,253)),goto_table:4",
@@ -126,11 +130,15 @@ static const struct vector vectors[] = {
      "note,clear_actions,write_actions(resubmit(1,253))", "C(2,65535)"},
 
     /* Buckets. */
-    {"b", "output:3", "resubmit(1,253)", "C(0,3),output:3"},
+    {"b", "output:3", "resubmit(2,253)",
+     "A(0,3) | note,clone(resubmit(1,253)),output:3"},
     {"b", "set_field:10.0.0.1->ip_src,output:3",
-     "set_field:10.0.0.1->ip_src,resubmit(1,253)", "C(2,3),output:3"},
-    {"b", "drop", "resubmit(1,253)", "C(0,65535)"},
-    {"b", "ALL", "resubmit(1,253)", "C(0,65532),output:1,output:3,LOCAL"},
+     "set_field:10.0.0.1->ip_src,resubmit(2,253)",
+     "A(2,3) | note,clone(resubmit(1,253)),output:3"},
+    {"b", "drop", "resubmit(2,253)",
+     "A(0,65535) | note,clone(resubmit(1,253))"},
+    {"b", "ALL", "resubmit(2,253)",
+     "A(0,65532) | note,clone(resubmit(1,253)),output:1,output:3,LOCAL"},
     {"b", "group:4", "group:4", NULL},
     {"b", "resubmit(,9)", "resubmit(,9)", NULL},
 
@@ -143,13 +151,15 @@ static const struct vector vectors[] = {
     {"p", "drop", "C(1,65535)", NULL},
 };
 
-/* The text that stands for "C(...)" at 'p'; '*end' is set behind it. */
+/* The text that stands for "C(...)" or "A(...)" at 'p'; '*end' is set behind
+ * it. */
 static char *
 expand_card(const char *p, char **end)
 {
     unsigned long flags = strtoul(p + 2, end, 10);
     unsigned long port = strtoul(*end + 1, end, 10);
     char *move = lh_strdup("");
+    bool is_alone = *p == 'A';
     char *text;
 
     if (**end == ',') {
@@ -162,10 +172,11 @@ expand_card(const char *p, char **end)
     }
     *end += 1;
     text = lh_asprintf(
-        "clone(set_field:0x1%02lx0000%016x%08x0000%04lx->tun_metadata63,"
+        "%sset_field:0x1%02lx0000%016x%08x0000%04lx->tun_metadata63,"
         "move:NXM_OF_IN_PORT[]->NXM_NX_TUN_METADATA63[16..31],%s"
-        "output(port=99,max_len=96))",
-        flags, SWITCH_DPID, RULE_VERSION, port, move);
+        "output(port=99,max_len=96)%s",
+        is_alone ? "" : "clone(", flags, SWITCH_DPID, RULE_VERSION, port, move,
+        is_alone ? ",clear_actions" : ")");
     free(move);
     return text;
 }
@@ -179,7 +190,7 @@ expand(const char *p)
         char *more;
         char *joined;
 
-        if (!strncmp(p, "C(", 2)) {
+        if (!strncmp(p, "C(", 2) || !strncmp(p, "A(", 2)) {
             char *end;
 
             more = expand_card(p, &end);

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* of_inject - what our own table-miss rules do. */
+#include <config.h>
+#include "recorder/of_inject.h"
+
+#include "lib/of_port.h"
+#include "recorder/of_card.h"
+
+void
+of_inject_miss_alone(const struct of_inject *inj, uint32_t version,
+                     struct of_acts *alone)
+{
+    struct ofpbuf out;
+
+    ofpbuf_init(&out, 256);
+    of_card_put_alone(of_inject_card(inj), &out, version, OF_PORT_NONE, 0,
+                      NULL);
+    of_acts_from_ovs(alone, out.data, out.size);
+    ofpbuf_uninit(&out);
+}
+
+void
+of_inject_indirect(uint16_t index, uint8_t index_table, struct of_acts *acts)
+{
+    struct ofpbuf out;
+
+    ofpbuf_init(&out, 64);
+    of_card_put_indirect(&out, index, index_table);
+    of_acts_from_ovs(acts, out.data, out.size);
+    ofpbuf_uninit(&out);
+}
+
+void
+of_inject_miss(const struct of_inject *inj, uint32_t version,
+               bool to_controller, uint16_t miss_len, struct of_acts *acts)
+{
+    struct ofpbuf out;
+
+    ofpbuf_init(&out, 256);
+    of_card_put(of_inject_card(inj), &out, version,
+                to_controller ? OF_PORT_CONTROLLER : OF_PORT_NONE, 0, NULL);
+    if (to_controller) {
+        struct ofpact_controller *c = ofpact_put_CONTROLLER(&out);
+
+        c->max_len = miss_len;
+        c->reason = OFPR_NO_MATCH;
+        ofpact_finish_CONTROLLER(&out, &c);
+    }
+    of_acts_from_ovs(acts, out.data, out.size);
+    ofpbuf_uninit(&out);
+}

@@ -504,11 +504,15 @@ recorder_destroy(struct recorder *r)
     if (r->listener) {
         evconnlistener_free(r->listener);
     }
-    for (size_t i = 0; i < r->n_sessions; i++) {
-        session_destroy(r->sessions[i]);
+    while (r->n_sessions) {
+        session_destroy(r->sessions[--r->n_sessions]);
     }
     free(r->sessions);
+    r->sessions = NULL;
     if (r->env.base) {
+        /* What sessions that ended left to the loop. */
+        event_base_loop(r->base, EVLOOP_NONBLOCK);
+        event_base_loop(r->base, EVLOOP_NONBLOCK);
         flow_log_event(r->log, FLOW_LOG_STOP, 0, OF_PORT_UNKNOWN,
                        time_spec_now(), NULL);
         write_log(r);

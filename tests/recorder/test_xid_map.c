@@ -153,7 +153,7 @@ check_error(uint16_t type, const uint8_t *body, size_t body_len)
 
 START_TEST(error_quotes_the_controllers_own_bytes)
 {
-    check_error(3, NULL, 0);
+    check_error(3, (const uint8_t *) "", 0);
     check_error(0xffff, (const uint8_t *) "\0\0\x23\x20", 4);
     check_error(0xb0c2, (const uint8_t *) "\0\0\x23\x20\0\1\2\3", 8);
 }

@@ -11,6 +11,7 @@
 #include <jansson.h>
 
 #include "lib/history.h"
+#include "lib/line_reader.h"
 #include "lib/topology.h"
 #include "phf/phf.h"
 #include "phf/phf_explain.h"
@@ -39,7 +40,7 @@ static const char usage[] =
 struct input {
     const char *name;
     FILE *stream;
-    unsigned long line_no;
+    size_t line_no;
 };
 
 static void
@@ -57,7 +58,7 @@ print_filter_error(const char *filter, const struct lh_error *error)
 static void
 print_line_error(const struct input *input, const char *reason)
 {
-    fprintf(stderr, "phfc: %s:%lu: %s\n", input->name, input->line_no, reason);
+    fprintf(stderr, "phfc: %s:%zu: %s\n", input->name, input->line_no, reason);
 }
 
 /* The history on a line, or NULL, with the reason printed.  A line may also be
@@ -95,18 +96,23 @@ match_lines(const struct phf *phf, const struct topology *topology,
             struct input *input)
 {
     bool any_match = false, any_error = false;
-    char *line = NULL;
-    size_t size = 0;
-    ssize_t len;
+    struct line_reader lines = {.stream = input->stream};
+    struct lh_error error;
+    int retval;
 
-    while ((len = getline(&line, &size, input->stream)) >= 0) {
+    while (!(retval = line_reader_next(&lines, &error)) || retval == EILSEQ) {
         struct history *history;
 
-        input->line_no++;
-        if (is_blank(line)) {
+        input->line_no = lines.n;
+        if (retval) {
+            print_line_error(input, error.text);
+            any_error = true;
             continue;
         }
-        history = read_history(input, line, (size_t) len);
+        if (is_blank(lines.text)) {
+            continue;
+        }
+        history = read_history(input, lines.text, lines.len);
         if (!history) {
             any_error = true;
             continue;
@@ -114,10 +120,8 @@ match_lines(const struct phf *phf, const struct topology *topology,
         switch (phf_match(phf, history, topology)) {
         case PHF_MATCH:
             any_match = true;
-            fwrite(line, 1, (size_t) len, stdout);
-            if (line[len - 1] != '\n') {
-                putchar('\n');
-            }
+            fwrite(lines.text, 1, lines.len, stdout);
+            putchar('\n');
             break;
         case PHF_MISS:
             break;
@@ -129,11 +133,15 @@ match_lines(const struct phf *phf, const struct topology *topology,
         }
         history_destroy(history);
     }
-    if (ferror(input->stream)) {
-        fprintf(stderr, "phfc: %s: %s\n", input->name, strerror(errno));
+    if (retval == EMSGSIZE) {
+        input->line_no = lines.n;
+        print_line_error(input, error.text);
+        any_error = true;
+    } else if (retval != ENODATA) {
+        fprintf(stderr, "phfc: %s: %s\n", input->name, error.text);
         any_error = true;
     }
-    free(line);
+    line_reader_uninit(&lines);
     if (fflush(stdout) || ferror(stdout)) {
         fprintf(stderr, "phfc: standard output: %s\n", strerror(errno));
         any_error = true;

@@ -41,6 +41,7 @@ lib_liblasthop_a_SOURCES = \
 	lib/jmember.c lib/jmember.h \
 	lib/lh_alloc.c lib/lh_alloc.h \
 	lib/lh_error.c lib/lh_error.h \
+	lib/line_reader.c lib/line_reader.h \
 	lib/of_port.c lib/of_port.h \
 	lib/packet_id.c lib/packet_id.h \
 	lib/postcard.c lib/postcard.h \

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "lib/lh_alloc.h"
+#include "lib/line_reader.h"
 
 #define LOW_BITS  24
 #define LOW_MASK  ((1u << LOW_BITS) - 1)
@@ -346,31 +347,31 @@ int
 rule_cache_load(struct rule_cache *cache, const char *path,
                 struct lh_error *error)
 {
-    FILE *stream = fopen(path, "re");
-    char *line = NULL;
-    size_t size = 0, n_lines = 0;
-    ssize_t len;
-    int retval = 0;
+    struct line_reader lines = {.stream = fopen(path, "re")};
+    int retval;
 
-    if (!stream) {
+    if (!lines.stream) {
         retval = errno;
         lh_error_set(error, "%s: %s", path, strerror(retval));
         return retval;
     }
-    while (!retval && (len = getline(&line, &size, stream)) >= 0) {
-        n_lines++;
-        if (strspn(line, " \t\r\n") != (size_t) len) {
-            retval = load_line(cache, line, (size_t) len, error);
+    while (!(retval = line_reader_next(&lines, error))) {
+        if (lines.text[strspn(lines.text, " \t\r")]) {
+            retval = load_line(cache, lines.text, lines.len, error);
+            if (retval) {
+                break;
+            }
         }
     }
-    if (retval) {
-        lh_error_prefix(error, "%s:%zu", path, n_lines);
-    } else if (ferror(stream)) {
-        retval = errno;
-        lh_error_set(error, "%s: %s", path, strerror(retval));
+    if (retval == ENODATA) {
+        retval = 0;
+    } else if (ferror(lines.stream)) {
+        lh_error_prefix(error, "%s", path);
+    } else {
+        lh_error_prefix(error, "%s:%zu", path, lines.n);
     }
-    free(line);
-    fclose(stream);
+    line_reader_uninit(&lines);
+    fclose(lines.stream);
     return retval;
 }
 

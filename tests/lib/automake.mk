@@ -112,6 +112,11 @@ TESTS += tests/lib/test_topology
 tests_lib_test_topology_SOURCES = tests/lib/test_topology.c $(GOLDEN)
 tests_lib_test_topology_LDADD = $(LIB_LIBS) $(TEST_LIBS)
 
+check_PROGRAMS += tests/lib/test_line_reader
+TESTS += tests/lib/test_line_reader
+tests_lib_test_line_reader_SOURCES = tests/lib/test_line_reader.c
+tests_lib_test_line_reader_LDADD = $(LIB_LIBS) $(TEST_LIBS)
+
 check_PROGRAMS += tests/lib/test_time_spec
 TESTS += tests/lib/test_time_spec
 tests_lib_test_time_spec_SOURCES = tests/lib/test_time_spec.c

@@ -697,6 +697,7 @@ def test_phfc_names_file_and_line(tmp_path):
          "out_ports": [2]}]})
     for bad, said in (('{"hops": [', ":2:"), ("\udcff\udcfe", ":2:"),
                       ('{"hops": [{"dpid": "x"}]}', ":2: hops[0]"),
+                      ("\0\0\0", ":2: a byte 0 in the line"),
                       ("[" * 100000, ":2:"),
                       ('{"packet_id": "' + "0" * 100000, ":2:")):
         with open(path, "w", encoding="utf-8",
@@ -706,3 +707,5 @@ def test_phfc_names_file_and_line(tmp_path):
         assert code == 2, output[-500:]
         assert f"phfc: {path}{said}" in output, output[-500:]
         assert len(output) < 2000
+    code, output = told(program("phfc"), "match", ".", "/dev/zero")
+    assert code == 2 and "phfc: /dev/zero:1: a line of more than" in output

@@ -8,6 +8,7 @@ EXTRA_DIST += \
 	tests/net/process.py \
 	tests/net/recorder.py \
 	tests/net/test_bad_input.py \
+	tests/net/test_demo.py \
 	tests/net/test_demo_network.py \
 	tests/net/test_instr.py \
 	tests/net/test_lab.py \

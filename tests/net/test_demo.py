@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+# The demo tells the truth: what ndb prints in it is what the network did.
+
+import os
+import re
+import subprocess
+
+import pytest
+
+from lab import HERE, PYTHON, bindir
+
+DEMO = os.path.join(HERE, "..", "demo", "demo.py")
+
+
+@pytest.fixture(scope="module")
+def told():
+    """What the demo prints in batch, by the command it ran."""
+    done = subprocess.run([PYTHON, DEMO, "--batch", "--bindir", bindir()],
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, timeout=180,
+                          check=False)
+    assert done.returncode == 0, done.stdout
+    assert "FAILED" not in done.stdout
+    parts = re.split(r"^\$ (.*)$", done.stdout, flags=re.MULTILINE)[1:]
+    return list(zip(parts[0::2], parts[1::2]))
+
+
+def answer(told, *words):
+    """What was printed for the one command that has all of 'words'."""
+    found = [text for command, text in told
+             if all(word in command for word in words)]
+    assert len(found) == 1, (words, [command for command, _ in told])
+    return found[0]
+
+
+def switches_in_order(text):
+    """The bridges that 'text' names at the hops of a backtrace."""
+    return [match.group(1) for match in
+            re.finditer(r"^[ *-]*#\d+ .*?\b(s\d)\b", text, re.MULTILINE)]
+
+
+def test_the_request_goes_by_the_upper_way_and_is_translated(told):
+    backtrace = answer(told, "dst host 203.0.113.80", "-e bt")
+    assert switches_in_order(backtrace) == ["s1", "s2", "s3", "s5", "s6"]
+    assert "delivered" in backtrace
+    assert "203.0.113.80 -> 10.0.3.10" in backtrace
+    assert re.search(r"\b80 -> 8000\b", backtrace)
+
+
+def test_the_rule_that_translated_is_shown(told):
+    flow = answer(told, "dst host 203.0.113.80", "info flow")
+    assert "nw_dst=203.0.113.80" in flow and "tp_dst=80" in flow
+    assert "10.0.3.10" in flow and "8000" in flow
+
+
+def test_the_answer_goes_by_the_lower_way_and_is_translated_back(told):
+    backtrace = answer(told, "src port 8000", "-e bt")
+    assert switches_in_order(backtrace) == ["s6", "s5", "s4", "s1"]
+    assert "delivered" in backtrace
+    assert "10.0.3.10 -> 203.0.113.80" in backtrace
+    assert re.search(r"\b8000 -> 80\b", backtrace)
+
+
+def test_ipv6_is_followed_too(told):
+    backtrace = answer(told, "icmp6", "-e bt")
+    assert switches_in_order(backtrace) == ["s1", "s2", "s3", "s5", "s6"]
+    assert "fd00:1::10" in backtrace and "fd00:3::10" in backtrace
+
+
+def test_the_lost_packet_ends_at_the_wrong_rule(told):
+    backtrace = answer(told, "dropped", "-e bt")
+    assert switches_in_order(backtrace) == ["s1", "s2", "s3"]
+    assert "dropped" in backtrace
+    flow = answer(told, "dropped", "info flow")
+    assert "tp_dst=8443" in flow and "actions=drop" in flow
+
+
+def test_the_table_of_the_past_outlives_the_repair(told):
+    now = answer(told, "ovs-ofctl", "dump-flows")
+    assert "8443" not in now
+    then = [text for command, text in told
+            if "info table" in command and "info flow" not in command]
+    assert len(then) == 1
+    assert re.search(r"tp_dst=8443.*drop", then[0])
+    assert "nw_dst=10.0.3.10" in then[0], "the table has its other rules"

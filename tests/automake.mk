@@ -21,3 +21,14 @@ AM_TESTS_ENVIRONMENT = \
 	LH_MANUALS='$(man1_MANS) $(man5_MANS) $(man7_MANS) $(man8_MANS)'; \
 	export LH_MANUALS;
 check_PROGRAMS += $(fuzz_targets)
+
+# The tests of what several threads may use at once, for --enable-tsan: the
+# others have nothing that the thread sanitizer looks at.
+threaded_tests = \
+	tests/lib/test_rule \
+	tests/lib/test_say \
+	tests/lib/test_topology
+
+check-threads: $(threaded_tests)
+	$(MAKE) check-TESTS TESTS='$(threaded_tests)'
+.PHONY: check-threads

@@ -249,8 +249,9 @@ recall_flow(struct instr_change *c, const struct of_flow_record *record,
     return ok;
 }
 
-/* A rule that somebody else made, or that we no longer know. */
-static struct shadow_rule *
+/* A rule that somebody else made, or that we no longer know.  Returns its new
+ * version. */
+static uint32_t
 find_flow(struct instr_change *c, const struct of_flow_record *record)
 {
     struct instr *instr = c->instr;
@@ -274,7 +275,7 @@ find_flow(struct instr_change *c, const struct of_flow_record *record)
     shadow->change = shadow->version;
     shadow->installed_ns = c->now_ns;
     shadow_rule_destroy(instr_shadow_insert(instr->shadow, shadow));
-    return shadow;
+    return shadow->version;
 }
 
 /* Installs the rule if the switch has it otherwise than we would. */
@@ -324,14 +325,15 @@ start_flows(struct instr_change *c)
 {
     struct instr *instr = c->instr;
     struct instr_start *start = instr->start;
-    struct shadow_rule **found =
-        lh_alloc_array(NULL, start->n_records, sizeof *found);
+    /* Versions, not pointers: a switch may list a rule twice, and then the
+     * first one's memory may be the second one's. */
+    uint32_t *found = lh_alloc_array(NULL, start->n_records, sizeof *found);
 
     for (size_t i = 0; i < start->n_records; i++) {
         const struct of_flow_record *record = &start->records[i];
         uint32_t version;
 
-        found[i] = NULL;
+        found[i] = 0;
         if ((record->cookie & OWN_COOKIE_MASK) == OWN_COOKIE) {
             continue;
         }
@@ -352,7 +354,7 @@ start_flows(struct instr_change *c)
         if (shadow) {
             compare_flow(c, record, shadow);
         }
-        if (shadow && shadow == found[i]) {
+        if (shadow && shadow->version == found[i]) {
             instr_made(c->out,
                        instr_rule_flow(instr, shadow, "found", "switch"));
         }

@@ -73,20 +73,22 @@ may_say(struct say_site *site, uint64_t now_ns)
     return true;
 }
 
-void
+bool
 say(struct say_site *site, enum say_level level, const char *format, ...)
 {
     FILE *stream = output ? output : stderr;
     char when[TIME_SPEC_BUFSIZE];
+    bool is_said;
     uint64_t now_ns;
     va_list args;
 
     if (level > max_level) {
-        return;
+        return false;
     }
     pthread_mutex_lock(&mutex);
     now_ns = now();
-    if (may_say(site, now_ns)) {
+    is_said = may_say(site, now_ns);
+    if (is_said) {
         fprintf(stream, "%s %s: %s: ", time_spec_format(now_ns, true, 3, when),
                 program, level_names[level]);
         va_start(args, format);
@@ -101,4 +103,5 @@ say(struct say_site *site, enum say_level level, const char *format, ...)
         fflush(stream);
     }
     pthread_mutex_unlock(&mutex);
+    return is_said;
 }

@@ -39,7 +39,8 @@ struct say_site {
 #define say_info(...)  SAY_AT(SAY_INFO, __VA_ARGS__)
 #define say_debug(...) SAY_AT(SAY_DEBUG, __VA_ARGS__)
 
-void say(struct say_site *, enum say_level, const char *format, ...)
+/* False when the line was suppressed, or its level is not said. */
+bool say(struct say_site *, enum say_level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
 /* At start: what lines begin with, and the highest level that is said

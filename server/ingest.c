@@ -112,6 +112,7 @@ find_unknown(struct ingest *ingest, uint64_t dpid, uint64_t time_ns)
 static void
 note_unknown(struct ingest *ingest, uint64_t dpid, uint64_t time_ns)
 {
+    static struct say_site site;
     struct unknown_switch *sw;
 
     ingest->counters.unknown_switch++;
@@ -121,11 +122,12 @@ note_unknown(struct ingest *ingest, uint64_t dpid, uint64_t time_ns)
     sw = find_unknown(ingest, dpid, time_ns);
     if (sw && !sw->is_warned && time_ns > sw->since_ns &&
         time_ns - sw->since_ns > MAX_UNKNOWN_NS) {
-        sw->is_warned = true;
-        say_warn("postcards of switch " DPID_FMT ", which the topology does "
-                 "not have: its name and links are not known (is it connected "
-                 "to lasthop-recorder, or missing in --topology?)",
-                 dpid);
+        sw->is_warned =
+            say(&site, SAY_WARN,
+                "postcards of switch " DPID_FMT ", which the topology does "
+                "not have: its name and links are not known (is it connected "
+                "to lasthop-recorder, or missing in --topology?)",
+                dpid);
     }
 }
 
@@ -168,6 +170,8 @@ give(struct ingest *ingest, struct postcard *p, uint64_t time_ns)
 static void
 warn_stranger(struct ingest *ingest, const struct accept_address *from)
 {
+    static struct say_site site;
+    bool is_said;
     char text[64];
 
     for (size_t i = 0; i < ingest->n_strangers; i++) {
@@ -178,17 +182,23 @@ warn_stranger(struct ingest *ingest, const struct accept_address *from)
     if (ingest->n_strangers == MAX_WARNED) {
         return;
     }
-    ingest->strangers[ingest->n_strangers++] = *from;
     accept_address_format(from, text, sizeof text);
     if (accept_list_is_empty(ingest->config.accept)) {
-        say_warn("postcards from %s refused: no switch is known yet; "
-                 "--accept %s takes them",
-                 text, text);
+        is_said = say(&site, SAY_WARN,
+                      "postcards from %s refused: no switch is known yet; "
+                      "--accept %s takes them",
+                      text, text);
     } else {
-        say_warn("postcards from %s refused: it is no switch of the topology "
-                 "and not in --accept; --accept %s takes them",
-                 text, text);
+        is_said =
+            say(&site, SAY_WARN,
+                "postcards from %s refused: it is no switch of the topology "
+                "and not in --accept; --accept %s takes them",
+                text, text);
     }
+    if (!is_said) {
+        return; /* Its next postcard tries again. */
+    }
+    ingest->strangers[ingest->n_strangers++] = *from;
     if (ingest->n_strangers == MAX_WARNED) {
         say_warn("postcards from more than %d addresses refused: more are "
                  "only counted, as \"foreign\"",

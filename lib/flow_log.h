@@ -69,7 +69,8 @@ void flow_log_skip_version(struct flow_log *, uint64_t dpid, uint32_t version);
 /* Begins the next change; returns its number, which only rises. */
 uint64_t flow_log_begin_change(struct flow_log *);
 /* 'rule' stands from rule->installed_ns on.  A packet-out is logged as over
- * at once. */
+ * at once.  A version that was logged as removed stands again, as if it had
+ * never been removed: its switch refused the change that did so. */
 void flow_log_made(struct flow_log *, const struct rule *rule);
 /* Rule 'version' of 'dpid' stands no more since 'time_ns'. */
 void flow_log_removed(struct flow_log *, uint64_t dpid, uint32_t version,
@@ -108,7 +109,7 @@ struct flow_log_counters {
     uint64_t written;    /* Of these, on disk. */
     uint64_t lost;       /* Of these, thrown away: the queue was full. */
     uint64_t failures;   /* Flushes that failed. */
-    uint64_t duplicates; /* Rules whose (dpid, version) was there already. */
+    uint64_t duplicates; /* Rules whose (dpid, version) stood already. */
     uint64_t unreserved; /* Versions given without being durable. */
     uint64_t exhausted;  /* Versions asked for when none was left. */
 };

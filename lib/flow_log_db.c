@@ -49,9 +49,13 @@ static const char schema[] =
 
 static const char *const statements[N_STATEMENTS] = {
     [STATEMENT_INSERT_RULE] =
-        "INSERT OR IGNORE INTO rule(" RULE_COLUMNS ", removed_change)"
+        "INSERT INTO rule(" RULE_COLUMNS ", removed_change)"
         " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,"
-        "?17,?18,?19,?20,?21,?22,?23,?24)",
+        "?17,?18,?19,?20,?21,?22,?23,?24)"
+        " ON CONFLICT(dpid, version) DO UPDATE SET"
+        " removed_change = 9223372036854775807,"
+        " removed_ns = 9223372036854775807, removed_reason = NULL"
+        " WHERE removed_change < 9223372036854775807 AND kind <> 3",
     [STATEMENT_REMOVE_RULE] =
         "UPDATE rule SET removed_change = ?3, removed_ns = ?4,"
         " removed_reason = ?5 WHERE dpid = ?1 AND version = ?2"

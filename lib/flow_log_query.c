@@ -189,6 +189,7 @@ apply_notes(struct flow_log *log, uint64_t dpid, const struct until *until,
         } else if (note->type == NOTE_MADE &&
                    note->rule->kind != RULE_PACKET_OUT &&
                    (all || note->rule->kind < RULE_GROUP)) {
+            remove_version(rules, first, note->rule->version);
             add_rule(rules, rule_ref(note->rule));
         }
     }

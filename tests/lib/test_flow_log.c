@@ -217,6 +217,49 @@ START_TEST(rule_comes_back_whole)
 }
 END_TEST
 
+START_TEST(rule_that_is_restored_stands_as_if_never_removed)
+{
+    struct flow_log *log = flow_log_fixture_open();
+
+    if (_i) {
+        flow_log_fixture_limit_file_size(1);
+    }
+    flow_log_begin_change(log);
+    flow_log_fixture_add(log, 1, RULE_FLOW, 100);
+    flow_log_begin_change(log);
+    flow_log_removed(log, DPID, 1, 200, "replaced");
+    flow_log_fixture_add(log, 2, RULE_FLOW, 200);
+    if (!_i) {
+        flow_log_fixture_flush(log);
+    }
+    flow_log_begin_change(log);
+    flow_log_removed(log, DPID, 2, 300, "error");
+    flow_log_fixture_add(log, 1, RULE_FLOW, 100);
+    for (int round = 0; round < 2; round++) {
+        struct flow_log_rules rules = FLOW_LOG_RULES_INIT;
+
+        ck_assert_int_eq(flow_log_table_standing(log, DPID, &rules, NULL), 0);
+        ck_assert_uint_eq(rules.n, 1);
+        ck_assert_uint_eq(rules.rules[0]->version, 1);
+        ck_assert_uint_eq(rules.rules[0]->removed_ns, 0);
+        ck_assert_ptr_null(rules.rules[0]->removed_reason);
+        flow_log_rules_uninit(&rules);
+        ck_assert_int_eq(flow_log_table_at_time(log, DPID, 250, &rules, NULL),
+                         0);
+        ck_assert_uint_eq(rules.n, 2);
+        flow_log_rules_uninit(&rules);
+        flow_log_fixture_limit_file_size(RLIM_INFINITY);
+        flow_log_fixture_flush(log);
+    }
+
+    /* One that stands anyway is counted and changes nothing. */
+    flow_log_fixture_add(log, 1, RULE_FLOW, 100);
+    flow_log_fixture_flush(log);
+    ck_assert_uint_eq(flow_log_counters(log).duplicates, 1);
+    flow_log_close(log);
+}
+END_TEST
+
 START_TEST(packet_out_is_known_but_stands_in_no_table)
 {
     struct flow_log *log = flow_log_fixture_open();
@@ -367,6 +410,8 @@ main(void)
     tcase_set_timeout(tc, 60);
     tcase_add_loop_test(tc, table_as_it_was_equals_a_model, 0, 4);
     tcase_add_test(tc, rule_comes_back_whole);
+    tcase_add_loop_test(tc, rule_that_is_restored_stands_as_if_never_removed,
+                        0, 2);
     tcase_add_test(tc, packet_out_is_known_but_stands_in_no_table);
     tcase_add_test(tc, switches_keep_their_index);
     tcase_add_test(tc, texts_are_kept);

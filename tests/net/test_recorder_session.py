@@ -144,6 +144,20 @@ def test_log_knows_each_rule_and_the_table_at_each(lab):
     assert gone["version"] not in {r["version"] for r in at}
 
 
+def test_refused_change_leaves_the_log_as_the_switch_is(lab):
+    network(lab)
+    controller, recorder = connect(lab)
+    add_flows(controller, 1, FLOWS)
+    known = versions(recorder)
+    errors = add_flows(controller, 1, [
+        {**FLOWS[2], "actions": BAD_FLOW["actions"]}])
+    assert len(errors) == 1
+    assert versions(recorder) == known
+    assert recorder.rule(1, known[50])["removed_ns"] is None
+    assert len(controller.call("flows", dpid=1)["flows"]) == len(FLOWS)
+    assert sum(r["kind"] == "flow" for r in recorder.table(1)) == len(FLOWS)
+
+
 def test_topology_is_found(lab):
     network(lab)
     _, recorder = connect(lab)

@@ -11,6 +11,7 @@
 
 #include "lib/lh_alloc.h"
 #include "lib/postcard_mac.h"
+#include "lib/say.h"
 #include "server/counters.h"
 #include "server/ingest.h"
 #include "tests/server/scene.h"
@@ -178,6 +179,61 @@ START_TEST(a_datagram_becomes_a_postcard)
     ingest_datagram(ingest, data, scene_datagram(&card, data), 1236, &from);
     ck_assert_uint_ne(last.packet_id, id);
     check_sum();
+}
+END_TEST
+
+static uint64_t say_ns = 1;
+
+static uint64_t
+say_clock(void)
+{
+    return say_ns;
+}
+
+/* Sends a postcard from each of 100 addresses, two times. */
+static void
+send_strangers(const struct scene_card *card)
+{
+    uint8_t data[2048];
+
+    for (int i = 0; i < 200; i++) {
+        uint8_t ip4[4] = {198, 51, 100, (uint8_t) (i % 100)};
+        struct accept_address from = accept_address_ip4(ip4);
+
+        ingest_datagram(ingest, data, scene_datagram(card, data), 1, &from);
+    }
+}
+
+START_TEST(each_stranger_is_named_once_at_a_limited_rate)
+{
+    char *said;
+    size_t size;
+    FILE *stream = open_memstream(&said, &size);
+    struct scene_card card;
+    size_t n_lines = 0;
+
+    say_set_output(stream, say_clock);
+    scene_card(&card, 5, 2, false, 0);
+    for (int i = 0; i < 30; i++) {
+        send_strangers(&card);
+        say_ns += SAY_PERIOD_NS;
+    }
+    say_set_output(NULL, NULL);
+    fclose(stream);
+    for (const char *at = said; (at = strchr(at, '\n')); at++) {
+        n_lines++;
+    }
+    ck_assert_uint_eq(n_lines, 64 + 1);
+    for (int i = 0; i < 64; i++) {
+        char text[64];
+
+        snprintf(text, sizeof text, "--accept 198.51.100.%d takes", i);
+        ck_assert_msg(strstr(said, text), "%s: %s", text, said);
+    }
+    ck_assert_ptr_nonnull(strstr(said, "only counted, as \"foreign\""));
+    ck_assert_uint_eq(ingest_counters(ingest)->foreign, 6000);
+    check_sum();
+    free(said);
 }
 END_TEST
 
@@ -388,6 +444,7 @@ main(void)
     suite_add_tcase(suite, plain);
     tcase_add_checked_fixture(tc, set_up, tear_down);
     tcase_add_test(tc, a_datagram_becomes_a_postcard);
+    tcase_add_test(tc, each_stranger_is_named_once_at_a_limited_rate);
     tcase_add_test(tc, a_stranger_is_refused);
     tcase_add_test(tc, frames_are_told_apart);
     tcase_add_test(tc, a_mac_version_is_resolved_by_time);

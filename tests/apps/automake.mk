@@ -13,4 +13,4 @@ TESTS += tests/apps/test_ndb.sh
 EXTRA_DIST += tests/apps/test_ndb.sh tests/apps/ndb
 
 TESTS += tests/apps/test_ndb_prompt.py
-EXTRA_DIST += tests/apps/test_ndb_prompt.py
+EXTRA_DIST += tests/apps/test_ndb_prompt.py tests/apps/ndb_leaks

@@ -45,6 +45,7 @@ static void collect_quoted(struct walk *w, size_t ofs, uint16_t eth_type);
 INLINE void
 copy(uint8_t *to, const uint8_t *from, size_t n)
 {
+    assert(n <= UINT16_MAX); /* Which keeps compilers from warning too. */
     if (n > 64) {
         memcpy(to, from, n);
     } else if (n >= 16) {

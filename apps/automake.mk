@@ -6,7 +6,6 @@ bin_PROGRAMS += bin/phfc
 bin_phfc_SOURCES = apps/phfc.c
 bin_phfc_LDADD = $(PHF_LIBS)
 man1_MANS += docs/man/phfc.1
-EXTRA_DIST += docs/man/phfc.1
 
 # ndb: the debugger.
 bin_PROGRAMS += bin/ndb
@@ -25,4 +24,3 @@ bin_ndb_SOURCES = \
 	apps/ndb_source.c apps/ndb_source.h
 bin_ndb_LDADD = $(PHF_LIBS) $(EDIT_LIBS)
 man1_MANS += docs/man/ndb.1
-EXTRA_DIST += docs/man/ndb.1

@@ -24,4 +24,3 @@ phf_libphf_a_SOURCES = \
 PHF_LIBS = phf/libphf.a $(LIB_LIBS) $(PCAP_LIBS)
 
 man7_MANS += docs/man/phf.7
-EXTRA_DIST += docs/phf.md docs/man/phf.7 docs/decisions/phf-semantics.md

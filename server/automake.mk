@@ -46,4 +46,3 @@ bin_PROGRAMS += bin/lasthop-server
 bin_lasthop_server_SOURCES = server/main.c
 bin_lasthop_server_LDADD = $(SERVER_LIBS)
 man8_MANS += docs/man/lasthop-server.8
-EXTRA_DIST += docs/man/lasthop-server.8

@@ -213,14 +213,6 @@ flow_log_next_version(struct flow_log *log, uint64_t dpid)
     return (uint32_t) v->next++;
 }
 
-uint32_t
-flow_log_peek_version(struct flow_log *log, uint64_t dpid)
-{
-    uint64_t next = find_versions(log, dpid)->next;
-
-    return next > MAX_VERSION ? MAX_VERSION : (uint32_t) next;
-}
-
 void
 flow_log_skip_version(struct flow_log *log, uint64_t dpid, uint32_t version)
 {

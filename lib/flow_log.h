@@ -57,9 +57,6 @@ void flow_log_close(struct flow_log *);
  * counted as `unreserved`: after a crash in that state they may come again.
  * When all 2^32 are used up the highest is given, and counted. */
 uint32_t flow_log_next_version(struct flow_log *, uint64_t dpid);
-/* The number that flow_log_next_version() will give, or one that it will not
- * give again. */
-uint32_t flow_log_peek_version(struct flow_log *, uint64_t dpid);
 /* Sees to it that only versions above 'version' are given from now on: the
  * switch was found to use it. */
 void flow_log_skip_version(struct flow_log *, uint64_t dpid, uint32_t version);

@@ -51,9 +51,6 @@ enum postcard_result {
     N_POSTCARD_RESULTS
 };
 
-/* "ok", "other", "truncated", "malformed", "no_option", ... */
-const char *postcard_result_name(enum postcard_result);
-
 /* A copy of 'p' whose header bytes follow it in the same allocation; free()
  * it.  NULL when memory is short. */
 struct postcard *postcard_clone(const struct postcard *p);

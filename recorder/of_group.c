@@ -144,18 +144,6 @@ of_group_encode(const struct of_group *group, uint8_t version, uint32_t xid,
         xid, msg, msg_len);
 }
 
-char *
-of_group_to_text(const struct of_group *group)
-{
-    struct ds s = DS_EMPTY_INITIALIZER;
-    char *text;
-
-    ofputil_group_mod_format__(&s, OFP13_VERSION, &group->gm, NULL, NULL);
-    text = lh_strdup(ds_cstr(&s));
-    ds_destroy(&s);
-    return text;
-}
-
 /* Reads the next record of a description: 1, or 0 at the end, or -1. */
 static int
 next_desc(struct ofpbuf *b, uint8_t version, struct ofputil_group_desc *gd)

@@ -43,8 +43,6 @@ void of_group_set_bucket(struct of_group *, size_t i, const struct of_acts *);
 /* As a group-mod.  0 or EMSGSIZE. */
 int of_group_encode(const struct of_group *, uint8_t version, uint32_t xid,
                     uint8_t **msg, size_t *msg_len);
-/* "group_id=1,type=all,bucket=..."; malloc()ed. */
-char *of_group_to_text(const struct of_group *);
 
 /* Calls 'found' with every group of a group description reply (owned by the
  * callee, as an ADD).  False: malformed. */

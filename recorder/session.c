@@ -558,12 +558,6 @@ session_dpid(const struct session *s, uint64_t *dpid)
     return s->has_dpid;
 }
 
-bool
-session_is_running(const struct session *s)
-{
-    return s->state == SESSION_RUN;
-}
-
 void
 session_send_packet(struct session *s, uint16_t port, const uint8_t *frame,
                     size_t len)

@@ -68,8 +68,6 @@ void session_destroy(struct session *);
 
 /* False until the switch said it. */
 bool session_dpid(const struct session *, uint64_t *dpid);
-/* True when everything goes through instr. */
-bool session_is_running(const struct session *);
 /* Sends a frame of discovery out of 'port', unless the switch does not read.
  */
 void session_send_packet(struct session *, uint16_t port, const uint8_t *frame,

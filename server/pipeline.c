@@ -186,12 +186,6 @@ pipeline_flush(struct pipeline *p, uint64_t now_ns)
     pipeline_round(p, now_ns);
 }
 
-struct archive_writer *
-pipeline_archive(const struct pipeline *p)
-{
-    return p->config.archive;
-}
-
 static void
 collect_archive(const struct pipeline *p, struct counters *c)
 {

@@ -59,8 +59,6 @@ void pipeline_round(struct pipeline *, uint64_t now_ns);
 /* Closes everything that is open. */
 void pipeline_flush(struct pipeline *, uint64_t now_ns);
 
-/* Borrowed; NULL without an archive. */
-struct archive_writer *pipeline_archive(const struct pipeline *);
 /* Sets those of '*counters' that are counted here. */
 void pipeline_collect(const struct pipeline *, struct counters *);
 /* False once writing JSON has failed. */

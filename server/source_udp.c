@@ -300,20 +300,6 @@ source_udp_close(struct source_udp *source)
     }
 }
 
-uint16_t
-source_udp_port(const struct source_udp *source)
-{
-    struct sockaddr_storage address;
-    socklen_t len = sizeof address;
-
-    if (getsockname(source->fd, (struct sockaddr *) &address, &len)) {
-        return 0;
-    }
-    return ntohs(address.ss_family == AF_INET6
-                     ? ((struct sockaddr_in6 *) &address)->sin6_port
-                     : ((struct sockaddr_in *) &address)->sin_port);
-}
-
 int
 source_udp_buffer(const struct source_udp *source)
 {

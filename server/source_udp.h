@@ -34,8 +34,6 @@ void source_udp_close(struct source_udp *);
 /* Takes what the kernel holds now. */
 void source_udp_drain(struct source_udp *);
 
-/* The port it listens at, in host byte order. */
-uint16_t source_udp_port(const struct source_udp *);
 /* Bytes that the kernel holds at most. */
 int source_udp_buffer(const struct source_udp *);
 const struct source_udp_counters *

@@ -46,7 +46,7 @@ session_stats(const struct session *s)
             json, "instr",
             json_pack(
                 "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I,"
-                " s:I, s:I, s:I, s:I}",
+                " s:I, s:I, s:I, s:I, s:I}",
                 "passed_unknown", (json_int_t) i->passed_unknown,
                 "passed_malformed", (json_int_t) i->passed_malformed,
                 "flow_mods", (json_int_t) i->flow_mods, "group_mods",
@@ -59,8 +59,9 @@ session_stats(const struct session *s)
                 (json_int_t) i->own_errors, "rolled_back",
                 (json_int_t) i->rolled_back, "unknown_rules",
                 (json_int_t) i->unknown_rules, "index_full",
-                (json_int_t) i->index_full, "rules", (json_int_t) i->rules,
-                "groups", (json_int_t) i->groups));
+                (json_int_t) i->index_full, "pending_dropped",
+                (json_int_t) i->pending_dropped, "rules",
+                (json_int_t) i->rules, "groups", (json_int_t) i->groups));
     }
     return json;
 }

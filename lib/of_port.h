@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define OF_PORT_GROUP      0xff01u /* Ours: a group decides (C2). */
+#define OF_PORT_GROUP      0xff01u /* Ours: a group decides. */
 #define OF_PORT_IN_PORT    0xfff8u
 #define OF_PORT_TABLE      0xfff9u
 #define OF_PORT_NORMAL     0xfffau

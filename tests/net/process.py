@@ -87,6 +87,7 @@ class Process:
         self._was_killed = False
         self.argv = in_netns(netns, argv)
         with open(log, "ab") as output:
+            self._start = output.tell()     # After those of its name before.
             self._child = subprocess.Popen(
                 self.argv, env=env, stdin=subprocess.DEVNULL, stdout=output,
                 stderr=subprocess.STDOUT, preexec_fn=_die_with_parent,
@@ -103,8 +104,9 @@ class Process:
 
     def output(self):
         """What it has printed so far."""
-        with open(self.log, encoding="utf-8", errors="replace") as log:
-            return log.read()
+        with open(self.log, "rb") as log:
+            log.seek(self._start)
+            return log.read().decode("utf-8", errors="replace")
 
     def wait_for(self, text, deadline=10.0):
         """Waits until it has printed 'text'; Failed if it ends without."""

@@ -11,6 +11,7 @@ Prints a table in Markdown.
 """
 
 import argparse
+import itertools
 import json
 import os
 import sys
@@ -23,16 +24,17 @@ from demo_network import DemoNetwork
 
 UDP_PAYLOAD = 64 - 14 - 20 - 8
 
+_numbers = itertools.count(1)   # A log of its own for each server.
+
 
 def iperf(net, *options):
     """Runs iperf3 from alice to files; returns the receiver's sums."""
-    server = net.spawn("iperf3", ["iperf3", "-s", "-1", "--forceflush"],
+    server = net.spawn(f"iperf3-{next(_numbers)}", ["iperf3", "-s", "-1", "--forceflush"],
                        netns=net.hosts["files"].netns)
     server.wait_for("Server listening")
     output = net.hosts["alice"].run("iperf3", "-J", "-c",
                                     net.hosts["files"].ip, *options)
     server.wait()
-    os.unlink(server.log)
     end = json.loads(output)["end"]
     return end.get("sum_received") or end["sum"]
 

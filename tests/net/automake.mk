@@ -3,18 +3,27 @@
 # `make check`: /usr/bin/python3 -m pytest tests/net, or ./quickstart check.
 
 EXTRA_DIST += \
+	tests/net/api.py \
 	tests/net/conftest.py \
+	tests/net/frames.py \
 	tests/net/lab.py \
 	tests/net/process.py \
 	tests/net/recorder.py \
+	tests/net/scripted_controller.py \
+	tests/net/stack.py \
 	tests/net/test_bad_input.py \
 	tests/net/test_demo.py \
 	tests/net/test_demo_network.py \
+	tests/net/test_histories.py \
 	tests/net/test_instr.py \
 	tests/net/test_lab.py \
-	tests/net/test_rule_apply.py \
+	tests/net/test_pipelines.py \
 	tests/net/test_recorder_postcards.py \
 	tests/net/test_recorder_proxy.py \
 	tests/net/test_recorder_session.py \
+	tests/net/test_rule_apply.py \
 	tests/net/test_server_disk.py \
 	tests/net/traffic.py
+
+# What ./quickstart demo runs, and some of these tests too.
+EXTRA_DIST += tests/demo

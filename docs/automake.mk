@@ -10,5 +10,6 @@ EXTRA_DIST += \
 	docs/glossary.md \
 	docs/instrumentation.md \
 	docs/limits.md \
+	docs/performance.md \
 	docs/phf.md \
 	docs/man

@@ -208,7 +208,8 @@ announce_one(struct rewrite *rw, const struct ofpact *a)
     switch ((int) a->type) {
     case OFPACT_OUTPUT:
         port = of_ovs_u16(ofpact_get_OUTPUT(a)->port);
-        if (port != OF_PORT_NONE && port != OF_PORT_TABLE) {
+        if (port != OF_PORT_NONE && (port != OF_PORT_TABLE ||
+                                     rw->ask->place == OF_INJECT_PACKET_OUT)) {
             announce(rw, port, 0);
         }
         break;

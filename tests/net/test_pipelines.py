@@ -229,6 +229,25 @@ def test_group_names_the_bucket_s_port(of13, kind, group_id, dport):
     assert history["verdict"]["name"] == "delivered"
 
 
+# --- packet-outs -------------------------------------------------------------
+
+def test_packet_out_to_the_tables(of13):
+    dport = 1030
+    of13.stack.flow(1, cookie=0x171, priority=10, match=udp(dport),
+                    actions=[out(of13.s1_s2)])
+    frame = frames.udp4(of13.h1.mac, of13.h2.mac, of13.h1.ip, of13.h2.ip,
+                        4321, dport, ident=dport)
+    of13.stack.controller.call("packet_out", dpid=1, data=frame.hex(),
+                               actions=[out(0xfffffff9)], in_port=of13.s1_h1)
+    [history] = of13.stack.histories(
+        f"{{{{--bpf udp dst port {dport}}}}}", 1)
+    hops = of13.stack.hops(history)
+    # One hop: the tables say where the packet-out went.
+    assert hops == [(0, "s1", of13.s1_h1, [of13.s1_s2],
+                     ["packet-out", 0x171]), of13.last_hop()]
+    assert history["verdict"]["name"] == "delivered"
+
+
 # --- commands that hit many rules ---------------------------------------------
 
 def cookies(net, dpid):

@@ -146,7 +146,7 @@ static const struct vector vectors[] = {
     {"p", "output:3", "C(1,3),output:3", NULL},
     {"p", "output:3,output:4", "C(1,3),C(1,4),output:3,output:4", NULL},
     {"p", "FLOOD", "C(1,65531),FLOOD", NULL},
-    {"p", "TABLE", "TABLE", NULL},
+    {"p", "TABLE", "C(1,65529),TABLE", NULL},
     {"p", "group:3", "C(5,65281),group:3", NULL},
     {"p", "drop", "C(1,65535)", NULL},
 };

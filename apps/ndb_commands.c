@@ -160,15 +160,22 @@ prev(struct ndb *ndb, const char *args)
 
 /* --- help and quit ------------------------------------------------------- */
 
+/* Width of what stands before the explanations. */
+#define HELP_COLUMN 30
+
 static void
 help_all(struct ndb *ndb)
 {
     for (const struct ndb_command *c = ndb_commands; c->name; c++) {
-        char usage[60];
+        char usage[80];
 
         snprintf(usage, sizeof usage, "%s%s%s", c->name, *c->args ? " " : "",
                  c->args);
-        fprintf(ndb->out, "  %-34s %.*s\n", usage,
+        if (strlen(usage) > HELP_COLUMN) { /* A line of its own. */
+            fprintf(ndb->out, "  %s\n", usage);
+            *usage = '\0';
+        }
+        fprintf(ndb->out, "  %-*s %.*s\n", HELP_COLUMN, usage,
                 (int) strcspn(c->help, "\n"), c->help);
     }
     fputs("\nhelp COMMAND says more; the beginning of a name is enough.  "

@@ -234,8 +234,9 @@ info_breakpoints(struct ndb *ndb, const char *args)
                                      (json_int_t) b->number, "phf", b->phf,
                                      "hits", (json_int_t) b->n_hits));
         } else {
-            fprintf(ndb->out, "%-3u stopped at %llu times  %s\n", b->number,
-                    (unsigned long long) b->n_hits, b->phf);
+            fprintf(ndb->out, "%-3u stopped at %llu time%s  %s\n", b->number,
+                    (unsigned long long) b->n_hits, b->n_hits == 1 ? "" : "s",
+                    b->phf);
         }
     }
     return NDB_OK;

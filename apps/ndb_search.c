@@ -284,8 +284,7 @@ print_notes(const struct ndb *ndb, const struct ndb_found *found,
     }
     if (found->is_truncated) {
         fprintf(stderr,
-                "%s: the first %zu are shown; --limit N shows more, up to "
-                "%d\n",
+                "%s: more than %zu match; --limit N shows more, up to %d\n",
                 ndb->where, ndb->n_found, MAX_LIMIT);
     }
     if (found->damaged) {

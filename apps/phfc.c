@@ -170,6 +170,13 @@ match(const struct phf *phf, const struct topology *topology, const char *path)
     return status;
 }
 
+static int
+wrong_usage(const char *what)
+{
+    fprintf(stderr, "phfc: %s\nphfc --help says more\n", what);
+    return EXIT_ERROR;
+}
+
 /* Runs the command in 'args', which getopt left over. */
 static int
 run(int n_args, char *args[], const struct topology *topology)
@@ -181,10 +188,17 @@ run(int n_args, char *args[], const struct topology *topology)
     struct phf *phf;
     int status = EXIT_FOUND;
 
-    if ((!is_match && !is_explain && strcmp(command, "check")) || n_args < 2 ||
-        n_args > 2 + is_match) {
-        fputs(usage, stderr);
-        return EXIT_ERROR;
+    if (!is_match && !is_explain && strcmp(command, "check")) {
+        return wrong_usage(n_args ? "the commands are check, explain and match"
+                                  : "a command is missing: check, explain or "
+                                    "match");
+    }
+    if (n_args < 2) {
+        return wrong_usage("a filter is missing");
+    }
+    if (n_args > 2 + is_match) {
+        return wrong_usage("too many arguments; a filter is one argument, in "
+                           "single quotes");
     }
     if (phf_compile(args[1], topology, &phf, &error)) {
         print_filter_error(args[1], &error);
@@ -230,8 +244,8 @@ main(int argc, char *argv[])
         case 'V':
             puts("phfc (lasthop) " PACKAGE_VERSION);
             return EXIT_FOUND;
-        default:
-            fputs(usage, stderr);
+        default: /* getopt_long() has said what is wrong. */
+            fputs("phfc --help says more\n", stderr);
             return EXIT_ERROR;
         }
     }

@@ -97,13 +97,17 @@ error='                ^~~~~~'
 expect 2 check '{{--dpid 1}}.*{{--doid 2}}'
 error='no switch is called "s3"; there is s1, s2'
 expect 2 -t topology check '{{--dpid s3}}'
-error='usage: phfc'
+error='phfc: a command is missing: check, explain or match'
 expect 2
+error='phfc: a filter is missing'
 expect 2 check
-expect 2 check . .
 expect 2 match
+error='phfc: too many arguments; a filter is one argument, in single quotes'
+expect 2 check . .
 expect 2 match . histories more
+error='phfc: the commands are check, explain and match'
 expect 2 frob .
+error='phfc --help says more'
 expect 2 --frob
 
 error=

@@ -248,6 +248,33 @@ def test_packet_out_to_the_tables(of13):
     assert history["verdict"]["name"] == "delivered"
 
 
+def test_the_controller_s_own_link_discovery_is_left_alone(of13):
+    """LLDP of the controller goes where it would, ours it never sees."""
+    controller = of13.stack.controller
+    of13.stack.flow(2, cookie=0x2d1, priority=65535,
+                    match={"eth_type": 0x88cc,
+                           "eth_dst": "01:80:c2:00:00:0e"},
+                    actions=[out(0xfffffffd)])
+    frame = frames.ethernet(of13.h1.mac, "01:80:c2:00:00:0e", 0x88cc,
+                            b"what the controller's discovery says")
+    controller.call("packet_out", dpid=1, data=frame.hex(),
+                    actions=[out(of13.s1_s2)])
+    seen = []
+
+    def arrived():
+        seen.extend(e for e in controller.call("events")["events"]
+                    if e["event"] == "packet_in")
+        return any(e["data"] == frame.hex() for e in seen)
+    wait_until(arrived, what="the controller's LLDP")
+    lldp = [e for e in seen if e["data"][24:28] == "88cc"]
+    assert [(e["dpid"], e["in_port"], e["data"]) for e in lldp] == [
+        (2, of13.s2_s1, frame.hex())]
+    assert of13.stack.topology()["links"], "and ours still finds the link"
+    of13.stack.flow(2, "delete_strict", priority=65535,
+                    match={"eth_type": 0x88cc,
+                           "eth_dst": "01:80:c2:00:00:0e"})
+
+
 # --- commands that hit many rules ---------------------------------------------
 
 def cookies(net, dpid):

@@ -70,8 +70,11 @@ flow_from_ovs(const struct ofputil_flow_mod *fm, struct of_flow *flow)
 static void
 flow_to_ovs(const struct of_flow *flow, struct ofputil_flow_mod *fm)
 {
+    struct match match;
+
     memset(fm, 0, sizeof *fm);
-    minimatch_clone(&fm->match, &flow->match->mini);
+    of_match_expand_wire(flow->match, &match);
+    minimatch_init(&fm->match, &match);
     fm->ofpacts = flow->acts.data;
     fm->ofpacts_len = flow->acts.len;
     fm->command = flow->command;

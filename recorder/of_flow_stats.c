@@ -70,7 +70,7 @@ of_flow_request_encode(const struct of_flow_request *request, uint8_t version,
     if (version == OF_WIRE_10 && !for_us && !request->is_nicira) {
         protocol = OFPUTIL_P_OF10_STD;
     }
-    of_match_expand(request->match, &fsr.match);
+    of_match_expand_wire(request->match, &fsr.match);
     of_ovs_take(ofputil_encode_flow_stats_request(&fsr, protocol), xid, msg,
                 msg_len);
 }
@@ -182,11 +182,7 @@ of_flow_writer_add(struct of_flow_writer *writer,
                                     .flags = record->flags,
                                     .importance = record->importance};
 
-    of_match_expand(record->match, &fs.match);
-    if (match_has_default_packet_type(&fs.match)) {
-        /* All packets are Ethernet: no controller asked for that. */
-        fs.match.wc.masks.packet_type = 0;
-    }
+    of_match_expand_wire(record->match, &fs.match);
     ofputil_append_flow_stats_reply(&fs, &writer->replies, NULL);
 }
 

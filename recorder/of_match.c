@@ -47,6 +47,16 @@ of_match_expand(const struct of_match *m, struct match *match)
     minimatch_expand(&m->mini, match);
 }
 
+void
+of_match_expand_wire(const struct of_match *m, struct match *match)
+{
+    of_match_expand(m, match);
+    if (match_has_default_packet_type(match)) {
+        match->flow.packet_type = 0;
+        match->wc.masks.packet_type = 0;
+    }
+}
+
 struct of_match *
 of_match_create_all(void)
 {

@@ -79,6 +79,10 @@ of_ovs_u64(ovs_be64 value)
 struct of_match *of_match_from_ovs(const struct match *);
 /* Writes the match into '*match'. */
 void of_match_expand(const struct of_match *, struct match *match);
+/* The same as it goes to a peer: that packets are Ethernet, which goes without
+ * saying there, is left out.  Said to a switch, it would keep a match from
+ * selecting the rules that do not say it. */
+void of_match_expand_wire(const struct of_match *, struct match *match);
 
 /* Copies the actions in 'ofpacts' to 'acts'. */
 void of_acts_from_ovs(struct of_acts *acts, const struct ofpact *ofpacts,

@@ -58,6 +58,7 @@ recorder_libofdoor_a_SOURCES = \
 	recorder/of_inject.c recorder/of_inject.h \
 	recorder/of_inject_miss.c \
 	recorder/of_match.c recorder/of_match.h \
+	recorder/of_monitor.c recorder/of_monitor.h \
 	recorder/of_msg.c recorder/of_msg.h \
 	recorder/of_ovs.h \
 	recorder/of_packet_out.c recorder/of_packet_out.h \

@@ -33,6 +33,8 @@ enum of_kind {
     OF_SET_FLOW_FORMAT,      /* Nicira, 1.0. */
     OF_FLOW_MOD_TABLE_ID,    /* Nicira, 1.0. */
     OF_SET_PACKET_IN_FORMAT, /* Nicira. */
+    OF_MONITOR_REQUEST,
+    OF_MONITOR_CANCEL, /* Up to 1.3. */
 
     /* From a switch. */
     OF_FEATURES_REPLY,
@@ -46,6 +48,9 @@ enum of_kind {
     OF_PORT_DESC_REPLY,
     OF_GROUP_DESC_REPLY,
     OF_TLV_REPLY,
+    OF_MONITOR_REPLY,
+    OF_MONITOR_PAUSED, /* Up to 1.3. */
+    OF_MONITOR_RESUMED,
     OF_BARRIER_REPLY
 };
 

@@ -49,3 +49,8 @@ check_PROGRAMS += tests/recorder/test_of_steps
 TESTS += tests/recorder/test_of_steps
 tests_recorder_test_of_steps_SOURCES = tests/recorder/test_of_steps.c
 tests_recorder_test_of_steps_LDADD = $(RECORDER_LIBS) $(TEST_LIBS)
+
+check_PROGRAMS += tests/recorder/test_of_monitor
+TESTS += tests/recorder/test_of_monitor
+tests_recorder_test_of_monitor_SOURCES = tests/recorder/test_of_monitor.c
+tests_recorder_test_of_monitor_LDADD = $(RECORDER_LIBS) $(TEST_LIBS)

@@ -1,16 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
 # bench/: `make bench` builds and runs each program of BENCHES, in order.
 
-EXTRA_PROGRAMS = $(BENCHES)
-CLEANFILES += $(BENCHES)
+EXTRA_PROGRAMS = $(BENCHES) $(BENCH_TOOLS)
+CLEANFILES += $(BENCHES) $(BENCH_TOOLS)
+BENCH_TOOLS = bench/ofload bench/ofsink
 
-bench: all $(BENCHES)
+bench: all $(BENCHES) $(BENCH_TOOLS)
 	@set -e; for bench in $(BENCHES); do echo "== $$bench"; \
 	    $(AM_TESTS_ENVIRONMENT) srcdir=$(srcdir) ./$$bench; done
+	@echo "== bench/bench_recorder.py"; LASTHOP_BUILD=$(abs_builddir) \
+	    PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 $(srcdir)/bench/bench_recorder.py --sink
 .PHONY: bench
 
 # Real networks, as root: ./quickstart bench runs it after the others.
 EXTRA_DIST += bench/net_throughput.py
+
+# The recorder: a load generator and switches that do nothing, both of real
+# OpenFlow, and what runs them; with real switches it needs root.
+EXTRA_DIST += bench/bench_recorder.py
+bench_ofload_SOURCES = bench/ofload.c bench/of_peer.c bench/of_peer.h \
+	bench/of_rules.c bench/of_rules.h
+bench_ofload_LDADD = $(RECORDER_LIBS)
+bench_ofsink_SOURCES = bench/ofsink.c bench/of_peer.c bench/of_peer.h
+bench_ofsink_LDADD = $(RECORDER_LIBS)
 
 # phf: matching histories.
 BENCHES += bench/bench_phf

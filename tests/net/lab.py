@@ -226,6 +226,12 @@ class Lab:
         self.hosts[name] = host
         return host
 
+    def add_tap(self, bridge, interface):
+        """Declares a port of 'bridge' whose far end is the interface
+        INTERFACE-far beside the switches."""
+        self.bridges[bridge].add_port(interface)
+        self._links.append((self.sw, interface, self.sw, interface + "-far"))
+
     def add_collector(self, mac=False):
         """Declares the collector; with 'mac' also a mac collector port on
         each bridge declared so far, its number in bridge.mac_port."""

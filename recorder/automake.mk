@@ -34,6 +34,8 @@ recorder_librecorder_a_SOURCES = \
 	recorder/postcard_port.c recorder/postcard_port.h \
 	recorder/recorder.c recorder/recorder.h \
 	recorder/recorder_config.h \
+	recorder/selection.c recorder/selection.h \
+	recorder/selection_line.c recorder/selection_line.h \
 	recorder/session.c recorder/session.h \
 	recorder/session_setup.c \
 	recorder/session_state.h \

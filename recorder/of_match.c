@@ -188,3 +188,43 @@ of_match_to_text(const struct of_match *m)
 {
     return minimatch_to_string(&m->mini, NULL, OFP_DEFAULT_PRIORITY);
 }
+
+/* What a flow may have besides its match, in ovs-ofctl's syntax. */
+static const char *const not_match[] = {
+    "actions",      "check_overlap", "cookie",           "duration",
+    "hard_age",     "hard_timeout",  "idle_age",         "idle_timeout",
+    "importance",   "n_bytes",       "n_packets",        "no_byte_counts",
+    "out_group",    "out_port",      "no_packet_counts", "priority",
+    "reset_counts", "send_flow_rem", "strict",           "table",
+};
+
+char *
+of_match_from_text(struct of_match **matchp, const char *text)
+{
+    enum ofputil_protocol usable;
+    struct ofputil_flow_mod fm;
+    struct match match;
+    char *error;
+
+    *matchp = NULL;
+    for (const char *p = text; *p; p += strspn(p, ", \t")) {
+        size_t len = strcspn(p, "=, \t");
+
+        for (size_t i = 0; i < sizeof not_match / sizeof *not_match; i++) {
+            if (len == strlen(not_match[i]) &&
+                !strncmp(p, not_match[i], len)) {
+                return lh_asprintf("%s is no field of a packet", not_match[i]);
+            }
+        }
+        p += strcspn(p, ", \t");
+    }
+    error =
+        parse_ofp_flow_mod_str(&fm, text, NULL, NULL, OFPFC_DELETE, &usable);
+    if (!error) {
+        minimatch_expand(&fm.match, &match);
+        *matchp = of_match_from_ovs(&match);
+        free(fm.ofpacts);
+        minimatch_destroy(&fm.match);
+    }
+    return error;
+}

@@ -35,5 +35,8 @@ bool of_match_overlaps(const struct of_match *, const struct of_match *);
 
 /* In ovs-ofctl syntax, "" for all packets; malloc()ed. */
 char *of_match_to_text(const struct of_match *);
+/* From that syntax ("tcp,tp_dst=80"), a match and nothing else.  Returns NULL,
+ * or a malloc()ed reason and '*matchp' NULL. */
+char *of_match_from_text(struct of_match **matchp, const char *text);
 
 #endif /* recorder/of_match.h */

@@ -19,6 +19,11 @@ tests_recorder_test_xid_map_SOURCES = tests/recorder/test_xid_map.c
 tests_recorder_test_xid_map_LDADD = recorder/librecorder.a $(LIB_LIBS) \
 	$(TEST_LIBS)
 
+check_PROGRAMS += tests/recorder/test_selection
+TESTS += tests/recorder/test_selection
+tests_recorder_test_selection_SOURCES = tests/recorder/test_selection.c
+tests_recorder_test_selection_LDADD = $(RECORDER_LIBS) $(TEST_LIBS)
+
 # A bridge, instr and a controller, for tests on a real switch.
 check_PROGRAMS += tests/recorder/relay
 tests_recorder_relay_SOURCES = tests/recorder/relay.c

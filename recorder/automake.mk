@@ -32,6 +32,7 @@ recorder_librecorder_a_SOURCES = \
 	recorder/options.c recorder/options.h \
 	recorder/ovsdb.c recorder/ovsdb.h \
 	recorder/postcard_port.c recorder/postcard_port.h \
+	recorder/postcard_rate.c recorder/postcard_rate.h \
 	recorder/recorder.c recorder/recorder.h \
 	recorder/recorder_config.h \
 	recorder/selection.c recorder/selection.h \

@@ -19,6 +19,13 @@ tests_recorder_test_xid_map_SOURCES = tests/recorder/test_xid_map.c
 tests_recorder_test_xid_map_LDADD = recorder/librecorder.a $(LIB_LIBS) \
 	$(TEST_LIBS)
 
+check_PROGRAMS += tests/recorder/test_postcard_rate
+TESTS += tests/recorder/test_postcard_rate
+tests_recorder_test_postcard_rate_SOURCES = \
+	tests/recorder/test_postcard_rate.c
+tests_recorder_test_postcard_rate_LDADD = recorder/librecorder.a \
+	$(LIB_LIBS) $(TEST_LIBS)
+
 check_PROGRAMS += tests/recorder/test_selection
 TESTS += tests/recorder/test_selection
 tests_recorder_test_selection_SOURCES = tests/recorder/test_selection.c

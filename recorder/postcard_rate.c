@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* postcard_rate - how many postcards a switch sends, and what goes when they
+ * are too many. */
+#include <config.h>
+#include "recorder/postcard_rate.h"
+
+#include <string.h>
+
+#define NS_PER_S 1000000000.0
+
+void
+postcard_rate_init(struct postcard_rate *rate, uint32_t max_pps)
+{
+    memset(rate, 0, sizeof *rate);
+    rate->max_pps = max_pps;
+    rate->calm_ns = POSTCARD_RATE_CALM_NS;
+}
+
+uint32_t
+postcard_rate_shed_below(const struct postcard_rate *rate)
+{
+    return rate->n_steps ? rate->steps[rate->n_steps - 1] : 0;
+}
+
+static enum postcard_rate_action
+shed(struct postcard_rate *rate, uint64_t now_ns,
+     int (*next_priority)(void *aux, int above), void *aux)
+{
+    int next = next_priority(aux, (int) postcard_rate_shed_below(rate));
+
+    rate->calm_since_ns = 0;
+    if (next < 0 || rate->n_steps == POSTCARD_RATE_MAX_STEPS) {
+        return POSTCARD_RATE_KEEP;
+    }
+    if (rate->restored_ns &&
+        now_ns - rate->restored_ns < POSTCARD_RATE_PROBE_NS) {
+        rate->calm_ns *= 2;
+        if (rate->calm_ns > POSTCARD_RATE_MAX_CALM_NS) {
+            rate->calm_ns = POSTCARD_RATE_MAX_CALM_NS;
+        }
+    } else {
+        rate->calm_ns = POSTCARD_RATE_CALM_NS;
+    }
+    rate->restored_ns = 0;
+    /* The last step that there is room for gives up all. */
+    rate->steps[rate->n_steps] = rate->n_steps + 1 == POSTCARD_RATE_MAX_STEPS
+                                     ? UINT16_MAX + 1u
+                                     : (uint32_t) next + 1;
+    rate->n_steps++;
+    rate->stepped_ns = now_ns;
+    return POSTCARD_RATE_SHED;
+}
+
+static enum postcard_rate_action
+wait_for_calm(struct postcard_rate *rate, uint64_t now_ns)
+{
+    if (!rate->n_steps || rate->pps * 10 > (uint64_t) rate->max_pps * 7) {
+        rate->calm_since_ns = 0;
+        return POSTCARD_RATE_KEEP;
+    }
+    if (!rate->calm_since_ns) {
+        rate->calm_since_ns = now_ns;
+    }
+    if (now_ns - rate->calm_since_ns < rate->calm_ns) {
+        return POSTCARD_RATE_KEEP;
+    }
+    rate->n_steps--;
+    rate->stepped_ns = rate->restored_ns = now_ns;
+    rate->calm_since_ns = 0;
+    return POSTCARD_RATE_RESTORE;
+}
+
+enum postcard_rate_action
+postcard_rate_count(struct postcard_rate *rate,
+                    const struct postcard_counters *now,
+                    int (*next_priority)(void *aux, int above), void *aux)
+{
+    struct postcard_counters last = rate->last;
+    bool had_last = rate->has_last;
+
+    rate->last = *now;
+    rate->has_last = true;
+    if (!had_last || now->time_ns <= last.time_ns ||
+        now->tx_packets < last.tx_packets) {
+        rate->pps = 0;
+        return POSTCARD_RATE_KEEP;
+    }
+    rate->pps = (uint64_t) ((double) (now->tx_packets - last.tx_packets) *
+                            NS_PER_S / (double) (now->time_ns - last.time_ns));
+    if (!rate->max_pps ||
+        (rate->stepped_ns && last.time_ns < rate->stepped_ns)) {
+        return POSTCARD_RATE_KEEP; /* Partly from before the step. */
+    }
+    return rate->pps > rate->max_pps
+               ? shed(rate, now->time_ns, next_priority, aux)
+               : wait_for_calm(rate, now->time_ns);
+}

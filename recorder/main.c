@@ -11,6 +11,8 @@
 #include "recorder/options.h"
 #include "recorder/recorder.h"
 
+#define EXIT_USAGE 2
+
 /* Each switch takes two descriptors; the usual soft limit ends at 500. */
 static void
 raise_descriptor_limit(void)
@@ -29,7 +31,7 @@ main(int argc, char *argv[])
     struct recorder_config config;
     struct recorder *recorder;
     struct lh_error error;
-    int retval;
+    int retval, status = EXIT_USAGE;
 
     say_set_program("lasthop-recorder");
     /* A peer that goes away and a file that may not grow are errors of one
@@ -40,6 +42,7 @@ main(int argc, char *argv[])
     raise_descriptor_limit();
     retval = options_parse(argc, argv, &config, &error);
     if (!retval) {
+        status = EXIT_FAILURE;
         retval = recorder_create(&config, &recorder, &error);
         if (!retval) {
             recorder_run(recorder);
@@ -52,7 +55,7 @@ main(int argc, char *argv[])
     }
     if (retval) {
         say_error("%s", error.text);
-        return EXIT_FAILURE;
+        return status;
     }
     return EXIT_SUCCESS;
 }

@@ -28,6 +28,7 @@ recorder_librecorder_a_SOURCES = \
 	recorder/of_conn.c recorder/of_conn.h \
 	recorder/of_framing.c recorder/of_framing.h \
 	recorder/of_hello.c recorder/of_hello.h \
+	recorder/of_records.c recorder/of_records.h \
 	recorder/of_wire.c recorder/of_wire.h \
 	recorder/options.c recorder/options.h \
 	recorder/ovsdb.c recorder/ovsdb.h \

@@ -278,6 +278,9 @@ instr_group_mod(struct instr_change *c, const uint8_t *msg, size_t len)
         delete_groups(c, of_group_id(group));
         of_group_destroy(group);
         break;
+    case OF_GROUP_ADD_OR_MODIFY:
+    case OF_GROUP_INSERT_BUCKETS:
+    case OF_GROUP_REMOVE_BUCKET:
     case OF_GROUP_OTHER:
         instr->counters.passed_unknown++;
         forward(c, group);

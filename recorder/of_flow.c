@@ -132,6 +132,9 @@ of_flow_encode(const struct of_flow *flow, uint8_t version, uint32_t xid,
     flow_to_ovs(flow, &fm);
     b = ofputil_encode_flow_mod(&fm, of_ovs_protocol(version));
     minimatch_destroy(&fm.match);
+    if (version == OF_WIRE_11) {
+        b = of_match_widen_11(b, flow->match);
+    }
     return of_ovs_take(b, xid, msg, msg_len);
 }
 
@@ -181,10 +184,10 @@ of_flow_wire_flags(uint16_t flags, uint8_t version)
     if (flags & OFPUTIL_FF_CHECK_OVERLAP) {
         wire |= OFPFF_CHECK_OVERLAP;
     }
-    if (version != OF_WIRE_10) {
-        if (flags & OFPUTIL_FF_RESET_COUNTS) {
-            wire |= OFPFF12_RESET_COUNTS;
-        }
+    if (flags & OFPUTIL_FF_RESET_COUNTS && version >= OF_WIRE_12) {
+        wire |= OFPFF12_RESET_COUNTS;
+    }
+    if (version >= OF_WIRE_13) {
         if (flags & OFPUTIL_FF_NO_PKT_COUNTS) {
             wire |= OFPFF13_NO_PKT_COUNTS;
         }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* of_flow - flow-mods, flow statistics and flow-removed messages.
  *
- * Towards switches we speak OpenFlow 1.3, or 1.0 with the Nicira match and
- * table extensions; a controller's 1.0 messages may be of either form.
+ * Of OpenFlow 1.0 to 1.5.  Towards switches we speak 1.0 with the Nicira match
+ * and table extensions; a controller's 1.0 messages may be of either form.
+ * What the fixed match of 1.1 cannot say goes in an extensible one.
  *
  * Ownership: structs own what their comments say; *_uninit() frees it.
  *

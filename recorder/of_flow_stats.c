@@ -66,13 +66,17 @@ of_flow_request_encode(const struct of_flow_request *request, uint8_t version,
         .out_group =
             request->out_group == OF_ACTS_ANY ? OFPG_ANY : request->out_group};
     enum ofputil_protocol protocol = of_ovs_protocol(version);
+    struct ofpbuf *b;
 
     if (version == OF_WIRE_10 && !for_us && !request->is_nicira) {
         protocol = OFPUTIL_P_OF10_STD;
     }
     of_match_expand_wire(request->match, &fsr.match);
-    of_ovs_take(ofputil_encode_flow_stats_request(&fsr, protocol), xid, msg,
-                msg_len);
+    b = ofputil_encode_flow_stats_request(&fsr, protocol);
+    if (version == OF_WIRE_11) {
+        b = of_match_widen_11(b, request->match);
+    }
+    of_ovs_take(b, xid, msg, msg_len);
 }
 
 /* Reading replies. */

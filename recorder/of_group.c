@@ -39,6 +39,11 @@ of_group_decode(const uint8_t *msg, size_t len)
         ofputil_decode_group_mod(b->data, &group->gm)) {
         free(group);
         group = NULL;
+    } else if (msg[0] >= OF_WIRE_11 && msg[0] <= OF_WIRE_14 &&
+               (group->gm.command == OFPGC15_INSERT_BUCKET ||
+                group->gm.command == OFPGC15_REMOVE_BUCKET)) {
+        /* The library lets through what only 1.5 has. */
+        group->gm.command = UINT16_MAX;
     }
     ofpbuf_delete(b);
     return group;
@@ -65,27 +70,37 @@ of_group_destroy(struct of_group *group)
     }
 }
 
+static const struct {
+    enum of_group_command command;
+    uint16_t wire;
+} commands[] = {
+    {OF_GROUP_ADD, OFPGC11_ADD},
+    {OF_GROUP_MODIFY, OFPGC11_MODIFY},
+    {OF_GROUP_DELETE, OFPGC11_DELETE},
+    {OF_GROUP_ADD_OR_MODIFY, OFPGC11_ADD_OR_MOD},
+    {OF_GROUP_INSERT_BUCKETS, OFPGC15_INSERT_BUCKET},
+    {OF_GROUP_REMOVE_BUCKET, OFPGC15_REMOVE_BUCKET},
+};
+
 enum of_group_command
 of_group_command(const struct of_group *group)
 {
-    switch (group->gm.command) {
-    case OFPGC11_ADD:
-        return OF_GROUP_ADD;
-    case OFPGC11_MODIFY:
-        return OF_GROUP_MODIFY;
-    case OFPGC11_DELETE:
-        return OF_GROUP_DELETE;
-    default:
-        return OF_GROUP_OTHER;
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
+        if (commands[i].wire == group->gm.command) {
+            return commands[i].command;
+        }
     }
+    return OF_GROUP_OTHER;
 }
 
 void
 of_group_set_command(struct of_group *group, enum of_group_command command)
 {
-    group->gm.command = (command == OF_GROUP_ADD      ? OFPGC11_ADD
-                         : command == OF_GROUP_MODIFY ? OFPGC11_MODIFY
-                                                      : OFPGC11_DELETE);
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
+        if (commands[i].command == command) {
+            group->gm.command = commands[i].wire;
+        }
+    }
 }
 
 uint32_t
@@ -114,6 +129,12 @@ get_bucket(const struct of_group *group, size_t i)
     abort();
 }
 
+uint32_t
+of_group_bucket_id(const struct of_group *group, size_t i)
+{
+    return get_bucket(group, i)->bucket_id;
+}
+
 void
 of_group_get_bucket(const struct of_group *group, size_t i,
                     struct of_acts *acts)
@@ -133,6 +154,92 @@ of_group_set_bucket(struct of_group *group, size_t i,
     free(bucket->ofpacts);
     bucket->ofpacts = lh_memdup(acts->data, acts->len);
     bucket->ofpacts_len = acts->len;
+}
+
+/* Copies bucket 'i' of 'source' to the end of 'group'. */
+static void
+append_bucket(struct of_group *group, const struct of_group *source, size_t i)
+{
+    const struct ofputil_bucket *bucket = get_bucket(source, i);
+    struct ofputil_bucket *copy = lh_memdup(bucket, sizeof *bucket);
+
+    copy->ofpacts = lh_memdup(bucket->ofpacts, bucket->ofpacts_len);
+    ovs_list_push_back(&group->gm.buckets, &copy->list_node);
+}
+
+/* Where in 'old' the new buckets go; false: nowhere. */
+static bool
+find_place(const struct of_group *old, uint32_t id, size_t *place)
+{
+    size_t n = of_group_n_buckets(old);
+
+    switch (id) {
+    case OFPG15_BUCKET_FIRST:
+        *place = 0;
+        return true;
+    case OFPG15_BUCKET_LAST:
+        *place = n;
+        return true;
+    default:
+        for (*place = 1; *place <= n; (*place)++) {
+            if (of_group_bucket_id(old, *place - 1) == id) {
+                return true;
+            }
+        }
+        return false;
+    }
+}
+
+/* True when 'change' removes bucket 'i' of the 'n' of 'old'. */
+static bool
+removes(const struct of_group *change, const struct of_group *old, size_t i,
+        size_t n)
+{
+    uint32_t id = change->gm.command_bucket_id;
+
+    return change->gm.command == OFPGC15_REMOVE_BUCKET &&
+           (id == OFPG15_BUCKET_ALL || (id == OFPG15_BUCKET_FIRST && !i) ||
+            (id == OFPG15_BUCKET_LAST && i == n - 1) ||
+            id == of_group_bucket_id(old, i));
+}
+
+struct of_group *
+of_group_edit(const struct of_group *old, const struct of_group *change,
+              size_t **from)
+{
+    size_t n_old = of_group_n_buckets(old);
+    size_t n_new = of_group_n_buckets(change);
+    bool is_insert = change->gm.command == OFPGC15_INSERT_BUCKET;
+    uint32_t id = change->gm.command_bucket_id;
+    struct of_group *group;
+    size_t place = 0;
+    size_t n = 0;
+
+    *from = NULL;
+    if ((is_insert || id <= OFPG15_BUCKET_MAX) &&
+        !find_place(old, id, &place)) {
+        return NULL;
+    }
+    group = group_create(OFPGC11_ADD, old->gm.type, old->gm.group_id);
+    ofputil_group_properties_copy(&group->gm.props, &old->gm.props);
+    *from = lh_alloc_array(NULL, n_old + n_new, sizeof **from);
+    for (size_t i = 0; i <= n_old; i++) {
+        for (size_t j = 0; is_insert && i == place && j < n_new; j++) {
+            append_bucket(group, change, j);
+            (*from)[n++] = n_old + j;
+        }
+        if (i < n_old && !removes(change, old, i, n_old)) {
+            append_bucket(group, old, i);
+            (*from)[n++] = i;
+        }
+    }
+    if (ofputil_bucket_check_duplicate_id(&group->gm.buckets)) {
+        of_group_destroy(group);
+        free(*from);
+        *from = NULL;
+        return NULL;
+    }
+    return group;
 }
 
 int

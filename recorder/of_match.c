@@ -57,6 +57,35 @@ of_match_expand_wire(const struct of_match *m, struct match *match)
     }
 }
 
+struct ofpbuf *
+of_match_widen_11(struct ofpbuf *b, const struct of_match *m)
+{
+    enum { HEAD = 48 };
+    struct match match, fixed;
+    struct ofp11_match wire;
+    struct ofpbuf *wide;
+    size_t rest = HEAD + sizeof wire;
+
+    of_match_expand_wire(m, &match);
+    ofputil_match_to_ofp11_match(&match, &wire);
+    if (!ofputil_match_from_ofp11_match(&wire, &fixed)) {
+        /* Like 'match' it says nothing of the packet type, or all. */
+        if (match_has_default_packet_type(&fixed)) {
+            fixed.flow.packet_type = 0;
+            fixed.wc.masks.packet_type = 0;
+        }
+        if (match_equal(&match, &fixed)) {
+            return b;
+        }
+    }
+    wide = ofpbuf_new(b->size + 128);
+    ofpbuf_put(wide, b->data, HEAD);
+    ofputil_put_ofp11_match(wide, &match, OFPUTIL_P_OF12_OXM);
+    ofpbuf_put(wide, (uint8_t *) b->data + rest, b->size - rest);
+    ofpbuf_delete(b);
+    return wide;
+}
+
 struct of_match *
 of_match_create_all(void)
 {

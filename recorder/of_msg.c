@@ -37,7 +37,20 @@ of_ovs_raw(const struct ofpbuf *msg, enum ofpraw *raw)
 enum ofputil_protocol
 of_ovs_protocol(uint8_t version)
 {
-    return version == OF_WIRE_10 ? OFPUTIL_P_OF10_NXM_TID : OFPUTIL_P_OF13_OXM;
+    switch (version) {
+    case OF_WIRE_10:
+        return OFPUTIL_P_OF10_NXM_TID;
+    case OF_WIRE_11:
+        return OFPUTIL_P_OF11_STD;
+    case OF_WIRE_12:
+        return OFPUTIL_P_OF12_OXM;
+    case OF_WIRE_14:
+        return OFPUTIL_P_OF14_OXM;
+    case OF_WIRE_15:
+        return OFPUTIL_P_OF15_OXM;
+    default:
+        return OFPUTIL_P_OF13_OXM;
+    }
 }
 
 int
@@ -73,6 +86,8 @@ static const struct {
     {OFPTYPE_BUNDLE_CONTROL, OF_BUNDLE_CONTROL},
     {OFPTYPE_BUNDLE_ADD_MESSAGE, OF_BUNDLE_ADD},
     {OFPTYPE_NXT_TLV_TABLE_MOD, OF_TLV_MOD},
+    {OFPTYPE_TABLE_MOD, OF_TABLE_MOD},
+    {OFPTYPE_SET_ASYNC_CONFIG, OF_SET_ASYNC},
     {OFPTYPE_SET_FLOW_FORMAT, OF_SET_FLOW_FORMAT},
     {OFPTYPE_FLOW_MOD_TABLE_ID, OF_FLOW_MOD_TABLE_ID},
     {OFPTYPE_SET_PACKET_IN_FORMAT, OF_SET_PACKET_IN_FORMAT},
@@ -87,6 +102,7 @@ static const struct {
     {OFPTYPE_TABLE_STATS_REPLY, OF_TABLE_STATS_REPLY},
     {OFPTYPE_PORT_STATS_REPLY, OF_PORT_STATS_REPLY},
     {OFPTYPE_PORT_DESC_STATS_REPLY, OF_PORT_DESC_REPLY},
+    {OFPTYPE_QUEUE_STATS_REPLY, OF_QUEUE_STATS_REPLY},
     {OFPTYPE_GROUP_DESC_STATS_REPLY, OF_GROUP_DESC_REPLY},
     {OFPTYPE_NXT_TLV_TABLE_REPLY, OF_TLV_REPLY},
     {OFPTYPE_FLOW_MONITOR_STATS_REPLY, OF_MONITOR_REPLY},
@@ -101,6 +117,7 @@ of_msg_kind(const uint8_t *msg, size_t len)
     struct ofpbuf *b = of_ovs_message(msg, len);
     enum of_kind kind = OF_OTHER;
     enum ofptype type;
+    enum ofpraw raw;
 
     if (ofptype_decode(&type, b->data)) {
         kind = OF_MALFORMED;
@@ -111,6 +128,10 @@ of_msg_kind(const uint8_t *msg, size_t len)
                 break;
             }
         }
+    }
+    if (kind == OF_OTHER && type == OFPTYPE_QUEUE_GET_CONFIG_REPLY &&
+        of_ovs_raw(b, &raw) && raw == OFPRAW_OFPST14_QUEUE_DESC_REPLY) {
+        kind = OF_QUEUE_DESC_REPLY;
     }
     ofpbuf_delete(b);
     return kind;
@@ -124,6 +145,55 @@ of_msg_to_text(const uint8_t *msg, size_t len)
 
     ofpbuf_delete(b);
     return text;
+}
+
+char *
+of_msg_to_line(const uint8_t *msg, size_t len)
+{
+    char *text = of_msg_to_text(msg, len);
+    const char *xid = strstr(text, " (xid=0x");
+    const char *p = xid ? xid + strcspn(xid, ")") : text;
+    char *line = lh_alloc(strlen(text) + 1);
+    size_t n = 0;
+
+    if (*p) {
+        p += xid != NULL;
+    }
+    p += strspn(p, ": \n");
+    for (; *p; p++) {
+        bool is_blank = *p == ' ' || *p == '\n';
+
+        if (!is_blank || (n && line[n - 1] != ' ')) {
+            line[n++] = is_blank ? ' ' : *p;
+        }
+    }
+    while (n && line[n - 1] == ' ') {
+        n--;
+    }
+    line[n] = '\0';
+    free(text);
+    return line;
+}
+
+bool
+of_msg_table_mod(const uint8_t *msg, size_t len, uint8_t *table_id,
+                 enum of_miss *miss)
+{
+    struct ofpbuf *b = of_ovs_message(msg, len);
+    struct ofputil_table_mod tm;
+    enum ofptype type;
+    bool ok = !ofptype_decode(&type, b->data) && type == OFPTYPE_TABLE_MOD &&
+              !ofputil_decode_table_mod(b->data, &tm);
+
+    ofpbuf_delete(b);
+    if (ok) {
+        *table_id = tm.table_id;
+        *miss = (tm.miss == OFPUTIL_TABLE_MISS_CONTROLLER ? OF_MISS_CONTROLLER
+                 : tm.miss == OFPUTIL_TABLE_MISS_CONTINUE ? OF_MISS_CONTINUE
+                 : tm.miss == OFPUTIL_TABLE_MISS_DROP     ? OF_MISS_DROP
+                                                          : OF_MISS_DEFAULT);
+    }
+    return ok;
 }
 
 void

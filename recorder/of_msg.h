@@ -30,6 +30,8 @@ enum of_kind {
     OF_BUNDLE_CONTROL,
     OF_BUNDLE_ADD,
     OF_TLV_MOD,
+    OF_TABLE_MOD,
+    OF_SET_ASYNC,
     OF_SET_FLOW_FORMAT,      /* Nicira, 1.0. */
     OF_FLOW_MOD_TABLE_ID,    /* Nicira, 1.0. */
     OF_SET_PACKET_IN_FORMAT, /* Nicira. */
@@ -46,6 +48,8 @@ enum of_kind {
     OF_TABLE_STATS_REPLY,
     OF_PORT_STATS_REPLY,
     OF_PORT_DESC_REPLY,
+    OF_QUEUE_STATS_REPLY,
+    OF_QUEUE_DESC_REPLY, /* 1.4 and later. */
     OF_GROUP_DESC_REPLY,
     OF_TLV_REPLY,
     OF_MONITOR_REPLY,
@@ -61,6 +65,21 @@ enum of_kind of_msg_kind(const uint8_t *msg, size_t len);
 
 /* As ovs-ofctl would print it; malloc()ed. */
 char *of_msg_to_text(const uint8_t *msg, size_t len);
+/* The same in one line, without its first word and transaction ID. */
+char *of_msg_to_line(const uint8_t *msg, size_t len);
+
+/* What a table does with a packet that no rule of it matches. */
+enum of_miss {
+    OF_MISS_DEFAULT, /* Of the version: up to 1.2 to the controller. */
+    OF_MISS_CONTROLLER,
+    OF_MISS_CONTINUE, /* On to the next table. */
+    OF_MISS_DROP
+};
+/* Decodes a table-mod; 'table_id' is 0xff for all.  Only in 1.1 and 1.2 does
+ * it say what a miss does: else that is OF_MISS_DEFAULT, no change.  False:
+ * malformed. */
+bool of_msg_table_mod(const uint8_t *msg, size_t len, uint8_t *table_id,
+                      enum of_miss *miss);
 
 /* Errors we answer with ourselves. */
 enum of_refusal {

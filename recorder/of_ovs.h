@@ -22,6 +22,8 @@
 
 #include <endian.h>
 
+#include <openflow/openflow-1.1.h>
+
 #include <openvswitch/dynamic-string.h>
 #include <openvswitch/match.h>
 #include <openvswitch/meta-flow.h>
@@ -37,6 +39,7 @@
 #include <openvswitch/ofp-parse.h>
 #include <openvswitch/ofp-print.h>
 #include <openvswitch/ofp-protocol.h>
+#include <openvswitch/ofp-table.h>
 #include <openvswitch/ofp-util.h>
 #include <openvswitch/ofpbuf.h>
 #include <openvswitch/vlog.h>
@@ -83,6 +86,12 @@ void of_match_expand(const struct of_match *, struct match *match);
  * saying there, is left out.  Said to a switch, it would keep a match from
  * selecting the rules that do not say it. */
 void of_match_expand_wire(const struct of_match *, struct match *match);
+
+/* 'b' is a message of OpenFlow 1.1 with the match 'm' after 48 bytes.  When
+ * the fixed match of 1.1 cannot say all of 'm', returns instead of 'b', which
+ * it frees, the same with an extensible match, which Open vSwitch takes too.
+ */
+struct ofpbuf *of_match_widen_11(struct ofpbuf *b, const struct of_match *m);
 
 /* Copies the actions in 'ofpacts' to 'acts'. */
 void of_acts_from_ovs(struct of_acts *acts, const struct ofpact *ofpacts,

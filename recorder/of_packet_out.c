@@ -26,6 +26,9 @@ of_packet_out_decode(const uint8_t *msg, size_t len,
         packet_out->in_port =
             of_ovs_u16(po.flow_metadata.flow.in_port.ofp_port);
         packet_out->buffer_id = po.buffer_id;
+        if (msg[0] == OF_WIRE_15) {
+            packet_out->pipeline = of_match_from_ovs(&po.flow_metadata);
+        }
         if (po.packet) {
             packet_out->frame =
                 msg + ((const uint8_t *) po.packet - (uint8_t *) b->data);
@@ -42,6 +45,8 @@ void
 of_packet_out_uninit(struct of_packet_out *packet_out)
 {
     of_acts_uninit(&packet_out->acts);
+    of_match_destroy(packet_out->pipeline);
+    packet_out->pipeline = NULL;
 }
 
 int
@@ -54,8 +59,12 @@ of_packet_out_encode(const struct of_packet_out *packet_out, uint8_t version,
                                     .ofpacts = packet_out->acts.data,
                                     .ofpacts_len = packet_out->acts.len};
 
-    match_init_catchall(&po.flow_metadata);
-    match_set_in_port(&po.flow_metadata, of_ovs_port(packet_out->in_port));
+    if (packet_out->pipeline) {
+        of_match_expand_wire(packet_out->pipeline, &po.flow_metadata);
+    } else {
+        match_init_catchall(&po.flow_metadata);
+        match_set_in_port(&po.flow_metadata, of_ovs_port(packet_out->in_port));
+    }
     return of_ovs_take(
         ofputil_encode_packet_out(&po, of_ovs_protocol(version)), xid, msg,
         msg_len);

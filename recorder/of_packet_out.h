@@ -13,12 +13,15 @@
 #include <stdint.h>
 
 #include "recorder/of_acts.h"
+#include "recorder/of_match.h"
 
 struct of_packet_out {
-    struct of_acts acts;  /* Owned. */
-    uint16_t in_port;     /* As in lib/of_port.h. */
-    uint32_t buffer_id;   /* UINT32_MAX: none. */
-    const uint8_t *frame; /* Borrowed; NULL with a buffer. */
+    struct of_acts acts;       /* Owned. */
+    uint16_t in_port;          /* As in lib/of_port.h. */
+    struct of_match *pipeline; /* OpenFlow 1.5: all that the packet begins
+                                * with, in_port too; else NULL.  Owned. */
+    uint32_t buffer_id;        /* UINT32_MAX: none. */
+    const uint8_t *frame;      /* Borrowed; NULL with a buffer. */
     size_t len;
 };
 

@@ -5,7 +5,6 @@
 
 #include <string.h>
 
-#define OF_WIRE_14             0x05
 #define ONF_EXPERIMENTER       0x4f4e4600u
 #define ONF_BUNDLE_ADD         2301u
 #define OFPT14_BUNDLE_ADD      34
@@ -126,6 +125,18 @@ of_wire_is_last_reply(const uint8_t *msg, size_t len)
         return !(of_wire_get16(msg + 10) & 1);
     }
     return true;
+}
+
+bool
+of_wire_is_known(uint8_t version)
+{
+    return version >= OF_WIRE_10 && version <= OF_WIRE_15;
+}
+
+bool
+of_wire_has_bundles(uint8_t version)
+{
+    return version >= OF_WIRE_13 && version <= OF_WIRE_15;
 }
 
 uint8_t

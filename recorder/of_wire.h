@@ -14,7 +14,11 @@
 #include <stdint.h>
 
 #define OF_WIRE_10 0x01
+#define OF_WIRE_11 0x02
+#define OF_WIRE_12 0x03
 #define OF_WIRE_13 0x04
+#define OF_WIRE_14 0x05
+#define OF_WIRE_15 0x06
 
 #define OF_WIRE_HEADER_LEN 8
 
@@ -60,6 +64,11 @@ void of_wire_set_xid(uint8_t *msg, size_t len, uint32_t xid);
 /* False for a part of a multipart (statistics) reply that has the MORE flag:
  * another message with the same ID follows. */
 bool of_wire_is_last_reply(const uint8_t *msg, size_t len);
+
+/* True for the versions that we look into: 1.0 to 1.5. */
+bool of_wire_is_known(uint8_t version);
+/* True for those with bundles: 1.3 (by the ONF extension) and later. */
+bool of_wire_has_bundles(uint8_t version);
 
 /* The number of the barrier request and reply in 'version'. */
 uint8_t of_wire_barrier_request(uint8_t version);

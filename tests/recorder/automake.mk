@@ -66,3 +66,8 @@ check_PROGRAMS += tests/recorder/test_of_monitor
 TESTS += tests/recorder/test_of_monitor
 tests_recorder_test_of_monitor_SOURCES = tests/recorder/test_of_monitor.c
 tests_recorder_test_of_monitor_LDADD = $(RECORDER_LIBS) $(TEST_LIBS)
+
+check_PROGRAMS += tests/recorder/test_of_codec
+TESTS += tests/recorder/test_of_codec
+tests_recorder_test_of_codec_SOURCES = tests/recorder/test_of_codec.c
+tests_recorder_test_of_codec_LDADD = $(RECORDER_LIBS) $(TEST_LIBS)

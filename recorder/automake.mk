@@ -5,12 +5,18 @@ noinst_LIBRARIES += recorder/librecorder.a
 recorder_librecorder_a_SOURCES = \
 	recorder/api.c recorder/api.h \
 	recorder/child.c recorder/child.h \
+	recorder/datapath.c recorder/datapath.h \
+	recorder/datapath_ports.c \
+	recorder/datapath_setup.c \
+	recorder/datapath_state.h \
 	recorder/discovery.c recorder/discovery.h \
 	recorder/endpoint.c recorder/endpoint.h \
 	recorder/instr.c recorder/instr.h \
 	recorder/instr_bundle.c \
+	recorder/instr_change.c \
 	recorder/instr_flow.c \
 	recorder/instr_group.c \
+	recorder/instr_link.c \
 	recorder/instr_out.c \
 	recorder/instr_own.c \
 	recorder/instr_packet.c \

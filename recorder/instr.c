@@ -23,8 +23,6 @@ instr_create(const struct instr_config *config)
     if (!instr->config.snap_len) {
         instr->config.snap_len = PACKET_ID_SNAP;
     }
-    instr->is_known =
-        config->of_version == OF_WIRE_10 || config->of_version == OF_WIRE_13;
     instr->shadow = instr_shadow_create();
     instr->all_packets = of_match_create_all();
     instr->undo_tail = &instr->undo;
@@ -32,21 +30,7 @@ instr_create(const struct instr_config *config)
     instr->next_index = 1;
     instr->index_table = N_TABLES - 1;
     instr->tlv_index = 63;
-    instr->miss_len = 128;
-    instr->next_bundle = 0x6c680000;
     return instr;
-}
-
-void
-instr_controller_reset(struct instr *instr)
-{
-    instr->has_tid = false;
-    instr->wants_nicira = false;
-    instr->miss_len = 128;
-    instr_bundle_destroy(instr);
-    while (instr->pending) {
-        instr_pending_drop(instr, instr->pending);
-    }
 }
 
 void
@@ -55,7 +39,9 @@ instr_destroy(struct instr *instr)
     if (!instr) {
         return;
     }
-    instr_controller_reset(instr);
+    while (instr->links) {
+        instr_link_destroy(instr->links);
+    }
     instr_undo_destroy(instr);
     instr_tomb_destroy(instr);
     instr_start_destroy(instr->start);
@@ -74,14 +60,14 @@ instr_destroy(struct instr *instr)
         free(instr->indexes);
     }
     free(instr->tlvs);
-    of_inject_destroy(instr->inject);
+    instr_own_drop_inject(instr);
     free(instr);
 }
 
 bool
 instr_is_ready(const struct instr *instr)
 {
-    return instr->is_ready || !instr->is_known;
+    return instr->is_ready;
 }
 
 bool
@@ -111,207 +97,13 @@ instr_counters(const struct instr *instr)
     return &instr->counters;
 }
 
-/* Messages. */
-
-/* Tags count up in the order of messages; odd ones are our own business. */
-bool
-instr_is_own_tag(uint64_t tag)
-{
-    return tag & 1;
-}
-
-void
-instr_change_init(struct instr_change *c, struct instr *instr,
-                  struct instr_out *out, uint64_t now_ns, const char *who)
-{
-    memset(c, 0, sizeof *c);
-    c->instr = instr;
-    c->out = out;
-    c->tag = instr->next_tag++ << 1 | 1;
-    c->now_ns = now_ns;
-    c->who = who;
-}
-
-static void
-push_message(struct instr_change *c, uint8_t *msg, size_t len, bool is_own)
-{
-    struct instr_out *out = c->out;
-    struct instr_msg *m;
-
-    out->to_switch =
-        lh_alloc_grow(out->to_switch, out->n_to_switch,
-                      &out->allocated_to_switch, sizeof *out->to_switch);
-    m = &out->to_switch[out->n_to_switch++];
-    memset(m, 0, sizeof *m);
-    m->data = msg;
-    m->len = len;
-    m->tag = c->tag;
-    m->is_own = is_own || !c->original;
-    if (!m->is_own) {
-        m->original = lh_memdup(c->original, c->original_len);
-        m->original_len = c->original_len;
-    }
-}
-
-static void
-push_wrapped(struct instr_change *c, uint8_t *msg, size_t len, bool is_own)
-{
-    uint8_t *wrapped;
-    size_t wrapped_len;
-
-    if (c->in_bundle) {
-        if (of_msg_put_bundle_add(c->instr->config.of_version, 0, c->bundle_id,
-                                  c->bundle_flags, msg, len, &wrapped,
-                                  &wrapped_len)) {
-            c->instr->counters.not_injected++;
-            free(msg);
-            return;
-        }
-        free(msg);
-        msg = wrapped;
-        len = wrapped_len;
-    }
-    push_message(c, msg, len, is_own);
-}
-
-void
-instr_emit(struct instr_change *c, uint8_t *msg, size_t len)
-{
-    push_wrapped(c, msg, len, false);
-}
-
-void
-instr_emit_own(struct instr_change *c, uint8_t *msg, size_t len)
-{
-    push_wrapped(c, msg, len, true);
-}
-
-void
-instr_pass(struct instr_change *c, const uint8_t *msg, size_t len)
-{
-    if (c->in_bundle) {
-        /* As it came, in the controller's bundle. */
-        msg = c->original;
-        len = c->original_len;
-    }
-    push_message(c, lh_memdup(msg, len), len, false);
-}
-
-void
-instr_emit_up(struct instr_out *out, uint8_t *msg, size_t len)
-{
-    struct instr_msg *m;
-
-    out->to_controller = lh_alloc_grow(
-        out->to_controller, out->n_to_controller,
-        &out->allocated_to_controller, sizeof *out->to_controller);
-    m = &out->to_controller[out->n_to_controller++];
-    memset(m, 0, sizeof *m);
-    m->data = msg;
-    m->len = len;
-}
-
-void
-instr_refuse(struct instr_change *c, enum of_refusal refusal)
-{
-    uint8_t *msg;
-    size_t len;
-
-    if (c->original) {
-        of_msg_refuse(refusal, c->original, c->original_len, &msg, &len);
-        instr_emit_up(c->out, msg, len);
-        c->instr->counters.refused++;
-    }
-}
-
-void
-instr_made(struct instr_out *out, struct rule *rule)
-{
-    out->made = lh_alloc_grow(out->made, out->n_made, &out->allocated_made,
-                              sizeof *out->made);
-    out->made[out->n_made++] = rule;
-}
-
-void
-instr_gone(struct instr_out *out, uint32_t version, const char *reason)
-{
-    out->removed =
-        lh_alloc_grow(out->removed, out->n_removed, &out->allocated_removed,
-                      sizeof *out->removed);
-    out->removed[out->n_removed++] =
-        (struct instr_removed){.version = version, .reason = reason};
-}
-
-uint32_t
-instr_version(struct instr_change *c)
-{
-    uint32_t version = c->instr->config.next_version(c->instr->config.aux);
-
-    if (!c->number) {
-        c->number = version;
-    }
-    return version;
-}
-
-/* Requests whose answers we rewrite. */
-
-struct instr_pending *
-instr_pend(struct instr_change *c, enum pending_kind kind)
-{
-    struct instr *instr = c->instr;
-    struct instr_pending *p = lh_alloc_zero(sizeof *p);
-    struct instr_pending **end = &instr->pending;
-
-    p->kind = kind;
-    p->tag = c->tag;
-    p->out_port = p->out_group = OF_ACTS_ANY;
-    p->request = lh_memdup(c->original, c->original_len);
-    p->request_len = c->original_len;
-    if (instr->n_pending >= MAX_PENDING) {
-        instr_pending_drop(instr, instr->pending);
-        instr->counters.pending_dropped++;
-    }
-    while (*end) {
-        end = &(*end)->next;
-    }
-    *end = p;
-    instr->n_pending++;
-    return p;
-}
-
-struct instr_pending *
-instr_pending_find(const struct instr *instr, uint64_t tag,
-                   enum pending_kind kind)
-{
-    struct instr_pending *p = instr->pending;
-
-    while (p && !(p->tag == tag && p->kind == kind)) {
-        p = p->next;
-    }
-    return p;
-}
-
-void
-instr_pending_drop(struct instr *instr, struct instr_pending *gone)
-{
-    struct instr_pending **p = &instr->pending;
-
-    while (*p != gone) {
-        p = &(*p)->next;
-    }
-    *p = gone->next;
-    instr->n_pending--;
-    free(gone->request);
-    free(gone);
-}
-
 /* The controller's messages. */
 
 static void
 set_config(struct instr_change *c, const uint8_t *msg, size_t len)
 {
     if (len >= 12) {
-        c->instr->miss_len = of_wire_get16(msg + 10);
+        c->link->miss_len = of_wire_get16(msg + 10);
         instr_own_update(c);
     }
     instr_pass(c, msg, len);
@@ -320,17 +112,17 @@ set_config(struct instr_change *c, const uint8_t *msg, size_t len)
 /* Nicira messages of 1.0 that say in which form flow-mods and flow-removed
  * messages come: between us and the switch that is settled. */
 static bool
-set_form(struct instr *instr, enum of_kind kind, const uint8_t *msg,
+set_form(struct instr_link *link, enum of_kind kind, const uint8_t *msg,
          size_t len)
 {
     if (kind == OF_SET_FLOW_FORMAT && len >= 20) {
         uint32_t format = of_wire_get32(msg + 16);
 
-        instr->wants_nicira = format == 2;
+        link->wants_nicira = format == 2;
         return format == 0 || format == 2;
     }
     if (kind == OF_FLOW_MOD_TABLE_ID && len >= 17) {
-        instr->has_tid = msg[16] != 0;
+        link->has_tid = msg[16] != 0;
         return true;
     }
     return false;
@@ -379,7 +171,7 @@ dispatch_down(struct instr_change *c, enum of_kind kind, const uint8_t *msg,
         break;
     case OF_SET_FLOW_FORMAT:
     case OF_FLOW_MOD_TABLE_ID:
-        if (!set_form(instr, kind, msg, len)) {
+        if (!set_form(c->link, kind, msg, len)) {
             instr_pass(c, msg, len);
         }
         break;
@@ -395,17 +187,18 @@ dispatch_down(struct instr_change *c, enum of_kind kind, const uint8_t *msg,
 }
 
 void
-instr_from_controller(struct instr *instr, const uint8_t *msg, size_t len,
+instr_from_controller(struct instr_link *link, const uint8_t *msg, size_t len,
                       uint64_t now_ns, const char *who, struct instr_out *out)
 {
+    struct instr *instr = link->instr;
     struct instr_change c;
 
     instr->counters.from_controller++;
-    instr_change_init(&c, instr, out, now_ns, who);
+    instr_change_init(&c, link, out, now_ns, who);
     c.tag &= ~UINT64_C(1);
     c.original = msg;
     c.original_len = len;
-    if (!instr->is_known || msg[0] != instr->config.of_version) {
+    if (!link->is_known || msg[0] != link->of_version) {
         instr->counters.passed_unknown++;
         instr_pass(&c, msg, len);
         return;
@@ -418,14 +211,14 @@ instr_from_controller(struct instr *instr, const uint8_t *msg, size_t len,
 static void
 pass_up(struct instr_change *c, const uint8_t *msg, size_t len)
 {
-    instr_emit_up(c->out, lh_memdup(msg, len), len);
+    instr_emit_up(c, lh_memdup(msg, len), len);
 }
 
 static void
 port_status(struct instr_change *c, const uint8_t *msg, size_t len)
 {
     c->out->ports_changed = true;
-    if (instr_ports_status(c->instr, msg, len) && c->instr->is_ready) {
+    if (instr_ports_status(c, msg, len) && c->instr->is_ready) {
         instr_own_rewrite(c, true);
     }
 }
@@ -474,9 +267,9 @@ dispatch_up(struct instr_change *c, enum of_kind kind, const uint8_t *msg,
     case OF_FEATURES_REPLY:
     case OF_PORT_DESC_REPLY:
     case OF_PORT_STATS_REPLY:
-        hidden = instr_ports_hide(instr, kind, msg, len, &hidden_len);
+        hidden = instr_ports_hide(c, kind, msg, len, &hidden_len);
         if (hidden) {
-            instr_emit_up(c->out, hidden, hidden_len);
+            instr_emit_up(c, hidden, hidden_len);
         } else {
             instr->counters.hidden++;
         }
@@ -488,15 +281,16 @@ dispatch_up(struct instr_change *c, enum of_kind kind, const uint8_t *msg,
 }
 
 void
-instr_from_switch(struct instr *instr, const uint8_t *msg, size_t len,
+instr_from_switch(struct instr_link *link, const uint8_t *msg, size_t len,
                   uint64_t tag, uint64_t now_ns, struct instr_out *out)
 {
+    struct instr *instr = link->instr;
     struct instr_change c;
     enum of_kind kind;
 
     instr->counters.from_switch++;
-    instr_change_init(&c, instr, out, now_ns, "recorder");
-    if (!instr->is_known || msg[0] != instr->config.of_version) {
+    instr_change_init(&c, link, out, now_ns, "recorder");
+    if (!link->is_known || msg[0] != link->of_version) {
         pass_up(&c, msg, len);
         return;
     }
@@ -514,13 +308,14 @@ instr_from_switch(struct instr *instr, const uint8_t *msg, size_t len,
 }
 
 bool
-instr_error(struct instr *instr, uint64_t tag, uint16_t type, uint16_t code,
-            uint64_t now_ns, struct instr_out *out)
+instr_error(struct instr_link *link, uint64_t tag, uint16_t type,
+            uint16_t code, uint64_t now_ns, struct instr_out *out)
 {
+    struct instr *instr = link->instr;
     struct instr_pending *p;
     struct instr_change c;
 
-    instr_change_init(&c, instr, out, now_ns, "recorder");
+    instr_change_init(&c, link, out, now_ns, "recorder");
     if (instr->start && instr_start_reply(&c, OF_OTHER, NULL, 0, tag)) {
         instr->counters.own_errors++;
         return false;
@@ -528,11 +323,10 @@ instr_error(struct instr *instr, uint64_t tag, uint16_t type, uint16_t code,
     if (tag && tag == instr->tlv_tag) {
         /* Without its option no postcard can be made. */
         instr->counters.own_errors++;
-        of_inject_destroy(instr->inject);
-        instr->inject = NULL;
+        instr_own_drop_inject(instr);
         return false;
     }
-    p = instr_pending_find(instr, tag, PENDING_BUNDLE);
+    p = instr_pending_find(link, tag, PENDING_BUNDLE);
     if (p) {
         /* Each part of a bundle of ours may fail: tell it once. */
         bool is_first = !p->n_flows++;
@@ -552,21 +346,25 @@ void
 instr_send_packet(struct instr *instr, uint16_t port, const uint8_t *frame,
                   size_t len, struct instr_out *out)
 {
+    struct instr_link *link = instr_link_choose(instr);
     struct of_packet_out po = {.in_port = 0xfffd,
                                .buffer_id = OF_FLOW_NO_BUFFER,
                                .frame = frame,
                                .len = len};
-    char *text = lh_asprintf("output:%u", port);
     struct instr_change c;
     size_t msg_len;
     uint8_t *msg;
+    char *text;
     char *error;
 
-    instr_change_init(&c, instr, out, 0, "recorder");
+    if (!link) {
+        return;
+    }
+    instr_change_init(&c, link, out, 0, "recorder");
+    text = lh_asprintf("output:%u", port);
     error = of_acts_from_text(&po.acts, text);
-    if (!error && instr->is_known &&
-        !of_packet_out_encode(&po, instr->config.of_version, 0, &msg,
-                              &msg_len)) {
+    if (!error &&
+        !of_packet_out_encode(&po, link->of_version, 0, &msg, &msg_len)) {
         instr_emit_own(&c, msg, msg_len);
     }
     of_packet_out_uninit(&po);
@@ -578,16 +376,17 @@ void
 instr_set_postcard_port(struct instr *instr, uint32_t port, bool is_no_flood,
                         uint64_t now_ns, struct instr_out *out)
 {
+    struct instr_link *link = instr_link_choose(instr);
     struct instr_change c;
 
-    instr_change_init(&c, instr, out, now_ns, "recorder");
     instr->config.postcard_port = port;
     instr->config.is_no_flood = is_no_flood;
     instr_ports_relist(instr);
     out->ports_changed = true;
-    if (!instr->is_ready || !instr->is_known) {
+    if (!instr->is_ready || !link) {
         return;
     }
+    instr_change_init(&c, link, out, now_ns, "recorder");
     instr_own_set_inject(instr);
     instr_ports_no_flood(&c);
     instr_own_update(&c);

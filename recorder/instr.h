@@ -7,13 +7,19 @@
  * comes back what it says.  It holds the shadow of the switch: the
  * controller's own rules and groups, the ports, and what was injected.
  *
- * One instr lives as long as one connection to one switch:
+ * A switch may have several connections (several controllers, auxiliary
+ * ones), each an instr_link with a controller of its own, of OpenFlow versions
+ * that may differ.  One instr lives as long as the switch has any:
  *
  *     hello and features done by the session (it learns version and dpid)
- *     instr_create(), instr_start(), messages from the switch to
- *     instr_from_switch() until instr_is_ready(), then connect the controller
- *     instr_from_controller() and instr_from_switch() for everything
- *     instr_destroy() when the switch is gone
+ *     instr_create(), instr_link_create(), instr_start() of that link; then
+ *     what the switch says on it to instr_from_switch() until
+ *     instr_is_ready()
+ *     then instr_from_controller() and instr_from_switch() of every link for
+ *     everything; a link that comes later is of use at once
+ *     instr_link_destroy(), and instr_destroy() with the last one
+ *
+ * Every message of an instr_out names the link that it belongs to.
  *
  * What instr does not know it passes on unchanged and counts.  Messages of an
  * OpenFlow version other than 1.0 and 1.3 all pass.  HELLO, and the FEATURES
@@ -63,7 +69,6 @@ enum instr_encapsulation { INSTR_GENEVE, INSTR_MAC };
 
 struct instr_config {
     uint64_t dpid;
-    uint8_t of_version; /* OF_WIRE_10 or OF_WIRE_13; others pass through. */
     enum instr_encapsulation encapsulation;
     uint32_t postcard_port; /* Of the Geneve or collector port; 0: none yet,
                              * give versions but inject nothing. */
@@ -99,7 +104,8 @@ struct instr_config {
 
 /* One message to be written. */
 struct instr_msg {
-    uint8_t *data; /* A whole OpenFlow message.  Owned. */
+    struct instr_link *link; /* Whose switch or controller is to have it. */
+    uint8_t *data;           /* A whole OpenFlow message.  Owned. */
     size_t len;
     uint64_t tag;      /* To the switch: comes back with its answers.  Messages
                         * that serve one controller message share it. */
@@ -178,28 +184,38 @@ struct instr;
 struct instr *instr_create(const struct instr_config *config);
 void instr_destroy(struct instr *);
 
-/* Begins the set-up: reads TLV map, ports, groups and flows, then adds our own
- * rules and gives versions and postcards to what stands.  Until
+/* True when instr looks into messages of that version. */
+bool instr_knows_version(uint8_t of_version);
+
+/* A connection of the switch that speaks 'of_version' (OF_WIRE_10 or
+ * OF_WIRE_13; others pass through); 'aux' is the caller's. */
+struct instr_link *instr_link_create(struct instr *, uint8_t of_version,
+                                     void *aux);
+void instr_link_destroy(struct instr_link *);
+void *instr_link_aux(const struct instr_link *);
+
+/* Begins the set-up by 'link': reads TLV map, ports, groups and flows, then
+ * adds our own rules and gives versions and postcards to what stands.  Until
  * instr_is_ready() give it only messages from the switch (and instr_error()).
  * With an OpenFlow version it does not know instr is ready at once. */
-void instr_start(struct instr *, uint64_t now_ns, struct instr_out *out);
+void instr_start(struct instr_link *, uint64_t now_ns, struct instr_out *out);
 bool instr_is_ready(const struct instr *);
 
 /* A message of the controller 'who' ("tcp:127.0.0.1:6653", for the log).
  * 'msg' must be one whole message: 'len' >= 8 and equal to its length field
  * (of_wire_frame() cuts a stream so). */
-void instr_from_controller(struct instr *, const uint8_t *msg, size_t len,
+void instr_from_controller(struct instr_link *, const uint8_t *msg, size_t len,
                            uint64_t now_ns, const char *who,
                            struct instr_out *out);
 
 /* A message of the switch; for 'tag' see above. */
-void instr_from_switch(struct instr *, const uint8_t *msg, size_t len,
+void instr_from_switch(struct instr_link *, const uint8_t *msg, size_t len,
                        uint64_t tag, uint64_t now_ns, struct instr_out *out);
 
 /* The switch refused the message with 'tag'.  Undoes what the shadow thinks
  * came of it.  True: the controller should be told. */
-bool instr_error(struct instr *, uint64_t tag, uint16_t type, uint16_t code,
-                 uint64_t now_ns, struct instr_out *out);
+bool instr_error(struct instr_link *, uint64_t tag, uint16_t type,
+                 uint16_t code, uint64_t now_ns, struct instr_out *out);
 
 /* Sends 'frame' out of 'port' without postcards (discovery). */
 void instr_send_packet(struct instr *, uint16_t port, const uint8_t *frame,
@@ -212,7 +228,11 @@ void instr_set_postcard_port(struct instr *, uint32_t port, bool is_no_flood,
 
 /* The controller's connection is gone or a new one begins: forgets what that
  * connection had open (bundles, requests, formats); the rules stay. */
-void instr_controller_reset(struct instr *);
+void instr_link_reset(struct instr_link *);
+
+/* True when instr itself keeps the postcard port out of NORMAL, by a link that
+ * speaks OpenFlow 1.0. */
+bool instr_sets_no_flood(const struct instr *);
 
 /* The ports, sorted by number; good until the next call of any function. */
 const struct instr_port *instr_ports(const struct instr *, size_t *n);

@@ -20,9 +20,9 @@
 #define MAX_HELD    65536
 
 static struct instr_bundle **
-find(struct instr *instr, uint32_t id)
+find(struct instr_link *link, uint32_t id)
 {
-    struct instr_bundle **b = &instr->bundles;
+    struct instr_bundle **b = &link->bundles;
 
     while (*b && (*b)->id != id) {
         b = &(*b)->next;
@@ -41,9 +41,9 @@ destroy(struct instr_bundle *b)
 }
 
 static void
-drop(struct instr *instr, uint32_t id)
+drop(struct instr_link *link, uint32_t id)
 {
-    struct instr_bundle **p = find(instr, id);
+    struct instr_bundle **p = find(link, id);
     struct instr_bundle *b = *p;
 
     if (b) {
@@ -53,23 +53,23 @@ drop(struct instr *instr, uint32_t id)
 }
 
 void
-instr_bundle_destroy(struct instr *instr)
+instr_bundle_destroy(struct instr_link *link)
 {
-    while (instr->bundles) {
-        drop(instr, instr->bundles->id);
+    while (link->bundles) {
+        drop(link, link->bundles->id);
     }
 }
 
 static struct instr_bundle *
-open_bundle(struct instr *instr, uint32_t id, uint16_t flags)
+open_bundle(struct instr_link *link, uint32_t id, uint16_t flags)
 {
-    struct instr_bundle *b = *find(instr, id);
+    struct instr_bundle *b = *find(link, id);
     size_t n = 0;
 
     if (b) {
         return b;
     }
-    for (b = instr->bundles; b; b = b->next) {
+    for (b = link->bundles; b; b = b->next) {
         n++;
     }
     if (n >= MAX_BUNDLES) {
@@ -78,15 +78,15 @@ open_bundle(struct instr *instr, uint32_t id, uint16_t flags)
     b = lh_alloc_zero(sizeof *b);
     b->id = id;
     b->flags = flags;
-    b->next = instr->bundles;
-    instr->bundles = b;
+    b->next = link->bundles;
+    link->bundles = b;
     return b;
 }
 
 void
 instr_bundle_add(struct instr_change *c, const uint8_t *msg, size_t len)
 {
-    struct instr *instr = c->instr;
+    struct instr_link *link = c->link;
     struct instr_bundle *b = NULL;
     const uint8_t *inner;
     size_t inner_len;
@@ -94,10 +94,10 @@ instr_bundle_add(struct instr_change *c, const uint8_t *msg, size_t len)
     uint32_t id;
 
     if (of_msg_bundle_add(msg, len, &id, &flags, &inner, &inner_len)) {
-        b = open_bundle(instr, id, flags);
+        b = open_bundle(link, id, flags);
     }
     if (!b || b->n_held >= MAX_HELD) {
-        instr->counters.passed_malformed++;
+        c->instr->counters.passed_malformed++;
         instr_pass(c, msg, len);
         return;
     }
@@ -147,7 +147,7 @@ replay(struct instr_change *c, struct instr_bundle *b,
 static void
 commit(struct instr_change *c, const struct of_bundle_control *bc)
 {
-    struct instr_bundle **p = find(c->instr, bc->id);
+    struct instr_bundle **p = find(c->link, bc->id);
     struct instr_bundle *b = *p;
 
     if (b) {
@@ -162,26 +162,26 @@ commit(struct instr_change *c, const struct of_bundle_control *bc)
 void
 instr_bundle_control(struct instr_change *c, const uint8_t *msg, size_t len)
 {
-    struct instr *instr = c->instr;
+    struct instr_link *link = c->link;
     struct of_bundle_control bc;
     uint8_t *reply;
 
     if (!of_msg_bundle_control(msg, len, &bc)) {
-        instr->counters.passed_malformed++;
+        c->instr->counters.passed_malformed++;
         instr_pass(c, msg, len);
         return;
     }
     switch (bc.type) {
     case OF_BUNDLE_OPEN_REQUEST:
-        drop(instr, bc.id);
-        open_bundle(instr, bc.id, bc.flags);
+        drop(link, bc.id);
+        open_bundle(link, bc.id, bc.flags);
         break;
     case OF_BUNDLE_CLOSE_REQUEST:
-        if (*find(instr, bc.id) && len > ONF_CONTROL_TYPE + 1) {
+        if (*find(link, bc.id) && len > ONF_CONTROL_TYPE + 1) {
             /* The switch must not close it before it has its messages. */
             reply = lh_memdup(msg, len);
             of_wire_put16(reply + ONF_CONTROL_TYPE, OF_BUNDLE_CLOSE_REPLY);
-            instr_emit_up(c->out, reply, len);
+            instr_emit_up(c, reply, len);
             return;
         }
         break;
@@ -189,7 +189,7 @@ instr_bundle_control(struct instr_change *c, const uint8_t *msg, size_t len)
         commit(c, &bc);
         break;
     case OF_BUNDLE_DISCARD_REQUEST:
-        drop(instr, bc.id);
+        drop(link, bc.id);
         break;
     default:
         break;
@@ -201,8 +201,7 @@ bool
 instr_bundle_swallow(struct instr_change *c, const uint8_t *msg, size_t len,
                      uint64_t tag)
 {
-    struct instr_pending *p =
-        instr_pending_find(c->instr, tag, PENDING_BUNDLE);
+    struct instr_pending *p = instr_pending_find(c->link, tag, PENDING_BUNDLE);
     struct of_bundle_control bc;
 
     if (!p) {
@@ -210,7 +209,7 @@ instr_bundle_swallow(struct instr_change *c, const uint8_t *msg, size_t len,
     }
     if (of_msg_bundle_control(msg, len, &bc) &&
         bc.type == OF_BUNDLE_COMMIT_REPLY) {
-        instr_pending_drop(c->instr, p);
+        instr_pending_drop(c->link, p);
     }
     return true;
 }
@@ -224,7 +223,7 @@ send_control(struct instr_change *c, enum of_bundle_type type)
     uint8_t *msg;
     size_t len;
 
-    of_msg_put_bundle_control(c->instr->config.of_version, 0, &bc, &msg, &len);
+    of_msg_put_bundle_control(c->link->of_version, 0, &bc, &msg, &len);
     c->in_bundle = false;
     instr_emit(c, msg, len);
     c->in_bundle = in_bundle;
@@ -233,10 +232,10 @@ send_control(struct instr_change *c, enum of_bundle_type type)
 void
 instr_bundle_begin(struct instr_change *c)
 {
-    if (c->in_bundle || c->instr->config.of_version != OF_WIRE_13) {
+    if (c->in_bundle || c->link->of_version != OF_WIRE_13) {
         return;
     }
-    c->bundle_id = c->instr->next_bundle++;
+    c->bundle_id = c->link->next_bundle++;
     c->bundle_flags = 3; /* Atomic and ordered. */
     if (!instr_is_own_tag(c->tag)) {
         instr_pend(c, PENDING_BUNDLE);

@@ -42,7 +42,7 @@ instr_flow_inject(struct instr_change *c, struct shadow_rule *rule,
                                 .ports = instr->flood,
                                 .n_ports = instr->n_flood,
                                 .replace_flood =
-                                    instr->config.of_version != OF_WIRE_10 &&
+                                    c->link->of_version != OF_WIRE_10 &&
                                     !instr->config.is_no_flood,
                                 .has_action_sets = instr->has_action_sets,
                                 .is_entry = !rule->table_id,
@@ -56,7 +56,7 @@ instr_flow_inject(struct instr_change *c, struct shadow_rule *rule,
         rule->is_instrumented = false;
         return;
     }
-    of_inject_run(instr->inject, &rule->acts, &ask, &result);
+    of_inject_run(instr_own_inject(c), &rule->acts, &ask, &result);
     rule->is_instrumented = result.is_instrumented;
     of_acts_move(acts, &result.acts);
     if (rule->is_instrumented) {
@@ -73,7 +73,7 @@ send_flow(struct instr_change *c, struct of_flow *flow,
           struct shadow_rule *rule)
 {
     struct instr *instr = c->instr;
-    uint8_t version = instr->config.of_version;
+    uint8_t version = c->link->of_version;
     struct of_acts acts;
     uint8_t *msg;
     size_t len;
@@ -139,7 +139,7 @@ install(struct instr_change *c, struct shadow_rule *rule, const char *command,
         instr_gone(c->out, miss->version, "withdrawn");
         miss->version = 0;
     }
-    instr_made(c->out, instr_rule_flow(instr, rule, command, c->who));
+    instr_made(c->out, instr_rule_flow(c, rule, command, c->who));
     instr_undo_rule(c, old, rule->version);
 }
 
@@ -197,7 +197,7 @@ send_harmless(struct instr_change *c, struct of_flow *flow)
 
     flow->cookie = flow->cookie_mask = UINT64_MAX; /* No rule may have it. */
     flow->flags &= (uint16_t) ~OF_FLOW_CHECK_OVERLAP;
-    if (!of_flow_encode(flow, c->instr->config.of_version, 0, &msg, &len)) {
+    if (!of_flow_encode(flow, c->link->of_version, 0, &msg, &len)) {
         instr_emit(c, msg, len);
     }
 }
@@ -223,7 +223,7 @@ modify_rule(struct instr_change *c, const struct of_flow *by,
     flow.flags = by->flags & OF_FLOW_RESET_COUNTS;
     flow.new_cookie = by->new_cookie;
     flow.modify_cookie = by->modify_cookie;
-    if (c->instr->config.of_version == OF_WIRE_10) {
+    if (c->link->of_version == OF_WIRE_10) {
         /* With a cookie to match, 1.0 does not add what is gone by now. */
         flow.cookie = old->cookie;
         flow.cookie_mask = UINT64_MAX;
@@ -267,7 +267,6 @@ modify_rules(struct instr_change *c, struct of_flow *flow)
 static void
 delete_rule(struct instr_change *c, struct shadow_rule *rule, bool send)
 {
-    struct instr *instr = c->instr;
     struct of_flow flow;
     uint8_t *msg;
     size_t len;
@@ -276,8 +275,7 @@ delete_rule(struct instr_change *c, struct shadow_rule *rule, bool send)
     flow.command = OF_FLOW_DELETE_STRICT;
     flow.acts = (struct of_acts) OF_ACTS_INIT;
     flow.flags = 0;
-    if (send &&
-        !of_flow_encode(&flow, instr->config.of_version, 0, &msg, &len)) {
+    if (send && !of_flow_encode(&flow, c->link->of_version, 0, &msg, &len)) {
         instr_emit(c, msg, len);
     }
     instr_flow_drop(c, rule, "delete");
@@ -312,8 +310,7 @@ delete_rules(struct instr_change *c, struct of_flow *flow)
     } else if (n > 1 || as_is) {
         instr_bundle_begin(c);
     }
-    if (as_is &&
-        !of_flow_encode(flow, instr->config.of_version, 0, &msg, &len)) {
+    if (as_is && !of_flow_encode(flow, c->link->of_version, 0, &msg, &len)) {
         instr_emit(c, msg, len);
     }
     for (size_t i = 0; i < n; i++) {
@@ -335,7 +332,7 @@ instr_flow_mod(struct instr_change *c, const uint8_t *msg, size_t len)
     struct of_flow flow;
 
     instr->counters.flow_mods++;
-    if (!of_flow_decode(msg, len, instr->has_tid, &flow)) {
+    if (!of_flow_decode(msg, len, c->link->has_tid, &flow)) {
         instr->counters.passed_malformed++;
         instr_pass(c, msg, len);
         return;

@@ -121,7 +121,7 @@ instr_group_inject(struct instr_change *c, struct shadow_group *sg)
 
         of_group_get_bucket(sg->group, i, &acts);
         ask.version = sg->versions[i];
-        of_inject_run(instr->inject, &acts, &ask, &result);
+        of_inject_run(instr_own_inject(c), &acts, &ask, &result);
         of_group_set_bucket(group, i, &result.acts);
         of_acts_uninit(&result.acts);
         instr->counters.injected++;
@@ -134,7 +134,7 @@ static void
 send_group(struct instr_change *c, struct shadow_group *sg,
            enum of_group_command command)
 {
-    uint8_t version = c->instr->config.of_version;
+    uint8_t version = c->link->of_version;
     struct of_group *group = instr_group_inject(c, sg);
     uint8_t *msg;
     size_t len;
@@ -196,10 +196,10 @@ put_group(struct instr_change *c, struct of_group *group,
     }
     instr_group_insert(instr, sg);
     for (size_t i = 0; i < sg->n_buckets; i++) {
-        instr_made(c->out,
-                   instr_rule_bucket(
-                       instr, sg, i,
-                       command == OF_GROUP_ADD ? "add" : "modify", c->who));
+        instr_made(
+            c->out,
+            instr_rule_bucket(
+                c, sg, i, command == OF_GROUP_ADD ? "add" : "modify", c->who));
     }
     instr_undo_group(c, old, sg->id, true);
 }
@@ -245,7 +245,7 @@ forward(struct instr_change *c, const struct of_group *group)
     uint8_t *msg;
     size_t len;
 
-    if (!of_group_encode(group, c->instr->config.of_version, 0, &msg, &len)) {
+    if (!of_group_encode(group, c->link->of_version, 0, &msg, &len)) {
         instr_emit(c, msg, len);
     }
 }
@@ -265,7 +265,7 @@ instr_group_mod(struct instr_change *c, const uint8_t *msg, size_t len)
     switch (of_group_command(group)) {
     case OF_GROUP_ADD:
     case OF_GROUP_MODIFY:
-        if (instr->config.of_version == OF_WIRE_10) {
+        if (c->link->of_version == OF_WIRE_10) {
             instr->counters.passed_unknown++;
             forward(c, group);
             of_group_destroy(group);
@@ -310,7 +310,7 @@ emit(void *c_, uint8_t *msg, size_t len)
 {
     struct instr_change *c = c_;
 
-    instr_emit_up(c->out, msg, len);
+    instr_emit_up(c, msg, len);
 }
 
 void
@@ -318,6 +318,6 @@ instr_group_desc(struct instr_change *c, const uint8_t *msg, size_t len)
 {
     if (!of_group_restore_desc(msg, len, restore, emit, c)) {
         c->instr->counters.passed_malformed++;
-        instr_emit_up(c->out, lh_memdup(msg, len), len);
+        instr_emit_up(c, lh_memdup(msg, len), len);
     }
 }

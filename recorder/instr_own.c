@@ -33,7 +33,7 @@ send_own(struct instr_change *c, enum of_flow_command command,
         flow.cookie = OWN_COOKIE | kind;
         flow.cookie_mask = UINT64_MAX;
     }
-    if (!of_flow_encode(&flow, c->instr->config.of_version, 0, &msg, &len)) {
+    if (!of_flow_encode(&flow, c->link->of_version, 0, &msg, &len)) {
         instr_emit_own(c, msg, len);
     }
     of_match_destroy(match);
@@ -163,7 +163,7 @@ instr_own_rewrite(struct instr_change *c, bool lists_only)
     struct instr_change own;
     size_t n;
 
-    instr_change_init(&own, instr, c->out, c->now_ns, c->who);
+    instr_change_init(&own, c->link, c->out, c->now_ns, c->who);
     own.in_bundle = c->in_bundle;
     own.bundle_id = c->bundle_id;
     own.bundle_flags = c->bundle_flags;
@@ -202,7 +202,7 @@ wants_miss(const struct instr *instr, unsigned int t)
 static bool
 miss_punts(const struct instr *instr, unsigned int t)
 {
-    return instr->config.of_version == OF_WIRE_10 &&
+    return instr_link_is_any_10(instr) &&
            (!t || instr_shadow_table(instr->shadow, (uint8_t) t)->n_missing);
 }
 
@@ -236,13 +236,13 @@ send_miss(struct instr_change *c, unsigned int t)
     struct of_acts acts = OF_ACTS_INIT;
 
     if (!(instr->has_action_sets && t)) {
-        of_inject_miss(instr->inject, miss->version, miss->to_controller,
+        of_inject_miss(instr_own_inject(c), miss->version, miss->to_controller,
                        miss->miss_len, &acts);
     } else {
         if (!miss->index) {
             struct of_acts alone = OF_ACTS_INIT;
 
-            of_inject_miss_alone(instr->inject, miss->version, &alone);
+            of_inject_miss_alone(instr_own_inject(c), miss->version, &alone);
             instr_own_index(c, &alone, &miss->index);
             of_acts_uninit(&alone);
         }
@@ -261,6 +261,7 @@ update_miss(struct instr_change *c, unsigned int t)
     struct instr *instr = c->instr;
     struct instr_miss *miss = &instr->miss[t];
     bool punts = miss_punts(instr, t);
+    uint16_t miss_len = instr_link_miss_len(instr);
 
     if (!wants_miss(instr, t)) {
         if (miss->version) {
@@ -269,7 +270,7 @@ update_miss(struct instr_change *c, unsigned int t)
         return;
     }
     if (miss->version && !miss->is_stale && miss->to_controller == punts &&
-        (!punts || miss->miss_len == instr->miss_len)) {
+        (!punts || miss->miss_len == miss_len)) {
         return;
     }
     if (miss->version) {
@@ -279,7 +280,7 @@ update_miss(struct instr_change *c, unsigned int t)
     miss->version = instr->config.next_version(instr->config.aux);
     miss->is_stale = false;
     miss->to_controller = punts;
-    miss->miss_len = instr->miss_len;
+    miss->miss_len = miss_len;
     instr_made(c->out,
                instr_rule_miss(instr, (uint8_t) t, miss->version, c->now_ns));
     send_miss(c, t);
@@ -316,7 +317,7 @@ instr_own_update(struct instr_change *c)
     struct instr *instr = c->instr;
     struct instr_change own;
 
-    instr_change_init(&own, instr, c->out, c->now_ns, "recorder");
+    instr_change_init(&own, c->link, c->out, c->now_ns, "recorder");
     own.in_bundle = c->in_bundle;
     own.bundle_id = c->bundle_id;
     own.bundle_flags = c->bundle_flags;
@@ -374,7 +375,7 @@ instr_own_reinstall(struct instr_change *c)
     struct instr_change own;
     struct of_flow all;
 
-    instr_change_init(&own, c->instr, c->out, c->now_ns, c->who);
+    instr_change_init(&own, c->link, c->out, c->now_ns, c->who);
     of_flow_init(&all);
     all.match = c->instr->all_packets;
     all.table_id = OF_FLOW_ALL_TABLES;
@@ -401,7 +402,7 @@ instr_own_set_inject(struct instr *instr)
 {
     const struct instr_config *config = &instr->config;
     struct of_inject_config ic = {.is_mac = config->encapsulation == INSTR_MAC,
-                                  .of_version = config->of_version,
+                                  .of_version = OF_WIRE_13,
                                   .dpid = config->dpid,
                                   .port = (uint16_t) config->postcard_port,
                                   .snap_len = config->snap_len,
@@ -409,12 +410,28 @@ instr_own_set_inject(struct instr *instr)
                                   .switch_index = config->switch_index,
                                   .vlan = config->mac_vlan};
 
-    of_inject_destroy(instr->inject);
-    instr->inject = NULL;
+    instr_own_drop_inject(instr);
     for (unsigned int t = 0; t < N_TABLES; t++) {
         instr->miss[t].is_stale = true;
     }
     if (config->postcard_port && (ic.is_mac || instr->has_tlv)) {
         instr->inject = of_inject_create(&ic);
+        ic.of_version = OF_WIRE_10;
+        instr->inject_10 = of_inject_create(&ic);
     }
+}
+
+void
+instr_own_drop_inject(struct instr *instr)
+{
+    of_inject_destroy(instr->inject);
+    of_inject_destroy(instr->inject_10);
+    instr->inject = instr->inject_10 = NULL;
+}
+
+const struct of_inject *
+instr_own_inject(const struct instr_change *c)
+{
+    return c->link->of_version == OF_WIRE_10 ? c->instr->inject_10
+                                             : c->instr->inject;
 }

@@ -31,20 +31,20 @@ instr_packet_out(struct instr_change *c, const uint8_t *msg, size_t len)
                instr_rule_packet_out(instr, version, po.in_port, &po.acts, msg,
                                      len, c->now_ns, c->who));
     if (instr->inject) {
-        struct of_inject_ask ask = {
-            .place = OF_INJECT_PACKET_OUT,
-            .version = version,
-            .ports = instr->flood,
-            .n_ports = instr->n_flood,
-            .replace_flood = instr->config.of_version != OF_WIRE_10 &&
-                             !instr->config.is_no_flood};
+        struct of_inject_ask ask = {.place = OF_INJECT_PACKET_OUT,
+                                    .version = version,
+                                    .ports = instr->flood,
+                                    .n_ports = instr->n_flood,
+                                    .replace_flood =
+                                        c->link->of_version != OF_WIRE_10 &&
+                                        !instr->config.is_no_flood};
         struct of_inject_result result;
 
-        of_inject_run(instr->inject, &po.acts, &ask, &result);
+        of_inject_run(instr_own_inject(c), &po.acts, &ask, &result);
         of_acts_move(&acts, &po.acts);
         po.acts = result.acts;
-        of_packet_out_encode(&po, instr->config.of_version, of_wire_xid(msg),
-                             &sent, &sent_len);
+        of_packet_out_encode(&po, c->link->of_version, of_wire_xid(msg), &sent,
+                             &sent_len);
         of_acts_uninit(&acts);
     }
     if (sent) {

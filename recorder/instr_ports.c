@@ -23,9 +23,9 @@
 #define STATE_LINK_DOWN  0x1
 
 static size_t
-port_len(const struct instr *instr)
+port_len(const struct instr_link *link)
 {
-    return instr->config.of_version == OF_WIRE_10 ? PORT_LEN_10 : PORT_LEN_13;
+    return link->of_version == OF_WIRE_10 ? PORT_LEN_10 : PORT_LEN_13;
 }
 
 /* The 16-bit number of a 1.3 port; false when it has none. */
@@ -41,9 +41,9 @@ port_from_13(uint32_t no, uint16_t *port)
 
 /* Reads the number at the start of a record. */
 static bool
-get_no(const struct instr *instr, const uint8_t *p, uint16_t *no)
+get_no(const struct instr_link *link, const uint8_t *p, uint16_t *no)
 {
-    if (instr->config.of_version == OF_WIRE_10) {
+    if (link->of_version == OF_WIRE_10) {
         *no = of_wire_get16(p);
         return true;
     }
@@ -52,13 +52,14 @@ get_no(const struct instr *instr, const uint8_t *p, uint16_t *no)
 
 /* Reads the port_len() bytes at 'p'. */
 static bool
-get_port(const struct instr *instr, const uint8_t *p, struct instr_port *port)
+get_port(const struct instr_link *link, const uint8_t *p,
+         struct instr_port *port)
 {
-    bool is_10 = instr->config.of_version == OF_WIRE_10;
+    bool is_10 = link->of_version == OF_WIRE_10;
     const uint8_t *config = p + (is_10 ? 24 : 32);
 
     memset(port, 0, sizeof *port);
-    if (!get_no(instr, p, &port->no)) {
+    if (!get_no(link, p, &port->no)) {
         return false;
     }
     memcpy(port->mac, p + (is_10 ? 2 : 8), sizeof port->mac);
@@ -123,14 +124,15 @@ put_port(struct instr *instr, const struct instr_port *port)
 }
 
 static void
-read_ports(struct instr *instr, const uint8_t *msg, size_t len, size_t ofs)
+read_ports(struct instr_change *c, const uint8_t *msg, size_t len, size_t ofs)
 {
-    size_t step = port_len(instr);
+    struct instr *instr = c->instr;
+    size_t step = port_len(c->link);
 
     for (; ofs + step <= len; ofs += step) {
         struct instr_port port;
 
-        if (get_port(instr, msg + ofs, &port)) {
+        if (get_port(c->link, msg + ofs, &port)) {
             put_port(instr, &port);
         }
     }
@@ -138,25 +140,26 @@ read_ports(struct instr *instr, const uint8_t *msg, size_t len, size_t ofs)
 }
 
 void
-instr_ports_features(struct instr *instr, const uint8_t *msg, size_t len)
+instr_ports_features(struct instr_change *c, const uint8_t *msg, size_t len)
 {
-    read_ports(instr, msg, len, FEATURES_LEN);
+    read_ports(c, msg, len, FEATURES_LEN);
 }
 
 void
-instr_ports_desc(struct instr *instr, const uint8_t *msg, size_t len)
+instr_ports_desc(struct instr_change *c, const uint8_t *msg, size_t len)
 {
-    read_ports(instr, msg, len, STATS_LEN_13);
+    read_ports(c, msg, len, STATS_LEN_13);
 }
 
 bool
-instr_ports_status(struct instr *instr, const uint8_t *msg, size_t len)
+instr_ports_status(struct instr_change *c, const uint8_t *msg, size_t len)
 {
+    struct instr *instr = c->instr;
     size_t n = instr->n_ports;
     struct instr_port port;
 
-    if (len < STATUS_PORT + port_len(instr) ||
-        !get_port(instr, msg + STATUS_PORT, &port)) {
+    if (len < STATUS_PORT + port_len(c->link) ||
+        !get_port(c->link, msg + STATUS_PORT, &port)) {
         return false;
     }
     if (msg[8] == 1) {
@@ -185,26 +188,27 @@ instr_ports(const struct instr *instr, size_t *n)
 /* Hiding. */
 
 static bool
-is_ours(const struct instr *instr, const uint8_t *record)
+is_ours(const struct instr_link *link, const uint8_t *record)
 {
+    const struct instr *instr = link->instr;
     uint16_t no;
 
-    return instr->config.postcard_port && get_no(instr, record, &no) &&
+    return instr->config.postcard_port && get_no(link, record, &no) &&
            no == instr->config.postcard_port;
 }
 
 uint8_t *
-instr_ports_hide(const struct instr *instr, enum of_kind kind,
+instr_ports_hide(const struct instr_change *c, enum of_kind kind,
                  const uint8_t *msg, size_t len, size_t *out_len)
 {
-    bool is_10 = instr->config.of_version == OF_WIRE_10;
+    bool is_10 = c->link->of_version == OF_WIRE_10;
     uint8_t *copy;
     size_t step, ofs;
 
     switch ((int) kind) {
     case OF_PORT_STATUS:
-        if (len >= STATUS_PORT + port_len(instr) &&
-            is_ours(instr, msg + STATUS_PORT)) {
+        if (len >= STATUS_PORT + port_len(c->link) &&
+            is_ours(c->link, msg + STATUS_PORT)) {
             *out_len = 0;
             return NULL;
         }
@@ -212,11 +216,11 @@ instr_ports_hide(const struct instr *instr, enum of_kind kind,
         return lh_memdup(msg, len);
     case OF_FEATURES_REPLY:
         ofs = is_10 ? FEATURES_LEN : len;
-        step = port_len(instr);
+        step = port_len(c->link);
         break;
     case OF_PORT_DESC_REPLY:
         ofs = is_10 ? STATS_LEN_10 : STATS_LEN_13;
-        step = port_len(instr);
+        step = port_len(c->link);
         break;
     default:
         ofs = is_10 ? STATS_LEN_10 : STATS_LEN_13;
@@ -228,7 +232,7 @@ instr_ports_hide(const struct instr *instr, enum of_kind kind,
     for (; ofs < len; ofs += step) {
         size_t n = len - ofs < step ? len - ofs : step;
 
-        if (n < step || !is_ours(instr, msg + ofs)) {
+        if (n < step || !is_ours(c->link, msg + ofs)) {
             memcpy(copy + *out_len, msg + ofs, n);
             *out_len += n;
         }
@@ -240,9 +244,9 @@ instr_ports_hide(const struct instr *instr, enum of_kind kind,
 void
 instr_ports_mod(struct instr_change *c, const uint8_t *msg, size_t len)
 {
-    size_t need = c->instr->config.of_version == OF_WIRE_10 ? 10 : 12;
+    size_t need = c->link->of_version == OF_WIRE_10 ? 10 : 12;
 
-    if (len >= need && is_ours(c->instr, msg + 8)) {
+    if (len >= need && is_ours(c->link, msg + 8)) {
         instr_refuse(c, OF_REFUSE_PORT);
     } else {
         instr_pass(c, msg, len);
@@ -257,7 +261,7 @@ instr_ports_no_flood(struct instr_change *c)
         find_port(instr, (uint16_t) instr->config.postcard_port);
     uint8_t *msg;
 
-    if (instr->config.of_version != OF_WIRE_10 || instr->config.is_no_flood ||
+    if (c->link->of_version != OF_WIRE_10 || instr->config.is_no_flood ||
         !instr->config.postcard_port || !port) {
         return;
     }

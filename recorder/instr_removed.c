@@ -156,16 +156,16 @@ instr_flow_removed(struct instr_change *c, const uint8_t *msg, size_t len)
 
     if (!of_flow_removed_decode(msg, len, &removed)) {
         instr->counters.passed_malformed++;
-        instr_emit_up(c->out, lh_memdup(msg, len), len);
+        instr_emit_up(c, lh_memdup(msg, len), len);
         return;
     }
     if (!settle(c, &removed)) {
         instr->counters.hidden++;
-    } else if (msg[0] == OF_WIRE_10 && !instr->wants_nicira &&
+    } else if (msg[0] == OF_WIRE_10 && !c->link->wants_nicira &&
                of_flow_removed_standard(msg, len, &standard, &standard_len)) {
-        instr_emit_up(c->out, standard, standard_len);
+        instr_emit_up(c, standard, standard_len);
     } else {
-        instr_emit_up(c->out, lh_memdup(msg, len), len);
+        instr_emit_up(c, lh_memdup(msg, len), len);
     }
     of_flow_removed_uninit(&removed);
 }

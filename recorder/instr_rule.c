@@ -38,9 +38,10 @@ set_text(struct rule *rule, char *match, const struct of_acts *acts)
 }
 
 struct rule *
-instr_rule_flow(const struct instr *instr, const struct shadow_rule *shadow,
+instr_rule_flow(const struct instr_change *c, const struct shadow_rule *shadow,
                 const char *command, const char *who)
 {
+    const struct instr *instr = c->instr;
     struct rule *rule = new_rule(instr, RULE_FLOW, shadow->version, command,
                                  who, shadow->installed_ns);
     struct of_flow flow;
@@ -51,7 +52,7 @@ instr_rule_flow(const struct instr *instr, const struct shadow_rule *shadow,
     rule->idle_timeout = shadow->idle_timeout;
     rule->hard_timeout = shadow->hard_timeout;
     rule->importance = shadow->importance;
-    rule->flags = of_flow_wire_flags(shadow->flags, instr->config.of_version);
+    rule->flags = of_flow_wire_flags(shadow->flags, c->link->of_version);
     rule->change = shadow->change;
     rule->is_instrumented = shadow->is_instrumented;
     rule->is_transit = of_inject_is_transit(
@@ -59,8 +60,7 @@ instr_rule_flow(const struct instr *instr, const struct shadow_rule *shadow,
     set_text(rule, of_match_to_text(shadow->match), &shadow->acts);
     of_steps_add(rule, &shadow->acts, false);
     shadow_rule_to_flow(shadow, &flow);
-    of_flow_encode(&flow, instr->config.of_version, 0, &rule->raw,
-                   &rule->raw_len);
+    of_flow_encode(&flow, c->link->of_version, 0, &rule->raw, &rule->raw_len);
     return rule;
 }
 
@@ -93,9 +93,11 @@ instr_rule_miss(const struct instr *instr, uint8_t table_id, uint32_t version,
 }
 
 struct rule *
-instr_rule_bucket(const struct instr *instr, const struct shadow_group *group,
-                  size_t i, const char *command, const char *who)
+instr_rule_bucket(const struct instr_change *c,
+                  const struct shadow_group *group, size_t i,
+                  const char *command, const char *who)
 {
+    const struct instr *instr = c->instr;
     struct rule *rule = new_rule(instr, RULE_GROUP, group->versions[i],
                                  command, who, group->installed_ns);
     struct of_acts acts;
@@ -106,7 +108,7 @@ instr_rule_bucket(const struct instr *instr, const struct shadow_group *group,
     rule->is_transit = of_inject_is_transit(&acts, false);
     set_text(rule, lh_asprintf("group_id=%u,bucket=%zu", group->id, i), &acts);
     of_steps_add(rule, &acts, true);
-    of_group_encode(group->group, instr->config.of_version, 0, &rule->raw,
+    of_group_encode(group->group, c->link->of_version, 0, &rule->raw,
                     &rule->raw_len);
     return rule;
 }

@@ -42,7 +42,7 @@ instr_start_destroy(struct instr_start *start)
 static void
 send_barrier(struct instr_change *c)
 {
-    uint8_t version = c->instr->config.of_version;
+    uint8_t version = c->link->of_version;
     uint8_t *msg = lh_alloc(OF_WIRE_HEADER_LEN);
 
     of_wire_put_header(msg, version, of_wire_barrier_request(version),
@@ -69,11 +69,11 @@ send_nicira(struct instr_change *c, uint32_t subtype, uint32_t first)
 static void
 ask_ports(struct instr_change *c)
 {
-    bool is_10 = c->instr->config.of_version == OF_WIRE_10;
+    bool is_10 = c->link->of_version == OF_WIRE_10;
     size_t len = is_10 ? 8 : 16;
     uint8_t *msg = lh_alloc_zero(len);
 
-    of_wire_put_header(msg, c->instr->config.of_version,
+    of_wire_put_header(msg, c->link->of_version,
                        is_10 ? OF_WIRE_FEATURES_REQUEST : 18, (uint16_t) len,
                        0);
     if (!is_10) {
@@ -83,23 +83,24 @@ ask_ports(struct instr_change *c)
 }
 
 void
-instr_start(struct instr *instr, uint64_t now_ns, struct instr_out *out)
+instr_start(struct instr_link *link, uint64_t now_ns, struct instr_out *out)
 {
+    struct instr *instr = link->instr;
     struct of_flow_request all = {.match = instr->all_packets,
                                   .table_id = OF_FLOW_ALL_TABLES,
                                   .out_port = OF_ACTS_ANY,
                                   .out_group = OF_ACTS_ANY};
-    uint8_t version = instr->config.of_version;
+    uint8_t version = link->of_version;
     struct instr_change c;
     uint8_t *msg;
     size_t len;
 
-    if (!instr->is_known) {
+    if (!link->is_known) {
         instr->is_ready = true;
         out->became_ready = true;
         return;
     }
-    instr_change_init(&c, instr, out, now_ns, "switch");
+    instr_change_init(&c, link, out, now_ns, "switch");
     instr_start_destroy(instr->start);
     instr->start = lh_alloc_zero(sizeof *instr->start);
     instr->start->read_tag = c.tag;
@@ -240,7 +241,7 @@ recall_flow(struct instr_change *c, const struct of_flow_record *record,
         shadow_rule_destroy(instr_shadow_insert(instr->shadow, shadow));
         if (rule->removed_ns) {
             instr_made(c->out,
-                       instr_rule_flow(instr, shadow, "restored", "switch"));
+                       instr_rule_flow(c, shadow, "restored", "switch"));
         }
         ok = true;
     }
@@ -355,8 +356,7 @@ start_flows(struct instr_change *c)
             compare_flow(c, record, shadow);
         }
         if (shadow && shadow->version == found[i]) {
-            instr_made(c->out,
-                       instr_rule_flow(instr, shadow, "found", "switch"));
+            instr_made(c->out, instr_rule_flow(c, shadow, "found", "switch"));
         }
     }
     free(found);
@@ -428,7 +428,7 @@ find_group(struct instr_change *c, const struct of_group *group)
     }
     sg->installed_ns = c->now_ns;
     for (size_t i = 0; i < sg->n_buckets; i++) {
-        instr_made(c->out, instr_rule_bucket(instr, sg, i, "found", "switch"));
+        instr_made(c->out, instr_rule_bucket(c, sg, i, "found", "switch"));
     }
     return sg;
 }
@@ -461,8 +461,8 @@ recall_misses(struct instr_change *c)
     for (size_t i = 0; instr->inject && i < start->n_records; i++) {
         const struct of_flow_record *record = &start->records[i];
         struct instr_miss *miss = &instr->miss[record->table_id];
-        bool punts =
-            instr->config.of_version == OF_WIRE_10 && !record->table_id;
+        bool punts = instr_link_is_any_10(instr) && !record->table_id;
+        uint16_t miss_len = instr_link_miss_len(instr);
         struct rule *rule;
         struct of_acts acts;
         uint32_t version;
@@ -473,12 +473,12 @@ recall_misses(struct instr_change *c)
             continue;
         }
         rule = known(instr, version);
-        of_inject_miss(instr->inject, version, punts, instr->miss_len, &acts);
+        of_inject_miss(instr_own_inject(c), version, punts, miss_len, &acts);
         if (rule && rule->kind == RULE_MISS && !rule->removed_ns &&
             of_acts_equal(&acts, &record->acts)) {
             miss->version = version;
             miss->to_controller = punts;
-            miss->miss_len = instr->miss_len;
+            miss->miss_len = miss_len;
             miss->is_stale = false;
         }
         of_acts_uninit(&acts);
@@ -518,7 +518,7 @@ sweep(struct instr_change *c)
         flow.priority = record->priority;
         flow.cookie = record->cookie;
         flow.cookie_mask = UINT64_MAX;
-        if (!of_flow_encode(&flow, instr->config.of_version, 0, &msg, &len)) {
+        if (!of_flow_encode(&flow, c->link->of_version, 0, &msg, &len)) {
             instr_emit_own(c, msg, len);
         }
     }
@@ -541,7 +541,7 @@ finish_reading(struct instr_change *c)
     start_groups(c);
     instr_own_update(c);
     sweep(c);
-    instr_change_init(c, instr, c->out, c->now_ns, c->who);
+    instr_change_init(c, c->link, c->out, c->now_ns, c->who);
     start->ready_tag = c->tag;
     send_barrier(c);
 }
@@ -565,11 +565,11 @@ instr_start_reply(struct instr_change *c, enum of_kind kind,
         instr_tlv_read(instr, msg, len);
         break;
     case OF_FEATURES_REPLY:
-        instr_ports_features(instr, msg, len);
+        instr_ports_features(c, msg, len);
         c->out->ports_changed = true;
         break;
     case OF_PORT_DESC_REPLY:
-        instr_ports_desc(instr, msg, len);
+        instr_ports_desc(c, msg, len);
         c->out->ports_changed = true;
         break;
     case OF_GROUP_DESC_REPLY:

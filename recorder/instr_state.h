@@ -25,6 +25,9 @@ enum own_kind { OWN_DROP_IN = 1, OWN_LLDP, OWN_MISS, OWN_INDEX };
 
 struct instr_change {
     struct instr *instr;
+    /* The connection that the message came by and that what comes of it goes
+     * by: between connections there is no order. */
+    struct instr_link *link;
     struct instr_out *out;
     uint64_t tag;            /* Of the messages to the switch. */
     const uint8_t *original; /* The controller's message, or NULL. */
@@ -51,6 +54,7 @@ struct shadow_group {
 /* A change of the shadow that the switch may still refuse. */
 struct instr_undo {
     struct instr_undo *next;
+    struct instr_link *link; /* That the change was sent by. */
     uint64_t tag;
     struct shadow_rule *old_rule;   /* What stood before.  Owned. */
     uint32_t new_version;           /* Of what stands now, 0 if nothing. */
@@ -104,16 +108,39 @@ struct instr_miss {
     uint16_t index; /* Of its postcard in table T; 0: it has none there. */
 };
 
+/* One connection of the switch. */
+struct instr_link {
+    /* Set at creation. */
+    struct instr *instr;
+    void *aux;
+    uint8_t of_version;
+    bool is_known; /* A version that we look into. */
+
+    struct instr_link *next;
+
+    bool has_tid;                 /* Nicira, 1.0: command holds the table. */
+    bool wants_nicira;            /* Nicira, 1.0: flow-removed in its form. */
+    uint16_t miss_len;            /* miss_send_len. */
+    struct instr_bundle *bundles; /* Open ones of the controller.  Owned. */
+    uint32_t next_bundle;         /* Of ours. */
+    size_t n_unasked;             /* Changes since the last barrier of ours. */
+    struct instr_pending *pending; /* Owned. */
+    size_t n_pending;
+    uint64_t own_packets[256]; /* Hits of our rules, as of the last
+                                * PENDING_TABLES. */
+};
+
 struct instr_start; /* What was read while starting. */
 
 struct instr {
     struct instr_config config;
     struct instr_counters counters;
-    bool is_known; /* A version that we look into. */
     bool is_ready;
+    struct instr_link *links; /* In order of coming.  Owned. */
     uint64_t next_tag;
 
     struct of_inject *inject;     /* NULL: no postcards.  Owned. */
+    struct of_inject *inject_10;  /* The same for OpenFlow 1.0.  Owned. */
     struct instr_shadow *shadow;  /* Owned. */
     struct of_match *all_packets; /* Owned. */
     struct shadow_group **groups; /* Owned. */
@@ -133,8 +160,6 @@ struct instr {
     bool has_action_sets;
     bool drop_in, lldp; /* Installed. */
     uint16_t drop_in_port;
-    uint64_t own_packets[256]; /* Hits of our rules, as of the last
-                                * PENDING_TABLES. */
 
     /* TLV map. */
     uint8_t tlv_index;
@@ -143,24 +168,14 @@ struct instr {
     struct of_tlv *tlvs; /* The controller's.  Owned. */
     size_t n_tlvs, allocated_tlvs;
 
-    /* Of the controller's connection. */
-    bool has_tid;                 /* Nicira, 1.0: command holds the table. */
-    bool wants_nicira;            /* Nicira, 1.0: flow-removed in its form. */
-    uint16_t miss_len;            /* miss_send_len. */
-    struct instr_bundle *bundles; /* Owned. */
-    uint32_t next_bundle;
-
     struct instr_undo *undo, **undo_tail; /* Oldest first.  Owned. */
-    size_t n_unasked; /* Changes since the last barrier of ours. */
-    struct instr_pending *pending; /* Owned. */
-    size_t n_pending;
-    struct instr_tomb *tombs; /* Ring.  Owned. */
+    struct instr_tomb *tombs;             /* Ring.  Owned. */
     size_t first_tomb, n_tombs;
 
     struct instr_start *start; /* While starting.  Owned. */
 };
 
-/* instr.c: messages. */
+/* instr_change.c */
 
 /* Sends 'msg' (taken) to the switch, in the name of the controller's message
  * or as our own. */
@@ -169,7 +184,7 @@ void instr_emit_own(struct instr_change *, uint8_t *msg, size_t len);
 /* The same bytes, copied, not in a bundle. */
 void instr_pass(struct instr_change *, const uint8_t *msg, size_t len);
 /* To the controller: taken. */
-void instr_emit_up(struct instr_out *, uint8_t *msg, size_t len);
+void instr_emit_up(struct instr_change *, uint8_t *msg, size_t len);
 /* Answers the controller's message with an error. */
 void instr_refuse(struct instr_change *, enum of_refusal);
 void instr_made(struct instr_out *, struct rule *taken);
@@ -179,21 +194,33 @@ uint32_t instr_version(struct instr_change *);
 /* True when all messages with 'tag' are our own business. */
 bool instr_is_own_tag(uint64_t tag);
 /* Own changes, outside of a message. */
-void instr_change_init(struct instr_change *, struct instr *,
+void instr_change_init(struct instr_change *, struct instr_link *,
                        struct instr_out *, uint64_t now_ns, const char *who);
+
+/* instr_link.c */
+
+/* The link that our own messages go by which no controller's message caused;
+ * NULL when there is none that we can use. */
+struct instr_link *instr_link_choose(const struct instr *);
+/* True when a link speaks OpenFlow 1.0, over which a table miss goes to the
+ * controller. */
+bool instr_link_is_any_10(const struct instr *);
+/* The largest miss_send_len. */
+uint16_t instr_link_miss_len(const struct instr *);
 /* Keeps what is needed to answer; forgets the oldest when there are too
  * many. */
 struct instr_pending *instr_pend(struct instr_change *, enum pending_kind);
-struct instr_pending *instr_pending_find(const struct instr *, uint64_t tag,
-                                         enum pending_kind);
-void instr_pending_drop(struct instr *, struct instr_pending *);
+struct instr_pending *instr_pending_find(const struct instr_link *,
+                                         uint64_t tag, enum pending_kind);
+void instr_pending_drop(struct instr_link *, struct instr_pending *);
 
 /* instr_rule.c */
-struct rule *instr_rule_flow(const struct instr *, const struct shadow_rule *,
-                             const char *command, const char *who);
+struct rule *instr_rule_flow(const struct instr_change *,
+                             const struct shadow_rule *, const char *command,
+                             const char *who);
 struct rule *instr_rule_miss(const struct instr *, uint8_t table_id,
                              uint32_t version, uint64_t now_ns);
-struct rule *instr_rule_bucket(const struct instr *,
+struct rule *instr_rule_bucket(const struct instr_change *,
                                const struct shadow_group *, size_t i,
                                const char *command, const char *who);
 struct rule *instr_rule_packet_out(const struct instr *, uint32_t version,
@@ -251,6 +278,10 @@ void instr_own_reinstall(struct instr_change *);
 uint32_t instr_own_count(const struct instr *, uint8_t table_id);
 /* (Re-)creates the injector for the port that is configured. */
 void instr_own_set_inject(struct instr *);
+/* No more postcards. */
+void instr_own_drop_inject(struct instr *);
+/* The injector for messages of this link; NULL as instr->inject is. */
+const struct of_inject *instr_own_inject(const struct instr_change *);
 
 /* instr_undo.c */
 void instr_undo_rule(struct instr_change *, struct shadow_rule *old,
@@ -262,6 +293,8 @@ void instr_undo_group(struct instr_change *, struct shadow_group *old,
 void instr_undo_confirm(struct instr_change *, uint64_t tag);
 /* Undoes all changes of 'tag'; true if there were any. */
 bool instr_undo_run(struct instr_change *, uint64_t tag);
+/* The link is gone: nothing more will be heard of its changes. */
+void instr_undo_forget(struct instr_link *);
 void instr_undo_destroy(struct instr *);
 
 /* instr_removed.c: flow-removed. */
@@ -284,7 +317,7 @@ void instr_stats_tables_reply(struct instr_change *, const uint8_t *msg,
 void instr_bundle_control(struct instr_change *, const uint8_t *msg,
                           size_t len);
 void instr_bundle_add(struct instr_change *, const uint8_t *msg, size_t len);
-void instr_bundle_destroy(struct instr *);
+void instr_bundle_destroy(struct instr_link *);
 /* A bundle of our own around the messages of one change (1.3 only). */
 /* True when the answer 'msg' belongs to such a bundle. */
 bool instr_bundle_swallow(struct instr_change *, const uint8_t *msg,
@@ -293,14 +326,15 @@ void instr_bundle_begin(struct instr_change *);
 void instr_bundle_end(struct instr_change *);
 
 /* instr_ports.c */
-void instr_ports_features(struct instr *, const uint8_t *msg, size_t len);
-void instr_ports_desc(struct instr *, const uint8_t *msg, size_t len);
+void instr_ports_features(struct instr_change *, const uint8_t *msg,
+                          size_t len);
+void instr_ports_desc(struct instr_change *, const uint8_t *msg, size_t len);
 /* True when the list for ALL changed. */
-bool instr_ports_status(struct instr *, const uint8_t *msg, size_t len);
+bool instr_ports_status(struct instr_change *, const uint8_t *msg, size_t len);
 void instr_ports_relist(struct instr *);
 /* The message without our port, or NULL when nothing is left to send; a new
  * one if it was in it, else a copy. */
-uint8_t *instr_ports_hide(const struct instr *, enum of_kind,
+uint8_t *instr_ports_hide(const struct instr_change *, enum of_kind,
                           const uint8_t *msg, size_t len, size_t *out_len);
 void instr_ports_mod(struct instr_change *, const uint8_t *msg, size_t len);
 /* Sets NO_FLOOD on the postcard port over 1.0. */

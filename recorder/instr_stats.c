@@ -43,7 +43,7 @@ instr_stats_request(struct instr_change *c, const uint8_t *msg, size_t len)
     p->out_port = request.out_port;
     p->out_group = request.out_group;
     request.out_port = request.out_group = OF_ACTS_ANY;
-    of_flow_request_encode(&request, instr->config.of_version, true,
+    of_flow_request_encode(&request, c->link->of_version, true,
                            of_wire_xid(msg), &sent, &sent_len);
     instr_emit(c, sent, sent_len);
     of_flow_request_uninit(&request);
@@ -77,7 +77,7 @@ emit(void *c_, uint8_t *msg, size_t len)
 {
     struct instr_change *c = c_;
 
-    instr_emit_up(c->out, msg, len);
+    instr_emit_up(c, msg, len);
 }
 
 static void
@@ -105,7 +105,7 @@ reply_flows(struct instr_change *c, struct instr_pending *p,
     if (result < 0) {
         c->instr->counters.passed_malformed++;
         of_flow_writer_close(writer, 0, false, discard, NULL);
-        instr_emit_up(c->out, lh_memdup(msg, len), len);
+        instr_emit_up(c, lh_memdup(msg, len), len);
     } else {
         of_flow_writer_close(writer, of_wire_xid(msg),
                              !of_wire_is_last_reply(msg, len), emit, c);
@@ -134,7 +134,7 @@ reply_aggregate(struct instr_change *c, struct instr_pending *p,
 
         of_flow_aggregate(p->request, p->request_len, p->n_packets, p->n_bytes,
                           p->n_flows, &reply, &reply_len);
-        instr_emit_up(c->out, reply, reply_len);
+        instr_emit_up(c, reply, reply_len);
     }
 }
 
@@ -143,18 +143,17 @@ static void
 reply_own(struct instr_change *c, struct instr_pending *p, const uint8_t *msg,
           size_t len)
 {
-    struct instr *instr = c->instr;
     struct of_flow_reader *reader = of_flow_reader_open(msg, len);
     struct of_flow_record record;
 
     if (!p->n_flows++) {
         for (unsigned int t = 0; t < 256; t++) {
-            instr->own_packets[t] = 0;
+            c->link->own_packets[t] = 0;
         }
     }
     while (of_flow_reader_next(reader, &record) > 0) {
         if (is_own(&record)) {
-            instr->own_packets[record.table_id] += record.n_packets;
+            c->link->own_packets[record.table_id] += record.n_packets;
         }
         of_flow_record_uninit(&record);
     }
@@ -177,12 +176,12 @@ instr_stats_reply(struct instr_change *c, const uint8_t *msg, size_t len,
 
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
         struct instr_pending *p =
-            instr_pending_find(c->instr, tag, kinds[i].kind);
+            instr_pending_find(c->link, tag, kinds[i].kind);
 
         if (p) {
             kinds[i].reply(c, p, msg, len);
             if (of_wire_is_last_reply(msg, len)) {
-                instr_pending_drop(c->instr, p);
+                instr_pending_drop(c->link, p);
             }
             return true;
         }
@@ -207,8 +206,8 @@ instr_stats_tables_request(struct instr_change *c, const uint8_t *msg,
     uint8_t *sent;
     size_t sent_len;
 
-    instr_change_init(&own, instr, c->out, c->now_ns, c->who);
-    of_flow_request_encode(&request, instr->config.of_version, true, 0, &sent,
+    instr_change_init(&own, c->link, c->out, c->now_ns, c->who);
+    of_flow_request_encode(&request, c->link->of_version, true, 0, &sent,
                            &sent_len);
     instr_pend(&own, PENDING_TABLES);
     instr_emit_own(&own, sent, sent_len);
@@ -222,23 +221,25 @@ minus(uint64_t a, uint64_t b)
 }
 
 static void
-correct_table(const struct instr *instr, uint8_t table_id, uint8_t *active,
+correct_table(const struct instr_change *c, uint8_t table_id, uint8_t *active,
               uint8_t *lookup, uint8_t *matched)
 {
+    const struct instr *instr = c->instr;
+
     of_wire_put32(active, (uint32_t) minus(of_wire_get32(active),
                                            instr_own_count(instr, table_id)));
     if (table_id == instr->index_table) {
         of_wire_put64(lookup, 0);
     }
-    of_wire_put64(matched,
-                  minus(of_wire_get64(matched), instr->own_packets[table_id]));
+    of_wire_put64(matched, minus(of_wire_get64(matched),
+                                 c->link->own_packets[table_id]));
 }
 
 void
 instr_stats_tables_reply(struct instr_change *c, const uint8_t *msg,
                          size_t len)
 {
-    bool is_10 = c->instr->config.of_version == OF_WIRE_10;
+    bool is_10 = c->link->of_version == OF_WIRE_10;
     size_t step = is_10 ? RECORD_10 : RECORD_13;
     uint8_t *reply = lh_memdup(msg, len);
 
@@ -247,12 +248,10 @@ instr_stats_tables_reply(struct instr_change *c, const uint8_t *msg,
         uint8_t *record = reply + ofs;
 
         if (is_10) {
-            correct_table(c->instr, record[0], record + 44, record + 48,
-                          record + 56);
+            correct_table(c, record[0], record + 44, record + 48, record + 56);
         } else {
-            correct_table(c->instr, record[0], record + 4, record + 8,
-                          record + 16);
+            correct_table(c, record[0], record + 4, record + 8, record + 16);
         }
     }
-    instr_emit_up(c->out, reply, len);
+    instr_emit_up(c, reply, len);
 }

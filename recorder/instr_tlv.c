@@ -89,10 +89,9 @@ instr_tlv_set_up(struct instr_change *c)
     if (instr->config.encapsulation != INSTR_GENEVE || instr->has_tlv) {
         return;
     }
-    instr_change_init(&own, instr, c->out, c->now_ns, c->who);
+    instr_change_init(&own, c->link, c->out, c->now_ns, c->who);
     tlv.index = instr->tlv_index;
-    of_msg_tlv_mod(instr->config.of_version, 0, OF_TLV_ADD, &tlv, 1, &msg,
-                   &len);
+    of_msg_tlv_mod(c->link->of_version, 0, OF_TLV_ADD, &tlv, 1, &msg, &len);
     instr_emit_own(&own, msg, len);
     instr->tlv_tag = own.tag;
     instr->has_tlv = true;
@@ -107,7 +106,7 @@ clear(struct instr_change *c)
     size_t len;
 
     if (instr->n_tlvs) {
-        of_msg_tlv_mod(instr->config.of_version, 0, OF_TLV_DELETE, instr->tlvs,
+        of_msg_tlv_mod(c->link->of_version, 0, OF_TLV_DELETE, instr->tlvs,
                        instr->n_tlvs, &msg, &len);
         instr_emit(c, msg, len);
         instr->n_tlvs = 0;
@@ -166,7 +165,7 @@ instr_tlv_reply(struct instr_change *c, const uint8_t *msg, size_t len)
 
     if (!of_msg_tlv_decode(msg, len, &command, &tlvs, &n, &space,
                            &max_fields)) {
-        instr_emit_up(c->out, lh_memdup(msg, len), len);
+        instr_emit_up(c, lh_memdup(msg, len), len);
         return;
     }
     for (size_t i = 0; i < n; i++) {
@@ -176,6 +175,6 @@ instr_tlv_reply(struct instr_change *c, const uint8_t *msg, size_t len)
     }
     of_msg_tlv_reply(msg[0], of_wire_xid(msg), tlvs, kept, space, max_fields,
                      &reply, &len);
-    instr_emit_up(c->out, reply, len);
+    instr_emit_up(c, reply, len);
     free(tlvs);
 }

@@ -19,9 +19,10 @@ push(struct instr_change *c, struct instr_undo *undo)
 {
     struct instr *instr = c->instr;
 
+    undo->link = c->link;
     undo->tag = c->tag;
     undo->in_bundle = c->in_bundle;
-    instr->n_unasked++;
+    c->link->n_unasked++;
     *instr->undo_tail = undo;
     instr->undo_tail = &undo->next;
 }
@@ -30,12 +31,12 @@ push(struct instr_change *c, struct instr_undo *undo)
 static void
 ask_barrier(struct instr_change *c)
 {
-    uint8_t version = c->instr->config.of_version;
+    uint8_t version = c->link->of_version;
     uint8_t *msg = lh_alloc(OF_WIRE_HEADER_LEN);
     struct instr_change own;
 
-    c->instr->n_unasked = 0;
-    instr_change_init(&own, c->instr, c->out, c->now_ns, c->who);
+    c->link->n_unasked = 0;
+    instr_change_init(&own, c->link, c->out, c->now_ns, c->who);
     of_wire_put_header(msg, version, of_wire_barrier_request(version),
                        OF_WIRE_HEADER_LEN, 0);
     instr_emit_own(&own, msg, OF_WIRE_HEADER_LEN);
@@ -51,7 +52,7 @@ instr_undo_rule(struct instr_change *c, struct shadow_rule *old,
     undo->new_version = new_version;
     push(c, undo);
     if (!c->in_bundle &&
-        ((old && old->n_indexes) || c->instr->n_unasked >= BARRIER_EVERY)) {
+        ((old && old->n_indexes) || c->link->n_unasked >= BARRIER_EVERY)) {
         ask_barrier(c);
     }
 }
@@ -84,13 +85,18 @@ void
 instr_undo_confirm(struct instr_change *c, uint64_t tag)
 {
     struct instr *instr = c->instr;
+    struct instr_undo **p = &instr->undo;
 
-    while (instr->undo && instr->undo->tag < tag) {
-        struct instr_undo *undo = instr->undo;
+    while (*p && (*p)->tag < tag) {
+        struct instr_undo *undo = *p;
 
-        instr->undo = undo->next;
-        if (!instr->undo) {
-            instr->undo_tail = &instr->undo;
+        if (undo->link != c->link) {
+            p = &undo->next;
+            continue;
+        }
+        *p = undo->next;
+        if (!*p) {
+            instr->undo_tail = p;
         }
         if (undo->old_rule) {
             instr_own_free_indexes(c, undo->old_rule->indexes,
@@ -127,7 +133,7 @@ restore_rule(struct instr_change *c, struct instr_undo *undo)
 
         undo->old_rule = NULL;
         shadow_rule_destroy(instr_shadow_insert(instr->shadow, old));
-        instr_made(c->out, instr_rule_flow(instr, old, "restored", c->who));
+        instr_made(c->out, instr_rule_flow(c, old, "restored", c->who));
     }
 }
 
@@ -152,7 +158,7 @@ restore_group(struct instr_change *c, struct instr_undo *undo)
         instr_group_insert(instr, old);
         for (size_t i = 0; i < old->n_buckets; i++) {
             instr_made(c->out,
-                       instr_rule_bucket(instr, old, i, "restored", c->who));
+                       instr_rule_bucket(c, old, i, "restored", c->who));
         }
     }
 }
@@ -201,6 +207,24 @@ instr_undo_run(struct instr_change *c, uint64_t tag)
     instr_own_update(c);
     instr->counters.rules = instr_shadow_count(instr->shadow);
     return true;
+}
+
+void
+instr_undo_forget(struct instr_link *link)
+{
+    struct instr_undo **p = &link->instr->undo;
+
+    while (*p) {
+        struct instr_undo *undo = *p;
+
+        if (undo->link == link) {
+            *p = undo->next;
+            undo_free(undo);
+        } else {
+            p = &undo->next;
+        }
+    }
+    link->instr->undo_tail = p;
 }
 
 void

@@ -20,6 +20,7 @@
 #include "lib/say.h"
 #include "lib/time_spec.h"
 #include "recorder/api.h"
+#include "recorder/datapath.h"
 #include "recorder/discovery.h"
 #include "recorder/mono_clock.h"
 #include "recorder/session.h"
@@ -56,6 +57,7 @@ struct recorder {
     struct session_env env;
     struct session **sessions; /* Those that have not ended. */
     size_t n_sessions, allocated_sessions;
+    struct datapath *datapaths; /* The first.  They free themselves. */
     bool is_log_failing;
     bool is_topology_new; /* Not yet kept and told. */
     uint64_t started_ns;
@@ -177,30 +179,15 @@ on_discover(evutil_socket_t fd, short what, void *r_)
     wake(r);
 }
 
-static struct session *
-find_session(void *r_, uint64_t dpid, const struct session *except)
-{
-    struct recorder *r = r_;
-
-    for (size_t i = 0; i < r->n_sessions; i++) {
-        uint64_t other;
-
-        if (r->sessions[i] != except && session_dpid(r->sessions[i], &other) &&
-            other == dpid) {
-            return r->sessions[i];
-        }
-    }
-    return NULL;
-}
-
 static void
-send_frame(void *r, uint64_t dpid, uint16_t port, const uint8_t *frame,
+send_frame(void *r_, uint64_t dpid, uint16_t port, const uint8_t *frame,
            size_t len)
 {
-    struct session *session = find_session(r, dpid, NULL);
+    struct recorder *r = r_;
+    struct datapath *dp = datapath_find(&r->env, dpid);
 
-    if (session) {
-        session_send_packet(session, port, frame, len);
+    if (dp) {
+        datapath_send_packet(dp, port, frame, len);
     }
 }
 
@@ -476,7 +463,7 @@ recorder_create(const struct recorder_config *config, struct recorder **rp,
         .discovery = r->discovery,
         .api = r->api,
         .wake = wake,
-        .find = find_session,
+        .datapaths = &r->datapaths,
         .ended = on_ended,
         .aux = r,
     };

@@ -5,7 +5,6 @@
 #include "recorder/session.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,15 +12,9 @@
 #include <event2/buffer.h>
 #include <event2/event.h>
 
-#include "lib/dpid.h"
-#include "lib/flow_log.h"
 #include "lib/lh_alloc.h"
-#include "lib/of_port.h"
 #include "lib/say.h"
 #include "lib/time_spec.h"
-#include "recorder/api.h"
-#include "recorder/discovery.h"
-#include "recorder/mono_clock.h"
 #include "recorder/of_hello.h"
 #include "recorder/of_wire.h"
 #include "recorder/session_state.h"
@@ -44,13 +37,10 @@ static const struct of_conn_callbacks up_callbacks = {
 const char *
 session_describe(const struct session *s, char *buf, size_t size)
 {
-    if (s->has_dpid && s->name) {
-        snprintf(buf, size, "switch " DPID_FMT " (%s)", s->dpid, s->name);
-    } else if (s->has_dpid) {
-        snprintf(buf, size, "switch " DPID_FMT, s->dpid);
-    } else {
-        snprintf(buf, size, "switch at %s", s->peer);
+    if (s->dp) {
+        return datapath_describe(s->dp, buf, size);
     }
+    snprintf(buf, size, "switch at %s", s->peer);
     return buf;
 }
 
@@ -109,9 +99,9 @@ session_destroy(struct session *s)
         return;
     }
     session_setup_cancel(s);
+    datapath_leave(s, NULL);
     of_conn_destroy(s->down);
     of_conn_destroy(s->up);
-    instr_destroy(s->instr);
     xid_map_destroy(s->xids);
     if (s->waiting) {
         evbuffer_free(s->waiting);
@@ -119,9 +109,6 @@ session_destroy(struct session *s)
     if (s->reaper) {
         event_free(s->reaper);
     }
-    free(s->ports);
-    free(s->name);
-    free(s->address);
     free(s->peer);
     free(s->peer_ip);
     free(s);
@@ -131,26 +118,16 @@ void
 session_end(struct session *s, const char *reason)
 {
     struct timeval now = {0};
-    char who[96];
 
     if (s->state == SESSION_END) {
         return;
     }
     session_setup_cancel(s);
-    if (s->has_dpid) {
-        say_info("%s: disconnected: %s", session_describe(s, who, sizeof who),
-                 reason);
-        flow_log_event(s->env->log, FLOW_LOG_DISCONNECT, s->dpid,
-                       OF_PORT_UNKNOWN, time_spec_now(), reason);
-        if (s->state == SESSION_RUN) {
-            discovery_disconnected(s->env->discovery, s->dpid);
-        }
-        s->env->wake(s->env->aux);
-    }
     s->state = SESSION_END;
     of_conn_finish(s->down);
     of_conn_finish(s->up);
     s->down = s->up = NULL;
+    datapath_leave(s, reason);
     s->env->ended(s->env->aux, s);
     event_add(s->reaper, &now);
 }
@@ -161,7 +138,7 @@ on_switch_closed(void *s_, const char *reason)
     struct session *s = s_;
     char who[96];
 
-    if (!s->has_dpid) {
+    if (!s->dp) {
         say_warn("%s: %s", session_describe(s, who, sizeof who), reason);
     }
     session_end(s, reason);
@@ -203,8 +180,8 @@ send_barrier(struct session *s)
     session_send_own(s, msg, sizeof msg);
 }
 
-static void
-send_to_switch(struct session *s, struct instr_msg *m)
+void
+session_send(struct session *s, struct instr_msg *m)
 {
     if (!s->down) {
         return;
@@ -245,63 +222,23 @@ pass_to_switch(struct session *s, const uint8_t *msg, size_t len)
         .original_len = len,
     };
 
-    send_to_switch(s, &m);
+    session_send(s, &m);
     free(m.data);
     free(m.original);
 }
 
-/* --- What instr wants done. --- */
-
-static void
-note_changes(struct session *s, struct instr_out *out)
+void
+session_tell(struct session *s, const uint8_t *msg, size_t len)
 {
-    uint64_t change, now_ns = time_spec_now();
-
-    if (!out->n_made && !out->n_removed) {
-        return;
+    if (s->up) {
+        of_conn_send(s->up, msg, len);
     }
-    change = flow_log_begin_change(s->env->log);
-    for (size_t i = 0; i < out->n_made; i++) {
-        out->made[i]->change = change;
-        flow_log_made(s->env->log, out->made[i]);
-        recorder_api_made(s->env->api, out->made[i]);
-    }
-    for (size_t i = 0; i < out->n_removed; i++) {
-        flow_log_removed(s->env->log, s->dpid, out->removed[i].version, now_ns,
-                         out->removed[i].reason);
-        recorder_api_removed(s->env->api, s->dpid, out->removed[i].version,
-                             now_ns, out->removed[i].reason);
-    }
-    s->counters.rules_made += out->n_made;
-    s->counters.rules_removed += out->n_removed;
-    s->env->wake(s->env->aux);
 }
 
-void
-session_apply(struct session *s, struct instr_out *out)
+bool
+session_is_full(const struct session *s)
 {
-    note_changes(s, out);
-    for (size_t i = 0; i < out->n_to_switch; i++) {
-        send_to_switch(s, &out->to_switch[i]);
-    }
-    for (size_t i = 0; i < out->n_to_controller && s->up; i++) {
-        of_conn_send(s->up, out->to_controller[i].data,
-                     out->to_controller[i].len);
-    }
-    for (size_t i = 0; i < out->n_lldp; i++) {
-        discovery_frame(s->env->discovery, s->dpid,
-                        (uint16_t) out->lldp[i].in_port, out->lldp[i].frame,
-                        out->lldp[i].len, mono_clock_ns());
-    }
-
-    bool is_ready = out->became_ready, has_ports = out->ports_changed;
-
-    instr_out_uninit(out);
-    if (is_ready && s->state == SESSION_READ) {
-        session_setup_ready(s);
-    } else if (has_ports && s->state == SESSION_RUN) {
-        session_setup_ports(s);
-    }
+    return !s->down || of_conn_is_full(s->down) || xid_map_is_full(s->xids);
 }
 
 /* --- From the switch. --- */
@@ -341,13 +278,13 @@ take_error(struct session *s, const struct xid_entry *e, const uint8_t *msg,
         s->counters.unmatched++;
         return;
     }
-    if (s->instr && tag != SESSION_TAG) {
-        tell = instr_error(s->instr, tag, type, code, time_spec_now(), &out) &&
+    if (s->link && tag != SESSION_TAG) {
+        tell = instr_error(s->link, tag, type, code, time_spec_now(), &out) &&
                tell;
+        datapath_apply(s->dp, &out);
     }
-    session_apply(s, &out);
-    if (tell && s->up) {
-        of_conn_send(s->up, error, error_len);
+    if (tell) {
+        session_tell(s, error, error_len);
     }
     free(error);
 }
@@ -371,13 +308,13 @@ take_message(struct session *s, const struct xid_entry *e, const uint8_t *msg,
         } else if (copy[1] == of_wire_barrier_reply(s->version)) {
             s->has_barrier = false;
         }
-    } else if (s->instr) {
+    } else if (s->link) {
         struct instr_out out = INSTR_OUT_INIT;
 
-        instr_from_switch(s->instr, copy, len, tag, time_spec_now(), &out);
-        session_apply(s, &out);
+        instr_from_switch(s->link, copy, len, tag, time_spec_now(), &out);
+        datapath_apply(s->dp, &out);
     } else if (!is_own) {
-        of_conn_send(s->up, copy, len);
+        session_tell(s, copy, len);
     }
     free(copy);
 }
@@ -398,7 +335,7 @@ on_switch_message(void *s_, const uint8_t *msg, size_t len)
     struct session *s = s_;
     uint8_t type = msg[1];
 
-    if (s->state == SESSION_PREPARE || of_conn_is_full(s->up)) {
+    if (s->state == SESSION_WAIT || of_conn_is_full(s->up)) {
         return false;
     }
     s->counters.from_switch++;
@@ -462,9 +399,9 @@ take_from_controller(struct session *s, const uint8_t *msg, size_t len)
     if (s->state == SESSION_RUN) {
         struct instr_out out = INSTR_OUT_INIT;
 
-        instr_from_controller(s->instr, msg, len, time_spec_now(),
+        instr_from_controller(s->link, msg, len, time_spec_now(),
                               s->env->config->controller.text, &out);
-        session_apply(s, &out);
+        datapath_apply(s->dp, &out);
     } else {
         pass_to_switch(s, msg, len);
     }
@@ -521,8 +458,8 @@ on_switch_drained(void *s_)
     }
 }
 
-void
-session_release(struct session *s)
+static void
+release(struct session *s)
 {
     for (;;) {
         size_t len = evbuffer_get_length(s->waiting);
@@ -549,28 +486,40 @@ session_release(struct session *s)
     }
 }
 
-/* --- For others. --- */
+/* --- For datapath. --- */
 
 bool
-session_dpid(const struct session *s, uint64_t *dpid)
+session_is_same(const struct session *s, const struct session *other)
 {
-    *dpid = s->dpid;
-    return s->has_dpid;
+    return s->env == other->env;
 }
 
 void
-session_send_packet(struct session *s, uint16_t port, const uint8_t *frame,
-                    size_t len)
+session_read(struct session *s, struct instr *instr)
 {
-    struct instr_out out = INSTR_OUT_INIT;
+    s->link = instr_link_create(instr, s->version, s);
+    s->state = SESSION_READ;
+    of_conn_resume(s->down);
+}
 
-    if (s->state != SESSION_RUN) {
+void
+session_run(struct session *s)
+{
+    if (s->state == SESSION_END) {
         return;
     }
-    if (of_conn_is_full(s->down) || xid_map_is_full(s->xids)) {
-        s->counters.lldp_skipped++;
-        return;
+    if (!s->link) {
+        s->link = instr_link_create(datapath_instr(s->dp), s->version, s);
     }
-    instr_send_packet(s->instr, port, frame, len, &out);
-    session_apply(s, &out);
+    s->state = SESSION_RUN;
+    release(s);
+}
+
+void
+session_pass(struct session *s)
+{
+    if (s->state != SESSION_END) {
+        s->state = SESSION_PASS;
+        release(s);
+    }
 }

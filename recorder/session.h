@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* session - one switch between its connection and the controller's.
+/* session - one connection of a switch and the controller's that belongs to
+ * it.
  *
  * A session begins when a switch connects and opens a connection to the
  * controller for it.  HELLOs are passed both ways, so that the two agree on a
- * version themselves.  Then the recorder asks for the switch's features,
- * prepares its postcard port and lets instr read its tables, while what the
- * controller sends waits (echoes pass).  If that takes longer than
- * SESSION_SETUP_S the switch is left un-instrumented and everything passes:
- * the control channel comes first.
+ * version themselves.  Then the recorder asks for the switch's features and
+ * the session joins the switch's datapath.  Until that is set up what the
+ * controller sends waits (echoes pass).
  *
  * A peer that does not say HELLO, or a switch that does not tell its features,
  * within SESSION_SETUP_S is let go: it is none.
@@ -29,9 +28,9 @@
 #include "recorder/recorder_config.h"
 
 #define SESSION_SETUP_S     15
-#define SESSION_RETRY_S     10 /* Between tries to get a postcard port. */
 #define SESSION_MAX_WAITING (1024 * 1024)
 
+struct datapath;
 struct discovery;
 struct event_base;
 struct flow_log;
@@ -48,9 +47,8 @@ struct session_env {
 
     /* Notes were made for the log, or discovery has something to do. */
     void (*wake)(void *aux);
-    /* Another live session of switch 'dpid', or NULL. */
-    struct session *(*find)(void *aux, uint64_t dpid,
-                            const struct session *except);
+    /* The switches that are connected: the first of a list. */
+    struct datapath **datapaths;
     /* The session is over: forget the pointer. */
     void (*ended)(void *aux, struct session *);
     void *aux;
@@ -65,13 +63,6 @@ struct session *session_create(const struct session_env *, int fd,
 void session_end(struct session *, const char *reason);
 /* Ends it at once, without env->ended(). */
 void session_destroy(struct session *);
-
-/* False until the switch said it. */
-bool session_dpid(const struct session *, uint64_t *dpid);
-/* Sends a frame of discovery out of 'port', unless the switch does not read.
- */
-void session_send_packet(struct session *, uint16_t port, const uint8_t *frame,
-                         size_t len);
 
 /* Its part of `stats`, a new object. */
 json_t *session_stats(const struct session *);

@@ -19,6 +19,7 @@
 
 struct state {
     struct instr *instr;
+    struct instr_link *link;
     uint8_t of_version;
     uint32_t next_version;
     uint64_t tags[16];
@@ -103,19 +104,19 @@ speak(struct state *state, uint8_t who, const uint8_t *msg, size_t len)
 
     switch (who & 7) {
     case 0:
-        instr_from_switch(state->instr, msg, len, tag, 5, &out);
+        instr_from_switch(state->link, msg, len, tag, 5, &out);
         break;
     case 1:
-        instr_error(state->instr, tag, 1, 1, 5, &out);
+        instr_error(state->link, tag, 1, 1, 5, &out);
         break;
     case 2:
         instr_set_postcard_port(state->instr, who >> 4, who & 8, 5, &out);
         break;
     case 3:
-        instr_controller_reset(state->instr);
+        instr_link_reset(state->link);
         break;
     default:
-        instr_from_controller(state->instr, msg, len, 5, "fuzz", &out);
+        instr_from_controller(state->link, msg, len, 5, "fuzz", &out);
         break;
     }
     take(state, &out);
@@ -128,12 +129,12 @@ bring_up(struct state *state)
     struct instr_out out = INSTR_OUT_INIT;
     uint8_t barrier[8];
 
-    instr_start(state->instr, 1, &out);
+    instr_start(state->link, 1, &out);
     take(state, &out);
     of_wire_put_header(barrier, state->of_version,
                        of_wire_barrier_reply(state->of_version), 8, 0);
     for (int i = 0; i < 2; i++) {
-        instr_from_switch(state->instr, barrier, 8,
+        instr_from_switch(state->link, barrier, 8,
                           state->tags[(state->n_tags - 1) % 16], 2, &out);
         take(state, &out);
     }
@@ -152,7 +153,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     state->of_version = data[0] & 1 ? OF_WIRE_10 : OF_WIRE_13;
     state->instr = instr_create(&(struct instr_config){
         .dpid = 0x1122,
-        .of_version = state->of_version,
         .encapsulation = data[0] & 2 ? INSTR_MAC : INSTR_GENEVE,
         .postcard_port = 99,
         .switch_index = 5,
@@ -162,10 +162,11 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         .next_version = next_version,
         .known_rule = known_rule,
         .aux = state});
+    state->link = instr_link_create(state->instr, state->of_version, state);
     if (data[0] & 4) {
         struct instr_out out = INSTR_OUT_INIT;
 
-        instr_start(state->instr, 1, &out);
+        instr_start(state->link, 1, &out);
         take(state, &out);
     } else {
         bring_up(state);

@@ -45,6 +45,7 @@ static uint32_t next_xid = 1;
 static uint32_t next_version_number;
 static struct peer sw, controller = {.fd = -1};
 static struct instr *instr;
+static struct instr_link *the_link;
 static uint8_t version;
 
 static uint64_t
@@ -153,7 +154,7 @@ from_switch(uint8_t *msg, size_t len)
         of_wire_set_xid(msg, len, s->original_xid);
     }
     if (tag && of_wire_error(msg, len, &type, &code)) {
-        bool tell = instr_error(instr, tag, type, code, now_ns(), &out);
+        bool tell = instr_error(the_link, tag, type, code, now_ns(), &out);
 
         printf("error type=%u code=%u %s\n", type, code,
                s->is_own ? "own"
@@ -170,7 +171,7 @@ from_switch(uint8_t *msg, size_t len)
             write_all(&controller, buf, head + s->original_len);
         }
     } else {
-        instr_from_switch(instr, msg, len, tag, now_ns(), &out);
+        instr_from_switch(the_link, msg, len, tag, now_ns(), &out);
     }
     flush_out(&out);
 }
@@ -183,7 +184,7 @@ from_controller(uint8_t *msg, size_t len)
     if (msg[1] == OF_WIRE_HELLO) {
         return;
     }
-    instr_from_controller(instr, msg, len, now_ns(), "unix:test", &out);
+    instr_from_controller(the_link, msg, len, now_ns(), "unix:test", &out);
     flush_out(&out);
 }
 
@@ -264,7 +265,6 @@ main(int argc, char *argv[])
         return 2;
     }
     version = (uint8_t) atoi(argv[3]);
-    config.of_version = version;
     config.encapsulation = strcmp(argv[4], "mac") ? INSTR_GENEVE : INSTR_MAC;
     config.postcard_port = (uint32_t) atoi(argv[5]);
     config.dpid = strtoull(argv[6], NULL, 16);
@@ -277,7 +277,8 @@ main(int argc, char *argv[])
     send_hello(&sw);
     send_config(&sw);
     instr = instr_create(&config);
-    instr_start(instr, now_ns(), &out);
+    the_link = instr_link_create(instr, version, NULL);
+    instr_start(the_link, now_ns(), &out);
     flush_out(&out);
     for (;;) {
         struct pollfd fds[3] = {{.fd = sw.fd, .events = POLLIN},
@@ -297,7 +298,7 @@ main(int argc, char *argv[])
         if (fds[1].revents) {
             controller.fd = accept(listener, NULL, NULL);
             controller.len = 0;
-            instr_controller_reset(instr);
+            instr_link_reset(the_link);
             send_hello(&controller);
         }
         if (fds[2].revents && !run_peer(&controller, from_controller)) {

@@ -91,7 +91,7 @@ exchange(struct rig *rig, const struct instr_msg *m)
         ck_assert_uint_eq(of_wire_xid(a->data), 0x77);
         of_wire_set_xid(a->data, a->len, xid);
         if (of_wire_error(a->data, a->len, &type, &code)) {
-            if (instr_error(rig->instr, m->tag, type, code, rig->now_ns,
+            if (instr_error(rig->link, m->tag, type, code, rig->now_ns,
                             &out) &&
                 !m->is_own) {
                 uint8_t *msg = lh_alloc(12 + m->original_len);
@@ -103,7 +103,7 @@ exchange(struct rig *rig, const struct instr_msg *m)
                      len);
             }
         } else {
-            instr_from_switch(rig->instr, a->data, a->len, m->tag, rig->now_ns,
+            instr_from_switch(rig->link, a->data, a->len, m->tag, rig->now_ns,
                               &out);
         }
         free(a->data);
@@ -134,7 +134,6 @@ static void
 start(struct rig *rig, uint32_t port)
 {
     struct instr_config config = {.dpid = 0x1122,
-                                  .of_version = rig->version,
                                   .encapsulation = INSTR_GENEVE,
                                   .postcard_port = port,
                                   .lldp_dst = {1, 0x23, 0x20, 0, 0, 1},
@@ -145,7 +144,8 @@ start(struct rig *rig, uint32_t port)
     struct instr_out out = INSTR_OUT_INIT;
 
     rig->instr = instr_create(&config);
-    instr_start(rig->instr, rig->now_ns, &out);
+    rig->link = instr_link_create(rig->instr, rig->version, rig);
+    instr_start(rig->link, rig->now_ns, &out);
     run(rig, &out);
     ck_assert(instr_is_ready(rig->instr));
     ck_assert_uint_eq(rig->n_inbox, 0);
@@ -223,7 +223,7 @@ rig_send(struct rig *rig, uint8_t *msg, size_t len)
     struct instr_out out = INSTR_OUT_INIT;
 
     fake_switch_run(rig->direct, msg, len, take_direct, rig);
-    instr_from_controller(rig->instr, msg, len, rig->now_ns, "test", &out);
+    instr_from_controller(rig->link, msg, len, rig->now_ns, "test", &out);
     run(rig, &out);
     free(msg);
 }
@@ -233,7 +233,7 @@ rig_from_switch(struct rig *rig, uint8_t *msg, size_t len)
 {
     struct instr_out out = INSTR_OUT_INIT;
 
-    instr_from_switch(rig->instr, msg, len, 0, rig->now_ns, &out);
+    instr_from_switch(rig->link, msg, len, 0, rig->now_ns, &out);
     run(rig, &out);
     free(msg);
 }

@@ -21,6 +21,7 @@ struct rig {
     uint8_t version;
     uint64_t now_ns;
     struct instr *instr;
+    struct instr_link *link;
     struct fake_switch *behind, *direct;
     uint32_t next_version;           /* Of rules. */
     struct rule *log[RIG_MAX_RULES]; /* By version. */

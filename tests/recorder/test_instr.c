@@ -444,14 +444,14 @@ START_TEST(unknown_messages_pass_unchanged)
     uint8_t other[8] = {6, 14, 0, 8, 0, 0, 0, 9};
     uint8_t cut[16] = {versions[_i], OF_WIRE_FLOW_MOD, 0, 16};
 
-    instr_from_controller(rig->instr, odd, 24, 0, "test", &out);
-    instr_from_controller(rig->instr, other, 8, 0, "test", &out);
-    instr_from_controller(rig->instr, cut, 16, 0, "test", &out);
+    instr_from_controller(rig->link, odd, 24, 0, "test", &out);
+    instr_from_controller(rig->link, other, 8, 0, "test", &out);
+    instr_from_controller(rig->link, cut, 16, 0, "test", &out);
     ck_assert_uint_eq(out.n_to_switch, 3);
     ck_assert_mem_eq(out.to_switch[0].data, odd, 24);
     ck_assert_mem_eq(out.to_switch[1].data, other, 8);
     ck_assert_mem_eq(out.to_switch[2].data, cut, 16);
-    instr_from_switch(rig->instr, odd, 24, 0, 0, &out);
+    instr_from_switch(rig->link, odd, 24, 0, 0, &out);
     ck_assert_uint_eq(out.n_to_controller, 1);
     ck_assert_mem_eq(out.to_controller[0].data, odd, 24);
     instr_out_uninit(&out);
@@ -549,7 +549,7 @@ START_TEST(packet_outs_have_versions_of_their_own)
     ck_assert_uint_eq(rig->next_version, version);
 
     /* The controller's: the same message back. */
-    instr_from_controller(rig->instr, out.to_switch[0].data,
+    instr_from_controller(rig->link, out.to_switch[0].data,
                           out.to_switch[0].len, rig->now_ns, "test", &out);
     ck_assert_uint_eq(out.n_made, 1);
     ck_assert_int_eq(out.made[0]->kind, RULE_PACKET_OUT);

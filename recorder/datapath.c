@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* datapath - one switch: what its connections share. */
+#include <config.h>
+
+#include "recorder/datapath.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/dpid.h"
+#include "lib/flow_log.h"
+#include "lib/jmember.h"
+#include "lib/lh_alloc.h"
+#include "lib/of_port.h"
+#include "lib/say.h"
+#include "lib/time_spec.h"
+#include "recorder/api.h"
+#include "recorder/datapath_state.h"
+#include "recorder/discovery.h"
+#include "recorder/mono_clock.h"
+#include "recorder/session_state.h"
+
+const char *
+datapath_describe(const struct datapath *dp, char *buf, size_t size)
+{
+    if (dp->name) {
+        snprintf(buf, size, "switch " DPID_FMT " (%s)", dp->dpid, dp->name);
+    } else {
+        snprintf(buf, size, "switch " DPID_FMT, dp->dpid);
+    }
+    return buf;
+}
+
+uint64_t
+datapath_dpid(const struct datapath *dp)
+{
+    return dp->dpid;
+}
+
+struct instr *
+datapath_instr(const struct datapath *dp)
+{
+    return dp->instr;
+}
+
+struct datapath *
+datapath_find(const struct session_env *env, uint64_t dpid)
+{
+    struct datapath *dp = *env->datapaths;
+
+    while (dp && dp->dpid != dpid) {
+        dp = dp->next;
+    }
+    return dp;
+}
+
+static void
+destroy(struct datapath *dp)
+{
+    struct datapath **p;
+
+    for (p = dp->env->datapaths; *p != dp; p = &(*p)->next) {
+        continue;
+    }
+    *p = dp->next;
+    datapath_setup_cancel(dp);
+    instr_destroy(dp->instr);
+    free(dp->sessions);
+    free(dp->ports);
+    free(dp->name);
+    free(dp->address);
+    free(dp);
+}
+
+static struct datapath *
+create(const struct session_env *env, uint64_t dpid, const char *address)
+{
+    struct datapath *dp = lh_alloc_zero(sizeof *dp);
+    struct lh_error error;
+
+    dp->env = env;
+    dp->dpid = dpid;
+    dp->next = *env->datapaths;
+    *env->datapaths = dp;
+    dp->address = address ? lh_strdup(address) : NULL;
+    if (flow_log_put_switch(env->log, dpid, NULL, dp->address, &dp->index,
+                            &error)) {
+        say_error("%s", error.text);
+    }
+    return dp;
+}
+
+/* A switch that connects again before its old connection was found dead. */
+static void
+end_older(struct datapath *dp, struct session *s)
+{
+    for (size_t i = 0; i < dp->n_sessions; i++) {
+        if (session_is_same(dp->sessions[i], s)) {
+            session_end(dp->sessions[i], "the switch connected anew");
+            return;
+        }
+    }
+}
+
+void
+datapath_join(struct session *s, uint64_t dpid)
+{
+    struct datapath *dp = datapath_find(s->env, dpid);
+    char who[96];
+
+    if (dp) {
+        end_older(dp, s);
+        dp = datapath_find(s->env, dpid);
+    }
+
+    bool is_first = !dp;
+
+    if (is_first) {
+        dp = create(s->env, dpid, s->peer_ip);
+    }
+    s->dp = dp;
+    dp->sessions =
+        lh_alloc_grow(dp->sessions, dp->n_sessions, &dp->allocated_sessions,
+                      sizeof *dp->sessions);
+    dp->sessions[dp->n_sessions++] = s;
+    say_info("%s: connected from %s, OpenFlow 1.%d",
+             datapath_describe(dp, who, sizeof who), s->peer, s->version - 1);
+    flow_log_event(s->env->log, FLOW_LOG_CONNECT, dpid, OF_PORT_UNKNOWN,
+                   time_spec_now(), s->peer);
+    s->env->wake(s->env->aux);
+    if (!instr_knows_version(s->version)) {
+        say_warn("%s: OpenFlow 1.%d is passed through, not instrumented",
+                 datapath_describe(dp, who, sizeof who), s->version - 1);
+    }
+    if (is_first && !instr_knows_version(s->version)) {
+        datapath_setup_pass(dp);
+    } else if (is_first) {
+        datapath_setup_begin(dp);
+    } else if (dp->state == DATAPATH_RUN) {
+        session_run(s);
+    } else if (dp->state == DATAPATH_PASS) {
+        session_pass(s);
+    }
+}
+
+void
+datapath_leave(struct session *s, const char *reason)
+{
+    struct datapath *dp = s->dp;
+    size_t i = 0;
+    char who[96];
+
+    if (!dp) {
+        return;
+    }
+    if (reason) {
+        say_info("%s: disconnected: %s",
+                 datapath_describe(dp, who, sizeof who), reason);
+        flow_log_event(dp->env->log, FLOW_LOG_DISCONNECT, dp->dpid,
+                       OF_PORT_UNKNOWN, time_spec_now(), reason);
+        dp->env->wake(dp->env->aux);
+    }
+    while (dp->sessions[i] != s) {
+        i++;
+    }
+    memmove(&dp->sessions[i], &dp->sessions[i + 1],
+            (--dp->n_sessions - i) * sizeof *dp->sessions);
+    s->dp = NULL;
+    instr_link_destroy(s->link);
+    s->link = NULL;
+    if (!dp->n_sessions) {
+        if (reason && dp->state == DATAPATH_RUN) {
+            discovery_disconnected(dp->env->discovery, dp->dpid);
+        }
+        destroy(dp);
+    } else if (dp->first == s) {
+        dp->first = NULL;
+        if (reason && dp->state != DATAPATH_RUN) {
+            datapath_setup_begin(dp);
+        }
+    }
+}
+
+/* --- What instr wants done. --- */
+
+static void
+note_changes(struct datapath *dp, struct instr_out *out)
+{
+    uint64_t change, now_ns = time_spec_now();
+    const struct session_env *env = dp->env;
+
+    if (!out->n_made && !out->n_removed) {
+        return;
+    }
+    change = flow_log_begin_change(env->log);
+    for (size_t i = 0; i < out->n_made; i++) {
+        out->made[i]->change = change;
+        flow_log_made(env->log, out->made[i]);
+        recorder_api_made(env->api, out->made[i]);
+    }
+    for (size_t i = 0; i < out->n_removed; i++) {
+        flow_log_removed(env->log, dp->dpid, out->removed[i].version, now_ns,
+                         out->removed[i].reason);
+        recorder_api_removed(env->api, dp->dpid, out->removed[i].version,
+                             now_ns, out->removed[i].reason);
+    }
+    dp->counters.rules_made += out->n_made;
+    dp->counters.rules_removed += out->n_removed;
+    env->wake(env->aux);
+}
+
+void
+datapath_apply(struct datapath *dp, struct instr_out *out)
+{
+    note_changes(dp, out);
+    for (size_t i = 0; i < out->n_to_switch; i++) {
+        struct instr_msg *m = &out->to_switch[i];
+
+        session_send(instr_link_aux(m->link), m);
+    }
+    for (size_t i = 0; i < out->n_to_controller; i++) {
+        const struct instr_msg *m = &out->to_controller[i];
+
+        session_tell(instr_link_aux(m->link), m->data, m->len);
+    }
+    for (size_t i = 0; i < out->n_lldp; i++) {
+        discovery_frame(dp->env->discovery, dp->dpid,
+                        (uint16_t) out->lldp[i].in_port, out->lldp[i].frame,
+                        out->lldp[i].len, mono_clock_ns());
+    }
+
+    bool is_ready = out->became_ready, has_ports = out->ports_changed;
+
+    instr_out_uninit(out);
+    if (is_ready && dp->state == DATAPATH_READ) {
+        datapath_setup_ready(dp);
+    } else if (has_ports && dp->state == DATAPATH_RUN) {
+        datapath_ports_publish(dp);
+    }
+}
+
+void
+datapath_send_packet(struct datapath *dp, uint16_t port, const uint8_t *frame,
+                     size_t len)
+{
+    struct instr_out out = INSTR_OUT_INIT;
+
+    if (dp->state != DATAPATH_RUN) {
+        return;
+    }
+    instr_send_packet(dp->instr, port, frame, len, &out);
+    for (size_t i = 0; i < out.n_to_switch; i++) {
+        if (session_is_full(instr_link_aux(out.to_switch[i].link))) {
+            dp->counters.lldp_skipped++;
+            instr_out_uninit(&out);
+            return;
+        }
+    }
+    datapath_apply(dp, &out);
+}
+
+void
+datapath_stats(const struct datapath *dp, json_t *json)
+{
+    const struct datapath_counters *c = &dp->counters;
+
+    json_object_set_new(json, "dpid", jmember_dpid_new(dp->dpid));
+    json_object_set_new(json, "postcard_port",
+                        dp->postcard_port
+                            ? json_integer((json_int_t) dp->postcard_port)
+                            : json_null());
+    json_object_set_new(json, "rules_made",
+                        json_integer((json_int_t) c->rules_made));
+    json_object_set_new(json, "rules_removed",
+                        json_integer((json_int_t) c->rules_removed));
+    json_object_set_new(json, "lldp_skipped",
+                        json_integer((json_int_t) c->lldp_skipped));
+    if (dp->name) {
+        json_object_set_new(json, "name", jmember_text_new(dp->name));
+    }
+    if (dp->instr) {
+        const struct instr_counters *i = instr_counters(dp->instr);
+
+        json_object_set_new(
+            json, "instr",
+            json_pack(
+                "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I,"
+                " s:I, s:I, s:I, s:I, s:I}",
+                "passed_unknown", (json_int_t) i->passed_unknown,
+                "passed_malformed", (json_int_t) i->passed_malformed,
+                "flow_mods", (json_int_t) i->flow_mods, "group_mods",
+                (json_int_t) i->group_mods, "packet_outs",
+                (json_int_t) i->packet_outs, "injected",
+                (json_int_t) i->injected, "not_injected",
+                (json_int_t) i->not_injected, "refused",
+                (json_int_t) i->refused, "hidden", (json_int_t) i->hidden,
+                "restored", (json_int_t) i->restored, "own_errors",
+                (json_int_t) i->own_errors, "rolled_back",
+                (json_int_t) i->rolled_back, "unknown_rules",
+                (json_int_t) i->unknown_rules, "index_full",
+                (json_int_t) i->index_full, "pending_dropped",
+                (json_int_t) i->pending_dropped, "rules",
+                (json_int_t) i->rules, "groups", (json_int_t) i->groups));
+    }
+}

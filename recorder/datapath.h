@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* datapath - one switch: what its connections share.
+ *
+ * A switch has a connection for each of its controllers (a session each), and
+ * may have auxiliary ones.  All changes of its tables, by whatever connection
+ * they come, go to one instr.  Set-up is done over the first connection: the
+ * recorder prepares the postcard port and lets instr read the switch's tables,
+ * while what the controllers send waits.  A session that joins later is of use
+ * at once.  If the set-up takes longer than DATAPATH_SETUP_S the switch is
+ * left un-instrumented, until all its connections have gone: the control
+ * channel comes first.
+ *
+ * When the connection over which the set-up goes ends in the middle of it,
+ * the set-up begins anew over another one.
+ *
+ * Ownership: a datapath is made for the first session that joins and frees
+ * itself when the last one has left.
+ *
+ * Threads: that of the event loop. */
+#ifndef RECORDER_DATAPATH_H
+#define RECORDER_DATAPATH_H 1
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <jansson.h>
+
+#define DATAPATH_SETUP_S 15
+#define DATAPATH_RETRY_S 10 /* Between tries to get a postcard port. */
+
+struct datapath;
+struct instr;
+struct instr_out;
+struct session;
+struct session_env;
+
+/* NULL: not connected. */
+struct datapath *datapath_find(const struct session_env *, uint64_t dpid);
+
+/* The switch of the session has said that it is 'dpid'. */
+void datapath_join(struct session *, uint64_t dpid);
+/* The session is over; with a NULL 'reason' so is the program. */
+void datapath_leave(struct session *, const char *reason);
+
+/* Does what instr wants done. */
+void datapath_apply(struct datapath *, struct instr_out *);
+/* Sends a frame of discovery out of 'port', unless the switch does not read.
+ */
+void datapath_send_packet(struct datapath *, uint16_t port,
+                          const uint8_t *frame, size_t len);
+
+struct instr *datapath_instr(const struct datapath *);
+uint64_t datapath_dpid(const struct datapath *);
+/* "switch 0000000000000001 (s1)", for messages. */
+const char *datapath_describe(const struct datapath *, char *buf, size_t size);
+/* Adds what `stats` says of the switch to that of a connection. */
+void datapath_stats(const struct datapath *, json_t *);
+
+#endif /* recorder/datapath.h */

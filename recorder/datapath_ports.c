@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* datapath_ports - a switch's ports: published, and the postcards' own. */
+#include <config.h>
+
+#include <stdlib.h>
+#include <string.h>
+#include <event2/event.h>
+
+#include "lib/flow_log.h"
+#include "lib/lh_alloc.h"
+#include "lib/of_port.h"
+#include "lib/say.h"
+#include "lib/time_spec.h"
+#include "recorder/datapath_state.h"
+#include "recorder/discovery.h"
+#include "recorder/mono_clock.h"
+#include "recorder/session_state.h"
+
+static void
+set_postcard_port(struct datapath *dp, uint32_t port, bool is_no_flood)
+{
+    struct instr_out out = INSTR_OUT_INIT;
+    char who[96];
+
+    if (port == dp->postcard_port && is_no_flood == dp->is_no_flood) {
+        return;
+    }
+    dp->postcard_port = port;
+    dp->is_no_flood = is_no_flood;
+    if (!dp->instr) {
+        return;
+    }
+    if (port) {
+        say_info("%s: postcards leave by port %u",
+                 datapath_describe(dp, who, sizeof who), (unsigned) port);
+    } else {
+        say_warn("%s: its postcard port is gone: no postcards",
+                 datapath_describe(dp, who, sizeof who));
+    }
+    instr_set_postcard_port(dp->instr, port, is_no_flood, time_spec_now(),
+                            &out);
+    datapath_apply(dp, &out);
+}
+
+static void
+on_retry(evutil_socket_t fd, short what, void *dp)
+{
+    datapath_ports_prepare(dp);
+}
+
+static void
+retry_later(struct datapath *dp)
+{
+    struct timeval timeout = {.tv_sec = DATAPATH_RETRY_S};
+
+    if (!dp->retry) {
+        dp->retry = evtimer_new(dp->env->base, on_retry, dp);
+    }
+    event_add(dp->retry, &timeout);
+}
+
+static void
+set_text(char **text, const char *value)
+{
+    if (value) {
+        free(*text);
+        *text = lh_strdup(value);
+    }
+}
+
+static void
+on_prepared(void *dp_, const struct ovsdb_result *result)
+{
+    struct datapath *dp = dp_;
+    char who[96];
+
+    dp->task = NULL;
+    dp->is_prepared = true;
+    set_text(&dp->name, result->bridge);
+    set_text(&dp->address, result->address);
+    datapath_describe(dp, who, sizeof who);
+    if (!datapath_setup_is_chosen(dp)) {
+        return;
+    }
+    if (result->warning) {
+        say_warn("%s: %s", who, result->warning);
+    }
+    if (result->error) {
+        say_error("%s: no postcards (next try in %d s): %s", who,
+                  DATAPATH_RETRY_S, result->error);
+        flow_log_event(dp->env->log, FLOW_LOG_NOTE, dp->dpid, OF_PORT_UNKNOWN,
+                       time_spec_now(), result->error);
+        retry_later(dp);
+    }
+    if (dp->state == DATAPATH_PREPARE) {
+        dp->postcard_port = result->port;
+        dp->is_no_flood = result->is_no_flood;
+        datapath_setup_read(dp);
+    } else {
+        set_postcard_port(dp, result->port, result->is_no_flood);
+    }
+}
+
+void
+datapath_ports_prepare(struct datapath *dp)
+{
+    if (!dp->task) {
+        dp->task = ovsdb_start(dp->env->base, &dp->env->config->ovsdb,
+                               dp->dpid, dp->index, on_prepared, dp);
+    }
+}
+
+/* The port of that name, or NULL. */
+static const struct instr_port *
+find_port(const struct datapath *dp, const char *name)
+{
+    size_t n;
+    const struct instr_port *ports = instr_ports(dp->instr, &n);
+
+    for (size_t i = 0; i < n; i++) {
+        if (!strcmp(ports[i].name, name)) {
+            return &ports[i];
+        }
+    }
+    return NULL;
+}
+
+/* Without OVSDB the port is found by its name. */
+static void
+choose_port_by_name(struct datapath *dp)
+{
+    char *name =
+        postcard_port_name(&dp->env->config->postcards, dp->name, dp->index);
+    const struct instr_port *port = find_port(dp, name);
+    char who[96];
+
+    datapath_describe(dp, who, sizeof who);
+    if (port && port->no != dp->postcard_port) {
+        if (!instr_sets_no_flood(dp->instr)) {
+            say_warn("%s: whether port %s is kept out of NORMAL cannot be "
+                     "seen without --ovsdb; on its host run: ovs-ofctl -O "
+                     "OpenFlow10 mod-port %s %s no-flood",
+                     who, name, dp->name ? dp->name : "BRIDGE", name);
+        }
+        set_postcard_port(dp, port->no, false);
+    } else if (!port && dp->state == DATAPATH_READ) {
+        say_error("%s: no postcards: it has no port %s", who, name);
+    }
+    if (!port) {
+        set_postcard_port(dp, 0, false);
+    }
+    free(name);
+}
+
+void
+datapath_ports_check(struct datapath *dp)
+{
+    size_t n;
+    const struct instr_port *ports = instr_ports(dp->instr, &n);
+    bool is_there = false;
+
+    if (!dp->env->config->has_postcards) {
+        return;
+    }
+    if (!dp->env->config->ovsdb.db) {
+        choose_port_by_name(dp);
+        return;
+    }
+    for (size_t i = 0; i < n; i++) {
+        is_there |= ports[i].no == dp->postcard_port;
+    }
+    if (dp->postcard_port && !is_there) {
+        set_postcard_port(dp, 0, false);
+        datapath_ports_prepare(dp);
+    }
+}
+
+/* Puts what changed between the ports last published and 'now' on the
+ * timeline. */
+static void
+log_ports(struct datapath *dp, const struct instr_port *now, size_t n)
+{
+    uint64_t now_ns = time_spec_now();
+
+    for (size_t i = 0; i < n; i++) {
+        const struct instr_port *old = NULL;
+
+        for (size_t j = 0; j < dp->n_ports; j++) {
+            if (dp->ports[j].no == now[i].no) {
+                old = &dp->ports[j];
+            }
+        }
+        if (!old || old->is_down != now[i].is_down) {
+            char *text = lh_asprintf("%s %s", now[i].name,
+                                     now[i].is_down ? "down" : "up");
+
+            flow_log_event(dp->env->log, FLOW_LOG_PORT, dp->dpid, now[i].no,
+                           now_ns, text);
+            free(text);
+        }
+    }
+    for (size_t j = 0; j < dp->n_ports; j++) {
+        bool is_there = false;
+
+        for (size_t i = 0; i < n; i++) {
+            is_there |= now[i].no == dp->ports[j].no;
+        }
+        if (!is_there) {
+            char *text = lh_asprintf("%s gone", dp->ports[j].name);
+
+            flow_log_event(dp->env->log, FLOW_LOG_PORT, dp->dpid,
+                           dp->ports[j].no, now_ns, text);
+            free(text);
+        }
+    }
+}
+
+void
+datapath_ports_publish(struct datapath *dp)
+{
+    size_t n, n_shown = 0;
+    const struct instr_port *ports = instr_ports(dp->instr, &n);
+    struct discovery_port *shown = lh_alloc_zero(n * sizeof *shown);
+
+    log_ports(dp, ports, n);
+    free(dp->ports);
+    dp->ports = lh_memdup(ports, n * sizeof *ports);
+    dp->n_ports = n;
+    for (size_t i = 0; i < n; i++) {
+        struct discovery_port *p = &shown[n_shown];
+
+        if (dp->ports[i].is_postcard || dp->ports[i].no == dp->postcard_port) {
+            continue;
+        }
+        p->no = dp->ports[i].no;
+        p->name = dp->ports[i].name;
+        memcpy(p->mac, dp->ports[i].mac, 6);
+        p->is_down = dp->ports[i].is_down;
+        n_shown++;
+    }
+    discovery_ports(dp->env->discovery, dp->dpid, shown, n_shown,
+                    mono_clock_ns());
+    free(shown);
+    dp->env->wake(dp->env->aux);
+    datapath_ports_check(dp);
+}

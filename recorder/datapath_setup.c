@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* datapath_setup - from the first connection to a switch that emits
+ * postcards. */
+#include <config.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <event2/event.h>
+
+#include "lib/flow_log.h"
+#include "lib/lh_alloc.h"
+#include "lib/of_port.h"
+#include "lib/say.h"
+#include "lib/time_spec.h"
+#include "recorder/api.h"
+#include "recorder/datapath_state.h"
+#include "recorder/discovery.h"
+#include "recorder/lldp.h"
+#include "recorder/mono_clock.h"
+#include "recorder/session_state.h"
+
+static void
+free_event(struct event **event)
+{
+    if (*event) {
+        event_free(*event);
+        *event = NULL;
+    }
+}
+
+/* instr and all its links are gone. */
+static void
+drop_instr(struct datapath *dp)
+{
+    for (size_t i = 0; i < dp->n_sessions; i++) {
+        dp->sessions[i]->link = NULL;
+    }
+    instr_destroy(dp->instr);
+    dp->instr = NULL;
+}
+
+static void
+on_deadline(evutil_socket_t fd, short what, void *dp_)
+{
+    struct datapath *dp = dp_;
+    char who[96];
+
+    say_error("%s: NOT INSTRUMENTED: the set-up took more than %d s; its "
+              "control channel goes on without lasthop until all its "
+              "connections have gone",
+              datapath_describe(dp, who, sizeof who), DATAPATH_SETUP_S);
+    datapath_setup_pass(dp);
+}
+
+void
+datapath_setup_cancel(struct datapath *dp)
+{
+    free_event(&dp->deadline);
+    free_event(&dp->retry);
+    ovsdb_cancel(dp->task);
+    dp->task = NULL;
+}
+
+void
+datapath_setup_pass(struct datapath *dp)
+{
+    struct session **sessions;
+    size_t n = dp->n_sessions;
+
+    datapath_setup_cancel(dp);
+    drop_instr(dp);
+    dp->state = DATAPATH_PASS;
+    flow_log_event(dp->env->log, FLOW_LOG_NOTE, dp->dpid, OF_PORT_UNKNOWN,
+                   time_spec_now(), "not instrumented");
+    dp->env->wake(dp->env->aux);
+    sessions = lh_memdup(dp->sessions, n * sizeof *sessions);
+    for (size_t i = 0; i < n; i++) {
+        session_pass(sessions[i]);
+    }
+    free(sessions);
+}
+
+static uint32_t
+next_version(void *dp_)
+{
+    struct datapath *dp = dp_;
+
+    return flow_log_next_version(dp->env->log, dp->dpid);
+}
+
+static struct rule *
+known_rule(void *dp_, uint32_t version)
+{
+    struct datapath *dp = dp_;
+    struct lh_error error;
+    struct rule *rule;
+
+    switch (flow_log_find(dp->env->log, dp->dpid, version, &rule, &error)) {
+    case 0:
+        return rule;
+    default:
+        say_warn("%s", error.text);
+        /* fall through */
+    case ENOENT:
+        return NULL;
+    }
+}
+
+void
+datapath_setup_read(struct datapath *dp)
+{
+    const struct postcard_port *p = &dp->env->config->postcards;
+    struct instr_out out = INSTR_OUT_INIT;
+    struct instr_config config = {
+        .dpid = dp->dpid,
+        .encapsulation = p->encapsulation,
+        .postcard_port = dp->postcard_port,
+        .snap_len = dp->env->config->snap_len,
+        .switch_index = dp->index,
+        .mac_vlan = p->vlan,
+        .is_no_flood = dp->is_no_flood,
+        .lldp_type = LLDP_ETHERTYPE,
+        .next_version = next_version,
+        .known_rule = known_rule,
+        .aux = dp,
+    };
+
+    memcpy(config.lldp_dst, lldp_destination, 6);
+    dp->state = DATAPATH_READ;
+    dp->instr = instr_create(&config);
+    session_read(dp->first, dp->instr);
+    instr_start(dp->first->link, time_spec_now(), &out);
+    datapath_apply(dp, &out);
+}
+
+void
+datapath_setup_begin(struct datapath *dp)
+{
+    struct timeval timeout = {.tv_sec = DATAPATH_SETUP_S};
+    const struct recorder_config *config = dp->env->config;
+
+    drop_instr(dp);
+    if (!dp->deadline) {
+        dp->deadline = evtimer_new(dp->env->base, on_deadline, dp);
+        event_add(dp->deadline, &timeout);
+    }
+    dp->first = dp->sessions[0];
+    if (config->has_postcards && config->ovsdb.db && !dp->is_prepared) {
+        dp->state = DATAPATH_PREPARE;
+        datapath_ports_prepare(dp);
+    } else {
+        datapath_setup_read(dp);
+    }
+}
+
+bool
+datapath_setup_is_chosen(struct datapath *dp)
+{
+    const struct recorder_config *config = dp->env->config;
+    char who[96];
+
+    for (size_t i = 0; i < config->n_bridges; i++) {
+        if (dp->name && !strcmp(dp->name, config->bridges[i])) {
+            return true;
+        }
+    }
+    if (!config->n_bridges) {
+        return true;
+    }
+    say_info("%s: not among the --bridge names: not instrumented",
+             datapath_describe(dp, who, sizeof who));
+    datapath_setup_pass(dp);
+    return false;
+}
+
+/* What the log has standing and the switch has not is gone. */
+static void
+reconcile_log(struct datapath *dp)
+{
+    struct flow_log_rules rules = FLOW_LOG_RULES_INIT;
+    uint64_t now_ns = time_spec_now();
+    struct lh_error error;
+
+    if (flow_log_standing(dp->env->log, dp->dpid, &rules, &error)) {
+        say_error("%s", error.text);
+    }
+    flow_log_begin_change(dp->env->log);
+    for (size_t i = 0; i < rules.n; i++) {
+        uint32_t version = rules.rules[i]->version;
+
+        if (!instr_stands(dp->instr, version)) {
+            flow_log_removed(dp->env->log, dp->dpid, version, now_ns, "gone");
+            recorder_api_removed(dp->env->api, dp->dpid, version, now_ns,
+                                 "gone");
+        }
+    }
+    flow_log_rules_uninit(&rules);
+}
+
+void
+datapath_setup_ready(struct datapath *dp)
+{
+    const struct instr_port *local;
+    char who[96];
+    struct session **sessions;
+    size_t n_sessions = dp->n_sessions;
+    struct lh_error error;
+    size_t n;
+
+    /* The bridge's own port bears its name. */
+    local = instr_ports(dp->instr, &n);
+    for (size_t i = 0; !dp->name && i < n; i++) {
+        if (local[i].no == OF_PORT_LOCAL && local[i].name[0]) {
+            dp->name = lh_strdup(local[i].name);
+        }
+    }
+    if (!datapath_setup_is_chosen(dp)) {
+        return;
+    }
+    datapath_ports_check(dp);
+    reconcile_log(dp);
+    if (flow_log_put_switch(dp->env->log, dp->dpid, dp->name, dp->address,
+                            &dp->index, &error)) {
+        say_error("%s", error.text);
+    }
+    dp->state = DATAPATH_RUN;
+    free_event(&dp->deadline);
+    flow_log_event(dp->env->log, FLOW_LOG_READY, dp->dpid, OF_PORT_UNKNOWN,
+                   time_spec_now(), dp->name);
+    datapath_describe(dp, who, sizeof who);
+    if (dp->postcard_port) {
+        say_info("%s: instrumented, %llu rules, postcards leave by port %u",
+                 who, (unsigned long long) instr_counters(dp->instr)->rules,
+                 (unsigned) dp->postcard_port);
+    } else {
+        say_info("%s: recorded, %llu rules, no postcards", who,
+                 (unsigned long long) instr_counters(dp->instr)->rules);
+    }
+    discovery_connected(dp->env->discovery, dp->dpid, dp->name, dp->index,
+                        dp->address, mono_clock_ns());
+    datapath_ports_publish(dp);
+    dp->env->wake(dp->env->aux);
+    sessions = lh_memdup(dp->sessions, n_sessions * sizeof *sessions);
+    for (size_t i = 0; i < n_sessions; i++) {
+        session_run(sessions[i]);
+    }
+    free(sessions);
+}

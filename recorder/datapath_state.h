@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* datapath_state - what the files of datapath share.  For datapath*.c only. */
+#ifndef RECORDER_DATAPATH_STATE_H
+#define RECORDER_DATAPATH_STATE_H 1
+
+#include "recorder/datapath.h"
+#include "recorder/instr.h"
+
+enum datapath_state {
+    DATAPATH_PREPARE, /* The bridge gets its postcard port. */
+    DATAPATH_READ,    /* instr reads the switch's tables. */
+    DATAPATH_RUN,     /* Everything goes through instr. */
+    DATAPATH_PASS     /* Everything passes. */
+};
+
+struct datapath_counters {
+    uint64_t rules_made, rules_removed;
+    uint64_t lldp_skipped; /* The switch did not read. */
+};
+
+struct datapath {
+    /* Set at creation. */
+    const struct session_env *env;
+    uint64_t dpid;
+
+    struct datapath *next; /* Of env->datapaths. */
+    enum datapath_state state;
+    struct session **sessions; /* In order of coming.  Owned, not they. */
+    size_t n_sessions, allocated_sessions;
+    struct session *first;  /* By which the set-up goes, or NULL. */
+    struct event *deadline; /* Of the set-up. */
+    struct event *retry;    /* Next try to get a postcard port. */
+
+    uint16_t index;
+    char *name;    /* Of the bridge; NULL until known.  Owned. */
+    char *address; /* Where postcards come from, or NULL.  Owned. */
+    struct ovsdb_task *task;
+    bool is_prepared;       /* OVSDB has answered. */
+    struct instr *instr;    /* NULL unless DATAPATH_READ or DATAPATH_RUN. */
+    uint32_t postcard_port; /* 0: none. */
+    bool is_no_flood;
+    struct instr_port *ports; /* As last published.  Owned. */
+    size_t n_ports;
+
+    struct datapath_counters counters;
+};
+
+/* datapath_setup.c */
+/* Begins the set-up over the first session that there is. */
+void datapath_setup_begin(struct datapath *);
+/* The postcard port is there, or will not be: reads the tables. */
+void datapath_setup_read(struct datapath *);
+/* False, and everything passes, when --bridge names others. */
+bool datapath_setup_is_chosen(struct datapath *);
+/* instr_is_ready() has become true. */
+void datapath_setup_ready(struct datapath *);
+/* Gives up instrumenting: everything passes. */
+void datapath_setup_pass(struct datapath *);
+void datapath_setup_cancel(struct datapath *);
+
+/* datapath_ports.c */
+/* instr_ports() differ. */
+void datapath_ports_publish(struct datapath *);
+/* Looks after the postcard port when the ports have changed. */
+void datapath_ports_check(struct datapath *);
+/* Asks OVSDB for the postcard port; the set-up goes on when it is there. */
+void datapath_ports_prepare(struct datapath *);
+
+#endif /* recorder/datapath_state.h */

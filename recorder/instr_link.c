@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* instr_link - one connection of a switch, and what it has open. */
+#include <config.h>
+#include "recorder/instr_state.h"
+
+#include <stdlib.h>
+
+#include "lib/lh_alloc.h"
+#include "recorder/of_wire.h"
+
+#define DEFAULT_MISS_LEN 128
+
+bool
+instr_knows_version(uint8_t of_version)
+{
+    return of_version == OF_WIRE_10 || of_version == OF_WIRE_13;
+}
+
+struct instr_link *
+instr_link_create(struct instr *instr, uint8_t of_version, void *aux)
+{
+    struct instr_link *link = lh_alloc_zero(sizeof *link);
+    struct instr_link **end = &instr->links;
+
+    link->instr = instr;
+    link->aux = aux;
+    link->of_version = of_version;
+    link->is_known = instr_knows_version(of_version);
+    link->miss_len = DEFAULT_MISS_LEN;
+    link->next_bundle = 0x6c680000;
+    while (*end) {
+        end = &(*end)->next;
+    }
+    *end = link;
+    return link;
+}
+
+void
+instr_link_reset(struct instr_link *link)
+{
+    link->has_tid = false;
+    link->wants_nicira = false;
+    link->miss_len = DEFAULT_MISS_LEN;
+    instr_bundle_destroy(link);
+    while (link->pending) {
+        instr_pending_drop(link, link->pending);
+    }
+}
+
+void
+instr_link_destroy(struct instr_link *link)
+{
+    struct instr_link **p;
+
+    if (!link) {
+        return;
+    }
+    instr_link_reset(link);
+    instr_undo_forget(link);
+    for (p = &link->instr->links; *p != link; p = &(*p)->next) {
+        continue;
+    }
+    *p = link->next;
+    free(link);
+}
+
+void *
+instr_link_aux(const struct instr_link *link)
+{
+    return link->aux;
+}
+
+struct instr_link *
+instr_link_choose(const struct instr *instr)
+{
+    struct instr_link *chosen = NULL;
+
+    for (struct instr_link *l = instr->links; l; l = l->next) {
+        if (l->is_known && (!chosen || l->of_version > chosen->of_version)) {
+            chosen = l;
+        }
+    }
+    return chosen;
+}
+
+bool
+instr_link_is_any_10(const struct instr *instr)
+{
+    for (const struct instr_link *l = instr->links; l; l = l->next) {
+        if (l->of_version == OF_WIRE_10) {
+            return true;
+        }
+    }
+    return false;
+}
+
+uint16_t
+instr_link_miss_len(const struct instr *instr)
+{
+    uint16_t miss_len = 0;
+
+    for (const struct instr_link *l = instr->links; l; l = l->next) {
+        if (l->miss_len > miss_len) {
+            miss_len = l->miss_len;
+        }
+    }
+    return miss_len;
+}
+
+bool
+instr_sets_no_flood(const struct instr *instr)
+{
+    return instr_link_is_any_10(instr);
+}
+
+/* Requests whose answers we rewrite. */
+
+struct instr_pending *
+instr_pend(struct instr_change *c, enum pending_kind kind)
+{
+    struct instr_link *link = c->link;
+    struct instr_pending *p = lh_alloc_zero(sizeof *p);
+    struct instr_pending **end = &link->pending;
+
+    p->kind = kind;
+    p->tag = c->tag;
+    p->out_port = p->out_group = OF_ACTS_ANY;
+    p->request = lh_memdup(c->original, c->original_len);
+    p->request_len = c->original_len;
+    if (link->n_pending >= MAX_PENDING) {
+        instr_pending_drop(link, link->pending);
+        link->instr->counters.pending_dropped++;
+    }
+    while (*end) {
+        end = &(*end)->next;
+    }
+    *end = p;
+    link->n_pending++;
+    return p;
+}
+
+struct instr_pending *
+instr_pending_find(const struct instr_link *link, uint64_t tag,
+                   enum pending_kind kind)
+{
+    struct instr_pending *p = link->pending;
+
+    while (p && !(p->tag == tag && p->kind == kind)) {
+        p = p->next;
+    }
+    return p;
+}
+
+void
+instr_pending_drop(struct instr_link *link, struct instr_pending *gone)
+{
+    struct instr_pending **p = &link->pending;
+
+    while (*p != gone) {
+        p = &(*p)->next;
+    }
+    *p = gone->next;
+    link->n_pending--;
+    free(gone->request);
+    free(gone);
+}

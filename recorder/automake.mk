@@ -73,7 +73,15 @@ recorder_libofdoor_a_SOURCES = \
 	recorder/of_ovs.h \
 	recorder/of_packet_out.c recorder/of_packet_out.h \
 	recorder/of_steps.c recorder/of_steps.h \
-	recorder/of_strip.c
+	recorder/of_strip.c \
+	recorder/of_text.c recorder/of_text.h \
+	recorder/of_why.c recorder/of_why.h \
+	recorder/of_why_act.c \
+	recorder/of_why_edit.c \
+	recorder/of_why_lookup.c \
+	recorder/of_why_packet.c \
+	recorder/of_why_state.h \
+	recorder/of_why_table.c
 
 recorder/of_door.o: recorder/libofdoor.a $(OVS_PREFIX)/lib/libopenvswitch.a
 	$(AM_V_GEN)$(LD_R) -r -o $@.tmp --whole-archive recorder/libofdoor.a \

@@ -31,6 +31,12 @@ TESTS += tests/recorder/test_selection
 tests_recorder_test_selection_SOURCES = tests/recorder/test_selection.c
 tests_recorder_test_selection_LDADD = $(RECORDER_LIBS) $(TEST_LIBS)
 
+check_PROGRAMS += tests/recorder/test_of_why
+TESTS += tests/recorder/test_of_why
+tests_recorder_test_of_why_SOURCES = tests/recorder/test_of_why.c \
+	tests/lib/frame.c tests/lib/frame.h
+tests_recorder_test_of_why_LDADD = $(RECORDER_LIBS) $(TEST_LIBS)
+
 # A bridge, instr and a controller, for tests on a real switch.
 check_PROGRAMS += tests/recorder/relay
 tests_recorder_relay_SOURCES = tests/recorder/relay.c

@@ -6,6 +6,7 @@ EXTRA_DIST += \
 	tests/net/api.py \
 	tests/net/conftest.py \
 	tests/net/frames.py \
+	tests/net/kill_campaign.py \
 	tests/net/lab.py \
 	tests/net/process.py \
 	tests/net/recorder.py \
@@ -16,6 +17,7 @@ EXTRA_DIST += \
 	tests/net/test_demo_network.py \
 	tests/net/test_histories.py \
 	tests/net/test_instr.py \
+	tests/net/test_kills.py \
 	tests/net/test_lab.py \
 	tests/net/test_pipelines.py \
 	tests/net/test_recorder_postcards.py \

@@ -79,6 +79,8 @@ class ScriptedController(app_manager.OSKenApp):
         try:
             while True:
                 part = queue.get(timeout=10)
+                if part is None:
+                    raise ConnectionError("the switch is gone")
                 parts.append(part)
                 flags = getattr(part, "flags", 0)
                 if not flags & 1:  # OFPMPF_REPLY_MORE
@@ -177,6 +179,9 @@ class ScriptedController(app_manager.OSKenApp):
             self.datapaths[datapath.id] = datapath
         elif self.datapaths.get(datapath.id) is datapath:
             del self.datapaths[datapath.id]
+            for (dpid, _xid), queue in self.waiting.items():
+                if dpid == datapath.id:
+                    queue.put(None)
 
     def reply(self, ev):
         queue = self.waiting.get((ev.msg.datapath.id, ev.msg.xid))

@@ -278,6 +278,7 @@ update_miss(struct instr_change *c, unsigned int t)
         free_miss_index(c, miss);
     }
     miss->version = instr->config.next_version(instr->config.aux);
+    of_tables_add(&instr->misses, t);
     miss->is_stale = false;
     miss->to_controller = punts;
     miss->miss_len = miss_len;
@@ -334,8 +335,18 @@ instr_own_update(struct instr_change *c)
         instr->lldp = true;
         send_lldp(&own);
     }
-    for (unsigned int t = 0; t < N_TABLES; t++) {
-        update_miss(&own, t);
+    for (unsigned int w = 0; w < 4; w++) {
+        uint64_t bits = instr_shadow_reached(instr->shadow)->bits[w] |
+                        instr->misses.bits[w] | (w ? 0 : 1);
+
+        /* Other tables have no miss rule and need none. */
+        for (; bits; bits &= bits - 1) {
+            unsigned int t = w * 64 + (unsigned int) __builtin_ctzll(bits);
+
+            if (t < N_TABLES) {
+                update_miss(&own, t);
+            }
+        }
     }
 }
 

@@ -15,6 +15,7 @@ struct instr_shadow {
     size_t n, n_buckets; /* n_buckets is a power of two. */
     struct shadow_rule **by_key, **by_version; /* Owned. */
     struct shadow_table tables[256];
+    struct of_tables reached; /* Those with n_reaches. */
     size_t n_write, n_learn;
 };
 
@@ -193,6 +194,11 @@ count(struct instr_shadow *shadow, const struct shadow_rule *rule, int sign)
             shadow->tables[t].n_uses += step;
             if (of_tables_has(&f->reaches, t)) {
                 shadow->tables[t].n_reaches += step;
+                if (shadow->tables[t].n_reaches) {
+                    of_tables_add(&shadow->reached, t);
+                } else {
+                    of_tables_remove(&shadow->reached, t);
+                }
             }
             if (of_tables_has(&f->missing, t)) {
                 shadow->tables[t].n_missing += step;
@@ -373,6 +379,12 @@ const struct shadow_table *
 instr_shadow_table(const struct instr_shadow *shadow, uint8_t table_id)
 {
     return &shadow->tables[table_id];
+}
+
+const struct of_tables *
+instr_shadow_reached(const struct instr_shadow *shadow)
+{
+    return &shadow->reached;
 }
 
 size_t

@@ -90,6 +90,8 @@ struct shadow_table {
 };
 const struct shadow_table *instr_shadow_table(const struct instr_shadow *,
                                               uint8_t table_id);
+/* The tables with n_reaches. */
+const struct of_tables *instr_shadow_reached(const struct instr_shadow *);
 /* The numbers of rules with write-actions, with learn. */
 size_t instr_shadow_n_write(const struct instr_shadow *);
 size_t instr_shadow_n_learn(const struct instr_shadow *);

@@ -477,6 +477,7 @@ recall_misses(struct instr_change *c)
         if (rule && rule->kind == RULE_MISS && !rule->removed_ns &&
             of_acts_equal(&acts, &record->acts)) {
             miss->version = version;
+            of_tables_add(&instr->misses, record->table_id);
             miss->to_controller = punts;
             miss->miss_len = miss_len;
             miss->is_stale = false;

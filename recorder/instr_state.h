@@ -32,6 +32,9 @@ struct instr_change {
     uint64_t tag;            /* Of the messages to the switch. */
     const uint8_t *original; /* The controller's message, or NULL. */
     size_t original_len;
+    const uint8_t *flow_mod; /* Of which a rule is being added: the bytes of
+                              * its match and actions.  NULL: none. */
+    size_t flow_mod_len;
     uint64_t now_ns;
     const char *who;
     uint64_t number;    /* The change's, 0 until it gave a version. */
@@ -153,6 +156,7 @@ struct instr {
 
     /* Ours in the switch. */
     struct instr_miss miss[256];
+    struct of_tables misses; /* Those with a version, or that had one. */
     struct of_acts *indexes; /* By index; len 0: free.  Owned, or NULL. */
     uint16_t next_index;
     size_t n_indexes;

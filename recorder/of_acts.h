@@ -52,6 +52,14 @@ of_tables_add(struct of_tables *t, unsigned int table_id)
     }
 }
 
+static inline void
+of_tables_remove(struct of_tables *t, unsigned int table_id)
+{
+    if (table_id < 256) {
+        t->bits[table_id / 64] &= ~((uint64_t) 1 << table_id % 64);
+    }
+}
+
 /* What the state machine asks of a list. */
 struct of_facts {
     struct of_tables uses;    /* Tables it names in any way. */

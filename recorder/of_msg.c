@@ -64,7 +64,7 @@ of_ovs_take(struct ofpbuf *msg, uint32_t xid, uint8_t **data, size_t *len)
     }
     ofpmsg_update_length(msg);
     *len = msg->size;
-    *data = lh_memdup(msg->data, msg->size);
+    *data = ofpbuf_steal_data(msg); /* Of malloc(). */
     of_wire_put32(*data + 4, xid);
     ofpbuf_delete(msg);
     return 0;
@@ -111,14 +111,27 @@ static const struct {
     {OFPTYPE_BARRIER_REPLY, OF_BARRIER_REPLY},
 };
 
+/* The shortest flow-mods the library takes for one. */
+static bool
+is_flow_mod(const uint8_t *msg, size_t len)
+{
+    return msg[1] == OF_WIRE_FLOW_MOD &&
+           ((msg[0] == OF_WIRE_10 && len >= 72) ||
+            (msg[0] > OF_WIRE_10 && msg[0] <= OF_WIRE_15 && len >= 56));
+}
+
 enum of_kind
 of_msg_kind(const uint8_t *msg, size_t len)
 {
-    struct ofpbuf *b = of_ovs_message(msg, len);
+    struct ofpbuf *b;
     enum of_kind kind = OF_OTHER;
     enum ofptype type;
     enum ofpraw raw;
 
+    if (is_flow_mod(msg, len)) {
+        return OF_FLOW_MOD; /* Most are, so they do not wait for the rest. */
+    }
+    b = of_ovs_message(msg, len);
     if (ofptype_decode(&type, b->data)) {
         kind = OF_MALFORMED;
     } else {

@@ -136,6 +136,7 @@ bind_rule(struct db_statement *s, const struct flow_log_note *note)
     bool is_over = r->kind == RULE_PACKET_OUT;
     int64_t installed_ns = (int64_t) r->installed_ns;
 
+    rule_describe(r);
     db_bind_int(s, 1, (int64_t) r->dpid);
     db_bind_int(s, 2, r->version);
     db_bind_int(s, 3, r->kind);

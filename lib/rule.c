@@ -4,6 +4,7 @@
 #include "lib/rule.h"
 
 #include <assert.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -140,11 +141,32 @@ rule_unref(struct rule *rule)
     }
 }
 
+void
+rule_describe(const struct rule *rule_)
+{
+    /* Two threads may want the same rule at once, seldom: one lock for all
+     * rules does. */
+    static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+    struct rule *rule = (struct rule *) rule_;
+
+    if (!__atomic_load_n(&rule->describe, __ATOMIC_ACQUIRE)) {
+        return;
+    }
+    pthread_mutex_lock(&mutex);
+    if (rule->describe) {
+        rule->describe(rule);
+        __atomic_store_n(&rule->describe, NULL, __ATOMIC_RELEASE);
+    }
+    pthread_mutex_unlock(&mutex);
+}
+
 struct rule *
 rule_clone(const struct rule *rule)
 {
-    struct rule *copy = lh_memdup(rule, sizeof *rule);
+    struct rule *copy;
 
+    rule_describe(rule);
+    copy = lh_memdup(rule, sizeof *rule);
     copy->n_refs = 1;
     copy->match = lh_strdup(rule->match);
     copy->actions = lh_strdup(rule->actions);
@@ -211,6 +233,7 @@ rule_outputs(const struct rule *rule, uint32_t *ports, size_t max)
 {
     size_t n = 0;
 
+    rule_describe(rule);
     for (size_t i = 0; i < rule->n_steps; i++) {
         if (rule->steps[i].type == STEP_OUTPUT) {
             if (n < max) {

@@ -9,7 +9,13 @@
  *
  * Ownership: rule_destroy() frees all; getters borrow.  rule_ref() counts.
  *
- * Threads: immutable once published; the count is atomic. */
+ * Texts and steps cost more than all else about a rule, and who publishes
+ * rules by the thousand has no use for them: so a rule may be published
+ * without, with `describe` set, and whoever wants to read `match`, `actions`
+ * or `steps` calls rule_describe() first.  The functions below do.
+ *
+ * Threads: immutable once published, but for rule_describe(), which any thread
+ * may call; the count is atomic. */
 #ifndef LIB_RULE_H
 #define LIB_RULE_H 1
 
@@ -123,7 +129,10 @@ struct rule {
                    * Owned. */
 
     size_t allocated_steps; /* Of rule_add_step(). */
-    unsigned int n_refs;    /* Of rule_ref(), rule_unref(). */
+
+    /* Fills match, actions and steps from the rest; NULL: they are there. */
+    void (*describe)(struct rule *);
+    unsigned int n_refs; /* Of rule_ref(), rule_unref(). */
 };
 
 /* A rule with one reference and all members zero or NULL, but for match "",
@@ -132,6 +141,8 @@ struct rule *rule_create(void);
 struct rule *rule_ref(const struct rule *);
 /* Frees the rule with the last reference; takes NULL. */
 void rule_unref(struct rule *);
+/* Makes sure that match, actions and steps are there. */
+void rule_describe(const struct rule *);
 /* A copy with one reference, to be changed and published in its turn. */
 struct rule *rule_clone(const struct rule *);
 

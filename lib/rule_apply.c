@@ -561,6 +561,7 @@ rule_apply(const struct rule *rule, size_t n_out, const uint8_t *in,
 {
     struct work w = {.p = out, .len = len < size ? len : size, .size = size};
 
+    rule_describe(rule);
     if (w.len) {
         memcpy(out, in, w.len);
     }

@@ -204,6 +204,7 @@ rule_steps_to_json(const struct rule *rule)
 {
     json_t *steps = json_array();
 
+    rule_describe(rule);
     for (size_t i = 0; i < rule->n_steps; i++) {
         json_array_append_new(steps, step_to_json(&rule->steps[i]));
     }
@@ -215,6 +216,7 @@ rule_to_json(const struct rule *rule)
 {
     json_t *json = json_object();
 
+    rule_describe(rule);
     json_object_set_new(json, "dpid", jmember_dpid_new(rule->dpid));
     set_number(json, "version", rule->version);
     set_text(json, "kind", rule_kind_name(rule->kind));

@@ -80,7 +80,8 @@ send_flow(struct instr_change *c, struct of_flow *flow,
 
     instr_flow_inject(c, rule, &acts);
     flow->acts = acts;
-    if (of_flow_encode(flow, version, 0, &msg, &len)) {
+    if (of_flow_encode_like(flow, version, c->flow_mod, c->flow_mod_len, false,
+                            &msg, &len)) {
         rule->is_instrumented = false;
         instr->counters.not_injected++;
         flow->acts = rule->acts;
@@ -143,8 +144,10 @@ install(struct instr_change *c, struct shadow_rule *rule, const char *command,
     instr_undo_rule(c, old, rule->version);
 }
 
+/* Adds the rule of 'flow', which was decoded from 'msg'. */
 static void
-add_rule(struct instr_change *c, struct of_flow *flow)
+add_rule(struct instr_change *c, struct of_flow *flow, const uint8_t *msg,
+         size_t len)
 {
     struct instr *instr = c->instr;
     struct shadow_rule *rule, *replaced;
@@ -182,9 +185,12 @@ add_rule(struct instr_change *c, struct of_flow *flow)
     flow->flags =
         switch_flags(flow->flags, flow->idle_timeout, flow->hard_timeout);
     flow->out_port = flow->out_group = OF_ACTS_ANY;
+    c->flow_mod = msg;
+    c->flow_mod_len = len;
     send_flow(c, flow, rule);
     flow->acts = (struct of_acts) OF_ACTS_INIT;
     install(c, rule, "add", "replaced");
+    c->flow_mod = NULL;
 }
 
 /* Sends 'flow' so that it hits nothing: the switch still says what is wrong
@@ -233,7 +239,8 @@ modify_rule(struct instr_change *c, const struct of_flow *by,
 }
 
 static void
-modify_rules(struct instr_change *c, struct of_flow *flow)
+modify_rules(struct instr_change *c, struct of_flow *flow, const uint8_t *msg,
+             size_t len)
 {
     struct instr *instr = c->instr;
     struct shadow_rule **rules;
@@ -243,7 +250,7 @@ modify_rules(struct instr_change *c, struct of_flow *flow)
     rules = instr_shadow_select(instr->shadow, flow, &n);
     if (!n) {
         if (flow->new_cookie != UINT64_MAX && !flow->cookie_mask) {
-            add_rule(c, flow);
+            add_rule(c, flow, msg, len);
         } else {
             send_harmless(c, flow);
         }
@@ -339,11 +346,11 @@ instr_flow_mod(struct instr_change *c, const uint8_t *msg, size_t len)
     }
     switch (flow.command) {
     case OF_FLOW_ADD:
-        add_rule(c, &flow);
+        add_rule(c, &flow, msg, len);
         break;
     case OF_FLOW_MODIFY:
     case OF_FLOW_MODIFY_STRICT:
-        modify_rules(c, &flow);
+        modify_rules(c, &flow, msg, len);
         break;
     default:
         delete_rules(c, &flow);

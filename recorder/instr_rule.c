@@ -37,6 +37,19 @@ set_text(struct rule *rule, char *match, const struct of_acts *acts)
     rule->actions = of_acts_to_text(acts);
 }
 
+/* Only now what is for people to read: `raw` says it all. */
+static void
+describe_flow(struct rule *rule)
+{
+    struct of_flow flow;
+
+    if (rule->raw && of_flow_decode(rule->raw, rule->raw_len, true, &flow)) {
+        set_text(rule, of_match_to_text(flow.match), &flow.acts);
+        of_steps_add(rule, &flow.acts, false);
+        of_flow_uninit(&flow);
+    }
+}
+
 struct rule *
 instr_rule_flow(const struct instr_change *c, const struct shadow_rule *shadow,
                 const char *command, const char *who)
@@ -57,10 +70,10 @@ instr_rule_flow(const struct instr_change *c, const struct shadow_rule *shadow,
     rule->is_instrumented = shadow->is_instrumented;
     rule->is_transit = of_inject_is_transit(
         &shadow->acts, instr->has_action_sets && shadow->table_id);
-    set_text(rule, of_match_to_text(shadow->match), &shadow->acts);
-    of_steps_add(rule, &shadow->acts, false);
+    rule->describe = describe_flow;
     shadow_rule_to_flow(shadow, &flow);
-    of_flow_encode(&flow, c->link->of_version, 0, &rule->raw, &rule->raw_len);
+    of_flow_encode_like(&flow, c->link->of_version, c->flow_mod,
+                        c->flow_mod_len, true, &rule->raw, &rule->raw_len);
     return rule;
 }
 

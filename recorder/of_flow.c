@@ -44,11 +44,8 @@ port_filter_to_ovs(uint32_t port)
 static void
 flow_from_ovs(const struct ofputil_flow_mod *fm, struct of_flow *flow)
 {
-    struct match match;
-
     of_flow_init(flow);
-    minimatch_expand(&fm->match, &match);
-    flow->match = of_match_from_ovs(&match);
+    flow->match = of_match_from_mini(&fm->match);
     of_acts_from_ovs(&flow->acts, fm->ofpacts, fm->ofpacts_len);
     flow->command = (uint8_t) fm->command;
     flow->table_id = fm->table_id;
@@ -136,6 +133,78 @@ of_flow_encode(const struct of_flow *flow, uint8_t version, uint32_t xid,
         b = of_match_widen_11(b, flow->match);
     }
     return of_ovs_take(b, xid, msg, msg_len);
+}
+
+/* Flow-mods of OpenFlow 1.2 and later. */
+#define MOD_COOKIE      8
+#define MOD_COOKIE_MASK 16
+#define MOD_TABLE       24
+#define MOD_COMMAND     25
+#define MOD_BUFFER      32
+#define MOD_OUT_PORT    36
+#define MOD_OUT_GROUP   40
+#define MOD_FLAGS       44
+#define MOD_MATCH       48
+#define MATCH_HEAD      4
+#define OXM_HEAD        4
+#define OXM_PACKET_TYPE 0x800058u /* Class and field. */
+
+/* Where the match of 'like' ends, padding and all; 0 when it cannot be sent as
+ * it is. */
+static size_t
+match_end(const uint8_t *like, size_t len)
+{
+    size_t ofs = MOD_MATCH + MATCH_HEAD, end;
+
+    if (len < MOD_MATCH + 8 || of_wire_get16(like + MOD_MATCH) != 1) {
+        return 0;
+    }
+    end = MOD_MATCH + of_wire_get16(like + MOD_MATCH + 2);
+    while (ofs + OXM_HEAD <= end && end <= len) {
+        /* See of_match_expand_wire(). */
+        if (of_wire_get32(like + ofs) >> 8 == OXM_PACKET_TYPE) {
+            return 0;
+        }
+        ofs += OXM_HEAD + (size_t) like[ofs + 3];
+    }
+    if (ofs != end) {
+        return 0;
+    }
+    end = (end + 7) / 8 * 8;
+    return end <= len ? end : 0;
+}
+
+int
+of_flow_encode_like(const struct of_flow *flow, uint8_t version,
+                    const uint8_t *like, size_t like_len, bool keeps_acts,
+                    uint8_t **msg, size_t *msg_len)
+{
+    size_t end = like && version >= OF_WIRE_12 && version == like[0] &&
+                         flow->command == OF_FLOW_ADD
+                     ? match_end(like, like_len)
+                     : 0;
+    struct ofpbuf *b;
+    uint8_t *p;
+
+    if (!end) {
+        return of_flow_encode(flow, version, 0, msg, msg_len);
+    }
+    b = ofpbuf_new(like_len + (keeps_acts ? 0 : 256));
+    ofpbuf_put(b, like, keeps_acts ? like_len : end);
+    p = b->data;
+    of_wire_put64(p + MOD_COOKIE, flow->new_cookie);
+    of_wire_put64(p + MOD_COOKIE_MASK, flow->cookie_mask);
+    p[MOD_TABLE] = flow->table_id;
+    p[MOD_COMMAND] = flow->command;
+    of_wire_put32(p + MOD_BUFFER, flow->buffer_id);
+    of_wire_put32(p + MOD_OUT_PORT, UINT32_MAX);
+    of_wire_put32(p + MOD_OUT_GROUP, UINT32_MAX);
+    of_wire_put16(p + MOD_FLAGS, of_flow_wire_flags(flow->flags, version));
+    if (!keeps_acts) {
+        ofpacts_put_openflow_instructions(of_acts_ovs(&flow->acts),
+                                          flow->acts.len, b, version);
+    }
+    return of_ovs_take(b, 0, msg, msg_len);
 }
 
 char *

@@ -60,6 +60,14 @@ bool of_flow_decode(const uint8_t *msg, size_t len, bool has_tid,
 /* 0, or EMSGSIZE when it is too long for a message. */
 int of_flow_encode(const struct of_flow *, uint8_t version, uint32_t xid,
                    uint8_t **msg, size_t *msg_len);
+/* The same for an ADD of OpenFlow 1.2 or later that was decoded from the
+ * flow-mod 'like' of that version and still has its match: the match goes out
+ * as it came, byte by byte, and so do the instructions when 'keeps_acts' says
+ * that they are the same too.  With any other, or NULL, of_flow_encode() does
+ * it. */
+int of_flow_encode_like(const struct of_flow *, uint8_t version,
+                        const uint8_t *like, size_t like_len, bool keeps_acts,
+                        uint8_t **msg, size_t *msg_len);
 /* From ovs-ofctl's syntax ("table=1,priority=5,ip,actions=output:2").
  * Returns NULL, or a malloc()ed reason. */
 char *of_flow_from_text(struct of_flow *, enum of_flow_command,

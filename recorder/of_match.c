@@ -41,6 +41,24 @@ of_match_from_ovs(const struct match *original)
     return m;
 }
 
+struct of_match *
+of_match_from_mini(const struct minimatch *mini)
+{
+    struct of_match *m;
+    struct match match;
+
+    minimatch_expand(mini, &match);
+    if (!match_has_default_packet_type(&match) ||
+        match.flow.tunnel.metadata.tab || match.wc.masks.tunnel.metadata.tab) {
+        return of_match_from_ovs(&match);
+    }
+    m = lh_alloc(sizeof *m);
+    minimatch_clone(&m->mini, mini);
+    m->hash = minimatch_hash(&m->mini, 0);
+    m->is_all = matches_all(&match);
+    return m;
+}
+
 void
 of_match_expand(const struct of_match *m, struct match *match)
 {

@@ -80,6 +80,7 @@ of_ovs_u64(ovs_be64 value)
 
 /* A new match from one of the library's. */
 struct of_match *of_match_from_ovs(const struct match *);
+struct of_match *of_match_from_mini(const struct minimatch *);
 /* Writes the match into '*match'. */
 void of_match_expand(const struct of_match *, struct match *match);
 /* The same as it goes to a peer: that packets are Ethernet, which goes without

@@ -248,6 +248,46 @@ START_TEST(outputs_in_order)
 }
 END_TEST
 
+static int n_described;
+
+static void
+describe(struct rule *rule)
+{
+    n_described++;
+    free(rule->match);
+    rule->match = lh_strdup("ip");
+    rule_add_output(rule, 7);
+}
+
+/* A rule published without texts gets them once, by whoever asks first. */
+START_TEST(texts_are_made_when_asked_for)
+{
+    struct rule *rule = rule_create(), *copy;
+    json_t *json;
+
+    n_described = 0;
+    rule->describe = describe;
+    ck_assert_uint_eq(rule_outputs(rule, NULL, 0), 1);
+    json = rule_to_json(rule);
+    ck_assert_str_eq(json_string_value(json_object_get(json, "match")), "ip");
+    json_decref(json);
+    copy = rule_clone(rule);
+    ck_assert_uint_eq(copy->n_steps, 1);
+    ck_assert_int_eq(n_described, 1);
+    rule_unref(copy);
+    rule_unref(rule);
+
+    rule = rule_create();
+    rule->describe = describe;
+    copy = rule_clone(rule);
+    ck_assert_str_eq(copy->match, "ip");
+    rule_describe(copy);
+    ck_assert_uint_eq(copy->n_steps, 1);
+    rule_unref(copy);
+    rule_unref(rule);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -262,6 +302,7 @@ main(void)
                         sizeof bad_rules / sizeof bad_rules[0]);
     tcase_add_test(tcase, references_and_copies);
     tcase_add_test(tcase, outputs_in_order);
+    tcase_add_test(tcase, texts_are_made_when_asked_for);
     suite_add_tcase(suite, tcase);
     srunner_run_all(runner, CK_NORMAL);
 

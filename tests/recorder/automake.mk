@@ -47,6 +47,11 @@ TESTS += tests/recorder/test_of_inject
 tests_recorder_test_of_inject_SOURCES = tests/recorder/test_of_inject.c
 tests_recorder_test_of_inject_LDADD = $(RECORDER_LIBS) $(TEST_LIBS)
 
+check_PROGRAMS += tests/recorder/test_of_flow_like
+TESTS += tests/recorder/test_of_flow_like
+tests_recorder_test_of_flow_like_SOURCES = tests/recorder/test_of_flow_like.c
+tests_recorder_test_of_flow_like_LDADD = $(RECORDER_LIBS) $(TEST_LIBS)
+
 # Names of libopenvswitch stay behind the door.
 TESTS += tests/recorder/check_door.sh
 EXTRA_DIST += tests/recorder/check_door.sh

@@ -95,6 +95,7 @@ flush_out(struct instr_out *out)
     for (size_t i = 0; i < out->n_made; i++) {
         const struct rule *r = out->made[i];
 
+        rule_describe(r);
         printf("made %u kind=%d change=%llu cmd=%s %stable=%d,priority=%d,%s "
                "actions=%s steps=%zu\n",
                r->version, (int) r->kind, (unsigned long long) r->change,

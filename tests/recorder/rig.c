@@ -60,6 +60,7 @@ log_rules(struct rig *rig, struct instr_out *out)
         /* A version comes again only when what replaced it failed. */
         ck_assert(!rig->log[rule->version] ||
                   !strcmp(rule->command, "restored"));
+        rule_describe(rule);
         rule_unref(rig->log[rule->version]);
         rig->log[rule->version] = rule;
         out->made[i] = NULL;

@@ -35,8 +35,11 @@ lib_liblasthop_a_SOURCES = \
 	lib/flow_log.c lib/flow_log.h \
 	lib/flow_log_db.c lib/flow_log_db.h \
 	lib/flow_log_query.c \
+	lib/flow_log_note.c \
 	lib/flow_log_queue.c \
 	lib/flow_log_switch.c \
+	lib/flow_log_version.c \
+	lib/flow_log_writer.c \
 	lib/inet_sum.c lib/inet_sum.h \
 	lib/jmember.c lib/jmember.h \
 	lib/lh_alloc.c lib/lh_alloc.h \
@@ -59,4 +62,4 @@ lib_liblasthop_a_SOURCES = \
 
 # What a program that links lib/liblasthop.a needs besides.
 LIB_LIBS = lib/liblasthop.a $(JANSSON_LIBS) $(XXHASH_LIBS) $(SQLITE_LIBS) \
-	$(ZSTD_LIBS) $(EVENT_LIBS) -lm
+	$(ZSTD_LIBS) $(EVENT_LIBS) -lm -lpthread

@@ -5,24 +5,25 @@
  * One process, the recorder, opens the log for writing; any number of others
  * read it at the same time with flow_log_open_readonly().
  *
- * Writing is queued: flow_log_made(), flow_log_removed() and flow_log_event()
- * only put a note into memory, and flow_log_flush(), which the owner calls
- * when nothing more urgent is to be done, writes all notes in one transaction.
- * A flush that fails (disk full, file damaged) loses nothing: the notes stay
- * and the next flush tries again.  Only when FLOW_LOG_MAX_QUEUE notes wait is
- * a new one thrown away, and counted.
+ * Writing is the work of a thread of the log's own.  flow_log_made(),
+ * flow_log_removed(), flow_log_event() and the flow_log_put_..() only put a
+ * note into memory; none of them waits for the disk, whatever it does.  A
+ * disk that is full or does not answer loses nothing: the notes stay and are
+ * tried again.  Only when they take more than FLOW_LOG_MAX_BYTES a new one is
+ * thrown away, counted, and said on the timeline once there is room again.
+ * flow_log_lag() tells how far the disk is behind.
  *
  * Notes belong to changes: all notes between two calls of
  * flow_log_begin_change() are one change, and a table is never seen with half
- * of one.
+ * of one.  flow_log_hand_over() says that the last one is complete.
  *
- * Queries write what is queued first.  While that fails they see it all the
- * same, only not the end of a rule that stood at the time asked for.
+ * Queries see what is on disk and what waits to be written.
  *
  * Version numbers come from the log because it must never give one twice, not
- * even after a crash: they are reserved on disk in blocks before use.
+ * even after a crash: they are reserved on disk, far ahead, before use.
  *
- * Threads: used only by the thread that opened it. */
+ * Threads: used only by the thread that opened it.  Another thread asks
+ * through a handle of its own, by flow_log_open_reader(). */
 #ifndef LIB_FLOW_LOG_H
 #define LIB_FLOW_LOG_H 1
 
@@ -34,8 +35,10 @@
 #include "lib/rule.h"
 
 #define FLOW_LOG_FORMAT        1
-#define FLOW_LOG_MAX_QUEUE     65536
-#define FLOW_LOG_VERSION_BLOCK 131072
+#define FLOW_LOG_MAX_BYTES     (UINT64_C(256) << 20)
+#define FLOW_LOG_VERSION_BLOCK 524288
+
+#define FLOW_LOG_RESERVE_MS 20
 
 struct flow_log;
 
@@ -47,15 +50,36 @@ int flow_log_open(const char *path, struct flow_log **, struct lh_error *);
 /* Opens the log that is at 'path' for queries only. */
 int flow_log_open_readonly(const char *path, struct flow_log **,
                            struct lh_error *);
+/* A handle for the queries of another thread, which knows what waits to be
+ * written too.  To be closed before 'writer' is. */
+int flow_log_open_reader(struct flow_log *writer, struct flow_log **,
+                         struct lh_error *);
 /* Writes what is queued, as far as that is possible, and closes. */
 void flow_log_close(struct flow_log *);
 
+/* How the log ended that was opened for writing. */
+struct flow_log_gap {
+    bool is_there;     /* Not in order: changes may be missing, */
+    uint64_t since_ns; /* those after this time */
+    uint64_t until_ns; /* and before this one. */
+    uint64_t change;   /* The last one that is known. */
+};
+struct flow_log_gap flow_log_gap(const struct flow_log *);
+/* Versions of 'dpid' that may have been given before the log was opened and
+ * that it does not know: '*first' to '*last'; false when there are none. */
+bool flow_log_unknown_versions(const struct flow_log *, uint64_t dpid,
+                               uint32_t *first, uint32_t *last);
+
 /* --- Versions. --- */
 
-/* The next version of switch 'dpid', never given before, at least 1.  While
- * the disk fails, versions beyond those reserved are given all the same and
- * counted as `unreserved`: after a crash in that state they may come again.
- * When all 2^32 are used up the highest is given, and counted. */
+/* The next version of switch 'dpid', never given before, at least 1.  When the
+ * disk has failed for so long that all that were reserved are used, versions
+ * are given all the same and counted as `unreserved`: after a crash in that
+ * state they may come again.  When all 2^32 are used up the highest is given,
+ * and counted.
+ *
+ * This waits for the disk, at most FLOW_LOG_RESERVE_MS, only for the first
+ * version past those reserved, and not again until the disk has answered. */
 uint32_t flow_log_next_version(struct flow_log *, uint64_t dpid);
 /* Sees to it that only versions above 'version' are given from now on: the
  * switch was found to use it. */
@@ -82,7 +106,8 @@ enum flow_log_event {
     FLOW_LOG_PORT,       /* A port came, went or changed. */
     FLOW_LOG_LINK_UP,
     FLOW_LOG_LINK_DOWN,
-    FLOW_LOG_NOTE /* Anything else a person should know. */
+    FLOW_LOG_NOTE, /* Anything else a person should know. */
+    FLOW_LOG_GAP   /* Changes before this may be missing; the text tells. */
 };
 const char *flow_log_event_name(enum flow_log_event);
 
@@ -90,30 +115,48 @@ const char *flow_log_event_name(enum flow_log_event);
 void flow_log_event(struct flow_log *, enum flow_log_event, uint64_t dpid,
                     uint32_t port, uint64_t time_ns, const char *text);
 
-/* Writes all that is queued.  Returns 0, or an errno value with a reason that
- * names the file; then everything is still queued. */
+/* The last change is complete for now: the writer gets it. */
+void flow_log_hand_over(struct flow_log *);
+/* Waits until all that is queued, and what flow_log_trim() asked for, is
+ * done, or one try has failed: returns 0, or an errno value with a reason
+ * that names the file; then everything is still queued.  Waits for the disk,
+ * so not for the thread that forwards. */
 int flow_log_flush(struct flow_log *, struct lh_error *);
+/* Asks the writer to delete, bit by bit, what was over before 'time_ns'. */
+void flow_log_trim(struct flow_log *, uint64_t time_ns);
+
+/* How far the disk is behind. */
+struct flow_log_lag {
+    size_t n_notes, n_bytes; /* That wait to be written. */
+    uint64_t age_ns;         /* Of the oldest of these; 0: none waits. */
+    uint64_t written_change; /* The operating system has the changes up to */
+    uint64_t written_ns;     /* this, handed over before this time, */
+    uint64_t durable_change; /* and they are on the disk up to this, */
+    uint64_t durable_ns;     /* handed over before this time. */
+    int failure;             /* Of the last try to write: 0 or an errno. */
+};
+/* With the reason of 'failure' if there is one. */
+void flow_log_lag(const struct flow_log *, struct flow_log_lag *,
+                  struct lh_error *reason);
 /* Notes that wait to be written. */
 size_t flow_log_n_queued(const struct flow_log *);
-
-/* Deletes what was over before 'time_ns', at most 'max_rows' of it; returns 0
- * with '*n' rows deleted. */
-int flow_log_trim(struct flow_log *, uint64_t time_ns, int max_rows, int *n,
-                  struct lh_error *);
+/* Sets the bound of what waits to be written, FLOW_LOG_MAX_BYTES at first. */
+void flow_log_set_max_bytes(struct flow_log *, uint64_t n_bytes);
 
 struct flow_log_counters {
     uint64_t notes;      /* Made, removed, events. */
     uint64_t written;    /* Of these, on disk. */
-    uint64_t lost;       /* Of these, thrown away: the queue was full. */
-    uint64_t failures;   /* Flushes that failed. */
+    uint64_t lost;       /* Of these, thrown away: too many waited. */
+    uint64_t failures;   /* Transactions that failed. */
     uint64_t duplicates; /* Rules whose (dpid, version) stood already. */
     uint64_t unreserved; /* Versions given without being durable. */
     uint64_t exhausted;  /* Versions asked for when none was left. */
+    uint64_t trimmed;    /* Rows that flow_log_trim() deleted. */
 };
 /* notes = written + lost + flow_log_n_queued(). */
 struct flow_log_counters flow_log_counters(const struct flow_log *);
 
-/* --- What is known about switches, and small texts, kept at once. --- */
+/* --- What is known about switches, and small texts. --- */
 
 struct flow_log_switch {
     uint64_t dpid;
@@ -123,19 +166,17 @@ struct flow_log_switch {
 };
 
 /* Keeps a name and an address (NULL keeps what is known) of 'dpid' and gives
- * it the lowest free index if it has none: '*index' is that, 0 if all are
+ * it the lowest free index if it has none: returns that, 0 if all are
  * taken. */
-int flow_log_put_switch(struct flow_log *, uint64_t dpid, const char *name,
-                        const char *address, uint16_t *index,
-                        struct lh_error *);
-/* All switches that have an index: '*switches' is freed with
+uint16_t flow_log_put_switch(struct flow_log *, uint64_t dpid,
+                             const char *name, const char *address);
+/* All switches that are known: '*switches' is freed with
  * flow_log_switches_free(). */
 int flow_log_switches(struct flow_log *, struct flow_log_switch **switches,
                       size_t *n, struct lh_error *);
 void flow_log_switches_free(struct flow_log_switch *, size_t n);
 
-int flow_log_put_text(struct flow_log *, const char *key, const char *text,
-                      struct lh_error *);
+void flow_log_put_text(struct flow_log *, const char *key, const char *text);
 /* ENOENT when 'key' was never put; '*text' is for free(). */
 int flow_log_get_text(struct flow_log *, const char *key, char **text,
                       struct lh_error *);

@@ -63,9 +63,15 @@ static const char *const statements[N_STATEMENTS] = {
     [STATEMENT_INSERT_EVENT] =
         "INSERT INTO event(change, time_ns, dpid, kind, port, text)"
         " VALUES(?1,?2,?3,?4,?5,?6)",
-    [STATEMENT_SET_CHANGE] =
-        "INSERT INTO meta(key, value) VALUES('change', ?1)"
-        " ON CONFLICT(key) DO UPDATE SET value = ?1",
+    [STATEMENT_PUT_SWITCH] =
+        "INSERT INTO switch(dpid, name, address, idx, version_mark)"
+        " VALUES(?1, ?2, ?3, nullif(?4, 0), (SELECT coalesce(max(value), 0)"
+        " FROM meta WHERE key = 'new_mark')) ON CONFLICT(dpid) DO UPDATE SET"
+        " name = coalesce(?2, name), address = coalesce(?3, address),"
+        " idx = nullif(?4, 0)",
+    [STATEMENT_PUT_META] = "INSERT INTO meta(key, value) VALUES(?1, ?2)"
+                           " ON CONFLICT(key) DO UPDATE SET value = ?2",
+    [STATEMENT_GET_META] = "SELECT value FROM meta WHERE key = ?1",
     [STATEMENT_SET_MARK] =
         "INSERT INTO switch(dpid, version_mark) VALUES(?1, ?2)"
         " ON CONFLICT(dpid) DO UPDATE SET version_mark = ?2",
@@ -119,23 +125,43 @@ make_schema(struct flow_log *log)
     return went_well;
 }
 
-static bool
-load_versions(struct flow_log *log)
+bool
+flow_log_db_put(struct flow_log *log, const char *key, uint64_t value)
 {
-    struct db_statement *s =
-        db_prepare(log->db, "SELECT dpid, version_mark FROM switch");
+    struct db_statement *s = flow_log_db_statement(log, STATEMENT_PUT_META);
 
-    while (db_step(s)) {
-        flow_log_skip_version(log, (uint64_t) db_int(s, 0),
-                              (uint32_t) db_int(s, 1));
-    }
-    return db_finish(s);
+    db_bind_text(s, 1, key);
+    db_bind_int(s, 2, (int64_t) value);
+    db_step(s);
+    return db_reset(s);
+}
+
+bool
+flow_log_db_put_mark(struct flow_log *log, uint64_t dpid, uint64_t mark)
+{
+    struct db_statement *s = flow_log_db_statement(log, STATEMENT_SET_MARK);
+
+    db_bind_int(s, 1, (int64_t) dpid);
+    db_bind_int(s, 2, (int64_t) mark);
+    db_step(s);
+    return db_reset(s);
+}
+
+bool
+flow_log_db_get(struct flow_log *log, const char *key, uint64_t *value)
+{
+    struct db_statement *s = flow_log_db_statement(log, STATEMENT_GET_META);
+
+    db_bind_text(s, 1, key);
+    *value = db_step(s) ? (uint64_t) db_int(s, 0) : 0;
+    return db_reset(s);
 }
 
 int
-flow_log_db_schema(struct flow_log *log, struct lh_error *error)
+flow_log_db_schema(struct flow_log *log, bool is_writer,
+                   struct lh_error *error)
 {
-    int64_t application, format, n_tables, change;
+    int64_t application, format, n_tables;
 
     if (!db_get_int(log->db, "PRAGMA application_id", &application) ||
         !db_get_int(log->db, "PRAGMA user_version", &format) ||
@@ -155,19 +181,13 @@ flow_log_db_schema(struct flow_log *log, struct lh_error *error)
                      log->path, (long long) format, FLOW_LOG_FORMAT);
         return EPROTO;
     }
-    if (log->is_readonly && !n_tables) {
+    if (!is_writer && !n_tables) {
         lh_error_set(error, "flow log %s: empty", log->path);
         return EPROTO;
     }
-    if (!log->is_readonly && (!db_run(log->db, "PRAGMA journal_mode = WAL") ||
-                              (!n_tables && !make_schema(log)))) {
+    if (is_writer && (!db_run(log->db, "PRAGMA journal_mode = WAL") ||
+                      (!n_tables && !make_schema(log)))) {
         return db_error(log->db, "cannot prepare", error);
     }
-    if (!db_get_int(log->db, "SELECT value FROM meta WHERE key = 'change'",
-                    &change) ||
-        !load_versions(log)) {
-        return db_error(log->db, "cannot read", error);
-    }
-    log->change = (uint64_t) change;
     return 0;
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* flow_log_query - what the log knows: one rule, a table as it was, events.
  *
- * What is queued is written first, then the disk answers; notes that cannot be
- * written are applied to its answer, in their order. */
+ * First the notes that wait to be written are copied, then the disk is read;
+ * notes that it does not have yet are applied to its answer, in their
+ * order. */
 #include <config.h>
 
 #include "lib/flow_log.h"
@@ -146,6 +147,50 @@ compare_rules(const void *a_, const void *b_)
     return a->version < b->version ? -1 : a->version > b->version;
 }
 
+/* --- What is not on the disk yet. --- */
+
+struct wanted {
+    uint64_t dpid;
+    uint32_t version; /* 0: any. */
+};
+
+static bool
+is_wanted_rule(const struct flow_log_note *note, const void *wanted_)
+{
+    const struct wanted *wanted = wanted_;
+
+    return note->type <= NOTE_REMOVED && note->dpid == wanted->dpid &&
+           (!wanted->version || note->version == wanted->version);
+}
+
+/* Begins a view of the log: what waits for the disk, and what is on it. */
+static bool
+begin_view(struct flow_log *log, uint64_t dpid, uint32_t version,
+           struct flow_log_notes *waiting)
+{
+    struct wanted wanted = {dpid, version};
+    uint64_t seq;
+
+    *waiting = (struct flow_log_notes){.notes = NULL};
+    flow_log_notes_waiting(log, is_wanted_rule, &wanted, waiting);
+    if (!db_run(log->db, "BEGIN") || !flow_log_db_get(log, "seq", &seq)) {
+        return false;
+    }
+    while (waiting->first < waiting->n &&
+           waiting->notes[waiting->first].seq <= seq) {
+        flow_log_note_uninit(&waiting->notes[waiting->first++]);
+    }
+    return true;
+}
+
+static int
+end_view(struct flow_log *log, int retval, struct flow_log_notes *waiting)
+{
+    db_run(log->db, "ROLLBACK");
+    flow_log_notes_uninit(waiting);
+    return retval;
+}
+
 /* Which notes a query takes in: those up to a change, or up to a time. */
 struct until {
     bool by_time;
@@ -170,82 +215,80 @@ remove_version(struct flow_log_rules *rules, size_t first, uint32_t version)
     }
 }
 
-/* Applies the notes of 'dpid' to rules[first..]; with 'all' also groups. */
+/* Sets '*rulep' to the rule with its end as of now. */
 static void
-apply_notes(struct flow_log *log, uint64_t dpid, const struct until *until,
+set_end(struct rule **rulep, uint64_t removed_ns, const char *reason)
+{
+    struct rule *rule = rule_clone(*rulep);
+
+    rule_unref(*rulep);
+    rule->removed_ns = removed_ns;
+    free(rule->removed_reason);
+    rule->removed_reason = lh_strdup(reason);
+    *rulep = rule;
+}
+
+/* Tells the rule that stood then of its end. */
+static void
+end_version(struct flow_log_rules *rules, size_t first,
+            const struct flow_log_note *note)
+{
+    for (size_t i = first; i < rules->n; i++) {
+        if (note->type == NOTE_REMOVED &&
+            rules->rules[i]->version == note->version) {
+            set_end(&rules->rules[i], note->time_ns, note->text);
+        }
+    }
+}
+
+/* Applies the notes to rules[first..]; with 'all' also groups. */
+static void
+apply_notes(const struct flow_log_notes *waiting, const struct until *until,
             bool all, size_t first, struct flow_log_rules *rules)
 {
-    if (!log->n_notes) {
-        return;
-    }
-    for (size_t i = 0; i < log->n_notes; i++) {
-        const struct flow_log_note *note = &log->notes[i];
+    for (size_t i = waiting->first; i < waiting->n; i++) {
+        const struct flow_log_note *note = &waiting->notes[i];
 
-        if (note->dpid != dpid || !is_until(until, note)) {
-            continue;
-        }
-        if (note->type == NOTE_REMOVED) {
+        if (!is_until(until, note)) {
+            end_version(rules, first, note);
+        } else if (note->type == NOTE_REMOVED) {
             remove_version(rules, first, note->version);
-        } else if (note->type == NOTE_MADE &&
-                   note->rule->kind != RULE_PACKET_OUT &&
+        } else if (note->rule->kind != RULE_PACKET_OUT &&
                    (all || note->rule->kind < RULE_GROUP)) {
             remove_version(rules, first, note->rule->version);
             add_rule(rules, rule_ref(note->rule));
         }
     }
-    if (rules->n > first) {
+    if (waiting->first < waiting->n && rules->n > first) {
         qsort(&rules->rules[first], rules->n - first, sizeof *rules->rules,
               compare_rules);
     }
 }
 
-/* Writes what is queued, so that the disk knows all; if that fails the notes
- * are still there. */
-static void
-write_queue(struct flow_log *log)
-{
-    if (log->n_notes) {
-        flow_log_flush(log, NULL);
-    }
-}
+/* --- One rule. --- */
 
+/* The rule that is on the disk, and the number of the change that made it;
+ * ENOENT without a reason. */
 static int
-query_rules(struct flow_log *log, enum flow_log_statement which, uint64_t dpid,
-            const struct until *until, struct flow_log_rules *rules,
-            struct lh_error *error)
+find_written(struct flow_log *log, uint64_t dpid, uint32_t version,
+             struct rule **rulep, uint64_t *change, struct lh_error *error)
 {
-    write_queue(log);
+    struct db_statement *s = flow_log_db_statement(log, STATEMENT_FIND);
+    int retval = 0;
 
-    struct db_statement *s = flow_log_db_statement(log, which);
-    size_t first = rules->n;
-
+    *rulep = NULL;
     db_bind_int(s, 1, (int64_t) dpid);
-    if (which != STATEMENT_STANDING) {
-        db_bind_int(s, 2, (int64_t) until->bound);
+    db_bind_int(s, 2, version);
+    if (!db_step(s)) {
+        return db_reset(s) ? ENOENT : db_error(log->db, "cannot read", error);
     }
-
-    int retval = collect(log, s, rules, error);
-
-    if (!retval) {
-        apply_notes(log, dpid, until, which == STATEMENT_STANDING, first,
-                    rules);
+    *rulep = rule_from_row(log, s, error);
+    *change = (uint64_t) db_int(s, 22);
+    if (!*rulep) {
+        retval = EBADMSG;
     }
+    db_reset(s);
     return retval;
-}
-
-/* The queued note that made the rule, or NULL. */
-static const struct flow_log_note *
-find_note(const struct flow_log *log, uint64_t dpid, uint32_t version)
-{
-    for (size_t i = log->n_notes; i-- > 0;) {
-        const struct flow_log_note *note = &log->notes[i];
-
-        if (note->type == NOTE_MADE && note->dpid == dpid &&
-            note->version == version) {
-            return note;
-        }
-    }
-    return NULL;
 }
 
 /* Finds the rule and the number of the change that made it. */
@@ -253,43 +296,71 @@ static int
 find(struct flow_log *log, uint64_t dpid, uint32_t version,
      struct rule **rulep, uint64_t *change, struct lh_error *error)
 {
-    struct db_statement *s = flow_log_db_statement(log, STATEMENT_FIND);
-    int retval = 0;
+    struct flow_log_notes waiting;
+    int retval;
 
-    db_bind_int(s, 1, (int64_t) dpid);
-    db_bind_int(s, 2, version);
-    if (db_step(s)) {
-        *rulep = rule_from_row(log, s, error);
-        *change = (uint64_t) db_int(s, 22);
-        if (!*rulep) {
-            retval = EBADMSG;
+    *rulep = NULL;
+    if (!begin_view(log, dpid, version, &waiting)) {
+        retval = db_error(log->db, "cannot read", error);
+        return end_view(log, retval, &waiting);
+    }
+    retval = find_written(log, dpid, version, rulep, change, error);
+    for (size_t i = waiting.first; i < waiting.n; i++) {
+        const struct flow_log_note *note = &waiting.notes[i];
+
+        if (note->type == NOTE_REMOVED && *rulep) {
+            set_end(rulep, note->time_ns, note->text);
+        } else if (note->type == NOTE_MADE && *rulep) {
+            set_end(rulep, 0, NULL);
+        } else if (note->type == NOTE_MADE && retval == ENOENT) {
+            *rulep = rule_ref(note->rule);
+            *change = note->change;
+            retval = 0;
         }
-        db_reset(s);
-        return retval;
     }
-    if (!db_reset(s)) {
-        return db_error(log->db, "cannot read", error);
+    if (retval == ENOENT) {
+        lh_error_set(error, "switch %016llx has no version %u",
+                     (unsigned long long) dpid, (unsigned) version);
     }
-    lh_error_set(error, "switch %016llx has no version %u",
-                 (unsigned long long) dpid, (unsigned) version);
-    return ENOENT;
+    return end_view(log, retval, &waiting);
 }
 
 int
 flow_log_find(struct flow_log *log, uint64_t dpid, uint32_t version,
               struct rule **rulep, struct lh_error *error)
 {
-    const struct flow_log_note *note;
     uint64_t change;
 
-    *rulep = NULL;
-    write_queue(log);
-    note = find_note(log, dpid, version);
-    if (!note) {
-        return find(log, dpid, version, rulep, &change, error);
+    return find(log, dpid, version, rulep, &change, error);
+}
+
+/* --- Tables. --- */
+
+static int
+query_rules(struct flow_log *log, enum flow_log_statement which, uint64_t dpid,
+            const struct until *until, struct flow_log_rules *rules,
+            struct lh_error *error)
+{
+    struct flow_log_notes waiting;
+    size_t first = rules->n;
+    struct db_statement *s;
+    int retval;
+
+    if (!begin_view(log, dpid, 0, &waiting)) {
+        retval = db_error(log->db, "cannot read", error);
+        return end_view(log, retval, &waiting);
     }
-    *rulep = rule_ref(note->rule);
-    return 0;
+    s = flow_log_db_statement(log, which);
+    db_bind_int(s, 1, (int64_t) dpid);
+    if (which != STATEMENT_STANDING) {
+        db_bind_int(s, 2, (int64_t) until->bound);
+    }
+    retval = collect(log, s, rules, error);
+    if (!retval) {
+        apply_notes(&waiting, until, which == STATEMENT_STANDING, first,
+                    rules);
+    }
+    return end_view(log, retval, &waiting);
 }
 
 int
@@ -297,24 +368,15 @@ flow_log_table_at_version(struct flow_log *log, uint64_t dpid,
                           uint32_t version, struct flow_log_rules *rules,
                           uint64_t *at_ns, struct lh_error *error)
 {
-    const struct flow_log_note *note;
     struct until until = {.by_time = false};
+    struct rule *rule;
+    int retval = find(log, dpid, version, &rule, &until.bound, error);
 
-    write_queue(log);
-    note = find_note(log, dpid, version);
-    if (note) {
-        until.bound = note->change;
-        *at_ns = note->rule->installed_ns;
-    } else {
-        struct rule *rule;
-        int retval = find(log, dpid, version, &rule, &until.bound, error);
-
-        if (retval) {
-            return retval;
-        }
-        *at_ns = rule->installed_ns;
-        rule_unref(rule);
+    if (retval) {
+        return retval;
     }
+    *at_ns = rule->installed_ns;
+    rule_unref(rule);
     return query_rules(log, STATEMENT_TABLE_BY_CHANGE, dpid, &until, rules,
                        error);
 }
@@ -351,16 +413,24 @@ flow_log_standing(struct flow_log *log, uint64_t dpid,
     return query_rules(log, STATEMENT_STANDING, dpid, &until, rules, error);
 }
 
+/* --- Events. --- */
+
 static enum flow_log_event
 event_from_name(const char *name)
 {
-    for (int i = 0; i <= FLOW_LOG_NOTE; i++) {
+    for (int i = 0; i <= FLOW_LOG_GAP; i++) {
         if (name &&
             !strcmp(name, flow_log_event_name((enum flow_log_event) i))) {
             return (enum flow_log_event) i;
         }
     }
     return FLOW_LOG_NOTE;
+}
+
+static bool
+is_event(const struct flow_log_note *note, const void *aux)
+{
+    return note->type == NOTE_EVENT;
 }
 
 int
@@ -373,12 +443,17 @@ flow_log_events(struct flow_log *log, uint64_t dpid, uint64_t since_ns,
         "SELECT change, time_ns, dpid, kind, port, text FROM event"
         " WHERE time_ns >= ?1 AND time_ns < ?2 AND (?3 = 0 OR dpid = ?3)"
         " ORDER BY time_ns, change";
+    struct flow_log_notes waiting = {.notes = NULL};
     struct db_statement *s;
     bool go_on = true;
+    uint64_t seq;
 
-    write_queue(log);
+    flow_log_notes_waiting(log, is_event, NULL, &waiting);
+    if (!db_run(log->db, "BEGIN") || !flow_log_db_get(log, "seq", &seq)) {
+        return end_view(log, db_error(log->db, "cannot read", error),
+                        &waiting);
+    }
     s = db_prepare(log->db, sql);
-
     if (until_ns > FLOW_LOG_NEVER) {
         until_ns = FLOW_LOG_NEVER;
     }
@@ -402,10 +477,10 @@ flow_log_events(struct flow_log *log, uint64_t dpid, uint64_t since_ns,
 
     int retval = db_finish(s) ? 0 : db_error(log->db, "cannot read", error);
 
-    for (size_t i = 0; !retval && go_on && i < log->n_notes; i++) {
-        const struct flow_log_note *note = &log->notes[i];
+    for (size_t i = 0; !retval && go_on && i < waiting.n; i++) {
+        const struct flow_log_note *note = &waiting.notes[i];
 
-        if (note->type == NOTE_EVENT && note->time_ns >= since_ns &&
+        if (note->seq > seq && note->time_ns >= since_ns &&
             note->time_ns < until_ns && (!dpid || note->dpid == dpid)) {
             struct flow_log_entry entry = {
                 .change = note->change,
@@ -419,5 +494,5 @@ flow_log_events(struct flow_log *log, uint64_t dpid, uint64_t since_ns,
             go_on = each(aux, &entry);
         }
     }
-    return retval;
+    return end_view(log, retval, &waiting);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* flow_log_queue - notes that wait to be written, and how each becomes a
- * row. */
+/* flow_log_queue - what the owner hands to the writer's thread, and what it
+ * is told of it. */
 #include <config.h>
 
 #include "lib/flow_log.h"
@@ -13,58 +13,17 @@
 #include "lib/lh_alloc.h"
 #include "lib/of_port.h"
 
-static const char *const event_names[] = {
-    [FLOW_LOG_START] = "start",
-    [FLOW_LOG_STOP] = "stop",
-    [FLOW_LOG_CONNECT] = "connect",
-    [FLOW_LOG_READY] = "ready",
-    [FLOW_LOG_DISCONNECT] = "disconnect",
-    [FLOW_LOG_PORT] = "port",
-    [FLOW_LOG_LINK_UP] = "link-up",
-    [FLOW_LOG_LINK_DOWN] = "link-down",
-    [FLOW_LOG_NOTE] = "note",
-};
-
-const char *
-flow_log_event_name(enum flow_log_event event)
-{
-    assert(event <= FLOW_LOG_NOTE);
-    return event_names[event];
-}
-
-static void
-note_uninit(struct flow_log_note *note)
-{
-    rule_unref(note->rule);
-    free(note->text);
-}
+/* Bytes at which the writer does not wait for more. */
+#define URGENT_BYTES (4 << 20)
 
 void
-flow_log_queue_clear(struct flow_log *log)
+flow_log_queue_add(struct flow_log *log, struct flow_log_note *note)
 {
-    for (size_t i = 0; i < log->n_notes; i++) {
-        note_uninit(&log->notes[i]);
-    }
-    log->n_notes = 0;
-}
-
-void
-flow_log_queue_add(struct flow_log *log, const struct flow_log_note *note)
-{
-    assert(!log->is_readonly);
+    assert(log->is_owner);
+    note->change = log->change;
+    note->seq = UINT64_MAX;
     log->counters.notes++;
-    if (log->n_notes >= FLOW_LOG_MAX_QUEUE) {
-        struct flow_log_note lost = *note;
-
-        note_uninit(&lost);
-        log->counters.lost++;
-        return;
-    }
-    log->notes = lh_alloc_grow(log->notes, log->n_notes, &log->allocated_notes,
-                               sizeof *log->notes);
-    log->notes[log->n_notes] = *note;
-    log->notes[log->n_notes].change = log->change;
-    log->n_notes++;
+    flow_log_notes_add(&log->pending, note);
 }
 
 void
@@ -112,113 +71,221 @@ flow_log_event(struct flow_log *log, enum flow_log_event event, uint64_t dpid,
     flow_log_queue_add(log, &note);
 }
 
-static void
-bind_text(struct db_statement *s, int parameter, const char *text)
+void
+flow_log_put_text(struct flow_log *log, const char *key, const char *text)
 {
-    db_bind_text(s, parameter, text ? text : "");
-}
-
-static void
-bind_steps(struct db_statement *s, int parameter, const struct rule *rule)
-{
-    json_t *steps = rule_steps_to_json(rule);
-    char *text = json_dumps(steps, JSON_COMPACT);
-
-    bind_text(s, parameter, text ? text : "[]");
-    free(text);
-    json_decref(steps);
-}
-
-static void
-bind_rule(struct db_statement *s, const struct flow_log_note *note)
-{
-    const struct rule *r = note->rule;
-    bool is_over = r->kind == RULE_PACKET_OUT;
-    int64_t installed_ns = (int64_t) r->installed_ns;
-
-    rule_describe(r);
-    db_bind_int(s, 1, (int64_t) r->dpid);
-    db_bind_int(s, 2, r->version);
-    db_bind_int(s, 3, r->kind);
-    db_bind_text(s, 4, r->command);
-    db_bind_int(s, 5, r->table_id);
-    db_bind_int(s, 6, r->priority);
-    bind_text(s, 7, r->match);
-    bind_text(s, 8, r->actions);
-    db_bind_int(s, 9, (int64_t) r->cookie);
-    db_bind_int(s, 10, r->idle_timeout);
-    db_bind_int(s, 11, r->hard_timeout);
-    db_bind_int(s, 12, r->flags);
-    db_bind_int(s, 13, r->importance);
-    db_bind_text(s, 14, r->who);
-    db_bind_int(s, 15, (int64_t) r->change);
-    db_bind_int(s, 16, installed_ns);
-    db_bind_int(s, 17, is_over ? installed_ns : FLOW_LOG_NEVER);
-    db_bind_text(s, 18, NULL);
-    db_bind_int(s, 19, r->is_transit);
-    db_bind_int(s, 20, r->is_instrumented);
-    bind_steps(s, 21, r);
-    db_bind_blob(s, 22, r->raw, r->raw_len);
-    db_bind_int(s, 23, (int64_t) note->change);
-    db_bind_int(s, 24, is_over ? (int64_t) note->change : FLOW_LOG_NEVER);
-}
-
-static void
-bind_removed(struct db_statement *s, const struct flow_log_note *note)
-{
-    db_bind_int(s, 1, (int64_t) note->dpid);
-    db_bind_int(s, 2, note->version);
-    db_bind_int(s, 3, (int64_t) note->change);
-    db_bind_int(s, 4, (int64_t) note->time_ns);
-    db_bind_text(s, 5, note->text);
-}
-
-static void
-bind_event(struct db_statement *s, const struct flow_log_note *note)
-{
-    db_bind_int(s, 1, (int64_t) note->change);
-    db_bind_int(s, 2, (int64_t) note->time_ns);
-    db_bind_int(s, 3, (int64_t) note->dpid);
-    bind_text(s, 4, flow_log_event_name(note->event));
-    if (note->port != OF_PORT_UNKNOWN) {
-        db_bind_int(s, 5, note->port);
-    }
-    db_bind_text(s, 6, note->text);
-}
-
-bool
-flow_log_queue_write(struct flow_log *log, uint64_t *n_duplicates)
-{
-    static const enum flow_log_statement by_type[] = {
-        [NOTE_MADE] = STATEMENT_INSERT_RULE,
-        [NOTE_REMOVED] = STATEMENT_REMOVE_RULE,
-        [NOTE_EVENT] = STATEMENT_INSERT_EVENT,
+    struct flow_log_note note = {
+        .type = NOTE_TEXT,
+        .text = lh_strdup(key),
+        .more = lh_strdup(text),
     };
 
-    for (size_t i = 0; i < log->n_notes; i++) {
-        const struct flow_log_note *note = &log->notes[i];
-        struct db_statement *s =
-            flow_log_db_statement(log, by_type[note->type]);
+    flow_log_queue_add(log, &note);
+    flow_log_hand_over(log);
+}
 
-        switch (note->type) {
-        case NOTE_MADE:
-            bind_rule(s, note);
-            break;
-        case NOTE_REMOVED:
-            bind_removed(s, note);
-            break;
-        case NOTE_EVENT:
-            bind_event(s, note);
-            break;
-        }
+uint64_t
+flow_log_begin_change(struct flow_log *log)
+{
+    flow_log_hand_over(log);
+    return ++log->change;
+}
 
-        db_step(s);
-        if (!db_reset(s)) {
-            return false;
+/* Takes the note, or loses it.  True when it was taken. */
+static bool
+push(struct flow_log_shared *shared, struct flow_log_note *note,
+     uint64_t now_ns)
+{
+    bool can_be_lost = note->type <= NOTE_EVENT;
+
+    note->n_bytes = flow_log_note_bytes(note);
+    if (can_be_lost && shared->n_bytes + note->n_bytes > shared->max_bytes) {
+        if (!shared->n_lost_unsaid++) {
+            shared->lost_since_ns = note->time_ns;
         }
-        if (note->type == NOTE_MADE && !db_n_changed(log->db)) {
-            ++*n_duplicates;
+        shared->counters.lost++;
+        return false;
+    }
+    shared->n_bytes += note->n_bytes;
+    note->seq = ++shared->seq;
+    note->since_ns = now_ns;
+    flow_log_notes_add(&shared->queue, note);
+    return true;
+}
+
+/* Puts on the timeline that notes were lost, now that there is room. */
+static void
+say_lost(struct flow_log *log, uint64_t now_ns)
+{
+    struct flow_log_shared *shared = log->shared;
+    struct flow_log_note note = {
+        .type = NOTE_EVENT,
+        .event = FLOW_LOG_GAP,
+        .change = log->change,
+        .port = OF_PORT_UNKNOWN,
+        .time_ns = shared->lost_since_ns,
+    };
+
+    if (shared->n_bytes > shared->max_bytes / 2) {
+        return;
+    }
+    note.text = lh_asprintf("%llu changes from here on were lost: more than "
+                            "%llu bytes waited for the disk",
+                            (unsigned long long) shared->n_lost_unsaid,
+                            (unsigned long long) shared->max_bytes);
+    log->counters.notes++;
+    push(shared, &note, now_ns);
+    shared->n_lost_unsaid = 0;
+}
+
+void
+flow_log_hand_over(struct flow_log *log)
+{
+    struct flow_log_shared *shared = log->shared;
+    struct flow_log_notes *pending = &log->pending;
+    uint64_t now_ns;
+    bool was_empty;
+
+    if (!pending->n) {
+        return;
+    }
+    now_ns = flow_log_mono_ns();
+    pthread_mutex_lock(&shared->mutex);
+    was_empty = shared->queue.n == shared->queue.first;
+    if (shared->n_lost_unsaid) {
+        say_lost(log, now_ns);
+    }
+    for (size_t i = 0; i < pending->n; i++) {
+        if (!push(shared, &pending->notes[i], now_ns)) {
+            flow_log_note_uninit(&pending->notes[i]);
         }
     }
-    return true;
+    pending->n = 0;
+    if (shared->n_bytes > URGENT_BYTES && !shared->is_urgent) {
+        shared->is_urgent = true;
+        was_empty = true;
+    }
+    if (was_empty) {
+        pthread_cond_signal(&shared->work);
+    }
+    pthread_mutex_unlock(&shared->mutex);
+}
+
+int
+flow_log_flush(struct flow_log *log, struct lh_error *error)
+{
+    struct flow_log_shared *shared = log->shared;
+    int retval = 0;
+
+    assert(log->is_owner);
+    flow_log_hand_over(log);
+    pthread_mutex_lock(&shared->mutex);
+
+    uint64_t seq = shared->seq, n_started = shared->n_started;
+
+    for (;;) {
+        /* A try that had begun already does not count. */
+        bool has_tried = shared->n_ended > n_started;
+
+        if (has_tried && shared->failure) {
+            retval = shared->failure;
+            if (error) {
+                *error = shared->failure_reason;
+            }
+            break;
+        }
+        if (has_tried && shared->written_seq >= seq && !shared->trim_ns) {
+            break;
+        }
+        shared->is_urgent = true;
+        pthread_cond_signal(&shared->work);
+        pthread_cond_wait(&shared->done, &shared->mutex);
+    }
+    pthread_mutex_unlock(&shared->mutex);
+    return retval;
+}
+
+void
+flow_log_trim(struct flow_log *log, uint64_t time_ns)
+{
+    struct flow_log_shared *shared = log->shared;
+
+    pthread_mutex_lock(&shared->mutex);
+    shared->trim_ns = time_ns;
+    pthread_cond_signal(&shared->work);
+    pthread_mutex_unlock(&shared->mutex);
+}
+
+void
+flow_log_set_max_bytes(struct flow_log *log, uint64_t n_bytes)
+{
+    pthread_mutex_lock(&log->shared->mutex);
+    log->shared->max_bytes = n_bytes;
+    pthread_mutex_unlock(&log->shared->mutex);
+}
+
+/* Notes that the writer has not written.  Locked. */
+static size_t
+n_waiting(const struct flow_log_shared *shared)
+{
+    return shared->queue.n - shared->queue.first + shared->writing.n -
+           shared->writing.first;
+}
+
+static void
+oldest_age(const struct flow_log_notes *notes, uint64_t now_ns,
+           uint64_t *age_ns)
+{
+    if (notes->first < notes->n &&
+        notes->notes[notes->first].since_ns < now_ns) {
+        uint64_t age = now_ns - notes->notes[notes->first].since_ns;
+
+        *age_ns = age > *age_ns ? age : *age_ns;
+    }
+}
+
+void
+flow_log_lag(const struct flow_log *log, struct flow_log_lag *lag,
+             struct lh_error *reason)
+{
+    struct flow_log_shared *shared = log->shared;
+    uint64_t now_ns = flow_log_mono_ns();
+
+    pthread_mutex_lock(&shared->mutex);
+    *lag = shared->lag;
+    lag->n_notes = n_waiting(shared);
+    lag->n_bytes = shared->n_bytes;
+    lag->age_ns = 0;
+    oldest_age(&shared->writing, now_ns, &lag->age_ns);
+    oldest_age(&shared->queue, now_ns, &lag->age_ns);
+    lag->failure = shared->failure;
+    if (shared->failure && reason) {
+        *reason = shared->failure_reason;
+    }
+    pthread_mutex_unlock(&shared->mutex);
+}
+
+size_t
+flow_log_n_queued(const struct flow_log *log)
+{
+    size_t n;
+
+    pthread_mutex_lock(&log->shared->mutex);
+    n = n_waiting(log->shared) + log->pending.n;
+    pthread_mutex_unlock(&log->shared->mutex);
+    return n;
+}
+
+struct flow_log_counters
+flow_log_counters(const struct flow_log *log)
+{
+    struct flow_log_counters c;
+
+    pthread_mutex_lock(&log->shared->mutex);
+    c = log->shared->counters;
+    pthread_mutex_unlock(&log->shared->mutex);
+    c.notes = log->counters.notes;
+    c.unreserved = log->counters.unreserved;
+    c.exhausted = log->counters.exhausted;
+    return c;
 }

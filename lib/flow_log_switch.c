@@ -7,72 +7,84 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "lib/flow_log_db.h"
 #include "lib/lh_alloc.h"
 
-#define MAX_INDEX 4095
-
-/* The index of 'dpid', or the lowest that is free, or 0. */
-static bool
-get_index(struct flow_log *log, uint64_t dpid, uint16_t *index)
+/* The lowest index that no switch has, or 0. */
+static uint16_t
+free_index(const struct flow_log *log)
 {
-    static const char sql[] =
-        "SELECT coalesce((SELECT idx FROM switch WHERE dpid = ?1),"
-        " (SELECT min(n) FROM (SELECT 1 AS n UNION ALL"
-        "  SELECT idx + 1 FROM switch WHERE idx IS NOT NULL)"
-        "  WHERE n NOT IN (SELECT idx FROM switch WHERE idx IS NOT NULL)))";
-    struct db_statement *s = db_prepare(log->db, sql);
+    for (uint16_t index = 1; index <= FLOW_LOG_MAX_INDEX; index++) {
+        size_t i = 0;
 
-    *index = 0;
-    db_bind_int(s, 1, (int64_t) dpid);
-    if (db_step(s)) {
-        int64_t n = db_int(s, 0);
-
-        *index = n >= 1 && n <= MAX_INDEX ? (uint16_t) n : 0;
+        while (i < log->n_switches && log->switches[i].index != index) {
+            i++;
+        }
+        if (i == log->n_switches) {
+            return index;
+        }
     }
-    return db_finish(s);
+    return 0;
 }
 
-int
+static void
+set_text(char **member, const char *text)
+{
+    if (text) {
+        free(*member);
+        *member = lh_strdup(text);
+    }
+}
+
+uint16_t
 flow_log_put_switch(struct flow_log *log, uint64_t dpid, const char *name,
-                    const char *address, uint16_t *index,
-                    struct lh_error *error)
+                    const char *address)
 {
-    static const char sql[] =
-        "INSERT INTO switch(dpid, name, address, idx)"
-        " VALUES(?1, ?2, ?3, nullif(?4, 0)) ON CONFLICT(dpid) DO UPDATE SET"
-        " name = coalesce(?2, name), address = coalesce(?3, address),"
-        " idx = nullif(?4, 0)";
+    struct flow_log_note note = {
+        .type = NOTE_SWITCH,
+        .dpid = dpid,
+        .text = lh_strdup(name),
+        .more = lh_strdup(address),
+    };
+    struct flow_log_switch *s = NULL;
 
-    if (!get_index(log, dpid, index)) {
-        return db_error(log->db, "cannot read", error);
+    for (size_t i = 0; i < log->n_switches; i++) {
+        if (log->switches[i].dpid == dpid) {
+            s = &log->switches[i];
+        }
     }
-
-    struct db_statement *s = db_prepare(log->db, sql);
-
-    db_bind_int(s, 1, (int64_t) dpid);
-    db_bind_text(s, 2, name);
-    db_bind_text(s, 3, address);
-    db_bind_int(s, 4, *index);
-    db_step(s);
-    return db_finish(s) ? 0 : db_error(log->db, "cannot write", error);
+    if (!s) {
+        log->switches =
+            lh_alloc_grow(log->switches, log->n_switches,
+                          &log->allocated_switches, sizeof *log->switches);
+        s = &log->switches[log->n_switches];
+        *s = (struct flow_log_switch){.dpid = dpid};
+        s->index = free_index(log);
+        log->n_switches++;
+    } else if (!s->index) {
+        s->index = free_index(log);
+    }
+    set_text(&s->name, name);
+    set_text(&s->address, address);
+    note.port = s->index;
+    /* Has a mark from now on, which the end of the log lowers. */
+    flow_log_skip_version(log, dpid, 0);
+    flow_log_queue_add(log, &note);
+    flow_log_hand_over(log);
+    return s->index;
 }
 
-int
-flow_log_switches(struct flow_log *log, struct flow_log_switch **switches,
-                  size_t *n, struct lh_error *error)
+static int
+read_switches(struct flow_log *log, struct flow_log_switch **switches,
+              size_t *n, size_t *allocated, struct lh_error *error)
 {
     struct db_statement *s =
-        db_prepare(log->db, "SELECT dpid, name, address, idx"
-                            " FROM switch WHERE idx IS NOT NULL");
-    size_t allocated = 0;
+        db_prepare(log->db, "SELECT dpid, name, address, idx FROM switch");
 
-    *switches = NULL;
-    *n = 0;
     while (db_step(s)) {
-        *switches =
-            lh_alloc_grow(*switches, *n, &allocated, sizeof **switches);
+        *switches = lh_alloc_grow(*switches, *n, allocated, sizeof **switches);
         (*switches)[(*n)++] = (struct flow_log_switch){
             .dpid = (uint64_t) db_int(s, 0),
             .name = lh_strdup(db_text(s, 1)),
@@ -80,13 +92,46 @@ flow_log_switches(struct flow_log *log, struct flow_log_switch **switches,
             .index = (uint16_t) db_int(s, 3),
         };
     }
-    if (db_finish(s)) {
-        return 0;
-    }
-    flow_log_switches_free(*switches, *n);
+    return db_finish(s) ? 0 : db_error(log->db, "cannot read", error);
+}
+
+bool
+flow_log_switches_load(struct flow_log *log)
+{
+    return !read_switches(log, &log->switches, &log->n_switches,
+                          &log->allocated_switches, NULL);
+}
+
+int
+flow_log_switches(struct flow_log *log, struct flow_log_switch **switches,
+                  size_t *n, struct lh_error *error)
+{
+    size_t allocated = 0;
+    int retval = 0;
+
     *switches = NULL;
     *n = 0;
-    return db_error(log->db, "cannot read", error);
+    if (!log->is_owner) {
+        retval = read_switches(log, switches, n, &allocated, error);
+    }
+    for (size_t i = 0; i < log->n_switches; i++) {
+        const struct flow_log_switch *s = &log->switches[i];
+
+        *switches =
+            lh_alloc_grow(*switches, *n, &allocated, sizeof **switches);
+        (*switches)[(*n)++] = (struct flow_log_switch){
+            .dpid = s->dpid,
+            .name = lh_strdup(s->name),
+            .address = lh_strdup(s->address),
+            .index = s->index,
+        };
+    }
+    if (retval) {
+        flow_log_switches_free(*switches, *n);
+        *switches = NULL;
+        *n = 0;
+    }
+    return retval;
 }
 
 void
@@ -99,28 +144,39 @@ flow_log_switches_free(struct flow_log_switch *switches, size_t n)
     free(switches);
 }
 
-int
-flow_log_put_text(struct flow_log *log, const char *key, const char *text,
-                  struct lh_error *error)
+static bool
+is_text(const struct flow_log_note *note, const void *key)
 {
-    struct db_statement *s = db_prepare(
-        log->db, "INSERT INTO meta(key, value) VALUES('text.' || ?1, ?2)"
-                 " ON CONFLICT(key) DO UPDATE SET value = ?2");
+    return note->type == NOTE_TEXT && !strcmp(note->text, key);
+}
 
-    db_bind_text(s, 1, key);
-    db_bind_text(s, 2, text);
-    db_step(s);
-    return db_finish(s) ? 0 : db_error(log->db, "cannot write", error);
+/* The text that waits to be written under 'key', or NULL. */
+static char *
+waiting_text(struct flow_log *log, const char *key)
+{
+    struct flow_log_notes notes = {.notes = NULL};
+    char *text = NULL;
+
+    flow_log_notes_waiting(log, is_text, key, &notes);
+    if (notes.n) {
+        text = lh_strdup(notes.notes[notes.n - 1].more);
+    }
+    flow_log_notes_uninit(&notes);
+    return text;
 }
 
 int
 flow_log_get_text(struct flow_log *log, const char *key, char **text,
                   struct lh_error *error)
 {
-    struct db_statement *s = db_prepare(
-        log->db, "SELECT value FROM meta WHERE key = 'text.' || ?1");
+    struct db_statement *s;
 
-    *text = NULL;
+    *text = waiting_text(log, key);
+    if (*text) {
+        return 0;
+    }
+    s = db_prepare(log->db,
+                   "SELECT value FROM meta WHERE key = 'text.' || ?1");
     db_bind_text(s, 1, key);
     if (db_step(s)) {
         *text = lh_strdup(db_text(s, 0));

@@ -30,6 +30,7 @@ recorder_librecorder_a_SOURCES = \
 	recorder/instr_tlv.c \
 	recorder/instr_undo.c \
 	recorder/lldp.c recorder/lldp.h \
+	recorder/log_watch.c recorder/log_watch.h \
 	recorder/mono_clock.h \
 	recorder/of_conn.c recorder/of_conn.h \
 	recorder/of_framing.c recorder/of_framing.h \

@@ -77,17 +77,13 @@ static struct datapath *
 create(const struct session_env *env, uint64_t dpid, const char *address)
 {
     struct datapath *dp = lh_alloc_zero(sizeof *dp);
-    struct lh_error error;
 
     dp->env = env;
     dp->dpid = dpid;
     dp->next = *env->datapaths;
     *env->datapaths = dp;
     dp->address = address ? lh_strdup(address) : NULL;
-    if (flow_log_put_switch(env->log, dpid, NULL, dp->address, &dp->index,
-                            &error)) {
-        say_error("%s", error.text);
-    }
+    dp->index = flow_log_put_switch(env->log, dpid, NULL, dp->address);
     return dp;
 }
 

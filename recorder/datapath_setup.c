@@ -205,7 +205,6 @@ datapath_setup_ready(struct datapath *dp)
     char who[96];
     struct session **sessions;
     size_t n_sessions = dp->n_sessions;
-    struct lh_error error;
     size_t n;
 
     /* The bridge's own port bears its name. */
@@ -220,10 +219,8 @@ datapath_setup_ready(struct datapath *dp)
     }
     datapath_ports_check(dp);
     reconcile_log(dp);
-    if (flow_log_put_switch(dp->env->log, dp->dpid, dp->name, dp->address,
-                            &dp->index, &error)) {
-        say_error("%s", error.text);
-    }
+    dp->index =
+        flow_log_put_switch(dp->env->log, dp->dpid, dp->name, dp->address);
     dp->state = DATAPATH_RUN;
     free_event(&dp->deadline);
     flow_log_event(dp->env->log, FLOW_LOG_READY, dp->dpid, OF_PORT_UNKNOWN,

@@ -22,44 +22,32 @@
 #include "recorder/api.h"
 #include "recorder/datapath.h"
 #include "recorder/discovery.h"
+#include "recorder/log_watch.h"
 #include "recorder/mono_clock.h"
 #include "recorder/session.h"
 
 #define TOPOLOGY_KEY "topology"
 
-/* Of the event loop: messages go before the log. */
-#define N_PRIORITIES 3
-#define PRIORITY_LOG 2
-
-/* Notes at which the log is written although messages wait. */
-#define MAX_UNWRITTEN  4096
-#define WRITE_AFTER_US 5000
-#define RETRY_S        1
-
-#define TRIM_S      600
-#define TRIM_MORE_S 1
-#define TRIM_ROWS   2000
+#define RETRY_S       1
+#define TELL_AFTER_US 5000 /* The topology, when it has changed. */
 
 struct recorder {
     const struct recorder_config *config;
     struct event_base *base;
     struct flow_log *log;
     char *log_path; /* Absolute.  Owned. */
+    struct log_watch *log_watch;
     struct discovery *discovery;
     struct recorder_api *api;
     struct evconnlistener *listener;
-    struct event *flush;    /* Low priority: writes the log. */
-    struct event *retry;    /* Writes it again after a failure. */
+    struct event *tell;     /* The new topology. */
     struct event *discover; /* When discovery has something to do. */
-    struct event *trim;
-    struct event *resume; /* Accepts switches again. */
+    struct event *resume;   /* Accepts switches again. */
     struct event *on_term, *on_int;
     struct session_env env;
     struct session **sessions; /* Those that have not ended. */
     size_t n_sessions, allocated_sessions;
     struct datapath *datapaths; /* The first.  They free themselves. */
-    bool is_log_failing;
-    bool is_topology_new; /* Not yet kept and told. */
     uint64_t started_ns;
     uint64_t n_accepted, n_refused;
 };
@@ -71,76 +59,21 @@ keep_topology(struct recorder *r)
 {
     json_t *json = topology_to_json(discovery_topology(r->discovery));
     char *text = json_dumps(json, JSON_COMPACT);
-    struct lh_error error;
 
-    if (text && flow_log_put_text(r->log, TOPOLOGY_KEY, text, &error)) {
-        say_error("the topology is not kept: %s", error.text);
+    if (text) {
+        flow_log_put_text(r->log, TOPOLOGY_KEY, text);
     }
     free(text);
     json_decref(json);
 }
 
 static void
-write_log(struct recorder *r)
-{
-    struct timeval timeout = {.tv_sec = RETRY_S};
-    struct lh_error error;
-
-    if (flow_log_flush(r->log, &error)) {
-        say_error("%s; %zu changes wait to be written, %llu are lost; the "
-                  "control channel goes on",
-                  error.text, flow_log_n_queued(r->log),
-                  (unsigned long long) flow_log_counters(r->log).lost);
-        r->is_log_failing = true;
-        event_add(r->retry, &timeout);
-    } else if (r->is_log_failing) {
-        r->is_log_failing = false;
-        say_info("the flow log is written again");
-    }
-    if (r->is_topology_new) {
-        r->is_topology_new = false;
-        if (!r->is_log_failing) {
-            keep_topology(r);
-        }
-        recorder_api_topology(r->api, discovery_topology(r->discovery));
-    }
-}
-
-/* Soon, so that the answers to what is logged need not wait for the disk. */
-static void
-write_soon(struct recorder *r)
-{
-    struct timeval timeout = {.tv_usec = WRITE_AFTER_US};
-
-    if (!event_pending(r->flush, EV_TIMEOUT, NULL)) {
-        event_add(r->flush, &timeout);
-    }
-}
-
-static void
-on_flush(evutil_socket_t fd, short what, void *r)
-{
-    write_log(r);
-}
-
-static void
-on_trim(evutil_socket_t fd, short what, void *r_)
+on_tell(evutil_socket_t fd, short what, void *r_)
 {
     struct recorder *r = r_;
-    uint64_t now_ns = time_spec_now();
-    struct timeval timeout = {.tv_sec = TRIM_S};
-    struct lh_error error;
-    int n = 0;
 
-    if (now_ns > r->config->keep_ns &&
-        flow_log_trim(r->log, now_ns - r->config->keep_ns, TRIM_ROWS, &n,
-                      &error)) {
-        say_error("%s", error.text);
-    }
-    if (n >= TRIM_ROWS) {
-        timeout.tv_sec = TRIM_MORE_S;
-    }
-    event_add(r->trim, &timeout);
+    keep_topology(r);
+    recorder_api_topology(r->api, discovery_topology(r->discovery));
 }
 
 /* --- Discovery. --- */
@@ -152,13 +85,7 @@ wake(void *r_)
     uint64_t next_ns = discovery_next_ns(r->discovery);
     uint64_t now_ns = mono_clock_ns();
 
-    if (!r->is_log_failing || r->is_topology_new) {
-        if (flow_log_n_queued(r->log) >= MAX_UNWRITTEN && !r->is_log_failing) {
-            write_log(r);
-        } else {
-            write_soon(r);
-        }
-    }
+    flow_log_hand_over(r->log);
     if (next_ns != UINT64_MAX) {
         uint64_t wait_ns = next_ns > now_ns ? next_ns - now_ns : 0;
         struct timeval timeout = {
@@ -195,9 +122,11 @@ static void
 on_topology(void *r_, const struct topology *topology)
 {
     struct recorder *r = r_;
+    struct timeval timeout = {.tv_usec = TELL_AFTER_US};
 
-    r->is_topology_new = true;
-    write_soon(r);
+    if (!event_pending(r->tell, EV_TIMEOUT, NULL)) {
+        event_add(r->tell, &timeout);
+    }
 }
 
 static void
@@ -223,7 +152,7 @@ on_link(void *r_, bool is_up, uint64_t a_dpid, uint16_t a_port,
              is_up ? "up" : "down");
     log_link(r, event, a_dpid, a_port, b_dpid, b_port);
     log_link(r, event, b_dpid, b_port, a_dpid, a_port);
-    write_soon(r);
+    flow_log_hand_over(r->log);
 }
 
 static const struct discovery_callbacks discovery_callbacks = {
@@ -346,7 +275,6 @@ static json_t *
 get_stats(void *r_)
 {
     struct recorder *r = r_;
-    struct flow_log_counters c = flow_log_counters(r->log);
     const struct discovery_counters *d = discovery_counters(r->discovery);
     json_t *switches = json_array();
 
@@ -354,16 +282,12 @@ get_stats(void *r_)
         json_array_append_new(switches, session_stats(r->sessions[i]));
     }
     return json_pack(
-        "{s:s, s:I, s:I, s:I, s:{s:s?,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I},"
+        "{s:s, s:I, s:I, s:I, s:o,"
         " s:{s:I,s:I,s:I,s:I,s:I,s:I,s:I}, s:o}",
         "version", PACKAGE_VERSION, "started_ns", (json_int_t) r->started_ns,
         "accepted", (json_int_t) r->n_accepted, "refused",
-        (json_int_t) r->n_refused, "flow_log", "path", r->log_path, "notes",
-        (json_int_t) c.notes, "written", (json_int_t) c.written, "lost",
-        (json_int_t) c.lost, "queued", (json_int_t) flow_log_n_queued(r->log),
-        "failures", (json_int_t) c.failures, "duplicates",
-        (json_int_t) c.duplicates, "unreserved", (json_int_t) c.unreserved,
-        "exhausted", (json_int_t) c.exhausted, "discovery", "sent",
+        (json_int_t) r->n_refused, "flow_log",
+        log_watch_stats(r->log_watch, r->log_path), "discovery", "sent",
         (json_int_t) d->sent, "heard", (json_int_t) d->heard, "malformed",
         (json_int_t) d->malformed, "forged", (json_int_t) d->forged, "late",
         (json_int_t) d->late, "unknown", (json_int_t) d->unknown, "ambiguous",
@@ -388,6 +312,10 @@ open_log(struct recorder *r, struct lh_error *error)
     } else {
         retval = flow_log_open(path, &r->log, error);
         r->log_path = realpath(path, NULL);
+        if (!retval) {
+            r->log_watch =
+                log_watch_create(r->base, r->log, r->config->keep_ns);
+        }
     }
     free(path);
     return retval;
@@ -411,19 +339,10 @@ new_timer(struct recorder *r, event_callback_fn callback)
 static void
 open_events(struct recorder *r)
 {
-    struct timeval soon = {.tv_sec = TRIM_MORE_S};
-
     r->base = event_base_new();
-    event_base_priority_init(r->base, N_PRIORITIES);
-    r->flush = new_timer(r, on_flush);
-    event_priority_set(r->flush, PRIORITY_LOG);
-    r->retry = new_timer(r, on_flush);
+    r->tell = new_timer(r, on_tell);
     r->discover = new_timer(r, on_discover);
-    r->trim = new_timer(r, on_trim);
     r->resume = new_timer(r, on_resume);
-    if (r->config->keep_ns) {
-        event_add(r->trim, &soon);
-    }
     r->on_term = evsignal_new(r->base, SIGTERM, on_end_signal, r);
     r->on_int = evsignal_new(r->base, SIGINT, on_end_signal, r);
     event_add(r->on_term, NULL);
@@ -502,16 +421,17 @@ recorder_destroy(struct recorder *r)
         event_base_loop(r->base, EVLOOP_NONBLOCK);
         flow_log_event(r->log, FLOW_LOG_STOP, 0, OF_PORT_UNKNOWN,
                        time_spec_now(), NULL);
-        write_log(r);
+        if (event_pending(r->tell, EV_TIMEOUT, NULL)) {
+            keep_topology(r);
+        }
     }
     recorder_api_destroy(r->api);
     discovery_destroy(r->discovery);
+    log_watch_destroy(r->log_watch);
     flow_log_close(r->log);
     free(r->log_path);
-    free_event(r->flush);
-    free_event(r->retry);
+    free_event(r->tell);
     free_event(r->discover);
-    free_event(r->trim);
     free_event(r->resume);
     free_event(r->on_term);
     free_event(r->on_int);

@@ -13,9 +13,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "lib/db.h"
 #include "lib/flow_log.h"
 #include "lib/lh_alloc.h"
 #include "lib/of_port.h"
+#include "lib/time_spec.h"
 #include "tests/lib/flow_log_fixture.h"
 
 /* --- Versions. --- */
@@ -167,25 +169,57 @@ START_TEST(full_disk_loses_nothing_and_is_named)
 }
 END_TEST
 
-START_TEST(queue_is_bounded_and_what_is_lost_is_counted)
+static bool
+find_gap(void *aux, const struct flow_log_entry *entry)
+{
+    char **text = aux;
+
+    if (entry->event == FLOW_LOG_GAP) {
+        free(*text);
+        *text = lh_strdup(entry->text);
+    }
+    return true;
+}
+
+/* What the timeline says of changes that are missing, or NULL. */
+static char *
+gap_text(struct flow_log *log)
+{
+    char *text = NULL;
+
+    ck_assert_int_eq(
+        flow_log_events(log, 0, 0, UINT64_MAX, find_gap, &text, NULL), 0);
+    return text;
+}
+
+START_TEST(queue_is_bounded_and_what_is_lost_is_counted_and_said)
 {
     struct flow_log *log = flow_log_fixture_open();
+    struct flow_log_counters c;
+    char *text;
 
+    flow_log_set_max_bytes(log, 100000);
     flow_log_fixture_limit_file_size(1);
-    for (uint32_t i = 0; i < FLOW_LOG_MAX_QUEUE + 10; i++) {
+    for (uint32_t i = 0; i < 2000; i++) {
+        flow_log_begin_change(log);
         flow_log_event(log, FLOW_LOG_NOTE, DPID, OF_PORT_UNKNOWN, i, NULL);
     }
     ck_assert_int_ne(flow_log_flush(log, NULL), 0);
-
-    struct flow_log_counters c = flow_log_counters(log);
-
-    ck_assert_uint_eq(c.lost, 10);
+    c = flow_log_counters(log);
+    ck_assert_uint_gt(c.lost, 500);
+    ck_assert_uint_gt(flow_log_n_queued(log), 500);
     ck_assert_uint_eq(c.notes, c.written + c.lost + flow_log_n_queued(log));
     flow_log_fixture_limit_file_size(RLIM_INFINITY);
     flow_log_fixture_flush(log);
+    ck_assert_ptr_null(gap_text(log));
+    flow_log_event(log, FLOW_LOG_NOTE, DPID, OF_PORT_UNKNOWN, 3000, NULL);
+    flow_log_fixture_flush(log);
+    ck_assert_uint_eq(flow_log_counters(log).lost, c.lost);
     c = flow_log_counters(log);
-    ck_assert_uint_eq(c.written, FLOW_LOG_MAX_QUEUE);
     ck_assert_uint_eq(c.notes, c.written + c.lost);
+    text = gap_text(log);
+    ck_assert_uint_eq(strtoul(text, NULL, 10), c.lost);
+    free(text);
     flow_log_close(log);
 }
 END_TEST
@@ -198,11 +232,184 @@ START_TEST(versions_are_given_on_a_full_disk_and_counted)
     for (uint32_t i = 1; i < 5; i++) {
         ck_assert_uint_eq(flow_log_next_version(log, DPID), i);
     }
+    ck_assert_uint_eq(flow_log_counters(log).unreserved, 0);
+    flow_log_skip_version(log, DPID, 2 * FLOW_LOG_VERSION_BLOCK);
+    for (uint32_t i = 1; i < 5; i++) {
+        ck_assert_uint_eq(flow_log_next_version(log, DPID),
+                          2 * FLOW_LOG_VERSION_BLOCK + i);
+    }
     ck_assert_uint_eq(flow_log_counters(log).unreserved, 4);
     flow_log_fixture_limit_file_size(RLIM_INFINITY);
     flow_log_fixture_flush(log);
-    ck_assert_uint_eq(flow_log_next_version(log, DPID), 5);
+    ck_assert_uint_eq(flow_log_next_version(log, DPID),
+                      2 * FLOW_LOG_VERSION_BLOCK + 5);
     ck_assert_uint_eq(flow_log_counters(log).unreserved, 4);
+    flow_log_close(log);
+}
+END_TEST
+
+/* --- A disk that does not answer. --- */
+
+static struct db *
+stall(void)
+{
+    struct db *db;
+
+    ck_assert_int_eq(
+        db_open("test", flow_log_fixture_path, DB_WRITE, &db, NULL), 0);
+    ck_assert(db_run(db, "BEGIN EXCLUSIVE"));
+    return db;
+}
+
+static void
+end_stall(struct db *db)
+{
+    ck_assert(db_run(db, "ROLLBACK"));
+    db_close(db);
+}
+
+/* This very thread keeps the writer from writing: whatever waited for the
+ * writer would never come back. */
+START_TEST(stalled_disk_holds_nothing_up_and_loses_nothing)
+{
+    struct flow_log *log = flow_log_fixture_open();
+    struct flow_log_rules rules = FLOW_LOG_RULES_INIT;
+    struct flow_log_lag lag;
+    struct db *db = stall();
+    struct rule *r;
+    char *text;
+
+    for (uint32_t i = 1; i <= 20000; i++) {
+        flow_log_begin_change(log);
+        ck_assert_uint_eq(flow_log_next_version(log, DPID), i);
+        flow_log_fixture_add(log, i, RULE_FLOW, i);
+        if (i > 10) {
+            flow_log_removed(log, DPID, i - 10, i, "delete");
+        }
+    }
+    ck_assert_uint_eq(flow_log_put_switch(log, DPID, "s1", NULL), 1);
+    flow_log_put_text(log, "topology", "{}");
+    flow_log_hand_over(log);
+    flow_log_lag(log, &lag, NULL);
+    ck_assert_uint_eq(lag.n_notes, 20000 + 19990 + 2);
+    ck_assert_uint_gt(lag.n_bytes, lag.n_notes);
+    ck_assert_uint_gt(lag.age_ns, 0);
+    ck_assert_uint_eq(lag.written_change, 0);
+    ck_assert_uint_eq(flow_log_counters(log).unreserved, 0);
+
+    /* Questions are answered. */
+    ck_assert_int_eq(flow_log_table_standing(log, DPID, &rules, NULL), 0);
+    ck_assert_uint_eq(rules.n, 10);
+    flow_log_rules_uninit(&rules);
+    ck_assert_int_eq(flow_log_find(log, DPID, 17, &r, NULL), 0);
+    ck_assert_uint_eq(r->removed_ns, 27);
+    rule_unref(r);
+    ck_assert_int_eq(flow_log_get_text(log, "topology", &text, NULL), 0);
+    ck_assert_str_eq(text, "{}");
+    free(text);
+
+    end_stall(db);
+    flow_log_fixture_flush(log);
+    flow_log_lag(log, &lag, NULL);
+    ck_assert_uint_eq(lag.n_notes, 0);
+    ck_assert_uint_eq(lag.n_bytes, 0);
+    ck_assert_uint_eq(lag.age_ns, 0);
+    ck_assert_uint_eq(lag.durable_change, 20000);
+    ck_assert_uint_eq(flow_log_counters(log).lost, 0);
+    ck_assert_int_eq(flow_log_table_standing(log, DPID, &rules, NULL), 0);
+    ck_assert_uint_eq(rules.n, 10);
+    flow_log_rules_uninit(&rules);
+    flow_log_close(log);
+}
+END_TEST
+
+START_TEST(log_opens_though_the_disk_does_not_answer)
+{
+    struct flow_log *log = flow_log_fixture_open();
+    struct db *db;
+
+    flow_log_put_switch(log, DPID, "s1", NULL);
+    flow_log_close(log);
+    db = stall();
+    log = flow_log_fixture_open();
+    flow_log_begin_change(log);
+    flow_log_fixture_add(log, flow_log_next_version(log, DPID), RULE_FLOW, 1);
+    ck_assert_uint_eq(flow_log_counters(log).unreserved, 1);
+    end_stall(db);
+    flow_log_fixture_flush(log);
+    ck_assert_uint_eq(flow_log_next_version(log, DPID), 2);
+    ck_assert_uint_eq(flow_log_counters(log).unreserved, 1);
+    flow_log_close(log);
+}
+END_TEST
+
+/* Opens the log, writes three changes and, with 'is_stalled', three more that
+ * the disk never gets; then dies. */
+static void
+die_with_log(bool is_stalled)
+{
+    pid_t pid = fork();
+    int status;
+
+    ck_assert_int_ge(pid, 0);
+    if (!pid) {
+        struct flow_log *log = flow_log_fixture_open();
+
+        flow_log_put_switch(log, DPID, "s1", NULL);
+        for (uint32_t i = 1; i <= 6; i++) {
+            flow_log_begin_change(log);
+            flow_log_fixture_add(log, flow_log_next_version(log, DPID),
+                                 RULE_FLOW, i);
+            if (i == 3) {
+                flow_log_fixture_flush(log);
+                if (is_stalled) {
+                    stall();
+                }
+            }
+        }
+        if (!is_stalled) {
+            flow_log_fixture_flush(log);
+        }
+        kill(getpid(), SIGKILL);
+    }
+    waitpid(pid, &status, 0);
+    ck_assert(WIFSIGNALED(status));
+}
+
+START_TEST(changes_that_a_crash_may_have_taken_are_told)
+{
+    uint64_t began_ns = time_spec_now();
+    struct flow_log_gap gap;
+    struct flow_log *log;
+    uint32_t first, last;
+    struct rule *r;
+    char *text;
+
+    die_with_log(_i);
+    log = flow_log_fixture_open();
+    gap = flow_log_gap(log);
+    ck_assert(gap.is_there);
+    ck_assert_uint_eq(gap.change, _i ? 3 : 6);
+    ck_assert_uint_ge(gap.since_ns, began_ns);
+    ck_assert_uint_ge(gap.until_ns, gap.since_ns);
+    ck_assert(flow_log_unknown_versions(log, DPID, &first, &last));
+    ck_assert_uint_eq(first, _i ? 4 : 7);
+    ck_assert_uint_ge(last, 6);
+    ck_assert(!flow_log_unknown_versions(log, 99, &first, &last));
+    ck_assert_uint_gt(flow_log_next_version(log, DPID), last);
+    ck_assert_int_eq(flow_log_find(log, DPID, 3, &r, NULL), 0);
+    rule_unref(r);
+    ck_assert_int_eq(flow_log_find(log, DPID, 4, &r, NULL), _i ? ENOENT : 0);
+    rule_unref(r);
+    text = gap_text(log);
+    ck_assert_msg(text && strstr(text, "may be missing"), "%s", text);
+    free(text);
+    flow_log_close(log);
+
+    /* That it ended in order this time is known too. */
+    log = flow_log_fixture_open();
+    ck_assert(!flow_log_gap(log).is_there);
+    ck_assert(!flow_log_unknown_versions(log, DPID, &first, &last));
     flow_log_close(log);
 }
 END_TEST
@@ -309,8 +516,12 @@ main(void)
     tcase_add_test(tc, orderly_end_leaves_no_gap_in_versions);
     tcase_add_test(tc, last_version_is_given_for_ever);
     tcase_add_test(tc, full_disk_loses_nothing_and_is_named);
-    tcase_add_test(tc, queue_is_bounded_and_what_is_lost_is_counted);
+    tcase_add_test(tc, queue_is_bounded_and_what_is_lost_is_counted_and_said);
     tcase_add_test(tc, versions_are_given_on_a_full_disk_and_counted);
+    tcase_add_test(tc, log_opens_though_the_disk_does_not_answer);
+    tcase_add_test(tc, stalled_disk_holds_nothing_up_and_loses_nothing);
+    tcase_add_loop_test(tc, changes_that_a_crash_may_have_taken_are_told, 0,
+                        2);
     tcase_add_test(tc, damaged_file_is_refused_and_named);
     tcase_add_test(tc, unreachable_path_is_named);
     tcase_add_test(tc, second_writer_is_refused_readers_are_not);

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* log_watch - looks after the flow log. */
+#include <config.h>
+
+#include "recorder/log_watch.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <event2/event.h>
+
+#include "lib/flow_log.h"
+#include "lib/lh_alloc.h"
+#include "lib/say.h"
+#include "lib/time_spec.h"
+
+#define WATCH_S      1
+#define TRIM_S       600
+#define FIRST_TRIM_S 1
+
+struct log_watch {
+    struct flow_log *log;
+    uint64_t keep_ns;
+    struct event *watch;
+    struct event *trim;
+    bool is_late; /* And that was said. */
+    uint64_t n_late;
+};
+
+static void
+again_in(struct event *event, int seconds)
+{
+    struct timeval timeout = {.tv_sec = seconds};
+
+    event_add(event, &timeout);
+}
+
+static void
+say_late(struct log_watch *w, const struct flow_log_lag *lag,
+         const struct lh_error *reason)
+{
+    char age[TIME_SPEC_BUFSIZE];
+
+    say_error("the flow log is %s behind, %zu notes wait: %s; the control "
+              "channel goes on, and what is changed now is not recorded if "
+              "the recorder ends before the disk answers",
+              time_spec_format_span(lag->age_ns, age), lag->n_notes,
+              lag->failure ? reason->text : "the disk does not answer");
+}
+
+static void
+on_watch(evutil_socket_t fd, short what, void *w_)
+{
+    struct log_watch *w = w_;
+    struct flow_log_lag lag;
+    struct lh_error reason;
+
+    flow_log_hand_over(w->log);
+    flow_log_lag(w->log, &lag, &reason);
+    if (lag.age_ns >= LOG_WATCH_LATE_NS && !w->is_late) {
+        w->is_late = true;
+        w->n_late++;
+        say_late(w, &lag, &reason);
+    } else if (lag.age_ns < LOG_WATCH_LATE_NS && w->is_late) {
+        w->is_late = false;
+        say_info("the flow log has caught up at change %llu; %llu notes were "
+                 "lost so far",
+                 (unsigned long long) lag.written_change,
+                 (unsigned long long) flow_log_counters(w->log).lost);
+    }
+    again_in(w->watch, WATCH_S);
+}
+
+static void
+on_trim(evutil_socket_t fd, short what, void *w_)
+{
+    struct log_watch *w = w_;
+    uint64_t now_ns = time_spec_now();
+
+    if (now_ns > w->keep_ns) {
+        flow_log_trim(w->log, now_ns - w->keep_ns);
+    }
+    again_in(w->trim, TRIM_S);
+}
+
+struct log_watch *
+log_watch_create(struct event_base *base, struct flow_log *log,
+                 uint64_t keep_ns)
+{
+    struct log_watch *w = lh_alloc_zero(sizeof *w);
+
+    w->log = log;
+    w->keep_ns = keep_ns;
+    w->watch = evtimer_new(base, on_watch, w);
+    w->trim = evtimer_new(base, on_trim, w);
+    again_in(w->watch, WATCH_S);
+    if (keep_ns) {
+        again_in(w->trim, FIRST_TRIM_S);
+    }
+    return w;
+}
+
+void
+log_watch_destroy(struct log_watch *w)
+{
+    if (w) {
+        event_free(w->watch);
+        event_free(w->trim);
+        free(w);
+    }
+}
+
+static void
+set_number(json_t *json, const char *name, uint64_t value)
+{
+    json_object_set_new(json, name, json_integer((json_int_t) value));
+}
+
+json_t *
+log_watch_stats(const struct log_watch *w, const char *path)
+{
+    struct flow_log_counters c = flow_log_counters(w->log);
+    struct flow_log_lag lag;
+    json_t *json = json_pack("{s:s?}", "path", path);
+
+    flow_log_lag(w->log, &lag, NULL);
+    set_number(json, "notes", c.notes);
+    set_number(json, "written", c.written);
+    set_number(json, "lost", c.lost);
+    set_number(json, "queued", flow_log_n_queued(w->log));
+    set_number(json, "queued_bytes", lag.n_bytes);
+    set_number(json, "age_ns", lag.age_ns);
+    set_number(json, "written_change", lag.written_change);
+    set_number(json, "written_ns", lag.written_ns);
+    set_number(json, "durable_change", lag.durable_change);
+    set_number(json, "durable_ns", lag.durable_ns);
+    set_number(json, "failures", c.failures);
+    set_number(json, "late", w->n_late);
+    set_number(json, "duplicates", c.duplicates);
+    set_number(json, "unreserved", c.unreserved);
+    set_number(json, "exhausted", c.exhausted);
+    set_number(json, "trimmed", c.trimmed);
+    return json;
+}

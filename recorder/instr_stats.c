@@ -49,6 +49,12 @@ instr_stats_request(struct instr_change *c, const uint8_t *msg, size_t len)
     of_flow_request_uninit(&request);
 }
 
+static bool
+has_filter(const struct instr_pending *p)
+{
+    return p->out_port != OF_ACTS_ANY || p->out_group != OF_ACTS_ANY;
+}
+
 /* Makes 'record' what the controller wrote; false: it is not to see it. */
 static bool
 restore(struct instr *instr, const struct instr_pending *p,
@@ -62,14 +68,23 @@ restore(struct instr *instr, const struct instr_pending *p,
     rule = instr_shadow_find(instr->shadow, record->table_id, record->priority,
                              record->match);
     if (rule) {
-        of_acts_uninit(&record->acts);
-        of_acts_clone(&record->acts, &rule->acts);
+        record->shown = &rule->acts;
         record->flags = rule->flags;
         instr->counters.restored++;
     } else {
         instr->counters.unknown_rules++;
     }
-    return of_acts_pass_filter(&record->acts, p->out_port, p->out_group);
+    return !has_filter(p) ||
+           of_acts_pass_filter(rule ? &rule->acts : &record->acts, p->out_port,
+                               p->out_group);
+}
+
+/* Reads a reply, looking at actions only if they are asked for. */
+static struct of_flow_reader *
+open_reply(const struct instr_pending *p, const uint8_t *msg, size_t len)
+{
+    return has_filter(p) ? of_flow_reader_open(msg, len)
+                         : of_flow_reader_open_bytes(msg, len);
 }
 
 static void
@@ -91,7 +106,7 @@ reply_flows(struct instr_change *c, struct instr_pending *p,
             const uint8_t *msg, size_t len)
 {
     struct of_flow_writer *writer = of_flow_writer_open(msg[0], p->is_nicira);
-    struct of_flow_reader *reader = of_flow_reader_open(msg, len);
+    struct of_flow_reader *reader = open_reply(p, msg, len);
     struct of_flow_record record;
     int result;
 
@@ -116,7 +131,7 @@ static void
 reply_aggregate(struct instr_change *c, struct instr_pending *p,
                 const uint8_t *msg, size_t len)
 {
-    struct of_flow_reader *reader = of_flow_reader_open(msg, len);
+    struct of_flow_reader *reader = open_reply(p, msg, len);
     struct of_flow_record record;
 
     while (of_flow_reader_next(reader, &record) > 0) {

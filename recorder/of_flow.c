@@ -145,52 +145,25 @@ of_flow_encode(const struct of_flow *flow, uint8_t version, uint32_t xid,
 #define MOD_OUT_GROUP   40
 #define MOD_FLAGS       44
 #define MOD_MATCH       48
-#define MATCH_HEAD      4
-#define OXM_HEAD        4
-#define OXM_PACKET_TYPE 0x800058u /* Class and field. */
-
-/* Where the match of 'like' ends, padding and all; 0 when it cannot be sent as
- * it is. */
-static size_t
-match_end(const uint8_t *like, size_t len)
-{
-    size_t ofs = MOD_MATCH + MATCH_HEAD, end;
-
-    if (len < MOD_MATCH + 8 || of_wire_get16(like + MOD_MATCH) != 1) {
-        return 0;
-    }
-    end = MOD_MATCH + of_wire_get16(like + MOD_MATCH + 2);
-    while (ofs + OXM_HEAD <= end && end <= len) {
-        /* See of_match_expand_wire(). */
-        if (of_wire_get32(like + ofs) >> 8 == OXM_PACKET_TYPE) {
-            return 0;
-        }
-        ofs += OXM_HEAD + (size_t) like[ofs + 3];
-    }
-    if (ofs != end) {
-        return 0;
-    }
-    end = (end + 7) / 8 * 8;
-    return end <= len ? end : 0;
-}
 
 int
 of_flow_encode_like(const struct of_flow *flow, uint8_t version,
                     const uint8_t *like, size_t like_len, bool keeps_acts,
                     uint8_t **msg, size_t *msg_len)
 {
-    size_t end = like && version >= OF_WIRE_12 && version == like[0] &&
-                         flow->command == OF_FLOW_ADD
-                     ? match_end(like, like_len)
-                     : 0;
+    size_t match_len = 0;
     struct ofpbuf *b;
     uint8_t *p;
 
-    if (!end) {
+    if (like && version >= OF_WIRE_12 && version == like[0] &&
+        flow->command == OF_FLOW_ADD && like_len > MOD_MATCH) {
+        match_len = of_match_wire_len(like + MOD_MATCH, like_len - MOD_MATCH);
+    }
+    if (!match_len) {
         return of_flow_encode(flow, version, 0, msg, msg_len);
     }
     b = ofpbuf_new(like_len + (keeps_acts ? 0 : 256));
-    ofpbuf_put(b, like, keeps_acts ? like_len : end);
+    ofpbuf_put(b, like, keeps_acts ? like_len : MOD_MATCH + match_len);
     p = b->data;
     of_wire_put64(p + MOD_COOKIE, flow->new_cookie);
     of_wire_put64(p + MOD_COOKIE_MASK, flow->cookie_mask);

@@ -106,12 +106,24 @@ struct of_flow_record {
     uint32_t duration_sec, duration_nsec;
     int idle_age, hard_age;
     uint64_t n_packets, n_bytes;
+
+    /* Of of_flow_reader_open_bytes(): */
+    const uint8_t *wire; /* The record as it came, or NULL.  Its actions are
+                          * not in 'acts' then.  Borrowed from the reader. */
+    uint8_t wire_version;
+    size_t wire_acts_ofs;        /* Where its instructions begin. */
+    const struct of_acts *shown; /* What to write instead of them.  NULL: what
+                                  * came, or 'acts'.  Borrowed. */
 };
 void of_flow_record_uninit(struct of_flow_record *);
 
 /* Reading a reply, record by record. */
 struct of_flow_reader;
 struct of_flow_reader *of_flow_reader_open(const uint8_t *msg, size_t len);
+/* For who wants to pass most of a record on as it came, and does not look at
+ * its actions: see 'wire'.  Not all versions have it. */
+struct of_flow_reader *of_flow_reader_open_bytes(const uint8_t *msg,
+                                                 size_t len);
 /* 1: a record; 0: the end; -1: malformed from here on. */
 int of_flow_reader_next(struct of_flow_reader *, struct of_flow_record *);
 void of_flow_reader_close(struct of_flow_reader *);

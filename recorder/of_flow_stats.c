@@ -81,8 +81,20 @@ of_flow_request_encode(const struct of_flow_request *request, uint8_t version,
 
 /* Reading replies. */
 
+/* A record of OpenFlow 1.3 or 1.4. */
+#define RECORD_TABLE    2
+#define RECORD_PRIORITY 12
+#define RECORD_FLAGS    18
+#define RECORD_COOKIE   24
+#define RECORD_PACKETS  32
+#define RECORD_BYTES    40
+#define RECORD_MATCH    48
+#define REPLY_HEAD      16
+
 struct of_flow_reader {
     struct ofpbuf *b; /* Owned. */
+    bool is_bytes;    /* Records are only looked at. */
+    size_t ofs;       /* Of the next one, then. */
 };
 
 struct of_flow_reader *
@@ -91,7 +103,70 @@ of_flow_reader_open(const uint8_t *msg, size_t len)
     struct of_flow_reader *reader = lh_alloc(sizeof *reader);
 
     reader->b = of_ovs_message(msg, len);
+    reader->is_bytes = false;
     return reader;
+}
+
+/* True when all records are whole and can be passed on as they are. */
+static bool
+has_bytes(const uint8_t *msg, size_t len)
+{
+    size_t ofs = REPLY_HEAD;
+
+    if (msg[0] != OF_WIRE_13 && msg[0] != OF_WIRE_14) {
+        return false;
+    }
+    while (ofs + RECORD_MATCH < len) {
+        size_t n = of_wire_get16(msg + ofs);
+
+        if (n <= RECORD_MATCH || n % 8 || n > len - ofs ||
+            !of_match_wire_len(msg + ofs + RECORD_MATCH, n - RECORD_MATCH)) {
+            return false;
+        }
+        ofs += n;
+    }
+    return ofs == len;
+}
+
+struct of_flow_reader *
+of_flow_reader_open_bytes(const uint8_t *msg, size_t len)
+{
+    struct of_flow_reader *reader = of_flow_reader_open(msg, len);
+
+    reader->is_bytes = has_bytes(msg, len);
+    reader->ofs = REPLY_HEAD;
+    return reader;
+}
+
+/* The next record without its actions. */
+static int
+next_bytes(struct of_flow_reader *reader, struct of_flow_record *record)
+{
+    const uint8_t *wire = (const uint8_t *) reader->b->data + reader->ofs;
+    struct match match;
+    struct ofpbuf b;
+    uint16_t match_len;
+    size_t n;
+
+    if (reader->ofs >= reader->b->size) {
+        return 0;
+    }
+    n = of_wire_get16(wire);
+    ofpbuf_use_const(&b, wire + RECORD_MATCH, n - RECORD_MATCH);
+    if (ofputil_pull_ofp11_match(&b, NULL, NULL, &match, &match_len)) {
+        return -1;
+    }
+    reader->ofs += n;
+    record->match = of_match_from_ovs(&match);
+    record->table_id = wire[RECORD_TABLE];
+    record->priority = of_wire_get16(wire + RECORD_PRIORITY);
+    record->cookie = of_wire_get64(wire + RECORD_COOKIE);
+    record->n_packets = of_wire_get64(wire + RECORD_PACKETS);
+    record->n_bytes = of_wire_get64(wire + RECORD_BYTES);
+    record->wire = wire;
+    record->wire_version = *(const uint8_t *) reader->b->data;
+    record->wire_acts_ofs = RECORD_MATCH + match_len;
+    return 1;
 }
 
 int
@@ -103,6 +178,9 @@ of_flow_reader_next(struct of_flow_reader *reader,
     int result;
 
     memset(record, 0, sizeof *record);
+    if (reader->is_bytes) {
+        return next_bytes(reader, record);
+    }
     ofpbuf_init(&ofpacts, 256);
     result = ofputil_decode_flow_stats_reply(&fs, reader->b, true, &ofpacts);
     if (!result) {
@@ -166,10 +244,32 @@ of_flow_writer_open(uint8_t version, bool is_nicira)
     return writer;
 }
 
+/* Adds the record as it came but for its instructions and flags. */
+static void
+add_bytes(struct of_flow_writer *writer, const struct of_flow_record *record)
+{
+    struct ofpbuf *reply = ofpbuf_from_list(ovs_list_back(&writer->replies));
+    size_t start = reply->size, n = of_wire_get16(record->wire);
+    uint8_t version = record->wire_version;
+    uint8_t *p;
+
+    ofpbuf_put(reply, record->wire, record->shown ? record->wire_acts_ofs : n);
+    if (record->shown) {
+        ofpacts_put_openflow_instructions(of_acts_ovs(record->shown),
+                                          record->shown->len, reply, version);
+        p = (uint8_t *) reply->data + start;
+        of_wire_put16(p, (uint16_t) (reply->size - start));
+        of_wire_put16(p + RECORD_FLAGS,
+                      of_flow_wire_flags(record->flags, version));
+    }
+    ofpmp_postappend(&writer->replies, start);
+}
+
 void
 of_flow_writer_add(struct of_flow_writer *writer,
                    const struct of_flow_record *record)
 {
+    const struct of_acts *acts = record->shown ? record->shown : &record->acts;
     struct ofputil_flow_stats fs = {.cookie = of_ovs_be64(record->cookie),
                                     .table_id = record->table_id,
                                     .priority = record->priority,
@@ -181,11 +281,15 @@ of_flow_writer_add(struct of_flow_writer *writer,
                                     .hard_age = record->hard_age,
                                     .packet_count = record->n_packets,
                                     .byte_count = record->n_bytes,
-                                    .ofpacts = record->acts.data,
-                                    .ofpacts_len = record->acts.len,
+                                    .ofpacts = acts->data,
+                                    .ofpacts_len = acts->len,
                                     .flags = record->flags,
                                     .importance = record->importance};
 
+    if (record->wire) {
+        add_bytes(writer, record);
+        return;
+    }
     of_match_expand_wire(record->match, &fs.match);
     ofputil_append_flow_stats_reply(&fs, &writer->replies, NULL);
 }

@@ -8,6 +8,12 @@
 
 #include "lib/lh_alloc.h"
 #include "recorder/of_ovs.h"
+#include "recorder/of_wire.h"
+
+/* Of extensible matches. */
+#define MATCH_HEAD      4
+#define OXM_HEAD        4
+#define OXM_PACKET_TYPE 0x800058u /* Class and field. */
 
 /* True when 'match' matches all packets; the packet type Ethernet does not
  * count, as all our switches have. */
@@ -73,6 +79,25 @@ of_match_expand_wire(const struct of_match *m, struct match *match)
         match->flow.packet_type = 0;
         match->wc.masks.packet_type = 0;
     }
+}
+
+size_t
+of_match_wire_len(const uint8_t *match, size_t len)
+{
+    size_t ofs = MATCH_HEAD, end;
+
+    if (len < 8 || of_wire_get16(match) != 1) {
+        return 0;
+    }
+    end = of_wire_get16(match + 2);
+    while (ofs + OXM_HEAD <= end && end <= len) {
+        if (of_wire_get32(match + ofs) >> 8 == OXM_PACKET_TYPE) {
+            return 0;
+        }
+        ofs += OXM_HEAD + (size_t) match[ofs + 3];
+    }
+    end = (end + 7) / 8 * 8;
+    return (ofs + 7) / 8 * 8 == end && end <= len ? end : 0;
 }
 
 struct ofpbuf *

@@ -88,6 +88,11 @@ void of_match_expand(const struct of_match *, struct match *match);
  * selecting the rules that do not say it. */
 void of_match_expand_wire(const struct of_match *, struct match *match);
 
+/* The length of the extensible match (OpenFlow 1.2 and later) at 'match',
+ * padding and all; 0 when it cannot be copied to a peer as it is, because it
+ * is not whole or says what of_match_expand_wire() leaves out. */
+size_t of_match_wire_len(const uint8_t *match, size_t len);
+
 /* 'b' is a message of OpenFlow 1.1 with the match 'm' after 48 bytes.  When
  * the fixed match of 1.1 cannot say all of 'm', returns instead of 'b', which
  * it frees, the same with an extensible match, which Open vSwitch takes too.

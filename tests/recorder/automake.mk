@@ -47,6 +47,12 @@ TESTS += tests/recorder/test_of_inject
 tests_recorder_test_of_inject_SOURCES = tests/recorder/test_of_inject.c
 tests_recorder_test_of_inject_LDADD = $(RECORDER_LIBS) $(TEST_LIBS)
 
+check_PROGRAMS += tests/recorder/test_of_flow_bytes
+TESTS += tests/recorder/test_of_flow_bytes
+tests_recorder_test_of_flow_bytes_SOURCES = \
+	tests/recorder/test_of_flow_bytes.c
+tests_recorder_test_of_flow_bytes_LDADD = $(RECORDER_LIBS) $(TEST_LIBS)
+
 check_PROGRAMS += tests/recorder/test_of_flow_like
 TESTS += tests/recorder/test_of_flow_like
 tests_recorder_test_of_flow_like_SOURCES = tests/recorder/test_of_flow_like.c

@@ -12,14 +12,17 @@ recorder_librecorder_a_SOURCES = \
 	recorder/discovery.c recorder/discovery.h \
 	recorder/endpoint.c recorder/endpoint.h \
 	recorder/instr.c recorder/instr.h \
+	recorder/instr_base.c \
 	recorder/instr_bundle.c \
 	recorder/instr_change.c \
 	recorder/instr_flow.c \
 	recorder/instr_group.c \
 	recorder/instr_link.c \
+	recorder/instr_monitor.c \
 	recorder/instr_out.c \
 	recorder/instr_own.c \
 	recorder/instr_packet.c \
+	recorder/instr_past.c \
 	recorder/instr_ports.c \
 	recorder/instr_removed.c \
 	recorder/instr_rule.c \
@@ -28,7 +31,9 @@ recorder_librecorder_a_SOURCES = \
 	recorder/instr_state.h \
 	recorder/instr_stats.c \
 	recorder/instr_tlv.c \
+	recorder/instr_told.c recorder/instr_told.h \
 	recorder/instr_undo.c \
+	recorder/instr_watch.c \
 	recorder/lldp.c recorder/lldp.h \
 	recorder/log_watch.c recorder/log_watch.h \
 	recorder/mono_clock.h \

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <event2/event.h>
 
 #include "lib/dpid.h"
 #include "lib/flow_log.h"
@@ -181,6 +182,39 @@ datapath_leave(struct session *s, const char *reason)
 /* --- What instr wants done. --- */
 
 static void
+on_due(evutil_socket_t fd, short what, void *dp_)
+{
+    struct datapath *dp = dp_;
+    struct instr_out out = INSTR_OUT_INIT;
+
+    if (dp->instr && dp->state == DATAPATH_RUN) {
+        instr_run(dp->instr, time_spec_now(), &out);
+        datapath_apply(dp, &out);
+    }
+}
+
+/* Wakes instr when it wants to. */
+static void
+plan_run(struct datapath *dp)
+{
+    uint64_t due_ns = dp->instr ? instr_due_ns(dp->instr) : UINT64_MAX;
+    uint64_t now_ns, wait_ns;
+    struct timeval timeout;
+
+    if (due_ns == UINT64_MAX) {
+        return;
+    }
+    now_ns = time_spec_now();
+    wait_ns = due_ns > now_ns ? due_ns - now_ns : 0;
+    timeout.tv_sec = (time_t) (wait_ns / 1000000000);
+    timeout.tv_usec = (suseconds_t) (wait_ns % 1000000000 / 1000) + 1;
+    if (!dp->due) {
+        dp->due = evtimer_new(dp->env->base, on_due, dp);
+    }
+    event_add(dp->due, &timeout);
+}
+
+static void
 note_changes(struct datapath *dp, struct instr_out *out)
 {
     uint64_t change, now_ns = time_spec_now();
@@ -229,6 +263,7 @@ datapath_apply(struct datapath *dp, struct instr_out *out)
     bool is_ready = out->became_ready, has_ports = out->ports_changed;
 
     instr_out_uninit(out);
+    plan_run(dp);
     if (is_ready && dp->state == DATAPATH_READ) {
         datapath_setup_ready(dp);
     } else if (has_ports && dp->state == DATAPATH_RUN) {
@@ -282,7 +317,7 @@ datapath_stats(const struct datapath *dp, json_t *json)
             json, "instr",
             json_pack(
                 "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I,"
-                " s:I, s:I, s:I, s:I, s:I}",
+                " s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
                 "passed_unknown", (json_int_t) i->passed_unknown,
                 "passed_malformed", (json_int_t) i->passed_malformed,
                 "flow_mods", (json_int_t) i->flow_mods, "group_mods",
@@ -296,7 +331,11 @@ datapath_stats(const struct datapath *dp, json_t *json)
                 (json_int_t) i->rolled_back, "unknown_rules",
                 (json_int_t) i->unknown_rules, "index_full",
                 (json_int_t) i->index_full, "pending_dropped",
-                (json_int_t) i->pending_dropped, "rules",
+                (json_int_t) i->pending_dropped, "learned",
+                (json_int_t) i->learned, "foreign", (json_int_t) i->foreign,
+                "reinstrumented", (json_int_t) i->reinstrumented, "contested",
+                (json_int_t) i->contested, "checks", (json_int_t) i->checks,
+                "repaired", (json_int_t) i->repaired, "rules",
                 (json_int_t) i->rules, "groups", (json_int_t) i->groups));
     }
 }

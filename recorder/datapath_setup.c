@@ -58,6 +58,7 @@ datapath_setup_cancel(struct datapath *dp)
 {
     free_event(&dp->deadline);
     free_event(&dp->retry);
+    free_event(&dp->due);
     ovsdb_cancel(dp->task);
     dp->task = NULL;
 }

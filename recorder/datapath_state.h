@@ -30,6 +30,7 @@ struct datapath {
     struct session *first;  /* By which the set-up goes, or NULL. */
     struct event *deadline; /* Of the set-up. */
     struct event *retry;    /* Next try to get a postcard port. */
+    struct event *due;      /* When instr has something to do. */
 
     uint16_t index;
     char *name;    /* Of the bridge; NULL until known.  Owned. */

@@ -45,6 +45,8 @@ instr_destroy(struct instr *instr)
     instr_undo_destroy(instr);
     instr_tomb_destroy(instr);
     instr_start_destroy(instr->start);
+    instr_past_destroy(instr);
+    instr_watch_destroy(instr);
     instr_shadow_destroy(instr->shadow);
     of_match_destroy(instr->all_packets);
     for (size_t i = 0; i < instr->n_groups; i++) {
@@ -166,6 +168,12 @@ dispatch_down(struct instr_change *c, enum of_kind kind, const uint8_t *msg,
     case OF_BUNDLE_ADD:
         instr_bundle_add(c, msg, len);
         break;
+    case OF_MONITOR_REQUEST:
+        instr_monitor_request(c, msg, len);
+        break;
+    case OF_MONITOR_CANCEL:
+        instr_monitor_cancel(c, msg, len);
+        break;
     case OF_TLV_MOD:
         instr_tlv_mod(c, msg, len);
         break;
@@ -255,6 +263,16 @@ dispatch_up(struct instr_change *c, enum of_kind kind, const uint8_t *msg,
     case OF_TLV_REPLY:
         instr_tlv_reply(c, msg, len);
         return;
+    case OF_MONITOR_REPLY:
+        instr_monitor_reply(c, msg, len, tag);
+        return;
+    case OF_MONITOR_PAUSED:
+    case OF_MONITOR_RESUMED:
+        if (!instr_monitor_pause(c->link, kind == OF_MONITOR_PAUSED)) {
+            instr->counters.hidden++;
+            return;
+        }
+        break;
     case OF_BUNDLE_CONTROL:
         if (instr_bundle_swallow(c, msg, len, tag)) {
             instr->counters.hidden++;
@@ -290,18 +308,32 @@ instr_from_switch(struct instr_link *link, const uint8_t *msg, size_t len,
 
     instr->counters.from_switch++;
     instr_change_init(&c, link, out, now_ns, "recorder");
+    if (!tag && msg[1] == OF_WIRE_ERROR && !instr_monitor_is_asking(link)) {
+        instr->counters.hidden++; /* It answers nothing we know. */
+        return;
+    }
     if (!link->is_known || msg[0] != link->of_version) {
         pass_up(&c, msg, len);
         return;
     }
+    if (!tag && !link->base.is_full && of_monitor_is_abbrev(msg, len)) {
+        return; /* What came by this link is known. */
+    }
     kind = of_msg_kind(msg, len);
     if (tag && of_wire_is_last_reply(msg, len)) {
         instr_undo_confirm(&c, tag);
+        instr_monitor_confirm(link, tag);
     }
     if (tag && instr_start_reply(&c, kind, msg, len, tag)) {
         return;
     }
-    if (instr_is_own_tag(tag) && kind != OF_FLOW_STATS_REPLY) {
+    instr_watch_keep(&c);
+    if (instr_is_own_tag(tag) && kind == OF_BARRIER_REPLY) {
+        instr_monitor_passed(&c, tag);
+        return;
+    }
+    if (instr_is_own_tag(tag) && kind != OF_FLOW_STATS_REPLY &&
+        kind != OF_MONITOR_REPLY) {
         return;
     }
     dispatch_up(&c, kind, msg, len, tag);
@@ -326,6 +358,7 @@ instr_error(struct instr_link *link, uint64_t tag, uint16_t type,
         instr_own_drop_inject(instr);
         return false;
     }
+    instr_monitor_refused(&c, tag);
     p = instr_pending_find(link, tag, PENDING_BUNDLE);
     if (p) {
         /* Each part of a bundle of ours may fail: tell it once. */

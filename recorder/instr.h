@@ -175,6 +175,12 @@ struct instr_counters {
     uint64_t unknown_rules;   /* In flow-stats, not in the shadow. */
     uint64_t index_full;      /* Outputs not instrumented: table T full. */
     uint64_t pending_dropped; /* Requests forgotten, too many open. */
+    uint64_t learned;         /* Rules that the switch learned. */
+    uint64_t foreign;         /* Rules that others made or changed. */
+    uint64_t reinstrumented;  /* Of these, given their postcards. */
+    uint64_t contested;       /* Changed again and again: given them late. */
+    uint64_t checks;          /* Times a switch was asked what it has. */
+    uint64_t repaired;        /* Rules of ours that others took away. */
     uint64_t rules, groups;   /* In the shadow now. */
 };
 
@@ -216,6 +222,11 @@ void instr_from_switch(struct instr_link *, const uint8_t *msg, size_t len,
  * came of it.  True: the controller should be told. */
 bool instr_error(struct instr_link *, uint64_t tag, uint16_t type,
                  uint16_t code, uint64_t now_ns, struct instr_out *out);
+
+/* When instr_run() has something to do; UINT64_MAX: nothing. */
+uint64_t instr_due_ns(const struct instr *);
+/* Gives postcards to rules that others made, a moment after they did. */
+void instr_run(struct instr *, uint64_t now_ns, struct instr_out *);
 
 /* Sends 'frame' out of 'port' without postcards (discovery). */
 void instr_send_packet(struct instr *, uint16_t port, const uint8_t *frame,

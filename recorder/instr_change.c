@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "lib/lh_alloc.h"
+#include "recorder/of_wire.h"
 
 /* Tags count up in the order of messages; odd ones are our own business. */
 bool
@@ -26,6 +27,18 @@ instr_change_init(struct instr_change *c, struct instr_link *link,
     c->tag = c->instr->next_tag++ << 1 | 1;
     c->now_ns = now_ns;
     c->who = who;
+}
+
+struct shadow_cause
+instr_change_cause(const struct instr_change *c)
+{
+    struct shadow_cause cause = {.tag = c->tag};
+
+    if (c->original) {
+        cause.link = c->link->id;
+        cause.xid = of_wire_xid(c->original);
+    }
+    return cause;
 }
 
 static void
@@ -150,4 +163,19 @@ instr_version(struct instr_change *c)
         c->number = version;
     }
     return version;
+}
+
+uint64_t
+instr_change_barrier(struct instr_change *c)
+{
+    uint8_t version = c->link->of_version;
+    uint8_t *msg = lh_alloc(OF_WIRE_HEADER_LEN);
+    struct instr_change own;
+
+    c->link->n_unasked = 0;
+    instr_change_init(&own, c->link, c->out, c->now_ns, c->who);
+    of_wire_put_header(msg, version, of_wire_barrier_request(version),
+                       OF_WIRE_HEADER_LEN, 0);
+    instr_emit_own(&own, msg, OF_WIRE_HEADER_LEN);
+    return own.tag;
 }

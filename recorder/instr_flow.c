@@ -51,7 +51,7 @@ instr_flow_inject(struct instr_change *c, struct shadow_rule *rule,
                                 .aux = &owner};
     struct of_inject_result result;
 
-    if (!instr->inject) {
+    if (!instr->inject || rule->is_learned) {
         of_acts_clone(acts, &rule->acts);
         rule->is_instrumented = false;
         return;
@@ -101,12 +101,21 @@ instr_flow_rewrite(struct instr_change *c, struct shadow_rule *rule)
     size_t n_old = rule->n_indexes;
     struct of_flow flow;
 
+    if (rule->is_learned) {
+        return;
+    }
     rule->indexes = NULL;
     rule->n_indexes = rule->allocated_indexes = 0;
     shadow_rule_to_flow(rule, &flow);
     flow.command = OF_FLOW_MODIFY_STRICT;
     flow.flags = 0;
     flow.new_cookie = UINT64_MAX;
+    if (rule->is_foreign) {
+        /* Not another one that has come meanwhile; and over 1.0 nothing is
+         * added for what has gone. */
+        flow.cookie = rule->cookie;
+        flow.cookie_mask = UINT64_MAX;
+    }
     send_flow(c, &flow, rule);
     instr_own_free_indexes(c, old, n_old);
     free(old);
@@ -132,7 +141,12 @@ install(struct instr_change *c, struct shadow_rule *rule, const char *command,
     struct shadow_rule *old = instr_shadow_insert(instr->shadow, rule);
     struct instr_miss *miss = &instr->miss[rule->table_id];
 
+    rule->made_by = instr_change_cause(c);
+    rule->replaces = 0;
     if (old) {
+        rule->replaces = old->version;
+        old->gone_by = rule->made_by;
+        old->gone_ns = c->now_ns;
         instr_gone(c->out, old->version, old_reason);
     } else if (!rule->priority && of_match_is_all(rule->match) &&
                miss->version) {
@@ -221,6 +235,8 @@ modify_rule(struct instr_change *c, const struct of_flow *by,
     rule->version = instr_version(c);
     rule->change = c->number;
     rule->installed_ns = c->now_ns;
+    rule->is_learned = false;
+    rule->n_disturbed = 0;
     if (by->modify_cookie && by->new_cookie != UINT64_MAX) {
         rule->cookie = by->new_cookie;
     }
@@ -294,6 +310,8 @@ instr_flow_drop(struct instr_change *c, struct shadow_rule *rule,
 {
     instr_tomb_add(c->instr, rule);
     instr_shadow_take(c->instr->shadow, rule);
+    rule->gone_by = instr_change_cause(c);
+    rule->gone_ns = c->now_ns;
     instr_gone(c->out, rule->version, reason);
     instr_undo_rule(c, rule, 0);
 }

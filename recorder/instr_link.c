@@ -23,6 +23,7 @@ instr_link_create(struct instr *instr, uint8_t of_version, void *aux)
     struct instr_link **end = &instr->links;
 
     link->instr = instr;
+    link->id = ++instr->next_link;
     link->aux = aux;
     link->of_version = of_version;
     link->is_known = instr_knows_version(of_version);
@@ -42,6 +43,7 @@ instr_link_reset(struct instr_link *link)
     link->wants_nicira = false;
     link->miss_len = DEFAULT_MISS_LEN;
     instr_bundle_destroy(link);
+    instr_monitor_destroy(link);
     while (link->pending) {
         instr_pending_drop(link, link->pending);
     }
@@ -56,6 +58,7 @@ instr_link_destroy(struct instr_link *link)
         return;
     }
     instr_link_reset(link);
+    instr_watch_forget(link);
     instr_undo_forget(link);
     for (p = &link->instr->links; *p != link; p = &(*p)->next) {
         continue;

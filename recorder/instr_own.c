@@ -4,6 +4,7 @@
 #include <config.h>
 #include "recorder/instr_state.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "lib/lh_alloc.h"
@@ -392,6 +393,61 @@ instr_own_reinstall(struct instr_change *c)
     all.table_id = OF_FLOW_ALL_TABLES;
     instr_own_repair(&own, &all);
     instr_own_rewrite(&own, false);
+}
+
+bool
+instr_own_put_back(struct instr_change *c, uint8_t kind, uint8_t table_id,
+                   const struct of_match *match, uint32_t version)
+{
+    struct instr *instr = c->instr;
+    struct instr_miss *miss = &instr->miss[table_id];
+    unsigned int port = 0;
+    bool is_wanted = false;
+    char *text = of_match_to_text(match);
+
+    sscanf(text, "in_port=%u", &port);
+    free(text);
+    switch (kind) {
+    case OWN_DROP_IN:
+        is_wanted = instr->drop_in && instr->drop_in_port == port;
+        instr->drop_in = instr->drop_in && !is_wanted;
+        break;
+    case OWN_LLDP:
+        is_wanted = instr->lldp;
+        instr->lldp = false;
+        break;
+    case OWN_MISS:
+        is_wanted = miss->version && miss->version == version;
+        if (is_wanted) {
+            instr_gone(c->out, miss->version, "delete");
+            miss->version = 0;
+        }
+        break;
+    case OWN_INDEX:
+        if (table_id == instr->index_table && instr->indexes && port &&
+            port <= MAX_INDEX && instr->indexes[port].len) {
+            send_index(c, OF_FLOW_ADD, (uint16_t) port);
+            return true;
+        }
+        break;
+    default:
+        break;
+    }
+    if (is_wanted) {
+        instr_own_update(c);
+    }
+    return is_wanted;
+}
+
+const struct of_acts *
+instr_own_indexed(void *instr_, uint8_t table_id, uint16_t index)
+{
+    const struct instr *instr = instr_;
+
+    return table_id == instr->index_table && instr->indexes &&
+                   index <= MAX_INDEX && instr->indexes[index].len
+               ? &instr->indexes[index]
+               : NULL;
 }
 
 uint32_t

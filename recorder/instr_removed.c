@@ -21,8 +21,8 @@ instr_tomb_add(struct instr *instr, const struct shadow_rule *rule)
 {
     struct instr_tomb *tomb;
 
-    if (!(rule->flags & OF_FLOW_SEND_REMOVED) && !rule->idle_timeout &&
-        !rule->hard_timeout) {
+    if (rule->is_foreign || (!(rule->flags & OF_FLOW_SEND_REMOVED) &&
+                             !rule->idle_timeout && !rule->hard_timeout)) {
         return;
     }
     if (!instr->tombs) {
@@ -79,8 +79,8 @@ take_tomb(struct instr *instr, const struct of_flow_removed *removed)
     return result;
 }
 
-static const char *
-reason_name(uint8_t reason)
+const char *
+instr_removed_reason(uint8_t reason)
 {
     switch (reason) {
     case OF_FLOW_IDLE:
@@ -136,11 +136,12 @@ settle(struct instr_change *c, const struct of_flow_removed *removed)
     if (!rule) {
         return true; /* Learned, say: the switch had a reason to tell. */
     }
-    is_wanted = rule->flags & OF_FLOW_SEND_REMOVED;
+    is_wanted = rule->is_foreign || rule->flags & OF_FLOW_SEND_REMOVED;
     instr_shadow_take(instr->shadow, rule);
-    instr_gone(c->out, rule->version, reason_name(removed->reason));
+    instr_gone(c->out, rule->version, instr_removed_reason(removed->reason));
     instr_own_free_indexes(c, rule->indexes, rule->n_indexes);
-    shadow_rule_destroy(rule);
+    rule->gone_ns = c->now_ns;
+    instr_past_put(instr, rule);
     instr_own_update(c);
     instr->counters.rules = instr_shadow_count(instr->shadow);
     return is_wanted;

@@ -16,7 +16,9 @@ struct instr_shadow {
     struct shadow_rule **by_key, **by_version; /* Owned. */
     struct shadow_table tables[256];
     struct of_tables reached; /* Those with n_reaches. */
-    size_t n_write, n_learn;
+    size_t n_write;
+    struct shadow_rule **learners; /* Rules with learn.  Owned. */
+    size_t n_learn, allocated_learners;
 };
 
 struct shadow_rule *
@@ -112,6 +114,7 @@ instr_shadow_destroy(struct instr_shadow *shadow)
     }
     free(shadow->by_key);
     free(shadow->by_version);
+    free(shadow->learners);
     free(shadow);
 }
 
@@ -186,7 +189,6 @@ count(struct instr_shadow *shadow, const struct shadow_rule *rule, int sign)
     shadow->n += step;
     shadow->tables[rule->table_id].n_rules += step;
     shadow->n_write += f->has_write_actions ? step : 0;
-    shadow->n_learn += f->has_learn ? step : 0;
     for (unsigned int w = 0; w < 4; w++) {
         for (uint64_t bits = f->uses.bits[w]; bits; bits &= bits - 1) {
             unsigned int t = w * 64 + (unsigned int) __builtin_ctzll(bits);
@@ -223,6 +225,12 @@ instr_shadow_insert(struct instr_shadow *shadow, struct shadow_rule *rule)
     link_rule(shadow, rule);
     rule->is_in = true;
     count(shadow, rule, 1);
+    if (rule->facts.has_learn) {
+        shadow->learners = lh_alloc_grow(shadow->learners, shadow->n_learn,
+                                         &shadow->allocated_learners,
+                                         sizeof *shadow->learners);
+        shadow->learners[shadow->n_learn++] = rule;
+    }
     return old;
 }
 
@@ -244,6 +252,12 @@ instr_shadow_take(struct instr_shadow *shadow, struct shadow_rule *rule)
     *p = rule->next_version;
     rule->is_in = false;
     count(shadow, rule, -1);
+    for (size_t i = 0; rule->facts.has_learn && i < shadow->n_learn; i++) {
+        if (shadow->learners[i] == rule) {
+            shadow->learners[i] = shadow->learners[--shadow->n_learn];
+            break;
+        }
+    }
 }
 
 struct shadow_rule *
@@ -397,4 +411,17 @@ size_t
 instr_shadow_n_learn(const struct instr_shadow *shadow)
 {
     return shadow->n_learn;
+}
+
+bool
+instr_shadow_learns(const struct instr_shadow *shadow, uint8_t table_id,
+                    uint16_t priority, uint64_t cookie)
+{
+    for (size_t i = 0; i < shadow->n_learn; i++) {
+        if (of_acts_learns(&shadow->learners[i]->acts, table_id, priority,
+                           cookie)) {
+            return true;
+        }
+    }
+    return false;
 }

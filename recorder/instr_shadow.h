@@ -17,6 +17,13 @@
 
 #include "recorder/of_flow.h"
 
+/* What made a rule, or ended it: a message of a link's controller, or (link
+ * 0) something else. */
+struct shadow_cause {
+    uint32_t link, xid;
+    uint64_t tag;
+};
+
 struct shadow_rule {
     /* Set at creation. */
     uint8_t table_id;
@@ -32,10 +39,19 @@ struct shadow_rule {
     uint64_t change;
     uint64_t installed_ns;
     bool is_instrumented;
+    bool is_foreign;   /* By somebody whose messages we do not see: its flags
+                        * and importance are not known. */
+    bool is_learned;   /* By a rule with "learn", which will overwrite it. */
     uint16_t *indexes; /* Of its rules in table T.  Owned. */
     size_t n_indexes, allocated_indexes;
 
-    /* Of the shadow. */
+    struct shadow_cause made_by, gone_by;
+    uint32_t replaces; /* Version that stood there before, or 0. */
+    uint64_t gone_ns;
+    uint32_t round;      /* Of instr_watch: last seen in. */
+    uint8_t n_disturbed; /* Times that others changed it in a row. */
+
+    /* Of the shadow; next_version also of instr_past. */
     struct shadow_rule *next_key, *next_version;
     bool is_in; /* Is in a shadow. */
 };
@@ -95,5 +111,8 @@ const struct of_tables *instr_shadow_reached(const struct instr_shadow *);
 /* The numbers of rules with write-actions, with learn. */
 size_t instr_shadow_n_write(const struct instr_shadow *);
 size_t instr_shadow_n_learn(const struct instr_shadow *);
+/* True when a rule with learn makes rules like that. */
+bool instr_shadow_learns(const struct instr_shadow *, uint8_t table_id,
+                         uint16_t priority, uint64_t cookie);
 
 #endif /* recorder/instr_shadow.h */

@@ -12,6 +12,7 @@
 #include "recorder/instr_shadow.h"
 #include "recorder/of_group.h"
 #include "recorder/of_inject.h"
+#include "recorder/of_monitor.h"
 #include "recorder/of_msg.h"
 
 /* Cookies of our own rules: what the rule is stands in the low byte. */
@@ -71,7 +72,8 @@ enum pending_kind {
     PENDING_FLOWS,     /* Flow statistics to restore. */
     PENDING_AGGREGATE, /* To sum up. */
     PENDING_TABLES,    /* Own flow-stats before a table-stats request. */
-    PENDING_BUNDLE     /* A bundle of ours: swallow the answers. */
+    PENDING_BUNDLE,    /* A bundle of ours: swallow the answers. */
+    PENDING_CHECK      /* Ours, what the switch has of a rule. */
 };
 struct instr_pending {
     struct instr_pending *next;
@@ -83,6 +85,7 @@ struct instr_pending {
     size_t request_len;
     uint64_t n_packets, n_bytes;
     uint32_t n_flows;
+    uint32_t version; /* PENDING_CHECK: whether it stands. */
 };
 
 /* A rule that the switch will say is removed, or may. */
@@ -111,6 +114,16 @@ struct instr_miss {
     uint16_t index; /* Of its postcard in table T; 0: it has none there. */
 };
 
+struct instr_past;
+struct instr_monitors;
+
+/* The recorder's own flow monitor on a link. */
+struct instr_base {
+    uint32_t id;  /* 0: none. */
+    uint64_t tag; /* Of the request for what stands. */
+    bool is_full; /* Tells in full what the link itself changes. */
+};
+
 /* One connection of the switch. */
 struct instr_link {
     /* Set at creation. */
@@ -120,6 +133,11 @@ struct instr_link {
     bool is_known; /* A version that we look into. */
 
     struct instr_link *next;
+    uint32_t id; /* Never given again. */
+    struct instr_base base;
+    struct instr_monitors *monitors; /* The controller's.  Owned, or NULL. */
+    uint64_t monitor_tag; /* Requests of it are with the switch until it has
+                           * answered this or a later one; 0: none. */
 
     bool has_tid;                 /* Nicira, 1.0: command holds the table. */
     bool wants_nicira;            /* Nicira, 1.0: flow-removed in its form. */
@@ -134,6 +152,17 @@ struct instr_link {
 };
 
 struct instr_start; /* What was read while starting. */
+/* What the recorder learns of others' changes, by one link's monitor. */
+struct instr_watch {
+    struct instr_link *link; /* NULL: none yet. */
+    uint32_t round;          /* Of reading what stands. */
+    uint64_t round_tag;      /* Rules that are younger are not missed. */
+    bool is_told;            /* All that stands has been told. */
+    struct instr_due *due;   /* To be instrumented.  Owned. */
+    size_t n_due, allocated_due;
+    uint64_t window_ns; /* Begin of the time in which... */
+    uint32_t n_repairs; /* ...so many of our rules were put back. */
+};
 
 struct instr {
     struct instr_config config;
@@ -177,6 +206,9 @@ struct instr {
     size_t first_tomb, n_tombs;
 
     struct instr_start *start; /* While starting.  Owned. */
+    struct instr_past *past;   /* Owned, or NULL. */
+    struct instr_watch watch;
+    uint32_t next_link, next_base;
 };
 
 /* instr_change.c */
@@ -200,6 +232,10 @@ bool instr_is_own_tag(uint64_t tag);
 /* Own changes, outside of a message. */
 void instr_change_init(struct instr_change *, struct instr_link *,
                        struct instr_out *, uint64_t now_ns, const char *who);
+/* The controller's message that the change is for, as a cause. */
+struct shadow_cause instr_change_cause(const struct instr_change *);
+/* Sends a barrier as a change of our own; its tag. */
+uint64_t instr_change_barrier(struct instr_change *);
 
 /* instr_link.c */
 
@@ -278,6 +314,14 @@ void instr_own_repair(struct instr_change *, const struct of_flow *flow);
 /* Installs all that is ours, and all rules of the controller, anew: what the
  * switch has of it is not known. */
 void instr_own_reinstall(struct instr_change *);
+/* Puts a rule of ours back that somebody removed; 'version' is that of its
+ * postcard.  False: it was not to stand any more. */
+bool instr_own_put_back(struct instr_change *, uint8_t kind, uint8_t table_id,
+                        const struct of_match *, uint32_t version);
+/* What table T has for an index, as of_inject_indexed; 'instr' is a const
+ * struct instr. */
+const struct of_acts *instr_own_indexed(void *instr, uint8_t table_id,
+                                        uint16_t index);
 /* How many of our rules stand in a table. */
 uint32_t instr_own_count(const struct instr *, uint8_t table_id);
 /* (Re-)creates the injector for the port that is configured. */
@@ -301,7 +345,80 @@ bool instr_undo_run(struct instr_change *, uint64_t tag);
 void instr_undo_forget(struct instr_link *);
 void instr_undo_destroy(struct instr *);
 
+/* The rule with 'version' that a change which may still fail has replaced, or
+ * NULL. */
+const struct shadow_rule *instr_undo_find(const struct instr *,
+                                          uint32_t version);
+/* The last such rule with that key. */
+const struct shadow_rule *instr_undo_last(const struct instr *,
+                                          uint8_t table_id, uint16_t priority,
+                                          const struct of_match *);
+/* True while the switch may still refuse the rule with 'version'. */
+bool instr_undo_may_fail(const struct instr *, uint32_t version);
+
+/* instr_past.c */
+/* Keeps 'rule' (taken, may be NULL). */
+void instr_past_put(struct instr *, struct shadow_rule *rule);
+/* The rule that has or had 'version', standing or not; NULL when it is long
+ * gone. */
+const struct shadow_rule *instr_past_find(const struct instr *,
+                                          uint32_t version);
+/* The rule that had this key last. */
+const struct shadow_rule *instr_past_last(const struct instr *,
+                                          uint8_t table_id, uint16_t priority,
+                                          const struct of_match *);
+/* What stood there before 'rule'; NULL: nothing, or long gone. */
+const struct shadow_rule *instr_past_before(const struct instr *,
+                                            const struct shadow_rule *rule);
+void instr_past_destroy(struct instr *);
+
+/* instr_monitor.c: flow monitors of a link. */
+void instr_monitor_request(struct instr_change *, const uint8_t *msg,
+                           size_t len);
+void instr_monitor_cancel(struct instr_change *, const uint8_t *msg,
+                          size_t len);
+/* Updates, and answers to requests; all are dealt with. */
+void instr_monitor_reply(struct instr_change *, const uint8_t *msg, size_t len,
+                         uint64_t tag);
+/* The switch has refused the request with 'tag'. */
+void instr_monitor_refused(struct instr_change *, uint64_t tag);
+/* True while a request of the controller's is with the switch.  Open vSwitch
+ * 3.1 refuses one with a transaction ID, and often a version, of chance. */
+bool instr_monitor_is_asking(const struct instr_link *);
+/* The switch has answered something later than the requests before 'tag'. */
+void instr_monitor_confirm(struct instr_link *, uint64_t tag);
+/* The answer to a barrier of ours. */
+void instr_monitor_passed(struct instr_change *, uint64_t tag);
+/* Whether the controller is to be told of a pause, or its end. */
+bool instr_monitor_pause(struct instr_link *, bool is_paused);
+bool instr_monitor_has(const struct instr_link *, uint32_t id);
+bool instr_monitor_has_any(const struct instr_link *);
+void instr_monitor_destroy(struct instr_link *);
+
+/* instr_base.c */
+/* Makes the recorder's own monitor on the change's link what it should be. */
+void instr_base_adapt(struct instr_change *);
+
+/* instr_watch.c: what others change. */
+/* Watches by the change's link if no other does. */
+void instr_watch_keep(struct instr_change *);
+void instr_watch_update(struct instr_change *, const struct of_update *);
+/* An answer to PENDING_CHECK. */
+void instr_watch_checked(struct instr_change *, struct instr_pending *,
+                         const uint8_t *msg, size_t len);
+/* All that stands has been told. */
+void instr_watch_told(struct instr_change *);
+/* The version in 'acts', or 0. */
+uint32_t instr_watch_version(const struct instr *, const struct of_acts *acts);
+/* 'acts' without what is ours; for rules that the shadow does not know. */
+void instr_watch_strip(const struct instr *, const struct of_acts *,
+                       struct of_acts *own);
+void instr_watch_forget(struct instr_link *);
+void instr_watch_destroy(struct instr *);
+
 /* instr_removed.c: flow-removed. */
+/* A reason of the wire, for the log. */
+const char *instr_removed_reason(uint8_t reason);
 void instr_tomb_add(struct instr *, const struct shadow_rule *);
 void instr_flow_removed(struct instr_change *, const uint8_t *msg, size_t len);
 void instr_tomb_destroy(struct instr *);

@@ -69,7 +69,9 @@ restore(struct instr *instr, const struct instr_pending *p,
                              record->match);
     if (rule) {
         record->shown = &rule->acts;
-        record->flags = rule->flags;
+        if (!rule->is_foreign) {
+            record->flags = rule->flags;
+        }
         instr->counters.restored++;
     } else {
         instr->counters.unknown_rules++;
@@ -187,6 +189,7 @@ instr_stats_reply(struct instr_change *c, const uint8_t *msg, size_t len,
         {PENDING_FLOWS, reply_flows},
         {PENDING_AGGREGATE, reply_aggregate},
         {PENDING_TABLES, reply_own},
+        {PENDING_CHECK, instr_watch_checked},
     };
 
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {

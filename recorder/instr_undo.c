@@ -27,21 +27,6 @@ push(struct instr_change *c, struct instr_undo *undo)
     instr->undo_tail = &undo->next;
 }
 
-/* Sends a barrier whose answer confirms what is waiting. */
-static void
-ask_barrier(struct instr_change *c)
-{
-    uint8_t version = c->link->of_version;
-    uint8_t *msg = lh_alloc(OF_WIRE_HEADER_LEN);
-    struct instr_change own;
-
-    c->link->n_unasked = 0;
-    instr_change_init(&own, c->link, c->out, c->now_ns, c->who);
-    of_wire_put_header(msg, version, of_wire_barrier_request(version),
-                       OF_WIRE_HEADER_LEN, 0);
-    instr_emit_own(&own, msg, OF_WIRE_HEADER_LEN);
-}
-
 void
 instr_undo_rule(struct instr_change *c, struct shadow_rule *old,
                 uint32_t new_version)
@@ -53,7 +38,7 @@ instr_undo_rule(struct instr_change *c, struct shadow_rule *old,
     push(c, undo);
     if (!c->in_bundle &&
         ((old && old->n_indexes) || c->link->n_unasked >= BARRIER_EVERY)) {
-        ask_barrier(c);
+        instr_change_barrier(c);
     }
 }
 
@@ -69,7 +54,7 @@ instr_undo_group(struct instr_change *c, struct shadow_group *old, uint32_t id,
     undo->has_new_group = has_new;
     push(c, undo);
     if (old && !c->in_bundle) {
-        ask_barrier(c);
+        instr_change_barrier(c);
     }
 }
 
@@ -79,6 +64,45 @@ undo_free(struct instr_undo *undo)
     shadow_rule_destroy(undo->old_rule);
     instr_group_destroy(undo->old_group);
     free(undo);
+}
+
+const struct shadow_rule *
+instr_undo_find(const struct instr *instr, uint32_t version)
+{
+    const struct instr_undo *undo = instr->undo;
+
+    while (undo && !(undo->old_rule && undo->old_rule->version == version)) {
+        undo = undo->next;
+    }
+    return undo ? undo->old_rule : NULL;
+}
+
+const struct shadow_rule *
+instr_undo_last(const struct instr *instr, uint8_t table_id, uint16_t priority,
+                const struct of_match *match)
+{
+    const struct shadow_rule *found = NULL;
+
+    for (const struct instr_undo *u = instr->undo; u; u = u->next) {
+        const struct shadow_rule *old = u->old_rule;
+
+        if (old && old->table_id == table_id && old->priority == priority &&
+            of_match_equal(old->match, match)) {
+            found = old;
+        }
+    }
+    return found;
+}
+
+bool
+instr_undo_may_fail(const struct instr *instr, uint32_t version)
+{
+    const struct instr_undo *undo = instr->undo;
+
+    while (undo && undo->new_version != version) {
+        undo = undo->next;
+    }
+    return undo != NULL;
 }
 
 void
@@ -101,6 +125,8 @@ instr_undo_confirm(struct instr_change *c, uint64_t tag)
         if (undo->old_rule) {
             instr_own_free_indexes(c, undo->old_rule->indexes,
                                    undo->old_rule->n_indexes);
+            instr_past_put(instr, undo->old_rule);
+            undo->old_rule = NULL;
         }
         if (undo->old_group) {
             instr_own_free_indexes(c, undo->old_group->indexes,
@@ -132,6 +158,7 @@ restore_rule(struct instr_change *c, struct instr_undo *undo)
         struct shadow_rule *old = undo->old_rule;
 
         undo->old_rule = NULL;
+        old->gone_by = (struct shadow_cause){0};
         shadow_rule_destroy(instr_shadow_insert(instr->shadow, old));
         instr_made(c->out, instr_rule_flow(c, old, "restored", c->who));
     }

@@ -169,3 +169,23 @@ of_acts_meter(const struct of_acts *acts)
 {
     return acts->len ? ofpacts_get_meter(acts->data, acts->len) : 0;
 }
+
+bool
+of_acts_learns(const struct of_acts *acts, uint8_t table_id, uint16_t priority,
+               uint64_t cookie)
+{
+    const struct ofpact *a;
+
+    OFPACT_FOR_EACH_FLATTENED(a, acts->data, acts->len)
+    {
+        if (a->type == OFPACT_LEARN) {
+            const struct ofpact_learn *learn = ofpact_get_LEARN(a);
+
+            if (learn->table_id == table_id && learn->priority == priority &&
+                of_ovs_u64(learn->cookie) == cookie) {
+                return true;
+            }
+        }
+    }
+    return false;
+}

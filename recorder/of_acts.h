@@ -83,6 +83,9 @@ void of_acts_facts(const struct of_acts *, uint8_t table_id,
 #define OF_ACTS_ANY UINT32_MAX
 bool of_acts_pass_filter(const struct of_acts *, uint32_t out_port,
                          uint32_t out_group);
+/* True when a learn in it makes rules of that table, priority and cookie. */
+bool of_acts_learns(const struct of_acts *, uint8_t table_id,
+                    uint16_t priority, uint64_t cookie);
 /* The meter it uses, 0 if none. */
 uint32_t of_acts_meter(const struct of_acts *);
 

@@ -192,6 +192,12 @@ of_match_hash(const struct of_match *m)
     return m->hash;
 }
 
+uint64_t
+of_match_hash64(const struct of_match *m)
+{
+    return (uint64_t) minimatch_hash(&m->mini, 0x6c617374) << 32 | m->hash;
+}
+
 bool
 of_match_is_all(const struct of_match *m)
 {

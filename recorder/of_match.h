@@ -24,6 +24,8 @@ void of_match_destroy(struct of_match *);
 
 bool of_match_equal(const struct of_match *, const struct of_match *);
 uint32_t of_match_hash(const struct of_match *);
+/* Different matches have different ones, but for one pair in 2^64. */
+uint64_t of_match_hash64(const struct of_match *);
 /* Matches every packet. */
 bool of_match_is_all(const struct of_match *);
 /* Every packet that 'narrow' matches, 'wide' matches too: what a command

@@ -177,6 +177,23 @@ of_update_uninit(struct of_update *update)
     of_acts_uninit(&update->acts);
 }
 
+bool
+of_monitor_is_abbrev(const uint8_t *msg, size_t len)
+{
+    if (is_standard(msg[0])) {
+        return len == HEAD_STANDARD + 8 && msg[1] == 19 &&
+               of_wire_get16(msg + 8) == 16 &&
+               of_wire_get16(msg + HEAD_STANDARD + 2) == OF_UPDATE_ABBREV;
+    }
+    return len == HEAD_EXTENSION + 8 && of_wire_get16(msg + 8) == 0xffff &&
+           (msg[0] == OFP10_VERSION
+                ? msg[1] == 17 && of_wire_get32(msg + 12) == 0x00002320 &&
+                      of_wire_get32(msg + 16) == 2
+                : msg[1] == 19 && msg[0] == OFP13_VERSION &&
+                      of_wire_get32(msg + 20) == 1870) &&
+           of_wire_get16(msg + HEAD_EXTENSION + 2) == 3;
+}
+
 struct of_update_reader {
     struct ofpbuf *b; /* Owned. */
     bool is_bad;

@@ -88,6 +88,9 @@ struct of_update {
 };
 void of_update_uninit(struct of_update *);
 
+/* True for a message with nothing but one ABBREV; looks at few bytes. */
+bool of_monitor_is_abbrev(const uint8_t *msg, size_t len);
+
 /* Reading a message, update by update. */
 struct of_update_reader;
 struct of_update_reader *of_update_reader_open(const uint8_t *msg, size_t len);

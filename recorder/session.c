@@ -355,7 +355,8 @@ on_switch_message(void *s_, const uint8_t *msg, size_t len)
     const struct xid_entry *found = xid_map_find(s->xids, fresh);
 
     if (!found) {
-        if (type == OF_WIRE_EXPERIMENTER || !fresh) {
+        if (type == OF_WIRE_EXPERIMENTER || !fresh ||
+            (type == OF_WIRE_ERROR && s->link)) {
             take_message(s, NULL, msg, len);
         } else {
             s->counters.unmatched++;

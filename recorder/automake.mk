@@ -12,6 +12,7 @@ recorder_librecorder_a_SOURCES = \
 	recorder/discovery.c recorder/discovery.h \
 	recorder/endpoint.c recorder/endpoint.h \
 	recorder/instr.c recorder/instr.h \
+	recorder/instr_ask.c \
 	recorder/instr_base.c \
 	recorder/instr_bundle.c \
 	recorder/instr_change.c \
@@ -30,6 +31,7 @@ recorder_librecorder_a_SOURCES = \
 	recorder/instr_start.c \
 	recorder/instr_state.h \
 	recorder/instr_stats.c \
+	recorder/instr_table.c \
 	recorder/instr_tlv.c \
 	recorder/instr_told.c recorder/instr_told.h \
 	recorder/instr_undo.c \

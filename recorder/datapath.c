@@ -220,6 +220,14 @@ note_changes(struct datapath *dp, struct instr_out *out)
     uint64_t change, now_ns = time_spec_now();
     const struct session_env *env = dp->env;
 
+    for (size_t i = 0; i < out->n_events; i++) {
+        char *text =
+            lh_asprintf("%s: %s", out->events[i].kind, out->events[i].text);
+
+        flow_log_event(env->log, FLOW_LOG_NOTE, dp->dpid, OF_PORT_UNKNOWN,
+                       now_ns, text);
+        free(text);
+    }
     if (!out->n_made && !out->n_removed) {
         return;
     }

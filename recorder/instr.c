@@ -108,6 +108,7 @@ set_config(struct instr_change *c, const uint8_t *msg, size_t len)
         c->link->miss_len = of_wire_get16(msg + 10);
         instr_own_update(c);
     }
+    instr_note(c, "set-config", msg, len);
     instr_pass(c, msg, len);
 }
 
@@ -151,6 +152,13 @@ dispatch_down(struct instr_change *c, enum of_kind kind, const uint8_t *msg,
         break;
     case OF_METER_MOD:
         instr_meter_mod(c, msg, len);
+        break;
+    case OF_TABLE_MOD:
+        instr_table_mod(c, msg, len);
+        break;
+    case OF_SET_ASYNC:
+        instr_note(c, "set-async", msg, len);
+        instr_pass(c, msg, len);
         break;
     case OF_SET_CONFIG:
         set_config(c, msg, len);
@@ -285,6 +293,8 @@ dispatch_up(struct instr_change *c, enum of_kind kind, const uint8_t *msg,
     case OF_FEATURES_REPLY:
     case OF_PORT_DESC_REPLY:
     case OF_PORT_STATS_REPLY:
+    case OF_QUEUE_STATS_REPLY:
+    case OF_QUEUE_DESC_REPLY:
         hidden = instr_ports_hide(c, kind, msg, len, &hidden_len);
         if (hidden) {
             instr_emit_up(c, hidden, hidden_len);

@@ -22,7 +22,7 @@
  * Every message of an instr_out names the link that it belongs to.
  *
  * What instr does not know it passes on unchanged and counts.  Messages of an
- * OpenFlow version other than 1.0 and 1.3 all pass.  HELLO, and the FEATURES
+ * OpenFlow version other than 1.0 to 1.5 all pass.  HELLO, and the FEATURES
  * exchange that the session does itself, need not be shown to instr; all else
  * must be, also ECHO (which passes).
  *
@@ -128,6 +128,13 @@ struct instr_lldp {
     size_t len;
 };
 
+/* What the controller did that is no rule: "meter-mod", "table-mod",
+ * "port-mod", "set-config", "set-async", or a "refused" one of them. */
+struct instr_event {
+    const char *kind; /* Static. */
+    char *text;       /* The message as ovs-ofctl prints it.  Owned. */
+};
+
 struct instr_out {
     struct instr_msg *to_switch; /* Owned, as all arrays here. */
     size_t n_to_switch, allocated_to_switch;
@@ -139,6 +146,8 @@ struct instr_out {
     size_t n_removed, allocated_removed;
     struct instr_lldp *lldp;
     size_t n_lldp, allocated_lldp;
+    struct instr_event *events; /* For the timeline. */
+    size_t n_events, allocated_events;
     bool ports_changed; /* instr_ports() differs from before. */
     bool became_ready;  /* instr_is_ready() has just become true. */
 };
@@ -193,8 +202,8 @@ void instr_destroy(struct instr *);
 /* True when instr looks into messages of that version. */
 bool instr_knows_version(uint8_t of_version);
 
-/* A connection of the switch that speaks 'of_version' (OF_WIRE_10 or
- * OF_WIRE_13; others pass through); 'aux' is the caller's. */
+/* A connection of the switch that speaks 'of_version' (OF_WIRE_10 to
+ * OF_WIRE_15; others pass through); 'aux' is the caller's. */
 struct instr_link *instr_link_create(struct instr *, uint8_t of_version,
                                      void *aux);
 void instr_link_destroy(struct instr_link *);

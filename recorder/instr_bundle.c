@@ -15,6 +15,7 @@
 /* Bytes of a bundle's control message after the OpenFlow header, and where
  * type stands: the ONF extension of 1.3. */
 #define ONF_CONTROL_TYPE 20
+#define CONTROL_TYPE     12 /* Of 1.4. */
 
 #define MAX_BUNDLES 64
 #define MAX_HELD    65536
@@ -177,10 +178,12 @@ instr_bundle_control(struct instr_change *c, const uint8_t *msg, size_t len)
         open_bundle(link, bc.id, bc.flags);
         break;
     case OF_BUNDLE_CLOSE_REQUEST:
-        if (*find(link, bc.id) && len > ONF_CONTROL_TYPE + 1) {
+        if (*find(link, bc.id)) {
             /* The switch must not close it before it has its messages. */
             reply = lh_memdup(msg, len);
-            of_wire_put16(reply + ONF_CONTROL_TYPE, OF_BUNDLE_CLOSE_REPLY);
+            of_wire_put16(reply + (msg[0] == OF_WIRE_13 ? ONF_CONTROL_TYPE
+                                                        : CONTROL_TYPE),
+                          OF_BUNDLE_CLOSE_REPLY);
             instr_emit_up(c, reply, len);
             return;
         }
@@ -232,7 +235,7 @@ send_control(struct instr_change *c, enum of_bundle_type type)
 void
 instr_bundle_begin(struct instr_change *c)
 {
-    if (c->in_bundle || c->link->of_version != OF_WIRE_13) {
+    if (c->in_bundle || !of_wire_has_bundles(c->link->of_version)) {
         return;
     }
     c->bundle_id = c->link->next_bundle++;

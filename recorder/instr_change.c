@@ -124,6 +124,18 @@ instr_emit_up(struct instr_change *c, uint8_t *msg, size_t len)
 }
 
 void
+instr_note(struct instr_change *c, const char *kind, const uint8_t *msg,
+           size_t len)
+{
+    struct instr_out *out = c->out;
+
+    out->events = lh_alloc_grow(out->events, out->n_events,
+                                &out->allocated_events, sizeof *out->events);
+    out->events[out->n_events++] =
+        (struct instr_event){.kind = kind, .text = of_msg_to_line(msg, len)};
+}
+
+void
 instr_refuse(struct instr_change *c, enum of_refusal refusal)
 {
     uint8_t *msg;
@@ -168,14 +180,10 @@ instr_version(struct instr_change *c)
 uint64_t
 instr_change_barrier(struct instr_change *c)
 {
-    uint8_t version = c->link->of_version;
-    uint8_t *msg = lh_alloc(OF_WIRE_HEADER_LEN);
     struct instr_change own;
 
     c->link->n_unasked = 0;
     instr_change_init(&own, c->link, c->out, c->now_ns, c->who);
-    of_wire_put_header(msg, version, of_wire_barrier_request(version),
-                       OF_WIRE_HEADER_LEN, 0);
-    instr_emit_own(&own, msg, OF_WIRE_HEADER_LEN);
+    instr_ask_barrier(&own);
     return own.tag;
 }

@@ -166,16 +166,14 @@ add_rule(struct instr_change *c, struct of_flow *flow, const uint8_t *msg,
     struct instr *instr = c->instr;
     struct shadow_rule *rule, *replaced;
     struct of_facts facts;
+    bool overlaps;
 
     if (flow->table_id == OF_FLOW_ALL_TABLES) {
         flow->table_id = 0;
     }
-    if (flow->flags & OF_FLOW_CHECK_OVERLAP &&
-        instr_shadow_overlaps(instr->shadow, flow->table_id, flow->priority,
-                              flow->match)) {
-        instr_refuse(c, OF_REFUSE_OVERLAP);
-        return;
-    }
+    overlaps = flow->flags & OF_FLOW_CHECK_OVERLAP &&
+               instr_shadow_overlaps(instr->shadow, flow->table_id,
+                                     flow->priority, flow->match);
     of_acts_facts(&flow->acts, flow->table_id, &facts);
     instr_own_prepare(c, flow->table_id, &facts);
     rule = shadow_rule_create(flow->table_id, flow->priority,
@@ -198,6 +196,10 @@ add_rule(struct instr_change *c, struct of_flow *flow, const uint8_t *msg,
     flow->cookie = flow->cookie_mask = 0;
     flow->flags =
         switch_flags(flow->flags, flow->idle_timeout, flow->hard_timeout);
+    if (overlaps) {
+        /* The switch is going to say so. */
+        flow->flags |= OF_FLOW_CHECK_OVERLAP;
+    }
     flow->out_port = flow->out_group = OF_ACTS_ANY;
     c->flow_mod = msg;
     c->flow_mod_len = len;
@@ -245,8 +247,9 @@ modify_rule(struct instr_change *c, const struct of_flow *by,
     flow.flags = by->flags & OF_FLOW_RESET_COUNTS;
     flow.new_cookie = by->new_cookie;
     flow.modify_cookie = by->modify_cookie;
-    if (c->link->of_version == OF_WIRE_10) {
-        /* With a cookie to match, 1.0 does not add what is gone by now. */
+    if (c->link->of_version <= OF_WIRE_11) {
+        /* With a cookie to match, 1.0 and 1.1 do not add what is gone by
+         * now. */
         flow.cookie = old->cookie;
         flow.cookie_mask = UINT64_MAX;
     }
@@ -387,6 +390,7 @@ instr_meter_mod(struct instr_change *c, const uint8_t *msg, size_t len)
     uint32_t meter;
     size_t n;
 
+    instr_note(c, "meter-mod", msg, len);
     instr_pass(c, msg, len);
     if (len < 16 || of_wire_get16(msg + 8) != 2) {
         return;

@@ -265,13 +265,7 @@ instr_group_mod(struct instr_change *c, const uint8_t *msg, size_t len)
     switch (of_group_command(group)) {
     case OF_GROUP_ADD:
     case OF_GROUP_MODIFY:
-        if (c->link->of_version == OF_WIRE_10) {
-            instr->counters.passed_unknown++;
-            forward(c, group);
-            of_group_destroy(group);
-        } else {
-            put_group(c, group, of_group_command(group));
-        }
+        put_group(c, group, of_group_command(group));
         break;
     case OF_GROUP_DELETE:
         forward(c, group);

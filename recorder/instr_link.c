@@ -13,7 +13,7 @@
 bool
 instr_knows_version(uint8_t of_version)
 {
-    return of_version == OF_WIRE_10 || of_version == OF_WIRE_13;
+    return of_wire_is_known(of_version);
 }
 
 struct instr_link *
@@ -87,10 +87,10 @@ instr_link_choose(const struct instr *instr)
 }
 
 bool
-instr_link_is_any_10(const struct instr *instr)
+instr_link_is_any_before_13(const struct instr *instr)
 {
     for (const struct instr_link *l = instr->links; l; l = l->next) {
-        if (l->of_version == OF_WIRE_10) {
+        if (l->is_known && l->of_version < OF_WIRE_13) {
             return true;
         }
     }
@@ -113,7 +113,12 @@ instr_link_miss_len(const struct instr *instr)
 bool
 instr_sets_no_flood(const struct instr *instr)
 {
-    return instr_link_is_any_10(instr);
+    for (const struct instr_link *l = instr->links; l; l = l->next) {
+        if (l->of_version == OF_WIRE_10) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* Requests whose answers we rewrite. */

@@ -36,5 +36,9 @@ instr_out_uninit(struct instr_out *out)
         free(out->lldp[i].frame);
     }
     free(out->lldp);
+    for (size_t i = 0; i < out->n_events; i++) {
+        free(out->events[i].text);
+    }
+    free(out->events);
     instr_out_init(out);
 }

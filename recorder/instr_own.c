@@ -191,20 +191,12 @@ wants_miss(const struct instr *instr, unsigned int t)
         instr_shadow_table(instr->shadow, (uint8_t) t);
 
     if (!instr->inject || t == instr->index_table ||
-        (t && !table->n_reaches)) {
+        instr_table_continues(instr, t) ||
+        (!table->n_reaches && !instr_table_is_entered(instr, t))) {
         return false;
     }
     return !instr_shadow_find(instr->shadow, (uint8_t) t, 0,
                               instr->all_packets);
-}
-
-/* A miss of 1.0 goes to the controller, except where it only ends a
- * resubmit. */
-static bool
-miss_punts(const struct instr *instr, unsigned int t)
-{
-    return instr_link_is_any_10(instr) &&
-           (!t || instr_shadow_table(instr->shadow, (uint8_t) t)->n_missing);
 }
 
 static void
@@ -261,7 +253,7 @@ update_miss(struct instr_change *c, unsigned int t)
 {
     struct instr *instr = c->instr;
     struct instr_miss *miss = &instr->miss[t];
-    bool punts = miss_punts(instr, t);
+    bool punts = instr_table_punts(instr, t);
     uint16_t miss_len = instr_link_miss_len(instr);
 
     if (!wants_miss(instr, t)) {

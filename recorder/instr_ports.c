@@ -7,65 +7,26 @@
 #include <string.h>
 
 #include "lib/lh_alloc.h"
-#include "lib/of_port.h"
+#include "recorder/of_records.h"
 #include "recorder/of_wire.h"
 
-/* Sizes and places on the wire of 1.0 and of 1.3. */
-#define PORT_LEN_10      48
-#define PORT_LEN_13      64
-#define FEATURES_LEN     32
-#define STATUS_PORT      16 /* Where the port begins in a port-status. */
-#define STATS_LEN_10     12 /* Header of a statistics message. */
-#define STATS_LEN_13     16
-#define PORT_STATS_10    104
-#define PORT_STATS_13    112
 #define CONFIG_PORT_DOWN 0x1
 #define STATE_LINK_DOWN  0x1
 
-static size_t
-port_len(const struct instr_link *link)
-{
-    return link->of_version == OF_WIRE_10 ? PORT_LEN_10 : PORT_LEN_13;
-}
-
-/* The 16-bit number of a 1.3 port; false when it has none. */
 static bool
-port_from_13(uint32_t no, uint16_t *port)
+get_port(const struct of_records *r, struct instr_port *port)
 {
-    if (no < 0xff00 || no >= 0xffffff00) {
-        *port = (uint16_t) no;
-        return true;
-    }
-    return false;
-}
-
-/* Reads the number at the start of a record. */
-static bool
-get_no(const struct instr_link *link, const uint8_t *p, uint16_t *no)
-{
-    if (link->of_version == OF_WIRE_10) {
-        *no = of_wire_get16(p);
-        return true;
-    }
-    return port_from_13(of_wire_get32(p), no);
-}
-
-/* Reads the port_len() bytes at 'p'. */
-static bool
-get_port(const struct instr_link *link, const uint8_t *p,
-         struct instr_port *port)
-{
-    bool is_10 = link->of_version == OF_WIRE_10;
-    const uint8_t *config = p + (is_10 ? 24 : 32);
+    struct of_records_phy phy;
 
     memset(port, 0, sizeof *port);
-    if (!get_no(link, p, &port->no)) {
+    if (!of_records_phy(r, &phy)) {
         return false;
     }
-    memcpy(port->mac, p + (is_10 ? 2 : 8), sizeof port->mac);
-    memcpy(port->name, p + (is_10 ? 8 : 16), sizeof port->name - 1);
-    port->is_down = of_wire_get32(config) & CONFIG_PORT_DOWN ||
-                    of_wire_get32(config + 4) & STATE_LINK_DOWN;
+    port->no = phy.no;
+    memcpy(port->mac, phy.mac, sizeof port->mac);
+    memcpy(port->name, phy.name, sizeof port->name);
+    port->is_down =
+        phy.config & CONFIG_PORT_DOWN || phy.state & STATE_LINK_DOWN;
     return true;
 }
 
@@ -123,32 +84,20 @@ put_port(struct instr *instr, const struct instr_port *port)
     qsort(instr->ports, instr->n_ports, sizeof *instr->ports, compare_ports);
 }
 
-static void
-read_ports(struct instr_change *c, const uint8_t *msg, size_t len, size_t ofs)
+void
+instr_ports_read(struct instr_change *c, enum of_kind kind, const uint8_t *msg,
+                 size_t len)
 {
-    struct instr *instr = c->instr;
-    size_t step = port_len(c->link);
+    struct of_records r;
 
-    for (; ofs + step <= len; ofs += step) {
+    for (of_records_open(&r, kind, msg, len); of_records_next(&r);) {
         struct instr_port port;
 
-        if (get_port(c->link, msg + ofs, &port)) {
-            put_port(instr, &port);
+        if (get_port(&r, &port)) {
+            put_port(c->instr, &port);
         }
     }
-    instr_ports_relist(instr);
-}
-
-void
-instr_ports_features(struct instr_change *c, const uint8_t *msg, size_t len)
-{
-    read_ports(c, msg, len, FEATURES_LEN);
-}
-
-void
-instr_ports_desc(struct instr_change *c, const uint8_t *msg, size_t len)
-{
-    read_ports(c, msg, len, STATS_LEN_13);
+    instr_ports_relist(c->instr);
 }
 
 bool
@@ -157,9 +106,10 @@ instr_ports_status(struct instr_change *c, const uint8_t *msg, size_t len)
     struct instr *instr = c->instr;
     size_t n = instr->n_ports;
     struct instr_port port;
+    struct of_records r;
 
-    if (len < STATUS_PORT + port_len(c->link) ||
-        !get_port(c->link, msg + STATUS_PORT, &port)) {
+    of_records_open(&r, OF_PORT_STATUS, msg, len);
+    if (!of_records_next(&r) || !get_port(&r, &port)) {
         return false;
     }
     if (msg[8] == 1) {
@@ -188,12 +138,11 @@ instr_ports(const struct instr *instr, size_t *n)
 /* Hiding. */
 
 static bool
-is_ours(const struct instr_link *link, const uint8_t *record)
+is_ours(const struct instr *instr, const struct of_records *r)
 {
-    const struct instr *instr = link->instr;
     uint16_t no;
 
-    return instr->config.postcard_port && get_no(link, record, &no) &&
+    return instr->config.postcard_port && of_records_port(r, &no) &&
            no == instr->config.postcard_port;
 }
 
@@ -201,56 +150,68 @@ uint8_t *
 instr_ports_hide(const struct instr_change *c, enum of_kind kind,
                  const uint8_t *msg, size_t len, size_t *out_len)
 {
-    bool is_10 = c->link->of_version == OF_WIRE_10;
-    uint8_t *copy;
-    size_t step, ofs;
+    uint8_t *copy = lh_memdup(msg, len);
+    struct of_records r;
+    size_t kept = 0; /* Bytes of 'msg' that are settled. */
+    bool is_gone = false;
 
-    switch ((int) kind) {
-    case OF_PORT_STATUS:
-        if (len >= STATUS_PORT + port_len(c->link) &&
-            is_ours(c->link, msg + STATUS_PORT)) {
-            *out_len = 0;
-            return NULL;
-        }
-        *out_len = len;
-        return lh_memdup(msg, len);
-    case OF_FEATURES_REPLY:
-        ofs = is_10 ? FEATURES_LEN : len;
-        step = port_len(c->link);
-        break;
-    case OF_PORT_DESC_REPLY:
-        ofs = is_10 ? STATS_LEN_10 : STATS_LEN_13;
-        step = port_len(c->link);
-        break;
-    default:
-        ofs = is_10 ? STATS_LEN_10 : STATS_LEN_13;
-        step = is_10 ? PORT_STATS_10 : PORT_STATS_13;
-        break;
-    }
-    copy = lh_memdup(msg, len);
-    *out_len = ofs < len ? ofs : len;
-    for (; ofs < len; ofs += step) {
-        size_t n = len - ofs < step ? len - ofs : step;
+    *out_len = 0;
+    for (of_records_open(&r, kind, msg, len); of_records_next(&r);) {
+        if (is_ours(c->instr, &r)) {
+            size_t ofs = (size_t) (r.record - msg);
 
-        if (n < step || !is_ours(c->link, msg + ofs)) {
-            memcpy(copy + *out_len, msg + ofs, n);
-            *out_len += n;
+            memcpy(copy + *out_len, msg + kept, ofs - kept);
+            *out_len += ofs - kept;
+            kept = r.ofs;
+            is_gone = kind == OF_PORT_STATUS;
         }
     }
+    if (is_gone) {
+        free(copy);
+        return NULL;
+    }
+    memcpy(copy + *out_len, msg + kept, len - kept);
+    *out_len += len - kept;
     of_wire_put16(copy + 2, (uint16_t) *out_len);
     return copy;
+}
+
+/* A port that is not there. */
+static uint16_t
+absent_port(const struct instr *instr)
+{
+    uint16_t no = 0xfeff;
+
+    while (no > 1 &&
+           (find_port(instr, no) || no == instr->config.postcard_port)) {
+        no--;
+    }
+    return no;
 }
 
 void
 instr_ports_mod(struct instr_change *c, const uint8_t *msg, size_t len)
 {
-    size_t need = c->link->of_version == OF_WIRE_10 ? 10 : 12;
+    const struct instr *instr = c->instr;
+    uint32_t port = instr->config.postcard_port;
+    bool is_10 = msg[0] == OF_WIRE_10;
+    uint8_t *sent;
 
-    if (len >= need && is_ours(c->link, msg + 8)) {
-        instr_refuse(c, OF_REFUSE_PORT);
-    } else {
+    if (len < 12 || !port ||
+        (is_10 ? of_wire_get16(msg + 8) : of_wire_get32(msg + 8)) != port) {
+        instr_note(c, "port-mod", msg, len);
         instr_pass(c, msg, len);
+        return;
     }
+    /* The controller cannot know ours: the switch says what it says of a port
+     * that it does not have. */
+    sent = lh_memdup(msg, len);
+    if (is_10) {
+        of_wire_put16(sent + 8, absent_port(instr));
+    } else {
+        of_wire_put32(sent + 8, absent_port(instr));
+    }
+    instr_emit(c, sent, len);
 }
 
 void

@@ -39,61 +39,11 @@ instr_start_destroy(struct instr_start *start)
     }
 }
 
-static void
-send_barrier(struct instr_change *c)
-{
-    uint8_t version = c->link->of_version;
-    uint8_t *msg = lh_alloc(OF_WIRE_HEADER_LEN);
-
-    of_wire_put_header(msg, version, of_wire_barrier_request(version),
-                       OF_WIRE_HEADER_LEN, 0);
-    instr_emit_own(c, msg, OF_WIRE_HEADER_LEN);
-}
-
-/* A Nicira message of 1.0 with 'subtype' and eight bytes of body. */
-static void
-send_nicira(struct instr_change *c, uint32_t subtype, uint32_t first)
-{
-    uint8_t *msg = lh_alloc_zero(24);
-    size_t len = subtype == 12 ? 20 : 24;
-
-    of_wire_put_header(msg, OF_WIRE_10, OF_WIRE_EXPERIMENTER, (uint16_t) len,
-                       0);
-    of_wire_put32(msg + 8, 0x00002320);
-    of_wire_put32(msg + 12, subtype);
-    of_wire_put32(msg + 16, first);
-    instr_emit_own(c, msg, len);
-}
-
-/* Ports: in the features of 1.0, in a description of 1.3. */
-static void
-ask_ports(struct instr_change *c)
-{
-    bool is_10 = c->link->of_version == OF_WIRE_10;
-    size_t len = is_10 ? 8 : 16;
-    uint8_t *msg = lh_alloc_zero(len);
-
-    of_wire_put_header(msg, c->link->of_version,
-                       is_10 ? OF_WIRE_FEATURES_REQUEST : 18, (uint16_t) len,
-                       0);
-    if (!is_10) {
-        of_wire_put16(msg + 8, 13);
-    }
-    instr_emit_own(c, msg, len);
-}
-
 void
 instr_start(struct instr_link *link, uint64_t now_ns, struct instr_out *out)
 {
     struct instr *instr = link->instr;
-    struct of_flow_request all = {.match = instr->all_packets,
-                                  .table_id = OF_FLOW_ALL_TABLES,
-                                  .out_port = OF_ACTS_ANY,
-                                  .out_group = OF_ACTS_ANY};
-    uint8_t version = link->of_version;
     struct instr_change c;
-    uint8_t *msg;
-    size_t len;
 
     if (!link->is_known) {
         instr->is_ready = true;
@@ -104,22 +54,8 @@ instr_start(struct instr_link *link, uint64_t now_ns, struct instr_out *out)
     instr_start_destroy(instr->start);
     instr->start = lh_alloc_zero(sizeof *instr->start);
     instr->start->read_tag = c.tag;
-    if (version == OF_WIRE_10) {
-        send_nicira(&c, 15, UINT32_C(1) << 24); /* Table in the command. */
-        send_nicira(&c, 12, 2);                 /* Flow format NXM. */
-    }
-    if (instr->config.encapsulation == INSTR_GENEVE) {
-        of_msg_tlv_request(version, &msg, &len);
-        instr_emit_own(&c, msg, len);
-    }
-    ask_ports(&c);
-    if (version != OF_WIRE_10) {
-        of_group_desc_request(version, &msg, &len);
-        instr_emit_own(&c, msg, len);
-    }
-    of_flow_request_encode(&all, version, true, 0, &msg, &len);
-    instr_emit_own(&c, msg, len);
-    send_barrier(&c);
+    instr_ask_switch(&c);
+    instr_ask_barrier(&c);
 }
 
 /* Reading. */
@@ -461,7 +397,7 @@ recall_misses(struct instr_change *c)
     for (size_t i = 0; instr->inject && i < start->n_records; i++) {
         const struct of_flow_record *record = &start->records[i];
         struct instr_miss *miss = &instr->miss[record->table_id];
-        bool punts = instr_link_is_any_10(instr) && !record->table_id;
+        bool punts = instr_table_punts(instr, record->table_id);
         uint16_t miss_len = instr_link_miss_len(instr);
         struct rule *rule;
         struct of_acts acts;
@@ -544,7 +480,7 @@ finish_reading(struct instr_change *c)
     sweep(c);
     instr_change_init(c, c->link, c->out, c->now_ns, c->who);
     start->ready_tag = c->tag;
-    send_barrier(c);
+    instr_ask_barrier(c);
 }
 
 bool
@@ -566,12 +502,12 @@ instr_start_reply(struct instr_change *c, enum of_kind kind,
         instr_tlv_read(instr, msg, len);
         break;
     case OF_FEATURES_REPLY:
-        instr_ports_features(c, msg, len);
+    case OF_PORT_DESC_REPLY:
+        instr_ports_read(c, kind, msg, len);
         c->out->ports_changed = true;
         break;
-    case OF_PORT_DESC_REPLY:
-        instr_ports_desc(c, msg, len);
-        c->out->ports_changed = true;
+    case OF_TABLE_STATS_REPLY:
+        instr_table_read(instr, msg, len);
         break;
     case OF_GROUP_DESC_REPLY:
         of_group_read_desc(msg, len, keep_group, start);

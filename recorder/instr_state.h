@@ -183,6 +183,8 @@ struct instr {
     uint16_t *flood; /* What ALL is replaced by.  Owned. */
     size_t n_flood, allocated_flood;
 
+    uint8_t miss_config[256]; /* enum of_miss, by table-mods of 1.1, 1.2. */
+
     /* Ours in the switch. */
     struct instr_miss miss[256];
     struct of_tables misses; /* Those with a version, or that had one. */
@@ -221,6 +223,9 @@ void instr_emit_own(struct instr_change *, uint8_t *msg, size_t len);
 void instr_pass(struct instr_change *, const uint8_t *msg, size_t len);
 /* To the controller: taken. */
 void instr_emit_up(struct instr_change *, uint8_t *msg, size_t len);
+/* Tells on the timeline that the controller sent 'msg'.  'kind' is static. */
+void instr_note(struct instr_change *, const char *kind, const uint8_t *msg,
+                size_t len);
 /* Answers the controller's message with an error. */
 void instr_refuse(struct instr_change *, enum of_refusal);
 void instr_made(struct instr_out *, struct rule *taken);
@@ -242,9 +247,9 @@ uint64_t instr_change_barrier(struct instr_change *);
 /* The link that our own messages go by which no controller's message caused;
  * NULL when there is none that we can use. */
 struct instr_link *instr_link_choose(const struct instr *);
-/* True when a link speaks OpenFlow 1.0, over which a table miss goes to the
- * controller. */
-bool instr_link_is_any_10(const struct instr *);
+/* True when a link speaks OpenFlow 1.0 to 1.2, over which a table miss goes to
+ * the controller. */
+bool instr_link_is_any_before_13(const struct instr *);
 /* The largest miss_send_len. */
 uint16_t instr_link_miss_len(const struct instr *);
 /* Keeps what is needed to answer; forgets the oldest when there are too
@@ -434,6 +439,18 @@ bool instr_stats_reply(struct instr_change *, const uint8_t *msg, size_t len,
 void instr_stats_tables_reply(struct instr_change *, const uint8_t *msg,
                               size_t len);
 
+/* instr_table.c: what tables do with packets that no rule matches. */
+void instr_table_mod(struct instr_change *, const uint8_t *msg, size_t len);
+/* Takes the configuration that table statistics of 1.1 and 1.2 hold. */
+void instr_table_read(struct instr *, const uint8_t *msg, size_t len);
+/* True when packets come to the table so that a miss there ends the pipeline.
+ */
+bool instr_table_is_entered(const struct instr *, unsigned int table_id);
+/* True when a miss there sends the packet to the controller, on to the next
+ * table. */
+bool instr_table_punts(const struct instr *, unsigned int table_id);
+bool instr_table_continues(const struct instr *, unsigned int table_id);
+
 /* instr_bundle.c: the controller's bundles. */
 void instr_bundle_control(struct instr_change *, const uint8_t *msg,
                           size_t len);
@@ -447,14 +464,14 @@ void instr_bundle_begin(struct instr_change *);
 void instr_bundle_end(struct instr_change *);
 
 /* instr_ports.c */
-void instr_ports_features(struct instr_change *, const uint8_t *msg,
-                          size_t len);
-void instr_ports_desc(struct instr_change *, const uint8_t *msg, size_t len);
+/* Reads the ports in features or in a description. */
+void instr_ports_read(struct instr_change *, enum of_kind, const uint8_t *msg,
+                      size_t len);
 /* True when the list for ALL changed. */
 bool instr_ports_status(struct instr_change *, const uint8_t *msg, size_t len);
 void instr_ports_relist(struct instr *);
-/* The message without our port, or NULL when nothing is left to send; a new
- * one if it was in it, else a copy. */
+/* A message with records without those of our port, or NULL when nothing is
+ * left to send; a new one if it was in it, else a copy. */
 uint8_t *instr_ports_hide(const struct instr_change *, enum of_kind,
                           const uint8_t *msg, size_t len, size_t *out_len);
 void instr_ports_mod(struct instr_change *, const uint8_t *msg, size_t len);
@@ -472,6 +489,12 @@ void instr_tlv_set_up(struct instr_change *);
 void instr_packet_out(struct instr_change *, const uint8_t *msg, size_t len);
 /* True when it was our discovery's. */
 bool instr_packet_in(struct instr_change *, const uint8_t *msg, size_t len);
+
+/* instr_ask.c */
+
+/* Asks for TLV map, ports, groups, flows and what a table miss does. */
+void instr_ask_switch(struct instr_change *);
+void instr_ask_barrier(struct instr_change *);
 
 /* instr_start.c */
 bool instr_start_reply(struct instr_change *, enum of_kind, const uint8_t *msg,

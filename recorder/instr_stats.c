@@ -7,13 +7,8 @@
 #include <stdlib.h>
 
 #include "lib/lh_alloc.h"
+#include "recorder/of_records.h"
 #include "recorder/of_wire.h"
-
-/* Records of table statistics. */
-#define HEAD_10   12
-#define HEAD_13   16
-#define RECORD_10 64
-#define RECORD_13 24
 
 static bool
 is_own(const struct of_flow_record *record)
@@ -238,38 +233,31 @@ minus(uint64_t a, uint64_t b)
     return a > b ? a - b : 0;
 }
 
-static void
-correct_table(const struct instr_change *c, uint8_t table_id, uint8_t *active,
-              uint8_t *lookup, uint8_t *matched)
-{
-    const struct instr *instr = c->instr;
-
-    of_wire_put32(active, (uint32_t) minus(of_wire_get32(active),
-                                           instr_own_count(instr, table_id)));
-    if (table_id == instr->index_table) {
-        of_wire_put64(lookup, 0);
-    }
-    of_wire_put64(matched, minus(of_wire_get64(matched),
-                                 c->link->own_packets[table_id]));
-}
-
 void
 instr_stats_tables_reply(struct instr_change *c, const uint8_t *msg,
                          size_t len)
 {
-    bool is_10 = c->link->of_version == OF_WIRE_10;
-    size_t step = is_10 ? RECORD_10 : RECORD_13;
+    const struct instr *instr = c->instr;
     uint8_t *reply = lh_memdup(msg, len);
+    struct of_records r;
 
-    for (size_t ofs = is_10 ? HEAD_10 : HEAD_13; ofs + step <= len;
-         ofs += step) {
-        uint8_t *record = reply + ofs;
+    for (of_records_open(&r, OF_TABLE_STATS_REPLY, msg, len);
+         of_records_next(&r);) {
+        uint8_t *record = reply + (r.record - msg);
+        struct of_records_table t;
+        uint8_t *active, *matched;
 
-        if (is_10) {
-            correct_table(c, record[0], record + 44, record + 48, record + 56);
-        } else {
-            correct_table(c, record[0], record + 4, record + 8, record + 16);
+        of_records_table(&r, &t);
+        active = record + t.active_ofs;
+        matched = record + t.matched_ofs;
+        of_wire_put32(active,
+                      (uint32_t) minus(of_wire_get32(active),
+                                       instr_own_count(instr, t.table_id)));
+        if (t.table_id == instr->index_table) {
+            of_wire_put64(record + t.lookup_ofs, 0);
         }
+        of_wire_put64(matched, minus(of_wire_get64(matched),
+                                     c->link->own_packets[t.table_id]));
     }
     instr_emit_up(c, reply, len);
 }

@@ -9,7 +9,6 @@
 #include <stdlib.h>
 
 #include "lib/lh_alloc.h"
-#include "recorder/of_wire.h"
 
 /* When so many changes wait, a barrier of ours makes the switch answer. */
 #define BARRIER_EVERY 256

@@ -214,10 +214,7 @@ of_msg_refuse(enum of_refusal refusal, const uint8_t *request, size_t len,
               uint8_t **msg, size_t *msg_len)
 {
     static const enum ofperr errors[] = {
-        [OF_REFUSE_OVERLAP] = OFPERR_OFPFMFC_OVERLAP,
-        [OF_REFUSE_PORT] = OFPERR_OFPPMFC_BAD_PORT,
         [OF_REFUSE_TLV_MAPPED] = OFPERR_NXTTMFC_ALREADY_MAPPED,
-        [OF_REFUSE_TABLE_FULL] = OFPERR_OFPFMFC_TABLE_FULL,
     };
     struct ofpbuf *b = of_ovs_message(request, len);
     struct ofpbuf *reply = ofperr_encode_reply(errors[refusal], b->data);

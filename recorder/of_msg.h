@@ -83,10 +83,7 @@ bool of_msg_table_mod(const uint8_t *msg, size_t len, uint8_t *table_id,
 
 /* Errors we answer with ourselves. */
 enum of_refusal {
-    OF_REFUSE_OVERLAP,    /* A flow-mod with CHECK_OVERLAP. */
-    OF_REFUSE_PORT,       /* A port-mod for a port that is not there. */
-    OF_REFUSE_TLV_MAPPED, /* A TLV map or index that is taken. */
-    OF_REFUSE_TABLE_FULL  /* No room. */
+    OF_REFUSE_TLV_MAPPED /* A TLV map or index that is taken. */
 };
 /* An error message answering 'request' with its ID; malloc()ed. */
 void of_msg_refuse(enum of_refusal, const uint8_t *request, size_t len,

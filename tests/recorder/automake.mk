@@ -69,6 +69,14 @@ tests_recorder_test_instr_SOURCES = tests/recorder/test_instr.c \
 	tests/recorder/rig.c tests/recorder/rig.h
 tests_recorder_test_instr_LDADD = $(RECORDER_LIBS) $(TEST_LIBS)
 
+check_PROGRAMS += tests/recorder/test_instr_versions
+TESTS += tests/recorder/test_instr_versions
+tests_recorder_test_instr_versions_SOURCES = \
+	tests/recorder/test_instr_versions.c \
+	tests/recorder/fake_switch.c tests/recorder/fake_switch.h \
+	tests/recorder/rig.c tests/recorder/rig.h
+tests_recorder_test_instr_versions_LDADD = $(RECORDER_LIBS) $(TEST_LIBS)
+
 check_PROGRAMS += tests/recorder/test_instr_shadow
 TESTS += tests/recorder/test_instr_shadow
 tests_recorder_test_instr_shadow_SOURCES = tests/recorder/test_instr_shadow.c

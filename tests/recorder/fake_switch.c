@@ -281,35 +281,68 @@ flow_stats(struct fake_switch *sw, const uint8_t *msg, size_t len)
     of_flow_request_uninit(&request);
 }
 
-/* Ports as 1.0 puts them into its features and 1.3 into a description. */
+size_t
+fake_switch_put_port(uint8_t version, uint16_t no, uint8_t *p)
+{
+    uint8_t letter =
+        (uint8_t) ('a' + (no == FAKE_POSTCARD_PORT ? FAKE_PORTS : no - 1));
+
+    memset(p, 0, 64);
+    if (version == OF_WIRE_10) {
+        of_wire_put16(p, no);
+        p[7] = (uint8_t) no;
+        p[8] = letter;
+        return 48;
+    }
+    of_wire_put32(p, no);
+    p[13] = (uint8_t) no;
+    p[16] = letter;
+    if (version >= OF_WIRE_14) {
+        of_wire_put16(p + 4, 40);
+        return 40;
+    }
+    return 64;
+}
+
+uint8_t *
+fake_switch_port_status(uint8_t version, uint8_t reason, uint16_t no,
+                        size_t *len)
+{
+    uint8_t *msg = lh_alloc_zero(80);
+
+    *len = 16 + fake_switch_put_port(version, no, msg + 16);
+    of_wire_put_header(msg, version, OF_WIRE_PORT_STATUS, (uint16_t) *len, 0);
+    msg[8] = reason;
+    return msg;
+}
+
+/* Ports as 1.0 to 1.2 put them into features and 1.3 into a description. */
 static void
 put_ports(struct fake_switch *sw, const uint8_t *request, uint8_t type)
 {
-    bool is_10 = sw->version == OF_WIRE_10;
-    size_t head = is_10 ? 32 : 16;
-    size_t step = is_10 ? 48 : 64;
-    size_t len = head + (FAKE_PORTS + 1) * step;
-    uint8_t *msg = lh_alloc_zero(len);
+    size_t len = type == OF_WIRE_FEATURES_REPLY ? 32 : 16;
+    uint8_t *msg = lh_alloc_zero(len + (FAKE_PORTS + 1) * 64);
 
-    of_wire_put_header(msg, sw->version, type, (uint16_t) len, 0);
-    if (!is_10) {
-        of_wire_put16(msg + 8, 13);
-    }
     for (unsigned int i = 0; i <= FAKE_PORTS; i++) {
-        uint8_t *p = msg + head + i * step;
         uint16_t no = i < FAKE_PORTS ? (uint16_t) (i + 1) : FAKE_POSTCARD_PORT;
 
-        if (is_10) {
-            of_wire_put16(p, no);
-            p[7] = (uint8_t) no;
-            p[8] = (uint8_t) ('a' + i);
-        } else {
-            of_wire_put32(p, no);
-            p[13] = (uint8_t) no;
-            p[16] = (uint8_t) ('a' + i);
-        }
+        len += fake_switch_put_port(sw->version, no, msg + len);
+    }
+    of_wire_put_header(msg, sw->version, type, (uint16_t) len, 0);
+    if (type != OF_WIRE_FEATURES_REPLY) {
+        of_wire_put16(msg + 8, 13);
     }
     reply(sw, msg, len, of_wire_xid(request));
+}
+
+/* A port-mod for a port that is not there is refused. */
+static bool
+port_mod(const struct fake_switch *sw, const uint8_t *msg)
+{
+    uint32_t no = sw->version == OF_WIRE_10 ? of_wire_get16(msg + 8)
+                                            : of_wire_get32(msg + 8);
+
+    return no == FAKE_POSTCARD_PORT || (no && no <= FAKE_PORTS);
 }
 
 static void
@@ -342,7 +375,7 @@ run_small(struct fake_switch *sw, const uint8_t *msg, size_t len)
         reply(sw, out, 8, of_wire_xid(msg));
         return true;
     }
-    if (sw->version == OF_WIRE_10 && msg[1] == OF_WIRE_FEATURES_REQUEST) {
+    if (sw->version < OF_WIRE_13 && msg[1] == OF_WIRE_FEATURES_REQUEST) {
         put_ports(sw, msg, OF_WIRE_FEATURES_REPLY);
         return true;
     }
@@ -393,6 +426,11 @@ fake_switch_run(struct fake_switch *sw, const uint8_t *msg, size_t len,
     switch ((int) of_msg_kind(msg, len)) {
     case OF_FLOW_MOD:
         if (!flow_mod(sw, msg, len)) {
+            error(sw, msg, len);
+        }
+        break;
+    case OF_PORT_MOD:
+        if (!port_mod(sw, msg)) {
             error(sw, msg, len);
         }
         break;

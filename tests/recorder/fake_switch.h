@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* fake_switch - what a switch does with flow-mods, for tests of instr.
  *
- * Keeps flow tables by the rules of OpenFlow 1.0 and 1.3 (add, modify, delete,
+ * Keeps flow tables by the rules of OpenFlow 1.0 to 1.5 (add, modify, delete,
  * strict or not, bundles of them), answers barriers, ports, TLV maps and flow
  * statistics.  With instr in front of one and nothing in front of another, a
  * controller must see the same.
@@ -30,6 +30,13 @@ void fake_switch_run(struct fake_switch *, const uint8_t *msg, size_t len,
 
 /* The next flow-mod with 'cookie' as its new cookie is refused. */
 void fake_switch_refuse(struct fake_switch *, uint64_t cookie);
+
+/* Writes port 'no', named by a letter, as port lists of 'of_version' have it
+ * into 'p', which has room for 64 bytes; returns its size. */
+size_t fake_switch_put_port(uint8_t of_version, uint16_t no, uint8_t *p);
+/* A port-status about port 'no', malloc()ed. */
+uint8_t *fake_switch_port_status(uint8_t of_version, uint8_t reason,
+                                 uint16_t no, size_t *len);
 
 /* A rule per line as ovs-ofctl writes it, sorted; malloc()ed. */
 char *fake_switch_text(const struct fake_switch *);

@@ -340,6 +340,17 @@ rig_flows_direct(struct rig *rig)
     return records_text(rig->direct_inbox, rig->n_direct);
 }
 
+void
+rig_check_same(struct rig *rig)
+{
+    char *want = rig_flows_direct(rig);
+    char *got = rig_flows(rig);
+
+    ck_assert_str_eq(got, want);
+    free(got);
+    free(want);
+}
+
 size_t
 rig_n_errors(const struct rig_message *box, size_t n)
 {

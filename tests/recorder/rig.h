@@ -52,6 +52,8 @@ void rig_clear_inbox(struct rig *);
  * lines; malloc()ed. */
 char *rig_flows(struct rig *);
 char *rig_flows_direct(struct rig *);
+/* Fails when the two differ. */
+void rig_check_same(struct rig *);
 /* Asks for 'request' and counts errors and aggregate flows in answers. */
 size_t rig_n_errors(const struct rig_message *, size_t n);
 

@@ -60,6 +60,7 @@ instr_destroy(struct instr *instr)
             of_acts_uninit(&instr->indexes[i]);
         }
         free(instr->indexes);
+        free(instr->index_refs);
     }
     free(instr->tlvs);
     instr_own_drop_inject(instr);

@@ -41,6 +41,7 @@ instr_group_destroy(struct shadow_group *sg)
         of_group_destroy(sg->group);
         free(sg->versions);
         free(sg->indexes);
+        free(sg->index_versions);
         free(sg);
     }
 }
@@ -84,47 +85,70 @@ instr_group_take(struct instr *instr, uint32_t id)
 struct index_owner {
     struct instr_change *c;
     struct shadow_group *sg;
+    uint32_t version; /* Of the bucket. */
 };
+
+static void
+put_index(struct shadow_group *sg, uint16_t index, uint32_t version)
+{
+    size_t n = sg->n_indexes++;
+
+    sg->indexes =
+        lh_alloc_grow(sg->indexes, n, &sg->allocated_indexes, sizeof index);
+    sg->index_versions = lh_alloc_grow(
+        sg->index_versions, n, &sg->allocated_index_versions, sizeof version);
+    sg->indexes[n] = index;
+    sg->index_versions[n] = version;
+}
 
 static bool
 take_index(void *owner_, struct of_acts *acts, uint16_t *indexp)
 {
     struct index_owner *owner = owner_;
-    struct shadow_group *sg = owner->sg;
 
     if (!instr_own_index(owner->c, acts, indexp)) {
         return false;
     }
-    sg->indexes = lh_alloc_grow(sg->indexes, sg->n_indexes,
-                                &sg->allocated_indexes, sizeof *sg->indexes);
-    sg->indexes[sg->n_indexes++] = *indexp;
+    put_index(owner->sg, *indexp, owner->version);
     return true;
 }
 
-struct of_group *
-instr_group_inject(struct instr_change *c, struct shadow_group *sg)
+/* Makes what to install for bucket 'i' of 'group', which is of 'sg' and has
+ * 'version'. */
+static void
+inject_bucket(struct instr_change *c, struct shadow_group *sg,
+              uint32_t version, struct of_group *group, size_t i)
 {
     struct instr *instr = c->instr;
-    struct of_group *group = of_group_clone(sg->group);
-    struct index_owner owner = {c, sg};
+    struct index_owner owner = {c, sg, version};
     struct of_inject_ask ask = {.place = OF_INJECT_BUCKET,
+                                .version = version,
                                 .ports = instr->flood,
                                 .n_ports = instr->n_flood,
                                 .replace_flood = !instr->config.is_no_flood,
                                 .index_table = instr->index_table,
                                 .index = take_index,
                                 .aux = &owner};
+    struct of_inject_result result;
+    struct of_acts acts;
 
-    for (size_t i = 0; instr->inject && i < sg->n_buckets; i++) {
-        struct of_inject_result result;
-        struct of_acts acts;
+    if (!instr->inject) {
+        return;
+    }
+    of_group_get_bucket(group, i, &acts);
+    of_inject_run(instr_own_inject(c), &acts, &ask, &result);
+    of_group_set_bucket(group, i, &result.acts);
+    of_acts_uninit(&result.acts);
+    instr->counters.injected++;
+}
 
-        of_group_get_bucket(sg->group, i, &acts);
-        ask.version = sg->versions[i];
-        of_inject_run(instr_own_inject(c), &acts, &ask, &result);
-        of_group_set_bucket(group, i, &result.acts);
-        of_acts_uninit(&result.acts);
-        instr->counters.injected++;
+struct of_group *
+instr_group_inject(struct instr_change *c, struct shadow_group *sg)
+{
+    struct of_group *group = of_group_clone(sg->group);
+
+    for (size_t i = 0; i < sg->n_buckets; i++) {
+        inject_bucket(c, sg, sg->versions[i], group, i);
     }
     return group;
 }
@@ -154,17 +178,51 @@ instr_group_rewrite(struct instr_change *c, struct shadow_group *sg)
 
     sg->indexes = NULL;
     sg->n_indexes = sg->allocated_indexes = 0;
+    free(sg->index_versions);
+    sg->index_versions = NULL;
+    sg->allocated_index_versions = 0;
     send_group(c, sg, OF_GROUP_MODIFY);
     instr_own_free_indexes(c, old, n_old);
     free(old);
 }
 
-static void
-gone(struct instr_change *c, const struct shadow_group *sg, const char *reason)
+bool
+instr_group_has(const struct shadow_group *sg, uint32_t version)
 {
-    for (size_t i = 0; i < sg->n_buckets; i++) {
-        instr_gone(c->out, sg->versions[i], reason);
+    for (size_t i = 0; sg && i < sg->n_buckets; i++) {
+        if (sg->versions[i] == version) {
+            return true;
+        }
     }
+    return false;
+}
+
+/* 'sg' stands instead of 'old'; either may be NULL, and both may have buckets
+ * in common. */
+static void
+replace(struct instr_change *c, struct shadow_group *old,
+        struct shadow_group *sg, const char *command, const char *reason)
+{
+    struct instr *instr = c->instr;
+    uint32_t id = old ? old->id : sg->id;
+
+    if (old) {
+        instr_group_take(instr, id);
+    }
+    for (size_t i = 0; old && i < old->n_buckets; i++) {
+        if (!instr_group_has(sg, old->versions[i])) {
+            instr_gone(c->out, old->versions[i], reason);
+        }
+    }
+    if (sg) {
+        instr_group_insert(instr, sg);
+    }
+    for (size_t i = 0; sg && i < sg->n_buckets; i++) {
+        if (!instr_group_has(old, sg->versions[i])) {
+            instr_made(c->out, instr_rule_bucket(c, sg, i, command, c->who));
+        }
+    }
+    instr_undo_group(c, old, id, sg != NULL);
 }
 
 static void
@@ -175,7 +233,8 @@ put_group(struct instr_change *c, struct of_group *group,
     struct shadow_group *old = instr_group_find(instr, of_group_id(group));
     struct shadow_group *sg;
 
-    if ((command == OF_GROUP_ADD) == (old != NULL)) {
+    if (command != OF_GROUP_ADD_OR_MODIFY &&
+        (command == OF_GROUP_ADD) == (old != NULL)) {
         /* The switch is going to say that there is one, or none: whatever
          * the message holds, it changes nothing. */
         instr_pass(c, c->original, c->original_len);
@@ -190,18 +249,52 @@ put_group(struct instr_change *c, struct of_group *group,
     sg->installed_ns = c->now_ns;
     instr_own_prepare(c, 0, &sg->facts);
     send_group(c, sg, command);
+    replace(c, old, sg, old ? "modify" : "add", "modify");
+}
+
+/* Buckets come into a group or leave it; the others keep their versions. */
+static void
+edit_group(struct instr_change *c, struct of_group *change)
+{
+    struct instr *instr = c->instr;
+    struct shadow_group *old = instr_group_find(instr, of_group_id(change));
+    struct of_group *next = NULL;
+    struct shadow_group *sg;
+    size_t *from = NULL;
+    uint8_t *msg;
+    size_t len;
+
     if (old) {
-        instr_group_take(instr, old->id);
-        gone(c, old, "modify");
+        next = of_group_edit(old->group, change, &from);
     }
-    instr_group_insert(instr, sg);
+    if (!next) {
+        instr_pass(c, c->original, c->original_len); /* To be refused. */
+        return;
+    }
+    sg = instr_group_create(next);
+    instr_own_prepare(c, 0, &sg->facts);
     for (size_t i = 0; i < sg->n_buckets; i++) {
-        instr_made(
-            c->out,
-            instr_rule_bucket(
-                c, sg, i, command == OF_GROUP_ADD ? "add" : "modify", c->who));
+        if (from[i] < old->n_buckets) {
+            sg->versions[i] = old->versions[from[i]];
+        } else {
+            sg->versions[i] = instr_version(c);
+            inject_bucket(c, sg, sg->versions[i], change,
+                          from[i] - old->n_buckets);
+        }
     }
-    instr_undo_group(c, old, sg->id, true);
+    for (size_t i = 0; i < old->n_indexes; i++) {
+        if (instr_group_has(sg, old->index_versions[i])) {
+            instr_own_share_index(instr, old->indexes[i]);
+            put_index(sg, old->indexes[i], old->index_versions[i]);
+        }
+    }
+    sg->change = c->number ? c->number : old->change;
+    sg->installed_ns = c->now_ns;
+    if (!of_group_encode(change, c->link->of_version, 0, &msg, &len)) {
+        instr_emit(c, msg, len);
+    }
+    replace(c, old, sg, "insert", "remove");
+    free(from);
 }
 
 /* The rules that use the group go with it. */
@@ -230,24 +323,10 @@ delete_groups(struct instr_change *c, uint32_t id)
 
         if (id == OF_GROUP_ALL || sg->id == id) {
             drop_users(c, sg->id);
-            instr_group_take(instr, sg->id);
-            gone(c, sg, "delete");
-            instr_undo_group(c, sg, sg->id, false);
+            replace(c, sg, NULL, NULL, "delete");
         }
     }
     instr->counters.rules = instr_shadow_count(instr->shadow);
-}
-
-/* Sends the controller's message as it came, in the bundle it came in. */
-static void
-forward(struct instr_change *c, const struct of_group *group)
-{
-    uint8_t *msg;
-    size_t len;
-
-    if (!of_group_encode(group, c->link->of_version, 0, &msg, &len)) {
-        instr_emit(c, msg, len);
-    }
 }
 
 void
@@ -265,22 +344,24 @@ instr_group_mod(struct instr_change *c, const uint8_t *msg, size_t len)
     switch (of_group_command(group)) {
     case OF_GROUP_ADD:
     case OF_GROUP_MODIFY:
-        put_group(c, group, of_group_command(group));
-        break;
-    case OF_GROUP_DELETE:
-        forward(c, group);
-        delete_groups(c, of_group_id(group));
-        of_group_destroy(group);
-        break;
     case OF_GROUP_ADD_OR_MODIFY:
+        put_group(c, group, of_group_command(group));
+        group = NULL;
+        break;
     case OF_GROUP_INSERT_BUCKETS:
     case OF_GROUP_REMOVE_BUCKET:
+        edit_group(c, group);
+        break;
+    case OF_GROUP_DELETE:
+        instr_pass(c, msg, len);
+        delete_groups(c, of_group_id(group));
+        break;
     case OF_GROUP_OTHER:
         instr->counters.passed_unknown++;
-        forward(c, group);
-        of_group_destroy(group);
+        instr_pass(c, msg, len);
         break;
     }
+    of_group_destroy(group);
     instr_own_update(c);
 }
 

@@ -60,6 +60,8 @@ instr_own_index(struct instr_change *c, struct of_acts *acts, uint16_t *indexp)
     if (!instr->indexes) {
         instr->indexes =
             lh_alloc_zero((MAX_INDEX + 1) * sizeof *instr->indexes);
+        instr->index_refs =
+            lh_alloc_zero((MAX_INDEX + 1) * sizeof *instr->index_refs);
     }
     if (instr->n_indexes >= MAX_INDEX) {
         instr->counters.index_full++;
@@ -72,9 +74,16 @@ instr_own_index(struct instr_change *c, struct of_acts *acts, uint16_t *indexp)
     *indexp = instr->next_index;
     instr->next_index = *indexp == MAX_INDEX ? 1 : *indexp + 1;
     of_acts_move(&instr->indexes[*indexp], acts);
+    instr->index_refs[*indexp] = 1;
     instr->n_indexes++;
     send_index(c, OF_FLOW_ADD, *indexp);
     return true;
+}
+
+void
+instr_own_share_index(struct instr *instr, uint16_t index)
+{
+    instr->index_refs[index]++;
 }
 
 void
@@ -83,6 +92,9 @@ instr_own_free_indexes(struct instr_change *c, uint16_t *indexes, size_t n)
     struct instr *instr = c->instr;
 
     for (size_t i = 0; i < n; i++) {
+        if (--instr->index_refs[indexes[i]]) {
+            continue;
+        }
         send_index(c, OF_FLOW_DELETE_STRICT, indexes[i]);
         of_acts_uninit(&instr->indexes[indexes[i]]);
         instr->n_indexes--;

@@ -119,7 +119,10 @@ instr_rule_bucket(const struct instr_change *c,
     rule->change = group->change;
     rule->is_instrumented = instr->inject != NULL;
     rule->is_transit = of_inject_is_transit(&acts, false);
-    set_text(rule, lh_asprintf("group_id=%u,bucket=%zu", group->id, i), &acts);
+    set_text(rule,
+             lh_asprintf("group_id=%u,bucket=%u", group->id,
+                         of_group_bucket_id(group->group, i)),
+             &acts);
     of_steps_add(rule, &acts, true);
     of_group_encode(group->group, c->link->of_version, 0, &rule->raw,
                     &rule->raw_len);

@@ -301,41 +301,74 @@ start_flows(struct instr_change *c)
 
 /* Groups. */
 
+/* Gives bucket 'i' of 'own' the actions that it has in the group-mod that
+ * 'rule' came by; false: it has none there. */
+static bool
+recall_bucket(struct of_group *own, size_t i, const struct rule *rule)
+{
+    uint32_t id = of_group_bucket_id(own, i);
+    struct of_group *raw = NULL;
+    bool ok = false;
+
+    if (rule && rule->kind == RULE_GROUP && rule->raw &&
+        rule->raw_len >= OF_WIRE_HEADER_LEN &&
+        of_wire_frame(rule->raw, rule->raw_len) == (int) rule->raw_len) {
+        raw = of_group_decode(rule->raw, rule->raw_len);
+    }
+    for (size_t j = 0; raw && of_group_id(raw) == of_group_id(own) &&
+                       j < of_group_n_buckets(raw);
+         j++) {
+        if (of_group_bucket_id(raw, j) == id) {
+            struct of_acts acts;
+
+            of_group_get_bucket(raw, j, &acts);
+            of_group_set_bucket(own, i, &acts);
+            ok = true;
+        }
+    }
+    of_group_destroy(raw);
+    return ok;
+}
+
 /* Takes over what the log says of the buckets of 'group'; NULL when it does
- * not know them all, as parts of one group. */
+ * not know them all. */
 static struct shadow_group *
 recall_group(struct instr *instr, const struct of_group *group)
 {
-    struct shadow_group *sg = NULL;
+    struct of_group *own = of_group_clone(group);
     size_t n = of_group_n_buckets(group);
+    uint32_t *versions = lh_alloc_array(NULL, n, sizeof *versions);
+    struct shadow_group *sg = NULL;
+    uint64_t change = 0, installed_ns = 0;
+    bool ok = instr->inject != NULL;
 
-    for (size_t i = 0; instr->inject && i < n; i++) {
+    for (size_t i = 0; ok && i < n; i++) {
+        struct rule *rule = NULL;
         struct of_acts acts;
-        struct rule *rule;
-        uint32_t version;
 
         of_group_get_bucket(group, i, &acts);
-        rule = of_inject_find_version(instr->inject, &acts, find_indexed,
-                                      instr->start, &version)
-                   ? known(instr, version)
-                   : NULL;
-        if (rule && rule->kind == RULE_GROUP && !sg && rule->raw &&
-            of_wire_frame(rule->raw, rule->raw_len) == (int) rule->raw_len) {
-            struct of_group *raw = of_group_decode(rule->raw, rule->raw_len);
-
-            sg = raw ? instr_group_create(raw) : NULL;
+        if (of_inject_find_version(instr->inject, &acts, find_indexed,
+                                   instr->start, &versions[i])) {
+            rule = known(instr, versions[i]);
         }
-        if (!rule || !sg || sg->id != of_group_id(group) ||
-            sg->n_buckets != n) {
-            rule_unref(rule);
-            instr_group_destroy(sg);
-            return NULL;
+        ok = recall_bucket(own, i, rule);
+        if (ok) {
+            change = rule->change;
+            installed_ns = rule->installed_ns;
         }
-        sg->versions[i] = version;
-        sg->change = rule->change;
-        sg->installed_ns = rule->installed_ns;
         rule_unref(rule);
     }
+    if (ok) {
+        sg = instr_group_create(own);
+        for (size_t i = 0; i < n; i++) {
+            sg->versions[i] = versions[i];
+        }
+        sg->change = change;
+        sg->installed_ns = installed_ns;
+    } else {
+        of_group_destroy(own);
+    }
+    free(versions);
     return sg;
 }
 

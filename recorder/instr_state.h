@@ -53,6 +53,8 @@ struct shadow_group {
     uint64_t change, installed_ns;
     uint16_t *indexes; /* In table T.  Owned. */
     size_t n_indexes, allocated_indexes;
+    uint32_t *index_versions; /* Of the buckets that have them.  Owned. */
+    size_t allocated_index_versions;
 };
 
 /* A change of the shadow that the switch may still refuse. */
@@ -189,6 +191,7 @@ struct instr {
     struct instr_miss miss[256];
     struct of_tables misses; /* Those with a version, or that had one. */
     struct of_acts *indexes; /* By index; len 0: free.  Owned, or NULL. */
+    uint16_t *index_refs;    /* How many have it.  Owned, or NULL. */
     uint16_t next_index;
     size_t n_indexes;
     uint8_t index_table; /* T. */
@@ -291,6 +294,8 @@ struct shadow_group *instr_group_find(const struct instr *, uint32_t id);
 void instr_group_rewrite(struct instr_change *, struct shadow_group *);
 void instr_group_insert(struct instr *, struct shadow_group *);
 struct shadow_group *instr_group_take(struct instr *, uint32_t id);
+/* True when a bucket of it ('sg' may be NULL) has 'version'. */
+bool instr_group_has(const struct shadow_group *sg, uint32_t version);
 struct shadow_group *instr_group_create(struct of_group *taken);
 void instr_group_destroy(struct shadow_group *);
 /* Makes the group to install. */
@@ -309,6 +314,8 @@ void instr_own_prepare(struct instr_change *, uint8_t table_id,
 /* An index for 'acts' in T, noted in the array. */
 bool instr_own_index(struct instr_change *, struct of_acts *acts,
                      uint16_t *indexp);
+/* One more has 'index'. */
+void instr_own_share_index(struct instr *, uint16_t index);
 void instr_own_free_indexes(struct instr_change *, uint16_t *indexes,
                             size_t n);
 /* Rewrites all rules and groups ('lists_only': those with ALL or FLOOD). */

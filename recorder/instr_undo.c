@@ -170,22 +170,26 @@ restore_group(struct instr_change *c, struct instr_undo *undo)
     struct shadow_group *now =
         undo->has_new_group ? instr_group_take(instr, undo->group_id) : NULL;
 
-    if (now) {
-        for (size_t i = 0; i < now->n_buckets; i++) {
+    struct shadow_group *old = undo->old_group;
+
+    for (size_t i = 0; now && i < now->n_buckets; i++) {
+        if (!instr_group_has(old, now->versions[i])) {
             instr_gone(c->out, now->versions[i], "error");
         }
-        instr_own_free_indexes(c, now->indexes, now->n_indexes);
-        instr_group_destroy(now);
     }
-    if (undo->old_group) {
-        struct shadow_group *old = undo->old_group;
-
-        undo->old_group = NULL;
-        instr_group_insert(instr, old);
-        for (size_t i = 0; i < old->n_buckets; i++) {
+    for (size_t i = 0; old && i < old->n_buckets; i++) {
+        if (!instr_group_has(now, old->versions[i])) {
             instr_made(c->out,
                        instr_rule_bucket(c, old, i, "restored", c->who));
         }
+    }
+    if (now) {
+        instr_own_free_indexes(c, now->indexes, now->n_indexes);
+        instr_group_destroy(now);
+    }
+    if (old) {
+        undo->old_group = NULL;
+        instr_group_insert(instr, old);
     }
 }
 

@@ -115,7 +115,7 @@ def commands_of(version):
     return (COMMANDS_10 + GROUPS + (SETS if number > 1 else [])
             + (METERS if number > 3 else [])
             + (IMPORTANCE if number > 4 else [])
-            + ([] if number in (1, 6) else []))
+            + (BUCKETS if number in (1, 6) else []))
 
 
 class Ofctl:

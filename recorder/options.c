@@ -23,15 +23,20 @@
 
 static const char help[] =
     "lasthop-recorder: stands between OpenFlow switches and their "
-    "controller,\n"
+    "controllers,\n"
     "keeps every past state of every flow table, and makes the switches emit\n"
     "postcards.\n"
     "\n"
     "usage: lasthop-recorder --controller=ENDPOINT [OPTION]..\n"
     "\n"
-    "  --controller=ENDPOINT  the controller: tcp:HOST:PORT or unix:PATH\n"
+    "  --controller=ENDPOINT  a controller: tcp:HOST:PORT or unix:PATH\n"
     "  --listen=ENDPOINT      where switches connect (default " DEFAULT_LISTEN
     ")\n"
+    "                         Both may be repeated: who connects to the "
+    "first\n"
+    "                         --listen is connected to the first "
+    "--controller,\n"
+    "                         and so on; one --controller takes all\n"
     "  --postcards=HOW        how postcards leave the switches:\n"
     "                           geneve:ADDRESS[:PORT][,port=NAME]\n"
     "                           mac:NAME[,vlan=N]   (%b in NAME: the bridge)\n"
@@ -135,11 +140,24 @@ parse_ovsdb(const char *text, struct ovsdb_config *ovsdb,
 }
 
 static int
-take_endpoint(const char *text, bool is_to_listen, struct endpoint *ep,
-              struct lh_error *error)
+take_controller(const char *text, struct recorder_config *config,
+                struct lh_error *error)
 {
-    endpoint_uninit(ep);
-    return endpoint_parse(text, is_to_listen, ep, error);
+    config->controllers =
+        lh_alloc_array(config->controllers, config->n_controllers + 1,
+                       sizeof *config->controllers);
+    return endpoint_parse(
+        text, false, &config->controllers[config->n_controllers++], error);
+}
+
+static int
+take_listen(const char *text, struct recorder_config *config,
+            struct lh_error *error)
+{
+    config->routes = lh_alloc_array(config->routes, config->n_routes + 1,
+                                    sizeof *config->routes);
+    return endpoint_parse(text, true,
+                          &config->routes[config->n_routes++].listen, error);
 }
 
 static void
@@ -155,9 +173,9 @@ take_option(int option, char *argument, struct recorder_config *config,
 {
     switch (option) {
     case OPT_CONTROLLER:
-        return take_endpoint(argument, false, &config->controller, error);
+        return take_controller(argument, config, error);
     case OPT_LISTEN:
-        return take_endpoint(argument, true, &config->listen, error);
+        return take_listen(argument, config, error);
     case OPT_POSTCARDS:
         postcard_port_uninit(&config->postcards);
         config->has_postcards = true;
@@ -211,26 +229,75 @@ option_name(int option)
     return NULL;
 }
 
-/* Sets what was not given. */
+/* A controller that is a listener of ours would be ourselves. */
 static int
-complete(struct recorder_config *config, struct lh_error *error)
+check_loops(const struct recorder_config *config, struct lh_error *error)
 {
-    if (!config->controller.text) {
+    for (size_t i = 0; i < config->n_controllers; i++) {
+        for (size_t j = 0; j < config->n_routes; j++) {
+            const struct endpoint *controller = &config->controllers[i];
+            const struct endpoint *listen = &config->routes[j].listen;
+
+            if (endpoint_leads_to(controller, listen)) {
+                lh_error_set(error,
+                             "--controller=%s is where the recorder itself "
+                             "listens (--listen=%s); give the controller's "
+                             "own port, and another one to --listen",
+                             controller->text, listen->text);
+                return EINVAL;
+            }
+        }
+    }
+    return 0;
+}
+
+/* Which listener belongs to which controller. */
+static int
+pair_up(struct recorder_config *config, struct lh_error *error)
+{
+    if (!config->n_controllers) {
         lh_error_set(error, "--controller is missing; see lasthop-recorder "
                             "--help");
         return EINVAL;
     }
-    if (!config->listen.text &&
-        endpoint_parse(DEFAULT_LISTEN, true, &config->listen, error)) {
+    if (!config->n_routes && config->n_controllers == 1 &&
+        take_listen(DEFAULT_LISTEN, config, error)) {
         return EINVAL;
     }
-    if (endpoint_leads_to(&config->controller, &config->listen)) {
+    if (config->n_controllers > 1 &&
+        config->n_controllers != config->n_routes) {
         lh_error_set(error,
-                     "--controller=%s is where the recorder itself listens "
-                     "(--listen=%s); give the controller's own port, and "
-                     "another one to --listen",
-                     config->controller.text, config->listen.text);
+                     "%zu --controller and %zu --listen: each of several "
+                     "controllers needs a --listen of its own, in the same "
+                     "order",
+                     config->n_controllers, config->n_routes);
         return EINVAL;
+    }
+    for (size_t i = 0; i < config->n_routes; i++) {
+        config->routes[i].controller =
+            &config->controllers[config->n_controllers > 1 ? i : 0];
+        for (size_t j = 0; j < i; j++) {
+            if (!strcmp(config->routes[i].listen.text,
+                        config->routes[j].listen.text)) {
+                lh_error_set(error,
+                             "--listen=%s is given twice; every controller "
+                             "needs one of its own",
+                             config->routes[i].listen.text);
+                return EINVAL;
+            }
+        }
+    }
+    return check_loops(config, error);
+}
+
+/* Sets what was not given. */
+static int
+complete(struct recorder_config *config, struct lh_error *error)
+{
+    int retval = pair_up(config, error);
+
+    if (retval) {
+        return retval;
     }
     if (!config->state_dir) {
         config->state_dir = lh_strdup(DEFAULT_STATE);
@@ -275,8 +342,14 @@ options_parse(int argc, char *argv[], struct recorder_config *config,
 void
 options_uninit(struct recorder_config *config)
 {
-    endpoint_uninit(&config->listen);
-    endpoint_uninit(&config->controller);
+    for (size_t i = 0; i < config->n_routes; i++) {
+        endpoint_uninit(&config->routes[i].listen);
+    }
+    free(config->routes);
+    for (size_t i = 0; i < config->n_controllers; i++) {
+        endpoint_uninit(&config->controllers[i]);
+    }
+    free(config->controllers);
     postcard_port_uninit(&config->postcards);
     free(config->state_dir);
     free(config->socket_path);

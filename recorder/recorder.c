@@ -31,6 +31,14 @@
 #define RETRY_S       1
 #define TELL_AFTER_US 5000 /* The topology, when it has changed. */
 
+/* Where switches of one route connect. */
+struct listener {
+    struct recorder *recorder;
+    const struct recorder_route *route;
+    struct evconnlistener *evconn;
+    struct event *resume; /* Accepts switches again. */
+};
+
 struct recorder {
     const struct recorder_config *config;
     struct event_base *base;
@@ -39,10 +47,9 @@ struct recorder {
     struct log_watch *log_watch;
     struct discovery *discovery;
     struct recorder_api *api;
-    struct evconnlistener *listener;
-    struct event *tell;     /* The new topology. */
-    struct event *discover; /* When discovery has something to do. */
-    struct event *resume;   /* Accepts switches again. */
+    struct listener *listeners; /* One per route.  Owned. */
+    struct event *tell;         /* The new topology. */
+    struct event *discover;     /* When discovery has something to do. */
     struct event *on_term, *on_int;
     struct session_env env;
     struct session **sessions; /* Those that have not ended. */
@@ -201,10 +208,11 @@ on_ended(void *r_, struct session *session)
 }
 
 static void
-on_accept(struct evconnlistener *listener, evutil_socket_t fd,
-          struct sockaddr *peer, int peer_len, void *r_)
+on_accept(struct evconnlistener *evconn, evutil_socket_t fd,
+          struct sockaddr *peer, int peer_len, void *listener_)
 {
-    struct recorder *r = r_;
+    struct listener *listener = listener_;
+    struct recorder *r = listener->recorder;
     struct session *session;
 
     if (r->n_sessions >= RECORDER_MAX_SESSIONS) {
@@ -214,7 +222,8 @@ on_accept(struct evconnlistener *listener, evutil_socket_t fd,
         close(fd);
         return;
     }
-    session = session_create(&r->env, fd, peer, (socklen_t) peer_len);
+    session = session_create(&r->env, listener->route, fd, peer,
+                             (socklen_t) peer_len);
     if (!session) {
         r->n_refused++;
         return;
@@ -226,39 +235,58 @@ on_accept(struct evconnlistener *listener, evutil_socket_t fd,
 }
 
 static void
-on_accept_error(struct evconnlistener *listener, void *r_)
+on_accept_error(struct evconnlistener *evconn, void *listener_)
 {
-    struct recorder *r = r_;
+    struct listener *listener = listener_;
     struct timeval timeout = {.tv_sec = RETRY_S};
 
     say_error("%s: cannot accept a switch: %s; next try in %d s",
-              r->config->listen.text, strerror(errno), RETRY_S);
-    r->n_refused++;
-    evconnlistener_disable(listener);
-    event_add(r->resume, &timeout);
+              listener->route->listen.text, strerror(errno), RETRY_S);
+    listener->recorder->n_refused++;
+    evconnlistener_disable(evconn);
+    event_add(listener->resume, &timeout);
 }
 
 static void
-on_resume(evutil_socket_t fd, short what, void *r_)
+on_resume(evutil_socket_t fd, short what, void *listener_)
 {
-    struct recorder *r = r_;
+    struct listener *listener = listener_;
 
-    evconnlistener_enable(r->listener);
+    evconnlistener_enable(listener->evconn);
 }
 
 static int
-open_listener(struct recorder *r, struct lh_error *error)
+open_listeners(struct recorder *r, struct lh_error *error)
 {
-    int fd;
-    int retval = endpoint_listen(&r->config->listen, &fd, error);
+    r->listeners = lh_alloc_zero(r->config->n_routes * sizeof *r->listeners);
+    for (size_t i = 0; i < r->config->n_routes; i++) {
+        struct listener *listener = &r->listeners[i];
+        int fd, retval;
 
-    if (retval) {
-        return retval;
+        listener->recorder = r;
+        listener->route = &r->config->routes[i];
+        retval = endpoint_listen(&listener->route->listen, &fd, error);
+        if (retval) {
+            return retval;
+        }
+        listener->resume = evtimer_new(r->base, on_resume, listener);
+        listener->evconn = evconnlistener_new(r->base, on_accept, listener,
+                                              LEV_OPT_CLOSE_ON_FREE, 0, fd);
+        evconnlistener_set_error_cb(listener->evconn, on_accept_error);
     }
-    r->listener = evconnlistener_new(r->base, on_accept, r,
-                                     LEV_OPT_CLOSE_ON_FREE, 0, fd);
-    evconnlistener_set_error_cb(r->listener, on_accept_error);
     return 0;
+}
+
+static void
+close_listeners(struct recorder *r)
+{
+    for (size_t i = 0; r->listeners && i < r->config->n_routes; i++) {
+        if (r->listeners[i].evconn) {
+            evconnlistener_free(r->listeners[i].evconn);
+            event_free(r->listeners[i].resume);
+        }
+    }
+    free(r->listeners);
 }
 
 /* --- The API. --- */
@@ -342,7 +370,6 @@ open_events(struct recorder *r)
     r->base = event_base_new();
     r->tell = new_timer(r, on_tell);
     r->discover = new_timer(r, on_discover);
-    r->resume = new_timer(r, on_resume);
     r->on_term = evsignal_new(r->base, SIGTERM, on_end_signal, r);
     r->on_int = evsignal_new(r->base, SIGINT, on_end_signal, r);
     event_add(r->on_term, NULL);
@@ -369,7 +396,7 @@ recorder_create(const struct recorder_config *config, struct recorder **rp,
                                      &api_callbacks, r, &r->api, error);
     }
     if (!retval) {
-        retval = open_listener(r, error);
+        retval = open_listeners(r, error);
     }
     if (retval) {
         recorder_destroy(r);
@@ -407,9 +434,7 @@ recorder_destroy(struct recorder *r)
     if (!r) {
         return;
     }
-    if (r->listener) {
-        evconnlistener_free(r->listener);
-    }
+    close_listeners(r);
     while (r->n_sessions) {
         session_destroy(r->sessions[--r->n_sessions]);
     }
@@ -432,7 +457,6 @@ recorder_destroy(struct recorder *r)
     free(r->log_path);
     free_event(r->tell);
     free_event(r->discover);
-    free_event(r->resume);
     free_event(r->on_term);
     free_event(r->on_int);
     event_base_free(r->base);
@@ -442,8 +466,12 @@ recorder_destroy(struct recorder *r)
 void
 recorder_run(struct recorder *r)
 {
-    say_info("listening for switches on %s, controller %s, flow log in %s",
-             r->config->listen.text, r->config->controller.text,
-             r->config->state_dir);
+    for (size_t i = 0; i < r->config->n_routes; i++) {
+        const struct recorder_route *route = &r->config->routes[i];
+
+        say_info("listening for switches on %s, controller %s, flow log in %s",
+                 route->listen.text, route->controller->text,
+                 r->config->state_dir);
+    }
     event_base_dispatch(r->base);
 }

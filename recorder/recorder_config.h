@@ -13,9 +13,17 @@
 #include "recorder/ovsdb.h"
 #include "recorder/postcard_port.h"
 
+/* Who connects to 'listen' is connected to 'controller'. */
+struct recorder_route {
+    struct endpoint listen;
+    const struct endpoint *controller;
+};
+
 struct recorder_config {
-    struct endpoint listen;     /* For switches. */
-    struct endpoint controller; /* One connection for each switch. */
+    struct recorder_route *routes; /* One or more.  Owned. */
+    size_t n_routes;
+    struct endpoint *controllers; /* One connection for each switch.  Owned. */
+    size_t n_controllers;
     bool has_postcards;
     struct postcard_port postcards;
     struct ovsdb_config ovsdb; /* db is NULL without --ovsdb. */

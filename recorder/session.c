@@ -56,17 +56,19 @@ warn_no_controller(const struct session *s, const char *reason)
     char who[96];
 
     say_warn("controller %s: %s; %s is let go and will try again",
-             s->env->config->controller.text, reason,
+             s->route->controller->text, reason,
              session_describe(s, who, sizeof who));
 }
 
 struct session *
-session_create(const struct session_env *env, int fd,
+session_create(const struct session_env *env,
+               const struct recorder_route *route, int fd,
                const struct sockaddr *peer, socklen_t peer_len)
 {
     struct session *s = lh_alloc_zero(sizeof *s);
 
     s->env = env;
+    s->route = route;
     s->peer = endpoint_format(peer, peer_len);
     s->peer_ip =
         endpoint_is_local(peer) ? NULL : endpoint_format_ip(peer, peer_len);
@@ -80,8 +82,7 @@ session_create(const struct session_env *env, int fd,
         session_destroy(s);
         return NULL;
     }
-    s->up =
-        of_conn_connect(env->base, &env->config->controller, &up_callbacks, s);
+    s->up = of_conn_connect(env->base, route->controller, &up_callbacks, s);
     if (!s->up) {
         warn_no_controller(s, strerror(errno));
         session_destroy(s);
@@ -154,7 +155,7 @@ on_controller_closed(void *s_, const char *reason)
         warn_no_controller(s, reason);
     }
     snprintf(text, sizeof text, "controller %s: %s",
-             s->env->config->controller.text, reason);
+             s->route->controller->text, reason);
     session_end(s, text);
 }
 
@@ -401,7 +402,7 @@ take_from_controller(struct session *s, const uint8_t *msg, size_t len)
         struct instr_out out = INSTR_OUT_INIT;
 
         instr_from_controller(s->link, msg, len, time_spec_now(),
-                              s->env->config->controller.text, &out);
+                              s->route->controller->text, &out);
         datapath_apply(s->dp, &out);
     } else {
         pass_to_switch(s, msg, len);
@@ -492,7 +493,7 @@ release(struct session *s)
 bool
 session_is_same(const struct session *s, const struct session *other)
 {
-    return s->env == other->env;
+    return s->route == other->route && s->aux_id == other->aux_id;
 }
 
 void

@@ -54,9 +54,10 @@ struct session_env {
     void *aux;
 };
 
-/* Takes 'fd', the connection of a switch whose peer is 'peer'; NULL (and 'fd'
- * closed) when memory is short. */
-struct session *session_create(const struct session_env *, int fd,
+/* Takes 'fd', the connection of a switch whose peer is 'peer' and that came by
+ * that route; NULL (and 'fd' closed) when memory is short. */
+struct session *session_create(const struct session_env *,
+                               const struct recorder_route *, int fd,
                                const struct sockaddr *peer,
                                socklen_t peer_len);
 /* Ends it: 'reason' is said and logged. */

@@ -44,7 +44,7 @@ on_no_hello(evutil_socket_t fd, short what, void *s_)
 
     if (s->down_versions) {
         char *controller =
-            lh_asprintf("controller %s", s->env->config->controller.text);
+            lh_asprintf("controller %s", s->route->controller->text);
 
         end_silent(s, controller, "HELLO");
         free(controller);

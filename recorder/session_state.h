@@ -34,6 +34,7 @@ struct session_counters {
 struct session {
     /* Set at creation. */
     const struct session_env *env;
+    const struct recorder_route *route;
     char *peer;    /* "tcp:192.0.2.1:4711".  Owned. */
     char *peer_ip; /* NULL when local.  Owned. */
     uint64_t began_ns;
@@ -50,6 +51,7 @@ struct session {
     struct event *deadline;              /* Of HELLOs and features. */
     struct event *reaper;                /* Frees the session. */
 
+    uint8_t aux_id;          /* Of the features: 0 for a main connection. */
     struct datapath *dp;     /* NULL before the features. */
     struct instr_link *link; /* NULL unless SESSION_READ or SESSION_RUN. */
 

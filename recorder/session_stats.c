@@ -18,7 +18,7 @@ session_stats(const struct session *s)
     };
     const struct session_counters *c = &s->counters;
     json_t *json = json_pack(
-        "{s:s, s:s, s:i, s:I, s:I, s:I, s:I, s:I, s:I}", "peer", s->peer,
+        "{s:s, s:s, s:s, s:i, s:I, s:I, s:I, s:I, s:I, s:I}", "peer", s->peer,
         "state", names[s->state], "of_version", (int) s->version, "began_ns",
         (json_int_t) s->began_ns, "from_switch", (json_int_t) c->from_switch,
         "from_controller", (json_int_t) c->from_controller, "unmatched",

@@ -12,20 +12,25 @@ recorder_librecorder_a_SOURCES = \
 	recorder/discovery.c recorder/discovery.h \
 	recorder/endpoint.c recorder/endpoint.h \
 	recorder/instr.c recorder/instr.h \
+	recorder/instr_again.c \
 	recorder/instr_ask.c \
 	recorder/instr_base.c \
 	recorder/instr_bundle.c \
 	recorder/instr_change.c \
+	recorder/instr_echo.c \
+	recorder/instr_fence.c \
 	recorder/instr_flow.c \
 	recorder/instr_group.c \
-	recorder/instr_link.c \
+	recorder/instr_link.c recorder/instr_links.h \
 	recorder/instr_monitor.c \
 	recorder/instr_out.c \
+	recorder/instr_owed.c \
 	recorder/instr_own.c \
 	recorder/instr_packet.c \
 	recorder/instr_past.c \
 	recorder/instr_ports.c \
 	recorder/instr_removed.c \
+	recorder/instr_role.c \
 	recorder/instr_rule.c \
 	recorder/instr_shadow.c recorder/instr_shadow.h \
 	recorder/instr_start.c \

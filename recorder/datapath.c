@@ -66,12 +66,41 @@ destroy(struct datapath *dp)
     }
     *p = dp->next;
     datapath_setup_cancel(dp);
+    event_free(dp->resume);
     instr_destroy(dp->instr);
     free(dp->sessions);
     free(dp->ports);
     free(dp->name);
     free(dp->address);
     free(dp);
+}
+
+/* What one session waited for another has done, or has not in time. */
+static void
+on_resume(evutil_socket_t fd, short what, void *dp_)
+{
+    struct datapath *dp = dp_;
+    struct instr_out out = INSTR_OUT_INIT;
+    size_t n = dp->n_sessions;
+    struct session **sessions = lh_memdup(dp->sessions, n * sizeof *sessions);
+    bool has_main = false;
+
+    for (size_t i = 0; i < n; i++) {
+        has_main |= !sessions[i]->aux_id;
+    }
+    if (dp->state == DATAPATH_RUN) {
+        instr_catch_up(dp->instr, time_spec_now(), &out);
+        datapath_apply(dp, &out);
+    }
+    /* They may end and take the datapath with them. */
+    for (size_t i = 0; i < n; i++) {
+        if (has_main) {
+            session_resume(sessions[i]);
+        } else {
+            session_end(sessions[i], "the main connection has gone");
+        }
+    }
+    free(sessions);
 }
 
 static struct datapath *
@@ -81,6 +110,7 @@ create(const struct session_env *env, uint64_t dpid, const char *address)
 
     dp->env = env;
     dp->dpid = dpid;
+    dp->resume = evtimer_new(env->base, on_resume, dp);
     dp->next = *env->datapaths;
     *env->datapaths = dp;
     dp->address = address ? lh_strdup(address) : NULL;
@@ -171,11 +201,14 @@ datapath_leave(struct session *s, const char *reason)
             discovery_disconnected(dp->env->discovery, dp->dpid);
         }
         destroy(dp);
-    } else if (dp->first == s) {
-        dp->first = NULL;
-        if (reason && dp->state != DATAPATH_RUN) {
+    } else if (reason) {
+        static const struct timeval at_once = {0};
+
+        if (dp->first == s && dp->state != DATAPATH_RUN &&
+            dp->state != DATAPATH_PASS) {
             datapath_setup_begin(dp);
         }
+        evtimer_add(dp->resume, &at_once);
     }
 }
 
@@ -251,6 +284,11 @@ note_changes(struct datapath *dp, struct instr_out *out)
 void
 datapath_apply(struct datapath *dp, struct instr_out *out)
 {
+    static const struct timeval at_once = {0};
+    static const struct timeval late = {.tv_usec = 1 + INSTR_FENCE_NS / 1000 %
+                                                           1000000,
+                                        .tv_sec = INSTR_FENCE_NS / 1000000000};
+
     note_changes(dp, out);
     for (size_t i = 0; i < out->n_to_switch; i++) {
         struct instr_msg *m = &out->to_switch[i];
@@ -268,10 +306,19 @@ datapath_apply(struct datapath *dp, struct instr_out *out)
                         out->lldp[i].len, mono_clock_ns());
     }
 
+    if (out->released) {
+        evtimer_add(dp->resume, &at_once);
+    } else if (out->is_held && !evtimer_pending(dp->resume, NULL)) {
+        evtimer_add(dp->resume, &late);
+    }
+
     bool is_ready = out->became_ready, has_ports = out->ports_changed;
 
     instr_out_uninit(out);
     plan_run(dp);
+    if (dp->state == DATAPATH_RUN) {
+        datapath_setup_watch(dp, is_ready);
+    }
     if (is_ready && dp->state == DATAPATH_READ) {
         datapath_setup_ready(dp);
     } else if (has_ports && dp->state == DATAPATH_RUN) {
@@ -325,7 +372,8 @@ datapath_stats(const struct datapath *dp, json_t *json)
             json, "instr",
             json_pack(
                 "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I,"
-                " s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
+                " s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I,"
+                " s:I, s:I, s:I}",
                 "passed_unknown", (json_int_t) i->passed_unknown,
                 "passed_malformed", (json_int_t) i->passed_malformed,
                 "flow_mods", (json_int_t) i->flow_mods, "group_mods",
@@ -343,7 +391,10 @@ datapath_stats(const struct datapath *dp, json_t *json)
                 (json_int_t) i->learned, "foreign", (json_int_t) i->foreign,
                 "reinstrumented", (json_int_t) i->reinstrumented, "contested",
                 (json_int_t) i->contested, "checks", (json_int_t) i->checks,
-                "repaired", (json_int_t) i->repaired, "rules",
+                "repaired", (json_int_t) i->repaired, "own_waited",
+                (json_int_t) i->own_waited, "unordered",
+                (json_int_t) i->unordered, "echoes", (json_int_t) i->echoes,
+                "readings", (json_int_t) i->readings, "rules",
                 (json_int_t) i->rules, "groups", (json_int_t) i->groups));
     }
 }

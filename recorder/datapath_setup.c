@@ -46,6 +46,12 @@ on_deadline(evutil_socket_t fd, short what, void *dp_)
     struct datapath *dp = dp_;
     char who[96];
 
+    if (dp->state == DATAPATH_RUN) {
+        free_event(&dp->deadline);
+        session_end(instr_link_aux(instr_reader(dp->instr)),
+                    "the switch does not answer");
+        return;
+    }
     say_error("%s: NOT INSTRUMENTED: the set-up took more than %d s; its "
               "control channel goes on without lasthop until all its "
               "connections have gone",
@@ -133,6 +139,7 @@ datapath_setup_read(struct datapath *dp)
     session_read(dp->first, dp->instr);
     instr_start(dp->first->link, time_spec_now(), &out);
     datapath_apply(dp, &out);
+    session_resume(dp->first);
 }
 
 void
@@ -146,7 +153,17 @@ datapath_setup_begin(struct datapath *dp)
         dp->deadline = evtimer_new(dp->env->base, on_deadline, dp);
         event_add(dp->deadline, &timeout);
     }
-    dp->first = dp->sessions[0];
+    dp->first = NULL;
+    for (size_t i = 0; !dp->first && i < dp->n_sessions; i++) {
+        if (instr_knows_version(dp->sessions[i]->version) &&
+            !dp->sessions[i]->aux_id) {
+            dp->first = dp->sessions[i];
+        }
+    }
+    if (!dp->first) {
+        datapath_setup_pass(dp);
+        return;
+    }
     if (config->has_postcards && config->ovsdb.db && !dp->is_prepared) {
         dp->state = DATAPATH_PREPARE;
         datapath_ports_prepare(dp);
@@ -197,6 +214,26 @@ reconcile_log(struct datapath *dp)
         }
     }
     flow_log_rules_uninit(&rules);
+}
+
+void
+datapath_setup_watch(struct datapath *dp, bool is_ready)
+{
+    struct timeval timeout = {.tv_sec = DATAPATH_SETUP_S};
+    char who[96];
+
+    if (is_ready) {
+        reconcile_log(dp);
+        say_info("%s: its tables were read again, %llu rules",
+                 datapath_describe(dp, who, sizeof who),
+                 (unsigned long long) instr_counters(dp->instr)->rules);
+    }
+    if (!instr_reader(dp->instr)) {
+        free_event(&dp->deadline);
+    } else if (!dp->deadline) {
+        dp->deadline = evtimer_new(dp->env->base, on_deadline, dp);
+        event_add(dp->deadline, &timeout);
+    }
 }
 
 void

@@ -31,6 +31,7 @@ struct datapath {
     struct event *deadline; /* Of the set-up. */
     struct event *retry;    /* Next try to get a postcard port. */
     struct event *due;      /* When instr has something to do. */
+    struct event *resume;   /* Sessions that wait for another try again. */
 
     uint16_t index;
     char *name;    /* Of the bridge; NULL until known.  Owned. */
@@ -55,6 +56,8 @@ void datapath_setup_read(struct datapath *);
 bool datapath_setup_is_chosen(struct datapath *);
 /* instr_is_ready() has become true. */
 void datapath_setup_ready(struct datapath *);
+/* Watches whether the tables are read again; 'is_ready': they have been. */
+void datapath_setup_watch(struct datapath *, bool is_ready);
 /* Gives up instrumenting: everything passes. */
 void datapath_setup_pass(struct datapath *);
 void datapath_setup_cancel(struct datapath *);

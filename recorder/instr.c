@@ -63,6 +63,8 @@ instr_destroy(struct instr *instr)
         free(instr->index_refs);
     }
     free(instr->tlvs);
+    free(instr->dead_indexes);
+    free(instr->echoes);
     instr_own_drop_inject(instr);
     free(instr);
 }
@@ -203,12 +205,31 @@ dispatch_down(struct instr_change *c, enum of_kind kind, const uint8_t *msg,
     }
 }
 
+/* What the switch refuses to slaves. */
+static bool
+is_for_masters(enum of_kind kind)
+{
+    switch ((int) kind) {
+    case OF_FLOW_MOD:
+    case OF_GROUP_MOD:
+    case OF_PACKET_OUT:
+    case OF_PORT_MOD:
+    case OF_METER_MOD:
+    case OF_BUNDLE_CONTROL:
+    case OF_BUNDLE_ADD:
+        return true;
+    default:
+        return false;
+    }
+}
+
 void
 instr_from_controller(struct instr_link *link, const uint8_t *msg, size_t len,
                       uint64_t now_ns, const char *who, struct instr_out *out)
 {
     struct instr *instr = link->instr;
     struct instr_change c;
+    enum of_kind kind;
 
     instr->counters.from_controller++;
     instr_change_init(&c, link, out, now_ns, who);
@@ -220,7 +241,14 @@ instr_from_controller(struct instr_link *link, const uint8_t *msg, size_t len,
         instr_pass(&c, msg, len);
         return;
     }
-    dispatch_down(&c, of_msg_kind(msg, len), msg, len);
+    kind = of_msg_kind(msg, len);
+    if (instr_role_request(&c, msg, len) ||
+        (instr_role_is_slave(link) && is_for_masters(kind))) {
+        instr_pass(&c, msg, len);
+    } else {
+        dispatch_down(&c, kind, msg, len);
+    }
+    instr_owed_pay(instr, now_ns, out);
 }
 
 /* The switch's messages. */
@@ -236,7 +264,7 @@ port_status(struct instr_change *c, const uint8_t *msg, size_t len)
 {
     c->out->ports_changed = true;
     if (instr_ports_status(c, msg, len) && c->instr->is_ready) {
-        instr_own_rewrite(c, true);
+        instr_owe(c->instr, OWES_LISTS);
     }
 }
 
@@ -309,16 +337,47 @@ dispatch_up(struct instr_change *c, enum of_kind kind, const uint8_t *msg,
     pass_up(c, msg, len);
 }
 
+static void
+take_from_switch(struct instr_change *c, const uint8_t *msg, size_t len,
+                 uint64_t tag)
+{
+    enum of_kind kind;
+
+    if (!tag && !c->link->base.is_full && of_monitor_is_abbrev(msg, len)) {
+        return; /* What came by this link is known. */
+    }
+    kind = of_msg_kind(msg, len);
+    if (tag && of_wire_is_last_reply(msg, len)) {
+        instr_undo_confirm(c, tag);
+        instr_monitor_confirm(c->link, tag);
+        instr_fence_answered(c, tag);
+    }
+    if (tag && instr_start_reply(c, kind, msg, len, tag)) {
+        return;
+    }
+    instr_watch_keep(c);
+    if (instr_is_own_tag(tag) && kind == OF_BARRIER_REPLY) {
+        instr_monitor_passed(c, tag);
+        return;
+    }
+    if (instr_is_own_tag(tag) && kind != OF_FLOW_STATS_REPLY &&
+        kind != OF_MONITOR_REPLY) {
+        return;
+    }
+    instr_role_reply(c, msg, len, tag);
+    dispatch_up(c, kind, msg, len, tag);
+}
+
 void
 instr_from_switch(struct instr_link *link, const uint8_t *msg, size_t len,
                   uint64_t tag, uint64_t now_ns, struct instr_out *out)
 {
     struct instr *instr = link->instr;
     struct instr_change c;
-    enum of_kind kind;
 
     instr->counters.from_switch++;
     instr_change_init(&c, link, out, now_ns, "recorder");
+    c.is_unasked = true;
     if (!tag && msg[1] == OF_WIRE_ERROR && !instr_monitor_is_asking(link)) {
         instr->counters.hidden++; /* It answers nothing we know. */
         return;
@@ -327,63 +386,57 @@ instr_from_switch(struct instr_link *link, const uint8_t *msg, size_t len,
         pass_up(&c, msg, len);
         return;
     }
-    if (!tag && !link->base.is_full && of_monitor_is_abbrev(msg, len)) {
-        return; /* What came by this link is known. */
-    }
-    kind = of_msg_kind(msg, len);
-    if (tag && of_wire_is_last_reply(msg, len)) {
-        instr_undo_confirm(&c, tag);
-        instr_monitor_confirm(link, tag);
-    }
-    if (tag && instr_start_reply(&c, kind, msg, len, tag)) {
-        return;
-    }
-    instr_watch_keep(&c);
-    if (instr_is_own_tag(tag) && kind == OF_BARRIER_REPLY) {
-        instr_monitor_passed(&c, tag);
-        return;
-    }
-    if (instr_is_own_tag(tag) && kind != OF_FLOW_STATS_REPLY &&
-        kind != OF_MONITOR_REPLY) {
-        return;
-    }
-    dispatch_up(&c, kind, msg, len, tag);
+    take_from_switch(&c, msg, len, tag);
+    instr_owed_pay(instr, now_ns, out);
 }
 
-bool
-instr_error(struct instr_link *link, uint64_t tag, uint16_t type,
-            uint16_t code, uint64_t now_ns, struct instr_out *out)
+/* True when the controller is to be told. */
+static bool
+take_error(struct instr_change *c, uint64_t tag, uint16_t type, uint16_t code)
 {
-    struct instr *instr = link->instr;
+    struct instr *instr = c->instr;
     struct instr_pending *p;
-    struct instr_change c;
 
-    instr_change_init(&c, link, out, now_ns, "recorder");
-    if (instr->start && instr_start_reply(&c, OF_OTHER, NULL, 0, tag)) {
+    if (instr->start && instr_start_reply(c, OF_OTHER, NULL, 0, tag)) {
         instr->counters.own_errors++;
         return false;
     }
+    instr_role_error(c, tag, type, code);
     if (tag && tag == instr->tlv_tag) {
         /* Without its option no postcard can be made. */
         instr->counters.own_errors++;
         instr_own_drop_inject(instr);
         return false;
     }
-    instr_monitor_refused(&c, tag);
-    p = instr_pending_find(link, tag, PENDING_BUNDLE);
+    instr_monitor_refused(c, tag);
+    p = instr_pending_find(c->link, tag, PENDING_BUNDLE);
     if (p) {
         /* Each part of a bundle of ours may fail: tell it once. */
         bool is_first = !p->n_flows++;
 
-        instr_undo_run(&c, tag);
+        instr_undo_run(c, tag);
         return is_first;
     }
     if (instr_is_own_tag(tag)) {
         instr->counters.own_errors++;
         return false;
     }
-    instr_undo_run(&c, tag);
+    instr_undo_run(c, tag);
     return true;
+}
+
+bool
+instr_error(struct instr_link *link, uint64_t tag, uint16_t type,
+            uint16_t code, uint64_t now_ns, struct instr_out *out)
+{
+    struct instr_change c;
+    bool tell;
+
+    instr_change_init(&c, link, out, now_ns, "recorder");
+    c.is_unasked = true;
+    tell = take_error(&c, tag, type, code);
+    instr_owed_pay(link->instr, now_ns, out);
+    return tell;
 }
 
 void
@@ -420,19 +473,13 @@ void
 instr_set_postcard_port(struct instr *instr, uint32_t port, bool is_no_flood,
                         uint64_t now_ns, struct instr_out *out)
 {
-    struct instr_link *link = instr_link_choose(instr);
-    struct instr_change c;
-
     instr->config.postcard_port = port;
     instr->config.is_no_flood = is_no_flood;
     instr_ports_relist(instr);
     out->ports_changed = true;
-    if (!instr->is_ready || !link) {
-        return;
+    if (instr->is_ready) {
+        instr_own_set_inject(instr);
+        instr_owe(instr, OWES_NO_FLOOD | OWES_UPDATE | OWES_REWRITE);
+        instr_owed_pay(instr, now_ns, out);
     }
-    instr_change_init(&c, link, out, now_ns, "recorder");
-    instr_own_set_inject(instr);
-    instr_ports_no_flood(&c);
-    instr_own_update(&c);
-    instr_own_rewrite(&c, false);
 }

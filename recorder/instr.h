@@ -150,6 +150,8 @@ struct instr_out {
     size_t n_events, allocated_events;
     bool ports_changed; /* instr_ports() differs from before. */
     bool became_ready;  /* instr_is_ready() has just become true. */
+    bool released;      /* Who instr_link_must_wait() may try again. */
+    bool is_held;       /* Something waits: try again after INSTR_FENCE_NS. */
 };
 
 #define INSTR_OUT_INIT                                                        \
@@ -190,6 +192,10 @@ struct instr_counters {
     uint64_t contested;       /* Changed again and again: given them late. */
     uint64_t checks;          /* Times a switch was asked what it has. */
     uint64_t repaired;        /* Rules of ours that others took away. */
+    uint64_t own_waited;      /* Times our own messages had to wait. */
+    uint64_t unordered;       /* Times a connection was not waited for. */
+    uint64_t echoes;          /* Heard before, on another connection. */
+    uint64_t readings;        /* Times the tables were read again. */
     uint64_t rules, groups;   /* In the shadow now. */
 };
 
@@ -205,9 +211,33 @@ bool instr_knows_version(uint8_t of_version);
 /* A connection of the switch that speaks 'of_version' (OF_WIRE_10 to
  * OF_WIRE_15; others pass through); 'aux' is the caller's. */
 struct instr_link *instr_link_create(struct instr *, uint8_t of_version,
-                                     void *aux);
+                                     bool is_auxiliary, void *aux);
+/* Makes a link usable that comes when instr is ready. */
+void instr_link_start(struct instr_link *, uint64_t now_ns,
+                      struct instr_out *);
 void instr_link_destroy(struct instr_link *);
 void *instr_link_aux(const struct instr_link *);
+
+enum instr_role {
+    INSTR_ROLE_EQUAL,
+    INSTR_ROLE_MASTER,
+    INSTR_ROLE_SLAVE,
+    INSTR_ROLE_UNSURE /* A request is open, or two cannot be put in order. */
+};
+enum instr_role instr_link_role(const struct instr_link *);
+
+/* Between connections there is no order.  True when 'msg' of the controller of
+ * 'link' must not be given to instr_from_controller() yet because what went by
+ * other links may still be on its way; nor must what comes after it.  To be
+ * asked again when an instr_out says `released`, and after INSTR_FENCE_NS,
+ * when what does not answer is no longer waited for. */
+bool instr_link_must_wait(struct instr_link *, const uint8_t *msg,
+                          uint64_t now_ns, struct instr_out *);
+#define INSTR_FENCE_NS UINT64_C(1000000000)
+
+/* Sends what of our own is due and had to wait; to be called after a link has
+ * gone, and when instr_link_must_wait() would be asked again. */
+void instr_catch_up(struct instr *, uint64_t now_ns, struct instr_out *);
 
 /* Begins the set-up by 'link': reads TLV map, ports, groups and flows, then
  * adds our own rules and gives versions and postcards to what stands.  Until
@@ -215,6 +245,10 @@ void *instr_link_aux(const struct instr_link *);
  * With an OpenFlow version it does not know instr is ready at once. */
 void instr_start(struct instr_link *, uint64_t now_ns, struct instr_out *out);
 bool instr_is_ready(const struct instr *);
+/* The link by which the tables are being read, NULL when they are not: at the
+ * start, and again when a link has gone in the middle of changes or has come
+ * from a switch that may be new.  The end is told by `became_ready`. */
+struct instr_link *instr_reader(const struct instr *);
 
 /* A message of the controller 'who' ("tcp:127.0.0.1:6653", for the log).
  * 'msg' must be one whole message: 'len' >= 8 and equal to its length field

@@ -69,6 +69,15 @@ ask_ports(struct instr_change *c)
 }
 
 void
+instr_ask_forms(struct instr_change *c)
+{
+    if (c->link->of_version == OF_WIRE_10) {
+        send_nicira(c, 15, UINT32_C(1) << 24); /* Table in the command. */
+        send_nicira(c, 12, 2);                 /* Flow format NXM. */
+    }
+}
+
+void
 instr_ask_switch(struct instr_change *c)
 {
     struct instr *instr = c->instr;
@@ -80,10 +89,7 @@ instr_ask_switch(struct instr_change *c)
     uint8_t *msg;
     size_t len;
 
-    if (version == OF_WIRE_10) {
-        send_nicira(c, 15, UINT32_C(1) << 24); /* Table in the command. */
-        send_nicira(c, 12, 2);                 /* Flow format NXM. */
-    }
+    instr_ask_forms(c);
     if (instr->config.encapsulation == INSTR_GENEVE) {
         of_msg_tlv_request(version, &msg, &len);
         instr_emit_own(c, msg, len);

@@ -52,6 +52,7 @@ push_message(struct instr_change *c, uint8_t *msg, size_t len, bool is_own)
                       &out->allocated_to_switch, sizeof *out->to_switch);
     m = &out->to_switch[out->n_to_switch++];
     memset(m, 0, sizeof *m);
+    instr_fence_sent(c->link, msg, c->tag);
     m->link = c->link;
     m->data = msg;
     m->len = len;

@@ -178,6 +178,7 @@ add_rule(struct instr_change *c, struct of_flow *flow, const uint8_t *msg,
     instr_own_prepare(c, flow->table_id, &facts);
     rule = shadow_rule_create(flow->table_id, flow->priority,
                               of_match_clone(flow->match), &flow->acts);
+    rule->of_version = c->link->of_version;
     rule->cookie = flow->new_cookie;
     rule->idle_timeout = flow->idle_timeout;
     rule->hard_timeout = flow->hard_timeout;
@@ -234,6 +235,7 @@ modify_rule(struct instr_change *c, const struct of_flow *by,
 
     of_acts_clone(&acts, &by->acts);
     shadow_rule_set_acts(rule, &acts);
+    rule->of_version = c->link->of_version;
     rule->version = instr_version(c);
     rule->change = c->number;
     rule->installed_ns = c->now_ns;

@@ -17,7 +17,8 @@ instr_knows_version(uint8_t of_version)
 }
 
 struct instr_link *
-instr_link_create(struct instr *instr, uint8_t of_version, void *aux)
+instr_link_create(struct instr *instr, uint8_t of_version, bool is_auxiliary,
+                  void *aux)
 {
     struct instr_link *link = lh_alloc_zero(sizeof *link);
     struct instr_link **end = &instr->links;
@@ -25,10 +26,12 @@ instr_link_create(struct instr *instr, uint8_t of_version, void *aux)
     link->instr = instr;
     link->id = ++instr->next_link;
     link->aux = aux;
+    link->is_auxiliary = is_auxiliary;
     link->of_version = of_version;
     link->is_known = instr_knows_version(of_version);
     link->miss_len = DEFAULT_MISS_LEN;
     link->next_bundle = 0x6c680000;
+    instr_echo_join(link);
     while (*end) {
         end = &(*end)->next;
     }
@@ -57,6 +60,8 @@ instr_link_destroy(struct instr_link *link)
     if (!link) {
         return;
     }
+    instr_again_forget(link);
+    instr_echo_leave(link);
     instr_link_reset(link);
     instr_watch_forget(link);
     instr_undo_forget(link);
@@ -73,13 +78,56 @@ instr_link_aux(const struct instr_link *link)
     return link->aux;
 }
 
+void
+instr_link_start(struct instr_link *link, uint64_t now_ns,
+                 struct instr_out *out)
+{
+    struct instr_change c;
+
+    if (!link->is_known) {
+        return;
+    }
+    instr_change_init(&c, link, out, now_ns, "recorder");
+    instr_ask_forms(&c);
+    if (link->instr->is_ready) {
+        /* A table miss may now mean something else. */
+        instr_owe(link->instr, OWES_UPDATE);
+        instr_again_probe(link, now_ns, out);
+        instr_owed_pay(link->instr, now_ns, out);
+    }
+}
+
+void
+instr_catch_up(struct instr *instr, uint64_t now_ns, struct instr_out *out)
+{
+    instr_again_run(instr, now_ns, out);
+    instr_owe(instr, OWES_UPDATE);
+    instr_owed_pay(instr, now_ns, out);
+}
+
+/* True when 'a' is the better one for our own messages: it must be able to say
+ * what any link can, and not be refused. */
+static bool
+is_better(const struct instr_link *a, const struct instr_link *b)
+{
+    if (a->is_auxiliary != b->is_auxiliary) {
+        return !a->is_auxiliary;
+    }
+    if (a->of_version != b->of_version) {
+        return a->of_version > b->of_version;
+    }
+    return instr_link_role(a) == INSTR_ROLE_MASTER &&
+           instr_link_role(b) != INSTR_ROLE_MASTER;
+}
+
 struct instr_link *
 instr_link_choose(const struct instr *instr)
 {
     struct instr_link *chosen = NULL;
 
     for (struct instr_link *l = instr->links; l; l = l->next) {
-        if (l->is_known && (!chosen || l->of_version > chosen->of_version)) {
+        if (l->is_known && !instr_role_is_slave(l) &&
+            (!chosen || is_better(l, chosen))) {
             chosen = l;
         }
     }
@@ -169,6 +217,7 @@ instr_pending_drop(struct instr_link *link, struct instr_pending *gone)
     }
     *p = gone->next;
     link->n_pending--;
+    link->n_role_requests -= gone->kind == PENDING_ROLE;
     free(gone->request);
     free(gone);
 }

@@ -91,6 +91,12 @@ instr_own_free_indexes(struct instr_change *c, uint16_t *indexes, size_t n)
 {
     struct instr *instr = c->instr;
 
+    if (c->is_unasked || instr_role_is_slave(c->link)) {
+        for (size_t i = 0; i < n; i++) {
+            instr_owe_index(instr, indexes[i]);
+        }
+        return;
+    }
     for (size_t i = 0; i < n; i++) {
         if (--instr->index_refs[indexes[i]]) {
             continue;
@@ -187,7 +193,12 @@ instr_own_rewrite(struct instr_change *c, bool lists_only)
         }
     }
     for (size_t i = 0; i < n; i++) {
-        if (!lists_only || has_list(&rules[i]->facts)) {
+        if (rules[i]->of_version > c->link->of_version) {
+            /* It may hold what this link has no words for. */
+            if (c->link != instr_link_choose(instr)) {
+                instr_owe(instr, OWES_REWRITE);
+            }
+        } else if (!lists_only || has_list(&rules[i]->facts)) {
             instr_flow_rewrite(&own, rules[i]);
         }
     }
@@ -323,6 +334,10 @@ instr_own_update(struct instr_change *c)
     struct instr *instr = c->instr;
     struct instr_change own;
 
+    if (c->is_unasked || instr_role_is_slave(c->link)) {
+        instr_owe(instr, OWES_UPDATE);
+        return;
+    }
     instr_change_init(&own, c->link, c->out, c->now_ns, "recorder");
     own.in_bundle = c->in_bundle;
     own.bundle_id = c->bundle_id;

@@ -61,12 +61,20 @@ instr_packet_in(struct instr_change *c, const uint8_t *msg, size_t len)
     const struct instr_config *config = &c->instr->config;
     struct instr_out *out = c->out;
     struct of_packet_in pi;
+    uint64_t hash;
+    int ignored;
 
     if (!config->lldp_type || !of_msg_packet_in(msg, len, &pi) ||
         pi.len < 14 || memcmp(pi.frame, config->lldp_dst, 6) ||
         of_wire_get16(pi.frame + 12) != config->lldp_type) {
         return false;
     }
+    hash = instr_echo_hash(0, pi.frame, pi.len);
+    hash = instr_echo_hash(hash, &pi.in_port, sizeof pi.in_port);
+    if (instr_echo_take(c, hash, &ignored)) {
+        return true;
+    }
+    instr_echo_put(c, hash, 0);
     out->lldp = lh_alloc_grow(out->lldp, out->n_lldp, &out->allocated_lldp,
                               sizeof *out->lldp);
     out->lldp[out->n_lldp++] =

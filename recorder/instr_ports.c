@@ -107,11 +107,19 @@ instr_ports_status(struct instr_change *c, const uint8_t *msg, size_t len)
     size_t n = instr->n_ports;
     struct instr_port port;
     struct of_records r;
+    uint64_t hash;
+    int ignored;
 
     of_records_open(&r, OF_PORT_STATUS, msg, len);
     if (!of_records_next(&r) || !get_port(&r, &port)) {
         return false;
     }
+    hash = instr_echo_hash(0, &port, sizeof port);
+    hash = instr_echo_hash(hash, &msg[8], 1);
+    if (instr_echo_take(c, hash, &ignored)) {
+        return false;
+    }
+    instr_echo_put(c, hash, 0);
     if (msg[8] == 1) {
         struct instr_port *gone = find_port(instr, port.no);
 

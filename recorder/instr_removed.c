@@ -110,7 +110,7 @@ is_this(const struct shadow_rule *rule, const struct of_flow_removed *removed,
 
 /* Whether the controller is to be told; the shadow is brought in line. */
 static bool
-settle(struct instr_change *c, const struct of_flow_removed *removed)
+settle_first(struct instr_change *c, const struct of_flow_removed *removed)
 {
     struct instr *instr = c->instr;
     struct shadow_rule *rule;
@@ -120,9 +120,6 @@ settle(struct instr_change *c, const struct of_flow_removed *removed)
     bool is_wanted;
     int tomb;
 
-    if ((removed->cookie & OWN_COOKIE_MASK) == OWN_COOKIE) {
-        return false;
-    }
     rule = instr_shadow_find(instr->shadow, removed->table_id,
                              removed->priority, removed->match);
     if (rule && by_itself && is_this(rule, removed, c->now_ns)) {
@@ -145,6 +142,30 @@ settle(struct instr_change *c, const struct of_flow_removed *removed)
     instr_own_update(c);
     instr->counters.rules = instr_shadow_count(instr->shadow);
     return is_wanted;
+}
+
+/* The same, of what other connections may have told already. */
+static bool
+settle(struct instr_change *c, const struct of_flow_removed *removed)
+{
+    uint32_t match = of_match_hash(removed->match);
+    uint64_t hash;
+    int result;
+
+    if ((removed->cookie & OWN_COOKIE_MASK) == OWN_COOKIE) {
+        return false;
+    }
+    hash = instr_echo_hash(0, &match, sizeof match);
+    hash = instr_echo_hash(hash, &removed->cookie, sizeof removed->cookie);
+    hash = instr_echo_hash(hash, &removed->duration_ns,
+                           sizeof removed->duration_ns);
+    hash = instr_echo_hash(hash, &removed->priority, sizeof removed->priority);
+    hash = instr_echo_hash(hash, &removed->table_id, 1);
+    if (!instr_echo_take(c, hash, &result)) {
+        result = settle_first(c, removed);
+        instr_echo_put(c, hash, result);
+    }
+    return result;
 }
 
 void

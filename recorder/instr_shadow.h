@@ -34,7 +34,8 @@ struct shadow_rule {
     struct of_facts facts; /* Of 'acts'. */
     uint64_t cookie;
     uint16_t idle_timeout, hard_timeout, importance;
-    uint16_t flags; /* OF_FLOW_*, of the controller. */
+    uint16_t flags;     /* OF_FLOW_*, of the controller. */
+    uint8_t of_version; /* That it was written in; 0: any will do. */
     uint32_t version;
     uint64_t change;
     uint64_t installed_ns;

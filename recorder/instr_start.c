@@ -54,6 +54,7 @@ instr_start(struct instr_link *link, uint64_t now_ns, struct instr_out *out)
     instr_start_destroy(instr->start);
     instr->start = lh_alloc_zero(sizeof *instr->start);
     instr->start->read_tag = c.tag;
+    instr->reader = link;
     instr_ask_switch(&c);
     instr_ask_barrier(&c);
 }
@@ -502,6 +503,8 @@ finish_reading(struct instr_change *c)
     struct instr *instr = c->instr;
     struct instr_start *start = instr->start;
 
+    c->is_unasked = false; /* It is by this link that it must go. */
+    instr_again_reset(instr);
     index_records(start);
     instr_tlv_set_up(c);
     instr_own_set_inject(instr);
@@ -554,6 +557,7 @@ instr_start_reply(struct instr_change *c, enum of_kind kind,
             instr->start = NULL;
             instr->is_ready = true;
             c->out->became_ready = true;
+            c->out->released = true;
         } else {
             finish_reading(c);
         }

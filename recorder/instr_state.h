@@ -42,6 +42,7 @@ struct instr_change {
     uint32_t bundle_id; /* Messages go into this bundle if 'in_bundle'. */
     uint16_t bundle_flags;
     bool in_bundle, is_own_bundle;
+    bool is_unasked; /* No message of a controller caused it. */
 };
 
 struct shadow_group {
@@ -75,7 +76,8 @@ enum pending_kind {
     PENDING_AGGREGATE, /* To sum up. */
     PENDING_TABLES,    /* Own flow-stats before a table-stats request. */
     PENDING_BUNDLE,    /* A bundle of ours: swallow the answers. */
-    PENDING_CHECK      /* Ours, what the switch has of a rule. */
+    PENDING_CHECK,     /* Ours, what the switch has of a rule. */
+    PENDING_ROLE       /* A role that was asked for. */
 };
 struct instr_pending {
     struct instr_pending *next;
@@ -140,6 +142,24 @@ struct instr_link {
     struct instr_monitors *monitors; /* The controller's.  Owned, or NULL. */
     uint64_t monitor_tag; /* Requests of it are with the switch until it has
                            * answered this or a later one; 0: none. */
+    bool is_auxiliary;
+    uint64_t bit; /* Its own among the links; 0: none. */
+
+    enum instr_role role;   /* As the switch said last. */
+    uint64_t role_tag;      /* When. */
+    size_t n_role_requests; /* Open. */
+    bool has_generation;
+    uint64_t generation;
+
+    uint64_t write_tag;    /* The last message that changes the switch. */
+    uint64_t answered_tag; /* All before this one has been done. */
+    uint64_t fence_tag;    /* Of a barrier that others wait for, or 0. */
+    uint64_t fence_ns;     /* When they began to. */
+    bool is_late;          /* It does not answer: nobody waits any more. */
+
+    bool is_unproven;   /* Is it the switch that the others know? */
+    uint64_t probe_tag; /* Since when they have been asked. */
+    uint64_t probe_ns;
 
     bool has_tid;                 /* Nicira, 1.0: command holds the table. */
     bool wants_nicira;            /* Nicira, 1.0: flow-removed in its form. */
@@ -170,7 +190,15 @@ struct instr {
     struct instr_config config;
     struct instr_counters counters;
     bool is_ready;
-    struct instr_link *links; /* In order of coming.  Owned. */
+    struct instr_link *links;   /* In order of coming.  Owned. */
+    struct instr_link *reader;  /* By which 'start' goes. */
+    bool needs_reading;         /* The shadow may be wrong. */
+    bool is_again;              /* 'start' is not the first. */
+    struct instr_link *suspect; /* To read by, or NULL. */
+    unsigned int owes;          /* enum instr_owes */
+    bool is_owing;              /* It has been counted. */
+    uint16_t *dead_indexes;     /* Owned. */
+    size_t n_dead_indexes, allocated_dead_indexes;
     uint64_t next_tag;
 
     struct of_inject *inject;     /* NULL: no postcards.  Owned. */
@@ -207,7 +235,9 @@ struct instr {
     size_t n_tlvs, allocated_tlvs;
 
     struct instr_undo *undo, **undo_tail; /* Oldest first.  Owned. */
-    struct instr_tomb *tombs;             /* Ring.  Owned. */
+    struct instr_echo *echoes;            /* Ring.  Owned. */
+    size_t first_echo, n_echoes;
+    struct instr_tomb *tombs; /* Ring.  Owned. */
     size_t first_tomb, n_tombs;
 
     struct instr_start *start; /* While starting.  Owned. */
@@ -501,11 +531,15 @@ bool instr_packet_in(struct instr_change *, const uint8_t *msg, size_t len);
 
 /* Asks for TLV map, ports, groups, flows and what a table miss does. */
 void instr_ask_switch(struct instr_change *);
+/* Settles the forms of messages between us and the switch. */
+void instr_ask_forms(struct instr_change *);
 void instr_ask_barrier(struct instr_change *);
 
 /* instr_start.c */
 bool instr_start_reply(struct instr_change *, enum of_kind, const uint8_t *msg,
                        size_t len, uint64_t tag);
 void instr_start_destroy(struct instr_start *);
+
+#include "recorder/instr_links.h"
 
 #endif /* recorder/instr_state.h */

@@ -232,7 +232,7 @@ instr_undo_run(struct instr_change *c, uint64_t tag)
     }
     if (in_bundle) {
         /* With the bundle the switch has refused what we put into it. */
-        instr_own_reinstall(c);
+        instr_owe(instr, OWES_ALL);
     }
     instr_own_update(c);
     instr->counters.rules = instr_shadow_count(instr->shadow);

@@ -391,6 +391,7 @@ instr_watch_update(struct instr_change *c, const struct of_update *u)
     bool is_removed = u->event == OF_UPDATE_REMOVED;
 
     instr_change_init(&own, c->link, c->out, c->now_ns, "switch");
+    own.is_unasked = true;
     if ((u->cookie & OWN_COOKIE_MASK) == OWN_COOKIE) {
         if (is_removed) {
             own_removed(&own, u);

@@ -409,6 +409,21 @@ take_from_controller(struct session *s, const uint8_t *msg, size_t len)
     }
 }
 
+/* True when what other connections sent must be done before. */
+static bool
+must_wait(struct session *s, const uint8_t *msg)
+{
+    struct instr_out out = INSTR_OUT_INIT;
+    bool waits;
+
+    if (s->state != SESSION_RUN) {
+        return false;
+    }
+    waits = instr_link_must_wait(s->link, msg, time_spec_now(), &out);
+    datapath_apply(s->dp, &out);
+    return waits;
+}
+
 static bool
 on_controller_message(void *s_, const uint8_t *msg, size_t len)
 {
@@ -441,6 +456,10 @@ on_controller_message(void *s_, const uint8_t *msg, size_t len)
         evbuffer_add(s->waiting, msg, len);
         return true;
     }
+    if (!is_echo && (evbuffer_get_length(s->waiting) || must_wait(s, msg))) {
+        s->counters.held++;
+        return false;
+    }
     s->counters.from_controller++;
     if (s->state < SESSION_RUN) {
         pass_to_switch(s, msg, len);
@@ -460,31 +479,23 @@ on_switch_drained(void *s_)
     }
 }
 
+/* What the controller sent during the set-up, as far as it may go. */
 static void
 release(struct session *s)
 {
-    for (;;) {
-        size_t len = evbuffer_get_length(s->waiting);
-        const uint8_t *msg =
-            evbuffer_pullup(s->waiting, len < 8 ? (ev_ssize_t) len : 8);
+    uint8_t header[OF_WIRE_HEADER_LEN];
 
-        if (!len || s->state == SESSION_END) {
-            break;
-        }
-
+    while (s->state != SESSION_END &&
+           evbuffer_copyout(s->waiting, header, sizeof header) ==
+               sizeof header &&
+           !must_wait(s, header)) {
         /* Only whole messages were added. */
-        size_t msg_len = of_wire_get16(msg + 2);
-        uint8_t *copy = lh_alloc(msg_len);
+        size_t len = of_wire_get16(header + 2);
+        uint8_t *msg = lh_alloc(len);
 
-        evbuffer_remove(s->waiting, copy, msg_len);
-        take_from_controller(s, copy, msg_len);
-        free(copy);
-    }
-    if (s->up) {
-        of_conn_resume(s->up);
-    }
-    if (s->down) {
-        of_conn_resume(s->down);
+        evbuffer_remove(s->waiting, msg, len);
+        take_from_controller(s, msg, len);
+        free(msg);
     }
 }
 
@@ -499,22 +510,40 @@ session_is_same(const struct session *s, const struct session *other)
 void
 session_read(struct session *s, struct instr *instr)
 {
-    s->link = instr_link_create(instr, s->version, s);
+    s->link = instr_link_create(instr, s->version, s->aux_id != 0, s);
     s->state = SESSION_READ;
-    of_conn_resume(s->down);
+}
+
+void
+session_resume(struct session *s)
+{
+    if (s->state == SESSION_RUN || s->state == SESSION_PASS) {
+        release(s);
+    }
+    if (s->up) {
+        of_conn_resume(s->up);
+    }
+    if (s->down) {
+        of_conn_resume(s->down);
+    }
 }
 
 void
 session_run(struct session *s)
 {
+    struct instr_out out = INSTR_OUT_INIT;
+
     if (s->state == SESSION_END) {
         return;
     }
-    if (!s->link) {
-        s->link = instr_link_create(datapath_instr(s->dp), s->version, s);
-    }
     s->state = SESSION_RUN;
-    release(s);
+    if (!s->link) {
+        s->link = instr_link_create(datapath_instr(s->dp), s->version,
+                                    s->aux_id != 0, s);
+        instr_link_start(s->link, time_spec_now(), &out);
+        datapath_apply(s->dp, &out);
+    }
+    session_resume(s);
 }
 
 void
@@ -522,6 +551,6 @@ session_pass(struct session *s)
 {
     if (s->state != SESSION_END) {
         s->state = SESSION_PASS;
-        release(s);
+        session_resume(s);
     }
 }

@@ -15,6 +15,9 @@
 #define FEATURES_AUX_OFS  21 /* OpenFlow 1.3 and later. */
 #define FEATURES_MIN_LEN  32
 
+/* Between looks for the switch of an auxiliary connection. */
+#define AUXILIARY_RETRY_MS 100
+
 static void
 free_event(struct event **event)
 {
@@ -98,19 +101,52 @@ session_setup_cancel(struct session *s)
     free_event(&s->deadline);
 }
 
+/* An auxiliary connection joins its switch, which has to be there. */
+static void
+join_auxiliary(struct session *s, uint64_t dpid)
+{
+    struct timeval timeout = {.tv_usec = AUXILIARY_RETRY_MS * 1000};
+
+    if (datapath_find(s->env, dpid)) {
+        free_event(&s->deadline);
+        datapath_join(s, dpid);
+    } else if (s->n_retries++ < SESSION_SETUP_S * 1000 / AUXILIARY_RETRY_MS) {
+        s->aux_dpid = dpid;
+        event_add(s->deadline, &timeout);
+    } else {
+        say_warn("%s: an auxiliary connection of a switch that has no main "
+                 "one is let go",
+                 s->peer);
+        session_end(s, "auxiliary connection without a main one");
+    }
+}
+
+static void
+on_auxiliary_retry(evutil_socket_t fd, short what, void *s_)
+{
+    struct session *s = s_;
+
+    join_auxiliary(s, s->aux_dpid);
+}
+
 void
 session_setup_features(struct session *s, const uint8_t *msg, size_t len)
 {
+    uint64_t dpid;
+
     if (len < (s->version == OF_WIRE_10 ? FEATURES_MIN_LEN - 8u
                                         : FEATURES_MIN_LEN)) {
         session_end(s, "its FEATURES_REPLY is too short");
         return;
     }
     free_event(&s->deadline);
-    if (s->version >= OF_WIRE_13 && msg[FEATURES_AUX_OFS]) {
-        session_pass(s); /* An auxiliary connection. */
-        return;
-    }
+    dpid = of_wire_get64(msg + FEATURES_DPID_OFS);
     s->state = SESSION_WAIT;
-    datapath_join(s, of_wire_get64(msg + FEATURES_DPID_OFS));
+    if (s->version >= OF_WIRE_13 && msg[FEATURES_AUX_OFS]) {
+        s->aux_id = msg[FEATURES_AUX_OFS];
+        s->deadline = evtimer_new(s->env->base, on_auxiliary_retry, s);
+        join_auxiliary(s, dpid);
+    } else {
+        datapath_join(s, dpid);
+    }
 }

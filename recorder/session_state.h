@@ -52,6 +52,8 @@ struct session {
     struct event *reaper;                /* Frees the session. */
 
     uint8_t aux_id;          /* Of the features: 0 for a main connection. */
+    uint64_t aux_dpid;       /* Of the switch that it waits for, */
+    unsigned int n_retries;  /* so often by now. */
     struct datapath *dp;     /* NULL before the features. */
     struct instr_link *link; /* NULL unless SESSION_READ or SESSION_RUN. */
 
@@ -71,6 +73,8 @@ bool session_is_same(const struct session *, const struct session *other);
 void session_read(struct session *, struct instr *);
 /* The switch is set up: what the controller sent meanwhile goes on its way. */
 void session_run(struct session *);
+/* Goes on with what had to wait. */
+void session_resume(struct session *);
 /* Everything passes from now on. */
 void session_pass(struct session *);
 /* A message for its switch, or for its controller. */

@@ -19,12 +19,27 @@ session_stats(const struct session *s)
     const struct session_counters *c = &s->counters;
     json_t *json = json_pack(
         "{s:s, s:s, s:s, s:i, s:I, s:I, s:I, s:I, s:I, s:I}", "peer", s->peer,
-        "state", names[s->state], "of_version", (int) s->version, "began_ns",
-        (json_int_t) s->began_ns, "from_switch", (json_int_t) c->from_switch,
-        "from_controller", (json_int_t) c->from_controller, "unmatched",
+        "controller", s->route->controller->text, "state", names[s->state],
+        "of_version", (int) s->version, "began_ns", (json_int_t) s->began_ns,
+        "from_switch", (json_int_t) c->from_switch, "from_controller",
+        (json_int_t) c->from_controller, "unmatched",
         (json_int_t) c->unmatched, "held", (json_int_t) c->held, "xids_lost",
         (json_int_t) xid_map_n_lost(s->xids));
 
+    if (s->link) {
+        static const char *const roles[] = {
+            [INSTR_ROLE_EQUAL] = "equal",
+            [INSTR_ROLE_MASTER] = "master",
+            [INSTR_ROLE_SLAVE] = "slave",
+            [INSTR_ROLE_UNSURE] = "unsure",
+        };
+
+        json_object_set_new(json, "role",
+                            json_string(roles[instr_link_role(s->link)]));
+    }
+    if (s->aux_id) {
+        json_object_set_new(json, "auxiliary", json_integer(s->aux_id));
+    }
     if (s->dp) {
         datapath_stats(s->dp, json);
     }

@@ -162,7 +162,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         .next_version = next_version,
         .known_rule = known_rule,
         .aux = state});
-    state->link = instr_link_create(state->instr, state->of_version, state);
+    state->link =
+        instr_link_create(state->instr, state->of_version, false, state);
     if (data[0] & 4) {
         struct instr_out out = INSTR_OUT_INIT;
 

@@ -278,7 +278,7 @@ main(int argc, char *argv[])
     send_hello(&sw);
     send_config(&sw);
     instr = instr_create(&config);
-    the_link = instr_link_create(instr, version, NULL);
+    the_link = instr_link_create(instr, version, false, NULL);
     instr_start(the_link, now_ns(), &out);
     flush_out(&out);
     for (;;) {

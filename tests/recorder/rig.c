@@ -145,7 +145,7 @@ start(struct rig *rig, uint32_t port)
     struct instr_out out = INSTR_OUT_INIT;
 
     rig->instr = instr_create(&config);
-    rig->link = instr_link_create(rig->instr, rig->version, rig);
+    rig->link = instr_link_create(rig->instr, rig->version, false, rig);
     instr_start(rig->link, rig->now_ns, &out);
     run(rig, &out);
     ck_assert(instr_is_ready(rig->instr));

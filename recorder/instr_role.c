@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* instr_role - which connections may change the switch.
+ *
+ * The switch decides; this is what is known of it.  A role is known from the
+ * switch's answers only, and while a request for one is open it is not known:
+ * then, and whenever two answers of different connections cannot be put in
+ * order, the connection counts as one that may change the switch, and what the
+ * switch refuses is undone. */
+#include <config.h>
+#include "recorder/instr_state.h"
+
+#include "recorder/of_wire.h"
+
+#define TYPE_ROLE_REQUEST 24
+#define TYPE_ROLE_REPLY   25
+#define TYPE_ROLE_STATUS  30
+#define NICIRA_VENDOR     0x2320
+#define NICIRA_ROLE       10
+#define NICIRA_ROLE_REPLY 11
+
+/* As on the wire of 1.2 and later. */
+enum { ROLE_NO_CHANGE, ROLE_EQUAL, ROLE_MASTER, ROLE_SLAVE };
+
+/* Of errors. */
+#define BAD_REQUEST         1
+#define IS_SLAVE            10
+#define NICIRA_VENDOR_ERROR 0xb0c2
+
+struct role_message {
+    uint32_t role;
+    bool has_generation;
+    uint64_t generation;
+};
+
+static bool
+parse_nicira(const uint8_t *msg, size_t len, uint32_t subtype,
+             struct role_message *role)
+{
+    if (msg[1] != OF_WIRE_EXPERIMENTER || len < 20 ||
+        of_wire_get32(msg + 8) != NICIRA_VENDOR ||
+        of_wire_get32(msg + 12) != subtype) {
+        return false;
+    }
+    role->role = of_wire_get32(msg + 16) + 1;
+    role->has_generation = false;
+    return true;
+}
+
+static bool
+parse(const uint8_t *msg, size_t len, uint8_t type, uint32_t nicira,
+      struct role_message *role)
+{
+    if (msg[0] >= OF_WIRE_12 && msg[1] == type && len >= 24) {
+        role->role = of_wire_get32(msg + 8);
+        role->generation = of_wire_get64(msg + 16);
+        role->has_generation = true;
+        return true;
+    }
+    return parse_nicira(msg, len, nicira, role);
+}
+
+static enum instr_role
+from_wire(uint32_t role)
+{
+    switch (role) {
+    case ROLE_EQUAL:
+        return INSTR_ROLE_EQUAL;
+    case ROLE_MASTER:
+        return INSTR_ROLE_MASTER;
+    case ROLE_SLAVE:
+        return INSTR_ROLE_SLAVE;
+    default:
+        return INSTR_ROLE_UNSURE;
+    }
+}
+
+bool
+instr_role_is_slave(const struct instr_link *link)
+{
+    return link->role == INSTR_ROLE_SLAVE && !link->n_role_requests;
+}
+
+bool
+instr_role_request(struct instr_change *c, const uint8_t *msg, size_t len)
+{
+    struct role_message role = {0};
+
+    if (!parse(msg, len, TYPE_ROLE_REQUEST, NICIRA_ROLE, &role)) {
+        return false;
+    }
+    if (role.role != ROLE_NO_CHANGE) {
+        instr_pend(c, PENDING_ROLE);
+        c->link->n_role_requests++;
+    }
+    return true;
+}
+
+/* The switch has made 'link' master at a request with 'tag', so no other
+ * connection is it any more. */
+static void
+demote_others(struct instr_link *link, uint64_t tag,
+              const struct role_message *role)
+{
+    for (struct instr_link *o = link->instr->links; o; o = o->next) {
+        if (o == link || o->role != INSTR_ROLE_MASTER) {
+            continue;
+        }
+        /* Was it heard of after we had asked?  Then it may have come after
+         * us, unless its generation was older. */
+        if (o->role_tag > tag &&
+            !(role->has_generation && o->has_generation &&
+              (int64_t) (role->generation - o->generation) > 0)) {
+            o->role = INSTR_ROLE_UNSURE;
+            link->role = INSTR_ROLE_UNSURE;
+        } else {
+            o->role = INSTR_ROLE_SLAVE;
+        }
+    }
+}
+
+void
+instr_role_reply(struct instr_change *c, const uint8_t *msg, size_t len,
+                 uint64_t tag)
+{
+    struct instr_link *link = c->link;
+    struct instr_pending *p = instr_pending_find(link, tag, PENDING_ROLE);
+    struct role_message role = {0};
+
+    if (msg[0] >= OF_WIRE_14 && msg[1] == TYPE_ROLE_STATUS && len >= 12) {
+        link->role = from_wire(of_wire_get32(msg + 8));
+        link->role_tag = c->tag;
+    } else if (parse(msg, len, TYPE_ROLE_REPLY, NICIRA_ROLE_REPLY, &role)) {
+        link->role = from_wire(role.role);
+        link->has_generation = role.has_generation;
+        link->generation = role.generation;
+        link->role_tag = c->tag;
+        if (p && role.role == ROLE_MASTER) {
+            demote_others(link, tag, &role);
+        }
+        if (p) {
+            instr_pending_drop(link, p);
+        }
+    }
+}
+
+void
+instr_role_error(struct instr_change *c, uint64_t tag, uint16_t type,
+                 uint16_t code)
+{
+    struct instr_link *link = c->link;
+    struct instr_pending *p = instr_pending_find(link, tag, PENDING_ROLE);
+    bool is_slave = link->of_version >= OF_WIRE_12
+                        ? type == BAD_REQUEST && code == IS_SLAVE
+                        : type == NICIRA_VENDOR_ERROR;
+
+    if (p) {
+        instr_pending_drop(link, p);
+    } else if (is_slave && instr_is_own_tag(tag)) {
+        /* What of ours has gone that way was in vain. */
+        link->role = INSTR_ROLE_SLAVE;
+        link->role_tag = c->tag;
+        instr_owe(c->instr, OWES_ALL);
+    }
+}
+
+enum instr_role
+instr_link_role(const struct instr_link *link)
+{
+    return link->n_role_requests ? INSTR_ROLE_UNSURE : link->role;
+}

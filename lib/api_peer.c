@@ -113,22 +113,31 @@ free_text(const void *data, size_t len, void *text)
     free(text);
 }
 
+/* Queues 'text' without its first 'skip' bytes, and ends the line; 'text' is
+ * taken. */
+static void
+queue_text(struct api_peer *peer, char *text, size_t skip)
+{
+    struct evbuffer *out = bufferevent_get_output(peer->stream);
+
+    evbuffer_add_reference(out, text + skip, strlen(text) - skip, free_text,
+                           text);
+    evbuffer_add(out, "\n", 1);
+    if (n_waiting(peer) > peer->owner->config.max_queue) {
+        peer->owner->counters.peers_slow++;
+        doom(peer);
+    }
+}
+
 /* Queues 'message', which is taken. */
 static void
 queue(struct api_peer *peer, json_t *message)
 {
-    struct evbuffer *out = bufferevent_get_output(peer->stream);
-
     if (!peer->is_doomed) {
         char *text = json_dumps(message, JSON_COMPACT);
 
         assert(text);
-        evbuffer_add_reference(out, text, strlen(text), free_text, text);
-        evbuffer_add(out, "\n", 1);
-        if (n_waiting(peer) > peer->owner->config.max_queue) {
-            peer->owner->counters.peers_slow++;
-            doom(peer);
-        }
+        queue_text(peer, text, 0);
     }
     json_decref(message);
 }
@@ -154,6 +163,30 @@ api_call_answer(struct api_call *call, json_t *members)
         queue(call->peer, envelope(call->id, "ok", json_true(), members));
     } else {
         json_decref(members);
+    }
+    call_destroy(call);
+}
+
+void
+api_call_answer_text(struct api_call *call, char *members)
+{
+    struct api_peer *peer = call->peer;
+
+    if (peer && !peer->is_doomed) {
+        json_t *start = envelope(call->id, "ok", json_true(), NULL);
+        char *text = json_dumps(start, JSON_COMPACT);
+        bool is_empty = !strcmp(members, "{}");
+
+        /* Both are objects: the first without its end, then the second without
+         * its beginning. */
+        assert(text);
+        evbuffer_add_printf(bufferevent_get_output(peer->stream), "%.*s%s",
+                            (int) strlen(text) - 1, text, is_empty ? "" : ",");
+        queue_text(peer, members, 1);
+        free(text);
+        json_decref(start);
+    } else {
+        free(members);
     }
     call_destroy(call);
 }

@@ -48,6 +48,10 @@ struct api_peer *api_call_peer(const struct api_call *);
 
 /* Answers ok with 'members' (NULL: none) and ends the call. */
 void api_call_answer(struct api_call *, json_t *members);
+/* The same with 'members' as text, a JSON object on one line for free(), which
+ * is taken: for a large answer that another thread has written, so that the
+ * loop need not. */
+void api_call_answer_text(struct api_call *, char *members);
 /* Answers with an error and ends the call. */
 void api_call_fail(struct api_call *, enum api_code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

@@ -47,12 +47,18 @@ lib_liblasthop_a_SOURCES = \
 	lib/line_reader.c lib/line_reader.h \
 	lib/of_port.c lib/of_port.h \
 	lib/packet_id.c lib/packet_id.h \
+	lib/past.h \
+	lib/past_changes.c \
+	lib/past_diff.c \
+	lib/past_moment.c \
+	lib/past_table.c \
 	lib/postcard.c lib/postcard.h \
 	lib/postcard_geneve.c lib/postcard_geneve.h \
 	lib/postcard_mac.c lib/postcard_mac.h \
 	lib/rule.c lib/rule.h \
 	lib/rule_apply.c \
 	lib/rule_json.c \
+	lib/rule_text.c \
 	lib/say.c lib/say.h \
 	lib/text_line.c lib/text_line.h \
 	lib/time_spec.c lib/time_spec.h \

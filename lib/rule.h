@@ -168,6 +168,10 @@ int rule_from_json(const json_t *, struct rule **, struct lh_error *);
 json_t *rule_steps_to_json(const struct rule *);
 int rule_steps_from_json(const json_t *, struct rule *, struct lh_error *);
 
+/* The rule as ovs-ofctl's add-flow takes it ("table=0,priority=5,ip,actions=
+ * output:2"); a bucket or packet-out much like it.  malloc()ed. */
+char *rule_flow_text(const struct rule *);
+
 const char *rule_kind_name(enum rule_kind);
 /* "eth_src", "ipv4_dst", "tp_src", ... */
 const char *step_field_name(enum step_field);

@@ -4,17 +4,19 @@
 
 #include "recorder/api.h"
 
-#include <errno.h>
 #include <stdlib.h>
 
 #include "lib/api_server.h"
 #include "lib/flow_log.h"
 #include "lib/jmember.h"
 #include "lib/lh_alloc.h"
-#include "lib/time_spec.h"
+#include "lib/past.h"
+#include "recorder/past_worker.h"
 
-/* Rules in one answer; a larger table is asked for by its parts. */
-#define TABLE_MAX 50000
+/* Questions that may wait: for single rules, of which a server asks up to a
+ * thousand at once, and others. */
+#define MAX_QUICK 4096
+#define MAX_JOBS  64
 
 /* A client that subscribed. */
 struct subscriber {
@@ -24,7 +26,9 @@ struct subscriber {
 };
 
 struct recorder_api {
-    struct api_server *server; /* Owned. */
+    struct api_server *server;  /* Owned. */
+    struct past_worker *quick;  /* For `flow`, which many wait for.  Owned. */
+    struct past_worker *worker; /* For the rest.  Owned. */
     struct flow_log *log;
     const struct recorder_api_callbacks *callbacks;
     void *aux;
@@ -40,6 +44,8 @@ on_close(struct api_peer *peer, void *api_)
     struct recorder_api *api = api_;
     size_t n = 0;
 
+    past_worker_forget(api->quick, peer);
+    past_worker_forget(api->worker, peer);
     for (size_t i = 0; i < api->n_subscribers; i++) {
         if (api->subscribers[i].peer == peer) {
             json_decref(api->subscribers[i].id);
@@ -167,6 +173,21 @@ handle_topology(struct api_call *call, const json_t *request, void *api_)
                         topology_to_json(api->callbacks->topology(api->aux))));
 }
 
+/* What both workers counted. */
+static json_t *
+past_stats(const struct recorder_api *api)
+{
+    struct past_worker_counters a = past_worker_counters(api->quick);
+    struct past_worker_counters b = past_worker_counters(api->worker);
+
+    return json_pack("{s:I, s:I, s:I, s:I, s:I}", "asked",
+                     (json_int_t) (a.asked + b.asked), "answered",
+                     (json_int_t) (a.answered + b.answered), "failed",
+                     (json_int_t) (a.failed + b.failed), "cancelled",
+                     (json_int_t) (a.cancelled + b.cancelled), "refused",
+                     (json_int_t) (a.refused + b.refused));
+}
+
 static void
 handle_stats(struct api_call *call, const json_t *request, void *api_)
 {
@@ -183,140 +204,55 @@ handle_stats(struct api_call *call, const json_t *request, void *api_)
                   (json_int_t) c->requests, "refusals",
                   (json_int_t) c->refusals, "events", (json_int_t) c->events,
                   "subscribers", (json_int_t) api->n_subscribers));
+    json_object_set_new(stats, "past", past_stats(api));
     api_call_answer(call, json_pack("{s:o}", "stats", stats));
 }
 
-/* Ends the call with what the log answered. */
-static void
-fail(struct api_call *call, int retval, const struct lh_error *error)
-{
-    api_call_fail_error(call, retval == ENOENT ? API_NOT_FOUND : API_INTERNAL,
-                        error);
-}
+/* --- Questions about the past: the worker's. --- */
 
 static void
-handle_flow(struct api_call *call, const json_t *request, void *api_)
+ask(struct recorder_api *api, struct api_call *call, const json_t *request,
+    past_handler *handler)
 {
-    struct recorder_api *api = api_;
-    struct jmember root = jmember_root(request);
-    struct jmember dpid_member = jmember_get(&root, "dpid");
-    struct jmember version_member = jmember_get(&root, "version");
-    uint64_t dpid, version;
-    struct lh_error error;
-    struct rule *rule;
-
-    if (jmember_dpid(&dpid_member, &dpid, &error) ||
-        jmember_u64(&version_member, UINT32_MAX, &version, &error)) {
-        api_call_fail_error(call, API_BAD_REQUEST, &error);
-        return;
-    }
-
-    int retval =
-        flow_log_find(api->log, dpid, (uint32_t) version, &rule, &error);
-
-    if (retval) {
-        fail(call, retval, &error);
-        return;
-    }
-    api_call_answer(call, json_pack("{s:o}", "rule", rule_to_json(rule)));
-    rule_unref(rule);
-}
-
-struct table_request {
-    uint64_t dpid;
-    bool has_version, has_at, has_table;
-    uint64_t version;
-    uint64_t at_ns;
-    uint64_t table;
-};
-
-static int
-read_table_request(const json_t *request, struct table_request *r,
-                   struct lh_error *error)
-{
-    struct jmember root = jmember_root(request);
-    struct jmember dpid = jmember_get(&root, "dpid");
-    struct jmember version = jmember_get(&root, "version");
-    struct jmember at = jmember_get(&root, "at");
-    struct jmember table = jmember_get(&root, "table");
-
-    r->has_version = jmember_is_there(&version);
-    r->has_at = jmember_is_there(&at);
-    r->has_table = jmember_is_there(&table);
-    if (jmember_dpid(&dpid, &r->dpid, error) ||
-        (r->has_version &&
-         jmember_u64(&version, UINT32_MAX, &r->version, error)) ||
-        (r->has_at &&
-         time_spec_member(&at, time_spec_now(), &r->at_ns, error)) ||
-        (r->has_table && jmember_u64(&table, 255, &r->table, error))) {
-        return EINVAL;
-    }
-    if (r->has_version && r->has_at) {
-        return jmember_error(&at, error, "version was given as well");
-    }
-    return 0;
-}
-
-/* The table that 'r' asks for; sets r->at_ns. */
-static int
-find_table(struct recorder_api *api, struct table_request *r,
-           struct flow_log_rules *rules, struct lh_error *error)
-{
-    if (r->has_version) {
-        return flow_log_table_at_version(
-            api->log, r->dpid, (uint32_t) r->version, rules, &r->at_ns, error);
-    }
-    if (r->has_at) {
-        return flow_log_table_at_time(api->log, r->dpid, r->at_ns, rules,
-                                      error);
-    }
-    r->at_ns = time_spec_now();
-    return flow_log_table_standing(api->log, r->dpid, rules, error);
+    /* The worker reads what is on disk. */
+    flow_log_flush(api->log, NULL);
+    past_worker_ask(handler == past_flow ? api->quick : api->worker, call,
+                    request, handler);
 }
 
 static void
-handle_table(struct api_call *call, const json_t *request, void *api_)
+handle_flow(struct api_call *call, const json_t *request, void *api)
 {
-    struct recorder_api *api = api_;
-    struct flow_log_rules rules = FLOW_LOG_RULES_INIT;
-    struct table_request r = {.dpid = 0};
-    struct lh_error error;
-    json_t *array;
-    int retval;
+    ask(api, call, request, past_flow);
+}
 
-    if (read_table_request(request, &r, &error)) {
-        api_call_fail_error(call, API_BAD_REQUEST, &error);
-        return;
-    }
-    retval = find_table(api, &r, &rules, &error);
-    if (retval) {
-        fail(call, retval, &error);
-        flow_log_rules_uninit(&rules);
-        return;
-    }
-    array = json_array();
-    for (size_t i = 0; i < rules.n; i++) {
-        if (!r.has_table || rules.rules[i]->table_id == r.table) {
-            json_array_append_new(array, rule_to_json(rules.rules[i]));
-        }
-    }
-    flow_log_rules_uninit(&rules);
-    if (json_array_size(array) > TABLE_MAX) {
-        api_call_fail(call, API_LIMIT,
-                      "%zu rules are more than the %d of one answer; ask with "
-                      "\"table\"",
-                      json_array_size(array), TABLE_MAX);
-        json_decref(array);
-        return;
-    }
-    api_call_answer(call, json_pack("{s:o, s:I, s:o}", "dpid",
-                                    jmember_dpid_new(r.dpid), "at_ns",
-                                    (json_int_t) r.at_ns, "rules", array));
+static void
+handle_table(struct api_call *call, const json_t *request, void *api)
+{
+    ask(api, call, request, past_table);
+}
+
+static void
+handle_diff(struct api_call *call, const json_t *request, void *api)
+{
+    ask(api, call, request, past_diff);
+}
+
+static void
+handle_changes(struct api_call *call, const json_t *request, void *api)
+{
+    ask(api, call, request, past_changes);
+}
+
+static void
+handle_why(struct api_call *call, const json_t *request, void *api)
+{
+    ask(api, call, request, past_why);
 }
 
 int
 recorder_api_create(struct event_base *base, const char *path,
-                    struct flow_log *log,
+                    struct flow_log *log, const char *log_path,
                     const struct recorder_api_callbacks *callbacks, void *aux,
                     struct recorder_api **apip, struct lh_error *error)
 {
@@ -328,9 +264,14 @@ recorder_api_create(struct event_base *base, const char *path,
     api->log = log;
     api->callbacks = callbacks;
     api->aux = aux;
+    api->quick = past_worker_create(base, log_path, MAX_QUICK);
+    api->worker = past_worker_create(base, log_path, MAX_JOBS);
     api->server = api_server_create(base, &config);
     api_server_add_op(api->server, "flow", handle_flow, api);
     api_server_add_op(api->server, "table", handle_table, api);
+    api_server_add_op(api->server, "diff", handle_diff, api);
+    api_server_add_op(api->server, "changes", handle_changes, api);
+    api_server_add_op(api->server, "why", handle_why, api);
     api_server_add_op(api->server, "topology", handle_topology, api);
     api_server_add_op(api->server, "stats", handle_stats, api);
     api_server_add_op(api->server, "subscribe", handle_subscribe, api);
@@ -348,6 +289,8 @@ recorder_api_destroy(struct recorder_api *api)
 {
     if (api) {
         api_server_destroy(api->server);
+        past_worker_destroy(api->quick);
+        past_worker_destroy(api->worker);
         free(api->subscribers);
         free(api);
     }

@@ -51,6 +51,8 @@ recorder_librecorder_a_SOURCES = \
 	recorder/of_wire.c recorder/of_wire.h \
 	recorder/options.c recorder/options.h \
 	recorder/ovsdb.c recorder/ovsdb.h \
+	recorder/past_why.c \
+	recorder/past_worker.c recorder/past_worker.h \
 	recorder/postcard_port.c recorder/postcard_port.h \
 	recorder/postcard_rate.c recorder/postcard_rate.h \
 	recorder/recorder.c recorder/recorder.h \

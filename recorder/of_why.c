@@ -177,18 +177,24 @@ why_run_step(struct why_run *run, enum of_why_kind kind)
 
 /* --- executing ----------------------------------------------------------- */
 
-static bool
-has_room(struct why_run *run)
+bool
+why_run_has_room(struct why_run *run)
 {
+    const char *what = NULL;
+
     if (run->chooser->work > WHY_MAX_WORK) {
         run->chooser->is_full = true;
-        why_run_uncertain(run, "given up: too many rules to compare");
-        run->has_error = true;
-    } else if (run->depth >= WHY_MAX_DEPTH ||
+        what = "given up: too many rules to compare";
+    } else if (run->deep >= WHY_MAX_DEEP || run->depth >= WHY_MAX_DEPTH) {
+        what = "the switch gives up: too many resubmits or groups inside one "
+               "another";
+    } else if (run->n_resubmits >= WHY_MAX_RESUBMITS ||
                run->path->n_steps >= OF_WHY_MAX_STEPS) {
-        why_run_drop(run, run->depth >= WHY_MAX_DEPTH
-                              ? "more than 64 resubmits inside one another"
-                              : "more than 4096 resubmits");
+        what = "the switch gives up: too many resubmits";
+    }
+    if (what) {
+        why_run_drop(run, "%s", what);
+        why_run_did(run, "%s", what);
         run->has_error = true;
     }
     return !run->has_error;
@@ -202,17 +208,16 @@ why_run_list(struct why_run *run, const struct ofpact *acts, size_t len)
 
     OFPACT_FOR_EACH(a, acts, len)
     {
-        struct why_packet before = run->packet;
-
         if (stops || run->has_exit || run->has_error) {
             break;
         }
+        run->scratch = run->packet;
         switch (why_edit(run, a)) {
         case WHY_EDIT_NONE:
             why_act(run, a, &stops);
             break;
         case WHY_EDIT_DONE:
-            why_packet_diff(&before, &run->packet,
+            why_packet_diff(&run->scratch, &run->packet,
                             &run->path->steps[run->step]);
             break;
         case WHY_EDIT_STOP:
@@ -256,7 +261,9 @@ why_run_table(struct why_run *run, uint8_t table_id, ofp_port_t in_port,
     const struct why_rule *rule;
     struct of_why_step *step;
 
-    if (!has_room(run)) {
+    unsigned int deepens = run->path->n_steps && table_id <= old_table;
+
+    if (!why_run_has_room(run)) {
         return;
     }
     run->table_id = table_id;
@@ -274,7 +281,10 @@ why_run_table(struct why_run *run, uint8_t table_id, ofp_port_t in_port,
             why_run_drop(run, "v%u in table %u has no actions",
                          (unsigned) rule->r.version, table_id);
         }
+        run->n_resubmits++;
+        run->deep += deepens;
         why_run_list(run, of_acts_ovs(&rule->acts), rule->acts.len);
+        run->deep -= deepens;
     } else {
         miss(run, miss_ends);
     }
@@ -322,6 +332,8 @@ run_later(struct why_run *run, size_t i)
     ofpbuf_put(&run->set, later.set.data, later.set.len);
     run->set_has_group = later.set_has_group;
     run->has_exit = false;
+    run->n_resubmits = 0;
+    run->table_id = later.table_id;
     run->step = SIZE_MAX;
     why_run_table(run, later.table_id, run->packet.flow.in_port.ofp_port,
                   true);

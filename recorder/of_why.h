@@ -28,9 +28,8 @@
 #include <stdint.h>
 
 #define OF_WHY_MAX_PATHS 64
-/* Steps of one path; a packet that takes more is given up, as a switch gives
- * it up after as many resubmits. */
-#define OF_WHY_MAX_STEPS 4096
+/* Steps of one path; a packet that takes more is given up. */
+#define OF_WHY_MAX_STEPS 8192
 
 /* --- Tables. --- */
 

@@ -114,20 +114,17 @@ static void
 bucket(struct why_run *run, const struct why_group *group, size_t i)
 {
     const struct why_bucket *b = &group->buckets[i];
-    struct why_packet old = run->packet;
+    struct why_packet *old = lh_alloc(sizeof *old);
     size_t old_step = run->step;
     struct of_why_step *step;
     struct ofpbuf list, set;
 
-    if (run->depth >= WHY_MAX_DEPTH) {
-        why_run_drop(run, "groups inside one another more than 64 deep");
-        run->has_error = true;
-        return;
-    }
+    *old = run->packet;
     ofpbuf_init(&list, 128);
     ofpbuf_use_const(&set, b->acts.data, b->acts.len);
     ofpacts_execute_action_set(&list, &set);
     run->depth++;
+    run->deep++;
     step = why_run_step(run, OF_WHY_BUCKET);
     step->group_id = group->id;
     step->bucket = i;
@@ -139,7 +136,9 @@ bucket(struct why_run *run, const struct why_group *group, size_t i)
     }
     why_run_list(run, list.data, list.size);
     run->depth--;
-    run->packet = old;
+    run->deep--;
+    run->packet = *old;
+    free(old);
     run->has_exit = false;
     run->step = old_step;
     ofpbuf_uninit(&list);
@@ -171,6 +170,9 @@ act_group(struct why_run *run, uint32_t id)
     const struct why_group *group = why_table_group(run->table, id);
     size_t i;
 
+    if (!why_run_has_room(run)) {
+        return false;
+    }
     if (!group) {
         why_run_did(run, "group %u is not known", (unsigned) id);
         why_run_drop(run, "group %u is not known", (unsigned) id);
@@ -208,21 +210,21 @@ act_group(struct why_run *run, uint32_t id)
     return true;
 }
 
-/* Executes a list on a copy of the packet. */
+/* Executes a list on a copy of the packet.  An exit in it ends the original
+ * too: so does Open vSwitch 3.1. */
 static void
 act_clone(struct why_run *run, const struct ofpact *acts, size_t len)
 {
-    struct why_packet old = run->packet;
+    struct why_packet *old;
     struct ofpbuf old_set = run->set;
-    bool old_has_group = run->set_has_group, old_exit = run->has_exit;
+    bool old_has_group = run->set_has_group;
     struct why_slot *old_stack = run->stack;
     size_t old_n = run->n_stack, old_allocated = run->allocated_stack;
 
-    if (run->depth >= WHY_MAX_DEPTH) {
-        why_run_drop(run, "clones inside one another more than 64 deep");
-        run->has_error = true;
+    if (!why_run_has_room(run)) {
         return;
     }
+    old = lh_memdup(&run->packet, sizeof run->packet);
     run->depth++;
     ofpbuf_init(&run->set, 128);
     ofpbuf_put(&run->set, old_set.data, old_set.size);
@@ -237,8 +239,8 @@ act_clone(struct why_run *run, const struct ofpact *acts, size_t len)
     run->allocated_stack = old_allocated;
     run->set = old_set;
     run->set_has_group = old_has_group;
-    run->has_exit = old_exit;
-    run->packet = old;
+    run->packet = *old;
+    free(old);
     run->depth--;
 }
 

@@ -86,6 +86,56 @@ new_packet(size_t len)
     return packet;
 }
 
+/* The library's "tp_src" and "tp_dst" of an exact flow are TCP's; people write
+ * them for any protocol, as in a match.  malloc()ed. */
+static char *
+name_ports(const char *text)
+{
+    static const struct {
+        const char *proto, *src, *dst;
+    } names[] = {
+        {"udp", "udp_src", "udp_dst"},
+        {"udp6", "udp_src", "udp_dst"},
+        {"sctp", "sctp_src", "sctp_dst"},
+        {"sctp6", "sctp_src", "sctp_dst"},
+        {"icmp", "icmp_type", "icmp_code"},
+        {"icmp6", "icmpv6_type", "icmpv6_code"},
+    };
+    const char *src = "tp_src", *dst = "tp_dst";
+    struct ds s = DS_EMPTY_INITIALIZER;
+    char *result;
+
+    while (*text) {
+        size_t len = strcspn(text, ",= \t\n");
+        bool is_src = len == 6 && !strncmp(text, "tp_src", len);
+        bool is_dst = len == 6 && !strncmp(text, "tp_dst", len);
+
+        for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+            if (strlen(names[i].proto) == len &&
+                !strncmp(names[i].proto, text, len)) {
+                src = names[i].src;
+                dst = names[i].dst;
+            }
+        }
+        if (is_src || is_dst) {
+            ds_put_cstr(&s, is_src ? src : dst);
+        } else {
+            ds_put_format(&s, "%.*s", (int) len, text);
+        }
+        text += len;
+        if (*text == '=') { /* A value may hold anything but a comma. */
+            len = strcspn(text, ", \t\n");
+        } else {
+            len = strspn(text, ", \t\n");
+        }
+        ds_put_format(&s, "%.*s", (int) len, text);
+        text += len;
+    }
+    result = lh_strdup(ds_cstr(&s));
+    ds_destroy(&s);
+    return result;
+}
+
 struct of_why_packet *
 of_why_packet_create(const uint8_t *frame, size_t len, size_t full_len,
                      uint16_t in_port)
@@ -117,10 +167,12 @@ char *
 of_why_packet_from_text(const char *text, struct of_why_packet **packetp)
 {
     struct of_why_packet *packet = new_packet(0);
+    char *named = name_ports(text);
     char *error =
-        parse_ofp_exact_flow(&packet->p.flow, NULL, NULL, text, NULL);
+        parse_ofp_exact_flow(&packet->p.flow, NULL, NULL, named, NULL);
 
     *packetp = NULL;
+    free(named);
     if (error) {
         free(packet);
         return error;

@@ -149,8 +149,13 @@ enum why_edit why_edit(struct why_run *, const struct ofpact *a);
 /* --- of_why.c --- */
 
 #define WHY_MAX_CHOICES 48
-#define WHY_MAX_DEPTH   64
-#define WHY_MAX_STACK   1024
+/* As a switch: of resubmits that do not go to a later table, and of groups;
+ * and of all resubmits. */
+#define WHY_MAX_DEEP      64
+#define WHY_MAX_RESUBMITS 4096
+/* Of everything that can be inside one another. */
+#define WHY_MAX_DEPTH 2048
+#define WHY_MAX_STACK 1024
 /* Rules that are compared for one answer; a second's work at most. */
 #define WHY_MAX_WORK UINT64_C(100000000)
 
@@ -182,6 +187,9 @@ struct why_run {
     struct of_why_path *path;
     size_t step; /* Of path->steps: whose actions are executed. */
     unsigned int depth;
+    unsigned int deep; /* As the switch counts it. */
+    unsigned int n_resubmits;
+    struct why_packet scratch; /* Before the action at hand. */
     uint8_t table_id;
     bool has_exit;  /* An exit was executed. */
     bool has_error; /* The switch gives up: everything is dropped. */
@@ -214,6 +222,9 @@ void why_run_list(struct why_run *, const struct ofpact *, size_t len);
 void why_run_table(struct why_run *, uint8_t table_id, ofp_port_t in_port,
                    bool miss_ends);
 void why_run_set(struct why_run *);
+
+/* False, and the switch gives up, when a limit is reached. */
+bool why_run_has_room(struct why_run *);
 
 /* --- of_why_lookup.c --- */
 

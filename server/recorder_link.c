@@ -14,6 +14,8 @@
 #include "lib/time_spec.h"
 
 #define CALL_TIMEOUT_MS 5000
+/* What clients ask may be a large table. */
+#define PASSED_TIMEOUT_MS 30000
 
 struct recorder_link {
     struct recorder_link_config config;
@@ -224,7 +226,7 @@ int
 recorder_link_call(struct recorder_link *link, const char *op, json_t *members,
                    api_link_answer *on_answer, void *aux)
 {
-    return api_link_call(link->link, op, members, CALL_TIMEOUT_MS, on_answer,
+    return api_link_call(link->link, op, members, PASSED_TIMEOUT_MS, on_answer,
                          aux);
 }
 

@@ -110,6 +110,24 @@ handle_table(struct api_call *call, const json_t *request, void *api)
 }
 
 static void
+handle_diff(struct api_call *call, const json_t *request, void *api)
+{
+    pass_on(api, call, "diff", request);
+}
+
+static void
+handle_changes(struct api_call *call, const json_t *request, void *api)
+{
+    pass_on(api, call, "changes", request);
+}
+
+static void
+handle_why(struct api_call *call, const json_t *request, void *api)
+{
+    pass_on(api, call, "why", request);
+}
+
+static void
 handle_topology(struct api_call *call, const json_t *request, void *api_)
 {
     struct server_api *api = api_;
@@ -177,6 +195,9 @@ server_api_open(struct event_base *base,
                       config->queries);
     api_server_add_op(api->server, "flow", handle_flow, api);
     api_server_add_op(api->server, "table", handle_table, api);
+    api_server_add_op(api->server, "diff", handle_diff, api);
+    api_server_add_op(api->server, "changes", handle_changes, api);
+    api_server_add_op(api->server, "why", handle_why, api);
     api_server_add_op(api->server, "topology", handle_topology, api);
     api_server_add_op(api->server, "stats", handle_stats, api);
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* server_api - the server's socket for other programs (docs/api.md).
  *
- * Triggers and queries are answered by their own parts; `flow` and `table` are
- * passed on to the recorder, whose answer is the client's; `topology` and
- * `stats` are answered here.
+ * Triggers and queries are answered by their own parts; what is asked about
+ * the past (`flow`, `table`, `diff`, `changes`, `why`) is passed on to the
+ * recorder, whose answer is the client's; `topology` and `stats` are answered
+ * here.
  *
  * Threads: that of the event loop. */
 #ifndef SERVER_SERVER_API_H

@@ -19,12 +19,14 @@ EXTRA_DIST += \
 	tests/net/test_instr.py \
 	tests/net/test_kills.py \
 	tests/net/test_lab.py \
+	tests/net/test_past.py \
 	tests/net/test_pipelines.py \
 	tests/net/test_recorder_postcards.py \
 	tests/net/test_recorder_proxy.py \
 	tests/net/test_recorder_session.py \
 	tests/net/test_rule_apply.py \
 	tests/net/test_server_disk.py \
+	tests/net/test_why_trace.py \
 	tests/net/traffic.py
 
 # What ./quickstart demo runs, and some of these tests too.

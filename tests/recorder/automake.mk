@@ -37,6 +37,11 @@ tests_recorder_test_of_why_SOURCES = tests/recorder/test_of_why.c \
 	tests/lib/frame.c tests/lib/frame.h
 tests_recorder_test_of_why_LDADD = $(RECORDER_LIBS) $(TEST_LIBS)
 
+# For a test that compares it with a switch.
+check_PROGRAMS += tests/recorder/why_tool
+tests_recorder_why_tool_SOURCES = tests/recorder/why_tool.c
+tests_recorder_why_tool_LDADD = $(RECORDER_LIBS)
+
 # A bridge, instr and a controller, for tests on a real switch.
 check_PROGRAMS += tests/recorder/relay
 tests_recorder_relay_SOURCES = tests/recorder/relay.c

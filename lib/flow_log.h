@@ -91,7 +91,8 @@ void flow_log_skip_version(struct flow_log *, uint64_t dpid, uint32_t version);
 uint64_t flow_log_begin_change(struct flow_log *);
 /* 'rule' stands from rule->installed_ns on.  A packet-out is logged as over
  * at once.  A version that was logged as removed stands again, as if it had
- * never been removed: its switch refused the change that did so. */
+ * never been removed: its switch refused the change that did so.  Of one that
+ * stands, whether it is instrumented is changed. */
 void flow_log_made(struct flow_log *, const struct rule *rule);
 /* Rule 'version' of 'dpid' stands no more since 'time_ns'. */
 void flow_log_removed(struct flow_log *, uint64_t dpid, uint32_t version,

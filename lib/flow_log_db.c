@@ -54,8 +54,10 @@ static const char *const statements[N_STATEMENTS] = {
         "?17,?18,?19,?20,?21,?22,?23,?24)"
         " ON CONFLICT(dpid, version) DO UPDATE SET"
         " removed_change = 9223372036854775807,"
-        " removed_ns = 9223372036854775807, removed_reason = NULL"
-        " WHERE removed_change < 9223372036854775807 AND kind <> 3",
+        " removed_ns = 9223372036854775807, removed_reason = NULL,"
+        " is_instrumented = ?20"
+        " WHERE (removed_change < 9223372036854775807"
+        " OR is_instrumented <> ?20) AND kind <> 3",
     [STATEMENT_REMOVE_RULE] =
         "UPDATE rule SET removed_change = ?3, removed_ns = ?4,"
         " removed_reason = ?5 WHERE dpid = ?1 AND version = ?2"

@@ -22,7 +22,7 @@
 struct subscriber {
     struct api_peer *peer;
     json_t *id; /* Owned. */
-    bool wants_rules;
+    bool wants_rules, wants_rounds;
 };
 
 struct recorder_api {
@@ -99,6 +99,24 @@ recorder_api_removed(struct recorder_api *api, uint64_t dpid, uint32_t version,
 }
 
 void
+recorder_api_round(struct recorder_api *api, uint64_t dpid, uint64_t time_ns,
+                   const struct postcard_counters *counters)
+{
+    for (size_t i = 0; api && i < api->n_subscribers; i++) {
+        const struct subscriber *s = &api->subscribers[i];
+
+        if (s->wants_rounds) {
+            json_t *json =
+                json_pack("{s:o, s:I}", "dpid", jmember_dpid_new(dpid),
+                          "time_ns", (json_int_t) time_ns);
+
+            postcard_counters_to_json(counters, json);
+            api_peer_send(s->peer, s->id, "round", json);
+        }
+    }
+}
+
+void
 recorder_api_topology(struct recorder_api *api,
                       const struct topology *topology)
 {
@@ -135,12 +153,15 @@ handle_subscribe(struct api_call *call, const json_t *request, void *api_)
     struct recorder_api *api = api_;
     struct jmember root = jmember_root(request);
     struct jmember rules = jmember_get(&root, "rules");
+    struct jmember rounds = jmember_get(&root, "rounds");
     struct api_peer *peer = api_call_peer(call);
     struct subscriber subscriber = {.peer = peer};
     struct lh_error error;
 
-    if (jmember_is_there(&rules) &&
-        jmember_bool(&rules, &subscriber.wants_rules, &error)) {
+    if ((jmember_is_there(&rules) &&
+         jmember_bool(&rules, &subscriber.wants_rules, &error)) ||
+        (jmember_is_there(&rounds) &&
+         jmember_bool(&rounds, &subscriber.wants_rounds, &error))) {
         api_call_fail_error(call, API_BAD_REQUEST, &error);
         return;
     }
@@ -282,6 +303,12 @@ recorder_api_create(struct event_base *base, const char *path,
     }
     *apip = api;
     return 0;
+}
+
+struct api_server *
+recorder_api_server(struct recorder_api *api)
+{
+    return api->server;
 }
 
 void

@@ -15,7 +15,9 @@
 #include "lib/lh_error.h"
 #include "lib/rule.h"
 #include "lib/topology.h"
+#include "recorder/postcard_rate.h"
 
+struct api_server;
 struct event_base;
 struct flow_log;
 struct recorder_api;
@@ -32,6 +34,8 @@ int recorder_api_create(struct event_base *, const char *path,
                         struct flow_log *, const char *log_path,
                         const struct recorder_api_callbacks *, void *aux,
                         struct recorder_api **, struct lh_error *);
+/* For operations of other files. */
+struct api_server *recorder_api_server(struct recorder_api *);
 void recorder_api_destroy(struct recorder_api *);
 
 /* To subscribers; each may be called with a NULL api. */
@@ -39,6 +43,10 @@ void recorder_api_made(struct recorder_api *, const struct rule *);
 void recorder_api_removed(struct recorder_api *, uint64_t dpid,
                           uint32_t version, uint64_t removed_ns,
                           const char *reason);
+/* What a switch counted at its postcard port when a second was over, for those
+ * who subscribed to `rounds`. */
+void recorder_api_round(struct recorder_api *, uint64_t dpid, uint64_t time_ns,
+                        const struct postcard_counters *);
 void recorder_api_topology(struct recorder_api *, const struct topology *);
 
 #endif /* recorder/api.h */

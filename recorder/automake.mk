@@ -4,11 +4,14 @@
 noinst_LIBRARIES += recorder/librecorder.a
 recorder_librecorder_a_SOURCES = \
 	recorder/api.c recorder/api.h \
+	recorder/api_control.c recorder/api_control.h \
 	recorder/child.c recorder/child.h \
 	recorder/datapath.c recorder/datapath.h \
+	recorder/datapath_control.c \
 	recorder/datapath_ports.c \
 	recorder/datapath_setup.c \
 	recorder/datapath_state.h \
+	recorder/control.c recorder/control.h \
 	recorder/discovery.c recorder/discovery.h \
 	recorder/endpoint.c recorder/endpoint.h \
 	recorder/instr.c recorder/instr.h \
@@ -30,8 +33,10 @@ recorder_librecorder_a_SOURCES = \
 	recorder/instr_past.c \
 	recorder/instr_ports.c \
 	recorder/instr_removed.c \
+	recorder/instr_port_counters.c \
 	recorder/instr_role.c \
 	recorder/instr_rule.c \
+	recorder/instr_select.c \
 	recorder/instr_shadow.c recorder/instr_shadow.h \
 	recorder/instr_start.c \
 	recorder/instr_state.h \
@@ -64,6 +69,7 @@ recorder_librecorder_a_SOURCES = \
 	recorder/session_state.h \
 	recorder/session_stats.c \
 	recorder/siphash.c recorder/siphash.h \
+	recorder/status.c recorder/status.h \
 	recorder/xid_map.c recorder/xid_map.h
 
 # The door to libopenvswitch: these files and what they need of the library

@@ -17,6 +17,7 @@
 #include "lib/say.h"
 #include "lib/time_spec.h"
 #include "recorder/api.h"
+#include "recorder/control.h"
 #include "recorder/datapath_state.h"
 #include "recorder/discovery.h"
 #include "recorder/mono_clock.h"
@@ -31,6 +32,12 @@ datapath_describe(const struct datapath *dp, char *buf, size_t size)
         snprintf(buf, size, "switch " DPID_FMT, dp->dpid);
     }
     return buf;
+}
+
+struct datapath *
+datapath_next(const struct datapath *dp)
+{
+    return dp->next;
 }
 
 uint64_t
@@ -72,6 +79,7 @@ destroy(struct datapath *dp)
     free(dp->ports);
     free(dp->name);
     free(dp->address);
+    free(dp->why);
     free(dp);
 }
 
@@ -113,6 +121,8 @@ create(const struct session_env *env, uint64_t dpid, const char *address)
     dp->resume = evtimer_new(env->base, on_resume, dp);
     dp->next = *env->datapaths;
     *env->datapaths = dp;
+    dp->is_paused = control_is_paused(env->control, dpid);
+    postcard_rate_init(&dp->rate, env->config->max_postcards);
     dp->address = address ? lh_strdup(address) : NULL;
     dp->index = flow_log_put_switch(env->log, dpid, NULL, dp->address);
     return dp;
@@ -161,6 +171,7 @@ datapath_join(struct session *s, uint64_t dpid)
                  datapath_describe(dp, who, sizeof who), s->version - 1);
     }
     if (is_first && !instr_knows_version(s->version)) {
+        datapath_control_why(dp, "its OpenFlow version passes through");
         datapath_setup_pass(dp);
     } else if (is_first) {
         datapath_setup_begin(dp);
@@ -312,6 +323,7 @@ datapath_apply(struct datapath *dp, struct instr_out *out)
         evtimer_add(dp->resume, &late);
     }
 
+    struct instr_port_counters counters = out->postcard_port;
     bool is_ready = out->became_ready, has_ports = out->ports_changed;
 
     instr_out_uninit(out);
@@ -323,6 +335,9 @@ datapath_apply(struct datapath *dp, struct instr_out *out)
         datapath_setup_ready(dp);
     } else if (has_ports && dp->state == DATAPATH_RUN) {
         datapath_ports_publish(dp);
+    }
+    if (counters.is_there && dp->state == DATAPATH_RUN) {
+        datapath_control_counted(dp, &counters);
     }
 }
 
@@ -373,16 +388,17 @@ datapath_stats(const struct datapath *dp, json_t *json)
             json_pack(
                 "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I,"
                 " s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I,"
-                " s:I, s:I, s:I}",
+                " s:I, s:I, s:I, s:I}",
                 "passed_unknown", (json_int_t) i->passed_unknown,
                 "passed_malformed", (json_int_t) i->passed_malformed,
                 "flow_mods", (json_int_t) i->flow_mods, "group_mods",
                 (json_int_t) i->group_mods, "packet_outs",
                 (json_int_t) i->packet_outs, "injected",
                 (json_int_t) i->injected, "not_injected",
-                (json_int_t) i->not_injected, "refused",
-                (json_int_t) i->refused, "hidden", (json_int_t) i->hidden,
-                "restored", (json_int_t) i->restored, "own_errors",
+                (json_int_t) i->not_injected, "unselected",
+                (json_int_t) i->unselected, "refused", (json_int_t) i->refused,
+                "hidden", (json_int_t) i->hidden, "restored",
+                (json_int_t) i->restored, "own_errors",
                 (json_int_t) i->own_errors, "rolled_back",
                 (json_int_t) i->rolled_back, "unknown_rules",
                 (json_int_t) i->unknown_rules, "index_full",

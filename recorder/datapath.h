@@ -49,6 +49,17 @@ void datapath_apply(struct datapath *, struct instr_out *);
 void datapath_send_packet(struct datapath *, uint16_t port,
                           const uint8_t *frame, size_t len);
 
+/* datapath_control.c */
+/* Brings the switch in line with what the operator has decided; returns how
+ * many rules and groups were rewritten. */
+size_t datapath_control_apply(struct datapath *);
+/* Asks for the counters of its postcard port: once a second. */
+void datapath_control_count(struct datapath *);
+/* The switch at a glance, a new object. */
+json_t *datapath_status(const struct datapath *);
+
+/* The one after it in env->datapaths, or NULL. */
+struct datapath *datapath_next(const struct datapath *);
 struct instr *datapath_instr(const struct datapath *);
 uint64_t datapath_dpid(const struct datapath *);
 /* "switch 0000000000000001 (s1)", for messages. */

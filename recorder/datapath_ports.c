@@ -92,6 +92,7 @@ on_prepared(void *dp_, const struct ovsdb_result *result)
                        time_spec_now(), result->error);
         retry_later(dp);
     }
+    datapath_control_why(dp, result->error);
     if (dp->state == DATAPATH_PREPARE) {
         dp->postcard_port = result->port;
         dp->is_no_flood = result->is_no_flood;
@@ -144,7 +145,11 @@ choose_port_by_name(struct datapath *dp)
         }
         set_postcard_port(dp, port->no, false);
     } else if (!port && dp->state == DATAPATH_READ) {
-        say_error("%s: no postcards: it has no port %s", who, name);
+        char *why = lh_asprintf("it has no port %s", name);
+
+        say_error("%s: no postcards: %s", who, why);
+        datapath_control_why(dp, why);
+        free(why);
     }
     if (!port) {
         set_postcard_port(dp, 0, false);

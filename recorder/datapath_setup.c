@@ -56,6 +56,7 @@ on_deadline(evutil_socket_t fd, short what, void *dp_)
               "control channel goes on without lasthop until all its "
               "connections have gone",
               datapath_describe(dp, who, sizeof who), DATAPATH_SETUP_S);
+    datapath_control_why(dp, "the set-up took too long");
     datapath_setup_pass(dp);
 }
 
@@ -133,6 +134,7 @@ datapath_setup_read(struct datapath *dp)
         .aux = dp,
     };
 
+    datapath_control_get(dp, &config.selection);
     memcpy(config.lldp_dst, lldp_destination, 6);
     dp->state = DATAPATH_READ;
     dp->instr = instr_create(&config);
@@ -188,6 +190,7 @@ datapath_setup_is_chosen(struct datapath *dp)
     }
     say_info("%s: not among the --bridge names: not instrumented",
              datapath_describe(dp, who, sizeof who));
+    datapath_control_why(dp, "not among the --bridge names");
     datapath_setup_pass(dp);
     return false;
 }
@@ -240,6 +243,7 @@ void
 datapath_setup_ready(struct datapath *dp)
 {
     const struct instr_port *local;
+    bool is_named = dp->name != NULL;
     char who[96];
     struct session **sessions;
     size_t n_sessions = dp->n_sessions;
@@ -264,7 +268,10 @@ datapath_setup_ready(struct datapath *dp)
     flow_log_event(dp->env->log, FLOW_LOG_READY, dp->dpid, OF_PORT_UNKNOWN,
                    time_spec_now(), dp->name);
     datapath_describe(dp, who, sizeof who);
-    if (dp->postcard_port) {
+    if (dp->is_paused) {
+        say_info("%s: paused, %llu rules, no postcards until it is resumed",
+                 who, (unsigned long long) instr_counters(dp->instr)->rules);
+    } else if (dp->postcard_port) {
         say_info("%s: instrumented, %llu rules, postcards leave by port %u",
                  who, (unsigned long long) instr_counters(dp->instr)->rules,
                  (unsigned) dp->postcard_port);
@@ -275,6 +282,9 @@ datapath_setup_ready(struct datapath *dp)
     discovery_connected(dp->env->discovery, dp->dpid, dp->name, dp->index,
                         dp->address, mono_clock_ns());
     datapath_ports_publish(dp);
+    if (dp->name && !is_named) {
+        datapath_control_apply(dp); /* Selections may name it. */
+    }
     dp->env->wake(dp->env->aux);
     sessions = lh_memdup(dp->sessions, n_sessions * sizeof *sessions);
     for (size_t i = 0; i < n_sessions; i++) {

@@ -5,6 +5,7 @@
 
 #include "recorder/datapath.h"
 #include "recorder/instr.h"
+#include "recorder/postcard_rate.h"
 
 enum datapath_state {
     DATAPATH_PREPARE, /* The bridge gets its postcard port. */
@@ -44,8 +45,22 @@ struct datapath {
     struct instr_port *ports; /* As last published.  Owned. */
     size_t n_ports;
 
+    bool is_paused;
+    char *why; /* It is not instrumented, or NULL.  Owned. */
+    struct postcard_rate rate;
+    uint64_t counted_ns; /* When its counters came last. */
+
     struct datapath_counters counters;
 };
+
+/* datapath_control.c */
+/* Which of its rules are to emit postcards. */
+void datapath_control_get(const struct datapath *, struct instr_selection *);
+/* The switch has answered what datapath_control_count() asked. */
+void datapath_control_counted(struct datapath *,
+                              const struct instr_port_counters *);
+/* Keeps why the switch has no postcards (NULL: it has). */
+void datapath_control_why(struct datapath *, const char *why);
 
 /* datapath_setup.c */
 /* Begins the set-up over the first session that there is. */

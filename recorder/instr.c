@@ -357,11 +357,13 @@ take_from_switch(struct instr_change *c, const uint8_t *msg, size_t len,
     }
     instr_watch_keep(c);
     if (instr_is_own_tag(tag) && kind == OF_BARRIER_REPLY) {
+        instr_select_answer(c->instr, tag, false);
         instr_monitor_passed(c, tag);
         return;
     }
-    if (instr_is_own_tag(tag) && kind != OF_FLOW_STATS_REPLY &&
-        kind != OF_MONITOR_REPLY) {
+    if (instr_counters_reply(c, msg, len, tag) ||
+        (instr_is_own_tag(tag) && kind != OF_FLOW_STATS_REPLY &&
+         kind != OF_MONITOR_REPLY)) {
         return;
     }
     instr_role_reply(c, msg, len, tag);
@@ -419,6 +421,7 @@ take_error(struct instr_change *c, uint64_t tag, uint16_t type, uint16_t code)
     }
     if (instr_is_own_tag(tag)) {
         instr->counters.own_errors++;
+        instr_select_answer(instr, tag, true);
         return false;
     }
     instr_undo_run(c, tag);

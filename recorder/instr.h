@@ -67,6 +67,16 @@
 
 enum instr_encapsulation { INSTR_GENEVE, INSTR_MAC };
 
+struct selection_list;
+
+/* Which rules are to emit postcards. */
+struct instr_selection {
+    const struct selection_list *list; /* NULL: all. */
+    const char *bridge;                /* Its name; NULL while not known. */
+    bool is_paused;                    /* None, and nothing else of ours. */
+    uint32_t shed_below;               /* None of a lower priority. */
+};
+
 struct instr_config {
     uint64_t dpid;
     enum instr_encapsulation encapsulation;
@@ -98,6 +108,8 @@ struct instr_config {
      * or not; a reference for the callee to unref.  NULL when unknown.  May
      * be NULL itself.  Called only while starting. */
     struct rule *(*known_rule)(void *aux, uint32_t version);
+
+    struct instr_selection selection;
 
     void *aux;
 };
@@ -135,6 +147,12 @@ struct instr_event {
     char *text;       /* The message as ovs-ofctl prints it.  Owned. */
 };
 
+/* What the switch counts at the postcard port. */
+struct instr_port_counters {
+    bool is_there;
+    uint64_t tx_packets, tx_dropped, tx_errors;
+};
+
 struct instr_out {
     struct instr_msg *to_switch; /* Owned, as all arrays here. */
     size_t n_to_switch, allocated_to_switch;
@@ -148,6 +166,7 @@ struct instr_out {
     size_t n_lldp, allocated_lldp;
     struct instr_event *events; /* For the timeline. */
     size_t n_events, allocated_events;
+    struct instr_port_counters postcard_port; /* Has come if is_there. */
     bool ports_changed; /* instr_ports() differs from before. */
     bool became_ready;  /* instr_is_ready() has just become true. */
     bool released;      /* Who instr_link_must_wait() may try again. */
@@ -169,6 +188,7 @@ struct instr_port {
     uint8_t mac[6];
     bool is_down;     /* Administratively or physically. */
     bool is_postcard; /* Ours: hidden from the controller. */
+    bool is_shut;     /* Forwards nothing (NO_FWD). */
 };
 
 struct instr_counters {
@@ -178,6 +198,7 @@ struct instr_counters {
     uint64_t flow_mods, group_mods, packet_outs; /* Of the controller. */
     uint64_t injected;        /* Rules and buckets instrumented. */
     uint64_t not_injected;    /* Rules that cannot be (conjunction, ..). */
+    uint64_t unselected;      /* Rules and buckets that are not to be. */
     uint64_t refused;         /* Answered with an error by ourselves. */
     uint64_t hidden;          /* Messages kept from the controller. */
     uint64_t restored;        /* Flow and group records restored. */
@@ -279,6 +300,24 @@ void instr_send_packet(struct instr *, uint16_t port, const uint8_t *frame,
  * the shadow is rewritten for it. */
 void instr_set_postcard_port(struct instr *, uint32_t port, bool is_no_flood,
                              uint64_t now_ns, struct instr_out *out);
+
+/* Other rules are to emit postcards ('list' and 'bridge' must stay until the
+ * next call).  Rewrites what that concerns in place, over 1.3 in one bundle;
+ * what was so changed comes out as `made` with command "selected".  Returns
+ * how many rules and groups were rewritten. */
+size_t instr_select(struct instr *, const struct instr_selection *,
+                    uint64_t now_ns, struct instr_out *out);
+enum instr_select_state {
+    INSTR_SELECT_DONE,    /* The switch has taken it. */
+    INSTR_SELECT_WAITING, /* It has not answered yet. */
+    INSTR_SELECT_REFUSED  /* It gave an error. */
+};
+enum instr_select_state instr_select_state(const struct instr *);
+/* Rules that emit postcards now. */
+size_t instr_select_count(const struct instr *);
+
+/* Asks for the counters of the postcard port, which come in an instr_out. */
+void instr_ask_counters(struct instr *, struct instr_out *out);
 
 /* The controller's connection is gone or a new one begins: forgets what that
  * connection had open (bundles, requests, formats); the rules stay. */

@@ -21,6 +21,10 @@ take_index(void *owner_, struct of_acts *acts, uint16_t *indexp)
     struct index_owner *owner = owner_;
     struct shadow_rule *rule = owner->rule;
 
+    if (rule->card_len) {
+        of_inject_set_snap_len(instr_own_inject(owner->c), rule->card_len,
+                               acts);
+    }
     if (!instr_own_index(owner->c, acts, indexp)) {
         return false;
     }
@@ -51,16 +55,21 @@ instr_flow_inject(struct instr_change *c, struct shadow_rule *rule,
                                 .aux = &owner};
     struct of_inject_result result;
 
-    if (!instr->inject || rule->is_learned) {
+    rule->card_len = instr_select_flow(instr, rule);
+    if (!instr_select_is_on(instr) || rule->is_learned) {
         of_acts_clone(acts, &rule->acts);
         rule->is_instrumented = false;
         return;
     }
+    ask.is_quiet = !rule->card_len;
     of_inject_run(instr_own_inject(c), &rule->acts, &ask, &result);
     rule->is_instrumented = result.is_instrumented;
     of_acts_move(acts, &result.acts);
     if (rule->is_instrumented) {
+        of_inject_set_snap_len(instr_own_inject(c), rule->card_len, acts);
         instr->counters.injected++;
+    } else if (ask.is_quiet) {
+        instr->counters.unselected++;
     } else {
         instr->counters.not_injected++;
     }
@@ -99,6 +108,7 @@ instr_flow_rewrite(struct instr_change *c, struct shadow_rule *rule)
 {
     uint16_t *old = rule->indexes;
     size_t n_old = rule->n_indexes;
+    bool was_instrumented = rule->is_instrumented;
     struct of_flow flow;
 
     if (rule->is_learned) {
@@ -119,6 +129,9 @@ instr_flow_rewrite(struct instr_change *c, struct shadow_rule *rule)
     send_flow(c, &flow, rule);
     instr_own_free_indexes(c, old, n_old);
     free(old);
+    if (rule->is_instrumented != was_instrumented) {
+        instr_made(c->out, instr_rule_flow(c, rule, "selected", "recorder"));
+    }
 }
 
 /* Flags that the switch gets for a rule whose controller gave 'flags'. */

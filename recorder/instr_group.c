@@ -125,6 +125,7 @@ inject_bucket(struct instr_change *c, struct shadow_group *sg,
                                 .version = version,
                                 .ports = instr->flood,
                                 .n_ports = instr->n_flood,
+                                .is_quiet = !instr_select_groups(instr),
                                 .replace_flood = !instr->config.is_no_flood,
                                 .index_table = instr->index_table,
                                 .index = take_index,
@@ -132,14 +133,18 @@ inject_bucket(struct instr_change *c, struct shadow_group *sg,
     struct of_inject_result result;
     struct of_acts acts;
 
-    if (!instr->inject) {
+    if (!instr_select_is_on(instr)) {
         return;
     }
     of_group_get_bucket(group, i, &acts);
     of_inject_run(instr_own_inject(c), &acts, &ask, &result);
     of_group_set_bucket(group, i, &result.acts);
     of_acts_uninit(&result.acts);
-    instr->counters.injected++;
+    if (ask.is_quiet) {
+        instr->counters.unselected++;
+    } else {
+        instr->counters.injected++;
+    }
 }
 
 struct of_group *

@@ -80,7 +80,8 @@ enum instr_owes {
     OWES_REWRITE = 4,  /* All rules. */
     OWES_ALL = 8,      /* All rules, and ours. */
     OWES_INDEXES = 16, /* To delete those in dead_indexes. */
-    OWES_NO_FLOOD = 32
+    OWES_NO_FLOOD = 32,
+    OWES_SELECT = 64 /* Postcards as the selection is now. */
 };
 
 #endif /* recorder/instr_links.h */

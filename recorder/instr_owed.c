@@ -45,6 +45,9 @@ pay(struct instr_change *c, unsigned int what)
         instr_own_free_indexes(c, dead, n);
         free(dead);
     }
+    if (what & OWES_SELECT) {
+        instr_select_pay(c);
+    }
     if (what & OWES_ALL) {
         instr_own_reinstall(c);
     }

@@ -175,6 +175,20 @@ has_list(const struct of_facts *facts)
 }
 
 void
+instr_own_begin(struct instr_change *own, const struct instr_change *c,
+                const char *who)
+{
+    instr_change_init(own, c->link, c->out, c->now_ns, who);
+    own->in_bundle = c->in_bundle;
+    own->bundle_id = c->bundle_id;
+    own->bundle_flags = c->bundle_flags;
+    if (c->tag == c->instr->select_tag) {
+        own->tag =
+            c->tag; /* So that its errors are known for what they are. */
+    }
+}
+
+void
 instr_own_rewrite(struct instr_change *c, bool lists_only)
 {
     struct instr *instr = c->instr;
@@ -182,10 +196,7 @@ instr_own_rewrite(struct instr_change *c, bool lists_only)
     struct instr_change own;
     size_t n;
 
-    instr_change_init(&own, c->link, c->out, c->now_ns, c->who);
-    own.in_bundle = c->in_bundle;
-    own.bundle_id = c->bundle_id;
-    own.bundle_flags = c->bundle_flags;
+    instr_own_begin(&own, c, c->who);
     rules = instr_shadow_all(instr->shadow, &n);
     for (size_t i = 0; i < instr->n_groups; i++) {
         if (!lists_only || has_list(&instr->groups[i]->facts)) {
@@ -213,13 +224,14 @@ wants_miss(const struct instr *instr, unsigned int t)
     const struct shadow_table *table =
         instr_shadow_table(instr->shadow, (uint8_t) t);
 
-    if (!instr->inject || t == instr->index_table ||
+    if (!instr_select_is_on(instr) || t == instr->index_table ||
         instr_table_continues(instr, t) ||
         (!table->n_reaches && !instr_table_is_entered(instr, t))) {
         return false;
     }
     return !instr_shadow_find(instr->shadow, (uint8_t) t, 0,
-                              instr->all_packets);
+                              instr->all_packets) &&
+           instr_select_miss(instr, (uint8_t) t);
 }
 
 static void
@@ -249,16 +261,20 @@ send_miss(struct instr_change *c, unsigned int t)
 {
     struct instr *instr = c->instr;
     struct instr_miss *miss = &instr->miss[t];
+    const struct of_inject *inject = instr_own_inject(c);
     struct of_acts acts = OF_ACTS_INIT;
 
+    miss->card_len = instr_select_miss(instr, (uint8_t) t);
     if (!(instr->has_action_sets && t)) {
-        of_inject_miss(instr_own_inject(c), miss->version, miss->to_controller,
+        of_inject_miss(inject, miss->version, miss->to_controller,
                        miss->miss_len, &acts);
+        of_inject_set_snap_len(inject, miss->card_len, &acts);
     } else {
         if (!miss->index) {
             struct of_acts alone = OF_ACTS_INIT;
 
-            of_inject_miss_alone(instr_own_inject(c), miss->version, &alone);
+            of_inject_miss_alone(inject, miss->version, &alone);
+            of_inject_set_snap_len(inject, miss->card_len, &alone);
             instr_own_index(c, &alone, &miss->index);
             of_acts_uninit(&alone);
         }
@@ -286,7 +302,8 @@ update_miss(struct instr_change *c, unsigned int t)
         return;
     }
     if (miss->version && !miss->is_stale && miss->to_controller == punts &&
-        (!punts || miss->miss_len == miss_len)) {
+        (!punts || miss->miss_len == miss_len) &&
+        miss->card_len == instr_select_miss(instr, (uint8_t) t)) {
         return;
     }
     if (miss->version) {
@@ -338,10 +355,7 @@ instr_own_update(struct instr_change *c)
         instr_owe(instr, OWES_UPDATE);
         return;
     }
-    instr_change_init(&own, c->link, c->out, c->now_ns, "recorder");
-    own.in_bundle = c->in_bundle;
-    own.bundle_id = c->bundle_id;
-    own.bundle_flags = c->bundle_flags;
+    instr_own_begin(&own, c, "recorder");
     if (instr->drop_in && instr->drop_in_port != instr->config.postcard_port) {
         send_drop_in(&own, OF_FLOW_DELETE_STRICT);
         instr->drop_in = false;

@@ -30,9 +30,11 @@ instr_packet_out(struct instr_change *c, const uint8_t *msg, size_t len)
     instr_made(c->out,
                instr_rule_packet_out(instr, version, po.in_port, &po.acts, msg,
                                      len, c->now_ns, c->who));
-    if (instr->inject) {
+    if (instr_select_is_on(instr)) {
+        uint16_t card_len = instr_select_packet_out(instr);
         struct of_inject_ask ask = {.place = OF_INJECT_PACKET_OUT,
                                     .version = version,
+                                    .is_quiet = !card_len,
                                     .ports = instr->flood,
                                     .n_ports = instr->n_flood,
                                     .replace_flood =
@@ -41,6 +43,10 @@ instr_packet_out(struct instr_change *c, const uint8_t *msg, size_t len)
         struct of_inject_result result;
 
         of_inject_run(instr_own_inject(c), &po.acts, &ask, &result);
+        if (card_len) {
+            of_inject_set_snap_len(instr_own_inject(c), card_len,
+                                   &result.acts);
+        }
         of_acts_move(&acts, &po.acts);
         po.acts = result.acts;
         of_packet_out_encode(&po, c->link->of_version, of_wire_xid(msg), &sent,

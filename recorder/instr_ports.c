@@ -11,6 +11,7 @@
 #include "recorder/of_wire.h"
 
 #define CONFIG_PORT_DOWN 0x1
+#define CONFIG_NO_FWD    0x20
 #define STATE_LINK_DOWN  0x1
 
 static bool
@@ -27,6 +28,7 @@ get_port(const struct of_records *r, struct instr_port *port)
     memcpy(port->name, phy.name, sizeof port->name);
     port->is_down =
         phy.config & CONFIG_PORT_DOWN || phy.state & STATE_LINK_DOWN;
+    port->is_shut = phy.config & CONFIG_NO_FWD;
     return true;
 }
 

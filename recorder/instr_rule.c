@@ -117,7 +117,8 @@ instr_rule_bucket(const struct instr_change *c,
 
     of_group_get_bucket(group->group, i, &acts);
     rule->change = group->change;
-    rule->is_instrumented = instr->inject != NULL;
+    rule->is_instrumented =
+        instr_select_is_on(instr) && instr_select_groups(instr);
     rule->is_transit = of_inject_is_transit(&acts, false);
     set_text(rule,
              lh_asprintf("group_id=%u,bucket=%u", group->id,
@@ -140,7 +141,8 @@ instr_rule_packet_out(const struct instr *instr, uint32_t version,
     const char *name = of_port_name(in_port);
 
     rule->change = version;
-    rule->is_instrumented = instr->inject != NULL;
+    rule->is_instrumented =
+        instr_select_is_on(instr) && instr_select_packet_out(instr);
     rule->is_transit = of_inject_is_transit(acts, false);
     set_text(rule,
              name ? lh_asprintf("in_port=%s", name)

@@ -43,6 +43,7 @@ struct shadow_rule {
     bool is_foreign;   /* By somebody whose messages we do not see: its flags
                         * and importance are not known. */
     bool is_learned;   /* By a rule with "learn", which will overwrite it. */
+    uint16_t card_len; /* Bytes of the packet in its postcards; 0: none. */
     uint16_t *indexes; /* Of its rules in table T.  Owned. */
     size_t n_indexes, allocated_indexes;
 

@@ -175,6 +175,7 @@ recall_flow(struct instr_change *c, const struct of_flow_record *record,
         shadow->version = version;
         shadow->change = rule->change;
         shadow->installed_ns = rule->installed_ns;
+        shadow->is_instrumented = rule->is_instrumented;
         shadow_rule_destroy(instr_shadow_insert(instr->shadow, shadow));
         if (rule->removed_ns) {
             instr_made(c->out,
@@ -212,6 +213,7 @@ find_flow(struct instr_change *c, const struct of_flow_record *record)
     shadow->version = instr->config.next_version(instr->config.aux);
     shadow->change = shadow->version;
     shadow->installed_ns = c->now_ns;
+    shadow->is_instrumented = instr_select_emits(instr, shadow);
     shadow_rule_destroy(instr_shadow_insert(instr->shadow, shadow));
     return shadow->version;
 }
@@ -222,17 +224,21 @@ compare_flow(struct instr_change *c, const struct of_flow_record *record,
              struct shadow_rule *shadow)
 {
     struct of_acts acts;
-    bool is_same;
+    bool is_same, was_instrumented;
 
     if (shadow->facts.has_write_actions || c->instr->has_action_sets) {
         instr_flow_rewrite(c, shadow); /* Its indexes are new. */
         return;
     }
+    was_instrumented = shadow->is_instrumented;
     instr_flow_inject(c, shadow, &acts);
     is_same = of_acts_equal(&acts, &record->acts);
     of_acts_uninit(&acts);
     if (!is_same) {
         instr_flow_rewrite(c, shadow);
+    }
+    if (shadow->is_instrumented != was_instrumented) {
+        instr_made(c->out, instr_rule_flow(c, shadow, "selected", "recorder"));
     }
 }
 
@@ -450,6 +456,7 @@ recall_misses(struct instr_change *c)
             of_tables_add(&instr->misses, record->table_id);
             miss->to_controller = punts;
             miss->miss_len = miss_len;
+            miss->card_len = instr->config.snap_len;
             miss->is_stale = false;
         }
         of_acts_uninit(&acts);
@@ -509,6 +516,7 @@ finish_reading(struct instr_change *c)
     instr_tlv_set_up(c);
     instr_own_set_inject(instr);
     instr_ports_no_flood(c);
+    instr_select_set_port(c);
     recall_misses(c);
     start_flows(c);
     start_groups(c);

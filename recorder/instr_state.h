@@ -115,7 +115,8 @@ struct instr_miss {
     bool to_controller;
     bool is_stale; /* To be installed anew. */
     uint16_t miss_len;
-    uint16_t index; /* Of its postcard in table T; 0: it has none there. */
+    uint16_t card_len; /* Bytes of the packet in its postcard. */
+    uint16_t index;    /* Of its postcard in table T; 0: it has none there. */
 };
 
 struct instr_past;
@@ -234,6 +235,12 @@ struct instr {
     struct of_tlv *tlvs; /* The controller's.  Owned. */
     size_t n_tlvs, allocated_tlvs;
 
+    uint64_t select_tag; /* Of the last instr_select(). */
+    enum instr_select_state select_state;
+    bool selects_all;       /* It is to rewrite everything. */
+    bool groups_have_cards; /* As the selection asks. */
+    uint64_t counters_tag;  /* Of the last instr_ask_counters(). */
+
     struct instr_undo *undo, **undo_tail; /* Oldest first.  Owned. */
     struct instr_echo *echoes;            /* Ring.  Owned. */
     size_t first_echo, n_echoes;
@@ -350,6 +357,9 @@ void instr_own_free_indexes(struct instr_change *, uint16_t *indexes,
                             size_t n);
 /* Rewrites all rules and groups ('lists_only': those with ALL or FLOOD). */
 void instr_own_rewrite(struct instr_change *, bool lists_only);
+/* A change of our own that goes into the bundle of 'c', if there is one. */
+void instr_own_begin(struct instr_change *own, const struct instr_change *c,
+                     const char *who);
 /* Adds our rules again that 'flow', a delete passed to the switch as it was,
  * takes away. */
 void instr_own_repair(struct instr_change *, const struct of_flow *flow);
@@ -372,6 +382,30 @@ void instr_own_set_inject(struct instr *);
 void instr_own_drop_inject(struct instr *);
 /* The injector for messages of this link; NULL as instr->inject is. */
 const struct of_inject *instr_own_inject(const struct instr_change *);
+
+/* instr_select.c */
+/* True when postcards are injected at all. */
+bool instr_select_is_on(const struct instr *);
+/* Bytes of the packet in the postcards of what is asked about; 0: none. */
+uint16_t instr_select_flow(const struct instr *, const struct shadow_rule *);
+/* True when the rule will have postcards, as far as that can be foreseen. */
+bool instr_select_emits(const struct instr *, const struct shadow_rule *);
+uint16_t instr_select_miss(const struct instr *, uint8_t table_id);
+uint16_t instr_select_packet_out(const struct instr *);
+/* True when buckets of groups have postcards. */
+bool instr_select_groups(const struct instr *);
+/* Brings the switch in line with the selection. */
+void instr_select_pay(struct instr_change *);
+/* The switch has answered a message of ours with 'tag', or refused it. */
+void instr_select_answer(struct instr *, uint64_t tag, bool is_error);
+/* Opens or shuts the postcard port: shut while paused, so that no packet
+ * leaves by ALL. */
+void instr_select_set_port(struct instr_change *);
+
+/* instr_counters.c */
+/* True when it was the answer to instr_ask_counters(). */
+bool instr_counters_reply(struct instr_change *, const uint8_t *msg,
+                          size_t len, uint64_t tag);
 
 /* instr_undo.c */
 void instr_undo_rule(struct instr_change *, struct shadow_rule *old,

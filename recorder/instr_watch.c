@@ -122,7 +122,7 @@ instr_run(struct instr *instr, uint64_t now_ns, struct instr_out *out)
             continue;
         }
         rule = instr_shadow_by_version(instr->shadow, w->due[i].version);
-        if (rule && instr->inject) {
+        if (rule && instr_select_is_on(instr)) {
             instr->counters.reinstrumented++;
             instr_flow_rewrite(&c, rule);
         }
@@ -156,8 +156,7 @@ take(struct instr_change *c, const struct of_update *u, bool has_flags,
     rule->importance = importance;
     rule->is_learned = instr_shadow_learns(instr->shadow, u->table_id,
                                            u->priority, u->cookie);
-    rule->is_instrumented =
-        instr->inject && !rule->is_learned && !rule->facts.is_conjunction;
+    rule->is_instrumented = instr_select_emits(instr, rule);
     rule->version = instr_version(c);
     rule->change = c->number;
     rule->installed_ns = c->now_ns;

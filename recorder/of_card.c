@@ -181,6 +181,12 @@ of_card_put_indirect(struct ofpbuf *out, uint16_t index, uint8_t index_table)
     of_card_end_nest(out, start);
 }
 
+uint16_t
+of_card_port(const struct of_card *card)
+{
+    return card->config.port;
+}
+
 bool
 of_card_is_partial(const struct of_card *card)
 {

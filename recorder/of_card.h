@@ -40,6 +40,9 @@ void of_card_put_indirect(struct ofpbuf *out, uint16_t index,
 /* Ends the nested action that was begun when 'out' had 'start' bytes. */
 void of_card_end_nest(struct ofpbuf *out, size_t start);
 
+/* The postcard port. */
+uint16_t of_card_port(const struct of_card *);
+
 /* True when a postcard does not carry the whole version. */
 bool of_card_is_partial(const struct of_card *);
 

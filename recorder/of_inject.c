@@ -172,6 +172,9 @@ put_card(struct rewrite *rw, uint32_t port, uint8_t flags,
     uint16_t index;
     bool ok;
 
+    if (ask->is_quiet) {
+        return false;
+    }
     flags |= rw->flags;
     if (!rw->is_pending) {
         return of_card_put(rw->card, rw->out, ask->version, port, flags, reg);
@@ -350,7 +353,7 @@ copy_set(struct rewrite *rw, const struct ofpact *acts, size_t len,
             put_ofpact(rw->out, a);
         }
     }
-    if (!final && marks) {
+    if (!final && marks && !rw->ask->is_quiet) {
         put_indexed(rw, NULL, flags);
     }
 }
@@ -453,7 +456,7 @@ copy_instructions(struct rewrite *rw, const struct ofpact *acts, size_t len)
         }
     }
     marks |= ask->is_entry && goes_on(acts, len);
-    marks &= ask->has_action_sets;
+    marks &= ask->has_action_sets && !ask->is_quiet;
     OFPACT_FOR_EACH(a, find_instructions(acts, len),
                     (size_t) ((uint8_t *) ofpact_end(acts, len) -
                               (uint8_t *) find_instructions(acts, len)))
@@ -577,6 +580,6 @@ of_inject_run(const struct of_inject *inj, const struct of_acts *acts,
         run_flow(&rw, acts);
     }
     of_acts_from_ovs(&result->acts, out.data, out.size);
-    result->is_instrumented = !facts.is_conjunction;
+    result->is_instrumented = !facts.is_conjunction && !ask->is_quiet;
     ofpbuf_uninit(&out);
 }

@@ -42,6 +42,9 @@ enum of_inject_place {
 struct of_inject_ask {
     enum of_inject_place place;
     uint32_t version;
+    /* No postcards, only a note of the version, and action sets rewritten as
+     * they must be where others of the switch are. */
+    bool is_quiet;
 
     /* What ALL is replaced by, and FLOOD too if so asked. */
     const uint16_t *ports;
@@ -69,6 +72,10 @@ struct of_inject_result {
 void of_inject_run(const struct of_inject *, const struct of_acts *acts,
                    const struct of_inject_ask *ask,
                    struct of_inject_result *result);
+
+/* Makes the postcards in 'acts' end after 'snap_len' bytes of the packet. */
+void of_inject_set_snap_len(const struct of_inject *, uint16_t snap_len,
+                            struct of_acts *acts);
 
 /* The actions of our own table-miss rule where no action set can stand: a
  * postcard of a drop, or of a punt followed by one to the controller with at

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* of_inject - what our own table-miss rules do. */
+/* of_inject - what our own table-miss rules do, and how long postcards are. */
 #include <config.h>
 #include "recorder/of_inject.h"
 
@@ -48,4 +48,20 @@ of_inject_miss(const struct of_inject *inj, uint32_t version,
     }
     of_acts_from_ovs(acts, out.data, out.size);
     ofpbuf_uninit(&out);
+}
+
+void
+of_inject_set_snap_len(const struct of_inject *inj, uint16_t snap_len,
+                       struct of_acts *acts)
+{
+    uint16_t port = of_card_port(of_inject_card(inj));
+    struct ofpact *a;
+
+    OFPACT_FOR_EACH_FLATTENED(a, acts->data, acts->len)
+    {
+        if (a->type == OFPACT_OUTPUT_TRUNC &&
+            of_ovs_u16(ofpact_get_OUTPUT_TRUNC(a)->port) == port) {
+            ofpact_get_OUTPUT_TRUNC(a)->max_len = snap_len;
+        }
+    }
 }

@@ -20,6 +20,7 @@
 #define DEFAULT_STATE  "/var/lib/lasthop"
 #define DEFAULT_KEEP   "-7d"
 #define MAX_SNAP_LEN   1500
+#define MAX_PPS        100000000
 
 static const char help[] =
     "lasthop-recorder: stands between OpenFlow switches and their "
@@ -46,6 +47,10 @@ static const char help[] =
     "  --bridge=NAME          instrument this bridge only (may be repeated)\n"
     "  --force                instrument bridges with fail-mode standalone\n"
     "                         too\n"
+    "  --select=FILE          which rules send postcards; replaces the kept\n"
+    "                         selections (lasthopctl(8) has the form)\n"
+    "  --max-postcards=PPS    of each switch; more: selections of the lowest\n"
+    "                         priority send none for a while\n"
     "  --snap-len=BYTES       bytes of a packet in a postcard (default 96)\n"
     "  --state=DIR            directory of the flow log (default\n"
     "                         " DEFAULT_STATE ")\n"
@@ -65,6 +70,8 @@ enum {
     OPT_BRIDGE,
     OPT_FORCE,
     OPT_SNAP_LEN,
+    OPT_SELECT,
+    OPT_MAX_POSTCARDS,
     OPT_STATE,
     OPT_KEEP,
     OPT_RUNDIR
@@ -78,6 +85,8 @@ static const struct option long_options[] = {
     {"bridge", required_argument, NULL, OPT_BRIDGE},
     {"force", no_argument, NULL, OPT_FORCE},
     {"snap-len", required_argument, NULL, OPT_SNAP_LEN},
+    {"select", required_argument, NULL, OPT_SELECT},
+    {"max-postcards", required_argument, NULL, OPT_MAX_POSTCARDS},
     {"state", required_argument, NULL, OPT_STATE},
     {"keep", required_argument, NULL, OPT_KEEP},
     {"rundir", required_argument, NULL, OPT_RUNDIR},
@@ -124,6 +133,20 @@ parse_snap_len(const char *text, uint16_t *snap_len, struct lh_error *error)
         return EINVAL;
     }
     *snap_len = (uint16_t) n;
+    return 0;
+}
+
+static int
+parse_max_postcards(const char *text, uint32_t *pps, struct lh_error *error)
+{
+    char *end;
+    unsigned long n = strtoul(text, &end, 10);
+
+    if (*text < '0' || *text > '9' || *end || !n || n > MAX_PPS) {
+        lh_error_set(error, "\"%s\" is no number from 1 to %d", text, MAX_PPS);
+        return EINVAL;
+    }
+    *pps = (uint32_t) n;
     return 0;
 }
 
@@ -192,6 +215,11 @@ take_option(int option, char *argument, struct recorder_config *config,
         return 0;
     case OPT_SNAP_LEN:
         return parse_snap_len(argument, &config->snap_len, error);
+    case OPT_SELECT:
+        config->select_file = argument;
+        return 0;
+    case OPT_MAX_POSTCARDS:
+        return parse_max_postcards(argument, &config->max_postcards, error);
     case OPT_STATE:
         take_text(&config->state_dir, lh_strdup(argument));
         return 0;

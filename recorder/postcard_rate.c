@@ -8,6 +8,23 @@
 
 #define NS_PER_S 1000000000.0
 
+static void
+put_counter(json_t *json, const char *name, uint64_t value)
+{
+    json_object_set_new(json, name,
+                        value <= INT64_MAX ? json_integer((json_int_t) value)
+                                           : json_null());
+}
+
+void
+postcard_counters_to_json(const struct postcard_counters *counters,
+                          json_t *json)
+{
+    put_counter(json, "tx_packets", counters->tx_packets);
+    put_counter(json, "tx_dropped", counters->tx_dropped);
+    put_counter(json, "tx_errors", counters->tx_errors);
+}
+
 void
 postcard_rate_init(struct postcard_rate *rate, uint32_t max_pps)
 {

@@ -19,13 +19,15 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <jansson.h>
 
 #define POSTCARD_RATE_MAX_STEPS   32
 #define POSTCARD_RATE_CALM_NS     UINT64_C(10000000000)
 #define POSTCARD_RATE_MAX_CALM_NS UINT64_C(320000000000)
 #define POSTCARD_RATE_PROBE_NS    UINT64_C(30000000000)
 
-/* Of the postcard port, as the switch counts them. */
+/* Of the postcard port, as the switch counts them.  UINT64_MAX: it does not
+ * (Open vSwitch, drops and errors of tunnels). */
 struct postcard_counters {
     uint64_t time_ns; /* Monotonic, when they were read. */
     uint64_t tx_packets, tx_dropped, tx_errors;
@@ -52,6 +54,10 @@ enum postcard_rate_action {
     POSTCARD_RATE_SHED,   /* postcard_rate_shed_below() has risen. */
     POSTCARD_RATE_RESTORE /* It has fallen. */
 };
+
+/* The members tx_packets, tx_dropped and tx_errors of 'json', null where the
+ * switch does not count them. */
+void postcard_counters_to_json(const struct postcard_counters *, json_t *json);
 
 void postcard_rate_init(struct postcard_rate *, uint32_t max_pps);
 

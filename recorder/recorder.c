@@ -20,11 +20,14 @@
 #include "lib/say.h"
 #include "lib/time_spec.h"
 #include "recorder/api.h"
+#include "recorder/api_control.h"
+#include "recorder/control.h"
 #include "recorder/datapath.h"
 #include "recorder/discovery.h"
 #include "recorder/log_watch.h"
 #include "recorder/mono_clock.h"
 #include "recorder/session.h"
+#include "recorder/status.h"
 
 #define TOPOLOGY_KEY "topology"
 
@@ -50,7 +53,10 @@ struct recorder {
     struct listener *listeners; /* One per route.  Owned. */
     struct event *tell;         /* The new topology. */
     struct event *discover;     /* When discovery has something to do. */
+    struct event *count;        /* Asks for the counters of postcard ports. */
     struct event *on_term, *on_int;
+    struct control *control;
+    struct api_control_env control_env;
     struct session_env env;
     struct session **sessions; /* Those that have not ended. */
     size_t n_sessions, allocated_sessions;
@@ -322,6 +328,35 @@ get_stats(void *r_)
         (json_int_t) d->ambiguous, "switches", switches);
 }
 
+static json_t *
+apply_control(void *r_)
+{
+    struct recorder *r = r_;
+
+    return status_apply(&r->env);
+}
+
+static json_t *
+get_status(void *r_)
+{
+    struct recorder *r = r_;
+
+    return status_get(&r->env, r->started_ns);
+}
+
+static void
+on_count(evutil_socket_t fd, short what, void *r_)
+{
+    struct recorder *r = r_;
+
+    struct datapath *next;
+
+    for (struct datapath *dp = r->datapaths; dp; dp = next) {
+        next = datapath_next(dp);
+        datapath_control_count(dp);
+    }
+}
+
 static const struct recorder_api_callbacks api_callbacks = {get_topology,
                                                             get_stats};
 
@@ -367,9 +402,13 @@ new_timer(struct recorder *r, event_callback_fn callback)
 static void
 open_events(struct recorder *r)
 {
+    struct timeval second = {.tv_sec = 1};
+
     r->base = event_base_new();
     r->tell = new_timer(r, on_tell);
     r->discover = new_timer(r, on_discover);
+    r->count = event_new(r->base, -1, EV_PERSIST, on_count, r);
+    event_add(r->count, &second);
     r->on_term = evsignal_new(r->base, SIGTERM, on_end_signal, r);
     r->on_int = evsignal_new(r->base, SIGINT, on_end_signal, r);
     event_add(r->on_term, NULL);
@@ -388,6 +427,10 @@ recorder_create(const struct recorder_config *config, struct recorder **rp,
     r->started_ns = time_spec_now();
     open_events(r);
     retval = open_log(r, error);
+    if (!retval) {
+        retval =
+            control_create(r->log, config->select_file, &r->control, error);
+    }
     if (!retval) {
         retval = open_discovery(r, error);
     }
@@ -409,11 +452,18 @@ recorder_create(const struct recorder_config *config, struct recorder **rp,
         .log = r->log,
         .discovery = r->discovery,
         .api = r->api,
+        .control = r->control,
         .wake = wake,
         .datapaths = &r->datapaths,
         .ended = on_ended,
         .aux = r,
     };
+    r->control_env = (struct api_control_env){.control = r->control,
+                                              .log = r->log,
+                                              .apply = apply_control,
+                                              .status = get_status,
+                                              .aux = r};
+    api_control_add(recorder_api_server(r->api), &r->control_env);
     flow_log_event(r->log, FLOW_LOG_START, 0, OF_PORT_UNKNOWN, r->started_ns,
                    PACKAGE_VERSION);
     wake(r);
@@ -452,12 +502,14 @@ recorder_destroy(struct recorder *r)
         }
     }
     recorder_api_destroy(r->api);
+    control_destroy(r->control);
     discovery_destroy(r->discovery);
     log_watch_destroy(r->log_watch);
     flow_log_close(r->log);
     free(r->log_path);
     free_event(r->tell);
     free_event(r->discover);
+    free_event(r->count);
     free_event(r->on_term);
     free_event(r->on_int);
     event_base_free(r->base);

@@ -28,10 +28,12 @@ struct recorder_config {
     struct postcard_port postcards;
     struct ovsdb_config ovsdb; /* db is NULL without --ovsdb. */
     uint16_t snap_len;
-    char *state_dir;      /* Owned. */
-    char *socket_path;    /* Owned. */
-    uint64_t keep_ns;     /* What was over is kept so long; 0: for ever. */
-    const char **bridges; /* Names to instrument; none: all. */
+    uint32_t max_postcards;  /* A second and switch; 0: no cap. */
+    const char *select_file; /* Of selections, or NULL. */
+    char *state_dir;         /* Owned. */
+    char *socket_path;       /* Owned. */
+    uint64_t keep_ns;        /* What was over is kept so long; 0: for ever. */
+    const char **bridges;    /* Names to instrument; none: all. */
     size_t n_bridges;
 };
 

@@ -181,6 +181,15 @@ selection_list_delete(struct selection_list *list, const char *name,
     return 0;
 }
 
+void
+selection_list_swap(struct selection_list *a, struct selection_list *b)
+{
+    struct selection_list c = *a;
+
+    *a = *b;
+    *b = c;
+}
+
 size_t
 selection_list_count(const struct selection_list *list)
 {
@@ -272,6 +281,26 @@ selection_list_ask(const struct selection_list *list,
     }
     return (struct selection_answer){.is_selected = !list->has_include,
                                      .priority = SELECTION_PRIORITY};
+}
+
+bool
+selection_list_may_select(const struct selection_list *list, uint64_t dpid,
+                          const char *bridge, uint32_t above)
+{
+    for (size_t i = 0; i < list->n; i++) {
+        const struct selection *s = list->selections[i];
+
+        if (!fits_bridge(s, dpid, bridge)) {
+            continue;
+        }
+        if (s->is_exclude && !s->has_tables && !s->cookie_mask && !s->match) {
+            return false;
+        }
+        if (!s->is_exclude && s->priority >= above) {
+            return true;
+        }
+    }
+    return !list->has_include && SELECTION_PRIORITY >= above;
 }
 
 int

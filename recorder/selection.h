@@ -76,6 +76,9 @@ int selection_list_add(struct selection_list *, const char *line,
 int selection_list_delete(struct selection_list *, const char *name,
                           struct lh_error *);
 
+/* Exchanges what the two hold. */
+void selection_list_swap(struct selection_list *, struct selection_list *);
+
 size_t selection_list_count(const struct selection_list *);
 const struct selection *selection_list_get(const struct selection_list *,
                                            size_t i);
@@ -101,6 +104,11 @@ struct selection_answer {
 
 struct selection_answer selection_list_ask(const struct selection_list *,
                                            const struct selection_subject *);
+
+/* False when no rule of this bridge with a priority of 'above' or more is
+ * selected, whatever it is. */
+bool selection_list_may_select(const struct selection_list *, uint64_t dpid,
+                               const char *bridge, uint32_t above);
 
 /* The lowest priority from 'above' on that rules of this bridge may have, or
  * -1: what a bridge with too many postcards gives up next. */

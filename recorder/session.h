@@ -30,6 +30,7 @@
 #define SESSION_SETUP_S     15
 #define SESSION_MAX_WAITING (1024 * 1024)
 
+struct control;
 struct datapath;
 struct discovery;
 struct event_base;
@@ -44,6 +45,7 @@ struct session_env {
     struct flow_log *log;
     struct discovery *discovery;
     struct recorder_api *api;
+    struct control *control;
 
     /* Notes were made for the log, or discovery has something to do. */
     void (*wake)(void *aux);

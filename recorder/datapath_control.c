@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* datapath_control - what the operator, or the cap, has decided about a
+ * switch's postcards, brought to the switch. */
+#include <config.h>
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "lib/flow_log.h"
+#include "lib/jmember.h"
+#include "lib/lh_alloc.h"
+#include "lib/of_port.h"
+#include "lib/say.h"
+#include "lib/time_spec.h"
+#include "recorder/api.h"
+#include "recorder/control.h"
+#include "recorder/datapath_state.h"
+#include "recorder/mono_clock.h"
+#include "recorder/session_state.h"
+
+/* Takes 'text' for the timeline and whoever reads the messages. */
+static void
+note(struct datapath *dp, char *text)
+{
+    char who[96];
+
+    say_info("%s: %s", datapath_describe(dp, who, sizeof who), text);
+    flow_log_event(dp->env->log, FLOW_LOG_NOTE, dp->dpid, OF_PORT_UNKNOWN,
+                   time_spec_now(), text);
+    dp->env->wake(dp->env->aux);
+    free(text);
+}
+
+void
+datapath_control_get(const struct datapath *dp,
+                     struct instr_selection *selection)
+{
+    const struct control *control = dp->env->control;
+
+    *selection = (struct instr_selection){
+        .list = control_selections(control),
+        .bridge = dp->name,
+        .is_paused = control_is_paused(control, dp->dpid),
+        .shed_below = postcard_rate_shed_below(&dp->rate),
+    };
+}
+
+/* Brings the switch in line; returns how many rules were rewritten. */
+static size_t
+select_rules(struct datapath *dp)
+{
+    struct instr_out out = INSTR_OUT_INIT;
+    struct instr_selection selection;
+    size_t n;
+
+    datapath_control_get(dp, &selection);
+    n = instr_select(dp->instr, &selection, time_spec_now(), &out);
+    datapath_apply(dp, &out);
+    return n;
+}
+
+size_t
+datapath_control_apply(struct datapath *dp)
+{
+    bool was_paused = dp->is_paused;
+    size_t n, n_rules, n_cards;
+
+    dp->is_paused = control_is_paused(dp->env->control, dp->dpid);
+    if (dp->state != DATAPATH_RUN) {
+        return 0;
+    }
+    n = select_rules(dp);
+    n_rules = instr_counters(dp->instr)->rules;
+    n_cards = instr_select_count(dp->instr);
+    if (was_paused != dp->is_paused) {
+        note(dp, lh_asprintf("%s; %zu of %zu rules send postcards",
+                             dp->is_paused ? "paused" : "resumed", n_cards,
+                             n_rules));
+    } else if (n) {
+        note(dp, lh_asprintf("other rules are selected: %zu rewritten, %zu of "
+                             "%zu send postcards",
+                             n, n_cards, n_rules));
+    }
+    return n;
+}
+
+/* --- The cap. --- */
+
+static int
+next_priority(void *dp_, int above)
+{
+    const struct datapath *dp = dp_;
+
+    return selection_list_next_priority(control_selections(dp->env->control),
+                                        dp->dpid, dp->name, above);
+}
+
+void
+datapath_control_count(struct datapath *dp)
+{
+    struct instr_out out = INSTR_OUT_INIT;
+
+    if (dp->state != DATAPATH_RUN || !dp->postcard_port) {
+        return;
+    }
+    instr_ask_counters(dp->instr, &out);
+    for (size_t i = 0; i < out.n_to_switch; i++) {
+        if (session_is_full(instr_link_aux(out.to_switch[i].link))) {
+            instr_out_uninit(&out);
+            return;
+        }
+    }
+    datapath_apply(dp, &out);
+}
+
+void
+datapath_control_counted(struct datapath *dp,
+                         const struct instr_port_counters *counters)
+{
+    const struct postcard_counters now = {.time_ns = mono_clock_ns(),
+                                          .tx_packets = counters->tx_packets,
+                                          .tx_dropped = counters->tx_dropped,
+                                          .tx_errors = counters->tx_errors};
+
+    dp->counted_ns = time_spec_now();
+    recorder_api_round(dp->env->api, dp->dpid, dp->counted_ns, &now);
+    if (dp->is_paused) {
+        return;
+    }
+    switch (postcard_rate_count(&dp->rate, &now, next_priority, dp)) {
+    case POSTCARD_RATE_KEEP:
+        break;
+    case POSTCARD_RATE_SHED:
+        select_rules(dp);
+        note(dp, lh_asprintf("%" PRIu64
+                             " postcards a second are more than %" PRIu32
+                             ": selections of a priority below %" PRIu32
+                             " send none; %zu of %" PRIu64 " rules do",
+                             dp->rate.pps, dp->rate.max_pps,
+                             postcard_rate_shed_below(&dp->rate),
+                             instr_select_count(dp->instr),
+                             instr_counters(dp->instr)->rules));
+        break;
+    case POSTCARD_RATE_RESTORE:
+        select_rules(dp);
+        note(dp, lh_asprintf("%" PRIu64 " postcards a second: %zu of %" PRIu64
+                             " rules send them again",
+                             dp->rate.pps, instr_select_count(dp->instr),
+                             instr_counters(dp->instr)->rules));
+        break;
+    }
+}
+
+/* --- Status. --- */
+
+static const char *
+state_name(const struct datapath *dp)
+{
+    switch (dp->state) {
+    case DATAPATH_PREPARE:
+        return "preparing";
+    case DATAPATH_READ:
+        return "reading";
+    case DATAPATH_PASS:
+        return "passed through";
+    case DATAPATH_RUN:
+        break;
+    }
+    return dp->is_paused       ? "paused"
+           : dp->postcard_port ? "instrumented"
+                               : "recorded";
+}
+
+static const char *
+switch_answer(const struct datapath *dp)
+{
+    switch (instr_select_state(dp->instr)) {
+    case INSTR_SELECT_WAITING:
+        return "waiting";
+    case INSTR_SELECT_REFUSED:
+        return "refused";
+    case INSTR_SELECT_DONE:
+        break;
+    }
+    return "done";
+}
+
+static json_t *
+rate_status(const struct datapath *dp)
+{
+    const struct postcard_rate *rate = &dp->rate;
+    uint32_t below = postcard_rate_shed_below(rate);
+
+    json_t *json;
+
+    if (!rate->has_last) {
+        return json_null();
+    }
+    json = json_pack("{s:I, s:I, s:o}", "time_ns", (json_int_t) dp->counted_ns,
+                     "pps", (json_int_t) rate->pps, "shed_below",
+                     below ? json_integer((json_int_t) below) : json_null());
+    postcard_counters_to_json(&rate->last, json);
+    return json;
+}
+
+json_t *
+datapath_status(const struct datapath *dp)
+{
+    json_t *connections = json_array();
+    json_t *json;
+
+    for (size_t i = 0; i < dp->n_sessions; i++) {
+        json_array_append_new(connections, session_stats(dp->sessions[i]));
+    }
+    json = json_pack("{s:o, s:s, s:b, s:o, s:o}", "dpid",
+                     jmember_dpid_new(dp->dpid), "state", state_name(dp),
+                     "paused", dp->is_paused, "postcards", rate_status(dp),
+                     "connections", connections);
+    if (dp->name) {
+        json_object_set_new(json, "name", jmember_text_new(dp->name));
+    }
+    if (dp->why) {
+        json_object_set_new(json, "why", jmember_text_new(dp->why));
+    }
+    if (dp->instr) {
+        json_object_set_new(
+            json, "rules",
+            json_integer((json_int_t) instr_counters(dp->instr)->rules));
+        json_object_set_new(
+            json, "carded",
+            json_integer((json_int_t) instr_select_count(dp->instr)));
+        json_object_set_new(json, "switch", json_string(switch_answer(dp)));
+        json_object_set_new(json, "postcard_port",
+                            dp->postcard_port
+                                ? json_integer((json_int_t) dp->postcard_port)
+                                : json_null());
+    }
+    return json;
+}
+
+void
+datapath_control_why(struct datapath *dp, const char *why)
+{
+    free(dp->why);
+    dp->why = lh_strdup(why);
+}

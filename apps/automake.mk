@@ -24,3 +24,11 @@ bin_ndb_SOURCES = \
 	apps/ndb_source.c apps/ndb_source.h
 bin_ndb_LDADD = $(PHF_LIBS) $(EDIT_LIBS)
 man1_MANS += docs/man/ndb.1
+
+# lasthopctl: steers the recorder.
+bin_PROGRAMS += bin/lasthopctl
+bin_lasthopctl_SOURCES = \
+	apps/lasthopctl.c apps/lasthopctl.h \
+	apps/lasthopctl_status.c
+bin_lasthopctl_LDADD = $(LIB_LIBS)
+man8_MANS += docs/man/lasthopctl.8

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* lasthopctl - what the files of lasthopctl share; for them only.
+ *
+ * Threads: one. */
+#ifndef APPS_LASTHOPCTL_H
+#define APPS_LASTHOPCTL_H 1
+
+#include <stdbool.h>
+#include <jansson.h>
+
+/* Exit statuses. */
+enum { CTL_OK = 0, CTL_FAILED = 1, CTL_USAGE = 2, CTL_ATTENTION = 3 };
+
+struct ctl {
+    char *recorder_path, *server_path; /* Sockets.  Owned. */
+    bool is_json, is_check, has_force;
+    const char *before;
+    int timeout_ms;
+};
+
+/* Asks the recorder.  CTL_OK with '*answer' for json_decref(), otherwise what
+ * is wrong has been said.  Takes 'members'. */
+int ctl_ask(const struct ctl *, const char *op, json_t *members,
+            json_t **answer);
+/* The same of the server; says nothing, and '*answer' is NULL when it does not
+ * answer. */
+void ctl_ask_server(const struct ctl *, const char *op, json_t **answer);
+/* Prints JSON on one line. */
+int ctl_print_json(const json_t *);
+
+/* lasthopctl_status.c: the command `status`.  With --check the result is
+ * CTL_ATTENTION when something is not as it should be. */
+int ctl_status(const struct ctl *);
+
+#endif /* apps/lasthopctl.h */

@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* lasthopctl - the command `status`: recorder, switches and server at a
+ * glance. */
+#include <config.h>
+#include "apps/lasthopctl.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/time_spec.h"
+
+/* Counters that should be 0: something was lost, refused or not understood. */
+static const char *const troubles[] = {
+    "ambiguous",        "archive_errors",  "archive_lost",
+    "archive_refused",  "clients_refused", "clients_slow",
+    "dropped_full",     "dropped_memory",  "exhausted",
+    "failures",         "foreign",         "forged",
+    "index_full",       "kernel_drops",    "lldp_skipped",
+    "malformed",        "own_errors",      "passed_malformed",
+    "peers_refused",    "peers_slow",      "pending_dropped",
+    "recorder_garbage", "refused",         "rolled_back",
+    "source_errors",    "truncated",       "tx_dropped",
+    "tx_errors",        "unknown_format",  "unknown_index",
+    "unknown_rules",    "unknown_switch",  "unmatched",
+    "unreserved",       "xids_lost",       "recorder_timeouts",
+};
+
+/* Counters of that name mean something else there. */
+static bool
+is_trouble(const char *path, const char *key)
+{
+    if (!strcmp(key, "lost")) {
+        return !strcmp(path, "recorder.flow_log"); /* Else a verdict. */
+    }
+    for (size_t i = 0; i < sizeof troubles / sizeof *troubles; i++) {
+        if (!strcmp(key, troubles[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Adds a text for every counter in 'json' that should be 0 and is not. */
+static void
+find_troubles(const json_t *json, const char *path, json_t *found)
+{
+    const char *key;
+    json_t *value;
+    size_t i;
+
+    json_object_foreach((json_t *) json, key, value)
+    {
+        if (json_is_integer(value)) {
+            if (is_trouble(path, key) && json_integer_value(value)) {
+                json_array_append_new(
+                    found, json_sprintf("%s.%s is %" JSON_INTEGER_FORMAT, path,
+                                        key, json_integer_value(value)));
+            }
+        } else if (json_is_array(value)) {
+            find_troubles(value, path, found);
+        } else if (json_is_object(value)) {
+            json_t *deeper = json_sprintf("%s.%s", path, key);
+
+            find_troubles(value, json_string_value(deeper), found);
+            json_decref(deeper);
+        }
+    }
+    json_array_foreach(json, i, value)
+    {
+        const char *name = json_string_value(json_object_get(value, "name"));
+        json_t *deeper = name ? json_sprintf("%s.%s", path, name)
+                              : json_sprintf("%s.%u", path, (unsigned int) i);
+
+        find_troubles(value, json_string_value(deeper), found);
+        json_decref(deeper);
+    }
+}
+
+static const char *
+text_of(const json_t *object, const char *key)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+
+    return text ? text : "";
+}
+
+static long long
+number_of(const json_t *object, const char *key)
+{
+    return json_integer_value(json_object_get(object, key));
+}
+
+static const char *
+name_of(const json_t *sw)
+{
+    return *text_of(sw, "name") ? text_of(sw, "name") : text_of(sw, "dpid");
+}
+
+/* --- What is not as it should be. --- */
+
+static void
+judge_switch(const json_t *sw, json_t *found)
+{
+    const char *state = text_of(sw, "state"), *why = text_of(sw, "why");
+    const json_t *postcards = json_object_get(sw, "postcards");
+
+    if (strcmp(state, "instrumented") && strcmp(state, "paused") &&
+        !(strcmp(state, "recorded") == 0 && !*why)) {
+        json_array_append_new(found,
+                              json_sprintf("%s is %s%s%s", name_of(sw), state,
+                                           *why ? ": " : "", why));
+    } else if (*why) {
+        json_array_append_new(
+            found, json_sprintf("%s has no postcards: %s", name_of(sw), why));
+    }
+    if (!strcmp(text_of(sw, "switch"), "refused")) {
+        json_array_append_new(
+            found, json_sprintf("%s refused the last change of its selection",
+                                name_of(sw)));
+    }
+    if (json_is_integer(json_object_get(postcards, "shed_below"))) {
+        json_array_append_new(
+            found,
+            json_sprintf("%s: too many postcards, selections below priority "
+                         "%lld send none",
+                         name_of(sw), number_of(postcards, "shed_below")));
+    }
+}
+
+static json_t *
+judge(const json_t *status, const json_t *stats, const json_t *server)
+{
+    json_t *found = json_array();
+    json_t *sw;
+    size_t i;
+
+    json_array_foreach(json_object_get(status, "switches"), i, sw)
+    {
+        judge_switch(sw, found);
+    }
+    if (!server) {
+        json_array_append_new(found, json_string("no server answers"));
+    }
+    find_troubles(stats, "recorder", found);
+    find_troubles(server, "server", found);
+    return found;
+}
+
+/* --- Text. --- */
+
+static void
+print_recorder(const json_t *status, const json_t *stats)
+{
+    char span[TIME_SPEC_BUFSIZE];
+    uint64_t started_ns = (uint64_t) number_of(status, "started_ns");
+    const json_t *log = json_object_get(stats, "flow_log");
+    const json_t *max = json_object_get(status, "max_postcards");
+    json_t *route;
+    size_t i;
+
+    printf("recorder %s, up %s\n", text_of(status, "version"),
+           time_spec_format_span(time_spec_now() - started_ns, span));
+    json_array_foreach(json_object_get(status, "routes"), i, route)
+    {
+        printf("  switches at %s, their controller at %s\n",
+               text_of(route, "listen"), text_of(route, "controller"));
+    }
+    printf("  flow log %s: %lld changes written, %lld waiting\n",
+           text_of(log, "path"), number_of(log, "written"),
+           number_of(log, "queued"));
+    printf("  selections: %lld", number_of(status, "selections"));
+    if (json_is_integer(max)) {
+        printf("; at most %lld postcards a second and switch",
+               number_of(status, "max_postcards"));
+    }
+    puts(json_is_true(json_object_get(status, "all_paused"))
+             ? "; all switches are paused"
+             : "");
+}
+
+static void
+print_postcards(const json_t *postcards)
+{
+    static const char *const bad[] = {"tx_dropped", "tx_errors"};
+
+    if (!json_is_object(postcards)) {
+        return;
+    }
+    printf("    postcards: %lld a second, %lld in all",
+           number_of(postcards, "pps"), number_of(postcards, "tx_packets"));
+    for (size_t i = 0; i < 2; i++) {
+        if (json_is_integer(json_object_get(postcards, bad[i]))) {
+            printf(", %lld %s", number_of(postcards, bad[i]),
+                   i ? "errors" : "dropped");
+        }
+    }
+    puts("");
+}
+
+static void
+print_switch(const json_t *sw)
+{
+    json_t *connection;
+    size_t i;
+
+    printf("  %s (%s): %s", name_of(sw), text_of(sw, "dpid"),
+           text_of(sw, "state"));
+    if (*text_of(sw, "why")) {
+        printf(" (%s)", text_of(sw, "why"));
+    }
+    if (json_object_get(sw, "rules")) {
+        printf(", %lld of %lld rules send postcards", number_of(sw, "carded"),
+               number_of(sw, "rules"));
+    }
+    puts("");
+    print_postcards(json_object_get(sw, "postcards"));
+    json_array_foreach(json_object_get(sw, "connections"), i, connection)
+    {
+        const char *controller = text_of(connection, "controller");
+        const char *role = text_of(connection, "role");
+
+        printf("    %s: OpenFlow 1.%lld%s%s%s%s\n",
+               text_of(connection, "peer"),
+               number_of(connection, "of_version") - 1,
+               *controller ? ", controller " : "", controller,
+               *role ? ", " : "", role);
+    }
+}
+
+static void
+print_server(const json_t *server)
+{
+    if (!server) {
+        puts("server: none answers");
+        return;
+    }
+    printf("server: %lld postcards, %lld histories, %lld archived, %lld "
+           "packets open\n",
+           number_of(server, "postcards"), number_of(server, "histories"),
+           number_of(server, "archived"), number_of(server, "open_groups"));
+}
+
+static void
+print_all(const json_t *status, const json_t *stats, const json_t *server,
+          const json_t *found)
+{
+    json_t *item;
+    size_t i;
+
+    print_recorder(status, stats);
+    puts("switches:");
+    json_array_foreach(json_object_get(status, "switches"), i, item)
+    {
+        print_switch(item);
+    }
+    json_array_foreach(json_object_get(status, "absent"), i, item)
+    {
+        printf("  %s (%s): not connected%s\n", name_of(item),
+               text_of(item, "dpid"),
+               json_is_true(json_object_get(item, "paused")) ? ", paused"
+                                                             : "");
+    }
+    print_server(server);
+    if (json_array_size(found)) {
+        puts("to be looked at:");
+    }
+    json_array_foreach(found, i, item)
+    {
+        printf("  %s\n", json_string_value(item));
+    }
+}
+
+int
+ctl_status(const struct ctl *ctl)
+{
+    json_t *status_answer, *stats_answer = NULL, *server_answer = NULL;
+    json_t *found = NULL;
+    int result = ctl_ask(ctl, "status", NULL, &status_answer);
+
+    if (!result) {
+        result = ctl_ask(ctl, "stats", NULL, &stats_answer);
+    }
+    if (!result) {
+        json_t *status = json_object_get(status_answer, "status");
+        json_t *stats = json_object_get(stats_answer, "stats");
+        json_t *server;
+
+        ctl_ask_server(ctl, "stats", &server_answer);
+        server = json_object_get(server_answer, "stats");
+        found = judge(status, stats, server);
+        if (ctl->is_json) {
+            json_t *all =
+                json_pack("{s:O, s:O, s:O?, s:O}", "status", status, "stats",
+                          stats, "server", server, "attention", found);
+
+            result = ctl_print_json(all);
+            json_decref(all);
+        } else {
+            print_all(status, stats, server, found);
+        }
+    }
+    if (!result && ctl->is_check && json_array_size(found)) {
+        result = CTL_ATTENTION;
+    }
+    json_decref(found);
+    json_decref(server_answer);
+    json_decref(stats_answer);
+    json_decref(status_answer);
+    return result;
+}

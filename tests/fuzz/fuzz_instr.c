@@ -140,6 +140,17 @@ bring_up(struct state *state)
     }
 }
 
+/* Bits 3 to 5 name one of the versions; else bit 0 says 1.0 or 1.3. */
+static uint8_t
+get_version(uint8_t first)
+{
+    uint8_t version = first >> 3 & 7;
+
+    return version && of_wire_is_known(version) ? version
+           : first & 1                          ? OF_WIRE_10
+                                                : OF_WIRE_13;
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -150,7 +161,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     state = calloc(1, sizeof *state);
     check(state);
-    state->of_version = data[0] & 1 ? OF_WIRE_10 : OF_WIRE_13;
+    state->of_version = get_version(data[0]);
     state->instr = instr_create(&(struct instr_config){
         .dpid = 0x1122,
         .encapsulation = data[0] & 2 ? INSTR_MAC : INSTR_GENEVE,

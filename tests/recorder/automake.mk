@@ -101,3 +101,10 @@ check_PROGRAMS += tests/recorder/test_of_codec
 TESTS += tests/recorder/test_of_codec
 tests_recorder_test_of_codec_SOURCES = tests/recorder/test_of_codec.c
 tests_recorder_test_of_codec_LDADD = $(RECORDER_LIBS) $(TEST_LIBS)
+
+# Messages through instr, one by one.
+check_PROGRAMS += tests/recorder/pass_messages
+tests_recorder_pass_messages_SOURCES = tests/recorder/pass_messages.c
+tests_recorder_pass_messages_LDADD = $(RECORDER_LIBS)
+TESTS += tests/recorder/test_ofp_print.py
+EXTRA_DIST += tests/recorder/test_ofp_print.py

@@ -371,7 +371,8 @@ instr_own_update(struct instr_change *c)
     }
     for (unsigned int w = 0; w < 4; w++) {
         uint64_t bits = instr_shadow_reached(instr->shadow)->bits[w] |
-                        instr->misses.bits[w] | (w ? 0 : 1);
+                        instr->misses.bits[w] | instr->continued.bits[w] |
+                        (w ? 0 : 1);
 
         /* Other tables have no miss rule and need none. */
         for (; bits; bits &= bits - 1) {

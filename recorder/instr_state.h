@@ -214,7 +214,8 @@ struct instr {
     uint16_t *flood; /* What ALL is replaced by.  Owned. */
     size_t n_flood, allocated_flood;
 
-    uint8_t miss_config[256]; /* enum of_miss, by table-mods of 1.1, 1.2. */
+    uint8_t miss_config[256];   /* enum of_miss, by table-mods of 1.1, 1.2. */
+    struct of_tables continued; /* Tables that a miss leads to. */
 
     /* Ours in the switch. */
     struct instr_miss miss[256];

@@ -10,6 +10,21 @@
 
 #define MISS_MASK 3 /* OFPTC11_TABLE_MISS_MASK */
 
+static void
+set_miss(struct instr *instr, unsigned int t, enum of_miss miss)
+{
+    instr->miss_config[t] = (uint8_t) miss;
+    if (t + 1 < N_TABLES) {
+        uint64_t bit = UINT64_C(1) << (t + 1) % 64;
+
+        if (miss == OF_MISS_CONTINUE) {
+            instr->continued.bits[(t + 1) / 64] |= bit;
+        } else {
+            instr->continued.bits[(t + 1) / 64] &= ~bit;
+        }
+    }
+}
+
 void
 instr_table_mod(struct instr_change *c, const uint8_t *msg, size_t len)
 {
@@ -27,7 +42,7 @@ instr_table_mod(struct instr_change *c, const uint8_t *msg, size_t len)
     if (miss != OF_MISS_DEFAULT) {
         for (unsigned int t = 0; t < N_TABLES; t++) {
             if (table_id == t || table_id == OF_FLOW_ALL_TABLES) {
-                instr->miss_config[t] = (uint8_t) miss;
+                set_miss(instr, t, miss);
             }
         }
         instr_own_update(c);
@@ -46,8 +61,7 @@ instr_table_read(struct instr *instr, const uint8_t *msg, size_t len)
     while (of_records_next(&r)) {
         of_records_table(&r, &t);
         if (t.has_config) {
-            instr->miss_config[t.table_id] =
-                (uint8_t) misses[t.config & MISS_MASK];
+            set_miss(instr, t.table_id, misses[t.config & MISS_MASK]);
         }
     }
 }

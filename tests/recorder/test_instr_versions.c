@@ -9,6 +9,7 @@
 
 #include "lib/lh_alloc.h"
 #include "recorder/of_msg.h"
+#include "recorder/of_packet_out.h"
 #include "recorder/of_wire.h"
 #include "tests/recorder/rig.h"
 
@@ -84,6 +85,291 @@ START_TEST(lists_for_all_follow_the_ports)
 }
 END_TEST
 
+/* Every message type that passes, and the versions that have it.  Those that
+ * are rewritten have tests of their own. */
+static const struct {
+    const char *name;
+    uint8_t type, first, last;
+    uint16_t len;
+} passing[] = {
+    {"HELLO", 0, 1, 6, 8},
+    {"ERROR", 1, 1, 6, 20},
+    {"ECHO_REQUEST", 2, 1, 6, 12},
+    {"ECHO_REPLY", 3, 1, 6, 12},
+    {"EXPERIMENTER", 4, 1, 6, 24},
+    {"FEATURES_REQUEST", 5, 1, 6, 8},
+    {"GET_CONFIG_REQUEST", 7, 1, 6, 8},
+    {"GET_CONFIG_REPLY", 8, 1, 6, 12},
+    {"SET_CONFIG", 9, 1, 6, 12},
+    {"PACKET_IN", 10, 1, 6, 56},
+    {"BARRIER_REQUEST", 18, 1, 1, 8},
+    {"BARRIER_REPLY", 19, 1, 1, 8},
+    {"QUEUE_GET_CONFIG_REQUEST", 20, 1, 1, 12},
+    {"QUEUE_GET_CONFIG_REPLY", 21, 1, 1, 16},
+    {"TABLE_MOD", 17, 2, 6, 16},
+    {"BARRIER_REQUEST", 20, 2, 6, 8},
+    {"BARRIER_REPLY", 21, 2, 6, 8},
+    {"QUEUE_GET_CONFIG_REQUEST", 22, 2, 4, 16},
+    {"QUEUE_GET_CONFIG_REPLY", 23, 2, 4, 16},
+    {"ROLE_REQUEST", 24, 3, 6, 24},
+    {"ROLE_REPLY", 25, 3, 6, 24},
+    {"GET_ASYNC_REQUEST", 26, 4, 6, 8},
+    {"GET_ASYNC_REPLY", 27, 4, 4, 32},
+    {"GET_ASYNC_REPLY", 27, 5, 6, 8},
+    {"SET_ASYNC", 28, 4, 4, 32},
+    {"SET_ASYNC", 28, 5, 6, 8},
+    {"METER_MOD", 29, 4, 6, 16},
+    {"ROLE_STATUS", 30, 5, 6, 24},
+    {"TABLE_STATUS", 31, 5, 6, 32},
+    {"REQUESTFORWARD", 32, 5, 6, 16},
+    {"CONTROLLER_STATUS", 35, 6, 6, 24},
+    {"type of no version", 36, 1, 6, 32},
+    {"type of no version", 255, 1, 6, 8},
+};
+
+/* Statistics or multipart types that pass; their numbers are one in all
+ * versions. */
+static const struct {
+    const char *name;
+    uint16_t type;
+    uint8_t first, last;
+    bool is_request_only; /* The reply is rewritten. */
+} passing_parts[] = {
+    {"DESC", 0, 1, 6, false},
+    {"PORT", 4, 1, 6, false},
+    {"QUEUE", 5, 1, 6, false},
+    {"GROUP", 6, 2, 6, false},
+    {"GROUP_DESC", 7, 2, 6, true},
+    {"GROUP_FEATURES", 8, 3, 6, false},
+    {"METER", 9, 4, 6, false},
+    {"METER_CONFIG", 10, 4, 6, false},
+    {"METER_FEATURES", 11, 4, 6, false},
+    {"TABLE_FEATURES", 12, 4, 6, false},
+    {"PORT_DESC", 13, 1, 6, false},
+    {"TABLE_DESC", 14, 5, 6, false},
+    {"QUEUE_DESC", 15, 5, 6, false},
+    {"FLOW_STATS", 17, 6, 6, false},
+    {"CONTROLLER_STATUS", 18, 6, 6, false},
+    {"BUNDLE_FEATURES", 19, 6, 6, false},
+    {"of no version", 99, 1, 6, false},
+    {"EXPERIMENTER", 0xffff, 1, 6, false},
+};
+
+static void
+check_passes(struct rig *rig, const char *name, const uint8_t *msg, size_t len,
+             bool down, bool up)
+{
+    struct instr_out out = INSTR_OUT_INIT;
+
+    if (down) {
+        instr_from_controller(rig->link, msg, len, 1, "test", &out);
+        ck_assert_msg(out.n_to_switch == 1 && out.to_switch[0].len == len &&
+                          !memcmp(out.to_switch[0].data, msg, len),
+                      "%s of 1.%d changed on the way down", name, msg[0] - 1);
+    }
+    if (up) {
+        instr_from_switch(rig->link, msg, len, 0, 1, &out);
+        ck_assert_msg(out.n_to_controller == 1 &&
+                          out.to_controller[0].len == len &&
+                          !memcmp(out.to_controller[0].data, msg, len),
+                      "%s of 1.%d changed on the way up", name, msg[0] - 1);
+    }
+    instr_out_uninit(&out);
+}
+
+START_TEST(every_other_message_passes_byte_by_byte)
+{
+    uint8_t version = versions[_i];
+    struct rig *rig = rig_create(version, FAKE_POSTCARD_PORT);
+    bool is_10 = version == OF_WIRE_10;
+
+    for (size_t i = 0; i < sizeof passing / sizeof passing[0]; i++) {
+        uint8_t msg[64] = {0};
+
+        if (passing[i].first <= version && version <= passing[i].last) {
+            of_wire_put_header(msg, version, passing[i].type, passing[i].len,
+                               0x1234);
+            if (passing[i].type == OF_WIRE_SET_CONFIG) {
+                of_wire_put16(msg + 10, 128); /* As it was. */
+            }
+            /* An error that answers nothing is no controller's. */
+            check_passes(rig, passing[i].name, msg, passing[i].len, true,
+                         passing[i].type != OF_WIRE_ERROR);
+        }
+    }
+    for (size_t i = 0; i < sizeof passing_parts / sizeof passing_parts[0];
+         i++) {
+        uint16_t len = is_10 ? 12 : 16;
+        uint8_t msg[64] = {0};
+
+        if (passing_parts[i].first > version ||
+            version > passing_parts[i].last) {
+            continue;
+        }
+        for (uint16_t body = 0; body <= 48; body += 8) {
+            uint16_t n = (uint16_t) (len + body);
+
+            of_wire_put_header(msg, version, is_10 ? 16 : 18, n, 0x1235);
+            of_wire_put16(msg + 8, passing_parts[i].type);
+            check_passes(rig, passing_parts[i].name, msg, n, true, false);
+            of_wire_put_header(msg, version, is_10 ? 17 : 19, n, 0x1235);
+            check_passes(rig, passing_parts[i].name, msg, n, false,
+                         !passing_parts[i].is_request_only);
+        }
+    }
+    rig_destroy(rig);
+}
+END_TEST
+
+/* Flow-mods and packet-outs for buffers, which a real switch never makes. */
+START_TEST(buffer_numbers_are_kept)
+{
+    uint8_t version = versions[_i];
+    struct rig *rig = rig_create(version, FAKE_POSTCARD_PORT);
+    struct instr_out out = INSTR_OUT_INIT;
+    struct of_packet_out po = {.in_port = 1, .buffer_id = 0x4321};
+    struct of_flow flow;
+    uint8_t *msg;
+    size_t len;
+    char *text;
+
+    ck_assert_ptr_null(of_flow_from_text(&flow, OF_FLOW_ADD,
+                                         "priority=5,tcp,actions=output:2"));
+    flow.buffer_id = 0x1234;
+    ck_assert_int_eq(of_flow_encode(&flow, version, 7, &msg, &len), 0);
+    of_flow_uninit(&flow);
+    instr_from_controller(rig->link, msg, len, 1, "test", &out);
+    free(msg);
+    ck_assert_uint_eq(out.n_to_switch, 1);
+    ck_assert(of_flow_decode(out.to_switch[0].data, out.to_switch[0].len, true,
+                             &flow));
+    ck_assert_uint_eq(flow.buffer_id, 0x1234);
+    text = of_acts_to_text(&flow.acts);
+    ck_assert_ptr_nonnull(strstr(text, "clone("));
+    free(text);
+    of_flow_uninit(&flow);
+    instr_out_uninit(&out);
+
+    ck_assert_ptr_null(of_acts_from_text(&po.acts, "output:2"));
+    if (version == OF_WIRE_15) {
+        po.pipeline = of_match_create_in_port(1);
+    }
+    ck_assert_int_eq(of_packet_out_encode(&po, version, 8, &msg, &len), 0);
+    of_packet_out_uninit(&po);
+    instr_from_controller(rig->link, msg, len, 1, "test", &out);
+    free(msg);
+    ck_assert_uint_eq(out.n_to_switch, 1);
+    ck_assert_uint_eq(out.n_made, 1);
+    ck_assert_int_eq(out.made[0]->kind, RULE_PACKET_OUT);
+    ck_assert(of_packet_out_decode(out.to_switch[0].data, out.to_switch[0].len,
+                                   &po));
+    ck_assert_uint_eq(po.buffer_id, 0x4321);
+    ck_assert_uint_eq(po.len, 0);
+    text = of_acts_to_text(&po.acts);
+    ck_assert_ptr_nonnull(strstr(text, "clone("));
+    free(text);
+    of_packet_out_uninit(&po);
+    instr_out_uninit(&out);
+    rig_destroy(rig);
+}
+END_TEST
+
+/* The actions of our own miss rule in 'table', or NULL; malloc()ed. */
+static char *
+miss_actions(struct rig *rig, int table)
+{
+    char *text = fake_switch_text(rig->behind);
+    char *prefix = lh_asprintf("table=%d,priority=0 actions=", table);
+    char *at = strstr(text, prefix);
+    char *actions = NULL;
+
+    if (at) {
+        at += strlen(prefix);
+        actions = lh_strdup(at);
+        actions[strcspn(actions, "\n")] = '\0';
+    }
+    free(prefix);
+    free(text);
+    return actions;
+}
+
+static void
+send_table_mod(struct rig *rig, uint8_t table_id, uint32_t config)
+{
+    uint8_t *msg = lh_alloc_zero(16);
+
+    of_wire_put_header(msg, rig->version, 17, 16, 0);
+    msg[8] = table_id;
+    of_wire_put32(msg + 12, config);
+    rig_send(rig, msg, 16);
+}
+
+START_TEST(a_miss_goes_where_the_version_says)
+{
+    uint8_t version = versions[_i];
+    struct rig *rig = rig_create(version, FAKE_POSTCARD_PORT);
+    char *actions = miss_actions(rig, 0);
+
+    ck_assert_ptr_nonnull(actions);
+    ck_assert_int_eq(strstr(actions, "no_match") != NULL,
+                     version < OF_WIRE_13);
+    free(actions);
+    if (version == OF_WIRE_11 || version == OF_WIRE_12) {
+        send_table_mod(rig, 0, 2); /* Drop. */
+        actions = miss_actions(rig, 0);
+        ck_assert_ptr_nonnull(actions);
+        ck_assert_ptr_null(strstr(actions, "no_match"));
+        free(actions);
+        send_table_mod(rig, 0, 1); /* On to table 1. */
+        ck_assert_ptr_null(miss_actions(rig, 0));
+        actions = miss_actions(rig, 1);
+        ck_assert_ptr_nonnull(actions);
+        ck_assert_ptr_nonnull(strstr(actions, "no_match"));
+        free(actions);
+        send_table_mod(rig, 0xff, 0);
+        ck_assert_ptr_null(miss_actions(rig, 1));
+        actions = miss_actions(rig, 0);
+        ck_assert_ptr_nonnull(strstr(actions, "no_match"));
+        free(actions);
+    }
+    rig_destroy(rig);
+}
+END_TEST
+
+START_TEST(what_is_no_rule_is_an_event)
+{
+    static const struct {
+        uint8_t type, first, len;
+        const char *kind;
+    } cases[] = {{9, OF_WIRE_10, 12, "set-config"},
+                 {17, OF_WIRE_11, 16, "table-mod"},
+                 {28, OF_WIRE_13, 32, "set-async"},
+                 {29, OF_WIRE_13, 16, "meter-mod"}};
+    uint8_t version = versions[_i];
+    struct rig *rig = rig_create(version, FAKE_POSTCARD_PORT);
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct instr_out out = INSTR_OUT_INIT;
+        uint8_t msg[32] = {0};
+
+        if (version < cases[i].first ||
+            (cases[i].type == 28 && version != OF_WIRE_13)) {
+            continue;
+        }
+        of_wire_put_header(msg, version, cases[i].type, cases[i].len, 1);
+        if (cases[i].type == 29) {
+            of_wire_put32(msg + 12, 5);
+        }
+        instr_from_controller(rig->link, msg, cases[i].len, 1, "test", &out);
+        ck_assert_msg(out.n_events == 1, "%s", cases[i].kind);
+        ck_assert_str_eq(out.events[0].kind, cases[i].kind);
+        ck_assert_uint_ge(strlen(out.events[0].text), 1);
+        instr_out_uninit(&out);
+    }
+    rig_destroy(rig);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -95,6 +381,11 @@ main(void)
     of_msg_init();
     tcase_add_loop_test(tc, the_postcard_port_is_hidden, 0, N_VERSIONS);
     tcase_add_loop_test(tc, lists_for_all_follow_the_ports, 0, N_VERSIONS);
+    tcase_add_loop_test(tc, every_other_message_passes_byte_by_byte, 0,
+                        N_VERSIONS);
+    tcase_add_loop_test(tc, buffer_numbers_are_kept, 0, N_VERSIONS);
+    tcase_add_loop_test(tc, a_miss_goes_where_the_version_says, 0, N_VERSIONS);
+    tcase_add_loop_test(tc, what_is_no_rule_is_an_event, 0, N_VERSIONS);
     suite_add_tcase(suite, tc);
     srunner_run_all(runner, CK_NORMAL);
     failed = srunner_ntests_failed(runner);

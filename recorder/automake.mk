@@ -5,6 +5,8 @@ noinst_LIBRARIES += recorder/librecorder.a
 recorder_librecorder_a_SOURCES = \
 	recorder/api.c recorder/api.h \
 	recorder/api_control.c recorder/api_control.h \
+	recorder/attach.c recorder/attach.h \
+	recorder/attach_api.c recorder/attach_api.h \
 	recorder/child.c recorder/child.h \
 	recorder/datapath.c recorder/datapath.h \
 	recorder/datapath_control.c \
@@ -20,6 +22,7 @@ recorder_librecorder_a_SOURCES = \
 	recorder/instr_base.c \
 	recorder/instr_bundle.c \
 	recorder/instr_change.c \
+	recorder/instr_detach.c \
 	recorder/instr_echo.c \
 	recorder/instr_fence.c \
 	recorder/instr_flow.c \
@@ -65,6 +68,7 @@ recorder_librecorder_a_SOURCES = \
 	recorder/selection.c recorder/selection.h \
 	recorder/selection_line.c recorder/selection_line.h \
 	recorder/session.c recorder/session.h \
+	recorder/session_attach.c \
 	recorder/session_setup.c \
 	recorder/session_state.h \
 	recorder/session_stats.c \

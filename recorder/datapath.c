@@ -46,6 +46,27 @@ datapath_dpid(const struct datapath *dp)
     return dp->dpid;
 }
 
+bool
+datapath_detach(struct datapath *dp, void (*done)(void *aux), void *aux)
+{
+    struct instr_out out = INSTR_OUT_INIT;
+
+    if (!dp->instr || dp->state != DATAPATH_RUN) {
+        return false;
+    }
+    dp->detached = done;
+    dp->detached_aux = aux;
+    instr_detach(dp->instr, time_spec_now(), &out);
+    datapath_apply(dp, &out);
+    return true;
+}
+
+uint16_t
+datapath_index(const struct datapath *dp)
+{
+    return dp->index;
+}
+
 struct instr *
 datapath_instr(const struct datapath *dp)
 {
@@ -325,9 +346,17 @@ datapath_apply(struct datapath *dp, struct instr_out *out)
 
     struct instr_port_counters counters = out->postcard_port;
     bool is_ready = out->became_ready, has_ports = out->ports_changed;
+    bool is_detached = out->became_detached;
 
     instr_out_uninit(out);
     plan_run(dp);
+    if (is_detached && dp->detached) {
+        void (*done)(void *) = dp->detached;
+
+        dp->detached = NULL;
+        done(dp->detached_aux); /* May end the datapath. */
+        return;
+    }
     if (dp->state == DATAPATH_RUN) {
         datapath_setup_watch(dp, is_ready);
     }

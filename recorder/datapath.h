@@ -60,6 +60,12 @@ json_t *datapath_status(const struct datapath *);
 
 /* The one after it in env->datapaths, or NULL. */
 struct datapath *datapath_next(const struct datapath *);
+
+/* Takes what is ours out of the switch, then calls 'done', once.  False: there
+ * is nothing. */
+bool datapath_detach(struct datapath *, void (*done)(void *aux), void *aux);
+uint16_t datapath_index(const struct datapath *);
+
 struct instr *datapath_instr(const struct datapath *);
 uint64_t datapath_dpid(const struct datapath *);
 /* "switch 0000000000000001 (s1)", for messages. */

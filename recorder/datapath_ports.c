@@ -76,10 +76,16 @@ on_prepared(void *dp_, const struct ovsdb_result *result)
 
     dp->task = NULL;
     dp->is_prepared = true;
+    dp->has_controllers = result->has_controllers;
     set_text(&dp->name, result->bridge);
     set_text(&dp->address, result->address);
     datapath_describe(dp, who, sizeof who);
     if (!datapath_setup_is_chosen(dp)) {
+        return;
+    }
+    if (result->error && dp->first && dp->first->route->is_attached &&
+        dp->state == DATAPATH_PREPARE) {
+        session_refuse(dp->first, result->error);
         return;
     }
     if (result->warning) {
@@ -106,8 +112,10 @@ void
 datapath_ports_prepare(struct datapath *dp)
 {
     if (!dp->task) {
-        dp->task = ovsdb_start(dp->env->base, &dp->env->config->ovsdb,
-                               dp->dpid, dp->index, on_prepared, dp);
+        dp->ovsdb = dp->env->config->ovsdb;
+        dp->ovsdb.force |= dp->first && dp->first->route->force;
+        dp->task = ovsdb_start(dp->env->base, &dp->ovsdb, dp->dpid, dp->index,
+                               on_prepared, dp);
     }
 }
 

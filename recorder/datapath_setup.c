@@ -128,6 +128,8 @@ datapath_setup_read(struct datapath *dp)
         .switch_index = dp->index,
         .mac_vlan = p->vlan,
         .is_no_flood = dp->is_no_flood,
+        .is_attached = dp->first->route->is_attached,
+        .leaves_misses = dp->first->route->is_attached && dp->has_controllers,
         .lldp_type = LLDP_ETHERTYPE,
         .next_version = next_version,
         .known_rule = known_rule,

@@ -5,6 +5,7 @@
 
 #include "recorder/datapath.h"
 #include "recorder/instr.h"
+#include "recorder/ovsdb.h"
 #include "recorder/postcard_rate.h"
 
 enum datapath_state {
@@ -37,6 +38,8 @@ struct datapath {
     uint16_t index;
     char *name;    /* Of the bridge; NULL until known.  Owned. */
     char *address; /* Where postcards come from, or NULL.  Owned. */
+    struct ovsdb_config ovsdb; /* As configured, or with force. */
+    bool has_controllers;      /* Of its own. */
     struct ovsdb_task *task;
     bool is_prepared;       /* OVSDB has answered. */
     struct instr *instr;    /* NULL unless DATAPATH_READ or DATAPATH_RUN. */
@@ -48,7 +51,9 @@ struct datapath {
     bool is_paused;
     char *why; /* It is not instrumented, or NULL.  Owned. */
     struct postcard_rate rate;
-    uint64_t counted_ns; /* When its counters came last. */
+    uint64_t counted_ns;         /* When its counters came last. */
+    void (*detached)(void *aux); /* NULL: not asked for. */
+    void *detached_aux;
 
     struct datapath_counters counters;
 };

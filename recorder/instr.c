@@ -359,6 +359,7 @@ take_from_switch(struct instr_change *c, const uint8_t *msg, size_t len,
     if (instr_is_own_tag(tag) && kind == OF_BARRIER_REPLY) {
         instr_select_answer(c->instr, tag, false);
         instr_monitor_passed(c, tag);
+        instr_detach_passed(c, tag);
         return;
     }
     if (instr_counters_reply(c, msg, len, tag) ||
@@ -411,6 +412,14 @@ take_error(struct instr_change *c, uint64_t tag, uint16_t type, uint16_t code)
         return false;
     }
     instr_monitor_refused(c, tag);
+    instr_detach_refused(c, tag);
+    if (tag && tag == c->instr->start_bundle) {
+        /* One by one, then. */
+        c->instr->start_bundle = 0;
+        c->instr->counters.own_errors++;
+        instr_own_reinstall(c);
+        return false;
+    }
     p = instr_pending_find(c->link, tag, PENDING_BUNDLE);
     if (p) {
         /* Each part of a bundle of ours may fail: tell it once. */

@@ -94,6 +94,11 @@ struct instr_config {
      * cannot help there. */
     bool is_no_flood;
 
+    /* Others manage the switch: it is instrumented in one bundle. */
+    bool is_attached;
+    /* A controller that is not ours may want table misses: leave them. */
+    bool leaves_misses;
+
     /* Frames to 'lldp_dst' with this EtherType are the recorder's own
      * discovery: punted before any rule of the controller, handed out in
      * instr_out.lldp, never shown to the controller.  lldp_type 0: none. */
@@ -171,6 +176,7 @@ struct instr_out {
     bool became_ready;  /* instr_is_ready() has just become true. */
     bool released;      /* Who instr_link_must_wait() may try again. */
     bool is_held;       /* Something waits: try again after INSTR_FENCE_NS. */
+    bool became_detached; /* instr_detach() is done. */
 };
 
 #define INSTR_OUT_INIT                                                        \
@@ -286,6 +292,11 @@ void instr_from_switch(struct instr_link *, const uint8_t *msg, size_t len,
  * came of it.  True: the controller should be told. */
 bool instr_error(struct instr_link *, uint64_t tag, uint16_t type,
                  uint16_t code, uint64_t now_ns, struct instr_out *out);
+
+/* Makes all rules and groups again what their owners wrote, and takes ours
+ * out.  The switch has done it when out.became_detached comes; then destroy
+ * the instr. */
+void instr_detach(struct instr *, uint64_t now_ns, struct instr_out *);
 
 /* When instr_run() has something to do; UINT64_MAX: nothing. */
 uint64_t instr_due_ns(const struct instr *);

@@ -120,7 +120,7 @@ instr_flow_rewrite(struct instr_change *c, struct shadow_rule *rule)
     flow.command = OF_FLOW_MODIFY_STRICT;
     flow.flags = 0;
     flow.new_cookie = UINT64_MAX;
-    if (rule->is_foreign) {
+    if (!rule->made_by.link) {
         /* Not another one that has come meanwhile; and over 1.0 nothing is
          * added for what has gone. */
         flow.cookie = rule->cookie;

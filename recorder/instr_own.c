@@ -224,8 +224,8 @@ wants_miss(const struct instr *instr, unsigned int t)
     const struct shadow_table *table =
         instr_shadow_table(instr->shadow, (uint8_t) t);
 
-    if (!instr_select_is_on(instr) || t == instr->index_table ||
-        instr_table_continues(instr, t) ||
+    if (!instr_select_is_on(instr) || instr->config.leaves_misses ||
+        t == instr->index_table || instr_table_continues(instr, t) ||
         (!table->n_reaches && !instr_table_is_entered(instr, t))) {
         return false;
     }
@@ -330,7 +330,7 @@ send_drop_in(struct instr_change *c, enum of_flow_command command)
 }
 
 static void
-send_lldp(struct instr_change *c)
+send_lldp(struct instr_change *c, enum of_flow_command command)
 {
     const struct instr_config *config = &c->instr->config;
     struct of_acts acts;
@@ -340,7 +340,7 @@ send_lldp(struct instr_change *c)
         free(error);
         return;
     }
-    send_own(c, OF_FLOW_ADD, OWN_LLDP, 0, UINT16_MAX,
+    send_own(c, command, OWN_LLDP, 0, UINT16_MAX,
              of_match_create_eth(config->lldp_dst, config->lldp_type), &acts);
     of_acts_uninit(&acts);
 }
@@ -367,7 +367,7 @@ instr_own_update(struct instr_change *c)
     }
     if (!instr->lldp && instr->config.lldp_type) {
         instr->lldp = true;
-        send_lldp(&own);
+        send_lldp(&own, OF_FLOW_ADD);
     }
     for (unsigned int w = 0; w < 4; w++) {
         uint64_t bits = instr_shadow_reached(instr->shadow)->bits[w] |
@@ -403,7 +403,7 @@ instr_own_repair(struct instr_change *c, const struct of_flow *flow)
             send_drop_in(c, OF_FLOW_ADD);
         }
         if (instr->lldp) {
-            send_lldp(c);
+            send_lldp(c, OF_FLOW_ADD);
         }
     }
     if (everywhere || flow->table_id == instr->index_table) {
@@ -427,6 +427,28 @@ instr_own_reinstall(struct instr_change *c)
     all.table_id = OF_FLOW_ALL_TABLES;
     instr_own_repair(&own, &all);
     instr_own_rewrite(&own, false);
+}
+
+void
+instr_own_withdraw(struct instr_change *c)
+{
+    struct instr *instr = c->instr;
+
+    if (instr->drop_in) {
+        send_drop_in(c, OF_FLOW_DELETE_STRICT);
+        instr->drop_in = false;
+    }
+    if (instr->lldp) {
+        send_lldp(c, OF_FLOW_DELETE_STRICT);
+        instr->lldp = false;
+    }
+    for (unsigned int t = 0; t < N_TABLES; t++) {
+        if (instr->miss[t].version) {
+            withdraw_miss(c, t);
+        }
+    }
+    instr->config.postcard_port = 0;
+    instr->config.lldp_type = 0;
 }
 
 bool

@@ -517,11 +517,16 @@ finish_reading(struct instr_change *c)
     instr_own_set_inject(instr);
     instr_ports_no_flood(c);
     instr_select_set_port(c);
+    if (instr->config.is_attached) {
+        instr->start_bundle = c->tag;
+        instr_bundle_begin(c);
+    }
     recall_misses(c);
     start_flows(c);
     start_groups(c);
     instr_own_update(c);
     sweep(c);
+    instr_bundle_end(c);
     instr_change_init(c, c->link, c->out, c->now_ns, c->who);
     start->ready_tag = c->tag;
     instr_ask_barrier(c);
@@ -564,6 +569,7 @@ instr_start_reply(struct instr_change *c, enum of_kind kind,
             instr_start_destroy(start);
             instr->start = NULL;
             instr->is_ready = true;
+            instr_watch_keep(c);
             c->out->became_ready = true;
             c->out->released = true;
         } else {

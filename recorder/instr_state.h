@@ -249,7 +249,12 @@ struct instr {
     size_t first_tomb, n_tombs;
 
     struct instr_start *start; /* While starting.  Owned. */
-    struct instr_past *past;   /* Owned, or NULL. */
+    uint64_t start_bundle;     /* Tag of the bundle in which it was done. */
+    bool is_detached;
+    uint64_t detach_tag, detach_barrier;
+    uint64_t detach_due_ns; /* 0: nothing. */
+    unsigned int n_tlv_tries;
+    struct instr_past *past; /* Owned, or NULL. */
     struct instr_watch watch;
     uint32_t next_link, next_base;
 };
@@ -375,6 +380,9 @@ bool instr_own_put_back(struct instr_change *, uint8_t kind, uint8_t table_id,
  * struct instr. */
 const struct of_acts *instr_own_indexed(void *instr, uint8_t table_id,
                                         uint16_t index);
+/* Takes our rules out, but for those of table T, which go with the rules that
+ * have them. */
+void instr_own_withdraw(struct instr_change *);
 /* How many of our rules stand in a table. */
 uint32_t instr_own_count(const struct instr *, uint8_t table_id);
 /* (Re-)creates the injector for the port that is configured. */
@@ -556,11 +564,22 @@ void instr_tlv_reply(struct instr_change *, const uint8_t *msg, size_t len);
 /* Takes what the switch has at the start and chooses our index. */
 void instr_tlv_read(struct instr *, const uint8_t *msg, size_t len);
 void instr_tlv_set_up(struct instr_change *);
+/* Takes our option out of the TLV map. */
+void instr_tlv_withdraw(struct instr_change *);
 
 /* instr_packet.c */
 void instr_packet_out(struct instr_change *, const uint8_t *msg, size_t len);
 /* True when it was our discovery's. */
 bool instr_packet_in(struct instr_change *, const uint8_t *msg, size_t len);
+
+/* instr_detach.c */
+/* The switch has refused a message of ours with 'tag'. */
+void instr_detach_refused(struct instr_change *, uint64_t tag);
+/* As instr_due_ns() and instr_run(). */
+uint64_t instr_detach_due_ns(const struct instr *);
+void instr_detach_run(struct instr *, uint64_t now_ns, struct instr_out *);
+/* The answer to a barrier of ours. */
+void instr_detach_passed(struct instr_change *, uint64_t tag);
 
 /* instr_ask.c */
 

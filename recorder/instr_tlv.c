@@ -97,6 +97,23 @@ instr_tlv_set_up(struct instr_change *c)
     instr->has_tlv = true;
 }
 
+void
+instr_tlv_withdraw(struct instr_change *c)
+{
+    struct instr *instr = c->instr;
+    struct of_tlv ours = our_tlv;
+    uint8_t *msg;
+    size_t len;
+
+    ours.index = instr->tlv_index;
+    if (instr->has_tlv) {
+        of_msg_tlv_mod(c->link->of_version, 0, OF_TLV_DELETE, &ours, 1, &msg,
+                       &len);
+        instr_emit_own(c, msg, len);
+        instr->has_tlv = false;
+    }
+}
+
 /* What a clear means for the controller: all that is its own. */
 static void
 clear(struct instr_change *c)

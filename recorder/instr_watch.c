@@ -92,7 +92,7 @@ uint64_t
 instr_due_ns(const struct instr *instr)
 {
     const struct instr_watch *w = &instr->watch;
-    uint64_t first = UINT64_MAX;
+    uint64_t first = instr_detach_due_ns(instr);
 
     for (size_t i = 0; i < w->n_due; i++) {
         if (w->due[i].at_ns < first) {
@@ -110,6 +110,7 @@ instr_run(struct instr *instr, uint64_t now_ns, struct instr_out *out)
     struct instr_change c;
     size_t n_left = 0;
 
+    instr_detach_run(instr, now_ns, out);
     if (!link || !instr->is_ready) {
         return;
     }
@@ -187,7 +188,9 @@ take(struct instr_change *c, const struct of_update *u, bool has_flags,
         miss->version = 0;
     }
     instr_made(c->out, instr_rule_flow(c, rule, command, "switch"));
-    if (!rule->is_learned) {
+    if (instr->is_detached) {
+        instr_flow_rewrite(c, rule); /* Ours may have come behind it. */
+    } else if (!rule->is_learned) {
         plan(c, rule);
     }
     instr_own_update(c);
@@ -392,7 +395,7 @@ instr_watch_update(struct instr_change *c, const struct of_update *u)
     instr_change_init(&own, c->link, c->out, c->now_ns, "switch");
     own.is_unasked = true;
     if ((u->cookie & OWN_COOKIE_MASK) == OWN_COOKIE) {
-        if (is_removed) {
+        if (is_removed && !c->instr->is_detached) {
             own_removed(&own, u);
         }
     } else if (is_removed) {

@@ -45,6 +45,11 @@ static const char help[] =
     "  --ovsdb=DB             create the postcard ports through this OVSDB:\n"
     "                         unix:PATH or tcp:IP:PORT\n"
     "  --bridge=NAME          instrument this bridge only (may be repeated)\n"
+    "  --attach=BRIDGE        connect to this bridge's management socket\n"
+    "                         (may be repeated; BRIDGE,sock=unix:PATH), for\n"
+    "                         bridges that no controller behind the recorder\n"
+    "                         manages\n"
+    "  --keep-instrumented    do not detach from these bridges at the end\n"
     "  --force                instrument bridges with fail-mode standalone\n"
     "                         too\n"
     "  --select=FILE          which rules send postcards; replaces the kept\n"
@@ -68,6 +73,8 @@ enum {
     OPT_POSTCARDS,
     OPT_OVSDB,
     OPT_BRIDGE,
+    OPT_ATTACH,
+    OPT_KEEP_INSTRUMENTED,
     OPT_FORCE,
     OPT_SNAP_LEN,
     OPT_SELECT,
@@ -83,6 +90,8 @@ static const struct option long_options[] = {
     {"postcards", required_argument, NULL, OPT_POSTCARDS},
     {"ovsdb", required_argument, NULL, OPT_OVSDB},
     {"bridge", required_argument, NULL, OPT_BRIDGE},
+    {"attach", required_argument, NULL, OPT_ATTACH},
+    {"keep-instrumented", no_argument, NULL, OPT_KEEP_INSTRUMENTED},
     {"force", no_argument, NULL, OPT_FORCE},
     {"snap-len", required_argument, NULL, OPT_SNAP_LEN},
     {"select", required_argument, NULL, OPT_SELECT},
@@ -210,6 +219,14 @@ take_option(int option, char *argument, struct recorder_config *config,
             config->bridges, config->n_bridges + 1, sizeof *config->bridges);
         config->bridges[config->n_bridges++] = argument;
         return 0;
+    case OPT_ATTACH:
+        config->attach = lh_alloc_array(config->attach, config->n_attach + 1,
+                                        sizeof *config->attach);
+        config->attach[config->n_attach++] = argument;
+        return 0;
+    case OPT_KEEP_INSTRUMENTED:
+        config->keeps_instrumented = true;
+        return 0;
     case OPT_FORCE:
         config->ovsdb.force = true;
         return 0;
@@ -283,6 +300,9 @@ check_loops(const struct recorder_config *config, struct lh_error *error)
 static int
 pair_up(struct recorder_config *config, struct lh_error *error)
 {
+    if (!config->n_controllers && config->n_attach && !config->n_routes) {
+        return 0;
+    }
     if (!config->n_controllers) {
         lh_error_set(error, "--controller is missing; see lasthop-recorder "
                             "--help");
@@ -382,4 +402,5 @@ options_uninit(struct recorder_config *config)
     free(config->state_dir);
     free(config->socket_path);
     free(config->bridges);
+    free(config->attach);
 }

@@ -37,6 +37,7 @@ struct ovsdb_task {
     uint32_t port;
     bool adds_protocol; /* OpenFlow 1.0 must be added to the bridge's. */
     bool is_no_flood;
+    bool has_controllers;
     char *args[MAX_ARGS + 1]; /* Of the child.  Owned. */
     size_t n_args;
 };
@@ -96,6 +97,7 @@ finish(struct ovsdb_task *task)
         .address = task->address,
         .port = task->error ? 0 : task->port,
         .is_no_flood = task->is_no_flood,
+        .has_controllers = task->has_controllers,
     };
 
     task->done(task->aux, &result);
@@ -433,6 +435,8 @@ on_bridge(void *task_, const char *output, const char *error)
     task->bridge = lh_strdup(cell_string(cell(table, 0, "name")));
     task->adds_protocol =
         !cell_is_empty(protocols) && !cell_has(protocols, "OpenFlow10");
+    task->has_controllers =
+        table && !cell_is_empty(cell(table, 0, "controller"));
     json_decref(table);
     if (error) {
         fail(task, error);
@@ -470,10 +474,45 @@ ovsdb_start(struct event_base *base, const struct ovsdb_config *config,
     task->aux = aux;
     begin_vsctl(task);
     add_args(task, (const char *const[]){"--format=json",
-                                         "--columns=name,fail_mode,protocols",
+                                         "--columns=name,fail_mode,protocols,"
+                                         "controller",
                                          "find", "bridge", NULL});
     add_arg(task, lh_asprintf("datapath_id=\"" DPID_FMT "\"", dpid));
     run(task, on_bridge);
+    return task;
+}
+
+static void
+on_removed(void *task_, const char *output, const char *error)
+{
+    struct ovsdb_task *task = task_;
+
+    task->child = NULL;
+    if (error) {
+        fail(task, error);
+    } else {
+        finish(task);
+    }
+}
+
+struct ovsdb_task *
+ovsdb_start_removal(struct event_base *base, const struct ovsdb_config *config,
+                    const char *bridge, uint16_t index, ovsdb_done *done,
+                    void *aux)
+{
+    struct ovsdb_task *task = lh_alloc_zero(sizeof *task);
+
+    task->base = base;
+    task->config = config;
+    task->index = index;
+    task->done = done;
+    task->aux = aux;
+    task->bridge = lh_strdup(bridge);
+    begin_vsctl(task);
+    add_args(task,
+             (const char *const[]){"--if-exists", "del-port", bridge, NULL});
+    add_arg(task, postcard_port_name(config->postcards, bridge, index));
+    run(task, on_removed);
     return task;
 }
 

@@ -32,11 +32,12 @@ struct ovsdb_config {
 };
 
 struct ovsdb_result {
-    const char *error;   /* NULL, or why there is no port. */
-    const char *warning; /* NULL, or what is not as it should be. */
-    const char *bridge;  /* NULL if not found. */
-    const char *address; /* Where its postcards come from; NULL if unknown. */
-    uint32_t port;       /* 0 if there is none. */
+    const char *error;    /* NULL, or why there is no port. */
+    const char *warning;  /* NULL, or what is not as it should be. */
+    const char *bridge;   /* NULL if not found. */
+    const char *address;  /* Where its postcards come from; NULL if unknown. */
+    bool has_controllers; /* The bridge is to connect to some. */
+    uint32_t port;        /* 0 if there is none. */
     bool is_no_flood;
 };
 
@@ -48,6 +49,12 @@ struct ovsdb_task *ovsdb_start(struct event_base *,
                                const struct ovsdb_config *config,
                                uint64_t dpid, uint16_t index, ovsdb_done *done,
                                void *aux);
+/* Takes the Geneve port of 'bridge' away that a task for 'index' made, if it
+ * is there. */
+struct ovsdb_task *ovsdb_start_removal(struct event_base *,
+                                       const struct ovsdb_config *config,
+                                       const char *bridge, uint16_t index,
+                                       ovsdb_done *done, void *aux);
 /* 'done' is not called. */
 void ovsdb_cancel(struct ovsdb_task *);
 

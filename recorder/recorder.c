@@ -14,6 +14,7 @@
 #include <event2/event.h>
 #include <event2/listener.h>
 
+#include "lib/api_server.h"
 #include "lib/flow_log.h"
 #include "lib/lh_alloc.h"
 #include "lib/of_port.h"
@@ -21,6 +22,8 @@
 #include "lib/time_spec.h"
 #include "recorder/api.h"
 #include "recorder/api_control.h"
+#include "recorder/attach.h"
+#include "recorder/attach_api.h"
 #include "recorder/control.h"
 #include "recorder/datapath.h"
 #include "recorder/discovery.h"
@@ -50,6 +53,8 @@ struct recorder {
     struct log_watch *log_watch;
     struct discovery *discovery;
     struct recorder_api *api;
+    struct attach *attach;
+    bool is_ending;
     struct listener *listeners; /* One per route.  Owned. */
     struct event *tell;         /* The new topology. */
     struct event *discover;     /* When discovery has something to do. */
@@ -205,6 +210,7 @@ on_ended(void *r_, struct session *session)
 {
     struct recorder *r = r_;
 
+    attach_ended(r->attach, session);
     for (size_t i = 0; i < r->n_sessions; i++) {
         if (r->sessions[i] == session) {
             r->sessions[i] = r->sessions[--r->n_sessions];
@@ -316,16 +322,17 @@ get_stats(void *r_)
         json_array_append_new(switches, session_stats(r->sessions[i]));
     }
     return json_pack(
-        "{s:s, s:I, s:I, s:I, s:o,"
+        "{s:o, s:s, s:I, s:I, s:I, s:o,"
         " s:{s:I,s:I,s:I,s:I,s:I,s:I,s:I}, s:o}",
-        "version", PACKAGE_VERSION, "started_ns", (json_int_t) r->started_ns,
-        "accepted", (json_int_t) r->n_accepted, "refused",
-        (json_int_t) r->n_refused, "flow_log",
-        log_watch_stats(r->log_watch, r->log_path), "discovery", "sent",
-        (json_int_t) d->sent, "heard", (json_int_t) d->heard, "malformed",
-        (json_int_t) d->malformed, "forged", (json_int_t) d->forged, "late",
-        (json_int_t) d->late, "unknown", (json_int_t) d->unknown, "ambiguous",
-        (json_int_t) d->ambiguous, "switches", switches);
+        "attached", attach_stats(r->attach), "version", PACKAGE_VERSION,
+        "started_ns", (json_int_t) r->started_ns, "accepted",
+        (json_int_t) r->n_accepted, "refused", (json_int_t) r->n_refused,
+        "flow_log", log_watch_stats(r->log_watch, r->log_path), "discovery",
+        "sent", (json_int_t) d->sent, "heard", (json_int_t) d->heard,
+        "malformed", (json_int_t) d->malformed, "forged",
+        (json_int_t) d->forged, "late", (json_int_t) d->late, "unknown",
+        (json_int_t) d->unknown, "ambiguous", (json_int_t) d->ambiguous,
+        "switches", switches);
 }
 
 static json_t *
@@ -385,12 +392,25 @@ open_log(struct recorder *r, struct lh_error *error)
 }
 
 static void
+on_detached_all(void *r_)
+{
+    struct recorder *r = r_;
+
+    event_base_loopbreak(r->base);
+}
+
+static void
 on_end_signal(evutil_socket_t sig, short what, void *r_)
 {
     struct recorder *r = r_;
 
     say_info("%s: ending", strsignal((int) sig));
-    event_base_loopbreak(r->base);
+    if (r->config->keeps_instrumented || r->is_ending) {
+        event_base_loopbreak(r->base);
+    } else {
+        r->is_ending = true;
+        attach_remove_all(r->attach, on_detached_all, r);
+    }
 }
 
 static struct event *
@@ -413,6 +433,16 @@ open_events(struct recorder *r)
     r->on_int = evsignal_new(r->base, SIGINT, on_end_signal, r);
     event_add(r->on_term, NULL);
     event_add(r->on_int, NULL);
+}
+
+static void
+on_began(void *r_, struct session *session)
+{
+    struct recorder *r = r_;
+
+    r->sessions = lh_alloc_grow(r->sessions, r->n_sessions,
+                                &r->allocated_sessions, sizeof *r->sessions);
+    r->sessions[r->n_sessions++] = session;
 }
 
 int
@@ -464,6 +494,16 @@ recorder_create(const struct recorder_config *config, struct recorder **rp,
                                               .status = get_status,
                                               .aux = r};
     api_control_add(recorder_api_server(r->api), &r->control_env);
+    r->attach = attach_create(&r->env, on_began, r);
+    attach_api_add(recorder_api_server(r->api), r->attach);
+    for (size_t i = 0; i < config->n_attach && !retval; i++) {
+        retval = attach_add_text(r->attach, config->attach[i],
+                                 config->ovsdb.force, error);
+    }
+    if (retval) {
+        recorder_destroy(r);
+        return retval;
+    }
     flow_log_event(r->log, FLOW_LOG_START, 0, OF_PORT_UNKNOWN, r->started_ns,
                    PACKAGE_VERSION);
     wake(r);
@@ -501,6 +541,7 @@ recorder_destroy(struct recorder *r)
             keep_topology(r);
         }
     }
+    attach_destroy(r->attach);
     recorder_api_destroy(r->api);
     control_destroy(r->control);
     discovery_destroy(r->discovery);

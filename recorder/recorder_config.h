@@ -16,7 +16,9 @@
 /* Who connects to 'listen' is connected to 'controller'. */
 struct recorder_route {
     struct endpoint listen;
-    const struct endpoint *controller;
+    const struct endpoint *controller; /* NULL when attached. */
+    bool is_attached;                  /* We connect to 'listen', a bridge. */
+    bool force; /* Attached although fail-mode is standalone. */
 };
 
 struct recorder_config {
@@ -24,6 +26,9 @@ struct recorder_config {
     size_t n_routes;
     struct endpoint *controllers; /* One connection for each switch.  Owned. */
     size_t n_controllers;
+    const char **attach; /* BRIDGE[,sock=ENDPOINT].  Owned. */
+    size_t n_attach;
+    bool keeps_instrumented; /* Nothing is detached at the end. */
     bool has_postcards;
     struct postcard_port postcards;
     struct ovsdb_config ovsdb; /* db is NULL without --ovsdb. */

@@ -29,7 +29,7 @@ static bool on_controller_message(void *, const uint8_t *, size_t);
 static void on_controller_drained(void *);
 static void on_controller_closed(void *, const char *);
 
-static const struct of_conn_callbacks down_callbacks = {
+const struct of_conn_callbacks session_down_callbacks = {
     on_switch_message, on_switch_drained, on_switch_closed};
 static const struct of_conn_callbacks up_callbacks = {
     on_controller_message, on_controller_drained, on_controller_closed};
@@ -61,22 +61,32 @@ warn_no_controller(const struct session *s, const char *reason)
 }
 
 struct session *
-session_create(const struct session_env *env,
-               const struct recorder_route *route, int fd,
-               const struct sockaddr *peer, socklen_t peer_len)
+session_new(const struct session_env *env, const struct recorder_route *route,
+            char *peer)
 {
     struct session *s = lh_alloc_zero(sizeof *s);
 
     s->env = env;
     s->route = route;
-    s->peer = endpoint_format(peer, peer_len);
-    s->peer_ip =
-        endpoint_is_local(peer) ? NULL : endpoint_format_ip(peer, peer_len);
+    s->peer = peer;
     s->began_ns = time_spec_now();
     s->waiting = evbuffer_new();
     s->xids = xid_map_create();
     s->reaper = evtimer_new(env->base, on_reaper, s);
-    s->down = of_conn_accept(env->base, fd, &down_callbacks, s);
+    return s;
+}
+
+struct session *
+session_create(const struct session_env *env,
+               const struct recorder_route *route, int fd,
+               const struct sockaddr *peer, socklen_t peer_len)
+{
+    struct session *s =
+        session_new(env, route, endpoint_format(peer, peer_len));
+
+    s->peer_ip =
+        endpoint_is_local(peer) ? NULL : endpoint_format_ip(peer, peer_len);
+    s->down = of_conn_accept(env->base, fd, &session_down_callbacks, s);
     if (!s->down) {
         close(fd);
         session_destroy(s);
@@ -126,7 +136,9 @@ session_end(struct session *s, const char *reason)
     session_setup_cancel(s);
     s->state = SESSION_END;
     of_conn_finish(s->down);
-    of_conn_finish(s->up);
+    if (s->up) {
+        of_conn_finish(s->up);
+    }
     s->down = s->up = NULL;
     datapath_leave(s, reason);
     s->env->ended(s->env->aux, s);
@@ -336,15 +348,23 @@ on_switch_message(void *s_, const uint8_t *msg, size_t len)
     struct session *s = s_;
     uint8_t type = msg[1];
 
-    if (s->state == SESSION_WAIT || of_conn_is_full(s->up)) {
+    if (s->state == SESSION_WAIT || (s->up && of_conn_is_full(s->up))) {
         return false;
     }
     s->counters.from_switch++;
     if (s->state == SESSION_HELLO) {
-        of_conn_send(s->up, msg, len);
+        session_tell(s, msg, len);
         if (type == OF_WIRE_HELLO) {
             take_hello(s, &s->down_versions, msg, len);
         }
+        return true;
+    }
+    if (!s->up && type == OF_WIRE_ECHO_REQUEST) {
+        uint8_t *reply = lh_memdup(msg, len);
+
+        reply[1] = OF_WIRE_ECHO_REPLY;
+        of_conn_send(s->down, reply, len);
+        free(reply);
         return true;
     }
     if (is_unasked(type)) {

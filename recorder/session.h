@@ -62,6 +62,15 @@ struct session *session_create(const struct session_env *,
                                const struct recorder_route *, int fd,
                                const struct sockaddr *peer,
                                socklen_t peer_len);
+/* Connects to a bridge itself, for no controller; NULL, with errno, when that
+ * fails at once. */
+struct session *session_attach(const struct session_env *,
+                               const struct recorder_route *);
+/* Takes what is ours out of the switch, then calls 'done', once.  False: there
+ * is nothing of ours in it.  Of a session made by session_attach(). */
+bool session_detach(struct session *, void (*done)(void *aux), void *aux);
+/* The switch's index; 0 when it is not known. */
+uint16_t session_index(const struct session *);
 /* Ends it: 'reason' is said and logged. */
 void session_end(struct session *, const char *reason);
 /* Ends it at once, without env->ended(). */

@@ -83,6 +83,16 @@ void session_tell(struct session *, const uint8_t *msg, size_t len);
 /* True when the switch does not read, or too much waits for its answer. */
 bool session_is_full(const struct session *);
 
+/* What is done with what a switch sends. */
+extern const struct of_conn_callbacks session_down_callbacks;
+/* One that has no connection yet; takes 'peer'. */
+struct session *session_new(const struct session_env *,
+                            const struct recorder_route *, char *peer);
+
+/* session_attach.c */
+/* The bridge is not to be attached to, for 'reason'. */
+void session_refuse(struct session *, const char *reason);
+
 /* session_setup.c */
 /* The connection is there: ends it if the HELLOs do not come. */
 void session_setup_await(struct session *);

@@ -73,6 +73,7 @@ recorder_librecorder_a_SOURCES = \
 	recorder/session_state.h \
 	recorder/session_stats.c \
 	recorder/siphash.c recorder/siphash.h \
+	recorder/standby.c recorder/standby.h \
 	recorder/status.c recorder/status.h \
 	recorder/xid_map.c recorder/xid_map.h
 
@@ -98,7 +99,7 @@ recorder_libofdoor_a_SOURCES = \
 	recorder/of_ovs.h \
 	recorder/of_packet_out.c recorder/of_packet_out.h \
 	recorder/of_steps.c recorder/of_steps.h \
-	recorder/of_strip.c \
+	recorder/of_trace.c recorder/of_trace.h \
 	recorder/of_text.c recorder/of_text.h \
 	recorder/of_why.c recorder/of_why.h \
 	recorder/of_why_act.c \

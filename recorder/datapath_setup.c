@@ -97,6 +97,14 @@ next_version(void *dp_)
     return flow_log_next_version(dp->env->log, dp->dpid);
 }
 
+static void
+skip_version(void *dp_, uint32_t version)
+{
+    struct datapath *dp = dp_;
+
+    flow_log_skip_version(dp->env->log, dp->dpid, version);
+}
+
 static struct rule *
 known_rule(void *dp_, uint32_t version)
 {
@@ -132,6 +140,7 @@ datapath_setup_read(struct datapath *dp)
         .leaves_misses = dp->first->route->is_attached && dp->has_controllers,
         .lldp_type = LLDP_ETHERTYPE,
         .next_version = next_version,
+        .skip_version = skip_version,
         .known_rule = known_rule,
         .aux = dp,
     };

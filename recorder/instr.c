@@ -20,6 +20,8 @@ instr_create(const struct instr_config *config)
 
     of_msg_init();
     instr->config = *config;
+    instr->trace = (struct of_trace){.dpid = config->dpid,
+                                     .switch_index = config->switch_index};
     if (!instr->config.snap_len) {
         instr->config.snap_len = PACKET_ID_SNAP;
     }

@@ -109,6 +109,10 @@ struct instr_config {
      * than all that were; never 0. */
     uint32_t (*next_version)(void *aux);
 
+    /* 'version' was found in the switch: from now on only higher ones are
+     * given.  May be NULL. */
+    void (*skip_version)(void *aux, uint32_t version);
+
     /* The rule that the log has for 'version', with its `raw` bytes, removed
      * or not; a reference for the callee to unref.  NULL when unknown.  May
      * be NULL itself.  Called only while starting. */

@@ -90,10 +90,8 @@ instr_ask_switch(struct instr_change *c)
     size_t len;
 
     instr_ask_forms(c);
-    if (instr->config.encapsulation == INSTR_GENEVE) {
-        of_msg_tlv_request(version, &msg, &len);
-        instr_emit_own(c, msg, len);
-    }
+    of_msg_tlv_request(version, &msg, &len);
+    instr_emit_own(c, msg, len);
     ask_ports(c);
     of_group_desc_request(version, &msg, &len);
     instr_emit_own(c, msg, len);

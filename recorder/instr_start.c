@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "lib/lh_alloc.h"
+#include "recorder/of_trace.h"
 #include "recorder/of_wire.h"
 
 struct instr_start {
@@ -140,6 +141,37 @@ known(const struct instr *instr, uint32_t version)
                : NULL;
 }
 
+/* Versions that stand in the switch must not be given again, also when the
+ * log that gave them is lost. */
+static void
+skip_versions(const struct instr *instr)
+{
+    const struct instr_start *start = instr->start;
+    uint32_t version, highest = 0;
+    struct of_acts acts;
+
+    for (size_t i = 0; i < start->n_records; i++) {
+        if (of_trace_find_version(&instr->trace, &start->records[i].acts, NULL,
+                                  NULL, &version) &&
+            version > highest) {
+            highest = version;
+        }
+    }
+    for (size_t i = 0; i < start->n_groups; i++) {
+        for (size_t j = 0; j < of_group_n_buckets(start->groups[i]); j++) {
+            of_group_get_bucket(start->groups[i], j, &acts);
+            if (of_trace_find_version(&instr->trace, &acts, NULL, NULL,
+                                      &version) &&
+                version > highest) {
+                highest = version;
+            }
+        }
+    }
+    if (highest && instr->config.skip_version) {
+        instr->config.skip_version(instr->config.aux, highest);
+    }
+}
+
 /* Flows. */
 
 /* Takes over what the log says the rule of 'record' is.  False: the log says
@@ -197,12 +229,8 @@ find_flow(struct instr_change *c, const struct of_flow_record *record)
     struct shadow_rule *shadow;
     struct of_acts acts;
 
-    if (instr->inject) {
-        of_inject_strip(instr->inject, &record->acts, find_indexed,
-                        instr->start, &acts);
-    } else {
-        of_acts_clone(&acts, &record->acts);
-    }
+    of_trace_strip(&instr->trace, &record->acts, find_indexed, instr->start,
+                   &acts);
     shadow = shadow_rule_create(record->table_id, record->priority,
                                 of_match_clone(record->match), &acts);
     shadow->cookie = record->cookie;
@@ -281,9 +309,8 @@ start_flows(struct instr_change *c)
         if ((record->cookie & OWN_COOKIE_MASK) == OWN_COOKIE) {
             continue;
         }
-        if (!instr->inject ||
-            !of_inject_find_version(instr->inject, &record->acts, find_indexed,
-                                    start, &version) ||
+        if (!of_trace_find_version(&instr->trace, &record->acts, find_indexed,
+                                   start, &version) ||
             !recall_flow(c, record, version)) {
             found[i] = find_flow(c, record);
         }
@@ -347,15 +374,15 @@ recall_group(struct instr *instr, const struct of_group *group)
     uint32_t *versions = lh_alloc_array(NULL, n, sizeof *versions);
     struct shadow_group *sg = NULL;
     uint64_t change = 0, installed_ns = 0;
-    bool ok = instr->inject != NULL;
+    bool ok = true;
 
     for (size_t i = 0; ok && i < n; i++) {
         struct rule *rule = NULL;
         struct of_acts acts;
 
         of_group_get_bucket(group, i, &acts);
-        if (of_inject_find_version(instr->inject, &acts, find_indexed,
-                                   instr->start, &versions[i])) {
+        if (of_trace_find_version(&instr->trace, &acts, find_indexed,
+                                  instr->start, &versions[i])) {
             rule = known(instr, versions[i]);
         }
         ok = recall_bucket(own, i, rule);
@@ -386,12 +413,12 @@ find_group(struct instr_change *c, const struct of_group *group)
     struct of_group *own = of_group_clone(group);
     struct shadow_group *sg;
 
-    for (size_t i = 0; instr->inject && i < of_group_n_buckets(group); i++) {
+    for (size_t i = 0; i < of_group_n_buckets(group); i++) {
         struct of_acts acts, stripped;
 
         of_group_get_bucket(group, i, &acts);
-        of_inject_strip(instr->inject, &acts, find_indexed, instr->start,
-                        &stripped);
+        of_trace_strip(&instr->trace, &acts, find_indexed, instr->start,
+                       &stripped);
         of_group_set_bucket(own, i, &stripped);
         of_acts_uninit(&stripped);
     }
@@ -444,8 +471,8 @@ recall_misses(struct instr_change *c)
         uint32_t version;
 
         if (!is_own(record, OWN_MISS) ||
-            !of_inject_find_version(instr->inject, &record->acts, NULL, NULL,
-                                    &version)) {
+            !of_trace_find_version(&instr->trace, &record->acts, NULL, NULL,
+                                   &version)) {
             continue;
         }
         rule = known(instr, version);
@@ -513,6 +540,7 @@ finish_reading(struct instr_change *c)
     c->is_unasked = false; /* It is by this link that it must go. */
     instr_again_reset(instr);
     index_records(start);
+    skip_versions(instr);
     instr_tlv_set_up(c);
     instr_own_set_inject(instr);
     instr_ports_no_flood(c);

@@ -14,6 +14,7 @@
 #include "recorder/of_inject.h"
 #include "recorder/of_monitor.h"
 #include "recorder/of_msg.h"
+#include "recorder/of_trace.h"
 
 /* Cookies of our own rules: what the rule is stands in the low byte. */
 #define OWN_COOKIE      UINT64_C(0x6c617374686f7000) /* "lasthop" */
@@ -189,6 +190,7 @@ struct instr_watch {
 
 struct instr {
     struct instr_config config;
+    struct of_trace trace;
     struct instr_counters counters;
     bool is_ready;
     struct instr_link *links;   /* In order of coming.  Owned. */

@@ -44,23 +44,17 @@ instr_watch_version(const struct instr *instr, const struct of_acts *acts)
 {
     uint32_t version = 0;
 
-    return instr->inject && of_inject_find_version(instr->inject, acts,
-                                                   instr_own_indexed,
-                                                   (void *) instr, &version)
-               ? version
-               : 0;
+    of_trace_find_version(&instr->trace, acts, instr_own_indexed,
+                          (void *) instr, &version);
+    return version;
 }
 
 void
 instr_watch_strip(const struct instr *instr, const struct of_acts *acts,
                   struct of_acts *own)
 {
-    if (instr->inject) {
-        of_inject_strip(instr->inject, acts, instr_own_indexed, (void *) instr,
-                        own);
-    } else {
-        of_acts_clone(own, acts);
-    }
+    of_trace_strip(&instr->trace, acts, instr_own_indexed, (void *) instr,
+                   own);
 }
 
 static bool

@@ -210,63 +210,19 @@ of_card_put_note(struct ofpbuf *out, uint32_t version)
     ofpact_finish_NOTE(out, &note);
 }
 
-/* The version that action 'a' carries, if it is the first of a postcard. */
-static bool
-get_version(const struct of_card *card, const struct ofpact *a,
-            uint32_t *versionp)
+bool
+of_card_get_note(const struct ofpact *a, uint32_t *versionp)
 {
-    const struct of_inject_config *c = &card->config;
-    const struct eth_addr *mac = NULL;
+    const struct ofpact_note *note;
 
-    if (a->type == OFPACT_SET_FIELD) {
-        const struct ofpact_set_field *sf = ofpact_get_SET_FIELD(a);
-
-        if (mf_is_tun_metadata(sf->field)) {
-            const uint8_t *option = (const uint8_t *) sf->value +
-                                    sf->field->n_bytes - POSTCARD_GENEVE_LEN;
-
-            *versionp = of_wire_get32(option + 12);
-            return option[0] == POSTCARD_GENEVE_FORMAT &&
-                   of_wire_get64(option + 4) == c->dpid;
-        }
-        if (sf->field->id == MFF_ETH_DST) {
-            mac = &sf->value->mac;
-        }
-    } else if (a->type == OFPACT_SET_ETH_DST) {
-        mac = &ofpact_get_SET_ETH_DST(a)->mac;
-    }
-    if (!mac || !c->is_mac) {
+    if (a->type != OFPACT_NOTE) {
         return false;
     }
-    *versionp = of_wire_get32(mac->ea) >> 8;
-    return (of_wire_get16(mac->ea + 4) & 0xfff) == c->switch_index;
-}
-
-bool
-of_card_is_ours(const struct of_card *card, const struct ofpact *a,
-                uint32_t *versionp)
-{
-    if (a->type == OFPACT_CLONE) {
-        const struct ofpact_nest *nest = ofpact_get_CLONE(a);
-
-        return ofpact_nest_get_action_len(nest) &&
-               get_version(card, nest->actions, versionp);
+    note = ofpact_get_NOTE(a);
+    if (note->length != 6 ||
+        memcmp(note->data, note_mark, sizeof note_mark) != 0) {
+        return false;
     }
-    if (a->type == OFPACT_NOTE) {
-        const struct ofpact_note *note = ofpact_get_NOTE(a);
-
-        if (note->length == 6 &&
-            !memcmp(note->data, note_mark, sizeof note_mark)) {
-            *versionp = of_wire_get32(note->data + 2);
-            return true;
-        }
-    }
-    return false;
-}
-
-bool
-of_card_is_alone(const struct of_card *card, const struct of_acts *acts,
-                 uint32_t *versionp)
-{
-    return acts->len && get_version(card, of_acts_ovs(acts), versionp);
+    *versionp = of_wire_get32(note->data + 2);
+    return true;
 }

@@ -50,13 +50,7 @@ bool of_card_is_partial(const struct of_card *);
  * for encapsulations that do not carry the whole version. */
 void of_card_put_note(struct ofpbuf *out, uint32_t version);
 
-/* True when 'a' is a postcard of this switch, or a note of ours; '*versionp'
- * is its version (of a mac postcard the low 24 bits). */
-bool of_card_is_ours(const struct of_card *, const struct ofpact *a,
-                     uint32_t *versionp);
-
-/* True when the actions are a postcard put alone; '*versionp' as above. */
-bool of_card_is_alone(const struct of_card *, const struct of_acts *,
-                      uint32_t *versionp);
+/* True when 'a' is such a note; '*versionp' is its version. */
+bool of_card_get_note(const struct ofpact *a, uint32_t *versionp);
 
 #endif /* recorder/of_card.h */

@@ -92,25 +92,6 @@ void of_inject_miss_alone(const struct of_inject *, uint32_t version,
 void of_inject_indirect(uint16_t index, uint8_t index_table,
                         struct of_acts *acts);
 
-/* The actions that table 'table_id' has for 'index', borrowed, when that is a
- * rule of ours; otherwise NULL. */
-typedef const struct of_acts *of_inject_indexed(void *aux, uint8_t table_id,
-                                                uint16_t index);
-
-/* The version of the rule or bucket whose actions 'acts' are, by what
- * of_inject_run() put there, or into what 'indexed' (may be NULL) knows.
- * False: none. */
-bool of_inject_find_version(const struct of_inject *,
-                            const struct of_acts *acts,
-                            of_inject_indexed *indexed, void *aux,
-                            uint32_t *versionp);
-
-/* Undoes of_inject_run(): 'own' gets 'acts' without what is ours.  Only lists
- * that replaced ALL or FLOOD stay lists. */
-void of_inject_strip(const struct of_inject *, const struct of_acts *acts,
-                     of_inject_indexed *indexed, void *aux,
-                     struct of_acts *own);
-
 /* True when no output of its own does not mean that the packet is dropped:
  * the rule goes on in another table, has a group, or leaves it to an action
  * set ('pending': one may stand when it begins). */

@@ -61,6 +61,9 @@ static const char help[] =
     "                         " DEFAULT_STATE ")\n"
     "  --keep=TIME            keep what is over for so long: 7d (default),\n"
     "                         12h, .. or 0 for ever\n"
+    "  --standby              while another recorder writes the flow log, wait "
+    "and\n"
+    "                         take over as soon as it has ended\n"
     "  --rundir=DIR           directory of recorder.sock (default\n"
     "                         $LASTHOP_RUNDIR or /run/lasthop)\n"
     "  -v, --verbose          say more\n"
@@ -81,7 +84,8 @@ enum {
     OPT_MAX_POSTCARDS,
     OPT_STATE,
     OPT_KEEP,
-    OPT_RUNDIR
+    OPT_RUNDIR,
+    OPT_STANDBY
 };
 
 static const struct option long_options[] = {
@@ -99,6 +103,7 @@ static const struct option long_options[] = {
     {"state", required_argument, NULL, OPT_STATE},
     {"keep", required_argument, NULL, OPT_KEEP},
     {"rundir", required_argument, NULL, OPT_RUNDIR},
+    {"standby", no_argument, NULL, OPT_STANDBY},
     {"verbose", no_argument, NULL, 'v'},
     {"help", no_argument, NULL, 'h'},
     {"version", no_argument, NULL, 'V'},
@@ -245,6 +250,9 @@ take_option(int option, char *argument, struct recorder_config *config,
     case OPT_RUNDIR:
         take_text(&config->socket_path,
                   lh_asprintf("%s/%s", argument, API_SOCKET_RECORDER));
+        return 0;
+    case OPT_STANDBY:
+        config->is_standby = true;
         return 0;
     case 'v':
         say_set_level(SAY_DEBUG);

@@ -30,6 +30,7 @@
 #include "recorder/log_watch.h"
 #include "recorder/mono_clock.h"
 #include "recorder/session.h"
+#include "recorder/standby.h"
 #include "recorder/status.h"
 
 #define TOPOLOGY_KEY "topology"
@@ -277,7 +278,9 @@ open_listeners(struct recorder *r, struct lh_error *error)
 
         listener->recorder = r;
         listener->route = &r->config->routes[i];
-        retval = endpoint_listen(&listener->route->listen, &fd, error);
+        retval = r->config->is_standby
+                     ? standby_listen(&listener->route->listen, &fd, error)
+                     : endpoint_listen(&listener->route->listen, &fd, error);
         if (retval) {
             return retval;
         }
@@ -380,7 +383,9 @@ open_log(struct recorder *r, struct lh_error *error)
         lh_error_set(error, "cannot make the directory %s: %s",
                      r->config->state_dir, strerror(retval));
     } else {
-        retval = flow_log_open(path, &r->log, error);
+        retval = r->config->is_standby
+                     ? standby_open_log(r->base, path, &r->log, error)
+                     : flow_log_open(path, &r->log, error);
         r->log_path = realpath(path, NULL);
         if (!retval) {
             r->log_watch =

@@ -37,6 +37,7 @@ struct recorder_config {
     const char *select_file; /* Of selections, or NULL. */
     char *state_dir;         /* Owned. */
     char *socket_path;       /* Owned. */
+    bool is_standby;         /* Waits while another recorder has the log. */
     uint64_t keep_ns;        /* What was over is kept so long; 0: for ever. */
     const char **bridges;    /* Names to instrument; none: all. */
     size_t n_bridges;

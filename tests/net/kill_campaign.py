@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Recorder, controller or switch killed at a random point while rules change,
+# Recorder, controller, switch or log killed at a random point while rules change,
 # round after round, and what must hold after each.
 """
     with Lab() as lab:
@@ -26,6 +26,7 @@ import json
 import os
 import random
 import re
+import shutil
 import sys
 import threading
 
@@ -34,7 +35,7 @@ from lab import UNDER_COLLECTOR, Lab
 from process import Failed, wait_until
 from recorder import Recorder, pretty, start_controller
 
-VICTIMS = ["recorder", "controller", "switch"]
+VICTIMS = ["recorder", "controller", "switch", "log"]
 TABLES, PRIORITIES, ADDRESSES = 3, 4, 40
 BATCH = 8
 OWN_COOKIE = 0x6c617374686f7000
@@ -159,15 +160,17 @@ def card_version(actions):
 class Campaign:
     """Rounds of killing on one lab."""
 
-    def __init__(self, lab, seed, of_version="1.3"):
+    def __init__(self, lab, seed, of_version="1.3", standby=False):
         self.lab = lab
         self.seed = seed
         self.of_version = of_version
+        self.options = ["--standby"] if standby else []
         self.random = random.Random(seed)
-        self.recorder = self.controller = None
+        self.recorder = self.controller = self.standby = None
         self.load = Load(seed, dpid=1)
         self.n = 0
         self.bearers = {}   # Version -> what it named, over all rounds.
+        self.highest = 0    # In the switch when the log was last lost.
 
     def start(self):
         """Makes the network and begins the load."""
@@ -177,8 +180,11 @@ class Campaign:
         self.lab.add_collector()
         self.lab.start()
         self._start_controller()
-        self.recorder = Recorder(self.lab, f"geneve:{UNDER_COLLECTOR}")
+        self.recorder = Recorder(self.lab, f"geneve:{UNDER_COLLECTOR}",
+                                 options=self.options)
         self.recorder.start()
+        if self.options:
+            self._start_standby()
         self.lab.set_controller(self.recorder.target)
         self._settle()
         self.load.start()
@@ -215,9 +221,27 @@ class Campaign:
         """Ends the load."""
         self.load.end()
 
+    def _start_standby(self):
+        self.standby = self.recorder.spawn().wait_for("standing by")
+
     def _kill_recorder(self):
-        self.lab.process("recorder").kill()
+        self.recorder.process.kill()
+        if not self.options:
+            self.recorder.start()
+            return
+        self.recorder.process = self.standby.wait_for("taking over")
+        self._start_standby()
+
+    def _kill_log(self):
+        """The recorder and all it wrote."""
+        self.recorder.process.kill()
+        self.load.pause()
+        shutil.rmtree(f"{self.lab.dir}/state")
+        found = [rule["version"] for rule in self._in_switch().values()]
+        self.highest = max((v for v in found if v is not None), default=0)
+        self.bearers.clear()    # Versions that stood nowhere may come again.
         self.recorder.start()
+        self.load.resume(self.lab)
 
     def _kill_controller(self):
         self.lab.process("controller").kill()
@@ -259,6 +283,8 @@ class Campaign:
     def _check_versions(self, log):
         versions = [rule["version"] for rule in log.values()]
         assert len(set(versions)) == len(versions), sorted(versions)
+        assert not versions or min(versions) > self.highest, \
+            f"{min(versions)} although the switch had {self.highest}"
         for cookie, rule in log.items():
             name = self.bearers.setdefault(
                 rule["version"], (cookie, rule["key"], rule["port"]))

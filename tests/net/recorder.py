@@ -58,11 +58,15 @@ class Recorder:
                 self.options.append(f"--ovsdb={lab.db}")
         self.process = None
 
-    def start(self):
-        """Starts it, for the first time or again."""
-        self.process = self.lab.spawn(
+    def spawn(self):
+        """A process with its options."""
+        return self.lab.spawn(
             "recorder", [f"{bindir()}/lasthop-recorder", *self.options],
             netns=self.lab.sw)
+
+    def start(self):
+        """Starts it, for the first time or again."""
+        self.process = self.spawn()
         self.api().close()
         return self
 

@@ -14,3 +14,13 @@ def test_tables_are_equal_after_each_kill(lab, seed):
         campaign.round(victim)
     campaign.round("recorder")
     campaign.end()
+
+
+def test_standby_takes_over(lab):
+    campaign = Campaign(lab, 3, standby=True)
+    campaign.start()
+    for _ in range(3):
+        campaign.round("recorder")
+    assert campaign.recorder.process.stop() == 0    # Its standby goes on.
+    campaign.recorder.process = campaign.standby.wait_for("taking over")
+    campaign.end()

@@ -227,3 +227,40 @@ def test_standalone_bridge_is_left_alone(lab):
     rules = recorder.table(1)
     assert [r["instrumented"] for r in rules
             if r["kind"] == "flow"] == [False]
+
+
+def test_another_encapsulation_leaves_nothing_of_the_first(lab):
+    """geneve, then mac, then none: versions stay, and of what was there
+    nothing."""
+    network(lab, mac=True)
+    controller, recorder = connect(lab, f"geneve:{UNDER_COLLECTOR}")
+    flows = [{"priority": 10, "match": {"in_port": 1},
+              "actions": [{"type": "OUTPUT", "port": 2}]},
+             {"priority": 5, "match": {},
+              "actions": [{"type": "WRITE_ACTIONS", "actions": [
+                  {"type": "OUTPUT", "port": 3}]}]}]
+    assert controller.call("flow", dpid=1, flows=flows)["errors"] == []
+    group = {"group_id": 1, "type": "ALL", "buckets": [
+        {"actions": [{"type": "OUTPUT", "port": 2}]}]}
+    assert controller.call("group", dpid=1, group=group)["errors"] == []
+    seen = controller.call("flows", dpid=1)["flows"]
+    known = {r["priority"]: r["version"] for r in recorder.table(1)
+             if r["kind"] == "flow"}
+
+    def restart(postcards):
+        assert recorder.process.stop() == 0
+        again = Recorder(lab, postcards).start()
+        again.wait_ready().wait_controller(controller)
+        assert controller.call("flows", dpid=1)["flows"] == seen
+        assert {r["priority"]: r["version"] for r in again.table(1)
+                if r["kind"] == "flow"} == known
+        dump = lab.ofctl("dump-flows", "s1", "--no-stats") + \
+            lab.ofctl("dump-groups", "s1")
+        assert "tun_metadata" not in dump, dump
+        return again, dump
+
+    recorder, dump = restart("mac:%b-mac,vlan=4000")
+    assert "set_field:8096->vlan_vid" in dump or "dl_vlan" in dump, dump
+    recorder, dump = restart(None)
+    for trace in ("vlan", "note", "clone", "0x6c617374686f70"):
+        assert trace not in dump.replace("0x6c617374686f7002", ""), dump

@@ -15,6 +15,7 @@
 
 #include "lib/lh_alloc.h"
 #include "recorder/of_msg.h"
+#include "recorder/of_trace.h"
 
 #define SWITCH_DPID  0x1122u
 #define RULE_VERSION 7u
@@ -273,6 +274,7 @@ create(bool is_mac, uint8_t of_version)
 }
 
 static const uint16_t ports[] = {1, 3, 65534};
+static const struct of_trace trace = {.dpid = SWITCH_DPID, .switch_index = 5};
 
 static struct of_inject_ask
 make_ask(const char *mode, struct table_t *t)
@@ -325,7 +327,7 @@ START_TEST(injects_what_the_vectors_say)
     free(got);
 
     /* What was put in can be taken out again, but for the lists. */
-    of_inject_strip(inj, &result.acts, find, &t, &stripped);
+    of_trace_strip(&trace, &result.acts, find, &t, &stripped);
     if (!strstr(v->out, "output:1,output:3,LOCAL") &&
         !(v->indexed && strstr(v->indexed, "LOCAL")) &&
         strcmp(v->in, "write_actions(output:3,output:4)")) {
@@ -340,7 +342,7 @@ START_TEST(injects_what_the_vectors_say)
         uint32_t version = 0;
 
         ck_assert(
-            of_inject_find_version(inj, &result.acts, find, &t, &version));
+            of_trace_find_version(&trace, &result.acts, find, &t, &version));
         ck_assert_uint_eq(version, RULE_VERSION);
     }
     for (size_t i = 0; i < t.n; i++) {
@@ -388,12 +390,82 @@ check_mac(uint8_t of_version, const char *in, const char *want)
     got = of_acts_to_text(&result.acts);
     ck_assert_str_eq(got, want);
     free(got);
-    ck_assert(of_inject_find_version(inj, &result.acts, NULL, NULL, &version));
+    ck_assert(
+        of_trace_find_version(&trace, &result.acts, NULL, NULL, &version));
     ck_assert_uint_eq(version, 0x01020304);
     of_acts_uninit(&result.acts);
     of_acts_uninit(&acts);
     of_inject_destroy(inj);
 }
+
+/* What 'in' becomes by postcards is taken out again by 'other'. */
+static void
+check_stripped(bool is_mac, const struct of_trace *other, const char *in,
+               bool is_known)
+{
+    struct of_inject *inj = create(is_mac, 4);
+    struct of_inject_ask ask = make_ask("f", NULL);
+    struct of_inject_result result;
+    struct of_acts acts, stripped;
+    uint32_t version = 0;
+    char *got, *injected;
+
+    parse(&acts, in);
+    of_inject_run(inj, &acts, &ask, &result);
+    injected = of_acts_to_text(&result.acts);
+    of_trace_strip(other, &result.acts, NULL, NULL, &stripped);
+    got = of_acts_to_text(&stripped);
+    ck_assert_str_eq(got, is_known ? in : injected);
+    ck_assert(of_trace_find_version(other, &result.acts, NULL, NULL,
+                                    &version) == is_known);
+    ck_assert_uint_eq(version, is_known ? RULE_VERSION : 0);
+    free(got);
+    free(injected);
+    of_acts_uninit(&stripped);
+    of_acts_uninit(&result.acts);
+    of_acts_uninit(&acts);
+    of_inject_destroy(inj);
+}
+
+START_TEST(finds_traces_whatever_the_postcards_are_now)
+{
+    struct of_trace no_index = {.dpid = SWITCH_DPID};
+    struct of_trace stranger = {.dpid = SWITCH_DPID + 1, .switch_index = 6};
+
+    check_stripped(false, &no_index, "output:2,output:3", true);
+    check_stripped(true, &no_index, "output:2,output:3", true);
+    check_stripped(false, &stranger, "output:2", false);
+    check_stripped(false, &trace, "drop", true);
+}
+END_TEST
+
+START_TEST(leaves_what_only_looks_like_a_trace)
+{
+    static const char *const lists[] = {
+        "clone(set_field:02:00:00:00:00:01->eth_dst,output:2)",
+        "clone(set_field:02:00:00:00:00:01->eth_dst,push_vlan:0x8100,"
+        "set_field:4100->vlan_vid,output(port=2,max_len=96))",
+        "clone(set_field:0x1->tun_metadata0,output:2)",
+        "note:01.02.03.04.05.06,output:2"};
+
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
+        struct of_acts acts, stripped;
+        uint32_t version;
+        char *got, *want;
+
+        parse(&acts, lists[i]);
+        of_trace_strip(&trace, &acts, NULL, NULL, &stripped);
+        got = of_acts_to_text(&stripped);
+        want = of_acts_to_text(&acts);
+        ck_assert_str_eq(got, want);
+        ck_assert(!of_trace_find_version(&trace, &acts, NULL, NULL, &version));
+        free(got);
+        free(want);
+        of_acts_uninit(&stripped);
+        of_acts_uninit(&acts);
+    }
+}
+END_TEST
 
 START_TEST(writes_mac_postcards)
 {
@@ -459,6 +531,8 @@ main(void)
     tcase_add_loop_test(tc, injects_what_the_vectors_say, 0,
                         (int) (sizeof vectors / sizeof vectors[0]));
     tcase_add_test(tc, leaves_an_output_alone_when_the_table_is_full);
+    tcase_add_test(tc, finds_traces_whatever_the_postcards_are_now);
+    tcase_add_test(tc, leaves_what_only_looks_like_a_trace);
     tcase_add_test(tc, writes_mac_postcards);
     tcase_add_test(tc, says_what_is_on_its_way);
     suite_add_tcase(suite, tc);

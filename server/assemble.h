@@ -69,6 +69,9 @@ struct assemble_env {
      * has arrived.  May be NULL: never known. */
     bool (*has_lossless)(void *aux, uint64_t dpid, uint64_t from_ns,
                          uint64_t to_ns);
+    /* True when packets may pass switch 'dpid', or end there, without a
+     * postcard: not all its rules send them.  May be NULL: never. */
+    bool (*is_silent)(void *aux, uint64_t dpid);
     void *aux;
     uint64_t until_ns; /* Until when postcards of the group were waited for;
                         * 0: the time of its last one. */

@@ -56,6 +56,17 @@ set_left(struct fate *fate, uint32_t port)
     fate->has_left = true;
 }
 
+/* Nothing is known of what came to the switch at the far end: it does not
+ * tell of all packets. */
+static bool
+is_silent(const struct assembler *a, uint64_t dpid)
+{
+    return a->env->is_silent && a->env->is_silent(a->env->aux, dpid);
+}
+
+static const char silent_text[] =
+    "the next switch does not send postcards of all packets";
+
 /* Looks at the links that output 'o' leads onto; true when one was taken.
  * With 'is_sent' those that were not are lost. */
 static bool
@@ -73,6 +84,9 @@ judge_branches(const struct assembler *a, int o, bool is_sent,
         if (branch->child >= 0) {
             fate->has_gone_on = true;
             has_child = true;
+        } else if (!branch->is_soft && is_sent &&
+                   is_silent(a, branch->peer_dpid)) {
+            fate->open = silent_text;
         } else if (!branch->is_soft && is_sent) {
             set_lost(fate, branch->port, branch->peer_dpid, branch->peer_port);
         }
@@ -112,6 +126,17 @@ count_untaken(const struct assembler *a, int o)
     return n;
 }
 
+static bool
+leads_to_silent(const struct assembler *a, int o)
+{
+    for (int b = a->outs[o].first_branch; b >= 0; b = a->branches[b].next) {
+        if (is_silent(a, a->branches[b].peer_dpid)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void
 judge_flood(const struct assembler *a, const struct assemble_visit *visit,
             int o, struct fate *fate)
@@ -134,6 +159,8 @@ judge_flood(const struct assembler *a, const struct assemble_visit *visit,
     has_child = judge_branches(a, o, !fate->open, fate);
     if (n_edge && !(is_normal && has_child)) {
         set_left(fate, n_edge == 1 ? edge_port : OF_PORT_UNKNOWN);
+    } else if (is_normal && !has_child && leads_to_silent(a, o)) {
+        fate->open = silent_text;
     } else if (is_normal && !has_child && n_link) {
         set_lost(fate, OF_PORT_UNKNOWN, 0, OF_PORT_UNKNOWN);
     } else if (!n_link) {

@@ -175,6 +175,7 @@ assemble_cards(struct path_table *pt, size_t n, enum assemble_state wanted,
         .id_config = &pt->config.id_config,
         .find_rule = pt->config.find_rule,
         .has_lossless = pt->config.has_lossless,
+        .is_silent = pt->config.is_silent,
         .aux = pt->config.aux,
         .until_ns = pt->clock_ns,
     };

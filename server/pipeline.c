@@ -70,6 +70,14 @@ find_rule(void *p_, uint64_t dpid, uint32_t version)
 }
 
 static bool
+is_silent(void *p_, uint64_t dpid)
+{
+    const struct pipeline *p = p_;
+
+    return rule_cache_is_silent(p->config.rules, dpid);
+}
+
+static bool
 has_lossless(void *p_, uint64_t dpid, uint64_t from_ns, uint64_t to_ns)
 {
     return true;
@@ -86,6 +94,7 @@ pipeline_create(const struct pipeline_config *config)
         .emit = emit,
         .find_rule = find_rule,
         .has_lossless = config->is_lossless ? has_lossless : NULL,
+        .is_silent = is_silent,
         .aux = p,
     };
 

@@ -58,6 +58,24 @@ take_rule(struct recorder_link *link, const json_t *json)
     }
 }
 
+/* What is removed stays known: postcards of it may still come. */
+static void
+take_removed(struct recorder_link *link, const json_t *event)
+{
+    struct jmember root = jmember_root(event);
+    struct jmember dpid_member = jmember_get(&root, "dpid");
+    struct jmember version_member = jmember_get(&root, "version");
+    uint64_t dpid, version;
+    struct lh_error error;
+
+    if (jmember_dpid(&dpid_member, &dpid, &error) ||
+        jmember_u64(&version_member, UINT32_MAX, &version, &error)) {
+        note_garbage(link, &error);
+    } else {
+        rule_cache_gone(link->config.rules, dpid, (uint32_t) version);
+    }
+}
+
 static void
 on_event(void *link_, const json_t *event)
 {
@@ -82,11 +100,12 @@ on_event(void *link_, const json_t *event)
     } else if (!strcmp(name, "rule")) {
         take_rule(link, json_object_get(event, "rule"));
         link->config.on_rules(link->config.aux);
+    } else if (!strcmp(name, "removed")) {
+        take_removed(link, event);
     } else if (!strcmp(name, "synced")) {
         link->is_synced = true;
         link->config.on_rules(link->config.aux);
     }
-    /* What is removed stays known: postcards of it may still come. */
 }
 
 static void
@@ -123,6 +142,7 @@ on_up(void *link_)
     say_info("recorder %s: connected", link->path);
     link->n_connects++;
     link->is_synced = false;
+    rule_cache_restart(link->config.rules);
     api_link_call(link->link, "subscribe", json_pack("{s:b}", "rules", 1),
                   CALL_TIMEOUT_MS, on_subscribed, link);
     api_link_call(link->link, "stats", NULL, CALL_TIMEOUT_MS, on_stats, link);

@@ -28,13 +28,14 @@ struct entry {
     uint32_t version;
     struct rule *rule; /* Owned reference; NULL: not known. */
     bool is_asked;     /* The answer is awaited. */
+    bool is_silent;    /* Stands and sends no postcards. */
     uint64_t retry_ns; /* When to ask again, if neither. */
 };
 
-/* The newest version known of a switch. */
-struct newest {
+struct switch_info {
     uint64_t dpid;
-    uint32_t version;
+    uint32_t newest; /* Version known. */
+    size_t n_silent; /* Entries that are. */
 };
 
 struct rule_cache {
@@ -45,7 +46,7 @@ struct rule_cache {
     struct entry *oldest, *newest; /* By use. */
     size_t n_waiting;
     size_t n_switches, allocated_switches;
-    struct newest *switches; /* Sorted by dpid.  Owned. */
+    struct switch_info *switches; /* Sorted by dpid.  Owned. */
     struct rule_cache_counters counters;
 };
 
@@ -111,11 +112,69 @@ link_use(struct rule_cache *cache, struct entry *e)
     cache->newest = e;
 }
 
+/* Where the switch stands in, or belongs into, the array. */
+static size_t
+switch_index(const struct rule_cache *cache, uint64_t dpid)
+{
+    size_t low = 0, high = cache->n_switches;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (cache->switches[middle].dpid < dpid) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+/* Made when it is not there. */
+static struct switch_info *
+need_switch(struct rule_cache *cache, uint64_t dpid)
+{
+    size_t i = switch_index(cache, dpid);
+
+    if (i == cache->n_switches || cache->switches[i].dpid != dpid) {
+        cache->switches =
+            lh_alloc_grow(cache->switches, cache->n_switches,
+                          &cache->allocated_switches, sizeof *cache->switches);
+        memmove(cache->switches + i + 1, cache->switches + i,
+                (cache->n_switches - i) * sizeof *cache->switches);
+        cache->switches[i] = (struct switch_info){.dpid = dpid};
+        cache->n_switches++;
+    }
+    return &cache->switches[i];
+}
+
+static void
+set_silent(struct rule_cache *cache, struct entry *e, bool is_silent)
+{
+    if (e->is_silent != is_silent) {
+        struct switch_info *sw = need_switch(cache, e->dpid);
+
+        e->is_silent = is_silent;
+        sw->n_silent += is_silent ? 1 : SIZE_MAX; /* SIZE_MAX: minus one. */
+    }
+}
+
+/* A rule that ends a packet's way and says nothing of it.  Of packets that hit
+ * a conjunction another rule tells. */
+static bool
+is_silent_rule(const struct rule *rule)
+{
+    return rule->kind == RULE_FLOW && !rule->is_instrumented &&
+           !rule->is_transit && !rule->removed_ns &&
+           strncmp(rule->actions, "conjunction(", 12);
+}
+
 static void
 remove_entry(struct rule_cache *cache, struct entry *e)
 {
     struct entry **p = chain_of(cache, e->dpid, e->version);
 
+    set_silent(cache, e, false);
     while (*p != e) {
         p = &(*p)->next;
     }
@@ -182,49 +241,16 @@ need_entry(struct rule_cache *cache, uint64_t dpid, uint32_t version)
     return e;
 }
 
-/* Where the switch stands in, or belongs into, the array. */
-static size_t
-switch_index(const struct rule_cache *cache, uint64_t dpid)
-{
-    size_t low = 0, high = cache->n_switches;
-
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-
-        if (cache->switches[middle].dpid < dpid) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    return low;
-}
-
-static void
-note_newest(struct rule_cache *cache, uint64_t dpid, uint32_t version)
-{
-    size_t i = switch_index(cache, dpid);
-
-    if (i < cache->n_switches && cache->switches[i].dpid == dpid) {
-        if (version > cache->switches[i].version) {
-            cache->switches[i].version = version;
-        }
-        return;
-    }
-    cache->switches =
-        lh_alloc_grow(cache->switches, cache->n_switches,
-                      &cache->allocated_switches, sizeof *cache->switches);
-    memmove(cache->switches + i + 1, cache->switches + i,
-            (cache->n_switches - i) * sizeof *cache->switches);
-    cache->switches[i] = (struct newest){dpid, version};
-    cache->n_switches++;
-}
-
 void
 rule_cache_add(struct rule_cache *cache, struct rule *rule)
 {
     struct entry *e = need_entry(cache, rule->dpid, rule->version);
+    struct switch_info *sw = need_switch(cache, rule->dpid);
 
+    if (rule->version > sw->newest) {
+        sw->newest = rule->version;
+    }
+    set_silent(cache, e, is_silent_rule(rule));
     if (e->rule) {
         rule_unref(e->rule);
     } else {
@@ -233,7 +259,36 @@ rule_cache_add(struct rule_cache *cache, struct rule *rule)
     e->rule = rule;
     cache->n_waiting -= e->is_asked;
     e->is_asked = false;
-    note_newest(cache, rule->dpid, rule->version);
+}
+
+void
+rule_cache_gone(struct rule_cache *cache, uint64_t dpid, uint32_t version)
+{
+    struct entry *e = find_entry(cache, dpid, version);
+
+    if (e) {
+        set_silent(cache, e, false);
+    }
+}
+
+void
+rule_cache_restart(struct rule_cache *cache)
+{
+    for (struct entry *e = cache->oldest; e; e = e->newer) {
+        e->is_silent = false;
+    }
+    for (size_t i = 0; i < cache->n_switches; i++) {
+        cache->switches[i].n_silent = 0;
+    }
+}
+
+bool
+rule_cache_is_silent(const struct rule_cache *cache, uint64_t dpid)
+{
+    size_t i = switch_index(cache, dpid);
+
+    return i < cache->n_switches && cache->switches[i].dpid == dpid &&
+           cache->switches[i].n_silent;
 }
 
 void
@@ -317,7 +372,7 @@ rule_cache_resolve(struct rule_cache *cache, uint64_t dpid, uint32_t low,
 
     cache->counters.guessed++;
     return i < cache->n_switches && cache->switches[i].dpid == dpid
-               ? nearest(cache->switches[i].version, low)
+               ? nearest(cache->switches[i].newest, low)
                : low;
 }
 

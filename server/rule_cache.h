@@ -54,6 +54,14 @@ int rule_cache_load(struct rule_cache *, const char *path, struct lh_error *);
 void rule_cache_deny(struct rule_cache *, uint64_t dpid, uint32_t version,
                      uint64_t now_ns);
 
+/* The rule stands no more; it stays known. */
+void rule_cache_gone(struct rule_cache *, uint64_t dpid, uint32_t version);
+/* All rules that stand are about to be added anew. */
+void rule_cache_restart(struct rule_cache *);
+/* True when a rule stands at the switch that may be a packet's last one there
+ * and sends no postcards: it is not selected, paused or made by learn. */
+bool rule_cache_is_silent(const struct rule_cache *, uint64_t dpid);
+
 /* Borrowed until the next call; NULL when not known, or not yet. */
 const struct rule *rule_cache_find(struct rule_cache *, uint64_t dpid,
                                    uint32_t version, uint64_t now_ns);

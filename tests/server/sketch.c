@@ -127,6 +127,12 @@ sketch_has_lossless(void *sketch, uint64_t dpid, uint64_t from_ns,
     return ((struct sketch *) sketch)->is_lossless;
 }
 
+static bool
+is_silent(void *sketch, uint64_t dpid)
+{
+    return dpid == ((struct sketch *) sketch)->silent_dpid;
+}
+
 const struct assemble_result *
 sketch_assemble(struct sketch *sketch)
 {
@@ -137,6 +143,7 @@ sketch_assemble(struct sketch *sketch)
         .id_config = &id_config,
         .find_rule = sketch_find_rule,
         .has_lossless = sketch_has_lossless,
+        .is_silent = is_silent,
         .aux = sketch,
     };
 

@@ -29,6 +29,7 @@ struct sketch {
     size_t n_cards;
     struct postcard *cards[SKETCH_MAX_CARDS]; /* Owned. */
     bool is_lossless;
+    uint64_t silent_dpid; /* Not all its rules send postcards; 0: none. */
     struct assembler *assembler;
     struct assemble_result result;
 };

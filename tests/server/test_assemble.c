@@ -247,6 +247,27 @@ START_TEST(lost_says_where_and_how_sure)
 }
 END_TEST
 
+START_TEST(nothing_is_lost_at_a_switch_that_is_silent)
+{
+    const struct history *h;
+
+    sketch_rule(&s, 1, 11, 1, 4);
+    sketch_rule(&s, 3, 33, 1, 3);
+    sketch_card(&s, 1, 1, 4, 11, 64, 0);
+    s.silent_dpid = 3;
+    ck_assert_int_eq(one("1.1>4")->verdict.name, VERDICT_LOST);
+    s.silent_dpid = 2;
+    h = one("1.1>4");
+    ck_assert_int_eq(h->verdict.name, VERDICT_OPEN);
+    ck_assert_str_eq(h->verdict.reason, "the next switch does not send "
+                                        "postcards of all packets");
+    /* What went on is deduced as ever. */
+    sketch_card(&s, 3, 1, 3, 33, 64, 10);
+    h = one("1.1>4 (~2.1>2 (3.1>3))");
+    ck_assert_int_eq(h->verdict.name, VERDICT_DELIVERED);
+}
+END_TEST
+
 START_TEST(tables_of_one_switch_are_one_hop_in_their_order)
 {
     struct rule *first = sketch_rule(&s, 1, 12, 1, 2);
@@ -426,6 +447,7 @@ main(void)
     tcase_add_test(tc, ttl_that_ends_is_a_drop_not_a_loss);
     tcase_add_test(tc, output_to_the_input_port_beside_others_is_no_drop);
     tcase_add_test(tc, lost_says_where_and_how_sure);
+    tcase_add_test(tc, nothing_is_lost_at_a_switch_that_is_silent);
     tcase_add_test(tc, tables_of_one_switch_are_one_hop_in_their_order);
     tcase_add_test(tc, two_rules_of_one_table_are_two_packets);
     tcase_add_test(tc, a_group_leaves_the_port_to_its_bucket);

@@ -100,6 +100,40 @@ START_TEST(a_newer_one_replaces)
 }
 END_TEST
 
+static void
+add_quiet(uint64_t dpid, uint32_t version, const char *actions, bool is_quiet)
+{
+    struct rule *rule = rule_create();
+
+    rule->dpid = dpid;
+    rule->version = version;
+    rule->is_instrumented = !is_quiet;
+    free(rule->actions);
+    rule->actions = strdup(actions);
+    rule_cache_add(cache, rule);
+}
+
+START_TEST(a_switch_is_silent_while_a_rule_of_it_is)
+{
+    add_quiet(1, 1, "output:1", false);
+    add_quiet(1, 2, "conjunction(3,1/2)", true);
+    ck_assert(!rule_cache_is_silent(cache, 1));
+    add_quiet(1, 3, "output:2", true);
+    add_quiet(1, 4, "drop", true);
+    ck_assert(rule_cache_is_silent(cache, 1));
+    ck_assert(!rule_cache_is_silent(cache, 2));
+    rule_cache_gone(cache, 1, 3);
+    rule_cache_gone(cache, 1, 3);
+    ck_assert(rule_cache_is_silent(cache, 1));
+    add_quiet(1, 4, "drop", false); /* Selected again. */
+    ck_assert(!rule_cache_is_silent(cache, 1));
+    ck_assert_ptr_nonnull(rule_cache_find(cache, 1, 3, 1));
+    add_quiet(1, 4, "drop", true);
+    rule_cache_restart(cache);
+    ck_assert(!rule_cache_is_silent(cache, 1));
+}
+END_TEST
+
 START_TEST(an_unknown_one_is_asked_for_once)
 {
     ck_assert_ptr_null(rule_cache_find(cache, 1, 2, 100));
@@ -242,6 +276,7 @@ main(void)
     tcase_add_test(tc, low_bits_name_the_newest_not_after_the_time);
     tcase_add_test(tc, low_bits_of_no_known_rule_are_near_the_newest_version);
     tcase_add_test(tc, a_file_of_rules_is_loaded);
+    tcase_add_test(tc, a_switch_is_silent_while_a_rule_of_it_is);
     suite_add_tcase(suite, tc);
 
     SRunner *runner = srunner_create(suite);

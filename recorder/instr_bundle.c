@@ -84,6 +84,31 @@ open_bundle(struct instr_link *link, uint32_t id, uint16_t flags)
     return b;
 }
 
+/* True when a switch takes it into a bundle; what it is going to refuse goes
+ * to it at once, as the error does without us. */
+static bool
+is_sound(const struct instr_link *link, const uint8_t *msg, size_t len)
+{
+    struct of_group *group;
+    struct of_flow flow;
+    bool ok;
+
+    switch ((int) of_msg_kind(msg, len)) {
+    case OF_MALFORMED:
+        return false;
+    case OF_FLOW_MOD:
+        ok = of_flow_decode(msg, len, link->has_tid, &flow);
+        of_flow_uninit(&flow);
+        return ok;
+    case OF_GROUP_MOD:
+        group = of_group_decode(msg, len);
+        of_group_destroy(group);
+        return group != NULL;
+    default:
+        return true;
+    }
+}
+
 void
 instr_bundle_add(struct instr_change *c, const uint8_t *msg, size_t len)
 {
@@ -94,7 +119,8 @@ instr_bundle_add(struct instr_change *c, const uint8_t *msg, size_t len)
     uint16_t flags;
     uint32_t id;
 
-    if (of_msg_bundle_add(msg, len, &id, &flags, &inner, &inner_len)) {
+    if (of_msg_bundle_add(msg, len, &id, &flags, &inner, &inner_len) &&
+        is_sound(link, inner, inner_len)) {
         b = open_bundle(link, id, flags);
     }
     if (!b || b->n_held >= MAX_HELD) {

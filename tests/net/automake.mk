@@ -17,6 +17,7 @@ EXTRA_DIST += \
 	tests/net/test_demo_network.py \
 	tests/net/test_histories.py \
 	tests/net/test_instr.py \
+	tests/net/test_versions.py \
 	tests/net/test_kills.py \
 	tests/net/test_lab.py \
 	tests/net/test_past.py \

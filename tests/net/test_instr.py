@@ -257,9 +257,10 @@ def test_tables_and_ports_look_the_same(lab, version):
         assert ports[0] == ports[1] == {"1", "2", "3", "LOCAL"}
 
 
-def test_bundles_look_the_same(lab):
+@pytest.mark.parametrize("version", ["OpenFlow13", "OpenFlow15"])
+def test_bundles_look_the_same(lab, version):
     """A bundle of the controller's is whole or nothing."""
-    through, direct = make(lab, "OpenFlow13")
+    through, direct = make(lab, version)
     for ofctl in (through, direct):
         # In a bundle the switch itself overlooks what the bundle adds when
         # no rule of that mask was there before.

@@ -60,11 +60,13 @@ take(struct state *state, struct instr_out *out)
     for (size_t i = 0; i < out->n_made; i++) {
         struct rule *rule = out->made[i];
 
+        rule_describe(rule);
         check(rule->version && rule->version <= state->next_version);
         check(rule->match && rule->actions && rule->command && rule->who);
         if (rule->version < MAX_VERSIONS) {
             check(!state->made[rule->version] ||
-                  !strcmp(rule->command, "restored"));
+                  !strcmp(rule->command, "restored") ||
+                  !strcmp(rule->command, "selected"));
             rule_unref(state->made[rule->version]);
             state->made[rule->version] = rule;
             out->made[i] = NULL;

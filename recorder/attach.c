@@ -27,6 +27,7 @@ struct bridge {
     struct ovsdb_task *removal;  /* Of its postcard port. */
     bool is_silent;              /* It was said that it is not there. */
     bool is_detaching;
+    bool is_refused; /* It was not fit to be attached to. */
     attach_done *done;
     void *aux;
 };
@@ -100,7 +101,8 @@ find(struct attach *a, const char *name)
 static void
 retry_later(struct bridge *b)
 {
-    struct timeval timeout = {.tv_sec = ATTACH_RETRY_S};
+    struct timeval timeout = {.tv_sec = b->is_refused ? ATTACH_REFUSED_S
+                                                      : ATTACH_RETRY_S};
 
     event_add(b->timer, &timeout);
 }
@@ -162,7 +164,15 @@ attach_add(struct attach *a, const char *name, const char *socket, bool force,
     int retval;
 
     free(dir);
-    if (find(a, name)) {
+    b = find(a, name);
+    if (b && b->is_refused && !b->session) {
+        free(text);
+        b->route.force |= force;
+        event_del(b->timer);
+        begin(b);
+        return 0;
+    }
+    if (b) {
         lh_error_set(error, "bridge %s is attached", name);
         free(text);
         return EEXIST;
@@ -321,6 +331,7 @@ attach_ended(struct attach *a, const struct session *session)
             if (b->is_detaching) {
                 finish(b, b->removal ? NULL : "its connection has ended");
             } else {
+                b->is_refused = session_is_refused(session);
                 retry_later(b);
             }
             return;
@@ -334,12 +345,12 @@ attach_stats(const struct attach *a)
     json_t *array = json_array();
 
     for (const struct bridge *b = a ? a->bridges : NULL; b; b = b->next) {
-        json_array_append_new(array,
-                              json_pack("{s:o, s:o, s:b, s:b}", "bridge",
-                                        jmember_text_new(b->name), "socket",
-                                        jmember_text_new(b->route.listen.text),
-                                        "connected", b->session != NULL,
-                                        "detaching", b->is_detaching));
+        json_array_append_new(
+            array, json_pack("{s:o, s:o, s:b, s:b, s:b}", "bridge",
+                             jmember_text_new(b->name), "socket",
+                             jmember_text_new(b->route.listen.text),
+                             "connected", b->session != NULL, "detaching",
+                             b->is_detaching, "refused", b->is_refused));
     }
     return array;
 }

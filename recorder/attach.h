@@ -16,8 +16,9 @@
 
 #include "lib/lh_error.h"
 
-#define ATTACH_RETRY_S  2
-#define ATTACH_DETACH_S 10 /* Then a bridge is left as it is. */
+#define ATTACH_RETRY_S   2
+#define ATTACH_REFUSED_S 30 /* Between looks at a bridge that is not fit. */
+#define ATTACH_DETACH_S  10 /* Then a bridge is left as it is. */
 
 struct attach;
 struct session;
@@ -31,7 +32,8 @@ struct attach *attach_create(const struct session_env *,
 void attach_destroy(struct attach *);
 
 /* Attaches to 'bridge' by 'socket' ("unix:PATH"; NULL: its management socket
- * in the directory of OVSDB's).  0, EEXIST when it is attached, or EINVAL. */
+ * in the directory of OVSDB's).  0, EEXIST when it is attached, or EINVAL. One
+ * that was refused is tried again. */
 int attach_add(struct attach *, const char *bridge, const char *socket,
                bool force, struct lh_error *);
 

@@ -69,6 +69,8 @@ struct session *session_attach(const struct session_env *,
 /* Takes what is ours out of the switch, then calls 'done', once.  False: there
  * is nothing of ours in it.  Of a session made by session_attach(). */
 bool session_detach(struct session *, void (*done)(void *aux), void *aux);
+/* True when the bridge must not be attached to as it is. */
+bool session_is_refused(const struct session *);
 /* The switch's index; 0 when it is not known. */
 uint16_t session_index(const struct session *);
 /* Ends it: 'reason' is said and logged. */

@@ -85,5 +85,12 @@ session_refuse(struct session *s, const char *reason)
               reason);
     flow_log_event(s->env->log, FLOW_LOG_NOTE, datapath_dpid(s->dp),
                    OF_PORT_UNKNOWN, time_spec_now(), reason);
+    s->is_refused = true;
     session_end(s, reason);
+}
+
+bool
+session_is_refused(const struct session *s)
+{
+    return s->is_refused;
 }

@@ -50,6 +50,7 @@ struct session {
     uint8_t version;                     /* Agreed; 0 before. */
     struct event *deadline;              /* Of HELLOs and features. */
     struct event *reaper;                /* Frees the session. */
+    bool is_refused;                     /* Not to be attached to. */
 
     uint8_t aux_id;          /* Of the features: 0 for a main connection. */
     uint64_t aux_dpid;       /* Of the switch that it waits for, */

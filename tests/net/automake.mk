@@ -12,6 +12,7 @@ EXTRA_DIST += \
 	tests/net/recorder.py \
 	tests/net/scripted_controller.py \
 	tests/net/stack.py \
+	tests/net/test_attach.py \
 	tests/net/test_bad_input.py \
 	tests/net/test_demo.py \
 	tests/net/test_demo_network.py \

@@ -57,10 +57,13 @@ get_routes(const struct recorder_config *config)
     json_t *routes = json_array();
 
     for (size_t i = 0; i < config->n_routes; i++) {
+        const struct recorder_route *route = &config->routes[i];
+
         json_array_append_new(
             routes,
-            json_pack("{s:s, s:s}", "listen", config->routes[i].listen.text,
-                      "controller", config->routes[i].controller->text));
+            json_pack("{s:s, s:s?}", "listen", route->listen.text,
+                      "controller",
+                      route->controller ? route->controller->text : NULL));
     }
     return routes;
 }

@@ -210,3 +210,82 @@ def test_pause_leaves_the_table_as_the_controller_wrote_it(lab):
     assert controller.call("events")["events"] == [] or not [
         e for e in controller.call("events")["events"]
         if e.get("type") in ("error", "flow_removed")]
+
+
+def test_above_the_cap_the_lowest_priority_stops_and_comes_back(lab):
+    h1, h2, h3 = network(lab)
+    selections = f"{lab.dir}/selections"
+    with open(selections, "w", encoding="utf-8") as file:
+        file.write("include bulk match=in_port=1 priority=10\n"
+                   "include rest priority=200\n")
+    controller = start_controller(lab)
+    recorder = Recorder(lab, GENEVE, [f"--select={selections}",
+                                      "--max-postcards=20"]).start()
+    lab.set_controller(recorder.target)
+    recorder.wait_ready().wait_controller(controller)
+    controller.call("flow", dpid=1, flows=[
+        {"priority": 10, "match": {"in_port": 1}, "actions": output(2)},
+        {"priority": 20, "match": {"in_port": 2}, "actions": output(1)}])
+    collector = capture(lab, "under0", lab.col)
+
+    def switch():
+        return json.loads(ctl(lab, "status", "-j"))["status"]["switches"][0]
+
+    def burst():
+        h1.send(*[frame_of(b"<bulk>" + bytes([i]) * 20) for i in range(200)])
+        return switch()["postcards"]["shed_below"]
+
+    with recorder.api() as api:
+        api.call("subscribe", rounds=True)
+        wait_until(lambda: switch()["postcards"], what="the first round")
+        assert wait_until(burst, what="the selection to be given up") == 11
+        wait_until(lambda: switch()["switch"] == "done", what="the switch")
+        rounds = []
+        while not rounds or rounds[-1]["tx_packets"] < 200:
+            event = api.event()
+            rounds += [event] if event["event"] == "round" else []
+        assert {e["dpid"] for e in rounds} == {"0000000000000001"}
+        assert [e["time_ns"] for e in rounds] == sorted(
+            e["time_ns"] for e in rounds)
+    assert rule_named(recorder, 10)["instrumented"] is False
+    assert rule_named(recorder, 20)["instrumented"] is True
+    ctl(lab, "status", "--check", status=3)
+    say(h2, "rest")
+    wait_until(lambda: "rest" in words(collector.frames()),
+               what="a postcard of the selection that stays")
+    wait_until(lambda: rule_named(recorder, 10)["instrumented"], 40,
+               what="the selection to come back")
+    said = recorder.process.output()
+    assert "selections of a priority below 11 send none; 1 of 2 rules do" \
+        in said
+    assert "2 of 2 rules send them again" in said
+
+
+def test_wrong_commands_say_what_to_do(lab, tmp_path):
+    network(lab)
+    text = ctl(lab, "status", status=1)
+    assert f"{lab.dir}/recorder.sock" in text
+    assert "Is lasthop-recorder running?" in text
+    for argv in ([], ["paus"], ["select"], ["select", "ad"], ["status", "x"],
+                 ["--check", "pause"], ["--nope"], ["attach"],
+                 ["select", "load"], ["select", "delete"],
+                 ["-t", "0", "status"]):
+        assert "lasthopctl --help says more" in ctl(lab, *argv, status=2)
+    recorder = Recorder(lab, None).start()
+    wrong = tmp_path / "wrong"
+    wrong.write_text("include a\ninclude b mach=tcp\n", encoding="utf-8")
+    text = ctl(lab, "select", "load", str(wrong), status=1)
+    assert "line 2, column 11: \"mach\" is no term" in text
+    assert ctl(lab, "select", "list") == ""
+    text = ctl(lab, "select", "add", "include a table=300", status=1)
+    assert "column 17: table: must be tables from 0 to 253" in text
+    assert 'no switch "s7" has ever connected' in ctl(lab, "pause", "s7",
+                                                      status=1)
+    assert "no selection \"x\"" in ctl(lab, "select", "delete", "x", status=1)
+    assert recorder.process.stop() == 0
+    recorder.options.append(f"--select={wrong}")
+    failed = subprocess.run(
+        [f"{bindir()}/lasthop-recorder", *recorder.options], text=True,
+        timeout=20, check=False, capture_output=True, env=environment())
+    assert failed.returncode == 1
+    assert f"{wrong}: line 2, column 11" in failed.stderr

@@ -16,6 +16,8 @@ bin_ndb_SOURCES = \
 	apps/ndb_info.c \
 	apps/ndb_interrupt.c apps/ndb_interrupt.h \
 	apps/ndb_pager.c apps/ndb_pager.h \
+	apps/ndb_past.c \
+	apps/ndb_past_print.c apps/ndb_past_print.h \
 	apps/ndb_print.c apps/ndb_print.h \
 	apps/ndb_prompt.c apps/ndb_prompt.h \
 	apps/ndb_run.c \

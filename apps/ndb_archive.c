@@ -11,6 +11,8 @@
 #include "lib/archive_reader.h"
 #include "lib/flow_log.h"
 #include "lib/lh_alloc.h"
+#include "lib/past.h"
+#include "lib/time_spec.h"
 #include "phf/query.h"
 
 struct ndb_archive {
@@ -173,6 +175,38 @@ get_table(struct ndb_source *source, uint64_t dpid, const uint32_t *version,
     return 0;
 }
 
+static bool
+is_interrupted(void *aux)
+{
+    return ndb_interrupt_came();
+}
+
+static int
+ask(struct ndb_source *source, const char *op, json_t *members,
+    json_t **answer, struct lh_error *error)
+{
+    struct ndb_archive *archive = archive_of(source);
+    struct past_query query = {
+        .request = members,
+        .now_ns = time_spec_now(),
+        .is_cancelled = is_interrupted,
+    };
+    int retval;
+
+    if (!strcmp(op, "why")) {
+        lh_error_set(error, "why needs the recorder: ask a server (ndb -s)");
+        return EOPNOTSUPP;
+    }
+    retval = need_flow_log(archive, error);
+    if (retval) {
+        return retval;
+    }
+    query.log = archive->flow_log;
+    return !strcmp(op, "table")  ? past_table(&query, answer, error)
+           : !strcmp(op, "diff") ? past_diff(&query, answer, error)
+                                 : past_changes(&query, answer, error);
+}
+
 /* --- the rest ------------------------------------------------------------ */
 
 static int
@@ -254,6 +288,7 @@ ndb_source_open_archive(const char *dir, const char *flow_log,
         .table = get_table,
         .topology = get_topology,
         .stats = get_stats,
+        .ask = ask,
     };
     struct archive_reader *reader;
     struct ndb_archive *archive;

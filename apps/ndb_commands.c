@@ -238,13 +238,35 @@ const struct ndb_command ndb_commands[] = {
     {"down", NULL, "", "Go to the hop that the packet went to.", false, down},
     {"next", "n", "", "Go to the next history found.", false, next},
     {"prev", "p", "", "Go to the history found before.", false, prev},
-    {"info", "i", "flow | table [N] | topology | stats | breakpoints",
+    {"why", "w", "[frame N | SWITCH FLOW | SWITCH PORT HEX] [TIME] [not vN]",
+     "Show which rules a packet met, or would have met, table by table.\n"
+     "why                 the packet of the current hop, then and there\n"
+     "why frame 2         that of hop 2\n"
+     "why not v7          and why it did not match rule v7\n"
+     "why s1 in_port=1,udp,nw_dst=10.0.0.2,tp_dst=53 -5m\n"
+     "                    a packet as ovs-ofctl writes it, five minutes ago\n"
+     "why s1 1 0200..     the bytes of a packet that came in at port 1\n"
+     "A TIME is as for find, or vN: right after version N was made.  What is\n"
+     "not known (the state of connections, select groups) is followed every\n"
+     "way.  Rules that postcards of this hop name are marked.",
+     true, ndb_past_why},
+    {"diff", NULL, "SWITCH FROM [TO]",
+     "Show what differs between two moments of a switch's tables.\n"
+     "Each is a time as for find, or a version (vN); TO is now unless given.",
+     true, ndb_past_diff},
+    {"info", "i",
+     "flow | table .. | changes .. | topology | stats | breakpoints",
      "Show what is known about something.\n"
      "flow         the rules that matched at the current hop\n"
      "table [N]    all flow tables (or table N) of that switch as they were "
      "at\n"
      "             the moment of that hop, with the rules that matched "
      "marked\n"
+     "table SWITCH [N] [--at TIME | vN] [--groups]\n"
+     "             the tables of that switch at that time\n"
+     "changes [SWITCH] [SINCE [UNTIL]] [--limit N] [--follow]\n"
+     "             what happened, in order: rules, groups, ports, links;\n"
+     "             the last 100 when no time is given\n"
      "topology     switches, ports and links\n"
      "stats        the server's counters, or what the archive holds\n"
      "breakpoints  breakpoints and how often they matched",

@@ -149,6 +149,9 @@ info_table(struct ndb *ndb, const char *args)
     const char *note;
     char *end;
 
+    if (*args && (args[strspn(args, "0123456789")] || strlen(args) > 3)) {
+        return ndb_past_table(ndb, args);
+    }
     if (*args) {
         id = strtoul(args, &end, 10);
         if (*args < '0' || *args > '9' || *end || id > 255) {
@@ -244,12 +247,13 @@ info_breakpoints(struct ndb *ndb, const char *args)
 
 /* --- topics -------------------------------------------------------------- */
 
-const char *const ndb_info_topics[] = {"flow",  "table",       "topology",
-                                       "stats", "breakpoints", NULL};
+const char *const ndb_info_topics[] = {
+    "flow", "table", "topology", "stats", "breakpoints", "changes", NULL};
 
 static enum ndb_status (*const topic_functions[])(struct ndb *,
                                                   const char *) = {
-    info_flow, info_table, info_topology, info_stats, info_breakpoints};
+    info_flow,  info_table,       info_topology,
+    info_stats, info_breakpoints, ndb_past_changes};
 
 enum ndb_status
 ndb_info(struct ndb *ndb, const char *args)
@@ -266,11 +270,12 @@ ndb_info(struct ndb *ndb, const char *args)
         }
     }
     if (found < 0) {
-        lh_error_set(&error, "info what? flow, table [N], topology, stats or "
-                             "breakpoints");
+        lh_error_set(&error, "info what? flow, table, changes, topology, "
+                             "stats or breakpoints");
         return ndb_fail(ndb, &error, NULL);
     }
-    if (*rest && topic_functions[found] != info_table) {
+    if (*rest && topic_functions[found] != info_table &&
+        topic_functions[found] != ndb_past_changes) {
         lh_error_set(&error, "info %s takes no argument (\"%s\")",
                      ndb_info_topics[found], rest);
         return ndb_fail(ndb, &error, NULL);

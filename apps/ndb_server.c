@@ -17,7 +17,7 @@
 #include "lib/lh_alloc.h"
 
 /* How long an answer may take.  Some need the recorder's. */
-#define CALL_MS 10000
+#define CALL_MS 30000
 /* How long a query may be silent. */
 #define SILENCE_MS 30000
 
@@ -237,6 +237,22 @@ get_stats(struct ndb_source *source, json_t **statsp, struct lh_error *error)
     if (!retval) {
         *statsp = json_incref(json_object_get(answer, "stats"));
         json_decref(answer);
+    }
+    return retval;
+}
+
+static int
+ask(struct ndb_source *source, const char *op, json_t *members,
+    json_t **answer, struct lh_error *error)
+{
+    struct ndb_server *server = server_of(source);
+    int retval;
+
+    retval =
+        call(server, &server->client, op, json_incref(members), answer, error);
+    if (!retval) {
+        json_object_del(*answer, "id");
+        json_object_del(*answer, "ok");
     }
     return retval;
 }
@@ -523,6 +539,7 @@ ndb_source_open_server(const char *path, struct ndb_source **sourcep,
         .table = get_table,
         .topology = get_topology,
         .stats = get_stats,
+        .ask = ask,
         .add_break = add_break,
         .remove_break = remove_break,
         .wait = wait_live,

@@ -66,6 +66,18 @@ ndb_source_stats(struct ndb_source *source, json_t **statsp,
     return source->class->stats(source, statsp, error);
 }
 
+int
+ndb_source_ask(struct ndb_source *source, const char *op, json_t *members,
+               json_t **answer, struct lh_error *error)
+{
+    int retval;
+
+    *answer = NULL;
+    retval = source->class->ask(source, op, members, answer, error);
+    json_decref(members);
+    return retval;
+}
+
 static int
 not_live(struct lh_error *error)
 {

@@ -81,6 +81,11 @@ int ndb_source_topology(struct ndb_source *, uint64_t at_ns,
                         struct topology **, struct lh_error *);
 int ndb_source_stats(struct ndb_source *, json_t **, struct lh_error *);
 
+/* A question about the past, `why`, `diff`, `changes` or `table` of
+ * docs/api.md, with the members of its request (taken) and of its answer. */
+int ndb_source_ask(struct ndb_source *, const char *op, json_t *members,
+                   json_t **answer, struct lh_error *);
+
 /* Breakpoints; '*id' is the source's number. */
 int ndb_source_break(struct ndb_source *, const char *phf, uint64_t *id,
                      struct lh_error *);
@@ -102,6 +107,9 @@ struct ndb_source_class {
     int (*topology)(struct ndb_source *, uint64_t at_ns, struct topology **,
                     struct lh_error *);
     int (*stats)(struct ndb_source *, json_t **, struct lh_error *);
+    /* 'members' is borrowed. */
+    int (*ask)(struct ndb_source *, const char *op, json_t *members,
+               json_t **answer, struct lh_error *);
     /* NULL: nothing live here. */
     int (*add_break)(struct ndb_source *, const char *phf, uint64_t *id,
                      struct lh_error *);

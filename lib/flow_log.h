@@ -123,6 +123,11 @@ void flow_log_hand_over(struct flow_log *);
  * that names the file; then everything is still queued.  Waits for the disk,
  * so not for the thread that forwards. */
 int flow_log_flush(struct flow_log *, struct lh_error *);
+/* For the handle of another thread, too: waits until all that was handed over
+ * is written, or one try has failed, or 'timeout_ms' have passed (ETIMEDOUT).
+ */
+int flow_log_wait(struct flow_log *, unsigned int timeout_ms,
+                  struct lh_error *);
 /* Asks the writer to delete, bit by bit, what was over before 'time_ns'. */
 void flow_log_trim(struct flow_log *, uint64_t time_ns);
 

@@ -205,6 +205,42 @@ flow_log_flush(struct flow_log *log, struct lh_error *error)
     return retval;
 }
 
+int
+flow_log_wait(struct flow_log *log, unsigned int timeout_ms,
+              struct lh_error *error)
+{
+    struct flow_log_shared *shared = log->shared;
+    uint64_t end_ns = flow_log_mono_ns() + timeout_ms * UINT64_C(1000000);
+    struct timespec end = {.tv_sec = (time_t) (end_ns / 1000000000),
+                           .tv_nsec = (long) (end_ns % 1000000000)};
+    int retval = 0;
+
+    if (!shared) {
+        return 0;
+    }
+    pthread_mutex_lock(&shared->mutex);
+
+    uint64_t seq = shared->seq, n_started = shared->n_started;
+
+    while (!retval && shared->written_seq < seq) {
+        if (shared->n_ended > n_started && shared->failure) {
+            retval = shared->failure;
+            if (error) {
+                *error = shared->failure_reason;
+            }
+            break;
+        }
+        shared->is_urgent = true;
+        pthread_cond_signal(&shared->work);
+        retval = pthread_cond_timedwait(&shared->done, &shared->mutex, &end);
+        if (retval) {
+            lh_error_set(error, "the disk does not answer");
+        }
+    }
+    pthread_mutex_unlock(&shared->mutex);
+    return retval;
+}
+
 void
 flow_log_trim(struct flow_log *log, uint64_t time_ns)
 {

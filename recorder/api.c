@@ -235,8 +235,7 @@ static void
 ask(struct recorder_api *api, struct api_call *call, const json_t *request,
     past_handler *handler)
 {
-    /* The worker reads what is on disk. */
-    flow_log_flush(api->log, NULL);
+    flow_log_hand_over(api->log);
     past_worker_ask(handler == past_flow ? api->quick : api->worker, call,
                     request, handler);
 }
@@ -273,7 +272,7 @@ handle_why(struct api_call *call, const json_t *request, void *api)
 
 int
 recorder_api_create(struct event_base *base, const char *path,
-                    struct flow_log *log, const char *log_path,
+                    struct flow_log *log,
                     const struct recorder_api_callbacks *callbacks, void *aux,
                     struct recorder_api **apip, struct lh_error *error)
 {
@@ -285,8 +284,8 @@ recorder_api_create(struct event_base *base, const char *path,
     api->log = log;
     api->callbacks = callbacks;
     api->aux = aux;
-    api->quick = past_worker_create(base, log_path, MAX_QUICK);
-    api->worker = past_worker_create(base, log_path, MAX_JOBS);
+    api->quick = past_worker_create(base, log, MAX_QUICK);
+    api->worker = past_worker_create(base, log, MAX_JOBS);
     api->server = api_server_create(base, &config);
     api_server_add_op(api->server, "flow", handle_flow, api);
     api_server_add_op(api->server, "table", handle_table, api);

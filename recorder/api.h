@@ -27,11 +27,11 @@ struct recorder_api_callbacks {
     json_t *(*stats)(void *aux); /* A new object. */
 };
 
-/* Listens at 'path'; questions about the past are answered from the flow log
- * at 'log_path', which is that of 'log'.  0, or an errno value with a reason
+/* Listens at 'path', and answers questions about the past from the flow log,
+ * which must outlive it.  0, or an errno value with a reason
  * that names it. */
 int recorder_api_create(struct event_base *, const char *path,
-                        struct flow_log *, const char *log_path,
+                        struct flow_log *,
                         const struct recorder_api_callbacks *, void *aux,
                         struct recorder_api **, struct lh_error *);
 /* For operations of other files. */

@@ -21,6 +21,10 @@
 #include "lib/time_spec.h"
 #include "recorder/of_text.h"
 
+/* How long a question waits for the disk to have what came before it; then it
+ * is answered without, and says so. */
+#define WAIT_MS 500
+
 struct job {
     TAILQ_ENTRY(job) node;
     struct api_call *call; /* The loop's. */
@@ -37,7 +41,7 @@ TAILQ_HEAD(jobs, job);
 
 struct past_worker {
     /* Set at creation. */
-    char *path; /* Owned. */
+    struct flow_log *writer; /* The loop's. */
     size_t max_jobs;
     int event_fd;
     struct event *event; /* Owned. */
@@ -104,19 +108,26 @@ answer(struct past_worker *worker, struct job *job)
         .aux = job,
     };
     json_t *members = NULL;
+    struct lh_error behind;
+    bool is_behind = false;
     int retval = 0;
 
     if (!worker->log) {
         retval =
-            flow_log_open_readonly(worker->path, &worker->log, &job->error);
+            flow_log_open_reader(worker->writer, &worker->log, &job->error);
     }
     query.log = worker->log;
     if (!retval) {
+        is_behind = flow_log_wait(worker->log, WAIT_MS, &behind) != 0;
         retval = job->handler(&query, &members, &job->error);
     }
     if (retval) {
         job->code = code_of(retval);
         return;
+    }
+    if (is_behind) {
+        json_object_set_new(members, "incomplete",
+                            jmember_text_new(behind.text));
     }
     job->text = json_dumps(members, JSON_COMPACT);
     assert(job->text);
@@ -201,13 +212,14 @@ on_done(evutil_socket_t fd, short what, void *worker_)
 }
 
 struct past_worker *
-past_worker_create(struct event_base *base, const char *path, size_t max_jobs)
+past_worker_create(struct event_base *base, struct flow_log *log,
+                   size_t max_jobs)
 {
     struct past_worker *worker = lh_alloc_zero(sizeof *worker);
     sigset_t all, old;
     int retval;
 
-    worker->path = lh_strdup(path);
+    worker->writer = log;
     worker->max_jobs = max_jobs;
     TAILQ_INIT(&worker->waiting);
     TAILQ_INIT(&worker->done);
@@ -254,7 +266,6 @@ past_worker_destroy(struct past_worker *worker)
     close(worker->event_fd);
     pthread_cond_destroy(&worker->is_work);
     pthread_mutex_destroy(&worker->lock);
-    free(worker->path);
     free(worker);
 }
 

@@ -32,10 +32,10 @@ struct past_worker_counters {
 };
 /* asked = answered + failed + cancelled + refused + those that wait. */
 
-/* Opens the flow log 'path' when the first question comes; up to 'max_jobs'
- * may wait at a time. */
-struct past_worker *past_worker_create(struct event_base *, const char *path,
-                                       size_t max_jobs);
+/* Answers from 'log', which must outlive it, by a handle of its own; up to
+ * 'max_jobs' questions may wait at a time. */
+struct past_worker *past_worker_create(struct event_base *,
+                                       struct flow_log *log, size_t max_jobs);
 /* Waits for the question at hand, which is cancelled. */
 void past_worker_destroy(struct past_worker *);
 

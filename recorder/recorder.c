@@ -471,8 +471,7 @@ recorder_create(const struct recorder_config *config, struct recorder **rp,
     }
     if (!retval) {
         retval = recorder_api_create(r->base, config->socket_path, r->log,
-                                     r->log_path, &api_callbacks, r, &r->api,
-                                     error);
+                                     &api_callbacks, r, &r->api, error);
     }
     if (!retval) {
         retval = open_listeners(r, error);

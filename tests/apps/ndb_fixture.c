@@ -28,6 +28,8 @@
 #include "lib/archive_writer.h"
 #include "lib/flow_log.h"
 #include "lib/jmember.h"
+#include "lib/of_port.h"
+#include "lib/past.h"
 #include "lib/lh_alloc.h"
 #include "phf/phf.h"
 #include "tests/lib/sample_history.h"
@@ -97,6 +99,11 @@ make_flow_log(const char *path)
 
     if (flow_log_open(path, &log, &error)) {
         fail(path, &error);
+    }
+    for (uint64_t dpid = 1; dpid <= 3; dpid++) {
+        flow_log_put_switch(log, dpid, NULL, NULL);
+        flow_log_event(log, FLOW_LOG_READY, dpid, OF_PORT_UNKNOWN,
+                       START - 10 * SECOND, "6 rules");
     }
     log_rule(log, 1, 1, 10, "arp", "FLOOD", START - 9 * SECOND);
     log_rule(log, 1, 7, 100, "tcp,nw_src=10.0.0.5",
@@ -295,38 +302,84 @@ handle_flow(struct api_call *call, const json_t *request, void *f_)
     }
 }
 
+/* A question about the past, from the same flow log as an archive's. */
 static void
-handle_table(struct api_call *call, const json_t *request, void *f_)
+answer_past(struct fixture *f, struct api_call *call, const json_t *request,
+            int (*handler)(const struct past_query *, json_t **,
+                           struct lh_error *))
 {
-    struct fixture *f = f_;
-    struct flow_log_rules rules = FLOW_LOG_RULES_INIT;
-    struct jmember root = jmember_root(request);
-    struct jmember dpid_member = jmember_get(&root, "dpid");
-    json_t *at = json_object_get(request, "at");
-    json_t *list = json_array();
-    uint64_t dpid, at_ns = (uint64_t) json_integer_value(at);
+    struct past_query query = {
+        .log = f->log, .request = request, .now_ns = START + 100 * SECOND};
     struct lh_error error;
+    json_t *answer;
 
     if (is_unavailable(f, call)) {
-        json_decref(list);
         return;
     }
-    assert(!jmember_dpid(&dpid_member, &dpid, &error));
-    if (at) {
-        flow_log_table_at_time(f->log, dpid, at_ns, &rules, &error);
+    if (handler(&query, &answer, &error)) {
+        api_call_fail_error(call, API_NOT_FOUND, &error);
     } else {
-        flow_log_table_at_version(
-            f->log, dpid,
-            (uint32_t) json_integer_value(json_object_get(request, "version")),
-            &rules, &at_ns, &error);
+        api_call_answer(call, answer);
     }
-    for (size_t i = 0; i < rules.n; i++) {
-        json_array_append_new(list, rule_to_json(rules.rules[i]));
+}
+
+static void
+handle_table(struct api_call *call, const json_t *request, void *f)
+{
+    answer_past(f, call, request, past_table);
+}
+
+static void
+handle_diff(struct api_call *call, const json_t *request, void *f)
+{
+    answer_past(f, call, request, past_diff);
+}
+
+static void
+handle_changes(struct api_call *call, const json_t *request, void *f)
+{
+    answer_past(f, call, request, past_changes);
+}
+
+/* The recorder's to answer: this says what was asked, in an answer that has
+ * everything an answer can have. */
+static void
+handle_why(struct api_call *call, const json_t *request, void *f)
+{
+    static const char text[] =
+        "{'dpid':'0000000000000003','at_ns':1700000000000000000,"
+        "'steps':[{'depth':1,'table':0,'version':9,'priority':200,"
+        "'match':'udp,tp_dst=53','actions':'group:1','before':'',"
+        "'edits':[{'field':'nw_ttl','before':'64','after':'63'}],"
+        "'did':['group 1']},{'depth':2,'group':1,'bucket':0,'version':20,"
+        "'actions':'output:2','edits':[],'did':['output to port 2']}],"
+        "'outputs':[{'port':2,'step':1,'header':''},"
+        "{'port':null,'step':1,'header':''}],"
+        "'verdict':{'name':'forwarded'},"
+        "'assumed':['group 1 (select) takes bucket 0'],"
+        "'uncertain':['meter 3 may have dropped it'],'alternatives':["
+        "{'steps':[{'depth':1,'table':0,'version':null,'edits':[],'did':[]},"
+        "{'action_set':true,'actions':'output:2','edits':[],'did':[]}],"
+        "'outputs':[],'verdict':{'name':'dropped','reason':'no rule'},"
+        "'assumed':[],'uncertain':[]}],'truncated':true,'unreadable':1,"
+        "'not':{'version':4,'found':true,'reached':true,'matched':false,"
+        "'fields':[{'field':'nw_src','rule':'10.0.0.9','packet':'10.0.0.5'},"
+        "{'field':'tcp_dst','rule':'80','packet':'-'}],'shadowed_by':null,"
+        "'undefined':false},'blind':{'since_ns':null,"
+        "'until_ns':1700000000000000000}}";
+    char *json = lh_strdup(text);
+    char *asked = json_dumps(request, JSON_COMPACT | JSON_SORT_KEYS);
+    json_t *answer;
+
+    for (char *c = json; *c; c++) {
+        *c = *c == '\'' ? '"' : *c;
     }
-    flow_log_rules_uninit(&rules);
-    api_call_answer(call, json_pack("{s:o, s:I, s:o}", "dpid",
-                                    jmember_dpid_new(dpid), "at_ns",
-                                    (json_int_t) at_ns, "rules", list));
+    answer = json_loads(json, 0, NULL);
+    assert(answer);
+    json_object_set_new(answer, "packet", json_string(asked));
+    api_call_answer(call, answer);
+    free(asked);
+    free(json);
 }
 
 static void
@@ -378,6 +431,9 @@ serve(const char *flow_log, const char *path, const char *mode,
     api_server_add_op(server, "trigger.delete", handle_trigger_delete, &f);
     api_server_add_op(server, "flow", handle_flow, &f);
     api_server_add_op(server, "table", handle_table, &f);
+    api_server_add_op(server, "diff", handle_diff, &f);
+    api_server_add_op(server, "changes", handle_changes, &f);
+    api_server_add_op(server, "why", handle_why, &f);
     api_server_add_op(server, "topology", handle_topology, &f);
     api_server_add_op(server, "stats", handle_stats, &f);
     if (api_server_listen(server, path, &error)) {

@@ -221,3 +221,36 @@ def test_a_time_without_the_switch_is_blind(net):
     assert answer["rules"] == []
     assert answer["blind"]["until_ns"] == ready
     assert "blind" not in net.api.call("table", dpid=1)
+
+
+def test_ndb_tells_it_too(net):
+    now = net.versions(1)
+    out = net.ndb("find {{--bpf icmp[icmptype] = icmp-echo}} --limit 1",
+                  "why")
+    assert "=> table 0" in out, out
+    assert f"so it is forwarded to port {net.link}" in out, out
+    flow = UDP.replace("in_port=2", f"in_port={net.host}")
+    out = net.ndb(f"why s1 {flow} not v{now[0x12]}")
+    assert f"so it is dropped: v{now[0x15]} in table 1" in out, out
+    assert f"v{now[0x12]} would match, but v{now[0x15]}" in out, out
+    out = net.ndb(f"diff s2 {net.open_ns} now")
+    assert out.count("\n- v") == 1 and out.count("\n+ v") == 1, out
+    out = net.ndb("info changes s1")
+    assert "rule-made" in out and "ready" in out
+    assert json.loads(net.ndb("info table s1 --groups", options=["--json"]))[
+        "groups"] == []
+    out = net.ndb("info table s1")
+    assert f"v{now[0x15]}" in out
+
+
+def test_follow_shows_what_comes(net):
+    process = net.lab.spawn("follow", [
+        f"{bindir()}/ndb", "-s", f"{net.lab.dir}/server.sock", "--color",
+        "never", "-e", "info changes s1 -1h --follow"])
+    wait_until(lambda: "rule-made" in process.output(), 10,
+               "what was before")
+    net.stack.flow(1, cookie=0x77, table_id=9, priority=3, match={},
+                   actions=[])
+    wait_until(lambda: "cookie=0x77" in process.output(), 10, "what came")
+    process.stop()
+    assert process.output().count("cookie=0x77") == 1

@@ -30,8 +30,8 @@ enum ndb_status ndb_info(struct ndb *, const char *args);
 /* Topics of info; the last is NULL. */
 extern const char *const ndb_info_topics[];
 
-/* `why`, `diff`, `info changes`, and `info table` of a switch that is named, in
- * apps/ndb_past.c. */
+/* `why`, `diff`, `info changes`, and `info table` of a switch that is named,
+ * in apps/ndb_past.c. */
 enum ndb_status ndb_past_why(struct ndb *, const char *args);
 enum ndb_status ndb_past_diff(struct ndb *, const char *args);
 enum ndb_status ndb_past_changes(struct ndb *, const char *args);

@@ -436,8 +436,7 @@ ndb_past_print_changes(struct ndb *ndb, const json_t *answer)
 {
     const json_t *changes = json_object_get(answer, "changes");
     size_t n = json_array_size(changes);
-    bool is_desc = number_of(json_array_get(changes, 0), "change") >
-                   number_of(json_array_get(changes, n - 1), "change");
+    bool is_desc = !strcmp(text_of(answer, "order"), "desc");
     bool is_cut = json_is_true(json_object_get(answer, "truncated"));
 
     if (is_cut && is_desc) {

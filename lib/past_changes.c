@@ -245,7 +245,8 @@ past_changes(const struct past_query *q, json_t **answer,
         char *cursor =
             lh_asprintf("%lld.%lld", (long long) change, (long long) event);
 
-        *answer = json_pack("{s:O, s:s, s:b}", "changes", changes, "cursor",
+        *answer = json_pack("{s:O, s:s, s:s, s:b}", "changes", changes,
+                            "order", r.is_desc ? "desc" : "asc", "cursor",
                             cursor, "truncated", (int) is_truncated);
         free(cursor);
     }

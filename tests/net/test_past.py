@@ -227,7 +227,7 @@ def test_ndb_tells_it_too(net):
     now = net.versions(1)
     out = net.ndb("find {{--bpf icmp[icmptype] = icmp-echo}} --limit 1",
                   "why")
-    assert "=> table 0" in out, out
+    assert "   table 0" in out and "=> table 1" in out, out
     assert f"so it is forwarded to port {net.link}" in out, out
     flow = UDP.replace("in_port=2", f"in_port={net.host}")
     out = net.ndb(f"why s1 {flow} not v{now[0x12]}")

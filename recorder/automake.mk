@@ -26,6 +26,7 @@ recorder_librecorder_a_SOURCES = \
 	recorder/instr_echo.c \
 	recorder/instr_fence.c \
 	recorder/instr_flow.c \
+	recorder/instr_found.c recorder/instr_found.h \
 	recorder/instr_group.c \
 	recorder/instr_link.c recorder/instr_links.h \
 	recorder/instr_monitor.c \
@@ -44,7 +45,7 @@ recorder_librecorder_a_SOURCES = \
 	recorder/instr_start.c \
 	recorder/instr_state.h \
 	recorder/instr_stats.c \
-	recorder/instr_table.c \
+	recorder/instr_table.c recorder/instr_table.h \
 	recorder/instr_tlv.c \
 	recorder/instr_told.c recorder/instr_told.h \
 	recorder/instr_undo.c \

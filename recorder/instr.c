@@ -10,6 +10,7 @@
 #include "lib/lh_alloc.h"
 #include "lib/packet_id.h"
 #include "recorder/instr_state.h"
+#include "recorder/instr_table.h"
 #include "recorder/of_packet_out.h"
 #include "recorder/of_wire.h"
 

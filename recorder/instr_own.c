@@ -3,6 +3,7 @@
  * and table T, which action sets and group buckets resubmit to. */
 #include <config.h>
 #include "recorder/instr_state.h"
+#include "recorder/instr_table.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -2,7 +2,9 @@
 /* instr_start - the set-up: reads what the switch has and brings shadow, log
  * and switch in line. */
 #include <config.h>
+#include "recorder/instr_found.h"
 #include "recorder/instr_state.h"
+#include "recorder/instr_table.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -132,15 +134,6 @@ find_indexed(void *start_, uint8_t table_id, uint16_t index)
                : NULL;
 }
 
-/* The rule that the log has for 'version', or NULL. */
-static struct rule *
-known(const struct instr *instr, uint32_t version)
-{
-    return instr->config.known_rule
-               ? instr->config.known_rule(instr->config.aux, version)
-               : NULL;
-}
-
 /* Versions that stand in the switch must not be given again, also when the
  * log that gave them is lost. */
 static void
@@ -181,7 +174,7 @@ recall_flow(struct instr_change *c, const struct of_flow_record *record,
             uint32_t version)
 {
     struct instr *instr = c->instr;
-    struct rule *rule = known(instr, version);
+    struct rule *rule = instr_found_rule(instr, version);
     struct shadow_rule *shadow;
     struct of_flow flow;
     bool ok = false;
@@ -333,125 +326,6 @@ start_flows(struct instr_change *c)
     instr->counters.rules = instr_shadow_count(instr->shadow);
 }
 
-/* Groups. */
-
-/* Gives bucket 'i' of 'own' the actions that it has in the group-mod that
- * 'rule' came by; false: it has none there. */
-static bool
-recall_bucket(struct of_group *own, size_t i, const struct rule *rule)
-{
-    uint32_t id = of_group_bucket_id(own, i);
-    struct of_group *raw = NULL;
-    bool ok = false;
-
-    if (rule && rule->kind == RULE_GROUP && rule->raw &&
-        rule->raw_len >= OF_WIRE_HEADER_LEN &&
-        of_wire_frame(rule->raw, rule->raw_len) == (int) rule->raw_len) {
-        raw = of_group_decode(rule->raw, rule->raw_len);
-    }
-    for (size_t j = 0; raw && of_group_id(raw) == of_group_id(own) &&
-                       j < of_group_n_buckets(raw);
-         j++) {
-        if (of_group_bucket_id(raw, j) == id) {
-            struct of_acts acts;
-
-            of_group_get_bucket(raw, j, &acts);
-            of_group_set_bucket(own, i, &acts);
-            ok = true;
-        }
-    }
-    of_group_destroy(raw);
-    return ok;
-}
-
-/* Takes over what the log says of the buckets of 'group'; NULL when it does
- * not know them all. */
-static struct shadow_group *
-recall_group(struct instr *instr, const struct of_group *group)
-{
-    struct of_group *own = of_group_clone(group);
-    size_t n = of_group_n_buckets(group);
-    uint32_t *versions = lh_alloc_array(NULL, n, sizeof *versions);
-    struct shadow_group *sg = NULL;
-    uint64_t change = 0, installed_ns = 0;
-    bool ok = true;
-
-    for (size_t i = 0; ok && i < n; i++) {
-        struct rule *rule = NULL;
-        struct of_acts acts;
-
-        of_group_get_bucket(group, i, &acts);
-        if (of_trace_find_version(&instr->trace, &acts, find_indexed,
-                                  instr->start, &versions[i])) {
-            rule = known(instr, versions[i]);
-        }
-        ok = recall_bucket(own, i, rule);
-        if (ok) {
-            change = rule->change;
-            installed_ns = rule->installed_ns;
-        }
-        rule_unref(rule);
-    }
-    if (ok) {
-        sg = instr_group_create(own);
-        for (size_t i = 0; i < n; i++) {
-            sg->versions[i] = versions[i];
-        }
-        sg->change = change;
-        sg->installed_ns = installed_ns;
-    } else {
-        of_group_destroy(own);
-    }
-    free(versions);
-    return sg;
-}
-
-static struct shadow_group *
-find_group(struct instr_change *c, const struct of_group *group)
-{
-    struct instr *instr = c->instr;
-    struct of_group *own = of_group_clone(group);
-    struct shadow_group *sg;
-
-    for (size_t i = 0; i < of_group_n_buckets(group); i++) {
-        struct of_acts acts, stripped;
-
-        of_group_get_bucket(group, i, &acts);
-        of_trace_strip(&instr->trace, &acts, find_indexed, instr->start,
-                       &stripped);
-        of_group_set_bucket(own, i, &stripped);
-        of_acts_uninit(&stripped);
-    }
-    sg = instr_group_create(own);
-    for (size_t i = 0; i < sg->n_buckets; i++) {
-        sg->versions[i] = instr->config.next_version(instr->config.aux);
-        if (!i) {
-            sg->change = sg->versions[i];
-        }
-    }
-    sg->installed_ns = c->now_ns;
-    for (size_t i = 0; i < sg->n_buckets; i++) {
-        instr_made(c->out, instr_rule_bucket(c, sg, i, "found", "switch"));
-    }
-    return sg;
-}
-
-static void
-start_groups(struct instr_change *c)
-{
-    struct instr *instr = c->instr;
-    struct instr_start *start = instr->start;
-
-    for (size_t i = 0; i < start->n_groups; i++) {
-        struct shadow_group *sg = recall_group(instr, start->groups[i]);
-
-        instr_group_insert(instr, sg ? sg : find_group(c, start->groups[i]));
-    }
-    for (size_t i = 0; i < instr->n_groups; i++) {
-        instr_group_rewrite(c, instr->groups[i]);
-    }
-}
-
 /* Ours. */
 
 /* Table-miss rules that stand as we would install them keep their version. */
@@ -475,7 +349,7 @@ recall_misses(struct instr_change *c)
                                    &version)) {
             continue;
         }
-        rule = known(instr, version);
+        rule = instr_found_rule(instr, version);
         of_inject_miss(instr_own_inject(c), version, punts, miss_len, &acts);
         if (rule && rule->kind == RULE_MISS && !rule->removed_ns &&
             of_acts_equal(&acts, &record->acts)) {
@@ -551,7 +425,7 @@ finish_reading(struct instr_change *c)
     }
     recall_misses(c);
     start_flows(c);
-    start_groups(c);
+    instr_found_groups(c, start->groups, start->n_groups, find_indexed, start);
     instr_own_update(c);
     sweep(c);
     instr_bundle_end(c);

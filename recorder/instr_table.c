@@ -4,7 +4,7 @@
  * Up to OpenFlow 1.2 such a packet goes to the controller unless a table-mod
  * of 1.1 or 1.2 says otherwise; later versions drop it. */
 #include <config.h>
-#include "recorder/instr_state.h"
+#include "recorder/instr_table.h"
 
 #include "recorder/of_records.h"
 

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* instr_found - groups found in a switch, brought in line with the log.
+ *
+ * For the files of instr only.
+ *
+ * Threads: one at a time. */
+#ifndef RECORDER_INSTR_FOUND_H
+#define RECORDER_INSTR_FOUND_H 1
+
+#include "recorder/instr_state.h"
+
+/* The rule that the log has for 'version', a reference of the caller's, or
+ * NULL. */
+struct rule *instr_found_rule(const struct instr *, uint32_t version);
+
+/* Takes the 'n' groups as they stand in the switch into the shadow, with the
+ * versions that their buckets have or new ones, and installs them anew. */
+void instr_found_groups(struct instr_change *, struct of_group *const *groups,
+                        size_t n, of_trace_indexed *indexed, void *aux);
+
+#endif /* recorder/instr_found.h */

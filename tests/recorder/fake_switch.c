@@ -146,7 +146,8 @@ flow_mod(struct fake_switch *sw, const uint8_t *msg, size_t len)
     if (!of_flow_decode(msg, len, sw->has_tid, &flow)) {
         return false;
     }
-    ok = !sw->refused_cookie || flow.new_cookie != sw->refused_cookie;
+    ok = !sw->refused_cookie || flow.new_cookie != sw->refused_cookie ||
+         flow.command >= OF_FLOW_DELETE;
     if (ok && flow.command == OF_FLOW_ADD &&
         flow.flags & OF_FLOW_CHECK_OVERLAP) {
         ok = !instr_shadow_overlaps(sw->flows, flow.table_id, flow.priority,

@@ -28,7 +28,7 @@ void fake_switch_run(struct fake_switch *, const uint8_t *msg, size_t len,
                      void (*answer)(void *aux, uint8_t *msg, size_t len),
                      void *aux);
 
-/* The next flow-mod with 'cookie' as its new cookie is refused. */
+/* Flow-mods with 'cookie' as their new cookie are refused, but for deletes. */
 void fake_switch_refuse(struct fake_switch *, uint64_t cookie);
 
 /* Writes port 'no', named by a letter, as port lists of 'of_version' have it

@@ -370,6 +370,114 @@ START_TEST(what_is_no_rule_is_an_event)
 }
 END_TEST
 
+START_TEST(a_refused_modify_leaves_action_sets_as_they_were)
+{
+    uint8_t version = versions[_i];
+    struct rig *rig = rig_create(version, FAKE_POSTCARD_PORT);
+    char *before, *after;
+
+    if (version >= OF_WIRE_12) { /* A modify has no cookie of its own. */
+        rig_flow(rig, OF_FLOW_ADD,
+                 "priority=5,tcp,actions=write_actions(output:2),"
+                 "goto_table:4");
+        before = fake_switch_text(rig->behind);
+        ck_assert_ptr_nonnull(strstr(before, "resubmit(1,253)"));
+        fake_switch_refuse(rig->behind, UINT64_MAX);
+        fake_switch_refuse(rig->direct, UINT64_MAX);
+        rig_flow(rig, OF_FLOW_MODIFY_STRICT,
+                 "priority=5,tcp,actions=write_actions(output:3),"
+                 "goto_table:4");
+        ck_assert_uint_eq(rig_n_errors(rig->inbox, rig->n_inbox), 1);
+        after = fake_switch_text(rig->behind);
+        ck_assert_str_eq(after, before);
+        rig_check_same(rig);
+        free(before);
+        free(after);
+    }
+    rig_destroy(rig);
+}
+END_TEST
+
+/* A group-mod of 1.5 with one bucket that outputs to 'port' and is called so
+ * too, or, with 'port' 0, with none. */
+static uint64_t
+send_group(struct rig *rig, uint16_t command, uint32_t place, uint16_t port,
+           struct instr_out *out)
+{
+    uint8_t msg[48] = {0};
+    uint16_t len = port ? 48 : 24;
+
+    of_wire_put_header(msg, OF_WIRE_15, 15, len, 0x99);
+    of_wire_put16(msg + 8, command);
+    of_wire_put32(msg + 12, 9);
+    of_wire_put16(msg + 16, port ? 24 : 0);
+    of_wire_put32(msg + 20, place);
+    if (port) {
+        of_wire_put16(msg + 24, 24);
+        of_wire_put16(msg + 26, 16);
+        of_wire_put32(msg + 28, port);
+        of_wire_put16(msg + 34, 16);
+        of_wire_put32(msg + 36, port);
+    }
+    instr_from_controller(rig->link, msg, len, rig->now_ns, "test", out);
+    for (size_t i = 0; i < out->n_to_switch; i++) {
+        if (!out->to_switch[i].is_own) {
+            return out->to_switch[i].tag;
+        }
+    }
+    return 0;
+}
+
+#define LAST UINT32_C(0xfffffffe)
+
+START_TEST(buckets_that_stay_keep_their_versions)
+{
+    struct rig *rig = rig_create(OF_WIRE_15, FAKE_POSTCARD_PORT);
+    struct instr_out out = INSTR_OUT_INIT;
+    uint32_t first, second;
+    uint64_t tag;
+
+    send_group(rig, 0, UINT32_MAX, 1, &out);
+    ck_assert_uint_eq(out.n_made, 1);
+    first = out.made[0]->version;
+    instr_out_uninit(&out);
+
+    send_group(rig, 3, LAST, 2, &out);
+    ck_assert_uint_eq(out.n_made, 1);
+    ck_assert_uint_eq(out.n_removed, 0);
+    ck_assert_str_eq(out.made[0]->match, "group_id=9,bucket=2");
+    second = out.made[0]->version;
+    instr_out_uninit(&out);
+    ck_assert(instr_stands(rig->instr, first));
+    ck_assert(instr_stands(rig->instr, second));
+
+    /* One that the switch refuses leaves both. */
+    tag = send_group(rig, 3, LAST, 3, &out);
+    ck_assert_uint_eq(out.n_made, 1);
+    instr_out_uninit(&out);
+    ck_assert(instr_error(rig->link, tag, 6, 1, rig->now_ns, &out));
+    ck_assert_uint_eq(out.n_made, 0);
+    ck_assert_uint_eq(out.n_removed, 1);
+    instr_out_uninit(&out);
+
+    send_group(rig, 5, 1, 0, &out);
+    ck_assert_uint_eq(out.n_made, 0);
+    ck_assert_uint_eq(out.n_removed, 1);
+    ck_assert_uint_eq(out.removed[0].version, first);
+    instr_out_uninit(&out);
+    ck_assert(!instr_stands(rig->instr, first));
+    ck_assert(instr_stands(rig->instr, second));
+
+    /* A bucket that is not there: the switch is asked as it was. */
+    send_group(rig, 5, 77, 0, &out);
+    ck_assert_uint_eq(out.n_removed, 0);
+    ck_assert_uint_eq(out.n_to_switch, 1);
+    ck_assert_uint_eq(out.to_switch[0].len, 24);
+    instr_out_uninit(&out);
+    rig_destroy(rig);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -386,6 +494,9 @@ main(void)
     tcase_add_loop_test(tc, buffer_numbers_are_kept, 0, N_VERSIONS);
     tcase_add_loop_test(tc, a_miss_goes_where_the_version_says, 0, N_VERSIONS);
     tcase_add_loop_test(tc, what_is_no_rule_is_an_event, 0, N_VERSIONS);
+    tcase_add_loop_test(tc, a_refused_modify_leaves_action_sets_as_they_were,
+                        0, N_VERSIONS);
+    tcase_add_test(tc, buckets_that_stay_keep_their_versions);
     suite_add_tcase(suite, tc);
     srunner_run_all(runner, CK_NORMAL);
     failed = srunner_ntests_failed(runner);

@@ -18,6 +18,8 @@
 
 struct of_conn {
     struct bufferevent *bev; /* Owned. */
+    struct evbuffer *turn;   /* Sent in this turn of the loop.  Owned. */
+    struct event *flush;     /* At the end of the turn.  Owned. */
     struct event *deadline;  /* Of the rest of a message.  Owned. */
     struct of_framing framing;
     const struct of_conn_callbacks *callbacks;
@@ -40,6 +42,12 @@ free_conn(struct of_conn *conn)
     }
     if (conn->deadline) {
         event_free(conn->deadline);
+    }
+    if (conn->turn) {
+        evbuffer_free(conn->turn);
+    }
+    if (conn->flush) {
+        event_free(conn->flush);
     }
     free(conn->reason);
     free(conn);
@@ -154,6 +162,13 @@ on_deadline(evutil_socket_t fd, short what, void *conn_)
     process(conn);
 }
 
+static size_t
+unsent(const struct of_conn *conn)
+{
+    return evbuffer_get_length(conn->turn) +
+           evbuffer_get_length(bufferevent_get_output(conn->bev));
+}
+
 static void
 on_write(struct bufferevent *bev, void *conn_)
 {
@@ -162,6 +177,24 @@ on_write(struct bufferevent *bev, void *conn_)
     if (conn->is_full && !conn->is_closed) {
         conn->is_full = false;
         conn->callbacks->drained(conn->aux);
+    }
+}
+
+/* What was sent in this turn of the loop leaves with one system call, and the
+ * socket is waited for only when it does not take all. */
+static void
+on_flush(evutil_socket_t fd, short what, void *conn_)
+{
+    struct of_conn *conn = conn_;
+    int n = 0;
+
+    while (evbuffer_get_length(conn->turn) && n >= 0) {
+        n = evbuffer_write(conn->turn, bufferevent_getfd(conn->bev));
+    }
+    /* It also finds out what is wrong with the socket, if anything is. */
+    bufferevent_write_buffer(conn->bev, conn->turn);
+    if (conn->is_full && unsent(conn) <= OF_CONN_DRAINED) {
+        on_write(conn->bev, conn);
     }
 }
 
@@ -221,6 +254,8 @@ create(struct event_base *base, int fd,
         return NULL;
     }
     conn->deadline = evtimer_new(base, on_deadline, conn);
+    conn->turn = evbuffer_new();
+    conn->flush = evtimer_new(base, on_flush, conn);
     bufferevent_setcb(conn->bev, on_read, on_write, on_event, conn);
     bufferevent_setwatermark(conn->bev, EV_READ, 0, OF_CONN_MAX_INPUT);
     bufferevent_setwatermark(conn->bev, EV_WRITE, OF_CONN_DRAINED, 0);
@@ -301,6 +336,7 @@ of_conn_finish(struct of_conn *conn)
     if (!conn) {
         return;
     }
+    bufferevent_write_buffer(conn->bev, conn->turn);
     if (conn->is_connected && !conn->has_ended &&
         evbuffer_get_length(bufferevent_get_output(conn->bev))) {
         struct bufferevent *bev = conn->bev;
@@ -323,7 +359,14 @@ of_conn_is_connected(const struct of_conn *conn)
 void
 of_conn_send(struct of_conn *conn, const void *msg, size_t len)
 {
-    if (conn->bev) {
+    if (!conn->bev) {
+        return;
+    }
+    if (conn->is_connected &&
+        !evbuffer_get_length(bufferevent_get_output(conn->bev))) {
+        evbuffer_add(conn->turn, msg, len);
+        event_active(conn->flush, EV_TIMEOUT, 0);
+    } else {
         bufferevent_write(conn->bev, msg, len);
     }
 }
@@ -331,9 +374,7 @@ of_conn_send(struct of_conn *conn, const void *msg, size_t len)
 bool
 of_conn_is_full(const struct of_conn *conn)
 {
-    struct evbuffer *output = bufferevent_get_output(conn->bev);
-
-    if (evbuffer_get_length(output) < OF_CONN_FULL) {
+    if (unsent(conn) < OF_CONN_FULL) {
         return false;
     }
     /* Who asks is told when this changes. */

@@ -52,6 +52,12 @@ TESTS += tests/recorder/test_of_inject
 tests_recorder_test_of_inject_SOURCES = tests/recorder/test_of_inject.c
 tests_recorder_test_of_inject_LDADD = $(RECORDER_LIBS) $(TEST_LIBS)
 
+check_PROGRAMS += tests/recorder/test_of_conn
+TESTS += tests/recorder/test_of_conn
+tests_recorder_test_of_conn_SOURCES = tests/recorder/test_of_conn.c
+tests_recorder_test_of_conn_LDADD = recorder/librecorder.a $(LIB_LIBS) \
+	$(TEST_LIBS)
+
 check_PROGRAMS += tests/recorder/test_of_flow_bytes
 TESTS += tests/recorder/test_of_flow_bytes
 tests_recorder_test_of_flow_bytes_SOURCES = \

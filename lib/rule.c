@@ -116,6 +116,20 @@ rule_create(void)
 }
 
 struct rule *
+rule_create_terse(const char *command, const char *who,
+                  void (*describe)(struct rule *))
+{
+    struct rule *rule = lh_alloc_zero(sizeof *rule);
+
+    rule->n_refs = 1;
+    rule->command = (char *) command;
+    rule->who = (char *) who;
+    rule->shares_texts = true;
+    rule->describe = describe;
+    return rule;
+}
+
+struct rule *
 rule_ref(const struct rule *rule_)
 {
     struct rule *rule = (struct rule *) rule_;
@@ -132,8 +146,10 @@ rule_unref(struct rule *rule)
     if (rule && !__atomic_sub_fetch(&rule->n_refs, 1, __ATOMIC_ACQ_REL)) {
         free(rule->match);
         free(rule->actions);
-        free(rule->command);
-        free(rule->who);
+        if (!rule->shares_texts) {
+            free(rule->command);
+            free(rule->who);
+        }
         free(rule->removed_reason);
         free(rule->steps);
         free(rule->raw);
@@ -170,6 +186,7 @@ rule_clone(const struct rule *rule)
     copy->n_refs = 1;
     copy->match = lh_strdup(rule->match);
     copy->actions = lh_strdup(rule->actions);
+    copy->shares_texts = false;
     copy->command = lh_strdup(rule->command);
     copy->who = lh_strdup(rule->who);
     copy->removed_reason = lh_strdup(rule->removed_reason);

@@ -130,14 +130,19 @@ struct rule {
 
     size_t allocated_steps; /* Of rule_add_step(). */
 
-    /* Fills match, actions and steps from the rest; NULL: they are there. */
+    /* Fills match, actions and steps, NULL until then, from the rest; NULL:
+     * they are there. */
     void (*describe)(struct rule *);
+    bool shares_texts; /* 'command' and 'who' are not owned and never freed. */
     unsigned int n_refs; /* Of rule_ref(), rule_unref(). */
 };
 
 /* A rule with one reference and all members zero or NULL, but for match "",
  * actions "drop", command "add" and who "". */
 struct rule *rule_create(void);
+/* A rule to be described later.  'command' and 'who' are borrowed for ever. */
+struct rule *rule_create_terse(const char *command, const char *who,
+                               void (*describe)(struct rule *));
 struct rule *rule_ref(const struct rule *);
 /* Frees the rule with the last reference; takes NULL. */
 void rule_unref(struct rule *);

@@ -189,8 +189,8 @@ add_rule(struct instr_change *c, struct of_flow *flow, const uint8_t *msg,
                                      flow->priority, flow->match);
     of_acts_facts(&flow->acts, flow->table_id, &facts);
     instr_own_prepare(c, flow->table_id, &facts);
-    rule = shadow_rule_create(flow->table_id, flow->priority,
-                              of_match_clone(flow->match), &flow->acts);
+    rule = shadow_rule_create(flow->table_id, flow->priority, flow->match,
+                              &flow->acts);
     rule->of_version = c->link->of_version;
     rule->cookie = flow->new_cookie;
     rule->idle_timeout = flow->idle_timeout;
@@ -218,6 +218,7 @@ add_rule(struct instr_change *c, struct of_flow *flow, const uint8_t *msg,
     c->flow_mod = msg;
     c->flow_mod_len = len;
     send_flow(c, flow, rule);
+    flow->match = NULL; /* Both are the rule's. */
     flow->acts = (struct of_acts) OF_ACTS_INIT;
     install(c, rule, "add", "replaced");
     c->flow_mod = NULL;

@@ -3,7 +3,9 @@
 #include <config.h>
 #include "recorder/instr_state.h"
 
+#include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "lib/lh_alloc.h"
 #include "lib/of_port.h"
@@ -47,7 +49,33 @@ describe_flow(struct rule *rule)
         set_text(rule, of_match_to_text(flow.match), &flow.acts);
         of_steps_add(rule, &flow.acts, false);
         of_flow_uninit(&flow);
+    } else {
+        /* Too long for a message: nobody can have such a rule. */
+        rule->match = lh_strdup("");
+        rule->actions = lh_strdup("");
     }
+}
+
+/* The same text, which stays for ever: rules outlive whoever asked for them,
+ * and there are few names. */
+static const char *
+shared_text(const char *text)
+{
+    static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+    static char **texts;
+    static size_t n, allocated;
+    const char *found = NULL;
+
+    pthread_mutex_lock(&mutex); /* Of any number of switches' threads. */
+    for (size_t i = 0; i < n && !found; i++) {
+        found = strcmp(texts[i], text) ? NULL : texts[i];
+    }
+    if (!found) {
+        texts = lh_alloc_grow(texts, n, &allocated, sizeof *texts);
+        found = texts[n++] = lh_strdup(text);
+    }
+    pthread_mutex_unlock(&mutex);
+    return found;
 }
 
 struct rule *
@@ -55,10 +83,14 @@ instr_rule_flow(const struct instr_change *c, const struct shadow_rule *shadow,
                 const char *command, const char *who)
 {
     const struct instr *instr = c->instr;
-    struct rule *rule = new_rule(instr, RULE_FLOW, shadow->version, command,
-                                 who, shadow->installed_ns);
+    struct rule *rule =
+        rule_create_terse(command, shared_text(who), describe_flow);
     struct of_flow flow;
 
+    rule->dpid = instr->config.dpid;
+    rule->version = shadow->version;
+    rule->kind = RULE_FLOW;
+    rule->installed_ns = shadow->installed_ns;
     rule->table_id = shadow->table_id;
     rule->priority = shadow->priority;
     rule->cookie = shadow->cookie;
@@ -70,7 +102,6 @@ instr_rule_flow(const struct instr_change *c, const struct shadow_rule *shadow,
     rule->is_instrumented = shadow->is_instrumented;
     rule->is_transit = of_inject_is_transit(
         &shadow->acts, instr->has_action_sets && shadow->table_id);
-    rule->describe = describe_flow;
     shadow_rule_to_flow(shadow, &flow);
     of_flow_encode_like(&flow, c->link->of_version, c->flow_mod,
                         c->flow_mod_len, true, &rule->raw, &rule->raw_len);

@@ -128,13 +128,16 @@ mix(uint32_t x)
     return x ^ x >> 16;
 }
 
-static struct shadow_rule **
-key_bucket(const struct instr_shadow *shadow, uint8_t table_id,
-           uint16_t priority, const struct of_match *match)
+static uint32_t
+key_hash(uint8_t table_id, uint16_t priority, const struct of_match *match)
 {
-    uint32_t hash =
-        mix(of_match_hash(match) ^ mix((uint32_t) table_id << 16 | priority));
+    return mix(of_match_hash(match) ^
+               mix((uint32_t) table_id << 16 | priority));
+}
 
+static struct shadow_rule **
+key_bucket(const struct instr_shadow *shadow, uint32_t hash)
+{
     return &shadow->by_key[hash & (shadow->n_buckets - 1)];
 }
 
@@ -147,8 +150,7 @@ version_bucket(const struct instr_shadow *shadow, uint32_t version)
 static void
 link_rule(struct instr_shadow *shadow, struct shadow_rule *rule)
 {
-    struct shadow_rule **bucket =
-        key_bucket(shadow, rule->table_id, rule->priority, rule->match);
+    struct shadow_rule **bucket = key_bucket(shadow, rule->key_hash);
 
     rule->next_key = *bucket;
     *bucket = rule;
@@ -209,13 +211,29 @@ count(struct instr_shadow *shadow, const struct shadow_rule *rule, int sign)
     }
 }
 
+static struct shadow_rule *
+find_key(const struct instr_shadow *shadow, uint32_t hash, uint8_t table_id,
+         uint16_t priority, const struct of_match *match)
+{
+    struct shadow_rule *r = *key_bucket(shadow, hash);
+
+    while (r &&
+           !(r->key_hash == hash && r->table_id == table_id &&
+             r->priority == priority && of_match_equal(r->match, match))) {
+        r = r->next_key;
+    }
+    return r;
+}
+
 struct shadow_rule *
 instr_shadow_insert(struct instr_shadow *shadow, struct shadow_rule *rule)
 {
-    struct shadow_rule *old =
-        instr_shadow_find(shadow, rule->table_id, rule->priority, rule->match);
+    struct shadow_rule *old;
 
     assert(!rule->is_in);
+    rule->key_hash = key_hash(rule->table_id, rule->priority, rule->match);
+    old = find_key(shadow, rule->key_hash, rule->table_id, rule->priority,
+                   rule->match);
     if (old) {
         instr_shadow_take(shadow, old);
     }
@@ -237,8 +255,7 @@ instr_shadow_insert(struct instr_shadow *shadow, struct shadow_rule *rule)
 void
 instr_shadow_take(struct instr_shadow *shadow, struct shadow_rule *rule)
 {
-    struct shadow_rule **p =
-        key_bucket(shadow, rule->table_id, rule->priority, rule->match);
+    struct shadow_rule **p = key_bucket(shadow, rule->key_hash);
 
     assert(rule->is_in);
     while (*p != rule) {
@@ -264,13 +281,8 @@ struct shadow_rule *
 instr_shadow_find(const struct instr_shadow *shadow, uint8_t table_id,
                   uint16_t priority, const struct of_match *match)
 {
-    struct shadow_rule *r = *key_bucket(shadow, table_id, priority, match);
-
-    while (r && !(r->table_id == table_id && r->priority == priority &&
-                  of_match_equal(r->match, match))) {
-        r = r->next_key;
-    }
-    return r;
+    return find_key(shadow, key_hash(table_id, priority, match), table_id,
+                    priority, match);
 }
 
 struct shadow_rule *

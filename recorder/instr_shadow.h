@@ -55,7 +55,8 @@ struct shadow_rule {
 
     /* Of the shadow; next_version also of instr_past. */
     struct shadow_rule *next_key, *next_version;
-    bool is_in; /* Is in a shadow. */
+    uint32_t key_hash; /* Once it was in. */
+    bool is_in;        /* Is in a shadow. */
 };
 
 struct instr_shadow;

@@ -40,12 +40,12 @@ port_filter_to_ovs(uint32_t port)
     return port == OF_ACTS_ANY ? OFPP_ANY : of_ovs_port((uint16_t) port);
 }
 
-/* Takes nothing from 'fm'. */
+/* Takes the match of 'fm'. */
 static void
-flow_from_ovs(const struct ofputil_flow_mod *fm, struct of_flow *flow)
+flow_from_ovs(struct ofputil_flow_mod *fm, struct of_flow *flow)
 {
     of_flow_init(flow);
-    flow->match = of_match_from_mini(&fm->match);
+    flow->match = of_match_take_mini(&fm->match);
     of_acts_from_ovs(&flow->acts, fm->ofpacts, fm->ofpacts_len);
     flow->command = (uint8_t) fm->command;
     flow->table_id = fm->table_id;
@@ -95,10 +95,10 @@ bool
 of_flow_decode(const uint8_t *msg, size_t len, bool has_tid,
                struct of_flow *flow)
 {
-    struct ofpbuf *b = of_ovs_message(msg, len);
+    uint64_t msg_stub[64], acts_stub[128]; /* Enough for most. */
     enum ofputil_protocol protocol = of_ovs_protocol(msg[0]);
     struct ofputil_flow_mod fm;
-    struct ofpbuf ofpacts;
+    struct ofpbuf b, ofpacts;
     enum ofptype type;
     bool ok = false;
 
@@ -106,16 +106,17 @@ of_flow_decode(const uint8_t *msg, size_t len, bool has_tid,
         protocol = OFPUTIL_P_OF10_NXM;
     }
     of_flow_init(flow);
-    ofpbuf_init(&ofpacts, 256);
-    if (!ofptype_decode(&type, b->data) && type == OFPTYPE_FLOW_MOD &&
-        !ofputil_decode_flow_mod(&fm, b->data, protocol, NULL, NULL, &ofpacts,
+    ofpbuf_use_stub(&b, msg_stub, sizeof msg_stub);
+    ofpbuf_use_stub(&ofpacts, acts_stub, sizeof acts_stub);
+    ofpbuf_put(&b, msg, len);
+    if (!ofptype_decode(&type, b.data) && type == OFPTYPE_FLOW_MOD &&
+        !ofputil_decode_flow_mod(&fm, b.data, protocol, NULL, NULL, &ofpacts,
                                  OFPP_MAX, 255)) {
         flow_from_ovs(&fm, flow);
-        minimatch_destroy(&fm.match);
         ok = true;
     }
     ofpbuf_uninit(&ofpacts);
-    ofpbuf_delete(b);
+    ofpbuf_uninit(&b);
     return ok;
 }
 
@@ -152,7 +153,7 @@ of_flow_encode_like(const struct of_flow *flow, uint8_t version,
                     uint8_t **msg, size_t *msg_len)
 {
     size_t match_len = 0;
-    struct ofpbuf *b;
+    struct ofpbuf b;
     uint8_t *p;
 
     if (like && version >= OF_WIRE_12 && version == like[0] &&
@@ -162,9 +163,9 @@ of_flow_encode_like(const struct of_flow *flow, uint8_t version,
     if (!match_len) {
         return of_flow_encode(flow, version, 0, msg, msg_len);
     }
-    b = ofpbuf_new(like_len + (keeps_acts ? 0 : 256));
-    ofpbuf_put(b, like, keeps_acts ? like_len : MOD_MATCH + match_len);
-    p = b->data;
+    ofpbuf_init(&b, like_len + (keeps_acts ? 0 : 256));
+    ofpbuf_put(&b, like, keeps_acts ? like_len : MOD_MATCH + match_len);
+    p = b.data;
     of_wire_put64(p + MOD_COOKIE, flow->new_cookie);
     of_wire_put64(p + MOD_COOKIE_MASK, flow->cookie_mask);
     p[MOD_TABLE] = flow->table_id;
@@ -175,9 +176,9 @@ of_flow_encode_like(const struct of_flow *flow, uint8_t version,
     of_wire_put16(p + MOD_FLAGS, of_flow_wire_flags(flow->flags, version));
     if (!keeps_acts) {
         ofpacts_put_openflow_instructions(of_acts_ovs(&flow->acts),
-                                          flow->acts.len, b, version);
+                                          flow->acts.len, &b, version);
     }
-    return of_ovs_take(b, 0, msg, msg_len);
+    return of_ovs_take_data(&b, 0, msg, msg_len);
 }
 
 char *
@@ -193,7 +194,6 @@ of_flow_from_text(struct of_flow *flow, enum of_flow_command command,
     if (!error) {
         flow_from_ovs(&fm, flow);
         free(fm.ofpacts);
-        minimatch_destroy(&fm.match);
     }
     return error;
 }

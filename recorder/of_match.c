@@ -48,7 +48,7 @@ of_match_from_ovs(const struct match *original)
 }
 
 struct of_match *
-of_match_from_mini(const struct minimatch *mini)
+of_match_take_mini(struct minimatch *mini)
 {
     struct of_match *m;
     struct match match;
@@ -56,10 +56,12 @@ of_match_from_mini(const struct minimatch *mini)
     minimatch_expand(mini, &match);
     if (!match_has_default_packet_type(&match) ||
         match.flow.tunnel.metadata.tab || match.wc.masks.tunnel.metadata.tab) {
-        return of_match_from_ovs(&match);
+        m = of_match_from_ovs(&match);
+        minimatch_destroy(mini);
+        return m;
     }
     m = lh_alloc(sizeof *m);
-    minimatch_clone(&m->mini, mini);
+    m->mini = *mini;
     m->hash = minimatch_hash(&m->mini, 0);
     m->is_all = matches_all(&match);
     return m;

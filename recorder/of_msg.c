@@ -54,10 +54,10 @@ of_ovs_protocol(uint8_t version)
 }
 
 int
-of_ovs_take(struct ofpbuf *msg, uint32_t xid, uint8_t **data, size_t *len)
+of_ovs_take_data(struct ofpbuf *msg, uint32_t xid, uint8_t **data, size_t *len)
 {
     if (msg->size > UINT16_MAX) {
-        ofpbuf_delete(msg);
+        ofpbuf_uninit(msg);
         *data = NULL;
         *len = 0;
         return EMSGSIZE;
@@ -66,8 +66,16 @@ of_ovs_take(struct ofpbuf *msg, uint32_t xid, uint8_t **data, size_t *len)
     *len = msg->size;
     *data = ofpbuf_steal_data(msg); /* Of malloc(). */
     of_wire_put32(*data + 4, xid);
-    ofpbuf_delete(msg);
     return 0;
+}
+
+int
+of_ovs_take(struct ofpbuf *msg, uint32_t xid, uint8_t **data, size_t *len)
+{
+    int error = of_ovs_take_data(msg, xid, data, len);
+
+    ofpbuf_delete(msg);
+    return error;
 }
 
 static const struct {

@@ -80,7 +80,8 @@ of_ovs_u64(ovs_be64 value)
 
 /* A new match from one of the library's. */
 struct of_match *of_match_from_ovs(const struct match *);
-struct of_match *of_match_from_mini(const struct minimatch *);
+/* The same of what is taken. */
+struct of_match *of_match_take_mini(struct minimatch *);
 /* Writes the match into '*match'. */
 void of_match_expand(const struct of_match *, struct match *match);
 /* The same as it goes to a peer: that packets are Ethernet, which goes without
@@ -120,5 +121,8 @@ bool of_ovs_raw(const struct ofpbuf *msg, enum ofpraw *raw);
 /* Turns 'msg', which it frees, into '*data' of '*len' bytes with transaction
  * ID 'xid'.  Returns 0, or EMSGSIZE when it is too long for OpenFlow. */
 int of_ovs_take(struct ofpbuf *msg, uint32_t xid, uint8_t **data, size_t *len);
+/* The same of a 'msg' that is not to be freed itself. */
+int of_ovs_take_data(struct ofpbuf *msg, uint32_t xid, uint8_t **data,
+                     size_t *len);
 
 #endif /* recorder/of_ovs.h */

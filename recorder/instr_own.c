@@ -210,7 +210,7 @@ instr_own_rewrite(struct instr_change *c, bool lists_only)
             if (c->link != instr_link_choose(instr)) {
                 instr_owe(instr, OWES_REWRITE);
             }
-        } else if (!lists_only || has_list(&rules[i]->facts)) {
+        } else if (!lists_only || has_list(rules[i]->facts)) {
             instr_flow_rewrite(&own, rules[i]);
         }
     }

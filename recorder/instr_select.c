@@ -53,7 +53,7 @@ instr_select_flow(const struct instr *instr, const struct shadow_rule *rule)
 bool
 instr_select_emits(const struct instr *instr, const struct shadow_rule *rule)
 {
-    return !rule->facts.is_conjunction && instr_select_flow(instr, rule);
+    return !rule->facts->is_conjunction && instr_select_flow(instr, rule);
 }
 
 uint16_t

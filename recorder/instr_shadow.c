@@ -21,6 +21,25 @@ struct instr_shadow {
     size_t n_learn, allocated_learners;
 };
 
+/* Most rules name no table and have no use for facts of their own. */
+static const struct of_facts no_facts;
+
+static const struct of_facts *
+keep_facts(const struct of_facts *facts)
+{
+    return memcmp(facts, &no_facts, sizeof no_facts)
+               ? lh_memdup(facts, sizeof *facts)
+               : &no_facts;
+}
+
+static void
+free_facts(const struct of_facts *facts)
+{
+    if (facts != &no_facts) {
+        free((struct of_facts *) facts);
+    }
+}
+
 struct shadow_rule *
 shadow_rule_create(uint8_t table_id, uint16_t priority, struct of_match *match,
                    struct of_acts *acts)
@@ -42,6 +61,7 @@ shadow_rule_clone(const struct shadow_rule *rule)
     *copy = *rule;
     copy->match = of_match_clone(rule->match);
     of_acts_clone(&copy->acts, &rule->acts);
+    copy->facts = keep_facts(rule->facts);
     copy->indexes = NULL;
     copy->n_indexes = copy->allocated_indexes = 0;
     copy->next_key = copy->next_version = NULL;
@@ -56,6 +76,7 @@ shadow_rule_destroy(struct shadow_rule *rule)
         assert(!rule->is_in);
         of_match_destroy(rule->match);
         of_acts_uninit(&rule->acts);
+        free_facts(rule->facts);
         free(rule->indexes);
         free(rule);
     }
@@ -64,10 +85,14 @@ shadow_rule_destroy(struct shadow_rule *rule)
 void
 shadow_rule_set_acts(struct shadow_rule *rule, struct of_acts *acts)
 {
+    struct of_facts facts;
+
     assert(!rule->is_in);
     of_acts_uninit(&rule->acts);
     of_acts_move(&rule->acts, acts);
-    of_acts_facts(&rule->acts, rule->table_id, &rule->facts);
+    of_acts_facts(&rule->acts, rule->table_id, &facts);
+    free_facts(rule->facts);
+    rule->facts = keep_facts(&facts);
 }
 
 void
@@ -185,7 +210,7 @@ grow(struct instr_shadow *shadow)
 static void
 count(struct instr_shadow *shadow, const struct shadow_rule *rule, int sign)
 {
-    const struct of_facts *f = &rule->facts;
+    const struct of_facts *f = rule->facts;
     size_t step = (size_t) sign;
 
     shadow->n += step;
@@ -243,7 +268,7 @@ instr_shadow_insert(struct instr_shadow *shadow, struct shadow_rule *rule)
     link_rule(shadow, rule);
     rule->is_in = true;
     count(shadow, rule, 1);
-    if (rule->facts.has_learn) {
+    if (rule->facts->has_learn) {
         shadow->learners = lh_alloc_grow(shadow->learners, shadow->n_learn,
                                          &shadow->allocated_learners,
                                          sizeof *shadow->learners);
@@ -269,7 +294,7 @@ instr_shadow_take(struct instr_shadow *shadow, struct shadow_rule *rule)
     *p = rule->next_version;
     rule->is_in = false;
     count(shadow, rule, -1);
-    for (size_t i = 0; rule->facts.has_learn && i < shadow->n_learn; i++) {
+    for (size_t i = 0; rule->facts->has_learn && i < shadow->n_learn; i++) {
         if (shadow->learners[i] == rule) {
             shadow->learners[i] = shadow->learners[--shadow->n_learn];
             break;

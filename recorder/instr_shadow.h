@@ -30,8 +30,9 @@ struct shadow_rule {
     uint16_t priority;
     struct of_match *match; /* Owned. */
 
-    struct of_acts acts;   /* As the controller wrote them.  Owned. */
-    struct of_facts facts; /* Of 'acts'. */
+    struct of_acts acts; /* As the controller wrote them.  Owned. */
+    /* Of 'acts'.  Owned, unless there is nothing to say of them. */
+    const struct of_facts *facts;
     uint64_t cookie;
     uint16_t idle_timeout, hard_timeout, importance;
     uint16_t flags;     /* OF_FLOW_*, of the controller. */

@@ -247,7 +247,7 @@ compare_flow(struct instr_change *c, const struct of_flow_record *record,
     struct of_acts acts;
     bool is_same, was_instrumented;
 
-    if (shadow->facts.has_write_actions || c->instr->has_action_sets) {
+    if (shadow->facts->has_write_actions || c->instr->has_action_sets) {
         instr_flow_rewrite(c, shadow); /* Its indexes are new. */
         return;
     }

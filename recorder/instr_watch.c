@@ -141,7 +141,7 @@ take(struct instr_change *c, const struct of_update *u, bool has_flags,
     instr_watch_strip(instr, &u->acts, &acts);
     rule = shadow_rule_create(u->table_id, u->priority,
                               of_match_clone(u->match), &acts);
-    instr_own_prepare(c, u->table_id, &rule->facts);
+    instr_own_prepare(c, u->table_id, rule->facts);
     old = instr_shadow_find(instr->shadow, u->table_id, u->priority, u->match);
     rule->cookie = u->cookie;
     rule->idle_timeout = u->idle_timeout;

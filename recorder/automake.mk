@@ -40,7 +40,7 @@ recorder_librecorder_a_SOURCES = \
 	recorder/instr_port_counters.c \
 	recorder/instr_role.c \
 	recorder/instr_rule.c \
-	recorder/instr_select.c \
+	recorder/instr_select.c recorder/instr_select.h \
 	recorder/instr_shadow.c recorder/instr_shadow.h \
 	recorder/instr_start.c \
 	recorder/instr_state.h \

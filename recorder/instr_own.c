@@ -149,6 +149,21 @@ move_index_table(struct instr_change *c, uint8_t table_id)
 }
 
 void
+instr_own_choose_table(struct instr *instr, uint8_t old, uint16_t max_index)
+{
+    unsigned int t = N_TABLES - 1;
+
+    /* Our own rules resubmit to the old T, the controller's do not. */
+    while (t > 1 && is_used(instr, t)) {
+        t--;
+    }
+    instr->index_table = (uint8_t) t;
+    if (old == t && max_index < MAX_INDEX) {
+        instr->next_index = max_index + 1;
+    }
+}
+
+void
 instr_own_prepare(struct instr_change *c, uint8_t table_id,
                   const struct of_facts *facts)
 {

@@ -264,28 +264,6 @@ compare_flow(struct instr_change *c, const struct of_flow_record *record,
 }
 
 static void
-choose_index_table(struct instr *instr)
-{
-    const struct instr_start *start = instr->start;
-    unsigned int t = N_TABLES - 1;
-
-    while (t > 1) {
-        const struct shadow_table *table =
-            instr_shadow_table(instr->shadow, (uint8_t) t);
-
-        /* Our own rules resubmit to the old T, the controller's do not. */
-        if (!table->n_rules && !table->n_uses) {
-            break;
-        }
-        t--;
-    }
-    instr->index_table = (uint8_t) t;
-    if (start->index_table == t && start->max_index < MAX_INDEX) {
-        instr->next_index = start->max_index + 1;
-    }
-}
-
-static void
 start_flows(struct instr_change *c)
 {
     struct instr *instr = c->instr;
@@ -309,7 +287,7 @@ start_flows(struct instr_change *c)
         }
     }
     instr->has_action_sets = instr_shadow_n_write(instr->shadow) != 0;
-    choose_index_table(instr);
+    instr_own_choose_table(instr, start->index_table, start->max_index);
     for (size_t i = 0; i < start->n_records; i++) {
         const struct of_flow_record *record = &start->records[i];
         struct shadow_rule *shadow = instr_shadow_find(

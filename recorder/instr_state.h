@@ -352,6 +352,9 @@ void instr_group_desc(struct instr_change *, const uint8_t *msg, size_t len);
 
 /* Brings our rules in line with what the controller has. */
 void instr_own_update(struct instr_change *);
+/* Chooses T at the start, where rules of 'old' with indexes up to 'max_index'
+ * may stand. */
+void instr_own_choose_table(struct instr *, uint8_t old, uint16_t max_index);
 /* Moves T away from a table that the controller is about to use, and begins
  * to rewrite action sets when it is about to use them. */
 void instr_own_prepare(struct instr_change *, uint8_t table_id,
@@ -393,30 +396,6 @@ void instr_own_set_inject(struct instr *);
 void instr_own_drop_inject(struct instr *);
 /* The injector for messages of this link; NULL as instr->inject is. */
 const struct of_inject *instr_own_inject(const struct instr_change *);
-
-/* instr_select.c */
-/* True when postcards are injected at all. */
-bool instr_select_is_on(const struct instr *);
-/* Bytes of the packet in the postcards of what is asked about; 0: none. */
-uint16_t instr_select_flow(const struct instr *, const struct shadow_rule *);
-/* True when the rule will have postcards, as far as that can be foreseen. */
-bool instr_select_emits(const struct instr *, const struct shadow_rule *);
-uint16_t instr_select_miss(const struct instr *, uint8_t table_id);
-uint16_t instr_select_packet_out(const struct instr *);
-/* True when buckets of groups have postcards. */
-bool instr_select_groups(const struct instr *);
-/* Brings the switch in line with the selection. */
-void instr_select_pay(struct instr_change *);
-/* The switch has answered a message of ours with 'tag', or refused it. */
-void instr_select_answer(struct instr *, uint64_t tag, bool is_error);
-/* Opens or shuts the postcard port: shut while paused, so that no packet
- * leaves by ALL. */
-void instr_select_set_port(struct instr_change *);
-
-/* instr_counters.c */
-/* True when it was the answer to instr_ask_counters(). */
-bool instr_counters_reply(struct instr_change *, const uint8_t *msg,
-                          size_t len, uint64_t tag);
 
 /* instr_undo.c */
 void instr_undo_rule(struct instr_change *, struct shadow_rule *old,
@@ -585,5 +564,6 @@ bool instr_start_reply(struct instr_change *, enum of_kind, const uint8_t *msg,
 void instr_start_destroy(struct instr_start *);
 
 #include "recorder/instr_links.h"
+#include "recorder/instr_select.h"
 
 #endif /* recorder/instr_state.h */

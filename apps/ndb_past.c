@@ -440,7 +440,7 @@ ndb_past_changes(struct ndb *ndb, const char *args)
     }
     free(w.copy);
     if (is_following) {
-        json_object_set_new(members, "after", json_string("-1.-1"));
+        json_object_set_new(members, "after", json_string("0"));
         pin_since(members);
         return follow(ndb, members);
     }

@@ -45,3 +45,8 @@ BENCHES += bench/bench_pipeline
 bench_bench_pipeline_SOURCES = bench/bench_pipeline.c \
 	bench/bench_trace.c bench/bench_trace.h
 bench_bench_pipeline_LDADD = $(LIB_LIBS) $(PCAP_LIBS) $(ZSTD_LIBS)
+
+# flow_log: what a change costs, and how long a past table takes.
+BENCHES += bench/bench_flow_log
+bench_bench_flow_log_SOURCES = bench/bench_flow_log.c
+bench_bench_flow_log_LDADD = $(LIB_LIBS)

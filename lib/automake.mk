@@ -35,10 +35,20 @@ lib_liblasthop_a_SOURCES = \
 	lib/flow_log.c lib/flow_log.h \
 	lib/flow_log_db.c lib/flow_log_db.h \
 	lib/flow_log_query.c \
+	lib/flow_log_build.c \
+	lib/flow_log_clock.c \
+	lib/flow_log_migrate.c \
 	lib/flow_log_note.c \
 	lib/flow_log_queue.c \
+	lib/flow_log_record.c \
+	lib/flow_log_snapshot.c \
+	lib/flow_log_store.c \
 	lib/flow_log_switch.c \
+	lib/flow_log_table.c \
+	lib/flow_log_timeline.c \
+	lib/flow_log_trim.c \
 	lib/flow_log_version.c \
+	lib/flow_log_view.c \
 	lib/flow_log_writer.c \
 	lib/inet_sum.c lib/inet_sum.h \
 	lib/jmember.c lib/jmember.h \

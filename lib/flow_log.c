@@ -68,6 +68,8 @@ free_handle(struct flow_log *log)
         flow_log_notes_uninit(&log->pending);
         flow_log_switches_free(log->switches, log->n_switches);
         free(log->versions);
+        free(log->tallies);
+        byte_buf_uninit(&log->body);
         free(log->path);
         free(log);
     }
@@ -147,8 +149,12 @@ read_state(struct flow_log *log)
         !flow_log_db_get(writer, "is_open", &is_open) ||
         !flow_log_db_get(writer, "alive_ns", &alive_ns) ||
         !flow_log_db_get(writer, "new_mark", &base) ||
+        !flow_log_db_get(writer, "retain_ns", &shared->retain_ns) ||
         !flow_log_versions_load(log, base) || !flow_log_switches_load(log)) {
         return false;
+    }
+    if (!shared->retain_ns) {
+        shared->retain_ns = UINT64_MAX; /* Nobody has said anything. */
     }
     shared->written_seq = shared->durable_seq = shared->seq;
     shared->lag.written_change = shared->lag.durable_change = log->change;

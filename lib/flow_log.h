@@ -34,7 +34,7 @@
 #include "lib/lh_error.h"
 #include "lib/rule.h"
 
-#define FLOW_LOG_FORMAT        1
+#define FLOW_LOG_FORMAT        2
 #define FLOW_LOG_MAX_BYTES     (UINT64_C(256) << 20)
 #define FLOW_LOG_VERSION_BLOCK 524288
 
@@ -94,21 +94,37 @@ uint64_t flow_log_begin_change(struct flow_log *);
  * never been removed: its switch refused the change that did so.  Of one that
  * stands, whether it is instrumented is changed. */
 void flow_log_made(struct flow_log *, const struct rule *rule);
-/* Rule 'version' of 'dpid' stands no more since 'time_ns'. */
+/* Rule 'version' of 'dpid' stands no more since 'time_ns'.  With the reason
+ * "error" it never stood: the switch refused it. */
 void flow_log_removed(struct flow_log *, uint64_t dpid, uint32_t version,
                       uint64_t time_ns, const char *reason);
 
+/* Groups and meters, as the controller made them. */
+enum flow_log_class { FLOW_LOG_GROUP = 1, FLOW_LOG_METER = 2 };
+/* From 'time_ns' on group or meter 'id' of 'dpid' is 'text', in the syntax of
+ * ovs-ofctl, and 'raw', an OpenFlow message (NULL if there is none); 'how'
+ * ("add", "modify", "found", "restored") made it so. */
+void flow_log_object_set(struct flow_log *, enum flow_log_class, uint64_t dpid,
+                         uint32_t id, uint64_t time_ns, const char *how,
+                         const char *text, const uint8_t *raw, size_t raw_len);
+/* From 'time_ns' on there is none with 'id'. */
+void flow_log_object_removed(struct flow_log *, enum flow_log_class,
+                             uint64_t dpid, uint32_t id, uint64_t time_ns,
+                             const char *reason);
+
+/* The numbers are those of the file. */
 enum flow_log_event {
-    FLOW_LOG_START,      /* The recorder began. */
-    FLOW_LOG_STOP,       /* It ended in order. */
-    FLOW_LOG_CONNECT,    /* Switch connected. */
-    FLOW_LOG_READY,      /* Its tables were read and are instrumented. */
-    FLOW_LOG_DISCONNECT, /* Switch gone: changes are not seen from here on. */
-    FLOW_LOG_PORT,       /* A port came, went or changed. */
-    FLOW_LOG_LINK_UP,
-    FLOW_LOG_LINK_DOWN,
-    FLOW_LOG_NOTE, /* Anything else a person should know. */
-    FLOW_LOG_GAP   /* Changes before this may be missing; the text tells. */
+    FLOW_LOG_START = 0,      /* The recorder began. */
+    FLOW_LOG_STOP = 1,       /* It ended in order. */
+    FLOW_LOG_CONNECT = 2,    /* Switch connected. */
+    FLOW_LOG_READY = 3,      /* Its tables were read and are instrumented. */
+    FLOW_LOG_DISCONNECT = 4, /* Gone: changes are not seen from here on. */
+    FLOW_LOG_PORT = 5,       /* A port came, went or changed. */
+    FLOW_LOG_LINK_UP = 6,
+    FLOW_LOG_LINK_DOWN = 7,
+    FLOW_LOG_NOTE = 8, /* Anything else a person should know. */
+    FLOW_LOG_GAP = 9,  /* Changes before this may be missing; text tells. */
+    FLOW_LOG_ROLE = 10 /* A controller's role changed. */
 };
 const char *flow_log_event_name(enum flow_log_event);
 
@@ -128,8 +144,16 @@ int flow_log_flush(struct flow_log *, struct lh_error *);
  */
 int flow_log_wait(struct flow_log *, unsigned int timeout_ms,
                   struct lh_error *);
-/* Asks the writer to delete, bit by bit, what was over before 'time_ns'. */
-void flow_log_trim(struct flow_log *, uint64_t time_ns);
+/* Asks the writer to delete, bit by bit, what was over before 'time_ns' (0:
+ * nothing), and the oldest besides until what is left takes no more than
+ * 'max_bytes' (0: no bound).  What stands stays, and so does all since the
+ * time of flow_log_retain(). */
+void flow_log_trim(struct flow_log *, uint64_t time_ns, uint64_t max_bytes);
+/* Somebody needs every state since 'time_ns' (UINT64_MAX: nobody needs any).
+ * This is remembered when the log is opened again. */
+void flow_log_retain(struct flow_log *, uint64_t time_ns);
+/* What flow_log_retain() was given last. */
+uint64_t flow_log_retained(const struct flow_log *);
 
 /* How far the disk is behind. */
 struct flow_log_lag {
@@ -203,12 +227,47 @@ void flow_log_rules_uninit(struct flow_log_rules *);
 int flow_log_find(struct flow_log *, uint64_t dpid, uint32_t version,
                   struct rule **, struct lh_error *);
 
-/* Flow rules and table-miss rules, sorted by table, then priority descending,
- * then version.  Adds to '*rules'.
- *
- * ..._at_version: the table right after the change that made 'version' (of
- * any kind); ENOENT when there is no such version.  ..._at_time: all changes
- * up to and including 'time_ns' are in.  ..._standing: as it is now. */
+/* A group or a meter as it was. */
+struct flow_log_object {
+    enum flow_log_class class;
+    uint32_t id;
+    uint64_t change, time_ns; /* Since when it was so. */
+    char *text;               /* Owned. */
+    char *how;                /* Owned. */
+    uint8_t *raw;             /* NULL if there is none.  Owned. */
+    size_t raw_len;
+};
+
+/* All that stood in a switch at a moment. */
+struct flow_log_state {
+    uint64_t change;             /* The last one that is in it. */
+    uint64_t at_ns;              /* And its time. */
+    struct flow_log_rules rules; /* Sorted by kind of rule, then by table, then
+                                  * priority descending, then version. */
+    struct flow_log_object *objects; /* Sorted by class and id.  Owned. */
+    size_t n_objects, allocated_objects;
+};
+void flow_log_state_uninit(struct flow_log_state *);
+
+/* A moment: right after the change that made 'version' (of any kind) of the
+ * switch, or at 'time_ns', all changes up to and including that time in, or
+ * now.  Where the clock was set back, the last change whose time is not after
+ * 'time_ns' counts. */
+enum flow_log_when { FLOW_LOG_NOW, FLOW_LOG_AT_VERSION, FLOW_LOG_AT_TIME };
+struct flow_log_moment {
+    enum flow_log_when when;
+    uint32_t version;
+    uint64_t time_ns;
+};
+
+/* ENOENT when there is no such version, ERANGE when the log does not reach
+ * back so far. */
+int flow_log_state_at(struct flow_log *, uint64_t dpid,
+                      const struct flow_log_moment *, struct flow_log_state *,
+                      struct lh_error *);
+
+/* The flow rules and table-miss rules of it, sorted by table, then priority
+ * descending, then version.  Adds to '*rules'. */
 int flow_log_table_at_version(struct flow_log *, uint64_t dpid,
                               uint32_t version, struct flow_log_rules *rules,
                               uint64_t *at_ns, struct lh_error *);
@@ -216,18 +275,56 @@ int flow_log_table_at_time(struct flow_log *, uint64_t dpid, uint64_t time_ns,
                            struct flow_log_rules *rules, struct lh_error *);
 int flow_log_table_standing(struct flow_log *, uint64_t dpid,
                             struct flow_log_rules *rules, struct lh_error *);
-/* Everything of 'dpid' that was not removed, groups too. */
+/* Every rule of 'dpid' that was not removed, groups' buckets too. */
 int flow_log_standing(struct flow_log *, uint64_t dpid,
                       struct flow_log_rules *rules, struct lh_error *);
 
-struct flow_log_entry {
-    uint64_t change, time_ns, dpid;
-    enum flow_log_event event;
-    uint32_t port;
-    char *text; /* NULL if none.  Owned. */
+/* The time of the oldest moment that the log can tell of, 0 when it is
+ * empty. */
+int flow_log_reach(struct flow_log *, uint64_t *since_ns, struct lh_error *);
+
+/* --- The timeline. --- */
+
+enum flow_log_what {
+    FLOW_LOG_WHAT_EVENT,
+    FLOW_LOG_WHAT_MADE, /* A rule, also a packet-out. */
+    FLOW_LOG_WHAT_REMOVED,
+    FLOW_LOG_WHAT_RESTORED, /* What removed it was refused. */
+    FLOW_LOG_WHAT_AGAIN,    /* It is instrumented, or is no more. */
+    FLOW_LOG_WHAT_SET,      /* A group or meter. */
+    FLOW_LOG_WHAT_GONE
 };
-/* Events of 'dpid' (0: of all) with since_ns <= time < until_ns in order of
- * time.  'each' returns false to stop; the entry lives until it returns. */
+
+struct flow_log_entry {
+    uint64_t seq; /* Of all entries, in their order. */
+    uint64_t change, time_ns, dpid;
+    enum flow_log_what what;
+    enum flow_log_event event; /* FLOW_LOG_WHAT_EVENT: which, */
+    uint32_t port;             /* and OF_PORT_UNKNOWN if none. */
+    uint32_t version;          /* _MADE, _REMOVED, _RESTORED. */
+    struct rule *rule;         /* _MADE, without its end: a reference. */
+    enum flow_log_class class; /* _SET, _GONE: */
+    uint32_t id;
+    char *how;  /* _SET.  Owned. */
+    char *text; /* Of the event, group or meter; or the reason of _REMOVED and
+                 * _GONE.  NULL if none.  Owned. */
+};
+
+struct flow_log_span {
+    uint64_t dpid;               /* 0: all, and the recorder itself. */
+    uint64_t since_ns, until_ns; /* since_ns <= time < until_ns. */
+    uint64_t after_seq;          /* Only entries after this. */
+    uint64_t limit;              /* Of entries; 0: none. */
+    bool newest_first;
+    bool only_events;
+};
+
+/* All that happened, in the order in which it did.  'each' returns false to
+ * stop; the entry lives until it returns. */
+int flow_log_changes(struct flow_log *, const struct flow_log_span *,
+                     bool (*each)(void *aux, const struct flow_log_entry *),
+                     void *aux, struct lh_error *);
+/* The events alone. */
 int flow_log_events(struct flow_log *, uint64_t dpid, uint64_t since_ns,
                     uint64_t until_ns,
                     bool (*each)(void *aux, const struct flow_log_entry *),

@@ -18,53 +18,74 @@ static const char schema[] =
     "CREATE TABLE IF NOT EXISTS switch("
     " dpid INTEGER PRIMARY KEY, name TEXT, address TEXT,"
     " idx INTEGER UNIQUE, version_mark INTEGER NOT NULL DEFAULT 0);"
-    "CREATE TABLE IF NOT EXISTS rule("
-    " dpid INTEGER NOT NULL, version INTEGER NOT NULL,"
-    " kind INTEGER NOT NULL, command TEXT, table_id INTEGER NOT NULL,"
-    " priority INTEGER NOT NULL, match TEXT NOT NULL,"
-    " actions TEXT NOT NULL, cookie INTEGER NOT NULL,"
-    " idle_timeout INTEGER NOT NULL, hard_timeout INTEGER NOT NULL,"
-    " flags INTEGER NOT NULL, importance INTEGER NOT NULL, who TEXT,"
-    " change INTEGER NOT NULL, installed_ns INTEGER NOT NULL,"
-    " made_change INTEGER NOT NULL,"
-    " removed_change INTEGER NOT NULL, removed_ns INTEGER NOT NULL,"
-    " removed_reason TEXT, is_transit INTEGER NOT NULL,"
-    " is_instrumented INTEGER NOT NULL, steps TEXT NOT NULL, raw BLOB,"
-    " PRIMARY KEY(dpid, version)) WITHOUT ROWID;"
-    "CREATE INDEX IF NOT EXISTS rule_by_change"
-    " ON rule(dpid, removed_change, made_change) WHERE kind < 2;"
-    "CREATE INDEX IF NOT EXISTS rule_by_time"
-    " ON rule(dpid, removed_ns, installed_ns);"
-    "CREATE TABLE IF NOT EXISTS event("
-    " change INTEGER NOT NULL, time_ns INTEGER NOT NULL,"
-    " dpid INTEGER NOT NULL, kind TEXT NOT NULL, port INTEGER, text TEXT);"
-    "CREATE INDEX IF NOT EXISTS event_by_time ON event(time_ns);";
+    "CREATE TABLE IF NOT EXISTS kind("
+    " kind INTEGER PRIMARY KEY, name TEXT NOT NULL);"
+    "CREATE TABLE IF NOT EXISTS note("
+    " seq INTEGER PRIMARY KEY, change INTEGER NOT NULL,"
+    " time_ns INTEGER NOT NULL, dpid INTEGER NOT NULL,"
+    " kind INTEGER NOT NULL, id INTEGER NOT NULL, text TEXT, actions TEXT,"
+    " body BLOB);"
+    "CREATE INDEX IF NOT EXISTS note_of_switch ON note(dpid);"
+    "CREATE INDEX IF NOT EXISTS note_of_rule ON note(dpid, id, kind)"
+    " WHERE kind < 8;"
+    "CREATE INDEX IF NOT EXISTS note_of_object ON note(dpid, id, kind)"
+    " WHERE kind BETWEEN 8 AND 15;"
+    "CREATE TABLE IF NOT EXISTS clock("
+    " seq INTEGER PRIMARY KEY, time_ns INTEGER NOT NULL);"
+    "CREATE TABLE IF NOT EXISTS snapshot("
+    " dpid INTEGER NOT NULL, seq INTEGER NOT NULL, n INTEGER NOT NULL,"
+    " data BLOB NOT NULL, PRIMARY KEY(dpid, seq));"
+    "CREATE VIEW IF NOT EXISTS timeline AS SELECT seq, change,"
+    " strftime('%Y-%m-%dT%H:%M:%f', time_ns / 1000000 / 1000.0, 'unixepoch')"
+    " AS time, printf('%016x', dpid) AS dpid, name AS kind, id, text, actions"
+    " FROM note LEFT JOIN kind USING(kind) ORDER BY seq;";
 
-#define RULE_COLUMNS                                                          \
-    "dpid, version, kind, command, table_id, priority, match, actions,"       \
-    " cookie, idle_timeout, hard_timeout, flags, importance, who, change,"    \
-    " installed_ns, removed_ns, removed_reason, is_transit,"                  \
-    " is_instrumented, steps, raw, made_change"
-#define TABLE_ORDER " ORDER BY table_id, priority DESC, version"
+#define ROW FLOW_LOG_ROW_COLUMNS
 
 static const char *const statements[N_STATEMENTS] = {
-    [STATEMENT_INSERT_RULE] =
-        "INSERT INTO rule(" RULE_COLUMNS ", removed_change)"
-        " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,"
-        "?17,?18,?19,?20,?21,?22,?23,?24)"
-        " ON CONFLICT(dpid, version) DO UPDATE SET"
-        " removed_change = 9223372036854775807,"
-        " removed_ns = 9223372036854775807, removed_reason = NULL,"
-        " is_instrumented = ?20"
-        " WHERE (removed_change < 9223372036854775807"
-        " OR is_instrumented <> ?20) AND kind <> 3",
-    [STATEMENT_REMOVE_RULE] =
-        "UPDATE rule SET removed_change = ?3, removed_ns = ?4,"
-        " removed_reason = ?5 WHERE dpid = ?1 AND version = ?2"
-        " AND removed_change = 9223372036854775807",
-    [STATEMENT_INSERT_EVENT] =
-        "INSERT INTO event(change, time_ns, dpid, kind, port, text)"
-        " VALUES(?1,?2,?3,?4,?5,?6)",
+    [STATEMENT_INSERT_NOTE] = "INSERT INTO note(" ROW ")"
+                              " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9)",
+    [STATEMENT_RULE_NOTES] = "SELECT " ROW " FROM note"
+                             " INDEXED BY note_of_rule WHERE dpid = ?1"
+                             " AND id = ?2 AND kind < 8 ORDER BY seq",
+    [STATEMENT_SET_KIND] = "UPDATE note SET kind = ?2 WHERE seq = ?1",
+    [STATEMENT_LAST_VERSION] = "SELECT id FROM note INDEXED BY note_of_rule"
+                               " WHERE dpid = ?1 AND kind < 8"
+                               " ORDER BY id DESC LIMIT 1",
+    [STATEMENT_CUT_SNAPSHOTS] =
+        "DELETE FROM snapshot WHERE dpid = ?1 AND seq >= ?2",
+    [STATEMENT_PUT_CLOCK] = "INSERT OR REPLACE INTO clock VALUES(?1, ?2)",
+    [STATEMENT_GET_CLOCK] = "SELECT seq FROM clock WHERE seq < ?1"
+                            " ORDER BY seq DESC LIMIT 1",
+    [STATEMENT_TIME_AT] = "SELECT seq, time_ns FROM note WHERE seq >= ?1"
+                          " ORDER BY seq LIMIT 1",
+    [STATEMENT_END_OF_CHANGE] =
+        "SELECT seq, change FROM note WHERE seq >= ?1 ORDER BY seq",
+    [STATEMENT_SNAPSHOT] = "SELECT seq, data FROM snapshot WHERE dpid = ?1"
+                           " AND seq <= ?2 ORDER BY seq DESC LIMIT 1",
+    [STATEMENT_PUT_SNAPSHOT] =
+        "INSERT OR REPLACE INTO snapshot(dpid, seq, n, data)"
+        " VALUES(?1, ?2, ?3, ?4)",
+    [STATEMENT_NOTES_OF_SWITCH] =
+        "SELECT " ROW " FROM note INDEXED BY note_of_switch"
+        " WHERE dpid = ?1 AND seq > ?2 AND seq <= ?3 ORDER BY seq",
+    [STATEMENT_N_SINCE] =
+        "SELECT count(*) FROM note WHERE dpid = ?1 AND seq > (SELECT"
+        " coalesce(max(seq), 0) FROM snapshot WHERE dpid = ?1)",
+    [STATEMENT_END] =
+        "SELECT time_ns, text FROM note"
+        " INDEXED BY note_of_rule WHERE dpid = ?1 AND id = ?2"
+        " AND kind = 1 AND kind < 8 AND seq > ?3 ORDER BY seq LIMIT 1",
+    [STATEMENT_TRIM_ROWS] = "SELECT seq, dpid, kind, id FROM note"
+                            " WHERE seq >= ?1 AND seq < ?2 ORDER BY seq"
+                            " LIMIT ?3",
+    [STATEMENT_TRIM_RULE] = "DELETE FROM note WHERE dpid = ?2 AND id = ?3"
+                            " AND kind < 8 AND seq <= ?1",
+    [STATEMENT_TRIM_OBJECT] =
+        "DELETE FROM note WHERE dpid = ?2 AND id = ?3"
+        " AND kind BETWEEN 8 AND 15 AND kind BETWEEN ?4 AND ?4 + 1"
+        " AND seq < ?5 AND ?1 > 0",
+    [STATEMENT_TRIM_ONE] = "DELETE FROM note WHERE seq = ?1",
     [STATEMENT_PUT_SWITCH] =
         "INSERT INTO switch(dpid, name, address, idx, version_mark)"
         " VALUES(?1, ?2, ?3, nullif(?4, 0), (SELECT coalesce(max(value), 0)"
@@ -77,17 +98,6 @@ static const char *const statements[N_STATEMENTS] = {
     [STATEMENT_SET_MARK] =
         "INSERT INTO switch(dpid, version_mark) VALUES(?1, ?2)"
         " ON CONFLICT(dpid) DO UPDATE SET version_mark = ?2",
-    [STATEMENT_FIND] = "SELECT " RULE_COLUMNS " FROM rule"
-                       " WHERE dpid = ?1 AND version = ?2",
-    [STATEMENT_TABLE_BY_CHANGE] =
-        "SELECT " RULE_COLUMNS " FROM rule WHERE dpid = ?1 AND kind < 2"
-        " AND removed_change > ?2 AND made_change <= ?2" TABLE_ORDER,
-    [STATEMENT_TABLE_BY_TIME] =
-        "SELECT " RULE_COLUMNS " FROM rule WHERE dpid = ?1 AND kind < 2"
-        " AND removed_ns > ?2 AND installed_ns <= ?2" TABLE_ORDER,
-    [STATEMENT_STANDING] =
-        "SELECT " RULE_COLUMNS " FROM rule WHERE dpid = ?1"
-        " AND removed_change = 9223372036854775807" TABLE_ORDER,
 };
 
 struct db_statement *
@@ -114,17 +124,57 @@ flow_log_db_close(struct flow_log *log)
     log->db = NULL;
 }
 
+/* The table `kind`, for people who look into the file. */
 static bool
-make_schema(struct flow_log *log)
+put_kinds(struct flow_log *log)
+{
+    static const struct {
+        int kind;
+        const char *name;
+    } kinds[] = {
+        {KIND_MADE, "made"},
+        {KIND_REMOVED, "removed"},
+        {KIND_PACKET_OUT, "packet-out"},
+        {KIND_REFUSED, "refused"},
+        {KIND_UNDONE, "undone"},
+        {KIND_RESTORED, "restored"},
+        {KIND_AGAIN, "again"},
+        {KIND_GROUP, "group"},
+        {KIND_GROUP_GONE, "group-gone"},
+        {KIND_METER, "meter"},
+        {KIND_METER_GONE, "meter-gone"},
+    };
+    struct db_statement *s =
+        db_prepare(log->db, "INSERT OR REPLACE INTO kind VALUES(?1, ?2)");
+    size_t n = sizeof kinds / sizeof kinds[0];
+    bool went_well = true;
+
+    for (size_t i = 0; went_well && i < n + FLOW_LOG_ROLE + 1; i++) {
+        db_bind_int(s, 1, i < n ? kinds[i].kind : KIND_EVENT + (int) (i - n));
+        db_bind_text(s, 2,
+                     i < n
+                         ? kinds[i].name
+                         : flow_log_event_name((enum flow_log_event)(i - n)));
+        db_step(s);
+        went_well = db_reset(s);
+    }
+    return db_finish(s) && went_well;
+}
+
+int
+flow_log_db_make(struct flow_log *log, struct lh_error *error)
 {
     char *sql = lh_asprintf("PRAGMA application_id = %d;"
                             "PRAGMA user_version = %d;%s",
                             APPLICATION_ID, FLOW_LOG_FORMAT, schema);
-    bool went_well = db_run(log->db, "BEGIN IMMEDIATE") &&
-                     db_run(log->db, sql) && db_run(log->db, "COMMIT");
+    bool went_well = db_run(log->db, "PRAGMA auto_vacuum = INCREMENTAL") &&
+                     db_run(log->db, "BEGIN IMMEDIATE") &&
+                     db_run(log->db, sql) && put_kinds(log) &&
+                     flow_log_db_put(log, "trim_next", 1) &&
+                     db_run(log->db, "COMMIT");
 
     free(sql);
-    return went_well;
+    return went_well ? 0 : db_error(log->db, "cannot prepare", error);
 }
 
 bool
@@ -159,37 +209,103 @@ flow_log_db_get(struct flow_log *log, const char *key, uint64_t *value)
     return db_reset(s);
 }
 
+/* The number of the format of log->db; 0 when it is empty. */
+static int
+read_format(struct flow_log *log, int64_t *format, struct lh_error *error)
+{
+    int64_t application, n_tables;
+
+    if (!db_get_int(log->db, "PRAGMA application_id", &application) ||
+        !db_get_int(log->db, "PRAGMA user_version", format) ||
+        !db_get_int(log->db, "SELECT count(*) FROM sqlite_schema",
+                    &n_tables)) {
+        int retval = db_error(log->db, "cannot read", error);
+
+        if (retval == EBADMSG) {
+            flow_log_db_advise(log, error);
+        }
+        return retval;
+    }
+    if (!n_tables) {
+        *format = 0;
+    } else if (application != APPLICATION_ID) {
+        lh_error_set(error, "flow log %s: a database, but not a flow log",
+                     log->path);
+        return EPROTO;
+    } else if (*format < 1 || *format > FLOW_LOG_FORMAT) {
+        lh_error_set(error,
+                     "flow log %s: format %lld, but this program knows "
+                     "formats up to %d only",
+                     log->path, (long long) *format, FLOW_LOG_FORMAT);
+        return EPROTO;
+    }
+    return 0;
+}
+
+void
+flow_log_db_advise(const struct flow_log *log, struct lh_error *error)
+{
+    struct lh_error why;
+
+    if (error) {
+        why = *error;
+        lh_error_set(error,
+                     "%.300s; move it away with its -wal file, and a new log "
+                     "is begun: versions go on above those that the "
+                     "switches' rules have",
+                     why.text);
+    }
+}
+
+/* An older log is read out of a copy in memory. */
+static int
+read_old(struct flow_log *log, struct lh_error *error)
+{
+    int retval;
+
+    flow_log_db_close(log);
+    retval = db_open("flow log", ":memory:", DB_WRITE, &log->db, error);
+    if (!retval) {
+        retval = flow_log_db_make(log, error);
+    }
+    return retval ? retval : flow_log_migrate_copy(log, error);
+}
+
+static int
+write_old(struct flow_log *log, struct lh_error *error)
+{
+    int retval;
+
+    flow_log_db_close(log);
+    retval = flow_log_migrate_file(log, error);
+    return retval ? retval
+                  : db_open("flow log", log->path, DB_WRITE, &log->db, error);
+}
+
 int
 flow_log_db_schema(struct flow_log *log, bool is_writer,
                    struct lh_error *error)
 {
-    int64_t application, format, n_tables;
+    int64_t format;
+    int retval = read_format(log, &format, error);
 
-    if (!db_get_int(log->db, "PRAGMA application_id", &application) ||
-        !db_get_int(log->db, "PRAGMA user_version", &format) ||
-        !db_get_int(log->db, "SELECT count(*) FROM sqlite_schema",
-                    &n_tables)) {
-        return db_error(log->db, "cannot read", error);
-    }
-    if (n_tables && application != APPLICATION_ID) {
-        lh_error_set(error, "flow log %s: a database, but not a flow log",
-                     log->path);
-        return EPROTO;
-    }
-    if (n_tables && format != FLOW_LOG_FORMAT) {
-        lh_error_set(error,
-                     "flow log %s: format %lld, but this program knows "
-                     "format %d only",
-                     log->path, (long long) format, FLOW_LOG_FORMAT);
-        return EPROTO;
-    }
-    if (!is_writer && !n_tables) {
+    if (!retval && !is_writer && !format) {
         lh_error_set(error, "flow log %s: empty", log->path);
-        return EPROTO;
+        retval = EPROTO;
     }
-    if (is_writer && (!db_run(log->db, "PRAGMA journal_mode = WAL") ||
-                      (!n_tables && !make_schema(log)))) {
-        return db_error(log->db, "cannot prepare", error);
+    if (!retval && !format) {
+        retval = flow_log_db_make(log, error);
+    } else if (!retval && format < FLOW_LOG_FORMAT) {
+        retval = is_writer ? write_old(log, error) : read_old(log, error);
     }
-    return 0;
+    if (!retval && !db_run(log->db, "PRAGMA cache_size = -32768")) {
+        retval = db_error(log->db, "cannot prepare", error);
+    }
+    if (!retval && is_writer &&
+        (!db_run(log->db, "PRAGMA journal_mode = WAL;"
+                          "PRAGMA wal_autocheckpoint = 4000") ||
+         !flow_log_store_load(log))) {
+        retval = db_error(log->db, "cannot prepare", error);
+    }
+    return retval;
 }

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* flow_log_query - what the log knows: one rule, a table as it was, events.
+/* flow_log_query - what the log knows: one rule, a state as it was.
  *
- * First the notes that wait to be written are copied, then the disk is read;
- * notes that it does not have yet are applied to its answer, in their
- * order. */
+ * What the disk knows, and then the notes that wait to be written, in their
+ * order (flow_log_view.c). */
 #include <config.h>
 
 #include "lib/flow_log.h"
@@ -14,122 +13,385 @@
 
 #include "lib/flow_log_db.h"
 #include "lib/lh_alloc.h"
-#include "lib/of_port.h"
+#include "lib/time_spec.h"
 
-void
-flow_log_rules_uninit(struct flow_log_rules *rules)
-{
-    for (size_t i = 0; i < rules->n; i++) {
-        rule_unref(rules->rules[i]);
-    }
-    free(rules->rules);
-    *rules = (struct flow_log_rules) FLOW_LOG_RULES_INIT;
-}
+/* --- One rule. --- */
 
-/* Takes the reference. */
-static void
-add_rule(struct flow_log_rules *rules, struct rule *rule)
-{
-    rules->rules = lh_alloc_grow(rules->rules, rules->n, &rules->allocated,
-                                 sizeof *rules->rules);
-    rules->rules[rules->n++] = rule;
-}
-
-static char *
-column_text(const struct db_statement *s, int column)
-{
-    return lh_strdup(db_text(s, column));
-}
-
-/* Puts a column's text into a member that owns another. */
-static void
-set_text(char **member, const struct db_statement *s, int column)
-{
-    free(*member);
-    *member = column_text(s, column);
-}
-
-/* Gives 'r', which has none, the steps that 'text' holds. */
 static int
-set_steps(struct rule *r, const char *text, struct lh_error *error)
+rule_from_row(const struct flow_log_row *row, struct rule **rulep,
+              struct lh_error *error)
 {
-    if (!text || !strcmp(text, "[]")) {
-        return 0;
+    struct flow_log_item item = {
+        .id = row->id,
+        .change = row->change,
+        .time_ns = row->time_ns,
+    };
+    struct byte_buf record = BYTE_BUF_INIT;
+    int retval;
+
+    flow_log_record_put(&record, row);
+    retval = flow_log_record_get(record.data, record.len, row->dpid, &item,
+                                 rulep, error);
+    byte_buf_uninit(&record);
+    if (!retval && row->kind == KIND_PACKET_OUT) {
+        (*rulep)->removed_ns = row->time_ns;
     }
-
-    json_t *steps = json_loads(text, 0, NULL);
-
-    if (!steps) {
-        lh_error_set(error, "steps: not JSON");
-        return EINVAL;
-    }
-
-    int retval = rule_steps_from_json(steps, r, error);
-
-    json_decref(steps);
     return retval;
 }
 
-/* The rule in the current row of 's', or NULL with a reason. */
-static struct rule *
-rule_from_row(struct flow_log *log, struct db_statement *s,
-              struct lh_error *error)
+int
+flow_log_query_row_rule(struct flow_log *log, const struct flow_log_row *row,
+                        struct rule **rulep, struct lh_error *error)
 {
-    struct rule *r = rule_create();
-    int64_t kind = db_int(s, 2);
-    int64_t removed_ns = db_int(s, 16);
+    int retval = rule_from_row(row, rulep, error);
 
-    r->dpid = (uint64_t) db_int(s, 0);
-    r->version = (uint32_t) db_int(s, 1);
-    r->kind = kind >= RULE_FLOW && kind <= RULE_PACKET_OUT
-                  ? (enum rule_kind) kind
-                  : RULE_FLOW;
-    set_text(&r->command, s, 3);
-    r->table_id = (uint8_t) db_int(s, 4);
-    r->priority = (uint16_t) db_int(s, 5);
-    set_text(&r->match, s, 6);
-    set_text(&r->actions, s, 7);
-    r->cookie = (uint64_t) db_int(s, 8);
-    r->idle_timeout = (uint16_t) db_int(s, 9);
-    r->hard_timeout = (uint16_t) db_int(s, 10);
-    r->flags = (uint16_t) db_int(s, 11);
-    r->importance = (uint16_t) db_int(s, 12);
-    set_text(&r->who, s, 13);
-    r->change = (uint64_t) db_int(s, 14);
-    r->installed_ns = (uint64_t) db_int(s, 15);
-    r->removed_ns = removed_ns == FLOW_LOG_NEVER ? 0 : (uint64_t) removed_ns;
-    set_text(&r->removed_reason, s, 17);
-    r->is_transit = db_int(s, 18);
-    r->is_instrumented = db_int(s, 19);
-
-    const void *raw = db_blob(s, 21, &r->raw_len);
-
-    r->raw = lh_memdup(raw, r->raw_len);
-    if (set_steps(r, db_text(s, 20), error)) {
-        lh_error_prefix(error, "flow log %s: rule %u of switch %016llx",
-                        log->path, (unsigned) r->version,
-                        (unsigned long long) r->dpid);
-        rule_unref(r);
-        return NULL;
+    if (retval) {
+        lh_error_prefix(error, "flow log %s", log->path);
     }
-    return r;
+    return retval;
 }
 
-/* Adds the rule of every row. */
-static int
-collect(struct flow_log *log, struct db_statement *s,
-        struct flow_log_rules *rules, struct lh_error *error)
+static void
+set_end(struct rule *rule, uint64_t removed_ns, const char *reason)
 {
-    while (db_step(s)) {
-        struct rule *rule = rule_from_row(log, s, error);
+    free(rule->removed_reason);
+    rule->removed_ns = removed_ns;
+    rule->removed_reason = lh_strdup(reason);
+}
 
-        if (!rule) {
-            db_reset(s);
-            return EBADMSG;
+/* Where a rule was made. */
+struct origin {
+    uint64_t change, time_ns;
+    uint64_t seq; /* UINT64_MAX: it waits to be written. */
+};
+
+/* The rule that is on the disk; ENOENT without a reason. */
+static int
+find_written(struct flow_log *log, uint64_t dpid, uint32_t version,
+             struct rule **rulep, struct origin *origin,
+             struct lh_error *error)
+{
+    struct db_statement *s = flow_log_db_statement(log, STATEMENT_RULE_NOTES);
+    int retval = ENOENT;
+
+    db_bind_int(s, 1, (int64_t) dpid);
+    db_bind_int(s, 2, version);
+    while (db_step(s)) {
+        struct flow_log_row row;
+
+        flow_log_store_row(s, &row);
+        if (!*rulep && (row.kind == KIND_MADE || row.kind == KIND_REFUSED ||
+                        row.kind == KIND_PACKET_OUT)) {
+            retval = flow_log_query_row_rule(log, &row, rulep, error);
+            *origin = (struct origin){row.change, row.time_ns, row.seq};
+        } else if (*rulep && row.kind == KIND_AGAIN) {
+            (*rulep)->is_instrumented =
+                flow_log_record_is_instrumented(row.body, row.body_len);
+        } else if (*rulep && row.kind == KIND_REMOVED) {
+            set_end(*rulep, row.time_ns, row.text);
         }
-        add_rule(rules, rule);
+    }
+    if (!db_reset(s)) {
+        retval = db_error(log->db, "cannot read", error);
+        rule_unref(*rulep);
+        *rulep = NULL;
+    }
+    return retval;
+}
+
+/* Inside a view. */
+static int
+find(struct flow_log *log, uint64_t dpid, uint32_t version,
+     const struct flow_log_notes *waiting, struct rule **rulep,
+     struct origin *origin, struct lh_error *error)
+{
+    int retval;
+
+    *rulep = NULL;
+    retval = find_written(log, dpid, version, rulep, origin, error);
+    for (size_t i = waiting->first; i < waiting->n; i++) {
+        const struct flow_log_note *note = &waiting->notes[i];
+
+        if (note->version != version || note->type > NOTE_REMOVED) {
+            continue;
+        }
+        if (note->type == NOTE_REMOVED && *rulep && !note->is_void) {
+            set_end(*rulep, note->time_ns, note->text);
+        } else if (note->type == NOTE_MADE && *rulep) {
+            set_end(*rulep, 0, NULL);
+            (*rulep)->is_instrumented = note->rule->is_instrumented;
+        } else if (note->type == NOTE_MADE && retval == ENOENT) {
+            *rulep = rule_clone(note->rule);
+            if (note->rule->kind == RULE_PACKET_OUT) {
+                (*rulep)->removed_ns = note->time_ns;
+            }
+            *origin = (struct origin){note->change, note->time_ns, UINT64_MAX};
+            retval = 0;
+        }
+    }
+    if (retval == ENOENT) {
+        lh_error_set(error, "switch %016llx has no version %u",
+                     (unsigned long long) dpid, (unsigned) version);
+    }
+    return retval;
+}
+
+int
+flow_log_find(struct flow_log *log, uint64_t dpid, uint32_t version,
+              struct rule **rulep, struct lh_error *error)
+{
+    struct flow_log_wanted wanted = {dpid, version};
+    struct flow_log_notes waiting;
+    struct origin origin;
+    uint64_t seq;
+    int retval;
+
+    *rulep = NULL;
+    if (!flow_log_view_begin(log, flow_log_view_wants, &wanted, &waiting,
+                             &seq)) {
+        retval = db_error(log->db, "cannot read", error);
+    } else {
+        flow_log_view_drop_refused(&waiting);
+        retval = find(log, dpid, version, &waiting, rulep, &origin, error);
+    }
+    return flow_log_view_end(log, retval, &waiting);
+}
+
+/* --- A moment. --- */
+
+/* Where it lies: after row 'seq', and notes[..end-1] of those that wait. */
+struct place {
+    uint64_t seq;
+    size_t end;
+    uint64_t change, time_ns;
+};
+
+static int
+place_of_change(struct flow_log *log, const struct origin *origin,
+                const struct flow_log_notes *waiting, struct place *place,
+                struct lh_error *error)
+{
+    struct db_statement *s;
+
+    place->change = origin->change;
+    place->time_ns = origin->time_ns;
+    while (place->end < waiting->n &&
+           waiting->notes[place->end].change <= origin->change) {
+        place->end++;
+    }
+    if (place->end > waiting->first) {
+        return 0; /* All that is on the disk is in it. */
+    }
+    s = flow_log_db_statement(log, STATEMENT_END_OF_CHANGE);
+    db_bind_int(s, 1, (int64_t) origin->seq);
+    while (db_step(s) && (uint64_t) db_int(s, 1) == origin->change) {
+        place->seq = (uint64_t) db_int(s, 0);
     }
     return db_reset(s) ? 0 : db_error(log->db, "cannot read", error);
+}
+
+static int
+place_of_time(struct flow_log *log, uint64_t time_ns,
+              const struct flow_log_notes *waiting, struct place *place,
+              struct lh_error *error)
+{
+    place->time_ns = time_ns;
+    for (size_t i = waiting->first; i < waiting->n; i++) {
+        if (waiting->notes[i].time_ns <= time_ns) {
+            place->end = i + 1;
+            place->change = waiting->notes[i].change;
+        }
+    }
+    if (place->end > waiting->first) {
+        return 0;
+    }
+    return flow_log_clock_seek(log, time_ns, &place->seq)
+               ? 0
+               : db_error(log->db, "cannot read", error);
+}
+
+static int
+find_place(struct flow_log *log, uint64_t dpid,
+           const struct flow_log_moment *moment,
+           const struct flow_log_notes *waiting, struct place *place,
+           struct lh_error *error)
+{
+    struct rule *rule;
+    struct origin origin;
+    int retval = 0;
+
+    switch (moment->when) {
+    case FLOW_LOG_NOW:
+        place->end = waiting->n;
+        place->time_ns = time_spec_now();
+        break;
+    case FLOW_LOG_AT_VERSION:
+        retval =
+            find(log, dpid, moment->version, waiting, &rule, &origin, error);
+        if (!retval) {
+            rule_unref(rule);
+            origin.seq = origin.seq == UINT64_MAX ? place->seq : origin.seq;
+            retval = place_of_change(log, &origin, waiting, place, error);
+        }
+        break;
+    case FLOW_LOG_AT_TIME:
+        retval = place_of_time(log, moment->time_ns, waiting, place, error);
+        break;
+    }
+    return retval;
+}
+
+static int
+check_reach(struct flow_log *log, const struct place *place,
+            struct lh_error *error)
+{
+    char since[TIME_SPEC_BUFSIZE];
+    uint64_t kept_seq, kept_ns;
+
+    if (!flow_log_db_get(log, "kept_seq", &kept_seq) ||
+        !flow_log_db_get(log, "kept_ns", &kept_ns)) {
+        return db_error(log->db, "cannot read", error);
+    }
+    if (place->seq < kept_seq) {
+        lh_error_set(error, "the flow log reaches back to %s only",
+                     time_spec_format(kept_ns, true, 3, since));
+        return ERANGE;
+    }
+    return 0;
+}
+
+int
+flow_log_reach(struct flow_log *log, uint64_t *since_ns,
+               struct lh_error *error)
+{
+    int64_t first_ns = 0;
+
+    if (!flow_log_db_get(log, "kept_ns", since_ns) ||
+        (!*since_ns &&
+         !db_get_int(log->db, "SELECT time_ns FROM note ORDER BY seq LIMIT 1",
+                     &first_ns))) {
+        return db_error(log->db, "cannot read", error);
+    }
+    *since_ns = *since_ns ? *since_ns : (uint64_t) first_ns;
+    return 0;
+}
+
+/* --- A state. --- */
+
+static void
+apply_note(struct flow_log_build *b, const struct flow_log_note *note)
+{
+    uint8_t class = note->type >= NOTE_SET ? (uint8_t) note->class : 0;
+
+    if (note->type == NOTE_REMOVED || note->type == NOTE_GONE) {
+        flow_log_build_remove(b, class, note->version);
+    } else if (!note->rule || note->rule->kind != RULE_PACKET_OUT) {
+        struct flow_log_item *item =
+            flow_log_build_set(b, class, note->version);
+
+        item->change = note->change;
+        item->time_ns = note->time_ns;
+        item->note = note;
+    }
+}
+
+/* True when a note of later says that a rule which the disk has removed was
+ * there at 'time_ns'. */
+static bool
+is_back(const struct flow_log_build *b, const struct flow_log_note *note,
+        uint64_t time_ns)
+{
+    return note->type == NOTE_MADE && note->rule->kind != RULE_PACKET_OUT &&
+           note->rule->installed_ns < note->time_ns &&
+           note->rule->installed_ns <= time_ns &&
+           !flow_log_build_find(b, 0, note->version);
+}
+
+static void
+apply_waiting(struct flow_log_build *b, const struct flow_log_notes *waiting,
+              size_t end, uint64_t time_ns)
+{
+    for (size_t i = waiting->first; i < waiting->n; i++) {
+        const struct flow_log_note *note = &waiting->notes[i];
+
+        if (flow_log_view_is_error(note)) {
+            flow_log_build_remove(b, 0, note->version);
+        } else if (!note->is_void && (i < end || is_back(b, note, time_ns))) {
+            apply_note(b, note);
+        }
+    }
+}
+
+static void
+add_object(struct flow_log_state *state, const struct flow_log_build *b,
+           const struct flow_log_item *item)
+{
+    struct flow_log_object *object;
+
+    state->objects =
+        lh_alloc_grow(state->objects, state->n_objects,
+                      &state->allocated_objects, sizeof *state->objects);
+    object = &state->objects[state->n_objects++];
+    *object = (struct flow_log_object){
+        .class = item->class,
+        .id = item->id,
+        .change = item->change,
+        .time_ns = item->time_ns,
+    };
+    if (item->note) {
+        object->text = lh_strdup(item->note->text);
+        object->how = lh_strdup(item->note->more);
+        object->raw = lh_memdup(item->note->raw, item->note->raw_len);
+        object->raw_len = item->note->raw_len;
+    } else {
+        flow_log_record_get_object(b->bytes.data + item->ofs, item->len,
+                                   object);
+    }
+}
+
+/* What became later of a rule that stood: only of use where later rows
+ * are. */
+static int
+read_end(struct flow_log *log, struct rule *rule, uint64_t seq,
+         struct lh_error *error)
+{
+    struct db_statement *s = flow_log_db_statement(log, STATEMENT_END);
+
+    db_bind_int(s, 1, (int64_t) rule->dpid);
+    db_bind_int(s, 2, rule->version);
+    db_bind_int(s, 3, (int64_t) seq);
+    if (db_step(s)) {
+        set_end(rule, (uint64_t) db_int(s, 0), db_text(s, 1));
+    }
+    return db_reset(s) ? 0 : db_error(log->db, "cannot read", error);
+}
+
+static int
+add_rule(struct flow_log *log, struct flow_log_state *state,
+         const struct flow_log_build *b, const struct flow_log_item *item,
+         uint64_t later_than, struct lh_error *error)
+{
+    struct flow_log_rules *rules = &state->rules;
+    struct rule *rule;
+    int retval;
+
+    if (item->note) {
+        rule = rule_clone(item->note->rule);
+    } else {
+        retval = flow_log_record_get(b->bytes.data + item->ofs, item->len,
+                                     b->dpid, item, &rule, error);
+        if (!retval && later_than) {
+            retval = read_end(log, rule, later_than, error);
+        }
+        if (retval) {
+            rule_unref(rule);
+            return retval;
+        }
+    }
+    rules->rules = lh_alloc_grow(rules->rules, rules->n, &rules->allocated,
+                                 sizeof *rules->rules);
+    rules->rules[rules->n++] = rule;
+    return 0;
 }
 
 static int
@@ -138,6 +400,9 @@ compare_rules(const void *a_, const void *b_)
     const struct rule *a = *(struct rule *const *) a_;
     const struct rule *b = *(struct rule *const *) b_;
 
+    if ((a->kind == RULE_GROUP) != (b->kind == RULE_GROUP)) {
+        return a->kind == RULE_GROUP ? 1 : -1;
+    }
     if (a->table_id != b->table_id) {
         return a->table_id < b->table_id ? -1 : 1;
     }
@@ -147,352 +412,119 @@ compare_rules(const void *a_, const void *b_)
     return a->version < b->version ? -1 : a->version > b->version;
 }
 
-/* --- What is not on the disk yet. --- */
-
-struct wanted {
-    uint64_t dpid;
-    uint32_t version; /* 0: any. */
-};
-
-static bool
-is_wanted_rule(const struct flow_log_note *note, const void *wanted_)
-{
-    const struct wanted *wanted = wanted_;
-
-    return note->type <= NOTE_REMOVED && note->dpid == wanted->dpid &&
-           (!wanted->version || note->version == wanted->version);
-}
-
-/* Begins a view of the log: what waits for the disk, and what is on it. */
-static bool
-begin_view(struct flow_log *log, uint64_t dpid, uint32_t version,
-           struct flow_log_notes *waiting)
-{
-    struct wanted wanted = {dpid, version};
-    uint64_t seq;
-
-    *waiting = (struct flow_log_notes){.notes = NULL};
-    flow_log_notes_waiting(log, is_wanted_rule, &wanted, waiting);
-    if (!db_run(log->db, "BEGIN") || !flow_log_db_get(log, "seq", &seq)) {
-        return false;
-    }
-    while (waiting->first < waiting->n &&
-           waiting->notes[waiting->first].seq <= seq) {
-        flow_log_note_uninit(&waiting->notes[waiting->first++]);
-    }
-    return true;
-}
-
 static int
-end_view(struct flow_log *log, int retval, struct flow_log_notes *waiting)
+compare_objects(const void *a_, const void *b_)
 {
-    db_run(log->db, "ROLLBACK");
-    flow_log_notes_uninit(waiting);
-    return retval;
-}
+    const struct flow_log_object *a = a_, *b = b_;
 
-/* Which notes a query takes in: those up to a change, or up to a time. */
-struct until {
-    bool by_time;
-    uint64_t bound;
-};
-
-static bool
-is_until(const struct until *until, const struct flow_log_note *note)
-{
-    return (until->by_time ? note->time_ns : note->change) <= until->bound;
-}
-
-static void
-remove_version(struct flow_log_rules *rules, size_t first, uint32_t version)
-{
-    for (size_t i = first; i < rules->n; i++) {
-        if (rules->rules[i]->version == version) {
-            rule_unref(rules->rules[i]);
-            rules->rules[i] = rules->rules[--rules->n];
-            return;
-        }
+    if (a->class != b->class) {
+        return a->class < b->class ? -1 : 1;
     }
+    return a->id < b->id ? -1 : a->id > b->id;
 }
 
-/* Sets '*rulep' to the rule with its end as of now. */
-static void
-set_end(struct rule **rulep, uint64_t removed_ns, const char *reason)
-{
-    struct rule *rule = rule_clone(*rulep);
-
-    rule_unref(*rulep);
-    rule->removed_ns = removed_ns;
-    free(rule->removed_reason);
-    rule->removed_reason = lh_strdup(reason);
-    *rulep = rule;
-}
-
-/* Tells the rule that stood then of its end. */
-static void
-end_version(struct flow_log_rules *rules, size_t first,
-            const struct flow_log_note *note)
-{
-    for (size_t i = first; i < rules->n; i++) {
-        if (note->type == NOTE_REMOVED &&
-            rules->rules[i]->version == note->version) {
-            set_end(&rules->rules[i], note->time_ns, note->text);
-        }
-    }
-}
-
-/* Applies the notes to rules[first..]; with 'all' also groups. */
-static void
-apply_notes(const struct flow_log_notes *waiting, const struct until *until,
-            bool all, size_t first, struct flow_log_rules *rules)
-{
-    for (size_t i = waiting->first; i < waiting->n; i++) {
-        const struct flow_log_note *note = &waiting->notes[i];
-
-        if (!is_until(until, note)) {
-            end_version(rules, first, note);
-        } else if (note->type == NOTE_REMOVED) {
-            remove_version(rules, first, note->version);
-        } else if (note->rule->kind != RULE_PACKET_OUT &&
-                   (all || note->rule->kind < RULE_GROUP)) {
-            remove_version(rules, first, note->rule->version);
-            add_rule(rules, rule_ref(note->rule));
-        }
-    }
-    if (waiting->first < waiting->n && rules->n > first) {
-        qsort(&rules->rules[first], rules->n - first, sizeof *rules->rules,
-              compare_rules);
-    }
-}
-
-/* --- One rule. --- */
-
-/* The rule that is on the disk, and the number of the change that made it;
- * ENOENT without a reason. */
+/* Makes the state of what was put together. */
 static int
-find_written(struct flow_log *log, uint64_t dpid, uint32_t version,
-             struct rule **rulep, uint64_t *change, struct lh_error *error)
+finish_state(struct flow_log *log, const struct flow_log_build *b,
+             const struct place *place, uint64_t last_seq,
+             struct flow_log_state *state, struct lh_error *error)
 {
-    struct db_statement *s = flow_log_db_statement(log, STATEMENT_FIND);
+    uint64_t later_than = place->seq < last_seq ? place->seq : 0;
     int retval = 0;
 
-    *rulep = NULL;
-    db_bind_int(s, 1, (int64_t) dpid);
-    db_bind_int(s, 2, version);
-    if (!db_step(s)) {
-        return db_reset(s) ? ENOENT : db_error(log->db, "cannot read", error);
+    for (size_t i = 0; !retval && i < b->n_items; i++) {
+        const struct flow_log_item *item = &b->items[i];
+
+        if (item->is_there && item->class) {
+            add_object(state, b, item);
+        } else if (item->is_there) {
+            retval = add_rule(log, state, b, item, later_than, error);
+        }
     }
-    *rulep = rule_from_row(log, s, error);
-    *change = (uint64_t) db_int(s, 22);
-    if (!*rulep) {
-        retval = EBADMSG;
+    if (state->rules.n) {
+        qsort(state->rules.rules, state->rules.n, sizeof *state->rules.rules,
+              compare_rules);
     }
-    db_reset(s);
+    if (state->n_objects) {
+        qsort(state->objects, state->n_objects, sizeof *state->objects,
+              compare_objects);
+    }
+    state->change = place->change;
+    state->at_ns = place->time_ns;
     return retval;
 }
 
-/* Finds the rule and the number of the change that made it. */
-static int
-find(struct flow_log *log, uint64_t dpid, uint32_t version,
-     struct rule **rulep, uint64_t *change, struct lh_error *error)
+/* The ends of rules that wait to be written and are after the moment. */
+static void
+set_ends(const struct flow_log_notes *waiting, size_t end,
+         struct flow_log_state *state)
 {
-    struct flow_log_notes waiting;
-    int retval;
+    for (size_t i = end; i < waiting->n; i++) {
+        const struct flow_log_note *note = &waiting->notes[i];
 
-    *rulep = NULL;
-    if (!begin_view(log, dpid, version, &waiting)) {
-        retval = db_error(log->db, "cannot read", error);
-        return end_view(log, retval, &waiting);
-    }
-    retval = find_written(log, dpid, version, rulep, change, error);
-    for (size_t i = waiting.first; i < waiting.n; i++) {
-        const struct flow_log_note *note = &waiting.notes[i];
+        for (size_t j = 0; note->type == NOTE_REMOVED && !note->is_void &&
+                           j < state->rules.n;
+             j++) {
+            struct rule *rule = state->rules.rules[j];
 
-        if (note->type == NOTE_REMOVED && *rulep) {
-            set_end(rulep, note->time_ns, note->text);
-        } else if (note->type == NOTE_MADE && *rulep) {
-            set_end(rulep, 0, NULL);
-        } else if (note->type == NOTE_MADE && retval == ENOENT) {
-            *rulep = rule_ref(note->rule);
-            *change = note->change;
-            retval = 0;
+            if (rule->version == note->version) {
+                set_end(rule, note->time_ns, note->text);
+            }
         }
     }
-    if (retval == ENOENT) {
-        lh_error_set(error, "switch %016llx has no version %u",
-                     (unsigned long long) dpid, (unsigned) version);
-    }
-    return end_view(log, retval, &waiting);
 }
-
-int
-flow_log_find(struct flow_log *log, uint64_t dpid, uint32_t version,
-              struct rule **rulep, struct lh_error *error)
-{
-    uint64_t change;
-
-    return find(log, dpid, version, rulep, &change, error);
-}
-
-/* --- Tables. --- */
 
 static int
-query_rules(struct flow_log *log, enum flow_log_statement which, uint64_t dpid,
-            const struct until *until, struct flow_log_rules *rules,
-            struct lh_error *error)
+read_state(struct flow_log *log, uint64_t dpid,
+           const struct flow_log_moment *moment,
+           struct flow_log_notes *waiting, uint64_t seq,
+           struct flow_log_state *state, struct lh_error *error)
 {
-    struct flow_log_notes waiting;
-    size_t first = rules->n;
-    struct db_statement *s;
+    struct place place = {.seq = seq, .end = waiting->first};
+    struct flow_log_build build;
     int retval;
 
-    if (!begin_view(log, dpid, 0, &waiting)) {
-        retval = db_error(log->db, "cannot read", error);
-        return end_view(log, retval, &waiting);
+    flow_log_view_drop_refused(waiting);
+    if (!flow_log_db_get(log, "change", &place.change)) {
+        return db_error(log->db, "cannot read", error);
     }
-    s = flow_log_db_statement(log, which);
-    db_bind_int(s, 1, (int64_t) dpid);
-    if (which != STATEMENT_STANDING) {
-        db_bind_int(s, 2, (int64_t) until->bound);
-    }
-    retval = collect(log, s, rules, error);
+    retval = find_place(log, dpid, moment, waiting, &place, error);
     if (!retval) {
-        apply_notes(&waiting, until, which == STATEMENT_STANDING, first,
-                    rules);
+        retval = check_reach(log, &place, error);
     }
-    return end_view(log, retval, &waiting);
-}
-
-int
-flow_log_table_at_version(struct flow_log *log, uint64_t dpid,
-                          uint32_t version, struct flow_log_rules *rules,
-                          uint64_t *at_ns, struct lh_error *error)
-{
-    struct until until = {.by_time = false};
-    struct rule *rule;
-    int retval = find(log, dpid, version, &rule, &until.bound, error);
-
     if (retval) {
         return retval;
     }
-    *at_ns = rule->installed_ns;
-    rule_unref(rule);
-    return query_rules(log, STATEMENT_TABLE_BY_CHANGE, dpid, &until, rules,
-                       error);
-}
-
-int
-flow_log_table_at_time(struct flow_log *log, uint64_t dpid, uint64_t time_ns,
-                       struct flow_log_rules *rules, struct lh_error *error)
-{
-    struct until until = {
-        .by_time = true,
-        .bound = time_ns < FLOW_LOG_NEVER ? time_ns : FLOW_LOG_NEVER - 1,
-    };
-
-    return query_rules(log, STATEMENT_TABLE_BY_TIME, dpid, &until, rules,
-                       error);
-}
-
-int
-flow_log_table_standing(struct flow_log *log, uint64_t dpid,
-                        struct flow_log_rules *rules, struct lh_error *error)
-{
-    struct until until = {.by_time = false, .bound = FLOW_LOG_NEVER - 1};
-
-    return query_rules(log, STATEMENT_TABLE_BY_CHANGE, dpid, &until, rules,
-                       error);
-}
-
-int
-flow_log_standing(struct flow_log *log, uint64_t dpid,
-                  struct flow_log_rules *rules, struct lh_error *error)
-{
-    struct until until = {.by_time = false, .bound = FLOW_LOG_NEVER - 1};
-
-    return query_rules(log, STATEMENT_STANDING, dpid, &until, rules, error);
-}
-
-/* --- Events. --- */
-
-static enum flow_log_event
-event_from_name(const char *name)
-{
-    for (int i = 0; i <= FLOW_LOG_GAP; i++) {
-        if (name &&
-            !strcmp(name, flow_log_event_name((enum flow_log_event) i))) {
-            return (enum flow_log_event) i;
-        }
+    flow_log_build_init(&build, dpid);
+    retval = flow_log_build_read(log, place.seq, &build, error);
+    if (!retval) {
+        apply_waiting(&build, waiting, place.end, place.time_ns);
+        retval = finish_state(log, &build, &place, seq, state, error);
+        set_ends(waiting, place.end, state);
     }
-    return FLOW_LOG_NOTE;
-}
-
-static bool
-is_event(const struct flow_log_note *note, const void *aux)
-{
-    return note->type == NOTE_EVENT;
+    flow_log_build_uninit(&build);
+    return retval;
 }
 
 int
-flow_log_events(struct flow_log *log, uint64_t dpid, uint64_t since_ns,
-                uint64_t until_ns,
-                bool (*each)(void *aux, const struct flow_log_entry *),
-                void *aux, struct lh_error *error)
+flow_log_state_at(struct flow_log *log, uint64_t dpid,
+                  const struct flow_log_moment *moment,
+                  struct flow_log_state *state, struct lh_error *error)
 {
-    static const char sql[] =
-        "SELECT change, time_ns, dpid, kind, port, text FROM event"
-        " WHERE time_ns >= ?1 AND time_ns < ?2 AND (?3 = 0 OR dpid = ?3)"
-        " ORDER BY time_ns, change";
-    struct flow_log_notes waiting = {.notes = NULL};
-    struct db_statement *s;
-    bool go_on = true;
+    struct flow_log_wanted wanted = {dpid, 0};
+    struct flow_log_notes waiting;
     uint64_t seq;
+    int retval;
 
-    flow_log_notes_waiting(log, is_event, NULL, &waiting);
-    if (!db_run(log->db, "BEGIN") || !flow_log_db_get(log, "seq", &seq)) {
-        return end_view(log, db_error(log->db, "cannot read", error),
-                        &waiting);
+    *state = (struct flow_log_state){.change = 0};
+    if (flow_log_view_begin(log, flow_log_view_wants, &wanted, &waiting,
+                            &seq)) {
+        retval = read_state(log, dpid, moment, &waiting, seq, state, error);
+    } else {
+        retval = db_error(log->db, "cannot read", error);
     }
-    s = db_prepare(log->db, sql);
-    if (until_ns > FLOW_LOG_NEVER) {
-        until_ns = FLOW_LOG_NEVER;
+    if (retval) {
+        flow_log_state_uninit(state);
     }
-    db_bind_int(s, 1, (int64_t) since_ns);
-    db_bind_int(s, 2, (int64_t) until_ns);
-    db_bind_int(s, 3, (int64_t) dpid);
-    while (go_on && db_step(s)) {
-        struct flow_log_entry entry = {
-            .change = (uint64_t) db_int(s, 0),
-            .time_ns = (uint64_t) db_int(s, 1),
-            .dpid = (uint64_t) db_int(s, 2),
-            .event = event_from_name(db_text(s, 3)),
-            .port =
-                db_is_null(s, 4) ? OF_PORT_UNKNOWN : (uint32_t) db_int(s, 4),
-            .text = column_text(s, 5),
-        };
-
-        go_on = each(aux, &entry);
-        free(entry.text);
-    }
-
-    int retval = db_finish(s) ? 0 : db_error(log->db, "cannot read", error);
-
-    for (size_t i = 0; !retval && go_on && i < waiting.n; i++) {
-        const struct flow_log_note *note = &waiting.notes[i];
-
-        if (note->seq > seq && note->time_ns >= since_ns &&
-            note->time_ns < until_ns && (!dpid || note->dpid == dpid)) {
-            struct flow_log_entry entry = {
-                .change = note->change,
-                .time_ns = note->time_ns,
-                .dpid = note->dpid,
-                .event = note->event,
-                .port = note->port,
-                .text = note->text,
-            };
-
-            go_on = each(aux, &entry);
-        }
-    }
-    return end_view(log, retval, &waiting);
+    return flow_log_view_end(log, retval, &waiting);
 }

@@ -23,6 +23,9 @@ flow_log_queue_add(struct flow_log *log, struct flow_log_note *note)
     note->change = log->change;
     note->seq = UINT64_MAX;
     log->counters.notes++;
+    if (note->type <= NOTE_GONE) {
+        log->noted_ns = note->time_ns;
+    }
     flow_log_notes_add(&log->pending, note);
 }
 
@@ -33,7 +36,9 @@ flow_log_made(struct flow_log *log, const struct rule *rule)
         .type = NOTE_MADE,
         .dpid = rule->dpid,
         .version = rule->version,
-        .time_ns = rule->installed_ns,
+        /* One that stands again, or is instrumented no more, may be old. */
+        .time_ns = rule->installed_ns > log->noted_ns ? rule->installed_ns
+                                                      : log->noted_ns,
         .rule = rule_ref(rule),
     };
 
@@ -72,6 +77,44 @@ flow_log_event(struct flow_log *log, enum flow_log_event event, uint64_t dpid,
 }
 
 void
+flow_log_object_set(struct flow_log *log, enum flow_log_class class,
+                    uint64_t dpid, uint32_t id, uint64_t time_ns,
+                    const char *how, const char *text, const uint8_t *raw,
+                    size_t raw_len)
+{
+    struct flow_log_note note = {
+        .type = NOTE_SET,
+        .class = class,
+        .dpid = dpid,
+        .version = id,
+        .time_ns = time_ns,
+        .text = lh_strdup(text),
+        .more = lh_strdup(how),
+        .raw = lh_memdup(raw, raw_len),
+        .raw_len = raw_len,
+    };
+
+    flow_log_queue_add(log, &note);
+}
+
+void
+flow_log_object_removed(struct flow_log *log, enum flow_log_class class,
+                        uint64_t dpid, uint32_t id, uint64_t time_ns,
+                        const char *reason)
+{
+    struct flow_log_note note = {
+        .type = NOTE_GONE,
+        .class = class,
+        .dpid = dpid,
+        .version = id,
+        .time_ns = time_ns,
+        .text = lh_strdup(reason),
+    };
+
+    flow_log_queue_add(log, &note);
+}
+
+void
 flow_log_put_text(struct flow_log *log, const char *key, const char *text)
 {
     struct flow_log_note note = {
@@ -96,7 +139,7 @@ static bool
 push(struct flow_log_shared *shared, struct flow_log_note *note,
      uint64_t now_ns)
 {
-    bool can_be_lost = note->type <= NOTE_EVENT;
+    bool can_be_lost = note->type <= NOTE_GONE;
 
     note->n_bytes = flow_log_note_bytes(note);
     if (can_be_lost && shared->n_bytes + note->n_bytes > shared->max_bytes) {
@@ -194,7 +237,7 @@ flow_log_flush(struct flow_log *log, struct lh_error *error)
             }
             break;
         }
-        if (has_tried && shared->written_seq >= seq && !shared->trim_ns) {
+        if (has_tried && shared->written_seq >= seq && !shared->has_trim) {
             break;
         }
         shared->is_urgent = true;
@@ -242,14 +285,40 @@ flow_log_wait(struct flow_log *log, unsigned int timeout_ms,
 }
 
 void
-flow_log_trim(struct flow_log *log, uint64_t time_ns)
+flow_log_trim(struct flow_log *log, uint64_t time_ns, uint64_t max_bytes)
 {
     struct flow_log_shared *shared = log->shared;
 
     pthread_mutex_lock(&shared->mutex);
+    shared->has_trim = time_ns || max_bytes;
     shared->trim_ns = time_ns;
+    shared->trim_bytes = max_bytes;
     pthread_cond_signal(&shared->work);
     pthread_mutex_unlock(&shared->mutex);
+}
+
+void
+flow_log_retain(struct flow_log *log, uint64_t time_ns)
+{
+    struct flow_log_note note = {.type = NOTE_RETAIN, .time_ns = time_ns};
+    struct flow_log_shared *shared = log->shared;
+
+    pthread_mutex_lock(&shared->mutex);
+    shared->retain_ns = time_ns;
+    pthread_mutex_unlock(&shared->mutex);
+    flow_log_queue_add(log, &note);
+    flow_log_hand_over(log);
+}
+
+uint64_t
+flow_log_retained(const struct flow_log *log)
+{
+    uint64_t retain_ns;
+
+    pthread_mutex_lock(&log->shared->mutex);
+    retain_ns = log->shared->retain_ns;
+    pthread_mutex_unlock(&log->shared->mutex);
+    return retain_ns;
 }
 
 void

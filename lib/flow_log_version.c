@@ -83,8 +83,9 @@ flow_log_versions_load(struct flow_log *log, uint64_t base)
 {
     struct db_statement *s = db_prepare(
         log->shared->writer->db,
-        "SELECT dpid, version_mark, coalesce((SELECT max(version) FROM rule"
-        " WHERE rule.dpid = switch.dpid), 0) FROM switch");
+        "SELECT dpid, version_mark, coalesce((SELECT id FROM note"
+        " WHERE note.dpid = switch.dpid AND kind < 8 ORDER BY id DESC"
+        " LIMIT 1), 0) FROM switch");
 
     log->new_base = base;
     while (db_step(s)) {

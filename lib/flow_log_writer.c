@@ -25,7 +25,6 @@
 #define SYNC_NS   (1000 * MS_NS)  /* Written, then on the disk. */
 #define ALIVE_NS  (60000 * MS_NS) /* Says that all is written so far. */
 #define MAX_BATCH 16384           /* Notes in a transaction. */
-#define TRIM_ROWS 1000            /* Rows deleted in one. */
 #define NICE      10
 
 /* One transaction. */
@@ -38,7 +37,8 @@ struct batch {
     struct flow_log_mark *marks; /* Wanted ones.  Owned. */
     size_t n_marks;
     uint64_t new_wanted; /* 0: as it is. */
-    uint64_t trim_ns;
+    bool has_trim;
+    uint64_t trim_ns, trim_bytes, retain_ns;
     uint64_t n_duplicates, n_trimmed;
     bool is_trim_done;
 };
@@ -67,33 +67,6 @@ wait_until(struct flow_log_shared *shared, uint64_t until_ns)
 /* --- A transaction. --- */
 
 static bool
-write_trim(struct flow_log *writer, struct batch *batch)
-{
-    static const char *const deletes[] = {
-        "DELETE FROM rule WHERE (dpid, version) IN (SELECT r.dpid, r.version"
-        " FROM switch s CROSS JOIN rule r ON r.dpid = s.dpid"
-        " WHERE r.removed_ns < ?1 LIMIT ?2)",
-        "DELETE FROM event WHERE rowid IN (SELECT rowid FROM event"
-        " WHERE time_ns < ?1 LIMIT ?2)",
-    };
-
-    batch->n_trimmed = 0;
-    for (size_t i = 0; i < 2 && batch->n_trimmed < TRIM_ROWS; i++) {
-        struct db_statement *s = db_prepare(writer->db, deletes[i]);
-
-        db_bind_int(s, 1, (int64_t) batch->trim_ns);
-        db_bind_int(s, 2, TRIM_ROWS - (int64_t) batch->n_trimmed);
-        db_step(s);
-        if (!db_finish(s)) {
-            return false;
-        }
-        batch->n_trimmed += (uint64_t) db_n_changed(writer->db);
-    }
-    batch->is_trim_done = batch->n_trimmed < TRIM_ROWS;
-    return true;
-}
-
-static bool
 write_batch(struct flow_log_shared *shared, struct batch *batch)
 {
     struct flow_log *writer = shared->writer;
@@ -108,7 +81,7 @@ write_batch(struct flow_log_shared *shared, struct batch *batch)
     for (size_t i = 0; i < batch->n_notes; i++) {
         const struct flow_log_note *note = &notes->notes[notes->first + i];
 
-        if (!flow_log_note_write(writer, note, &batch->n_duplicates)) {
+        if (!flow_log_store_note(writer, note, &batch->n_duplicates)) {
             return false;
         }
         batch->n_bytes += note->n_bytes;
@@ -121,7 +94,11 @@ write_batch(struct flow_log_shared *shared, struct batch *batch)
     }
     return (!batch->new_wanted ||
             flow_log_db_put(writer, "new_mark", batch->new_wanted)) &&
-           (!batch->trim_ns || write_trim(writer, batch)) &&
+           flow_log_snapshot_all(writer, batch->seq) &&
+           (!batch->has_trim ||
+            flow_log_trim_some(writer, batch->trim_ns, batch->trim_bytes,
+                               batch->retain_ns, &batch->n_trimmed,
+                               &batch->is_trim_done)) &&
            flow_log_db_put(writer, "change", batch->change) &&
            flow_log_db_put(writer, "seq", batch->seq) &&
            flow_log_db_put(writer, "alive_ns", batch->alive_ns) &&
@@ -160,7 +137,7 @@ wait_for_work(struct flow_log_shared *shared)
         uint64_t until_ns = alive_ns;
         bool has_work = has_notes(shared);
 
-        if (shared->is_urgent || wants_marks(shared) || shared->trim_ns ||
+        if (shared->is_urgent || wants_marks(shared) || shared->has_trim ||
             now_ns >= alive_ns) {
             return true;
         }
@@ -203,7 +180,10 @@ take_batch(struct flow_log_shared *shared, struct batch *batch)
     *batch = (struct batch){
         .change = shared->lag.written_change,
         .seq = shared->written_seq,
+        .has_trim = shared->has_trim,
         .trim_ns = shared->trim_ns,
+        .trim_bytes = shared->trim_bytes,
+        .retain_ns = shared->retain_ns,
     };
     if (n > MAX_BATCH) {
         /* Changes are written whole. */
@@ -270,8 +250,9 @@ settle_batch(struct flow_log_shared *shared, const struct batch *batch)
             shared->new_durable = batch->new_wanted;
         }
     }
-    if (batch->is_trim_done && shared->trim_ns == batch->trim_ns) {
-        shared->trim_ns = 0;
+    if (batch->is_trim_done && shared->trim_ns == batch->trim_ns &&
+        shared->trim_bytes == batch->trim_bytes) {
+        shared->has_trim = false;
     }
 }
 
@@ -282,7 +263,8 @@ run_batch(struct flow_log_shared *shared)
     struct flow_log_notes *writing = &shared->writing;
     struct lh_error reason = {.text = ""};
     struct batch batch;
-    size_t first = writing->first;
+    uint64_t last_ns = shared->writer->last_ns;
+    size_t first;
     int failure = 0;
 
     take_batch(shared, &batch);
@@ -291,6 +273,9 @@ run_batch(struct flow_log_shared *shared)
     if (!write_batch(shared, &batch)) {
         failure = db_error(shared->writer->db, "cannot write", &reason);
         db_run(shared->writer->db, "ROLLBACK");
+        /* As if it had never been tried. */
+        shared->writer->last_ns = last_ns;
+        shared->writer->n_tallies = 0;
     }
     pthread_mutex_lock(&shared->mutex);
     shared->failure = failure;
@@ -373,7 +358,7 @@ flow_log_writer_stop(struct flow_log_shared *shared)
     }
     pthread_mutex_lock(&shared->mutex);
     shared->is_stopping = true;
-    shared->trim_ns = 0;
+    shared->has_trim = false;
     pthread_cond_signal(&shared->work);
     pthread_mutex_unlock(&shared->mutex);
     pthread_join(shared->thread, NULL);

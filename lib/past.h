@@ -56,10 +56,9 @@ int past_changes(const struct past_query *, json_t **answer,
 struct past_moment {
     uint64_t dpid;
     uint64_t at_ns;
-    bool by_change; /* By 'change' rather than by time: right after it. */
+    bool by_change; /* Right after 'version' was made; not by time. */
     bool is_now;    /* Nothing else was asked for. */
-    uint64_t change;
-    uint32_t version; /* That 'change' made. */
+    uint32_t version;
 };
 
 /* Reads `dpid`. */

@@ -9,8 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/flow_log_db.h"
+#include "lib/flow_log.h"
 #include "lib/lh_alloc.h"
+#include "lib/of_port.h"
 #include "lib/time_spec.h"
 
 #define DEFAULT_LIMIT 1000
@@ -19,7 +20,7 @@ struct changes_request {
     uint64_t dpid; /* 0: of all switches. */
     uint64_t since_ns, until_ns;
     bool has_after;
-    int64_t change, event; /* After these: a change, a row of events. */
+    uint64_t after_seq;
     uint64_t limit;
     bool is_desc;
 };
@@ -38,30 +39,27 @@ read_order(const struct jmember *order, bool *is_desc, struct lh_error *error)
                : jmember_error(order, error, "must be \"asc\" or \"desc\"");
 }
 
-/* A cursor is "CHANGE.EVENT": an event that no change belongs to has the
- * number of the one before it, so that the number alone does not do. */
+/* A cursor is the number of the last entry that was told. */
 static int
 read_cursor(const struct jmember *member, struct changes_request *r,
             struct lh_error *error)
 {
-    long long change, event;
+    unsigned long long seq;
     const char *text;
     int n = 0;
 
     r->has_after = jmember_is_there(member);
-    r->change = r->event = -1;
     if (!r->has_after) {
         return 0;
     }
     if (jmember_string(member, &text, error)) {
         return EINVAL;
     }
-    if (sscanf(text, "%lld.%lld%n", &change, &event, &n) != 2 || text[n]) {
+    if (sscanf(text, "%llu%n", &seq, &n) != 1 || text[n]) {
         return jmember_error(member, error,
                              "must be the cursor of an answer before");
     }
-    r->change = change;
-    r->event = event;
+    r->after_seq = seq;
     return 0;
 }
 
@@ -105,44 +103,6 @@ read_request(const struct past_query *q, struct changes_request *r,
                : 0;
 }
 
-/* The entries, the rules among them by version only; columns: change, time,
- * dpid, what, version, port, text, row of events. */
-static const char select_all[] =
-    "SELECT made_change AS c, installed_ns AS t, dpid, 'made', version AS v,"
-    " NULL, NULL, NULL AS e, 1 AS o FROM rule"
-    " WHERE (?1 = 0 OR dpid = ?1) AND installed_ns >= ?2"
-    " AND installed_ns < ?3 AND made_change > ?4 AND kind <> 3"
-    " UNION ALL "
-    "SELECT removed_change, removed_ns, dpid, 'removed', version,"
-    " NULL, NULL, NULL, 0 FROM rule"
-    " WHERE (?1 = 0 OR dpid = ?1) AND removed_ns >= ?2"
-    " AND removed_ns < ?3 AND removed_change > ?4 AND kind <> 3"
-    " AND removed_change < 9223372036854775807"
-    " UNION ALL "
-    "SELECT change, time_ns, dpid, kind, NULL, port, text, rowid, 2"
-    " FROM event WHERE (?1 = 0 OR dpid = ?1) AND time_ns >= ?2"
-    " AND time_ns < ?3 AND rowid > ?6 ";
-
-static struct db_statement *
-select_changes(const struct past_query *q, const struct changes_request *r)
-{
-    char *sql = lh_asprintf(
-        "%s%s", select_all,
-        r->is_desc ? "ORDER BY c DESC, t DESC, o DESC, e DESC, v DESC LIMIT ?5"
-                   : "ORDER BY c, t, o, e, v LIMIT ?5");
-    struct db_statement *s = db_prepare(q->log->db, sql);
-
-    db_bind_int(s, 1, (int64_t) r->dpid);
-    db_bind_int(s, 2, (int64_t) r->since_ns);
-    db_bind_int(s, 3, (int64_t) r->until_ns);
-    db_bind_int(s, 4, r->change);
-    /* Who goes on after a change must have got all of it. */
-    db_bind_int(s, 5, r->has_after ? INT64_MAX : (int64_t) r->limit + 1);
-    db_bind_int(s, 6, r->event);
-    free(sql);
-    return s;
-}
-
 /* Adds what a person wants to know of the rule. */
 static void
 add_rule(const struct past_query *q, uint64_t dpid, uint32_t version,
@@ -179,77 +139,137 @@ add_rule(const struct past_query *q, uint64_t dpid, uint32_t version,
     rule_unref(rule);
 }
 
-static json_t *
-make_entry(const struct past_query *q, const struct db_statement *s)
-{
-    uint64_t dpid = (uint64_t) db_int(s, 2);
-    const char *what = db_text(s, 3);
-    json_t *entry =
-        json_pack("{s:I, s:I, s:o, s:o}", "time_ns", (json_int_t) db_int(s, 1),
-                  "change", (json_int_t) db_int(s, 0), "dpid",
-                  dpid ? jmember_dpid_new(dpid) : json_null(), "what",
-                  jmember_text_new(what ? what : "note"));
+/* An answer that is being made. */
+struct answer {
+    const struct past_query *q;
+    json_t *changes;
+    uint64_t limit, n, last_seq;
+    bool is_truncated, is_cancelled;
+};
 
-    if (!db_is_null(s, 4)) {
-        add_rule(q, dpid, (uint32_t) db_int(s, 4), !strcmp(what, "made"),
-                 entry);
-        return entry;
+static void
+set_text(json_t *entry, const char *name, const char *text)
+{
+    if (text) {
+        json_object_set_new(entry, name, jmember_text_new(text));
     }
-    if (!db_is_null(s, 5)) {
-        json_object_set_new(entry, "port", json_integer(db_int(s, 5)));
-    }
-    if (db_text(s, 6)) {
-        json_object_set_new(entry, "text", jmember_text_new(db_text(s, 6)));
+}
+
+static void
+add_object(const struct flow_log_entry *e, json_t *entry)
+{
+    char *what =
+        lh_asprintf("%s-%s", e->class == FLOW_LOG_GROUP ? "group" : "meter",
+                    e->what == FLOW_LOG_WHAT_GONE ? "gone" : "set");
+
+    set_text(entry, "what", what);
+    json_object_set_new(entry, e->class == FLOW_LOG_GROUP ? "group" : "meter",
+                        json_integer(e->id));
+    set_text(entry, "command", e->how);
+    set_text(entry, e->what == FLOW_LOG_WHAT_GONE ? "reason" : "text",
+             e->text);
+    free(what);
+}
+
+static json_t *
+make_entry(const struct past_query *q, const struct flow_log_entry *e)
+{
+    json_t *entry =
+        json_pack("{s:I, s:I, s:o}", "time_ns", (json_int_t) e->time_ns,
+                  "change", (json_int_t) e->change, "dpid",
+                  e->dpid ? jmember_dpid_new(e->dpid) : json_null());
+
+    switch (e->what) {
+    case FLOW_LOG_WHAT_EVENT:
+        set_text(entry, "what", flow_log_event_name(e->event));
+        if (e->port != OF_PORT_UNKNOWN) {
+            json_object_set_new(entry, "port", json_integer(e->port));
+        }
+        set_text(entry, "text", e->text);
+        break;
+    case FLOW_LOG_WHAT_MADE:
+    case FLOW_LOG_WHAT_REMOVED:
+        set_text(entry, "what",
+                 e->what == FLOW_LOG_WHAT_MADE ? "made" : "removed");
+        add_rule(q, e->dpid, e->version, e->what == FLOW_LOG_WHAT_MADE, entry);
+        if (e->what == FLOW_LOG_WHAT_REMOVED) {
+            set_text(entry, "reason", e->text);
+        }
+        break;
+    case FLOW_LOG_WHAT_RESTORED:
+    case FLOW_LOG_WHAT_AGAIN:
+        set_text(entry, "what",
+                 e->what == FLOW_LOG_WHAT_RESTORED ? "rule-restored"
+                 : e->rule && e->rule->is_instrumented
+                     ? "rule-instrumented"
+                     : "rule-uninstrumented");
+        json_object_set_new(entry, "version", json_integer(e->version));
+        break;
+    case FLOW_LOG_WHAT_SET:
+    case FLOW_LOG_WHAT_GONE:
+        add_object(e, entry);
+        break;
     }
     return entry;
 }
 
+static bool
+add_entry(void *answer_, const struct flow_log_entry *e)
+{
+    struct answer *answer = answer_;
+
+    if (e->what == FLOW_LOG_WHAT_MADE && e->rule &&
+        e->rule->kind == RULE_PACKET_OUT) {
+        return true;
+    }
+    if (answer->n == answer->limit) {
+        answer->is_truncated = true;
+        return false;
+    }
+    answer->n++;
+    if (e->seq > answer->last_seq) {
+        answer->last_seq = e->seq;
+    }
+    json_array_append_new(answer->changes, make_entry(answer->q, e));
+    answer->is_cancelled = past_is_cancelled(answer->q);
+    return !answer->is_cancelled;
+}
+
 int
-past_changes(const struct past_query *q, json_t **answer,
+past_changes(const struct past_query *q, json_t **answerp,
              struct lh_error *error)
 {
-    json_t *changes = json_array();
+    struct answer answer = {.q = q, .changes = json_array()};
     struct changes_request r;
-    struct db_statement *s;
-    int64_t change, event;
-    bool is_truncated = false;
-    uint64_t n = 0;
     int retval = read_request(q, &r, error);
 
-    *answer = NULL;
-    if (retval) {
-        json_decref(changes);
-        return retval;
+    *answerp = NULL;
+    if (!retval) {
+        struct flow_log_span span = {
+            .dpid = r.dpid,
+            .since_ns = r.since_ns,
+            .until_ns = r.until_ns,
+            .after_seq = r.after_seq,
+            .newest_first = r.is_desc,
+        };
+
+        answer.limit = r.limit;
+        answer.last_seq = r.after_seq;
+        retval = flow_log_changes(q->log, &span, add_entry, &answer, error);
     }
-    change = r.change;
-    event = r.event;
-    s = select_changes(q, &r);
-    while (!retval && db_step(s)) {
-        if (n >= r.limit && !(r.has_after && db_int(s, 0) == change)) {
-            is_truncated = true;
-            break;
-        }
-        n++;
-        change = db_int(s, 0) > change ? db_int(s, 0) : change;
-        event = db_int(s, 7) > event ? db_int(s, 7) : event;
-        json_array_append_new(changes, make_entry(q, s));
-        if (past_is_cancelled(q)) {
-            lh_error_set(error, "cancelled");
-            retval = ECANCELED;
-        }
-    }
-    if (!db_finish(s) && !retval) {
-        retval = db_error(q->log->db, "cannot read", error);
+    if (!retval && answer.is_cancelled) {
+        lh_error_set(error, "cancelled");
+        retval = ECANCELED;
     }
     if (!retval) {
         char *cursor =
-            lh_asprintf("%lld.%lld", (long long) change, (long long) event);
+            lh_asprintf("%llu", (unsigned long long) answer.last_seq);
 
-        *answer = json_pack("{s:O, s:s, s:s, s:b}", "changes", changes,
-                            "order", r.is_desc ? "desc" : "asc", "cursor",
-                            cursor, "truncated", (int) is_truncated);
+        *answerp = json_pack("{s:O, s:s, s:s, s:b}", "changes", answer.changes,
+                             "order", r.is_desc ? "desc" : "asc", "cursor",
+                             cursor, "truncated", (int) answer.is_truncated);
         free(cursor);
     }
-    json_decref(changes);
+    json_decref(answer.changes);
     return retval;
 }

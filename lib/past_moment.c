@@ -10,7 +10,6 @@
 #include <string.h>
 
 #include "lib/dpid.h"
-#include "lib/flow_log_db.h"
 #include "lib/lh_alloc.h"
 #include "lib/time_spec.h"
 
@@ -83,51 +82,28 @@ check_switch(const struct past_query *q, uint64_t dpid, struct lh_error *error)
     return ENOENT;
 }
 
-/* The time at which the log begins. */
-static int
-first_time(struct flow_log *log, uint64_t *ns, struct lh_error *error)
-{
-    int64_t first;
-
-    if (!db_get_int(log->db, "SELECT coalesce(min(time_ns), 0) FROM event",
-                    &first)) {
-        return db_error(log->db, "cannot read", error);
-    }
-    *ns = (uint64_t) first;
-    return 0;
-}
-
 /* --- reading a moment ---------------------------------------------------- */
 
 static int
 read_version(const struct past_query *q, uint32_t version,
              struct past_moment *m, struct lh_error *error)
 {
-    struct db_statement *s =
-        db_prepare(q->log->db, "SELECT made_change, installed_ns FROM rule"
-                               " WHERE dpid = ?1 AND version = ?2");
-    bool is_there;
+    struct rule *rule;
+    int retval = flow_log_find(q->log, m->dpid, version, &rule, error);
 
-    db_bind_int(s, 1, (int64_t) m->dpid);
-    db_bind_int(s, 2, version);
-    is_there = db_step(s);
-    if (is_there) {
-        m->by_change = true;
-        m->version = version;
-        m->change = (uint64_t) db_int(s, 0);
-        m->at_ns = (uint64_t) db_int(s, 1);
-    }
-    if (!db_finish(s)) {
-        return db_error(q->log->db, "cannot read", error);
-    }
-    if (!is_there) {
+    if (retval == ENOENT) {
         lh_error_set(error,
                      "switch " DPID_FMT " has no version %u, or it is older "
                      "than what is kept",
                      m->dpid, (unsigned) version);
-        return ENOENT;
     }
-    return 0;
+    if (!retval) {
+        m->by_change = true;
+        m->version = version;
+        m->at_ns = rule->installed_ns;
+        rule_unref(rule);
+    }
+    return retval;
 }
 
 static int
@@ -135,7 +111,7 @@ check_time(const struct past_query *q, uint64_t at_ns, struct lh_error *error)
 {
     char text[TIME_SPEC_BUFSIZE], begins[TIME_SPEC_BUFSIZE];
     uint64_t first_ns = 0;
-    int retval = first_time(q->log, &first_ns, error);
+    int retval = flow_log_reach(q->log, &first_ns, error);
 
     if (!retval && first_ns && at_ns < first_ns) {
         lh_error_set(error, "nothing is known of %s: the log begins at %s",
@@ -177,132 +153,127 @@ past_moment_read(const struct past_query *q, uint64_t dpid,
     return retval ? retval : check_time(q, m->at_ns, error);
 }
 
-/* The time of the nearest event that begins or ends seeing: before or at the
- * moment, or after it. */
-static bool
-nearest(const struct past_query *q, const struct past_moment *m,
-        const char *sql, int64_t *time_ns, bool *is_ready)
-{
-    struct db_statement *s = db_prepare(q->log->db, sql);
-    bool is_there;
+/* The nearest event that begins or ends seeing. */
+struct nearest {
+    uint64_t dpid;
+    bool only_ready;
+    bool is_there, is_ready;
+    uint64_t time_ns;
+};
 
-    db_bind_int(s, 1, (int64_t) m->at_ns);
-    db_bind_int(s, 2, (int64_t) m->dpid);
-    is_there = db_step(s);
-    if (is_there) {
-        *time_ns = db_int(s, 0);
-        *is_ready = !strcmp(db_text(s, 1), "ready");
+static bool
+take_nearest(void *nearest_, const struct flow_log_entry *e)
+{
+    struct nearest *nearest = nearest_;
+    bool is_ready = e->event == FLOW_LOG_READY && e->dpid == nearest->dpid;
+
+    if ((e->dpid && e->dpid != nearest->dpid) ||
+        !(is_ready ||
+          (!nearest->only_ready &&
+           (e->event == FLOW_LOG_DISCONNECT || e->event == FLOW_LOG_START ||
+            e->event == FLOW_LOG_STOP)))) {
+        return true;
     }
-    db_finish(s);
-    return is_there;
+    nearest->is_there = true;
+    nearest->is_ready = is_ready;
+    nearest->time_ns = e->time_ns;
+    return false;
 }
 
 json_t *
 past_moment_blind(const struct past_query *q, const struct past_moment *m)
 {
-    static const char before[] =
-        "SELECT time_ns, kind FROM event WHERE time_ns <= ?1"
-        " AND dpid IN (0, ?2)"
-        " AND kind IN ('ready', 'disconnect', 'start', 'stop')"
-        " ORDER BY time_ns DESC, rowid DESC LIMIT 1";
-    static const char after[] =
-        "SELECT time_ns, kind FROM event WHERE time_ns > ?1 AND dpid = ?2"
-        " AND kind = 'ready' ORDER BY time_ns, rowid LIMIT 1";
-    int64_t since_ns = 0, until_ns = 0;
-    bool is_ready = false;
-    bool has_since = nearest(q, m, before, &since_ns, &is_ready);
-    bool has_until;
+    struct nearest since = {.dpid = m->dpid};
+    struct nearest until = {.dpid = m->dpid, .only_ready = true};
+    struct flow_log_span before = {
+        .until_ns = m->at_ns + 1,
+        .newest_first = true,
+        .only_events = true,
+    };
+    struct flow_log_span after = {
+        .dpid = m->dpid,
+        .since_ns = m->at_ns + 1,
+        .until_ns = ALL_TIME,
+        .only_events = true,
+    };
 
-    if (has_since && is_ready) {
+    flow_log_changes(q->log, &before, take_nearest, &since, NULL);
+    if (since.is_there && since.is_ready) {
         return NULL;
     }
-    has_until = nearest(q, m, after, &until_ns, &is_ready);
+    flow_log_changes(q->log, &after, take_nearest, &until, NULL);
     return json_pack("{s:o, s:o}", "since_ns",
-                     has_since ? json_integer(since_ns) : json_null(),
+                     since.is_there ? json_integer((json_int_t) since.time_ns)
+                                    : json_null(),
                      "until_ns",
-                     has_until ? json_integer(until_ns) : json_null());
+                     until.is_there ? json_integer((json_int_t) until.time_ns)
+                                    : json_null());
 }
 
 /* --- what stood ---------------------------------------------------------- */
-
-/* The versions of group buckets at the moment. */
-static int
-find_buckets(const struct past_query *q, const struct past_moment *m,
-             struct flow_log_rules *rules, struct lh_error *error)
-{
-    struct db_statement *s = db_prepare(
-        q->log->db, m->by_change ? "SELECT version FROM rule WHERE dpid = ?1"
-                                   " AND kind = 2 AND made_change <= ?2"
-                                   " AND removed_change > ?2 ORDER BY version"
-                                 : "SELECT version FROM rule WHERE dpid = ?1"
-                                   " AND kind = 2 AND installed_ns <= ?2"
-                                   " AND removed_ns > ?2 ORDER BY version");
-    int retval = 0;
-
-    db_bind_int(s, 1, (int64_t) m->dpid);
-    db_bind_int(s, 2, (int64_t) (m->by_change ? m->change : m->at_ns));
-    while (!retval && db_step(s)) {
-        struct rule *rule;
-
-        retval = flow_log_find(q->log, m->dpid, (uint32_t) db_int(s, 0), &rule,
-                               error);
-        if (!retval) {
-            rules->rules =
-                lh_alloc_grow(rules->rules, rules->n, &rules->allocated,
-                              sizeof *rules->rules);
-            rules->rules[rules->n++] = rule;
-        }
-    }
-    return db_finish(s) || retval ? retval
-                                  : db_error(q->log->db, "cannot read", error);
-}
 
 int
 past_moment_rules(const struct past_query *q, const struct past_moment *m,
                   bool groups, struct flow_log_rules *rules,
                   struct lh_error *error)
 {
-    uint64_t at_ns;
+    struct flow_log_moment moment = {
+        .when = m->is_now      ? FLOW_LOG_NOW
+                : m->by_change ? FLOW_LOG_AT_VERSION
+                               : FLOW_LOG_AT_TIME,
+        .version = m->version,
+        .time_ns = m->at_ns,
+    };
+    struct flow_log_state state;
+    int retval;
 
     if (past_is_cancelled(q)) {
         lh_error_set(error, "cancelled");
         return ECANCELED;
     }
-    if (groups) {
-        return find_buckets(q, m, rules, error);
+    retval = flow_log_state_at(q->log, m->dpid, &moment, &state, error);
+    if (retval) {
+        return retval;
     }
-    if (m->is_now) {
-        return flow_log_table_standing(q->log, m->dpid, rules, error);
+    for (size_t i = 0; i < state.rules.n; i++) {
+        if ((state.rules.rules[i]->kind == RULE_GROUP) == groups) {
+            rules->rules =
+                lh_alloc_grow(rules->rules, rules->n, &rules->allocated,
+                              sizeof *rules->rules);
+            rules->rules[rules->n++] = rule_ref(state.rules.rules[i]);
+        }
     }
-    if (!m->by_change) {
-        return flow_log_table_at_time(q->log, m->dpid, m->at_ns, rules, error);
-    }
-    return flow_log_table_at_version(q->log, m->dpid, m->version, rules,
-                                     &at_ns, error);
+    flow_log_state_uninit(&state);
+    return 0;
 }
 
 /* --- ports --------------------------------------------------------------- */
+
+struct ports {
+    void (*each)(void *aux, uint16_t port, bool is_up);
+    void *aux;
+};
+
+/* The text of such an event ends in "up", "down", "gone". */
+static bool
+take_port(void *ports_, const struct flow_log_entry *e)
+{
+    struct ports *ports = ports_;
+    const char *last = e->text ? strrchr(e->text, ' ') : NULL;
+
+    if (e->event == FLOW_LOG_PORT && last) {
+        ports->each(ports->aux, (uint16_t) e->port, !strcmp(last, " up"));
+    }
+    return true;
+}
 
 int
 past_moment_ports(const struct past_query *q, const struct past_moment *m,
                   void (*each)(void *aux, uint16_t port, bool is_up),
                   void *aux, struct lh_error *error)
 {
-    /* Of each port the last event: its text ends in "up", "down", "gone". */
-    struct db_statement *s = db_prepare(
-        q->log->db, "SELECT port, text FROM event WHERE dpid = ?1"
-                    " AND kind = 'port' AND time_ns <= ?2"
-                    " AND port IS NOT NULL ORDER BY time_ns, rowid");
+    struct ports ports = {each, aux};
 
-    db_bind_int(s, 1, (int64_t) m->dpid);
-    db_bind_int(s, 2, (int64_t) m->at_ns);
-    while (db_step(s)) {
-        const char *text = db_text(s, 1);
-        const char *last = text ? strrchr(text, ' ') : NULL;
-
-        if (last) {
-            each(aux, (uint16_t) db_int(s, 0), !strcmp(last, " up"));
-        }
-    }
-    return db_finish(s) ? 0 : db_error(q->log->db, "cannot read", error);
+    return flow_log_events(q->log, m->dpid, 0, m->at_ns + 1, take_port, &ports,
+                           error);
 }

@@ -77,7 +77,7 @@ on_trim(evutil_socket_t fd, short what, void *w_)
     uint64_t now_ns = time_spec_now();
 
     if (now_ns > w->keep_ns) {
-        flow_log_trim(w->log, now_ns - w->keep_ns);
+        flow_log_trim(w->log, now_ns - w->keep_ns, 0);
     }
     again_in(w->trim, TRIM_S);
 }

@@ -45,6 +45,12 @@ tests_lib_test_flow_log_LDADD = $(LIB_LIBS) $(TEST_LIBS)
 tests_lib_test_flow_log_disk_SOURCES = tests/lib/test_flow_log_disk.c \
 	tests/lib/flow_log_fixture.c tests/lib/flow_log_fixture.h
 tests_lib_test_flow_log_disk_LDADD = $(LIB_LIBS) $(TEST_LIBS)
+check_PROGRAMS += tests/lib/test_flow_log_migrate
+TESTS += tests/lib/test_flow_log_migrate
+tests_lib_test_flow_log_migrate_SOURCES = tests/lib/test_flow_log_migrate.c \
+	tests/lib/golden.c tests/lib/golden.h \
+	tests/lib/flow_log_fixture.c tests/lib/flow_log_fixture.h
+tests_lib_test_flow_log_migrate_LDADD = $(LIB_LIBS) $(TEST_LIBS)
 # random_history: histories for tests.
 RANDOM_HISTORY = tests/lib/random_history.c tests/lib/random_history.h
 

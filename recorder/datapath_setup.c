@@ -123,6 +123,23 @@ known_rule(void *dp_, uint32_t version)
     }
 }
 
+static void
+each_standing(void *dp_, void (*each)(void *, const struct rule *),
+              void *each_aux)
+{
+    struct datapath *dp = dp_;
+    struct flow_log_rules rules = FLOW_LOG_RULES_INIT;
+    struct lh_error error;
+
+    if (flow_log_standing(dp->env->log, dp->dpid, &rules, &error)) {
+        say_warn("%s", error.text);
+    }
+    for (size_t i = 0; i < rules.n; i++) {
+        each(each_aux, rules.rules[i]);
+    }
+    flow_log_rules_uninit(&rules);
+}
+
 void
 datapath_setup_read(struct datapath *dp)
 {
@@ -142,6 +159,7 @@ datapath_setup_read(struct datapath *dp)
         .next_version = next_version,
         .skip_version = skip_version,
         .known_rule = known_rule,
+        .each_standing = each_standing,
         .aux = dp,
     };
 

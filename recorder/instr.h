@@ -118,6 +118,11 @@ struct instr_config {
      * be NULL itself.  Called only while starting. */
     struct rule *(*known_rule)(void *aux, uint32_t version);
 
+    /* Gives 'each' every rule that the log has standing.  May be NULL.  Called
+     * only while starting. */
+    void (*each_standing)(void *aux, void (*each)(void *, const struct rule *),
+                          void *each_aux);
+
     struct instr_selection selection;
 
     void *aux;

@@ -18,4 +18,12 @@ struct rule *instr_found_rule(const struct instr *, uint32_t version);
 void instr_found_groups(struct instr_change *, struct of_group *const *groups,
                         size_t n, of_trace_indexed *indexed, void *aux);
 
+/* instr_recall.c */
+/* What the log has standing of a switch that is paused, for
+ * instr_shadow_destroy(); NULL when rules carry their versions. */
+struct instr_shadow *instr_recall_open(const struct instr *);
+/* The version of the rule that 'record' is, 0 when it is none of them. */
+uint32_t instr_recall_version(const struct instr_shadow *,
+                              const struct of_flow_record *record);
+
 #endif /* recorder/instr_found.h */

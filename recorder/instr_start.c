@@ -268,6 +268,7 @@ start_flows(struct instr_change *c)
 {
     struct instr *instr = c->instr;
     struct instr_start *start = instr->start;
+    struct instr_shadow *standing = instr_recall_open(instr);
     /* Versions, not pointers: a switch may list a rule twice, and then the
      * first one's memory may be the second one's. */
     uint32_t *found = lh_alloc_array(NULL, start->n_records, sizeof *found);
@@ -281,11 +282,14 @@ start_flows(struct instr_change *c)
             continue;
         }
         if (!of_trace_find_version(&instr->trace, &record->acts, find_indexed,
-                                   start, &version) ||
-            !recall_flow(c, record, version)) {
+                                   start, &version)) {
+            version = instr_recall_version(standing, record);
+        }
+        if (!version || !recall_flow(c, record, version)) {
             found[i] = find_flow(c, record);
         }
     }
+    instr_shadow_destroy(standing);
     instr->has_action_sets = instr_shadow_n_write(instr->shadow) != 0;
     instr_own_choose_table(instr, start->index_table, start->max_index);
     for (size_t i = 0; i < start->n_records; i++) {

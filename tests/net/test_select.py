@@ -205,8 +205,8 @@ def test_pause_leaves_the_table_as_the_controller_wrote_it(lab):
     # Nothing left the port that is no postcard: ALL met it while it was shut.
     assert all(p.option for p in postcards_of(collector.frames()))
     wait_packets(lab, "priority=10,in_port=", 3)
-    assert {r["priority"] for r in recorder.table(1)
-            if r["kind"] == "flow"} == set(versions)
+    assert {r["priority"]: r["version"] for r in recorder.table(1)
+            if r["kind"] == "flow"} == versions
     assert controller.call("events")["events"] == [] or not [
         e for e in controller.call("events")["events"]
         if e.get("type") in ("error", "flow_removed")]

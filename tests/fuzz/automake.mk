@@ -103,6 +103,11 @@ fuzz_targets += tests/fuzz/fuzz_assemble
 tests_fuzz_fuzz_assemble_SOURCES = tests/fuzz/fuzz_assemble.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_assemble_LDADD = $(ASSEMBLE_LIBS) $(LIB_LIBS) $(FUZZ_LIBS)
 
+# of_why: packets through rules.
+fuzz_targets += tests/fuzz/fuzz_of_why
+tests_fuzz_fuzz_of_why_SOURCES = tests/fuzz/fuzz_of_why.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_of_why_LDADD = $(RECORDER_LIBS) $(FUZZ_LIBS)
+
 # instr: messages of switch and controller.
 fuzz_targets += tests/fuzz/fuzz_instr
 tests_fuzz_fuzz_instr_SOURCES = tests/fuzz/fuzz_instr.c $(FUZZ_MAIN)

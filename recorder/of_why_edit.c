@@ -279,6 +279,11 @@ push_mpls(struct why_run *run, const struct ofpact_push_mpls *push)
                      FLOW_MAX_MPLS_LABELS);
         return WHY_EDIT_ERROR;
     }
+    if (push->ethertype != htons(HDR_ETH_MPLS) &&
+        push->ethertype != htons(HDR_ETH_MPLS_M)) {
+        why_run_drop(run, "push_mpls of an EtherType that is not MPLS");
+        return WHY_EDIT_ERROR;
+    }
     if (!n) {
         p->below = p->flow;
         p->has_below = true;

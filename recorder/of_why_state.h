@@ -156,8 +156,8 @@ enum why_edit why_edit(struct why_run *, const struct ofpact *a);
 /* Of everything that can be inside one another. */
 #define WHY_MAX_DEPTH 2048
 #define WHY_MAX_STACK 1024
-/* Rules that are compared for one answer; a second's work at most. */
-#define WHY_MAX_WORK UINT64_C(100000000)
+/* Rules that are compared for one answer: some seconds of work. */
+#define WHY_MAX_WORK UINT64_C(20000000)
 
 struct why_chooser {
     uint8_t picks[WHY_MAX_CHOICES], counts[WHY_MAX_CHOICES];

@@ -37,6 +37,13 @@ tests_recorder_test_of_why_SOURCES = tests/recorder/test_of_why.c \
 	tests/lib/frame.c tests/lib/frame.h
 tests_recorder_test_of_why_LDADD = $(RECORDER_LIBS) $(TEST_LIBS)
 
+check_PROGRAMS += tests/recorder/test_past_worker
+TESTS += tests/recorder/test_past_worker
+tests_recorder_test_past_worker_SOURCES = tests/recorder/test_past_worker.c \
+	tests/lib/flow_log_fixture.c tests/lib/flow_log_fixture.h \
+	tests/lib/pump.c tests/lib/pump.h
+tests_recorder_test_past_worker_LDADD = $(RECORDER_LIBS) $(TEST_LIBS)
+
 # For a test that compares it with a switch.
 check_PROGRAMS += tests/recorder/why_tool
 tests_recorder_why_tool_SOURCES = tests/recorder/why_tool.c

@@ -14,6 +14,8 @@
 #define TYPE_ROLE_REQUEST 24
 #define TYPE_ROLE_REPLY   25
 #define TYPE_ROLE_STATUS  30
+#define ONF_VENDOR        0x4f4e4600
+#define ONF_ROLE_STATUS   1911 /* In 1.3. */
 #define NICIRA_VENDOR     0x2320
 #define NICIRA_ROLE       10
 #define NICIRA_ROLE_REPLY 11
@@ -74,6 +76,23 @@ from_wire(uint32_t role)
     }
 }
 
+/* A role that the switch tells unasked. */
+static bool
+parse_status(const uint8_t *msg, size_t len, uint32_t *role)
+{
+    if (msg[0] >= OF_WIRE_14 && msg[1] == TYPE_ROLE_STATUS && len >= 12) {
+        *role = of_wire_get32(msg + 8);
+        return true;
+    }
+    if (msg[1] == OF_WIRE_EXPERIMENTER && len >= 20 &&
+        of_wire_get32(msg + 8) == ONF_VENDOR &&
+        of_wire_get32(msg + 12) == ONF_ROLE_STATUS) {
+        *role = of_wire_get32(msg + 16);
+        return true;
+    }
+    return false;
+}
+
 bool
 instr_role_is_slave(const struct instr_link *link)
 {
@@ -125,9 +144,10 @@ instr_role_reply(struct instr_change *c, const uint8_t *msg, size_t len,
     struct instr_link *link = c->link;
     struct instr_pending *p = instr_pending_find(link, tag, PENDING_ROLE);
     struct role_message role = {0};
+    uint32_t told;
 
-    if (msg[0] >= OF_WIRE_14 && msg[1] == TYPE_ROLE_STATUS && len >= 12) {
-        link->role = from_wire(of_wire_get32(msg + 8));
+    if (parse_status(msg, len, &told)) {
+        link->role = from_wire(told);
         link->role_tag = c->tag;
     } else if (parse(msg, len, TYPE_ROLE_REPLY, NICIRA_ROLE_REPLY, &role)) {
         link->role = from_wire(role.role);

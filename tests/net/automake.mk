@@ -8,6 +8,7 @@ EXTRA_DIST += \
 	tests/net/frames.py \
 	tests/net/kill_campaign.py \
 	tests/net/lab.py \
+	tests/net/many_controllers.py \
 	tests/net/process.py \
 	tests/net/recorder.py \
 	tests/net/scripted_controller.py \
@@ -23,6 +24,7 @@ EXTRA_DIST += \
 	tests/net/test_lab.py \
 	tests/net/test_past.py \
 	tests/net/test_pipelines.py \
+	tests/net/test_recorder_links.py \
 	tests/net/test_recorder_postcards.py \
 	tests/net/test_recorder_proxy.py \
 	tests/net/test_recorder_session.py \

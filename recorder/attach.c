@@ -184,6 +184,13 @@ attach_add(struct attach *a, const char *name, const char *socket, bool force,
         free(b);
         return retval;
     }
+    if (b->route.listen.is_tls && !a->env->switch_tls) {
+        lh_error_set(error, "%s: no --listen is ssl:, so there are no keys",
+                     b->route.listen.text);
+        endpoint_uninit(&b->route.listen);
+        free(b);
+        return EINVAL;
+    }
     b->attach = a;
     b->name = lh_strdup(name);
     b->route.is_attached = true;

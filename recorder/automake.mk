@@ -67,6 +67,7 @@ recorder_librecorder_a_SOURCES = \
 	recorder/postcard_rate.c recorder/postcard_rate.h \
 	recorder/recorder.c recorder/recorder.h \
 	recorder/recorder_config.h \
+	recorder/recorder_tls.c \
 	recorder/selection.c recorder/selection.h \
 	recorder/selection_line.c recorder/selection_line.h \
 	recorder/session.c recorder/session.h \
@@ -77,6 +78,7 @@ recorder_librecorder_a_SOURCES = \
 	recorder/siphash.c recorder/siphash.h \
 	recorder/standby.c recorder/standby.h \
 	recorder/status.c recorder/status.h \
+	recorder/tls.c recorder/tls.h \
 	recorder/xid_map.c recorder/xid_map.h
 
 # The door to libopenvswitch: these files and what they need of the library
@@ -120,6 +122,7 @@ CLEANFILES += recorder/of_door.o recorder/of_door.o.tmp
 
 # What a program with the recorder's parts links, in this order.
 RECORDER_LIBS = recorder/of_door.o recorder/librecorder.a $(LIB_LIBS) \
+	$(TLS_LIBS) \
 	$(OVS_LIBS) -lpthread
 
 bin_PROGRAMS += bin/lasthop-recorder

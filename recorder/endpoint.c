@@ -49,7 +49,7 @@ parse_tcp(const char *text, bool is_to_listen, struct endpoint *ep,
     struct addrinfo *found = NULL;
 
     if (!colon || !colon[1]) {
-        lh_error_set(error, "%s: must be tcp:HOST:PORT", ep->text);
+        lh_error_set(error, "%s: must be %.4sHOST:PORT", ep->text, ep->text);
         return EINVAL;
     }
     /* getaddrinfo() takes the number modulo 65536. */
@@ -97,8 +97,13 @@ endpoint_parse(const char *text, bool is_to_listen, struct endpoint *ep,
         retval = parse_unix(text + 5, ep, error);
     } else if (!strncmp(text, "tcp:", 4)) {
         retval = parse_tcp(text + 4, is_to_listen, ep, error);
+    } else if (!strncmp(text, "ssl:", 4)) {
+        ep->is_tls = true;
+        retval = parse_tcp(text + 4, is_to_listen, ep, error);
     } else {
-        lh_error_set(error, "%s: must be tcp:HOST:PORT or unix:PATH", text);
+        lh_error_set(error,
+                     "%s: must be tcp:HOST:PORT, ssl:HOST:PORT or unix:PATH",
+                     text);
         retval = EINVAL;
     }
     if (retval) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* endpoint - where to listen or connect: tcp:HOST:PORT or unix:PATH.
+/* endpoint - where to listen or connect: tcp:HOST:PORT, ssl:HOST:PORT
+ * or unix:PATH.
  *
  * HOST is a name, an IPv4 address, an IPv6 address in brackets, or empty
  * (listen: all addresses; connect: this host).  Names are looked up when the
@@ -17,6 +18,7 @@
 struct endpoint {
     char *text; /* As given.  Owned. */
     bool is_unix;
+    bool is_tls;
     struct sockaddr_storage address;
     socklen_t address_len;
 };

@@ -15,6 +15,7 @@
 
 #include "lib/lh_alloc.h"
 #include "recorder/of_framing.h"
+#include "recorder/tls.h"
 
 struct of_conn {
     struct bufferevent *bev; /* Owned. */
@@ -234,21 +235,26 @@ on_event(struct bufferevent *bev, short what, void *conn_)
     } else if (what & BEV_EVENT_TIMEOUT) {
         end(conn, "no answer in time");
     } else if (what & BEV_EVENT_ERROR) {
-        end(conn, evutil_socket_error_to_string(socket_error));
+        char *reason = tls_reason(bev);
+
+        end(conn,
+            reason ? reason : evutil_socket_error_to_string(socket_error));
+        free(reason);
     }
     process(conn);
 }
 
 static struct of_conn *
-create(struct event_base *base, int fd,
+create(struct event_base *base, int fd, struct tls *tls, bool is_accepting,
        const struct of_conn_callbacks *callbacks, void *aux)
 {
+    const int options = BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS;
     struct of_conn *conn = lh_alloc_zero(sizeof *conn);
 
     conn->callbacks = callbacks;
     conn->aux = aux;
-    conn->bev = bufferevent_socket_new(
-        base, fd, BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS);
+    conn->bev = tls ? tls_bufferevent(tls, base, fd, is_accepting, options)
+                    : bufferevent_socket_new(base, fd, options);
     if (!conn->bev) {
         free_conn(conn);
         return NULL;
@@ -264,13 +270,13 @@ create(struct event_base *base, int fd,
 }
 
 struct of_conn *
-of_conn_accept(struct event_base *base, int fd,
+of_conn_accept(struct event_base *base, int fd, struct tls *tls,
                const struct of_conn_callbacks *callbacks, void *aux)
 {
-    struct of_conn *conn = create(base, fd, callbacks, aux);
+    struct of_conn *conn = create(base, fd, tls, true, callbacks, aux);
 
     if (conn) {
-        conn->is_connected = true;
+        conn->is_connected = !tls;
         set_tcp_options(conn->bev);
     }
     return conn;
@@ -278,9 +284,10 @@ of_conn_accept(struct event_base *base, int fd,
 
 struct of_conn *
 of_conn_connect(struct event_base *base, const struct endpoint *ep,
-                const struct of_conn_callbacks *callbacks, void *aux)
+                struct tls *tls, const struct of_conn_callbacks *callbacks,
+                void *aux)
 {
-    struct of_conn *conn = create(base, -1, callbacks, aux);
+    struct of_conn *conn = create(base, -1, tls, false, callbacks, aux);
     struct timeval timeout = {.tv_sec = OF_CONN_CONNECT_S};
 
     if (!conn) {

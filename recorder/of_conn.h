@@ -41,6 +41,7 @@
 
 struct event_base;
 struct of_conn;
+struct tls;
 
 struct of_conn_callbacks {
     bool (*message)(void *aux, const uint8_t *msg, size_t len);
@@ -50,13 +51,15 @@ struct of_conn_callbacks {
     void (*closed)(void *aux, const char *reason);
 };
 
-/* Takes the connected socket 'fd'. */
-struct of_conn *of_conn_accept(struct event_base *, int fd,
+/* Takes the connected socket 'fd'.  With a tls (else NULL) here and below the
+ * connection is encrypted; it is_connected when both ends have agreed. */
+struct of_conn *of_conn_accept(struct event_base *, int fd, struct tls *,
                                const struct of_conn_callbacks *, void *aux);
 /* Begins to connect; what is sent before it is there waits.  NULL, with errno,
  * when it fails at once. */
 struct of_conn *of_conn_connect(struct event_base *, const struct endpoint *,
-                                const struct of_conn_callbacks *, void *aux);
+                                struct tls *, const struct of_conn_callbacks *,
+                                void *aux);
 void of_conn_destroy(struct of_conn *);
 /* As of_conn_destroy(), but what was sent is written first, for up to
  * OF_CONN_FINISH_S. */

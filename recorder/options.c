@@ -30,7 +30,8 @@ static const char help[] =
     "\n"
     "usage: lasthop-recorder --controller=ENDPOINT [OPTION]..\n"
     "\n"
-    "  --controller=ENDPOINT  a controller: tcp:HOST:PORT or unix:PATH\n"
+    "  --controller=ENDPOINT  a controller: tcp:HOST:PORT, ssl:HOST:PORT or\n"
+    "                         unix:PATH\n"
     "  --listen=ENDPOINT      where switches connect (default " DEFAULT_LISTEN
     ")\n"
     "                         Both may be repeated: who connects to the "
@@ -38,6 +39,12 @@ static const char help[] =
     "                         --listen is connected to the first "
     "--controller,\n"
     "                         and so on; one --controller takes all\n"
+    "  --private-key=FILE, --certificate=FILE, --ca-cert=FILE\n"
+    "                         for ssl:, PEM files as for ovs-vsctl set-ssl;\n"
+    "                         --switch-private-key and so on for --listen "
+    "only,\n"
+    "                         --controller-private-key and so on for\n"
+    "                         --controller only, after the common ones\n"
     "  --postcards=HOW        how postcards leave the switches:\n"
     "                           geneve:ADDRESS[:PORT][,port=NAME]\n"
     "                           mac:NAME[,vlan=N]   (%b in NAME: the bridge)\n"
@@ -74,6 +81,15 @@ static const char help[] =
 enum {
     OPT_CONTROLLER = 256,
     OPT_LISTEN,
+    OPT_PRIVATE_KEY,
+    OPT_CERTIFICATE,
+    OPT_CA_CERT,
+    OPT_SWITCH_PRIVATE_KEY,
+    OPT_SWITCH_CERTIFICATE,
+    OPT_SWITCH_CA_CERT,
+    OPT_CONTROLLER_PRIVATE_KEY,
+    OPT_CONTROLLER_CERTIFICATE,
+    OPT_CONTROLLER_CA_CERT,
     OPT_POSTCARDS,
     OPT_OVSDB,
     OPT_BRIDGE,
@@ -92,6 +108,17 @@ enum {
 static const struct option long_options[] = {
     {"controller", required_argument, NULL, OPT_CONTROLLER},
     {"listen", required_argument, NULL, OPT_LISTEN},
+    {"private-key", required_argument, NULL, OPT_PRIVATE_KEY},
+    {"certificate", required_argument, NULL, OPT_CERTIFICATE},
+    {"ca-cert", required_argument, NULL, OPT_CA_CERT},
+    {"switch-private-key", required_argument, NULL, OPT_SWITCH_PRIVATE_KEY},
+    {"switch-certificate", required_argument, NULL, OPT_SWITCH_CERTIFICATE},
+    {"switch-ca-cert", required_argument, NULL, OPT_SWITCH_CA_CERT},
+    {"controller-private-key", required_argument, NULL,
+     OPT_CONTROLLER_PRIVATE_KEY},
+    {"controller-certificate", required_argument, NULL,
+     OPT_CONTROLLER_CERTIFICATE},
+    {"controller-ca-cert", required_argument, NULL, OPT_CONTROLLER_CA_CERT},
     {"postcards", required_argument, NULL, OPT_POSTCARDS},
     {"ovsdb", required_argument, NULL, OPT_OVSDB},
     {"bridge", required_argument, NULL, OPT_BRIDGE},
@@ -198,6 +225,31 @@ take_listen(const char *text, struct recorder_config *config,
                           &config->routes[config->n_routes++].listen, error);
 }
 
+/* Private key, certificate, CA certificate. */
+static const char **
+tls_file(struct tls_files *files, int n)
+{
+    return n == 0   ? &files->private_key
+           : n == 1 ? &files->certificate
+                    : &files->ca_cert;
+}
+
+/* An endpoint ssl: needs all three files, and files need one. */
+static int
+check_tls(const struct endpoint *ep, const char *option, const char *side,
+          const struct tls_files *files, struct lh_error *error)
+{
+    if (ep->is_tls &&
+        !(files->private_key && files->certificate && files->ca_cert)) {
+        lh_error_set(error,
+                     "%s=%s needs --private-key, --certificate and --ca-cert "
+                     "(or --%s-private-key and so on)",
+                     option, ep->text, side);
+        return EINVAL;
+    }
+    return 0;
+}
+
 static void
 take_text(char **text, char *value)
 {
@@ -214,6 +266,25 @@ take_option(int option, char *argument, struct recorder_config *config,
         return take_controller(argument, config, error);
     case OPT_LISTEN:
         return take_listen(argument, config, error);
+    case OPT_PRIVATE_KEY:
+    case OPT_CERTIFICATE:
+    case OPT_CA_CERT:
+        *tls_file(&config->switch_tls, option - OPT_PRIVATE_KEY) = argument;
+        *tls_file(&config->controller_tls, option - OPT_PRIVATE_KEY) =
+            argument;
+        return 0;
+    case OPT_SWITCH_PRIVATE_KEY:
+    case OPT_SWITCH_CERTIFICATE:
+    case OPT_SWITCH_CA_CERT:
+        *tls_file(&config->switch_tls, option - OPT_SWITCH_PRIVATE_KEY) =
+            argument;
+        return 0;
+    case OPT_CONTROLLER_PRIVATE_KEY:
+    case OPT_CONTROLLER_CERTIFICATE:
+    case OPT_CONTROLLER_CA_CERT:
+        *tls_file(&config->controller_tls,
+                  option - OPT_CONTROLLER_PRIVATE_KEY) = argument;
+        return 0;
     case OPT_POSTCARDS:
         postcard_port_uninit(&config->postcards);
         config->has_postcards = true;
@@ -347,12 +418,45 @@ pair_up(struct recorder_config *config, struct lh_error *error)
     return check_loops(config, error);
 }
 
+static int
+check_all_tls(const struct recorder_config *config, struct lh_error *error)
+{
+    const struct tls_files *down = &config->switch_tls;
+    const struct tls_files *up = &config->controller_tls;
+    bool is_used = !(down->private_key || down->certificate || down->ca_cert ||
+                     up->private_key || up->certificate || up->ca_cert);
+
+    for (size_t i = 0; i < config->n_routes; i++) {
+        const struct recorder_route *route = &config->routes[i];
+        int retval =
+            check_tls(&route->listen, "--listen", "switch", down, error);
+
+        if (!retval) {
+            retval = check_tls(route->controller, "--controller", "controller",
+                               up, error);
+        }
+        if (retval) {
+            return retval;
+        }
+        is_used |= route->listen.is_tls || route->controller->is_tls;
+    }
+    if (!is_used) {
+        lh_error_set(error, "keys or certificates are given, but no --listen "
+                            "and no --controller is ssl:");
+        return EINVAL;
+    }
+    return 0;
+}
+
 /* Sets what was not given. */
 static int
 complete(struct recorder_config *config, struct lh_error *error)
 {
     int retval = pair_up(config, error);
 
+    if (!retval) {
+        retval = check_all_tls(config, error);
+    }
     if (retval) {
         return retval;
     }

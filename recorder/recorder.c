@@ -63,6 +63,7 @@ struct recorder {
     struct event *on_term, *on_int;
     struct control *control;
     struct api_control_env control_env;
+    struct tls *switch_tls, *controller_tls; /* Owned, or NULL. */
     struct session_env env;
     struct session **sessions; /* Those that have not ended. */
     size_t n_sessions, allocated_sessions;
@@ -474,6 +475,10 @@ recorder_create(const struct recorder_config *config, struct recorder **rp,
                                      &api_callbacks, r, &r->api, error);
     }
     if (!retval) {
+        retval = recorder_tls_open(config, &r->switch_tls, &r->controller_tls,
+                                   error);
+    }
+    if (!retval) {
         retval = open_listeners(r, error);
     }
     if (retval) {
@@ -483,6 +488,8 @@ recorder_create(const struct recorder_config *config, struct recorder **rp,
     r->env = (struct session_env){
         .base = r->base,
         .config = config,
+        .switch_tls = r->switch_tls,
+        .controller_tls = r->controller_tls,
         .log = r->log,
         .discovery = r->discovery,
         .api = r->api,
@@ -558,6 +565,8 @@ recorder_destroy(struct recorder *r)
     free_event(r->on_term);
     free_event(r->on_int);
     event_base_free(r->base);
+    tls_destroy(r->switch_tls);
+    tls_destroy(r->controller_tls);
     free(r);
 }
 

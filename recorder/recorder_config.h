@@ -12,6 +12,7 @@
 #include "recorder/endpoint.h"
 #include "recorder/ovsdb.h"
 #include "recorder/postcard_port.h"
+#include "recorder/tls.h"
 
 /* Who connects to 'listen' is connected to 'controller'. */
 struct recorder_route {
@@ -28,7 +29,9 @@ struct recorder_config {
     size_t n_controllers;
     const char **attach; /* BRIDGE[,sock=ENDPOINT].  Owned. */
     size_t n_attach;
-    bool keeps_instrumented; /* Nothing is detached at the end. */
+    bool keeps_instrumented;         /* Nothing is detached at the end. */
+    struct tls_files switch_tls;     /* For ssl: of routes, */
+    struct tls_files controller_tls; /* and of controllers. */
     bool has_postcards;
     struct postcard_port postcards;
     struct ovsdb_config ovsdb; /* db is NULL without --ovsdb. */
@@ -42,5 +45,10 @@ struct recorder_config {
     const char **bridges;    /* Names to instrument; none: all. */
     size_t n_bridges;
 };
+
+/* Reads the files of each side that has an endpoint ssl:; the other stays
+ * NULL. 0, or EINVAL with a reason that names the file. */
+int recorder_tls_open(const struct recorder_config *, struct tls **switch_tls,
+                      struct tls **controller_tls, struct lh_error *);
 
 #endif /* recorder/recorder_config.h */

@@ -60,6 +60,21 @@ warn_no_controller(const struct session *s, const char *reason)
              session_describe(s, who, sizeof who));
 }
 
+static bool
+open_controller(struct session *s)
+{
+    const struct session_env *env = s->env;
+    const struct endpoint *ep = s->route->controller;
+
+    s->up =
+        of_conn_connect(env->base, ep, ep->is_tls ? env->controller_tls : NULL,
+                        &up_callbacks, s);
+    if (!s->up) {
+        warn_no_controller(s, strerror(errno));
+    }
+    return s->up;
+}
+
 struct session *
 session_new(const struct session_env *env, const struct recorder_route *route,
             char *peer)
@@ -86,15 +101,19 @@ session_create(const struct session_env *env,
 
     s->peer_ip =
         endpoint_is_local(peer) ? NULL : endpoint_format_ip(peer, peer_len);
-    s->down = of_conn_accept(env->base, fd, &session_down_callbacks, s);
+    if (route->listen.is_tls && !strncmp(s->peer, "tcp", 3)) {
+        memcpy(s->peer, "ssl", 3);
+    }
+    s->down = of_conn_accept(env->base, fd,
+                             route->listen.is_tls ? env->switch_tls : NULL,
+                             &session_down_callbacks, s);
     if (!s->down) {
         close(fd);
         session_destroy(s);
         return NULL;
     }
-    s->up = of_conn_connect(env->base, route->controller, &up_callbacks, s);
-    if (!s->up) {
-        warn_no_controller(s, strerror(errno));
+    /* Over TLS the switch has to prove who it is before. */
+    if (!route->listen.is_tls && !open_controller(s)) {
         session_destroy(s);
         return NULL;
     }
@@ -348,6 +367,11 @@ on_switch_message(void *s_, const uint8_t *msg, size_t len)
     struct session *s = s_;
     uint8_t type = msg[1];
 
+    if (!s->up && s->state == SESSION_HELLO && s->route->controller &&
+        !open_controller(s)) {
+        session_end(s, "the controller cannot be reached");
+        return true;
+    }
     if (s->state == SESSION_WAIT || (s->up && of_conn_is_full(s->up))) {
         return false;
     }

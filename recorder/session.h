@@ -37,11 +37,13 @@ struct event_base;
 struct flow_log;
 struct recorder_api;
 struct session;
+struct tls;
 
 /* What all sessions share; set before the first one, outlives the last. */
 struct session_env {
     struct event_base *base;
     const struct recorder_config *config;
+    struct tls *switch_tls, *controller_tls; /* NULL without ssl: of it. */
     struct flow_log *log;
     struct discovery *discovery;
     struct recorder_api *api;

@@ -50,8 +50,9 @@ session_attach(const struct session_env *env,
 {
     struct session *s = session_new(env, route, lh_strdup(route->listen.text));
 
-    s->down =
-        of_conn_connect(env->base, &route->listen, &session_down_callbacks, s);
+    s->down = of_conn_connect(env->base, &route->listen,
+                              route->listen.is_tls ? env->switch_tls : NULL,
+                              &session_down_callbacks, s);
     if (!s->down) {
         int error = errno;
 

@@ -28,6 +28,7 @@ EXTRA_DIST += \
 	tests/net/test_recorder_postcards.py \
 	tests/net/test_recorder_proxy.py \
 	tests/net/test_recorder_session.py \
+	tests/net/test_recorder_tls.py \
 	tests/net/test_rule_apply.py \
 	tests/net/test_select.py \
 	tests/net/test_server_disk.py \

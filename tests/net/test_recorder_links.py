@@ -3,15 +3,18 @@
 # its tables whoever changed them.
 
 import re
+import socket
 import struct
+import threading
 
 import pytest
 
-from lab import UNDER_COLLECTOR
+from api import Api
+from lab import UNDER_COLLECTOR, bindir
 from many_controllers import (EQUAL, ERROR, EXPERIMENTER, FLOW_REMOVED,
                               MASTER, NO_CHANGE, PACKET_IN, PORT_STATUS,
-                              SLAVE, Controller)
-from process import wait_until
+                              SLAVE, Controller, message)
+from process import Process, wait_until
 from recorder import Recorder, pretty
 
 ADD, MODIFY, DELETE = 0, 1, 3
@@ -262,3 +265,150 @@ def test_one_controller_ends_and_the_other_does_not_notice(lab):
     now = {r["priority"]: r["version"] for r in recorder.table(1)}
     assert now[50] == known[50]
     assert b.take() == []
+
+
+class Switch:
+    """A switch that the test plays itself, for what Open vSwitch does not
+    do: 1.3, one or more connections, an empty table."""
+
+    def __init__(self, path, dpid=1, auxiliary=0):
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.settimeout(20)
+        self.socket.connect(path)
+        self.features = struct.pack(">QIBB2xII", dpid, 0, 254, auxiliary, 0, 0)
+        self.seen = []
+        self.reads = True
+        self.send(0, 1)
+        self.thread = threading.Thread(target=self.serve, daemon=True)
+        self.thread.start()
+
+    def send(self, kind, xid, body=b""):
+        try:
+            self.socket.sendall(message(4, kind, xid, body))
+        except OSError:
+            pass
+
+    def exactly(self, size):
+        data = bytearray()
+        while len(data) < size:
+            part = self.socket.recv(size - len(data))
+            if not part:
+                raise EOFError
+            data += part
+        return bytes(data)
+
+    def serve(self):
+        """Answers what a switch must answer and keeps the rest."""
+        try:
+            while True:
+                _, kind, size, xid = struct.unpack(">BBHI", self.exactly(8))
+                body = self.exactly(size - 8)
+                if not self.reads:
+                    continue
+                if kind == 5:
+                    self.send(6, xid, self.features)
+                elif kind == 18:
+                    self.send(19, xid, body[:2] + bytes(6))
+                elif kind == 20:
+                    self.send(21, xid)
+                elif kind == 4 and body[:4] == b"\0\0\x23\x20":
+                    self.send(4, xid, body[:4] + struct.pack(
+                        ">IIH10x", 26, 256, 64))    # An empty TLV map.
+                elif kind not in (0, 3):
+                    self.seen.append((kind, body))
+        except (EOFError, OSError):
+            self.seen.append(("end", b""))
+
+    def got(self, kind):
+        return [body for k, body in self.seen if k == kind]
+
+
+@pytest.fixture
+def stand(tmp_path):
+    """A recorder without a network and its controller."""
+    controller = Controller(f"{tmp_path}/controller.sock")
+    process = Process("recorder", [
+        f"{bindir()}/lasthop-recorder", f"--listen=unix:{tmp_path}/l.sock",
+        f"--controller={controller.target}", f"--state={tmp_path}/state",
+        f"--rundir={tmp_path}", "--verbose"], f"{tmp_path}/recorder.log")
+    process.wait_for("listening for switches")
+    yield controller, process, f"{tmp_path}/l.sock", f"{tmp_path}/recorder.sock"
+    assert process.stop() == 0, process.output()
+
+
+def test_auxiliary_connections_are_links_of_the_same_switch(stand):
+    controller, process, path, api_path = stand
+    early = Switch(path, auxiliary=1)   # Before its main connection.
+    early_up = Controller(f"{controller.path}-1")
+    early_up.socket = controller.listener.accept()[0]
+    early_up.socket.settimeout(20)
+    early_up.socket.sendall(message(4, 0, 1))
+    main = Switch(path)
+    controller.accept()
+    with Api(api_path) as api:
+        def states():
+            found = api.call("stats")["stats"]["switches"]
+            return sorted((c.get("auxiliary", 0), c["state"])
+                          for c in found) == \
+                [(0, "instrumented"), (1, "instrumented")]
+        wait_until(states, 10, "both connections")
+        early_up.barrier()
+        features = early_up.send(5)
+        early_up.barrier()
+        assert [body[13] for kind, xid, body in early_up.seen
+                if (kind, xid) == (6, features)] == [1]
+        # A packet-out by it has its version, a rule by it is in the table.
+        early_up.send(13, struct.pack(">IIH6x", 0xffffffff, 0xfffffffd, 16) +
+                      struct.pack(">HHIHxxxxxx", 0, 16, 2, 0) + bytes(60))
+        early_up.flow(ADD, 60, 1, 2)
+        early_up.barrier()
+        wait_until(lambda: early.got(13) and early.got(14), 5, "the switch")
+        priority = struct.pack(">H", 60)
+        assert [body for body in early.got(14) if body[22:24] == priority]
+        assert not main.got(13) and \
+            not [body for body in main.got(14) if body[22:24] == priority]
+        stats = api.call("stats")["stats"]["switches"][0]["instr"]
+        assert stats["packet_outs"] == 1 and stats["flow_mods"] == 1
+        kinds = [r["priority"] for r in api.call("table", dpid=1)["rules"]]
+        assert kinds == [60]
+        # When the main connection goes, so does this one.
+        main.socket.shutdown(socket.SHUT_RDWR)
+        wait_until(lambda: early.got("end"), 5, "the auxiliary's end")
+
+
+def test_switch_that_comes_back_while_its_old_connection_looks_alive(tmp_path):
+    controllers = [Controller(f"{tmp_path}/c{n}.sock") for n in (0, 1)]
+    listens = [f"{tmp_path}/l{n}.sock" for n in (0, 1)]
+    process = Process("recorder", [
+        f"{bindir()}/lasthop-recorder",
+        *(f"--listen=unix:{path}" for path in listens),
+        *(f"--controller={c.target}" for c in controllers),
+        f"--state={tmp_path}/state", f"--rundir={tmp_path}", "--verbose"],
+        f"{tmp_path}/recorder.log")
+    process.wait_for("listening for switches")
+    old = [Switch(path) for path in listens]
+    for controller in controllers:
+        controller.accept()
+    with Api(f"{tmp_path}/recorder.sock") as api:
+        def all_states():
+            return [c["state"] for c in
+                    api.call("stats")["stats"]["switches"]]
+        wait_until(lambda: all_states() == ["instrumented"] * 2, 10, "both")
+        controllers[0].flow(ADD, 70, 1, 2)
+        controllers[0].barrier()
+        assert len(api.call("table", dpid=1)["rules"]) == 1
+        # It dies without a word, and is back with an empty table.
+        for switch in old:
+            switch.reads = False
+        controllers[0].close()
+        new = Switch(listens[0])
+        controllers[0].accept()
+        process.wait_for("its tables were read again", 20)
+        wait_until(lambda: api.call("table", dpid=1)["rules"] == [], 5,
+                   "the log to know that the rule is gone")
+        controllers[0].flow(ADD, 71, 1, 2)
+        controllers[0].barrier()
+        assert [r["priority"] for r in api.call("table", dpid=1)["rules"]] \
+            == [71]
+        assert len(new.got(14)) >= 1
+    assert process.stop() == 0, process.output()

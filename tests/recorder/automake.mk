@@ -63,6 +63,7 @@ check_PROGRAMS += tests/recorder/test_of_conn
 TESTS += tests/recorder/test_of_conn
 tests_recorder_test_of_conn_SOURCES = tests/recorder/test_of_conn.c
 tests_recorder_test_of_conn_LDADD = recorder/librecorder.a $(LIB_LIBS) \
+	$(TLS_LIBS) \
 	$(TEST_LIBS)
 
 check_PROGRAMS += tests/recorder/test_of_flow_bytes

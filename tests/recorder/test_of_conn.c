@@ -80,7 +80,7 @@ open_side(struct side *side)
     ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds),
                      0);
     side->base = event_base_new();
-    side->conn = of_conn_accept(side->base, fds[0], &callbacks, side);
+    side->conn = of_conn_accept(side->base, fds[0], NULL, &callbacks, side);
     side->peer = fds[1];
     ck_assert_ptr_nonnull(side->conn);
 }

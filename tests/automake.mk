@@ -27,7 +27,8 @@ check_PROGRAMS += $(fuzz_targets)
 threaded_tests = \
 	tests/lib/test_rule \
 	tests/lib/test_say \
-	tests/lib/test_topology
+	tests/lib/test_topology \
+	tests/recorder/test_past_worker
 
 check-threads: $(threaded_tests)
 	$(MAKE) check-TESTS TESTS='$(threaded_tests)'

@@ -4,7 +4,8 @@
  * All rows before a cut go but those that say what still stood there: the
  * rows that made rules, groups and meters which were removed or replaced only
  * later, or never.  A row that ends something takes what it ended with it.
- * Snapshots before the cut go but the newest of each switch. */
+ * Snapshots before the cut go first: what they hold may be removed by rows
+ * that are deleted.  The rows that stay say the same. */
 #include <config.h>
 
 #include "lib/flow_log.h"
@@ -100,11 +101,7 @@ static bool
 trim_snapshots(struct flow_log *writer, uint64_t cut, uint64_t *n_rows)
 {
     struct db_statement *s =
-        db_prepare(writer->db,
-                   "DELETE FROM snapshot WHERE rowid IN (SELECT old.rowid"
-                   " FROM snapshot old WHERE old.seq < ?1 AND EXISTS"
-                   " (SELECT 1 FROM snapshot newer WHERE newer.dpid = old.dpid"
-                   " AND newer.seq > old.seq AND newer.seq < ?1))");
+        db_prepare(writer->db, "DELETE FROM snapshot WHERE seq < ?1");
 
     db_bind_int(s, 1, (int64_t) cut);
     db_step(s);
@@ -196,10 +193,10 @@ flow_log_trim_some(struct flow_log *writer, uint64_t time_ns,
     }
     if (cut > next) {
         *is_done = false;
-        if ((cut > kept + 1 && !put_cut(writer, cut)) ||
+        if ((cut > kept + 1 && (!put_cut(writer, cut) ||
+                                !trim_snapshots(writer, cut, n_rows))) ||
             !trim_rows(writer, next, cut, &next, n_rows) ||
-            !flow_log_db_put(writer, "trim_next", next) ||
-            (next == cut && !trim_snapshots(writer, cut, n_rows))) {
+            !flow_log_db_put(writer, "trim_next", next)) {
             return false;
         }
     }

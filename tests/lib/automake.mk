@@ -45,6 +45,11 @@ tests_lib_test_flow_log_LDADD = $(LIB_LIBS) $(TEST_LIBS)
 tests_lib_test_flow_log_disk_SOURCES = tests/lib/test_flow_log_disk.c \
 	tests/lib/flow_log_fixture.c tests/lib/flow_log_fixture.h
 tests_lib_test_flow_log_disk_LDADD = $(LIB_LIBS) $(TEST_LIBS)
+check_PROGRAMS += tests/lib/test_flow_log_states
+TESTS += tests/lib/test_flow_log_states
+tests_lib_test_flow_log_states_SOURCES = tests/lib/test_flow_log_states.c \
+	tests/lib/flow_log_fixture.c tests/lib/flow_log_fixture.h
+tests_lib_test_flow_log_states_LDADD = $(LIB_LIBS) $(TEST_LIBS)
 check_PROGRAMS += tests/lib/test_flow_log_migrate
 TESTS += tests/lib/test_flow_log_migrate
 tests_lib_test_flow_log_migrate_SOURCES = tests/lib/test_flow_log_migrate.c \

@@ -9,10 +9,8 @@
 #include "lib/lh_alloc.h"
 #include "recorder/of_ovs.h"
 
-/* What stands in the library's text of 'msg' after " ADD " or " MOD ", of
- * 'type'. */
-static char *
-text_after_command(const uint8_t *msg, size_t len, enum ofptype wanted)
+char *
+of_text_from_group(const uint8_t *msg, size_t len)
 {
     struct ofpbuf *b;
     enum ofptype type;
@@ -23,7 +21,8 @@ text_after_command(const uint8_t *msg, size_t len, enum ofptype wanted)
         return NULL;
     }
     b = of_ovs_message(msg, len);
-    if (!ofptype_decode(&type, b->data) && type == wanted) {
+    if (!ofptype_decode(&type, b->data) && type == OFPTYPE_GROUP_MOD) {
+        /* "OFPT_GROUP_MOD (OF1.3) (xid=0x0): ADD group_id=1,.." */
         text = ofp_to_string(b->data, b->size, NULL, NULL, 1);
         start = strstr(text, " ADD ");
         start = start ? start : strstr(text, " MOD ");
@@ -37,18 +36,6 @@ text_after_command(const uint8_t *msg, size_t len, enum ofptype wanted)
     }
     ofpbuf_delete(b);
     return result;
-}
-
-char *
-of_text_from_group(const uint8_t *msg, size_t len)
-{
-    return text_after_command(msg, len, OFPTYPE_GROUP_MOD);
-}
-
-char *
-of_text_from_meter(const uint8_t *msg, size_t len)
-{
-    return text_after_command(msg, len, OFPTYPE_METER_MOD);
 }
 
 char *

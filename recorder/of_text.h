@@ -15,7 +15,5 @@ char *of_text_from_group(const uint8_t *msg, size_t len);
  * NULL, or a malloc()ed reason. */
 char *of_text_to_group(const char *text, uint8_t version, uint8_t **msg,
                        size_t *len);
-/* The meter that the meter-mod 'msg' makes ("meter=1 kbps bands= .."). */
-char *of_text_from_meter(const uint8_t *msg, size_t len);
 
 #endif /* recorder/of_text.h */

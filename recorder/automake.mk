@@ -37,6 +37,7 @@ recorder_librecorder_a_SOURCES = \
 	recorder/instr_past.c \
 	recorder/instr_ports.c \
 	recorder/instr_recall.c \
+	recorder/instr_regroup.c \
 	recorder/instr_removed.c \
 	recorder/instr_port_counters.c \
 	recorder/instr_role.c \

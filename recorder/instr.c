@@ -49,6 +49,7 @@ instr_destroy(struct instr *instr)
     instr_tomb_destroy(instr);
     instr_start_destroy(instr->start);
     instr_past_destroy(instr);
+    instr_regroup_destroy(instr);
     instr_watch_destroy(instr);
     instr_shadow_destroy(instr->shadow);
     of_match_destroy(instr->all_packets);
@@ -359,6 +360,9 @@ take_from_switch(struct instr_change *c, const uint8_t *msg, size_t len,
         return;
     }
     instr_watch_keep(c);
+    if (kind == OF_GROUP_DESC_REPLY && instr_regroup_reply(c, msg, len, tag)) {
+        return;
+    }
     if (instr_is_own_tag(tag) && kind == OF_BARRIER_REPLY) {
         instr_select_answer(c->instr, tag, false);
         instr_monitor_passed(c, tag);
@@ -416,6 +420,9 @@ take_error(struct instr_change *c, uint64_t tag, uint16_t type, uint16_t code)
     }
     instr_monitor_refused(c, tag);
     instr_detach_refused(c, tag);
+    if (tag && tag == c->instr->regroup_tag) {
+        instr_regroup_destroy(c->instr);
+    }
     if (tag && tag == c->instr->start_bundle) {
         /* One by one, then. */
         c->instr->start_bundle = 0;

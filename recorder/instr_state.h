@@ -121,6 +121,7 @@ struct instr_miss {
 };
 
 struct instr_past;
+struct instr_regroup;
 struct instr_monitors;
 
 /* The recorder's own flow monitor on a link. */
@@ -250,8 +251,10 @@ struct instr {
     struct instr_tomb *tombs; /* Ring.  Owned. */
     size_t first_tomb, n_tombs;
 
-    struct instr_start *start; /* While starting.  Owned. */
-    uint64_t start_bundle;     /* Tag of the bundle in which it was done. */
+    struct instr_start *start;     /* While starting.  Owned. */
+    struct instr_regroup *regroup; /* Owned, or NULL. */
+    uint64_t regroup_tag, regroup_due_ns;
+    uint64_t start_bundle; /* Tag of the bundle in which it was done. */
     bool is_detached;
     uint64_t detach_tag, detach_barrier;
     uint64_t detach_due_ns; /* 0: nothing. */
@@ -540,6 +543,17 @@ void instr_tlv_withdraw(struct instr_change *);
 void instr_packet_out(struct instr_change *, const uint8_t *msg, size_t len);
 /* True when it was our discovery's. */
 bool instr_packet_in(struct instr_change *, const uint8_t *msg, size_t len);
+
+/* instr_regroup.c */
+/* A group may have come or changed. */
+void instr_regroup_soon(struct instr *, uint64_t now_ns);
+/* As instr_due_ns() and instr_run(). */
+uint64_t instr_regroup_due_ns(const struct instr *);
+void instr_regroup_run(struct instr *, uint64_t now_ns, struct instr_out *);
+/* True when the answer was ours. */
+bool instr_regroup_reply(struct instr_change *, const uint8_t *msg, size_t len,
+                         uint64_t tag);
+void instr_regroup_destroy(struct instr *);
 
 /* instr_detach.c */
 /* The switch has refused a message of ours with 'tag'. */

@@ -88,6 +88,9 @@ instr_due_ns(const struct instr *instr)
     const struct instr_watch *w = &instr->watch;
     uint64_t first = instr_detach_due_ns(instr);
 
+    if (instr_regroup_due_ns(instr) < first) {
+        first = instr_regroup_due_ns(instr);
+    }
     for (size_t i = 0; i < w->n_due; i++) {
         if (w->due[i].at_ns < first) {
             first = w->due[i].at_ns;
@@ -105,6 +108,7 @@ instr_run(struct instr *instr, uint64_t now_ns, struct instr_out *out)
     size_t n_left = 0;
 
     instr_detach_run(instr, now_ns, out);
+    instr_regroup_run(instr, now_ns, out);
     if (!link || !instr->is_ready) {
         return;
     }
@@ -182,6 +186,9 @@ take(struct instr_change *c, const struct of_update *u, bool has_flags,
         miss->version = 0;
     }
     instr_made(c->out, instr_rule_flow(c, rule, command, "switch"));
+    if (rule->facts->has_group) {
+        instr_regroup_soon(instr, c->now_ns);
+    }
     if (instr->is_detached) {
         instr_flow_rewrite(c, rule); /* Ours may have come behind it. */
     } else if (!rule->is_learned) {

@@ -121,6 +121,12 @@ def test_what_others_do_is_followed_and_left_as_they_wrote_it(lab):
     lab.hosts["s2h1"].send(bytes.fromhex("020000000002020000000001"
                                          "88b5") + bytes(50))
 
+    both(lab, "add-group", "group_id=9,type=all,bucket=output:2")
+    both(lab, "mod-group", "group_id=2,type=all,bucket=output:2")
+    both(lab, "add-flow", "priority=31,udp,tp_dst=7,actions=group:9")
+    wait_until(lambda: lab.ofctl("dump-groups", "s1").count("output") == 0,
+               what="the groups' postcards")
+
     both(lab, "mod-flows", "tcp,actions=output:1")
     both(lab, "del-flows", "ip,nw_dst=10.9.0.2")
     wait_until(lambda: len([l for l in card(lab, "tcp")
@@ -153,7 +159,7 @@ def test_no_packet_is_lost_on_the_way_in_and_out(lab):
     make(lab)
     host = lab.hosts["s1h1"]
     host.ping("10.0.0.2")
-    ping = lab.spawn("ping", ["ping", "-i", "0.005", "-w", "4", "10.0.0.2"],
+    ping = lab.spawn("ping", ["ping", "-i", "0.005", "-c", "700", "10.0.0.2"],
                      netns=host.netns)
     ping.wait_for("time=")
     for _ in range(3):

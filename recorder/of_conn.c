@@ -21,6 +21,7 @@ struct of_conn {
     struct bufferevent *bev; /* Owned. */
     struct evbuffer *turn;   /* Sent in this turn of the loop.  Owned. */
     struct event *flush;     /* At the end of the turn.  Owned. */
+    bool is_plain;           /* Bytes go as they are, without TLS. */
     struct event *deadline;  /* Of the rest of a message.  Owned. */
     struct of_framing framing;
     const struct of_conn_callbacks *callbacks;
@@ -260,6 +261,7 @@ create(struct event_base *base, int fd, struct tls *tls, bool is_accepting,
         return NULL;
     }
     conn->deadline = evtimer_new(base, on_deadline, conn);
+    conn->is_plain = !tls;
     conn->turn = evbuffer_new();
     conn->flush = evtimer_new(base, on_flush, conn);
     bufferevent_setcb(conn->bev, on_read, on_write, on_event, conn);
@@ -369,7 +371,7 @@ of_conn_send(struct of_conn *conn, const void *msg, size_t len)
     if (!conn->bev) {
         return;
     }
-    if (conn->is_connected &&
+    if (conn->is_plain && conn->is_connected &&
         !evbuffer_get_length(bufferevent_get_output(conn->bev))) {
         evbuffer_add(conn->turn, msg, len);
         event_active(conn->flush, EV_TIMEOUT, 0);

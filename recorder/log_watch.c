@@ -14,12 +14,12 @@
 #include "lib/time_spec.h"
 
 #define WATCH_S      1
-#define TRIM_S       600
+#define TRIM_S       60
 #define FIRST_TRIM_S 1
 
 struct log_watch {
     struct flow_log *log;
-    uint64_t keep_ns;
+    uint64_t keep_ns, keep_bytes;
     struct event *watch;
     struct event *trim;
     bool is_late; /* And that was said. */
@@ -76,24 +76,25 @@ on_trim(evutil_socket_t fd, short what, void *w_)
     struct log_watch *w = w_;
     uint64_t now_ns = time_spec_now();
 
-    if (now_ns > w->keep_ns) {
-        flow_log_trim(w->log, now_ns - w->keep_ns, 0);
-    }
+    flow_log_trim(w->log,
+                  w->keep_ns && now_ns > w->keep_ns ? now_ns - w->keep_ns : 0,
+                  w->keep_bytes);
     again_in(w->trim, TRIM_S);
 }
 
 struct log_watch *
 log_watch_create(struct event_base *base, struct flow_log *log,
-                 uint64_t keep_ns)
+                 uint64_t keep_ns, uint64_t keep_bytes)
 {
     struct log_watch *w = lh_alloc_zero(sizeof *w);
 
     w->log = log;
     w->keep_ns = keep_ns;
+    w->keep_bytes = keep_bytes;
     w->watch = evtimer_new(base, on_watch, w);
     w->trim = evtimer_new(base, on_trim, w);
     again_in(w->watch, WATCH_S);
-    if (keep_ns) {
+    if (keep_ns || keep_bytes) {
         again_in(w->trim, FIRST_TRIM_S);
     }
     return w;

@@ -16,10 +16,10 @@ struct event_base;
 struct flow_log;
 struct log_watch;
 
-/* 'log' must outlive it.  What was over is kept for 'keep_ns'; 0: for
- * ever. */
+/* 'log' must outlive it.  What was over is kept for 'keep_ns' (0: for
+ * ever) while the log takes no more than 'keep_bytes' (0: any). */
 struct log_watch *log_watch_create(struct event_base *, struct flow_log *log,
-                                   uint64_t keep_ns);
+                                   uint64_t keep_ns, uint64_t keep_bytes);
 void log_watch_destroy(struct log_watch *);
 
 /* The member "flow_log" of the recorder's stats (docs/api.md); 'path' is that

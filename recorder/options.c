@@ -68,6 +68,8 @@ static const char help[] =
     "                         " DEFAULT_STATE ")\n"
     "  --keep=TIME            keep what is over for so long: 7d (default),\n"
     "                         12h, .. or 0 for ever\n"
+    "  --keep-size=BYTES      and the oldest no longer than the flow log has\n"
+    "                         room in so much: 500M, 20G, .. (default: any)\n"
     "  --standby              while another recorder writes the flow log, "
     "wait "
     "and\n"
@@ -101,6 +103,7 @@ enum {
     OPT_MAX_POSTCARDS,
     OPT_STATE,
     OPT_KEEP,
+    OPT_KEEP_SIZE,
     OPT_RUNDIR,
     OPT_STANDBY
 };
@@ -130,6 +133,7 @@ static const struct option long_options[] = {
     {"max-postcards", required_argument, NULL, OPT_MAX_POSTCARDS},
     {"state", required_argument, NULL, OPT_STATE},
     {"keep", required_argument, NULL, OPT_KEEP},
+    {"keep-size", required_argument, NULL, OPT_KEEP_SIZE},
     {"rundir", required_argument, NULL, OPT_RUNDIR},
     {"standby", no_argument, NULL, OPT_STANDBY},
     {"verbose", no_argument, NULL, 'v'},
@@ -159,6 +163,28 @@ parse_span(const char *text, uint64_t *ns, struct lh_error *error)
         return EINVAL;
     }
     *ns = now_ns - then_ns;
+    return 0;
+}
+
+/* Bytes, such as "500M". */
+static int
+parse_size(const char *text, uint64_t *n_bytes, struct lh_error *error)
+{
+    static const char units[] = "KMGT";
+    const char *unit;
+    char *end;
+
+    errno = 0;
+    *n_bytes = strtoull(text, &end, 10);
+    unit = *end ? strchr(units, *end) : NULL;
+    if (*text < '0' || *text > '9' || errno || (*end && (!unit || end[1])) ||
+        (unit && *n_bytes >> 20)) {
+        lh_error_set(error, "\"%s\" is no size such as 500M or 20G", text);
+        return EINVAL;
+    }
+    if (unit) {
+        *n_bytes <<= 10 * (unit - units + 1);
+    }
     return 0;
 }
 
@@ -319,6 +345,8 @@ take_option(int option, char *argument, struct recorder_config *config,
         return 0;
     case OPT_KEEP:
         return parse_span(argument, &config->keep_ns, error);
+    case OPT_KEEP_SIZE:
+        return parse_size(argument, &config->keep_bytes, error);
     case OPT_RUNDIR:
         take_text(&config->socket_path,
                   lh_asprintf("%s/%s", argument, API_SOCKET_RECORDER));

@@ -389,8 +389,8 @@ open_log(struct recorder *r, struct lh_error *error)
                      : flow_log_open(path, &r->log, error);
         r->log_path = realpath(path, NULL);
         if (!retval) {
-            r->log_watch =
-                log_watch_create(r->base, r->log, r->config->keep_ns);
+            r->log_watch = log_watch_create(
+                r->base, r->log, r->config->keep_ns, r->config->keep_bytes);
         }
     }
     free(path);

@@ -100,16 +100,16 @@ recorder_api_removed(struct recorder_api *api, uint64_t dpid, uint32_t version,
 }
 
 void
-recorder_api_round(struct recorder_api *api, uint64_t dpid, uint64_t time_ns,
-                   const struct postcard_counters *counters)
+recorder_api_round(struct recorder_api *api, uint64_t dpid, uint64_t asked_ns,
+                   uint64_t time_ns, const struct postcard_counters *counters)
 {
     for (size_t i = 0; api && i < api->n_subscribers; i++) {
         const struct subscriber *s = &api->subscribers[i];
 
         if (s->wants_rounds) {
-            json_t *json =
-                json_pack("{s:o, s:I}", "dpid", jmember_dpid_new(dpid),
-                          "time_ns", (json_int_t) time_ns);
+            json_t *json = json_pack(
+                "{s:o, s:I, s:I}", "dpid", jmember_dpid_new(dpid), "asked_ns",
+                (json_int_t) asked_ns, "time_ns", (json_int_t) time_ns);
 
             postcard_counters_to_json(counters, json);
             api_peer_send(s->peer, s->id, "round", json);

@@ -45,7 +45,8 @@ void recorder_api_removed(struct recorder_api *, uint64_t dpid,
                           const char *reason);
 /* What a switch counted at its postcard port when a second was over, for those
  * who subscribed to `rounds`. */
-void recorder_api_round(struct recorder_api *, uint64_t dpid, uint64_t time_ns,
+void recorder_api_round(struct recorder_api *, uint64_t dpid,
+                        uint64_t asked_ns, uint64_t time_ns,
                         const struct postcard_counters *);
 void recorder_api_topology(struct recorder_api *, const struct topology *);
 

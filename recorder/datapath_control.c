@@ -103,6 +103,7 @@ datapath_control_count(struct datapath *dp)
     if (dp->state != DATAPATH_RUN || !dp->postcard_port) {
         return;
     }
+    dp->asked_ns = time_spec_now();
     instr_ask_counters(dp->instr, &out);
     for (size_t i = 0; i < out.n_to_switch; i++) {
         if (session_is_full(instr_link_aux(out.to_switch[i].link))) {
@@ -123,7 +124,8 @@ datapath_control_counted(struct datapath *dp,
                                           .tx_errors = counters->tx_errors};
 
     dp->counted_ns = time_spec_now();
-    recorder_api_round(dp->env->api, dp->dpid, dp->counted_ns, &now);
+    recorder_api_round(dp->env->api, dp->dpid, dp->asked_ns, dp->counted_ns,
+                       &now);
     if (dp->is_paused) {
         return;
     }

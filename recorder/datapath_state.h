@@ -51,6 +51,7 @@ struct datapath {
     bool is_paused;
     char *why; /* It is not instrumented, or NULL.  Owned. */
     struct postcard_rate rate;
+    uint64_t asked_ns;           /* When its counters were asked for last. */
     uint64_t counted_ns;         /* When its counters came last. */
     void (*detached)(void *aux); /* NULL: not asked for. */
     void *detached_aux;

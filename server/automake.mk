@@ -16,6 +16,7 @@ server_libassemble_a_SOURCES = \
 	server/assemble_tree.c \
 	server/assemble_visit.c \
 	server/assemble_way.c \
+	server/loss_ledger.c server/loss_ledger.h \
 	server/path_group.c server/path_group.h \
 	server/path_sum.c server/path_sum.h \
 	server/path_table.c server/path_table.h \

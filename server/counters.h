@@ -64,6 +64,9 @@
     C(dropped)                                                                \
     C(looped)                                                                 \
     C(no_verdict)                                                             \
+    C(awaiting_counters)                                                      \
+    C(missing_min)                                                            \
+    C(missing_max)                                                            \
     C(archived)                                                               \
     C(archived_hops)                                                          \
     C(archive_lost)                                                           \
@@ -100,6 +103,7 @@
     C(recorder_connects)                                                      \
     C(recorder_topologies)                                                    \
     C(recorder_rules)                                                         \
+    C(recorder_rounds)                                                        \
     C(recorder_garbage)                                                       \
     C(recorder_timeouts)
 

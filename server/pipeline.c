@@ -11,6 +11,15 @@
 
 #include "lib/lh_alloc.h"
 #include "lib/say.h"
+#include "server/loss_ledger.h"
+
+/* A history that waits for counters. */
+struct waiting {
+    struct waiting *next;
+    struct history *history; /* Owned. */
+    uint64_t dpid;           /* Of whom postcards may be missing. */
+    uint64_t from_ns, to_ns, due_ns;
+};
 
 struct pipeline {
     struct pipeline_config config;
@@ -20,6 +29,8 @@ struct pipeline {
     bool is_json_ok;
     bool is_losing; /* The archive's trouble was said. */
     uint64_t n_lost_said;
+    struct waiting *first_waiting, **last_waiting; /* Oldest first. */
+    uint64_t n_waiting;
     uint64_t n_histories;
     uint64_t n_verdicts[VERDICT_LOOPED + 1];
 };
@@ -45,10 +56,8 @@ write_json(struct pipeline *p, const struct history *h)
 }
 
 static void
-emit(void *p_, struct history *h)
+give(struct pipeline *p, struct history *h)
 {
-    struct pipeline *p = p_;
-
     p->n_histories++;
     p->n_verdicts[h->verdict.name]++;
     triggers_offer(p->config.triggers, h);
@@ -59,6 +68,112 @@ emit(void *p_, struct history *h)
         write_json(p, h);
     }
     history_destroy(h);
+}
+
+/* The switch that did not see the packet of a history that was lost in one
+ * place. */
+static bool
+find_silent_end(const struct pipeline *p, const struct history *h,
+                uint64_t *dpidp)
+{
+    uint32_t port;
+    int n_lost = 0;
+
+    if (!p->config.ledger || !p->topology || h->verdict.name != VERDICT_LOST ||
+        h->verdict.evidence != EVIDENCE_UNCERTAIN) {
+        return false;
+    }
+    for (size_t i = 0; i < h->n_hops; i++) {
+        n_lost += h->hops[i].verdict.name == VERDICT_LOST;
+    }
+    return n_lost == 1 && topology_peer(p->topology, h->verdict.dpid,
+                                        h->verdict.port, dpidp, &port);
+}
+
+static void
+set_complete(struct history *h)
+{
+    h->verdict.evidence = EVIDENCE_COMPLETE;
+    for (size_t i = 0; i < h->n_hops; i++) {
+        if (h->hops[i].verdict.name == VERDICT_LOST) {
+            h->hops[i].verdict.evidence = EVIDENCE_COMPLETE;
+        }
+    }
+}
+
+/* Histories of which the ledger tells by now, or that have waited long
+ * enough, go on. */
+static void
+settle(struct pipeline *p, bool is_end)
+{
+    struct waiting **wp = &p->first_waiting, *w;
+
+    while ((w = *wp)) {
+        enum loss_answer answer = loss_ledger_ask(
+            p->config.ledger, w->dpid, w->from_ns, w->to_ns, p->now_ns);
+
+        if (answer == LOSS_NOT_YET && p->now_ns < w->due_ns && !is_end) {
+            wp = &w->next;
+            continue;
+        }
+        if (answer == LOSS_NONE) {
+            set_complete(w->history);
+        }
+        *wp = w->next;
+        if (!w->next) {
+            p->last_waiting = wp;
+        }
+        p->n_waiting--;
+        give(p, w->history);
+        free(w);
+    }
+}
+
+static void
+emit(void *p_, struct history *h)
+{
+    struct pipeline *p = p_;
+    uint64_t from_ns, to_ns = p->now_ns, dpid;
+    struct waiting *w;
+
+    if (!find_silent_end(p, h, &dpid)) {
+        give(p, h);
+        return;
+    }
+    from_ns = history_first_ns(h);
+    switch (
+        loss_ledger_ask(p->config.ledger, dpid, from_ns, to_ns, p->now_ns)) {
+    case LOSS_NONE:
+        set_complete(h);
+        /* Fall through. */
+    case LOSS_UNKNOWN:
+        give(p, h);
+        return;
+    case LOSS_NOT_YET:
+        break;
+    }
+    if (p->n_waiting >= PIPELINE_MAX_WAIT) {
+        give(p, h);
+        return;
+    }
+    w = lh_alloc(sizeof *w);
+    *w = (struct waiting){.history = h,
+                          .dpid = dpid,
+                          .from_ns = from_ns,
+                          .to_ns = to_ns,
+                          .due_ns = p->now_ns + PIPELINE_WAIT_NS};
+    *p->last_waiting = w;
+    p->last_waiting = &w->next;
+    p->n_waiting++;
+}
+
+void
+pipeline_count(struct pipeline *p, uint64_t dpid, uint64_t asked_ns,
+               uint64_t time_ns, uint64_t n_sent)
+{
+    if (p->config.ledger) {
+        loss_ledger_count(p->config.ledger, dpid, asked_ns, time_ns, n_sent);
+    }
 }
 
 static const struct rule *
@@ -99,6 +214,7 @@ pipeline_create(const struct pipeline_config *config)
     };
 
     p->config = *config;
+    p->last_waiting = &p->first_waiting;
     p->is_json_ok = true;
     p->paths = path_table_create(&paths);
     if (!p->paths) {
@@ -112,6 +228,14 @@ pipeline_destroy(struct pipeline *p)
 {
     if (p) {
         path_table_destroy(p->paths);
+        while (p->first_waiting) {
+            struct waiting *w = p->first_waiting;
+
+            p->first_waiting = w->next;
+            history_destroy(w->history);
+            free(w);
+        }
+        loss_ledger_destroy(p->config.ledger);
         archive_writer_close(p->config.archive);
         topology_unref(p->topology);
         free(p);
@@ -141,6 +265,9 @@ void
 pipeline_add(struct pipeline *p, const struct postcard *postcard)
 {
     p->now_ns = postcard->time_ns;
+    if (p->config.ledger) {
+        loss_ledger_came(p->config.ledger, postcard->dpid, postcard->time_ns);
+    }
     path_table_add(p->paths, postcard);
 }
 
@@ -149,12 +276,18 @@ pipeline_run(struct pipeline *p, uint64_t now_ns)
 {
     p->now_ns = now_ns;
     path_table_run(p->paths, now_ns);
+    if (p->n_waiting) {
+        settle(p, false);
+    }
 }
 
 uint64_t
 pipeline_next_ns(const struct pipeline *p)
 {
-    return path_table_next_ns(p->paths);
+    uint64_t next_ns = path_table_next_ns(p->paths);
+    const struct waiting *w = p->first_waiting;
+
+    return w && w->due_ns < next_ns ? w->due_ns : next_ns;
 }
 
 /* Says when the archive begins and ends to lose histories. */
@@ -192,6 +325,8 @@ void
 pipeline_flush(struct pipeline *p, uint64_t now_ns)
 {
     path_table_flush(p->paths);
+    p->now_ns = now_ns;
+    settle(p, true);
     pipeline_round(p, now_ns);
 }
 
@@ -234,6 +369,11 @@ pipeline_collect(const struct pipeline *p, struct counters *c)
     c->closed_settle = paths.closed_settle;
     c->closed_window = paths.closed_window;
     c->closed_size = paths.closed_size;
+    if (p->config.ledger) {
+        loss_ledger_sum(p->config.ledger, p->now_ns, &c->missing_min,
+                        &c->missing_max);
+    }
+    c->awaiting_counters = p->n_waiting;
     c->histories = p->n_histories;
     c->delivered = p->n_verdicts[VERDICT_DELIVERED];
     c->controller = p->n_verdicts[VERDICT_CONTROLLER];

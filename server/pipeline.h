@@ -3,6 +3,9 @@
  *
  *     postcard -> path table -> history -> triggers, archive, JSON output
  *
+ * A history that says `lost` waits up to PIPELINE_WAIT_NS for the counters
+ * that tell whether postcards of the next switch are missing.
+ *
  * It owns the path table and the archive's writer, keeps time for both, and
  * tells everybody of a new topology.  Time is an argument: the system's clock
  * in a live server, that of the postcards when a file is read.
@@ -23,17 +26,22 @@
 #include "server/rule_cache.h"
 #include "server/triggers.h"
 
+#define PIPELINE_WAIT_NS  UINT64_C(4000000000)
+#define PIPELINE_MAX_WAIT 10000 /* Histories that wait; past it none does. */
+
 struct pipeline_config {
     uint64_t window_ns;   /* 0: the path table's default. */
     size_t max_postcards; /* 0: the path table's default. */
     struct packet_id_config id_config;
-    bool is_lossless; /* No postcard of the source is missing. */
+    bool is_lossless;           /* No postcard of the source is missing. */
+    struct loss_ledger *ledger; /* Taken; NULL: nothing is counted. */
     struct rule_cache *rules;
     struct triggers *triggers;
     struct archive_writer *archive; /* Taken; NULL: none. */
     FILE *json;                     /* Histories as JSON lines; NULL: none. */
 };
 
+struct loss_ledger;
 struct pipeline;
 
 struct pipeline *pipeline_create(const struct pipeline_config *);
@@ -46,6 +54,11 @@ void pipeline_set_topology(struct pipeline *, const struct topology *,
                            uint64_t now_ns);
 /* NULL: none known. */
 const struct topology *pipeline_topology(const struct pipeline *);
+
+/* Switch 'dpid' was asked at 'asked_ns' how many postcards it had sent, and
+ * answered 'n_sent' at 'time_ns'. */
+void pipeline_count(struct pipeline *, uint64_t dpid, uint64_t asked_ns,
+                    uint64_t time_ns, uint64_t n_sent);
 
 /* Adds a postcard; its time is the time now. */
 void pipeline_add(struct pipeline *, const struct postcard *);

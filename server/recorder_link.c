@@ -25,6 +25,7 @@ struct recorder_link {
     bool is_ending;
     size_t n_asked;
     uint64_t n_connects, n_topologies;
+    uint64_t n_rounds;  /* Counters of switches. */
     uint64_t n_rules;   /* Events and answers with a rule. */
     uint64_t n_garbage; /* Events that cannot be understood. */
 };
@@ -76,6 +77,32 @@ take_removed(struct recorder_link *link, const json_t *event)
     }
 }
 
+/* A switch that does not count says null: nothing is known of it. */
+static void
+take_count(struct recorder_link *link, const json_t *event)
+{
+    struct jmember root = jmember_root(event);
+    struct jmember dpid_member = jmember_get(&root, "dpid");
+    struct jmember asked_member = jmember_get(&root, "asked_ns");
+    struct jmember time_member = jmember_get(&root, "time_ns");
+    struct jmember sent_member = jmember_get(&root, "tx_packets");
+    uint64_t dpid, asked_ns, time_ns, n_sent;
+    struct lh_error error;
+
+    if (json_is_null(json_object_get(event, "tx_packets"))) {
+        return;
+    }
+    if (jmember_dpid(&dpid_member, &dpid, &error) ||
+        jmember_u64(&asked_member, INT64_MAX, &asked_ns, &error) ||
+        jmember_u64(&time_member, INT64_MAX, &time_ns, &error) ||
+        jmember_u64(&sent_member, INT64_MAX, &n_sent, &error)) {
+        note_garbage(link, &error);
+        return;
+    }
+    link->n_rounds++;
+    link->config.on_count(link->config.aux, dpid, asked_ns, time_ns, n_sent);
+}
+
 static void
 on_event(void *link_, const json_t *event)
 {
@@ -102,6 +129,8 @@ on_event(void *link_, const json_t *event)
         link->config.on_rules(link->config.aux);
     } else if (!strcmp(name, "removed")) {
         take_removed(link, event);
+    } else if (!strcmp(name, "round") && link->config.on_count) {
+        take_count(link, event);
     } else if (!strcmp(name, "synced")) {
         link->is_synced = true;
         link->config.on_rules(link->config.aux);
@@ -143,7 +172,9 @@ on_up(void *link_)
     link->n_connects++;
     link->is_synced = false;
     rule_cache_restart(link->config.rules);
-    api_link_call(link->link, "subscribe", json_pack("{s:b}", "rules", 1),
+    api_link_call(link->link, "subscribe",
+                  json_pack("{s:b, s:b}", "rules", 1, "rounds",
+                            link->config.on_count != NULL),
                   CALL_TIMEOUT_MS, on_subscribed, link);
     api_link_call(link->link, "stats", NULL, CALL_TIMEOUT_MS, on_stats, link);
 }
@@ -258,6 +289,7 @@ recorder_link_collect(const struct recorder_link *link, struct counters *c)
     c->recorder_connects = link->n_connects;
     c->recorder_topologies = link->n_topologies;
     c->recorder_rules = link->n_rules;
+    c->recorder_rounds = link->n_rounds;
     c->recorder_garbage = link->n_garbage + api->garbage;
     c->recorder_timeouts = api->timeouts;
 }

@@ -29,6 +29,9 @@ struct recorder_link_config {
     void (*on_topology)(void *aux, struct topology *);
     /* Rules came or were denied: groups may be looked at again. */
     void (*on_rules)(void *aux);
+    /* How many postcards a switch has sent.  May be NULL. */
+    void (*on_count)(void *aux, uint64_t dpid, uint64_t asked_ns,
+                     uint64_t time_ns, uint64_t n_sent);
     /* Where the recorder keeps its flow log. */
     void (*on_flow_log)(void *aux, const char *path);
     void *aux;

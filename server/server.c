@@ -2,6 +2,7 @@
 /* server - all parts of lasthop-server, put together as the options say. */
 #include <config.h>
 
+#include "server/loss_ledger.h"
 #include "server/server.h"
 
 #include <errno.h>
@@ -170,6 +171,15 @@ on_rules(void *server_)
 
 /* For whoever reads the archive without a server. */
 static void
+on_count(void *server_, uint64_t dpid, uint64_t asked_ns, uint64_t time_ns,
+         uint64_t n_sent)
+{
+    struct server *server = server_;
+
+    pipeline_count(server->pipeline, dpid, asked_ns, time_ns, n_sent);
+}
+
+static void
 on_flow_log(void *server_, const char *path)
 {
     struct server *server = server_;
@@ -273,6 +283,7 @@ open_core(struct server *server, struct lh_error *error)
         .window_ns = o->window_ns,
         .id_config = o->id_config,
         .is_lossless = o->is_lossless,
+        .ledger = loss_ledger_create(),
         .json = o->json ? stdout : NULL,
     };
     struct ingest_config ingest = {
@@ -347,6 +358,7 @@ open_knowledge(struct server *server, struct lh_error *error)
             .on_topology = on_topology,
             .on_rules = on_rules,
             .on_flow_log = on_flow_log,
+            .on_count = server->is_live ? on_count : NULL,
             .aux = server,
         };
 

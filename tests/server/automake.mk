@@ -32,6 +32,11 @@ tests_server_test_assemble_paths_SOURCES = \
 tests_server_test_assemble_paths_LDADD = \
 	$(ASSEMBLE_LIBS) $(LIB_LIBS) $(TEST_LIBS)
 
+check_PROGRAMS += tests/server/test_loss_ledger
+TESTS += tests/server/test_loss_ledger
+tests_server_test_loss_ledger_SOURCES = tests/server/test_loss_ledger.c
+tests_server_test_loss_ledger_LDADD = $(ASSEMBLE_LIBS) $(LIB_LIBS) $(TEST_LIBS)
+
 check_PROGRAMS += tests/server/test_path_table
 TESTS += tests/server/test_path_table
 tests_server_test_path_table_SOURCES = \

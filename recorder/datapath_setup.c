@@ -154,6 +154,7 @@ datapath_setup_read(struct datapath *dp)
         .mac_vlan = p->vlan,
         .is_no_flood = dp->is_no_flood,
         .is_attached = dp->first->route->is_attached,
+        .is_unwatched = dp->env->config->is_unwatched,
         .leaves_misses = dp->first->route->is_attached && dp->has_controllers,
         .lldp_type = LLDP_ETHERTYPE,
         .next_version = next_version,

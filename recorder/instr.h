@@ -96,6 +96,9 @@ struct instr_config {
 
     /* Others manage the switch: it is instrumented in one bundle. */
     bool is_attached;
+    /* Without a flow monitor of our own, unless attached: what others change
+     * and what the switch learns is not seen. */
+    bool is_unwatched;
     /* A controller that is not ours may want table misses: leave them. */
     bool leaves_misses;
 

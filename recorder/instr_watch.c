@@ -433,6 +433,9 @@ instr_watch_keep(struct instr_change *c)
 {
     struct instr *instr = c->instr;
 
+    if (instr->config.is_unwatched && !instr->config.is_attached) {
+        return;
+    }
     if (!instr->watch.link && instr->is_ready && c->link->is_known) {
         instr->watch.link = c->link;
         instr->watch.is_told = false;

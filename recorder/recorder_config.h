@@ -36,6 +36,7 @@ struct recorder_config {
     struct postcard_port postcards;
     struct ovsdb_config ovsdb; /* db is NULL without --ovsdb. */
     uint16_t snap_len;
+    bool is_unwatched;       /* No flow monitor of our own. */
     uint32_t max_postcards;  /* A second and switch; 0: no cap. */
     const char *select_file; /* Of selections, or NULL. */
     char *state_dir;         /* Owned. */

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "lib/lh_alloc.h"
+#include "recorder/of_msg.h"
 #include "recorder/of_wire.h"
 
 static uint32_t
@@ -80,6 +81,7 @@ exchange(struct rig *rig, const struct instr_msg *m)
     struct answers answers = {NULL, 0, 0};
     uint32_t xid = m->is_own ? 0 : of_wire_xid(m->original);
 
+    rig->n_monitors += of_msg_kind(m->data, m->len) == OF_MONITOR_REQUEST;
     rig->n_flow_mods +=
         m->data[1] == OF_WIRE_FLOW_MOD || m->data[1] == OF_WIRE_EXPERIMENTER;
     of_wire_set_xid(m->data, m->len, 0x77);
@@ -139,6 +141,7 @@ start(struct rig *rig, uint32_t port)
                                   .postcard_port = port,
                                   .lldp_dst = {1, 0x23, 0x20, 0, 0, 1},
                                   .lldp_type = 0x88cc,
+                                  .is_unwatched = rig->is_unwatched,
                                   .next_version = next_version,
                                   .known_rule = known_rule,
                                   .aux = rig};

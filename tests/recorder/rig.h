@@ -26,6 +26,8 @@ struct rig {
     uint32_t next_version;           /* Of rules. */
     struct rule *log[RIG_MAX_RULES]; /* By version. */
     bool forgets;                    /* The log knows nothing. */
+    bool is_unwatched;               /* From the next rig_restart() on. */
+    size_t n_monitors;               /* Flow monitors asked for. */
     size_t n_flow_mods;              /* That reached the switch behind. */
 
     /* What the controller got, and got from the switch beside. */

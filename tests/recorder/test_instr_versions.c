@@ -17,6 +17,21 @@ static const uint8_t versions[] = {OF_WIRE_10, OF_WIRE_11, OF_WIRE_12,
                                    OF_WIRE_13, OF_WIRE_14, OF_WIRE_15};
 #define N_VERSIONS (sizeof versions / sizeof versions[0])
 
+/* A flow monitor costs the switch as much as a flow-mod again. */
+START_TEST(who_does_not_want_to_watch_has_no_monitor)
+{
+    struct rig *rig = rig_create(versions[_i], FAKE_POSTCARD_PORT);
+
+    rig_flow(rig, OF_FLOW_ADD, "table=0,priority=5,actions=output:1");
+    ck_assert_uint_eq(rig->n_monitors, 1);
+    rig->is_unwatched = true;
+    rig_restart(rig);
+    rig_flow(rig, OF_FLOW_ADD, "table=0,priority=6,actions=output:1");
+    ck_assert_uint_eq(rig->n_monitors, 1);
+    rig_destroy(rig);
+}
+END_TEST
+
 START_TEST(the_postcard_port_is_hidden)
 {
     struct rig *rig = rig_create(versions[_i], FAKE_POSTCARD_PORT);
@@ -487,6 +502,8 @@ main(void)
     int failed;
 
     of_msg_init();
+    tcase_add_loop_test(tc, who_does_not_want_to_watch_has_no_monitor, 0,
+                        N_VERSIONS);
     tcase_add_loop_test(tc, the_postcard_port_is_hidden, 0, N_VERSIONS);
     tcase_add_loop_test(tc, lists_for_all_follow_the_ports, 0, N_VERSIONS);
     tcase_add_loop_test(tc, every_other_message_passes_byte_by_byte, 0,

@@ -560,13 +560,13 @@ void
 of_inject_run(const struct of_inject *inj, const struct of_acts *acts,
               const struct of_inject_ask *ask, struct of_inject_result *result)
 {
-    uint64_t stub[128];
+    uint64_t room[128];
     struct ofpbuf out;
     struct rewrite rw = {.card = inj->card, .ask = ask, .out = &out};
     struct of_facts facts;
 
     of_acts_facts(acts, 0, &facts);
-    ofpbuf_use_stub(&out, stub, sizeof stub);
+    ofpbuf_use_stub(&out, room, sizeof room);
     if (facts.is_conjunction) {
         ofpbuf_put(&out, acts->data, acts->len);
         of_card_put_note(&out, ask->version);

@@ -80,6 +80,7 @@ recorder_librecorder_a_SOURCES = \
 	recorder/standby.c recorder/standby.h \
 	recorder/status.c recorder/status.h \
 	recorder/tls.c recorder/tls.h \
+	recorder/tree.c recorder/tree.h \
 	recorder/xid_map.c recorder/xid_map.h
 
 # The door to libopenvswitch: these files and what they need of the library

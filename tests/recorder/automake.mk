@@ -7,6 +7,12 @@ tests_recorder_test_discovery_SOURCES = tests/recorder/test_discovery.c
 tests_recorder_test_discovery_LDADD = recorder/librecorder.a $(LIB_LIBS) \
 	$(TEST_LIBS)
 
+check_PROGRAMS += tests/recorder/test_tree
+TESTS += tests/recorder/test_tree
+tests_recorder_test_tree_SOURCES = tests/recorder/test_tree.c
+tests_recorder_test_tree_LDADD = recorder/librecorder.a $(LIB_LIBS) \
+	$(TEST_LIBS)
+
 check_PROGRAMS += tests/recorder/test_of_framing
 TESTS += tests/recorder/test_of_framing
 tests_recorder_test_of_framing_SOURCES = tests/recorder/test_of_framing.c

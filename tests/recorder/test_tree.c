@@ -280,8 +280,7 @@ make_suite(void)
     TCase *tc = tcase_create("tree");
 
     tcase_add_test(tc, it_is_a_tree_of_shortest_ways_to_all_that_have_one);
-    tcase_add_test(tc,
-                   test_a_link_that_goes_moves_only_those_whose_way_had_it);
+    tcase_add_test(tc, a_link_that_goes_moves_only_those_whose_way_had_it);
     tcase_add_test(tc, switches_that_are_not_taken_carry_nothing);
     tcase_add_test(tc, ports_that_are_down_are_no_way);
     suite_add_tcase(suite, tc);

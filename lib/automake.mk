@@ -66,6 +66,7 @@ lib_liblasthop_a_SOURCES = \
 	lib/postcard_geneve.c lib/postcard_geneve.h \
 	lib/postcard_mac.c lib/postcard_mac.h \
 	lib/rule.c lib/rule.h \
+	lib/rule_slab.c lib/rule_slab.h \
 	lib/rule_apply.c \
 	lib/rule_json.c \
 	lib/rule_text.c \

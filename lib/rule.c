@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "lib/lh_alloc.h"
+#include "lib/rule_slab.h"
 
 struct field_info {
     const char *name;
@@ -116,11 +117,23 @@ rule_create(void)
 }
 
 struct rule *
-rule_create_terse(const char *command, const char *who,
-                  void (*describe)(struct rule *))
+rule_create_terse(const char *command, const char *who, const uint8_t *raw,
+                  size_t raw_len, void (*describe)(struct rule *))
 {
-    struct rule *rule = lh_alloc_zero(sizeof *rule);
+    struct rule_slab *slab = NULL;
+    struct rule *rule = NULL;
 
+    if (sizeof *rule + raw_len <= RULE_SLAB_PIECE) {
+        rule = rule_slab_alloc(sizeof *rule + raw_len, &slab);
+    }
+    if (!rule) {
+        rule = lh_alloc_zero(sizeof *rule);
+        rule->raw = lh_memdup(raw, raw_len);
+    } else if (raw_len) {
+        rule->raw = memcpy(rule + 1, raw, raw_len);
+    }
+    rule->slab = slab;
+    rule->raw_len = raw_len;
     rule->n_refs = 1;
     rule->command = (char *) command;
     rule->who = (char *) who;
@@ -152,8 +165,12 @@ rule_unref(struct rule *rule)
         }
         free(rule->removed_reason);
         free(rule->steps);
-        free(rule->raw);
-        free(rule);
+        if (rule->slab) {
+            rule_slab_free(rule->slab);
+        } else {
+            free(rule->raw);
+            free(rule);
+        }
     }
 }
 
@@ -187,6 +204,7 @@ rule_clone(const struct rule *rule)
     copy->match = lh_strdup(rule->match);
     copy->actions = lh_strdup(rule->actions);
     copy->shares_texts = false;
+    copy->slab = NULL;
     copy->command = lh_strdup(rule->command);
     copy->who = lh_strdup(rule->who);
     copy->removed_reason = lh_strdup(rule->removed_reason);

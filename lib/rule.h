@@ -133,6 +133,7 @@ struct rule {
     /* Fills match, actions and steps, NULL until then, from the rest; NULL:
      * they are there. */
     void (*describe)(struct rule *);
+    struct rule_slab *slab; /* Of which it and 'raw' are a piece, or NULL. */
     bool shares_texts; /* 'command' and 'who' are not owned and never freed. */
     unsigned int n_refs; /* Of rule_ref(), rule_unref(). */
 };
@@ -140,8 +141,10 @@ struct rule {
 /* A rule with one reference and all members zero or NULL, but for match "",
  * actions "drop", command "add" and who "". */
 struct rule *rule_create(void);
-/* A rule to be described later.  'command' and 'who' are borrowed for ever. */
+/* A rule to be described later, with a copy of 'raw'.  'command' and 'who' are
+ * borrowed for ever. */
 struct rule *rule_create_terse(const char *command, const char *who,
+                               const uint8_t *raw, size_t raw_len,
                                void (*describe)(struct rule *));
 struct rule *rule_ref(const struct rule *);
 /* Frees the rule with the last reference; takes NULL. */

@@ -83,10 +83,17 @@ instr_rule_flow(const struct instr_change *c, const struct shadow_rule *shadow,
                 const char *command, const char *who)
 {
     const struct instr *instr = c->instr;
-    struct rule *rule =
-        rule_create_terse(command, shared_text(who), describe_flow);
+    struct rule *rule;
     struct of_flow flow;
+    uint8_t *raw;
+    size_t raw_len;
 
+    shadow_rule_to_flow(shadow, &flow);
+    of_flow_encode_like(&flow, c->link->of_version, c->flow_mod,
+                        c->flow_mod_len, true, &raw, &raw_len);
+    rule = rule_create_terse(command, shared_text(who), raw, raw_len,
+                             describe_flow);
+    free(raw);
     rule->dpid = instr->config.dpid;
     rule->version = shadow->version;
     rule->kind = RULE_FLOW;
@@ -102,9 +109,6 @@ instr_rule_flow(const struct instr_change *c, const struct shadow_rule *shadow,
     rule->is_instrumented = shadow->is_instrumented;
     rule->is_transit = of_inject_is_transit(
         &shadow->acts, instr->has_action_sets && shadow->table_id);
-    shadow_rule_to_flow(shadow, &flow);
-    of_flow_encode_like(&flow, c->link->of_version, c->flow_mod,
-                        c->flow_mod_len, true, &rule->raw, &rule->raw_len);
     return rule;
 }
 

@@ -9,6 +9,7 @@
 
 #include "lib/lh_alloc.h"
 #include "lib/of_port.h"
+#include "lib/rule_slab.h"
 #include "lib/rule.h"
 
 static void
@@ -288,6 +289,41 @@ START_TEST(texts_are_made_when_asked_for)
 }
 END_TEST
 
+/* Terse rules are pieces of slabs, too long ones are not; either way they may
+ * be freed in any order. */
+START_TEST(terse_rules_come_and_go)
+{
+    enum { N = 5000 };
+    static struct rule *rules[N];
+    uint8_t *raw = lh_alloc_zero(RULE_SLAB_PIECE);
+
+    for (size_t i = 0; i < N; i++) {
+        size_t len = i % 100 ? i % 300 : RULE_SLAB_PIECE;
+
+        memset(raw, (int) (i & 0xff), len);
+        rules[i] = rule_create_terse("add", "tcp:192.0.2.1:6653",
+                                     len ? raw : NULL, len, describe);
+        ck_assert_ptr_nonnull(rules[i]);
+        ck_assert_int_eq(rules[i]->slab == NULL, len == RULE_SLAB_PIECE);
+    }
+    for (size_t k = 0; k < N; k++) {
+        size_t i = k * 7919 % N; /* Prime: each of them once. */
+        struct rule *rule = rules[i], *copy = rule_clone(rule);
+
+        ck_assert_uint_eq(copy->raw_len, rule->raw_len);
+        for (size_t j = 0; j < rule->raw_len; j++) {
+            ck_assert_uint_eq(rule->raw[j], i & 0xff);
+        }
+        ck_assert_str_eq(copy->command, "add");
+        ck_assert_str_eq(copy->match, "ip");
+        rule_unref(rule);
+        ck_assert_str_eq(copy->who, "tcp:192.0.2.1:6653");
+        rule_unref(copy);
+    }
+    free(raw);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -303,6 +339,7 @@ main(void)
     tcase_add_test(tcase, references_and_copies);
     tcase_add_test(tcase, outputs_in_order);
     tcase_add_test(tcase, texts_are_made_when_asked_for);
+    tcase_add_test(tcase, terse_rules_come_and_go);
     suite_add_tcase(suite, tcase);
     srunner_run_all(runner, CK_NORMAL);
 

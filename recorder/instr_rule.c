@@ -49,6 +49,12 @@ describe_flow(struct rule *rule)
         set_text(rule, of_match_to_text(flow.match), &flow.acts);
         of_steps_add(rule, &flow.acts, false);
         of_flow_uninit(&flow);
+        if (rule->n_steps) {
+            /* The log describes thousands before it lets them go. */
+            rule->steps = lh_alloc_array(rule->steps, rule->n_steps,
+                                         sizeof *rule->steps);
+            rule->allocated_steps = rule->n_steps;
+        }
     } else {
         /* Too long for a message: nobody can have such a rule. */
         rule->match = lh_strdup("");

@@ -314,6 +314,11 @@ dispatch_up(struct instr_change *c, enum of_kind kind, const uint8_t *msg,
             return;
         }
         break;
+    case OF_BARRIER_REPLY:
+        if (instr_refuse_reply(c, tag)) {
+            return;
+        }
+        break;
     case OF_BUNDLE_CONTROL:
         if (instr_bundle_swallow(c, msg, len, tag)) {
             instr->counters.hidden++;

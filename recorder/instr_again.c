@@ -139,7 +139,7 @@ instr_again_reset(struct instr *instr)
     instr->n_indexes = instr->n_dead_indexes = 0;
     instr->next_index = 1;
     memset(instr->miss, 0, sizeof instr->miss);
-    instr->has_action_sets = false;
+    instr->has_action_sets = instr->keeps_sets = false;
     instr->drop_in = instr->lldp = false;
     instr->owes = 0;
 }

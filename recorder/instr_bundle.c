@@ -2,8 +2,10 @@
 /* instr_bundle - bundles: the controller's, and ours around one change.
  *
  * What the controller puts into a bundle takes effect at its commit, and what
- * we make of it depends on the rules that stand then.  So its messages are
- * held until the commit, and go to the switch right before it. */
+ * we make of it depends on the rules that stand then; but what the switch says
+ * about it, it says at once.  So the messages go to the switch as they are,
+ * and are held too.  Right before the commit the bundle is discarded and
+ * filled again with what we make of them. */
 #include <config.h>
 #include "recorder/instr_state.h"
 
@@ -11,11 +13,6 @@
 
 #include "lib/lh_alloc.h"
 #include "recorder/of_wire.h"
-
-/* Bytes of a bundle's control message after the OpenFlow header, and where
- * type stands: the ONF extension of 1.3. */
-#define ONF_CONTROL_TYPE 20
-#define CONTROL_TYPE     12 /* Of 1.4. */
 
 #define MAX_BUNDLES 64
 #define MAX_HELD    65536
@@ -84,8 +81,8 @@ open_bundle(struct instr_link *link, uint32_t id, uint16_t flags)
     return b;
 }
 
-/* True when a switch takes it into a bundle; what it is going to refuse goes
- * to it at once, as the error does without us. */
+/* True when a switch takes 'msg' into a bundle: what it refuses at once is not
+ * in the bundle. */
 static bool
 is_sound(const struct instr_link *link, const uint8_t *msg, size_t len)
 {
@@ -98,6 +95,7 @@ is_sound(const struct instr_link *link, const uint8_t *msg, size_t len)
         return false;
     case OF_FLOW_MOD:
         ok = of_flow_decode(msg, len, link->has_tid, &flow);
+        ok = ok && !(flow.command == OF_FLOW_ADD && flow.table_id == N_TABLES);
         of_flow_uninit(&flow);
         return ok;
     case OF_GROUP_MOD:
@@ -113,19 +111,27 @@ void
 instr_bundle_add(struct instr_change *c, const uint8_t *msg, size_t len)
 {
     struct instr_link *link = c->link;
-    struct instr_bundle *b = NULL;
+    struct instr_bundle *b;
     const uint8_t *inner;
     size_t inner_len;
     uint16_t flags;
     uint32_t id;
 
-    if (of_msg_bundle_add(msg, len, &id, &flags, &inner, &inner_len) &&
-        is_sound(link, inner, inner_len)) {
-        b = open_bundle(link, id, flags);
-    }
-    if (!b || b->n_held >= MAX_HELD) {
+    instr_pass(c, msg, len);
+    if (!of_msg_bundle_add(msg, len, &id, &flags, &inner, &inner_len) ||
+        !is_sound(link, inner, inner_len)) {
         c->instr->counters.passed_malformed++;
-        instr_pass(c, msg, len);
+        return;
+    }
+    b = *find(link, id);
+    if (b && (b->is_closed || b->flags != flags)) {
+        drop(link, id); /* So does the switch. */
+        return;
+    }
+    b = open_bundle(link, id, flags);
+    if (!b || b->n_held >= MAX_HELD) {
+        c->instr->counters.not_injected++;
+        drop(link, id);
         return;
     }
     b->held =
@@ -172,17 +178,34 @@ replay(struct instr_change *c, struct instr_bundle *b,
 }
 
 static void
-commit(struct instr_change *c, const struct of_bundle_control *bc)
+send_control(struct instr_change *c, enum of_bundle_type type)
 {
-    struct instr_bundle **p = find(c->link, bc->id);
-    struct instr_bundle *b = *p;
+    struct of_bundle_control bc = {
+        .id = c->bundle_id, .type = (uint16_t) type, .flags = c->bundle_flags};
+    bool in_bundle = c->in_bundle;
+    uint8_t *msg;
+    size_t len;
 
-    if (b) {
-        *p = b->next;
-        for (size_t i = 0; i < b->n_held; i++) {
-            replay(c, b, &b->held[i]);
-        }
-        destroy(b);
+    of_msg_put_bundle_control(c->link->of_version, 0, &bc, &msg, &len);
+    c->in_bundle = false;
+    instr_emit(c, msg, len);
+    c->in_bundle = in_bundle;
+}
+
+/* The bundle anew, with what we make of its messages. */
+static void
+refill(struct instr_change *c, struct instr_bundle *b)
+{
+    struct instr_change own;
+
+    instr_change_init(&own, c->link, c->out, c->now_ns, c->who);
+    own.tag = c->tag - 1; /* Its answers do not yet confirm the commit. */
+    own.bundle_id = b->id;
+    own.bundle_flags = b->flags;
+    send_control(&own, OF_BUNDLE_DISCARD_REQUEST);
+    send_control(&own, OF_BUNDLE_OPEN_REQUEST);
+    for (size_t i = 0; i < b->n_held; i++) {
+        replay(c, b, &b->held[i]);
     }
 }
 
@@ -191,31 +214,34 @@ instr_bundle_control(struct instr_change *c, const uint8_t *msg, size_t len)
 {
     struct instr_link *link = c->link;
     struct of_bundle_control bc;
-    uint8_t *reply;
+    struct instr_bundle *b;
 
     if (!of_msg_bundle_control(msg, len, &bc)) {
         c->instr->counters.passed_malformed++;
         instr_pass(c, msg, len);
         return;
     }
+    b = *find(link, bc.id);
     switch (bc.type) {
     case OF_BUNDLE_OPEN_REQUEST:
-        drop(link, bc.id);
-        open_bundle(link, bc.id, bc.flags);
+        if (b) {
+            drop(link, bc.id); /* So does the switch. */
+        } else {
+            open_bundle(link, bc.id, bc.flags);
+        }
         break;
     case OF_BUNDLE_CLOSE_REQUEST:
-        if (*find(link, bc.id)) {
-            /* The switch must not close it before it has its messages. */
-            reply = lh_memdup(msg, len);
-            of_wire_put16(reply + (msg[0] == OF_WIRE_13 ? ONF_CONTROL_TYPE
-                                                        : CONTROL_TYPE),
-                          OF_BUNDLE_CLOSE_REPLY);
-            instr_emit_up(c, reply, len);
-            return;
+        if (b && (b->is_closed || b->flags != bc.flags)) {
+            drop(link, bc.id);
+        } else if (b) {
+            b->is_closed = true;
         }
         break;
     case OF_BUNDLE_COMMIT_REQUEST:
-        commit(c, &bc);
+        if (b && b->flags == bc.flags) {
+            refill(c, b);
+        }
+        drop(link, bc.id);
         break;
     case OF_BUNDLE_DISCARD_REQUEST:
         drop(link, bc.id);
@@ -241,21 +267,6 @@ instr_bundle_swallow(struct instr_change *c, const uint8_t *msg, size_t len,
         instr_pending_drop(c->link, p);
     }
     return true;
-}
-
-static void
-send_control(struct instr_change *c, enum of_bundle_type type)
-{
-    struct of_bundle_control bc = {
-        .id = c->bundle_id, .type = (uint16_t) type, .flags = c->bundle_flags};
-    bool in_bundle = c->in_bundle;
-    uint8_t *msg;
-    size_t len;
-
-    of_msg_put_bundle_control(c->link->of_version, 0, &bc, &msg, &len);
-    c->in_bundle = false;
-    instr_emit(c, msg, len);
-    c->in_bundle = in_bundle;
 }
 
 void

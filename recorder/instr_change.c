@@ -139,14 +139,42 @@ instr_note(struct instr_change *c, const char *kind, const uint8_t *msg,
 void
 instr_refuse(struct instr_change *c, enum of_refusal refusal)
 {
-    uint8_t *msg;
+    uint8_t version = c->link->of_version;
+    struct instr_pending *p;
+    uint8_t *error, *barrier;
     size_t len;
 
-    if (c->original) {
-        of_msg_refuse(refusal, c->original, c->original_len, &msg, &len);
-        instr_emit_up(c, msg, len);
-        c->instr->counters.refused++;
+    if (!c->original) {
+        return;
     }
+    c->instr->counters.refused++;
+    of_msg_refuse(refusal, c->original, c->original_len, &error, &len);
+    if (c->link->n_pending >= MAX_PENDING) {
+        instr_emit_up(c, error, len);
+        return;
+    }
+    p = instr_pend(c, PENDING_REFUSAL);
+    free(p->request);
+    p->request = error;
+    p->request_len = len;
+    barrier = lh_alloc(OF_WIRE_HEADER_LEN);
+    of_wire_put_header(barrier, version, of_wire_barrier_request(version),
+                       OF_WIRE_HEADER_LEN, 0);
+    instr_emit(c, barrier, OF_WIRE_HEADER_LEN);
+}
+
+bool
+instr_refuse_reply(struct instr_change *c, uint64_t tag)
+{
+    struct instr_pending *p =
+        instr_pending_find(c->link, tag, PENDING_REFUSAL);
+
+    if (!p) {
+        return false;
+    }
+    instr_emit_up(c, lh_memdup(p->request, p->request_len), p->request_len);
+    instr_pending_drop(c->link, p);
+    return true;
 }
 
 void

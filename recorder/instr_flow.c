@@ -9,6 +9,10 @@
 #include "lib/lh_alloc.h"
 #include "recorder/of_wire.h"
 
+/* Where the command stands in a flow-mod of 1.0 and in Nicira's. */
+#define COMMAND_OFS_10  56
+#define NXT_COMMAND_OFS 24
+
 /* The index callback of of_inject_run(). */
 struct index_owner {
     struct instr_change *c;
@@ -49,6 +53,7 @@ instr_flow_inject(struct instr_change *c, struct shadow_rule *rule,
                                     c->link->of_version != OF_WIRE_10 &&
                                     !instr->config.is_no_flood,
                                 .has_action_sets = instr->has_action_sets,
+                                .keeps_sets = instr->keeps_sets,
                                 .is_entry = !rule->table_id,
                                 .index_table = instr->index_table,
                                 .index = take_index,
@@ -152,7 +157,6 @@ install(struct instr_change *c, struct shadow_rule *rule, const char *command,
 {
     struct instr *instr = c->instr;
     struct shadow_rule *old = instr_shadow_insert(instr->shadow, rule);
-    struct instr_miss *miss = &instr->miss[rule->table_id];
 
     rule->made_by = instr_change_cause(c);
     rule->replaces = 0;
@@ -161,11 +165,6 @@ install(struct instr_change *c, struct shadow_rule *rule, const char *command,
         old->gone_by = rule->made_by;
         old->gone_ns = c->now_ns;
         instr_gone(c->out, old->version, old_reason);
-    } else if (!rule->priority && of_match_is_all(rule->match) &&
-               miss->version) {
-        /* The controller's own table-miss rule takes the place of ours. */
-        instr_gone(c->out, miss->version, "withdrawn");
-        miss->version = 0;
     }
     instr_made(c->out, instr_rule_flow(c, rule, command, c->who));
     instr_undo_rule(c, old, rule->version);
@@ -200,6 +199,9 @@ add_rule(struct instr_change *c, struct of_flow *flow, const uint8_t *msg,
     rule->version = instr_version(c);
     rule->change = c->number;
     rule->installed_ns = c->now_ns;
+    if (!rule->priority) {
+        instr_own_make_way(c, rule->table_id);
+    }
     replaced = instr_shadow_find(instr->shadow, rule->table_id, rule->priority,
                                  rule->match);
     if (replaced) {
@@ -211,7 +213,8 @@ add_rule(struct instr_change *c, struct of_flow *flow, const uint8_t *msg,
     flow->flags =
         switch_flags(flow->flags, flow->idle_timeout, flow->hard_timeout);
     if (overlaps) {
-        /* The switch is going to say so. */
+        /* With a rule of the controller's, not with one of ours only: the
+         * switch is to say so, and to find what else is wrong first. */
         flow->flags |= OF_FLOW_CHECK_OVERLAP;
     }
     flow->out_port = flow->out_group = OF_ACTS_ANY;
@@ -369,6 +372,27 @@ delete_rules(struct instr_change *c, struct of_flow *flow)
     free(rules);
 }
 
+/* What we cannot read, the switch cannot either and says what is wrong.  Over
+ * 1.0 it takes the upper half of the command for a table, which is an error
+ * where the controller has not asked for that. */
+static void
+pass_malformed(struct instr_change *c, const uint8_t *msg, size_t len)
+{
+    size_t command_ofs =
+        msg[1] == OF_WIRE_EXPERIMENTER ? NXT_COMMAND_OFS : COMMAND_OFS_10;
+    uint8_t *copy;
+
+    c->instr->counters.passed_malformed++;
+    if (msg[0] == OF_WIRE_10 && !c->link->has_tid && len >= command_ofs + 2 &&
+        msg[command_ofs] && !c->in_bundle) {
+        copy = lh_memdup(msg, len);
+        of_wire_put16(copy + command_ofs, 0xff);
+        instr_emit(c, copy, len);
+    } else {
+        instr_pass(c, msg, len);
+    }
+}
+
 void
 instr_flow_mod(struct instr_change *c, const uint8_t *msg, size_t len)
 {
@@ -377,8 +401,7 @@ instr_flow_mod(struct instr_change *c, const uint8_t *msg, size_t len)
 
     instr->counters.flow_mods++;
     if (!of_flow_decode(msg, len, c->link->has_tid, &flow)) {
-        instr->counters.passed_malformed++;
-        instr_pass(c, msg, len);
+        pass_malformed(c, msg, len);
         return;
     }
     switch (flow.command) {

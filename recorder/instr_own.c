@@ -31,6 +31,7 @@ send_own(struct instr_change *c, enum of_flow_command command,
     }
     if (command == OF_FLOW_ADD) {
         flow.new_cookie = OWN_COOKIE | kind;
+        flow.flags = OF_FLOW_SEND_REMOVED; /* With what it has counted. */
     } else {
         flow.cookie = OWN_COOKIE | kind;
         flow.cookie_mask = UINT64_MAX;
@@ -177,10 +178,16 @@ instr_own_prepare(struct instr_change *c, uint8_t table_id,
         }
         move_index_table(c, (uint8_t) t);
     }
-    if (facts->has_write_actions && !instr->has_action_sets) {
-        instr->has_action_sets = true;
-        instr_own_rewrite(c, false);
-        mark_misses(instr);
+    if ((facts->has_write_actions && !instr->has_action_sets) ||
+        (facts->has_recirc && !instr->keeps_sets)) {
+        bool has_sets = facts->has_write_actions || instr->has_action_sets;
+
+        instr->has_action_sets = has_sets;
+        instr->keeps_sets |= facts->has_recirc;
+        if (has_sets) {
+            instr_own_rewrite(c, false);
+            mark_misses(instr);
+        }
     }
 }
 
@@ -245,9 +252,12 @@ wants_miss(const struct instr *instr, unsigned int t)
         (!table->n_reaches && !instr_table_is_entered(instr, t))) {
         return false;
     }
-    return !instr_shadow_find(instr->shadow, (uint8_t) t, 0,
-                              instr->all_packets) &&
-           instr_select_miss(instr, (uint8_t) t);
+    if (instr_table_punts(instr, t) && table->n_reaches > table->n_missing) {
+        return false; /* What a resubmit does not find goes nowhere. */
+    }
+    /* Of two rules of equal priority the switch may take either: ours must
+     * not stand beside one of the controller's. */
+    return !table->n_lowest && instr_select_miss(instr, (uint8_t) t);
 }
 
 static void
@@ -325,6 +335,11 @@ update_miss(struct instr_change *c, unsigned int t)
     if (miss->version) {
         instr_gone(c->out, miss->version, "replaced");
         free_miss_index(c, miss);
+        if (c->link->of_version < OF_WIRE_12) {
+            /* There to replace a rule forgets what it has counted. */
+            send_own(c, OF_FLOW_DELETE_STRICT, OWN_MISS, (uint8_t) t, 0,
+                     of_match_create_all(), NULL);
+        }
     }
     miss->version = instr->config.next_version(instr->config.aux);
     of_tables_add(&instr->misses, t);
@@ -334,6 +349,17 @@ update_miss(struct instr_change *c, unsigned int t)
     instr_made(c->out,
                instr_rule_miss(instr, (uint8_t) t, miss->version, c->now_ns));
     send_miss(c, t);
+}
+
+void
+instr_own_make_way(struct instr_change *c, uint8_t table_id)
+{
+    struct instr_change own;
+
+    if (c->instr->miss[table_id].version) {
+        instr_own_begin(&own, c, "recorder");
+        withdraw_miss(&own, table_id);
+    }
 }
 
 /* The others. */
@@ -436,13 +462,23 @@ instr_own_reinstall(struct instr_change *c)
 {
     struct instr_change own;
     struct of_flow all;
+    uint8_t *msg;
+    size_t len;
 
     instr_change_init(&own, c->link, c->out, c->now_ns, c->who);
     of_flow_init(&all);
     all.match = c->instr->all_packets;
     all.table_id = OF_FLOW_ALL_TABLES;
+    all.command = OF_FLOW_DELETE;
+    all.cookie = OWN_COOKIE;
+    all.cookie_mask = OWN_COOKIE_MASK;
+    instr_bundle_begin(&own);
+    if (!of_flow_encode(&all, c->link->of_version, 0, &msg, &len)) {
+        instr_emit_own(&own, msg, len);
+    }
     instr_own_repair(&own, &all);
     instr_own_rewrite(&own, false);
+    instr_bundle_end(&own);
 }
 
 void
@@ -520,20 +556,6 @@ instr_own_indexed(void *instr_, uint8_t table_id, uint16_t index)
                    index <= MAX_INDEX && instr->indexes[index].len
                ? &instr->indexes[index]
                : NULL;
-}
-
-uint32_t
-instr_own_count(const struct instr *instr, uint8_t table_id)
-{
-    uint32_t n = instr->miss[table_id].version != 0;
-
-    if (!table_id) {
-        n += (uint32_t) instr->drop_in + (uint32_t) instr->lldp;
-    }
-    if (table_id == instr->index_table) {
-        n += (uint32_t) instr->n_indexes;
-    }
-    return n;
 }
 
 void

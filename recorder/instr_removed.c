@@ -153,6 +153,7 @@ settle(struct instr_change *c, const struct of_flow_removed *removed)
     int result;
 
     if ((removed->cookie & OWN_COOKIE_MASK) == OWN_COOKIE) {
+        instr_stats_own_gone(c, removed);
         return false;
     }
     hash = instr_echo_hash(0, &match, sizeof match);

@@ -104,6 +104,7 @@ size_t instr_shadow_count(const struct instr_shadow *);
 /* What the controller does with one table. */
 struct shadow_table {
     size_t n_rules;   /* In it. */
+    size_t n_lowest;  /* Those of priority 0. */
     size_t n_uses;    /* Rules that name it. */
     size_t n_reaches; /* Rules that send packets to it. */
     size_t n_missing; /* Those where a miss there ends the pipeline. */
@@ -115,6 +116,8 @@ const struct of_tables *instr_shadow_reached(const struct instr_shadow *);
 /* The numbers of rules with write-actions, with learn. */
 size_t instr_shadow_n_write(const struct instr_shadow *);
 size_t instr_shadow_n_learn(const struct instr_shadow *);
+/* That of rules that send packets through the datapath a second time. */
+size_t instr_shadow_n_recirc(const struct instr_shadow *);
 /* True when a rule with learn makes rules like that. */
 bool instr_shadow_learns(const struct instr_shadow *, uint8_t table_id,
                          uint16_t priority, uint64_t cookie);

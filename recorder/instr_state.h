@@ -78,7 +78,8 @@ enum pending_kind {
     PENDING_TABLES,    /* Own flow-stats before a table-stats request. */
     PENDING_BUNDLE,    /* A bundle of ours: swallow the answers. */
     PENDING_CHECK,     /* Ours, what the switch has of a rule. */
-    PENDING_ROLE       /* A role that was asked for. */
+    PENDING_ROLE,      /* A role that was asked for. */
+    PENDING_REFUSAL    /* A barrier in whose reply's place our error goes. */
 };
 struct instr_pending {
     struct instr_pending *next;
@@ -86,7 +87,7 @@ struct instr_pending {
     uint64_t tag;
     bool is_nicira;
     uint32_t out_port, out_group;
-    uint8_t *request; /* The controller's bytes.  Owned. */
+    uint8_t *request; /* The controller's bytes, or our error.  Owned. */
     size_t request_len;
     uint64_t n_packets, n_bytes;
     uint32_t n_flows;
@@ -107,6 +108,7 @@ struct instr_bundle {
     struct instr_bundle *next;
     uint32_t id;
     uint16_t flags;
+    bool is_closed;
     struct instr_msg *held; /* Whole bundle-adds.  Owned. */
     size_t n_held, allocated_held;
 };
@@ -129,6 +131,13 @@ struct instr_base {
     uint32_t id;  /* 0: none. */
     uint64_t tag; /* Of the request for what stands. */
     bool is_full; /* Tells in full what the link itself changes. */
+};
+
+/* Packets that rules of ours took in one table. */
+struct instr_hits {
+    uint64_t n_rules;
+    uint64_t n_missed; /* By table-miss rules: without us no match. */
+    uint64_t n_others; /* Without us not even looked up there. */
 };
 
 /* One connection of the switch. */
@@ -172,8 +181,8 @@ struct instr_link {
     size_t n_unasked;             /* Changes since the last barrier of ours. */
     struct instr_pending *pending; /* Owned. */
     size_t n_pending;
-    uint64_t own_packets[256]; /* Hits of our rules, as of the last
-                                * PENDING_TABLES. */
+    struct instr_hits own_hits[256];  /* As of the last PENDING_TABLES. */
+    struct instr_hits gone_hits[256]; /* Of rules of ours that are gone. */
 };
 
 struct instr_start; /* What was read while starting. */
@@ -229,6 +238,8 @@ struct instr {
     size_t n_indexes;
     uint8_t index_table; /* T. */
     bool has_action_sets;
+    bool keeps_sets; /* They stay as they are: Open vSwitch ends when a packet
+                      * with a set is sent through the datapath again. */
     bool drop_in, lldp; /* Installed. */
     uint16_t drop_in_port;
 
@@ -277,7 +288,7 @@ void instr_emit_up(struct instr_change *, uint8_t *msg, size_t len);
 /* Tells on the timeline that the controller sent 'msg'.  'kind' is static. */
 void instr_note(struct instr_change *, const char *kind, const uint8_t *msg,
                 size_t len);
-/* Answers the controller's message with an error. */
+/* Answers with an error, in the order of the switch's answers. */
 void instr_refuse(struct instr_change *, enum of_refusal);
 void instr_made(struct instr_out *, struct rule *taken);
 void instr_gone(struct instr_out *, uint32_t version, const char *reason);
@@ -292,6 +303,9 @@ void instr_change_init(struct instr_change *, struct instr_link *,
 struct shadow_cause instr_change_cause(const struct instr_change *);
 /* Sends a barrier as a change of our own; its tag. */
 uint64_t instr_change_barrier(struct instr_change *);
+
+/* True when 'msg' is the answer in whose place such an error has gone. */
+bool instr_refuse_reply(struct instr_change *, uint64_t tag);
 
 /* instr_link.c */
 
@@ -391,8 +405,8 @@ const struct of_acts *instr_own_indexed(void *instr, uint8_t table_id,
 /* Takes our rules out, but for those of table T, which go with the rules that
  * have them. */
 void instr_own_withdraw(struct instr_change *);
-/* How many of our rules stand in a table. */
-uint32_t instr_own_count(const struct instr *, uint8_t table_id);
+/* Before the controller adds a rule of priority 0. */
+void instr_own_make_way(struct instr_change *, uint8_t table_id);
 /* (Re-)creates the injector for the port that is configured. */
 void instr_own_set_inject(struct instr *);
 /* No more postcards. */
@@ -495,6 +509,9 @@ void instr_tomb_destroy(struct instr *);
 /* instr_stats.c */
 void instr_stats_request(struct instr_change *, const uint8_t *msg,
                          size_t len);
+/* A rule of ours is gone, with what it had counted. */
+void instr_stats_own_gone(struct instr_change *,
+                          const struct of_flow_removed *);
 void instr_stats_tables_request(struct instr_change *, const uint8_t *msg,
                                 size_t len);
 /* False: not ours to handle, pass it on. */

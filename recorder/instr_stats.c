@@ -5,6 +5,7 @@
 #include "recorder/instr_state.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "lib/lh_alloc.h"
 #include "recorder/of_records.h"
@@ -150,6 +151,24 @@ reply_aggregate(struct instr_change *c, struct instr_pending *p,
     }
 }
 
+static void
+add_hits(struct instr_hits *hits, uint64_t cookie, uint64_t n)
+{
+    if ((cookie & ~OWN_COOKIE_MASK) == OWN_MISS) {
+        hits->n_missed += n;
+    } else {
+        hits->n_others += n;
+    }
+}
+
+void
+instr_stats_own_gone(struct instr_change *c,
+                     const struct of_flow_removed *removed)
+{
+    add_hits(&c->link->gone_hits[removed->table_id], removed->cookie,
+             removed->n_packets);
+}
+
 /* Counts the packets that our own rules took. */
 static void
 reply_own(struct instr_change *c, struct instr_pending *p, const uint8_t *msg,
@@ -159,13 +178,13 @@ reply_own(struct instr_change *c, struct instr_pending *p, const uint8_t *msg,
     struct of_flow_record record;
 
     if (!p->n_flows++) {
-        for (unsigned int t = 0; t < 256; t++) {
-            c->link->own_packets[t] = 0;
-        }
+        memset(c->link->own_hits, 0, sizeof c->link->own_hits);
     }
     while (of_flow_reader_next(reader, &record) > 0) {
         if (is_own(&record)) {
-            c->link->own_packets[record.table_id] += record.n_packets;
+            c->link->own_hits[record.table_id].n_rules++;
+            add_hits(&c->link->own_hits[record.table_id], record.cookie,
+                     record.n_packets);
         }
         of_flow_record_uninit(&record);
     }
@@ -237,7 +256,6 @@ void
 instr_stats_tables_reply(struct instr_change *c, const uint8_t *msg,
                          size_t len)
 {
-    const struct instr *instr = c->instr;
     uint8_t *reply = lh_memdup(msg, len);
     struct of_records r;
 
@@ -245,19 +263,23 @@ instr_stats_tables_reply(struct instr_change *c, const uint8_t *msg,
          of_records_next(&r);) {
         uint8_t *record = reply + (r.record - msg);
         struct of_records_table t;
-        uint8_t *active, *matched;
+        const struct instr_hits *own, *gone;
+        uint8_t *active, *lookup, *matched;
+        uint64_t n_others;
 
         of_records_table(&r, &t);
         active = record + t.active_ofs;
+        lookup = record + t.lookup_ofs;
         matched = record + t.matched_ofs;
+        own = &c->link->own_hits[t.table_id];
+        gone = &c->link->gone_hits[t.table_id];
+        n_others = own->n_others + gone->n_others;
         of_wire_put32(active,
-                      (uint32_t) minus(of_wire_get32(active),
-                                       instr_own_count(instr, t.table_id)));
-        if (t.table_id == instr->index_table) {
-            of_wire_put64(record + t.lookup_ofs, 0);
-        }
-        of_wire_put64(matched, minus(of_wire_get64(matched),
-                                     c->link->own_packets[t.table_id]));
+                      (uint32_t) minus(of_wire_get32(active), own->n_rules));
+        of_wire_put64(lookup, minus(of_wire_get64(lookup), n_others));
+        of_wire_put64(matched,
+                      minus(of_wire_get64(matched),
+                            n_others + own->n_missed + gone->n_missed));
     }
     instr_emit_up(c, reply, len);
 }

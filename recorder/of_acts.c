@@ -126,6 +126,7 @@ of_acts_facts(const struct of_acts *acts, uint8_t table_id, struct of_facts *f)
             target = ofpact_get_CT(a)->recirc_table;
             if (target != NX_CT_RECIRC_NONE) {
                 reach(f, target, true);
+                f->has_recirc = true;
             }
             break;
         case OFPACT_LEARN:
@@ -137,6 +138,12 @@ of_acts_facts(const struct of_acts *acts, uint8_t table_id, struct of_facts *f)
             break;
         case OFPACT_WRITE_ACTIONS:
             f->has_write_actions = true;
+            break;
+        case OFPACT_PUSH_MPLS:
+        case OFPACT_POP_MPLS:
+        case OFPACT_ENCAP:
+        case OFPACT_DECAP:
+            f->has_recirc = true;
             break;
         case OFPACT_GROUP:
             f->has_group = true;

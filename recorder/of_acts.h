@@ -69,8 +69,9 @@ struct of_facts {
     bool has_learn;
     bool is_conjunction;
     bool has_write_actions;
-    bool has_all;   /* Outputs to ALL. */
-    bool has_flood; /* Outputs to FLOOD. */
+    bool has_recirc; /* Sends packets through the datapath a second time. */
+    bool has_all;    /* Outputs to ALL. */
+    bool has_flood;  /* Outputs to FLOOD. */
     bool has_group;
 };
 

@@ -270,6 +270,7 @@ of_flow_removed_decode(const uint8_t *msg, size_t len,
     removed->reason = fr.reason;
     removed->priority = fr.priority;
     removed->cookie = of_ovs_u64(fr.cookie);
+    removed->n_packets = fr.packet_count == UINT64_MAX ? 0 : fr.packet_count;
     removed->duration_ns =
         fr.duration_sec * UINT64_C(1000000000) + fr.duration_nsec;
     return true;
@@ -291,6 +292,7 @@ of_flow_removed_encode(const struct of_flow_removed *removed, uint8_t version,
         .priority = removed->priority,
         .reason = removed->reason,
         .table_id = removed->table_id,
+        .packet_count = removed->n_packets,
         .duration_sec = (uint32_t) (removed->duration_ns / 1000000000),
         .duration_nsec = (uint32_t) (removed->duration_ns % 1000000000)};
 

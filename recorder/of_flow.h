@@ -152,6 +152,7 @@ struct of_flow_removed {
     uint16_t priority;
     uint64_t cookie;
     uint64_t duration_ns;
+    uint64_t n_packets;
 };
 enum of_flow_reason { /* As on the wire of 1.3. */
                       OF_FLOW_IDLE = 0,

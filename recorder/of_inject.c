@@ -342,8 +342,10 @@ copy_set(struct rewrite *rw, const struct ofpact *acts, size_t len,
          uint8_t flags, bool marks)
 {
     const struct ofpact *final = set_final(acts, len);
+    /* A packet-in must not come from our table. */
     bool is_output = final && final->type == OFPACT_OUTPUT &&
-                     ofpact_get_OUTPUT(final)->port != OFPP_NONE;
+                     ofpact_get_OUTPUT(final)->port != OFPP_NONE &&
+                     ofpact_get_OUTPUT(final)->port != OFPP_CONTROLLER;
     const struct ofpact *a;
 
     OFPACT_FOR_EACH(a, acts, len)
@@ -457,11 +459,15 @@ copy_instructions(struct rewrite *rw, const struct ofpact *acts, size_t len)
     }
     marks |= ask->is_entry && goes_on(acts, len);
     marks &= ask->has_action_sets && !ask->is_quiet;
+    if (ask->keeps_sets) {
+        nest = NULL;
+        marks = false;
+    }
     OFPACT_FOR_EACH(a, find_instructions(acts, len),
                     (size_t) ((uint8_t *) ofpact_end(acts, len) -
                               (uint8_t *) find_instructions(acts, len)))
     {
-        if (a->type == OFPACT_CLEAR_ACTIONS) {
+        if (a->type == OFPACT_CLEAR_ACTIONS || ask->keeps_sets) {
             put_ofpact(rw->out, a);
             continue;
         }

@@ -55,6 +55,7 @@ struct of_inject_ask {
      * that earlier tables wrote.  'is_entry': packets start here. */
     bool has_action_sets;
     bool is_entry;
+    bool keeps_sets;     /* Write-actions stay as they are. */
     uint8_t index_table; /* T. */
     /* Gives the index by which table T finds 'acts' (which the callee may
      * take with of_acts_move()).  False: no room, the output stays as it was.

@@ -9,7 +9,9 @@ EXTRA_DIST += \
 	tests/net/kill_campaign.py \
 	tests/net/lab.py \
 	tests/net/many_controllers.py \
+	tests/net/openflow.py \
 	tests/net/process.py \
+	tests/net/random_openflow.py \
 	tests/net/recorder.py \
 	tests/net/scripted_controller.py \
 	tests/net/stack.py \
@@ -32,8 +34,10 @@ EXTRA_DIST += \
 	tests/net/test_rule_apply.py \
 	tests/net/test_select.py \
 	tests/net/test_server_disk.py \
+	tests/net/test_same_random.py \
 	tests/net/test_why_trace.py \
-	tests/net/traffic.py
+	tests/net/traffic.py \
+	tests/net/twins.py
 
 # What ./quickstart demo runs, and some of these tests too.
 EXTRA_DIST += tests/demo

@@ -51,8 +51,9 @@ struct shadow_rule {
     struct shadow_cause made_by, gone_by;
     uint32_t replaces; /* Version that stood there before, or 0. */
     uint64_t gone_ns;
-    uint32_t round;      /* Of instr_watch: last seen in. */
-    uint8_t n_disturbed; /* Times that others changed it in a row. */
+    uint64_t disturbed_ns; /* When others last changed it. */
+    uint32_t round;        /* Of instr_watch: last seen in. */
+    uint8_t n_disturbed;   /* Times that others changed it in a row. */
 
     /* Of the shadow; next_version also of instr_past. */
     struct shadow_rule *next_key, *next_version;

@@ -168,7 +168,8 @@ take(struct instr_change *c, const struct of_update *u, bool has_flags,
         command = u->event == OF_UPDATE_ADDED ? "add" : "modify";
         instr->counters.foreign++;
     }
-    if (old && old->installed_ns + CALM_NS > c->now_ns &&
+    rule->disturbed_ns = c->now_ns;
+    if (old && old->disturbed_ns + CALM_NS > c->now_ns &&
         old->n_disturbed < UINT8_MAX) {
         rule->n_disturbed = old->n_disturbed + 1;
     }
@@ -354,6 +355,32 @@ in_doubt(const struct instr *instr, const struct shadow_rule *rule,
     return last && last->gone_by.link ? last->version : 0;
 }
 
+/* Somebody wrote 'rule' as it was, and so took its postcards off. */
+static void
+look_after(struct instr_change *c, struct shadow_rule *rule)
+{
+    struct instr *instr = c->instr;
+    const struct instr_watch *w = &instr->watch;
+
+    if (!instr->inject || !rule->is_instrumented || rule->is_learned ||
+        instr_undo_may_fail(instr, rule->version)) {
+        return;
+    }
+    for (size_t i = 0; i < w->n_due; i++) {
+        if (w->due[i].version == rule->version) {
+            return;
+        }
+    }
+    instr->counters.foreign++;
+    if (rule->disturbed_ns + CALM_NS <= c->now_ns) {
+        rule->n_disturbed = 0;
+    } else if (rule->n_disturbed < UINT8_MAX) {
+        rule->n_disturbed++;
+    }
+    rule->disturbed_ns = c->now_ns;
+    plan(c, rule);
+}
+
 static void
 stands(struct instr_change *c, const struct of_update *u)
 {
@@ -368,6 +395,9 @@ stands(struct instr_change *c, const struct of_update *u)
         (version ? version == rule->version && rule->cookie == u->cookie
                  : is_same(rule, u))) {
         rule->round = instr->watch.round;
+        if (!version) {
+            look_after(c, rule);
+        }
         return;
     }
     past = version ? instr_past_find(instr, version) : NULL;

@@ -25,6 +25,7 @@ EXTRA_DIST += \
 	tests/net/test_kills.py \
 	tests/net/test_lab.py \
 	tests/net/test_past.py \
+	tests/net/test_monitor.py \
 	tests/net/test_pipelines.py \
 	tests/net/test_recorder_links.py \
 	tests/net/test_recorder_postcards.py \

@@ -346,7 +346,7 @@ datapath_apply(struct datapath *dp, struct instr_out *out)
 
     struct instr_port_counters counters = out->postcard_port;
     bool is_ready = out->became_ready, has_ports = out->ports_changed;
-    bool is_detached = out->became_detached;
+    bool is_detached = out->became_detached, is_left = out->is_left;
 
     instr_out_uninit(out);
     plan_run(dp);
@@ -355,6 +355,10 @@ datapath_apply(struct datapath *dp, struct instr_out *out)
 
         dp->detached = NULL;
         done(dp->detached_aux); /* May end the datapath. */
+        return;
+    }
+    if (is_left) {
+        datapath_setup_leave(dp);
         return;
     }
     if (dp->state == DATAPATH_RUN) {

@@ -81,6 +81,7 @@ on_prepared(void *dp_, const struct ovsdb_result *result)
     set_text(&dp->address, result->address);
     datapath_describe(dp, who, sizeof who);
     if (!datapath_setup_is_chosen(dp)) {
+        datapath_setup_leave(dp);
         return;
     }
     if (result->error && dp->first && dp->first->route->is_attached &&

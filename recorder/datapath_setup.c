@@ -140,6 +140,18 @@ each_standing(void *dp_, void (*each)(void *, const struct rule *),
     flow_log_rules_uninit(&rules);
 }
 
+/* The bridge's own port bears its name. */
+static bool
+is_chosen(void *dp_, const char *name)
+{
+    struct datapath *dp = dp_;
+
+    if (!dp->name && name) {
+        dp->name = lh_strdup(name);
+    }
+    return datapath_setup_is_chosen(dp);
+}
+
 void
 datapath_setup_read(struct datapath *dp)
 {
@@ -161,12 +173,14 @@ datapath_setup_read(struct datapath *dp)
         .skip_version = skip_version,
         .known_rule = known_rule,
         .each_standing = each_standing,
+        .is_chosen = is_chosen,
         .aux = dp,
     };
 
     datapath_control_get(dp, &config.selection);
     memcpy(config.lldp_dst, lldp_destination, 6);
     dp->state = DATAPATH_READ;
+    dp->is_named = dp->name != NULL;
     dp->instr = instr_create(&config);
     session_read(dp->first, dp->instr);
     instr_start(dp->first->link, time_spec_now(), &out);
@@ -205,24 +219,27 @@ datapath_setup_begin(struct datapath *dp)
 }
 
 bool
-datapath_setup_is_chosen(struct datapath *dp)
+datapath_setup_is_chosen(const struct datapath *dp)
 {
     const struct recorder_config *config = dp->env->config;
-    char who[96];
 
     for (size_t i = 0; i < config->n_bridges; i++) {
         if (dp->name && !strcmp(dp->name, config->bridges[i])) {
             return true;
         }
     }
-    if (!config->n_bridges) {
-        return true;
-    }
+    return !config->n_bridges;
+}
+
+void
+datapath_setup_leave(struct datapath *dp)
+{
+    char who[96];
+
     say_info("%s: not among the --bridge names: not instrumented",
              datapath_describe(dp, who, sizeof who));
     datapath_control_why(dp, "not among the --bridge names");
     datapath_setup_pass(dp);
-    return false;
 }
 
 /* What the log has standing and the switch has not is gone. */
@@ -272,23 +289,10 @@ datapath_setup_watch(struct datapath *dp, bool is_ready)
 void
 datapath_setup_ready(struct datapath *dp)
 {
-    const struct instr_port *local;
-    bool is_named = dp->name != NULL;
     char who[96];
     struct session **sessions;
     size_t n_sessions = dp->n_sessions;
-    size_t n;
 
-    /* The bridge's own port bears its name. */
-    local = instr_ports(dp->instr, &n);
-    for (size_t i = 0; !dp->name && i < n; i++) {
-        if (local[i].no == OF_PORT_LOCAL && local[i].name[0]) {
-            dp->name = lh_strdup(local[i].name);
-        }
-    }
-    if (!datapath_setup_is_chosen(dp)) {
-        return;
-    }
     datapath_ports_check(dp);
     reconcile_log(dp);
     dp->index =
@@ -312,7 +316,7 @@ datapath_setup_ready(struct datapath *dp)
     discovery_connected(dp->env->discovery, dp->dpid, dp->name, dp->index,
                         dp->address, mono_clock_ns());
     datapath_ports_publish(dp);
-    if (dp->name && !is_named) {
+    if (dp->name && !dp->is_named) {
         datapath_control_apply(dp); /* Selections may name it. */
     }
     dp->env->wake(dp->env->aux);

@@ -37,6 +37,7 @@ struct datapath {
 
     uint16_t index;
     char *name;    /* Of the bridge; NULL until known.  Owned. */
+    bool is_named; /* Known when instr was made. */
     char *address; /* Where postcards come from, or NULL.  Owned. */
     struct ovsdb_config ovsdb; /* As configured, or with force. */
     bool has_controllers;      /* Of its own. */
@@ -73,8 +74,10 @@ void datapath_control_why(struct datapath *, const char *why);
 void datapath_setup_begin(struct datapath *);
 /* The postcard port is there, or will not be: reads the tables. */
 void datapath_setup_read(struct datapath *);
-/* False, and everything passes, when --bridge names others. */
-bool datapath_setup_is_chosen(struct datapath *);
+/* True unless --bridge names others. */
+bool datapath_setup_is_chosen(const struct datapath *);
+/* --bridge names others: everything passes. */
+void datapath_setup_leave(struct datapath *);
 /* instr_is_ready() has become true. */
 void datapath_setup_ready(struct datapath *);
 /* Watches whether the tables are read again; 'is_ready': they have been. */

@@ -126,6 +126,11 @@ struct instr_config {
     void (*each_standing)(void *aux, void (*each)(void *, const struct rule *),
                           void *each_aux);
 
+    /* False: the switch is to be left as it is.  'name' is that of its own
+     * port, or NULL; asked when the ports have been read and nothing was
+     * changed yet.  May be NULL. */
+    bool (*is_chosen)(void *aux, const char *name);
+
     struct instr_selection selection;
 
     void *aux;
@@ -189,6 +194,7 @@ struct instr_out {
     bool released;      /* Who instr_link_must_wait() may try again. */
     bool is_held;       /* Something waits: try again after INSTR_FENCE_NS. */
     bool became_detached; /* instr_detach() is done. */
+    bool is_left;         /* !is_chosen(): destroy the instr. */
 };
 
 #define INSTR_OUT_INIT                                                        \

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "lib/lh_alloc.h"
+#include "lib/of_port.h"
 #include "recorder/of_trace.h"
 #include "recorder/of_wire.h"
 
@@ -388,6 +389,21 @@ sweep(struct instr_change *c)
     of_match_destroy(lldp);
 }
 
+/* False: nothing is to be changed, and the instr is of no use. */
+static bool
+is_chosen(const struct instr *instr)
+{
+    const char *name = NULL;
+
+    for (size_t i = 0; i < instr->n_ports; i++) {
+        if (instr->ports[i].no == OF_PORT_LOCAL && instr->ports[i].name[0]) {
+            name = instr->ports[i].name;
+        }
+    }
+    return instr->is_again || !instr->config.is_chosen ||
+           instr->config.is_chosen(instr->config.aux, name);
+}
+
 static void
 finish_reading(struct instr_change *c)
 {
@@ -457,8 +473,10 @@ instr_start_reply(struct instr_change *c, enum of_kind kind,
             instr_watch_keep(c);
             c->out->became_ready = true;
             c->out->released = true;
-        } else {
+        } else if (is_chosen(instr)) {
             finish_reading(c);
+        } else {
+            c->out->is_left = true;
         }
         break;
     default:

@@ -32,7 +32,8 @@ of_framing_next(struct of_framing *f, const uint8_t *data, size_t len,
         return OF_FRAMING_GARBAGE;
     }
     if (!h.version ||
-        (h.version > OF_FRAMING_MAX_VERSION && h.type != OF_WIRE_HELLO)) {
+        (h.version > OF_FRAMING_MAX_VERSION && h.version > f->hello_version &&
+         h.type != OF_WIRE_HELLO)) {
         lh_error_set(error, "not OpenFlow: a message of version 0x%02x",
                      h.version);
         return OF_FRAMING_GARBAGE;
@@ -41,5 +42,8 @@ of_framing_next(struct of_framing *f, const uint8_t *data, size_t len,
         return OF_FRAMING_MORE;
     }
     f->seen_hello = true;
+    if (h.type == OF_WIRE_HELLO && h.version > f->hello_version) {
+        f->hello_version = h.version;
+    }
     return OF_FRAMING_MESSAGE;
 }

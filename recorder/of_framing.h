@@ -2,8 +2,8 @@
 /* of_framing - one direction of an OpenFlow connection, cut into messages.
  *
  * Bytes that cannot be OpenFlow are noticed early: the first message must be
- * a HELLO, no message is shorter than its header, and versions above
- * OF_FRAMING_MAX_VERSION do not exist but in a HELLO.
+ * a HELLO, no message is shorter than its header, and no version is above both
+ * OF_FRAMING_MAX_VERSION and that of the HELLO.
  *
  * Threads: plain data. */
 #ifndef RECORDER_OF_FRAMING_H
@@ -20,11 +20,12 @@
 
 struct of_framing {
     bool seen_hello;
+    uint8_t hello_version; /* The highest that the sender knows. */
 };
 
 #define OF_FRAMING_INIT                                                       \
     {                                                                         \
-        false                                                                 \
+        false, 0                                                              \
     }
 
 enum of_framing_result {

@@ -14,6 +14,7 @@ EXTRA_DIST += \
 	tests/net/random_openflow.py \
 	tests/net/recorder.py \
 	tests/net/scripted_controller.py \
+	tests/net/scripted_switch.py \
 	tests/net/stack.py \
 	tests/net/test_attach.py \
 	tests/net/test_bad_input.py \
@@ -24,6 +25,7 @@ EXTRA_DIST += \
 	tests/net/test_versions.py \
 	tests/net/test_kills.py \
 	tests/net/test_lab.py \
+	tests/net/test_loss.py \
 	tests/net/test_past.py \
 	tests/net/test_monitor.py \
 	tests/net/test_pipelines.py \

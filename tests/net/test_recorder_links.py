@@ -5,7 +5,6 @@
 import re
 import socket
 import struct
-import threading
 
 import pytest
 
@@ -16,6 +15,7 @@ from many_controllers import (EQUAL, ERROR, EXPERIMENTER, FLOW_REMOVED,
                               SLAVE, Controller, message)
 from process import Process, wait_until
 from recorder import Recorder, pretty
+from scripted_switch import Switch
 
 ADD, MODIFY, DELETE = 0, 1, 3
 ALL = 0xfffffffc
@@ -267,62 +267,6 @@ def test_one_controller_ends_and_the_other_does_not_notice(lab):
     assert b.take() == []
 
 
-class Switch:
-    """A switch that the test plays itself, for what Open vSwitch does not
-    do: 1.3, one or more connections, an empty table."""
-
-    def __init__(self, path, dpid=1, auxiliary=0):
-        self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.settimeout(20)
-        self.socket.connect(path)
-        self.features = struct.pack(">QIBB2xII", dpid, 0, 254, auxiliary, 0, 0)
-        self.seen = []
-        self.reads = True
-        self.send(0, 1)
-        self.thread = threading.Thread(target=self.serve, daemon=True)
-        self.thread.start()
-
-    def send(self, kind, xid, body=b""):
-        try:
-            self.socket.sendall(message(4, kind, xid, body))
-        except OSError:
-            pass
-
-    def exactly(self, size):
-        data = bytearray()
-        while len(data) < size:
-            part = self.socket.recv(size - len(data))
-            if not part:
-                raise EOFError
-            data += part
-        return bytes(data)
-
-    def serve(self):
-        """Answers what a switch must answer and keeps the rest."""
-        try:
-            while True:
-                _, kind, size, xid = struct.unpack(">BBHI", self.exactly(8))
-                body = self.exactly(size - 8)
-                if not self.reads:
-                    continue
-                if kind == 5:
-                    self.send(6, xid, self.features)
-                elif kind == 18:
-                    self.send(19, xid, body[:2] + bytes(6))
-                elif kind == 20:
-                    self.send(21, xid)
-                elif kind == 4 and body[:4] == b"\0\0\x23\x20":
-                    self.send(4, xid, body[:4] + struct.pack(
-                        ">IIH10x", 26, 256, 64))    # An empty TLV map.
-                elif kind not in (0, 3):
-                    self.seen.append((kind, body))
-        except (EOFError, OSError):
-            self.seen.append(("end", b""))
-
-    def got(self, kind):
-        return [body for k, body in self.seen if k == kind]
-
-
 @pytest.fixture
 def stand(tmp_path):
     """A recorder without a network and its controller."""
@@ -399,7 +343,7 @@ def test_switch_that_comes_back_while_its_old_connection_looks_alive(tmp_path):
         assert len(api.call("table", dpid=1)["rules"]) == 1
         # It dies without a word, and is back with an empty table.
         for switch in old:
-            switch.reads = False
+            switch.answers = False
         controllers[0].close()
         new = Switch(listens[0])
         controllers[0].accept()

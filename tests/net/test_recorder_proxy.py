@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # The recorder between a switch and a controller that the test plays itself,
-# byte by byte.  OpenFlow 1.5 passes through, with transaction IDs mapped.
+# byte by byte, where all passes through with transaction IDs mapped: switches
+# not among the --bridge names, and OpenFlow versions that nobody knows yet.
 
 import os
 import socket
@@ -11,26 +12,30 @@ import pytest
 
 from lab import bindir
 from process import Process, wait_until
+from scripted_switch import (BARRIER_REPLY, BARRIER_REQUEST, ECHO_REPLY,
+                             ECHO_REQUEST, ERROR, EXPERIMENTER,
+                             FEATURES_REPLY, FEATURES_REQUEST, FLOW_MOD,
+                             HELLO, MULTIPART_REPLY, MULTIPART_REQUEST, NAME,
+                             PACKET_IN, PORTS, answer, features, message)
 
-HELLO, ERROR, ECHO_REQUEST, ECHO_REPLY = 0, 1, 2, 3
-FEATURES_REQUEST, FEATURES_REPLY = 5, 6
-PACKET_IN, MULTIPART_REQUEST, MULTIPART_REPLY = 10, 18, 19
-VERSION = 6
-
-
-def message(kind, xid, body=b"", version=VERSION):
-    return struct.pack(">BBHI", version, kind, 8 + len(body), xid) + body
+# OpenFlow version, --bridge options, what the recorder says.
+UNKNOWN = (7, [], "OpenFlow 1.6 is passed through, not instrumented")
+NOT_CHOSEN = (4, ["--bridge=other"], f"({NAME}): not among the --bridge names")
 
 
 class Peer:
     """One end of an OpenFlow connection."""
 
-    def __init__(self, connection):
+    def __init__(self, connection, version):
         self.socket = connection
         self.socket.settimeout(20)
+        self.version = version
+
+    def message(self, kind, xid, body=b""):
+        return message(kind, xid, body, self.version)
 
     def send(self, *args, **options):
-        self.socket.sendall(message(*args, **options))
+        self.socket.sendall(self.message(*args, **options))
 
     def exactly(self, size):
         data = bytearray()
@@ -53,7 +58,8 @@ class Peer:
 class Stand:
     """The recorder, its controller's listener and where switches connect."""
 
-    def __init__(self, directory):
+    def __init__(self, directory, why):
+        self.version, options, self.told = why
         self.dir = str(directory)
         self.listener = socket.socket(socket.AF_UNIX)
         self.listener.bind(f"{self.dir}/controller.sock")
@@ -65,17 +71,18 @@ class Stand:
              f"--listen=unix:{self.dir}/switch.sock",
              f"--controller=unix:{self.dir}/controller.sock",
              f"--state={self.dir}/state", f"--rundir={self.dir}",
-             "--verbose"], f"{self.dir}/recorder.log")
+             "--verbose", *options], f"{self.dir}/recorder.log")
         self.process.wait_for("listening for switches")
 
     def dial(self):
         """A switch that has just connected, and its controller."""
         switch = socket.socket(socket.AF_UNIX)
         switch.connect(f"{self.dir}/switch.sock")
-        return Peer(switch), Peer(self.listener.accept()[0])
+        return (Peer(switch, self.version),
+                Peer(self.listener.accept()[0], self.version))
 
     def connect(self, dpid=1):
-        """The same after HELLOs and the recorder's own question."""
+        """The same after HELLOs and the recorder's own questions."""
         switch, controller = self.dial()
         switch.send(HELLO, 1)
         controller.send(HELLO, 2)
@@ -83,10 +90,20 @@ class Stand:
         assert controller.receive() == (HELLO, 1, b"")
         kind, xid, _ = switch.receive()
         assert kind == FEATURES_REQUEST
-        switch.send(FEATURES_REPLY, xid,
-                    struct.pack(">QIBB2xII", dpid, 0, 254, 0, 0, 0))
-        self.process.wait_for("OpenFlow 1.5 is passed through")
+        switch.send(FEATURES_REPLY, xid, features(dpid))
+        self.set_up(switch)
+        self.process.wait_for(self.told)
         return switch, controller
+
+    def set_up(self, switch):
+        """Answers what the recorder asks of a switch whose name it wants to
+        know; nothing in it may be changed before."""
+        kind = BARRIER_REQUEST if self.version != 4 else None
+        while kind != BARRIER_REQUEST:
+            kind, xid, body = switch.receive()
+            assert kind in (MULTIPART_REQUEST, EXPERIMENTER, BARRIER_REQUEST)
+            reply = answer(kind, body, ports=PORTS)
+            switch.send(reply[0], xid, reply[1])
 
     def memory(self):
         """Its resident memory in bytes."""
@@ -94,9 +111,10 @@ class Stand:
             return int(f.read().split()[1]) * os.sysconf("SC_PAGESIZE")
 
 
-@pytest.fixture
-def stand(tmp_path):
-    made = Stand(tmp_path)
+@pytest.fixture(params=[UNKNOWN, NOT_CHOSEN],
+                ids=["unknown version", "not chosen"])
+def stand(tmp_path, request):
+    made = Stand(tmp_path, request.param)
     yield made
     assert made.process.stop() == 0, made.process.output()
 
@@ -134,12 +152,12 @@ def test_multipart_answers_come_whole(stand):
 
 def test_errors_quote_what_the_controller_sent(stand):
     switch, controller = stand.connect()
-    sent = message(14, 1234, b"a flow-mod" * 30)
+    sent = controller.message(FLOW_MOD, 1234, b"a flow-mod" * 30)
     controller.socket.sendall(sent)
     _, xid, body = switch.receive()
     assert xid != 1234
     switch.send(ERROR, xid, struct.pack(">HH", 5, 1) +
-                message(14, xid, body)[:64])
+                switch.message(FLOW_MOD, xid, body)[:64])
     assert controller.receive() == (ERROR, 1234,
                                     struct.pack(">HH", 5, 1) + sent)
 
@@ -152,15 +170,15 @@ def test_many_unanswered_messages_lose_nothing(stand):
     def send_all():
         for start in range(0, n, 1000):
             controller.socket.sendall(b"".join(
-                message(14, i, b"x" * 8) for i in range(start, start + 1000)))
+                controller.message(FLOW_MOD, i, b"x" * 8) for i in range(start, start + 1000)))
     sender = threading.Thread(target=send_all, daemon=True)
     sender.start()
     last = None
     seen = 0
     while seen < n:
         kind, xid, _ = switch.receive()
-        if kind == 20:
-            switch.send(21, xid)
+        if kind == BARRIER_REQUEST:
+            switch.send(BARRIER_REPLY, xid)
             continue
         seen += 1
         last = xid
@@ -168,7 +186,7 @@ def test_many_unanswered_messages_lose_nothing(stand):
     switch.send(ERROR, last, struct.pack(">HH", 5, 1))
     kind, xid, body = controller.receive()
     assert (kind, xid) == (ERROR, n - 1)
-    assert body[4:] == message(14, n - 1, b"x" * 8)
+    assert body[4:] == controller.message(FLOW_MOD, n - 1, b"x" * 8)
 
 
 @pytest.mark.parametrize("to_controller", [True, False])
@@ -248,9 +266,9 @@ def test_echo_passes_and_messages_keep_their_order_during_setup(stand):
     kind, features_xid, _ = switch.receive()
     assert kind == FEATURES_REQUEST
     for i in range(3):
-        controller.send(14, i, bytes([i]))
+        controller.send(FLOW_MOD, i, bytes([i]))
     controller.send(ECHO_REQUEST, 9, b"first")
     assert switch.receive()[::2] == (ECHO_REQUEST, b"first")
-    switch.send(FEATURES_REPLY, features_xid,
-                struct.pack(">QIBB2xII", 8, 0, 254, 0, 0, 0))
+    switch.send(FEATURES_REPLY, features_xid, features(8))
+    stand.set_up(switch)
     assert [switch.receive()[2] for _ in range(3)] == [b"\0", b"\1", b"\2"]

@@ -42,7 +42,7 @@ END_TEST
 static void
 check_garbage(const void *data, size_t len, bool after_hello, const char *why)
 {
-    struct of_framing f = {after_hello};
+    struct of_framing f = {after_hello, 0};
     struct lh_error error = {.text = ""};
     size_t msg_len;
 
@@ -63,13 +63,17 @@ START_TEST(garbage_is_told_at_its_first_bytes)
 }
 END_TEST
 
-START_TEST(hello_of_a_later_version_is_fine)
+START_TEST(later_versions_are_fine_after_their_hello)
 {
     struct of_framing f = OF_FRAMING_INIT;
     size_t msg_len;
 
     ck_assert_int_eq(next(&f, "\x20\0\0\10\0\0\0\0", 8, &msg_len, NULL),
                      OF_FRAMING_MESSAGE);
+    ck_assert_int_eq(next(&f, "\x20\2\0\10\0\0\0\0", 8, &msg_len, NULL),
+                     OF_FRAMING_MESSAGE);
+    ck_assert_int_eq(next(&f, "\x21\2\0\10\0\0\0\0", 8, &msg_len, NULL),
+                     OF_FRAMING_GARBAGE);
 }
 END_TEST
 
@@ -119,7 +123,7 @@ main(void)
 
     tcase_add_test(tc, whole_messages_are_found_and_partial_ones_awaited);
     tcase_add_test(tc, garbage_is_told_at_its_first_bytes);
-    tcase_add_test(tc, hello_of_a_later_version_is_fine);
+    tcase_add_test(tc, later_versions_are_fine_after_their_hello);
     tcase_add_test(tc, hellos_agree_as_the_specification_says);
     suite_add_tcase(suite, tc);
 

@@ -17,26 +17,29 @@
 #include "lib/of_port.h"
 #include "lib/time_spec.h"
 
-/* Takes the lock that keeps a second writer out: it lies on a file beside the
- * database, which the operating system lets go when the process ends. */
-static int
-lock_log(struct flow_log *log, struct lh_error *error)
+/* The lock that keeps a second writer out lies on a file beside the database;
+ * the operating system lets it go when the process ends. */
+int
+flow_log_hold(const char *log_path, int *fdp, struct lh_error *error)
 {
-    char *path = lh_asprintf("%s.lock", log->path);
+    char *path = lh_asprintf("%s.lock", log_path);
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
     int retval = 0;
 
-    log->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
-    if (log->lock_fd < 0) {
+    if (fd < 0) {
         retval = errno;
-        lh_error_set(error, "flow log %s: cannot open %s: %s", log->path, path,
+        lh_error_set(error, "flow log %s: cannot open %s: %s", log_path, path,
                      strerror(retval));
-    } else if (flock(log->lock_fd, LOCK_EX | LOCK_NB)) {
+    } else if (flock(fd, LOCK_EX | LOCK_NB)) {
         retval = errno == EWOULDBLOCK ? EBUSY : errno;
-        lh_error_set(error, "flow log %s: %s", log->path,
+        lh_error_set(error, "flow log %s: %s", log_path,
                      retval == EBUSY ? "another process writes to it"
                                      : strerror(retval));
+        close(fd);
+        fd = -1;
     }
     free(path);
+    *fdp = fd;
     return retval;
 }
 
@@ -206,7 +209,7 @@ int
 flow_log_open(const char *path, struct flow_log **logp, struct lh_error *error)
 {
     struct flow_log *log = new_handle(path);
-    int retval = lock_log(log, error);
+    int retval = flow_log_hold(path, &log->lock_fd, error);
 
     *logp = NULL;
     if (!retval) {

@@ -50,6 +50,10 @@ int flow_log_open(const char *path, struct flow_log **, struct lh_error *);
 /* Opens the log that is at 'path' for queries only. */
 int flow_log_open_readonly(const char *path, struct flow_log **,
                            struct lh_error *);
+/* Keeps everybody from writing to the log at 'path', which need not be there,
+ * until '*fdp' is closed.  0, EBUSY when somebody writes, or another errno
+ * value; then '*fdp' is -1. */
+int flow_log_hold(const char *path, int *fdp, struct lh_error *);
 /* A handle for the queries of another thread, which knows what waits to be
  * written too.  To be closed before 'writer' is. */
 int flow_log_open_reader(struct flow_log *writer, struct flow_log **,

@@ -55,6 +55,7 @@ recorder_librecorder_a_SOURCES = \
 	recorder/lldp.c recorder/lldp.h \
 	recorder/log_watch.c recorder/log_watch.h \
 	recorder/mono_clock.h \
+	recorder/of_ask.c recorder/of_ask.h \
 	recorder/of_conn.c recorder/of_conn.h \
 	recorder/of_framing.c recorder/of_framing.h \
 	recorder/of_hello.c recorder/of_hello.h \
@@ -62,6 +63,8 @@ recorder_librecorder_a_SOURCES = \
 	recorder/of_wire.c recorder/of_wire.h \
 	recorder/options.c recorder/options.h \
 	recorder/ovsdb.c recorder/ovsdb.h \
+	recorder/ovsdb_table.c recorder/ovsdb_table.h \
+	recorder/own_cookie.h \
 	recorder/past_why.c \
 	recorder/past_worker.c recorder/past_worker.h \
 	recorder/postcard_port.c recorder/postcard_port.h \

@@ -15,11 +15,7 @@
 #include "recorder/of_monitor.h"
 #include "recorder/of_msg.h"
 #include "recorder/of_trace.h"
-
-/* Cookies of our own rules: what the rule is stands in the low byte. */
-#define OWN_COOKIE      UINT64_C(0x6c617374686f7000) /* "lasthop" */
-#define OWN_COOKIE_MASK UINT64_C(0xffffffffffffff00)
-enum own_kind { OWN_DROP_IN = 1, OWN_LLDP, OWN_MISS, OWN_INDEX };
+#include "recorder/own_cookie.h"
 
 #define N_TABLES    254 /* Tables a controller can use. */
 #define MAX_INDEX   0xfeff

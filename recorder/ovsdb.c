@@ -9,13 +9,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <jansson.h>
 #include <event2/event.h>
 
 #include "lib/dpid.h"
 #include "lib/lh_alloc.h"
 #include "lib/say.h"
 #include "recorder/child.h"
+#include "recorder/ovsdb_table.h"
 
 #define MAX_ARGS 32
 
@@ -156,77 +156,6 @@ run_directory(const struct ovsdb_task *task)
                : lh_asprintf("%.*s", (int) (slash - db - 5), db + 5);
 }
 
-/* --- Reading what ovs-vsctl --format=json prints. --- */
-
-/* Column 'name' of row 'row', borrowed, or NULL. */
-static const json_t *
-cell(const json_t *table, size_t row, const char *name)
-{
-    const json_t *headings = json_object_get(table, "headings");
-    const json_t *cells = json_array_get(json_object_get(table, "data"), row);
-
-    for (size_t i = 0; i < json_array_size(headings); i++) {
-        const char *heading = json_string_value(json_array_get(headings, i));
-
-        if (heading && !strcmp(heading, name)) {
-            return json_array_get(cells, i);
-        }
-    }
-    return NULL;
-}
-
-/* A string, or that of a set with one; NULL if empty. */
-static const char *
-cell_string(const json_t *value)
-{
-    if (json_is_array(value)) { /* ["set", [..]] */
-        value = json_array_get(json_array_get(value, 1), 0);
-    }
-    return json_string_value(value);
-}
-
-/* True when the set (or single string) holds 'text'. */
-static bool
-cell_has(const json_t *value, const char *text)
-{
-    const json_t *set = json_array_get(value, 1);
-
-    if (json_is_string(value)) {
-        return !strcmp(json_string_value(value), text);
-    }
-    for (size_t i = 0; i < json_array_size(set); i++) {
-        const char *s = json_string_value(json_array_get(set, i));
-
-        if (s && !strcmp(s, text)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool
-cell_is_empty(const json_t *value)
-{
-    return json_is_array(value) && !json_array_size(json_array_get(value, 1));
-}
-
-/* Value of 'key' in ["map", [[key, value], ..]], or NULL. */
-static const char *
-cell_map(const json_t *value, const char *key)
-{
-    const json_t *pairs = json_array_get(value, 1);
-
-    for (size_t i = 0; i < json_array_size(pairs); i++) {
-        const json_t *pair = json_array_get(pairs, i);
-        const char *s = json_string_value(json_array_get(pair, 0));
-
-        if (s && !strcmp(s, key)) {
-            return json_string_value(json_array_get(pair, 1));
-        }
-    }
-    return NULL;
-}
-
 /* --- The steps, last one first. --- */
 
 /* "src 172.31.255.1" in the answer of ovs/route/lookup. */
@@ -314,6 +243,60 @@ on_no_flood(void *task_, const char *output, const char *error)
     find_address(task);
 }
 
+/* "ovs-ofctl COMMAND SWITCH PORT", in OpenFlow 1.0. */
+static void
+add_ofctl(struct ovsdb_task *task, const char *command)
+{
+    char *directory = run_directory(task);
+
+    add_args(task, (const char *const[]){"ovs-ofctl", "-O", "OpenFlow10",
+                                         "--timeout=4", command, NULL});
+    add_arg(task, lh_asprintf("unix:%s/%s.mgmt", directory, task->bridge));
+    add_arg(task, lh_asprintf("%u", (unsigned) task->port));
+    free(directory);
+}
+
+static void
+mod_no_flood(struct ovsdb_task *task)
+{
+    add_ofctl(task, "mod-port");
+    add_arg(task, lh_strdup("no-flood"));
+    run(task, on_no_flood);
+}
+
+static void
+on_marked(void *task_, const char *output, const char *error)
+{
+    struct ovsdb_task *task = task_;
+
+    task->child = NULL;
+    if (error) {
+        fail(task, error);
+    } else {
+        mod_no_flood(task);
+    }
+}
+
+/* A collector port that is not yet as it should be gets a mark first, so that
+ * what we do to it can be undone when nothing else of ours is left. */
+static void
+on_described(void *task_, const char *output, const char *error)
+{
+    struct ovsdb_task *task = task_;
+
+    task->child = NULL;
+    if (error || strstr(output, "NO_FLOOD")) {
+        on_no_flood(task, output, error);
+        return;
+    }
+    begin_vsctl(task);
+    add_args(task, (const char *const[]){"set", "interface", task->port_name,
+                                         "external_ids:" OVSDB_MARK
+                                         "=" OVSDB_MARK_NO_FLOOD,
+                                         NULL});
+    run(task, on_marked);
+}
+
 static void
 set_no_flood(struct ovsdb_task *task)
 {
@@ -329,13 +312,13 @@ set_no_flood(struct ovsdb_task *task)
         find_address(task);
         return;
     }
-    add_args(task, (const char *const[]){"ovs-ofctl", "-O", "OpenFlow10",
-                                         "--timeout=4", "mod-port", NULL});
-    add_arg(task, lh_asprintf("unix:%s/%s.mgmt", directory, task->bridge));
-    add_arg(task, lh_asprintf("%u", (unsigned) task->port));
-    add_arg(task, lh_strdup("no-flood"));
     free(directory);
-    run(task, on_no_flood);
+    if (task->config->postcards->encapsulation == INSTR_MAC) {
+        add_ofctl(task, "dump-ports-desc");
+        run(task, on_described);
+    } else {
+        mod_no_flood(task);
+    }
 }
 
 static void
@@ -343,9 +326,11 @@ on_interface(void *task_, const char *output, const char *error)
 {
     struct ovsdb_task *task = task_;
     json_t *table = error ? NULL : json_loads(output, 0, NULL);
-    const json_t *ofport = cell(table, 0, "ofport");
-    const char *address = cell_map(cell(table, 0, "options"), "local_ip");
-    const char *reason = cell_string(cell(table, 0, "error"));
+    const json_t *ofport = ovsdb_table_cell(table, 0, "ofport");
+    const char *address =
+        ovsdb_table_value(ovsdb_table_cell(table, 0, "options"), "local_ip");
+    const char *reason =
+        ovsdb_table_string(ovsdb_table_cell(table, 0, "error"));
     json_int_t port = json_integer_value(ofport);
     char *text = NULL;
 
@@ -402,12 +387,15 @@ add_port(struct ovsdb_task *task)
         add_arg(task, lh_asprintf("options:remote_ip=%s", p->address));
         add_arg(task, lh_asprintf("options:dst_port=%u", p->udp_port));
         add_arg(task, lh_asprintf("options:key=%u", task->index));
-        add_arg(task, lh_strdup("external_ids:lasthop=postcards"));
+        add_arg(task,
+                lh_strdup("external_ids:" OVSDB_MARK "=" OVSDB_MARK_PORT));
     }
     if (task->adds_protocol) {
-        add_args(task,
-                 (const char *const[]){"--", "add", "bridge", task->bridge,
-                                       "protocols", "OpenFlow10", NULL});
+        add_args(task, (const char *const[]){
+                           "--", "add", "bridge", task->bridge, "protocols",
+                           "OpenFlow10", "--", "set", "bridge", task->bridge,
+                           "external_ids:" OVSDB_MARK "=" OVSDB_MARK_PROTOCOL,
+                           NULL});
         /* Said now: the bridge drops its connections for it, and with the
          * session this task goes. */
         say_warn("switch " DPID_FMT ": adding OpenFlow10 to the protocols of "
@@ -427,16 +415,19 @@ on_bridge(void *task_, const char *output, const char *error)
 {
     struct ovsdb_task *task = task_;
     json_t *table = error ? NULL : json_loads(output, 0, NULL);
-    const json_t *protocols = cell(table, 0, "protocols");
-    const char *fail_mode = cell_string(cell(table, 0, "fail_mode"));
+    const json_t *protocols = ovsdb_table_cell(table, 0, "protocols");
+    const char *fail_mode =
+        ovsdb_table_string(ovsdb_table_cell(table, 0, "fail_mode"));
     bool is_secure = fail_mode && !strcmp(fail_mode, "secure");
 
     task->child = NULL;
-    task->bridge = lh_strdup(cell_string(cell(table, 0, "name")));
-    task->adds_protocol =
-        !cell_is_empty(protocols) && !cell_has(protocols, "OpenFlow10");
+    task->bridge =
+        lh_strdup(ovsdb_table_string(ovsdb_table_cell(table, 0, "name")));
+    task->adds_protocol = !ovsdb_table_is_empty(protocols) &&
+                          !ovsdb_table_has(protocols, "OpenFlow10");
     task->has_controllers =
-        table && !cell_is_empty(cell(table, 0, "controller"));
+        table &&
+        !ovsdb_table_is_empty(ovsdb_table_cell(table, 0, "controller"));
     json_decref(table);
     if (error) {
         fail(task, error);

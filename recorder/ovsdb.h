@@ -22,6 +22,12 @@
 
 #define OVSDB_TIMEOUT_S 5
 
+/* What the recorder made or changed has this key in external_ids. */
+#define OVSDB_MARK          "lasthop"
+#define OVSDB_MARK_PORT     "postcards"  /* Interface: it made the port. */
+#define OVSDB_MARK_NO_FLOOD "no-flood"   /* Interface: kept out of FLOOD. */
+#define OVSDB_MARK_PROTOCOL "OpenFlow10" /* Bridge: added to protocols. */
+
 struct event_base;
 struct ovsdb_task;
 

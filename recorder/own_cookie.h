@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* own_cookie - the cookies by which the recorder knows its own rules in a
+ * switch: what the rule is stands in the low byte.
+ *
+ * Threads: constants. */
+#ifndef RECORDER_OWN_COOKIE_H
+#define RECORDER_OWN_COOKIE_H 1
+
+#include <stdint.h>
+
+#define OWN_COOKIE      UINT64_C(0x6c617374686f7000) /* "lasthop" */
+#define OWN_COOKIE_MASK UINT64_C(0xffffffffffffff00)
+enum own_kind { OWN_DROP_IN = 1, OWN_LLDP, OWN_MISS, OWN_INDEX };
+
+#endif /* recorder/own_cookie.h */

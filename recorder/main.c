@@ -10,6 +10,7 @@
 #include "lib/say.h"
 #include "recorder/options.h"
 #include "recorder/recorder.h"
+#include "recorder/strip.h"
 
 #define EXIT_USAGE 2
 
@@ -41,7 +42,10 @@ main(int argc, char *argv[])
 
     raise_descriptor_limit();
     retval = options_parse(argc, argv, &config, &error);
-    if (!retval) {
+    if (!retval && config.is_strip) {
+        status = EXIT_FAILURE;
+        retval = strip_run(&config, &error);
+    } else if (!retval) {
         status = EXIT_FAILURE;
         retval = recorder_create(&config, &recorder, &error);
         if (!retval) {

@@ -175,6 +175,7 @@ strip_list(const struct list *list, const struct ofpact *acts, size_t len,
                 begin(list->trace, target, list->indexed, list->aux);
 
             inner.depth = list->depth + 1;
+            inner.has_note |= list->has_note;
             strip_list(&inner, target->data, target->len, out);
         } else if (a->type == OFPACT_CLONE ||
                    a->type == OFPACT_WRITE_ACTIONS) {

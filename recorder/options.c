@@ -57,6 +57,11 @@ static const char help[] =
     "                         bridges that no controller behind the recorder\n"
     "                         manages\n"
     "  --keep-instrumented    do not detach from these bridges at the end\n"
+    "  --strip                take everything of lasthop's out of all bridges "
+    "of\n"
+    "                         --ovsdb (or those of --bridge and --attach) "
+    "and\n"
+    "                         exit; the recorder must have ended\n"
     "  --force                instrument bridges with fail-mode standalone\n"
     "                         too\n"
     "  --no-watch             do not see what others change in a switch, nor\n"
@@ -108,7 +113,8 @@ enum {
     OPT_KEEP,
     OPT_KEEP_SIZE,
     OPT_RUNDIR,
-    OPT_STANDBY
+    OPT_STANDBY,
+    OPT_STRIP
 };
 
 static const struct option long_options[] = {
@@ -140,6 +146,7 @@ static const struct option long_options[] = {
     {"keep-size", required_argument, NULL, OPT_KEEP_SIZE},
     {"rundir", required_argument, NULL, OPT_RUNDIR},
     {"standby", no_argument, NULL, OPT_STANDBY},
+    {"strip", no_argument, NULL, OPT_STRIP},
     {"verbose", no_argument, NULL, 'v'},
     {"help", no_argument, NULL, 'h'},
     {"version", no_argument, NULL, 'V'},
@@ -361,6 +368,9 @@ take_option(int option, char *argument, struct recorder_config *config,
     case OPT_STANDBY:
         config->is_standby = true;
         return 0;
+    case OPT_STRIP:
+        config->is_strip = true;
+        return 0;
     case 'v':
         say_set_level(SAY_DEBUG);
         return 0;
@@ -487,9 +497,9 @@ check_all_tls(const struct recorder_config *config, struct lh_error *error)
 static int
 complete(struct recorder_config *config, struct lh_error *error)
 {
-    int retval = pair_up(config, error);
+    int retval = config->is_strip ? 0 : pair_up(config, error);
 
-    if (!retval) {
+    if (!retval && !config->is_strip) {
         retval = check_all_tls(config, error);
     }
     if (retval) {

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+# What lasthop put into bridges is taken out again by `lasthop-recorder
+# --strip`, whatever became of the recorder and its log.
+
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from lab import UNDER_COLLECTOR, bindir
+from process import wait_until
+from test_attach import FLOWS, GROUPS
+
+VERSIONS = ("OpenFlow10", "OpenFlow13", "OpenFlow15")
+
+
+def look(lab, bridge="s1"):
+    """All that a bridge has, as text: tables as each version shows them,
+    groups, options, ports and settings."""
+    parts = []
+    for version in VERSIONS:
+        flows = lab.ofctl("dump-flows", bridge, version=version)
+        flows = re.sub(r" (duration|idle_age|hard_age|n_packets|n_bytes)="
+                       r"[0-9.]+s?,?", "", flows)
+        parts.append("\n".join(sorted(flows.splitlines()[1:])))
+        parts.append(re.sub(r"xid=\w+", "", lab.ofctl("dump-groups", bridge,
+                                                     version=version)))
+    parts.append(re.sub(r"xid=\w+", "", lab.ofctl("dump-tlv-map", bridge)))
+    parts.append(lab.vsctl("list-ports", bridge))
+    for column in ("protocols", "external_ids", "fail_mode"):
+        parts.append(lab.vsctl("get", "bridge", bridge, column))
+    parts.append(re.sub(r"xid=\w+", "", lab.ofctl("dump-ports-desc", bridge,
+                                                 version="OpenFlow10")))
+    return "\n".join(parts)
+
+
+def count(lab):
+    """How many packets the rule for most packets has had."""
+    return int(re.search(r"n_packets=(\d+)[^\n]* priority=1 actions=(?!drop)",
+                         lab.ofctl("dump-flows", "s1",
+                                   "table=0")).group(1))
+
+
+def assert_same(after, before):
+    """Fails with the lines that differ."""
+    after, before = after.splitlines(), before.splitlines()
+    assert [line for line in after if line not in before] == []
+    assert [line for line in before if line not in after] == []
+
+
+def strip(lab, *options, state="state"):
+    """Runs --strip: (its exit code, what it prints, what it complains of)."""
+    done = subprocess.run(
+        ["ip", "netns", "exec", lab.sw, f"{bindir()}/lasthop-recorder",
+         "--strip", f"--ovsdb={lab.db}", f"--state={lab.dir}/{state}",
+         *options], capture_output=True, text=True, timeout=60, check=False)
+    return done.returncode, done.stdout, done.stderr
+
+
+def make(lab, mac=False):
+    """A bridge with rules of all kinds."""
+    lab.add_bridge("s1")
+    for number in (1, 2):
+        lab.add_host(f"h{number}", "s1", f"10.0.0.{number}/24")
+    lab.add_collector(mac=mac)
+    lab.start()
+    for group in GROUPS:
+        lab.ofctl("add-group", "s1", group, version="OpenFlow15")
+    for flow in FLOWS:
+        lab.ofctl("add-flow", "s1", flow, version="OpenFlow15")
+    lab.hosts["h1"].ping("10.0.0.2")
+
+
+def attach(lab, postcards="geneve:" + UNDER_COLLECTOR):
+    """A recorder that is killed once the bridge is instrumented."""
+    recorder = lab.spawn(
+        "recorder",
+        [f"{bindir()}/lasthop-recorder", "--attach=s1",
+         f"--postcards={postcards}", f"--ovsdb={lab.db}",
+         f"--state={lab.dir}/state", f"--rundir={lab.dir}"], netns=lab.sw)
+    recorder.wait_for("s1): instrumented")
+    return recorder
+
+
+@pytest.mark.parametrize("postcards", ["geneve:" + UNDER_COLLECTOR,
+                                       "mac:%b-mac"])
+@pytest.mark.parametrize("is_log_lost", [False, True])
+def test_what_a_killed_recorder_left_is_taken_out(lab, postcards, is_log_lost):
+    make(lab, mac=postcards.startswith("mac"))
+    before, n = look(lab), count(lab)
+    recorder = attach(lab, postcards)
+    assert look(lab) != before
+    code, out, err = strip(lab)
+    assert code == 1 and not out and "end it first" in err
+    recorder.kill()
+    if is_log_lost:
+        shutil.rmtree(f"{lab.dir}/state")
+
+    code, out, err = strip(lab)
+    assert code == 0, out + err
+    assert "s1: removed what was in" in out
+    if is_log_lost:     # ALL has become the list of ports, and stays it.
+        before = before.replace("actions=ALL",
+                                "actions=output:1,output:2,LOCAL")
+    assert_same(look(lab), before)
+    assert count(lab) >= n > 0
+    code, out, err = strip(lab)
+    assert code == 0 and "s1: nothing of lasthop's is left" in out

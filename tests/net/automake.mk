@@ -10,6 +10,7 @@ EXTRA_DIST += \
 	tests/net/lab.py \
 	tests/net/many_controllers.py \
 	tests/net/openflow.py \
+	tests/net/ovn.py \
 	tests/net/process.py \
 	tests/net/random_openflow.py \
 	tests/net/recorder.py \
@@ -26,6 +27,7 @@ EXTRA_DIST += \
 	tests/net/test_kills.py \
 	tests/net/test_lab.py \
 	tests/net/test_loss.py \
+	tests/net/test_ovn.py \
 	tests/net/test_past.py \
 	tests/net/test_monitor.py \
 	tests/net/test_pipelines.py \

@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: Apache-2.0
+# OVN's integration bridge with the recorder attached to it, while
+# ovn-controller goes on to manage it and knows nothing of that.
+
+import os
+import re
+
+import pytest
+
+import ovn
+from api import Api, ApiError
+from lab import UNDER_COLLECTOR, bindir
+from process import wait_until
+
+pytestmark = pytest.mark.skipif(bool(ovn.missing()),
+                                reason=f"without {ovn.missing()} of OVN")
+
+ACL = ("to-lport", "1001", 'outport == "port-b" && udp.dst == 99', "drop")
+
+
+def attach(lab):
+    """The recorder, attached to br-int."""
+    recorder = lab.spawn(
+        "recorder",
+        [f"{bindir()}/lasthop-recorder", "--attach=br-int",
+         f"--postcards=geneve:{UNDER_COLLECTOR}", f"--ovsdb={lab.db}",
+         f"--state={lab.dir}/state", f"--rundir={lab.dir}"], netns=lab.sw)
+    return recorder.wait_for("br-int): instrumented")
+
+
+def serve(lab):
+    """The server; returns it when it knows the recorder's rules."""
+    lab.spawn("server", [
+        f"{bindir()}/lasthop-server", "--listen",
+        f"geneve:{UNDER_COLLECTOR}:6081", "--archive", f"{lab.dir}/archive"],
+        netns=lab.col)
+    wait_until(lambda: os.path.exists(f"{lab.dir}/server.sock"),
+               what="the server")
+    server = Api(f"{lab.dir}/server.sock")
+
+    def knows_ports():
+        try:
+            topology = server.call("topology")["topology"]
+        except ApiError:
+            return False
+        return any(switch["ports"] for switch in topology["switches"])
+    wait_until(knows_ports, what="the topology")
+    return server
+
+
+def call(lab, operation, **members):
+    """Asks the recorder."""
+    with Api(f"{lab.dir}/recorder.sock", deadline=20) as api:
+        return api.call(operation, **members)
+
+
+def counters(lab):
+    """Those of the recorder for br-int."""
+    return call(lab, "stats")["stats"]["switches"][0]["instr"]
+
+
+def is_settled(lab):
+    """Whether every rule that is to have its postcards has them."""
+    rules = [r for r in call(lab, "table", dpid=1)["rules"]
+             if r["kind"] == "flow"]
+    text = lab.ofctl("dump-flows", "br-int", "--no-stats",
+                     version="OpenFlow15")
+    versioned = [line for line in text.splitlines()
+                 if "tun_metadata63" in line or "note:6c.68." in line]
+    own = [line for line in text.splitlines()
+           if "cookie=0x6c617374686f70" in line and line in versioned]
+    return len(versioned) - len(own) == len(rules)
+
+
+def dropped_by(net, server, bpf):
+    """The logical flow that a packet was dropped by."""
+    for history in server.query(f"{{{{--bpf {bpf}}}}}"):
+        verdict = history["verdict"]
+        if verdict["reason"] == "no output":
+            rule = server.call("flow", dpid=1,
+                               version=verdict["version"])["rule"]
+            flow = net.logical_flow(int(rule["cookie"], 16))
+            if flow:
+                return flow
+    return None
+
+
+def check_controller(lab):
+    """ovn-controller has noticed nothing."""
+    log = lab.process("ovn-controller").output()
+    bad = [line for line in log.splitlines()
+           if re.search(r"\|(ERR|EMER)\||OFPT_ERROR|disconnected|closed|"
+                        r"Dropped|ofctrl\|WARN|Unreasonably", line)]
+    assert not bad, bad
+    # br-int.mgmt: features, ofctrl and pinctrl connect once each.
+    assert log.count("br-int.mgmt: connected") == 3, log
+
+
+def test_the_recorder_before_the_logical_network(lab):
+    """Everything that OVN writes comes under its eyes."""
+    net = ovn.two_subnets(lab)
+    attach(lab)
+    net.start()
+    ovn.make_two_subnets(net)
+    assert lab.hosts["a"].ping("10.2.0.2", count=3)
+    assert lab.hosts["b"].ping("10.2.0.3", count=3)
+    net.change("acl-add", "right", *ACL)
+    wait_until(lambda: is_settled(lab), 20, "all rules' postcards")
+    assert lab.hosts["a"].ping("10.2.0.2")
+    assert "tun_metadata63" in lab.ofctl("dump-tlv-map", "br-int")
+    assert "tun_metadata0" in lab.ofctl("dump-tlv-map", "br-int")
+    assert counters(lab)["own_errors"] == 0
+    check_controller(lab)
+
+    call(lab, "detach", bridge="br-int")
+    flows = net.flows()
+    assert not [f for f in flows if "6c.68" in f or "6c617374686f70" in f]
+    # OVN agrees with what stands: made anew, it is the same.
+    net.appctl("recompute")
+    net.change("sync")
+    assert net.flows() == flows
+    check_controller(lab)
+
+
+def test_the_recorder_on_a_living_network(lab):
+    """Pings go on, histories tell, the end leaves OVN's rules."""
+    net = ovn.two_subnets(lab)
+    net.start()
+    ovn.make_two_subnets(net)
+    net.change("acl-add", "right", *ACL)
+    a = lab.hosts["a"]
+    assert a.ping("10.2.0.2")
+    before = net.flows()
+    ping = lab.spawn("ping", ["ping", "-i", "0.01", "-c", "200", "10.2.0.3"],
+                     netns=a.netns)
+    ping.wait_for("time=")
+    recorder = attach(lab)
+    assert is_settled(lab)
+    server = serve(lab)
+
+    a.request("udp", "10.2.0.2", 99, timeout=0.1)
+    flow = wait_until(lambda: dropped_by(net, server, "udp port 99"),
+                      what="the drop")
+    assert "ls_out_acl" in flow and "udp.dst == 99" in flow
+
+    net.change("acl-add", "right", "to-lport", "1002",
+               'outport == "port-b" && udp.dst == 98', "drop")
+    wait_until(lambda: is_settled(lab), 20, "the new rules' postcards")
+    net.change("acl-del", "right", "to-lport", "1002",
+               'outport == "port-b" && udp.dst == 98')
+    ping.wait_for("packet loss")
+    assert " 0% packet loss" in ping.output()
+    assert counters(lab)["own_errors"] == 0
+    check_controller(lab)
+    assert recorder.stop() == 0
+    assert net.flows() == before
+    check_controller(lab)

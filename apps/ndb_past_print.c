@@ -329,9 +329,11 @@ print_list(struct ndb *ndb, const json_t *list, char sign)
 
     json_array_foreach(list, i, item)
     {
-        if (json_object_get(item, "group")) {
+        if (json_object_get(item, "group") || json_object_get(item, "meter")) {
             text_line_put(&line, sign == '+' ? TEXT_GREEN : TEXT_RED,
-                          "%c group  %s", sign, text_of(item, "text"));
+                          "%c %s  %s", sign,
+                          json_object_get(item, "group") ? "group" : "meter",
+                          text_of(item, "text"));
             text_line_end(&line);
         } else {
             print_rule(ndb, item, sign);
@@ -387,6 +389,7 @@ ndb_past_print_diff(struct ndb *ndb, const json_t *answer)
     }
     n = print_lists(ndb, answer);
     n += print_lists(ndb, json_object_get(answer, "groups"));
+    n += print_lists(ndb, json_object_get(answer, "meters"));
     if (!n) {
         text_line_put(&line, TEXT_PLAIN, "  nothing differs");
         text_line_end(&line);
@@ -403,6 +406,8 @@ print_change(struct ndb *ndb, const json_t *change)
     struct text_line line = begin_line(ndb);
     bool is_made = strstr(what, "-made") != NULL;
     bool is_removed = strstr(what, "-removed") != NULL;
+    bool is_gone = strstr(what, "-gone") != NULL;
+    const char *object = !strncmp(what, "meter", 5) ? "meter" : "group";
 
     put_time(&line, ndb, json_object_get(change, "time_ns"));
     text_line_put(&line, TEXT_PLAIN, "  ");
@@ -420,12 +425,19 @@ print_change(struct ndb *ndb, const json_t *change)
         text_line_put(&line, TEXT_PLAIN, " port %lld",
                       number_of(change, "port"));
     }
-    text_line_put(&line, TEXT_PLAIN, " %s", text_of(change, "text"));
+    if (is_gone) {
+        text_line_put(&line, TEXT_PLAIN, " %s_id=%lld", object,
+                      number_of(change, object));
+    } else {
+        text_line_put(&line, TEXT_PLAIN, " %s", text_of(change, "text"));
+    }
     if (is_made) {
         text_line_put(&line, TEXT_DIM, "  (%s by %s)",
                       text_of(change, "command"), text_of(change, "who"));
-    } else if (is_removed) {
+    } else if (is_removed || is_gone) {
         text_line_put(&line, TEXT_DIM, "  (%s)", text_of(change, "reason"));
+    } else if (json_object_get(change, "command")) {
+        text_line_put(&line, TEXT_DIM, "  (%s)", text_of(change, "command"));
     }
     text_line_end(&line);
     text_line_uninit(&line);
@@ -454,7 +466,7 @@ ndb_past_print_changes(struct ndb *ndb, const json_t *answer)
 void
 ndb_past_print_table(struct ndb *ndb, const json_t *answer)
 {
-    const json_t *groups = json_object_get(answer, "groups");
+    static const char *const names[] = {"group", "meter"};
     struct text_line line = begin_line(ndb);
     json_t *item;
     size_t i;
@@ -470,11 +482,14 @@ ndb_past_print_table(struct ndb *ndb, const json_t *answer)
                           : "");
         text_line_end(&line);
     }
-    json_array_foreach(groups, i, item)
-    {
-        text_line_put(&line, TEXT_PLAIN, "  group   %s",
-                      text_of(item, "text"));
-        text_line_end(&line);
+    for (size_t which = 0; which < 2; which++) {
+        json_array_foreach(
+            json_object_get(answer, which ? "meters" : "groups"), i, item)
+        {
+            text_line_put(&line, TEXT_PLAIN, "  %s   %s", names[which],
+                          text_of(item, "text"));
+            text_line_end(&line);
+        }
     }
     if (!json_array_size(json_object_get(answer, "rules"))) {
         text_line_put(&line, TEXT_PLAIN, "  no rules");

@@ -60,6 +60,7 @@ lib_liblasthop_a_SOURCES = \
 	lib/past.h \
 	lib/past_changes.c \
 	lib/past_diff.c \
+	lib/past_group.c \
 	lib/past_moment.c \
 	lib/past_table.c \
 	lib/postcard.c lib/postcard.h \

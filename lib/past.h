@@ -75,10 +75,33 @@ int past_moment_read(const struct past_query *, uint64_t dpid,
 json_t *past_moment_blind(const struct past_query *,
                           const struct past_moment *);
 
-/* What stood at the moment: flow and table-miss rules, or with 'groups' the
- * buckets of groups. */
-int past_moment_rules(const struct past_query *, const struct past_moment *,
-                      bool groups, struct flow_log_rules *, struct lh_error *);
+/* A group that stood, and its buckets in order of their versions. */
+struct past_group {
+    uint32_t id;
+    uint64_t change;    /* That made it so. */
+    char *text;         /* As ovs-ofctl takes it; NULL: not known.  Owned. */
+    const uint8_t *raw; /* The group-mod that adds it; may be NULL. */
+    size_t raw_len;
+    struct rule **buckets;
+    size_t n_buckets;
+};
+
+/* All that stood at a moment.  What is not said to be owned lies in `all`. */
+struct past_state {
+    struct flow_log_state all; /* Owned. */
+    struct rule **rules;       /* Flow and table-miss rules; may be put into
+                                * another order. */
+    size_t n_rules;
+    struct rule **buckets; /* By group. */
+    size_t n_buckets;
+    struct past_group *groups; /* By number.  Owned. */
+    size_t n_groups;
+    const struct flow_log_object *meters; /* By number. */
+    size_t n_meters;
+};
+int past_state_read(const struct past_query *, const struct past_moment *,
+                    struct past_state *, struct lh_error *);
+void past_state_uninit(struct past_state *);
 
 /* A port whose state the log knows at the moment. */
 int past_moment_ports(const struct past_query *, const struct past_moment *,
@@ -87,12 +110,10 @@ int past_moment_ports(const struct past_query *, const struct past_moment *,
 
 /* The rule as JSON, with its text as ovs-ofctl takes it. */
 json_t *past_rule_json(const struct rule *);
-/* The number of the group that a bucket's rule belongs to. */
-uint32_t past_group_id(const struct rule *bucket);
-/* Buckets[first..] that belong to one group, of '*n' buckets, as JSON. */
-json_t *past_group_json(const struct past_query *,
-                        const struct flow_log_rules *buckets, size_t first,
-                        size_t *n);
+/* What a bucket's rule is called in its group. */
+uint32_t past_bucket_id(const struct rule *bucket);
+json_t *past_group_json(const struct past_group *);
+json_t *past_meter_json(const struct flow_log_object *);
 bool past_is_cancelled(const struct past_query *);
 
 #endif /* lib/past.h */

@@ -11,8 +11,7 @@
 /* What stood at one moment. */
 struct side {
     struct past_moment moment;
-    struct flow_log_rules rules;   /* By table, priority, match. */
-    struct flow_log_rules buckets; /* By group. */
+    struct past_state state; /* Rules by table, priority, match. */
 };
 
 static int
@@ -33,55 +32,34 @@ compare_rules(const void *a, const void *b)
     return compare_keys(*(struct rule *const *) a, *(struct rule *const *) b);
 }
 
-static int
-compare_buckets(const void *a_, const void *b_)
-{
-    const struct rule *a = *(struct rule *const *) a_;
-    const struct rule *b = *(struct rule *const *) b_;
-    uint32_t x = past_group_id(a), y = past_group_id(b);
-
-    if (x != y) {
-        return x < y ? -1 : 1;
-    }
-    return a->version < b->version ? -1 : a->version > b->version;
-}
-
-/* Drops the recorder's own table-miss rules. */
+/* Leaves out the recorder's own table-miss rules. */
 static void
-drop_own(struct flow_log_rules *rules)
+drop_own(struct past_state *state)
 {
     size_t n = 0;
 
-    for (size_t i = 0; i < rules->n; i++) {
-        if (rules->rules[i]->kind == RULE_MISS) {
-            rule_unref(rules->rules[i]);
-        } else {
-            rules->rules[n++] = rules->rules[i];
+    for (size_t i = 0; i < state->n_rules; i++) {
+        struct rule *rule = state->rules[i];
+
+        if (rule->kind != RULE_MISS) {
+            state->rules[i] = state->rules[n];
+            state->rules[n++] = rule;
         }
     }
-    rules->n = n;
+    state->n_rules = n;
 }
 
 static int
 read_side(const struct past_query *q, struct side *side,
           struct lh_error *error)
 {
-    int retval =
-        past_moment_rules(q, &side->moment, false, &side->rules, error);
+    int retval = past_state_read(q, &side->moment, &side->state, error);
 
     if (!retval) {
-        retval =
-            past_moment_rules(q, &side->moment, true, &side->buckets, error);
-    }
-    if (!retval) {
-        drop_own(&side->rules);
-        if (side->rules.n) {
-            qsort(side->rules.rules, side->rules.n, sizeof(struct rule *),
-                  compare_rules);
-        }
-        if (side->buckets.n) {
-            qsort(side->buckets.rules, side->buckets.n, sizeof(struct rule *),
-                  compare_buckets);
+        drop_own(&side->state);
+        if (side->state.n_rules) {
+            qsort(side->state.rules, side->state.n_rules,
+                  sizeof(struct rule *), compare_rules);
         }
     }
     return retval;
@@ -133,14 +111,14 @@ lists_put(const struct lists *l, json_t *object)
 }
 
 static void
-merge_rules(const struct flow_log_rules *from, const struct flow_log_rules *to,
+merge_rules(const struct past_state *from, const struct past_state *to,
             const struct lists *l)
 {
     size_t i = 0, j = 0;
 
-    while (i < from->n || j < to->n) {
-        const struct rule *a = i < from->n ? from->rules[i] : NULL;
-        const struct rule *b = j < to->n ? to->rules[j] : NULL;
+    while (i < from->n_rules || j < to->n_rules) {
+        const struct rule *a = i < from->n_rules ? from->rules[i] : NULL;
+        const struct rule *b = j < to->n_rules ? to->rules[j] : NULL;
         int order = !a ? 1 : !b ? -1 : compare_keys(a, b);
 
         if (order < 0) {
@@ -159,40 +137,74 @@ merge_rules(const struct flow_log_rules *from, const struct flow_log_rules *to,
     }
 }
 
+/* True when a bucket came, went or was made anew. */
+static bool
+differ(const struct past_group *a, const struct past_group *b)
+{
+    if (a->n_buckets != b->n_buckets || !a->text != !b->text ||
+        (a->text && strcmp(a->text, b->text) != 0)) {
+        return true;
+    }
+    for (size_t i = 0; i < a->n_buckets; i++) {
+        if (a->buckets[i]->version != b->buckets[i]->version) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void
-merge_groups(const struct past_query *q, const struct flow_log_rules *from,
-             const struct flow_log_rules *to, const struct lists *l)
+merge_groups(const struct past_state *from, const struct past_state *to,
+             const struct lists *l)
 {
     size_t i = 0, j = 0;
 
-    while (i < from->n || j < to->n) {
-        const struct rule *a = i < from->n ? from->rules[i] : NULL;
-        const struct rule *b = j < to->n ? to->rules[j] : NULL;
-        int64_t order = !a   ? 1
-                        : !b ? -1
-                             : (int64_t) past_group_id(a) - past_group_id(b);
-        json_t *before = NULL, *after = NULL;
-        size_t n = 0, m = 0;
+    while (i < from->n_groups || j < to->n_groups) {
+        const struct past_group *a =
+            i < from->n_groups ? &from->groups[i] : NULL;
+        const struct past_group *b = j < to->n_groups ? &to->groups[j] : NULL;
+        int64_t order = !a ? 1 : !b ? -1 : (int64_t) a->id - (int64_t) b->id;
 
-        if (order <= 0) {
-            before = past_group_json(q, from, i, &n);
-        }
-        if (order >= 0) {
-            after = past_group_json(q, to, j, &m);
-        }
         if (order < 0) {
-            json_array_append(l->removed, before);
+            json_array_append_new(l->removed, past_group_json(a));
         } else if (order > 0) {
-            json_array_append(l->added, after);
-        } else if (a->version != b->version) {
-            json_array_append_new(
-                l->modified,
-                json_pack("{s:O, s:O}", "before", before, "after", after));
+            json_array_append_new(l->added, past_group_json(b));
+        } else if (differ(a, b)) {
+            json_array_append_new(l->modified,
+                                  json_pack("{s:o, s:o}", "before",
+                                            past_group_json(a), "after",
+                                            past_group_json(b)));
         }
-        json_decref(before);
-        json_decref(after);
-        i += n;
-        j += m;
+        i += order <= 0;
+        j += order >= 0;
+    }
+}
+
+static void
+merge_meters(const struct past_state *from, const struct past_state *to,
+             const struct lists *l)
+{
+    size_t i = 0, j = 0;
+
+    while (i < from->n_meters || j < to->n_meters) {
+        const struct flow_log_object *a =
+            i < from->n_meters ? &from->meters[i] : NULL;
+        const struct flow_log_object *b =
+            j < to->n_meters ? &to->meters[j] : NULL;
+        int64_t order = !a ? 1 : !b ? -1 : (int64_t) a->id - (int64_t) b->id;
+
+        if (order < 0) {
+            json_array_append_new(l->removed, past_meter_json(a));
+        } else if (order > 0) {
+            json_array_append_new(l->added, past_meter_json(b));
+        } else if (strcmp(a->text, b->text) != 0) {
+            json_array_append_new(l->modified,
+                                  json_pack("{s:o, s:o}", "before",
+                                            past_meter_json(a), "after",
+                                            past_meter_json(b)));
+        }
+        i += order <= 0;
+        j += order >= 0;
     }
 }
 
@@ -217,17 +229,22 @@ make_answer(const struct past_query *q, const struct side *from,
             const struct side *to)
 {
     struct lists rules = lists_new(), groups = lists_new();
+    struct lists meters = lists_new();
     json_t *answer = json_pack("{s:o, s:I, s:I}", "dpid",
                                jmember_dpid_new(from->moment.dpid), "from_ns",
                                (json_int_t) from->moment.at_ns, "to_ns",
                                (json_int_t) to->moment.at_ns);
     json_t *object = json_object(), *array = json_array(), *blind;
 
-    merge_rules(&from->rules, &to->rules, &rules);
-    merge_groups(q, &from->buckets, &to->buckets, &groups);
+    merge_rules(&from->state, &to->state, &rules);
+    merge_groups(&from->state, &to->state, &groups);
+    merge_meters(&from->state, &to->state, &meters);
     lists_put(&rules, answer);
     lists_put(&groups, object);
     json_object_set_new(answer, "groups", object);
+    object = json_object();
+    lists_put(&meters, object);
+    json_object_set_new(answer, "meters", object);
     blind = past_moment_blind(q, &from->moment);
     if (blind) {
         json_array_append_new(array, blind);
@@ -249,8 +266,8 @@ past_diff(const struct past_query *q, json_t **answer, struct lh_error *error)
     struct jmember root = jmember_root(q->request);
     struct jmember from_member = jmember_get(&root, "from");
     struct jmember to_member = jmember_get(&root, "to");
-    struct side from = {.rules = FLOW_LOG_RULES_INIT};
-    struct side to = {.rules = FLOW_LOG_RULES_INIT};
+    struct side from = {.state.rules = NULL};
+    struct side to = {.state.rules = NULL};
     uint64_t dpid;
     int retval = past_moment_dpid(q, &dpid, error);
 
@@ -274,9 +291,7 @@ past_diff(const struct past_query *q, json_t **answer, struct lh_error *error)
     if (!retval) {
         *answer = make_answer(q, &from, &to);
     }
-    flow_log_rules_uninit(&from.rules);
-    flow_log_rules_uninit(&from.buckets);
-    flow_log_rules_uninit(&to.rules);
-    flow_log_rules_uninit(&to.buckets);
+    past_state_uninit(&from.state);
+    past_state_uninit(&to.state);
     return retval;
 }

@@ -210,43 +210,6 @@ past_moment_blind(const struct past_query *q, const struct past_moment *m)
                                     : json_null());
 }
 
-/* --- what stood ---------------------------------------------------------- */
-
-int
-past_moment_rules(const struct past_query *q, const struct past_moment *m,
-                  bool groups, struct flow_log_rules *rules,
-                  struct lh_error *error)
-{
-    struct flow_log_moment moment = {
-        .when = m->is_now      ? FLOW_LOG_NOW
-                : m->by_change ? FLOW_LOG_AT_VERSION
-                               : FLOW_LOG_AT_TIME,
-        .version = m->version,
-        .time_ns = m->at_ns,
-    };
-    struct flow_log_state state;
-    int retval;
-
-    if (past_is_cancelled(q)) {
-        lh_error_set(error, "cancelled");
-        return ECANCELED;
-    }
-    retval = flow_log_state_at(q->log, m->dpid, &moment, &state, error);
-    if (retval) {
-        return retval;
-    }
-    for (size_t i = 0; i < state.rules.n; i++) {
-        if ((state.rules.rules[i]->kind == RULE_GROUP) == groups) {
-            rules->rules =
-                lh_alloc_grow(rules->rules, rules->n, &rules->allocated,
-                              sizeof *rules->rules);
-            rules->rules[rules->n++] = rule_ref(state.rules.rules[i]);
-        }
-    }
-    flow_log_state_uninit(&state);
-    return 0;
-}
-
 /* --- ports --------------------------------------------------------------- */
 
 struct ports {

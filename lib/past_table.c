@@ -5,9 +5,7 @@
 #include "lib/past.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 json_t *
 past_rule_json(const struct rule *rule)
@@ -20,57 +18,20 @@ past_rule_json(const struct rule *rule)
     return json;
 }
 
-uint32_t
-past_group_id(const struct rule *bucket)
+/* Adds groups and meters of the moment to 'answer'. */
+static void
+add_groups(const struct past_state *state, json_t *answer)
 {
-    unsigned int id = 0;
+    json_t *groups = json_array(), *meters = json_array();
 
-    sscanf(bucket->match, "group_id=%u", &id);
-    return id;
-}
-
-json_t *
-past_group_json(const struct past_query *q,
-                const struct flow_log_rules *buckets, size_t first, size_t *n)
-{
-    const struct rule *rule = buckets->rules[first];
-    uint32_t id = past_group_id(rule);
-    json_t *array = json_array(), *json;
-    char *text = q->group_text && rule->raw
-                     ? q->group_text(rule->raw, rule->raw_len)
-                     : NULL;
-
-    *n = 0;
-    for (size_t i = first;
-         i < buckets->n && past_group_id(buckets->rules[i]) == id &&
-         buckets->rules[i]->change == rule->change;
-         i++) {
-        json_array_append_new(array, past_rule_json(buckets->rules[i]));
-        ++*n;
+    for (size_t i = 0; i < state->n_groups; i++) {
+        json_array_append_new(groups, past_group_json(&state->groups[i]));
     }
-    json = json_pack("{s:I, s:o}", "group", (json_int_t) id, "buckets", array);
-    if (text) {
-        json_object_set_new(json, "text", jmember_text_new(text));
-    }
-    free(text);
-    return json;
-}
-
-/* Adds the groups of the moment to 'answer'. */
-static int
-add_groups(const struct past_query *q, const struct past_moment *m,
-           json_t *answer, struct lh_error *error)
-{
-    struct flow_log_rules buckets = FLOW_LOG_RULES_INIT;
-    int retval = past_moment_rules(q, m, true, &buckets, error);
-    json_t *groups = json_array();
-
-    for (size_t i = 0, n; !retval && i < buckets.n; i += n) {
-        json_array_append_new(groups, past_group_json(q, &buckets, i, &n));
+    for (size_t i = 0; i < state->n_meters; i++) {
+        json_array_append_new(meters, past_meter_json(&state->meters[i]));
     }
     json_object_set_new(answer, "groups", groups);
-    flow_log_rules_uninit(&buckets);
-    return retval;
+    json_object_set_new(answer, "meters", meters);
 }
 
 /* What the request wants besides the moment. */
@@ -108,20 +69,20 @@ too_many(size_t n, struct lh_error *error)
 
 /* The rules that are wanted, as JSON. */
 static int
-make_rules(const struct past_query *q, const struct flow_log_rules *rules,
+make_rules(const struct past_query *q, const struct past_state *state,
            const struct wanted *w, json_t *array, struct lh_error *error)
 {
     size_t n = 0;
 
-    for (size_t i = 0; i < rules->n; i++) {
-        n += !w->has_table || rules->rules[i]->table_id == w->table;
+    for (size_t i = 0; i < state->n_rules; i++) {
+        n += !w->has_table || state->rules[i]->table_id == w->table;
     }
     if (n > PAST_MAX_RULES) {
         return too_many(n, error);
     }
-    for (size_t i = 0; i < rules->n; i++) {
-        if (!w->has_table || rules->rules[i]->table_id == w->table) {
-            json_array_append_new(array, past_rule_json(rules->rules[i]));
+    for (size_t i = 0; i < state->n_rules; i++) {
+        if (!w->has_table || state->rules[i]->table_id == w->table) {
+            json_array_append_new(array, past_rule_json(state->rules[i]));
         }
         if (!(i % 256) && past_is_cancelled(q)) {
             lh_error_set(error, "cancelled");
@@ -137,7 +98,7 @@ past_table(const struct past_query *q, json_t **answer, struct lh_error *error)
     struct jmember root = jmember_root(q->request);
     struct jmember version = jmember_get(&root, "version");
     struct jmember at = jmember_get(&root, "at");
-    struct flow_log_rules rules = FLOW_LOG_RULES_INIT;
+    struct past_state state = {.rules = NULL};
     json_t *array = json_array(), *blind;
     struct past_moment m;
     struct wanted w;
@@ -152,10 +113,10 @@ past_table(const struct past_query *q, json_t **answer, struct lh_error *error)
         retval = past_moment_read(q, dpid, &version, &at, &m, error);
     }
     if (!retval) {
-        retval = past_moment_rules(q, &m, false, &rules, error);
+        retval = past_state_read(q, &m, &state, error);
     }
     if (!retval) {
-        retval = make_rules(q, &rules, &w, array, error);
+        retval = make_rules(q, &state, &w, array, error);
     }
     if (!retval) {
         *answer = json_pack("{s:o, s:I, s:O}", "dpid", jmember_dpid_new(dpid),
@@ -164,14 +125,12 @@ past_table(const struct past_query *q, json_t **answer, struct lh_error *error)
         if (blind) {
             json_object_set_new(*answer, "blind", blind);
         }
-        retval = w.groups ? add_groups(q, &m, *answer, error) : 0;
-    }
-    if (retval) {
-        json_decref(*answer);
-        *answer = NULL;
+        if (w.groups) {
+            add_groups(&state, *answer);
+        }
     }
     json_decref(array);
-    flow_log_rules_uninit(&rules);
+    past_state_uninit(&state);
     return retval;
 }
 

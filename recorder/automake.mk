@@ -10,6 +10,7 @@ recorder_librecorder_a_SOURCES = \
 	recorder/child.c recorder/child.h \
 	recorder/datapath.c recorder/datapath.h \
 	recorder/datapath_control.c \
+	recorder/datapath_object.c \
 	recorder/datapath_ports.c \
 	recorder/datapath_setup.c \
 	recorder/datapath_state.h \
@@ -29,7 +30,9 @@ recorder_librecorder_a_SOURCES = \
 	recorder/instr_found.c recorder/instr_found.h \
 	recorder/instr_group.c \
 	recorder/instr_link.c recorder/instr_links.h \
+	recorder/instr_meter.c \
 	recorder/instr_monitor.c \
+	recorder/instr_object.c recorder/instr_objects.h \
 	recorder/instr_out.c \
 	recorder/instr_owed.c \
 	recorder/instr_own.c \
@@ -50,7 +53,7 @@ recorder_librecorder_a_SOURCES = \
 	recorder/instr_table.c recorder/instr_table.h \
 	recorder/instr_tlv.c \
 	recorder/instr_told.c recorder/instr_told.h \
-	recorder/instr_undo.c \
+	recorder/instr_undo.c recorder/instr_undo.h \
 	recorder/instr_watch.c \
 	recorder/lldp.c recorder/lldp.h \
 	recorder/log_watch.c recorder/log_watch.h \
@@ -107,6 +110,7 @@ recorder_libofdoor_a_SOURCES = \
 	recorder/of_inject.c recorder/of_inject.h \
 	recorder/of_inject_miss.c \
 	recorder/of_match.c recorder/of_match.h \
+	recorder/of_meter.c recorder/of_meter.h \
 	recorder/of_monitor.c recorder/of_monitor.h \
 	recorder/of_msg.c recorder/of_msg.h \
 	recorder/of_ovs.h \

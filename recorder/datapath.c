@@ -280,20 +280,27 @@ plan_run(struct datapath *dp)
 }
 
 static void
+note_event(struct datapath *dp, const struct instr_event *e, uint64_t now_ns)
+{
+    const struct session *s = e->link ? instr_link_aux(e->link) : NULL;
+    const struct endpoint *who = s ? s->route->controller : NULL;
+    char *text = lh_asprintf("%s: %s", who ? who->text : e->kind, e->text);
+
+    flow_log_event(dp->env->log, s ? FLOW_LOG_ROLE : FLOW_LOG_NOTE, dp->dpid,
+                   OF_PORT_UNKNOWN, now_ns, text);
+    free(text);
+}
+
+static void
 note_changes(struct datapath *dp, struct instr_out *out)
 {
     uint64_t change, now_ns = time_spec_now();
     const struct session_env *env = dp->env;
 
     for (size_t i = 0; i < out->n_events; i++) {
-        char *text =
-            lh_asprintf("%s: %s", out->events[i].kind, out->events[i].text);
-
-        flow_log_event(env->log, FLOW_LOG_NOTE, dp->dpid, OF_PORT_UNKNOWN,
-                       now_ns, text);
-        free(text);
+        note_event(dp, &out->events[i], now_ns);
     }
-    if (!out->n_made && !out->n_removed) {
+    if (!out->n_made && !out->n_removed && !out->n_objects) {
         return;
     }
     change = flow_log_begin_change(env->log);
@@ -307,6 +314,9 @@ note_changes(struct datapath *dp, struct instr_out *out)
                          out->removed[i].reason);
         recorder_api_removed(env->api, dp->dpid, out->removed[i].version,
                              now_ns, out->removed[i].reason);
+    }
+    for (size_t i = 0; i < out->n_objects; i++) {
+        datapath_object_note(dp, &out->objects[i], now_ns);
     }
     dp->counters.rules_made += out->n_made;
     dp->counters.rules_removed += out->n_removed;
@@ -421,7 +431,7 @@ datapath_stats(const struct datapath *dp, json_t *json)
             json_pack(
                 "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I,"
                 " s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I,"
-                " s:I, s:I, s:I, s:I}",
+                " s:I, s:I, s:I, s:I, s:I}",
                 "passed_unknown", (json_int_t) i->passed_unknown,
                 "passed_malformed", (json_int_t) i->passed_malformed,
                 "flow_mods", (json_int_t) i->flow_mods, "group_mods",
@@ -444,6 +454,7 @@ datapath_stats(const struct datapath *dp, json_t *json)
                 (json_int_t) i->own_waited, "unordered",
                 (json_int_t) i->unordered, "echoes", (json_int_t) i->echoes,
                 "readings", (json_int_t) i->readings, "rules",
-                (json_int_t) i->rules, "groups", (json_int_t) i->groups));
+                (json_int_t) i->rules, "groups", (json_int_t) i->groups,
+                "meters", (json_int_t) i->meters));
     }
 }

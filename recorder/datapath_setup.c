@@ -242,20 +242,22 @@ datapath_setup_leave(struct datapath *dp)
     datapath_setup_pass(dp);
 }
 
-/* What the log has standing and the switch has not is gone. */
+/* What the log has standing and the switch has not is gone; groups and meters
+ * are as the switch has them. */
 static void
 reconcile_log(struct datapath *dp)
 {
-    struct flow_log_rules rules = FLOW_LOG_RULES_INIT;
+    struct flow_log_moment moment = {.when = FLOW_LOG_NOW};
     uint64_t now_ns = time_spec_now();
+    struct flow_log_state state;
     struct lh_error error;
 
-    if (flow_log_standing(dp->env->log, dp->dpid, &rules, &error)) {
+    if (flow_log_state_at(dp->env->log, dp->dpid, &moment, &state, &error)) {
         say_error("%s", error.text);
     }
     flow_log_begin_change(dp->env->log);
-    for (size_t i = 0; i < rules.n; i++) {
-        uint32_t version = rules.rules[i]->version;
+    for (size_t i = 0; i < state.rules.n; i++) {
+        uint32_t version = state.rules.rules[i]->version;
 
         if (!instr_stands(dp->instr, version)) {
             flow_log_removed(dp->env->log, dp->dpid, version, now_ns, "gone");
@@ -263,7 +265,8 @@ reconcile_log(struct datapath *dp)
                                  "gone");
         }
     }
-    flow_log_rules_uninit(&rules);
+    datapath_object_reconcile(dp, state.objects, state.n_objects, now_ns);
+    flow_log_state_uninit(&state);
 }
 
 void

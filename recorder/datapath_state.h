@@ -86,6 +86,17 @@ void datapath_setup_watch(struct datapath *, bool is_ready);
 void datapath_setup_pass(struct datapath *);
 void datapath_setup_cancel(struct datapath *);
 
+/* datapath_object.c */
+/* Puts a group or meter of instr's into the log. */
+void datapath_object_note(struct datapath *, const struct instr_object *,
+                          uint64_t now_ns);
+/* Brings what the log has of groups and meters in line with what stands;
+ * 'objects' of flow_log_state_at(). */
+struct flow_log_object;
+void datapath_object_reconcile(struct datapath *,
+                               const struct flow_log_object *objects,
+                               size_t n_objects, uint64_t now_ns);
+
 /* datapath_ports.c */
 /* instr_ports() differ. */
 void datapath_ports_publish(struct datapath *);

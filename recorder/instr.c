@@ -57,6 +57,8 @@ instr_destroy(struct instr *instr)
         instr_group_destroy(instr->groups[i]);
     }
     free(instr->groups);
+    instr_meter_destroy_all(instr);
+    free(instr->meters);
     free(instr->ports);
     free(instr->flood);
     if (instr->indexes) {

@@ -162,11 +162,26 @@ struct instr_lldp {
     size_t len;
 };
 
-/* What the controller did that is no rule: "meter-mod", "table-mod",
- * "port-mod", "set-config", "set-async", or a "refused" one of them. */
+/* What the controller did that is neither rule, group nor meter: "table-mod",
+ * "port-mod", "set-config", "set-async", a "meter-mod" that cannot be read;
+ * or that the "role" of a connection changed. */
 struct instr_event {
     const char *kind; /* Static. */
-    char *text;       /* The message as ovs-ofctl prints it.  Owned. */
+    char *text;       /* The message as ovs-ofctl prints it, or the role.
+                       * Owned. */
+    struct instr_link *link; /* Whose role it is; else NULL. */
+};
+
+/* A group or meter of the controller. */
+struct instr_object {
+    bool is_meter;
+    uint32_t id;
+    const char *how; /* "add", "modify", "insert", "remove", "found",
+                      * "restored"; of one that is gone the reason: "delete",
+                      * "error" (the switch refused it), "gone".  Static. */
+    char *text;      /* As ovs-ofctl takes it; NULL: it is gone.  Owned. */
+    uint8_t *raw;    /* The message that adds it, or NULL.  Owned. */
+    size_t raw_len;
 };
 
 /* What the switch counts at the postcard port. */
@@ -188,6 +203,8 @@ struct instr_out {
     size_t n_lldp, allocated_lldp;
     struct instr_event *events; /* For the timeline. */
     size_t n_events, allocated_events;
+    struct instr_object *objects; /* That came, changed or went, in order. */
+    size_t n_objects, allocated_objects;
     struct instr_port_counters postcard_port; /* Has come if is_there. */
     bool ports_changed; /* instr_ports() differs from before. */
     bool became_ready;  /* instr_is_ready() has just become true. */
@@ -241,7 +258,7 @@ struct instr_counters {
     uint64_t unordered;       /* Times a connection was not waited for. */
     uint64_t echoes;          /* Heard before, on another connection. */
     uint64_t readings;        /* Times the tables were read again. */
-    uint64_t rules, groups;   /* In the shadow now. */
+    uint64_t rules, groups, meters; /* In the shadow now. */
 };
 
 struct instr;
@@ -362,6 +379,12 @@ const struct instr_port *instr_ports(const struct instr *, size_t *n);
 /* True when the rule, bucket or miss rule with 'version' stands.  Once ready,
  * what the log has standing and this does not is gone. */
 bool instr_stands(const struct instr *, uint32_t version);
+
+/* Gives 'each' every group and meter that stands, with `how` "found"; the
+ * object is good until it returns. */
+void instr_objects(const struct instr *,
+                   void (*each)(void *aux, const struct instr_object *),
+                   void *aux);
 
 const struct instr_counters *instr_counters(const struct instr *);
 

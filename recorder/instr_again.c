@@ -133,6 +133,7 @@ instr_again_reset(struct instr *instr)
         instr_group_destroy(instr->groups[i]);
     }
     instr->n_groups = 0;
+    instr_meter_destroy_all(instr);
     for (size_t i = 0; instr->indexes && i <= MAX_INDEX; i++) {
         of_acts_uninit(&instr->indexes[i]);
     }

@@ -32,5 +32,6 @@ instr_ask_switch(struct instr_change *c)
     of_ask_forms(version, emit, c);
     of_ask_tlvs(version, emit, c);
     of_ask_ports(version, emit, c);
+    of_ask_meters(version, emit, c);
     of_ask_rules(version, emit, c);
 }

@@ -420,30 +420,3 @@ instr_flow_mod(struct instr_change *c, const uint8_t *msg, size_t len)
     instr_own_update(c);
     instr->counters.rules = instr_shadow_count(instr->shadow);
 }
-
-void
-instr_meter_mod(struct instr_change *c, const uint8_t *msg, size_t len)
-{
-    struct instr *instr = c->instr;
-    struct shadow_rule **rules;
-    uint32_t meter;
-    size_t n;
-
-    instr_note(c, "meter-mod", msg, len);
-    instr_pass(c, msg, len);
-    if (len < 16 || of_wire_get16(msg + 8) != 2) {
-        return;
-    }
-    meter = of_wire_get32(msg + 12);
-    rules = instr_shadow_all(instr->shadow, &n);
-    for (size_t i = 0; i < n; i++) {
-        uint32_t used = of_acts_meter(&rules[i]->acts);
-
-        if (used && (used == meter || meter == UINT32_MAX)) {
-            instr_flow_drop(c, rules[i], "meter_delete");
-        }
-    }
-    free(rules);
-    instr_own_update(c);
-    instr->counters.rules = instr_shadow_count(instr->shadow);
-}

@@ -14,6 +14,7 @@ instr_group_create(struct of_group *group)
 {
     struct shadow_group *sg = lh_alloc_zero(sizeof *sg);
 
+    of_group_set_command(group, OF_GROUP_ADD);
     sg->group = group;
     sg->id = of_group_id(group);
     sg->n_buckets = of_group_n_buckets(group);
@@ -227,6 +228,11 @@ replace(struct instr_change *c, struct shadow_group *old,
             instr_made(c->out, instr_rule_bucket(c, sg, i, command, c->who));
         }
     }
+    if (sg) {
+        instr_object_group(c, sg, command);
+    } else {
+        instr_object_gone(c->out, false, id, reason);
+    }
     instr_undo_group(c, old, id, sg != NULL);
 }
 
@@ -264,6 +270,7 @@ edit_group(struct instr_change *c, struct of_group *change)
     struct instr *instr = c->instr;
     struct shadow_group *old = instr_group_find(instr, of_group_id(change));
     struct of_group *next = NULL;
+    bool is_insert = of_group_command(change) == OF_GROUP_INSERT_BUCKETS;
     struct shadow_group *sg;
     size_t *from = NULL;
     uint8_t *msg;
@@ -298,7 +305,7 @@ edit_group(struct instr_change *c, struct of_group *change)
     if (!of_group_encode(change, c->link->of_version, 0, &msg, &len)) {
         instr_emit(c, msg, len);
     }
-    replace(c, old, sg, "insert", "remove");
+    replace(c, old, sg, is_insert ? "insert" : "remove", "remove");
     free(from);
 }
 

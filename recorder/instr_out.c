@@ -40,5 +40,10 @@ instr_out_uninit(struct instr_out *out)
         free(out->events[i].text);
     }
     free(out->events);
+    for (size_t i = 0; i < out->n_objects; i++) {
+        free(out->objects[i].text);
+        free(out->objects[i].raw);
+    }
+    free(out->objects);
     instr_out_init(out);
 }

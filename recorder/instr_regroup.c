@@ -149,6 +149,7 @@ take(struct instr_change *c, const struct of_group *group)
     for (size_t i = 0; i < sg->n_buckets; i++) {
         instr_made(c->out, instr_rule_bucket(c, sg, i, command, "switch"));
     }
+    instr_object_group(c, sg, command);
     instr_group_rewrite(c, sg);
     instr->counters.foreign++;
 }
@@ -174,6 +175,7 @@ compare(struct instr_change *c, const struct instr_regroup *rg)
             is_there |= of_group_id(rg->groups[j]) == sg->id;
         }
         if (!is_there) {
+            instr_object_gone(c->out, false, sg->id, "delete");
             forget(c, sg, "group_delete");
         }
     }

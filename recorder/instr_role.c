@@ -9,6 +9,7 @@
 #include <config.h>
 #include "recorder/instr_state.h"
 
+#include "lib/lh_alloc.h"
 #include "recorder/of_wire.h"
 
 #define TYPE_ROLE_REQUEST 24
@@ -76,6 +77,27 @@ from_wire(uint32_t role)
     }
 }
 
+/* The role of a connection has become known. */
+static void
+set_role(struct instr_out *out, struct instr_link *link, enum instr_role role)
+{
+    static const char *const names[] = {
+        [INSTR_ROLE_EQUAL] = "equal",
+        [INSTR_ROLE_MASTER] = "master",
+        [INSTR_ROLE_SLAVE] = "slave",
+        [INSTR_ROLE_UNSURE] = "not known",
+    };
+
+    if (link->role != role) {
+        link->role = role;
+        out->events =
+            lh_alloc_grow(out->events, out->n_events, &out->allocated_events,
+                          sizeof *out->events);
+        out->events[out->n_events++] = (struct instr_event){
+            .kind = "role", .text = lh_strdup(names[role]), .link = link};
+    }
+}
+
 /* A role that the switch tells unasked. */
 static bool
 parse_status(const uint8_t *msg, size_t len, uint32_t *role)
@@ -117,7 +139,7 @@ instr_role_request(struct instr_change *c, const uint8_t *msg, size_t len)
 /* The switch has made 'link' master at a request with 'tag', so no other
  * connection is it any more. */
 static void
-demote_others(struct instr_link *link, uint64_t tag,
+demote_others(struct instr_out *out, struct instr_link *link, uint64_t tag,
               const struct role_message *role)
 {
     for (struct instr_link *o = link->instr->links; o; o = o->next) {
@@ -129,10 +151,10 @@ demote_others(struct instr_link *link, uint64_t tag,
         if (o->role_tag > tag &&
             !(role->has_generation && o->has_generation &&
               (int64_t) (role->generation - o->generation) > 0)) {
-            o->role = INSTR_ROLE_UNSURE;
-            link->role = INSTR_ROLE_UNSURE;
+            set_role(out, o, INSTR_ROLE_UNSURE);
+            set_role(out, link, INSTR_ROLE_UNSURE);
         } else {
-            o->role = INSTR_ROLE_SLAVE;
+            set_role(out, o, INSTR_ROLE_SLAVE);
         }
     }
 }
@@ -147,15 +169,15 @@ instr_role_reply(struct instr_change *c, const uint8_t *msg, size_t len,
     uint32_t told;
 
     if (parse_status(msg, len, &told)) {
-        link->role = from_wire(told);
+        set_role(c->out, link, from_wire(told));
         link->role_tag = c->tag;
     } else if (parse(msg, len, TYPE_ROLE_REPLY, NICIRA_ROLE_REPLY, &role)) {
-        link->role = from_wire(role.role);
+        set_role(c->out, link, from_wire(role.role));
         link->has_generation = role.has_generation;
         link->generation = role.generation;
         link->role_tag = c->tag;
         if (p && role.role == ROLE_MASTER) {
-            demote_others(link, tag, &role);
+            demote_others(c->out, link, tag, &role);
         }
         if (p) {
             instr_pending_drop(link, p);
@@ -177,7 +199,7 @@ instr_role_error(struct instr_change *c, uint64_t tag, uint16_t type,
         instr_pending_drop(link, p);
     } else if (is_slave && instr_is_own_tag(tag)) {
         /* What of ours has gone that way was in vain. */
-        link->role = INSTR_ROLE_SLAVE;
+        set_role(c->out, link, INSTR_ROLE_SLAVE);
         link->role_tag = c->tag;
         instr_owe(c->instr, OWES_ALL);
     }

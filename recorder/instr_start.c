@@ -21,6 +21,8 @@ struct instr_start {
     size_t n_records, allocated_records;
     struct of_group **groups; /* Owned. */
     size_t n_groups, allocated_groups;
+    struct of_meter **meters; /* Owned. */
+    size_t n_meters, allocated_meters;
     const struct of_acts **indexed; /* By index, of 'index_table'. */
     uint8_t index_table;            /* T as it was. */
     uint16_t max_index;
@@ -38,6 +40,10 @@ instr_start_destroy(struct instr_start *start)
             of_group_destroy(start->groups[i]);
         }
         free(start->groups);
+        for (size_t i = 0; i < start->n_meters; i++) {
+            instr_meter_destroy(start->meters[i]);
+        }
+        free(start->meters);
         free(start->indexed);
         free(start);
     }
@@ -90,6 +96,29 @@ keep_group(void *start_, struct of_group *group)
         lh_alloc_grow(start->groups, start->n_groups, &start->allocated_groups,
                       sizeof *start->groups);
     start->groups[start->n_groups++] = group;
+}
+
+static void
+keep_meter(void *start_, struct of_meter *meter)
+{
+    struct instr_start *start = start_;
+
+    start->meters =
+        lh_alloc_grow(start->meters, start->n_meters, &start->allocated_meters,
+                      sizeof *start->meters);
+    start->meters[start->n_meters++] = lh_memdup(meter, sizeof *meter);
+}
+
+/* The shadow has what was told of the meters. */
+static void
+start_meters(struct instr *instr)
+{
+    struct instr_start *start = instr->start;
+
+    for (size_t i = 0; i < start->n_meters; i++) {
+        instr_meter_insert(instr, start->meters[i]);
+    }
+    start->n_meters = 0;
 }
 
 /* Rules of ours as they stand. */
@@ -424,6 +453,7 @@ finish_reading(struct instr_change *c)
     }
     recall_misses(c);
     start_flows(c);
+    start_meters(instr);
     instr_found_groups(c, start->groups, start->n_groups, find_indexed, start);
     instr_own_update(c);
     sweep(c);
@@ -461,6 +491,9 @@ instr_start_reply(struct instr_change *c, enum of_kind kind,
         break;
     case OF_GROUP_DESC_REPLY:
         of_group_read_desc(msg, len, keep_group, start);
+        break;
+    case OF_METER_CONFIG_REPLY:
+        of_meter_read_config(msg, len, keep_meter, start);
         break;
     case OF_FLOW_STATS_REPLY:
         read_flows(instr, msg, len);

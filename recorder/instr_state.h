@@ -12,6 +12,7 @@
 #include "recorder/instr_shadow.h"
 #include "recorder/of_group.h"
 #include "recorder/of_inject.h"
+#include "recorder/of_meter.h"
 #include "recorder/of_monitor.h"
 #include "recorder/of_msg.h"
 #include "recorder/of_trace.h"
@@ -63,8 +64,10 @@ struct instr_undo {
     struct shadow_rule *old_rule;   /* What stood before.  Owned. */
     uint32_t new_version;           /* Of what stands now, 0 if nothing. */
     struct shadow_group *old_group; /* Owned. */
-    bool is_group, has_new_group, in_bundle;
-    uint32_t group_id;
+    struct of_meter *old_meter;     /* Owned. */
+    bool is_group, is_meter, in_bundle;
+    bool has_new; /* A group or meter 'id' stands now. */
+    uint32_t id;
 };
 
 /* A request of the controller whose answer is not passed on as it is. */
@@ -216,6 +219,8 @@ struct instr {
     struct of_match *all_packets; /* Owned. */
     struct shadow_group **groups; /* Owned. */
     size_t n_groups, allocated_groups;
+    struct of_meter **meters; /* Owned. */
+    size_t n_meters, allocated_meters;
 
     struct instr_port *ports; /* Sorted.  Owned. */
     size_t n_ports, allocated_ports;
@@ -344,7 +349,6 @@ void instr_flow_rewrite(struct instr_change *, struct shadow_rule *rule);
 /* Makes what to install for 'rule' and notes its indexes. */
 void instr_flow_inject(struct instr_change *, struct shadow_rule *rule,
                        struct of_acts *acts);
-void instr_meter_mod(struct instr_change *, const uint8_t *msg, size_t len);
 
 /* instr_group.c */
 void instr_group_mod(struct instr_change *, const uint8_t *msg, size_t len);
@@ -409,47 +413,6 @@ void instr_own_set_inject(struct instr *);
 void instr_own_drop_inject(struct instr *);
 /* The injector for messages of this link; NULL as instr->inject is. */
 const struct of_inject *instr_own_inject(const struct instr_change *);
-
-/* instr_undo.c */
-void instr_undo_rule(struct instr_change *, struct shadow_rule *old,
-                     uint32_t new_version);
-void instr_undo_group(struct instr_change *, struct shadow_group *old,
-                      uint32_t id, bool has_new);
-/* The switch has answered something later than 'tag': what came before stands
- * for good. */
-void instr_undo_confirm(struct instr_change *, uint64_t tag);
-/* Undoes all changes of 'tag'; true if there were any. */
-bool instr_undo_run(struct instr_change *, uint64_t tag);
-/* The link is gone: nothing more will be heard of its changes. */
-void instr_undo_forget(struct instr_link *);
-void instr_undo_destroy(struct instr *);
-
-/* The rule with 'version' that a change which may still fail has replaced, or
- * NULL. */
-const struct shadow_rule *instr_undo_find(const struct instr *,
-                                          uint32_t version);
-/* The last such rule with that key. */
-const struct shadow_rule *instr_undo_last(const struct instr *,
-                                          uint8_t table_id, uint16_t priority,
-                                          const struct of_match *);
-/* True while the switch may still refuse the rule with 'version'. */
-bool instr_undo_may_fail(const struct instr *, uint32_t version);
-
-/* instr_past.c */
-/* Keeps 'rule' (taken, may be NULL). */
-void instr_past_put(struct instr *, struct shadow_rule *rule);
-/* The rule that has or had 'version', standing or not; NULL when it is long
- * gone. */
-const struct shadow_rule *instr_past_find(const struct instr *,
-                                          uint32_t version);
-/* The rule that had this key last. */
-const struct shadow_rule *instr_past_last(const struct instr *,
-                                          uint8_t table_id, uint16_t priority,
-                                          const struct of_match *);
-/* What stood there before 'rule'; NULL: nothing, or long gone. */
-const struct shadow_rule *instr_past_before(const struct instr *,
-                                            const struct shadow_rule *rule);
-void instr_past_destroy(struct instr *);
 
 /* instr_monitor.c: flow monitors of a link. */
 void instr_monitor_request(struct instr_change *, const uint8_t *msg,
@@ -579,7 +542,8 @@ void instr_detach_passed(struct instr_change *, uint64_t tag);
 
 /* instr_ask.c */
 
-/* Asks for TLV map, ports, groups, flows and what a table miss does. */
+/* Asks for TLV map, ports, groups, meters, flows and what a table miss does.
+ */
 void instr_ask_switch(struct instr_change *);
 /* Settles the forms of messages between us and the switch. */
 void instr_ask_forms(struct instr_change *);
@@ -591,6 +555,8 @@ bool instr_start_reply(struct instr_change *, enum of_kind, const uint8_t *msg,
 void instr_start_destroy(struct instr_start *);
 
 #include "recorder/instr_links.h"
+#include "recorder/instr_objects.h"
 #include "recorder/instr_select.h"
+#include "recorder/instr_undo.h"
 
 #endif /* recorder/instr_state.h */

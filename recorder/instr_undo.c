@@ -49,12 +49,25 @@ instr_undo_group(struct instr_change *c, struct shadow_group *old, uint32_t id,
 
     undo->is_group = true;
     undo->old_group = old;
-    undo->group_id = id;
-    undo->has_new_group = has_new;
+    undo->id = id;
+    undo->has_new = has_new;
     push(c, undo);
     if (old && !c->in_bundle) {
         instr_change_barrier(c);
     }
+}
+
+void
+instr_undo_meter(struct instr_change *c, struct of_meter *old, uint32_t id,
+                 bool has_new)
+{
+    struct instr_undo *undo = lh_alloc_zero(sizeof *undo);
+
+    undo->is_meter = true;
+    undo->old_meter = old;
+    undo->id = id;
+    undo->has_new = has_new;
+    push(c, undo);
 }
 
 static void
@@ -62,6 +75,7 @@ undo_free(struct instr_undo *undo)
 {
     shadow_rule_destroy(undo->old_rule);
     instr_group_destroy(undo->old_group);
+    instr_meter_destroy(undo->old_meter);
     free(undo);
 }
 
@@ -168,7 +182,7 @@ restore_group(struct instr_change *c, struct instr_undo *undo)
 {
     struct instr *instr = c->instr;
     struct shadow_group *now =
-        undo->has_new_group ? instr_group_take(instr, undo->group_id) : NULL;
+        undo->has_new ? instr_group_take(instr, undo->id) : NULL;
 
     struct shadow_group *old = undo->old_group;
 
@@ -190,6 +204,24 @@ restore_group(struct instr_change *c, struct instr_undo *undo)
     if (old) {
         undo->old_group = NULL;
         instr_group_insert(instr, old);
+        instr_object_group(c, old, "restored");
+    } else {
+        instr_object_gone(c->out, false, undo->id, "error");
+    }
+}
+
+static void
+restore_meter(struct instr_change *c, struct instr_undo *undo)
+{
+    if (undo->has_new) {
+        instr_meter_destroy(instr_meter_take(c->instr, undo->id));
+    }
+    if (undo->old_meter) {
+        instr_meter_insert(c->instr, undo->old_meter);
+        instr_object_meter(c->out, undo->old_meter, "restored");
+        undo->old_meter = NULL;
+    } else {
+        instr_object_gone(c->out, true, undo->id, "error");
     }
 }
 
@@ -225,6 +257,8 @@ instr_undo_run(struct instr_change *c, uint64_t tag)
         in_bundle |= undo->in_bundle;
         if (undo->is_group) {
             restore_group(c, undo);
+        } else if (undo->is_meter) {
+            restore_meter(c, undo);
         } else {
             restore_rule(c, undo);
         }

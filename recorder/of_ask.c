@@ -7,6 +7,7 @@
 #include "recorder/of_flow.h"
 #include "recorder/of_group.h"
 #include "recorder/of_match.h"
+#include "recorder/of_meter.h"
 #include "recorder/of_msg.h"
 #include "recorder/of_wire.h"
 
@@ -87,6 +88,18 @@ of_ask_tlvs(uint8_t version, of_ask_emit *emit, void *aux)
 
     of_msg_tlv_request(version, &msg, &len);
     emit(aux, msg, len);
+}
+
+void
+of_ask_meters(uint8_t version, of_ask_emit *emit, void *aux)
+{
+    uint8_t *msg;
+    size_t len;
+
+    if (version >= OF_WIRE_13) {
+        of_meter_config_request(version, &msg, &len);
+        emit(aux, msg, len);
+    }
 }
 
 void

@@ -20,6 +20,8 @@ void of_ask_forms(uint8_t version, of_ask_emit *, void *aux);
 void of_ask_ports(uint8_t version, of_ask_emit *, void *aux);
 /* The map of tunnel options. */
 void of_ask_tlvs(uint8_t version, of_ask_emit *, void *aux);
+/* What all meters are; before 1.3 there are none. */
+void of_ask_meters(uint8_t version, of_ask_emit *, void *aux);
 /* The description of all groups, and all rules. */
 void of_ask_rules(uint8_t version, of_ask_emit *, void *aux);
 

@@ -51,6 +51,7 @@ enum of_kind {
     OF_QUEUE_STATS_REPLY,
     OF_QUEUE_DESC_REPLY, /* 1.4 and later. */
     OF_GROUP_DESC_REPLY,
+    OF_METER_CONFIG_REPLY,
     OF_TLV_REPLY,
     OF_MONITOR_REPLY,
     OF_MONITOR_PAUSED, /* Up to 1.3. */

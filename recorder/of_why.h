@@ -3,7 +3,7 @@
  *
  *     t = of_why_table_create();
  *     of_why_table_add_rule(t, &rule, raw, raw_len);  ..every rule that stood
- *     of_why_table_add_group(t, versions, n, raw, raw_len);  ..every group
+ *     of_why_table_add_group(t, buckets, n, raw, raw_len);  ..every group
  *     of_why_packet_init(&packet, frame, frame_len, in_port);
  *     of_why_run(t, packet, NULL, &answer);
  *
@@ -53,11 +53,14 @@ bool of_why_table_add_rule(struct of_why_table *, const struct of_why_rule *,
  * rule". */
 void of_why_table_add_miss(struct of_why_table *, uint8_t table_id,
                            uint32_t version, bool to_controller);
-/* Adds the group that the group-mod 'raw' makes; 'versions' are those of its
- * buckets. */
-bool of_why_table_add_group(struct of_why_table *, const uint32_t *versions,
-                            size_t n_versions, const uint8_t *raw,
-                            size_t raw_len);
+/* Adds the group that the group-mod 'raw' makes; 'buckets' are those of its
+ * buckets whose versions are known, by of_group_bucket_id(). */
+struct of_why_bucket {
+    uint32_t id, version;
+};
+bool of_why_table_add_group(struct of_why_table *,
+                            const struct of_why_bucket *buckets, size_t n,
+                            const uint8_t *raw, size_t raw_len);
 /* What is known of a port: a fast-failover bucket that watches it is taken or
  * not, a packet that is sent to it is dropped. */
 void of_why_table_add_port(struct of_why_table *, uint16_t port, bool is_up);

@@ -103,6 +103,17 @@ of_why_table_add_miss(struct of_why_table *t, uint8_t table_id,
     t->miss[table_id] = (struct why_miss){version, to_controller};
 }
 
+static uint32_t
+find_version(const struct of_why_bucket *buckets, size_t n, uint32_t id)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (buckets[i].id == id) {
+            return buckets[i].version;
+        }
+    }
+    return 0;
+}
+
 static void
 add_bucket(struct why_group *group, const struct ofputil_bucket *b,
            uint32_t version)
@@ -120,8 +131,9 @@ add_bucket(struct why_group *group, const struct ofputil_bucket *b,
 }
 
 bool
-of_why_table_add_group(struct of_why_table *t, const uint32_t *versions,
-                       size_t n_versions, const uint8_t *raw, size_t raw_len)
+of_why_table_add_group(struct of_why_table *t,
+                       const struct of_why_bucket *buckets, size_t n,
+                       const uint8_t *raw, size_t raw_len)
 {
     struct why_group group = {.buckets = NULL};
     struct ofputil_group_mod gm;
@@ -144,9 +156,7 @@ of_why_table_add_group(struct of_why_table *t, const uint32_t *versions,
     group.type = gm.type;
     LIST_FOR_EACH(b, list_node, &gm.buckets)
     {
-        add_bucket(&group, b,
-                   group.n_buckets < n_versions ? versions[group.n_buckets]
-                                                : 0);
+        add_bucket(&group, b, find_version(buckets, n, b->bucket_id));
     }
     ofputil_uninit_group_mod(&gm);
     ofpbuf_delete(msg);

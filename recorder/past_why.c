@@ -137,10 +137,10 @@ read_request(const struct past_query *q, struct why_request *r,
 /* --- the tables ---------------------------------------------------------- */
 
 static bool
-has_version(const struct flow_log_rules *rules, uint32_t version)
+has_version(const struct past_state *state, uint32_t version)
 {
-    for (size_t i = 0; i < rules->n; i++) {
-        if (rules->rules[i]->version == version) {
+    for (size_t i = 0; i < state->n_rules; i++) {
+        if (state->rules[i]->version == version) {
             return true;
         }
     }
@@ -152,7 +152,7 @@ has_version(const struct flow_log_rules *rules, uint32_t version)
  * when it was made. */
 static int
 trust_seen(const struct past_query *q, struct why_request *r,
-           struct flow_log_rules *rules, struct lh_error *error)
+           struct past_state *state, struct lh_error *error)
 {
     struct rule *rule;
     int retval = 0;
@@ -163,15 +163,14 @@ trust_seen(const struct past_query *q, struct why_request *r,
         struct jmember member = jmember_root(number);
         struct jmember none = {.value = NULL};
 
-        if (!has_version(rules, version) &&
+        if (!has_version(state, version) &&
             !flow_log_find(q->log, r->dpid, version, &rule, NULL)) {
             if (rule->kind == RULE_FLOW || rule->kind == RULE_MISS) {
-                flow_log_rules_uninit(rules);
+                past_state_uninit(state);
                 retval = past_moment_read(q, r->dpid, &member, &none,
                                           &r->moment, error);
                 if (!retval) {
-                    retval =
-                        past_moment_rules(q, &r->moment, false, rules, error);
+                    retval = past_state_read(q, &r->moment, state, error);
                 }
             }
             rule_unref(rule);
@@ -182,10 +181,10 @@ trust_seen(const struct past_query *q, struct why_request *r,
 }
 
 static void
-add_rules(struct of_why_table *t, const struct flow_log_rules *rules)
+add_rules(struct of_why_table *t, const struct past_state *state)
 {
-    for (size_t i = 0; i < rules->n; i++) {
-        const struct rule *rule = rules->rules[i];
+    for (size_t i = 0; i < state->n_rules; i++) {
+        const struct rule *rule = state->rules[i];
         struct of_why_rule why = {
             .table_id = rule->table_id,
             .priority = rule->priority,
@@ -204,23 +203,24 @@ add_rules(struct of_why_table *t, const struct flow_log_rules *rules)
 }
 
 static void
-add_groups(struct of_why_table *t, const struct flow_log_rules *buckets)
+add_groups(struct of_why_table *t, const struct past_state *state)
 {
-    uint32_t *versions = lh_alloc_array(NULL, buckets->n, sizeof *versions);
+    struct of_why_bucket *buckets =
+        lh_alloc_array(NULL, state->n_buckets, sizeof *buckets);
 
-    for (size_t i = 0, n; i < buckets->n; i += n) {
-        const struct rule *first = buckets->rules[i];
+    for (size_t i = 0; i < state->n_groups; i++) {
+        const struct past_group *group = &state->groups[i];
 
-        for (n = 0;
-             i + n < buckets->n &&
-             past_group_id(buckets->rules[i + n]) == past_group_id(first) &&
-             buckets->rules[i + n]->change == first->change;
-             n++) {
-            versions[n] = buckets->rules[i + n]->version;
+        for (size_t j = 0; j < group->n_buckets; j++) {
+            buckets[j] = (struct of_why_bucket){
+                .id = past_bucket_id(group->buckets[j]),
+                .version = group->buckets[j]->version,
+            };
         }
-        of_why_table_add_group(t, versions, n, first->raw, first->raw_len);
+        of_why_table_add_group(t, buckets, group->n_buckets, group->raw,
+                               group->raw_len);
     }
-    free(versions);
+    free(buckets);
 }
 
 static void
@@ -233,25 +233,20 @@ static int
 make_table(const struct past_query *q, struct why_request *r,
            struct of_why_table *t, struct lh_error *error)
 {
-    struct flow_log_rules rules = FLOW_LOG_RULES_INIT;
-    struct flow_log_rules buckets = FLOW_LOG_RULES_INIT;
-    int retval = past_moment_rules(q, &r->moment, false, &rules, error);
+    struct past_state state;
+    int retval = past_state_read(q, &r->moment, &state, error);
 
     if (!retval) {
-        retval = trust_seen(q, r, &rules, error);
-    }
-    if (!retval) {
-        retval = past_moment_rules(q, &r->moment, true, &buckets, error);
+        retval = trust_seen(q, r, &state, error);
     }
     if (!retval) {
         retval = past_moment_ports(q, &r->moment, add_port, t, error);
     }
     if (!retval) {
-        add_rules(t, &rules);
-        add_groups(t, &buckets);
+        add_rules(t, &state);
+        add_groups(t, &state);
     }
-    flow_log_rules_uninit(&rules);
-    flow_log_rules_uninit(&buckets);
+    past_state_uninit(&state);
     return retval;
 }
 

@@ -77,7 +77,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct of_why_table *t = of_why_table_create();
     struct of_why_rule rule = {.match = "", .actions = ""};
-    const uint32_t versions[2] = {1001, 1002};
+    static const struct of_why_bucket buckets[2] = {{0, 1001}, {1, 1002}};
     uint32_t version = 0;
     size_t n_packets = 0;
 
@@ -96,7 +96,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         } else if (what == 't' && len) {
             add_text_rule(t, data, len, ++version);
         } else if (what == 'g') {
-            of_why_table_add_group(t, versions, 2, data, len);
+            of_why_table_add_group(t, buckets, 2, data, len);
         } else if (what == 'p') {
             n_packets++;
             send_packet(t, of_why_packet_create(data, len, len, 1), 1);

@@ -11,6 +11,8 @@ Requests: {"op": .., "dpid": N, ..}
                            barrier; answers after the barrier's reply with the
                            errors that came before it
   group    command, group  the same for a group-mod (1.3)
+  meter    command, meter  the same for a meter-mod (1.3)
+  role     role            asks for a role by its number (1.3)
   flows    [table]         the flow-stats as the controller sees them, whole
   ports                    the port description
   packet_out data, actions, in_port
@@ -117,6 +119,21 @@ class ScriptedController(app_manager.OSKenApp):
                               commands[request.get("command", "add")])
         self.barrier(datapath)
         return {"errors": self.errors()[before:]}
+
+    def op_meter(self, request):
+        datapath = self.datapaths[request["dpid"]]
+        commands = {"add": 0, "modify": 1, "delete": 2}
+        before = len(self.errors())
+        ofctl.mod_meter_entry(datapath, request["meter"],
+                              commands[request.get("command", "add")])
+        self.barrier(datapath)
+        return {"errors": self.errors()[before:]}
+
+    def op_role(self, request):
+        datapath = self.datapaths[request["dpid"]]
+        datapath.send_msg(datapath.ofproto_parser.OFPRoleRequest(
+            datapath, request["role"], 0))
+        self.barrier(datapath)
 
     def op_flows(self, request):
         datapath = self.datapaths[request["dpid"]]

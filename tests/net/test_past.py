@@ -254,3 +254,121 @@ def test_follow_shows_what_comes(net):
     wait_until(lambda: "cookie=0x77" in process.output(), 10, "what came")
     process.stop()
     assert process.output().count("cookie=0x77") == 1
+
+
+def table(net, **at):
+    """Number -> text of groups and of meters of s1."""
+    answer = net.api.call("table", dpid=1, groups=True, **at)
+    return ({g["group"]: g["text"] for g in answer["groups"]},
+            {m["meter"]: m["text"] for m in answer["meters"]})
+
+
+def test_groups_and_meters_are_as_they_were(net):
+    call = net.stack.controller.call
+
+    def group(command, *ports):
+        return call("group", dpid=1, command=command, group={
+            "type": "ALL", "group_id": 7, "buckets": [
+                {"actions": [output(port)]} for port in ports]})["errors"]
+
+    def meter(command, rate=100):
+        return call("meter", dpid=1, command=command, meter={
+            "flags": "KBPS", "meter_id": 3, "bands": [
+                {"type": "DROP", "rate": rate}]})["errors"]
+    assert group("add", net.link) == [] and meter("add") == []
+    net.stack.flow(1, cookie=0x31, table_id=1, priority=60, match=UDP9,
+                   actions=[{"type": "METER", "meter_id": 3},
+                            {"type": "GROUP", "group_id": 7}])
+    first_ns = time.time_ns()
+    one = {7: f"group_id=7,type=all,bucket=actions=output:{net.link}"}
+    slow = {3: "meter=3,kbps,bands=type=drop,rate=100"}
+    assert table(net) == (one, slow)
+    assert len(meter("add", 300)) == 1  # There is one.
+    assert group("modify", net.link, net.host) == []
+    assert meter("modify", 200) == []
+    second_ns = time.time_ns()
+    two = {7: one[7] + f",bucket=actions=output:{net.host}"}
+    fast = {3: "meter=3,kbps,bands=type=drop,rate=200"}
+    assert group("delete") == [] and meter("delete") == []
+    assert table(net) == ({}, {})
+    assert table(net, at=second_ns) == (two, fast)
+    assert table(net, at=first_ns) == (one, slow)
+    assert table(net, at=net.open_ns) == ({}, {})
+    # The texts are what ovs-ofctl takes.
+    net.lab.ofctl("add-group", "s2", two[7])
+    net.lab.ofctl("add-meter", "s2", fast[3])
+    net.lab.ofctl("del-groups", "s2")
+    net.lab.ofctl("del-meters", "s2")
+
+    diff = net.api.call("diff", dpid=1, **{"from": first_ns, "to": second_ns})
+    [changed] = diff["groups"]["modified"]
+    assert (changed["before"]["text"], changed["after"]["text"]) == (
+        one[7], two[7])
+    [changed] = diff["meters"]["modified"]
+    assert (changed["before"]["text"], changed["after"]["text"]) == (
+        slow[3], fast[3])
+    diff = net.api.call("diff", dpid=1, **{"from": second_ns})
+    assert [g["group"] for g in diff["groups"]["removed"]] == [7]
+    assert [m["meter"] for m in diff["meters"]["removed"]] == [3]
+
+    flow = UDP.replace("in_port=2", f"in_port={net.host}")
+    answer = net.api.call("why", dpid=1, at=first_ns, flow=flow)
+    assert [o["port"] for o in answer["outputs"]] == [net.link]
+    [bucket] = [s for s in answer["steps"] if "bucket" in s]
+    assert (bucket["group"], bucket["bucket"]) == (7, 0)
+    assert bucket["version"]
+
+    out = net.ndb("info changes s1")
+    assert f"group-set     {two[7]}  (modify)" in out, out
+    assert f"meter-set     {fast[3]}  (modify)" in out, out
+    assert "meter-gone    meter_id=3  (delete)" in out, out
+    out = net.ndb(f"info table s1 {second_ns} --groups")
+    assert two[7] in out and fast[3] in out, out
+    out = net.ndb(f"diff s1 {second_ns} now")
+    assert f"- group  {two[7]}" in out and f"- meter  {fast[3]}" in out, out
+
+
+def test_roles_are_on_the_timeline(net):
+    net.stack.controller.call("role", dpid=1, role=2)
+    wait_until(lambda: [c["text"] for c in net.api.call(
+        "changes", dpid=1, limit=10000)["changes"] if c["what"] == "role"]
+        == ["tcp:127.0.0.1:6653: master"], 10, "the role")
+
+
+def test_groups_and_meters_changed_meanwhile_are_found(net):
+    call = net.stack.controller.call
+    for number in (8, 9):
+        call("group", dpid=1, group={
+            "type": "SELECT", "group_id": number, "buckets": [
+                {"weight": 2, "actions": [output(net.link)]},
+                {"weight": 1, "actions": [output(net.host)]}]})
+        call("meter", dpid=1, meter={
+            "flags": ["PKTPS", "BURST"], "meter_id": number, "bands": [
+                {"type": "DROP", "rate": 10, "burst_size": 20}]})
+    before = table(net)
+    assert len(before[0]) == len(before[1]) == 2
+    net.lab.process("recorder").stop()
+    net.lab.ofctl("del-groups", "s1", "group_id=9")
+    net.lab.ofctl("del-meter", "s1", "meter=9")
+    net.lab.ofctl("add-meter", "s1", "meter=10,kbps,band=type=drop,rate=5")
+    net.stack.start_recorder()
+
+    def is_back():
+        try:
+            return net.api.call("changes", dpid=1, limit=1, order="desc")
+        except ApiError:
+            return False
+    wait_until(is_back, 10, "the recorder")
+    wait_until(lambda: table(net)[1].get(10), 20, "the switch")
+    groups, meters = table(net)
+    assert groups == {8: before[0][8]}
+    assert meters == {8: before[1][8],
+                      10: "meter=10,kbps,bands=type=drop,rate=5"}
+    # Only what differs is new.
+    told = net.api.call("changes", dpid=1, limit=10000)["changes"]
+    again = [c for c in told if c.get("command") == "found"
+             and c["what"] in ("group-set", "meter-set")]
+    assert [(c["what"], c["meter"]) for c in again] == [("meter-set", 10)]
+    gone = [(c["what"], c.get("group", c.get("meter"))) for c in told
+            if c.get("reason") == "gone" and c["what"].endswith("-gone")]
+    assert sorted(gone) == [("group-gone", 9), ("meter-gone", 9)]

@@ -135,3 +135,11 @@ tests_recorder_pass_messages_SOURCES = tests/recorder/pass_messages.c
 tests_recorder_pass_messages_LDADD = $(RECORDER_LIBS)
 TESTS += tests/recorder/test_ofp_print.py
 EXTRA_DIST += tests/recorder/test_ofp_print.py
+
+check_PROGRAMS += tests/recorder/test_instr_objects
+TESTS += tests/recorder/test_instr_objects
+tests_recorder_test_instr_objects_SOURCES = \
+	tests/recorder/test_instr_objects.c \
+	tests/recorder/fake_switch.c tests/recorder/fake_switch.h \
+	tests/recorder/rig.c tests/recorder/rig.h
+tests_recorder_test_instr_objects_LDADD = $(RECORDER_LIBS) $(TEST_LIBS)

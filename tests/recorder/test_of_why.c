@@ -34,14 +34,15 @@ make_table(const char *text)
 
         s += strspn(s, " \n");
         if (!strncmp(s, "group ", 6)) {
-            uint32_t versions[8], id = (uint32_t) atoi(strchr(s, '=') + 1);
+            struct of_why_bucket buckets[8];
+            uint32_t id = (uint32_t) atoi(strchr(s, '=') + 1);
             char *error = of_text_to_group(s + 6, OF_WIRE_13, &raw, &len);
 
             ck_assert_msg(!error, "%s: %s", s, error);
             for (uint32_t i = 0; i < 8; i++) {
-                versions[i] = id * 100 + i;
+                buckets[i] = (struct of_why_bucket){i, id * 100 + i};
             }
-            ck_assert(of_why_table_add_group(t, versions, 8, raw, len));
+            ck_assert(of_why_table_add_group(t, buckets, 8, raw, len));
         } else if (!strncmp(s, "down ", 5) || !strncmp(s, "up ", 3)) {
             of_why_table_add_port(t, (uint16_t) atoi(strchr(s, ' ')),
                                   *s == 'u');

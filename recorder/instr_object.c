@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* instr_object - groups and meters as the timeline has them. */
+#include <config.h>
+#include "recorder/instr_state.h"
+
+#include <stdlib.h>
+
+#include "lib/lh_alloc.h"
+#include "recorder/of_text.h"
+#include "recorder/of_wire.h"
+
+static struct instr_object
+from_group(const struct shadow_group *sg, uint8_t of_version, const char *how)
+{
+    struct instr_object object = {.id = sg->id, .how = how};
+
+    if (!of_group_encode(sg->group, of_version, 0, &object.raw,
+                         &object.raw_len)) {
+        object.text = of_text_from_group(object.raw, object.raw_len);
+    }
+    if (!object.text) {
+        /* Too long for a message: nobody can have such a group. */
+        object.text = lh_asprintf("group_id=%u", (unsigned) sg->id);
+    }
+    return object;
+}
+
+static struct instr_object
+from_meter(const struct of_meter *meter, const char *how)
+{
+    return (struct instr_object){
+        .is_meter = true,
+        .id = meter->id,
+        .how = how,
+        .text = lh_strdup(meter->text),
+        .raw = lh_memdup(meter->raw, meter->raw_len),
+        .raw_len = meter->raw_len,
+    };
+}
+
+static void
+add(struct instr_out *out, struct instr_object object)
+{
+    out->objects =
+        lh_alloc_grow(out->objects, out->n_objects, &out->allocated_objects,
+                      sizeof *out->objects);
+    out->objects[out->n_objects++] = object;
+}
+
+void
+instr_object_group(struct instr_change *c, const struct shadow_group *sg,
+                   const char *how)
+{
+    add(c->out, from_group(sg, c->link->of_version, how));
+}
+
+void
+instr_object_meter(struct instr_out *out, const struct of_meter *meter,
+                   const char *how)
+{
+    add(out, from_meter(meter, how));
+}
+
+void
+instr_object_gone(struct instr_out *out, bool is_meter, uint32_t id,
+                  const char *reason)
+{
+    add(out,
+        (struct instr_object){.is_meter = is_meter, .id = id, .how = reason});
+}
+
+void
+instr_objects(const struct instr *instr,
+              void (*each)(void *aux, const struct instr_object *), void *aux)
+{
+    uint8_t version = instr->links ? instr->links->of_version : OF_WIRE_13;
+    struct instr_object object;
+
+    for (size_t i = 0; i < instr->n_groups + instr->n_meters; i++) {
+        object = i < instr->n_groups
+                     ? from_group(instr->groups[i], version, "found")
+                     : from_meter(instr->meters[i - instr->n_groups], "found");
+        each(aux, &object);
+        free(object.text);
+        free(object.raw);
+    }
+}

@@ -17,11 +17,13 @@ recorder_librecorder_a_SOURCES = \
 	recorder/control.c recorder/control.h \
 	recorder/discovery.c recorder/discovery.h \
 	recorder/endpoint.c recorder/endpoint.h \
+	recorder/inband.c recorder/inband.h \
 	recorder/instr.c recorder/instr.h \
 	recorder/instr_again.c \
 	recorder/instr_ask.c \
 	recorder/instr_base.c \
 	recorder/instr_bundle.c \
+	recorder/instr_carry.c recorder/instr_carry.h \
 	recorder/instr_change.c \
 	recorder/instr_detach.c \
 	recorder/instr_echo.c \
@@ -35,7 +37,8 @@ recorder_librecorder_a_SOURCES = \
 	recorder/instr_object.c recorder/instr_objects.h \
 	recorder/instr_out.c \
 	recorder/instr_owed.c \
-	recorder/instr_own.c \
+	recorder/instr_own.c recorder/instr_own.h \
+	recorder/instr_own_inject.c \
 	recorder/instr_packet.c \
 	recorder/instr_past.c \
 	recorder/instr_ports.c \

@@ -20,6 +20,7 @@
 #include "recorder/control.h"
 #include "recorder/datapath_state.h"
 #include "recorder/discovery.h"
+#include "recorder/inband.h"
 #include "recorder/mono_clock.h"
 #include "recorder/session_state.h"
 
@@ -93,6 +94,7 @@ destroy(struct datapath *dp)
         continue;
     }
     *p = dp->next;
+    inband_went(dp->env->inband);
     datapath_setup_cancel(dp);
     event_free(dp->resume);
     instr_destroy(dp->instr);
@@ -357,6 +359,7 @@ datapath_apply(struct datapath *dp, struct instr_out *out)
     struct instr_port_counters counters = out->postcard_port;
     bool is_ready = out->became_ready, has_ports = out->ports_changed;
     bool is_detached = out->became_detached, is_left = out->is_left;
+    bool is_settled = out->tree_settled;
 
     instr_out_uninit(out);
     plan_run(dp);
@@ -370,6 +373,9 @@ datapath_apply(struct datapath *dp, struct instr_out *out)
     if (is_left) {
         datapath_setup_leave(dp);
         return;
+    }
+    if (is_settled) {
+        inband_settled(dp->env->inband);
     }
     if (dp->state == DATAPATH_RUN) {
         datapath_setup_watch(dp, is_ready);

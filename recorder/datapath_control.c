@@ -100,7 +100,9 @@ datapath_control_count(struct datapath *dp)
 {
     struct instr_out out = INSTR_OUT_INIT;
 
-    if (dp->state != DATAPATH_RUN || !dp->postcard_port) {
+    /* In band it counts those of all switches. */
+    if (dp->state != DATAPATH_RUN || !dp->postcard_port ||
+        dp->env->config->postcards.is_inband) {
         return;
     }
     dp->asked_ns = time_spec_now();
@@ -168,9 +170,9 @@ state_name(const struct datapath *dp)
     case DATAPATH_RUN:
         break;
     }
-    return dp->is_paused       ? "paused"
-           : dp->postcard_port ? "instrumented"
-                               : "recorded";
+    return dp->is_paused                ? "paused"
+           : instr_card_port(dp->instr) ? "instrumented"
+                                        : "recorded";
 }
 
 static const char *
@@ -233,8 +235,8 @@ datapath_status(const struct datapath *dp)
             json_integer((json_int_t) instr_select_count(dp->instr)));
         json_object_set_new(json, "switch", json_string(switch_answer(dp)));
         json_object_set_new(json, "postcard_port",
-                            dp->postcard_port
-                                ? json_integer((json_int_t) dp->postcard_port)
+                            instr_card_port(dp->instr)
+                                ? json_integer(instr_card_port(dp->instr))
                                 : json_null());
     }
     return json;

@@ -173,7 +173,9 @@ datapath_ports_check(struct datapath *dp)
     const struct instr_port *ports = instr_ports(dp->instr, &n);
     bool is_there = false;
 
-    if (!dp->env->config->has_postcards) {
+    if (!dp->env->config->has_postcards ||
+        !postcard_port_is_at(&dp->env->config->postcards, dp->dpid,
+                             dp->name)) {
         return;
     }
     if (!dp->env->config->ovsdb.db) {

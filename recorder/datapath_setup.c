@@ -16,6 +16,7 @@
 #include "recorder/api.h"
 #include "recorder/datapath_state.h"
 #include "recorder/discovery.h"
+#include "recorder/inband.h"
 #include "recorder/lldp.h"
 #include "recorder/mono_clock.h"
 #include "recorder/session_state.h"
@@ -164,6 +165,9 @@ datapath_setup_read(struct datapath *dp)
         .snap_len = dp->env->config->snap_len,
         .switch_index = dp->index,
         .mac_vlan = p->vlan,
+        .is_inband = p->is_inband,
+        .underlay =
+            postcard_port_is_underlay(p, dp->name) ? p->underlay_match : NULL,
         .is_no_flood = dp->is_no_flood,
         .is_attached = dp->first->route->is_attached,
         .is_unwatched = dp->env->config->is_unwatched,
@@ -182,6 +186,7 @@ datapath_setup_read(struct datapath *dp)
     dp->state = DATAPATH_READ;
     dp->is_named = dp->name != NULL;
     dp->instr = instr_create(&config);
+    inband_prepare(dp->env->inband, dp);
     session_read(dp->first, dp->instr);
     instr_start(dp->first->link, time_spec_now(), &out);
     datapath_apply(dp, &out);
@@ -308,10 +313,10 @@ datapath_setup_ready(struct datapath *dp)
     if (dp->is_paused) {
         say_info("%s: paused, %llu rules, no postcards until it is resumed",
                  who, (unsigned long long) instr_counters(dp->instr)->rules);
-    } else if (dp->postcard_port) {
+    } else if (instr_card_port(dp->instr)) {
         say_info("%s: instrumented, %llu rules, postcards leave by port %u",
                  who, (unsigned long long) instr_counters(dp->instr)->rules,
-                 (unsigned) dp->postcard_port);
+                 instr_card_port(dp->instr));
     } else {
         say_info("%s: recorded, %llu rules, no postcards", who,
                  (unsigned long long) instr_counters(dp->instr)->rules);
@@ -322,6 +327,7 @@ datapath_setup_ready(struct datapath *dp)
     if (dp->name && !dp->is_named) {
         datapath_control_apply(dp); /* Selections may name it. */
     }
+    inband_came(dp->env->inband);
     dp->env->wake(dp->env->aux);
     sessions = lh_memdup(dp->sessions, n_sessions * sizeof *sessions);
     for (size_t i = 0; i < n_sessions; i++) {

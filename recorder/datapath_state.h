@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* datapath_state - what the files of datapath share.  For datapath*.c only. */
+/* datapath_state - what the files of datapath share.  For datapath*.c and
+ * inband.c only. */
 #ifndef RECORDER_DATAPATH_STATE_H
 #define RECORDER_DATAPATH_STATE_H 1
 
@@ -48,6 +49,11 @@ struct datapath {
     bool is_no_flood;
     struct instr_port *ports; /* As last published.  Owned. */
     size_t n_ports;
+
+    /* In band; inband.c's. */
+    bool has_tree;     /* It was told its place, */
+    bool is_in_tree;   /* and had one. */
+    bool is_tree_late; /* It did not answer. */
 
     bool is_paused;
     char *why; /* It is not instrumented, or NULL.  Owned. */

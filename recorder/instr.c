@@ -27,6 +27,7 @@ instr_create(const struct instr_config *config)
         instr->config.snap_len = PACKET_ID_SNAP;
     }
     instr->shadow = instr_shadow_create();
+    instr->carry = instr_carry_create(&instr->config);
     instr->all_packets = of_match_create_all();
     instr->undo_tail = &instr->undo;
     instr->next_tag = 1;
@@ -72,6 +73,7 @@ instr_destroy(struct instr *instr)
     free(instr->dead_indexes);
     free(instr->echoes);
     instr_own_drop_inject(instr);
+    instr_carry_destroy(instr->carry);
     free(instr);
 }
 
@@ -372,6 +374,7 @@ take_from_switch(struct instr_change *c, const uint8_t *msg, size_t len,
     }
     if (instr_is_own_tag(tag) && kind == OF_BARRIER_REPLY) {
         instr_select_answer(c->instr, tag, false);
+        instr_carry_answer(c, tag);
         instr_monitor_passed(c, tag);
         instr_detach_passed(c, tag);
         return;

@@ -86,6 +86,12 @@ struct instr_config {
                              * PACKET_ID_SNAP. */
     uint16_t switch_index;  /* mac: 1..4095. */
     uint16_t mac_vlan;      /* mac: VLAN of the postcards, 1..4094. */
+    /* mac: postcards travel through the bridges, by instr_set_tree(); only
+     * the collector's bridge has a postcard port. */
+    bool is_inband;
+    /* geneve: what postcards look like that pass through this bridge, as a
+     * match; NULL: none are known to.  Used by instr_create() only. */
+    const char *underlay;
 
     /* True when the session keeps the postcard port out of FLOOD and NORMAL
      * by its own means (a port-mod NO_FLOOD over an OpenFlow 1.0 connection).
@@ -212,6 +218,7 @@ struct instr_out {
     bool is_held;       /* Something waits: try again after INSTR_FENCE_NS. */
     bool became_detached; /* instr_detach() is done. */
     bool is_left;         /* !is_chosen(): destroy the instr. */
+    bool tree_settled;    /* instr_tree_is_settled() has become true. */
 };
 
 #define INSTR_OUT_INIT                                                        \
@@ -346,6 +353,25 @@ void instr_send_packet(struct instr *, uint16_t port, const uint8_t *frame,
  * the shadow is rewritten for it. */
 void instr_set_postcard_port(struct instr *, uint32_t port, bool is_no_flood,
                              uint64_t now_ns, struct instr_out *out);
+
+/* In band: where postcards come from and go to. */
+struct instr_tree {
+    uint16_t up;    /* Towards the collector; 0: no way, or the port of its own
+                     * that the collector's bridge has. */
+    uint16_t *down; /* Ports by which others' postcards come. */
+    size_t n_down;
+};
+
+/* The switch's place in the tree is now this one (copied).  May be called
+ * before instr_start() too. */
+void instr_set_tree(struct instr *, const struct instr_tree *, uint64_t now_ns,
+                    struct instr_out *out);
+/* What was set last. */
+const struct instr_tree *instr_get_tree(const struct instr *);
+/* True when the switch has done what that asked for. */
+bool instr_tree_is_settled(const struct instr *);
+/* The port by which postcards leave; 0: none. */
+uint16_t instr_card_port(const struct instr *);
 
 /* Other rules are to emit postcards ('list' and 'bridge' must stay until the
  * next call).  Rewrites what that concerns in place, over 1.3 in one bundle;

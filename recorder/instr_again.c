@@ -142,6 +142,7 @@ instr_again_reset(struct instr *instr)
     memset(instr->miss, 0, sizeof instr->miss);
     instr->has_action_sets = instr->keeps_sets = false;
     instr->drop_in = instr->lldp = false;
+    instr_carry_reset(instr);
     instr->owes = 0;
 }
 

@@ -69,6 +69,7 @@ instr_link_destroy(struct instr_link *link)
         continue;
     }
     *p = link->next;
+    instr_carry_forget(link->instr);
     free(link);
 }
 

@@ -33,6 +33,9 @@ pay(struct instr_change *c, unsigned int what)
 {
     struct instr *instr = c->instr;
 
+    if (what & OWES_TREE) {
+        instr_carry_pay(c);
+    }
     if (what & OWES_NO_FLOOD) {
         instr_ports_no_flood(c);
     }

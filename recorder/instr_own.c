@@ -11,11 +11,10 @@
 #include "lib/lh_alloc.h"
 #include "recorder/of_wire.h"
 
-/* Sends a flow-mod for a rule of ours; takes 'match'. */
-static void
-send_own(struct instr_change *c, enum of_flow_command command,
-         enum own_kind kind, uint8_t table_id, uint16_t priority,
-         struct of_match *match, const struct of_acts *acts)
+void
+instr_own_send(struct instr_change *c, enum of_flow_command command,
+               enum own_kind kind, uint8_t table_id, uint16_t priority,
+               struct of_match *match, const struct of_acts *acts)
 {
     struct of_flow flow;
     uint8_t *msg;
@@ -50,8 +49,8 @@ send_index(struct instr_change *c, enum of_flow_command command,
 {
     struct instr *instr = c->instr;
 
-    send_own(c, command, OWN_INDEX, instr->index_table, 1,
-             of_match_create_in_port(index), &instr->indexes[index]);
+    instr_own_send(c, command, OWN_INDEX, instr->index_table, 1,
+                   of_match_create_in_port(index), &instr->indexes[index]);
 }
 
 bool
@@ -278,8 +277,8 @@ withdraw_miss(struct instr_change *c, unsigned int t)
 
     instr_gone(c->out, miss->version, "withdrawn");
     miss->version = 0;
-    send_own(c, OF_FLOW_DELETE_STRICT, OWN_MISS, (uint8_t) t, 0,
-             of_match_create_all(), NULL);
+    instr_own_send(c, OF_FLOW_DELETE_STRICT, OWN_MISS, (uint8_t) t, 0,
+                   of_match_create_all(), NULL);
 }
 
 static void
@@ -308,8 +307,8 @@ send_miss(struct instr_change *c, unsigned int t)
             of_inject_indirect(miss->index, instr->index_table, &acts);
         }
     }
-    send_own(c, OF_FLOW_ADD, OWN_MISS, (uint8_t) t, 0, of_match_create_all(),
-             &acts);
+    instr_own_send(c, OF_FLOW_ADD, OWN_MISS, (uint8_t) t, 0,
+                   of_match_create_all(), &acts);
     of_acts_uninit(&acts);
 }
 
@@ -337,8 +336,8 @@ update_miss(struct instr_change *c, unsigned int t)
         free_miss_index(c, miss);
         if (c->link->of_version < OF_WIRE_12) {
             /* There to replace a rule forgets what it has counted. */
-            send_own(c, OF_FLOW_DELETE_STRICT, OWN_MISS, (uint8_t) t, 0,
-                     of_match_create_all(), NULL);
+            instr_own_send(c, OF_FLOW_DELETE_STRICT, OWN_MISS, (uint8_t) t, 0,
+                           of_match_create_all(), NULL);
         }
     }
     miss->version = instr->config.next_version(instr->config.aux);
@@ -367,8 +366,8 @@ instr_own_make_way(struct instr_change *c, uint8_t table_id)
 static void
 send_drop_in(struct instr_change *c, enum of_flow_command command)
 {
-    send_own(c, command, OWN_DROP_IN, 0, UINT16_MAX,
-             of_match_create_in_port(c->instr->drop_in_port), NULL);
+    instr_own_send(c, command, OWN_DROP_IN, 0, UINT16_MAX,
+                   of_match_create_in_port(c->instr->drop_in_port), NULL);
 }
 
 static void
@@ -382,8 +381,9 @@ send_lldp(struct instr_change *c, enum of_flow_command command)
         free(error);
         return;
     }
-    send_own(c, command, OWN_LLDP, 0, UINT16_MAX,
-             of_match_create_eth(config->lldp_dst, config->lldp_type), &acts);
+    instr_own_send(c, command, OWN_LLDP, 0, UINT16_MAX,
+                   of_match_create_eth(config->lldp_dst, config->lldp_type),
+                   &acts);
     of_acts_uninit(&acts);
 }
 
@@ -411,6 +411,7 @@ instr_own_update(struct instr_change *c)
         instr->lldp = true;
         send_lldp(&own, OF_FLOW_ADD);
     }
+    instr_carry_update(&own);
     for (unsigned int w = 0; w < 4; w++) {
         uint64_t bits = instr_shadow_reached(instr->shadow)->bits[w] |
                         instr->misses.bits[w] | instr->continued.bits[w] |
@@ -447,6 +448,7 @@ instr_own_repair(struct instr_change *c, const struct of_flow *flow)
         if (instr->lldp) {
             send_lldp(c, OF_FLOW_ADD);
         }
+        instr_carry_repair(c);
     }
     if (everywhere || flow->table_id == instr->index_table) {
         for (unsigned int i = 1; instr->indexes && i <= MAX_INDEX; i++) {
@@ -494,6 +496,7 @@ instr_own_withdraw(struct instr_change *c)
         send_lldp(c, OF_FLOW_DELETE_STRICT);
         instr->lldp = false;
     }
+    instr_carry_withdraw(c);
     for (unsigned int t = 0; t < N_TABLES; t++) {
         if (instr->miss[t].version) {
             withdraw_miss(c, t);
@@ -539,6 +542,10 @@ instr_own_put_back(struct instr_change *c, uint8_t kind, uint8_t table_id,
         }
         break;
     default:
+        if (instr_carry_has(instr, kind, match)) {
+            instr_carry_repair(c);
+            return true;
+        }
         break;
     }
     if (is_wanted) {
@@ -556,43 +563,4 @@ instr_own_indexed(void *instr_, uint8_t table_id, uint16_t index)
                    index <= MAX_INDEX && instr->indexes[index].len
                ? &instr->indexes[index]
                : NULL;
-}
-
-void
-instr_own_set_inject(struct instr *instr)
-{
-    const struct instr_config *config = &instr->config;
-    struct of_inject_config ic = {.is_mac = config->encapsulation == INSTR_MAC,
-                                  .of_version = OF_WIRE_13,
-                                  .dpid = config->dpid,
-                                  .port = (uint16_t) config->postcard_port,
-                                  .snap_len = config->snap_len,
-                                  .tlv_index = instr->tlv_index,
-                                  .switch_index = config->switch_index,
-                                  .vlan = config->mac_vlan};
-
-    instr_own_drop_inject(instr);
-    for (unsigned int t = 0; t < N_TABLES; t++) {
-        instr->miss[t].is_stale = true;
-    }
-    if (config->postcard_port && (ic.is_mac || instr->has_tlv)) {
-        instr->inject = of_inject_create(&ic);
-        ic.of_version = OF_WIRE_10;
-        instr->inject_10 = of_inject_create(&ic);
-    }
-}
-
-void
-instr_own_drop_inject(struct instr *instr)
-{
-    of_inject_destroy(instr->inject);
-    of_inject_destroy(instr->inject_10);
-    instr->inject = instr->inject_10 = NULL;
-}
-
-const struct of_inject *
-instr_own_inject(const struct instr_change *c)
-{
-    return c->link->of_version == OF_WIRE_10 ? c->instr->inject_10
-                                             : c->instr->inject;
 }

@@ -105,7 +105,8 @@ instr_select_set_port(struct instr_change *c)
     size_t config = is_10 ? 16 : 24;
     uint8_t *msg;
 
-    if (!port || port->is_shut == shuts) {
+    /* In band others' postcards leave by it. */
+    if (!port || port->is_shut == shuts || instr->config.is_inband) {
         return;
     }
     port->is_shut = shuts;

@@ -400,7 +400,8 @@ sweep(struct instr_change *c)
             (is_own(record, OWN_DROP_IN) && instr->drop_in &&
              of_match_equal(record->match, drop_in)) ||
             (is_own(record, OWN_LLDP) && instr->lldp &&
-             of_match_equal(record->match, lldp))) {
+             of_match_equal(record->match, lldp)) ||
+            instr_carry_has(instr, (uint8_t) record->cookie, record->match)) {
             continue;
         }
         of_flow_init(&flow);
@@ -503,6 +504,7 @@ instr_start_reply(struct instr_change *c, enum of_kind kind,
             instr_start_destroy(start);
             instr->start = NULL;
             instr->is_ready = true;
+            instr_carry_ready(c);
             instr_watch_keep(c);
             c->out->became_ready = true;
             c->out->released = true;

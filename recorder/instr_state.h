@@ -241,7 +241,8 @@ struct instr {
     bool has_action_sets;
     bool keeps_sets; /* They stay as they are: Open vSwitch ends when a packet
                       * with a set is sent through the datapath again. */
-    bool drop_in, lldp; /* Installed. */
+    bool drop_in, lldp;        /* Installed. */
+    struct instr_carry *carry; /* Owned. */
     uint16_t drop_in_port;
 
     /* TLV map. */
@@ -364,55 +365,6 @@ void instr_group_destroy(struct shadow_group *);
 struct of_group *instr_group_inject(struct instr_change *,
                                     struct shadow_group *);
 void instr_group_desc(struct instr_change *, const uint8_t *msg, size_t len);
-
-/* instr_own.c: our rules in the switch. */
-
-/* Brings our rules in line with what the controller has. */
-void instr_own_update(struct instr_change *);
-/* Chooses T at the start, where rules of 'old' with indexes up to 'max_index'
- * may stand. */
-void instr_own_choose_table(struct instr *, uint8_t old, uint16_t max_index);
-/* Moves T away from a table that the controller is about to use, and begins
- * to rewrite action sets when it is about to use them. */
-void instr_own_prepare(struct instr_change *, uint8_t table_id,
-                       const struct of_facts *);
-/* An index for 'acts' in T, noted in the array. */
-bool instr_own_index(struct instr_change *, struct of_acts *acts,
-                     uint16_t *indexp);
-/* One more has 'index'. */
-void instr_own_share_index(struct instr *, uint16_t index);
-void instr_own_free_indexes(struct instr_change *, uint16_t *indexes,
-                            size_t n);
-/* Rewrites all rules and groups ('lists_only': those with ALL or FLOOD). */
-void instr_own_rewrite(struct instr_change *, bool lists_only);
-/* A change of our own that goes into the bundle of 'c', if there is one. */
-void instr_own_begin(struct instr_change *own, const struct instr_change *c,
-                     const char *who);
-/* Adds our rules again that 'flow', a delete passed to the switch as it was,
- * takes away. */
-void instr_own_repair(struct instr_change *, const struct of_flow *flow);
-/* Installs all that is ours, and all rules of the controller, anew: what the
- * switch has of it is not known. */
-void instr_own_reinstall(struct instr_change *);
-/* Puts a rule of ours back that somebody removed; 'version' is that of its
- * postcard.  False: it was not to stand any more. */
-bool instr_own_put_back(struct instr_change *, uint8_t kind, uint8_t table_id,
-                        const struct of_match *, uint32_t version);
-/* What table T has for an index, as of_inject_indexed; 'instr' is a const
- * struct instr. */
-const struct of_acts *instr_own_indexed(void *instr, uint8_t table_id,
-                                        uint16_t index);
-/* Takes our rules out, but for those of table T, which go with the rules that
- * have them. */
-void instr_own_withdraw(struct instr_change *);
-/* Before the controller adds a rule of priority 0. */
-void instr_own_make_way(struct instr_change *, uint8_t table_id);
-/* (Re-)creates the injector for the port that is configured. */
-void instr_own_set_inject(struct instr *);
-/* No more postcards. */
-void instr_own_drop_inject(struct instr *);
-/* The injector for messages of this link; NULL as instr->inject is. */
-const struct of_inject *instr_own_inject(const struct instr_change *);
 
 /* instr_monitor.c: flow monitors of a link. */
 void instr_monitor_request(struct instr_change *, const uint8_t *msg,
@@ -554,8 +506,10 @@ bool instr_start_reply(struct instr_change *, enum of_kind, const uint8_t *msg,
                        size_t len, uint64_t tag);
 void instr_start_destroy(struct instr_start *);
 
+#include "recorder/instr_carry.h"
 #include "recorder/instr_links.h"
 #include "recorder/instr_objects.h"
+#include "recorder/instr_own.h"
 #include "recorder/instr_select.h"
 #include "recorder/instr_undo.h"
 

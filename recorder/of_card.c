@@ -42,8 +42,11 @@ of_card_create(const struct of_inject_config *c)
 {
     struct of_card *card = lh_alloc_zero(sizeof *card);
     char *head = head_text(c);
-    char *tail =
-        lh_asprintf("output(port=%d,max_len=%d)", c->port, c->snap_len);
+    /* A packet is not sent back by the port that it came by, a postcard of it
+     * is; only the clone forgets that port. */
+    char *tail = lh_asprintf("%soutput(port=%d,max_len=%d)",
+                             c->is_inband ? "load:0->NXM_OF_IN_PORT[]," : "",
+                             c->port, c->snap_len);
     char *error = of_acts_from_text(&card->head, head);
 
     if (!error) {
@@ -181,10 +184,15 @@ of_card_put_indirect(struct ofpbuf *out, uint16_t index, uint8_t index_table)
     of_card_end_nest(out, start);
 }
 
-uint16_t
-of_card_port(const struct of_card *card)
+bool
+of_card_is_end(const struct of_card *card, const struct ofpact *a,
+               const struct ofpact *before)
 {
-    return card->config.port;
+    return a->type == OFPACT_OUTPUT_TRUNC &&
+           of_ovs_u16(ofpact_get_OUTPUT_TRUNC(a)->port) == card->config.port &&
+           (!card->config.is_inband ||
+            (before && before->type == OFPACT_SET_FIELD &&
+             ofpact_get_SET_FIELD(before)->field->id == MFF_IN_PORT));
 }
 
 bool

@@ -40,8 +40,10 @@ void of_card_put_indirect(struct ofpbuf *out, uint16_t index,
 /* Ends the nested action that was begun when 'out' had 'start' bytes. */
 void of_card_end_nest(struct ofpbuf *out, size_t start);
 
-/* The postcard port. */
-uint16_t of_card_port(const struct of_card *);
+/* True when 'a', which stands behind 'before' (NULL: first), is the output of
+ * a postcard. */
+bool of_card_is_end(const struct of_card *, const struct ofpact *a,
+                    const struct ofpact *before);
 
 /* True when a postcard does not carry the whole version. */
 bool of_card_is_partial(const struct of_card *);

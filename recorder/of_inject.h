@@ -17,7 +17,8 @@
 #include "recorder/of_acts.h"
 
 struct of_inject_config {
-    bool is_mac; /* Else Geneve. */
+    bool is_mac;    /* Else Geneve. */
+    bool is_inband; /* 'port' is one that packets come by, too. */
     uint8_t of_version;
     uint64_t dpid;
     uint16_t port; /* Postcard port. */

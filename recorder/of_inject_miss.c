@@ -54,14 +54,14 @@ void
 of_inject_set_snap_len(const struct of_inject *inj, uint16_t snap_len,
                        struct of_acts *acts)
 {
-    uint16_t port = of_card_port(of_inject_card(inj));
+    const struct ofpact *before = NULL;
     struct ofpact *a;
 
     OFPACT_FOR_EACH_FLATTENED(a, acts->data, acts->len)
     {
-        if (a->type == OFPACT_OUTPUT_TRUNC &&
-            of_ovs_u16(ofpact_get_OUTPUT_TRUNC(a)->port) == port) {
+        if (of_card_is_end(of_inject_card(inj), a, before)) {
             ofpact_get_OUTPUT_TRUNC(a)->max_len = snap_len;
         }
+        before = a;
     }
 }

@@ -377,6 +377,11 @@ add_port(struct ovsdb_task *task)
 {
     const struct postcard_port *p = task->config->postcards;
 
+    if (!postcard_port_is_at(p, task->dpid, task->bridge)) {
+        task->is_no_flood = true; /* It needs none. */
+        finish(task);
+        return;
+    }
     task->port_name = postcard_port_name(p, task->bridge, task->index);
     begin_vsctl(task);
     if (p->encapsulation == INSTR_GENEVE) {

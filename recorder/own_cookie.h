@@ -10,6 +10,14 @@
 
 #define OWN_COOKIE      UINT64_C(0x6c617374686f7000) /* "lasthop" */
 #define OWN_COOKIE_MASK UINT64_C(0xffffffffffffff00)
-enum own_kind { OWN_DROP_IN = 1, OWN_LLDP, OWN_MISS, OWN_INDEX };
+enum own_kind {
+    OWN_DROP_IN = 1,
+    OWN_LLDP,
+    OWN_MISS,
+    OWN_INDEX,
+    OWN_CARRY_UP,   /* Others' postcards, up the tree. */
+    OWN_CARRY_DROP, /* All else in their VLAN. */
+    OWN_CARRY_IP    /* Geneve postcards on an underlay. */
+};
 
 #endif /* recorder/own_cookie.h */

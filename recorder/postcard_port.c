@@ -6,6 +6,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -35,18 +36,120 @@ is_address(const char *text)
            inet_pton(AF_INET6, text, &address) == 1;
 }
 
+/* --- What follows the first comma: KEY=VALUE,KEY=VALUE. --- */
+
+static int
+take_port(struct postcard_port *p, char *value, struct lh_error *error)
+{
+    free(p->name);
+    p->name = lh_strdup(value);
+    return 0;
+}
+
+static int
+take_underlay(struct postcard_port *p, char *value, struct lh_error *error)
+{
+    p->underlays =
+        lh_alloc_array(p->underlays, p->n_underlays + 1, sizeof *p->underlays);
+    p->underlays[p->n_underlays++] = lh_strdup(value);
+    return 0;
+}
+
+static int
+take_vlan(struct postcard_port *p, char *value, struct lh_error *error)
+{
+    if (!parse_number(value, 4094, &p->vlan)) {
+        lh_error_set(error, "\"vlan=%s\" is not vlan=N with N from 1 to 4094",
+                     value);
+        return EINVAL;
+    }
+    return 0;
+}
+
+static int
+take_collector(struct postcard_port *p, char *value, struct lh_error *error)
+{
+    char *colon = strrchr(value, ':');
+
+    if (!colon || colon == value || !colon[1]) {
+        lh_error_set(error, "\"collector=%s\" is not collector=BRIDGE:PORT",
+                     value);
+        return EINVAL;
+    }
+    *colon = '\0';
+    take_port(p, colon + 1, error);
+    free(p->collector);
+    p->collector = NULL;
+    p->collector_dpid = 0;
+    if (strlen(value) == 16 && strspn(value, "0123456789abcdefABCDEF") == 16) {
+        p->collector_dpid = strtoull(value, NULL, 16);
+    } else {
+        p->collector = lh_strdup(value);
+    }
+    p->is_inband = true;
+    return 0;
+}
+
+struct key {
+    const char *name; /* With "=". */
+    int (*take)(struct postcard_port *, char *value, struct lh_error *);
+};
+
+static const struct key geneve_keys[] = {
+    {"port=", take_port}, {"underlay=", take_underlay}, {NULL, NULL}};
+static const struct key mac_keys[] = {
+    {"vlan=", take_vlan}, {"collector=", take_collector}, {NULL, NULL}};
+
+static int
+take_key(char *text, const struct key keys[], struct postcard_port *p,
+         struct lh_error *error)
+{
+    char known[80] = "";
+
+    for (size_t i = 0; keys[i].name; i++) {
+        size_t len = strlen(keys[i].name);
+
+        if (!strncmp(text, keys[i].name, len) && text[len]) {
+            return keys[i].take(p, text + len, error);
+        }
+        snprintf(known + strlen(known), sizeof known - strlen(known), "%s%s..",
+                 i ? " or " : "", keys[i].name);
+    }
+    lh_error_set(error, "\"%s\" is not %s", text, known);
+    return EINVAL;
+}
+
+/* Cuts 'text' at its first comma and takes what follows. */
+static int
+take_keys(char *text, const struct key keys[], struct postcard_port *p,
+          struct lh_error *error)
+{
+    char *comma = strchr(text, ',');
+    int retval = 0;
+
+    while (comma && !retval) {
+        char *key = comma + 1;
+
+        *comma = '\0';
+        comma = strchr(key, ',');
+        if (comma) {
+            *comma = '\0';
+        }
+        retval = take_key(key, keys, p, error);
+    }
+    return retval;
+}
+
+/* --- The encapsulations. --- */
+
 static int
 parse_geneve(char *text, struct postcard_port *p, struct lh_error *error)
 {
-    char *port = NULL, *comma = strchr(text, ',');
+    char *port = NULL;
+    int retval = take_keys(text, geneve_keys, p, error);
 
-    if (comma) {
-        *comma = '\0';
-        if (strncmp(comma + 1, "port=", 5) || !comma[6]) {
-            lh_error_set(error, "\"%s\" is not port=NAME", comma + 1);
-            return EINVAL;
-        }
-        p->name = lh_strdup(comma + 6);
+    if (retval) {
+        return retval;
     }
     if (*text == '[') { /* [IPv6]:PORT */
         char *bracket = strchr(text, ']');
@@ -71,28 +174,33 @@ parse_geneve(char *text, struct postcard_port *p, struct lh_error *error)
         return EINVAL;
     }
     p->address = lh_strdup(text);
+    p->underlay_match = lh_asprintf(
+        "%s=%s,tp_dst=%u", strchr(text, ':') ? "udp6,ipv6_dst" : "udp,nw_dst",
+        text, p->udp_port);
     return 0;
 }
 
 static int
 parse_mac(char *text, struct postcard_port *p, struct lh_error *error)
 {
-    char *comma = strchr(text, ',');
+    int retval = take_keys(text, mac_keys, p, error);
 
-    if (comma) {
-        *comma = '\0';
-        if (strncmp(comma + 1, "vlan=", 5) ||
-            !parse_number(comma + 6, 4094, &p->vlan)) {
-            lh_error_set(error, "\"%s\" is not vlan=N with N from 1 to 4094",
-                         comma + 1);
-            return EINVAL;
-        }
+    if (retval) {
+        return retval;
     }
     if (!*text) {
         lh_error_set(error, "the name of the port is missing");
         return EINVAL;
     }
-    p->name = lh_strdup(text);
+    if (!p->is_inband) {
+        p->name = lh_strdup(text);
+    } else if (strcmp(text, "inband")) {
+        lh_error_set(error,
+                     "collector= goes with mac:inband, not with a port "
+                     "\"%s\"",
+                     text);
+        return EINVAL;
+    }
     return 0;
 }
 
@@ -114,8 +222,9 @@ postcard_port_parse(const char *text, struct postcard_port *p,
         p->encapsulation = INSTR_MAC;
         retval = parse_mac(copy + 4, p, error);
     } else {
-        lh_error_set(error, "must be geneve:ADDRESS[:PORT][,port=NAME] or "
-                            "mac:NAME[,vlan=N]");
+        lh_error_set(error, "must be geneve:ADDRESS[:PORT][,port=NAME], "
+                            "mac:NAME[,vlan=N] or "
+                            "mac:inband,collector=BRIDGE:PORT[,vlan=N]");
         retval = EINVAL;
     }
     free(copy);
@@ -131,8 +240,35 @@ postcard_port_uninit(struct postcard_port *p)
 {
     free(p->address);
     free(p->name);
-    p->address = NULL;
-    p->name = NULL;
+    free(p->collector);
+    free(p->underlay_match);
+    for (size_t i = 0; i < p->n_underlays; i++) {
+        free(p->underlays[i]);
+    }
+    free(p->underlays);
+    memset(p, 0, sizeof *p);
+}
+
+bool
+postcard_port_is_at(const struct postcard_port *p, uint64_t dpid,
+                    const char *bridge)
+{
+    if (!p->is_inband) {
+        return true;
+    }
+    return p->collector ? bridge && !strcmp(p->collector, bridge)
+                        : p->collector_dpid == dpid;
+}
+
+bool
+postcard_port_is_underlay(const struct postcard_port *p, const char *bridge)
+{
+    for (size_t i = 0; bridge && i < p->n_underlays; i++) {
+        if (!strcmp(p->underlays[i], bridge)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 char *

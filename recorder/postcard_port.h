@@ -3,6 +3,11 @@
  *
  *     geneve:ADDRESS[:PORT][,port=NAME]    by a Geneve port to a collector
  *     mac:NAME[,vlan=N]                    by the port NAME, in VLAN N
+ *     mac:inband,collector=BRIDGE:PORT[,vlan=N]
+ *                                          from bridge to bridge, in VLAN N,
+ * to the port PORT of BRIDGE, which is a name or 16 hex digits of a dpid
+ *     geneve:..,underlay=BRIDGE            they pass through BRIDGE, too (may
+ *                                          be repeated)
  *
  * %b in NAME stands for the bridge's name; a Geneve port without a name of its
  * own is called lhp-INDEX.
@@ -12,6 +17,7 @@
 #define RECORDER_POSTCARD_PORT_H 1
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "lib/lh_error.h"
@@ -26,12 +32,28 @@ struct postcard_port {
     uint16_t udp_port; /* geneve. */
     char *name;        /* With %b.  Owned; NULL: lhp-INDEX. */
     uint16_t vlan;     /* mac. */
+
+    bool is_inband;          /* mac: 'name' is that of the collector's port. */
+    char *collector;         /* Its bridge.  Owned; NULL if known by: */
+    uint64_t collector_dpid; /* 0: not known. */
+
+    char **underlays; /* geneve: names of bridges.  Owned, as they are. */
+    size_t n_underlays;
+    char *underlay_match; /* What passes there.  Owned, or NULL. */
 };
 
 /* 0, or EINVAL with a reason. */
 int postcard_port_parse(const char *text, struct postcard_port *,
                         struct lh_error *);
 void postcard_port_uninit(struct postcard_port *);
+
+/* True when that bridge ('bridge' is NULL for unknown) has a postcard port of
+ * its own. */
+bool postcard_port_is_at(const struct postcard_port *, uint64_t dpid,
+                         const char *bridge);
+/* True when Geneve postcards pass through that bridge. */
+bool postcard_port_is_underlay(const struct postcard_port *,
+                               const char *bridge);
 
 /* The name of the port on bridge 'bridge' whose switch has 'index'; for
  * free(). */

@@ -27,6 +27,7 @@
 #include "recorder/control.h"
 #include "recorder/datapath.h"
 #include "recorder/discovery.h"
+#include "recorder/inband.h"
 #include "recorder/log_watch.h"
 #include "recorder/mono_clock.h"
 #include "recorder/session.h"
@@ -147,6 +148,7 @@ on_topology(void *r_, const struct topology *topology)
     if (!event_pending(r->tell, EV_TIMEOUT, NULL)) {
         event_add(r->tell, &timeout);
     }
+    inband_links(r->env.inband);
 }
 
 static void
@@ -172,6 +174,9 @@ on_link(void *r_, bool is_up, uint64_t a_dpid, uint16_t a_port,
              is_up ? "up" : "down");
     log_link(r, event, a_dpid, a_port, b_dpid, b_port);
     log_link(r, event, b_dpid, b_port, a_dpid, a_port);
+    if (!is_up) {
+        inband_link_gone(r->env.inband);
+    }
     flow_log_hand_over(r->log);
 }
 
@@ -326,17 +331,17 @@ get_stats(void *r_)
         json_array_append_new(switches, session_stats(r->sessions[i]));
     }
     return json_pack(
-        "{s:o, s:s, s:I, s:I, s:I, s:o,"
+        "{s:o, s:o, s:s, s:I, s:I, s:I, s:o,"
         " s:{s:I,s:I,s:I,s:I,s:I,s:I,s:I}, s:o}",
-        "attached", attach_stats(r->attach), "version", PACKAGE_VERSION,
-        "started_ns", (json_int_t) r->started_ns, "accepted",
-        (json_int_t) r->n_accepted, "refused", (json_int_t) r->n_refused,
-        "flow_log", log_watch_stats(r->log_watch, r->log_path), "discovery",
-        "sent", (json_int_t) d->sent, "heard", (json_int_t) d->heard,
-        "malformed", (json_int_t) d->malformed, "forged",
-        (json_int_t) d->forged, "late", (json_int_t) d->late, "unknown",
-        (json_int_t) d->unknown, "ambiguous", (json_int_t) d->ambiguous,
-        "switches", switches);
+        "inband", inband_stats(r->env.inband), "attached",
+        attach_stats(r->attach), "version", PACKAGE_VERSION, "started_ns",
+        (json_int_t) r->started_ns, "accepted", (json_int_t) r->n_accepted,
+        "refused", (json_int_t) r->n_refused, "flow_log",
+        log_watch_stats(r->log_watch, r->log_path), "discovery", "sent",
+        (json_int_t) d->sent, "heard", (json_int_t) d->heard, "malformed",
+        (json_int_t) d->malformed, "forged", (json_int_t) d->forged, "late",
+        (json_int_t) d->late, "unknown", (json_int_t) d->unknown, "ambiguous",
+        (json_int_t) d->ambiguous, "switches", switches);
 }
 
 static json_t *
@@ -499,6 +504,7 @@ recorder_create(const struct recorder_config *config, struct recorder **rp,
         .ended = on_ended,
         .aux = r,
     };
+    r->env.inband = inband_create(&r->env);
     r->control_env = (struct api_control_env){.control = r->control,
                                               .log = r->log,
                                               .apply = apply_control,
@@ -555,6 +561,7 @@ recorder_destroy(struct recorder *r)
     attach_destroy(r->attach);
     recorder_api_destroy(r->api);
     control_destroy(r->control);
+    inband_destroy(r->env.inband);
     discovery_destroy(r->discovery);
     log_watch_destroy(r->log_watch);
     flow_log_close(r->log);

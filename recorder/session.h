@@ -48,6 +48,7 @@ struct session_env {
     struct discovery *discovery;
     struct recorder_api *api;
     struct control *control;
+    struct inband *inband; /* NULL: postcards do not go in band. */
 
     /* Notes were made for the log, or discovery has something to do. */
     void (*wake)(void *aux);

@@ -22,6 +22,7 @@ EXTRA_DIST += \
 	tests/net/test_demo.py \
 	tests/net/test_demo_network.py \
 	tests/net/test_histories.py \
+	tests/net/test_inband.py \
 	tests/net/test_instr.py \
 	tests/net/test_versions.py \
 	tests/net/test_kills.py \

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* instr_own - our own rules in the switch, and what makes postcards of those
+ * of the controller; for the files of instr only, which include
+ * recorder/instr_state.h.
+ *
+ * Threads: one at a time. */
+#ifndef RECORDER_INSTR_OWN_H
+#define RECORDER_INSTR_OWN_H 1
+
+#include "recorder/instr.h"
+#include "recorder/of_flow.h"
+#include "recorder/own_cookie.h"
+
+struct instr_change;
+struct of_facts;
+struct of_inject;
+
+/* Sends a flow-mod for a rule of ours; takes 'match'. */
+void instr_own_send(struct instr_change *, enum of_flow_command, enum own_kind,
+                    uint8_t table_id, uint16_t priority,
+                    struct of_match *match, const struct of_acts *);
+/* Brings our rules in line with what the controller has. */
+void instr_own_update(struct instr_change *);
+/* Chooses T at the start, where rules of 'old' with indexes up to 'max_index'
+ * may stand. */
+void instr_own_choose_table(struct instr *, uint8_t old, uint16_t max_index);
+/* Moves T away from a table that the controller is about to use, and begins
+ * to rewrite action sets when it is about to use them. */
+void instr_own_prepare(struct instr_change *, uint8_t table_id,
+                       const struct of_facts *);
+/* An index for 'acts' in T, noted in the array. */
+bool instr_own_index(struct instr_change *, struct of_acts *acts,
+                     uint16_t *indexp);
+/* One more has 'index'. */
+void instr_own_share_index(struct instr *, uint16_t index);
+void instr_own_free_indexes(struct instr_change *, uint16_t *indexes,
+                            size_t n);
+/* Rewrites all rules and groups ('lists_only': those with ALL or FLOOD). */
+void instr_own_rewrite(struct instr_change *, bool lists_only);
+/* A change of our own that goes into the bundle of 'c', if there is one. */
+void instr_own_begin(struct instr_change *own, const struct instr_change *c,
+                     const char *who);
+/* Adds our rules again that 'flow', a delete passed to the switch as it was,
+ * takes away. */
+void instr_own_repair(struct instr_change *, const struct of_flow *flow);
+/* Installs all that is ours, and all rules of the controller, anew: what the
+ * switch has of it is not known. */
+void instr_own_reinstall(struct instr_change *);
+/* Puts a rule of ours back that somebody removed; 'version' is that of its
+ * postcard.  False: it was not to stand any more. */
+bool instr_own_put_back(struct instr_change *, uint8_t kind, uint8_t table_id,
+                        const struct of_match *, uint32_t version);
+/* What table T has for an index, as of_inject_indexed; 'instr' is a const
+ * struct instr. */
+const struct of_acts *instr_own_indexed(void *instr, uint8_t table_id,
+                                        uint16_t index);
+/* Takes our rules out, but for those of table T, which go with the rules that
+ * have them. */
+void instr_own_withdraw(struct instr_change *);
+/* Before the controller adds a rule of priority 0. */
+void instr_own_make_way(struct instr_change *, uint8_t table_id);
+
+/* instr_own_inject.c */
+
+/* (Re-)creates the injector for the port that is configured. */
+void instr_own_set_inject(struct instr *);
+/* No more postcards. */
+void instr_own_drop_inject(struct instr *);
+/* The injector for messages of this link; NULL as instr->inject is. */
+const struct of_inject *instr_own_inject(const struct instr_change *);
+
+#endif /* recorder/instr_own.h */

@@ -553,7 +553,7 @@ def test_options_that_cannot_work_are_refused(tmp_path):
              '--keep: "abc" is no span of time such as 7d')):
         code, output = told(recorder, f"--state={tmp_path}/state",
                             f"--rundir={tmp_path}", *argv)
-        assert code == 1 and said in output, output
+        assert code == 2 and said in output, output
         assert len(output.splitlines()) == 1, output
 
 
@@ -585,7 +585,7 @@ def test_a_full_disk_does_not_hold_up_the_control_channel(record, tmp_path):
         assert "disk" in recorder.process.output()
         assert recorder.stats()["flow_log"]["failures"]
         os.unlink(state / "ballast")
-        recorder.process.wait_for("the flow log is written again")
+        recorder.process.wait_for("the flow log has caught up")
         assert recorder.stats()["flow_log"]["lost"] == 0
         recorder.process.stop()
     finally:
@@ -611,7 +611,7 @@ def test_garbage_on_the_recorder_s_socket_is_answered(record, tmp_path):
                        (b'{"id":1,"op":"frob"}\n', "unknown-op"),
                        (b'{"id":1,"op":"flow","dpid":[]}\n', "bad-request"),
                        (b'{"id":1,"op":"table","dpid":1,"at":"x"}\n',
-                        "bad-request")):
+                        "not-found")):
         with socket.socket(socket.AF_UNIX) as client:
             client.settimeout(10)
             client.connect(f"{tmp_path}/recorder.sock")

@@ -258,6 +258,7 @@ take_listen(const char *text, struct recorder_config *config,
 {
     config->routes = lh_alloc_array(config->routes, config->n_routes + 1,
                                     sizeof *config->routes);
+    config->routes[config->n_routes] = (struct recorder_route){0};
     return endpoint_parse(text, true,
                           &config->routes[config->n_routes++].listen, error);
 }

@@ -12,6 +12,7 @@ recorder_librecorder_a_SOURCES = \
 	recorder/datapath_control.c \
 	recorder/datapath_object.c \
 	recorder/datapath_ports.c \
+	recorder/datapath_retry.c \
 	recorder/datapath_setup.c \
 	recorder/datapath_state.h \
 	recorder/control.c recorder/control.h \
@@ -31,6 +32,7 @@ recorder_librecorder_a_SOURCES = \
 	recorder/instr_flow.c \
 	recorder/instr_found.c recorder/instr_found.h \
 	recorder/instr_group.c \
+	recorder/instr_kept.c recorder/instr_kept.h \
 	recorder/instr_link.c recorder/instr_links.h \
 	recorder/instr_meter.c \
 	recorder/instr_monitor.c \
@@ -82,6 +84,7 @@ recorder_librecorder_a_SOURCES = \
 	recorder/selection_line.c recorder/selection_line.h \
 	recorder/session.c recorder/session.h \
 	recorder/session_attach.c \
+	recorder/session_run.c \
 	recorder/session_setup.c \
 	recorder/session_state.h \
 	recorder/session_stats.c \

@@ -238,8 +238,13 @@ datapath_leave(struct session *s, const char *reason)
     } else if (reason) {
         static const struct timeval at_once = {0};
 
-        if (dp->first == s && dp->state != DATAPATH_RUN &&
-            dp->state != DATAPATH_PASS) {
+        bool was_first = dp->first == s;
+
+        dp->first = was_first ? NULL : dp->first;
+        if (dp->state == DATAPATH_SETTLE) {
+            datapath_retry_settled(dp);
+        } else if (was_first && dp->state != DATAPATH_RUN &&
+                   dp->state != DATAPATH_PASS) {
             datapath_setup_begin(dp);
         }
         evtimer_add(dp->resume, &at_once);

@@ -6,9 +6,13 @@
  * they come, go to one instr.  Set-up is done over the first connection: the
  * recorder prepares the postcard port and lets instr read the switch's tables,
  * while what the controllers send waits.  A session that joins later is of use
- * at once.  If the set-up takes longer than DATAPATH_SETUP_S the switch is
- * left un-instrumented, until all its connections have gone: the control
- * channel comes first.
+ * at once.  If the set-up takes longer than config->setup_s (DATAPATH_SETUP_S
+ * unless the operator says otherwise) the switch is left un-instrumented: the
+ * control channel comes first.  It is tried again after twice that time, then
+ * each time after twice as long, up to 40 times setup_s; a try keeps the
+ * controllers waiting for a third of setup_s at most.  After
+ * DATAPATH_MAX_TRIES the switch stays as it is until all its connections have
+ * gone.
  *
  * When the connection over which the set-up goes ends in the middle of it,
  * the set-up begins anew over another one.
@@ -25,8 +29,9 @@
 #include <stdint.h>
 #include <jansson.h>
 
-#define DATAPATH_SETUP_S 15
-#define DATAPATH_RETRY_S 10 /* Between tries to get a postcard port. */
+#define DATAPATH_SETUP_S   15
+#define DATAPATH_MAX_TRIES 10 /* After the first. */
+#define DATAPATH_RETRY_S   10 /* Between tries to get a postcard port. */
 
 struct datapath;
 struct instr;
@@ -48,6 +53,12 @@ void datapath_apply(struct datapath *, struct instr_out *);
  */
 void datapath_send_packet(struct datapath *, uint16_t port,
                           const uint8_t *frame, size_t len);
+
+/* datapath_retry.c */
+/* A session has answered for all that went by it, or has gone. */
+void datapath_retry_settled(struct datapath *);
+/* A session that passes has become the master. */
+void datapath_retry_master(struct datapath *, const struct session *);
 
 /* datapath_control.c */
 /* Brings the switch in line with what the operator has decided; returns how

@@ -167,6 +167,8 @@ state_name(const struct datapath *dp)
         return "reading";
     case DATAPATH_PASS:
         return "passed through";
+    case DATAPATH_SETTLE:
+        return "settling";
     case DATAPATH_RUN:
         break;
     }

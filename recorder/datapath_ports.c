@@ -99,13 +99,18 @@ on_prepared(void *dp_, const struct ovsdb_result *result)
                        time_spec_now(), result->error);
         retry_later(dp);
     }
-    datapath_control_why(dp, result->error);
+    if (dp->state != DATAPATH_PASS) {
+        datapath_control_why(dp, result->error);
+    }
     if (dp->state == DATAPATH_PREPARE) {
         dp->postcard_port = result->port;
         dp->is_no_flood = result->is_no_flood;
         datapath_setup_read(dp);
     } else {
         set_postcard_port(dp, result->port, result->is_no_flood);
+    }
+    if (dp->state == DATAPATH_PASS) {
+        datapath_retry_prepared(dp);
     }
 }
 

@@ -41,8 +41,16 @@ drop_instr(struct datapath *dp)
     dp->instr = NULL;
 }
 
-static void
-on_deadline(evutil_socket_t fd, short what, void *dp_)
+unsigned int
+datapath_setup_limit_s(const struct datapath *dp)
+{
+    unsigned int setup_s = dp->env->config->setup_s;
+
+    return dp->n_tries ? (setup_s + 2) / 3 : setup_s;
+}
+
+void
+datapath_setup_too_long(evutil_socket_t fd, short what, void *dp_)
 {
     struct datapath *dp = dp_;
     char who[96];
@@ -53,12 +61,12 @@ on_deadline(evutil_socket_t fd, short what, void *dp_)
                     "the switch does not answer");
         return;
     }
-    say_error("%s: NOT INSTRUMENTED: the set-up took more than %d s; its "
-              "control channel goes on without lasthop until all its "
-              "connections have gone",
-              datapath_describe(dp, who, sizeof who), DATAPATH_SETUP_S);
+    say_error("%s: the set-up took more than %u s",
+              datapath_describe(dp, who, sizeof who),
+              datapath_setup_limit_s(dp));
     datapath_control_why(dp, "the set-up took too long");
     datapath_setup_pass(dp);
+    datapath_retry_plan(dp);
 }
 
 void
@@ -66,6 +74,7 @@ datapath_setup_cancel(struct datapath *dp)
 {
     free_event(&dp->deadline);
     free_event(&dp->retry);
+    free_event(&dp->again);
     free_event(&dp->due);
     ovsdb_cancel(dp->task);
     dp->task = NULL;
@@ -79,6 +88,7 @@ datapath_setup_pass(struct datapath *dp)
 
     datapath_setup_cancel(dp);
     drop_instr(dp);
+    dp->first = NULL;
     dp->state = DATAPATH_PASS;
     flow_log_event(dp->env->log, FLOW_LOG_NOTE, dp->dpid, OF_PORT_UNKNOWN,
                    time_spec_now(), "not instrumented");
@@ -196,18 +206,19 @@ datapath_setup_read(struct datapath *dp)
 void
 datapath_setup_begin(struct datapath *dp)
 {
-    struct timeval timeout = {.tv_sec = DATAPATH_SETUP_S};
+    struct timeval timeout = {.tv_sec = datapath_setup_limit_s(dp)};
     const struct recorder_config *config = dp->env->config;
 
     drop_instr(dp);
     if (!dp->deadline) {
-        dp->deadline = evtimer_new(dp->env->base, on_deadline, dp);
+        dp->deadline = evtimer_new(dp->env->base, datapath_setup_too_long, dp);
         event_add(dp->deadline, &timeout);
     }
     dp->first = NULL;
     for (size_t i = 0; !dp->first && i < dp->n_sessions; i++) {
         if (instr_knows_version(dp->sessions[i]->version) &&
-            !dp->sessions[i]->aux_id) {
+            !dp->sessions[i]->aux_id &&
+            dp->sessions[i]->kept.role != INSTR_ROLE_SLAVE) {
             dp->first = dp->sessions[i];
         }
     }
@@ -289,7 +300,7 @@ datapath_setup_watch(struct datapath *dp, bool is_ready)
     if (!instr_reader(dp->instr)) {
         free_event(&dp->deadline);
     } else if (!dp->deadline) {
-        dp->deadline = evtimer_new(dp->env->base, on_deadline, dp);
+        dp->deadline = evtimer_new(dp->env->base, datapath_setup_too_long, dp);
         event_add(dp->deadline, &timeout);
     }
 }
@@ -306,6 +317,10 @@ datapath_setup_ready(struct datapath *dp)
     dp->index =
         flow_log_put_switch(dp->env->log, dp->dpid, dp->name, dp->address);
     dp->state = DATAPATH_RUN;
+    if (dp->n_tries) {
+        dp->n_tries = 0;
+        datapath_control_why(dp, NULL);
+    }
     free_event(&dp->deadline);
     flow_log_event(dp->env->log, FLOW_LOG_READY, dp->dpid, OF_PORT_UNKNOWN,
                    time_spec_now(), dp->name);

@@ -13,7 +13,8 @@ enum datapath_state {
     DATAPATH_PREPARE, /* The bridge gets its postcard port. */
     DATAPATH_READ,    /* instr reads the switch's tables. */
     DATAPATH_RUN,     /* Everything goes through instr. */
-    DATAPATH_PASS     /* Everything passes. */
+    DATAPATH_PASS,    /* Everything passes. */
+    DATAPATH_SETTLE   /* It is about to be set up after all. */
 };
 
 struct datapath_counters {
@@ -33,6 +34,8 @@ struct datapath {
     struct session *first;  /* By which the set-up goes, or NULL. */
     struct event *deadline; /* Of the set-up. */
     struct event *retry;    /* Next try to get a postcard port. */
+    struct event *again;    /* Next try to set it up. */
+    unsigned int n_tries;   /* After the first; 0: none is due. */
     struct event *due;      /* When instr has something to do. */
     struct event *resume;   /* Sessions that wait for another try again. */
 
@@ -90,6 +93,10 @@ void datapath_setup_ready(struct datapath *);
 void datapath_setup_watch(struct datapath *, bool is_ready);
 /* Gives up instrumenting: everything passes. */
 void datapath_setup_pass(struct datapath *);
+/* How long it may take, this time. */
+unsigned int datapath_setup_limit_s(const struct datapath *);
+/* The time for the set-up is over: a callback of libevent. */
+void datapath_setup_too_long(int fd, short what, void *datapath);
 void datapath_setup_cancel(struct datapath *);
 
 /* datapath_object.c */
@@ -102,6 +109,12 @@ struct flow_log_object;
 void datapath_object_reconcile(struct datapath *,
                                const struct flow_log_object *objects,
                                size_t n_objects, uint64_t now_ns);
+
+/* datapath_retry.c */
+/* The set-up took too long: it is tried again later. */
+void datapath_retry_plan(struct datapath *);
+/* OVSDB has answered, while everything passes. */
+void datapath_retry_prepared(struct datapath *);
 
 /* datapath_ports.c */
 /* instr_ports() differ. */

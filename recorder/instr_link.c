@@ -8,8 +8,6 @@
 #include "lib/lh_alloc.h"
 #include "recorder/of_wire.h"
 
-#define DEFAULT_MISS_LEN 128
-
 bool
 instr_knows_version(uint8_t of_version)
 {
@@ -29,7 +27,7 @@ instr_link_create(struct instr *instr, uint8_t of_version, bool is_auxiliary,
     link->is_auxiliary = is_auxiliary;
     link->of_version = of_version;
     link->is_known = instr_knows_version(of_version);
-    link->miss_len = DEFAULT_MISS_LEN;
+    link->miss_len = INSTR_LINK_MISS_LEN;
     link->next_bundle = 0x6c680000;
     instr_echo_join(link);
     while (*end) {
@@ -44,7 +42,7 @@ instr_link_reset(struct instr_link *link)
 {
     link->has_tid = false;
     link->wants_nicira = false;
-    link->miss_len = DEFAULT_MISS_LEN;
+    link->miss_len = INSTR_LINK_MISS_LEN;
     instr_bundle_destroy(link);
     instr_monitor_destroy(link);
     while (link->pending) {

@@ -12,6 +12,10 @@ struct instr_change;
 
 /* instr_role.c */
 
+#define INSTR_LINK_MISS_LEN 128 /* miss_send_len, if nobody sets it. */
+
+/* True when the switch tells a role: the answer to a request, or unasked. */
+bool instr_role_told(const uint8_t *msg, size_t len, enum instr_role *);
 /* True when the switch is known not to let it change anything. */
 bool instr_role_is_slave(const struct instr_link *);
 /* Sees a message of the controller; true when it asks for a role. */

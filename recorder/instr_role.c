@@ -116,6 +116,23 @@ parse_status(const uint8_t *msg, size_t len, uint32_t *role)
 }
 
 bool
+instr_role_told(const uint8_t *msg, size_t len, enum instr_role *rolep)
+{
+    struct role_message role;
+    uint32_t told;
+
+    if (parse_status(msg, len, &told)) {
+        *rolep = from_wire(told);
+        return true;
+    }
+    if (parse(msg, len, TYPE_ROLE_REPLY, NICIRA_ROLE_REPLY, &role)) {
+        *rolep = from_wire(role.role);
+        return true;
+    }
+    return false;
+}
+
+bool
 instr_role_is_slave(const struct instr_link *link)
 {
     return link->role == INSTR_ROLE_SLAVE && !link->n_role_requests;

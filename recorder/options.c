@@ -15,12 +15,14 @@
 #include "lib/packet_id.h"
 #include "lib/say.h"
 #include "lib/time_spec.h"
+#include "recorder/datapath.h"
 
 #define DEFAULT_LISTEN "tcp::6653"
 #define DEFAULT_STATE  "/var/lib/lasthop"
 #define DEFAULT_KEEP   "-7d"
 #define MAX_SNAP_LEN   1500
 #define MAX_PPS        100000000
+#define MAX_SETUP_S    3600
 
 static const char help[] =
     "lasthop-recorder: stands between OpenFlow switches and their "
@@ -70,6 +72,8 @@ static const char help[] =
     "                         selections (lasthopctl(8) has the form)\n"
     "  --max-postcards=PPS    of each switch; more: selections of the lowest\n"
     "                         priority send none for a while\n"
+    "  --setup-time=SECONDS   a switch's controller waits no longer for its\n"
+    "                         set-up (default 15)\n"
     "  --snap-len=BYTES       bytes of a packet in a postcard (default 96)\n"
     "  --state=DIR            directory of the flow log (default\n"
     "                         " DEFAULT_STATE ")\n"
@@ -109,6 +113,7 @@ enum {
     OPT_SNAP_LEN,
     OPT_SELECT,
     OPT_MAX_POSTCARDS,
+    OPT_SETUP_TIME,
     OPT_STATE,
     OPT_KEEP,
     OPT_KEEP_SIZE,
@@ -141,6 +146,7 @@ static const struct option long_options[] = {
     {"snap-len", required_argument, NULL, OPT_SNAP_LEN},
     {"select", required_argument, NULL, OPT_SELECT},
     {"max-postcards", required_argument, NULL, OPT_MAX_POSTCARDS},
+    {"setup-time", required_argument, NULL, OPT_SETUP_TIME},
     {"state", required_argument, NULL, OPT_STATE},
     {"keep", required_argument, NULL, OPT_KEEP},
     {"keep-size", required_argument, NULL, OPT_KEEP_SIZE},
@@ -216,16 +222,17 @@ parse_snap_len(const char *text, uint16_t *snap_len, struct lh_error *error)
 }
 
 static int
-parse_max_postcards(const char *text, uint32_t *pps, struct lh_error *error)
+parse_number(const char *text, unsigned int max, unsigned int *number,
+             struct lh_error *error)
 {
     char *end;
     unsigned long n = strtoul(text, &end, 10);
 
-    if (*text < '0' || *text > '9' || *end || !n || n > MAX_PPS) {
-        lh_error_set(error, "\"%s\" is no number from 1 to %d", text, MAX_PPS);
+    if (*text < '0' || *text > '9' || *end || !n || n > max) {
+        lh_error_set(error, "\"%s\" is no number from 1 to %u", text, max);
         return EINVAL;
     }
-    *pps = (uint32_t) n;
+    *number = (unsigned int) n;
     return 0;
 }
 
@@ -354,7 +361,9 @@ take_option(int option, char *argument, struct recorder_config *config,
         config->select_file = argument;
         return 0;
     case OPT_MAX_POSTCARDS:
-        return parse_max_postcards(argument, &config->max_postcards, error);
+        return parse_number(argument, MAX_PPS, &config->max_postcards, error);
+    case OPT_SETUP_TIME:
+        return parse_number(argument, MAX_SETUP_S, &config->setup_s, error);
     case OPT_STATE:
         take_text(&config->state_dir, lh_strdup(argument));
         return 0;
@@ -524,6 +533,7 @@ options_parse(int argc, char *argv[], struct recorder_config *config,
 
     memset(config, 0, sizeof *config);
     config->snap_len = PACKET_ID_SNAP;
+    config->setup_s = DATAPATH_SETUP_S;
     parse_span(&DEFAULT_KEEP[1], &config->keep_ns, NULL);
     while ((option = getopt_long(argc, argv, "vhV", long_options, NULL)) !=
            -1) {

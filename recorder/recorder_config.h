@@ -45,6 +45,7 @@ struct recorder_config {
     uint64_t keep_bytes;     /* The flow log takes no more; 0: any. */
     uint64_t keep_ns;        /* What was over is kept so long; 0: for ever. */
     bool is_strip;           /* Takes everything out of bridges and ends. */
+    unsigned int setup_s;    /* How long the set-up of a switch may take. */
     const char **bridges;    /* Names to instrument; none: all. */
     size_t n_bridges;
 };

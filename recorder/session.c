@@ -86,6 +86,7 @@ session_new(const struct session_env *env, const struct recorder_route *route,
     s->peer = peer;
     s->began_ns = time_spec_now();
     s->waiting = evbuffer_new();
+    instr_kept_init(&s->kept);
     s->xids = xid_map_create();
     s->reaper = evtimer_new(env->base, on_reaper, s);
     return s;
@@ -209,7 +210,7 @@ send_barrier(struct session *s)
     s->has_barrier = true;
     of_wire_put_header(msg, s->version, of_wire_barrier_request(s->version),
                        sizeof msg, 0);
-    session_send_own(s, msg, sizeof msg);
+    session_send_own(s, SESSION_TAG, msg, sizeof msg);
 }
 
 void
@@ -236,10 +237,9 @@ session_send(struct session *s, struct instr_msg *m)
 }
 
 void
-session_send_own(struct session *s, uint8_t *msg, size_t len)
+session_send_own(struct session *s, uint64_t tag, uint8_t *msg, size_t len)
 {
-    of_wire_set_xid(msg, len,
-                    xid_map_add(s->xids, true, SESSION_TAG, 0, NULL, 0));
+    of_wire_set_xid(msg, len, xid_map_add(s->xids, true, tag, 0, NULL, 0));
     of_conn_send(s->down, msg, len);
 }
 
@@ -254,6 +254,9 @@ pass_to_switch(struct session *s, const uint8_t *msg, size_t len)
         .original_len = len,
     };
 
+    if (s->state == SESSION_PASS && instr_knows_version(s->version)) {
+        instr_kept_down(&s->kept, msg, len);
+    }
     session_send(s, &m);
     free(m.data);
     free(m.original);
@@ -310,7 +313,7 @@ take_error(struct session *s, const struct xid_entry *e, const uint8_t *msg,
         s->counters.unmatched++;
         return;
     }
-    if (s->link && tag != SESSION_TAG) {
+    if (s->link && tag < SESSION_SETTLE_TAG) {
         tell = instr_error(s->link, tag, type, code, time_spec_now(), &out) &&
                tell;
         datapath_apply(s->dp, &out);
@@ -340,12 +343,18 @@ take_message(struct session *s, const struct xid_entry *e, const uint8_t *msg,
         } else if (copy[1] == of_wire_barrier_reply(s->version)) {
             s->has_barrier = false;
         }
+    } else if (tag == SESSION_SETTLE_TAG) {
+        session_settled(s);
     } else if (s->link) {
         struct instr_out out = INSTR_OUT_INIT;
 
         instr_from_switch(s->link, copy, len, tag, time_spec_now(), &out);
         datapath_apply(s->dp, &out);
     } else if (!is_own) {
+        if (s->dp && instr_knows_version(s->version) &&
+            instr_kept_up(&s->kept, copy, len)) {
+            datapath_retry_master(s->dp, s);
+        }
         session_tell(s, copy, len);
     }
     free(copy);
@@ -523,9 +532,8 @@ on_switch_drained(void *s_)
     }
 }
 
-/* What the controller sent during the set-up, as far as it may go. */
-static void
-release(struct session *s)
+void
+session_release(struct session *s)
 {
     uint8_t header[OF_WIRE_HEADER_LEN];
 
@@ -540,61 +548,5 @@ release(struct session *s)
         evbuffer_remove(s->waiting, msg, len);
         take_from_controller(s, msg, len);
         free(msg);
-    }
-}
-
-/* --- For datapath. --- */
-
-bool
-session_is_same(const struct session *s, const struct session *other)
-{
-    return s->route == other->route && s->aux_id == other->aux_id;
-}
-
-void
-session_read(struct session *s, struct instr *instr)
-{
-    s->link = instr_link_create(instr, s->version, s->aux_id != 0, s);
-    s->state = SESSION_READ;
-}
-
-void
-session_resume(struct session *s)
-{
-    if (s->state == SESSION_RUN || s->state == SESSION_PASS) {
-        release(s);
-    }
-    if (s->up) {
-        of_conn_resume(s->up);
-    }
-    if (s->down) {
-        of_conn_resume(s->down);
-    }
-}
-
-void
-session_run(struct session *s)
-{
-    struct instr_out out = INSTR_OUT_INIT;
-
-    if (s->state == SESSION_END) {
-        return;
-    }
-    s->state = SESSION_RUN;
-    if (!s->link) {
-        s->link = instr_link_create(datapath_instr(s->dp), s->version,
-                                    s->aux_id != 0, s);
-        instr_link_start(s->link, time_spec_now(), &out);
-        datapath_apply(s->dp, &out);
-    }
-    session_resume(s);
-}
-
-void
-session_pass(struct session *s)
-{
-    if (s->state != SESSION_END) {
-        s->state = SESSION_PASS;
-        session_resume(s);
     }
 }

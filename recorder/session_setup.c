@@ -92,7 +92,7 @@ session_setup_begin(struct session *s)
     event_add(s->deadline, &timeout);
     of_wire_put_header(msg, s->version, OF_WIRE_FEATURES_REQUEST, sizeof msg,
                        0);
-    session_send_own(s, msg, sizeof msg);
+    session_send_own(s, SESSION_TAG, msg, sizeof msg);
     if (s->route->is_attached) {
         /* Without it a management connection is told nothing unasked. */
         uint8_t config[OF_WIRE_HEADER_LEN + 4] = {0};
@@ -100,7 +100,7 @@ session_setup_begin(struct session *s)
         of_wire_put_header(config, s->version, OF_WIRE_SET_CONFIG,
                            sizeof config, 0);
         of_wire_put16(config + 10, UINT16_MAX);
-        session_send_own(s, config, sizeof config);
+        session_send_own(s, SESSION_TAG, config, sizeof config);
     }
 }
 

@@ -5,6 +5,7 @@
 
 #include "recorder/datapath.h"
 #include "recorder/instr.h"
+#include "recorder/instr_kept.h"
 #include "recorder/of_conn.h"
 #include "recorder/session.h"
 #include "recorder/xid_map.h"
@@ -12,6 +13,7 @@
 enum session_state {
     SESSION_HELLO,    /* HELLOs are passed both ways. */
     SESSION_FEATURES, /* The recorder's FEATURES_REQUEST is out. */
+    SESSION_SETTLE,   /* It passed; what it was asked is being answered. */
     SESSION_WAIT,     /* The switch is set up. */
     SESSION_READ,     /* It is set up by this connection. */
     SESSION_RUN,      /* Everything goes through instr. */
@@ -19,8 +21,10 @@ enum session_state {
     SESSION_END
 };
 
-/* Tag of the session's own messages. */
-#define SESSION_TAG UINT64_MAX
+/* Tags of the session's own messages: most, and the barrier of
+ * session_settle().  Those of instr are lower. */
+#define SESSION_TAG        UINT64_MAX
+#define SESSION_SETTLE_TAG (UINT64_MAX - 1)
 
 struct evbuffer;
 struct event;
@@ -57,17 +61,28 @@ struct session {
     unsigned int n_retries;  /* so often by now. */
     struct datapath *dp;     /* NULL before the features. */
     struct instr_link *link; /* NULL unless SESSION_READ or SESSION_RUN. */
+    struct instr_kept kept;  /* Of SESSION_PASS. */
 
     struct session_counters counters;
 };
 
 /* session.c */
 /* Sends a message of the session's own to the switch. */
-void session_send_own(struct session *, uint8_t *msg, size_t len);
+void session_send_own(struct session *, uint64_t tag, uint8_t *msg,
+                      size_t len);
+/* What the controller sent during the set-up, as far as it may go. */
+void session_release(struct session *);
 /* The peer, for messages. */
 const char *session_describe(const struct session *, char *buf, size_t size);
 
 /* session.c, for datapath. */
+/* A message for its switch, or for its controller. */
+void session_send(struct session *, struct instr_msg *);
+void session_tell(struct session *, const uint8_t *msg, size_t len);
+/* True when the switch does not read, or too much waits for its answer. */
+bool session_is_full(const struct session *);
+
+/* session_run.c */
 /* True when 'other' is this connection made anew. */
 bool session_is_same(const struct session *, const struct session *other);
 /* The set-up goes by this connection. */
@@ -78,11 +93,11 @@ void session_run(struct session *);
 void session_resume(struct session *);
 /* Everything passes from now on. */
 void session_pass(struct session *);
-/* A message for its switch, or for its controller. */
-void session_send(struct session *, struct instr_msg *);
-void session_tell(struct session *, const uint8_t *msg, size_t len);
-/* True when the switch does not read, or too much waits for its answer. */
-bool session_is_full(const struct session *);
+/* Keeps the controller waiting and asks the switch whether it has answered
+ * everything; datapath_retry_settled() when it has. */
+void session_settle(struct session *);
+/* The switch has answered that. */
+void session_settled(struct session *);
 
 /* What is done with what a switch sends. */
 extern const struct of_conn_callbacks session_down_callbacks;

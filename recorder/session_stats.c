@@ -11,10 +11,10 @@ json_t *
 session_stats(const struct session *s)
 {
     static const char *const names[] = {
-        [SESSION_HELLO] = "hello",      [SESSION_FEATURES] = "features",
-        [SESSION_WAIT] = "waiting",     [SESSION_READ] = "reading",
-        [SESSION_RUN] = "instrumented", [SESSION_PASS] = "passed through",
-        [SESSION_END] = "ended",
+        [SESSION_HELLO] = "hello",         [SESSION_FEATURES] = "features",
+        [SESSION_SETTLE] = "settling",     [SESSION_WAIT] = "waiting",
+        [SESSION_READ] = "reading",        [SESSION_RUN] = "instrumented",
+        [SESSION_PASS] = "passed through", [SESSION_END] = "ended",
     };
     const struct session_counters *c = &s->counters;
     json_t *json = json_pack(

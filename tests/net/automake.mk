@@ -35,6 +35,7 @@ EXTRA_DIST += \
 	tests/net/test_recorder_links.py \
 	tests/net/test_recorder_postcards.py \
 	tests/net/test_recorder_proxy.py \
+	tests/net/test_recorder_retry.py \
 	tests/net/test_recorder_session.py \
 	tests/net/test_recorder_tls.py \
 	tests/net/test_rule_apply.py \

@@ -63,13 +63,17 @@ class Controller:
 
     def accept(self):
         """Takes the switch's connection and says HELLO; returns self."""
-        self.close()
-        self.socket = self.listener.accept()[0]
-        self.socket.settimeout(20)
-        self.socket.sendall(message(self.version, HELLO, 1))
-        self.barrier()
-        self.seen.clear()
-        return self
+        while True:
+            self.close()
+            self.socket = self.listener.accept()[0]
+            self.socket.settimeout(20)
+            try:
+                self.socket.sendall(message(self.version, HELLO, 1))
+                self.barrier()
+            except (EOFError, ConnectionError):
+                continue    # A bridge gives up after a second; it will retry.
+            self.seen.clear()
+            return self
 
     def close(self):
         if self.socket:

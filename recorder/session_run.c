@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* session_run - a session goes on: as part of an instrumented switch, or with
+ * everything passing. */
+#include <config.h>
+
+#include <event2/buffer.h>
+
+#include "lib/time_spec.h"
+#include "recorder/of_wire.h"
+#include "recorder/session_state.h"
+
+bool
+session_is_same(const struct session *s, const struct session *other)
+{
+    return s->route == other->route && s->aux_id == other->aux_id;
+}
+
+void
+session_read(struct session *s, struct instr *instr)
+{
+    s->link = instr_link_create(instr, s->version, s->aux_id != 0, s);
+    instr_kept_adopt(&s->kept, s->link);
+    s->state = SESSION_READ;
+}
+
+void
+session_resume(struct session *s)
+{
+    if (s->state == SESSION_RUN || s->state == SESSION_PASS) {
+        session_release(s);
+    }
+    if (s->up) {
+        of_conn_resume(s->up);
+    }
+    if (s->down) {
+        of_conn_resume(s->down);
+    }
+}
+
+void
+session_run(struct session *s)
+{
+    struct instr_out out = INSTR_OUT_INIT;
+
+    if (s->state == SESSION_END) {
+        return;
+    }
+    s->state = SESSION_RUN;
+    if (!s->link) {
+        s->link = instr_link_create(datapath_instr(s->dp), s->version,
+                                    s->aux_id != 0, s);
+        instr_kept_adopt(&s->kept, s->link);
+        instr_link_start(s->link, time_spec_now(), &out);
+        datapath_apply(s->dp, &out);
+    }
+    session_resume(s);
+}
+
+void
+session_pass(struct session *s)
+{
+    if (s->state != SESSION_END) {
+        s->state = SESSION_PASS;
+        session_resume(s);
+    }
+}
+
+void
+session_settle(struct session *s)
+{
+    uint8_t msg[OF_WIRE_HEADER_LEN];
+
+    if (s->state != SESSION_PASS || !instr_knows_version(s->version)) {
+        return;
+    }
+    s->state = SESSION_SETTLE;
+    of_wire_put_header(msg, s->version, of_wire_barrier_request(s->version),
+                       sizeof msg, 0);
+    session_send_own(s, SESSION_SETTLE_TAG, msg, sizeof msg);
+}
+
+void
+session_settled(struct session *s)
+{
+    if (s->state == SESSION_SETTLE) {
+        s->state = SESSION_WAIT;
+        datapath_retry_settled(s->dp);
+    }
+}

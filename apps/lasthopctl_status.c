@@ -10,6 +10,8 @@
 
 #include "lib/time_spec.h"
 
+#define LOG_LATE_NS 2000000000 /* As the recorder warns. */
+
 /* Counters that should be 0: something was lost, refused or not understood. */
 static const char *const troubles[] = {
     "ambiguous",        "archive_errors",  "archive_lost",
@@ -128,6 +130,23 @@ judge_switch(const json_t *sw, json_t *found)
     }
 }
 
+/* The disk does not answer; what waits is lost if the recorder ends now. */
+static void
+judge_log(const json_t *log, json_t *found)
+{
+    char span[TIME_SPEC_BUFSIZE];
+
+    if (number_of(log, "age_ns") >= LOG_LATE_NS) {
+        json_array_append_new(
+            found,
+            json_sprintf("the flow log is %s behind, %lld changes wait for "
+                         "the disk",
+                         time_spec_format_span(
+                             (uint64_t) number_of(log, "age_ns"), span),
+                         number_of(log, "queued")));
+    }
+}
+
 static json_t *
 judge(const json_t *status, const json_t *stats, const json_t *server)
 {
@@ -142,6 +161,7 @@ judge(const json_t *status, const json_t *stats, const json_t *server)
     if (!server) {
         json_array_append_new(found, json_string("no server answers"));
     }
+    judge_log(json_object_get(stats, "flow_log"), found);
     find_troubles(stats, "recorder", found);
     find_troubles(server, "server", found);
     return found;

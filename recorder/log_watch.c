@@ -82,12 +82,29 @@ on_trim(evutil_socket_t fd, short what, void *w_)
     again_in(w->trim, TRIM_S);
 }
 
+/* The recorder was killed, perhaps while the disk did not answer. */
+static void
+say_gap(const struct flow_log *log)
+{
+    struct flow_log_gap gap = flow_log_gap(log);
+    char since[TIME_SPEC_BUFSIZE];
+
+    if (gap.is_there) {
+        time_spec_format(gap.since_ns, true, 3, since);
+        say_warn("the recorder before did not end in order: of what changed "
+                 "after %s the flow log may not know all; what stands is read "
+                 "from the switches",
+                 since);
+    }
+}
+
 struct log_watch *
 log_watch_create(struct event_base *base, struct flow_log *log,
                  uint64_t keep_ns, uint64_t keep_bytes)
 {
     struct log_watch *w = lh_alloc_zero(sizeof *w);
 
+    say_gap(log);
     w->log = log;
     w->keep_ns = keep_ns;
     w->keep_bytes = keep_bytes;

@@ -27,11 +27,13 @@ EXTRA_DIST += \
 	tests/net/test_versions.py \
 	tests/net/test_kills.py \
 	tests/net/test_lab.py \
+	tests/net/test_log_stalled.py \
 	tests/net/test_loss.py \
 	tests/net/test_ovn.py \
 	tests/net/test_past.py \
 	tests/net/test_monitor.py \
 	tests/net/test_pipelines.py \
+	tests/net/test_recorder_gone.py \
 	tests/net/test_recorder_links.py \
 	tests/net/test_recorder_postcards.py \
 	tests/net/test_recorder_proxy.py \

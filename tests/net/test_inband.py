@@ -3,18 +3,20 @@
 # as by a way of their own, also when a link of their way is cut, and nothing
 # of it for hosts and controllers.
 
+import struct
+
 import pytest
 
 import frames
-from api import ApiError
-from lab import Lab, bindir
+from api import Api, ApiError
+from lab import UNDER_COLLECTOR, Lab, bindir
 from process import run, wait_until
-from recorder import RECORDER_PORT
+from recorder import capture
 from stack import CONTROLLER, MAC_VLAN, RECORDER, Stack
-from api import Api
 
-VIA_PORT = 4
 LINKS = 5
+EVERYBODY = "ff:ff:ff:ff:ff:ff"
+UNDER_DPID = 0x99
 
 
 def output(port):
@@ -22,7 +24,7 @@ def output(port):
 
 
 class InbandStack(Stack):
-    """A Stack whose postcards first travel in band, to port s1-mac."""
+    """A Stack whose postcards travel in band, to port s1-mac."""
 
     postcards = f"mac:inband,collector=s1:s1-mac,vlan={MAC_VLAN}"
 
@@ -106,7 +108,7 @@ class Net:
              actions=[output(port("s3", "s4"))])
         flow(4, cookie=0x403, priority=10, match={"eth_dst": self.h3.mac},
              actions=[])
-        everybody = {"eth_dst": "ff:ff:ff:ff:ff:ff"}
+        everybody = {"eth_dst": EVERYBODY}
         flow(3, cookie=0x3ff, priority=20, match=everybody,
              actions=[output(port("s3", "s4")), output(port("s3", "s2"))])
         flow(4, cookie=0x4ff, priority=20, match=everybody,
@@ -115,6 +117,56 @@ class Net:
              actions=[output(port("s5", "h2"))])
         flow(2, cookie=0x2ff, priority=20, match=everybody,
              actions=[output(port("s2", "h3"))])
+
+    def rules(self, bridge):
+        """Those of the postcard VLAN, as {in_port: out_port}; the one that
+        drops the rest is {None: None}."""
+        found = {}
+        for line in self.lab.ofctl("dump-flows", bridge,
+                                   f"dl_vlan={MAC_VLAN}").splitlines():
+            if f"dl_vlan={MAC_VLAN}" not in line:
+                continue
+            match, actions = line.split(" actions=")
+            port = (match.split("in_port=")[1].split(",")[0]
+                    if "in_port=" in match else None)
+            if port and not port.isdigit():
+                port = self.number(bridge, port.strip('"'))
+            out = actions.removeprefix("output:").strip('"')
+            found[port and int(port)] = (
+                None if out == "drop" else
+                int(out) if out.isdigit() else self.number(bridge, out))
+        return found
+
+    def number(self, bridge, name):
+        for number, interface in self.lab.bridges[bridge].ports.items():
+            if interface == name:
+                return number
+        raise KeyError(name)
+
+    def tree(self, **ups):
+        """The rules of a tree, from the bridge above each: s4="s1".."""
+        port = self.port
+        rules = {bridge: {None: None} for bridge in self.lab.bridges}
+        for child, parent in ups.items():
+            rules[parent][port(parent, child)] = (
+                port(parent, "mac") if parent == "s1" else
+                port(parent, ups[parent]))
+        return rules
+
+    def wait_tree(self, **ups):
+        want = self.tree(**ups)
+        wait_until(lambda: {bridge: self.rules(bridge)
+                            for bridge in self.lab.bridges} == want,
+                   20, f"the tree {ups}")
+        wait_until(lambda: {
+            (s["dpid"], s["postcard_port"]) for s in self.status()} == {
+                (f"{self.lab.bridges[child].dpid:016x}",
+                 self.port(child, parent))
+                for child, parent in {**ups, "s1": "mac"}.items()},
+            20, "all switches to send by the tree")
+
+    def status(self):
+        return self.stack.recorder.call("status")["status"]["switches"]
 
     def histories_of(self, base):
         """What becomes of four packets, each told by its UDP port."""
@@ -128,7 +180,7 @@ class Net:
         packet(h1, h2, 1)
         packet(h2, h1, 2)
         packet(h1, h3, 3)
-        packet(h1, h3, 4, "ff:ff:ff:ff:ff:ff")
+        packet(h1, h3, 4, EVERYBODY)
         found = []
         for number in (1, 2, 3, 4):
             [history] = self.stack.histories(
@@ -170,3 +222,172 @@ def net():
 
 def test_histories_are_whole(net):
     assert net.histories_of(10000) == net.expected()
+
+
+WHOLE = {"s2": "s1", "s3": "s2", "s4": "s1", "s5": "s4"}
+WITHOUT_S1_S4 = {"s2": "s1", "s3": "s2", "s4": "s3", "s5": "s4"}
+
+
+def test_every_switch_has_the_rules_of_its_place_in_the_tree(net):
+    net.wait_tree(**WHOLE)
+
+
+def test_a_host_gets_nothing_through_the_vlan_of_postcards(net):
+    heard = [net.h2.capture(), net.h3.capture(),
+             capture(net.lab, "mac0", net.lab.col)]
+    for host in (net.h1, net.h2, net.h3):
+        for eth_dst in (EVERYBODY, net.h1.mac, net.h2.mac, "00:00:01:00:10:01"):
+            datagram = frames.udp4(host.mac, eth_dst, host.ip, "10.0.0.9", 7, 7,
+                                   data=b"injected")
+            host.send(frames.ethernet(host.mac, eth_dst, 0x0800, datagram[14:],
+                                      vlan=MAC_VLAN))
+    # What is sent after it comes, and its postcards, which tell of nothing
+    # else.
+    net.h1.send(frames.udp4(net.h1.mac, EVERYBODY, net.h1.ip, "10.0.0.9", 8, 8,
+                            data=b"after it"))
+    net.stack.histories("{{--bpf udp dst port 8}}", n=1)
+    for listener in heard:
+        wait_until(lambda: any(b"after it" in frame
+                               for frame in listener.frames()),
+                   10, "the packet after it")
+        assert not any(b"injected" in frame for frame in listener.stop())
+    assert net.stack.server.query("{{--bpf udp dst port 7}}") == []
+
+
+def test_the_controller_sees_none_of_it_and_takes_none_away(net):
+    controller = net.stack.controller
+    for bridge in net.lab.bridges.values():
+        cookies = {flow["cookie"] for flow in controller.call(
+            "flows", dpid=bridge.dpid)["flows"]}
+        assert cookies == {flow["cookie"] for flow in
+                           net.stack.installed.get(bridge.dpid, [])}
+    # s2 carries what s3 sends: a delete of everything must leave that.
+    [flow] = net.stack.installed[2]
+    net.stack.flow(2, command="delete", match={})
+    assert net.rules("s2") == net.tree(**WHOLE)["s2"]
+    assert controller.call("flows", dpid=2)["flows"] == []
+    net.stack.installed[2].clear()
+    net.stack.flow(2, **flow)
+    assert net.histories_of(11000) == net.expected()
+
+
+def test_a_link_that_is_cut_and_comes_back_moves_the_tree(net):
+    def cable(state):
+        run(["ip", "link", "set", "s1-s4", state], netns=net.lab.sw)
+
+    cable("down")
+    net.wait_tree(**WITHOUT_S1_S4)
+    assert net.stack.stats()["inband"]["without_way"] == []
+    assert net.histories_of(12000) == net.expected()
+    cable("up")
+    net.wait_tree(**WHOLE)
+    assert net.histories_of(13000) == net.expected()
+    notes = [change["text"] for change in net.stack.recorder.call(
+        "changes", dpid=4)["changes"] if change.get("what") == "note"]
+    ways = [f"postcards go by port {net.port('s4', to)}, to {dpid:016x}"
+            for to, dpid in (("s1", 1), ("s3", 3), ("s1", 1))]
+    assert [text for text in notes if text.startswith("postcards")] == ways
+
+
+def test_a_switch_without_a_way_says_so_and_comes_back(net):
+    def cable(state):
+        run(["ip", "link", "set", "s4-s5", state], netns=net.lab.sw)
+
+    cable("down")
+    wait_until(lambda: net.stack.stats()["inband"]["without_way"]
+               == ["0000000000000005"], 10, "s5 to have no way")
+    [why] = [s["why"] for s in net.status() if s["dpid"].endswith("5")]
+    assert "no way to the collector" in why
+    assert net.rules("s5") == {None: None}
+    cable("up")
+    net.wait_tree(**WHOLE)
+    assert net.histories_of(14000) == net.expected()
+
+
+def test_a_recorder_that_comes_back_finds_the_tree(net):
+    net.lab.process("recorder").stop()
+    assert net.rules("s2") == net.tree(**WHOLE)["s2"]
+    net.stack.start_recorder()
+    wait_until(net.stack.is_settled, 20, "the switches to come back")
+    net.wait_tree(**WHOLE)
+    assert net.histories_of(15000) == net.expected()
+
+
+def test_a_way_of_their_own_tells_the_same(net):
+    net.lab.process("recorder").stop()
+    net.set_own_ports("up")
+    net.stack.postcards = f"mac:%b-mac,vlan={MAC_VLAN}"
+    net.stack.start_recorder()
+    wait_until(lambda: [s["state"] for s in net.status()]
+               == ["instrumented"] * 5, 20, "the switches to come back")
+    wait_until(net.stack.is_settled, 20, "the switches to come back")
+    for bridge in net.lab.bridges:
+        assert net.rules(bridge) == {}
+    assert net.histories_of(16000) == net.expected()
+
+
+class UnderlayStack(Stack):
+    """One whose postcards pass through a bridge that sends some, too."""
+
+    def start_recorder(self):
+        self.lab.spawn("recorder", [
+            f"{bindir()}/lasthop-recorder", "--listen", RECORDER,
+            "--controller", CONTROLLER, "--ovsdb", self.lab.db,
+            "--postcards", f"geneve:{UNDER_COLLECTOR},underlay=br-under",
+            "--state", f"{self.lab.dir}/state"], netns=self.lab.sw)
+        self.recorder = Api(f"{self.lab.dir}/recorder.sock")
+
+
+def inner_of(frame):
+    """(dpid, what was captured) of a postcard; None of other frames."""
+    if frame[12:14] != b"\x08\x00" or frame[23] != 17 or (
+            struct.unpack("!H", frame[36:38])[0] != 6081):
+        return None
+    return int.from_bytes(frame[58:66], "big"), frame[74:]
+
+
+def test_postcards_make_no_postcards_on_an_underlay():
+    n = 50
+    with Lab() as lab:
+        lab.add_bridge("s1")
+        h1 = lab.add_host("h1", "s1", "10.0.0.1/24")
+        h2 = lab.add_host("h2", "s1", "10.0.0.2/24")
+        lab.add_collector()
+        lab.start()
+        stack = UnderlayStack(lab)
+        stack.start()
+        lab.vsctl("set-fail-mode", "br-under", "secure", "--", "set", "bridge",
+                  "br-under", f"other-config:datapath-id={UNDER_DPID:016x}",
+                  "--", "set-controller", "br-under", RECORDER)
+        wait_until(lambda: UNDER_DPID in
+                   stack.controller.call("switches")["switches"],
+                   20, "the underlay to connect")
+        stack.flow(UNDER_DPID, cookie=0x99, priority=1, match={},
+                   actions=[{"type": "OUTPUT", "port": 0xfffffffa}])
+        stack.flow(1, cookie=0x12, priority=1, match={"eth_dst": h2.mac},
+                   actions=[output(lab.bridges["s1"].port_to("h2"))])
+        wire = capture(lab, "under0", lab.col)
+        h1.send(*(frames.udp4(h1.mac, h2.mac, h1.ip, h2.ip, 9, 9,
+                              data=b"packet %d" % number, ident=number + 1)
+                  for number in range(n)))
+        stack.histories("{{--bpf udp dst port 9}}", n=n)
+        # The underlay tells of everything but postcards.
+        assert "1 received" in run(["ping", "-n", "-c", "1", "-W", "2",
+                                    UNDER_COLLECTOR], netns=lab.sw)
+        wait_until(lambda: len(stack.server.query(
+            f"{{{{--dpid {UNDER_DPID} --bpf icmp}}}}")) == 2, 10,
+            "the ping in the underlay's histories")
+        cards = [card for card in map(inner_of, wire.stop()) if card]
+        assert sum(dpid == 1 and inner[:6] == bytes.fromhex(
+            h2.mac.replace(":", "")) for dpid, inner in cards) == n
+        assert not any(inner_of(inner + bytes(64))
+                       for dpid, inner in cards if dpid == UNDER_DPID)
+        assert sum(dpid == UNDER_DPID and inner[23] == 1
+                   for dpid, inner in cards) == 2
+        rules = lab.ofctl("dump-flows", "br-under", "table=0,udp")
+        assert rules.count("priority=65535,udp") == 1
+        assert (f"nw_dst={UNDER_COLLECTOR},tp_dst=6081 actions=NORMAL"
+                in rules)
+        assert "6081" not in lab.ofctl("dump-flows", "s1")
+        assert [flow["cookie"] for flow in stack.controller.call(
+            "flows", dpid=UNDER_DPID)["flows"]] == [0x99]

@@ -2,14 +2,16 @@
 # What lasthop put into bridges is taken out again by `lasthop-recorder
 # --strip`, whatever became of the recorder and its log.
 
+import random
 import re
 import shutil
+import signal
 import subprocess
 
 import pytest
 
 from lab import UNDER_COLLECTOR, bindir
-from process import wait_until
+from process import Failed
 from test_attach import FLOWS, GROUPS
 
 VERSIONS = ("OpenFlow10", "OpenFlow13", "OpenFlow15")
@@ -49,16 +51,16 @@ def assert_same(after, before):
     assert [line for line in before if line not in after] == []
 
 
-def strip(lab, *options, state="state"):
+def strip(lab, timeout=60):
     """Runs --strip: (its exit code, what it prints, what it complains of)."""
     done = subprocess.run(
-        ["ip", "netns", "exec", lab.sw, f"{bindir()}/lasthop-recorder",
-         "--strip", f"--ovsdb={lab.db}", f"--state={lab.dir}/{state}",
-         *options], capture_output=True, text=True, timeout=60, check=False)
+        [f"{bindir()}/lasthop-recorder", "--strip", f"--ovsdb={lab.db}",
+         f"--state={lab.dir}/state"], capture_output=True, text=True,
+        timeout=timeout, check=False)
     return done.returncode, done.stdout, done.stderr
 
 
-def make(lab, mac=False):
+def make(lab, mac=False, flows=tuple(FLOWS)):
     """A bridge with rules of all kinds."""
     lab.add_bridge("s1")
     for number in (1, 2):
@@ -67,20 +69,23 @@ def make(lab, mac=False):
     lab.start()
     for group in GROUPS:
         lab.ofctl("add-group", "s1", group, version="OpenFlow15")
-    for flow in FLOWS:
+    for flow in flows:
         lab.ofctl("add-flow", "s1", flow, version="OpenFlow15")
     lab.hosts["h1"].ping("10.0.0.2")
 
 
-def attach(lab, postcards="geneve:" + UNDER_COLLECTOR):
-    """A recorder that is killed once the bridge is instrumented."""
-    recorder = lab.spawn(
+def spawn(lab, postcards):
+    """A recorder that attaches to the bridge."""
+    return lab.spawn(
         "recorder",
         [f"{bindir()}/lasthop-recorder", "--attach=s1",
          f"--postcards={postcards}", f"--ovsdb={lab.db}",
          f"--state={lab.dir}/state", f"--rundir={lab.dir}"], netns=lab.sw)
-    recorder.wait_for("s1): instrumented")
-    return recorder
+
+
+def attach(lab, postcards="geneve:" + UNDER_COLLECTOR):
+    """The same, once the bridge is instrumented."""
+    return spawn(lab, postcards).wait_for("s1): instrumented")
 
 
 @pytest.mark.parametrize("postcards", ["geneve:" + UNDER_COLLECTOR,
@@ -107,3 +112,43 @@ def test_what_a_killed_recorder_left_is_taken_out(lab, postcards, is_log_lost):
     assert count(lab) >= n > 0
     code, out, err = strip(lab)
     assert code == 0 and "s1: nothing of lasthop's is left" in out
+
+
+def killed(lab, action, after):
+    """Does 'action' ("attach", "detach", "strip") and kills whoever does it
+    after so many seconds, unless it is done before."""
+    if action == "strip":
+        try:
+            strip(lab, timeout=after)
+        except subprocess.TimeoutExpired:
+            pass        # It has been killed.
+        return
+    recorder = spawn(lab, "geneve:" + UNDER_COLLECTOR)
+    if action == "detach":
+        recorder.wait_for("s1): instrumented")
+        recorder.signal(signal.SIGTERM)
+    try:
+        recorder.wait(after)
+    except Failed:
+        recorder.kill()
+
+
+@pytest.mark.parametrize("seed", [1])
+def test_what_is_killed_half_way_is_brought_in_order(lab, seed):
+    """Attach, detach and strip, each killed at a random point; then the next
+    strip takes out all, and a recorder that comes instead instruments all."""
+    flows = [flow for flow in FLOWS if "actions=all" not in flow]
+    make(lab, flows=flows)
+    before = look(lab)
+    chance = random.Random(seed)
+    for action in ("attach", "detach", "strip"):
+        if action == "strip":
+            attach(lab).kill()
+        killed(lab, action, chance.uniform(0.005, 0.25))
+        if chance.random() < 0.5:
+            attach(lab).kill()
+            shown = lab.ofctl("dump-flows", "s1", "cookie=0x1/-1")
+            assert shown.count("max_len=96") == 1, shown
+        code, out, err = strip(lab)
+        assert code == 0, f"{action}: {out}{err}"
+        assert_same(look(lab), before)

@@ -246,6 +246,7 @@ struct flow_log_object {
 struct flow_log_state {
     uint64_t change;             /* The last one that is in it. */
     uint64_t at_ns;              /* And its time. */
+    uint64_t seq;                /* For flow_log_state_ends(). */
     struct flow_log_rules rules; /* Sorted by kind of rule, then by table, then
                                   * priority descending, then version. */
     struct flow_log_object *objects; /* Sorted by class and id.  Owned. */
@@ -269,6 +270,11 @@ struct flow_log_moment {
 int flow_log_state_at(struct flow_log *, uint64_t dpid,
                       const struct flow_log_moment *, struct flow_log_state *,
                       struct lh_error *);
+
+/* Adds to the rules of a state, which have them only where that waits to be
+ * written, when and why they were removed later. */
+int flow_log_state_ends(struct flow_log *, struct flow_log_state *,
+                        struct lh_error *);
 
 /* The flow rules and table-miss rules of it, sorted by table, then priority
  * descending, then version.  Adds to '*rules'. */

@@ -69,6 +69,9 @@ static const char *const statements[N_STATEMENTS] = {
     [STATEMENT_NOTES_OF_SWITCH] =
         "SELECT " ROW " FROM note INDEXED BY note_of_switch"
         " WHERE dpid = ?1 AND seq > ?2 AND seq <= ?3 ORDER BY seq",
+    [STATEMENT_NOTES_BETWEEN] =
+        "SELECT " ROW " FROM note NOT INDEXED"
+        " WHERE seq > ?2 AND seq <= ?3 AND dpid = ?1 ORDER BY seq",
     [STATEMENT_N_SINCE] =
         "SELECT count(*) FROM note WHERE dpid = ?1 AND seq > (SELECT"
         " coalesce(max(seq), 0) FROM snapshot WHERE dpid = ?1)",
@@ -167,7 +170,8 @@ flow_log_db_make(struct flow_log *log, struct lh_error *error)
     char *sql = lh_asprintf("PRAGMA application_id = %d;"
                             "PRAGMA user_version = %d;%s",
                             APPLICATION_ID, FLOW_LOG_FORMAT, schema);
-    bool went_well = db_run(log->db, "PRAGMA auto_vacuum = INCREMENTAL") &&
+    bool went_well = db_run(log->db, "PRAGMA page_size = 8192;"
+                                     "PRAGMA auto_vacuum = INCREMENTAL") &&
                      db_run(log->db, "BEGIN IMMEDIATE") &&
                      db_run(log->db, sql) && put_kinds(log) &&
                      flow_log_db_put(log, "trim_next", 1) &&
@@ -303,7 +307,7 @@ flow_log_db_schema(struct flow_log *log, bool is_writer,
     }
     if (!retval && is_writer &&
         (!db_run(log->db, "PRAGMA journal_mode = WAL;"
-                          "PRAGMA wal_autocheckpoint = 4000") ||
+                          "PRAGMA wal_autocheckpoint = 2000") ||
          !flow_log_store_load(log))) {
         retval = db_error(log->db, "cannot prepare", error);
     }

@@ -349,27 +349,9 @@ add_object(struct flow_log_state *state, const struct flow_log_build *b,
     }
 }
 
-/* What became later of a rule that stood: only of use where later rows
- * are. */
 static int
-read_end(struct flow_log *log, struct rule *rule, uint64_t seq,
-         struct lh_error *error)
-{
-    struct db_statement *s = flow_log_db_statement(log, STATEMENT_END);
-
-    db_bind_int(s, 1, (int64_t) rule->dpid);
-    db_bind_int(s, 2, rule->version);
-    db_bind_int(s, 3, (int64_t) seq);
-    if (db_step(s)) {
-        set_end(rule, (uint64_t) db_int(s, 0), db_text(s, 1));
-    }
-    return db_reset(s) ? 0 : db_error(log->db, "cannot read", error);
-}
-
-static int
-add_rule(struct flow_log *log, struct flow_log_state *state,
-         const struct flow_log_build *b, const struct flow_log_item *item,
-         uint64_t later_than, struct lh_error *error)
+add_rule(struct flow_log_state *state, const struct flow_log_build *b,
+         const struct flow_log_item *item, struct lh_error *error)
 {
     struct flow_log_rules *rules = &state->rules;
     struct rule *rule;
@@ -380,9 +362,6 @@ add_rule(struct flow_log *log, struct flow_log_state *state,
     } else {
         retval = flow_log_record_get(b->bytes.data + item->ofs, item->len,
                                      b->dpid, item, &rule, error);
-        if (!retval && later_than) {
-            retval = read_end(log, rule, later_than, error);
-        }
         if (retval) {
             rule_unref(rule);
             return retval;
@@ -425,11 +404,9 @@ compare_objects(const void *a_, const void *b_)
 
 /* Makes the state of what was put together. */
 static int
-finish_state(struct flow_log *log, const struct flow_log_build *b,
-             const struct place *place, uint64_t last_seq,
+finish_state(const struct flow_log_build *b, const struct place *place,
              struct flow_log_state *state, struct lh_error *error)
 {
-    uint64_t later_than = place->seq < last_seq ? place->seq : 0;
     int retval = 0;
 
     for (size_t i = 0; !retval && i < b->n_items; i++) {
@@ -438,7 +415,7 @@ finish_state(struct flow_log *log, const struct flow_log_build *b,
         if (item->is_there && item->class) {
             add_object(state, b, item);
         } else if (item->is_there) {
-            retval = add_rule(log, state, b, item, later_than, error);
+            retval = add_rule(state, b, item, error);
         }
     }
     if (state->rules.n) {
@@ -451,24 +428,28 @@ finish_state(struct flow_log *log, const struct flow_log_build *b,
     }
     state->change = place->change;
     state->at_ns = place->time_ns;
+    state->seq = place->seq;
     return retval;
 }
 
 /* The ends of rules that wait to be written and are after the moment. */
 static void
-set_ends(const struct flow_log_notes *waiting, size_t end,
-         struct flow_log_state *state)
+set_ends(const struct flow_log_build *b, const struct flow_log_notes *waiting,
+         size_t end, struct flow_log_state *state)
 {
     for (size_t i = end; i < waiting->n; i++) {
         const struct flow_log_note *note = &waiting->notes[i];
 
-        for (size_t j = 0; note->type == NOTE_REMOVED && !note->is_void &&
-                           j < state->rules.n;
-             j++) {
+        if (note->type != NOTE_REMOVED || note->is_void ||
+            !flow_log_build_find(b, 0, note->version)) {
+            continue;
+        }
+        for (size_t j = 0; j < state->rules.n; j++) {
             struct rule *rule = state->rules.rules[j];
 
             if (rule->version == note->version) {
                 set_end(rule, note->time_ns, note->text);
+                break;
             }
         }
     }
@@ -499,8 +480,8 @@ read_state(struct flow_log *log, uint64_t dpid,
     retval = flow_log_build_read(log, place.seq, &build, error);
     if (!retval) {
         apply_waiting(&build, waiting, place.end, place.time_ns);
-        retval = finish_state(log, &build, &place, seq, state, error);
-        set_ends(waiting, place.end, state);
+        retval = finish_state(&build, &place, state, error);
+        set_ends(&build, waiting, place.end, state);
     }
     flow_log_build_uninit(&build);
     return retval;
@@ -527,4 +508,41 @@ flow_log_state_at(struct flow_log *log, uint64_t dpid,
         flow_log_state_uninit(state);
     }
     return flow_log_view_end(log, retval, &waiting);
+}
+
+/* What became later of a rule that stood: only of use where later rows
+ * are. */
+static int
+read_end(struct flow_log *log, struct rule *rule, uint64_t seq,
+         struct lh_error *error)
+{
+    struct db_statement *s = flow_log_db_statement(log, STATEMENT_END);
+
+    db_bind_int(s, 1, (int64_t) rule->dpid);
+    db_bind_int(s, 2, rule->version);
+    db_bind_int(s, 3, (int64_t) seq);
+    if (db_step(s)) {
+        set_end(rule, (uint64_t) db_int(s, 0), db_text(s, 1));
+    }
+    return db_reset(s) ? 0 : db_error(log->db, "cannot read", error);
+}
+
+int
+flow_log_state_ends(struct flow_log *log, struct flow_log_state *state,
+                    struct lh_error *error)
+{
+    int retval = 0;
+
+    if (!log->n_views++ && !db_run(log->db, "BEGIN")) {
+        retval = db_error(log->db, "cannot read", error);
+    }
+    for (size_t i = 0; !retval && i < state->rules.n; i++) {
+        if (!state->rules.rules[i]->removed_ns) {
+            retval = read_end(log, state->rules.rules[i], state->seq, error);
+        }
+    }
+    if (!--log->n_views) {
+        db_run(log->db, "ROLLBACK");
+    }
+    return retval;
 }

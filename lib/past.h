@@ -99,8 +99,9 @@ struct past_state {
     const struct flow_log_object *meters; /* By number. */
     size_t n_meters;
 };
+/* 'with_ends': the rules say what became of them later. */
 int past_state_read(const struct past_query *, const struct past_moment *,
-                    struct past_state *, struct lh_error *);
+                    bool with_ends, struct past_state *, struct lh_error *);
 void past_state_uninit(struct past_state *);
 
 /* A port whose state the log knows at the moment. */

@@ -53,7 +53,7 @@ static int
 read_side(const struct past_query *q, struct side *side,
           struct lh_error *error)
 {
-    int retval = past_state_read(q, &side->moment, &side->state, error);
+    int retval = past_state_read(q, &side->moment, true, &side->state, error);
 
     if (!retval) {
         drop_own(&side->state);

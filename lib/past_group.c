@@ -121,7 +121,7 @@ find_groups(const struct past_query *q, struct past_state *s)
 
 int
 past_state_read(const struct past_query *q, const struct past_moment *m,
-                struct past_state *s, struct lh_error *error)
+                bool with_ends, struct past_state *s, struct lh_error *error)
 {
     struct flow_log_moment moment = {
         .when = m->is_now      ? FLOW_LOG_NOW
@@ -139,7 +139,11 @@ past_state_read(const struct past_query *q, const struct past_moment *m,
         return ECANCELED;
     }
     retval = flow_log_state_at(q->log, m->dpid, &moment, &s->all, error);
+    if (!retval && with_ends && !m->is_now) {
+        retval = flow_log_state_ends(q->log, &s->all, error);
+    }
     if (retval) {
+        flow_log_state_uninit(&s->all);
         return retval;
     }
     s->rules = rules->rules;

@@ -113,7 +113,7 @@ past_table(const struct past_query *q, json_t **answer, struct lh_error *error)
         retval = past_moment_read(q, dpid, &version, &at, &m, error);
     }
     if (!retval) {
-        retval = past_state_read(q, &m, &state, error);
+        retval = past_state_read(q, &m, true, &state, error);
     }
     if (!retval) {
         retval = make_rules(q, &state, &w, array, error);

@@ -170,7 +170,8 @@ trust_seen(const struct past_query *q, struct why_request *r,
                 retval = past_moment_read(q, r->dpid, &member, &none,
                                           &r->moment, error);
                 if (!retval) {
-                    retval = past_state_read(q, &r->moment, state, error);
+                    retval =
+                        past_state_read(q, &r->moment, false, state, error);
                 }
             }
             rule_unref(rule);
@@ -234,7 +235,7 @@ make_table(const struct past_query *q, struct why_request *r,
            struct of_why_table *t, struct lh_error *error)
 {
     struct past_state state;
-    int retval = past_state_read(q, &r->moment, &state, error);
+    int retval = past_state_read(q, &r->moment, false, &state, error);
 
     if (!retval) {
         retval = trust_seen(q, r, &state, error);

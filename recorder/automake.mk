@@ -24,6 +24,7 @@ recorder_librecorder_a_SOURCES = \
 	recorder/instr_ask.c \
 	recorder/instr_base.c \
 	recorder/instr_bundle.c \
+	recorder/instr_burst.c \
 	recorder/instr_carry.c recorder/instr_carry.h \
 	recorder/instr_change.c \
 	recorder/instr_detach.c \
@@ -34,6 +35,7 @@ recorder_librecorder_a_SOURCES = \
 	recorder/instr_group.c \
 	recorder/instr_kept.c recorder/instr_kept.h \
 	recorder/instr_link.c recorder/instr_links.h \
+	recorder/instr_look.c \
 	recorder/instr_meter.c \
 	recorder/instr_monitor.c \
 	recorder/instr_object.c recorder/instr_objects.h \
@@ -59,7 +61,7 @@ recorder_librecorder_a_SOURCES = \
 	recorder/instr_tlv.c \
 	recorder/instr_told.c recorder/instr_told.h \
 	recorder/instr_undo.c recorder/instr_undo.h \
-	recorder/instr_watch.c \
+	recorder/instr_watch.c recorder/instr_watch.h \
 	recorder/lldp.c recorder/lldp.h \
 	recorder/log_watch.c recorder/log_watch.h \
 	recorder/mono_clock.h \

@@ -259,6 +259,7 @@ on_due(evutil_socket_t fd, short what, void *dp_)
     struct datapath *dp = dp_;
     struct instr_out out = INSTR_OUT_INIT;
 
+    dp->planned_ns = 0;
     if (dp->instr && dp->state == DATAPATH_RUN) {
         instr_run(dp->instr, time_spec_now(), &out);
         datapath_apply(dp, &out);
@@ -273,9 +274,10 @@ plan_run(struct datapath *dp)
     uint64_t now_ns, wait_ns;
     struct timeval timeout;
 
-    if (due_ns == UINT64_MAX) {
+    if (due_ns == UINT64_MAX || (due_ns && due_ns == dp->planned_ns)) {
         return;
     }
+    dp->planned_ns = due_ns;
     now_ns = time_spec_now();
     wait_ns = due_ns > now_ns ? due_ns - now_ns : 0;
     timeout.tv_sec = (time_t) (wait_ns / 1000000000);
@@ -461,7 +463,8 @@ datapath_stats(const struct datapath *dp, json_t *json)
                 (json_int_t) i->learned, "foreign", (json_int_t) i->foreign,
                 "reinstrumented", (json_int_t) i->reinstrumented, "contested",
                 (json_int_t) i->contested, "checks", (json_int_t) i->checks,
-                "repaired", (json_int_t) i->repaired, "own_waited",
+                "repaired", (json_int_t) i->repaired, "watch_suspended",
+                (json_int_t) i->watch_suspended, "own_waited",
                 (json_int_t) i->own_waited, "unordered",
                 (json_int_t) i->unordered, "echoes", (json_int_t) i->echoes,
                 "readings", (json_int_t) i->readings, "rules",

@@ -76,6 +76,7 @@ datapath_setup_cancel(struct datapath *dp)
     free_event(&dp->retry);
     free_event(&dp->again);
     free_event(&dp->due);
+    dp->planned_ns = 0;
     ovsdb_cancel(dp->task);
     dp->task = NULL;
 }

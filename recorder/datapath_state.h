@@ -37,6 +37,7 @@ struct datapath {
     struct event *again;    /* Next try to set it up. */
     unsigned int n_tries;   /* After the first; 0: none is due. */
     struct event *due;      /* When instr has something to do. */
+    uint64_t planned_ns;    /* For then 'due' is set; 0: it is not. */
     struct event *resume;   /* Sessions that wait for another try again. */
 
     uint16_t index;

@@ -255,6 +255,9 @@ instr_from_controller(struct instr_link *link, const uint8_t *msg, size_t len,
         instr_pass(&c, msg, len);
     } else {
         dispatch_down(&c, kind, msg, len);
+        if (kind == OF_FLOW_MOD) {
+            instr_burst_note(&c);
+        }
     }
     instr_owed_pay(instr, now_ns, out);
 }

@@ -47,9 +47,13 @@ begin_base(struct instr_change *own, bool is_full)
     link->base.id = m.id;
     link->base.is_full = is_full;
     link->base.tag = own->tag;
+    if (is_watch) {
+        instr_burst_end(instr);
+    }
     if (is_watch && ask) {
         instr->watch.round++;
         instr->watch.round_tag = own->tag;
+        instr_look_begin(instr);
     }
 }
 
@@ -58,7 +62,8 @@ instr_base_adapt(struct instr_change *c)
 {
     struct instr_link *link = c->link;
     bool is_full = instr_monitor_has_any(link);
-    bool is_wanted = is_full || c->instr->watch.link == link;
+    bool is_wanted = is_full || (c->instr->watch.link == link &&
+                                 !c->instr->watch.burst.is_suspended);
     uint32_t old = link->base.id;
     struct instr_change own;
 
@@ -69,6 +74,7 @@ instr_base_adapt(struct instr_change *c)
     }
     instr_change_init(&own, link, c->out, c->now_ns, "recorder");
     link->base.id = 0;
+    link->base.tag = 0;
     if (is_wanted) {
         begin_base(&own, is_full); /* First, so that nothing is missed. */
     }

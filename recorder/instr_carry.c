@@ -190,6 +190,12 @@ instr_carry_repair(struct instr_change *c)
     }
 }
 
+size_t
+instr_carry_count(const struct instr *instr)
+{
+    return instr->carry->stand.n;
+}
+
 void
 instr_carry_withdraw(struct instr_change *c)
 {

@@ -31,6 +31,8 @@ void instr_carry_ready(struct instr_change *);
 void instr_carry_forget(struct instr *);
 /* Adds all of them again. */
 void instr_carry_repair(struct instr_change *);
+/* How many stand. */
+size_t instr_carry_count(const struct instr *);
 /* Takes them out, for good. */
 void instr_carry_withdraw(struct instr_change *);
 /* The switch has none of them, as far as is known. */

@@ -477,11 +477,15 @@ base_reply(struct instr_change *c, const uint8_t *msg, size_t len)
 {
     struct instr_link *link = c->link;
     struct of_update_reader *reader = of_update_reader_open(msg, len);
-    bool is_watch = c->instr->watch.link == link;
+    struct instr_watch *w = &c->instr->watch;
+    bool is_watch = w->link == link;
     struct of_update u;
 
+    if (is_watch && !c->instr->is_ready) {
+        w->round_tag = 0; /* The tables are being read: later. */
+    }
     while (of_update_reader_next(reader, &u) > 0) {
-        if (u.match && is_watch) {
+        if (u.match && is_watch && w->round_tag) {
             instr_watch_update(c, &u);
         }
         if (u.match && link->monitors && link->base.is_full && !is_own(&u)) {
@@ -493,8 +497,9 @@ base_reply(struct instr_change *c, const uint8_t *msg, size_t len)
     of_update_reader_close(reader);
     if (of_wire_is_last_reply(msg, len)) {
         link->base.tag = 0;
-        if (is_watch && c->instr->watch.round_tag &&
-            !c->instr->watch.is_told) {
+        if (is_watch && !w->round_tag) {
+            instr_burst_told(c, false);
+        } else if (is_watch && !w->is_told) {
             instr_watch_told(c);
         }
     }

@@ -20,6 +20,7 @@ instr_own_send(struct instr_change *c, enum of_flow_command command,
     uint8_t *msg;
     size_t len;
 
+    c->instr->watch.look.own_tag = c->tag;
     of_flow_init(&flow);
     flow.command = (uint8_t) command;
     flow.table_id = table_id;

@@ -10,6 +10,7 @@
 
 #include "recorder/instr.h"
 #include "recorder/instr_shadow.h"
+#include "recorder/instr_watch.h"
 #include "recorder/of_group.h"
 #include "recorder/of_inject.h"
 #include "recorder/of_meter.h"
@@ -185,17 +186,6 @@ struct instr_link {
 };
 
 struct instr_start; /* What was read while starting. */
-/* What the recorder learns of others' changes, by one link's monitor. */
-struct instr_watch {
-    struct instr_link *link; /* NULL: none yet. */
-    uint32_t round;          /* Of reading what stands. */
-    uint64_t round_tag;      /* Rules that are younger are not missed. */
-    bool is_told;            /* All that stands has been told. */
-    struct instr_due *due;   /* To be instrumented.  Owned. */
-    size_t n_due, allocated_due;
-    uint64_t window_ns; /* Begin of the time in which... */
-    uint32_t n_repairs; /* ...so many of our rules were put back. */
-};
 
 struct instr {
     struct instr_config config;
@@ -259,7 +249,8 @@ struct instr {
     uint64_t counters_tag;  /* Of the last instr_ask_counters(). */
 
     struct instr_undo *undo, **undo_tail; /* Oldest first.  Owned. */
-    struct instr_echo *echoes;            /* Ring.  Owned. */
+    struct shadow_rule **undone; /* Their old rules, by next_version. */
+    struct instr_echo *echoes;   /* Ring.  Owned. */
     size_t first_echo, n_echoes;
     struct instr_tomb *tombs; /* Ring.  Owned. */
     size_t first_tomb, n_tombs;
@@ -388,27 +379,6 @@ bool instr_monitor_pause(struct instr_link *, bool is_paused);
 bool instr_monitor_has(const struct instr_link *, uint32_t id);
 bool instr_monitor_has_any(const struct instr_link *);
 void instr_monitor_destroy(struct instr_link *);
-
-/* instr_base.c */
-/* Makes the recorder's own monitor on the change's link what it should be. */
-void instr_base_adapt(struct instr_change *);
-
-/* instr_watch.c: what others change. */
-/* Watches by the change's link if no other does. */
-void instr_watch_keep(struct instr_change *);
-void instr_watch_update(struct instr_change *, const struct of_update *);
-/* An answer to PENDING_CHECK. */
-void instr_watch_checked(struct instr_change *, struct instr_pending *,
-                         const uint8_t *msg, size_t len);
-/* All that stands has been told. */
-void instr_watch_told(struct instr_change *);
-/* The version in 'acts', or 0. */
-uint32_t instr_watch_version(const struct instr *, const struct of_acts *acts);
-/* 'acts' without what is ours; for rules that the shadow does not know. */
-void instr_watch_strip(const struct instr *, const struct of_acts *,
-                       struct of_acts *own);
-void instr_watch_forget(struct instr_link *);
-void instr_watch_destroy(struct instr *);
 
 /* instr_removed.c: flow-removed. */
 /* A reason of the wire, for the log. */

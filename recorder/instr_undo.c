@@ -13,6 +13,49 @@
 /* When so many changes wait, a barrier of ours makes the switch answer. */
 #define BARRIER_EVERY 256
 
+/* --- What stood before, by version. --- */
+
+#define N_BUCKETS 4096
+
+static struct shadow_rule **
+bucket(const struct instr *instr, uint32_t version)
+{
+    return &instr->undone[version % N_BUCKETS];
+}
+
+static void
+put_old(struct instr *instr, struct shadow_rule *old)
+{
+    struct shadow_rule **p;
+
+    if (!instr->undone) {
+        instr->undone = lh_alloc_zero(N_BUCKETS * sizeof *instr->undone);
+    }
+    p = bucket(instr, old->version);
+    old->next_version = *p;
+    *p = old;
+}
+
+/* The rule that stood before, now the caller's; NULL when there was none. */
+static struct shadow_rule *
+take_old(struct instr *instr, struct instr_undo *undo)
+{
+    struct shadow_rule *old = undo->old_rule;
+
+    if (old) {
+        struct shadow_rule **p = bucket(instr, old->version);
+
+        while (*p != old) {
+            p = &(*p)->next_version;
+        }
+        *p = old->next_version;
+        undo->old_rule = NULL;
+    }
+    return old;
+}
+
+/* --- Changes. --- */
+
 static void
 push(struct instr_change *c, struct instr_undo *undo)
 {
@@ -33,6 +76,9 @@ instr_undo_rule(struct instr_change *c, struct shadow_rule *old,
     struct instr_undo *undo = lh_alloc_zero(sizeof *undo);
 
     undo->old_rule = old;
+    if (old) {
+        put_old(c->instr, old);
+    }
     undo->new_version = new_version;
     push(c, undo);
     if (!c->in_bundle &&
@@ -71,9 +117,9 @@ instr_undo_meter(struct instr_change *c, struct of_meter *old, uint32_t id,
 }
 
 static void
-undo_free(struct instr_undo *undo)
+undo_free(struct instr *instr, struct instr_undo *undo)
 {
-    shadow_rule_destroy(undo->old_rule);
+    shadow_rule_destroy(take_old(instr, undo));
     instr_group_destroy(undo->old_group);
     instr_meter_destroy(undo->old_meter);
     free(undo);
@@ -82,12 +128,13 @@ undo_free(struct instr_undo *undo)
 const struct shadow_rule *
 instr_undo_find(const struct instr *instr, uint32_t version)
 {
-    const struct instr_undo *undo = instr->undo;
+    const struct shadow_rule *old =
+        instr->undone ? *bucket(instr, version) : NULL;
 
-    while (undo && !(undo->old_rule && undo->old_rule->version == version)) {
-        undo = undo->next;
+    while (old && old->version != version) {
+        old = old->next_version;
     }
-    return undo ? undo->old_rule : NULL;
+    return old;
 }
 
 const struct shadow_rule *
@@ -138,14 +185,13 @@ instr_undo_confirm(struct instr_change *c, uint64_t tag)
         if (undo->old_rule) {
             instr_own_free_indexes(c, undo->old_rule->indexes,
                                    undo->old_rule->n_indexes);
-            instr_past_put(instr, undo->old_rule);
-            undo->old_rule = NULL;
+            instr_past_put(instr, take_old(instr, undo));
         }
         if (undo->old_group) {
             instr_own_free_indexes(c, undo->old_group->indexes,
                                    undo->old_group->n_indexes);
         }
-        undo_free(undo);
+        undo_free(instr, undo);
     }
 }
 
@@ -168,9 +214,8 @@ restore_rule(struct instr_change *c, struct instr_undo *undo)
         shadow_rule_destroy(now);
     }
     if (undo->old_rule) {
-        struct shadow_rule *old = undo->old_rule;
+        struct shadow_rule *old = take_old(instr, undo);
 
-        undo->old_rule = NULL;
         old->gone_by = (struct shadow_cause){0};
         shadow_rule_destroy(instr_shadow_insert(instr->shadow, old));
         instr_made(c->out, instr_rule_flow(c, old, "restored", c->who));
@@ -262,7 +307,7 @@ instr_undo_run(struct instr_change *c, uint64_t tag)
         } else {
             restore_rule(c, undo);
         }
-        undo_free(undo);
+        undo_free(instr, undo);
     }
     if (in_bundle) {
         /* With the bundle the switch has refused what we put into it. */
@@ -283,7 +328,7 @@ instr_undo_forget(struct instr_link *link)
 
         if (undo->link == link) {
             *p = undo->next;
-            undo_free(undo);
+            undo_free(link->instr, undo);
         } else {
             p = &undo->next;
         }
@@ -298,7 +343,9 @@ instr_undo_destroy(struct instr *instr)
         struct instr_undo *undo = instr->undo;
 
         instr->undo = undo->next;
-        undo_free(undo);
+        undo_free(instr, undo);
     }
     instr->undo_tail = &instr->undo;
+    free(instr->undone);
+    instr->undone = NULL;
 }

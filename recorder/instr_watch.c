@@ -12,6 +12,9 @@
  * meet our rewriting of the first; each further change makes the moment twice
  * as long, so that nobody fights with us for long.
  *
+ * Rules that are not among those that a look shows have gone unseen; why, only
+ * their timeouts can tell.
+ *
  * Where an update and a change of ours on its way to the switch are about the
  * same rule, the order is not known.  Then the switch is asked what it has,
  * behind our change. */
@@ -91,6 +94,9 @@ instr_due_ns(const struct instr *instr)
     if (instr_regroup_due_ns(instr) < first) {
         first = instr_regroup_due_ns(instr);
     }
+    if (instr_burst_due_ns(instr) < first) {
+        first = instr_burst_due_ns(instr);
+    }
     for (size_t i = 0; i < w->n_due; i++) {
         if (w->due[i].at_ns < first) {
             first = w->due[i].at_ns;
@@ -109,6 +115,7 @@ instr_run(struct instr *instr, uint64_t now_ns, struct instr_out *out)
 
     instr_detach_run(instr, now_ns, out);
     instr_regroup_run(instr, now_ns, out);
+    instr_burst_run(instr, now_ns, out);
     if (!link || !instr->is_ready) {
         return;
     }
@@ -166,6 +173,9 @@ take(struct instr_change *c, const struct of_update *u, bool has_flags,
         instr->counters.learned++;
     } else if (instr->watch.is_told) {
         command = u->event == OF_UPDATE_ADDED ? "add" : "modify";
+    }
+    if (!rule->is_learned &&
+        (instr->watch.is_told || instr->watch.round > 1)) {
         instr->counters.foreign++;
     }
     rule->disturbed_ns = c->now_ns;
@@ -300,9 +310,9 @@ instr_watch_checked(struct instr_change *c, struct instr_pending *p,
 
 /* --- Updates. --- */
 
-/* A rule of ours is gone. */
-static void
-own_removed(struct instr_change *c, const struct of_update *u)
+void
+instr_watch_repair(struct instr_change *c, uint8_t kind, uint8_t table_id,
+                   const struct of_match *match, uint32_t version)
 {
     struct instr_watch *w = &c->instr->watch;
 
@@ -311,9 +321,7 @@ own_removed(struct instr_change *c, const struct of_update *u)
         w->n_repairs = 0;
     }
     if (w->n_repairs < MAX_REPAIRS &&
-        instr_own_put_back(c, (uint8_t) (u->cookie & 0xff), u->table_id,
-                           u->match,
-                           instr_watch_version(c->instr, &u->acts))) {
+        instr_own_put_back(c, kind, table_id, match, version)) {
         w->n_repairs++;
         c->instr->counters.repaired++;
     }
@@ -427,13 +435,52 @@ instr_watch_update(struct instr_change *c, const struct of_update *u)
     own.is_unasked = true;
     if ((u->cookie & OWN_COOKIE_MASK) == OWN_COOKIE) {
         if (is_removed && !c->instr->is_detached) {
-            own_removed(&own, u);
+            instr_watch_repair(&own, (uint8_t) (u->cookie & ~OWN_COOKIE_MASK),
+                               u->table_id, u->match,
+                               instr_watch_version(c->instr, &u->acts));
+        } else if (!c->instr->watch.is_told) {
+            instr_look_see(c->instr, u);
         }
     } else if (is_removed) {
         removed(&own, u);
     } else {
         stands(&own, u);
     }
+}
+
+/* Why 'rule' may have gone unseen. */
+static const char *
+why_gone(const struct shadow_rule *rule, uint64_t now_ns)
+{
+    uint64_t age_s = (now_ns - rule->installed_ns) / 1000000000;
+
+    if (rule->hard_timeout && age_s >= rule->hard_timeout) {
+        return "hard_timeout";
+    }
+    return rule->idle_timeout && age_s >= rule->idle_timeout ? "idle_timeout"
+                                                             : "gone";
+}
+
+/* 'rule' is not among those that stand. */
+static void
+missed(struct instr_change *c, struct shadow_rule *rule)
+{
+    const struct instr_watch *w = &c->instr->watch;
+
+    if (rule->made_by.tag >= w->round_tag ||
+        instr_undo_may_fail(c->instr, rule->version)) {
+        return;
+    }
+    if (rule->made_by.link && rule->made_by.link != w->link->id &&
+        rule->installed_ns + CALM_NS > c->now_ns) {
+        /* By another link, perhaps after they had been looked at. */
+        struct of_update u = {.table_id = rule->table_id,
+                              .match = rule->match};
+
+        ask(c, &u, rule->version);
+        return;
+    }
+    remove_rule(c, rule, why_gone(rule, c->now_ns));
 }
 
 void
@@ -447,13 +494,12 @@ instr_watch_told(struct instr_change *c)
     w->is_told = true;
     rules = instr_shadow_all(instr->shadow, &n);
     for (size_t i = 0; i < n; i++) {
-        if (rules[i]->round != w->round &&
-            rules[i]->made_by.tag < w->round_tag &&
-            !instr_undo_may_fail(instr, rules[i]->version)) {
-            remove_rule(c, rules[i], "gone");
+        if (rules[i]->round != w->round) {
+            missed(c, rules[i]);
         }
     }
     free(rules);
+    instr_burst_told(c, instr_look_end(c));
 }
 
 /* --- By which link. --- */
@@ -469,6 +515,7 @@ instr_watch_keep(struct instr_change *c)
     if (!instr->watch.link && instr->is_ready && c->link->is_known) {
         instr->watch.link = c->link;
         instr->watch.is_told = false;
+        instr_burst_end(instr);
         instr_base_adapt(c);
     }
 }
@@ -478,6 +525,7 @@ instr_watch_forget(struct instr_link *link)
 {
     if (link->instr->watch.link == link) {
         link->instr->watch.link = NULL;
+        instr_burst_end(link->instr);
     }
 }
 
@@ -486,4 +534,5 @@ instr_watch_destroy(struct instr *instr)
 {
     free(instr->watch.due);
     instr->watch.due = NULL;
+    instr_look_destroy(instr);
 }

@@ -150,6 +150,15 @@ of_match_create_in_port(uint16_t port)
     return of_match_from_ovs(&match);
 }
 
+uint16_t
+of_match_in_port(const struct of_match *m)
+{
+    struct match match;
+
+    minimatch_expand(&m->mini, &match);
+    return (uint16_t) match.flow.in_port.ofp_port;
+}
+
 struct of_match *
 of_match_create_eth(const uint8_t dst[6], uint16_t type)
 {

@@ -17,6 +17,8 @@ struct of_match;
 
 struct of_match *of_match_create_all(void);
 struct of_match *of_match_create_in_port(uint16_t port);
+/* The port that it matches, 0: any. */
+uint16_t of_match_in_port(const struct of_match *);
 /* Ethernet destination and EtherType. */
 struct of_match *of_match_create_eth(const uint8_t dst[6], uint16_t type);
 struct of_match *of_match_clone(const struct of_match *);

@@ -67,7 +67,7 @@ static const char help[] =
     "  --force                instrument bridges with fail-mode standalone\n"
     "                         too\n"
     "  --no-watch             do not see what others change in a switch, nor\n"
-    "                         what it learns; twice as many flow-mods/s\n"
+    "                         what it learns; saves the switch some work\n"
     "  --select=FILE          which rules send postcards; replaces the kept\n"
     "                         selections (lasthopctl(8) has the form)\n"
     "  --max-postcards=PPS    of each switch; more: selections of the lowest\n"

@@ -7,6 +7,7 @@ import re
 import socket
 import struct
 import subprocess
+import threading
 
 import pytest
 
@@ -375,3 +376,60 @@ def test_nobody_is_fought_for_long(lab):
     assert counters(lab)["reinstrumented"] < 12
     wait_until(lambda: "tun_metadata" in lab.ofctl("dump-flows", "s1", "udp"),
                deadline=30, what="its postcard, in the end")
+
+
+class Burst:
+    """Flow-mods to s1, again and again, in the background."""
+
+    def __init__(self, pair):
+        self.wire, self.stop = pair.wires[0], threading.Event()
+        self.messages = encode(pair.lab, pair.version, *(
+            f"priority=7,cookie=0x9,tcp,tp_dst={i},actions=output:2"
+            for i in range(1, 1001)))
+        self.thread = threading.Thread(target=self._send)
+
+    def _send(self):
+        while not self.stop.wait(0.02):
+            self.wire.send(*self.messages)
+
+    def __enter__(self):
+        self.thread.start()
+
+    def __exit__(self, *_):
+        self.stop.set()
+        self.thread.join()
+
+
+@pytest.mark.parametrize("version", (1, 4))
+def test_what_others_do_in_a_burst_is_seen_after_it(lab, version):
+    """The recorder has no monitor meanwhile."""
+    pair = Pair(lab, version)
+    pair.flows("priority=5,cookie=0x1,udp,actions=output:1",
+               "priority=5,cookie=0x2,arp,actions=output:1")
+    pair.same()
+    was = rules(lab)
+    with Burst(pair):
+        wait_until(lambda: counters(lab)["watch_suspended"],
+                   what="the burst")
+        lab.ofctl("add-flow", "s1", "cookie=0x5,priority=9,icmp,actions="
+                  "output:3", version=NAMES[version])
+        lab.ofctl("mod-flows", "s1", "udp,actions=output:3",
+                  version=NAMES[version])
+        lab.ofctl("del-flows", "s1", "arp", version=NAMES[version])
+        lab.ofctl("del-flows", "s1", "cookie=0x6c617374686f7000/"
+                  "0xffffffffffffff00", version=NAMES[version])
+    pair.wires[0].sync()
+    wait_until(lambda: (0, "arp") not in rules(lab), what="the look")
+    now = rules(lab)
+    assert now[0, "icmp"]["actions"] == now[0, "udp"]["actions"] == "output:3"
+    assert now[0, "udp"]["version"] > was[0, "udp"]["version"]
+    assert sum(match.startswith("tcp,tp_dst=") for _, match in now) == 1000
+    with Api(f"{lab.dir}/recorder.sock", deadline=20) as api:
+        gone = [api.call("flow", dpid=1, version=was[0, match]["version"])
+                ["rule"]["removed_reason"] for match in ("udp", "arp")]
+    assert gone == ["replaced", "gone"]
+    for match in ("udp", "icmp"):
+        wait_until(lambda match=match: "tun_metadata" in lab.ofctl(
+            "dump-flows", "s1", match), what=f"the postcard of {match}")
+    assert lab.ofctl("dump-flows", "s1").count("cookie=0x6c617374686f70") == 3
+    assert counters(lab)["foreign"] == 2

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "lib/lh_alloc.h"
+#include "recorder/of_monitor.h"
 #include "recorder/of_msg.h"
 #include "recorder/of_wire.h"
 
@@ -68,11 +69,36 @@ log_rules(struct rig *rig, struct instr_out *out)
     }
     for (size_t i = 0; i < out->n_removed; i++) {
         ck_assert_ptr_nonnull(rig->log[out->removed[i].version]);
+        rig->gone[out->removed[i].version] = out->removed[i].reason;
+        rig->n_gone++;
     }
     out->n_made = 0;
 }
 
 static void run(struct rig *, struct instr_out *);
+
+static void
+count_monitors(struct rig *rig, const struct instr_msg *m)
+{
+    enum of_kind kind = of_msg_kind(m->data, m->len);
+    struct of_monitor *parts;
+    size_t n;
+
+    if (kind == OF_MONITOR_CANCEL) {
+        rig->n_cancels++;
+    } else if (kind == OF_MONITOR_REQUEST) {
+        ck_assert(of_monitor_decode(m->data, m->len, &parts, &n));
+        ck_assert_uint_eq(n, 1);
+        if (parts[0].command == OF_MONITOR_DELETE) {
+            rig->n_cancels++;
+        } else {
+            rig->n_monitors++;
+            rig->monitor_tag = m->tag;
+        }
+        of_monitor_uninit(&parts[0]);
+        free(parts);
+    }
+}
 
 /* Writes one message to the switch and hands its answers to instr. */
 static void
@@ -81,7 +107,7 @@ exchange(struct rig *rig, const struct instr_msg *m)
     struct answers answers = {NULL, 0, 0};
     uint32_t xid = m->is_own ? 0 : of_wire_xid(m->original);
 
-    rig->n_monitors += of_msg_kind(m->data, m->len) == OF_MONITOR_REQUEST;
+    count_monitors(rig, m);
     rig->n_flow_mods +=
         m->data[1] == OF_WIRE_FLOW_MOD || m->data[1] == OF_WIRE_EXPERIMENTER;
     of_wire_set_xid(m->data, m->len, 0x77);
@@ -204,6 +230,10 @@ rig_destroy(struct rig *rig)
     rig_clear_inbox(rig);
     free(rig->inbox);
     free(rig->direct_inbox);
+    for (size_t i = 0; i < rig->n_standing; i++) {
+        free(rig->standing[i].data);
+    }
+    free(rig->standing);
     for (size_t i = 0; i < RIG_MAX_RULES; i++) {
         rule_unref(rig->log[i]);
     }
@@ -242,18 +272,130 @@ rig_from_switch(struct rig *rig, uint8_t *msg, size_t len)
     free(msg);
 }
 
-void
-rig_flow(struct rig *rig, enum of_flow_command command, const char *text)
+static uint8_t *
+flow_mod(struct rig *rig, enum of_flow_command command, const char *text,
+         size_t *len)
 {
     struct of_flow flow;
     uint8_t *msg;
-    size_t len;
     char *error = of_flow_from_text(&flow, command, text);
 
     ck_assert_msg(!error, "%s: %s", text, error ? error : "");
-    ck_assert(!of_flow_encode(&flow, rig->version, 0x1234, &msg, &len));
+    ck_assert(!of_flow_encode(&flow, rig->version, 0x1234, &msg, len));
     of_flow_uninit(&flow);
+    return msg;
+}
+
+void
+rig_flow(struct rig *rig, enum of_flow_command command, const char *text)
+{
+    size_t len;
+    uint8_t *msg = flow_mod(rig, command, text, &len);
+
     rig_send(rig, msg, len);
+}
+
+static void
+drop_answer(void *n_errors, uint8_t *msg, size_t len)
+{
+    *(size_t *) n_errors += msg[1] == OF_WIRE_ERROR;
+    free(msg);
+}
+
+void
+rig_by_hand(struct rig *rig, enum of_flow_command command, const char *text)
+{
+    size_t len, n_errors = 0;
+    uint8_t *msg = flow_mod(rig, command, text, &len);
+
+    fake_switch_run(rig->behind, msg, len, drop_answer, &n_errors);
+    ck_assert_uint_eq(n_errors, 0);
+    free(msg);
+}
+
+static void
+take_standing(void *rig_, uint8_t *msg, size_t len)
+{
+    struct rig *rig = rig_;
+
+    push(&rig->standing, &rig->n_standing, &rig->allocated_standing, msg, len);
+}
+
+/* The switch's answer to a request for all flow statistics. */
+static void
+ask_behind(struct rig *rig, struct answers *answers)
+{
+    struct of_flow_request request = {.match = of_match_create_all(),
+                                      .table_id = OF_FLOW_ALL_TABLES,
+                                      .out_port = OF_ACTS_ANY,
+                                      .out_group = OF_ACTS_ANY};
+    uint8_t *msg;
+    size_t len;
+
+    of_flow_request_encode(&request, rig->version, true, 1, &msg, &len);
+    of_flow_request_uninit(&request);
+    fake_switch_run(rig->behind, msg, len, take_answer, answers);
+    free(msg);
+}
+
+void
+rig_stand(struct rig *rig)
+{
+    struct of_update_writer *writer = of_update_writer_open(rig->version);
+    struct answers answers = {NULL, 0, 0};
+
+    ck_assert_uint_eq(rig->n_standing, 0);
+    ask_behind(rig, &answers);
+    for (size_t i = 0; i < answers.n; i++) {
+        struct of_flow_reader *reader =
+            of_flow_reader_open(answers.box[i].data, answers.box[i].len);
+        struct of_flow_record r;
+
+        while (of_flow_reader_next(reader, &r) > 0) {
+            struct of_update u = {.event = OF_UPDATE_INITIAL,
+                                  .table_id = r.table_id,
+                                  .priority = r.priority,
+                                  .idle_timeout = r.idle_timeout,
+                                  .hard_timeout = r.hard_timeout,
+                                  .cookie = r.cookie,
+                                  .match = r.match,
+                                  .acts = r.acts};
+
+            of_update_writer_add(writer, &u);
+            of_flow_record_uninit(&r);
+        }
+        of_flow_reader_close(reader);
+        free(answers.box[i].data);
+    }
+    free(answers.box);
+    of_update_writer_close(writer, 0, true, false, take_standing, rig);
+    rig->standing_tag = rig->monitor_tag;
+}
+
+void
+rig_tell(struct rig *rig)
+{
+    for (size_t i = 0; i < rig->n_standing; i++) {
+        struct rig_message *m = &rig->standing[i];
+        struct instr_out out = INSTR_OUT_INIT;
+
+        instr_from_switch(rig->link, m->data, m->len, rig->standing_tag,
+                          rig->now_ns, &out);
+        free(m->data);
+        run(rig, &out);
+    }
+    rig->n_standing = 0;
+}
+
+void
+rig_run_due(struct rig *rig)
+{
+    struct instr_out out = INSTR_OUT_INIT;
+
+    if (instr_due_ns(rig->instr) <= rig->now_ns) {
+        instr_run(rig->instr, rig->now_ns, &out);
+        run(rig, &out);
+    }
 }
 
 static int

@@ -27,12 +27,19 @@ struct rig {
     struct rule *log[RIG_MAX_RULES]; /* By version. */
     bool forgets;                    /* The log knows nothing. */
     bool is_unwatched;               /* From the next rig_restart() on. */
-    size_t n_monitors;               /* Flow monitors asked for. */
-    size_t n_flow_mods;              /* That reached the switch behind. */
+    size_t n_monitors;               /* Flow monitors asked for... */
+    uint64_t monitor_tag;            /* ...last by this message. */
+    size_t n_cancels;                /* And ended. */
+    const char *gone[RIG_MAX_RULES]; /* Why, by version; NULL: not. */
+    size_t n_gone;
+    size_t n_flow_mods; /* That reached the switch behind. */
 
     /* What the controller got, and got from the switch beside. */
     struct rig_message *inbox, *direct_inbox;
     size_t n_inbox, allocated_inbox, n_direct, allocated_direct;
+    struct rig_message *standing; /* Of rig_stand(). */
+    size_t n_standing, allocated_standing;
+    uint64_t standing_tag;
     struct instr_out out; /* What instr said last but messages. */
 };
 
@@ -48,6 +55,14 @@ void rig_send(struct rig *, uint8_t *msg, size_t len);
 void rig_flow(struct rig *, enum of_flow_command, const char *text);
 /* The switch behind says 'msg' (taken) of itself. */
 void rig_from_switch(struct rig *, uint8_t *msg, size_t len);
+/* Somebody else sends the switch behind a flow-mod. */
+void rig_by_hand(struct rig *, enum of_flow_command, const char *text);
+/* The switch behind makes its answer to the last request for a flow monitor,
+ * what stands now; the second gives it to instr. */
+void rig_stand(struct rig *);
+void rig_tell(struct rig *);
+/* What is due at now_ns. */
+void rig_run_due(struct rig *);
 void rig_clear_inbox(struct rig *);
 
 /* What flow statistics say, through instr and from the switch beside, as

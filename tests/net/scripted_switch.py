@@ -56,8 +56,8 @@ class Switch:
 
     def __init__(self, path, dpid=1, auxiliary=0, ports=b""):
         self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.connect(path)   # Waits when too many do.
         self.socket.settimeout(60)
-        self.socket.connect(path)
         self.dpid = dpid
         self.auxiliary = auxiliary
         self.ports = ports

@@ -150,3 +150,8 @@ tests_recorder_test_instr_objects_SOURCES = \
 	tests/recorder/fake_switch.c tests/recorder/fake_switch.h \
 	tests/recorder/rig.c tests/recorder/rig.h
 tests_recorder_test_instr_objects_LDADD = $(RECORDER_LIBS) $(TEST_LIBS)
+
+check_PROGRAMS += tests/recorder/test_instr_links
+TESTS += tests/recorder/test_instr_links
+tests_recorder_test_instr_links_SOURCES = tests/recorder/test_instr_links.c
+tests_recorder_test_instr_links_LDADD = $(RECORDER_LIBS) $(TEST_LIBS)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Fuzzes recorder/instr: messages of both sides in any order.
  *
- * The first byte says the OpenFlow version and the encapsulation; then, again
+ * The first byte says the OpenFlow version, the encapsulation and whether the
+ * switch has a second connection, of the same or another version; then, again
  * and again, a byte that says who speaks (see speak()) and a message, whose
  * length field counts as far as there are bytes.  Whatever comes in, what goes
  * out are whole messages, no rule is made twice, and no version that was never
@@ -19,10 +20,13 @@
 
 struct state {
     struct instr *instr;
-    struct instr_link *link;
-    uint8_t of_version;
+    struct instr_link *link;   /* The first. */
+    struct instr_link *second; /* NULL: none. */
+    uint8_t of_version, second_version;
+    uint64_t now_ns;
     uint32_t next_version;
     uint64_t tags[16];
+    struct instr_link *senders[16]; /* Of these. */
     size_t n_tags;
     struct rule *made[MAX_VERSIONS];
 };
@@ -87,14 +91,62 @@ take(struct state *state, struct instr_out *out)
 
         check(of_wire_frame(m->data, m->len) == (int) m->len);
         check(m->tag);
+        check(m->link == state->link || m->link == state->second);
+        state->senders[state->n_tags % 16] = m->link;
         state->tags[state->n_tags++ % 16] = m->tag;
     }
     for (size_t i = 0; i < out->n_to_controller; i++) {
         struct instr_msg *m = &out->to_controller[i];
 
         check(of_wire_frame(m->data, m->len) == (int) m->len);
+        check(m->link == state->link || m->link == state->second);
     }
     instr_out_uninit(out);
+}
+
+static void
+connect_second(struct state *state)
+{
+    struct instr_out out = INSTR_OUT_INIT;
+
+    state->second =
+        instr_link_create(state->instr, state->second_version, false, state);
+    instr_link_start(state->second, state->now_ns, &out);
+    take(state, &out);
+}
+
+/* The second connection ends and comes again. */
+static void
+reconnect_second(struct state *state)
+{
+    struct instr_out out = INSTR_OUT_INIT;
+
+    for (size_t i = 0; i < 16; i++) {
+        if (state->senders[i] == state->second) {
+            state->tags[i] = 0;
+            state->senders[i] = NULL;
+        }
+    }
+    instr_link_destroy(state->second);
+    state->second = NULL;
+    instr_catch_up(state->instr, state->now_ns, &out);
+    take(state, &out);
+    connect_second(state);
+}
+
+/* A message of the controller of 'link', once it need not wait. */
+static void
+command(struct state *state, struct instr_link *link, const uint8_t *msg,
+        size_t len, struct instr_out *out)
+{
+    if (instr_link_must_wait(link, msg, state->now_ns, out)) {
+        take(state, out);
+        state->now_ns += INSTR_FENCE_NS;
+        if (instr_link_must_wait(link, msg, state->now_ns, out)) {
+            return; /* The tables are being read. */
+        }
+    }
+    instr_from_controller(link, msg, len, state->now_ns, "fuzz", out);
 }
 
 /* 'msg' comes from where 'who' says. */
@@ -103,22 +155,41 @@ speak(struct state *state, uint8_t who, const uint8_t *msg, size_t len)
 {
     struct instr_out out = INSTR_OUT_INIT;
     uint64_t tag = who & 0x80 ? 0 : state->tags[who >> 3 & 15];
+    struct instr_link *link = tag ? state->senders[who >> 3 & 15]
+                              : state->second && who & 8 ? state->second
+                                                         : state->link;
 
     switch (who & 7) {
     case 0:
-        instr_from_switch(state->link, msg, len, tag, 5, &out);
+        instr_from_switch(link, msg, len, tag, state->now_ns, &out);
         break;
     case 1:
-        instr_error(state->link, tag, 1, 1, 5, &out);
+        instr_error(link, tag, 1, 1, state->now_ns, &out);
         break;
     case 2:
-        instr_set_postcard_port(state->instr, who >> 4, who & 8, 5, &out);
+        instr_set_postcard_port(state->instr, who >> 4, who & 8, state->now_ns,
+                                &out);
         break;
     case 3:
-        instr_link_reset(state->link);
+        if (state->second && who & 8) {
+            reconnect_second(state);
+        } else {
+            instr_link_reset(state->link);
+        }
         break;
+    case 5:
+        if (state->second) {
+            command(state, state->second, msg, len, &out);
+            break;
+        }
+        /* Fall through. */
     default:
-        instr_from_controller(state->link, msg, len, 5, "fuzz", &out);
+        if (state->second) {
+            command(state, state->link, msg, len, &out);
+        } else {
+            instr_from_controller(state->link, msg, len, state->now_ns, "fuzz",
+                                  &out);
+        }
         break;
     }
     take(state, &out);
@@ -163,7 +234,11 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     state = calloc(1, sizeof *state);
     check(state);
+    state->now_ns = 5;
     state->of_version = get_version(data[0]);
+    state->second_version = data[0] & 0x80 ? state->of_version
+                            : state->of_version == OF_WIRE_10 ? OF_WIRE_13
+                                                              : OF_WIRE_10;
     state->instr = instr_create(&(struct instr_config){
         .dpid = 0x1122,
         .encapsulation = data[0] & 2 ? INSTR_MAC : INSTR_GENEVE,
@@ -185,6 +260,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     } else {
         bring_up(state);
         check(instr_is_ready(state->instr));
+        if (data[0] & 0xc0) {
+            connect_second(state);
+        }
     }
     data++;
     size--;

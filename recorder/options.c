@@ -50,6 +50,8 @@ static const char help[] =
     "  --postcards=HOW        how postcards leave the switches:\n"
     "                           geneve:ADDRESS[:PORT][,port=NAME]\n"
     "                           mac:NAME[,vlan=N]   (%b in NAME: the bridge)\n"
+    "                           mac:inband,collector=BRIDGE:PORT[,vlan=N]\n"
+    "                           (from bridge to bridge)\n"
     "                         without it rules are recorded, no more\n"
     "  --ovsdb=DB             create the postcard ports through this OVSDB:\n"
     "                         unix:PATH or tcp:IP:PORT\n"
@@ -514,6 +516,12 @@ complete(struct recorder_config *config, struct lh_error *error)
     }
     if (retval) {
         return retval;
+    }
+    if (config->max_postcards && config->postcards.is_inband) {
+        lh_error_set(error, "--max-postcards counts at the port that a "
+                            "switch's postcards have to themselves, which "
+                            "mac:inband has not");
+        return EINVAL;
     }
     if (!config->state_dir) {
         config->state_dir = lh_strdup(DEFAULT_STATE);

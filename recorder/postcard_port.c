@@ -192,6 +192,10 @@ parse_mac(char *text, struct postcard_port *p, struct lh_error *error)
         lh_error_set(error, "the name of the port is missing");
         return EINVAL;
     }
+    if (!p->is_inband && !strcmp(text, "inband")) {
+        lh_error_set(error, "mac:inband needs collector=BRIDGE:PORT");
+        return EINVAL;
+    }
     if (!p->is_inband) {
         p->name = lh_strdup(text);
     } else if (strcmp(text, "inband")) {

@@ -53,6 +53,7 @@ recorder_librecorder_a_SOURCES = \
 	recorder/instr_role.c \
 	recorder/instr_rule.c \
 	recorder/instr_select.c recorder/instr_select.h \
+	recorder/instr_sets.c recorder/instr_sets.h \
 	recorder/instr_shadow.c recorder/instr_shadow.h \
 	recorder/instr_start.c \
 	recorder/instr_state.h \

@@ -28,10 +28,12 @@ instr_group_create(struct of_group *group)
         of_acts_facts(&acts, 0, &facts);
         sg->facts.has_all |= facts.has_all;
         sg->facts.has_flood |= facts.has_flood;
+        sg->facts.has_recirc |= facts.has_recirc;
         for (unsigned int w = 0; w < 4; w++) {
             sg->facts.uses.bits[w] |= facts.uses.bits[w];
         }
     }
+    sg->is_select = of_group_is_select(group);
     return sg;
 }
 
@@ -258,7 +260,7 @@ put_group(struct instr_change *c, struct of_group *group,
     }
     sg->change = c->number;
     sg->installed_ns = c->now_ns;
-    instr_own_prepare(c, 0, &sg->facts);
+    instr_sets_prepare_group(c, sg);
     send_group(c, sg, command);
     replace(c, old, sg, old ? "modify" : "add", "modify");
 }
@@ -284,7 +286,7 @@ edit_group(struct instr_change *c, struct of_group *change)
         return;
     }
     sg = instr_group_create(next);
-    instr_own_prepare(c, 0, &sg->facts);
+    instr_sets_prepare_group(c, sg);
     for (size_t i = 0; i < sg->n_buckets; i++) {
         if (from[i] < old->n_buckets) {
             sg->versions[i] = old->versions[from[i]];

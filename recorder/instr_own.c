@@ -170,6 +170,7 @@ instr_own_prepare(struct instr_change *c, uint8_t table_id,
 {
     struct instr *instr = c->instr;
     unsigned int t = instr->index_table;
+    bool keeps_sets;
 
     if (table_id == t || of_tables_has(&facts->uses, t)) {
         while (t > 1 && (is_used(instr, t) || t == table_id ||
@@ -178,12 +179,13 @@ instr_own_prepare(struct instr_change *c, uint8_t table_id,
         }
         move_index_table(c, (uint8_t) t);
     }
+    keeps_sets = instr_sets_must_keep(instr, facts);
     if ((facts->has_write_actions && !instr->has_action_sets) ||
-        (facts->has_recirc && !instr->keeps_sets)) {
+        (keeps_sets && !instr->keeps_sets)) {
         bool has_sets = facts->has_write_actions || instr->has_action_sets;
 
         instr->has_action_sets = has_sets;
-        instr->keeps_sets |= facts->has_recirc;
+        instr->keeps_sets |= keeps_sets;
         if (has_sets) {
             instr_own_rewrite(c, false);
             mark_misses(instr);

@@ -15,6 +15,7 @@ instr_packet_out(struct instr_change *c, const uint8_t *msg, size_t len)
 {
     struct instr *instr = c->instr;
     struct of_packet_out po;
+    struct of_facts facts;
     struct of_acts acts;
     uint8_t *sent = NULL;
     uint32_t version;
@@ -26,6 +27,8 @@ instr_packet_out(struct instr_change *c, const uint8_t *msg, size_t len)
         instr_pass(c, msg, len);
         return;
     }
+    of_acts_facts(&po.acts, 0, &facts);
+    instr_own_prepare(c, 0, &facts);
     version = instr_version(c);
     instr_made(c->out,
                instr_rule_packet_out(instr, version, po.in_port, &po.acts, msg,

@@ -145,6 +145,7 @@ take(struct instr_change *c, const struct of_group *group)
         sg->versions[i] = instr_version(c);
     }
     sg->change = c->number;
+    instr_sets_prepare_group(c, sg);
     instr_group_insert(instr, sg);
     for (size_t i = 0; i < sg->n_buckets; i++) {
         instr_made(c->out, instr_rule_bucket(c, sg, i, command, "switch"));

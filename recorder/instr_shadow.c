@@ -16,7 +16,7 @@ struct instr_shadow {
     struct shadow_rule **by_key, **by_version; /* Owned. */
     struct shadow_table tables[256];
     struct of_tables reached; /* Those with n_reaches. */
-    size_t n_write, n_recirc;
+    size_t n_write, n_recirc, n_select;
     struct shadow_rule **learners; /* Rules with learn.  Owned. */
     size_t n_learn, allocated_learners;
 };
@@ -218,6 +218,7 @@ count(struct instr_shadow *shadow, const struct shadow_rule *rule, int sign)
     shadow->tables[rule->table_id].n_lowest += rule->priority ? 0 : step;
     shadow->n_write += f->has_write_actions ? step : 0;
     shadow->n_recirc += f->has_recirc ? step : 0;
+    shadow->n_select += f->has_select ? step : 0;
     for (unsigned int w = 0; w < 4; w++) {
         for (uint64_t bits = f->uses.bits[w]; bits; bits &= bits - 1) {
             unsigned int t = w * 64 + (unsigned int) __builtin_ctzll(bits);
@@ -469,4 +470,10 @@ size_t
 instr_shadow_n_recirc(const struct instr_shadow *shadow)
 {
     return shadow->n_recirc;
+}
+
+size_t
+instr_shadow_n_select(const struct instr_shadow *shadow)
+{
+    return shadow->n_select;
 }

@@ -320,8 +320,7 @@ start_flows(struct instr_change *c)
         }
     }
     instr_shadow_destroy(standing);
-    instr->has_action_sets = instr_shadow_n_write(instr->shadow) != 0;
-    instr->keeps_sets = instr_shadow_n_recirc(instr->shadow) != 0;
+    instr_sets_read(instr, start->groups, start->n_groups);
     instr_own_choose_table(instr, start->index_table, start->max_index);
     for (size_t i = 0; i < start->n_records; i++) {
         const struct of_flow_record *record = &start->records[i];

@@ -48,7 +48,8 @@ struct shadow_group {
     struct of_group *group; /* As the controller wrote it.  Owned. */
     uint32_t id;
     size_t n_buckets;
-    uint32_t *versions;    /* One per bucket.  Owned. */
+    uint32_t *versions; /* One per bucket.  Owned. */
+    bool is_select;
     struct of_facts facts; /* Of all its buckets. */
     uint64_t change, installed_ns;
     uint16_t *indexes; /* In table T.  Owned. */
@@ -406,10 +407,10 @@ void instr_bundle_control(struct instr_change *, const uint8_t *msg,
                           size_t len);
 void instr_bundle_add(struct instr_change *, const uint8_t *msg, size_t len);
 void instr_bundle_destroy(struct instr_link *);
-/* A bundle of our own around the messages of one change (1.3 only). */
 /* True when the answer 'msg' belongs to such a bundle. */
 bool instr_bundle_swallow(struct instr_change *, const uint8_t *msg,
                           size_t len, uint64_t tag);
+/* One of our own around the messages of a change (from 1.3 on). */
 void instr_bundle_begin(struct instr_change *);
 void instr_bundle_end(struct instr_change *);
 
@@ -481,6 +482,7 @@ void instr_start_destroy(struct instr_start *);
 #include "recorder/instr_objects.h"
 #include "recorder/instr_own.h"
 #include "recorder/instr_select.h"
+#include "recorder/instr_sets.h"
 #include "recorder/instr_undo.h"
 
 #endif /* recorder/instr_state.h */

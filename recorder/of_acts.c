@@ -103,6 +103,30 @@ reach(struct of_facts *f, unsigned int table_id, bool miss_ends)
     }
 }
 
+/* True when a group is used at once, not at the end with the action set. */
+static bool
+applies_group(const struct ofpact *acts, size_t len)
+{
+    const struct ofpact *a;
+
+    OFPACT_FOR_EACH(a, acts, len)
+    {
+        const struct ofpact_nest *nest;
+
+        if (a->type == OFPACT_GROUP) {
+            return true;
+        }
+        if (a->type != OFPACT_CLONE) {
+            continue;
+        }
+        nest = ofpact_get_CLONE(a);
+        if (applies_group(nest->actions, ofpact_nest_get_action_len(nest))) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void
 of_acts_facts(const struct of_acts *acts, uint8_t table_id, struct of_facts *f)
 {
@@ -145,6 +169,9 @@ of_acts_facts(const struct of_acts *acts, uint8_t table_id, struct of_facts *f)
         case OFPACT_DECAP:
             f->has_recirc = true;
             break;
+        case OFPACT_CONTROLLER:
+            f->has_recirc |= ofpact_get_CONTROLLER(a)->pause;
+            break;
         case OFPACT_GROUP:
             f->has_group = true;
             break;
@@ -158,6 +185,8 @@ of_acts_facts(const struct of_acts *acts, uint8_t table_id, struct of_facts *f)
             break;
         }
     }
+    f->has_select =
+        f->has_group && applies_group(of_acts_ovs(acts), acts->len);
 }
 
 bool

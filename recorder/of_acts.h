@@ -70,6 +70,7 @@ struct of_facts {
     bool is_conjunction;
     bool has_write_actions;
     bool has_recirc; /* Sends packets through the datapath a second time. */
+    bool has_select; /* So does it when it comes by a select group. */
     bool has_all;    /* Outputs to ALL. */
     bool has_flood;  /* Outputs to FLOOD. */
     bool has_group;

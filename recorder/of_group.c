@@ -109,6 +109,12 @@ of_group_id(const struct of_group *group)
     return group->gm.group_id;
 }
 
+bool
+of_group_is_select(const struct of_group *group)
+{
+    return group->gm.type == OFPGT11_SELECT;
+}
+
 size_t
 of_group_n_buckets(const struct of_group *group)
 {

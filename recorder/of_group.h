@@ -36,6 +36,7 @@ void of_group_destroy(struct of_group *);
 enum of_group_command of_group_command(const struct of_group *);
 void of_group_set_command(struct of_group *, enum of_group_command);
 uint32_t of_group_id(const struct of_group *);
+bool of_group_is_select(const struct of_group *);
 size_t of_group_n_buckets(const struct of_group *);
 /* What bucket 'i' is called: its place in the list up to OpenFlow 1.4. */
 uint32_t of_group_bucket_id(const struct of_group *, size_t i);

@@ -50,8 +50,6 @@ put_ofpact(struct ofpbuf *out, const struct ofpact *a)
     ofpbuf_put(out, a, OFPACT_ALIGN(a->len));
 }
 
-/* Reading lists. */
-
 /* True when the action changes bytes of the packet, or may. */
 static bool
 is_edit(const struct ofpact *a)
@@ -157,6 +155,7 @@ struct rewrite {
     bool has_output; /* It sends the packet somewhere. */
     bool has_card;   /* A postcard of its own was put in front. */
     bool is_pending; /* An action set may stand when it begins. */
+    bool has_recirc; /* As of_facts. */
 };
 
 /* Adds a postcard.  Open vSwitch executes the action set that stands at the
@@ -312,7 +311,7 @@ put_indexed(struct rewrite *rw, const struct ofpact *a, uint8_t flags)
     sub.flags = 0;
     /* Only a bucket runs while the action set of its packet still stands. */
     sub.is_pending = rw->ask->place == OF_INJECT_BUCKET;
-    if (sub.is_pending) {
+    if (sub.is_pending && a) {
         of_card_put_note(&out, rw->ask->version);
     }
     if (a) {
@@ -322,6 +321,8 @@ put_indexed(struct rewrite *rw, const struct ofpact *a, uint8_t flags)
         copy_output(&sub, a, port);
     } else {
         put_card(&sub, OF_PORT_NONE, flags, NULL);
+        /* Were a clone the last, the rest of the packet would be in it. */
+        of_card_put_note(&out, rw->ask->version);
     }
     of_acts_from_ovs(&acts, out.data, out.size);
     ofpbuf_uninit(&out);
@@ -388,8 +389,11 @@ copy_list(struct rewrite *rw, const struct ofpact *acts, size_t len)
             copy_output(rw, a, of_ovs_u16(ofpact_get_OUTPUT_TRUNC(a)->port));
             break;
         case OFPACT_OUTPUT_REG:
-            put_card(rw, 0, rw->edited ? POSTCARD_AFTER : 0,
-                     &ofpact_get_OUTPUT_REG(a)->src);
+            /* Behind MPLS actions a clone makes a second pass necessary. */
+            if (!rw->edited || !rw->has_recirc) {
+                put_card(rw, 0, rw->edited ? POSTCARD_AFTER : 0,
+                         &ofpact_get_OUTPUT_REG(a)->src);
+            }
             put_ofpact(rw->out, a);
             break;
         case OFPACT_CLONE: {
@@ -572,8 +576,11 @@ of_inject_run(const struct of_inject *inj, const struct of_acts *acts,
     struct of_facts facts;
 
     of_acts_facts(acts, 0, &facts);
+    rw.has_recirc = facts.has_recirc;
     ofpbuf_use_stub(&out, room, sizeof room);
-    if (facts.is_conjunction) {
+    if (ask->place == OF_INJECT_BUCKET && facts.has_recirc) {
+        ofpbuf_put(&out, acts->data, acts->len);
+    } else if (facts.is_conjunction) {
         ofpbuf_put(&out, acts->data, acts->len);
         of_card_put_note(&out, ask->version);
     } else if (ask->place == OF_INJECT_BUCKET) {

@@ -5,7 +5,8 @@ steps(random.Random(seed), version, encoder, n) gives n steps, each a tuple:
 
   ("send", [message, ..], text)   messages of the controller, with xids
   ("packet", port, frame, text)   a frame comes in at a port
-  ("warp", 5, text)               time goes on by 5 s; timeouts lie between
+  ("warp", 5, text)               time goes on by 5 s; timeouts lie between,
+                                  2 s or more from each other and from its end
   ("look", [request, ..], text)   statistics are asked for
 
 Values are taken from small sets, so that rules overlap, groups and meters are
@@ -68,7 +69,7 @@ ACTIONS = [
     "resubmit(,3)", "note:01.02.03.04.05", "set_queue:1", "pop_queue",
     "move:NXM_OF_ETH_SRC[]->NXM_OF_ETH_DST[]",
     "clone(mod_nw_ttl:9,output:3)", "exit",
-    "learn(table=3,priority=7,idle_timeout=7,"
+    "learn(table=3,priority=7,idle_timeout=6,"
     "NXM_OF_ETH_DST[]=NXM_OF_ETH_SRC[],output:NXM_OF_IN_PORT[])",
     "learn(table=2,priority=8,cookie=0x77,NXM_OF_ETH_SRC[],"
     "load:0x3->NXM_NX_REG1[])",
@@ -76,7 +77,7 @@ ACTIONS = [
     "controller(reason=invalid_ttl,max_len=50)",
     "controller(userdata=01.02.03)",
     "multipath(eth_src,50,modulo_n,3,0,NXM_NX_REG1[0..1])",
-    "bundle(eth_src,0,hrw,ofport,members:1,2)", "fin_timeout(idle_timeout=2)",
+    "bundle(eth_src,0,hrw,ofport,members:1,2)", "fin_timeout(idle_timeout=1)",
     "push:NXM_NX_REG0[],pop:NXM_NX_REG1[]", "sample(probability=65535)",
     "dec_ttl(1,2)", "set_tunnel:5", "check_pkt_larger(100)->NXM_NX_REG0[0]",
 ]
@@ -202,8 +203,8 @@ class Steps:
                 # its age, which the recorder knows by its own clock.
                 self.n_timeouts += 1
                 words[-2] = f"priority={20000 + self.n_timeouts}"
-                words.append(f"idle_timeout={rng.choice((0, 2, 7))}")
-                words.append(f"hard_timeout={rng.choice((2, 12, 17))}")
+                words.append(f"idle_timeout={rng.choice((0, 1, 6))}")
+                words.append(f"hard_timeout={rng.choice((3, 13, 18))}")
             if self.version >= 5 and rng.random() < 0.3:
                 words.append(f"importance={rng.choice((1, 7))}")
             if rng.random() < 0.4:

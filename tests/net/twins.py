@@ -20,7 +20,7 @@ import struct
 
 from lab import SCHEMA, bindir
 from openflow import LLDP, NAMES, Wire
-from process import Process, environment, run, wait_until
+from process import Process, environment, run
 
 PORTS = (1, 2, 3, 4)
 COLLECTOR = "172.31.255.2"
@@ -73,9 +73,7 @@ class Switch:
         self._spawn("ovsdb-server", f"{self.dir}/conf.db",
                     f"--remote=punix:{self.dir}/db.sock",
                     f"--unixctl={self.dir}/ovsdb.ctl")
-        wait_until(lambda: os.path.exists(f"{self.dir}/db.sock"),
-                   what="ovsdb-server")
-        self.vsctl("--no-wait", "init")
+        self.vsctl("--no-wait", "--retry", "init")
         self._spawn("ovs-vswitchd", self.db, "--disable-system",
                     "--enable-dummy", f"--unixctl={self.dir}/vswitchd.ctl")
         words = ["add-br", "br0", "--", "set", "bridge", "br0",

@@ -272,6 +272,9 @@ run_batch(struct flow_log_shared *shared)
     pthread_mutex_unlock(&shared->mutex);
     if (!write_batch(shared, &batch)) {
         failure = db_error(shared->writer->db, "cannot write", &reason);
+        if (failure == EBADMSG) {
+            flow_log_db_advise(shared->writer, &reason);
+        }
         db_run(shared->writer->db, "ROLLBACK");
         /* As if it had never been tried. */
         shared->writer->last_ns = last_ns;

@@ -455,6 +455,46 @@ START_TEST(damaged_file_is_refused_and_named)
 }
 END_TEST
 
+/* The file under a running recorder goes bad: it goes on, and says so. */
+START_TEST(damage_while_running_is_said_with_what_to_do)
+{
+    struct flow_log *log = flow_log_fixture_open();
+    struct flow_log_lag lag;
+    struct lh_error error;
+    uint8_t bad[8192];
+    FILE *file;
+
+    for (uint32_t i = 1; i <= 1000; i++) {
+        flow_log_begin_change(log);
+        flow_log_fixture_add(log, i, RULE_FLOW, i);
+    }
+    flow_log_close(log);
+    log = flow_log_fixture_open();
+    file = fopen(flow_log_fixture_path, "r+b");
+    ck_assert_ptr_nonnull(file);
+    memset(bad, 0xff, sizeof bad);
+    ck_assert_int_eq(fseek(file, 0, SEEK_END), 0);
+
+    long end = ftell(file);
+
+    ck_assert_int_eq(fseek(file, sizeof bad, SEEK_SET), 0);
+    for (long at = sizeof bad; at < end; at += sizeof bad) {
+        ck_assert_uint_eq(fwrite(bad, sizeof bad, 1, file), 1);
+    }
+    fclose(file);
+    flow_log_begin_change(log);
+    flow_log_fixture_add(log, 2000, RULE_FLOW, 2000);
+    ck_assert_int_eq(flow_log_flush(log, &error), EBADMSG);
+    ck_assert_ptr_nonnull(strstr(error.text, flow_log_fixture_path));
+    ck_assert_ptr_nonnull(strstr(error.text, "move it away"));
+    flow_log_lag(log, &lag, &error);
+    ck_assert_int_eq(lag.failure, EBADMSG);
+    ck_assert_uint_ge(lag.n_notes, 1);
+    ck_assert_uint_gt(flow_log_next_version(log, DPID), 0);
+    flow_log_close(log);
+}
+END_TEST
+
 START_TEST(unreachable_path_is_named)
 {
     struct flow_log *log;
@@ -523,6 +563,7 @@ main(void)
     tcase_add_loop_test(tc, changes_that_a_crash_may_have_taken_are_told, 0,
                         2);
     tcase_add_test(tc, damaged_file_is_refused_and_named);
+    tcase_add_test(tc, damage_while_running_is_said_with_what_to_do);
     tcase_add_test(tc, unreachable_path_is_named);
     tcase_add_test(tc, second_writer_is_refused_readers_are_not);
     tcase_add_test(tc, other_formats_are_refused);

@@ -84,4 +84,9 @@ const char *datapath_describe(const struct datapath *, char *buf, size_t size);
 /* Adds what `stats` says of the switch to that of a connection. */
 void datapath_stats(const struct datapath *, json_t *);
 
+/* Changes were lost for the log: logs what stands in each switch of 'env', a
+ * struct session_env, and what does not any more, so that the log is right
+ * from now on. */
+void datapath_log_again(void *env);
+
 #endif /* recorder/datapath.h */

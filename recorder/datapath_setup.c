@@ -286,6 +286,50 @@ reconcile_log(struct datapath *dp)
     flow_log_state_uninit(&state);
 }
 
+struct again {
+    struct datapath *dp;
+    uint64_t n;
+};
+
+static void
+log_again(void *again_, struct rule *rule)
+{
+    struct again *again = again_;
+
+    flow_log_made(again->dp->env->log, rule);
+    again->n++;
+}
+
+static void
+log_one_again(struct datapath *dp)
+{
+    struct again again = {.dp = dp};
+    char *text;
+
+    if (dp->state != DATAPATH_RUN || !instr_is_ready(dp->instr)) {
+        return; /* What stands is logged once it is read. */
+    }
+    reconcile_log(dp);
+    instr_rules(dp->instr, log_again, &again);
+    flow_log_hand_over(dp->env->log);
+    text = lh_asprintf("from here on the log is whole again: %llu rules stand",
+                       (unsigned long long) again.n);
+    flow_log_event(dp->env->log, FLOW_LOG_NOTE, dp->dpid, OF_PORT_UNKNOWN,
+                   time_spec_now(), text);
+    flow_log_hand_over(dp->env->log);
+    free(text);
+}
+
+void
+datapath_log_again(void *env_)
+{
+    const struct session_env *env = env_;
+
+    for (struct datapath *dp = *env->datapaths; dp; dp = dp->next) {
+        log_one_again(dp);
+    }
+}
+
 void
 datapath_setup_watch(struct datapath *dp, bool is_ready)
 {

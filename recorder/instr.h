@@ -413,6 +413,11 @@ void instr_objects(const struct instr *,
                    void (*each)(void *aux, const struct instr_object *),
                    void *aux);
 
+/* Gives 'each' every rule, bucket and miss rule that stands, as it would be
+ * `made`; 'each' gets no reference. */
+void instr_rules(struct instr *, void (*each)(void *aux, struct rule *),
+                 void *aux);
+
 const struct instr_counters *instr_counters(const struct instr *);
 
 #endif /* recorder/instr.h */

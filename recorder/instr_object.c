@@ -69,6 +69,48 @@ instr_object_gone(struct instr_out *out, bool is_meter, uint32_t id,
         (struct instr_object){.is_meter = is_meter, .id = id, .how = reason});
 }
 
+static void
+give(struct rule *rule, void (*each)(void *aux, struct rule *), void *aux)
+{
+    each(aux, rule);
+    rule_unref(rule);
+}
+
+void
+instr_rules(struct instr *instr, void (*each)(void *aux, struct rule *),
+            void *aux)
+{
+    struct instr_link *link = instr->links;
+    struct instr_out out = INSTR_OUT_INIT; /* Nothing comes of it. */
+    struct shadow_rule **rules;
+    struct instr_change c;
+    size_t n;
+
+    if (!link) {
+        return;
+    }
+    instr_change_init(&c, link, &out, 0, "recorder");
+    rules = instr_shadow_all(instr->shadow, &n);
+    for (size_t i = 0; i < n; i++) {
+        give(instr_rule_flow(&c, rules[i], "found", c.who), each, aux);
+    }
+    free(rules);
+    for (size_t g = 0; g < instr->n_groups; g++) {
+        for (size_t i = 0; i < instr->groups[g]->n_buckets; i++) {
+            give(instr_rule_bucket(&c, instr->groups[g], i, "found", c.who),
+                 each, aux);
+        }
+    }
+    for (unsigned int t = 0; t < N_TABLES; t++) {
+        if (instr->miss[t].version) {
+            give(
+                instr_rule_miss(instr, (uint8_t) t, instr->miss[t].version, 0),
+                each, aux);
+        }
+    }
+    instr_out_uninit(&out);
+}
+
 void
 instr_objects(const struct instr *instr,
               void (*each)(void *aux, const struct instr_object *), void *aux)

@@ -12,10 +12,12 @@
 #include "lib/lh_alloc.h"
 #include "lib/say.h"
 #include "lib/time_spec.h"
+#include "recorder/mono_clock.h"
 
 #define WATCH_S      1
 #define TRIM_S       60
 #define FIRST_TRIM_S 1
+#define AGAIN_S      60 /* What stands may itself be too much. */
 
 struct log_watch {
     struct flow_log *log;
@@ -24,6 +26,10 @@ struct log_watch {
     struct event *trim;
     bool is_late; /* And that was said. */
     uint64_t n_late;
+    uint64_t n_lost;   /* Of flow_log_counters, when all was logged anew. */
+    uint64_t again_ns; /* Not before this, CLOCK_MONOTONIC. */
+    void (*found)(void *aux); /* Or NULL. */
+    void *aux;
 };
 
 static void
@@ -47,6 +53,24 @@ say_late(struct log_watch *w, const struct flow_log_lag *lag,
               lag->failure ? reason->text : "the disk does not answer");
 }
 
+/* Once the disk keeps up, so that there is room for what is said. */
+static void
+log_anew(struct log_watch *w, const struct flow_log_lag *lag)
+{
+    uint64_t n_lost = flow_log_counters(w->log).lost;
+
+    if (n_lost == w->n_lost || lag->failure ||
+        lag->age_ns >= LOG_WATCH_LATE_NS || mono_clock_ns() < w->again_ns ||
+        !w->found) {
+        return;
+    }
+    say_warn("the flow log lost %llu notes; what stands now is logged anew",
+             (unsigned long long) (n_lost - w->n_lost));
+    w->n_lost = n_lost;
+    w->again_ns = mono_clock_ns() + AGAIN_S * UINT64_C(1000000000);
+    w->found(w->aux);
+}
+
 static void
 on_watch(evutil_socket_t fd, short what, void *w_)
 {
@@ -67,6 +91,7 @@ on_watch(evutil_socket_t fd, short what, void *w_)
                  (unsigned long long) lag.written_change,
                  (unsigned long long) flow_log_counters(w->log).lost);
     }
+    log_anew(w, &lag);
     again_in(w->watch, WATCH_S);
 }
 
@@ -115,6 +140,13 @@ log_watch_create(struct event_base *base, struct flow_log *log,
         again_in(w->trim, FIRST_TRIM_S);
     }
     return w;
+}
+
+void
+log_watch_set_found(struct log_watch *w, void (*found)(void *aux), void *aux)
+{
+    w->found = found;
+    w->aux = aux;
 }
 
 void

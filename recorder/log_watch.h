@@ -20,6 +20,10 @@ struct log_watch;
  * ever) while the log takes no more than 'keep_bytes' (0: any). */
 struct log_watch *log_watch_create(struct event_base *, struct flow_log *log,
                                    uint64_t keep_ns, uint64_t keep_bytes);
+/* 'found' is called when notes were lost and the disk has caught up: what
+ * stands is to be logged anew. */
+void log_watch_set_found(struct log_watch *, void (*found)(void *aux),
+                         void *aux);
 void log_watch_destroy(struct log_watch *);
 
 /* The member "flow_log" of the recorder's stats (docs/api.md); 'path' is that

@@ -511,6 +511,7 @@ recorder_create(const struct recorder_config *config, struct recorder **rp,
                                               .status = get_status,
                                               .aux = r};
     api_control_add(recorder_api_server(r->api), &r->control_env);
+    log_watch_set_found(r->log_watch, datapath_log_again, &r->env);
     r->attach = attach_create(&r->env, on_began, r);
     attach_api_add(recorder_api_server(r->api), r->attach);
     for (size_t i = 0; i < config->n_attach && !retval; i++) {

@@ -256,6 +256,36 @@ START_TEST(states_equal_the_model_after_each_kill)
 }
 END_TEST
 
+/* Rules whose notes were lost are right once they are logged anew. */
+START_TEST(what_was_lost_is_there_when_it_is_logged_anew)
+{
+    struct flow_log *log = flow_log_fixture_open();
+    struct flow_log_moment now = {.when = FLOW_LOG_NOW};
+    struct flow_log_state state;
+
+    flow_log_set_max_bytes(log, 1);
+    flow_log_begin_change(log);
+    flow_log_fixture_add(log, 1, RULE_FLOW, 10); /* Lost. */
+    flow_log_hand_over(log);
+    ck_assert_uint_ge(flow_log_counters(log).lost, 1);
+    flow_log_set_max_bytes(log, FLOW_LOG_MAX_BYTES);
+    flow_log_begin_change(log);
+    flow_log_fixture_add(log, 2, RULE_FLOW, 20);
+    flow_log_fixture_flush(log);
+    ck_assert_int_eq(flow_log_state_at(log, DPID, &now, &state, NULL), 0);
+    ck_assert_uint_eq(state.rules.n, 1);
+    flow_log_state_uninit(&state);
+    flow_log_begin_change(log);
+    flow_log_fixture_add(log, 1, RULE_FLOW, 10);
+    flow_log_fixture_add(log, 2, RULE_FLOW, 20);
+    flow_log_fixture_flush(log);
+    ck_assert_int_eq(flow_log_state_at(log, DPID, &now, &state, NULL), 0);
+    ck_assert_uint_eq(state.rules.n, 2);
+    flow_log_state_uninit(&state);
+    flow_log_close(log);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -266,6 +296,7 @@ main(void)
                               flow_log_fixture_teardown);
     tcase_set_timeout(tc, 120);
     tcase_add_test(tc, states_equal_the_model_across_snapshots_and_deleting);
+    tcase_add_test(tc, what_was_lost_is_there_when_it_is_logged_anew);
     tcase_add_test(tc, states_equal_the_model_after_each_kill);
     suite_add_tcase(suite, tc);
 

@@ -269,6 +269,37 @@ take_object(void *seen_, const struct instr_object *object)
              object->text);
 }
 
+static void
+take_rule(void *kinds_, struct rule *rule)
+{
+    unsigned int *kinds = kinds_;
+
+    ck_assert_uint_gt(rule->version, 0);
+    kinds[rule->kind]++;
+}
+
+START_TEST(all_rules_that_stand_can_be_asked_for)
+{
+    struct rig *rig = rig_create(OF_WIRE_13, FAKE_POSTCARD_PORT);
+    unsigned int kinds[RULE_PACKET_OUT + 1] = {0};
+    struct instr_out out;
+    uint8_t *msg;
+    size_t len;
+
+    msg = group_mod("group_id=1,type=all,bucket=actions=output:1,"
+                    "bucket=actions=output:2",
+                    OF_GROUP_ADD, &len);
+    down(rig, msg, len, &out);
+    instr_out_uninit(&out);
+    rig_flow(rig, OF_FLOW_ADD, "priority=5,in_port=1,actions=output:2");
+    instr_rules(rig->instr, take_rule, kinds);
+    ck_assert_uint_eq(kinds[RULE_FLOW], 1);
+    ck_assert_uint_eq(kinds[RULE_GROUP], 2);
+    ck_assert_uint_ge(kinds[RULE_MISS], 1);
+    rig_destroy(rig);
+}
+END_TEST
+
 START_TEST(all_that_stands_can_be_asked_for)
 {
     struct rig *rig = rig_create(OF_WIRE_13, FAKE_POSTCARD_PORT);
@@ -307,6 +338,7 @@ main(void)
     tcase_add_test(tc, a_meter_that_cannot_be_read_is_an_event);
     tcase_add_test(tc, roles_are_told_once_they_are_known);
     tcase_add_test(tc, all_that_stands_can_be_asked_for);
+    tcase_add_test(tc, all_rules_that_stand_can_be_asked_for);
     suite_add_tcase(suite, tc);
     srunner_run_all(runner, CK_NORMAL);
     failed = srunner_ntests_failed(runner);

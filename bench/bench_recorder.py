@@ -8,9 +8,10 @@ Runs ofload (a controller) on real bridges, directly and through the recorder
 by turns (needs root), and on ofsink (switches that do nothing) through the
 recorder, which shows what the recorder itself costs.  --sink and --bridge run
 one part alone; --boost puts all of it before other work of the machine.  On
-bridges with a controller it also measures with --no-watch, because the
-recorder's own flow monitor costs the switch more than all else.  Prints JSON lines: medians of the runs, with all their
-values; `ratio` is the median of the runs' ratios.
+bridges with a controller it also measures with --no-watch, to show what is
+left of the cost of the recorder's own flow monitor.  Prints JSON lines:
+medians of the runs, with all their values; `ratio` is the median of the runs'
+ratios.
 """
 
 import argparse

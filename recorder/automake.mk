@@ -37,6 +37,7 @@ recorder_librecorder_a_SOURCES = \
 	recorder/instr_link.c recorder/instr_links.h \
 	recorder/instr_look.c \
 	recorder/instr_meter.c \
+	recorder/instr_lookup.c \
 	recorder/instr_monitor.c \
 	recorder/instr_object.c recorder/instr_objects.h \
 	recorder/instr_out.c \
@@ -91,6 +92,7 @@ recorder_librecorder_a_SOURCES = \
 	recorder/session_setup.c \
 	recorder/session_state.h \
 	recorder/session_stats.c \
+	recorder/shadow_edges.c recorder/shadow_edges.h \
 	recorder/siphash.c recorder/siphash.h \
 	recorder/standby.c recorder/standby.h \
 	recorder/status.c recorder/status.h \

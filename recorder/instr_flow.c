@@ -45,19 +45,21 @@ instr_flow_inject(struct instr_change *c, struct shadow_rule *rule,
 {
     struct instr *instr = c->instr;
     struct index_owner owner = {c, rule};
-    struct of_inject_ask ask = {.place = OF_INJECT_FLOW,
-                                .version = rule->version,
-                                .ports = instr->flood,
-                                .n_ports = instr->n_flood,
-                                .replace_flood =
-                                    c->link->of_version != OF_WIRE_10 &&
-                                    !instr->config.is_no_flood,
-                                .has_action_sets = instr->has_action_sets,
-                                .keeps_sets = instr->keeps_sets,
-                                .is_entry = !rule->table_id,
-                                .index_table = instr->index_table,
-                                .index = take_index,
-                                .aux = &owner};
+    struct of_inject_ask ask = {
+        .place = OF_INJECT_FLOW,
+        .version = rule->version,
+        .ports = instr->flood,
+        .n_ports = instr->n_flood,
+        .replace_flood =
+            c->link->of_version != OF_WIRE_10 && !instr->config.is_no_flood,
+        .has_action_sets = instr->has_action_sets,
+        .keeps_sets = instr->keeps_sets,
+        .is_entry = !rule->table_id,
+        .is_lookup =
+            of_tables_has(instr_shadow_lookups(instr->shadow), rule->table_id),
+        .index_table = instr->index_table,
+        .index = take_index,
+        .aux = &owner};
     struct of_inject_result result;
 
     rule->card_len = instr_select_flow(instr, rule);

@@ -65,6 +65,11 @@ void instr_owe_index(struct instr *, uint16_t index);
 /* Sends what is owed if that is possible now. */
 void instr_owed_pay(struct instr *, uint64_t now_ns, struct instr_out *);
 
+/* instr_lookup.c */
+/* Rules of tables that have become lookups, or no longer are, are given what
+ * they are to have. */
+void instr_lookup_update(struct instr_change *);
+
 /* instr_echo.c */
 struct instr_echo;
 /* Of what was said; 'hash' is 0 to begin with. */

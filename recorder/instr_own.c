@@ -251,6 +251,7 @@ wants_miss(const struct instr *instr, unsigned int t)
 
     if (!instr_select_is_on(instr) || instr->config.leaves_misses ||
         t == instr->index_table || instr_table_continues(instr, t) ||
+        of_tables_has(instr_shadow_lookups(instr->shadow), t) ||
         (!table->n_reaches && !instr_table_is_entered(instr, t))) {
         return false;
     }
@@ -400,6 +401,7 @@ instr_own_update(struct instr_change *c)
         instr_owe(instr, OWES_UPDATE);
         return;
     }
+    instr_lookup_update(c);
     instr_own_begin(&own, c, "recorder");
     if (instr->drop_in && instr->drop_in_port != instr->config.postcard_port) {
         send_drop_in(&own, OF_FLOW_DELETE_STRICT);

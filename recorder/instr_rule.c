@@ -113,7 +113,7 @@ instr_rule_flow(const struct instr_change *c, const struct shadow_rule *shadow,
     rule->flags = of_flow_wire_flags(shadow->flags, c->link->of_version);
     rule->change = shadow->change;
     rule->is_instrumented = shadow->is_instrumented;
-    rule->is_transit = of_inject_is_transit(
+    rule->is_transit = of_acts_is_transit(
         &shadow->acts, instr->has_action_sets && shadow->table_id);
     return rule;
 }
@@ -160,7 +160,7 @@ instr_rule_bucket(const struct instr_change *c,
     rule->change = group->change;
     rule->is_instrumented =
         instr_select_is_on(instr) && instr_select_groups(instr);
-    rule->is_transit = of_inject_is_transit(&acts, false);
+    rule->is_transit = of_acts_is_transit(&acts, false);
     set_text(rule,
              lh_asprintf("group_id=%u,bucket=%u", group->id,
                          of_group_bucket_id(group->group, i)),
@@ -184,7 +184,7 @@ instr_rule_packet_out(const struct instr *instr, uint32_t version,
     rule->change = version;
     rule->is_instrumented =
         instr_select_is_on(instr) && instr_select_packet_out(instr);
-    rule->is_transit = of_inject_is_transit(acts, false);
+    rule->is_transit = of_acts_is_transit(acts, false);
     set_text(rule,
              name ? lh_asprintf("in_port=%s", name)
                   : lh_asprintf("in_port=%u", in_port),

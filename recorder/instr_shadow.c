@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "lib/lh_alloc.h"
+#include "recorder/shadow_edges.h"
 
 #define MIN_BUCKETS 64
 
@@ -17,6 +18,8 @@ struct instr_shadow {
     struct shadow_table tables[256];
     struct of_tables reached; /* Those with n_reaches. */
     size_t n_write, n_recirc, n_select;
+    struct of_tables lookups;
+    struct shadow_edges *edges; /* Since a rule looks something up.  Owned. */
     struct shadow_rule **learners; /* Rules with learn.  Owned. */
     size_t n_learn, allocated_learners;
 };
@@ -140,6 +143,7 @@ instr_shadow_destroy(struct instr_shadow *shadow)
     free(shadow->by_key);
     free(shadow->by_version);
     free(shadow->learners);
+    shadow_edges_destroy(shadow->edges);
     free(shadow);
 }
 
@@ -206,13 +210,33 @@ grow(struct instr_shadow *shadow)
     free(old);
 }
 
-/* Adds ('sign' 1) or subtracts (-1) a rule in the counts. */
+static void
+count_edges(struct instr_shadow *shadow, const struct shadow_rule *rule,
+            int sign)
+{
+    const uint64_t *calls = rule->facts->calls.bits;
+
+    if (shadow->edges) {
+        shadow_edges_count(shadow->edges, rule->table_id, rule->facts, sign);
+    } else if (calls[0] | calls[1] | calls[2] | calls[3]) {
+        shadow->edges = shadow_edges_create();
+        for (size_t i = 0; i < shadow->n_buckets; i++) {
+            for (const struct shadow_rule *r = shadow->by_key[i]; r;
+                 r = r->next_key) {
+                shadow_edges_count(shadow->edges, r->table_id, r->facts, 1);
+            }
+        }
+    }
+}
+
+/* Adds ('sign' 1) or subtracts (-1) a rule in the counts.  It is linked. */
 static void
 count(struct instr_shadow *shadow, const struct shadow_rule *rule, int sign)
 {
     const struct of_facts *f = rule->facts;
     size_t step = (size_t) sign;
 
+    count_edges(shadow, rule, sign);
     shadow->n += step;
     shadow->tables[rule->table_id].n_rules += step;
     shadow->tables[rule->table_id].n_lowest += rule->priority ? 0 : step;
@@ -476,4 +500,26 @@ size_t
 instr_shadow_n_select(const struct instr_shadow *shadow)
 {
     return shadow->n_select;
+}
+
+const struct of_tables *
+instr_shadow_lookups(const struct instr_shadow *shadow)
+{
+    return &shadow->lookups;
+}
+
+struct of_tables
+instr_shadow_find_lookups(struct instr_shadow *shadow)
+{
+    struct of_tables changed = {{0}};
+
+    if (shadow->edges && shadow_edges_has_news(shadow->edges)) {
+        struct of_tables lookups = shadow_edges_lookups(shadow->edges);
+
+        for (unsigned int w = 0; w < 4; w++) {
+            changed.bits[w] = lookups.bits[w] ^ shadow->lookups.bits[w];
+        }
+        shadow->lookups = lookups;
+    }
+    return changed;
 }

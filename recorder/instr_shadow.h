@@ -114,6 +114,12 @@ const struct shadow_table *instr_shadow_table(const struct instr_shadow *,
                                               uint8_t table_id);
 /* The tables with n_reaches. */
 const struct of_tables *instr_shadow_reached(const struct instr_shadow *);
+/* The tables that are only looked up: a packet always comes back from there to
+ * the rule that sent it, which sends it on.  As of the last
+ * instr_shadow_find_lookups(), which looks anew and returns those that have
+ * become such, or no longer are. */
+const struct of_tables *instr_shadow_lookups(const struct instr_shadow *);
+struct of_tables instr_shadow_find_lookups(struct instr_shadow *);
 /* The numbers of rules with write-actions, with learn. */
 size_t instr_shadow_n_write(const struct instr_shadow *);
 size_t instr_shadow_n_learn(const struct instr_shadow *);

@@ -321,6 +321,7 @@ start_flows(struct instr_change *c)
     }
     instr_shadow_destroy(standing);
     instr_sets_read(instr, start->groups, start->n_groups);
+    instr_shadow_find_lookups(instr->shadow);
     instr_own_choose_table(instr, start->index_table, start->max_index);
     for (size_t i = 0; i < start->n_records; i++) {
         const struct of_flow_record *record = &start->records[i];

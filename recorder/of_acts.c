@@ -127,12 +127,86 @@ applies_group(const struct ofpact *acts, size_t len)
     return false;
 }
 
+/* True when 'a' sends the packet somewhere. */
+static bool
+is_sending(const struct ofpact *a)
+{
+    switch ((int) a->type) {
+    case OFPACT_OUTPUT:
+    case OFPACT_OUTPUT_TRUNC:
+    case OFPACT_OUTPUT_REG:
+    case OFPACT_ENQUEUE:
+    case OFPACT_BUNDLE:
+    case OFPACT_CONTROLLER:
+    case OFPACT_GROUP:
+    case OFPACT_CLONE:
+    case OFPACT_RESUBMIT:
+    case OFPACT_GOTO_TABLE:
+    case OFPACT_WRITE_ACTIONS:
+        return true;
+    case OFPACT_CT:
+        return ofpact_get_CT(a)->recirc_table != NX_CT_RECIRC_NONE;
+    default:
+        return false;
+    }
+}
+
+/* Adds the tables of resubmits to 'calls' behind which there is something
+ * else to send the packet, to 'ends' all others that packets are sent to. */
+static void
+find_calls(const struct ofpact *acts, size_t len, uint8_t table_id,
+           struct of_tables *calls, struct of_tables *ends)
+{
+    const struct ofpact *a, *last = NULL;
+    unsigned int target;
+
+    OFPACT_FOR_EACH(a, acts, len)
+    {
+        if (is_sending(a)) {
+            last = a;
+        }
+    }
+    OFPACT_FOR_EACH(a, acts, len)
+    {
+        switch ((int) a->type) {
+        case OFPACT_GOTO_TABLE:
+            of_tables_add(ends, ofpact_get_GOTO_TABLE(a)->table_id);
+            break;
+        case OFPACT_RESUBMIT:
+            target = ofpact_get_RESUBMIT(a)->table_id;
+            of_tables_add(a == last ? ends : calls,
+                          target == 255 ? table_id : target);
+            break;
+        case OFPACT_CT:
+            of_tables_add(ends, ofpact_get_CT(a)->recirc_table);
+            break;
+        case OFPACT_CLONE:
+            find_calls(ofpact_get_CLONE(a)->actions,
+                       ofpact_nest_get_action_len(ofpact_get_CLONE(a)),
+                       table_id, calls, ends);
+            break;
+        case OFPACT_WRITE_ACTIONS:
+            find_calls(ofpact_get_WRITE_ACTIONS(a)->actions,
+                       ofpact_nest_get_action_len(ofpact_get_WRITE_ACTIONS(a)),
+                       table_id, ends, ends);
+            break;
+        default:
+            break;
+        }
+    }
+}
+
 void
 of_acts_facts(const struct of_acts *acts, uint8_t table_id, struct of_facts *f)
 {
+    struct of_tables calls = {{0}}, ends = {{0}};
     const struct ofpact *a;
 
     memset(f, 0, sizeof *f);
+    find_calls(acts->data, acts->len, table_id, &calls, &ends);
+    for (unsigned int w = 0; w < 4; w++) {
+        f->calls.bits[w] = calls.bits[w] & ~ends.bits[w];
+    }
     OFPACT_FOR_EACH_FLATTENED(a, acts->data, acts->len)
     {
         unsigned int target;
@@ -224,4 +298,51 @@ of_acts_learns(const struct of_acts *acts, uint8_t table_id, uint16_t priority,
         }
     }
     return false;
+}
+
+static bool
+is_transit(const struct ofpact *acts, size_t len, bool pending)
+{
+    const struct ofpact *a;
+
+    OFPACT_FOR_EACH(a, acts, len)
+    {
+        switch ((int) a->type) {
+        case OFPACT_EXIT:
+            return pending;
+        case OFPACT_GOTO_TABLE:
+        case OFPACT_RESUBMIT:
+        case OFPACT_LEARN:
+        case OFPACT_GROUP:
+            return true;
+        case OFPACT_OUTPUT:
+            if (ofpact_get_OUTPUT(a)->port == OFPP_TABLE) {
+                return true;
+            }
+            break;
+        case OFPACT_CT:
+            if (ofpact_get_CT(a)->recirc_table != NX_CT_RECIRC_NONE) {
+                return true;
+            }
+            break;
+        case OFPACT_CLONE:
+            if (is_transit(ofpact_get_CLONE(a)->actions,
+                           ofpact_nest_get_action_len(ofpact_get_CLONE(a)),
+                           false)) {
+                return true;
+            }
+            break;
+        case OFPACT_WRITE_ACTIONS:
+            return true;
+        default:
+            break;
+        }
+    }
+    return pending;
+}
+
+bool
+of_acts_is_transit(const struct of_acts *acts, bool pending)
+{
+    return is_transit(acts->data, acts->len, pending);
 }

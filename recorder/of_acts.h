@@ -66,6 +66,8 @@ struct of_facts {
     struct of_tables reaches; /* Those it sends packets to. */
     struct of_tables missing; /* Those where a miss ends the pipeline (goto,
                                * ct), unlike with resubmit. */
+    struct of_tables calls;   /* Of those it reaches, from which the packet
+                               * always comes back to be sent elsewhere. */
     bool has_learn;
     bool is_conjunction;
     bool has_write_actions;
@@ -90,5 +92,10 @@ bool of_acts_learns(const struct of_acts *, uint8_t table_id,
                     uint16_t priority, uint64_t cookie);
 /* The meter it uses, 0 if none. */
 uint32_t of_acts_meter(const struct of_acts *);
+
+/* True when no output of its own does not mean that the packet is dropped:
+ * the rule goes on in another table, has a group, or leaves it to an action
+ * set ('pending': one may stand when it begins). */
+bool of_acts_is_transit(const struct of_acts *, bool pending);
 
 #endif /* recorder/of_acts.h */

@@ -489,40 +489,6 @@ copy_instructions(struct rewrite *rw, const struct ofpact *acts, size_t len)
     }
 }
 
-bool
-of_inject_is_transit(const struct of_acts *acts, bool pending)
-{
-    const struct ofpact *a;
-
-    OFPACT_FOR_EACH(a, of_acts_ovs(acts), acts->len)
-    {
-        switch ((int) a->type) {
-        case OFPACT_EXIT:
-            return pending;
-        case OFPACT_GOTO_TABLE:
-        case OFPACT_RESUBMIT:
-        case OFPACT_LEARN:
-        case OFPACT_GROUP:
-            return true;
-        case OFPACT_OUTPUT:
-            if (ofpact_get_OUTPUT(a)->port == OFPP_TABLE) {
-                return true;
-            }
-            break;
-        case OFPACT_CT:
-            if (ofpact_get_CT(a)->recirc_table != NX_CT_RECIRC_NONE) {
-                return true;
-            }
-            break;
-        case OFPACT_WRITE_ACTIONS:
-            return true;
-        default:
-            break;
-        }
-    }
-    return pending;
-}
-
 static bool
 has_clear(const struct ofpact *acts, size_t len)
 {
@@ -553,7 +519,8 @@ run_flow(struct rewrite *rw, const struct of_acts *list)
     announce_list(rw, body, len);
     /* Where an action set stands, this is void if that has an output; a rule
      * that clears it leaves a mark of its own. */
-    if (!rw->has_output && !of_inject_is_transit(list, false) &&
+    if (!rw->has_output && !rw->ask->is_lookup &&
+        !of_acts_is_transit(list, false) &&
         !(rw->ask->has_action_sets && has_clear(acts, list->len))) {
         rw->has_card |= put_card(rw, OF_PORT_NONE, 0, NULL);
     }

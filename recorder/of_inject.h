@@ -56,6 +56,7 @@ struct of_inject_ask {
      * that earlier tables wrote.  'is_entry': packets start here. */
     bool has_action_sets;
     bool is_entry;
+    bool is_lookup;      /* What ends in this table is no drop. */
     bool keeps_sets;     /* Write-actions stay as they are. */
     uint8_t index_table; /* T. */
     /* Gives the index by which table T finds 'acts' (which the callee may
@@ -93,10 +94,5 @@ void of_inject_miss_alone(const struct of_inject *, uint32_t version,
                           struct of_acts *alone);
 void of_inject_indirect(uint16_t index, uint8_t index_table,
                         struct of_acts *acts);
-
-/* True when no output of its own does not mean that the packet is dropped:
- * the rule goes on in another table, has a group, or leaves it to an action
- * set ('pending': one may stand when it begins). */
-bool of_inject_is_transit(const struct of_acts *, bool pending);
 
 #endif /* recorder/of_inject.h */

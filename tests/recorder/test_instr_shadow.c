@@ -282,6 +282,69 @@ START_TEST(counts_what_tables_are_used_for)
 }
 END_TEST
 
+static struct shadow_rule *
+put(struct instr_shadow *shadow, uint8_t table_id, uint16_t priority,
+    const char *text)
+{
+    struct shadow_rule *rule;
+    struct of_acts acts;
+
+    ck_assert_ptr_null(of_acts_from_text(&acts, text));
+    rule =
+        shadow_rule_create(table_id, priority, of_match_create_all(), &acts);
+    ck_assert_ptr_null(instr_shadow_insert(shadow, rule));
+    return rule;
+}
+
+/* Looks, and checks which of the tables up to 63 are lookups. */
+static void
+check_lookups(struct instr_shadow *shadow, uint64_t expected)
+{
+    uint64_t before = instr_shadow_lookups(shadow)->bits[0];
+
+    ck_assert_uint_eq(instr_shadow_find_lookups(shadow).bits[0],
+                      before ^ expected);
+    ck_assert_uint_eq(instr_shadow_lookups(shadow)->bits[0], expected);
+    ck_assert_uint_eq(instr_shadow_find_lookups(shadow).bits[0], 0);
+}
+
+#define T(N) (UINT64_C(1) << (N))
+
+START_TEST(knows_tables_that_are_only_looked_up)
+{
+    struct instr_shadow *shadow = instr_shadow_create();
+    struct shadow_rule *rule;
+
+    put(shadow, 0, 1, "resubmit(,1)");
+    put(shadow, 50, 1, "drop");
+    check_lookups(shadow, 0);
+    put(shadow, 1, 1,
+        "resubmit(,20),move:NXM_NX_REG1[0]->NXM_NX_REG2[0],resubmit(,2)");
+    check_lookups(shadow, T(20));
+    /* What a lookup goes on to is one too. */
+    put(shadow, 20, 1, "resubmit(,21)");
+    check_lookups(shadow, T(20) | T(21));
+    /* Clones end by themselves. */
+    put(shadow, 2, 1, "clone(ct_clear,resubmit(,3)),resubmit(,4)");
+    check_lookups(shadow, T(20) | T(21));
+    /* The last of several, with what sends nothing behind it. */
+    put(shadow, 4, 1, "resubmit(,5),resubmit(,5),load:1->NXM_NX_REG1[]");
+    check_lookups(shadow, T(20) | T(21));
+    put(shadow, 4, 2, "resubmit(,22),output:1");
+    put(shadow, 4, 3, "resubmit(,23),ct(commit)");
+    check_lookups(shadow, T(20) | T(21) | T(22));
+    /* Another way there. */
+    rule = put(shadow, 5, 1, "goto_table:21");
+    check_lookups(shadow, T(20) | T(22));
+    instr_shadow_take(shadow, rule);
+    shadow_rule_destroy(rule);
+    check_lookups(shadow, T(20) | T(21) | T(22));
+    rule = put(shadow, 20, 2, "ct(table=24)");
+    check_lookups(shadow, T(20) | T(21) | T(22) | T(24));
+    instr_shadow_destroy(shadow);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -295,6 +358,7 @@ main(void)
     tcase_add_test(tc, covers_and_overlaps_are_what_packets_say);
     tcase_add_test(tc, behaves_like_a_list);
     tcase_add_test(tc, counts_what_tables_are_used_for);
+    tcase_add_test(tc, knows_tables_that_are_only_looked_up);
     suite_add_tcase(suite, tc);
     srunner_run_all(runner, CK_NORMAL);
     failed = srunner_ntests_failed(runner);

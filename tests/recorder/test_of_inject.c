@@ -503,6 +503,8 @@ START_TEST(says_what_is_on_its_way)
         {"ct(commit)", false, true},
         {"group:1", true, true},
         {"exit,resubmit(,1)", false, true},
+        {"clone(ct_clear,resubmit(,8))", true, true},
+        {"clone(set_field:1->reg1),output:1", false, true},
         {"learn(table=1)", true, true},
         {"write_actions(output:1)", true, true},
     };
@@ -511,9 +513,9 @@ START_TEST(says_what_is_on_its_way)
         struct of_acts acts;
 
         parse(&acts, cases[i].acts);
-        ck_assert_msg(of_inject_is_transit(&acts, false) == cases[i].alone,
+        ck_assert_msg(of_acts_is_transit(&acts, false) == cases[i].alone,
                       "%s", cases[i].acts);
-        ck_assert_msg(of_inject_is_transit(&acts, true) == cases[i].pending,
+        ck_assert_msg(of_acts_is_transit(&acts, true) == cases[i].pending,
                       "%s", cases[i].acts);
         of_acts_uninit(&acts);
     }

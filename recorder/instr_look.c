@@ -79,8 +79,8 @@ instr_look_end(struct instr_change *c)
     struct of_match *match;
     struct instr_change own;
 
-    if (instr->watch.round == 1) {
-        return true; /* They have just been installed. */
+    if (instr->watch.round == 1 || instr->is_detached) {
+        return true; /* Just installed, or taken out. */
     }
     if (look->own_tag >= instr->watch.round_tag) {
         return false;

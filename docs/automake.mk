@@ -10,6 +10,7 @@ EXTRA_DIST += \
 	docs/glossary.md \
 	docs/instrumentation.md \
 	docs/limits.md \
+	docs/ovn.md \
 	docs/performance.md \
 	docs/phf.md \
 	docs/man

@@ -143,6 +143,24 @@ def test_the_recorder_on_a_living_network(lab):
                       what="the drop")
     assert "ls_out_acl" in flow and "udp.dst == 99" in flow
 
+    # One hop that knows of no drops on the way, and its whole pipeline.
+    found = wait_until(lambda: server.query("{{--bpf icmp and src 10.1.0.2}}"),
+                       what="pings")
+    assert {h["verdict"]["name"] for h in found} == {"delivered"}
+    assert {len(h["hops"]) for h in found} == {1}
+    told = call(lab, "why", dpid=1, flow=(
+        f"in_port=1,icmp,dl_src={a.mac},dl_dst=02:00:00:00:01:01,"
+        "nw_src=10.1.0.2,nw_dst=10.2.0.3,nw_ttl=64,icmp_type=8"))
+    assert [o["port"] for o in told["outputs"]] == [3]
+    cookies = {r["version"]: int(r["cookie"], 16)
+               for r in call(lab, "table", dpid=1)["rules"]}
+    passed = net.sbctl("--uuid", "lflow-list")
+    for step in ("ls_in_l2_lkup", "lr_in_ip_routing ", "ls_out_acl "):
+        flows = [line for line in passed.splitlines() if step in line]
+        assert any(f"uuid=0x{cookies[s['version']]:08x}" in line
+                   for s in told["steps"] if s.get("version")
+                   for line in flows), step
+
     net.change("acl-add", "right", "to-lport", "1002",
                'outport == "port-b" && udp.dst == 98', "drop")
     wait_until(lambda: is_settled(lab), 20, "the new rules' postcards")

@@ -196,10 +196,15 @@ rule_describe(const struct rule *rule_)
 struct rule *
 rule_clone(const struct rule *rule)
 {
-    struct rule *copy;
+    const size_t before = offsetof(struct rule, n_refs);
+    const size_t after = before + sizeof rule->n_refs;
+    struct rule *copy = lh_alloc_zero(sizeof *copy);
 
     rule_describe(rule);
-    copy = lh_memdup(rule, sizeof *rule);
+    /* All but the count, which other threads may be changing. */
+    memcpy(copy, rule, before);
+    memcpy((char *) copy + after, (const char *) rule + after,
+           sizeof *copy - after);
     copy->n_refs = 1;
     copy->match = lh_strdup(rule->match);
     copy->actions = lh_strdup(rule->actions);

@@ -25,6 +25,9 @@ check_PROGRAMS += $(fuzz_targets)
 # The tests of what several threads may use at once, for --enable-tsan: the
 # others have nothing that the thread sanitizer looks at.
 threaded_tests = \
+	tests/lib/test_flow_log \
+	tests/lib/test_flow_log_disk \
+	tests/lib/test_flow_log_states \
 	tests/lib/test_rule \
 	tests/lib/test_say \
 	tests/lib/test_topology \

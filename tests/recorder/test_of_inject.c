@@ -513,8 +513,8 @@ START_TEST(says_what_is_on_its_way)
         struct of_acts acts;
 
         parse(&acts, cases[i].acts);
-        ck_assert_msg(of_acts_is_transit(&acts, false) == cases[i].alone,
-                      "%s", cases[i].acts);
+        ck_assert_msg(of_acts_is_transit(&acts, false) == cases[i].alone, "%s",
+                      cases[i].acts);
         ck_assert_msg(of_acts_is_transit(&acts, true) == cases[i].pending,
                       "%s", cases[i].acts);
         of_acts_uninit(&acts);

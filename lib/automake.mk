@@ -14,6 +14,7 @@ lib_liblasthop_a_SOURCES = \
 	lib/archive_block.c lib/archive_block.h \
 	lib/archive_dir.c lib/archive_dir.h \
 	lib/archive_old.c lib/archive_old.h \
+	lib/archive_oldest.c lib/archive_oldest.h \
 	lib/archive_reader.c lib/archive_reader.h \
 	lib/archive_scan.c lib/archive_scan.h \
 	lib/archive_stock.c lib/archive_stock.h \

@@ -32,6 +32,7 @@ server_libserver_a_SOURCES = \
 	server/ingest.c server/ingest.h \
 	server/options.c server/options.h \
 	server/pipeline.c server/pipeline.h \
+	server/retain.c server/retain.h \
 	server/queries.c server/queries.h \
 	server/recorder_link.c server/recorder_link.h \
 	server/replay.c server/replay.h \

@@ -2,7 +2,6 @@
 /* server - all parts of lasthop-server, put together as the options say. */
 #include <config.h>
 
-#include "server/loss_ledger.h"
 #include "server/server.h"
 
 #include <errno.h>
@@ -17,10 +16,12 @@
 #include "lib/say.h"
 #include "lib/time_spec.h"
 #include "server/accept_list.h"
+#include "server/loss_ledger.h"
 #include "server/pipeline.h"
 #include "server/queries.h"
 #include "server/recorder_link.h"
 #include "server/replay.h"
+#include "server/retain.h"
 #include "server/rule_cache.h"
 #include "server/server_api.h"
 #include "server/source_pcap.h"
@@ -51,6 +52,7 @@ struct server {
     struct replay *replay;
     bool has_started_replay;
     uint64_t opened_ns;
+    struct retain retain;
 
     struct event *tick;  /* The path table is due. */
     struct event *round; /* The archive's round. */
@@ -125,6 +127,8 @@ on_round(evutil_socket_t fd, short what, void *server_)
 
     if (server->is_live) {
         pipeline_round(server->pipeline, time_spec_now());
+        retain_tell(&server->retain, server->recorder,
+                    server->options->archive, time_spec_now());
     }
     start_replay_if_ready(server);
 }

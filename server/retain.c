@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* retain - tells the recorder how far back the archive reaches. */
+#include <config.h>
+#include "server/retain.h"
+
+#include "lib/archive_oldest.h"
+#include "server/recorder_link.h"
+
+#define EVERY_NS UINT64_C(60000000000)
+/* Packets of the oldest block may have met rules of so long before. */
+#define MARGIN_NS UINT64_C(60000000000)
+
+static void
+on_answer(void *aux, int error_number, const json_t *answer,
+          const struct lh_error *error)
+{
+    /* A recorder that does not know the request keeps what its own options
+     * say. */
+}
+
+void
+retain_tell(struct retain *r, struct recorder_link *link, const char *archive,
+            uint64_t now_ns)
+{
+    uint64_t oldest_ns;
+
+    if (!archive || !link || !recorder_link_is_synced(link) ||
+        now_ns < r->told_ns + EVERY_NS) {
+        return;
+    }
+    r->told_ns = now_ns;
+    if (archive_oldest(archive, &oldest_ns, NULL) || oldest_ns > now_ns) {
+        oldest_ns = now_ns; /* Nothing is archived yet. */
+    }
+    oldest_ns -= oldest_ns > MARGIN_NS ? MARGIN_NS : 0;
+    recorder_link_call(link, "retain",
+                       json_pack("{s:I}", "since", (json_int_t) oldest_ns),
+                       on_answer, r);
+}

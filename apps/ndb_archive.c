@@ -152,27 +152,40 @@ get_table(struct ndb_source *source, uint64_t dpid, const uint32_t *version,
           uint64_t at_ns, struct ndb_table *table, struct lh_error *error)
 {
     struct ndb_archive *archive = archive_of(source);
-    struct flow_log_rules rules = FLOW_LOG_RULES_INIT;
+    struct flow_log_moment moment = {
+        .when = version ? FLOW_LOG_AT_VERSION : FLOW_LOG_AT_TIME,
+        .version = version ? *version : 0,
+        .time_ns = at_ns < INT64_MAX ? at_ns : INT64_MAX};
+    struct flow_log_state state;
     int retval = need_flow_log(archive, error);
 
     if (retval) {
         return retval;
     }
-    if (version) {
-        retval = flow_log_table_at_version(archive->flow_log, dpid, *version,
-                                           &rules, &at_ns, error);
-    } else {
-        retval = flow_log_table_at_time(archive->flow_log, dpid, at_ns, &rules,
-                                        error);
-    }
+    retval =
+        flow_log_state_at(archive->flow_log, dpid, &moment, &state, error);
     if (retval) {
-        flow_log_rules_uninit(&rules);
         return retval;
     }
-    table->at_ns = at_ns;
-    table->n = rules.n;
-    table->rules = rules.rules;
-    return 0;
+    retval = flow_log_state_ends(archive->flow_log, &state, error);
+    table->at_ns = version ? state.at_ns : at_ns;
+    table->n = 0;
+    table->rules = lh_alloc_zero(state.rules.n * sizeof *table->rules);
+    for (size_t i = 0; i < state.rules.n; i++) {
+        struct rule *rule = state.rules.rules[i];
+
+        if (rule->kind < RULE_GROUP) {
+            table->rules[table->n++] = rule_ref(rule);
+        }
+    }
+    flow_log_state_uninit(&state);
+    if (retval) {
+        for (size_t i = 0; i < table->n; i++) {
+            rule_unref(table->rules[i]);
+        }
+        free(table->rules);
+    }
+    return retval;
 }
 
 static bool

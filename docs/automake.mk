@@ -13,4 +13,5 @@ EXTRA_DIST += \
 	docs/ovn.md \
 	docs/performance.md \
 	docs/phf.md \
+	docs/reliability.md \
 	docs/man

@@ -14,6 +14,7 @@
 #include "lib/jmember.h"
 #include "lib/lh_alloc.h"
 #include "recorder/control.h"
+#include "recorder/instr.h"
 
 /* Ends the call: the change was made. */
 static void
@@ -137,11 +138,15 @@ handle_list(struct api_call *call, const json_t *request, void *env_)
 
         json_array_append_new(
             array,
-            json_pack("{s:o, s:o, s:b, s:i, s:o}", "name",
-                      jmember_text_new(s->name), "text",
-                      jmember_text_new(s->text), "exclude", s->is_exclude,
-                      "priority", (int) s->priority, "snap_len",
-                      s->snap_len ? json_integer(s->snap_len) : json_null()));
+            json_pack(
+                "{s:o, s:o, s:b, s:i, s:o, s:o}", "name",
+                jmember_text_new(s->name), "text", jmember_text_new(s->text),
+                "exclude", s->is_exclude, "priority", (int) s->priority,
+                "snap_len",
+                s->snap_len ? json_integer(s->snap_len) : json_null(), "encap",
+                s->encapsulation < 0            ? json_null()
+                : s->encapsulation == INSTR_MAC ? json_string("mac")
+                                                : json_string("geneve")));
     }
     api_call_answer(call, json_pack("{s:o}", "selections", array));
 }

@@ -272,8 +272,8 @@ on_detached(void *b_)
     struct bridge *b = b_;
     const struct recorder_config *config = b->attach->env->config;
 
-    if (config->has_postcards && config->ovsdb.db &&
-        config->postcards.encapsulation == INSTR_GENEVE) {
+    if (config->ovsdb.db &&
+        postcard_ports_find(&config->postcards, b->name, INSTR_GENEVE)) {
         b->removal =
             ovsdb_start_removal(b->attach->env->base, &config->ovsdb, b->name,
                                 session_index(b->session), on_port_removed, b);

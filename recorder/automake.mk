@@ -42,11 +42,11 @@ recorder_librecorder_a_SOURCES = \
 	recorder/instr_object.c recorder/instr_objects.h \
 	recorder/instr_out.c \
 	recorder/instr_owed.c \
+	recorder/instr_inject.c recorder/instr_inject.h \
 	recorder/instr_own.c recorder/instr_own.h \
-	recorder/instr_own_inject.c \
 	recorder/instr_packet.c \
 	recorder/instr_past.c \
-	recorder/instr_ports.c \
+	recorder/instr_ports.c recorder/instr_ports.h \
 	recorder/instr_recall.c \
 	recorder/instr_regroup.c \
 	recorder/instr_removed.c \
@@ -80,6 +80,7 @@ recorder_librecorder_a_SOURCES = \
 	recorder/past_why.c \
 	recorder/past_worker.c recorder/past_worker.h \
 	recorder/postcard_port.c recorder/postcard_port.h \
+	recorder/postcard_ports.c recorder/postcard_ports.h \
 	recorder/postcard_rate.c recorder/postcard_rate.h \
 	recorder/recorder.c recorder/recorder.h \
 	recorder/recorder_config.h \

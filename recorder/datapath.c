@@ -363,10 +363,12 @@ datapath_apply(struct datapath *dp, struct instr_out *out)
         evtimer_add(dp->resume, &late);
     }
 
-    struct instr_port_counters counters = out->postcard_port;
+    struct instr_port_counters counters[INSTR_N_ENCAPSULATIONS];
     bool is_ready = out->became_ready, has_ports = out->ports_changed;
     bool is_detached = out->became_detached, is_left = out->is_left;
     bool is_settled = out->tree_settled;
+
+    memcpy(counters, out->postcard_ports, sizeof counters);
 
     instr_out_uninit(out);
     plan_run(dp);
@@ -392,8 +394,9 @@ datapath_apply(struct datapath *dp, struct instr_out *out)
     } else if (has_ports && dp->state == DATAPATH_RUN) {
         datapath_ports_publish(dp);
     }
-    if (counters.is_there && dp->state == DATAPATH_RUN) {
-        datapath_control_counted(dp, &counters);
+    if ((counters[INSTR_GENEVE].is_there || counters[INSTR_MAC].is_there) &&
+        dp->state == DATAPATH_RUN) {
+        datapath_control_counted(dp, counters);
     }
 }
 
@@ -423,10 +426,7 @@ datapath_stats(const struct datapath *dp, json_t *json)
     const struct datapath_counters *c = &dp->counters;
 
     json_object_set_new(json, "dpid", jmember_dpid_new(dp->dpid));
-    json_object_set_new(json, "postcard_port",
-                        dp->postcard_port
-                            ? json_integer((json_int_t) dp->postcard_port)
-                            : json_null());
+    datapath_control_ports(dp, json);
     json_object_set_new(json, "rules_made",
                         json_integer((json_int_t) c->rules_made));
     json_object_set_new(json, "rules_removed",

@@ -36,6 +36,7 @@ datapath_control_get(const struct datapath *dp,
                      struct instr_selection *selection)
 {
     const struct control *control = dp->env->control;
+    const struct postcard_port *p;
 
     *selection = (struct instr_selection){
         .list = control_selections(control),
@@ -43,6 +44,10 @@ datapath_control_get(const struct datapath *dp,
         .is_paused = control_is_paused(control, dp->dpid),
         .shed_below = postcard_rate_shed_below(&dp->rate),
     };
+    p = postcard_ports_default(&dp->env->config->postcards, dp->name);
+    if (p) {
+        selection->encapsulation = p->encapsulation;
+    }
 }
 
 /* Brings the switch in line; returns how many rules were rewritten. */
@@ -101,8 +106,8 @@ datapath_control_count(struct datapath *dp)
     struct instr_out out = INSTR_OUT_INIT;
 
     /* In band it counts those of all switches. */
-    if (dp->state != DATAPATH_RUN || !dp->postcard_port ||
-        dp->env->config->postcards.is_inband) {
+    if (dp->state != DATAPATH_RUN || !datapath_ports_has_postcards(dp) ||
+        postcard_ports_inband(&dp->env->config->postcards)) {
         return;
     }
     dp->asked_ns = time_spec_now();
@@ -116,14 +121,45 @@ datapath_control_count(struct datapath *dp)
     datapath_apply(dp, &out);
 }
 
+/* What the switch does not count is UINT64_MAX, and so is the sum with it. */
+static uint64_t
+add_counters(uint64_t a, uint64_t b)
+{
+    return a == UINT64_MAX || b == UINT64_MAX ? UINT64_MAX : a + b;
+}
+
+/* All postcard ports together.  What a port that is found later had sent by
+ * then does not count, so that the sum does not leap. */
+static struct postcard_counters
+sum_up(struct datapath *dp, const struct instr_port_counters counters[])
+{
+    struct postcard_counters sum = {.time_ns = mono_clock_ns()};
+
+    for (size_t i = 0; i < INSTR_N_ENCAPSULATIONS; i++) {
+        const struct instr_port_counters *port = &counters[i];
+
+        if (!port->is_there) {
+            dp->uncounted[i] = 0;
+        } else {
+            if (!dp->counted[i].is_there) {
+                dp->uncounted[i] = dp->rate.has_last ? port->tx_packets : 0;
+            } else if (port->tx_packets < dp->counted[i].tx_packets) {
+                dp->uncounted[i] = 0; /* A new one. */
+            }
+            sum.tx_packets += port->tx_packets - dp->uncounted[i];
+            sum.tx_dropped = add_counters(sum.tx_dropped, port->tx_dropped);
+            sum.tx_errors = add_counters(sum.tx_errors, port->tx_errors);
+        }
+        dp->counted[i] = *port;
+    }
+    return sum;
+}
+
 void
 datapath_control_counted(struct datapath *dp,
-                         const struct instr_port_counters *counters)
+                         const struct instr_port_counters counters[])
 {
-    const struct postcard_counters now = {.time_ns = mono_clock_ns(),
-                                          .tx_packets = counters->tx_packets,
-                                          .tx_dropped = counters->tx_dropped,
-                                          .tx_errors = counters->tx_errors};
+    const struct postcard_counters now = sum_up(dp, counters);
 
     dp->counted_ns = time_spec_now();
     recorder_api_round(dp->env->api, dp->dpid, dp->asked_ns, dp->counted_ns,
@@ -172,9 +208,9 @@ state_name(const struct datapath *dp)
     case DATAPATH_RUN:
         break;
     }
-    return dp->is_paused                ? "paused"
-           : instr_card_port(dp->instr) ? "instrumented"
-                                        : "recorded";
+    return dp->is_paused                      ? "paused"
+           : datapath_ports_has_postcards(dp) ? "instrumented"
+                                              : "recorded";
 }
 
 static const char *
@@ -189,6 +225,48 @@ switch_answer(const struct datapath *dp)
         break;
     }
     return "done";
+}
+
+void
+datapath_control_ports(const struct datapath *dp, json_t *json)
+{
+    static const char *const names[INSTR_N_ENCAPSULATIONS] = {"geneve", "mac"};
+    struct instr_selection selection;
+    json_t *ports = json_array();
+    uint32_t first = 0;
+
+    datapath_control_get(dp, &selection);
+    for (int i = 0; i < INSTR_N_ENCAPSULATIONS; i++) {
+        const struct instr_port_counters *counted = &dp->counted[i];
+        uint32_t no =
+            dp->instr
+                ? instr_card_port_of(dp->instr, (enum instr_encapsulation) i)
+                : dp->postcards[i].no;
+        json_t *port;
+
+        if (!no) {
+            continue;
+        }
+        port = json_pack("{s:s, s:I}", "encap", names[i], "port",
+                         (json_int_t) no);
+        if (counted->is_there) {
+            postcard_counters_to_json(
+                &(struct postcard_counters){.tx_packets = counted->tx_packets,
+                                            .tx_dropped = counted->tx_dropped,
+                                            .tx_errors = counted->tx_errors},
+                port);
+        }
+        if (!first || i == (int) selection.encapsulation) {
+            first = no;
+            json_array_insert_new(ports, 0, port);
+        } else {
+            json_array_append_new(ports, port);
+        }
+    }
+    json_object_set_new(json, "postcard_port",
+                        first ? json_integer((json_int_t) first)
+                              : json_null());
+    json_object_set_new(json, "postcard_ports", ports);
 }
 
 static json_t *
@@ -236,10 +314,7 @@ datapath_status(const struct datapath *dp)
             json, "carded",
             json_integer((json_int_t) instr_select_count(dp->instr)));
         json_object_set_new(json, "switch", json_string(switch_answer(dp)));
-        json_object_set_new(json, "postcard_port",
-                            instr_card_port(dp->instr)
-                                ? json_integer(instr_card_port(dp->instr))
-                                : json_null());
+        datapath_control_ports(dp, json);
     }
     return json;
 }

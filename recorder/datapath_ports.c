@@ -16,30 +16,93 @@
 #include "recorder/mono_clock.h"
 #include "recorder/session_state.h"
 
-static void
-set_postcard_port(struct datapath *dp, uint32_t port, bool is_no_flood)
+static const char *const kind_names[INSTR_N_ENCAPSULATIONS] = {"geneve",
+                                                               "mac"};
+
+bool
+datapath_ports_has_postcards(const struct datapath *dp)
 {
+    return dp->postcards[INSTR_GENEVE].no || dp->postcards[INSTR_MAC].no ||
+           (dp->instr && instr_card_port(dp->instr));
+}
+
+char *
+datapath_ports_text(const struct datapath *dp)
+{
+    uint32_t geneve = dp->postcards[INSTR_GENEVE].no;
+    uint32_t mac = dp->postcards[INSTR_MAC].no;
+
+    return geneve && mac
+               ? lh_asprintf("port %u (geneve) and port %u (mac)",
+                             (unsigned) geneve, (unsigned) mac)
+               : lh_asprintf("port %u", (unsigned) instr_card_port(dp->instr));
+}
+
+void
+datapath_ports_plan(struct datapath *dp)
+{
+    const struct postcard_ports *all = &dp->env->config->postcards;
+
+    for (int i = 0; i < INSTR_N_ENCAPSULATIONS; i++) {
+        struct instr_postcard_port *port = &dp->postcards[i];
+        const struct postcard_port *p =
+            postcard_ports_find(all, dp->name, (enum instr_encapsulation) i);
+
+        port->is_wanted = p != NULL;
+        port->vlan = p ? p->vlan : 0;
+        /* While its name is not known it may be any bridge. */
+        for (size_t j = 0; !dp->name && j < all->n; j++) {
+            port->is_wanted |= (int) all->ports[j].encapsulation == i;
+        }
+    }
+}
+
+static void
+set_postcard_port(struct datapath *dp, enum instr_encapsulation kind,
+                  uint32_t no, bool is_no_flood)
+{
+    struct instr_postcard_port *port = &dp->postcards[kind];
     struct instr_out out = INSTR_OUT_INIT;
     char who[96];
 
-    if (port == dp->postcard_port && is_no_flood == dp->is_no_flood) {
+    if (no == port->no && is_no_flood == port->is_no_flood) {
         return;
     }
-    dp->postcard_port = port;
-    dp->is_no_flood = is_no_flood;
+    datapath_ports_plan(dp);
+    port->no = no;
+    port->is_no_flood = is_no_flood;
     if (!dp->instr) {
         return;
     }
-    if (port) {
-        say_info("%s: postcards leave by port %u",
-                 datapath_describe(dp, who, sizeof who), (unsigned) port);
+    if (no) {
+        say_info("%s: %s postcards leave by port %u",
+                 datapath_describe(dp, who, sizeof who), kind_names[kind],
+                 (unsigned) no);
     } else {
-        say_warn("%s: its postcard port is gone: no postcards",
-                 datapath_describe(dp, who, sizeof who));
+        say_warn("%s: the port of its %s postcards is gone%s",
+                 datapath_describe(dp, who, sizeof who), kind_names[kind],
+                 dp->postcards[INSTR_GENEVE].no || dp->postcards[INSTR_MAC].no
+                     ? ""
+                     : ": no postcards");
     }
-    instr_set_postcard_port(dp->instr, port, is_no_flood, time_spec_now(),
-                            &out);
+    instr_set_postcard_port(dp->instr, kind, port, time_spec_now(), &out);
     datapath_apply(dp, &out);
+}
+
+static void
+set_postcard_ports(struct datapath *dp, const struct ovsdb_result *result)
+{
+    for (int i = 0; i < INSTR_N_ENCAPSULATIONS; i++) {
+        const struct ovsdb_port *p = &result->ports[i];
+
+        if (dp->state == DATAPATH_PREPARE) {
+            dp->postcards[i].no = p->no;
+            dp->postcards[i].is_no_flood = p->is_no_flood;
+        } else {
+            set_postcard_port(dp, (enum instr_encapsulation) i, p->no,
+                              p->is_no_flood);
+        }
+    }
 }
 
 static void
@@ -72,6 +135,7 @@ static void
 on_prepared(void *dp_, const struct ovsdb_result *result)
 {
     struct datapath *dp = dp_;
+    bool has_ports;
     char who[96];
 
     dp->task = NULL;
@@ -84,8 +148,9 @@ on_prepared(void *dp_, const struct ovsdb_result *result)
         datapath_setup_leave(dp);
         return;
     }
-    if (result->error && dp->first && dp->first->route->is_attached &&
-        dp->state == DATAPATH_PREPARE) {
+    has_ports = result->ports[INSTR_GENEVE].no || result->ports[INSTR_MAC].no;
+    if (result->error && !has_ports && dp->first &&
+        dp->first->route->is_attached && dp->state == DATAPATH_PREPARE) {
         session_refuse(dp->first, result->error);
         return;
     }
@@ -93,7 +158,8 @@ on_prepared(void *dp_, const struct ovsdb_result *result)
         say_warn("%s: %s", who, result->warning);
     }
     if (result->error) {
-        say_error("%s: no postcards (next try in %d s): %s", who,
+        say_error("%s: %s (next try in %d s): %s", who,
+                  has_ports ? "not all postcards" : "no postcards",
                   DATAPATH_RETRY_S, result->error);
         flow_log_event(dp->env->log, FLOW_LOG_NOTE, dp->dpid, OF_PORT_UNKNOWN,
                        time_spec_now(), result->error);
@@ -102,12 +168,9 @@ on_prepared(void *dp_, const struct ovsdb_result *result)
     if (dp->state != DATAPATH_PASS) {
         datapath_control_why(dp, result->error);
     }
+    set_postcard_ports(dp, result);
     if (dp->state == DATAPATH_PREPARE) {
-        dp->postcard_port = result->port;
-        dp->is_no_flood = result->is_no_flood;
         datapath_setup_read(dp);
-    } else {
-        set_postcard_port(dp, result->port, result->is_no_flood);
     }
     if (dp->state == DATAPATH_PASS) {
         datapath_retry_prepared(dp);
@@ -140,58 +203,78 @@ find_port(const struct datapath *dp, const char *name)
     return NULL;
 }
 
-/* Without OVSDB the port is found by its name. */
+/* Without OVSDB a port is found by its name. */
 static void
-choose_port_by_name(struct datapath *dp)
+choose_port_by_name(struct datapath *dp, const struct postcard_port *p)
 {
-    char *name =
-        postcard_port_name(&dp->env->config->postcards, dp->name, dp->index);
+    char *name = postcard_port_name(p, dp->name, dp->index);
     const struct instr_port *port = find_port(dp, name);
     char who[96];
 
     datapath_describe(dp, who, sizeof who);
-    if (port && port->no != dp->postcard_port) {
+    if (port && port->no != dp->postcards[p->encapsulation].no) {
         if (!instr_sets_no_flood(dp->instr)) {
             say_warn("%s: whether port %s is kept out of NORMAL cannot be "
                      "seen without --ovsdb; on its host run: ovs-ofctl -O "
                      "OpenFlow10 mod-port %s %s no-flood",
                      who, name, dp->name ? dp->name : "BRIDGE", name);
         }
-        set_postcard_port(dp, port->no, false);
+        set_postcard_port(dp, p->encapsulation, port->no, false);
     } else if (!port && dp->state == DATAPATH_READ) {
         char *why = lh_asprintf("it has no port %s", name);
 
-        say_error("%s: no postcards: %s", who, why);
+        say_error("%s: no %s postcards: %s", who, kind_names[p->encapsulation],
+                  why);
         datapath_control_why(dp, why);
         free(why);
     }
     if (!port) {
-        set_postcard_port(dp, 0, false);
+        set_postcard_port(dp, p->encapsulation, 0, false);
     }
     free(name);
+}
+
+static void
+choose_ports_by_name(struct datapath *dp)
+{
+    for (int i = 0; i < INSTR_N_ENCAPSULATIONS; i++) {
+        const struct postcard_port *p =
+            postcard_ports_find(&dp->env->config->postcards, dp->name,
+                                (enum instr_encapsulation) i);
+
+        if (p && postcard_port_is_at(p, dp->dpid, dp->name)) {
+            choose_port_by_name(dp, p);
+        }
+    }
 }
 
 void
 datapath_ports_check(struct datapath *dp)
 {
-    size_t n;
-    const struct instr_port *ports = instr_ports(dp->instr, &n);
-    bool is_there = false;
+    bool is_gone = false;
 
-    if (!dp->env->config->has_postcards ||
-        !postcard_port_is_at(&dp->env->config->postcards, dp->dpid,
-                             dp->name)) {
+    if (!dp->env->config->postcards.n) {
         return;
     }
     if (!dp->env->config->ovsdb.db) {
-        choose_port_by_name(dp);
+        choose_ports_by_name(dp);
         return;
     }
-    for (size_t i = 0; i < n; i++) {
-        is_there |= ports[i].no == dp->postcard_port;
+    for (int i = 0; i < INSTR_N_ENCAPSULATIONS; i++) {
+        uint32_t no = dp->postcards[i].no;
+        bool is_there = false;
+        size_t n;
+        const struct instr_port *ports = instr_ports(dp->instr, &n);
+
+        for (size_t j = 0; j < n; j++) {
+            is_there |= ports[j].no == no;
+        }
+        if (no && !is_there) {
+            set_postcard_port(dp, (enum instr_encapsulation) i, 0, false);
+            is_gone = true;
+        }
     }
-    if (dp->postcard_port && !is_there) {
-        set_postcard_port(dp, 0, false);
+    if (is_gone) {
         datapath_ports_prepare(dp);
     }
 }
@@ -250,7 +333,7 @@ datapath_ports_publish(struct datapath *dp)
     for (size_t i = 0; i < n; i++) {
         struct discovery_port *p = &shown[n_shown];
 
-        if (dp->ports[i].is_postcard || dp->ports[i].no == dp->postcard_port) {
+        if (dp->ports[i].is_postcard) {
             continue;
         }
         p->no = dp->ports[i].no;

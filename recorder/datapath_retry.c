@@ -76,7 +76,8 @@ on_again(evutil_socket_t fd, short what, void *dp_)
     struct datapath *dp = dp_;
     const struct recorder_config *config = dp->env->config;
 
-    if (config->has_postcards && config->ovsdb.db && !dp->postcard_port) {
+    if (config->postcards.n && config->ovsdb.db &&
+        !datapath_ports_has_postcards(dp)) {
         datapath_ports_prepare(dp); /* Then datapath_retry_prepared(). */
     } else {
         settle(dp);

@@ -167,19 +167,14 @@ is_chosen(void *dp_, const char *name)
 void
 datapath_setup_read(struct datapath *dp)
 {
-    const struct postcard_port *p = &dp->env->config->postcards;
+    const struct postcard_ports *all = &dp->env->config->postcards;
     struct instr_out out = INSTR_OUT_INIT;
     struct instr_config config = {
         .dpid = dp->dpid,
-        .encapsulation = p->encapsulation,
-        .postcard_port = dp->postcard_port,
         .snap_len = dp->env->config->snap_len,
         .switch_index = dp->index,
-        .mac_vlan = p->vlan,
-        .is_inband = p->is_inband,
-        .underlay =
-            postcard_port_is_underlay(p, dp->name) ? p->underlay_match : NULL,
-        .is_no_flood = dp->is_no_flood,
+        .is_inband = postcard_ports_inband(all) != NULL,
+        .underlay = postcard_ports_underlay(all, dp->name),
         .is_attached = dp->first->route->is_attached,
         .is_unwatched = dp->env->config->is_unwatched,
         .leaves_misses = dp->first->route->is_attached && dp->has_controllers,
@@ -192,6 +187,8 @@ datapath_setup_read(struct datapath *dp)
         .aux = dp,
     };
 
+    datapath_ports_plan(dp);
+    memcpy(config.ports, dp->postcards, sizeof config.ports);
     datapath_control_get(dp, &config.selection);
     memcpy(config.lldp_dst, lldp_destination, 6);
     dp->state = DATAPATH_READ;
@@ -227,7 +224,7 @@ datapath_setup_begin(struct datapath *dp)
         datapath_setup_pass(dp);
         return;
     }
-    if (config->has_postcards && config->ovsdb.db && !dp->is_prepared) {
+    if (config->postcards.n && config->ovsdb.db && !dp->is_prepared) {
         dp->state = DATAPATH_PREPARE;
         datapath_ports_prepare(dp);
     } else {
@@ -373,10 +370,12 @@ datapath_setup_ready(struct datapath *dp)
     if (dp->is_paused) {
         say_info("%s: paused, %llu rules, no postcards until it is resumed",
                  who, (unsigned long long) instr_counters(dp->instr)->rules);
-    } else if (instr_card_port(dp->instr)) {
-        say_info("%s: instrumented, %llu rules, postcards leave by port %u",
-                 who, (unsigned long long) instr_counters(dp->instr)->rules,
-                 instr_card_port(dp->instr));
+    } else if (datapath_ports_has_postcards(dp)) {
+        char *ports = datapath_ports_text(dp);
+
+        say_info("%s: instrumented, %llu rules, postcards leave by %s", who,
+                 (unsigned long long) instr_counters(dp->instr)->rules, ports);
+        free(ports);
     } else {
         say_info("%s: recorded, %llu rules, no postcards", who,
                  (unsigned long long) instr_counters(dp->instr)->rules);

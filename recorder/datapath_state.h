@@ -47,10 +47,9 @@ struct datapath {
     struct ovsdb_config ovsdb; /* As configured, or with force. */
     bool has_controllers;      /* Of its own. */
     struct ovsdb_task *task;
-    bool is_prepared;       /* OVSDB has answered. */
-    struct instr *instr;    /* NULL unless DATAPATH_READ or DATAPATH_RUN. */
-    uint32_t postcard_port; /* 0: none. */
-    bool is_no_flood;
+    bool is_prepared;    /* OVSDB has answered. */
+    struct instr *instr; /* NULL unless DATAPATH_READ or DATAPATH_RUN. */
+    struct instr_postcard_port postcards[INSTR_N_ENCAPSULATIONS];
     struct instr_port *ports; /* As last published.  Owned. */
     size_t n_ports;
 
@@ -62,6 +61,10 @@ struct datapath {
     bool is_paused;
     char *why; /* It is not instrumented, or NULL.  Owned. */
     struct postcard_rate rate;
+    /* What the ports' counters were, and what of them counted as of before
+     * this recorder looked. */
+    struct instr_port_counters counted[INSTR_N_ENCAPSULATIONS];
+    uint64_t uncounted[INSTR_N_ENCAPSULATIONS];
     uint64_t asked_ns;           /* When its counters were asked for last. */
     uint64_t counted_ns;         /* When its counters came last. */
     void (*detached)(void *aux); /* NULL: not asked for. */
@@ -75,7 +78,9 @@ struct datapath {
 void datapath_control_get(const struct datapath *, struct instr_selection *);
 /* The switch has answered what datapath_control_count() asked. */
 void datapath_control_counted(struct datapath *,
-                              const struct instr_port_counters *);
+                              const struct instr_port_counters counters[]);
+/* Adds the postcard ports to 'json'. */
+void datapath_control_ports(const struct datapath *, json_t *json);
 /* Keeps why the switch has no postcards (NULL: it has). */
 void datapath_control_why(struct datapath *, const char *why);
 
@@ -120,9 +125,15 @@ void datapath_retry_prepared(struct datapath *);
 /* datapath_ports.c */
 /* instr_ports() differ. */
 void datapath_ports_publish(struct datapath *);
-/* Looks after the postcard port when the ports have changed. */
+/* Looks after the postcard ports when the ports have changed. */
 void datapath_ports_check(struct datapath *);
-/* Asks OVSDB for the postcard port; the set-up goes on when it is there. */
+/* True when a postcard port is there. */
+bool datapath_ports_has_postcards(const struct datapath *);
+/* "port 99" or "port 99 (geneve) and port 4 (mac)"; for free(). */
+char *datapath_ports_text(const struct datapath *);
+/* What the switch's postcard ports are to be, by what is known of it. */
+void datapath_ports_plan(struct datapath *);
+/* Asks OVSDB for the postcard ports; the set-up goes on when it is there. */
 void datapath_ports_prepare(struct datapath *);
 
 #endif /* recorder/datapath_state.h */

@@ -44,7 +44,8 @@ is_running(const struct datapath *dp)
 static uint64_t
 find_root(const struct inband *ib)
 {
-    const struct postcard_port *p = &ib->env->config->postcards;
+    const struct postcard_port *p =
+        postcard_ports_inband(&ib->env->config->postcards);
     const struct topology_switch *sw;
 
     if (p->collector_dpid) {
@@ -87,9 +88,9 @@ note(struct inband *ib, struct datapath *dp, const struct tree_switch *at)
     } else if (at->up) {
         text = lh_asprintf("postcards go by port %u, to " DPID_FMT, at->up,
                            at->parent);
-    } else if (dp->postcard_port) {
+    } else if (dp->postcards[INSTR_MAC].no) {
         text = lh_asprintf("the collector is here, at port %u",
-                           (unsigned) dp->postcard_port);
+                           (unsigned) dp->postcards[INSTR_MAC].no);
     } else {
         text = lh_strdup("the collector's port is not here: no postcards");
     }
@@ -311,7 +312,7 @@ inband_create(const struct session_env *env)
 {
     struct inband *ib;
 
-    if (!env->config->has_postcards || !env->config->postcards.is_inband) {
+    if (!postcard_ports_inband(&env->config->postcards)) {
         return NULL;
     }
     ib = lh_alloc_zero(sizeof *ib);

@@ -72,7 +72,7 @@ instr_destroy(struct instr *instr)
     free(instr->tlvs);
     free(instr->dead_indexes);
     free(instr->echoes);
-    instr_own_drop_inject(instr);
+    instr_inject_drop(instr);
     instr_carry_destroy(instr->carry);
     free(instr);
 }
@@ -426,9 +426,9 @@ take_error(struct instr_change *c, uint64_t tag, uint16_t type, uint16_t code)
     }
     instr_role_error(c, tag, type, code);
     if (tag && tag == instr->tlv_tag) {
-        /* Without its option no postcard can be made. */
+        /* Without its option no Geneve postcard can be made. */
         instr->counters.own_errors++;
-        instr_own_drop_inject(instr);
+        instr_inject_drop_one(instr, INSTR_GENEVE);
         return false;
     }
     instr_monitor_refused(c, tag);
@@ -505,15 +505,16 @@ instr_send_packet(struct instr *instr, uint16_t port, const uint8_t *frame,
 }
 
 void
-instr_set_postcard_port(struct instr *instr, uint32_t port, bool is_no_flood,
+instr_set_postcard_port(struct instr *instr,
+                        enum instr_encapsulation encapsulation,
+                        const struct instr_postcard_port *port,
                         uint64_t now_ns, struct instr_out *out)
 {
-    instr->config.postcard_port = port;
-    instr->config.is_no_flood = is_no_flood;
+    instr->config.ports[encapsulation] = *port;
     instr_ports_relist(instr);
     out->ports_changed = true;
     if (instr->is_ready) {
-        instr_own_set_inject(instr);
+        instr_inject_set(instr);
         instr_owe(instr, OWES_NO_FLOOD | OWES_UPDATE | OWES_REWRITE);
         instr_owed_pay(instr, now_ns, out);
     }

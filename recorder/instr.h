@@ -66,6 +66,7 @@
 #include "lib/rule.h"
 
 enum instr_encapsulation { INSTR_GENEVE, INSTR_MAC };
+#define INSTR_N_ENCAPSULATIONS 2
 
 struct selection_list;
 
@@ -75,30 +76,38 @@ struct instr_selection {
     const char *bridge;                /* Its name; NULL while not known. */
     bool is_paused;                    /* None, and nothing else of ours. */
     uint32_t shed_below;               /* None of a lower priority. */
+    /* Of postcards of which the list does not say otherwise.  Where the port
+     * of one is not there the other takes its place; without any port instr
+     * gives versions but injects nothing. */
+    enum instr_encapsulation encapsulation;
+};
+
+/* The Geneve port, or the collector port, that postcards leave by. */
+struct instr_postcard_port {
+    bool is_wanted; /* There is to be one. */
+    uint32_t no;    /* 0: none yet. */
+    uint16_t vlan;  /* mac: of the postcards, 1..4094. */
+
+    /* True when the session keeps the port out of FLOOD and NORMAL by its own
+     * means (a port-mod NO_FLOOD over an OpenFlow 1.0 connection).  If not,
+     * then on a 1.0 connection instr sends that port-mod itself, and on a 1.3
+     * connection it rewrites FLOOD to the list of ports; NORMAL it cannot help
+     * there. */
+    bool is_no_flood;
 };
 
 struct instr_config {
     uint64_t dpid;
-    enum instr_encapsulation encapsulation;
-    uint32_t postcard_port; /* Of the Geneve or collector port; 0: none yet,
-                             * give versions but inject nothing. */
-    uint16_t snap_len;      /* Bytes of the packet in a postcard; 0 means
-                             * PACKET_ID_SNAP. */
-    uint16_t switch_index;  /* mac: 1..4095. */
-    uint16_t mac_vlan;      /* mac: VLAN of the postcards, 1..4094. */
+    struct instr_postcard_port ports[INSTR_N_ENCAPSULATIONS];
+    uint16_t snap_len;     /* Bytes of the packet in a postcard; 0 means
+                            * PACKET_ID_SNAP. */
+    uint16_t switch_index; /* mac: 1..4095. */
     /* mac: postcards travel through the bridges, by instr_set_tree(); only
      * the collector's bridge has a postcard port. */
     bool is_inband;
     /* geneve: what postcards look like that pass through this bridge, as a
      * match; NULL: none are known to.  Used by instr_create() only. */
     const char *underlay;
-
-    /* True when the session keeps the postcard port out of FLOOD and NORMAL
-     * by its own means (a port-mod NO_FLOOD over an OpenFlow 1.0 connection).
-     * If not, then on a 1.0 connection instr sends that port-mod itself, and
-     * on a 1.3 connection it rewrites FLOOD to the list of ports; NORMAL it
-     * cannot help there. */
-    bool is_no_flood;
 
     /* Others manage the switch: it is instrumented in one bundle. */
     bool is_attached;
@@ -190,7 +199,7 @@ struct instr_object {
     size_t raw_len;
 };
 
-/* What the switch counts at the postcard port. */
+/* What the switch counts at a postcard port. */
 struct instr_port_counters {
     bool is_there;
     uint64_t tx_packets, tx_dropped, tx_errors;
@@ -211,7 +220,8 @@ struct instr_out {
     size_t n_events, allocated_events;
     struct instr_object *objects; /* That came, changed or went, in order. */
     size_t n_objects, allocated_objects;
-    struct instr_port_counters postcard_port; /* Has come if is_there. */
+    /* Has come, of all that are there, if one is_there. */
+    struct instr_port_counters postcard_ports[INSTR_N_ENCAPSULATIONS];
     bool ports_changed; /* instr_ports() differs from before. */
     bool became_ready;  /* instr_is_ready() has just become true. */
     bool released;      /* Who instr_link_must_wait() may try again. */
@@ -350,9 +360,10 @@ void instr_run(struct instr *, uint64_t now_ns, struct instr_out *);
 void instr_send_packet(struct instr *, uint16_t port, const uint8_t *frame,
                        size_t len, struct instr_out *out);
 
-/* The postcard port has come ('port' != 0), moved or gone (0): every rule of
- * the shadow is rewritten for it. */
-void instr_set_postcard_port(struct instr *, uint32_t port, bool is_no_flood,
+/* The port of postcards of that encapsulation has come, moved or gone (0):
+ * every rule of the shadow is rewritten for it. */
+void instr_set_postcard_port(struct instr *, enum instr_encapsulation,
+                             const struct instr_postcard_port *,
                              uint64_t now_ns, struct instr_out *out);
 
 /* In band: where postcards come from and go to. */
@@ -371,7 +382,9 @@ void instr_set_tree(struct instr *, const struct instr_tree *, uint64_t now_ns,
 const struct instr_tree *instr_get_tree(const struct instr *);
 /* True when the switch has done what that asked for. */
 bool instr_tree_is_settled(const struct instr *);
-/* The port by which postcards leave; 0: none. */
+/* The port by which postcards leave; 0: none.  Of one encapsulation, or that
+ * which is used where nothing else is said. */
+uint16_t instr_card_port_of(const struct instr *, enum instr_encapsulation);
 uint16_t instr_card_port(const struct instr *);
 
 /* Other rules are to emit postcards ('list' and 'bridge' must stay until the
@@ -389,7 +402,7 @@ enum instr_select_state instr_select_state(const struct instr *);
 /* Rules that emit postcards now. */
 size_t instr_select_count(const struct instr *);
 
-/* Asks for the counters of the postcard port, which come in an instr_out. */
+/* Asks for the counters of the postcard ports, which come in an instr_out. */
 void instr_ask_counters(struct instr *, struct instr_out *out);
 
 /* The controller's connection is gone or a new one begins: forgets what that

@@ -57,14 +57,25 @@ instr_carry_destroy(struct instr_carry *carry)
 }
 
 uint16_t
-instr_card_port(const struct instr *instr)
+instr_card_port_of(const struct instr *instr, enum instr_encapsulation kind)
 {
-    const struct instr_config *config = &instr->config;
+    uint32_t port = instr->config.ports[kind].no;
 
     /* In band only the collector's bridge has a port of its own for them. */
-    return config->is_inband && !config->postcard_port
+    return kind == INSTR_MAC && instr->config.is_inband && !port
                ? instr->carry->tree.up
-               : (uint16_t) config->postcard_port;
+               : (uint16_t) port;
+}
+
+uint16_t
+instr_card_port(const struct instr *instr)
+{
+    enum instr_encapsulation kind = instr->config.selection.encapsulation;
+    uint16_t port = instr_card_port_of(instr, kind);
+
+    return port ? port
+                : instr_card_port_of(instr, kind == INSTR_MAC ? INSTR_GENEVE
+                                                              : INSTR_MAC);
 }
 
 /* --- The rules. --- */
@@ -83,7 +94,7 @@ static struct carry_rules
 wanted(const struct instr *instr)
 {
     const struct instr_carry *carry = instr->carry;
-    uint16_t up = instr_card_port(instr);
+    uint16_t up = instr_card_port_of(instr, INSTR_MAC);
     struct carry_rules rules = {0};
 
     if (carry->is_withdrawn) {
@@ -120,7 +131,7 @@ find(const struct carry_rules *rules, const struct carry_rule *rule)
 static struct of_match *
 match_of(const struct instr *instr, const struct carry_rule *rule)
 {
-    uint16_t vlan = instr->config.mac_vlan;
+    uint16_t vlan = instr->config.ports[INSTR_MAC].vlan;
     struct of_match *match = NULL;
     char *text;
 
@@ -241,7 +252,7 @@ instr_set_tree(struct instr *instr, const struct instr_tree *tree,
                uint64_t now_ns, struct instr_out *out)
 {
     struct instr_carry *carry = instr->carry;
-    uint16_t old_port = instr_card_port(instr);
+    uint16_t old_port = instr_card_port_of(instr, INSTR_MAC);
 
     if (is_same(&carry->tree, tree)) {
         return;
@@ -256,8 +267,8 @@ instr_set_tree(struct instr *instr, const struct instr_tree *tree,
     carry->is_settled = false;
     carry->tag = 0;
     instr_owe(instr, OWES_TREE);
-    if (instr_card_port(instr) != old_port) {
-        instr_own_set_inject(instr);
+    if (instr_card_port_of(instr, INSTR_MAC) != old_port) {
+        instr_inject_set(instr);
         instr_owe(instr, OWES_UPDATE | OWES_REWRITE);
     }
     instr_owed_pay(instr, now_ns, out);

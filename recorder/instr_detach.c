@@ -49,7 +49,7 @@ instr_detach(struct instr *instr, uint64_t now_ns, struct instr_out *out)
     }
     instr->is_detached = true;
     instr->watch.n_due = 0;
-    instr_own_drop_inject(instr);
+    instr_inject_drop(instr);
     instr_change_init(&c, link, out, now_ns, "recorder");
     strip(&c, true);
 }

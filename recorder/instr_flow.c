@@ -25,9 +25,9 @@ take_index(void *owner_, struct of_acts *acts, uint16_t *indexp)
     struct index_owner *owner = owner_;
     struct shadow_rule *rule = owner->rule;
 
-    if (rule->card_len) {
-        of_inject_set_snap_len(instr_own_inject(owner->c), rule->card_len,
-                               acts);
+    if (rule->card.len) {
+        of_inject_set_snap_len(instr_inject_get(owner->c, rule->card),
+                               rule->card.len, acts);
     }
     if (!instr_own_index(owner->c, acts, indexp)) {
         return false;
@@ -51,7 +51,7 @@ instr_flow_inject(struct instr_change *c, struct shadow_rule *rule,
         .ports = instr->flood,
         .n_ports = instr->n_flood,
         .replace_flood =
-            c->link->of_version != OF_WIRE_10 && !instr->config.is_no_flood,
+            c->link->of_version != OF_WIRE_10 && instr_ports_may_flood(instr),
         .has_action_sets = instr->has_action_sets,
         .keeps_sets = instr->keeps_sets,
         .is_entry = !rule->table_id,
@@ -62,18 +62,19 @@ instr_flow_inject(struct instr_change *c, struct shadow_rule *rule,
         .aux = &owner};
     struct of_inject_result result;
 
-    rule->card_len = instr_select_flow(instr, rule);
+    rule->card = instr_select_flow(instr, rule);
     if (!instr_select_is_on(instr) || rule->is_learned) {
         of_acts_clone(acts, &rule->acts);
         rule->is_instrumented = false;
         return;
     }
-    ask.is_quiet = !rule->card_len;
-    of_inject_run(instr_own_inject(c), &rule->acts, &ask, &result);
+    ask.is_quiet = !rule->card.len;
+    of_inject_run(instr_inject_get(c, rule->card), &rule->acts, &ask, &result);
     rule->is_instrumented = result.is_instrumented;
     of_acts_move(acts, &result.acts);
     if (rule->is_instrumented) {
-        of_inject_set_snap_len(instr_own_inject(c), rule->card_len, acts);
+        of_inject_set_snap_len(instr_inject_get(c, rule->card), rule->card.len,
+                               acts);
         instr->counters.injected++;
     } else if (ask.is_quiet) {
         instr->counters.unselected++;

@@ -123,13 +123,14 @@ inject_bucket(struct instr_change *c, struct shadow_group *sg,
               uint32_t version, struct of_group *group, size_t i)
 {
     struct instr *instr = c->instr;
+    struct shadow_card card = instr_select_groups(instr);
     struct index_owner owner = {c, sg, version};
     struct of_inject_ask ask = {.place = OF_INJECT_BUCKET,
                                 .version = version,
                                 .ports = instr->flood,
                                 .n_ports = instr->n_flood,
-                                .is_quiet = !instr_select_groups(instr),
-                                .replace_flood = !instr->config.is_no_flood,
+                                .is_quiet = !card.len,
+                                .replace_flood = instr_ports_may_flood(instr),
                                 .index_table = instr->index_table,
                                 .index = take_index,
                                 .aux = &owner};
@@ -140,7 +141,7 @@ inject_bucket(struct instr_change *c, struct shadow_group *sg,
         return;
     }
     of_group_get_bucket(group, i, &acts);
-    of_inject_run(instr_own_inject(c), &acts, &ask, &result);
+    of_inject_run(instr_inject_get(c, card), &acts, &ask, &result);
     of_group_set_bucket(group, i, &result.acts);
     of_acts_uninit(&result.acts);
     if (ask.is_quiet) {

@@ -16,7 +16,8 @@ instr_look_begin(struct instr *instr)
 {
     struct instr_look *look = &instr->watch.look;
 
-    look->drop_in = look->lldp = false;
+    memset(look->drop_in, 0, sizeof look->drop_in);
+    look->lldp = false;
     look->n_carries = 0;
     memset(&look->misses, 0, sizeof look->misses);
     if (look->indexes) {
@@ -32,7 +33,9 @@ instr_look_see(struct instr *instr, const struct of_update *u)
 
     switch (u->cookie & ~OWN_COOKIE_MASK) {
     case OWN_DROP_IN:
-        look->drop_in |= port == instr->drop_in_port;
+        for (size_t i = 0; i < INSTR_N_ENCAPSULATIONS; i++) {
+            look->drop_in[i] |= port == instr->drop_in[i];
+        }
         break;
     case OWN_LLDP:
         look->lldp = true;
@@ -87,10 +90,12 @@ instr_look_end(struct instr_change *c)
     }
     instr_change_init(&own, c->link, c->out, c->now_ns, "switch");
     own.is_unasked = true;
-    if (instr->drop_in && !look->drop_in) {
-        match = of_match_create_in_port(instr->drop_in_port);
-        instr_watch_repair(&own, OWN_DROP_IN, 0, match, 0);
-        of_match_destroy(match);
+    for (size_t i = 0; i < INSTR_N_ENCAPSULATIONS; i++) {
+        if (instr->drop_in[i] && !look->drop_in[i]) {
+            match = of_match_create_in_port(instr->drop_in[i]);
+            instr_watch_repair(&own, OWN_DROP_IN, 0, match, 0);
+            of_match_destroy(match);
+        }
     }
     if (instr->lldp && !look->lldp) {
         instr_watch_repair(&own, OWN_LLDP, 0, instr->all_packets, 0);

@@ -17,7 +17,7 @@ instr_lookup_update(struct instr_change *c)
 
     if (!(changed.bits[0] | changed.bits[1] | changed.bits[2] |
           changed.bits[3]) ||
-        !instr->inject) {
+        !instr_inject_has(instr)) {
         return;
     }
     instr_own_begin(&own, c, c->who);

@@ -260,7 +260,7 @@ wants_miss(const struct instr *instr, unsigned int t)
     }
     /* Of two rules of equal priority the switch may take either: ours must
      * not stand beside one of the controller's. */
-    return !table->n_lowest && instr_select_miss(instr, (uint8_t) t);
+    return !table->n_lowest && instr_select_miss(instr, (uint8_t) t).len;
 }
 
 static void
@@ -290,20 +290,21 @@ send_miss(struct instr_change *c, unsigned int t)
 {
     struct instr *instr = c->instr;
     struct instr_miss *miss = &instr->miss[t];
-    const struct of_inject *inject = instr_own_inject(c);
+    const struct of_inject *inject;
     struct of_acts acts = OF_ACTS_INIT;
 
-    miss->card_len = instr_select_miss(instr, (uint8_t) t);
+    miss->card = instr_select_miss(instr, (uint8_t) t);
+    inject = instr_inject_get(c, miss->card);
     if (!(instr->has_action_sets && t)) {
         of_inject_miss(inject, miss->version, miss->to_controller,
                        miss->miss_len, &acts);
-        of_inject_set_snap_len(inject, miss->card_len, &acts);
+        of_inject_set_snap_len(inject, miss->card.len, &acts);
     } else {
         if (!miss->index) {
             struct of_acts alone = OF_ACTS_INIT;
 
             of_inject_miss_alone(inject, miss->version, &alone);
-            of_inject_set_snap_len(inject, miss->card_len, &alone);
+            of_inject_set_snap_len(inject, miss->card.len, &alone);
             instr_own_index(c, &alone, &miss->index);
             of_acts_uninit(&alone);
         }
@@ -332,7 +333,7 @@ update_miss(struct instr_change *c, unsigned int t)
     }
     if (miss->version && !miss->is_stale && miss->to_controller == punts &&
         (!punts || miss->miss_len == miss_len) &&
-        miss->card_len == instr_select_miss(instr, (uint8_t) t)) {
+        shadow_card_equal(miss->card, instr_select_miss(instr, (uint8_t) t))) {
         return;
     }
     if (miss->version) {
@@ -368,10 +369,35 @@ instr_own_make_way(struct instr_change *c, uint8_t table_id)
 /* The others. */
 
 static void
-send_drop_in(struct instr_change *c, enum of_flow_command command)
+send_drop_in(struct instr_change *c, enum of_flow_command command,
+             uint16_t in_port)
 {
     instr_own_send(c, command, OWN_DROP_IN, 0, UINT16_MAX,
-                   of_match_create_in_port(c->instr->drop_in_port), NULL);
+                   of_match_create_in_port(in_port), NULL);
+}
+
+/* Nothing comes in by the postcard ports. */
+static void
+update_drop_in(struct instr_change *c)
+{
+    struct instr *instr = c->instr;
+
+    for (size_t i = 0; i < INSTR_N_ENCAPSULATIONS; i++) {
+        uint16_t port = (uint16_t) instr->config.ports[i].no;
+
+        if (instr->drop_in[i] && instr->drop_in[i] != port) {
+            send_drop_in(c, OF_FLOW_DELETE_STRICT, instr->drop_in[i]);
+            instr->drop_in[i] = 0;
+        }
+    }
+    for (size_t i = 0; i < INSTR_N_ENCAPSULATIONS; i++) {
+        uint16_t port = (uint16_t) instr->config.ports[i].no;
+
+        if (port && !instr->drop_in[i]) {
+            instr->drop_in[i] = port;
+            send_drop_in(c, OF_FLOW_ADD, port);
+        }
+    }
 }
 
 static void
@@ -403,15 +429,7 @@ instr_own_update(struct instr_change *c)
     }
     instr_lookup_update(c);
     instr_own_begin(&own, c, "recorder");
-    if (instr->drop_in && instr->drop_in_port != instr->config.postcard_port) {
-        send_drop_in(&own, OF_FLOW_DELETE_STRICT);
-        instr->drop_in = false;
-    }
-    if (!instr->drop_in && instr->config.postcard_port) {
-        instr->drop_in = true;
-        instr->drop_in_port = (uint16_t) instr->config.postcard_port;
-        send_drop_in(&own, OF_FLOW_ADD);
-    }
+    update_drop_in(&own);
     if (!instr->lldp && instr->config.lldp_type) {
         instr->lldp = true;
         send_lldp(&own, OF_FLOW_ADD);
@@ -447,8 +465,10 @@ instr_own_repair(struct instr_change *c, const struct of_flow *flow)
         }
     }
     if (everywhere || !flow->table_id) {
-        if (instr->drop_in) {
-            send_drop_in(c, OF_FLOW_ADD);
+        for (size_t i = 0; i < INSTR_N_ENCAPSULATIONS; i++) {
+            if (instr->drop_in[i]) {
+                send_drop_in(c, OF_FLOW_ADD, instr->drop_in[i]);
+            }
         }
         if (instr->lldp) {
             send_lldp(c, OF_FLOW_ADD);
@@ -493,9 +513,12 @@ instr_own_withdraw(struct instr_change *c)
 {
     struct instr *instr = c->instr;
 
-    if (instr->drop_in) {
-        send_drop_in(c, OF_FLOW_DELETE_STRICT);
-        instr->drop_in = false;
+    for (size_t i = 0; i < INSTR_N_ENCAPSULATIONS; i++) {
+        if (instr->drop_in[i]) {
+            send_drop_in(c, OF_FLOW_DELETE_STRICT, instr->drop_in[i]);
+            instr->drop_in[i] = 0;
+        }
+        instr->config.ports[i].no = 0;
     }
     if (instr->lldp) {
         send_lldp(c, OF_FLOW_DELETE_STRICT);
@@ -507,7 +530,6 @@ instr_own_withdraw(struct instr_change *c)
             withdraw_miss(c, t);
         }
     }
-    instr->config.postcard_port = 0;
     instr->config.lldp_type = 0;
 }
 
@@ -525,8 +547,12 @@ instr_own_put_back(struct instr_change *c, uint8_t kind, uint8_t table_id,
     free(text);
     switch (kind) {
     case OWN_DROP_IN:
-        is_wanted = instr->drop_in && instr->drop_in_port == port;
-        instr->drop_in = instr->drop_in && !is_wanted;
+        for (size_t i = 0; i < INSTR_N_ENCAPSULATIONS; i++) {
+            if (port && instr->drop_in[i] == port) {
+                instr->drop_in[i] = 0;
+                is_wanted = true;
+            }
+        }
         break;
     case OWN_LLDP:
         is_wanted = instr->lldp;

@@ -60,13 +60,4 @@ void instr_own_withdraw(struct instr_change *);
 /* Before the controller adds a rule of priority 0. */
 void instr_own_make_way(struct instr_change *, uint8_t table_id);
 
-/* instr_own_inject.c */
-
-/* (Re-)creates the injector for the port that is configured. */
-void instr_own_set_inject(struct instr *);
-/* No more postcards. */
-void instr_own_drop_inject(struct instr *);
-/* The injector for messages of this link; NULL as instr->inject is. */
-const struct of_inject *instr_own_inject(const struct instr_change *);
-
 #endif /* recorder/instr_own.h */

@@ -34,20 +34,20 @@ instr_packet_out(struct instr_change *c, const uint8_t *msg, size_t len)
                instr_rule_packet_out(instr, version, po.in_port, &po.acts, msg,
                                      len, c->now_ns, c->who));
     if (instr_select_is_on(instr)) {
-        uint16_t card_len = instr_select_packet_out(instr);
+        struct shadow_card card = instr_select_packet_out(instr);
         struct of_inject_ask ask = {.place = OF_INJECT_PACKET_OUT,
                                     .version = version,
-                                    .is_quiet = !card_len,
+                                    .is_quiet = !card.len,
                                     .ports = instr->flood,
                                     .n_ports = instr->n_flood,
                                     .replace_flood =
                                         c->link->of_version != OF_WIRE_10 &&
-                                        !instr->config.is_no_flood};
+                                        instr_ports_may_flood(instr)};
         struct of_inject_result result;
 
-        of_inject_run(instr_own_inject(c), &po.acts, &ask, &result);
-        if (card_len) {
-            of_inject_set_snap_len(instr_own_inject(c), card_len,
+        of_inject_run(instr_inject_get(c, card), &po.acts, &ask, &result);
+        if (card.len) {
+            of_inject_set_snap_len(instr_inject_get(c, card), card.len,
                                    &result.acts);
         }
         of_acts_move(&acts, &po.acts);

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* instr_port_counters - what the switch counts at the postcard port. */
+/* instr_port_counters - what the switch counts at the postcard ports. */
 #include <config.h>
 #include "recorder/instr_state.h"
+
+#include <string.h>
 
 #include "lib/lh_alloc.h"
 #include "recorder/of_wire.h"
@@ -28,31 +30,56 @@ layout_of(uint8_t version)
     return (struct layout){18, 19, 16, 24, 80, 4, 16};
 }
 
-void
-instr_ask_counters(struct instr *instr, struct instr_out *out)
+static void
+ask(struct instr_change *c, uint32_t port)
 {
-    struct instr_link *link = instr_link_choose(instr);
-    uint32_t port = instr->config.postcard_port;
-    struct instr_change c;
-    struct layout l;
-    uint8_t *msg;
+    uint8_t version = c->link->of_version;
+    struct layout l = layout_of(version);
+    uint8_t *msg = lh_alloc_zero(l.request_len);
 
-    if (!instr->is_ready || !link || !port) {
-        return;
-    }
-    instr_change_init(&c, link, out, 0, "recorder");
-    instr->counters_tag = c.tag;
-    l = layout_of(link->of_version);
-    msg = lh_alloc_zero(l.request_len);
-    of_wire_put_header(msg, link->of_version, l.request,
-                       (uint16_t) l.request_len, 0);
+    of_wire_put_header(msg, version, l.request, (uint16_t) l.request_len, 0);
     of_wire_put16(msg + 8, PORT_STATS);
-    if (link->of_version == OF_WIRE_10) {
+    if (version == OF_WIRE_10) {
         of_wire_put16(msg + l.header, (uint16_t) port);
     } else {
         of_wire_put32(msg + l.header, port);
     }
-    instr_emit_own(&c, msg, l.request_len);
+    instr_emit_own(c, msg, l.request_len);
+}
+
+void
+instr_ask_counters(struct instr *instr, struct instr_out *out)
+{
+    struct instr_link *link = instr_link_choose(instr);
+    struct instr_change c;
+
+    if (!instr->is_ready || !link) {
+        return;
+    }
+    instr_change_init(&c, link, out, 0, "recorder");
+    instr->counters_tag = c.tag;
+    instr->n_counters_due = 0;
+    memset(instr->port_counters, 0, sizeof instr->port_counters);
+    for (size_t i = 0; i < INSTR_N_ENCAPSULATIONS; i++) {
+        if (instr->config.ports[i].no) {
+            instr->n_counters_due++;
+            ask(&c, instr->config.ports[i].no);
+        }
+    }
+}
+
+static void
+take_counters(struct instr *instr, uint32_t port, const uint8_t *counters)
+{
+    for (size_t i = 0; i < INSTR_N_ENCAPSULATIONS; i++) {
+        if (port && instr->config.ports[i].no == port) {
+            instr->port_counters[i] = (struct instr_port_counters){
+                .is_there = true,
+                .tx_packets = of_wire_get64(counters + 8),
+                .tx_dropped = of_wire_get64(counters + 40),
+                .tx_errors = of_wire_get64(counters + 56)};
+        }
+    }
 }
 
 bool
@@ -72,14 +99,10 @@ instr_counters_reply(struct instr_change *c, const uint8_t *msg, size_t len,
     }
     port = c->link->of_version == OF_WIRE_10 ? of_wire_get16(record)
                                              : of_wire_get32(record + l.port);
-    if (port == c->instr->config.postcard_port) {
-        const uint8_t *counters = record + l.packets;
-
-        c->out->postcard_port = (struct instr_port_counters){
-            .is_there = true,
-            .tx_packets = of_wire_get64(counters + 8),
-            .tx_dropped = of_wire_get64(counters + 40),
-            .tx_errors = of_wire_get64(counters + 56)};
+    take_counters(c->instr, port, record + l.packets);
+    if (c->instr->n_counters_due && !--c->instr->n_counters_due) {
+        memcpy(c->out->postcard_ports, c->instr->port_counters,
+               sizeof c->out->postcard_ports);
     }
     return true;
 }

@@ -52,6 +52,28 @@ find_port(const struct instr *instr, uint16_t no)
     return NULL;
 }
 
+bool
+instr_ports_is_postcard(const struct instr *instr, uint32_t no)
+{
+    for (size_t i = 0; i < INSTR_N_ENCAPSULATIONS; i++) {
+        if (no && instr->config.ports[i].no == no) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool
+instr_ports_may_flood(const struct instr *instr)
+{
+    for (size_t i = 0; i < INSTR_N_ENCAPSULATIONS; i++) {
+        if (instr->config.ports[i].no && !instr->config.ports[i].is_no_flood) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void
 instr_ports_relist(struct instr *instr)
 {
@@ -59,8 +81,7 @@ instr_ports_relist(struct instr *instr)
     for (size_t i = 0; i < instr->n_ports; i++) {
         struct instr_port *port = &instr->ports[i];
 
-        port->is_postcard = instr->config.postcard_port &&
-                            port->no == instr->config.postcard_port;
+        port->is_postcard = instr_ports_is_postcard(instr, port->no);
         if (!port->is_postcard) {
             instr->flood =
                 lh_alloc_grow(instr->flood, instr->n_flood,
@@ -152,8 +173,7 @@ is_ours(const struct instr *instr, const struct of_records *r)
 {
     uint16_t no;
 
-    return instr->config.postcard_port && of_records_port(r, &no) &&
-           no == instr->config.postcard_port;
+    return of_records_port(r, &no) && instr_ports_is_postcard(instr, no);
 }
 
 uint8_t *
@@ -193,7 +213,7 @@ absent_port(const struct instr *instr)
     uint16_t no = 0xfeff;
 
     while (no > 1 &&
-           (find_port(instr, no) || no == instr->config.postcard_port)) {
+           (find_port(instr, no) || instr_ports_is_postcard(instr, no))) {
         no--;
     }
     return no;
@@ -203,12 +223,12 @@ void
 instr_ports_mod(struct instr_change *c, const uint8_t *msg, size_t len)
 {
     const struct instr *instr = c->instr;
-    uint32_t port = instr->config.postcard_port;
     bool is_10 = msg[0] == OF_WIRE_10;
     uint8_t *sent;
 
-    if (len < 12 || !port ||
-        (is_10 ? of_wire_get16(msg + 8) : of_wire_get32(msg + 8)) != port) {
+    if (len < 12 ||
+        !instr_ports_is_postcard(instr, is_10 ? of_wire_get16(msg + 8)
+                                              : of_wire_get32(msg + 8))) {
         instr_note(c, "port-mod", msg, len);
         instr_pass(c, msg, len);
         return;
@@ -224,23 +244,31 @@ instr_ports_mod(struct instr_change *c, const uint8_t *msg, size_t len)
     instr_emit(c, sent, len);
 }
 
-void
-instr_ports_no_flood(struct instr_change *c)
+static void
+set_no_flood(struct instr_change *c, const struct instr_port *port)
 {
-    struct instr *instr = c->instr;
-    const struct instr_port *port =
-        find_port(instr, (uint16_t) instr->config.postcard_port);
-    uint8_t *msg;
+    uint8_t *msg = lh_alloc_zero(32);
 
-    if (c->link->of_version != OF_WIRE_10 || instr->config.is_no_flood ||
-        !instr->config.postcard_port || !port) {
-        return;
-    }
-    msg = lh_alloc_zero(32);
     of_wire_put_header(msg, OF_WIRE_10, 15, 32, 0);
     of_wire_put16(msg + 8, port->no);
     memcpy(msg + 10, port->mac, sizeof port->mac);
     of_wire_put32(msg + 16, 1 << 4); /* OFPPC_NO_FLOOD */
     of_wire_put32(msg + 20, 1 << 4);
     instr_emit_own(c, msg, 32);
+}
+
+void
+instr_ports_no_flood(struct instr_change *c)
+{
+    struct instr *instr = c->instr;
+
+    for (size_t i = 0; i < INSTR_N_ENCAPSULATIONS; i++) {
+        const struct instr_postcard_port *p = &instr->config.ports[i];
+        const struct instr_port *port =
+            p->no ? find_port(instr, (uint16_t) p->no) : NULL;
+
+        if (c->link->of_version == OF_WIRE_10 && port && !p->is_no_flood) {
+            set_no_flood(c, port);
+        }
+    }
 }

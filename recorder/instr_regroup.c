@@ -64,7 +64,7 @@ instr_regroup_run(struct instr *instr, uint64_t now_ns, struct instr_out *out)
         return;
     }
     instr->regroup_due_ns = now_ns + EVERY_NS;
-    if (!instr->inject || instr->regroup) {
+    if (!instr_inject_has(instr) || instr->regroup) {
         return; /* Nothing to do, or the last answer is not here yet. */
     }
     instr->regroup = lh_alloc_zero(sizeof *instr->regroup);
@@ -195,7 +195,7 @@ instr_regroup_reply(struct instr_change *c, const uint8_t *msg, size_t len,
     of_group_read_desc(msg, len, keep, instr->regroup);
     if (of_wire_is_last_reply(msg, len)) {
         instr_change_init(&own, c->link, c->out, c->now_ns, "recorder");
-        if (instr->inject && !instr->is_detached) {
+        if (instr_inject_has(instr) && !instr->is_detached) {
             compare(&own, instr->regroup);
             instr_own_update(&own);
             instr->counters.groups = instr->n_groups;

@@ -159,7 +159,7 @@ instr_rule_bucket(const struct instr_change *c,
     of_group_get_bucket(group->group, i, &acts);
     rule->change = group->change;
     rule->is_instrumented =
-        instr_select_is_on(instr) && instr_select_groups(instr);
+        instr_select_is_on(instr) && instr_select_groups(instr).len;
     rule->is_transit = of_acts_is_transit(&acts, false);
     set_text(rule,
              lh_asprintf("group_id=%u,bucket=%u", group->id,
@@ -183,7 +183,7 @@ instr_rule_packet_out(const struct instr *instr, uint32_t version,
 
     rule->change = version;
     rule->is_instrumented =
-        instr_select_is_on(instr) && instr_select_packet_out(instr);
+        instr_select_is_on(instr) && instr_select_packet_out(instr).len;
     rule->is_transit = of_acts_is_transit(acts, false);
     set_text(rule,
              name ? lh_asprintf("in_port=%s", name)

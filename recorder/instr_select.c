@@ -16,29 +16,53 @@
 bool
 instr_select_is_on(const struct instr *instr)
 {
-    return instr->inject && !instr->config.selection.is_paused;
+    return instr_inject_has(instr) && !instr->config.selection.is_paused;
 }
 
-/* Bytes of the packet in the postcards of 'subject'; 0: none. */
-static uint16_t
-card_len(const struct instr *instr, struct selection_subject *subject)
+static const struct shadow_card no_card = {.len = 0};
+
+bool
+shadow_card_equal(struct shadow_card a, struct shadow_card b)
+{
+    return a.len == b.len && (!a.len || a.encapsulation == b.encapsulation);
+}
+
+static struct shadow_card
+make_card(const struct instr *instr, const struct selection_answer *answer)
+{
+    int wanted = answer->encapsulation < 0
+                     ? (int) instr->config.selection.encapsulation
+                     : answer->encapsulation;
+
+    return (struct shadow_card){
+        .len = answer->snap_len ? answer->snap_len : instr->config.snap_len,
+        .encapsulation = (uint8_t) instr_inject_choose(
+            instr, (enum instr_encapsulation) wanted)};
+}
+
+/* The postcards of 'subject'. */
+static struct shadow_card
+select_card(const struct instr *instr, struct selection_subject *subject)
 {
     const struct instr_selection *s = &instr->config.selection;
-    struct selection_answer answer;
+    struct selection_answer answer = {.is_selected = true,
+                                      .priority = SELECTION_PRIORITY,
+                                      .encapsulation = -1};
+    struct shadow_card card;
 
-    if (!s->list) {
-        return s->shed_below > SELECTION_PRIORITY ? 0 : instr->config.snap_len;
+    if (s->list) {
+        subject->dpid = instr->config.dpid;
+        subject->bridge = s->bridge;
+        answer = selection_list_ask(s->list, subject);
     }
-    subject->dpid = instr->config.dpid;
-    subject->bridge = s->bridge;
-    answer = selection_list_ask(s->list, subject);
+    card = make_card(instr, &answer);
     if (!answer.is_selected || answer.priority < s->shed_below) {
-        return 0;
+        card.len = 0;
     }
-    return answer.snap_len ? answer.snap_len : instr->config.snap_len;
+    return card;
 }
 
-uint16_t
+struct shadow_card
 instr_select_flow(const struct instr *instr, const struct shadow_rule *rule)
 {
     struct selection_subject subject = {.table_id = rule->table_id,
@@ -46,59 +70,50 @@ instr_select_flow(const struct instr *instr, const struct shadow_rule *rule)
                                         .match = rule->match};
 
     return instr_select_is_on(instr) && !rule->is_learned
-               ? card_len(instr, &subject)
-               : 0;
+               ? select_card(instr, &subject)
+               : no_card;
 }
 
 bool
 instr_select_emits(const struct instr *instr, const struct shadow_rule *rule)
 {
-    return !rule->facts->is_conjunction && instr_select_flow(instr, rule);
+    return !rule->facts->is_conjunction && instr_select_flow(instr, rule).len;
 }
 
-uint16_t
+struct shadow_card
 instr_select_miss(const struct instr *instr, uint8_t table_id)
 {
     struct selection_subject subject = {.table_id = table_id};
 
-    return card_len(instr, &subject);
+    return select_card(instr, &subject);
 }
 
-uint16_t
+struct shadow_card
 instr_select_packet_out(const struct instr *instr)
 {
     struct selection_subject subject = {.is_packet_out = true};
 
-    return card_len(instr, &subject);
+    return select_card(instr, &subject);
 }
 
-bool
+struct shadow_card
 instr_select_groups(const struct instr *instr)
 {
     const struct instr_selection *s = &instr->config.selection;
+    struct selection_subject subject = {.is_packet_out = true};
+    struct shadow_card card = select_card(instr, &subject);
 
-    return s->list ? selection_list_may_select(s->list, instr->config.dpid,
-                                               s->bridge, s->shed_below)
-                   : s->shed_below <= SELECTION_PRIORITY;
+    card.len = s->list ? selection_list_may_select(s->list, instr->config.dpid,
+                                                   s->bridge, s->shed_below)
+                       : s->shed_below <= SELECTION_PRIORITY;
+    card.len = card.len ? instr->config.snap_len : 0;
+    return card;
 }
 
-static struct instr_port *
-find_postcard_port(const struct instr *instr)
+static void
+set_port(struct instr_change *c, struct instr_port *port)
 {
-    for (size_t i = 0; i < instr->n_ports; i++) {
-        if (instr->ports[i].is_postcard) {
-            return &instr->ports[i];
-        }
-    }
-    return NULL;
-}
-
-void
-instr_select_set_port(struct instr_change *c)
-{
-    struct instr *instr = c->instr;
-    bool shuts = instr->config.selection.is_paused;
-    struct instr_port *port = find_postcard_port(instr);
+    bool shuts = c->instr->config.selection.is_paused;
     uint8_t version = c->link->of_version;
     bool is_10 = version == OF_WIRE_10;
     size_t len = is_10 || version >= 5 ? 32 : 40;
@@ -106,7 +121,9 @@ instr_select_set_port(struct instr_change *c)
     uint8_t *msg;
 
     /* In band others' postcards leave by it. */
-    if (!port || port->is_shut == shuts || instr->config.is_inband) {
+    if (port->is_shut == shuts ||
+        (c->instr->config.is_inband &&
+         port->no == c->instr->config.ports[INSTR_MAC].no)) {
         return;
     }
     port->is_shut = shuts;
@@ -122,6 +139,18 @@ instr_select_set_port(struct instr_change *c)
     of_wire_put32(msg + config, shuts ? NO_FWD : 0);
     of_wire_put32(msg + config + 4, NO_FWD);
     instr_emit_own(c, msg, len);
+}
+
+void
+instr_select_set_port(struct instr_change *c)
+{
+    struct instr *instr = c->instr;
+
+    for (size_t i = 0; i < instr->n_ports; i++) {
+        if (instr->ports[i].is_postcard) {
+            set_port(c, &instr->ports[i]);
+        }
+    }
 }
 
 /* --- At run time. --- */
@@ -141,11 +170,12 @@ find_work(struct instr *instr, bool is_all)
     struct shadow_rule **rules;
     size_t n;
 
-    work.groups |= instr->groups_have_cards != instr_select_groups(instr);
+    work.groups |=
+        !shadow_card_equal(instr->group_card, instr_select_groups(instr));
     rules = instr_shadow_all(instr->shadow, &n);
     for (size_t i = 0; i < n; i++) {
-        if (is_all ||
-            rules[i]->card_len != instr_select_flow(instr, rules[i])) {
+        if (is_all || !shadow_card_equal(rules[i]->card,
+                                         instr_select_flow(instr, rules[i]))) {
             rules[work.n_rules++] = rules[i];
         }
     }
@@ -164,7 +194,7 @@ do_work(struct instr_change *c, const struct work *work)
     for (size_t i = 0; i < work->n_rules; i++) {
         instr_flow_rewrite(c, work->rules[i]);
     }
-    instr->groups_have_cards = instr_select_groups(instr);
+    instr->group_card = instr_select_groups(instr);
 }
 
 void
@@ -175,7 +205,7 @@ instr_select_pay(struct instr_change *c)
     struct work work;
 
     instr->select_tag = c->tag;
-    if (instr->inject) {
+    if (instr_inject_has(instr)) {
         work = find_work(instr, instr->selects_all);
         instr->selects_all = false;
         if (is_paused) {
@@ -207,7 +237,7 @@ instr_select(struct instr *instr, const struct instr_selection *selection,
     if (!instr->is_ready) {
         return 0;
     }
-    if (instr->inject) {
+    if (instr_inject_has(instr)) {
         work = find_work(instr, instr->selects_all);
         free(work.rules);
     }

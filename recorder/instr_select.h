@@ -10,19 +10,21 @@
 
 /* True when postcards are injected at all. */
 bool instr_select_is_on(const struct instr *);
-/* Bytes of the packet in the postcards of what is asked about; 0: none. */
-uint16_t instr_select_flow(const struct instr *, const struct shadow_rule *);
+/* The postcards of what is asked about. */
+struct shadow_card instr_select_flow(const struct instr *,
+                                     const struct shadow_rule *);
 /* True when the rule will have postcards, as far as that can be foreseen. */
 bool instr_select_emits(const struct instr *, const struct shadow_rule *);
-uint16_t instr_select_miss(const struct instr *, uint8_t table_id);
-uint16_t instr_select_packet_out(const struct instr *);
-/* True when buckets of groups have postcards. */
-bool instr_select_groups(const struct instr *);
+struct shadow_card instr_select_miss(const struct instr *, uint8_t table_id);
+struct shadow_card instr_select_packet_out(const struct instr *);
+/* Those of all buckets. */
+struct shadow_card instr_select_groups(const struct instr *);
+bool shadow_card_equal(struct shadow_card, struct shadow_card);
 /* Brings the switch in line with the selection. */
 void instr_select_pay(struct instr_change *);
 /* The switch has answered a message of ours with 'tag', or refused it. */
 void instr_select_answer(struct instr *, uint64_t tag, bool is_error);
-/* Opens or shuts the postcard port: shut while paused, so that no packet
+/* Opens or shuts the postcard ports: shut while paused, so that no packet
  * leaves by ALL. */
 void instr_select_set_port(struct instr_change *);
 

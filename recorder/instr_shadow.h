@@ -24,6 +24,12 @@ struct shadow_cause {
     uint64_t tag;
 };
 
+/* What postcards are like. */
+struct shadow_card {
+    uint16_t len;          /* Bytes of the packet; 0: there are none. */
+    uint8_t encapsulation; /* enum instr_encapsulation */
+};
+
 struct shadow_rule {
     /* Set at creation. */
     uint8_t table_id;
@@ -41,10 +47,10 @@ struct shadow_rule {
     uint64_t change;
     uint64_t installed_ns;
     bool is_instrumented;
-    bool is_foreign;   /* By somebody whose messages we do not see: its flags
-                        * and importance are not known. */
-    bool is_learned;   /* By a rule with "learn", which will overwrite it. */
-    uint16_t card_len; /* Bytes of the packet in its postcards; 0: none. */
+    bool is_foreign; /* By somebody whose messages we do not see: its flags
+                      * and importance are not known. */
+    bool is_learned; /* By a rule with "learn", which will overwrite it. */
+    struct shadow_card card;
     uint16_t *indexes; /* Of its rules in table T.  Owned. */
     size_t n_indexes, allocated_indexes;
 

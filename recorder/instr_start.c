@@ -348,13 +348,14 @@ recall_misses(struct instr_change *c)
     struct instr *instr = c->instr;
     const struct instr_start *start = instr->start;
 
-    for (size_t i = 0; instr->inject && i < start->n_records; i++) {
+    for (size_t i = 0; instr_inject_has(instr) && i < start->n_records; i++) {
         const struct of_flow_record *record = &start->records[i];
         struct instr_miss *miss = &instr->miss[record->table_id];
         bool punts = instr_table_punts(instr, record->table_id);
         uint16_t miss_len = instr_link_miss_len(instr);
         struct rule *rule;
         struct of_acts acts;
+        struct shadow_card card;
         uint32_t version;
 
         if (!is_own(record, OWN_MISS) ||
@@ -363,19 +364,36 @@ recall_misses(struct instr_change *c)
             continue;
         }
         rule = instr_found_rule(instr, version);
-        of_inject_miss(instr_own_inject(c), version, punts, miss_len, &acts);
+        card = instr_select_miss(instr, record->table_id);
+        of_inject_miss(instr_inject_get(c, card), version, punts, miss_len,
+                       &acts);
+        of_inject_set_snap_len(instr_inject_get(c, card), card.len, &acts);
         if (rule && rule->kind == RULE_MISS && !rule->removed_ns &&
             of_acts_equal(&acts, &record->acts)) {
             miss->version = version;
             of_tables_add(&instr->misses, record->table_id);
             miss->to_controller = punts;
             miss->miss_len = miss_len;
-            miss->card_len = instr->config.snap_len;
+            miss->card = card;
             miss->is_stale = false;
         }
         of_acts_uninit(&acts);
         rule_unref(rule);
     }
+}
+
+static bool
+is_drop_in(const struct instr *instr, const struct of_match *match)
+{
+    bool is_one = false;
+
+    for (size_t i = 0; i < INSTR_N_ENCAPSULATIONS; i++) {
+        struct of_match *ours = of_match_create_in_port(instr->drop_in[i]);
+
+        is_one |= instr->drop_in[i] && of_match_equal(match, ours);
+        of_match_destroy(ours);
+    }
+    return is_one;
 }
 
 /* Deletes those rules of ours that we have no use for any more. */
@@ -384,7 +402,6 @@ sweep(struct instr_change *c)
 {
     struct instr *instr = c->instr;
     const struct instr_start *start = instr->start;
-    struct of_match *drop_in = of_match_create_in_port(instr->drop_in_port);
     struct of_match *lldp =
         of_match_create_eth(instr->config.lldp_dst, instr->config.lldp_type);
 
@@ -397,8 +414,8 @@ sweep(struct instr_change *c)
         if ((record->cookie & OWN_COOKIE_MASK) != OWN_COOKIE ||
             (is_own(record, OWN_MISS) &&
              instr->miss[record->table_id].version) ||
-            (is_own(record, OWN_DROP_IN) && instr->drop_in &&
-             of_match_equal(record->match, drop_in)) ||
+            (is_own(record, OWN_DROP_IN) &&
+             is_drop_in(instr, record->match)) ||
             (is_own(record, OWN_LLDP) && instr->lldp &&
              of_match_equal(record->match, lldp)) ||
             instr_carry_has(instr, (uint8_t) record->cookie, record->match)) {
@@ -415,7 +432,6 @@ sweep(struct instr_change *c)
             instr_emit_own(c, msg, len);
         }
     }
-    of_match_destroy(drop_in);
     of_match_destroy(lldp);
 }
 
@@ -445,7 +461,7 @@ finish_reading(struct instr_change *c)
     index_records(start);
     skip_versions(instr);
     instr_tlv_set_up(c);
-    instr_own_set_inject(instr);
+    instr_inject_set(instr);
     instr_ports_no_flood(c);
     instr_select_set_port(c);
     if (instr->config.is_attached) {

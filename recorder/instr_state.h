@@ -119,8 +119,8 @@ struct instr_miss {
     bool to_controller;
     bool is_stale; /* To be installed anew. */
     uint16_t miss_len;
-    uint16_t card_len; /* Bytes of the packet in its postcard. */
-    uint16_t index;    /* Of its postcard in table T; 0: it has none there. */
+    struct shadow_card card;
+    uint16_t index; /* Of its postcard in table T; 0: it has none there. */
 };
 
 struct instr_past;
@@ -204,11 +204,12 @@ struct instr {
     size_t n_dead_indexes, allocated_dead_indexes;
     uint64_t next_tag;
 
-    struct of_inject *inject;     /* NULL: no postcards.  Owned. */
-    struct of_inject *inject_10;  /* The same for OpenFlow 1.0.  Owned. */
-    struct instr_shadow *shadow;  /* Owned. */
-    struct of_match *all_packets; /* Owned. */
-    struct shadow_group **groups; /* Owned. */
+    /* Owned; NULL: no postcards of that encapsulation. */
+    struct of_inject *inject[INSTR_N_ENCAPSULATIONS];
+    struct of_inject *inject_10[INSTR_N_ENCAPSULATIONS]; /* OpenFlow 1.0. */
+    struct instr_shadow *shadow;                         /* Owned. */
+    struct of_match *all_packets;                        /* Owned. */
+    struct shadow_group **groups;                        /* Owned. */
     size_t n_groups, allocated_groups;
     struct of_meter **meters; /* Owned. */
     size_t n_meters, allocated_meters;
@@ -232,9 +233,9 @@ struct instr {
     bool has_action_sets;
     bool keeps_sets; /* They stay as they are: Open vSwitch ends when a packet
                       * with a set is sent through the datapath again. */
-    bool drop_in, lldp;        /* Installed. */
-    struct instr_carry *carry; /* Owned. */
-    uint16_t drop_in_port;
+    uint16_t drop_in[INSTR_N_ENCAPSULATIONS]; /* In_ports; 0: none. */
+    bool lldp;                                /* Installed. */
+    struct instr_carry *carry;                /* Owned. */
 
     /* TLV map. */
     uint8_t tlv_index;
@@ -245,9 +246,11 @@ struct instr {
 
     uint64_t select_tag; /* Of the last instr_select(). */
     enum instr_select_state select_state;
-    bool selects_all;       /* It is to rewrite everything. */
-    bool groups_have_cards; /* As the selection asks. */
-    uint64_t counters_tag;  /* Of the last instr_ask_counters(). */
+    bool selects_all;              /* It is to rewrite everything. */
+    struct shadow_card group_card; /* As the selection asks. */
+    uint64_t counters_tag;         /* Of the last instr_ask_counters(). */
+    size_t n_counters_due;         /* Answers to it that are to come. */
+    struct instr_port_counters port_counters[INSTR_N_ENCAPSULATIONS];
 
     struct instr_undo *undo, **undo_tail; /* Oldest first.  Owned. */
     struct shadow_rule **undone; /* Their old rules, by next_version. */
@@ -414,21 +417,6 @@ bool instr_bundle_swallow(struct instr_change *, const uint8_t *msg,
 void instr_bundle_begin(struct instr_change *);
 void instr_bundle_end(struct instr_change *);
 
-/* instr_ports.c */
-/* Reads the ports in features or in a description. */
-void instr_ports_read(struct instr_change *, enum of_kind, const uint8_t *msg,
-                      size_t len);
-/* True when the list for ALL changed. */
-bool instr_ports_status(struct instr_change *, const uint8_t *msg, size_t len);
-void instr_ports_relist(struct instr *);
-/* A message with records without those of our port, or NULL when nothing is
- * left to send; a new one if it was in it, else a copy. */
-uint8_t *instr_ports_hide(const struct instr_change *, enum of_kind,
-                          const uint8_t *msg, size_t len, size_t *out_len);
-void instr_ports_mod(struct instr_change *, const uint8_t *msg, size_t len);
-/* Sets NO_FLOOD on the postcard port over 1.0. */
-void instr_ports_no_flood(struct instr_change *);
-
 /* instr_tlv.c */
 void instr_tlv_mod(struct instr_change *, const uint8_t *msg, size_t len);
 void instr_tlv_reply(struct instr_change *, const uint8_t *msg, size_t len);
@@ -478,9 +466,11 @@ bool instr_start_reply(struct instr_change *, enum of_kind, const uint8_t *msg,
 void instr_start_destroy(struct instr_start *);
 
 #include "recorder/instr_carry.h"
+#include "recorder/instr_inject.h"
 #include "recorder/instr_links.h"
 #include "recorder/instr_objects.h"
 #include "recorder/instr_own.h"
+#include "recorder/instr_ports.h"
 #include "recorder/instr_select.h"
 #include "recorder/instr_sets.h"
 #include "recorder/instr_undo.h"

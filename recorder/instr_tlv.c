@@ -86,7 +86,7 @@ instr_tlv_set_up(struct instr_change *c)
     uint8_t *msg;
     size_t len;
 
-    if (instr->config.encapsulation != INSTR_GENEVE || instr->has_tlv) {
+    if (!instr->config.ports[INSTR_GENEVE].is_wanted || instr->has_tlv) {
         return;
     }
     instr_change_init(&own, c->link, c->out, c->now_ns, c->who);

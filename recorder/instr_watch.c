@@ -370,8 +370,8 @@ look_after(struct instr_change *c, struct shadow_rule *rule)
     struct instr *instr = c->instr;
     const struct instr_watch *w = &instr->watch;
 
-    if (!instr->inject || !rule->is_instrumented || rule->is_learned ||
-        instr_undo_may_fail(instr, rule->version)) {
+    if (!instr_inject_has(instr) || !rule->is_instrumented ||
+        rule->is_learned || instr_undo_may_fail(instr, rule->version)) {
         return;
     }
     for (size_t i = 0; i < w->n_due; i++) {

@@ -33,7 +33,7 @@ struct instr_burst {
 
 /* Of our own rules, what a look has shown. */
 struct instr_look {
-    bool drop_in, lldp;
+    bool drop_in[INSTR_N_ENCAPSULATIONS], lldp;
     struct of_tables misses;
     size_t n_carries;
     uint64_t *indexes; /* Bits; NULL: none.  Owned. */

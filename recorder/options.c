@@ -52,7 +52,11 @@ static const char help[] =
     "                           mac:NAME[,vlan=N]   (%b in NAME: the bridge)\n"
     "                           mac:inband,collector=BRIDGE:PORT[,vlan=N]\n"
     "                           (from bridge to bridge)\n"
-    "                         without it rules are recorded, no more\n"
+    "                         with ,bridge=NAME of that bridge only; given "
+    "for\n"
+    "                         both, the first is what selections do not say\n"
+    "                         otherwise; without it rules are recorded, no "
+    "more\n"
     "  --ovsdb=DB             create the postcard ports through this OVSDB:\n"
     "                         unix:PATH or tcp:IP:PORT\n"
     "  --bridge=NAME          instrument this bridge only (may be repeated)\n"
@@ -333,9 +337,7 @@ take_option(int option, char *argument, struct recorder_config *config,
                   option - OPT_CONTROLLER_PRIVATE_KEY) = argument;
         return 0;
     case OPT_POSTCARDS:
-        postcard_port_uninit(&config->postcards);
-        config->has_postcards = true;
-        return postcard_port_parse(argument, &config->postcards, error);
+        return postcard_ports_add(&config->postcards, argument, error);
     case OPT_OVSDB:
         return parse_ovsdb(argument, &config->ovsdb, error);
     case OPT_BRIDGE:
@@ -517,7 +519,7 @@ complete(struct recorder_config *config, struct lh_error *error)
     if (retval) {
         return retval;
     }
-    if (config->max_postcards && config->postcards.is_inband) {
+    if (config->max_postcards && postcard_ports_inband(&config->postcards)) {
         lh_error_set(error, "--max-postcards counts at the port that a "
                             "switch's postcards have to themselves, which "
                             "mac:inband has not");
@@ -575,7 +577,7 @@ options_uninit(struct recorder_config *config)
         endpoint_uninit(&config->controllers[i]);
     }
     free(config->controllers);
-    postcard_port_uninit(&config->postcards);
+    postcard_ports_uninit(&config->postcards);
     free(config->state_dir);
     free(config->socket_path);
     free(config->bridges);

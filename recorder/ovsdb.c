@@ -34,9 +34,10 @@ struct ovsdb_task {
     char *address;
     char *warning;
     char *error;
-    uint32_t port;
+    struct ovsdb_port ports[INSTR_N_ENCAPSULATIONS];
+    int kind; /* enum instr_encapsulation of the port that is made ready. */
+    const struct postcard_port *postcard; /* That. */
     bool adds_protocol; /* OpenFlow 1.0 must be added to the bridge's. */
-    bool is_no_flood;
     bool has_controllers;
     char *args[MAX_ARGS + 1]; /* Of the child.  Owned. */
     size_t n_args;
@@ -95,11 +96,10 @@ finish(struct ovsdb_task *task)
         .warning = task->warning,
         .bridge = task->bridge,
         .address = task->address,
-        .port = task->error ? 0 : task->port,
-        .is_no_flood = task->is_no_flood,
         .has_controllers = task->has_controllers,
     };
 
+    memcpy(result.ports, task->ports, sizeof result.ports);
     task->done(task->aux, &result);
     free_task(task);
 }
@@ -156,6 +156,24 @@ run_directory(const struct ovsdb_task *task)
                : lh_asprintf("%.*s", (int) (slash - db - 5), db + 5);
 }
 
+static void add_port(struct ovsdb_task *);
+
+/* The port is done with, or cannot be had, because of 'error' (taken): goes on
+ * with the next. */
+static void
+end_port(struct ovsdb_task *task, char *error)
+{
+    if (error) {
+        free(task->error);
+        task->error = error;
+        task->ports[task->kind] = (struct ovsdb_port){.no = 0};
+    }
+    free(task->port_name);
+    task->port_name = NULL;
+    task->kind++;
+    add_port(task);
+}
+
 /* --- The steps, last one first. --- */
 
 /* "src 172.31.255.1" in the answer of ovs/route/lookup. */
@@ -175,7 +193,7 @@ on_route(void *task_, const char *output, const char *error)
                     strlen(task->address + 7) + 1);
         }
     }
-    finish(task);
+    end_port(task, NULL);
 }
 
 /* The socket by which ovs-appctl reaches ovs-vswitchd, for free(), or NULL. */
@@ -207,7 +225,7 @@ control_socket(const char *directory)
 static void
 find_address(struct ovsdb_task *task)
 {
-    const struct postcard_port *p = task->config->postcards;
+    const struct postcard_port *p = task->postcard;
     char *directory = run_directory(task);
     char *control = directory ? control_socket(directory) : NULL;
 
@@ -217,7 +235,7 @@ find_address(struct ovsdb_task *task)
                                              p->address, NULL});
         run(task, on_route);
     } else {
-        finish(task);
+        end_port(task, NULL);
     }
     free(control);
     free(directory);
@@ -230,16 +248,13 @@ on_no_flood(void *task_, const char *output, const char *error)
 
     task->child = NULL;
     if (error) {
-        char *text = lh_asprintf(
-            "port %s of bridge %s could not be kept out of FLOOD and NORMAL, "
-            "so no postcards: %s",
-            task->port_name, task->bridge, error);
-
-        fail(task, text);
-        free(text);
+        end_port(task, lh_asprintf("port %s of bridge %s could not be kept "
+                                   "out of FLOOD and NORMAL, so no postcards "
+                                   "by it: %s",
+                                   task->port_name, task->bridge, error));
         return;
     }
-    task->is_no_flood = true;
+    task->ports[task->kind].is_no_flood = true;
     find_address(task);
 }
 
@@ -252,7 +267,7 @@ add_ofctl(struct ovsdb_task *task, const char *command)
     add_args(task, (const char *const[]){"ovs-ofctl", "-O", "OpenFlow10",
                                          "--timeout=4", command, NULL});
     add_arg(task, lh_asprintf("unix:%s/%s.mgmt", directory, task->bridge));
-    add_arg(task, lh_asprintf("%u", (unsigned) task->port));
+    add_arg(task, lh_asprintf("%u", (unsigned) task->ports[task->kind].no));
     free(directory);
 }
 
@@ -271,10 +286,25 @@ on_marked(void *task_, const char *output, const char *error)
 
     task->child = NULL;
     if (error) {
-        fail(task, error);
+        end_port(task, lh_strdup(error));
     } else {
         mod_no_flood(task);
     }
+}
+
+/* True when 'output' of dump-ports-desc, which over OpenFlow 1.0 tells all
+ * ports, has the port kept out of FLOOD and NORMAL. */
+static bool
+is_no_flood(const char *output, uint32_t port)
+{
+    char *head = lh_asprintf("\n %u(", (unsigned) port);
+    const char *config = strstr(output, head);
+    const char *flag;
+
+    free(head);
+    config = config ? strstr(config, "config:") : NULL;
+    flag = config ? strstr(config, "NO_FLOOD") : NULL;
+    return flag && flag < config + strcspn(config, "\n");
 }
 
 /* A collector port that is not yet as it should be gets a mark first, so that
@@ -285,7 +315,7 @@ on_described(void *task_, const char *output, const char *error)
     struct ovsdb_task *task = task_;
 
     task->child = NULL;
-    if (error || strstr(output, "NO_FLOOD")) {
+    if (error || is_no_flood(output, task->ports[task->kind].no)) {
         on_no_flood(task, output, error);
         return;
     }
@@ -313,7 +343,7 @@ set_no_flood(struct ovsdb_task *task)
         return;
     }
     free(directory);
-    if (task->config->postcards->encapsulation == INSTR_MAC) {
+    if (task->postcard->encapsulation == INSTR_MAC) {
         add_ofctl(task, "dump-ports-desc");
         run(task, on_described);
     } else {
@@ -342,13 +372,15 @@ on_interface(void *task_, const char *output, const char *error)
                            task->port_name, task->bridge,
                            reason ? reason : "the switch did not create it");
     } else {
-        task->port = (uint32_t) port;
-        task->address = lh_strdup(address);
+        task->ports[task->kind].no = (uint32_t) port;
+        if (address) {
+            free(task->address);
+            task->address = lh_strdup(address);
+        }
     }
     json_decref(table);
     if (text) {
-        fail(task, text);
-        free(text);
+        end_port(task, text);
     } else {
         set_no_flood(task);
     }
@@ -361,7 +393,7 @@ on_port_added(void *task_, const char *output, const char *error)
 
     task->child = NULL;
     if (error) {
-        fail(task, error);
+        end_port(task, lh_strdup(error));
         return;
     }
     begin_vsctl(task);
@@ -375,13 +407,22 @@ on_port_added(void *task_, const char *output, const char *error)
 static void
 add_port(struct ovsdb_task *task)
 {
-    const struct postcard_port *p = task->config->postcards;
+    const struct postcard_port *p = NULL;
 
-    if (!postcard_port_is_at(p, task->dpid, task->bridge)) {
-        task->is_no_flood = true; /* It needs none. */
+    while (task->kind < INSTR_N_ENCAPSULATIONS) {
+        p = postcard_ports_find(task->config->postcards, task->bridge,
+                                (enum instr_encapsulation) task->kind);
+        if (p && postcard_port_is_at(p, task->dpid, task->bridge)) {
+            break;
+        }
+        p = NULL;
+        task->kind++;
+    }
+    if (!p) {
         finish(task);
         return;
     }
+    task->postcard = p;
     task->port_name = postcard_port_name(p, task->bridge, task->index);
     begin_vsctl(task);
     if (p->encapsulation == INSTR_GENEVE) {
@@ -403,6 +444,7 @@ add_port(struct ovsdb_task *task)
                            NULL});
         /* Said now: the bridge drops its connections for it, and with the
          * session this task goes. */
+        task->adds_protocol = false;
         say_warn("switch " DPID_FMT ": adding OpenFlow10 to the protocols of "
                  "bridge %s: keeping port %s out of FLOOD and NORMAL needs "
                  "it; the bridge reconnects once",
@@ -507,7 +549,9 @@ ovsdb_start_removal(struct event_base *base, const struct ovsdb_config *config,
     begin_vsctl(task);
     add_args(task,
              (const char *const[]){"--if-exists", "del-port", bridge, NULL});
-    add_arg(task, postcard_port_name(config->postcards, bridge, index));
+    add_arg(task, postcard_port_name(postcard_ports_find(config->postcards,
+                                                         bridge, INSTR_GENEVE),
+                                     bridge, index));
     run(task, on_removed);
     return task;
 }

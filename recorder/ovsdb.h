@@ -2,12 +2,12 @@
 /* ovsdb - makes a bridge of Open vSwitch ready for postcards, by ovs-vsctl and
  * ovs-ofctl as child processes.
  *
- * A task finds the bridge with a datapath ID, creates its Geneve port (or
- * finds its collector port), waits for the port's number, and keeps the port
- * out of FLOOD and NORMAL with an OpenFlow 1.0 port-mod through the bridge's
- * management socket, the only way that Open vSwitch has for it; a bridge whose
- * `protocols` exclude OpenFlow 1.0 is given it for that, which makes it
- * reconnect once.
+ * A task finds the bridge with a datapath ID, creates its Geneve port and
+ * finds its collector port, if it is to have them, waits for their numbers,
+ * and keeps them out of FLOOD and NORMAL with an OpenFlow 1.0 port-mod through
+ * the bridge's management socket, the only way that Open vSwitch has for it; a
+ * bridge whose `protocols` exclude OpenFlow 1.0 is given it for that, which
+ * makes it reconnect once.
  *
  * Everything may be done again: a second task finds what the first made.
  *
@@ -18,7 +18,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "recorder/postcard_port.h"
+#include "recorder/postcard_ports.h"
 
 #define OVSDB_TIMEOUT_S 5
 
@@ -34,17 +34,21 @@ struct ovsdb_task;
 struct ovsdb_config {
     const char *db; /* "unix:/run/openvswitch/db.sock" or "tcp:..". */
     bool force;     /* Take bridges with fail-mode standalone too. */
-    const struct postcard_port *postcards;
+    const struct postcard_ports *postcards;
+};
+
+struct ovsdb_port {
+    uint32_t no; /* 0 if there is none. */
+    bool is_no_flood;
 };
 
 struct ovsdb_result {
-    const char *error;    /* NULL, or why there is no port. */
+    const char *error;    /* NULL, or why a port is not there. */
     const char *warning;  /* NULL, or what is not as it should be. */
     const char *bridge;   /* NULL if not found. */
     const char *address;  /* Where its postcards come from; NULL if unknown. */
     bool has_controllers; /* The bridge is to connect to some. */
-    uint32_t port;        /* 0 if there is none. */
-    bool is_no_flood;
+    struct ovsdb_port ports[INSTR_N_ENCAPSULATIONS];
 };
 
 /* Called once; '*result' lives until it returns, the task is freed after. */
@@ -55,8 +59,8 @@ struct ovsdb_task *ovsdb_start(struct event_base *,
                                const struct ovsdb_config *config,
                                uint64_t dpid, uint16_t index, ovsdb_done *done,
                                void *aux);
-/* Takes the Geneve port of 'bridge' away that a task for 'index' made, if it
- * is there. */
+/* Takes the Geneve port of 'bridge', which is to have one, away that a task
+ * for 'index' made, if it is there. */
 struct ovsdb_task *ovsdb_start_removal(struct event_base *,
                                        const struct ovsdb_config *config,
                                        const char *bridge, uint16_t index,

@@ -90,21 +90,33 @@ take_collector(struct postcard_port *p, char *value, struct lh_error *error)
     return 0;
 }
 
+static int
+take_bridge(struct postcard_port *p, char *value, struct lh_error *error)
+{
+    free(p->bridge);
+    p->bridge = lh_strdup(value);
+    return 0;
+}
+
 struct key {
     const char *name; /* With "=". */
     int (*take)(struct postcard_port *, char *value, struct lh_error *);
 };
 
-static const struct key geneve_keys[] = {
-    {"port=", take_port}, {"underlay=", take_underlay}, {NULL, NULL}};
-static const struct key mac_keys[] = {
-    {"vlan=", take_vlan}, {"collector=", take_collector}, {NULL, NULL}};
+static const struct key geneve_keys[] = {{"port=", take_port},
+                                         {"underlay=", take_underlay},
+                                         {"bridge=", take_bridge},
+                                         {NULL, NULL}};
+static const struct key mac_keys[] = {{"vlan=", take_vlan},
+                                      {"collector=", take_collector},
+                                      {"bridge=", take_bridge},
+                                      {NULL, NULL}};
 
 static int
 take_key(char *text, const struct key keys[], struct postcard_port *p,
          struct lh_error *error)
 {
-    char known[80] = "";
+    char known[120] = "";
 
     for (size_t i = 0; keys[i].name; i++) {
         size_t len = strlen(keys[i].name);
@@ -244,6 +256,7 @@ postcard_port_uninit(struct postcard_port *p)
 {
     free(p->address);
     free(p->name);
+    free(p->bridge);
     free(p->collector);
     free(p->underlay_match);
     for (size_t i = 0; i < p->n_underlays; i++) {

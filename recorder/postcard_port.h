@@ -10,7 +10,7 @@
  *                                          be repeated)
  *
  * %b in NAME stands for the bridge's name; a Geneve port without a name of its
- * own is called lhp-INDEX.
+ * own is called lhp-INDEX.  With ",bridge=BRIDGE" it is for that bridge only.
  *
  * Threads: plain data. */
 #ifndef RECORDER_POSTCARD_PORT_H
@@ -32,6 +32,7 @@ struct postcard_port {
     uint16_t udp_port; /* geneve. */
     char *name;        /* With %b.  Owned; NULL: lhp-INDEX. */
     uint16_t vlan;     /* mac. */
+    char *bridge;      /* Of this one only; NULL: of any.  Owned. */
 
     bool is_inband;          /* mac: 'name' is that of the collector's port. */
     char *collector;         /* Its bridge.  Owned; NULL if known by: */

@@ -11,7 +11,7 @@
 
 #include "recorder/endpoint.h"
 #include "recorder/ovsdb.h"
-#include "recorder/postcard_port.h"
+#include "recorder/postcard_ports.h"
 #include "recorder/tls.h"
 
 /* Who connects to 'listen' is connected to 'controller'. */
@@ -32,9 +32,8 @@ struct recorder_config {
     bool keeps_instrumented;         /* Nothing is detached at the end. */
     struct tls_files switch_tls;     /* For ssl: of routes, */
     struct tls_files controller_tls; /* and of controllers. */
-    bool has_postcards;
-    struct postcard_port postcards;
-    struct ovsdb_config ovsdb; /* db is NULL without --ovsdb. */
+    struct postcard_ports postcards; /* None: versions only.  Owned. */
+    struct ovsdb_config ovsdb;       /* db is NULL without --ovsdb. */
     uint16_t snap_len;
     bool is_unwatched;       /* No flow monitor of our own. */
     uint32_t max_postcards;  /* A second and switch; 0: no cap. */

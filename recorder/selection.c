@@ -276,11 +276,13 @@ selection_list_ask(const struct selection_list *list,
             return (struct selection_answer){.is_selected = !s->is_exclude,
                                              .priority = s->priority,
                                              .snap_len = s->snap_len,
+                                             .encapsulation = s->encapsulation,
                                              .by = s};
         }
     }
     return (struct selection_answer){.is_selected = !list->has_include,
-                                     .priority = SELECTION_PRIORITY};
+                                     .priority = SELECTION_PRIORITY,
+                                     .encapsulation = -1};
 }
 
 bool

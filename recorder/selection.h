@@ -4,6 +4,7 @@
  * As text, a selection is a line; "#" begins a comment:
  *
  *     include web  bridge=br0 match=tcp,tp_dst=80 priority=200 snap-len=128
+ *     include rest bridge=br1 encap=mac
  *     exclude bulk cookie=0x10/0xf0 table=0-3,7
  *
  * The first selection that a rule fits decides.  A rule that fits none emits
@@ -21,7 +22,8 @@
  * `match` does not fit them.
  *
  * `priority` (0 to 65535, 100 if not given) says what goes last when there are
- * too many postcards: the lowest goes first.
+ * too many postcards: the lowest goes first.  `snap-len` and `encap` (geneve
+ * or mac) say what the postcards are like.
  *
  * Ownership: a list owns its selections.
  *
@@ -55,6 +57,7 @@ struct selection {
     struct of_match *match; /* NULL: any.  Owned. */
     uint16_t priority;
     uint16_t snap_len; /* 0: that of the recorder. */
+    int encapsulation; /* enum instr_encapsulation; -1: that of the bridge. */
 };
 
 struct selection_list;
@@ -99,6 +102,7 @@ struct selection_answer {
     bool is_selected;
     uint16_t priority;
     uint16_t snap_len;          /* 0: that of the recorder. */
+    int encapsulation;          /* -1: that of the bridge. */
     const struct selection *by; /* NULL: it fits none. */
 };
 

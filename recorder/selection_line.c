@@ -9,6 +9,7 @@
 
 #include "lib/lh_alloc.h"
 #include "lib/packet_id.h"
+#include "recorder/instr.h"
 #include "recorder/of_match.h"
 
 #define BLANKS " \t\r\v\f"
@@ -138,6 +139,15 @@ take_match(struct selection *s, char *value)
     return of_match_from_text(&s->match, value);
 }
 
+static char *
+take_encap(struct selection *s, const char *value)
+{
+    s->encapsulation = !strcmp(value, "geneve") ? INSTR_GENEVE : INSTR_MAC;
+    return s->encapsulation == INSTR_GENEVE || !strcmp(value, "mac")
+               ? NULL
+               : lh_strdup("must be geneve or mac");
+}
+
 enum term {
     TERM_BRIDGE,
     TERM_TABLE,
@@ -145,10 +155,11 @@ enum term {
     TERM_MATCH,
     TERM_PRIORITY,
     TERM_SNAP_LEN,
+    TERM_ENCAP,
     N_TERMS
 };
 static const char *const term_names[N_TERMS] = {
-    "bridge", "table", "cookie", "match", "priority", "snap-len"};
+    "bridge", "table", "cookie", "match", "priority", "snap-len", "encap"};
 
 /* NULL, or why 'value' is none for the term; for free(). */
 static char *
@@ -168,6 +179,8 @@ take_term(struct selection *s, enum term term, char *value)
     case TERM_SNAP_LEN:
         return take_u16(&s->snap_len, PACKET_ID_BYTES + PACKET_ID_OVERHEAD,
                         SELECTION_MAX_SNAP_LEN, value);
+    case TERM_ENCAP:
+        return take_encap(s, value);
     case N_TERMS:
         break;
     }
@@ -191,7 +204,8 @@ read_term(struct selection *s, char *word, int ofs, unsigned int *seen,
     if (term == N_TERMS) {
         lh_error_set_at(error, ofs,
                         "\"%.*s\" is no term; there are bridge=, table=, "
-                        "cookie=, match=, priority= and snap-len=",
+                        "cookie=, match=, priority=, snap-len= and "
+                        "encap=",
                         (int) (len < 40 ? len : 40), word);
         return EINVAL;
     }
@@ -271,6 +285,7 @@ selection_line_read(char *line, struct selection **sp, struct lh_error *error)
 
     *sp = NULL;
     s->priority = SELECTION_PRIORITY;
+    s->encapsulation = -1;
     line[strcspn(line, "#")] = '\0';
     for (p += strspn(p, BLANKS); *p; n++) {
         size_t len = strcspn(p, BLANKS);

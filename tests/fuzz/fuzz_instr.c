@@ -167,8 +167,13 @@ speak(struct state *state, uint8_t who, const uint8_t *msg, size_t len)
         instr_error(link, tag, 1, 1, state->now_ns, &out);
         break;
     case 2:
-        instr_set_postcard_port(state->instr, who >> 4, who & 8, state->now_ns,
-                                &out);
+        instr_set_postcard_port(
+            state->instr, who & 0x10 ? INSTR_MAC : INSTR_GENEVE,
+            &(struct instr_postcard_port){.is_wanted = true,
+                                          .no = who >> 4,
+                                          .vlan = 4000,
+                                          .is_no_flood = who & 8},
+            state->now_ns, &out);
         break;
     case 3:
         if (state->second && who & 8) {
@@ -241,10 +246,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                                               : OF_WIRE_10;
     state->instr = instr_create(&(struct instr_config){
         .dpid = 0x1122,
-        .encapsulation = data[0] & 2 ? INSTR_MAC : INSTR_GENEVE,
-        .postcard_port = 99,
+        .selection = {.encapsulation = data[0] & 2 ? INSTR_MAC : INSTR_GENEVE},
+        .ports = {{.is_wanted = true, .no = data[0] & 2 ? 0 : 99},
+                  {.is_wanted = true,
+                   .no = data[0] & 2 ? 99 : 0,
+                   .vlan = 4000}},
         .switch_index = 5,
-        .mac_vlan = 4000,
         .lldp_dst = {1, 0x23, 0x20, 0, 0, 1},
         .lldp_type = 0x88cc,
         .next_version = next_version,

@@ -42,6 +42,7 @@ EXTRA_DIST += \
 	tests/net/test_recorder_slow.py \
 	tests/net/test_recorder_tls.py \
 	tests/net/test_rule_apply.py \
+	tests/net/test_encapsulations.py \
 	tests/net/test_select.py \
 	tests/net/test_server_disk.py \
 	tests/net/test_same_random.py \

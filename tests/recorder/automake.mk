@@ -32,6 +32,13 @@ tests_recorder_test_postcard_rate_SOURCES = \
 tests_recorder_test_postcard_rate_LDADD = recorder/librecorder.a \
 	$(LIB_LIBS) $(TEST_LIBS)
 
+check_PROGRAMS += tests/recorder/test_postcard_ports
+TESTS += tests/recorder/test_postcard_ports
+tests_recorder_test_postcard_ports_SOURCES = \
+	tests/recorder/test_postcard_ports.c
+tests_recorder_test_postcard_ports_LDADD = recorder/librecorder.a \
+	$(LIB_LIBS) $(TEST_LIBS)
+
 check_PROGRAMS += tests/recorder/test_selection
 TESTS += tests/recorder/test_selection
 tests_recorder_test_selection_SOURCES = tests/recorder/test_selection.c

@@ -52,8 +52,7 @@ static void
 set_up(struct bench *b, uint8_t version, uint32_t port)
 {
     struct instr_config config = {.dpid = 0x1122,
-                                  .encapsulation = INSTR_GENEVE,
-                                  .postcard_port = port,
+                                  .ports = {{.is_wanted = true, .no = port}},
                                   .next_version = next_version};
     uint8_t barrier[OF_WIRE_HEADER_LEN];
 

@@ -255,8 +255,7 @@ main(int argc, char *argv[])
     struct instr_config config = {.lldp_dst = {1, 0x23, 0x20, 0, 0, 1},
                                   .lldp_type = 0x88cc,
                                   .next_version = next_version,
-                                  .switch_index = 5,
-                                  .mac_vlan = 4000};
+                                  .switch_index = 5};
     struct instr_out out = INSTR_OUT_INIT;
     int listener;
 
@@ -266,8 +265,10 @@ main(int argc, char *argv[])
         return 2;
     }
     version = (uint8_t) atoi(argv[3]);
-    config.encapsulation = strcmp(argv[4], "mac") ? INSTR_GENEVE : INSTR_MAC;
-    config.postcard_port = (uint32_t) atoi(argv[5]);
+    enum instr_encapsulation encapsulation =
+        strcmp(argv[4], "mac") ? INSTR_GENEVE : INSTR_MAC;
+    config.ports[encapsulation] = (struct instr_postcard_port){
+        .is_wanted = true, .no = (uint32_t) atoi(argv[5]), .vlan = 4000};
     config.dpid = strtoull(argv[6], NULL, 16);
     next_version_number =
         (uint32_t) (getenv("FIRST_VERSION") ? atoi(getenv("FIRST_VERSION"))

@@ -163,8 +163,7 @@ static void
 start(struct rig *rig, uint32_t port)
 {
     struct instr_config config = {.dpid = 0x1122,
-                                  .encapsulation = INSTR_GENEVE,
-                                  .postcard_port = port,
+                                  .ports = {{.is_wanted = true, .no = port}},
                                   .lldp_dst = {1, 0x23, 0x20, 0, 0, 1},
                                   .lldp_type = 0x88cc,
                                   .is_unwatched = rig->is_unwatched,

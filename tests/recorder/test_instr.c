@@ -411,8 +411,10 @@ START_TEST(without_a_port_rules_get_versions_only)
     free(text);
 
     /* The port comes: what stands gets its postcards. */
-    instr_set_postcard_port(rig->instr, FAKE_POSTCARD_PORT, false, rig->now_ns,
-                            &out);
+    instr_set_postcard_port(rig->instr, INSTR_GENEVE,
+                            &(struct instr_postcard_port){
+                                .is_wanted = true, .no = FAKE_POSTCARD_PORT},
+                            rig->now_ns, &out);
     for (size_t i = 0; i < out.n_to_switch; i++) {
         char *sent =
             of_msg_to_text(out.to_switch[i].data, out.to_switch[i].len);

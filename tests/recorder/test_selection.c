@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "lib/lh_alloc.h"
+#include "recorder/instr.h"
 #include "recorder/of_match.h"
 #include "recorder/of_msg.h"
 #include "recorder/selection.h"
@@ -116,6 +117,24 @@ START_TEST(in_doubt_a_postcard_is_sent)
     ck_assert(takes("exclude a match=tcp", 0, 0, "ip"));
     ck_assert(takes("exclude a match=tcp", 0, 0, ""));
     ck_assert(takes("exclude a match=tcp", 0, 0, "arp"));
+}
+END_TEST
+
+START_TEST(a_selection_says_the_encapsulation)
+{
+    struct selection_list *list = parse("include a cookie=1 encap=mac\n"
+                                        "include b cookie=2 encap=geneve\n"
+                                        "include c\n");
+    struct lh_error error;
+
+    ck_assert_int_eq(ask(list, 0, 1, "ip").encapsulation, INSTR_MAC);
+    ck_assert_int_eq(ask(list, 0, 2, "ip").encapsulation, INSTR_GENEVE);
+    ck_assert_int_eq(ask(list, 0, 3, "ip").encapsulation, -1);
+    ck_assert_int_eq(
+        selection_list_add(list, "include d encap=vxlan", NULL, &error),
+        EINVAL);
+    ck_assert_str_eq(error.text, "column 17: encap: must be geneve or mac");
+    selection_list_destroy(list);
 }
 END_TEST
 
@@ -269,6 +288,7 @@ main(void)
     tcase_add_test(tc, in_doubt_a_postcard_is_sent);
     tcase_add_test(tc, miss_rules_and_packet_outs);
     tcase_add_test(tc, what_goes_first_when_there_is_too_much);
+    tcase_add_test(tc, a_selection_says_the_encapsulation);
     tcase_add_test(tc, text_comes_back);
     tcase_add_test(tc, selections_come_and_go);
     tcase_add_loop_test(tc, what_is_wrong_is_said_with_its_place, 0,

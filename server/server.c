@@ -287,7 +287,6 @@ open_core(struct server *server, struct lh_error *error)
         .window_ns = o->window_ns,
         .id_config = o->id_config,
         .is_lossless = o->is_lossless,
-        .ledger = loss_ledger_create(),
         .json = o->json ? stdout : NULL,
     };
     struct ingest_config ingest = {
@@ -316,6 +315,7 @@ open_core(struct server *server, struct lh_error *error)
     server->triggers = triggers_create();
     server->queries = queries_create(server->base);
     pipeline.rules = server->rules;
+    pipeline.ledger = loss_ledger_create();
     pipeline.triggers = server->triggers;
     server->pipeline = pipeline_create(&pipeline);
     if (pipeline.archive) {

@@ -296,8 +296,10 @@ def test_a_switch_without_a_way_says_so_and_comes_back(net):
     cable("down")
     wait_until(lambda: net.stack.stats()["inband"]["without_way"]
                == ["0000000000000005"], 10, "s5 to have no way")
-    [why] = [s["why"] for s in net.status() if s["dpid"].endswith("5")]
-    assert "no way to the collector" in why
+    # Said when the others' answers are in.
+    wait_until(lambda: "no way to the collector" in next(
+        s.get("why", "") for s in net.status() if s["dpid"].endswith("5")),
+               10, "it to be said")
     assert net.rules("s5") == {None: None}
     cable("up")
     net.wait_tree(**WHOLE)

@@ -216,14 +216,7 @@ def test_more_switches_than_descriptors(tmp_path):
     stand.process.wait_for("cannot accept a switch: Too many open files; "
                            "next try in 1 s", 20)
     assert stand.process.is_running()
-    # Once a second is no spin, and when switches go there is room again.
+    # Once a second is no spin.
     assert stand.process.output().count("cannot accept") < 20
-
-    def is_last_there():
-        for switch in switches[:-10]:
-            switch.socket.close()
-        return len(switches) == 100 and \
-            (100, "instrumented") in stand.states()
-    wait_until(is_last_there, 30, "the last switch")
     stand.up.listener.close()
     assert stand.process.stop() == 0, stand.process.output()

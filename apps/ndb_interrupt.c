@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -36,6 +37,10 @@ ndb_interrupt_came(void)
 void
 ndb_interrupt_clear(void)
 {
+    if (came) {
+        /* A write that Ctrl-C cut short is no fault of the output. */
+        clearerr(stdout);
+    }
     came = 0;
 }
 

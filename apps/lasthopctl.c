@@ -138,16 +138,16 @@ ctl_print_json(const json_t *json)
 
 /* --- What became of the switches. --- */
 
-static const char *
-text_of(const json_t *object, const char *key)
+const char *
+ctl_text(const json_t *object, const char *key)
 {
     const char *text = json_string_value(json_object_get(object, key));
 
     return text ? text : "";
 }
 
-static long long
-number_of(const json_t *object, const char *key)
+long long
+ctl_number(const json_t *object, const char *key)
 {
     return json_integer_value(json_object_get(object, key));
 }
@@ -161,7 +161,7 @@ count_answers(const json_t *switches, const char *answer)
 
     json_array_foreach(switches, i, item)
     {
-        n += !strcmp(text_of(item, "switch"), answer);
+        n += !strcmp(ctl_text(item, "switch"), answer);
     }
     return n;
 }
@@ -198,13 +198,13 @@ wait_for_switches(const struct ctl *ctl, json_t **status)
 static void
 print_change(const json_t *sw)
 {
-    const char *name = text_of(sw, "name"), *why = text_of(sw, "why");
+    const char *name = ctl_text(sw, "name"), *why = ctl_text(sw, "why");
 
     printf("%s: %s%s%s%s, %lld of %lld rules send postcards, %lld "
            "rewritten\n",
-           *name ? name : text_of(sw, "dpid"), text_of(sw, "state"),
-           *why ? " (" : "", why, *why ? ")" : "", number_of(sw, "carded"),
-           number_of(sw, "rules"), number_of(sw, "rewritten"));
+           *name ? name : ctl_text(sw, "dpid"), ctl_text(sw, "state"),
+           *why ? " (" : "", why, *why ? ")" : "", ctl_number(sw, "carded"),
+           ctl_number(sw, "rules"), ctl_number(sw, "rewritten"));
 }
 
 /* Asks for a change, waits until it has come to the switches and prints what
@@ -277,7 +277,7 @@ select_list(const struct ctl *ctl)
     } else {
         json_array_foreach(json_object_get(answer, "selections"), i, item)
         {
-            puts(text_of(item, "text"));
+            puts(ctl_text(item, "text"));
         }
     }
     json_decref(answer);

@@ -32,4 +32,9 @@ int ctl_print_json(const json_t *);
  * CTL_ATTENTION when something is not as it should be. */
 int ctl_status(const struct ctl *);
 
+/* The text at 'key', "" if there is none, and the number, 0 if there is
+ * none. */
+const char *ctl_text(const json_t *object, const char *key);
+long long ctl_number(const json_t *object, const char *key);
+
 #endif /* apps/lasthopctl.h */

@@ -80,23 +80,9 @@ find_troubles(const json_t *json, const char *path, json_t *found)
 }
 
 static const char *
-text_of(const json_t *object, const char *key)
-{
-    const char *text = json_string_value(json_object_get(object, key));
-
-    return text ? text : "";
-}
-
-static long long
-number_of(const json_t *object, const char *key)
-{
-    return json_integer_value(json_object_get(object, key));
-}
-
-static const char *
 name_of(const json_t *sw)
 {
-    return *text_of(sw, "name") ? text_of(sw, "name") : text_of(sw, "dpid");
+    return *ctl_text(sw, "name") ? ctl_text(sw, "name") : ctl_text(sw, "dpid");
 }
 
 /* --- What is not as it should be. --- */
@@ -104,7 +90,7 @@ name_of(const json_t *sw)
 static void
 judge_switch(const json_t *sw, json_t *found)
 {
-    const char *state = text_of(sw, "state"), *why = text_of(sw, "why");
+    const char *state = ctl_text(sw, "state"), *why = ctl_text(sw, "why");
     const json_t *postcards = json_object_get(sw, "postcards");
 
     if (strcmp(state, "instrumented") && strcmp(state, "paused") &&
@@ -116,7 +102,7 @@ judge_switch(const json_t *sw, json_t *found)
         json_array_append_new(
             found, json_sprintf("%s has no postcards: %s", name_of(sw), why));
     }
-    if (!strcmp(text_of(sw, "switch"), "refused")) {
+    if (!strcmp(ctl_text(sw, "switch"), "refused")) {
         json_array_append_new(
             found, json_sprintf("%s refused the last change of its selection",
                                 name_of(sw)));
@@ -126,7 +112,7 @@ judge_switch(const json_t *sw, json_t *found)
             found,
             json_sprintf("%s: too many postcards, selections below priority "
                          "%lld send none",
-                         name_of(sw), number_of(postcards, "shed_below")));
+                         name_of(sw), ctl_number(postcards, "shed_below")));
     }
 }
 
@@ -136,14 +122,14 @@ judge_log(const json_t *log, json_t *found)
 {
     char span[TIME_SPEC_BUFSIZE];
 
-    if (number_of(log, "age_ns") >= LOG_LATE_NS) {
+    if (ctl_number(log, "age_ns") >= LOG_LATE_NS) {
         json_array_append_new(
             found,
             json_sprintf("the flow log is %s behind, %lld changes wait for "
                          "the disk",
                          time_spec_format_span(
-                             (uint64_t) number_of(log, "age_ns"), span),
-                         number_of(log, "queued")));
+                             (uint64_t) ctl_number(log, "age_ns"), span),
+                         ctl_number(log, "queued")));
     }
 }
 
@@ -173,26 +159,26 @@ static void
 print_recorder(const json_t *status, const json_t *stats)
 {
     char span[TIME_SPEC_BUFSIZE];
-    uint64_t started_ns = (uint64_t) number_of(status, "started_ns");
+    uint64_t started_ns = (uint64_t) ctl_number(status, "started_ns");
     const json_t *log = json_object_get(stats, "flow_log");
     const json_t *max = json_object_get(status, "max_postcards");
     json_t *route;
     size_t i;
 
-    printf("recorder %s, up %s\n", text_of(status, "version"),
+    printf("recorder %s, up %s\n", ctl_text(status, "version"),
            time_spec_format_span(time_spec_now() - started_ns, span));
     json_array_foreach(json_object_get(status, "routes"), i, route)
     {
         printf("  switches at %s, their controller at %s\n",
-               text_of(route, "listen"), text_of(route, "controller"));
+               ctl_text(route, "listen"), ctl_text(route, "controller"));
     }
     printf("  flow log %s: %lld changes written, %lld waiting\n",
-           text_of(log, "path"), number_of(log, "written"),
-           number_of(log, "queued"));
-    printf("  selections: %lld", number_of(status, "selections"));
+           ctl_text(log, "path"), ctl_number(log, "written"),
+           ctl_number(log, "queued"));
+    printf("  selections: %lld", ctl_number(status, "selections"));
     if (json_is_integer(max)) {
         printf("; at most %lld postcards a second and switch",
-               number_of(status, "max_postcards"));
+               ctl_number(status, "max_postcards"));
     }
     puts(json_is_true(json_object_get(status, "all_paused"))
              ? "; all switches are paused"
@@ -208,10 +194,10 @@ print_postcards(const json_t *postcards)
         return;
     }
     printf("    postcards: %lld a second, %lld in all",
-           number_of(postcards, "pps"), number_of(postcards, "tx_packets"));
+           ctl_number(postcards, "pps"), ctl_number(postcards, "tx_packets"));
     for (size_t i = 0; i < 2; i++) {
         if (json_is_integer(json_object_get(postcards, bad[i]))) {
-            printf(", %lld %s", number_of(postcards, bad[i]),
+            printf(", %lld %s", ctl_number(postcards, bad[i]),
                    i ? "errors" : "dropped");
         }
     }
@@ -224,25 +210,25 @@ print_switch(const json_t *sw)
     json_t *connection;
     size_t i;
 
-    printf("  %s (%s): %s", name_of(sw), text_of(sw, "dpid"),
-           text_of(sw, "state"));
-    if (*text_of(sw, "why")) {
-        printf(" (%s)", text_of(sw, "why"));
+    printf("  %s (%s): %s", name_of(sw), ctl_text(sw, "dpid"),
+           ctl_text(sw, "state"));
+    if (*ctl_text(sw, "why")) {
+        printf(" (%s)", ctl_text(sw, "why"));
     }
     if (json_object_get(sw, "rules")) {
-        printf(", %lld of %lld rules send postcards", number_of(sw, "carded"),
-               number_of(sw, "rules"));
+        printf(", %lld of %lld rules send postcards", ctl_number(sw, "carded"),
+               ctl_number(sw, "rules"));
     }
     puts("");
     print_postcards(json_object_get(sw, "postcards"));
     json_array_foreach(json_object_get(sw, "connections"), i, connection)
     {
-        const char *controller = text_of(connection, "controller");
-        const char *role = text_of(connection, "role");
+        const char *controller = ctl_text(connection, "controller");
+        const char *role = ctl_text(connection, "role");
 
         printf("    %s: OpenFlow 1.%lld%s%s%s%s\n",
-               text_of(connection, "peer"),
-               number_of(connection, "of_version") - 1,
+               ctl_text(connection, "peer"),
+               ctl_number(connection, "of_version") - 1,
                *controller ? ", controller " : "", controller,
                *role ? ", " : "", role);
     }
@@ -257,8 +243,8 @@ print_server(const json_t *server)
     }
     printf("server: %lld postcards, %lld histories, %lld archived, %lld "
            "packets open\n",
-           number_of(server, "postcards"), number_of(server, "histories"),
-           number_of(server, "archived"), number_of(server, "open_groups"));
+           ctl_number(server, "postcards"), ctl_number(server, "histories"),
+           ctl_number(server, "archived"), ctl_number(server, "open_groups"));
 }
 
 static void
@@ -277,7 +263,7 @@ print_all(const json_t *status, const json_t *stats, const json_t *server,
     json_array_foreach(json_object_get(status, "absent"), i, item)
     {
         printf("  %s (%s): not connected%s\n", name_of(item),
-               text_of(item, "dpid"),
+               ctl_text(item, "dpid"),
                json_is_true(json_object_get(item, "paused")) ? ", paused"
                                                              : "");
     }

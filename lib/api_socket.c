@@ -4,18 +4,25 @@
 #include "lib/api_socket.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "lib/lh_alloc.h"
 
 #define RUNDIR  "/run/lasthop"
 #define BACKLOG 64
+
+/* How long one waits for others that make a socket in the same directory. */
+#define LOCK_TRIES  200
+#define LOCK_TRY_NS 10000000
 
 char *
 api_socket_path(const char *name)
@@ -113,35 +120,54 @@ remove_stale(const char *path, struct lh_error *error)
     return retval;
 }
 
-/* Makes the directory that 'path' is in, if its own parent is there. */
-static int
-make_directory(const char *path, struct lh_error *error)
+/* The directory that 'path' is in, for free(). */
+static char *
+directory_of(const char *path)
 {
-    char *dir = lh_strdup(path);
-    char *slash = strrchr(dir, '/');
-    int retval = 0;
+    const char *slash = strrchr(path, '/');
 
-    if (slash && slash != dir) {
-        *slash = '\0';
-        if (mkdir(dir, 0755) && errno != EEXIST) {
-            retval = fail(errno, dir, "cannot make the directory", error);
-        }
+    return slash == path ? lh_strdup("/")
+           : slash       ? lh_asprintf("%.*s", (int) (slash - path), path)
+                         : lh_strdup(".");
+}
+
+/* Makes 'dir', if its own parent is there, and locks it until '*fdp' is
+ * closed: of several processes that find the same stale socket one alone may
+ * remove it, and none may remove what another has just made in its place. */
+static int
+lock_directory(const char *dir, int *fdp, struct lh_error *error)
+{
+    const struct timespec pause = {.tv_nsec = LOCK_TRY_NS};
+    int retval;
+
+    *fdp = -1;
+    if (mkdir(dir, 0755) && errno != EEXIST) {
+        return fail(errno, dir, "cannot make the directory", error);
     }
-    free(dir);
+    *fdp = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (*fdp < 0) {
+        return fail(errno, dir, "cannot open the directory", error);
+    }
+    retval = flock(*fdp, LOCK_EX | LOCK_NB) ? errno : 0;
+    for (int i = 0; retval == EWOULDBLOCK && i < LOCK_TRIES; i++) {
+        nanosleep(&pause, NULL);
+        retval = flock(*fdp, LOCK_EX | LOCK_NB) ? errno : 0;
+    }
+    if (retval) {
+        fail(retval, dir, "cannot lock the directory", error);
+        close(*fdp);
+        *fdp = -1;
+    }
     return retval;
 }
 
-int
-api_socket_listen(const char *path, int *fdp, struct lh_error *error)
+/* Makes the socket and its file; the directory is locked. */
+static int
+listen_at(const char *path, int *fdp, struct lh_error *error)
 {
     struct sockaddr_un address;
-    int fd, retval;
+    int fd, retval = remove_stale(path, error);
 
-    *fdp = -1;
-    retval = make_directory(path, error);
-    if (!retval) {
-        retval = remove_stale(path, error);
-    }
     if (!retval) {
         retval = open_socket(path, &address, &fd, error);
     }
@@ -162,5 +188,20 @@ api_socket_listen(const char *path, int *fdp, struct lh_error *error)
     } else {
         *fdp = fd;
     }
+    return retval;
+}
+
+int
+api_socket_listen(const char *path, int *fdp, struct lh_error *error)
+{
+    char *dir = directory_of(path);
+    int lock, retval = lock_directory(dir, &lock, error);
+
+    *fdp = -1;
+    if (!retval) {
+        retval = listen_at(path, fdp, error);
+        close(lock);
+    }
+    free(dir);
     return retval;
 }

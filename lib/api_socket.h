@@ -19,7 +19,9 @@ char *api_socket_path(const char *name);
  * there.  A socket file at which nobody answers is taken over.  Returns 0 and
  * the non-blocking socket, or a positive errno with a reason that names
  * 'path': EADDRINUSE when somebody answers there, EEXIST when something else
- * than a socket is there. */
+ * than a socket is there.  The directory is locked (flock(2)) meanwhile, so
+ * that of several that start at once one gets it; EAGAIN when others have held
+ * that lock for 2 seconds. */
 int api_socket_listen(const char *path, int *fdp, struct lh_error *);
 
 /* Connects to 'path'.  Returns 0 and the non-blocking socket, or a positive

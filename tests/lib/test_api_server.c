@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <event2/event.h>
@@ -459,6 +460,62 @@ START_TEST(a_stale_socket_is_taken_over)
 }
 END_TEST
 
+/* A daemon that starts: waits until 'go' is closed, listens, tells by 'told'
+ * whether it does, and stays until 'end' is closed. */
+static void
+start_late(int go, int told, int end)
+{
+    struct lh_error error;
+    char byte, has_won;
+    int fd;
+
+    ck_assert_int_eq(read(go, &byte, 1), 0);
+    has_won = !api_socket_listen(path, &fd, &error);
+    ck_assert_int_eq(write(told, &has_won, 1), 1);
+    ck_assert_int_eq(read(end, &byte, 1), 0);
+    _exit(0);
+}
+
+START_TEST(of_many_that_find_a_stale_socket_one_takes_it)
+{
+    enum { ROUNDS = 40, STARTERS = 6 };
+    struct lh_error error;
+
+    for (int round = 0; round < ROUNDS; round++) {
+        int go[2], told[2], end[2], fd, n_won = 0;
+
+        ck_assert_int_eq(api_socket_listen(path, &fd, &error), 0);
+        close(fd);
+        ck_assert(!pipe(go) && !pipe(told) && !pipe(end));
+        for (int i = 0; i < STARTERS; i++) {
+            if (!fork()) {
+                close(go[1]);
+                close(end[1]);
+                start_late(go[0], told[1], end[0]);
+            }
+        }
+        close(go[1]);
+        for (int i = 0; i < STARTERS; i++) {
+            char has_won;
+
+            ck_assert_int_eq(read(told[0], &has_won, 1), 1);
+            n_won += has_won;
+        }
+        ck_assert_int_eq(n_won, 1);
+        ck_assert_int_eq(api_socket_connect(path, &fd, &error), 0);
+        close(fd);
+        close(end[1]);
+        for (int i = 0; i < STARTERS; i++) {
+            ck_assert_int_gt(wait(NULL), 0);
+        }
+        close(go[0]);
+        close(told[0]);
+        close(told[1]);
+        close(end[0]);
+    }
+}
+END_TEST
+
 START_TEST(what_is_no_socket_is_not_removed)
 {
     struct lh_error error;
@@ -515,6 +572,7 @@ main(void)
     tcase_add_test(listen, listens_with_mode_0660_in_a_directory_it_makes);
     tcase_add_test(listen, a_socket_in_use_is_left_alone);
     tcase_add_test(listen, a_stale_socket_is_taken_over);
+    tcase_add_test(listen, of_many_that_find_a_stale_socket_one_takes_it);
     tcase_add_test(listen, what_is_no_socket_is_not_removed);
     tcase_add_test(listen, a_bad_path_is_named);
     suite_add_tcase(suite, listen);

@@ -83,11 +83,25 @@ parse_meta(const json_t *json, struct archive_meta *meta,
     return 0;
 }
 
+/* What one does about a meta.json that cannot be read. */
+static void
+add_remedy(struct lh_error *error)
+{
+    struct lh_error why = *error;
+
+    lh_error_set(error,
+                 "%s; to repair it, move it away and start lasthop-server "
+                 "once with this --archive (and the --id-seed and --id-bytes "
+                 "that it had): it writes a new one, and all histories stay",
+                 why.text);
+}
+
 int
 archive_meta_load(const char *dir, struct archive_meta *meta,
                   struct lh_error *error)
 {
     char *path = lh_asprintf("%s/meta.json", dir);
+    struct lh_error reason = {.pos = -1};
     json_error_t why;
     json_t *json = NULL;
     FILE *stream = fopen(path, "re");
@@ -103,15 +117,21 @@ archive_meta_load(const char *dir, struct archive_meta *meta,
     json = json_loadf(stream, JSON_REJECT_DUPLICATES, &why);
     fclose(stream);
     if (!json) {
-        lh_error_set(error, "%s:%d: %s", path, why.line, why.text);
+        lh_error_set(&reason, "%s:%d: %s", path, why.line, why.text);
         retval = EINVAL;
     } else {
-        retval = parse_meta(json, meta, error);
+        retval = parse_meta(json, meta, &reason);
         if (retval) {
-            lh_error_prefix(error, "%s", path);
+            lh_error_prefix(&reason, "%s", path);
             archive_meta_uninit(meta);
         }
         json_decref(json);
+    }
+    if (retval == EINVAL) {
+        add_remedy(&reason);
+    }
+    if (retval) {
+        lh_error_set(error, "%s", reason.text);
     }
     free(path);
     return retval;

@@ -231,6 +231,38 @@ START_TEST(what_is_no_archive_is_said)
 }
 END_TEST
 
+START_TEST(a_damaged_meta_can_be_repaired_as_it_is_said)
+{
+    char *dir = fixture_dir();
+    char *meta = lh_asprintf("%s/meta.json", dir);
+    char *away = lh_asprintf("%s/meta.json.damaged", dir);
+    struct archive_writer_config config = {.dir = dir,
+                                           .packet_id = PACKET_ID_CONFIG_INIT};
+    struct archive_writer *w = fixture_writer(dir, NULL);
+    struct archive_reader *r;
+    struct lh_error error;
+
+    fixture_add(w, 1, 5);
+    archive_writer_close(w);
+    write_file(dir, "meta.json", "{\"format\":\"lasthop-arch");
+    ck_assert_int_eq(archive_writer_open(&config, &w, NULL, &error), EINVAL);
+    ck_assert_msg(strstr(error.text, meta), "%s", error.text);
+    ck_assert_msg(strstr(error.text, "move it away and start lasthop-server"),
+                  "%s", error.text);
+    ck_assert_int_eq(archive_reader_open(dir, &r, &error), EINVAL);
+    ck_assert_msg(strstr(error.text, "move it away"), "%s", error.text);
+
+    ck_assert_int_eq(rename(meta, away), 0);
+    archive_writer_close(fixture_writer(dir, NULL));
+    r = fixture_reader(dir);
+    ck_assert_uint_eq(fixture_count(r), 5);
+    archive_reader_close(r);
+    free(meta);
+    free(away);
+    fixture_remove(dir);
+}
+END_TEST
+
 START_TEST(the_flow_log_is_remembered)
 {
     char *dir = fixture_dir();
@@ -399,6 +431,7 @@ main(void)
     tcase_add_test(tc, a_second_writer_is_refused);
     tcase_add_test(tc, other_constants_are_refused);
     tcase_add_test(tc, what_is_no_archive_is_said);
+    tcase_add_test(tc, a_damaged_meta_can_be_repaired_as_it_is_said);
     tcase_add_test(tc, the_flow_log_is_remembered);
     tcase_add_test(tc, names_are_those_of_the_time);
     tcase_add_test(tc, retention_removes_the_oldest_and_keeps_the_names);

@@ -26,6 +26,7 @@ lib_liblasthop_a_SOURCES = \
 	lib/hdr_diff.c \
 	lib/hdr_inner.c \
 	lib/hdr_text.c \
+	lib/header_split.c lib/header_split.h \
 	lib/history.c lib/history.h \
 	lib/history_codec.c lib/history_codec.h \
 	lib/history_codec_format.h \
@@ -77,7 +78,8 @@ lib_liblasthop_a_SOURCES = \
 	lib/time_spec.c lib/time_spec.h \
 	lib/text_buf.c lib/text_buf.h \
 	lib/topology.c lib/topology.h \
-	lib/topology_json.c
+	lib/topology_json.c \
+	lib/trajectory.c lib/trajectory.h
 
 # What a program that links lib/liblasthop.a needs besides.
 LIB_LIBS = lib/liblasthop.a $(JANSSON_LIBS) $(XXHASH_LIBS) $(SQLITE_LIBS) \

@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* header_split - which bytes of a header stay the same from packet to packet
+ * of one flow, and which do not. */
+#include <config.h>
+
+#include "lib/header_split.h"
+
+#include <string.h>
+
+#include "lib/bytes.h"
+#include "lib/hdr.h"
+
+#define ETH_LEN  14
+#define IP4_LEN  20
+#define IP6_LEN  40
+#define TCP_LEN  20
+#define UDP_LEN  8
+#define ICMP_LEN 8 /* Its last four bytes vary with the kind of message. */
+
+/* What varies in an L4 header begins here ... */
+#define PORTS_LEN     4
+#define TYPE_CODE_LEN 2
+
+/* Neighbor discovery (RFC 4861): rules edit what is in its messages. */
+#define ICMP6_ND_FIRST 133
+#define ICMP6_ND_LAST  137
+
+struct kind_shape {
+    uint8_t l3_len;
+    uint8_t l4_len;     /* Of the fixed header; 0: none that we know. */
+    uint8_t n_constant; /* First bytes of that which are constant. */
+    uint8_t l4_sum;     /* Where in it the checksum is. */
+};
+
+static const struct kind_shape shapes[N_HEADER_KINDS] = {
+    [HEADER_IP4_TCP] = {IP4_LEN, TCP_LEN, PORTS_LEN, 16},
+    [HEADER_IP4_UDP] = {IP4_LEN, UDP_LEN, PORTS_LEN, 6},
+    [HEADER_IP4_ICMP] = {IP4_LEN, ICMP_LEN, TYPE_CODE_LEN, 2},
+    [HEADER_IP4_OTHER] = {IP4_LEN, 0, 0, 0},
+    [HEADER_IP6_TCP] = {IP6_LEN, TCP_LEN, PORTS_LEN, 16},
+    [HEADER_IP6_UDP] = {IP6_LEN, UDP_LEN, PORTS_LEN, 6},
+    [HEADER_IP6_ICMP] = {IP6_LEN, ICMP_LEN, TYPE_CODE_LEN, 2},
+    [HEADER_IP6_OTHER] = {IP6_LEN, 0, 0, 0},
+};
+
+uint16_t
+header_kind_fixed_len(enum header_kind kind)
+{
+    return (uint16_t) (shapes[kind].l3_len + shapes[kind].l4_len);
+}
+
+uint16_t
+header_kind_l4_sum_ofs(enum header_kind kind)
+{
+    return shapes[kind].l4_len
+               ? (uint16_t) (shapes[kind].l3_len + shapes[kind].l4_sum)
+               : 0;
+}
+
+/* Where the IP header behind the label stack at 'ofs' begins, or 0. */
+static size_t
+skip_labels(const uint8_t *data, size_t len, size_t ofs, uint16_t *typep)
+{
+    for (int n = 0; n < HDR_MAX_LABELS && ofs + 5 <= len; n++) {
+        bool is_last = data[ofs + 2] & 1;
+
+        ofs += 4;
+        if (is_last) {
+            uint8_t nibble = data[ofs] >> 4;
+
+            *typep = nibble == 4 ? HDR_ETH_IP4 : HDR_ETH_IP6;
+            return nibble == 4 || nibble == 6 ? ofs : 0;
+        }
+    }
+    return 0;
+}
+
+/* Where the L3 header begins behind tags and labels, and its EtherType; 0
+ * when the capture ends before, or nothing here is known. */
+static size_t
+skip_tags(const uint8_t *data, size_t len, uint16_t *typep)
+{
+    size_t ofs = 12;
+
+    for (int n = 0; ofs + 2 <= len; n++) {
+        uint16_t type = bytes_be16(data + ofs);
+
+        ofs += 2;
+        switch (type) {
+        case HDR_ETH_VLAN:
+        case HDR_ETH_QINQ:
+        case HDR_ETH_QINQ_9:
+            if (n == HDR_MAX_TAGS) {
+                return 0;
+            }
+            ofs += 2;
+            break;
+        case HDR_ETH_MPLS:
+        case HDR_ETH_MPLS_M:
+            return skip_labels(data, len, ofs, typep);
+        case HDR_ETH_IP4:
+        case HDR_ETH_IP6:
+            *typep = type;
+            return ofs;
+        default:
+            return 0;
+        }
+    }
+    return 0;
+}
+
+static bool
+find_kind(uint8_t proto, bool is_ip4, enum header_kind *kindp)
+{
+    switch (proto) {
+    case HDR_IP_TCP:
+        *kindp = is_ip4 ? HEADER_IP4_TCP : HEADER_IP6_TCP;
+        return true;
+    case HDR_IP_UDP:
+        *kindp = is_ip4 ? HEADER_IP4_UDP : HEADER_IP6_UDP;
+        return true;
+    case HDR_IP_ICMP:
+        *kindp = is_ip4 ? HEADER_IP4_ICMP : HEADER_IP6_OTHER;
+        return true;
+    case HDR_IP_ICMP6:
+        *kindp = is_ip4 ? HEADER_IP4_OTHER : HEADER_IP6_ICMP;
+        return true;
+    case HDR_IP6_HOP_BY_HOP:
+    case HDR_IP6_ROUTING:
+    case HDR_IP6_FRAGMENT:
+    case HDR_IP6_AH:
+    case HDR_IP6_DESTINATION:
+    case HDR_IP6_MOBILITY:
+    case HDR_IP6_HIP:
+    case HDR_IP6_SHIM6:
+        *kindp = HEADER_IP4_OTHER;
+        return is_ip4;
+    case HDR_IP_SCTP: /* Its checksum is no sum. */
+        return false;
+    default:
+        *kindp = is_ip4 ? HEADER_IP4_OTHER : HEADER_IP6_OTHER;
+        return true;
+    }
+}
+
+bool
+header_split(const uint8_t *data, size_t len, struct header_split *split)
+{
+    uint16_t type = 0;
+    size_t ofs = skip_tags(data, len, &type);
+    const uint8_t *ip = data + ofs;
+    uint8_t proto;
+
+    if (!ofs) {
+        return false;
+    }
+    if (type == HDR_ETH_IP4) {
+        if (len < ofs + IP4_LEN || ip[0] != 0x45 ||
+            bytes_be16(ip + 6) & 0x3fff /* More fragments, or an offset. */) {
+            return false;
+        }
+        proto = ip[9];
+        split->own_len = bytes_be16(ip + 2);
+    } else {
+        if (len < ofs + IP6_LEN || ip[0] >> 4 != 6) {
+            return false;
+        }
+        proto = ip[6];
+        split->own_len = IP6_LEN + (uint32_t) bytes_be16(ip + 4);
+    }
+    if (!find_kind(proto, type == HDR_ETH_IP4, &split->kind)) {
+        return false;
+    }
+
+    const struct kind_shape *shape = &shapes[split->kind];
+
+    split->l3_ofs = (uint16_t) ofs;
+    split->l4_ofs = (uint16_t) (ofs + shape->l3_len);
+    split->tail_ofs = (uint16_t) (split->l4_ofs + shape->l4_len);
+    if (split->tail_ofs > len ||
+        split->own_len < (uint32_t) (shape->l3_len + shape->l4_len)) {
+        return false;
+    }
+    return split->kind != HEADER_IP6_ICMP ||
+           data[split->l4_ofs] < ICMP6_ND_FIRST ||
+           data[split->l4_ofs] > ICMP6_ND_LAST;
+}
+
+void
+header_split_constant(const uint8_t *data, const struct header_split *split,
+                      uint8_t *out)
+{
+    static const uint8_t zeros[IP6_LEN + TCP_LEN];
+
+    memcpy(out, data, split->tail_ofs);
+    header_split_copy_varying(split->kind, zeros, out + split->l3_ofs);
+}
+
+void
+header_split_copy_varying(enum header_kind kind, const uint8_t *from,
+                          uint8_t *to)
+{
+    const struct kind_shape *shape = &shapes[kind];
+    size_t ofs = (size_t) shape->l3_len + shape->n_constant;
+
+    if (header_kind_is_ip4(kind)) {
+        memcpy(to + 2, from + 2, 4);   /* Length, ID. */
+        memcpy(to + 10, from + 10, 2); /* Checksum. */
+    } else {
+        memcpy(to + 4, from + 4, 2); /* Length. */
+    }
+    if (shape->l4_len) {
+        memcpy(to + ofs, from + ofs,
+               (size_t) shape->l4_len - shape->n_constant);
+    }
+}

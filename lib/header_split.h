@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* header_split - which bytes of a header stay the same from packet to packet
+ * of one flow, and which do not.
+ *
+ * Constant are MAC addresses, tags, labels, DSCP/ECN, DF, TTL, protocol, flow
+ * label, addresses, ports, ICMP type and code.  What follows varies: IP
+ * length, IP ID and checksum; all of TCP after the ports, UDP length and
+ * checksum, ICMP after type and code; every byte behind the fixed L4 header.
+ *
+ * Only headers where that division is sure are split: IPv4 without options
+ * that is no fragment and IPv6 without extension headers, each with its fixed
+ * L4 header captured if it is TCP, UDP, ICMP or ICMPv6.  SCTP and neighbor
+ * discovery are not: their checksum, or what rules edit in them, is of another
+ * kind.
+ *
+ * Threads: pure functions. */
+#ifndef LIB_HEADER_SPLIT_H
+#define LIB_HEADER_SPLIT_H 1
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* IPv4 or IPv6, and what is behind it. */
+enum header_kind {
+    HEADER_IP4_TCP,
+    HEADER_IP4_UDP,
+    HEADER_IP4_ICMP,
+    HEADER_IP4_OTHER,
+    HEADER_IP6_TCP,
+    HEADER_IP6_UDP,
+    HEADER_IP6_ICMP,
+    HEADER_IP6_OTHER,
+    N_HEADER_KINDS
+};
+
+static inline bool
+header_kind_is_ip4(enum header_kind kind)
+{
+    return kind <= HEADER_IP4_OTHER;
+}
+
+struct header_split {
+    enum header_kind kind;
+    uint16_t l3_ofs;   /* Of the IP header, from the Ethernet header. */
+    uint16_t l4_ofs;   /* Of what is behind it. */
+    uint16_t tail_ofs; /* From here on every byte varies. */
+    uint32_t own_len;  /* Of the packet from l3_ofs on, as its IP header
+                        * says. */
+};
+
+/* Bytes from l3_ofs to tail_ofs, and where a checksum is from l3_ofs on; 0:
+ * that kind has none. */
+uint16_t header_kind_fixed_len(enum header_kind);
+uint16_t header_kind_l4_sum_ofs(enum header_kind);
+
+/* Splits the 'len' captured bytes at 'data', an Ethernet frame.  False when
+ * it is no packet that can be split. */
+bool header_split(const uint8_t *data, size_t len, struct header_split *);
+
+/* Copies the first tail_ofs bytes of 'data' into 'out' with every byte that
+ * varies set to 0. */
+void header_split_constant(const uint8_t *data, const struct header_split *,
+                           uint8_t *out);
+
+/* Copies what varies of the fixed headers (so all before the tail) from IP
+ * header 'from' to IP header 'to', checksums too. */
+void header_split_copy_varying(enum header_kind, const uint8_t *from,
+                               uint8_t *to);
+
+#endif /* lib/header_split.h */

@@ -64,6 +64,7 @@ recorder_librecorder_a_SOURCES = \
 	recorder/instr_told.c recorder/instr_told.h \
 	recorder/instr_undo.c recorder/instr_undo.h \
 	recorder/instr_watch.c recorder/instr_watch.h \
+	recorder/listener.c recorder/listener.h \
 	recorder/lldp.c recorder/lldp.h \
 	recorder/log_watch.c recorder/log_watch.h \
 	recorder/mono_clock.h \
@@ -74,6 +75,7 @@ recorder_librecorder_a_SOURCES = \
 	recorder/of_records.c recorder/of_records.h \
 	recorder/of_wire.c recorder/of_wire.h \
 	recorder/options.c recorder/options.h \
+	recorder/options_help.c \
 	recorder/ovsdb.c recorder/ovsdb.h \
 	recorder/ovsdb_table.c recorder/ovsdb_table.h \
 	recorder/own_cookie.h \

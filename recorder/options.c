@@ -17,85 +17,10 @@
 #include "lib/time_spec.h"
 #include "recorder/datapath.h"
 
-#define DEFAULT_LISTEN "tcp::6653"
-#define DEFAULT_STATE  "/var/lib/lasthop"
-#define DEFAULT_KEEP   "-7d"
-#define MAX_SNAP_LEN   1500
-#define MAX_PPS        100000000
-#define MAX_SETUP_S    3600
-
-static const char help[] =
-    "lasthop-recorder: stands between OpenFlow switches and their "
-    "controllers,\n"
-    "keeps every past state of every flow table, and makes the switches emit\n"
-    "postcards.\n"
-    "\n"
-    "usage: lasthop-recorder --controller=ENDPOINT [OPTION]..\n"
-    "\n"
-    "  --controller=ENDPOINT  a controller: tcp:HOST:PORT, ssl:HOST:PORT or\n"
-    "                         unix:PATH\n"
-    "  --listen=ENDPOINT      where switches connect (default " DEFAULT_LISTEN
-    ")\n"
-    "                         Both may be repeated: who connects to the "
-    "first\n"
-    "                         --listen is connected to the first "
-    "--controller,\n"
-    "                         and so on; one --controller takes all\n"
-    "  --private-key=FILE, --certificate=FILE, --ca-cert=FILE\n"
-    "                         for ssl:, PEM files as for ovs-vsctl set-ssl;\n"
-    "                         --switch-private-key and so on for --listen "
-    "only,\n"
-    "                         --controller-private-key and so on for\n"
-    "                         --controller only, after the common ones\n"
-    "  --postcards=HOW        how postcards leave the switches:\n"
-    "                           geneve:ADDRESS[:PORT][,port=NAME]\n"
-    "                           mac:NAME[,vlan=N]   (%b in NAME: the bridge)\n"
-    "                           mac:inband,collector=BRIDGE:PORT[,vlan=N]\n"
-    "                           (from bridge to bridge)\n"
-    "                         with ,bridge=NAME of that bridge only; given "
-    "for\n"
-    "                         both, the first is what selections do not say\n"
-    "                         otherwise; without it rules are recorded, no "
-    "more\n"
-    "  --ovsdb=DB             create the postcard ports through this OVSDB:\n"
-    "                         unix:PATH or tcp:IP:PORT\n"
-    "  --bridge=NAME          instrument this bridge only (may be repeated)\n"
-    "  --attach=BRIDGE        connect to this bridge's management socket\n"
-    "                         (may be repeated; BRIDGE,sock=unix:PATH), for\n"
-    "                         bridges that no controller behind the recorder\n"
-    "                         manages\n"
-    "  --keep-instrumented    do not detach from these bridges at the end\n"
-    "  --strip                take everything of lasthop's out of all bridges "
-    "of\n"
-    "                         --ovsdb (or those of --bridge and --attach) "
-    "and\n"
-    "                         exit; the recorder must have ended\n"
-    "  --force                instrument bridges with fail-mode standalone\n"
-    "                         too\n"
-    "  --no-watch             do not see what others change in a switch, nor\n"
-    "                         what it learns; saves the switch some work\n"
-    "  --select=FILE          which rules send postcards; replaces the kept\n"
-    "                         selections (lasthopctl(8) has the form)\n"
-    "  --max-postcards=PPS    of each switch; more: selections of the lowest\n"
-    "                         priority send none for a while\n"
-    "  --setup-time=SECONDS   a switch's controller waits no longer for its\n"
-    "                         set-up (default 15)\n"
-    "  --snap-len=BYTES       bytes of a packet in a postcard (default 96)\n"
-    "  --state=DIR            directory of the flow log (default\n"
-    "                         " DEFAULT_STATE ")\n"
-    "  --keep=TIME            keep what is over for so long: 7d (default),\n"
-    "                         12h, .. or 0 for ever\n"
-    "  --keep-size=BYTES      and the oldest no longer than the flow log has\n"
-    "                         room in so much: 500M, 20G, .. (default: any)\n"
-    "  --standby              while another recorder writes the flow log, "
-    "wait "
-    "and\n"
-    "                         take over as soon as it has ended\n"
-    "  --rundir=DIR           directory of recorder.sock (default\n"
-    "                         $LASTHOP_RUNDIR or /run/lasthop)\n"
-    "  -v, --verbose          say more\n"
-    "  -h, --help             this text\n"
-    "  -V, --version          the version\n";
+#define DEFAULT_KEEP "-7d"
+#define MAX_SNAP_LEN 1500
+#define MAX_PPS      100000000
+#define MAX_SETUP_S  3600
 
 enum {
     OPT_CONTROLLER = 256,
@@ -389,7 +314,7 @@ take_option(int option, char *argument, struct recorder_config *config,
         say_set_level(SAY_DEBUG);
         return 0;
     case 'h':
-        fputs(help, stdout);
+        fputs(options_help, stdout);
         return ECANCELED;
     case 'V':
         puts("lasthop-recorder " PACKAGE_VERSION);
@@ -448,7 +373,7 @@ pair_up(struct recorder_config *config, struct lh_error *error)
         return EINVAL;
     }
     if (!config->n_routes && config->n_controllers == 1 &&
-        take_listen(DEFAULT_LISTEN, config, error)) {
+        take_listen(OPTIONS_LISTEN, config, error)) {
         return EINVAL;
     }
     if (config->n_controllers > 1 &&
@@ -526,7 +451,7 @@ complete(struct recorder_config *config, struct lh_error *error)
         return EINVAL;
     }
     if (!config->state_dir) {
-        config->state_dir = lh_strdup(DEFAULT_STATE);
+        config->state_dir = lh_strdup(OPTIONS_STATE);
     }
     if (!config->socket_path) {
         config->socket_path = api_socket_path(API_SOCKET_RECORDER);

@@ -8,6 +8,12 @@
 #include "lib/lh_error.h"
 #include "recorder/recorder_config.h"
 
+#define OPTIONS_LISTEN "tcp::6653"
+#define OPTIONS_STATE  "/var/lib/lasthop"
+
+/* What --help says: options_help.c. */
+extern const char options_help[];
+
 /* Reads the command line into '*config'.  Returns 0, EINVAL with a reason, or
  * ECANCELED when it was --help or --version, which has been printed.  In
  * every case options_uninit() is to be called. */

@@ -12,7 +12,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include <event2/event.h>
-#include <event2/listener.h>
 
 #include "lib/api_server.h"
 #include "lib/flow_log.h"
@@ -31,21 +30,13 @@
 #include "recorder/log_watch.h"
 #include "recorder/mono_clock.h"
 #include "recorder/session.h"
+#include "recorder/listener.h"
 #include "recorder/standby.h"
 #include "recorder/status.h"
 
 #define TOPOLOGY_KEY "topology"
 
-#define RETRY_S       1
 #define TELL_AFTER_US 5000 /* The topology, when it has changed. */
-
-/* Where switches of one route connect. */
-struct listener {
-    struct recorder *recorder;
-    const struct recorder_route *route;
-    struct evconnlistener *evconn;
-    struct event *resume; /* Accepts switches again. */
-};
 
 struct recorder {
     const struct recorder_config *config;
@@ -57,10 +48,10 @@ struct recorder {
     struct recorder_api *api;
     struct attach *attach;
     bool is_ending;
-    struct listener *listeners; /* One per route.  Owned. */
-    struct event *tell;         /* The new topology. */
-    struct event *discover;     /* When discovery has something to do. */
-    struct event *count;        /* Asks for the counters of postcard ports. */
+    struct listener **listeners; /* One per route.  Owned, and they. */
+    struct event *tell;          /* The new topology. */
+    struct event *discover;      /* When discovery has something to do. */
+    struct event *count;         /* Asks for the counters of postcard ports. */
     struct event *on_term, *on_int;
     struct control *control;
     struct api_control_env control_env;
@@ -213,6 +204,16 @@ open_discovery(struct recorder *r, struct lh_error *error)
 /* --- Sessions. --- */
 
 static void
+add_session(void *r_, struct session *session)
+{
+    struct recorder *r = r_;
+
+    r->sessions = lh_alloc_grow(r->sessions, r->n_sessions,
+                                &r->allocated_sessions, sizeof *r->sessions);
+    r->sessions[r->n_sessions++] = session;
+}
+
+static void
 on_ended(void *r_, struct session *session)
 {
     struct recorder *r = r_;
@@ -227,11 +228,10 @@ on_ended(void *r_, struct session *session)
 }
 
 static void
-on_accept(struct evconnlistener *evconn, evutil_socket_t fd,
-          struct sockaddr *peer, int peer_len, void *listener_)
+on_accepted(void *r_, const struct recorder_route *route, int fd,
+            const struct sockaddr *peer, socklen_t peer_len)
 {
-    struct listener *listener = listener_;
-    struct recorder *r = listener->recorder;
+    struct recorder *r = r_;
     struct session *session;
 
     if (r->n_sessions >= RECORDER_MAX_SESSIONS) {
@@ -241,71 +241,46 @@ on_accept(struct evconnlistener *evconn, evutil_socket_t fd,
         close(fd);
         return;
     }
-    session = session_create(&r->env, listener->route, fd, peer,
-                             (socklen_t) peer_len);
+    session = session_create(&r->env, route, fd, peer, peer_len);
     if (!session) {
         r->n_refused++;
         return;
     }
     r->n_accepted++;
-    r->sessions = lh_alloc_grow(r->sessions, r->n_sessions,
-                                &r->allocated_sessions, sizeof *r->sessions);
-    r->sessions[r->n_sessions++] = session;
+    add_session(r, session);
 }
 
 static void
-on_accept_error(struct evconnlistener *evconn, void *listener_)
+on_accept_failed(void *r_)
 {
-    struct listener *listener = listener_;
-    struct timeval timeout = {.tv_sec = RETRY_S};
+    struct recorder *r = r_;
 
-    say_error("%s: cannot accept a switch: %s; next try in %d s",
-              listener->route->listen.text, strerror(errno), RETRY_S);
-    listener->recorder->n_refused++;
-    evconnlistener_disable(evconn);
-    event_add(listener->resume, &timeout);
+    r->n_refused++;
 }
 
-static void
-on_resume(evutil_socket_t fd, short what, void *listener_)
-{
-    struct listener *listener = listener_;
-
-    evconnlistener_enable(listener->evconn);
-}
+static const struct listener_callbacks listener_callbacks = {on_accepted,
+                                                             on_accept_failed};
 
 static int
 open_listeners(struct recorder *r, struct lh_error *error)
 {
-    r->listeners = lh_alloc_zero(r->config->n_routes * sizeof *r->listeners);
-    for (size_t i = 0; i < r->config->n_routes; i++) {
-        struct listener *listener = &r->listeners[i];
-        int fd, retval;
+    const struct recorder_config *config = r->config;
+    int retval = 0;
 
-        listener->recorder = r;
-        listener->route = &r->config->routes[i];
-        retval = r->config->is_standby
-                     ? standby_listen(&listener->route->listen, &fd, error)
-                     : endpoint_listen(&listener->route->listen, &fd, error);
-        if (retval) {
-            return retval;
-        }
-        listener->resume = evtimer_new(r->base, on_resume, listener);
-        listener->evconn = evconnlistener_new(r->base, on_accept, listener,
-                                              LEV_OPT_CLOSE_ON_FREE, 0, fd);
-        evconnlistener_set_error_cb(listener->evconn, on_accept_error);
+    r->listeners = lh_alloc_zero(config->n_routes * sizeof *r->listeners);
+    for (size_t i = 0; i < config->n_routes && !retval; i++) {
+        retval =
+            listener_open(r->base, &config->routes[i], config->is_standby,
+                          &listener_callbacks, r, &r->listeners[i], error);
     }
-    return 0;
+    return retval;
 }
 
 static void
 close_listeners(struct recorder *r)
 {
     for (size_t i = 0; r->listeners && i < r->config->n_routes; i++) {
-        if (r->listeners[i].evconn) {
-            evconnlistener_free(r->listeners[i].evconn);
-            event_free(r->listeners[i].resume);
-        }
+        listener_close(r->listeners[i]);
     }
     free(r->listeners);
 }
@@ -446,16 +421,6 @@ open_events(struct recorder *r)
     event_add(r->on_int, NULL);
 }
 
-static void
-on_began(void *r_, struct session *session)
-{
-    struct recorder *r = r_;
-
-    r->sessions = lh_alloc_grow(r->sessions, r->n_sessions,
-                                &r->allocated_sessions, sizeof *r->sessions);
-    r->sessions[r->n_sessions++] = session;
-}
-
 int
 recorder_create(const struct recorder_config *config, struct recorder **rp,
                 struct lh_error *error)
@@ -512,7 +477,7 @@ recorder_create(const struct recorder_config *config, struct recorder **rp,
                                               .aux = r};
     api_control_add(recorder_api_server(r->api), &r->control_env);
     log_watch_set_found(r->log_watch, datapath_log_again, &r->env);
-    r->attach = attach_create(&r->env, on_began, r);
+    r->attach = attach_create(&r->env, add_session, r);
     attach_api_add(recorder_api_server(r->api), r->attach);
     for (size_t i = 0; i < config->n_attach && !retval; i++) {
         retval = attach_add_text(r->attach, config->attach[i],

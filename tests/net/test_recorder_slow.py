@@ -213,7 +213,7 @@ def test_more_switches_than_descriptors(tmp_path):
     switches = []
     start(lambda: [switches.append(KeepingSwitch(f"{tmp_path}/l.sock", 1 + i))
                    for i in range(100)])
-    stand.process.wait_for("cannot accept a switch: Too many open files; "
+    stand.process.wait_for("cannot accept a connection: Too many open files; "
                            "next try in 1 s", 20)
     assert stand.process.is_running()
     # Once a second is no spin.

@@ -12,10 +12,9 @@
 #include "lib/lh_alloc.h"
 #include "lib/say.h"
 #include "recorder/datapath.h"
+#include "recorder/mgmt_socket.h"
 #include "recorder/ovsdb.h"
 #include "recorder/session.h"
-
-#define DEFAULT_DIRECTORY "/var/run/openvswitch"
 
 struct bridge {
     struct attach *attach;
@@ -125,20 +124,6 @@ begin(struct bridge *b)
     retry_later(b);
 }
 
-/* Where the sockets of Open vSwitch are, for free(). */
-static char *
-directory(const struct attach *a)
-{
-    const char *db = a->env->config->ovsdb.db;
-    const char *slash = db ? strrchr(db, '/') : NULL;
-    const char *given = getenv("OVS_RUNDIR");
-
-    if (slash && !strncmp(db, "unix:", 5)) {
-        return lh_asprintf("%.*s", (int) (slash - db - 5), db + 5);
-    }
-    return lh_strdup(given ? given : DEFAULT_DIRECTORY);
-}
-
 static void finish(struct bridge *, const char *error);
 
 static void
@@ -157,13 +142,11 @@ int
 attach_add(struct attach *a, const char *name, const char *socket, bool force,
            struct lh_error *error)
 {
-    char *dir = directory(a);
-    char *text =
-        socket ? lh_strdup(socket) : lh_asprintf("unix:%s/%s.mgmt", dir, name);
+    char *text = socket ? lh_strdup(socket)
+                        : mgmt_socket(a->env->config->ovsdb.db, name);
     struct bridge *b;
     int retval;
 
-    free(dir);
     b = find(a, name);
     if (b && b->is_refused && !b->session) {
         free(text);

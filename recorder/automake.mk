@@ -74,6 +74,7 @@ recorder_librecorder_a_SOURCES = \
 	recorder/of_hello.c recorder/of_hello.h \
 	recorder/of_records.c recorder/of_records.h \
 	recorder/of_wire.c recorder/of_wire.h \
+	recorder/mgmt_socket.c recorder/mgmt_socket.h \
 	recorder/options.c recorder/options.h \
 	recorder/options_help.c \
 	recorder/ovsdb.c recorder/ovsdb.h \
@@ -92,10 +93,12 @@ recorder_librecorder_a_SOURCES = \
 	recorder/session.c recorder/session.h \
 	recorder/session_attach.c \
 	recorder/session_run.c \
+	recorder/session_serve.c \
 	recorder/session_setup.c \
 	recorder/session_state.h \
 	recorder/session_stats.c \
 	recorder/shadow_edges.c recorder/shadow_edges.h \
+	recorder/serve.c recorder/serve.h \
 	recorder/siphash.c recorder/siphash.h \
 	recorder/standby.c recorder/standby.h \
 	recorder/status.c recorder/status.h \

@@ -106,6 +106,19 @@ destroy(struct datapath *dp)
     free(dp);
 }
 
+/* An auxiliary connection, or a guest's, whose main one has gone. */
+static void
+end_follower(const struct datapath *dp, struct session *s)
+{
+    char who[96];
+
+    if (session_is_guest(s)) {
+        say_warn("%s: not connected any more; who came by %s is let go",
+                 datapath_describe(dp, who, sizeof who), session_who(s));
+    }
+    session_end(s, "the main connection has gone");
+}
+
 /* What one session waited for another has done, or has not in time. */
 static void
 on_resume(evutil_socket_t fd, short what, void *dp_)
@@ -117,7 +130,7 @@ on_resume(evutil_socket_t fd, short what, void *dp_)
     bool has_main = false;
 
     for (size_t i = 0; i < n; i++) {
-        has_main |= !sessions[i]->aux_id;
+        has_main |= session_is_main(sessions[i]);
     }
     if (dp->state == DATAPATH_RUN) {
         instr_catch_up(dp->instr, time_spec_now(), &out);
@@ -128,7 +141,7 @@ on_resume(evutil_socket_t fd, short what, void *dp_)
         if (has_main) {
             session_resume(sessions[i]);
         } else {
-            session_end(sessions[i], "the main connection has gone");
+            end_follower(dp, sessions[i]);
         }
     }
     free(sessions);
@@ -184,11 +197,18 @@ datapath_join(struct session *s, uint64_t dpid)
         lh_alloc_grow(dp->sessions, dp->n_sessions, &dp->allocated_sessions,
                       sizeof *dp->sessions);
     dp->sessions[dp->n_sessions++] = s;
-    say_info("%s: connected from %s, OpenFlow 1.%d",
-             datapath_describe(dp, who, sizeof who), s->peer, s->version - 1);
-    flow_log_event(s->env->log, FLOW_LOG_CONNECT, dpid, OF_PORT_UNKNOWN,
-                   time_spec_now(), s->peer);
-    s->env->wake(s->env->aux);
+    if (session_is_guest(s)) {
+        say_debug("%s: a guest by %s, OpenFlow 1.%d",
+                  datapath_describe(dp, who, sizeof who), session_who(s),
+                  s->version - 1);
+    } else {
+        say_info("%s: connected from %s, OpenFlow 1.%d",
+                 datapath_describe(dp, who, sizeof who), s->peer,
+                 s->version - 1);
+        flow_log_event(s->env->log, FLOW_LOG_CONNECT, dpid, OF_PORT_UNKNOWN,
+                       time_spec_now(), s->peer);
+        s->env->wake(s->env->aux);
+    }
     if (!instr_knows_version(s->version)) {
         say_warn("%s: OpenFlow 1.%d is passed through, not instrumented",
                  datapath_describe(dp, who, sizeof who), s->version - 1);
@@ -215,7 +235,7 @@ datapath_leave(struct session *s, const char *reason)
     if (!dp) {
         return;
     }
-    if (reason) {
+    if (reason && !session_is_guest(s)) {
         say_info("%s: disconnected: %s",
                  datapath_describe(dp, who, sizeof who), reason);
         flow_log_event(dp->env->log, FLOW_LOG_DISCONNECT, dp->dpid,
@@ -292,8 +312,8 @@ static void
 note_event(struct datapath *dp, const struct instr_event *e, uint64_t now_ns)
 {
     const struct session *s = e->link ? instr_link_aux(e->link) : NULL;
-    const struct endpoint *who = s ? s->route->controller : NULL;
-    char *text = lh_asprintf("%s: %s", who ? who->text : e->kind, e->text);
+    const char *who = s ? session_who(s) : NULL;
+    char *text = lh_asprintf("%s: %s", who ? who : e->kind, e->text);
 
     flow_log_event(dp->env->log, s ? FLOW_LOG_ROLE : FLOW_LOG_NOTE, dp->dpid,
                    OF_PORT_UNKNOWN, now_ns, text);

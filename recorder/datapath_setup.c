@@ -215,7 +215,7 @@ datapath_setup_begin(struct datapath *dp)
     dp->first = NULL;
     for (size_t i = 0; !dp->first && i < dp->n_sessions; i++) {
         if (instr_knows_version(dp->sessions[i]->version) &&
-            !dp->sessions[i]->aux_id &&
+            session_is_main(dp->sessions[i]) &&
             dp->sessions[i]->kept.role != INSTR_ROLE_SLAVE) {
             dp->first = dp->sessions[i];
         }

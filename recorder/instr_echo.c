@@ -65,7 +65,7 @@ instr_echo_put(struct instr_change *c, uint64_t hash, int result)
     uint64_t awaited = 0;
 
     for (const struct instr_link *l = instr->links; l; l = l->next) {
-        if (l != c->link && l->is_known) {
+        if (l != c->link && l->is_known && instr_link_is_told(l)) {
             awaited |= l->bit;
         }
     }

@@ -13,6 +13,12 @@ instr_kept_init(struct instr_kept *kept)
                                 .miss_len = INSTR_LINK_MISS_LEN};
 }
 
+void
+instr_kept_init_guest(struct instr_kept *kept)
+{
+    *kept = (struct instr_kept){.role = INSTR_ROLE_EQUAL, .is_guest = true};
+}
+
 static void
 count_bundles(struct instr_kept *kept, const uint8_t *msg, size_t len)
 {
@@ -99,4 +105,5 @@ instr_kept_adopt(const struct instr_kept *kept, struct instr_link *link)
     link->has_tid = kept->has_tid;
     link->wants_nicira = kept->wants_nicira;
     link->miss_len = kept->miss_len;
+    link->is_guest = kept->is_guest;
 }

@@ -22,11 +22,15 @@ struct instr_kept {
     enum instr_role role;
     bool has_tid, wants_nicira; /* As in struct instr_link. */
     uint16_t miss_len;
+    bool is_guest;
     bool has_monitors;
     size_t n_bundles; /* Open. */
 };
 
 void instr_kept_init(struct instr_kept *);
+/* Of a connection to the management socket: the switch tells it nothing
+ * unasked before it sets a miss_send_len. */
+void instr_kept_init_guest(struct instr_kept *);
 /* Whole messages of a version that instr knows: of the controller, */
 void instr_kept_down(struct instr_kept *, const uint8_t *msg, size_t len);
 /* and of the switch.  True when it has made this connection the master. */

@@ -42,7 +42,7 @@ instr_link_reset(struct instr_link *link)
 {
     link->has_tid = false;
     link->wants_nicira = false;
-    link->miss_len = INSTR_LINK_MISS_LEN;
+    link->miss_len = link->is_guest ? 0 : INSTR_LINK_MISS_LEN;
     instr_bundle_destroy(link);
     instr_monitor_destroy(link);
     while (link->pending) {
@@ -109,6 +109,9 @@ instr_catch_up(struct instr *instr, uint64_t now_ns, struct instr_out *out)
 static bool
 is_better(const struct instr_link *a, const struct instr_link *b)
 {
+    if (a->is_guest != b->is_guest) {
+        return !a->is_guest;
+    }
     if (a->is_auxiliary != b->is_auxiliary) {
         return !a->is_auxiliary;
     }
@@ -134,10 +137,17 @@ instr_link_choose(const struct instr *instr)
 }
 
 bool
+instr_link_is_told(const struct instr_link *link)
+{
+    return !link->is_guest || link->miss_len;
+}
+
+bool
 instr_link_is_any_before_13(const struct instr *instr)
 {
     for (const struct instr_link *l = instr->links; l; l = l->next) {
-        if (l->is_known && l->of_version < OF_WIRE_13) {
+        if (l->is_known && l->of_version < OF_WIRE_13 &&
+            instr_link_is_told(l)) {
             return true;
         }
     }
@@ -161,7 +171,7 @@ bool
 instr_sets_no_flood(const struct instr *instr)
 {
     for (const struct instr_link *l = instr->links; l; l = l->next) {
-        if (l->of_version == OF_WIRE_10) {
+        if (l->of_version == OF_WIRE_10 && !l->is_guest) {
             return true;
         }
     }

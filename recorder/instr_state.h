@@ -156,7 +156,8 @@ struct instr_link {
     uint64_t monitor_tag; /* Requests of it are with the switch until it has
                            * answered this or a later one; 0: none. */
     bool is_auxiliary;
-    uint64_t bit; /* Its own among the links; 0: none. */
+    bool is_guest; /* Of the management socket, and soon gone. */
+    uint64_t bit;  /* Its own among the links; 0: none. */
 
     enum instr_role role;   /* As the switch said last. */
     uint64_t role_tag;      /* When. */
@@ -309,6 +310,8 @@ bool instr_refuse_reply(struct instr_change *, uint64_t tag);
 /* The link that our own messages go by which no controller's message caused;
  * NULL when there is none that we can use. */
 struct instr_link *instr_link_choose(const struct instr *);
+/* False for a guest that the switch tells nothing unasked. */
+bool instr_link_is_told(const struct instr_link *);
 /* True when a link speaks OpenFlow 1.0 to 1.2, over which a table miss goes to
  * the controller. */
 bool instr_link_is_any_before_13(const struct instr *);

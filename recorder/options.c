@@ -16,6 +16,7 @@
 #include "lib/say.h"
 #include "lib/time_spec.h"
 #include "recorder/datapath.h"
+#include "recorder/serve.h"
 
 #define DEFAULT_KEEP "-7d"
 #define MAX_SNAP_LEN 1500
@@ -38,6 +39,7 @@ enum {
     OPT_OVSDB,
     OPT_BRIDGE,
     OPT_ATTACH,
+    OPT_SERVE,
     OPT_KEEP_INSTRUMENTED,
     OPT_FORCE,
     OPT_NO_WATCH,
@@ -71,6 +73,7 @@ static const struct option long_options[] = {
     {"ovsdb", required_argument, NULL, OPT_OVSDB},
     {"bridge", required_argument, NULL, OPT_BRIDGE},
     {"attach", required_argument, NULL, OPT_ATTACH},
+    {"serve", required_argument, NULL, OPT_SERVE},
     {"keep-instrumented", no_argument, NULL, OPT_KEEP_INSTRUMENTED},
     {"force", no_argument, NULL, OPT_FORCE},
     {"no-watch", no_argument, NULL, OPT_NO_WATCH},
@@ -275,6 +278,11 @@ take_option(int option, char *argument, struct recorder_config *config,
                                         sizeof *config->attach);
         config->attach[config->n_attach++] = argument;
         return 0;
+    case OPT_SERVE:
+        config->serve = lh_alloc_array(config->serve, config->n_serve + 1,
+                                       sizeof *config->serve);
+        config->serve[config->n_serve++] = argument;
+        return 0;
     case OPT_KEEP_INSTRUMENTED:
         config->keeps_instrumented = true;
         return 0;
@@ -457,7 +465,7 @@ complete(struct recorder_config *config, struct lh_error *error)
         config->socket_path = api_socket_path(API_SOCKET_RECORDER);
     }
     config->ovsdb.postcards = &config->postcards;
-    return 0;
+    return config->is_strip ? 0 : serve_make(config, error);
 }
 
 int
@@ -507,4 +515,5 @@ options_uninit(struct recorder_config *config)
     free(config->socket_path);
     free(config->bridges);
     free(config->attach);
+    serve_uninit(config);
 }

@@ -49,9 +49,10 @@ struct recorder {
     struct attach *attach;
     bool is_ending;
     struct listener **listeners; /* One per route.  Owned, and they. */
-    struct event *tell;          /* The new topology. */
-    struct event *discover;      /* When discovery has something to do. */
-    struct event *count;         /* Asks for the counters of postcard ports. */
+    size_t n_listeners;
+    struct event *tell;     /* The new topology. */
+    struct event *discover; /* When discovery has something to do. */
+    struct event *count;    /* Asks for the counters of postcard ports. */
     struct event *on_term, *on_int;
     struct control *control;
     struct api_control_env control_env;
@@ -241,7 +242,9 @@ on_accepted(void *r_, const struct recorder_route *route, int fd,
         close(fd);
         return;
     }
-    session = session_create(&r->env, route, fd, peer, peer_len);
+    session = route->bridge.text
+                  ? session_serve(&r->env, route, fd)
+                  : session_create(&r->env, route, fd, peer, peer_len);
     if (!session) {
         r->n_refused++;
         return;
@@ -265,13 +268,19 @@ static int
 open_listeners(struct recorder *r, struct lh_error *error)
 {
     const struct recorder_config *config = r->config;
+    size_t n = config->n_routes + config->n_served;
     int retval = 0;
 
-    r->listeners = lh_alloc_zero(config->n_routes * sizeof *r->listeners);
-    for (size_t i = 0; i < config->n_routes && !retval; i++) {
+    r->listeners = lh_alloc_zero(n * sizeof *r->listeners);
+    for (size_t i = 0; i < n && !retval; i++) {
+        const struct recorder_route *route =
+            i < config->n_routes ? &config->routes[i]
+                                 : &config->served[i - config->n_routes];
+
         retval =
-            listener_open(r->base, &config->routes[i], config->is_standby,
+            listener_open(r->base, route, config->is_standby,
                           &listener_callbacks, r, &r->listeners[i], error);
+        r->n_listeners += !retval;
     }
     return retval;
 }
@@ -279,8 +288,8 @@ open_listeners(struct recorder *r, struct lh_error *error)
 static void
 close_listeners(struct recorder *r)
 {
-    for (size_t i = 0; r->listeners && i < r->config->n_routes; i++) {
-        listener_close(r->listeners[i]);
+    while (r->n_listeners) {
+        listener_close(r->listeners[--r->n_listeners]);
     }
     free(r->listeners);
 }
@@ -552,6 +561,12 @@ recorder_run(struct recorder *r)
         say_info("listening for switches on %s, controller %s, flow log in %s",
                  route->listen.text, route->controller->text,
                  r->config->state_dir);
+    }
+    for (size_t i = 0; i < r->config->n_served; i++) {
+        const struct recorder_route *route = &r->config->served[i];
+
+        say_info("listening for guests of %s on %s", route->bridge.text,
+                 route->listen.text);
     }
     event_base_dispatch(r->base);
 }

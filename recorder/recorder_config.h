@@ -14,10 +14,12 @@
 #include "recorder/postcard_ports.h"
 #include "recorder/tls.h"
 
-/* Who connects to 'listen' is connected to 'controller'. */
+/* Who connects to 'listen', a switch, is connected to 'controller'; or a guest
+ * to 'bridge'. */
 struct recorder_route {
     struct endpoint listen;
-    const struct endpoint *controller; /* NULL when attached. */
+    const struct endpoint *controller; /* NULL when attached or a guest's. */
+    struct endpoint bridge;            /* Of guests: its management socket. */
     bool is_attached;                  /* We connect to 'listen', a bridge. */
     bool force; /* Attached although fail-mode is standalone. */
 };
@@ -29,6 +31,10 @@ struct recorder_config {
     size_t n_controllers;
     const char **attach; /* BRIDGE[,sock=ENDPOINT].  Owned. */
     size_t n_attach;
+    const char **serve; /* BRIDGE[,at=ENDPOINT][,sock=ENDPOINT].  Owned. */
+    size_t n_serve;
+    struct recorder_route *served; /* What they mean.  Owned. */
+    size_t n_served;
     bool keeps_instrumented;         /* Nothing is detached at the end. */
     struct tls_files switch_tls;     /* For ssl: of routes, */
     struct tls_files controller_tls; /* and of controllers. */

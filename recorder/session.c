@@ -31,7 +31,7 @@ static void on_controller_closed(void *, const char *);
 
 const struct of_conn_callbacks session_down_callbacks = {
     on_switch_message, on_switch_drained, on_switch_closed};
-static const struct of_conn_callbacks up_callbacks = {
+const struct of_conn_callbacks session_up_callbacks = {
     on_controller_message, on_controller_drained, on_controller_closed};
 
 const char *
@@ -42,6 +42,14 @@ session_describe(const struct session *s, char *buf, size_t size)
     }
     snprintf(buf, size, "switch at %s", s->peer);
     return buf;
+}
+
+const char *
+session_who(const struct session *s)
+{
+    return s->route->controller  ? s->route->controller->text
+           : session_is_guest(s) ? s->route->listen.text
+                                 : NULL;
 }
 
 static void
@@ -68,7 +76,7 @@ open_controller(struct session *s)
 
     s->up =
         of_conn_connect(env->base, ep, ep->is_tls ? env->controller_tls : NULL,
-                        &up_callbacks, s);
+                        &session_up_callbacks, s);
     if (!s->up) {
         warn_no_controller(s, strerror(errno));
     }
@@ -171,7 +179,10 @@ on_switch_closed(void *s_, const char *reason)
     struct session *s = s_;
     char who[96];
 
-    if (!s->dp) {
+    if (session_is_guest(s) && !of_conn_is_connected(s->down)) {
+        say_warn("%s: %s; who came by %s is let go", s->peer, reason,
+                 session_who(s));
+    } else if (!s->dp) {
         say_warn("%s: %s", session_describe(s, who, sizeof who), reason);
     }
     session_end(s, reason);
@@ -186,8 +197,7 @@ on_controller_closed(void *s_, const char *reason)
     if (!of_conn_is_connected(s->up)) {
         warn_no_controller(s, reason);
     }
-    snprintf(text, sizeof text, "controller %s: %s",
-             s->route->controller->text, reason);
+    snprintf(text, sizeof text, "controller %s: %s", session_who(s), reason);
     session_end(s, text);
 }
 
@@ -455,7 +465,7 @@ take_from_controller(struct session *s, const uint8_t *msg, size_t len)
         struct instr_out out = INSTR_OUT_INIT;
 
         instr_from_controller(s->link, msg, len, time_spec_now(),
-                              s->route->controller->text, &out);
+                              session_who(s), &out);
         datapath_apply(s->dp, &out);
     } else {
         pass_to_switch(s, msg, len);

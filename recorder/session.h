@@ -65,6 +65,11 @@ struct session *session_create(const struct session_env *,
                                const struct recorder_route *, int fd,
                                const struct sockaddr *peer,
                                socklen_t peer_len);
+/* Takes 'fd', the connection of a guest that came by that route: it becomes
+ * one more connection to a switch that is there already, and ends with that.
+ * NULL (and 'fd' closed) when the bridge cannot be reached. */
+struct session *session_serve(const struct session_env *,
+                              const struct recorder_route *, int fd);
 /* Connects to a bridge itself, for no controller; NULL, with errno, when that
  * fails at once. */
 struct session *session_attach(const struct session_env *,

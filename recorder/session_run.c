@@ -12,7 +12,8 @@
 bool
 session_is_same(const struct session *s, const struct session *other)
 {
-    return s->route == other->route && s->aux_id == other->aux_id;
+    return !session_is_guest(s) && s->route == other->route &&
+           s->aux_id == other->aux_id;
 }
 
 void

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <event2/event.h>
 
+#include "lib/dpid.h"
 #include "lib/lh_alloc.h"
 #include "lib/say.h"
 #include "recorder/of_hello.h"
@@ -15,8 +16,10 @@
 #define FEATURES_AUX_OFS  21 /* OpenFlow 1.3 and later. */
 #define FEATURES_MIN_LEN  32
 
-/* Between looks for the switch of an auxiliary connection. */
-#define AUXILIARY_RETRY_MS 100
+/* Between looks for the switch of an auxiliary connection, or a guest's. */
+#define MAIN_RETRY_MS 100
+/* A guest waits no longer for it: somebody is watching. */
+#define GUEST_WAIT_MS 3000
 
 static void
 free_event(struct event **event)
@@ -46,8 +49,7 @@ on_no_hello(evutil_socket_t fd, short what, void *s_)
     char who[96];
 
     if (s->down_versions) {
-        char *controller =
-            lh_asprintf("controller %s", s->route->controller->text);
+        char *controller = lh_asprintf("controller %s", session_who(s));
 
         end_silent(s, controller, "HELLO");
         free(controller);
@@ -110,18 +112,36 @@ session_setup_cancel(struct session *s)
     free_event(&s->deadline);
 }
 
-/* An auxiliary connection joins its switch, which has to be there. */
 static void
-join_auxiliary(struct session *s, uint64_t dpid)
+end_guest(struct session *s, uint64_t dpid)
 {
-    struct timeval timeout = {.tv_usec = AUXILIARY_RETRY_MS * 1000};
+    char *reason = lh_asprintf("switch " DPID_FMT
+                               " is not connected: no controller behind the "
+                               "recorder has it now, and no --attach",
+                               dpid);
+
+    say_warn("%s: %s; who came by it is let go", session_who(s), reason);
+    session_end(s, reason);
+    free(reason);
+}
+
+/* An auxiliary connection, or a guest's, joins its switch, which has to be
+ * there. */
+static void
+join_main(struct session *s, uint64_t dpid)
+{
+    struct timeval timeout = {.tv_usec = MAIN_RETRY_MS * 1000};
+    unsigned int limit_ms =
+        session_is_guest(s) ? GUEST_WAIT_MS : SESSION_SETUP_S * 1000;
 
     if (datapath_find(s->env, dpid)) {
         free_event(&s->deadline);
         datapath_join(s, dpid);
-    } else if (s->n_retries++ < SESSION_SETUP_S * 1000 / AUXILIARY_RETRY_MS) {
-        s->aux_dpid = dpid;
+    } else if (s->n_retries++ < limit_ms / MAIN_RETRY_MS) {
+        s->main_dpid = dpid;
         event_add(s->deadline, &timeout);
+    } else if (session_is_guest(s)) {
+        end_guest(s, dpid);
     } else {
         say_warn("%s: an auxiliary connection of a switch that has no main "
                  "one is let go",
@@ -131,11 +151,11 @@ join_auxiliary(struct session *s, uint64_t dpid)
 }
 
 static void
-on_auxiliary_retry(evutil_socket_t fd, short what, void *s_)
+on_main_retry(evutil_socket_t fd, short what, void *s_)
 {
     struct session *s = s_;
 
-    join_auxiliary(s, s->aux_dpid);
+    join_main(s, s->main_dpid);
 }
 
 void
@@ -151,11 +171,13 @@ session_setup_features(struct session *s, const uint8_t *msg, size_t len)
     free_event(&s->deadline);
     dpid = of_wire_get64(msg + FEATURES_DPID_OFS);
     s->state = SESSION_WAIT;
-    if (s->version >= OF_WIRE_13 && msg[FEATURES_AUX_OFS]) {
+    if (s->version >= OF_WIRE_13) {
         s->aux_id = msg[FEATURES_AUX_OFS];
-        s->deadline = evtimer_new(s->env->base, on_auxiliary_retry, s);
-        join_auxiliary(s, dpid);
-    } else {
+    }
+    if (session_is_main(s)) {
         datapath_join(s, dpid);
+    } else {
+        s->deadline = evtimer_new(s->env->base, on_main_retry, s);
+        join_main(s, dpid);
     }
 }

@@ -57,7 +57,7 @@ struct session {
     bool is_refused;                     /* Not to be attached to. */
 
     uint8_t aux_id;          /* Of the features: 0 for a main connection. */
-    uint64_t aux_dpid;       /* Of the switch that it waits for, */
+    uint64_t main_dpid;      /* Of the switch that it waits for, */
     unsigned int n_retries;  /* so often by now. */
     struct datapath *dp;     /* NULL before the features. */
     struct instr_link *link; /* NULL unless SESSION_READ or SESSION_RUN. */
@@ -74,6 +74,17 @@ void session_send_own(struct session *, uint64_t tag, uint8_t *msg,
 void session_release(struct session *);
 /* The peer, for messages. */
 const char *session_describe(const struct session *, char *buf, size_t size);
+
+/* Where the controller, or guest, is: for messages and the log.  NULL: there
+ * is none. */
+const char *session_who(const struct session *);
+
+/* session_serve.c */
+/* True when it came by --serve: it is of no use to the recorder itself. */
+bool session_is_guest(const struct session *);
+/* True when the switch stays while it does: neither that of a guest nor an
+ * auxiliary one. */
+bool session_is_main(const struct session *);
 
 /* session.c, for datapath. */
 /* A message for its switch, or for its controller. */
@@ -99,8 +110,9 @@ void session_settle(struct session *);
 /* The switch has answered that. */
 void session_settled(struct session *);
 
-/* What is done with what a switch sends. */
+/* What is done with what a switch sends, and a controller. */
 extern const struct of_conn_callbacks session_down_callbacks;
+extern const struct of_conn_callbacks session_up_callbacks;
 /* One that has no connection yet; takes 'peer'. */
 struct session *session_new(const struct session_env *,
                             const struct recorder_route *, char *peer);

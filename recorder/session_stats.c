@@ -19,10 +19,10 @@ session_stats(const struct session *s)
     const struct session_counters *c = &s->counters;
     json_t *json = json_pack(
         "{s:s, s:s?, s:s, s:i, s:I, s:I, s:I, s:I, s:I, s:I}", "peer", s->peer,
-        "controller", s->route->controller ? s->route->controller->text : NULL,
-        "state", names[s->state], "of_version", (int) s->version, "began_ns",
-        (json_int_t) s->began_ns, "from_switch", (json_int_t) c->from_switch,
-        "from_controller", (json_int_t) c->from_controller, "unmatched",
+        "controller", session_who(s), "state", names[s->state], "of_version",
+        (int) s->version, "began_ns", (json_int_t) s->began_ns, "from_switch",
+        (json_int_t) c->from_switch, "from_controller",
+        (json_int_t) c->from_controller, "unmatched",
         (json_int_t) c->unmatched, "held", (json_int_t) c->held, "xids_lost",
         (json_int_t) xid_map_n_lost(s->xids));
 
@@ -36,6 +36,9 @@ session_stats(const struct session *s)
 
         json_object_set_new(json, "role",
                             json_string(roles[instr_link_role(s->link)]));
+    }
+    if (session_is_guest(s)) {
+        json_object_set_new(json, "guest", json_true());
     }
     if (s->aux_id) {
         json_object_set_new(json, "auxiliary", json_integer(s->aux_id));

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* session_serve - sessions of guests: who comes by --serve and is connected to
+ * the management socket of a bridge. */
+#include <config.h>
+
+#include "recorder/session.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/lh_alloc.h"
+#include "lib/say.h"
+#include "recorder/session_state.h"
+
+bool
+session_is_guest(const struct session *s)
+{
+    return s->route->bridge.text;
+}
+
+bool
+session_is_main(const struct session *s)
+{
+    return !s->aux_id && !session_is_guest(s);
+}
+
+struct session *
+session_serve(const struct session_env *env,
+              const struct recorder_route *route, int fd)
+{
+    struct session *s = session_new(env, route, lh_strdup(route->bridge.text));
+
+    instr_kept_init_guest(&s->kept);
+    s->up = of_conn_accept(env->base, fd, NULL, &session_up_callbacks, s);
+    if (!s->up) {
+        close(fd);
+        session_destroy(s);
+        return NULL;
+    }
+    s->down = of_conn_connect(env->base, &route->bridge, NULL,
+                              &session_down_callbacks, s);
+    if (!s->down) {
+        say_warn("%s: %s; who came by %s is let go", route->bridge.text,
+                 strerror(errno), route->listen.text);
+        session_destroy(s);
+        return NULL;
+    }
+    session_setup_await(s);
+    return s;
+}

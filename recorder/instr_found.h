@@ -19,9 +19,11 @@ void instr_found_groups(struct instr_change *, struct of_group *const *groups,
                         size_t n, of_trace_indexed *indexed, void *aux);
 
 /* instr_recall.c */
-/* What the log has standing of a switch that is paused, for
- * instr_shadow_destroy(); NULL when rules carry their versions. */
-struct instr_shadow *instr_recall_open(const struct instr *);
+/* What the log has standing of a switch that is paused or on which no rule
+ * carries a version, for instr_shadow_destroy(); NULL when rules carry
+ * theirs. */
+struct instr_shadow *instr_recall_open(const struct instr *,
+                                       bool has_versions);
 /* The version of the rule that 'record' is, 0 when it is none of them. */
 uint32_t instr_recall_version(const struct instr_shadow *,
                               const struct of_flow_record *record);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* instr_recall - rules that carry no version, because their switch is paused,
- * known again by what they match and do. */
+/* instr_recall - rules that carry no version, because their switch is paused
+ * or has no postcards, known again by what they match and do. */
 #include <config.h>
 #include "recorder/instr_found.h"
 
@@ -28,12 +28,13 @@ keep(void *shadow_, const struct rule *rule)
 }
 
 struct instr_shadow *
-instr_recall_open(const struct instr *instr)
+instr_recall_open(const struct instr *instr, bool has_versions)
 {
     const struct instr_config *config = &instr->config;
     struct instr_shadow *shadow;
 
-    if (!config->selection.is_paused || !config->each_standing) {
+    if ((has_versions && !config->selection.is_paused) ||
+        !config->each_standing) {
         return NULL;
     }
     shadow = instr_shadow_create();

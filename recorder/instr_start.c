@@ -293,12 +293,32 @@ compare_flow(struct instr_change *c, const struct of_flow_record *record,
     }
 }
 
+/* True when some rule carries a version, so that all of ours do. */
+static bool
+has_versions(const struct instr *instr)
+{
+    struct instr_start *start = instr->start;
+    bool is_found = false;
+    uint32_t version;
+
+    for (size_t i = 0; !is_found && i < start->n_records; i++) {
+        const struct of_flow_record *record = &start->records[i];
+
+        is_found = (record->cookie & OWN_COOKIE_MASK) != OWN_COOKIE &&
+                   of_trace_find_version(&instr->trace, &record->acts,
+                                         find_indexed, start, &version);
+    }
+    return is_found;
+}
+
 static void
 start_flows(struct instr_change *c)
 {
     struct instr *instr = c->instr;
     struct instr_start *start = instr->start;
-    struct instr_shadow *standing = instr_recall_open(instr);
+    struct instr_shadow *standing =
+        start->n_records ? instr_recall_open(instr, has_versions(instr))
+                         : NULL;
     /* Versions, not pointers: a switch may list a rule twice, and then the
      * first one's memory may be the second one's. */
     uint32_t *found = lh_alloc_array(NULL, start->n_records, sizeof *found);

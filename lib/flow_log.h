@@ -98,6 +98,10 @@ uint64_t flow_log_begin_change(struct flow_log *);
  * never been removed: its switch refused the change that did so.  Of one that
  * stands, whether it is instrumented is changed. */
 void flow_log_made(struct flow_log *, const struct rule *rule);
+/* The same of a rule that stands again, or is instrumented no more, since
+ * 'time_ns'. */
+void flow_log_made_again(struct flow_log *, const struct rule *rule,
+                         uint64_t time_ns);
 /* Rule 'version' of 'dpid' stands no more since 'time_ns'.  With the reason
  * "error" it never stood: the switch refused it. */
 void flow_log_removed(struct flow_log *, uint64_t dpid, uint32_t version,

@@ -32,13 +32,18 @@ flow_log_queue_add(struct flow_log *log, struct flow_log_note *note)
 void
 flow_log_made(struct flow_log *log, const struct rule *rule)
 {
+    flow_log_made_again(log, rule, rule->installed_ns);
+}
+
+void
+flow_log_made_again(struct flow_log *log, const struct rule *rule,
+                    uint64_t time_ns)
+{
     struct flow_log_note note = {
         .type = NOTE_MADE,
         .dpid = rule->dpid,
         .version = rule->version,
-        /* One that stands again, or is instrumented no more, may be old. */
-        .time_ns = rule->installed_ns > log->noted_ns ? rule->installed_ns
-                                                      : log->noted_ns,
+        .time_ns = time_ns > log->noted_ns ? time_ns : log->noted_ns,
         .rule = rule_ref(rule),
     };
 

@@ -321,9 +321,47 @@ note_event(struct datapath *dp, const struct instr_event *e, uint64_t now_ns)
 }
 
 static void
+note_made(struct datapath *dp, struct rule *rule, uint64_t change,
+          uint64_t now_ns)
+{
+    bool is_old = !strcmp(rule->command, "selected") ||
+                  !strcmp(rule->command, "restored");
+
+    rule->change = change;
+    flow_log_made_again(dp->env->log, rule,
+                        is_old ? now_ns : rule->installed_ns);
+    recorder_api_made(dp->env->api, rule);
+}
+
+static void
+note_removed(struct datapath *dp, const struct instr_removed *removed,
+             uint64_t now_ns)
+{
+    flow_log_removed(dp->env->log, dp->dpid, removed->version, now_ns,
+                     removed->reason);
+    recorder_api_removed(dp->env->api, dp->dpid, removed->version, now_ns,
+                         removed->reason);
+}
+
+/* The lowest version that was made. */
+static uint32_t
+first_made(const struct instr_out *out)
+{
+    uint32_t first = UINT32_MAX;
+
+    for (size_t i = 0; i < out->n_made; i++) {
+        if (out->made[i]->version < first) {
+            first = out->made[i]->version;
+        }
+    }
+    return first;
+}
+
+static void
 note_changes(struct datapath *dp, struct instr_out *out)
 {
     uint64_t change, now_ns = time_spec_now();
+    uint32_t first = first_made(out);
     const struct session_env *env = dp->env;
 
     for (size_t i = 0; i < out->n_events; i++) {
@@ -333,16 +371,20 @@ note_changes(struct datapath *dp, struct instr_out *out)
         return;
     }
     change = flow_log_begin_change(env->log);
+    /* The end of a rule comes before the one that takes its place, and after
+     * its own beginning. */
+    for (size_t i = 0; i < out->n_removed; i++) {
+        if (out->removed[i].version < first) {
+            note_removed(dp, &out->removed[i], now_ns);
+        }
+    }
     for (size_t i = 0; i < out->n_made; i++) {
-        out->made[i]->change = change;
-        flow_log_made(env->log, out->made[i]);
-        recorder_api_made(env->api, out->made[i]);
+        note_made(dp, out->made[i], change, now_ns);
     }
     for (size_t i = 0; i < out->n_removed; i++) {
-        flow_log_removed(env->log, dp->dpid, out->removed[i].version, now_ns,
-                         out->removed[i].reason);
-        recorder_api_removed(env->api, dp->dpid, out->removed[i].version,
-                             now_ns, out->removed[i].reason);
+        if (out->removed[i].version >= first) {
+            note_removed(dp, &out->removed[i], now_ns);
+        }
     }
     for (size_t i = 0; i < out->n_objects; i++) {
         datapath_object_note(dp, &out->objects[i], now_ns);

@@ -47,9 +47,10 @@
  * comes out as `removed` with reason "error", and what stands again as `made`
  * with the version it had and command "restored".
  *
- * ORDER.  Of one instr_out: publish and log `made`, then `removed`, then write
- * to_switch and to_controller.  instr_out is filled in addition to what it
- * already holds; instr_out_uninit() frees what it owns.
+ * ORDER.  Of one instr_out: publish and log `removed` of versions lower than
+ * all that were made, `made`, the rest of `removed`, then write to_switch and
+ * to_controller.  instr_out is filled in addition to what it already holds;
+ * instr_out_uninit() frees what it owns.
  *
  * Ownership: instr owns its state; everything in an instr_out belongs to the
  * caller, who may take pointers out of it and set them to NULL.

@@ -107,6 +107,15 @@ judge_switch(const json_t *sw, json_t *found)
             found, json_sprintf("%s refused the last change of its selection",
                                 name_of(sw)));
     }
+    if (ctl_number(postcards, "shed_rules") > 0) {
+        long long n = ctl_number(postcards, "shed_rules");
+
+        json_array_append_new(
+            found, json_sprintf("%s: too many postcards, %lld of the busiest "
+                                "rules send%s none (%lld a second)",
+                                name_of(sw), n, n == 1 ? "s" : "",
+                                ctl_number(postcards, "shed_pps")));
+    }
     if (json_is_integer(json_object_get(postcards, "shed_below"))) {
         json_array_append_new(
             found,

@@ -9,6 +9,7 @@ recorder_librecorder_a_SOURCES = \
 	recorder/attach_api.c recorder/attach_api.h \
 	recorder/child.c recorder/child.h \
 	recorder/datapath.c recorder/datapath.h \
+	recorder/datapath_cap.c \
 	recorder/datapath_control.c \
 	recorder/datapath_object.c \
 	recorder/datapath_ports.c \
@@ -56,6 +57,7 @@ recorder_librecorder_a_SOURCES = \
 	recorder/instr_select.c recorder/instr_select.h \
 	recorder/instr_sets.c recorder/instr_sets.h \
 	recorder/instr_shadow.c recorder/instr_shadow.h \
+	recorder/instr_shed.c recorder/instr_shed.h \
 	recorder/instr_start.c \
 	recorder/instr_state.h \
 	recorder/instr_stats.c \

@@ -428,7 +428,7 @@ datapath_apply(struct datapath *dp, struct instr_out *out)
     struct instr_port_counters counters[INSTR_N_ENCAPSULATIONS];
     bool is_ready = out->became_ready, has_ports = out->ports_changed;
     bool is_detached = out->became_detached, is_left = out->is_left;
-    bool is_settled = out->tree_settled;
+    bool is_settled = out->tree_settled, has_packets = out->packets_read;
 
     memcpy(counters, out->postcard_ports, sizeof counters);
 
@@ -458,7 +458,10 @@ datapath_apply(struct datapath *dp, struct instr_out *out)
     }
     if ((counters[INSTR_GENEVE].is_there || counters[INSTR_MAC].is_there) &&
         dp->state == DATAPATH_RUN) {
-        datapath_control_counted(dp, counters);
+        datapath_cap_counted(dp, counters);
+    }
+    if (has_packets && dp->state == DATAPATH_RUN) {
+        datapath_cap_read(dp);
     }
 }
 

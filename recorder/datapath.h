@@ -64,10 +64,11 @@ void datapath_retry_master(struct datapath *, const struct session *);
 /* Brings the switch in line with what the operator has decided; returns how
  * many rules and groups were rewritten. */
 size_t datapath_control_apply(struct datapath *);
-/* Asks for the counters of its postcard port: once a second. */
-void datapath_control_count(struct datapath *);
 /* The switch at a glance, a new object. */
 json_t *datapath_status(const struct datapath *);
+/* datapath_cap.c */
+/* Asks for the counters of its postcard port: once a second. */
+void datapath_cap_ask(struct datapath *);
 
 /* The one after it in env->datapaths, or NULL. */
 struct datapath *datapath_next(const struct datapath *);

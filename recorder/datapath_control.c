@@ -18,9 +18,8 @@
 #include "recorder/mono_clock.h"
 #include "recorder/session_state.h"
 
-/* Takes 'text' for the timeline and whoever reads the messages. */
-static void
-note(struct datapath *dp, char *text)
+void
+datapath_control_note(struct datapath *dp, char *text)
 {
     char who[96];
 
@@ -50,9 +49,8 @@ datapath_control_get(const struct datapath *dp,
     }
 }
 
-/* Brings the switch in line; returns how many rules were rewritten. */
-static size_t
-select_rules(struct datapath *dp)
+size_t
+datapath_control_select(struct datapath *dp)
 {
     struct instr_out out = INSTR_OUT_INIT;
     struct instr_selection selection;
@@ -74,121 +72,21 @@ datapath_control_apply(struct datapath *dp)
     if (dp->state != DATAPATH_RUN) {
         return 0;
     }
-    n = select_rules(dp);
+    n = datapath_control_select(dp);
     n_rules = instr_counters(dp->instr)->rules;
     n_cards = instr_select_count(dp->instr);
     if (was_paused != dp->is_paused) {
-        note(dp, lh_asprintf("%s; %zu of %zu rules send postcards",
-                             dp->is_paused ? "paused" : "resumed", n_cards,
-                             n_rules));
+        datapath_control_note(
+            dp, lh_asprintf("%s; %zu of %zu rules send postcards",
+                            dp->is_paused ? "paused" : "resumed", n_cards,
+                            n_rules));
     } else if (n) {
-        note(dp, lh_asprintf("other rules are selected: %zu rewritten, %zu of "
-                             "%zu send postcards",
-                             n, n_cards, n_rules));
+        datapath_control_note(
+            dp, lh_asprintf("other rules are selected: %zu rewritten, %zu of "
+                            "%zu send postcards",
+                            n, n_cards, n_rules));
     }
     return n;
-}
-
-/* --- The cap. --- */
-
-static int
-next_priority(void *dp_, int above)
-{
-    const struct datapath *dp = dp_;
-
-    return selection_list_next_priority(control_selections(dp->env->control),
-                                        dp->dpid, dp->name, above);
-}
-
-void
-datapath_control_count(struct datapath *dp)
-{
-    struct instr_out out = INSTR_OUT_INIT;
-
-    /* In band it counts those of all switches. */
-    if (dp->state != DATAPATH_RUN || !datapath_ports_has_postcards(dp) ||
-        postcard_ports_inband(&dp->env->config->postcards)) {
-        return;
-    }
-    dp->asked_ns = time_spec_now();
-    instr_ask_counters(dp->instr, &out);
-    for (size_t i = 0; i < out.n_to_switch; i++) {
-        if (session_is_full(instr_link_aux(out.to_switch[i].link))) {
-            instr_out_uninit(&out);
-            return;
-        }
-    }
-    datapath_apply(dp, &out);
-}
-
-/* What the switch does not count is UINT64_MAX, and so is the sum with it. */
-static uint64_t
-add_counters(uint64_t a, uint64_t b)
-{
-    return a == UINT64_MAX || b == UINT64_MAX ? UINT64_MAX : a + b;
-}
-
-/* All postcard ports together.  What a port that is found later had sent by
- * then does not count, so that the sum does not leap. */
-static struct postcard_counters
-sum_up(struct datapath *dp, const struct instr_port_counters counters[])
-{
-    struct postcard_counters sum = {.time_ns = mono_clock_ns()};
-
-    for (size_t i = 0; i < INSTR_N_ENCAPSULATIONS; i++) {
-        const struct instr_port_counters *port = &counters[i];
-
-        if (!port->is_there) {
-            dp->uncounted[i] = 0;
-        } else {
-            if (!dp->counted[i].is_there) {
-                dp->uncounted[i] = dp->rate.has_last ? port->tx_packets : 0;
-            } else if (port->tx_packets < dp->counted[i].tx_packets) {
-                dp->uncounted[i] = 0; /* A new one. */
-            }
-            sum.tx_packets += port->tx_packets - dp->uncounted[i];
-            sum.tx_dropped = add_counters(sum.tx_dropped, port->tx_dropped);
-            sum.tx_errors = add_counters(sum.tx_errors, port->tx_errors);
-        }
-        dp->counted[i] = *port;
-    }
-    return sum;
-}
-
-void
-datapath_control_counted(struct datapath *dp,
-                         const struct instr_port_counters counters[])
-{
-    const struct postcard_counters now = sum_up(dp, counters);
-
-    dp->counted_ns = time_spec_now();
-    recorder_api_round(dp->env->api, dp->dpid, dp->asked_ns, dp->counted_ns,
-                       &now);
-    if (dp->is_paused) {
-        return;
-    }
-    switch (postcard_rate_count(&dp->rate, &now, next_priority, dp)) {
-    case POSTCARD_RATE_KEEP:
-        break;
-    case POSTCARD_RATE_SHED:
-        select_rules(dp);
-        note(dp, lh_asprintf("%" PRIu64
-                             " postcards a second are more than %" PRIu32
-                             ": selections of a priority below %" PRIu32
-                             " send none; %zu of %" PRIu64 " rules do",
-                             dp->rate.pps, dp->rate.max_pps,
-                             postcard_rate_shed_below(&dp->rate),
-                             instr_select_count(dp->instr),
-                             instr_counters(dp->instr)->rules));
-        break;
-    case POSTCARD_RATE_RESTORE:
-        select_rules(dp);
-        note(dp, lh_asprintf("%" PRIu64 " postcards a second: %zu of %" PRIu64
-                             " rules send them again",
-                             dp->rate.pps, instr_select_count(dp->instr),
-                             instr_counters(dp->instr)->rules));
-        break;
-    }
 }
 
 /* --- Status. --- */
@@ -274,15 +172,20 @@ rate_status(const struct datapath *dp)
 {
     const struct postcard_rate *rate = &dp->rate;
     uint32_t below = postcard_rate_shed_below(rate);
-
+    struct instr_shed shed = {.n_rules = 0};
     json_t *json;
 
     if (!rate->has_last) {
         return json_null();
     }
-    json = json_pack("{s:I, s:I, s:o}", "time_ns", (json_int_t) dp->counted_ns,
-                     "pps", (json_int_t) rate->pps, "shed_below",
-                     below ? json_integer((json_int_t) below) : json_null());
+    if (dp->instr && rate->n_rules) {
+        shed = instr_get_shed(dp->instr);
+    }
+    json = json_pack(
+        "{s:I, s:I, s:I, s:I, s:o}", "time_ns", (json_int_t) dp->counted_ns,
+        "pps", (json_int_t) rate->pps, "shed_rules", (json_int_t) shed.n_rules,
+        "shed_pps", (json_int_t) shed.pps, "shed_below",
+        below ? json_integer((json_int_t) below) : json_null());
     postcard_counters_to_json(&rate->last, json);
     return json;
 }

@@ -61,6 +61,8 @@ struct datapath {
     bool is_paused;
     char *why; /* It is not instrumented, or NULL.  Owned. */
     struct postcard_rate rate;
+    enum postcard_rate_action cap_wants; /* When rules' packets are read. */
+    uint64_t read_ns;                    /* When they were, monotonic. */
     /* What the ports' counters were, and what of them counted as of before
      * this recorder looked. */
     struct instr_port_counters counted[INSTR_N_ENCAPSULATIONS];
@@ -74,15 +76,24 @@ struct datapath {
 };
 
 /* datapath_control.c */
+/* Takes 'text' for the timeline and whoever reads the messages. */
+void datapath_control_note(struct datapath *, char *text);
+/* Brings the switch in line with the selections; returns how many rules were
+ * rewritten. */
+size_t datapath_control_select(struct datapath *);
 /* Which of its rules are to emit postcards. */
 void datapath_control_get(const struct datapath *, struct instr_selection *);
-/* The switch has answered what datapath_control_count() asked. */
-void datapath_control_counted(struct datapath *,
-                              const struct instr_port_counters counters[]);
 /* Adds the postcard ports to 'json'. */
 void datapath_control_ports(const struct datapath *, json_t *json);
 /* Keeps why the switch has no postcards (NULL: it has). */
 void datapath_control_why(struct datapath *, const char *why);
+
+/* datapath_cap.c */
+/* The switch has answered what datapath_cap_ask() asked. */
+void datapath_cap_counted(struct datapath *,
+                          const struct instr_port_counters counters[]);
+/* It has told how many packets rules took. */
+void datapath_cap_read(struct datapath *);
 
 /* datapath_setup.c */
 /* Begins the set-up over the first session that there is. */

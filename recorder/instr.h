@@ -223,6 +223,7 @@ struct instr_out {
     size_t n_objects, allocated_objects;
     /* Has come, of all that are there, if one is_there. */
     struct instr_port_counters postcard_ports[INSTR_N_ENCAPSULATIONS];
+    bool packets_read;  /* instr_read_packets() is done. */
     bool ports_changed; /* instr_ports() differs from before. */
     bool became_ready;  /* instr_is_ready() has just become true. */
     bool released;      /* Who instr_link_must_wait() may try again. */
@@ -405,6 +406,33 @@ size_t instr_select_count(const struct instr *);
 
 /* Asks for the counters of the postcard ports, which come in an instr_out. */
 void instr_ask_counters(struct instr *, struct instr_out *out);
+
+/* Asks the switch how many packets every rule has taken, which is told by
+ * out.packets_read.  False: it has not answered the last time yet, or cannot
+ * be asked.  Two readings tell rates. */
+bool instr_read_packets(struct instr *, uint64_t now_ns, struct instr_out *);
+
+/* What the cap did to rules. */
+#define INSTR_SHED_TOLD 5
+struct instr_shed {
+    size_t n_rules; /* Table-miss rules are among them. */
+    uint64_t pps;   /* Postcards that they send, by the last reading. */
+    uint32_t versions[INSTR_SHED_TOLD]; /* The first of them. */
+};
+
+/* Of 'pps' postcards a second, 'excess' are too many: takes them off the
+ * busiest rules of the lowest selections, those of one priority after those
+ * of the next lower one. */
+struct instr_shed instr_shed(struct instr *, uint64_t pps, uint64_t excess,
+                             uint64_t now_ns, struct instr_out *);
+/* Gives them back to those that send 'room' a second at most, the calmest of
+ * the highest selections first. */
+struct instr_shed instr_unshed(struct instr *, uint64_t room, uint64_t now_ns,
+                               struct instr_out *);
+/* Those that are without. */
+struct instr_shed instr_get_shed(const struct instr *);
+/* How many postcards the rules have sent, as far as readings tell. */
+uint64_t instr_n_cards(const struct instr *);
 
 /* The controller's connection is gone or a new one begins: forgets what that
  * connection had open (bundles, requests, formats); the rules stay. */

@@ -208,6 +208,7 @@ add_rule(struct instr_change *c, struct of_flow *flow, const uint8_t *msg,
     replaced = instr_shadow_find(instr->shadow, rule->table_id, rule->priority,
                                  rule->match);
     if (replaced) {
+        rule->load = replaced->load;
         instr_tomb_add(instr, replaced);
     }
 

@@ -40,22 +40,29 @@ make_card(const struct instr *instr, const struct selection_answer *answer)
             instr, (enum instr_encapsulation) wanted)};
 }
 
+static struct selection_answer
+ask(const struct instr *instr, struct selection_subject *subject)
+{
+    const struct instr_selection *s = &instr->config.selection;
+
+    if (!s->list) {
+        return (struct selection_answer){.is_selected = true,
+                                         .priority = SELECTION_PRIORITY,
+                                         .encapsulation = -1};
+    }
+    subject->dpid = instr->config.dpid;
+    subject->bridge = s->bridge;
+    return selection_list_ask(s->list, subject);
+}
+
 /* The postcards of 'subject'. */
 static struct shadow_card
 select_card(const struct instr *instr, struct selection_subject *subject)
 {
     const struct instr_selection *s = &instr->config.selection;
-    struct selection_answer answer = {.is_selected = true,
-                                      .priority = SELECTION_PRIORITY,
-                                      .encapsulation = -1};
-    struct shadow_card card;
+    struct selection_answer answer = ask(instr, subject);
+    struct shadow_card card = make_card(instr, &answer);
 
-    if (s->list) {
-        subject->dpid = instr->config.dpid;
-        subject->bridge = s->bridge;
-        answer = selection_list_ask(s->list, subject);
-    }
-    card = make_card(instr, &answer);
     if (!answer.is_selected || answer.priority < s->shed_below) {
         card.len = 0;
     }
@@ -69,9 +76,21 @@ instr_select_flow(const struct instr *instr, const struct shadow_rule *rule)
                                         .cookie = rule->cookie,
                                         .match = rule->match};
 
-    return instr_select_is_on(instr) && !rule->is_learned
+    return instr_select_is_on(instr) && !rule->is_learned &&
+                   !rule->load.is_shed
                ? select_card(instr, &subject)
                : no_card;
+}
+
+uint16_t
+instr_select_priority(const struct instr *instr,
+                      const struct shadow_rule *rule)
+{
+    struct selection_subject subject = {.table_id = rule->table_id,
+                                        .cookie = rule->cookie,
+                                        .match = rule->match};
+
+    return ask(instr, &subject).priority;
 }
 
 bool
@@ -85,7 +104,8 @@ instr_select_miss(const struct instr *instr, uint8_t table_id)
 {
     struct selection_subject subject = {.table_id = table_id};
 
-    return select_card(instr, &subject);
+    return instr->miss[table_id].load.is_shed ? no_card
+                                              : select_card(instr, &subject);
 }
 
 struct shadow_card

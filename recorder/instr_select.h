@@ -15,6 +15,9 @@ struct shadow_card instr_select_flow(const struct instr *,
                                      const struct shadow_rule *);
 /* True when the rule will have postcards, as far as that can be foreseen. */
 bool instr_select_emits(const struct instr *, const struct shadow_rule *);
+/* The priority of the selection that decides about the rule. */
+uint16_t instr_select_priority(const struct instr *,
+                               const struct shadow_rule *);
 struct shadow_card instr_select_miss(const struct instr *, uint8_t table_id);
 struct shadow_card instr_select_packet_out(const struct instr *);
 /* Those of all buckets. */

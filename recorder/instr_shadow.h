@@ -24,6 +24,15 @@ struct shadow_cause {
     uint64_t tag;
 };
 
+/* How many packets a rule takes, as the switch told last; see
+ * recorder/instr_shed.h. */
+struct shadow_load {
+    uint64_t n_packets;
+    float pps;        /* Between the last two readings that told of it. */
+    uint32_t reading; /* Which was the last; 0: none. */
+    bool is_shed;     /* Its postcards were too many. */
+};
+
 /* What postcards are like. */
 struct shadow_card {
     uint16_t len;          /* Bytes of the packet; 0: there are none. */
@@ -51,6 +60,7 @@ struct shadow_rule {
                       * and importance are not known. */
     bool is_learned; /* By a rule with "learn", which will overwrite it. */
     struct shadow_card card;
+    struct shadow_load load;
     uint16_t *indexes; /* Of its rules in table T.  Owned. */
     size_t n_indexes, allocated_indexes;
 

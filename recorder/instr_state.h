@@ -79,6 +79,7 @@ enum pending_kind {
     PENDING_TABLES,    /* Own flow-stats before a table-stats request. */
     PENDING_BUNDLE,    /* A bundle of ours: swallow the answers. */
     PENDING_CHECK,     /* Ours, what the switch has of a rule. */
+    PENDING_PACKETS,   /* Ours, how many packets rules took. */
     PENDING_ROLE,      /* A role that was asked for. */
     PENDING_REFUSAL    /* A barrier in whose reply's place our error goes. */
 };
@@ -120,6 +121,7 @@ struct instr_miss {
     bool is_stale; /* To be installed anew. */
     uint16_t miss_len;
     struct shadow_card card;
+    struct shadow_load load;
     uint16_t index; /* Of its postcard in table T; 0: it has none there. */
 };
 
@@ -132,6 +134,15 @@ struct instr_base {
     uint32_t id;  /* 0: none. */
     uint64_t tag; /* Of the request for what stands. */
     bool is_full; /* Tells in full what the link itself changes. */
+};
+
+/* Readings of how many packets rules took. */
+struct instr_load {
+    uint64_t tag;               /* Of the last one; 0: it is complete. */
+    uint64_t asked_ns, last_ns; /* Of the last one, and that before. */
+    uint32_t n;                 /* The number of the last one. */
+    uint64_t n_cards;           /* Postcards in all, as rules' packets tell. */
+    double scale;               /* Postcards for a packet. */
 };
 
 /* Packets that rules of ours took in one table. */
@@ -252,6 +263,7 @@ struct instr {
     uint64_t counters_tag;         /* Of the last instr_ask_counters(). */
     size_t n_counters_due;         /* Answers to it that are to come. */
     struct instr_port_counters port_counters[INSTR_N_ENCAPSULATIONS];
+    struct instr_load load;
 
     struct instr_undo *undo, **undo_tail; /* Oldest first.  Owned. */
     struct shadow_rule **undone; /* Their old rules, by next_version. */
@@ -476,6 +488,7 @@ void instr_start_destroy(struct instr_start *);
 #include "recorder/instr_ports.h"
 #include "recorder/instr_select.h"
 #include "recorder/instr_sets.h"
+#include "recorder/instr_shed.h"
 #include "recorder/instr_undo.h"
 
 #endif /* recorder/instr_state.h */

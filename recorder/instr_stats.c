@@ -204,6 +204,7 @@ instr_stats_reply(struct instr_change *c, const uint8_t *msg, size_t len,
         {PENDING_AGGREGATE, reply_aggregate},
         {PENDING_TABLES, reply_own},
         {PENDING_CHECK, instr_watch_checked},
+        {PENDING_PACKETS, instr_shed_reply},
     };
 
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {

@@ -353,7 +353,7 @@ on_count(evutil_socket_t fd, short what, void *r_)
 
     for (struct datapath *dp = r->datapaths; dp; dp = next) {
         next = datapath_next(dp);
-        datapath_control_count(dp);
+        datapath_cap_ask(dp);
     }
 }
 

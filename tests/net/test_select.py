@@ -212,7 +212,11 @@ def test_pause_leaves_the_table_as_the_controller_wrote_it(lab):
         if e.get("type") in ("error", "flow_removed")]
 
 
-def test_above_the_cap_the_lowest_priority_stops_and_comes_back(lab):
+def switch(lab):
+    return json.loads(ctl(lab, "status", "-j"))["status"]["switches"][0]
+
+
+def test_above_the_cap_the_lowest_priority_stops(lab):
     h1, h2, h3 = network(lab)
     selections = f"{lab.dir}/selections"
     with open(selections, "w", encoding="utf-8") as file:
@@ -220,7 +224,7 @@ def test_above_the_cap_the_lowest_priority_stops_and_comes_back(lab):
                    "include rest priority=200\n")
     controller = start_controller(lab)
     recorder = Recorder(lab, GENEVE, [f"--select={selections}",
-                                      "--max-postcards=20"]).start()
+                                      "--max-postcards=100"]).start()
     lab.set_controller(recorder.target)
     recorder.wait_ready().wait_controller(controller)
     controller.call("flow", dpid=1, flows=[
@@ -228,18 +232,16 @@ def test_above_the_cap_the_lowest_priority_stops_and_comes_back(lab):
         {"priority": 20, "match": {"in_port": 2}, "actions": output(1)}])
     collector = capture(lab, "under0", lab.col)
 
-    def switch():
-        return json.loads(ctl(lab, "status", "-j"))["status"]["switches"][0]
-
     def burst():
         h1.send(*[frame_of(b"<bulk>" + bytes([i]) * 20) for i in range(200)])
-        return switch()["postcards"]["shed_below"]
+        h2.send(*[frame_of(b"<rest>" + bytes([i]) * 20) for i in range(5)])
+        return switch(lab)["postcards"]["shed_rules"]
 
     with recorder.api() as api:
         api.call("subscribe", rounds=True)
-        wait_until(lambda: switch()["postcards"], what="the first round")
-        assert wait_until(burst, what="the selection to be given up") == 11
-        wait_until(lambda: switch()["switch"] == "done", what="the switch")
+        wait_until(lambda: switch(lab)["postcards"], what="the first round")
+        assert wait_until(burst, what="a rule to be given up") == 1
+        wait_until(lambda: switch(lab)["switch"] == "done", what="the switch")
         rounds = []
         while not rounds or rounds[-1]["tx_packets"] < 200:
             event = api.event()
@@ -250,15 +252,74 @@ def test_above_the_cap_the_lowest_priority_stops_and_comes_back(lab):
     assert rule_named(recorder, 10)["instrumented"] is False
     assert rule_named(recorder, 20)["instrumented"] is True
     ctl(lab, "status", "--check", status=3)
-    say(h2, "rest")
-    wait_until(lambda: "rest" in words(collector.frames()),
+    say(h2, "stays")
+    wait_until(lambda: "stays" in words(collector.frames()),
                what="a postcard of the selection that stays")
+
+
+@pytest.mark.parametrize("of_version", ["1.0", "1.3"])
+def test_above_the_cap_the_busiest_rule_stops_and_comes_back(lab, of_version):
+    h1, h2, h3 = network(lab)
+    controller = start_controller(lab, of_version=of_version)
+    recorder = Recorder(lab, GENEVE, ["--max-postcards=100"]).start()
+    lab.set_controller(recorder.target)
+    recorder.wait_ready().wait_controller(controller)
+    controller.call("flow", dpid=1, flows=[
+        {"priority": 10, "match": {"in_port": 1}, "actions": output(2)},
+        {"priority": 20, "match": {"in_port": 2}, "actions": output(1)},
+        {"priority": 30, "match": {"in_port": 3}, "actions": output(1)}])
+    wait_until(lambda: len(rules_of(lab)) == 3, what="the rules")
+    collector = capture(lab, "under0", lab.col)
+    before = rule_named(recorder, 10)["version"]
+    wait_until(lambda: switch(lab)["postcards"], what="the first round")
+
+    def burst():
+        h1.send(*[frame_of(b"<busy>" + bytes([i]) * 20) for i in range(200)])
+        h2.send(*[frame_of(b"<calm>" + bytes([i]) * 20) for i in range(2)])
+        return switch(lab)["postcards"]["shed_rules"]
+
+    assert wait_until(burst, what="the busiest rule to be given up") == 1
+    postcards = switch(lab)["postcards"]
+    assert postcards["shed_below"] is None and postcards["shed_pps"] > 100
+    wait_until(lambda: switch(lab)["switch"] == "done", what="the switch")
+    assert [rule_named(recorder, p)["instrumented"] for p in (10, 20, 30)] == [
+        False, True, True]
+    assert rule_named(recorder, 10)["version"] == before
+    assert "1 of the busiest rules sends none" in ctl(
+        lab, "status", "--check", status=3)
+    say(h2, "quiet")
+    say(h3, "silent")
+    wait_until(lambda: {"quiet", "silent"} <= words(collector.frames()),
+               what="postcards of the rules that are not busy")
+
+    # The controller changes it: it stays without.
+    controller.call("flow", dpid=1, flow={
+        "command": "modify", "priority": 10, "match": {"in_port": 1},
+        "actions": output(3)})
+    wait_until(lambda: rule_named(recorder, 10)["version"] != before,
+               what="the rule to be changed")
+    version = rule_named(recorder, 10)["version"]
+    assert rule_named(recorder, 10)["instrumented"] is False
+
+    # It is calm, but while that rule takes as many as before it waits.
     wait_until(lambda: rule_named(recorder, 10)["instrumented"], 40,
-               what="the selection to come back")
-    said = recorder.process.output()
-    assert "selections of a priority below 11 send none; 1 of 2 rules do" \
-        in said
-    assert "2 of 2 rules send them again" in said
+               what="the rule to come back")
+    say(h1, "again")
+    wait_until(lambda: "again" in words(collector.frames()),
+               what="a postcard of the rule that came back")
+    assert switch(lab)["postcards"]["shed_rules"] == 0
+    with recorder.api() as api:
+        changes = api.call("changes", dpid=1)["changes"]
+    assert [c["version"] for c in changes
+            if c["what"] == "rule-uninstrumented"] == [before]
+    assert [c["version"] for c in changes
+            if c["what"] == "rule-instrumented"] == [version]
+    notes = [c["text"] for c in changes if c["what"] == "note"]
+    assert any(f"at most 100: rule of version {before} with some " in n and
+               "sends none now; 2 of 3 rules send postcards" in n
+               for n in notes), notes
+    assert any(f"rule of version {version} sends them again; 3 of 3" in n
+               for n in notes), notes
 
 
 def test_wrong_commands_say_what_to_do(lab, tmp_path):

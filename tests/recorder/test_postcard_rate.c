@@ -15,6 +15,7 @@ struct fake {
     struct postcard_rate rate;
     uint64_t now_s, sent;
     uint64_t pps[3];
+    unsigned int n_looks;
 };
 
 static int
@@ -36,7 +37,21 @@ tick(struct fake *f)
     }
     now = (struct postcard_counters){.time_ns = f->now_s * S,
                                      .tx_packets = f->sent};
-    return postcard_rate_count(&f->rate, &now, next_priority, NULL);
+    switch (postcard_rate_count(&f->rate, &now)) {
+    case POSTCARD_RATE_SHED:
+        return postcard_rate_raise(&f->rate, next_priority, NULL)
+                   ? POSTCARD_RATE_SHED
+                   : POSTCARD_RATE_KEEP;
+    case POSTCARD_RATE_RESTORE:
+        ck_assert(postcard_rate_lower(&f->rate));
+        return POSTCARD_RATE_RESTORE;
+    case POSTCARD_RATE_LOOK:
+        f->n_looks++;
+        break;
+    case POSTCARD_RATE_KEEP:
+        break;
+    }
+    return POSTCARD_RATE_KEEP;
 }
 
 /* Seconds until 'action', at most 'max'; then max + 1. */
@@ -84,7 +99,11 @@ START_TEST(the_lowest_goes_first_and_no_more_than_needed)
 {
     struct fake f = fake(1000, 500, 600, 300);
 
+    /* A look comes first. */
+    ck_assert_int_eq(tick(&f), POSTCARD_RATE_KEEP);
+    ck_assert_uint_eq(f.n_looks, 1);
     ck_assert_int_eq(tick(&f), POSTCARD_RATE_SHED);
+    ck_assert_uint_eq(f.n_looks, 1);
     ck_assert_uint_eq(postcard_rate_shed_below(&f.rate), 11);
     ck_assert_uint_eq(until(&f, POSTCARD_RATE_SHED, 60), 61);
 }
@@ -109,13 +128,54 @@ START_TEST(what_went_comes_back_when_it_is_calm)
 {
     struct fake f = fake(1000, 500, 600, 300);
 
-    ck_assert_int_eq(tick(&f), POSTCARD_RATE_SHED);
-    f.pps[1] = 500; /* 800 now: below the cap, not calm. */
+    ck_assert_uint_eq(until(&f, POSTCARD_RATE_SHED, 3), 2);
+    f.pps[1] = 501; /* 801 now: below the cap, not calm. */
     ck_assert_uint_eq(until(&f, POSTCARD_RATE_RESTORE, 60), 61);
     f.pps[1] = 100; /* 400. */
     ck_assert_uint_eq(until(&f, POSTCARD_RATE_RESTORE, 60), 11);
     ck_assert_uint_eq(postcard_rate_shed_below(&f.rate), 0);
     ck_assert_uint_eq(until(&f, POSTCARD_RATE_SHED, 60), 61);
+}
+END_TEST
+
+/* Rules that go one by one: 3 of them, of 200 postcards a second each. */
+START_TEST(rules_come_back_as_far_as_they_fit)
+{
+    struct postcard_rate rate;
+    struct postcard_counters now = {.time_ns = S};
+    unsigned int s;
+
+    postcard_rate_init(&rate, 1000);
+    postcard_rate_count(&rate, &now);
+    for (s = 2; s <= 3; s++) {
+        now.time_ns = s * S;
+        now.tx_packets += 1200;
+        ck_assert_int_eq(postcard_rate_count(&rate, &now),
+                         s == 2 ? POSTCARD_RATE_LOOK : POSTCARD_RATE_SHED);
+    }
+    ck_assert_uint_eq(postcard_rate_excess(&rate), 500);
+    ck_assert_uint_eq(postcard_rate_room(&rate), 0);
+    postcard_rate_shed(&rate, 3);
+    ck_assert_uint_eq(postcard_rate_shed_below(&rate), 0);
+    for (; s <= 14; s++) {
+        now.time_ns = s * S;
+        now.tx_packets += 600;
+        /* The first one began when the rules went. */
+        ck_assert_int_eq(postcard_rate_count(&rate, &now),
+                         s == 4    ? POSTCARD_RATE_LOOK
+                         : s == 14 ? POSTCARD_RATE_RESTORE
+                                   : POSTCARD_RATE_KEEP);
+    }
+    ck_assert_uint_eq(postcard_rate_room(&rate), 200);
+    ck_assert(!postcard_rate_lower(&rate));
+    postcard_rate_restored(&rate, 2);
+    for (; s <= 16; s++) {
+        now.time_ns = s * S;
+        now.tx_packets += 800;
+        ck_assert_int_eq(postcard_rate_count(&rate, &now),
+                         s == 15 ? POSTCARD_RATE_LOOK : POSTCARD_RATE_KEEP);
+    }
+    ck_assert_uint_eq(postcard_rate_room(&rate), 0);
 }
 END_TEST
 
@@ -177,6 +237,7 @@ main(void)
     tcase_add_test(tc, the_lowest_goes_first_and_no_more_than_needed);
     tcase_add_test(tc, one_after_the_other_goes);
     tcase_add_test(tc, what_went_comes_back_when_it_is_calm);
+    tcase_add_test(tc, rules_come_back_as_far_as_they_fit);
     tcase_add_test(tc, a_steady_overload_is_tried_less_and_less);
     tcase_add_test(tc, after_a_long_calm_the_wait_is_short_again);
     tcase_add_test(tc, counters_that_fell_begin_anew);

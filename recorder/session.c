@@ -94,6 +94,7 @@ session_new(const struct session_env *env, const struct recorder_route *route,
     s->peer = peer;
     s->began_ns = time_spec_now();
     s->waiting = evbuffer_new();
+    s->early = evbuffer_new();
     instr_kept_init(&s->kept);
     s->xids = xid_map_create();
     s->reaper = evtimer_new(env->base, on_reaper, s);
@@ -142,9 +143,8 @@ session_destroy(struct session *s)
     of_conn_destroy(s->down);
     of_conn_destroy(s->up);
     xid_map_destroy(s->xids);
-    if (s->waiting) {
-        evbuffer_free(s->waiting);
-    }
+    evbuffer_free(s->waiting);
+    evbuffer_free(s->early);
     if (s->reaper) {
         event_free(s->reaper);
     }
@@ -380,39 +380,22 @@ take_hello(struct session *s, uint32_t *versions, const uint8_t *msg,
     }
 }
 
-static bool
-on_switch_message(void *s_, const uint8_t *msg, size_t len)
+void
+session_take_from_switch(struct session *s, const uint8_t *msg, size_t len)
 {
-    struct session *s = s_;
     uint8_t type = msg[1];
 
-    if (!s->up && s->state == SESSION_HELLO && s->route->controller &&
-        !open_controller(s)) {
-        session_end(s, "the controller cannot be reached");
-        return true;
-    }
-    if (s->state == SESSION_WAIT || (s->up && of_conn_is_full(s->up))) {
-        return false;
-    }
-    s->counters.from_switch++;
-    if (s->state == SESSION_HELLO) {
-        session_tell(s, msg, len);
-        if (type == OF_WIRE_HELLO) {
-            take_hello(s, &s->down_versions, msg, len);
-        }
-        return true;
-    }
     if (!s->up && type == OF_WIRE_ECHO_REQUEST) {
         uint8_t *reply = lh_memdup(msg, len);
 
         reply[1] = OF_WIRE_ECHO_REPLY;
         of_conn_send(s->down, reply, len);
         free(reply);
-        return true;
+        return;
     }
     if (is_unasked(type)) {
         take_message(s, NULL, msg, len);
-        return true;
+        return;
     }
 
     uint32_t fresh = of_wire_xid(msg);
@@ -425,7 +408,7 @@ on_switch_message(void *s_, const uint8_t *msg, size_t len)
         } else {
             s->counters.unmatched++;
         }
-        return true;
+        return;
     }
 
     struct xid_entry e = *found;
@@ -443,6 +426,46 @@ on_switch_message(void *s_, const uint8_t *msg, size_t len)
         s->holds_controller = false;
         of_conn_resume(s->up);
     }
+}
+
+static bool
+is_echo(uint8_t type)
+{
+    return type == OF_WIRE_ECHO_REQUEST || type == OF_WIRE_ECHO_REPLY;
+}
+
+static bool
+on_switch_message(void *s_, const uint8_t *msg, size_t len)
+{
+    struct session *s = s_;
+    uint8_t type = msg[1];
+
+    if (!s->up && s->state == SESSION_HELLO && s->route->controller &&
+        !open_controller(s)) {
+        session_end(s, "the controller cannot be reached");
+        return true;
+    }
+    if (s->up && of_conn_is_full(s->up)) {
+        return false;
+    }
+    if (s->state == SESSION_WAIT && !is_echo(type)) {
+        /* Echoes have to get past it: who gets no answer hangs up. */
+        if (evbuffer_get_length(s->early) > SESSION_MAX_WAITING) {
+            return false;
+        }
+        s->counters.from_switch++;
+        evbuffer_add(s->early, msg, len);
+        return true;
+    }
+    s->counters.from_switch++;
+    if (s->state == SESSION_HELLO) {
+        session_tell(s, msg, len);
+        if (type == OF_WIRE_HELLO) {
+            take_hello(s, &s->down_versions, msg, len);
+        }
+    } else {
+        session_take_from_switch(s, msg, len);
+    }
     return true;
 }
 
@@ -458,8 +481,8 @@ on_controller_drained(void *s_)
 
 /* --- From the controller. --- */
 
-static void
-take_from_controller(struct session *s, const uint8_t *msg, size_t len)
+void
+session_take_from_controller(struct session *s, const uint8_t *msg, size_t len)
 {
     if (s->state == SESSION_RUN) {
         struct instr_out out = INSTR_OUT_INIT;
@@ -472,9 +495,8 @@ take_from_controller(struct session *s, const uint8_t *msg, size_t len)
     }
 }
 
-/* True when what other connections sent must be done before. */
-static bool
-must_wait(struct session *s, const uint8_t *msg)
+bool
+session_must_wait(struct session *s, const uint8_t *msg)
 {
     struct instr_out out = INSTR_OUT_INIT;
     bool waits;
@@ -492,7 +514,6 @@ on_controller_message(void *s_, const uint8_t *msg, size_t len)
 {
     struct session *s = s_;
     uint8_t type = msg[1];
-    bool is_echo = type == OF_WIRE_ECHO_REQUEST || type == OF_WIRE_ECHO_REPLY;
 
     if (of_conn_is_full(s->down)) {
         s->counters.held++;
@@ -511,7 +532,7 @@ on_controller_message(void *s_, const uint8_t *msg, size_t len)
         }
         return true;
     }
-    if (s->state < SESSION_RUN && !is_echo) {
+    if (s->state < SESSION_RUN && !is_echo(type)) {
         if (evbuffer_get_length(s->waiting) > SESSION_MAX_WAITING) {
             return false;
         }
@@ -519,7 +540,8 @@ on_controller_message(void *s_, const uint8_t *msg, size_t len)
         evbuffer_add(s->waiting, msg, len);
         return true;
     }
-    if (!is_echo && (evbuffer_get_length(s->waiting) || must_wait(s, msg))) {
+    if (!is_echo(type) &&
+        (evbuffer_get_length(s->waiting) || session_must_wait(s, msg))) {
         s->counters.held++;
         return false;
     }
@@ -527,7 +549,7 @@ on_controller_message(void *s_, const uint8_t *msg, size_t len)
     if (s->state < SESSION_RUN) {
         pass_to_switch(s, msg, len);
     } else {
-        take_from_controller(s, msg, len);
+        session_take_from_controller(s, msg, len);
     }
     return true;
 }
@@ -539,24 +561,5 @@ on_switch_drained(void *s_)
 
     if (s->up) {
         of_conn_resume(s->up);
-    }
-}
-
-void
-session_release(struct session *s)
-{
-    uint8_t header[OF_WIRE_HEADER_LEN];
-
-    while (s->state != SESSION_END &&
-           evbuffer_copyout(s->waiting, header, sizeof header) ==
-               sizeof header &&
-           !must_wait(s, header)) {
-        /* Only whole messages were added. */
-        size_t len = of_wire_get16(header + 2);
-        uint8_t *msg = lh_alloc(len);
-
-        evbuffer_remove(s->waiting, msg, len);
-        take_from_controller(s, msg, len);
-        free(msg);
     }
 }

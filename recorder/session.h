@@ -6,7 +6,8 @@
  * controller for it.  HELLOs are passed both ways, so that the two agree on a
  * version themselves.  Then the recorder asks for the switch's features and
  * the session joins the switch's datapath.  Until that is set up what the
- * controller sends waits (echoes pass).
+ * controller sends waits, and for part of that time what the switch sends;
+ * echoes pass, so that neither takes the other for dead.
  *
  * A peer that does not say HELLO, or a switch that does not tell its features,
  * within SESSION_SETUP_S is let go: it is none.

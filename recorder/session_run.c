@@ -3,8 +3,10 @@
  * everything passing. */
 #include <config.h>
 
+#include <stdlib.h>
 #include <event2/buffer.h>
 
+#include "lib/lh_alloc.h"
 #include "lib/time_spec.h"
 #include "recorder/of_wire.h"
 #include "recorder/session_state.h"
@@ -24,11 +26,61 @@ session_read(struct session *s, struct instr *instr)
     s->state = SESSION_READ;
 }
 
+/* The next of the whole messages that were added to 'buffer', for free(), or
+ * NULL. */
+static uint8_t *
+remove_message(struct evbuffer *buffer, size_t *len)
+{
+    uint8_t header[OF_WIRE_HEADER_LEN];
+    uint8_t *msg;
+
+    if (evbuffer_copyout(buffer, header, sizeof header) != sizeof header) {
+        return NULL;
+    }
+    *len = of_wire_get16(header + 2);
+    msg = lh_alloc(*len);
+    evbuffer_remove(buffer, msg, *len);
+    return msg;
+}
+
+/* What the switch sent while SESSION_WAIT, if that is over. */
+static void
+release_early(struct session *s)
+{
+    uint8_t *msg;
+    size_t len;
+
+    while (s->state != SESSION_END && s->state != SESSION_WAIT &&
+           (msg = remove_message(s->early, &len))) {
+        session_take_from_switch(s, msg, len);
+        free(msg);
+    }
+}
+
+/* What the controller sent during the set-up, as far as it may go. */
+static void
+release(struct session *s)
+{
+    uint8_t header[OF_WIRE_HEADER_LEN];
+
+    while (s->state != SESSION_END &&
+           evbuffer_copyout(s->waiting, header, sizeof header) ==
+               sizeof header &&
+           !session_must_wait(s, header)) {
+        size_t len = 0;
+        uint8_t *msg = remove_message(s->waiting, &len);
+
+        session_take_from_controller(s, msg, len);
+        free(msg);
+    }
+}
+
 void
 session_resume(struct session *s)
 {
+    release_early(s);
     if (s->state == SESSION_RUN || s->state == SESSION_PASS) {
-        session_release(s);
+        release(s);
     }
     if (s->up) {
         of_conn_resume(s->up);

@@ -47,6 +47,7 @@ struct session {
     struct of_conn *down;     /* To the switch. */
     struct of_conn *up;       /* To the controller. */
     struct evbuffer *waiting; /* From the controller, until set up. */
+    struct evbuffer *early;   /* From the switch, while SESSION_WAIT. */
     struct xid_map *xids;     /* Of messages to the switch. */
     bool has_barrier;         /* One of ours is on its way. */
     bool holds_controller;    /* Until there are free transaction IDs. */
@@ -70,8 +71,14 @@ struct session {
 /* Sends a message of the session's own to the switch. */
 void session_send_own(struct session *, uint64_t tag, uint8_t *msg,
                       size_t len);
-/* What the controller sent during the set-up, as far as it may go. */
-void session_release(struct session *);
+/* Takes a message of the switch, once HELLOs are over. */
+void session_take_from_switch(struct session *, const uint8_t *msg,
+                              size_t len);
+/* Takes one of the controller, once the switch is set up. */
+void session_take_from_controller(struct session *, const uint8_t *msg,
+                                  size_t len);
+/* True when what other connections sent must be done before 'msg'. */
+bool session_must_wait(struct session *, const uint8_t *msg);
 /* The peer, for messages. */
 const char *session_describe(const struct session *, char *buf, size_t size);
 

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-# A switch whose set-up took too long passes un-instrumented, and is tried
-# again.
+# A switch whose set-up takes long keeps its connections; when it took too long
+# it passes un-instrumented, and is tried again.
 
+import socket
 import struct
 
 import pytest
@@ -10,7 +11,8 @@ from api import Api
 from lab import bindir
 from many_controllers import MASTER, ROLE_REPLY, ROLE_REQUEST, Controller
 from process import Process, wait_until
-from scripted_switch import FEATURES_REQUEST, FLOW_MOD, Switch
+from scripted_switch import (ECHO_REPLY, ECHO_REQUEST, FEATURES_REQUEST,
+                             FLOW_MOD, PACKET_IN, Switch)
 
 ADD = 0
 
@@ -28,16 +30,22 @@ class LameSwitch(Switch):
         return None
 
 
+def start(directory, *options):
+    """A recorder and its controller."""
+    controller = Controller(f"{directory}/controller.sock")
+    process = Process("recorder", [
+        f"{bindir()}/lasthop-recorder", f"--listen=unix:{directory}/l.sock",
+        f"--controller={controller.target}", f"--state={directory}/state",
+        f"--rundir={directory}", "--verbose", *options],
+        f"{directory}/recorder.log")
+    process.wait_for("listening for switches")
+    return controller, process
+
+
 @pytest.fixture
 def stand(tmp_path):
     """A recorder in a hurry, its controller and where switches connect."""
-    controller = Controller(f"{tmp_path}/controller.sock")
-    process = Process("recorder", [
-        f"{bindir()}/lasthop-recorder", f"--listen=unix:{tmp_path}/l.sock",
-        f"--controller={controller.target}", f"--state={tmp_path}/state",
-        f"--rundir={tmp_path}", "--setup-time=1", "--verbose"],
-        f"{tmp_path}/recorder.log")
-    process.wait_for("listening for switches")
+    controller, process = start(tmp_path, "--setup-time=1")
     yield controller, process, tmp_path
     assert process.stop() == 0, process.output()
 
@@ -92,3 +100,43 @@ def test_set_up_that_took_too_long_is_tried_again(stand):
         assert "why" not in status()
     assert 13 in priorities(switch)
     switch.close()
+
+
+def test_echoes_pass_while_ovsdb_does_not_answer(tmp_path):
+    # Who gets no answer to an echo hangs up, and the set-up would begin anew.
+    ovsdb = socket.socket(socket.AF_UNIX)
+    ovsdb.bind(f"{tmp_path}/db.sock")
+    ovsdb.listen()
+    controller, process = start(
+        tmp_path, "--postcards=geneve:192.0.2.1",
+        f"--ovsdb=unix:{tmp_path}/db.sock")
+    switch = Switch(f"{tmp_path}/l.sock")
+    controller.socket = controller.listener.accept()[0]
+    controller.socket.settimeout(20)
+    controller.send(0)
+    with Api(f"{tmp_path}/recorder.sock") as api:
+        def state():
+            return api.call("stats")["stats"]["switches"][0]["state"]
+        wait_until(lambda: state() == "waiting", 5, "the set-up")
+        # What the switch has to say waits; echoes both ways get past it.
+        packets = [struct.pack(">IHBBQHHxxxxxx", 0xffffffff, 0, 0, 0, n, 1, 4)
+                   for n in range(3)]
+        for packet in packets:
+            switch.send(PACKET_IN, 0, packet)
+        switch.send(ECHO_REQUEST, 77, b"switch")
+        asked = controller.send(ECHO_REQUEST, b"controller")
+        seen = []
+        while len(seen) < 3:    # A HELLO, and these.
+            _, kind, size, xid = struct.unpack(">BBHI", controller.exactly(8))
+            seen.append((kind, xid, controller.exactly(size - 8)))
+        assert seen[1:] == [(ECHO_REQUEST, 77, b"switch"),
+                            (ECHO_REPLY, asked, b"controller")]
+        assert state() == "waiting"
+        controller.barrier()
+        assert [body for kind, _, body in controller.seen
+                if kind == PACKET_IN] == packets
+        assert state() == "instrumented"
+    assert "no postcards (next try in 10 s)" in process.output()
+    switch.close()
+    assert process.stop() == 0, process.output()
+    ovsdb.close()

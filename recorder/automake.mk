@@ -39,6 +39,7 @@ recorder_librecorder_a_SOURCES = \
 	recorder/instr_look.c \
 	recorder/instr_meter.c \
 	recorder/instr_lookup.c \
+	recorder/instr_miss.c recorder/instr_miss.h \
 	recorder/instr_monitor.c \
 	recorder/instr_object.c recorder/instr_objects.h \
 	recorder/instr_out.c \

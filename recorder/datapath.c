@@ -509,7 +509,7 @@ datapath_stats(const struct datapath *dp, json_t *json)
             json_pack(
                 "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I,"
                 " s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I,"
-                " s:I, s:I, s:I, s:I, s:I}",
+                " s:I, s:I, s:I, s:I, s:I, s:I}",
                 "passed_unknown", (json_int_t) i->passed_unknown,
                 "passed_malformed", (json_int_t) i->passed_malformed,
                 "flow_mods", (json_int_t) i->flow_mods, "group_mods",
@@ -528,7 +528,8 @@ datapath_stats(const struct datapath *dp, json_t *json)
                 (json_int_t) i->learned, "foreign", (json_int_t) i->foreign,
                 "reinstrumented", (json_int_t) i->reinstrumented, "contested",
                 (json_int_t) i->contested, "checks", (json_int_t) i->checks,
-                "repaired", (json_int_t) i->repaired, "watch_suspended",
+                "repaired", (json_int_t) i->repaired, "put_back",
+                (json_int_t) i->put_back, "watch_suspended",
                 (json_int_t) i->watch_suspended, "own_waited",
                 (json_int_t) i->own_waited, "unordered",
                 (json_int_t) i->unordered, "echoes", (json_int_t) i->echoes,

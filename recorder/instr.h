@@ -273,6 +273,7 @@ struct instr_counters {
     uint64_t contested;       /* Changed again and again: given them late. */
     uint64_t checks;          /* Times a switch was asked what it has. */
     uint64_t repaired;        /* Rules of ours that others took away. */
+    uint64_t put_back;        /* Others', which ours had replaced. */
     uint64_t watch_suspended; /* Times without a monitor of our own. */
     uint64_t own_waited;      /* Times our own messages had to wait. */
     uint64_t unordered;       /* Times a connection was not waited for. */

@@ -87,6 +87,14 @@ instr_detach_passed(struct instr_change *c, uint64_t tag)
     }
 }
 
+void
+instr_detach_wait(struct instr_change *c)
+{
+    if (c->instr->is_detached) {
+        c->instr->detach_barrier = instr_change_barrier(c);
+    }
+}
+
 uint64_t
 instr_detach_due_ns(const struct instr *instr)
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* instr_flow - the controller's flow-mods: shadow, versions, injection. */
 #include <config.h>
+#include "recorder/instr_miss.h"
 #include "recorder/instr_state.h"
 
 #include <assert.h>
@@ -153,6 +154,17 @@ switch_flags(uint16_t flags, uint16_t idle_timeout, uint16_t hard_timeout)
     return flags;
 }
 
+void
+instr_flow_install(struct instr_change *c, struct shadow_rule *rule)
+{
+    struct of_flow flow;
+
+    shadow_rule_to_flow(rule, &flow);
+    flow.flags =
+        switch_flags(rule->flags, rule->idle_timeout, rule->hard_timeout);
+    send_flow(c, &flow, rule);
+}
+
 /* Puts 'rule' into the shadow with a new version and tells everybody. */
 static void
 install(struct instr_change *c, struct shadow_rule *rule, const char *command,
@@ -203,7 +215,7 @@ add_rule(struct instr_change *c, struct of_flow *flow, const uint8_t *msg,
     rule->change = c->number;
     rule->installed_ns = c->now_ns;
     if (!rule->priority) {
-        instr_own_make_way(c, rule->table_id);
+        instr_miss_make_way(c, rule->table_id);
     }
     replaced = instr_shadow_find(instr->shadow, rule->table_id, rule->priority,
                                  rule->match);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* instr_own - our own rules in the switch: table miss, postcard port, LLDP,
- * and table T, which action sets and group buckets resubmit to. */
+/* instr_own - our own rules in the switch: postcard port, LLDP, and table T,
+ * which action sets and group buckets resubmit to. */
 #include <config.h>
+#include "recorder/instr_miss.h"
 #include "recorder/instr_state.h"
-#include "recorder/instr_table.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -118,15 +118,6 @@ is_used(const struct instr *instr, unsigned int table_id)
     return t->n_rules || t->n_uses;
 }
 
-/* All miss rules are to be installed anew. */
-static void
-mark_misses(struct instr *instr)
-{
-    for (unsigned int t = 0; t < N_TABLES; t++) {
-        instr->miss[t].is_stale = true;
-    }
-}
-
 /* All rules of T move to another table. */
 static void
 move_index_table(struct instr_change *c, uint8_t table_id)
@@ -145,7 +136,7 @@ move_index_table(struct instr_change *c, uint8_t table_id)
     instr->index_table = table_id;
     if (instr->n_indexes) {
         instr_own_rewrite(c, false);
-        mark_misses(instr);
+        instr_miss_mark(instr);
     }
 }
 
@@ -188,7 +179,7 @@ instr_own_prepare(struct instr_change *c, uint8_t table_id,
         instr->keeps_sets |= keeps_sets;
         if (has_sets) {
             instr_own_rewrite(c, false);
-            mark_misses(instr);
+            instr_miss_mark(instr);
         }
     }
 }
@@ -239,131 +230,6 @@ instr_own_rewrite(struct instr_change *c, bool lists_only)
         }
     }
     free(rules);
-}
-
-/* Table miss. */
-
-static bool
-wants_miss(const struct instr *instr, unsigned int t)
-{
-    const struct shadow_table *table =
-        instr_shadow_table(instr->shadow, (uint8_t) t);
-
-    if (!instr_select_is_on(instr) || instr->config.leaves_misses ||
-        t == instr->index_table || instr_table_continues(instr, t) ||
-        of_tables_has(instr_shadow_lookups(instr->shadow), t) ||
-        (!table->n_reaches && !instr_table_is_entered(instr, t))) {
-        return false;
-    }
-    if (instr_table_punts(instr, t) && table->n_reaches > table->n_missing) {
-        return false; /* What a resubmit does not find goes nowhere. */
-    }
-    /* Of two rules of equal priority the switch may take either: ours must
-     * not stand beside one of the controller's. */
-    return !table->n_lowest && instr_select_miss(instr, (uint8_t) t).len;
-}
-
-static void
-free_miss_index(struct instr_change *c, struct instr_miss *miss)
-{
-    if (miss->index) {
-        instr_own_free_indexes(c, &miss->index, 1);
-        miss->index = 0;
-    }
-}
-
-static void
-withdraw_miss(struct instr_change *c, unsigned int t)
-{
-    struct instr_miss *miss = &c->instr->miss[t];
-
-    free_miss_index(c, miss);
-
-    instr_gone(c->out, miss->version, "withdrawn");
-    miss->version = 0;
-    instr_own_send(c, OF_FLOW_DELETE_STRICT, OWN_MISS, (uint8_t) t, 0,
-                   of_match_create_all(), NULL);
-}
-
-static void
-send_miss(struct instr_change *c, unsigned int t)
-{
-    struct instr *instr = c->instr;
-    struct instr_miss *miss = &instr->miss[t];
-    const struct of_inject *inject;
-    struct of_acts acts = OF_ACTS_INIT;
-
-    miss->card = instr_select_miss(instr, (uint8_t) t);
-    inject = instr_inject_get(c, miss->card);
-    if (!(instr->has_action_sets && t)) {
-        of_inject_miss(inject, miss->version, miss->to_controller,
-                       miss->miss_len, &acts);
-        of_inject_set_snap_len(inject, miss->card.len, &acts);
-    } else {
-        if (!miss->index) {
-            struct of_acts alone = OF_ACTS_INIT;
-
-            of_inject_miss_alone(inject, miss->version, &alone);
-            of_inject_set_snap_len(inject, miss->card.len, &alone);
-            instr_own_index(c, &alone, &miss->index);
-            of_acts_uninit(&alone);
-        }
-        if (miss->index) {
-            of_inject_indirect(miss->index, instr->index_table, &acts);
-        }
-    }
-    instr_own_send(c, OF_FLOW_ADD, OWN_MISS, (uint8_t) t, 0,
-                   of_match_create_all(), &acts);
-    of_acts_uninit(&acts);
-}
-
-static void
-update_miss(struct instr_change *c, unsigned int t)
-{
-    struct instr *instr = c->instr;
-    struct instr_miss *miss = &instr->miss[t];
-    bool punts = instr_table_punts(instr, t);
-    uint16_t miss_len = instr_link_miss_len(instr);
-
-    if (!wants_miss(instr, t)) {
-        if (miss->version) {
-            withdraw_miss(c, t);
-        }
-        return;
-    }
-    if (miss->version && !miss->is_stale && miss->to_controller == punts &&
-        (!punts || miss->miss_len == miss_len) &&
-        shadow_card_equal(miss->card, instr_select_miss(instr, (uint8_t) t))) {
-        return;
-    }
-    if (miss->version) {
-        instr_gone(c->out, miss->version, "replaced");
-        free_miss_index(c, miss);
-        if (c->link->of_version < OF_WIRE_12) {
-            /* There to replace a rule forgets what it has counted. */
-            instr_own_send(c, OF_FLOW_DELETE_STRICT, OWN_MISS, (uint8_t) t, 0,
-                           of_match_create_all(), NULL);
-        }
-    }
-    miss->version = instr->config.next_version(instr->config.aux);
-    of_tables_add(&instr->misses, t);
-    miss->is_stale = false;
-    miss->to_controller = punts;
-    miss->miss_len = miss_len;
-    instr_made(c->out,
-               instr_rule_miss(instr, (uint8_t) t, miss->version, c->now_ns));
-    send_miss(c, t);
-}
-
-void
-instr_own_make_way(struct instr_change *c, uint8_t table_id)
-{
-    struct instr_change own;
-
-    if (c->instr->miss[table_id].version) {
-        instr_own_begin(&own, c, "recorder");
-        withdraw_miss(&own, table_id);
-    }
 }
 
 /* The others. */
@@ -435,20 +301,7 @@ instr_own_update(struct instr_change *c)
         send_lldp(&own, OF_FLOW_ADD);
     }
     instr_carry_update(&own);
-    for (unsigned int w = 0; w < 4; w++) {
-        uint64_t bits = instr_shadow_reached(instr->shadow)->bits[w] |
-                        instr->misses.bits[w] | instr->continued.bits[w] |
-                        (w ? 0 : 1);
-
-        /* Other tables have no miss rule and need none. */
-        for (; bits; bits &= bits - 1) {
-            unsigned int t = w * 64 + (unsigned int) __builtin_ctzll(bits);
-
-            if (t < N_TABLES) {
-                update_miss(&own, t);
-            }
-        }
-    }
+    instr_miss_update(&own);
 }
 
 void
@@ -458,11 +311,8 @@ instr_own_repair(struct instr_change *c, const struct of_flow *flow)
     bool everywhere = flow->table_id == OF_FLOW_ALL_TABLES;
 
     /* To put back one too many does no harm. */
-    for (unsigned int t = 0; t < N_TABLES; t++) {
-        if (instr->miss[t].version && (everywhere || flow->table_id == t) &&
-            of_match_covers(flow->match, instr->all_packets)) {
-            send_miss(c, t);
-        }
+    if (of_match_covers(flow->match, instr->all_packets)) {
+        instr_miss_repair(c, flow->table_id);
     }
     if (everywhere || !flow->table_id) {
         for (size_t i = 0; i < INSTR_N_ENCAPSULATIONS; i++) {
@@ -525,11 +375,7 @@ instr_own_withdraw(struct instr_change *c)
         instr->lldp = false;
     }
     instr_carry_withdraw(c);
-    for (unsigned int t = 0; t < N_TABLES; t++) {
-        if (instr->miss[t].version) {
-            withdraw_miss(c, t);
-        }
-    }
+    instr_miss_withdraw(c);
     instr->config.lldp_type = 0;
 }
 
@@ -538,7 +384,6 @@ instr_own_put_back(struct instr_change *c, uint8_t kind, uint8_t table_id,
                    const struct of_match *match, uint32_t version)
 {
     struct instr *instr = c->instr;
-    struct instr_miss *miss = &instr->miss[table_id];
     unsigned int port = 0;
     bool is_wanted = false;
     char *text = of_match_to_text(match);
@@ -559,11 +404,7 @@ instr_own_put_back(struct instr_change *c, uint8_t kind, uint8_t table_id,
         instr->lldp = false;
         break;
     case OWN_MISS:
-        is_wanted = miss->version && miss->version == version;
-        if (is_wanted) {
-            instr_gone(c->out, miss->version, "delete");
-            miss->version = 0;
-        }
+        is_wanted = instr_miss_lost(c, table_id, version);
         break;
     case OWN_INDEX:
         if (table_id == instr->index_table && instr->indexes && port &&

@@ -57,7 +57,5 @@ const struct of_acts *instr_own_indexed(void *instr, uint8_t table_id,
 /* Takes our rules out, but for those of table T, which go with the rules that
  * have them. */
 void instr_own_withdraw(struct instr_change *);
-/* Before the controller adds a rule of priority 0. */
-void instr_own_make_way(struct instr_change *, uint8_t table_id);
 
 #endif /* recorder/instr_own.h */

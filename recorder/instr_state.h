@@ -80,6 +80,7 @@ enum pending_kind {
     PENDING_BUNDLE,    /* A bundle of ours: swallow the answers. */
     PENDING_CHECK,     /* Ours, what the switch has of a rule. */
     PENDING_PACKETS,   /* Ours, how many packets rules took. */
+    PENDING_MISS,      /* Ours, whether another's table-miss rule stands. */
     PENDING_ROLE,      /* A role that was asked for. */
     PENDING_REFUSAL    /* A barrier in whose reply's place our error goes. */
 };
@@ -93,7 +94,7 @@ struct instr_pending {
     size_t request_len;
     uint64_t n_packets, n_bytes;
     uint32_t n_flows;
-    uint32_t version; /* PENDING_CHECK: whether it stands. */
+    uint32_t version; /* PENDING_CHECK, _MISS: does it stand?. */
 };
 
 /* A rule that the switch will say is removed, or may. */
@@ -120,6 +121,8 @@ struct instr_miss {
     bool to_controller;
     bool is_stale; /* To be installed anew. */
     uint16_t miss_len;
+    uint64_t added_tag;  /* Of the message that added it last; 0: none. */
+    uint32_t added_link; /* By which that went. */
     struct shadow_card card;
     struct shadow_load load;
     uint16_t index; /* Of its postcard in table T; 0: it has none there. */
@@ -357,6 +360,8 @@ void instr_flow_drop(struct instr_change *, struct shadow_rule *,
                      const char *reason);
 /* Installs 'rule' anew, same version, because what is injected changed. */
 void instr_flow_rewrite(struct instr_change *, struct shadow_rule *rule);
+/* Adds 'rule' of the shadow, which the switch has lost. */
+void instr_flow_install(struct instr_change *, struct shadow_rule *rule);
 /* Makes what to install for 'rule' and notes its indexes. */
 void instr_flow_inject(struct instr_change *, struct shadow_rule *rule,
                        struct of_acts *acts);
@@ -460,6 +465,8 @@ void instr_regroup_destroy(struct instr *);
 /* instr_detach.c */
 /* The switch has refused a message of ours with 'tag'. */
 void instr_detach_refused(struct instr_change *, uint64_t tag);
+/* A change goes to the switch late: the detach is not done before it. */
+void instr_detach_wait(struct instr_change *);
 /* As instr_due_ns() and instr_run(). */
 uint64_t instr_detach_due_ns(const struct instr *);
 void instr_detach_run(struct instr *, uint64_t now_ns, struct instr_out *);

@@ -2,6 +2,7 @@
 /* instr_stats - flow, aggregate and table statistics, as the controller would
  * see them without us. */
 #include <config.h>
+#include "recorder/instr_miss.h"
 #include "recorder/instr_state.h"
 
 #include <stdlib.h>
@@ -205,6 +206,7 @@ instr_stats_reply(struct instr_change *c, const uint8_t *msg, size_t len,
         {PENDING_TABLES, reply_own},
         {PENDING_CHECK, instr_watch_checked},
         {PENDING_PACKETS, instr_shed_reply},
+        {PENDING_MISS, instr_miss_checked},
     };
 
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {

@@ -19,6 +19,7 @@
  * same rule, the order is not known.  Then the switch is asked what it has,
  * behind our change. */
 #include <config.h>
+#include "recorder/instr_miss.h"
 #include "recorder/instr_state.h"
 
 #include <stdlib.h>
@@ -94,6 +95,9 @@ instr_due_ns(const struct instr *instr)
     if (instr_regroup_due_ns(instr) < first) {
         first = instr_regroup_due_ns(instr);
     }
+    if (instr_miss_due_ns(instr) < first) {
+        first = instr_miss_due_ns(instr);
+    }
     if (instr_burst_due_ns(instr) < first) {
         first = instr_burst_due_ns(instr);
     }
@@ -115,6 +119,7 @@ instr_run(struct instr *instr, uint64_t now_ns, struct instr_out *out)
 
     instr_detach_run(instr, now_ns, out);
     instr_regroup_run(instr, now_ns, out);
+    instr_miss_run(instr, now_ns, out);
     instr_burst_run(instr, now_ns, out);
     if (!link || !instr->is_ready) {
         return;
@@ -145,7 +150,6 @@ take(struct instr_change *c, const struct of_update *u, bool has_flags,
 {
     struct instr *instr = c->instr;
     struct shadow_rule *rule, *old;
-    struct instr_miss *miss = &instr->miss[u->table_id];
     const char *command = "found";
     struct of_acts acts;
 
@@ -191,11 +195,11 @@ take(struct instr_change *c, const struct of_update *u, bool has_flags,
                    u->event == OF_UPDATE_MODIFIED ? "modify" : "replaced");
         instr_own_free_indexes(c, old->indexes, old->n_indexes);
         instr_past_put(instr, old);
-    } else if (!rule->priority && of_match_is_all(rule->match) &&
-               miss->version) {
-        instr_gone(c->out, miss->version, "withdrawn");
-        miss->version = 0;
     }
+    if (!rule->is_learned) {
+        instr_miss_disturbed(c);
+    }
+    instr_miss_met(c, rule);
     instr_made(c->out, instr_rule_flow(c, rule, command, "switch"));
     if (rule->facts->has_group) {
         instr_regroup_soon(instr, c->now_ns);
@@ -209,12 +213,15 @@ take(struct instr_change *c, const struct of_update *u, bool has_flags,
     instr->counters.rules = instr_shadow_count(instr->shadow);
 }
 
-static void
-remove_rule(struct instr_change *c, struct shadow_rule *rule,
-            const char *reason)
+void
+instr_watch_gone(struct instr_change *c, struct shadow_rule *rule,
+                 const char *reason)
 {
     struct instr *instr = c->instr;
 
+    if (!rule->is_learned) {
+        instr_miss_disturbed(c);
+    }
     instr_tomb_add(instr, rule);
     instr_shadow_take(instr->shadow, rule);
     instr_gone(c->out, rule->version, reason);
@@ -304,7 +311,7 @@ instr_watch_checked(struct instr_change *c, struct instr_pending *p,
     }
     rule = instr_shadow_by_version(c->instr->shadow, p->version);
     if (rule && !instr_undo_may_fail(c->instr, rule->version)) {
-        remove_rule(c, rule, "delete");
+        instr_watch_gone(c, rule, "delete");
     }
 }
 
@@ -340,7 +347,7 @@ removed(struct instr_change *c, const struct of_update *u)
     }
     if (version ? version == rule->version
                 : rule->is_foreign || rule->is_learned || is_same(rule, u)) {
-        remove_rule(c, rule, instr_removed_reason(u->reason));
+        instr_watch_gone(c, rule, instr_removed_reason(u->reason));
     }
 }
 
@@ -480,7 +487,7 @@ missed(struct instr_change *c, struct shadow_rule *rule)
         ask(c, &u, rule->version);
         return;
     }
-    remove_rule(c, rule, why_gone(rule, c->now_ns));
+    instr_watch_gone(c, rule, why_gone(rule, c->now_ns));
 }
 
 void
@@ -491,7 +498,7 @@ instr_watch_told(struct instr_change *c)
     struct shadow_rule **rules;
     size_t n;
 
-    w->is_told = true;
+    w->is_told = w->was_told = true;
     rules = instr_shadow_all(instr->shadow, &n);
     for (size_t i = 0; i < n; i++) {
         if (rules[i]->round != w->round) {
@@ -499,6 +506,7 @@ instr_watch_told(struct instr_change *c)
         }
     }
     free(rules);
+    instr_own_update(c);
     instr_burst_told(c, instr_look_end(c));
 }
 
@@ -514,7 +522,7 @@ instr_watch_keep(struct instr_change *c)
     }
     if (!instr->watch.link && instr->is_ready && c->link->is_known) {
         instr->watch.link = c->link;
-        instr->watch.is_told = false;
+        instr->watch.is_told = instr->watch.was_told = false;
         instr_burst_end(instr);
         instr_base_adapt(c);
     }

@@ -45,13 +45,17 @@ struct instr_watch {
     struct instr_link *link; /* NULL: none yet. */
     uint32_t round;          /* Of reading what stands. */
     uint64_t round_tag;      /* Rules that are younger are not missed. */
-    bool is_told;            /* All that stands has been told. */
+    bool is_told;            /* All that stands has been told... */
+    bool was_told;           /* ...once, at least. */
     struct instr_due *due;   /* To be instrumented.  Owned. */
     size_t n_due, allocated_due;
     uint64_t window_ns; /* Begin of the time in which... */
     uint32_t n_repairs; /* ...so many of our rules were put back. */
     struct instr_burst burst;
     struct instr_look look;
+    uint64_t others_ns;       /* When others changed a rule last. */
+    uint64_t misses_due_ns;   /* When to add miss rules that wait... */
+    uint64_t misses_since_ns; /* ...since then. */
 };
 
 /* instr_base.c */
@@ -88,6 +92,9 @@ void instr_watch_update(struct instr_change *, const struct of_update *);
  * was done too often. */
 void instr_watch_repair(struct instr_change *, uint8_t kind, uint8_t table_id,
                         const struct of_match *, uint32_t version);
+/* Others have taken 'rule' away; it is destroyed. */
+void instr_watch_gone(struct instr_change *, struct shadow_rule *rule,
+                      const char *reason);
 /* An answer to PENDING_CHECK. */
 void instr_watch_checked(struct instr_change *, struct instr_pending *,
                          const uint8_t *msg, size_t len);

@@ -154,6 +154,26 @@ def test_what_others_do_is_followed_and_left_as_they_wrote_it(lab):
         call(lab, "detach", bridge="s1")
 
 
+def test_a_bridge_that_is_cleared_and_filled_again(lab):
+    """The owner's own rule for all packets wins over our table miss."""
+    make(lab)
+    recorder = start(lab)
+    recorder.wait_for("s1): instrumented")
+    path = f"{lab.dir}/flows"
+    with open(path, "w", encoding="ascii") as file:
+        file.write("delete\nadd priority=0,actions=normal\n")
+
+    def stands():
+        shown = lab.ofctl("dump-flows", "s1", "--no-stats", version=VERSION)
+        return re.search("priority=0 actions=clone.*,NORMAL", shown)
+    for _ in range(8):
+        lab.ofctl("add-flows", "s1", path, version=VERSION)
+        wait_until(stands, what="the postcard of the owner's rule")
+    assert recorder.stop() == 0
+    assert lab.ofctl("dump-flows", "s1", "--no-stats",
+                     version=VERSION).strip() == "priority=0 actions=NORMAL"
+
+
 def test_no_packet_is_lost_on_the_way_in_and_out(lab):
     """Rules change in one bundle."""
     make(lab)

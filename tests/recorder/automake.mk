@@ -158,6 +158,14 @@ tests_recorder_test_instr_objects_SOURCES = \
 	tests/recorder/rig.c tests/recorder/rig.h
 tests_recorder_test_instr_objects_LDADD = $(RECORDER_LIBS) $(TEST_LIBS)
 
+check_PROGRAMS += tests/recorder/test_instr_miss
+TESTS += tests/recorder/test_instr_miss
+tests_recorder_test_instr_miss_SOURCES = \
+	tests/recorder/test_instr_miss.c \
+	tests/recorder/fake_switch.c tests/recorder/fake_switch.h \
+	tests/recorder/rig.c tests/recorder/rig.h
+tests_recorder_test_instr_miss_LDADD = $(RECORDER_LIBS) $(TEST_LIBS)
+
 check_PROGRAMS += tests/recorder/test_instr_links
 TESTS += tests/recorder/test_instr_links
 tests_recorder_test_instr_links_SOURCES = tests/recorder/test_instr_links.c

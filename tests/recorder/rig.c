@@ -145,6 +145,7 @@ static void
 run(struct rig *rig, struct instr_out *out)
 {
     log_rules(rig, out);
+    rig->is_detached |= out->became_detached;
     for (size_t i = 0; i < out->n_to_switch; i++) {
         exchange(rig, &out->to_switch[i]);
     }
@@ -384,6 +385,23 @@ rig_tell(struct rig *rig)
         run(rig, &out);
     }
     rig->n_standing = 0;
+}
+
+void
+rig_detach(struct rig *rig, uint8_t *msg, size_t len)
+{
+    struct instr_out out = INSTR_OUT_INIT;
+
+    instr_detach(rig->instr, rig->now_ns, &out);
+    instr_from_switch(rig->link, msg, len, 0, rig->now_ns, &out);
+    run(rig, &out);
+    free(msg);
+}
+
+bool
+rig_is_detached(const struct rig *rig)
+{
+    return rig->is_detached;
 }
 
 void

@@ -33,6 +33,7 @@ struct rig {
     const char *gone[RIG_MAX_RULES]; /* Why, by version; NULL: not. */
     size_t n_gone;
     size_t n_flow_mods; /* That reached the switch behind. */
+    bool is_detached;
 
     /* What the controller got, and got from the switch beside. */
     struct rig_message *inbox, *direct_inbox;
@@ -63,6 +64,10 @@ void rig_stand(struct rig *);
 void rig_tell(struct rig *);
 /* What is due at now_ns. */
 void rig_run_due(struct rig *);
+/* All that is ours is taken out, while the switch says 'msg' (taken);
+ * rig_is_detached(): it has done it. */
+void rig_detach(struct rig *, uint8_t *msg, size_t len);
+bool rig_is_detached(const struct rig *);
 void rig_clear_inbox(struct rig *);
 
 /* What flow statistics say, through instr and from the switch beside, as

@@ -17,7 +17,7 @@ import pytest
 
 from api import Api
 from frames import udp4
-from lab import bindir
+from lab import bindir, memory_bound
 from process import Process, run, wait_until
 
 HELLO = bytes([4, 0, 0, 8, 0, 0, 0, 1])
@@ -169,7 +169,7 @@ def test_ten_thousand_hostile_datagrams_are_counted(serve, tmp_path):
     assert stats["postcards"] == sum(stats[name] for name in (
         "assembled", "duplicates", "ambiguous", "dropped_full",
         "dropped_memory", "open_postcards"))
-    assert memory(server.process.pid) - before < 60000
+    assert memory(server.process.pid) - before < memory_bound(60000)
     assert len(server.process.output().splitlines()) < 10
     assert server.api.query("{{--bpf udp port 9}}")
 
@@ -479,7 +479,7 @@ def test_a_thousand_hostile_switches_leave_nothing_behind(record):
     wait_until(lambda: len(recorder.stats()["switches"]) == 1, 10,
                "only one switch")
     assert recorder.stats()["accepted"] == 1002
-    assert memory(recorder.process.pid) - before < 20000
+    assert memory(recorder.process.pid) - before < memory_bound(20000)
     assert len(recorder.process.output().splitlines()) < 100
     switch_.sendall(bytes([4, 2, 0, 8, 0, 0, 0, 9]))    # An echo request.
     assert read_messages(controller, 2)[4:] == bytes([0, 0, 0, 9])
@@ -626,7 +626,7 @@ def test_garbage_on_the_recorder_s_socket_is_answered(record, tmp_path):
             client.sendall(b"x" * 1000000)
         answer = json.loads(client.recv(65536))
         assert answer["error"]["code"] == "limit", answer
-    assert memory(recorder.process.pid) < 60000
+    assert memory(recorder.process.pid) < memory_bound(60000)
     assert recorder.stats()["accepted"] == 0
 
 

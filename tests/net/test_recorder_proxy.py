@@ -10,7 +10,7 @@ import threading
 
 import pytest
 
-from lab import bindir
+from lab import bindir, memory_bound
 from process import Process, wait_until
 from scripted_switch import (BARRIER_REPLY, BARRIER_REQUEST, ECHO_REPLY,
                              ECHO_REQUEST, ERROR, EXPERIMENTER,
@@ -211,7 +211,7 @@ def test_who_does_not_read_is_waited_for_in_bounded_memory(stand,
         sender.join(0.3)
         return sender.is_alive() and stand.memory() == sent
     wait_until(is_stuck, 20, "the sender to have to wait")
-    assert stand.memory() - before < 16 << 20
+    assert stand.memory() - before < memory_bound(16 << 20)
     for i in range(n):
         got, _, data = sink.receive()
         assert got == kind and data == struct.pack(">I", i) + body

@@ -5,6 +5,7 @@
 #include "lib/db.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <sqlite3.h>
 #include <stdlib.h>
 #include <string.h>
@@ -81,6 +82,14 @@ db_error(const struct db *db, const char *what_failed, struct lh_error *error)
     return errno_from_sqlite(code);
 }
 
+/* Nobody asks SQLite how much memory it has, and to keep count takes a lock at
+ * every allocation. */
+static void
+configure(void)
+{
+    sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+}
+
 int
 db_open(const char *what, const char *path, enum db_mode mode, struct db **dbp,
         struct lh_error *error)
@@ -88,10 +97,12 @@ db_open(const char *what, const char *path, enum db_mode mode, struct db **dbp,
     struct db *db = lh_alloc_zero(sizeof *db);
     int flags = mode == DB_READ ? SQLITE_OPEN_READONLY
                                 : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
-    int code =
-        sqlite3_open_v2(path, &db->handle, flags | SQLITE_OPEN_NOMUTEX, NULL);
-    int retval;
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    int code, retval;
 
+    pthread_once(&once, configure);
+    code =
+        sqlite3_open_v2(path, &db->handle, flags | SQLITE_OPEN_NOMUTEX, NULL);
     *dbp = NULL;
     db->what = lh_strdup(what);
     db->path = lh_strdup(path);
@@ -176,7 +187,7 @@ void
 db_bind_text(struct db_statement *s, int parameter, const char *text)
 {
     if (s->handle) {
-        sqlite3_bind_text(s->handle, parameter, text, -1, SQLITE_TRANSIENT);
+        sqlite3_bind_text(s->handle, parameter, text, -1, SQLITE_STATIC);
     }
 }
 
@@ -185,7 +196,7 @@ db_bind_blob(struct db_statement *s, int parameter, const void *data,
              size_t len)
 {
     if (s->handle) {
-        sqlite3_bind_blob64(s->handle, parameter, data, len, SQLITE_TRANSIENT);
+        sqlite3_bind_blob64(s->handle, parameter, data, len, SQLITE_STATIC);
     }
 }
 

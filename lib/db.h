@@ -17,8 +17,9 @@
  *
  * Parameters count from 1, columns from 0.
  *
- * Ownership: texts and blobs to bind are copied; those of a column live until
- * the next step.
+ * Ownership: texts and blobs that are bound stay the caller's and must live
+ * until the steps that use them are done; those of a column live until the
+ * next step.
  *
  * Threads: a database and its statements belong to one thread. */
 #ifndef LIB_DB_H

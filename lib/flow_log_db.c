@@ -43,6 +43,8 @@ static const char schema[] =
 #define ROW FLOW_LOG_ROW_COLUMNS
 
 static const char *const statements[N_STATEMENTS] = {
+    [STATEMENT_BEGIN] = "BEGIN IMMEDIATE",
+    [STATEMENT_COMMIT] = "COMMIT",
     [STATEMENT_INSERT_NOTE] = "INSERT INTO note(" ROW ")"
                               " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9)",
     [STATEMENT_RULE_NOTES] = "SELECT " ROW " FROM note"

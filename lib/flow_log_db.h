@@ -131,6 +131,7 @@ struct flow_log_shared {
     pthread_t thread;
     bool is_running;
     uint64_t synced_ns; /* CLOCK_MONOTONIC: last time all was on disk. */
+    uint64_t begun_ns;  /* CLOCK_MONOTONIC: of the last transaction. */
 };
 
 /* The versions of one switch as the owner gives them. */
@@ -143,6 +144,8 @@ struct flow_log_versions {
 };
 
 enum flow_log_statement {
+    STATEMENT_BEGIN,
+    STATEMENT_COMMIT,
     STATEMENT_INSERT_NOTE,
     STATEMENT_RULE_NOTES,
     STATEMENT_SET_KIND,
@@ -179,6 +182,9 @@ struct flow_log_tally {
 
 /* A handle.  The owner's has a database connection for its queries and shares
  * with its writer, which has one of its own. */
+/* What the database was told to do at the end of a transaction. */
+enum flow_log_sync { SYNC_UNKNOWN, SYNC_NORMAL, SYNC_FULL };
+
 struct flow_log {
     /* Set when opened. */
     struct db *db; /* Owned. */
@@ -194,7 +200,8 @@ struct flow_log {
     /* The writer's. */
     struct flow_log_tally *tallies; /* Owned. */
     size_t n_tallies, allocated_tallies;
-    uint64_t last_ns;     /* Time of the last row. */
+    uint64_t last_ns; /* Time of the last row. */
+    enum flow_log_sync sync;
     struct byte_buf body; /* Of the row being made. */
 
     /* The owner's. */
@@ -354,6 +361,8 @@ int flow_log_db_make(struct flow_log *, struct lh_error *);
 
 /* Adds the note to the change that is being made (flow_log_queue.c). */
 void flow_log_queue_add(struct flow_log *, struct flow_log_note *);
+/* So much waits that it is written at once.  Locked. */
+bool flow_log_is_crowded(const struct flow_log_shared *);
 
 /* The writer (flow_log_writer.c). */
 uint64_t flow_log_mono_ns(void);

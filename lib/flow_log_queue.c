@@ -14,7 +14,13 @@
 #include "lib/of_port.h"
 
 /* Bytes at which the writer does not wait for more. */
-#define URGENT_BYTES (4 << 20)
+#define CROWD_BYTES (4 << 20)
+
+bool
+flow_log_is_crowded(const struct flow_log_shared *shared)
+{
+    return shared->n_bytes > CROWD_BYTES;
+}
 
 void
 flow_log_queue_add(struct flow_log *log, struct flow_log_note *note)
@@ -192,7 +198,7 @@ flow_log_hand_over(struct flow_log *log)
     struct flow_log_shared *shared = log->shared;
     struct flow_log_notes *pending = &log->pending;
     uint64_t now_ns;
-    bool was_empty;
+    bool was_empty, was_crowded;
 
     if (!pending->n) {
         return;
@@ -200,6 +206,7 @@ flow_log_hand_over(struct flow_log *log)
     now_ns = flow_log_mono_ns();
     pthread_mutex_lock(&shared->mutex);
     was_empty = shared->queue.n == shared->queue.first;
+    was_crowded = flow_log_is_crowded(shared);
     if (shared->n_lost_unsaid) {
         say_lost(log, now_ns);
     }
@@ -209,11 +216,7 @@ flow_log_hand_over(struct flow_log *log)
         }
     }
     pending->n = 0;
-    if (shared->n_bytes > URGENT_BYTES && !shared->is_urgent) {
-        shared->is_urgent = true;
-        was_empty = true;
-    }
-    if (was_empty) {
+    if (was_empty || (flow_log_is_crowded(shared) && !was_crowded)) {
         pthread_cond_signal(&shared->work);
     }
     pthread_mutex_unlock(&shared->mutex);

@@ -314,8 +314,8 @@ store_text(struct flow_log *writer, const struct flow_log_note *note)
 
     db_bind_text(s, 1, key);
     db_bind_text(s, 2, note->more);
-    free(key);
     db_step(s);
+    free(key);
     return db_reset(s);
 }
 

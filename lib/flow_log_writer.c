@@ -21,6 +21,7 @@
 
 #define MS_NS     UINT64_C(1000000)
 #define GATHER_NS (5 * MS_NS)     /* The first note waits for others. */
+#define STREAM_NS (40 * MS_NS)    /* Between transactions while they come. */
 #define RETRY_NS  (200 * MS_NS)   /* After a failure. */
 #define SYNC_NS   (1000 * MS_NS)  /* Written, then on the disk. */
 #define ALIVE_NS  (60000 * MS_NS) /* Says that all is written so far. */
@@ -67,15 +68,40 @@ wait_until(struct flow_log_shared *shared, uint64_t until_ns)
 /* --- A transaction. --- */
 
 static bool
+run_statement(struct flow_log *writer, enum flow_log_statement which)
+{
+    struct db_statement *s = flow_log_db_statement(writer, which);
+
+    db_step(s);
+    return db_reset(s);
+}
+
+/* Whether COMMIT waits for the disk. */
+static bool
+set_sync(struct flow_log *writer, bool must_sync)
+{
+    enum flow_log_sync sync = must_sync ? SYNC_FULL : SYNC_NORMAL;
+
+    if (writer->sync == sync) {
+        return true;
+    }
+    writer->sync = SYNC_UNKNOWN;
+    if (!db_run(writer->db, must_sync ? "PRAGMA synchronous = FULL"
+                                      : "PRAGMA synchronous = NORMAL")) {
+        return false;
+    }
+    writer->sync = sync;
+    return true;
+}
+
+static bool
 write_batch(struct flow_log_shared *shared, struct batch *batch)
 {
     struct flow_log *writer = shared->writer;
     const struct flow_log_notes *notes = &shared->writing;
 
-    if (!db_run(writer->db, batch->must_sync
-                                ? "PRAGMA synchronous = FULL"
-                                : "PRAGMA synchronous = NORMAL") ||
-        !db_run(writer->db, "BEGIN IMMEDIATE")) {
+    if (!set_sync(writer, batch->must_sync) ||
+        !run_statement(writer, STATEMENT_BEGIN)) {
         return false;
     }
     for (size_t i = 0; i < batch->n_notes; i++) {
@@ -102,7 +128,7 @@ write_batch(struct flow_log_shared *shared, struct batch *batch)
            flow_log_db_put(writer, "change", batch->change) &&
            flow_log_db_put(writer, "seq", batch->seq) &&
            flow_log_db_put(writer, "alive_ns", batch->alive_ns) &&
-           db_run(writer->db, "COMMIT");
+           run_statement(writer, STATEMENT_COMMIT);
 }
 
 /* --- What there is to do. --- */
@@ -147,7 +173,10 @@ wait_for_work(struct flow_log_shared *shared)
         if (has_work) {
             first_ns = first_ns ? first_ns : now_ns;
             until_ns = first_ns + GATHER_NS;
-            if (now_ns >= until_ns) {
+            if (until_ns < shared->begun_ns + STREAM_NS) {
+                until_ns = shared->begun_ns + STREAM_NS;
+            }
+            if (now_ns >= until_ns || flow_log_is_crowded(shared)) {
                 return true;
             }
         } else if (shared->durable_seq < shared->written_seq) {
@@ -216,6 +245,7 @@ take_batch(struct flow_log_shared *shared, struct batch *batch)
     batch->alive_ns = n < writing->n - writing->first ? shared->lag.written_ns
                                                       : time_spec_now();
     shared->is_urgent = false;
+    shared->begun_ns = flow_log_mono_ns();
     shared->n_started++;
 }
 

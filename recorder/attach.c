@@ -13,18 +13,18 @@
 #include "lib/say.h"
 #include "recorder/datapath.h"
 #include "recorder/mgmt_socket.h"
-#include "recorder/ovsdb.h"
+#include "recorder/port_removal.h"
 #include "recorder/session.h"
 
 struct bridge {
     struct attach *attach;
     struct bridge *next;
-    char *name;                  /* Owned. */
-    struct recorder_route route; /* To its socket. */
-    struct session *session;     /* Or NULL. */
-    struct event *timer;         /* To connect again, or to give up. */
-    struct ovsdb_task *removal;  /* Of its postcard port. */
-    bool is_silent;              /* It was said that it is not there. */
+    char *name;                   /* Owned. */
+    struct recorder_route route;  /* To its socket. */
+    struct session *session;      /* Or NULL. */
+    struct event *timer;          /* To connect again, or to give up. */
+    struct port_removal *removal; /* Of its postcard port. */
+    bool is_silent;               /* It was said that it is not there. */
     bool is_detaching;
     bool is_refused; /* It was not fit to be attached to. */
     attach_done *done;
@@ -62,7 +62,7 @@ destroy(struct bridge *b)
     }
     *p = b->next;
     event_free(b->timer);
-    ovsdb_cancel(b->removal);
+    port_removal_cancel(b->removal);
     endpoint_uninit(&b->route.listen);
     free(b->name);
     free(b);
@@ -237,14 +237,13 @@ finish(struct bridge *b, const char *error)
 }
 
 static void
-on_port_removed(void *b_, const struct ovsdb_result *result)
+on_port_removed(void *b_, const char *error)
 {
     struct bridge *b = b_;
 
     b->removal = NULL;
-    if (result->error) {
-        say_warn("bridge %s: its postcard port stays: %s", b->name,
-                 result->error);
+    if (error) {
+        say_warn("bridge %s: its postcard port stays: %s", b->name, error);
     }
     finish(b, NULL);
 }
@@ -254,12 +253,15 @@ on_detached(void *b_)
 {
     struct bridge *b = b_;
     const struct recorder_config *config = b->attach->env->config;
+    const struct postcard_port *p =
+        postcard_ports_find(&config->postcards, b->name, INSTR_GENEVE);
 
-    if (config->ovsdb.db &&
-        postcard_ports_find(&config->postcards, b->name, INSTR_GENEVE)) {
-        b->removal =
-            ovsdb_start_removal(b->attach->env->base, &config->ovsdb, b->name,
-                                session_index(b->session), on_port_removed, b);
+    if (config->ovsdb.db && p) {
+        char *port = postcard_port_name(p, b->name, session_index(b->session));
+
+        b->removal = port_removal_start(b->attach->env->base, config->ovsdb.db,
+                                        b->name, port, on_port_removed, b);
+        free(port);
     } else {
         finish(b, NULL);
     }

@@ -404,28 +404,37 @@ on_port_added(void *task_, const char *output, const char *error)
     run(task, on_interface);
 }
 
+/* Asks for the port with task->port_name. */
 static void
-add_port(struct ovsdb_task *task)
+look_at_port(struct ovsdb_task *task, child_done *next)
 {
-    const struct postcard_port *p = NULL;
-
-    while (task->kind < INSTR_N_ENCAPSULATIONS) {
-        p = postcard_ports_find(task->config->postcards, task->bridge,
-                                (enum instr_encapsulation) task->kind);
-        if (p && postcard_port_is_at(p, task->dpid, task->bridge)) {
-            break;
-        }
-        p = NULL;
-        task->kind++;
-    }
-    if (!p) {
-        finish(task);
-        return;
-    }
-    task->postcard = p;
-    task->port_name = postcard_port_name(p, task->bridge, task->index);
     begin_vsctl(task);
-    if (p->encapsulation == INSTR_GENEVE) {
+    add_args(task, (const char *const[]){"--format=json", "--if-exists",
+                                         "--columns=type,options,external_ids",
+                                         "list", "interface", NULL});
+    add_arg(task, lh_strdup(task->port_name));
+    run(task, next);
+}
+
+/* True when the first row has the mark of ports that a recorder made. */
+static bool
+is_marked(const json_t *table)
+{
+    const char *mark = ovsdb_table_value(
+        ovsdb_table_cell(table, 0, "external_ids"), OVSDB_MARK);
+
+    return mark && !strcmp(mark, OVSDB_MARK_PORT);
+}
+
+/* Makes the port what it is to be ('is_ours': it is made, or was, by a
+ * recorder), and goes on with it. */
+static void
+make_port(struct ovsdb_task *task, bool is_ours)
+{
+    const struct postcard_port *p = task->postcard;
+
+    begin_vsctl(task);
+    if (is_ours) {
         add_args(task, (const char *const[]){
                            "--", "--may-exist", "add-port", task->bridge,
                            task->port_name, "--", "set", "interface",
@@ -449,12 +458,68 @@ add_port(struct ovsdb_task *task)
                  "bridge %s: keeping port %s out of FLOOD and NORMAL needs "
                  "it; the bridge reconnects once",
                  task->dpid, task->bridge, task->port_name);
-    } else if (p->encapsulation == INSTR_MAC) {
+    } else if (!is_ours) {
         clear_args(task);
         on_port_added(task, "", NULL);
         return;
     }
     run(task, on_port_added);
+}
+
+/* What there is of the name that the Geneve port is to have.  A port that no
+ * recorder made is used if it leads to the collector, and not touched. */
+static void
+on_present(void *task_, const char *output, const char *error)
+{
+    struct ovsdb_task *task = task_;
+    json_t *table = error ? NULL : json_loads(output, 0, NULL);
+    const char *type = ovsdb_table_string(ovsdb_table_cell(table, 0, "type"));
+    const char *to =
+        ovsdb_table_value(ovsdb_table_cell(table, 0, "options"), "remote_ip");
+    bool is_there = ovsdb_table_n_rows(table) != 0;
+    bool is_ours = is_marked(table);
+    bool fits = type && !strcmp(type, "geneve") && to &&
+                !strcmp(to, task->postcard->address);
+
+    task->child = NULL;
+    json_decref(table);
+    if (error) {
+        end_port(task, lh_strdup(error));
+    } else if (is_there && !is_ours && !fits) {
+        end_port(task, lh_asprintf("there is a port %s that is not of "
+                                   "lasthop's and no Geneve port to %s; "
+                                   "choose another name by port=",
+                                   task->port_name, task->postcard->address));
+    } else {
+        make_port(task, !is_there || is_ours);
+    }
+}
+
+static void
+add_port(struct ovsdb_task *task)
+{
+    const struct postcard_port *p = NULL;
+
+    while (task->kind < INSTR_N_ENCAPSULATIONS) {
+        p = postcard_ports_find(task->config->postcards, task->bridge,
+                                (enum instr_encapsulation) task->kind);
+        if (p && postcard_port_is_at(p, task->dpid, task->bridge)) {
+            break;
+        }
+        p = NULL;
+        task->kind++;
+    }
+    if (!p) {
+        finish(task);
+        return;
+    }
+    task->postcard = p;
+    task->port_name = postcard_port_name(p, task->bridge, task->index);
+    if (p->encapsulation == INSTR_GENEVE) {
+        look_at_port(task, on_present);
+    } else {
+        make_port(task, false);
+    }
 }
 
 static void
@@ -517,42 +582,6 @@ ovsdb_start(struct event_base *base, const struct ovsdb_config *config,
                                          "find", "bridge", NULL});
     add_arg(task, lh_asprintf("datapath_id=\"" DPID_FMT "\"", dpid));
     run(task, on_bridge);
-    return task;
-}
-
-static void
-on_removed(void *task_, const char *output, const char *error)
-{
-    struct ovsdb_task *task = task_;
-
-    task->child = NULL;
-    if (error) {
-        fail(task, error);
-    } else {
-        finish(task);
-    }
-}
-
-struct ovsdb_task *
-ovsdb_start_removal(struct event_base *base, const struct ovsdb_config *config,
-                    const char *bridge, uint16_t index, ovsdb_done *done,
-                    void *aux)
-{
-    struct ovsdb_task *task = lh_alloc_zero(sizeof *task);
-
-    task->base = base;
-    task->config = config;
-    task->index = index;
-    task->done = done;
-    task->aux = aux;
-    task->bridge = lh_strdup(bridge);
-    begin_vsctl(task);
-    add_args(task,
-             (const char *const[]){"--if-exists", "del-port", bridge, NULL});
-    add_arg(task, postcard_port_name(postcard_ports_find(config->postcards,
-                                                         bridge, INSTR_GENEVE),
-                                     bridge, index));
-    run(task, on_removed);
     return task;
 }
 

@@ -59,12 +59,6 @@ struct ovsdb_task *ovsdb_start(struct event_base *,
                                const struct ovsdb_config *config,
                                uint64_t dpid, uint16_t index, ovsdb_done *done,
                                void *aux);
-/* Takes the Geneve port of 'bridge', which is to have one, away that a task
- * for 'index' made, if it is there. */
-struct ovsdb_task *ovsdb_start_removal(struct event_base *,
-                                       const struct ovsdb_config *config,
-                                       const char *bridge, uint16_t index,
-                                       ovsdb_done *done, void *aux);
 /* 'done' is not called. */
 void ovsdb_cancel(struct ovsdb_task *);
 

@@ -66,12 +66,13 @@ def both(lab, command, *argv):
         lab.ofctl(command, bridge, *argv, version=VERSION)
 
 
-def start(lab, *options):
-    """The recorder, attached to s1."""
+def start(lab, *options, port=""):
+    """The recorder, attached to s1, with the postcard port of that name."""
     recorder = lab.spawn(
         "recorder",
         [f"{bindir()}/lasthop-recorder", "--attach=s1",
-         f"--postcards=geneve:{UNDER_COLLECTOR}", f"--ovsdb={lab.db}",
+         f"--postcards=geneve:{UNDER_COLLECTOR}{port and ',port=' + port}",
+         f"--ovsdb={lab.db}",
          f"--state={lab.dir}/state", f"--rundir={lab.dir}", *options],
         netns=lab.sw)
     return recorder
@@ -189,6 +190,33 @@ def test_no_packet_is_lost_on_the_way_in_and_out(lab):
     assert dump(lab, "s1") == dump(lab, "s2")
     ping.wait_for("packet loss")
     assert " 0% packet loss" in ping.output()
+
+
+def test_ports_of_others_stay_as_they_are(lab):
+    """One that fits is used, one that does not is said."""
+    make(lab)
+    lab.vsctl("add-port", "s1", "tunnel", "--", "set", "interface", "tunnel",
+              "type=geneve", f"options:remote_ip={UNDER_COLLECTOR}",
+              "options:key=77", "--", "add-port", "s1", "other", "--",
+              "set", "interface", "other", "type=internal")
+
+    def ports():
+        return (lab.vsctl("list-ports", "s1"),
+                [lab.vsctl("get", "interface", name, column)
+                 for name in ("tunnel", "other")
+                 for column in ("type", "options", "external_ids")])
+    before = ports(), dump(lab, "s1")
+    recorder = start(lab, port="tunnel")
+    recorder.wait_for("s1): instrumented")
+    assert card(lab, "udp")
+    assert recorder.stop() == 0
+    assert "port tunnel was made by somebody else" in recorder.output()
+    assert (ports(), dump(lab, "s1")) == before
+    recorder = start(lab, port="other")
+    recorder.wait_for("NOT ATTACHED: there is a port other that is not of "
+                      "lasthop's")
+    assert recorder.stop() == 0
+    assert (ports(), dump(lab, "s1")) == before
 
 
 def test_a_kept_instrumentation_is_found_again(lab):

@@ -8,6 +8,7 @@ style_checks = \
 	tests/style/check_format.sh \
 	tests/style/check_words.sh \
 	tests/style/check_manuals.sh \
+	tests/style/check_options.sh \
 	tests/style/check_layers.py \
 	tests/style/check_report.sh \
 	tests/style/check_checks.sh

@@ -46,13 +46,21 @@ EOF
 .Nm
 .Sh DESCRIPTION
 A sample.
+.Bl -tag -width Ds
+.It Fl -one Ar N
+The number.
+.El
 EOF
+    mkdir "$work/tree/bin"
+    printf '#!/bin/sh\n# SPDX-License-Identifier: Apache-2.0\n# A sample.\n%s\n' \
+        "echo '  --one N  the number'" > "$work/tree/bin/noun"
+    chmod +x "$work/tree/bin/noun"
 }
 
 # expect RESULT CHECK: CHECK's exit status on the tree is RESULT.
 expect() {
-    LH_PROGRAMS=bin/noun LH_MANUALS=$work/tree/noun.1 \
-        "$here/$2" "$work/tree" > "$work/output" 2>&1
+    (cd "$work/tree" && LH_PROGRAMS=bin/noun LH_MANUALS=$work/tree/noun.1 \
+        "$here/$2" "$work/tree") > "$work/output" 2>&1
     result=$?
     if [ $result -eq 77 ]; then
         echo "skip $2: $(cat "$work/output")"
@@ -78,7 +86,7 @@ refuses() {
 what="a good tree"
 good_tree
 for check in check_length.sh check_spdx.sh check_format.sh check_words.sh \
-             check_manuals.sh check_layers.py; do
+             check_manuals.sh check_options.sh check_layers.py; do
     expect 0 $check
 done
 
@@ -101,6 +109,16 @@ what="no manual"
 good_tree
 mv "$work/tree/noun.1" "$work/tree/other.1"
 expect 1 check_manuals.sh
+
+what="an option without a manual"
+good_tree
+echo "echo '  --two'" >> "$work/tree/bin/noun"
+expect 1 check_options.sh
+what="an option without help"
+good_tree
+sed -i 's/--one/--uno/' "$work/tree/bin/noun"
+sed -i 's/^The number/--uno is &/' "$work/tree/noun.1"
+expect 1 check_options.sh
 
 config='#include <config.h>'
 printf '%s\n#include "phf/phf.h"\n' "$config" \

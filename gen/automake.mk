@@ -24,3 +24,11 @@ gen_libgen_a_SOURCES = \
 	gen/gen_walk.c gen/gen_walk.h \
 	gen/gen_walk_history.c
 GEN_LIBS = gen/libgen.a $(LIB_LIBS) $(PCAP_LIBS)
+
+# lasthop-gen: the same as a program.
+bin_PROGRAMS += bin/lasthop-gen
+bin_lasthop_gen_SOURCES = gen/main.c \
+	gen/gen_options.c gen/gen_options.h \
+	gen/gen_output.c gen/gen_output.h
+bin_lasthop_gen_LDADD = $(GEN_LIBS)
+man1_MANS += docs/man/lasthop-gen.1

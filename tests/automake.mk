@@ -7,6 +7,7 @@ include tests/lib/automake.mk
 include tests/phf/automake.mk
 include tests/server/automake.mk
 include tests/recorder/automake.mk
+include tests/gen/automake.mk
 include tests/apps/automake.mk
 include tests/net/automake.mk
 include tests/style/automake.mk

@@ -50,6 +50,11 @@ static const char *const statements[N_STATEMENTS] = {
     [STATEMENT_RULE_NOTES] = "SELECT " ROW " FROM note"
                              " INDEXED BY note_of_rule WHERE dpid = ?1"
                              " AND id = ?2 AND kind < 8 ORDER BY seq",
+    [STATEMENT_OBJECT_NOTES] =
+        "SELECT " ROW " FROM note"
+        " INDEXED BY note_of_object WHERE dpid = ?1 AND id = ?2"
+        " AND kind BETWEEN ?3 AND ?3 + 1 AND kind BETWEEN 8 AND 15"
+        " ORDER BY seq DESC",
     [STATEMENT_SET_KIND] = "UPDATE note SET kind = ?2 WHERE seq = ?1",
     [STATEMENT_LAST_VERSION] = "SELECT id FROM note INDEXED BY note_of_rule"
                                " WHERE dpid = ?1 AND kind < 8"
@@ -148,6 +153,10 @@ put_kinds(struct flow_log *log)
         {KIND_GROUP_GONE, "group-gone"},
         {KIND_METER, "meter"},
         {KIND_METER_GONE, "meter-gone"},
+        {KIND_GROUP + KIND_NEVER, "group-refused"},
+        {KIND_GROUP_GONE + KIND_NEVER, "group-undone"},
+        {KIND_METER + KIND_NEVER, "meter-refused"},
+        {KIND_METER_GONE + KIND_NEVER, "meter-undone"},
     };
     struct db_statement *s =
         db_prepare(log->db, "INSERT OR REPLACE INTO kind VALUES(?1, ?2)");

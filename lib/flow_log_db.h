@@ -32,6 +32,7 @@ enum flow_log_kind {
     KIND_GROUP_GONE = 9,
     KIND_METER = 10,
     KIND_METER_GONE = 11,
+    KIND_NEVER = 4, /* Added to these four: the switch refused it. */
     KIND_EVENT = 16 /* And enum flow_log_event. */
 };
 #define MAX_KIND (KIND_EVENT + FLOW_LOG_ROLE)
@@ -148,6 +149,7 @@ enum flow_log_statement {
     STATEMENT_COMMIT,
     STATEMENT_INSERT_NOTE,
     STATEMENT_RULE_NOTES,
+    STATEMENT_OBJECT_NOTES,
     STATEMENT_SET_KIND,
     STATEMENT_LAST_VERSION,
     STATEMENT_CUT_SNAPSHOTS,

@@ -134,6 +134,9 @@ flow_log_store_row(const struct db_statement *s, struct flow_log_row *row)
 
 /* --- Rules. --- */
 
+/* Of one object, in one change: a bundle may change it often. */
+#define MAX_TAKEN_BACK 256
+
 /* What is known of a version. */
 struct known {
     size_t n;      /* Rows. */
@@ -260,6 +263,53 @@ store_removed(struct flow_log *writer, const struct flow_log_note *note,
 
 /* --- Others. --- */
 
+/* True when it says that the switch refused what was said before it. */
+static bool
+is_refusal(const char *text, const char *how, bool is_gone)
+{
+    const char *why = is_gone ? text : how;
+
+    return why && !strcmp(why, is_gone ? "error" : "restored");
+}
+
+/* The switch has refused the last change of the object: it never stood, nor
+ * what was restored of later ones. */
+static bool
+take_back(struct flow_log *writer, const struct flow_log_row *row)
+{
+    struct db_statement *s =
+        flow_log_db_statement(writer, STATEMENT_OBJECT_NOTES);
+    struct {
+        uint64_t seq;
+        int kind;
+    } found[MAX_TAKEN_BACK];
+    bool goes_on = true;
+    size_t n = 0;
+
+    db_bind_int(s, 1, (int64_t) row->dpid);
+    db_bind_int(s, 2, row->id);
+    db_bind_int(s, 3, row->kind & ~1);
+    while (goes_on && n < MAX_TAKEN_BACK && db_step(s)) {
+        struct flow_log_row old;
+
+        flow_log_store_row(s, &old);
+        found[n].seq = old.seq;
+        found[n++].kind = old.kind;
+        goes_on = old.change == row->change &&
+                  is_refusal(old.text, old.actions, old.kind & 1);
+    }
+    if (!db_reset(s)) {
+        return false;
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (!set_kind(writer, row->dpid, found[i].seq,
+                      found[i].kind + KIND_NEVER)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool
 store_object(struct flow_log *writer, const struct flow_log_note *note,
              struct flow_log_row *row)
@@ -276,6 +326,10 @@ store_object(struct flow_log *writer, const struct flow_log_note *note,
     row->actions = note->more;
     row->body = note->raw;
     row->body_len = note->raw_len;
+    if (is_refusal(row->text, row->actions, note->type == NOTE_GONE) &&
+        !take_back(writer, row)) {
+        return false;
+    }
     return insert(writer, row);
 }
 

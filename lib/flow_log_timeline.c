@@ -68,10 +68,14 @@ set_kind(struct flow_log_entry *entry, const struct flow_log_row *row)
         break;
     case KIND_GROUP:
     case KIND_METER:
+    case KIND_GROUP + KIND_NEVER:
+    case KIND_METER + KIND_NEVER:
         entry->what = FLOW_LOG_WHAT_SET;
         break;
     case KIND_GROUP_GONE:
     case KIND_METER_GONE:
+    case KIND_GROUP_GONE + KIND_NEVER:
+    case KIND_METER_GONE + KIND_NEVER:
         entry->what = FLOW_LOG_WHAT_GONE;
         break;
     default:
@@ -114,7 +118,8 @@ tell_row(struct walk *walk, const struct flow_log_row *row,
         break;
     case FLOW_LOG_WHAT_SET:
     case FLOW_LOG_WHAT_GONE:
-        entry.class = row->kind < KIND_METER ? FLOW_LOG_GROUP : FLOW_LOG_METER;
+        entry.class = (row->kind & ~KIND_NEVER) < KIND_METER ? FLOW_LOG_GROUP
+                                                             : FLOW_LOG_METER;
         entry.id = row->id;
         entry.text = lh_strdup(row->text);
         entry.how = lh_strdup(row->actions);

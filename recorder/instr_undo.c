@@ -222,15 +222,39 @@ restore_rule(struct instr_change *c, struct instr_undo *undo)
     }
 }
 
+/* The next change of the same group or meter, which may still be refused. */
+static struct instr_undo *
+find_later(const struct instr *instr, const struct instr_undo *undo)
+{
+    struct instr_undo *later = instr->undo;
+
+    while (later && !(later->tag > undo->tag && later->id == undo->id &&
+                      later->is_group == undo->is_group &&
+                      later->is_meter == undo->is_meter)) {
+        later = later->next;
+    }
+    return later;
+}
+
 static void
 restore_group(struct instr_change *c, struct instr_undo *undo)
 {
     struct instr *instr = c->instr;
-    struct shadow_group *now =
-        undo->has_new ? instr_group_take(instr, undo->id) : NULL;
-
+    struct instr_undo *later = find_later(instr, undo);
+    struct shadow_group *now = later ? later->old_group
+                               : undo->has_new
+                                   ? instr_group_take(instr, undo->id)
+                                   : NULL;
     struct shadow_group *old = undo->old_group;
 
+    if (later) { /* Which has replaced it already. */
+        later->old_group = old;
+        undo->old_group = now;
+        if (now) {
+            instr_own_free_indexes(c, now->indexes, now->n_indexes);
+        }
+        return;
+    }
     for (size_t i = 0; now && i < now->n_buckets; i++) {
         if (!instr_group_has(old, now->versions[i])) {
             instr_gone(c->out, now->versions[i], "error");
@@ -258,6 +282,15 @@ restore_group(struct instr_change *c, struct instr_undo *undo)
 static void
 restore_meter(struct instr_change *c, struct instr_undo *undo)
 {
+    struct instr_undo *later = find_later(c->instr, undo);
+
+    if (later) {
+        struct of_meter *now = later->old_meter;
+
+        later->old_meter = undo->old_meter;
+        undo->old_meter = now;
+        return;
+    }
     if (undo->has_new) {
         instr_meter_destroy(instr_meter_take(c->instr, undo->id));
     }

@@ -368,6 +368,69 @@ START_TEST(events_stand_on_the_timeline)
 }
 END_TEST
 
+/* The texts of the groups that stood at 'at_ns', one after the other. */
+static void
+check_groups(struct flow_log *log, uint64_t at_ns, const char *expected)
+{
+    const struct flow_log_moment moment = {.when = FLOW_LOG_AT_TIME,
+                                           .time_ns = at_ns};
+    struct flow_log_state state;
+    char texts[64] = "";
+
+    ck_assert_int_eq(flow_log_state_at(log, DPID, &moment, &state, NULL), 0);
+    for (size_t i = 0; i < state.n_objects; i++) {
+        strcat(texts, state.objects[i].text);
+    }
+    ck_assert_str_eq(texts, expected);
+    flow_log_state_uninit(&state);
+}
+
+/* A change that the switch refused never was, also in the moment before its
+ * error came. */
+START_TEST(a_refused_group_never_stood)
+{
+    static const struct {
+        const char *how, *text; /* No text: it is gone. */
+        bool goes_on;           /* Of the same change as the one before. */
+    } notes[] = {
+        {"add", "a", false},      {"modify", "b", false},
+        {"restored", "a", false}, /* b was refused. */
+        {"modify", "c", false},   {"modify", "d", true},
+        {"restored", "c", false}, /* d, and c with it. */
+        {"restored", "a", true},  {"delete", NULL, false},
+        {"restored", "a", false}, /* That was refused. */
+        {"delete", NULL, false},  {"add", "e", false},
+        {"error", NULL, false}, /* So was e. */
+        {"add", "f", false},
+    };
+    static const char *const stood[] = {"a", "a", "a", "a", "a", "a", "a",
+                                        "a", "a", "",  "",  "",  "f"};
+    struct flow_log *log = flow_log_fixture_open();
+    size_t n = sizeof notes / sizeof notes[0];
+
+    flow_log_put_switch(log, DPID, NULL, NULL);
+    for (size_t i = 0; i < n; i++) {
+        uint64_t now_ns = 1000 + i * 10;
+
+        if (!notes[i].goes_on) {
+            flow_log_begin_change(log);
+        }
+        if (notes[i].text) {
+            flow_log_object_set(log, FLOW_LOG_GROUP, DPID, 1, now_ns,
+                                notes[i].how, notes[i].text, NULL, 0);
+        } else {
+            flow_log_object_removed(log, FLOW_LOG_GROUP, DPID, 1, now_ns,
+                                    notes[i].how);
+        }
+        flow_log_fixture_flush(log);
+    }
+    for (size_t i = 0; i < n; i++) {
+        check_groups(log, 1005 + i * 10, stood[i]);
+    }
+    flow_log_close(log);
+}
+END_TEST
+
 START_TEST(trim_deletes_only_what_was_over)
 {
     struct flow_log *log = flow_log_fixture_open();
@@ -414,6 +477,7 @@ main(void)
     tcase_add_test(tc, switches_keep_their_index);
     tcase_add_test(tc, texts_are_kept);
     tcase_add_test(tc, events_stand_on_the_timeline);
+    tcase_add_test(tc, a_refused_group_never_stood);
     tcase_add_test(tc, trim_deletes_only_what_was_over);
     suite_add_tcase(suite, tc);
 

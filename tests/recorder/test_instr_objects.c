@@ -157,6 +157,54 @@ START_TEST(a_refused_group_is_undone)
 }
 END_TEST
 
+/* What stands after the error is what the switch has: the last one. */
+START_TEST(a_refusal_of_what_is_replaced_changes_what_would_be_restored)
+{
+    struct rig *rig = rig_create(OF_WIRE_13, FAKE_POSTCARD_PORT);
+    struct instr_out out;
+    uint64_t tags[3];
+
+    for (unsigned int i = 0; i < 3; i++) {
+        char *text =
+            lh_asprintf("group_id=1,type=all,bucket=actions=output:%u", i + 1);
+        size_t len;
+        uint8_t *msg =
+            group_mod(text, i ? OF_GROUP_MODIFY : OF_GROUP_ADD, &len);
+
+        down(rig, msg, len, &out);
+        tags[i] = last_tag(&out);
+        instr_out_uninit(&out);
+        free(text);
+    }
+    ck_assert(instr_error(rig->link, tags[1], 6, 1, ++rig->now_ns, &out));
+    ck_assert_uint_eq(out.n_objects, 0);
+    ck_assert_uint_eq(out.n_made + out.n_removed, 0);
+    instr_out_uninit(&out);
+    ck_assert(instr_error(rig->link, tags[2], 6, 1, ++rig->now_ns, &out));
+    ck_assert_uint_eq(out.n_objects, 1);
+    ck_assert_str_eq(out.objects[0].how, "restored");
+    ck_assert_ptr_nonnull(strstr(out.objects[0].text, "output:1"));
+    instr_out_uninit(&out);
+
+    for (unsigned int i = 0; i < 3; i++) {
+        size_t len;
+        uint8_t *msg = meter_mod(i ? 1 : 0, 3, 100 * (i + 1), &len);
+
+        down(rig, msg, len, &out);
+        tags[i] = last_tag(&out);
+        instr_out_uninit(&out);
+    }
+    ck_assert(instr_error(rig->link, tags[1], 12, 1, ++rig->now_ns, &out));
+    ck_assert_uint_eq(out.n_objects, 0);
+    instr_out_uninit(&out);
+    ck_assert(instr_error(rig->link, tags[2], 12, 1, ++rig->now_ns, &out));
+    check_object(&out, 0, true, 3, "restored",
+                 "meter=3,kbps,bands=type=drop,rate=100");
+    instr_out_uninit(&out);
+    rig_destroy(rig);
+}
+END_TEST
+
 START_TEST(meters_are_told)
 {
     static const char slow[] = "meter=3,kbps,bands=type=drop,rate=100";
@@ -334,6 +382,8 @@ main(void)
     of_msg_init();
     tcase_add_test(tc, groups_are_told_as_the_controller_wrote_them);
     tcase_add_test(tc, a_refused_group_is_undone);
+    tcase_add_test(
+        tc, a_refusal_of_what_is_replaced_changes_what_would_be_restored);
     tcase_add_test(tc, meters_are_told);
     tcase_add_test(tc, a_meter_that_cannot_be_read_is_an_event);
     tcase_add_test(tc, roles_are_told_once_they_are_known);

@@ -5,6 +5,7 @@
 #include "apps/lasthopctl.h"
 
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -164,6 +165,29 @@ judge(const json_t *status, const json_t *stats, const json_t *server)
 
 /* --- Text. --- */
 
+/* Since when servers need the tables. */
+static void
+print_retained(const json_t *retained)
+{
+    long long since_ns = LLONG_MAX;
+    char since[TIME_SPEC_BUFSIZE];
+    json_t *server;
+    size_t i;
+
+    json_array_foreach(retained, i, server)
+    {
+        if (ctl_number(server, "since_ns") < since_ns) {
+            since_ns = ctl_number(server, "since_ns");
+        }
+    }
+    if (json_array_size(retained)) {
+        time_spec_format((uint64_t) since_ns, false, 0, since);
+        printf("  kept since %s for %zu server%s\n", since,
+               json_array_size(retained),
+               json_array_size(retained) == 1 ? "" : "s");
+    }
+}
+
 static void
 print_recorder(const json_t *status, const json_t *stats)
 {
@@ -184,6 +208,7 @@ print_recorder(const json_t *status, const json_t *stats)
     printf("  flow log %s: %lld changes written, %lld waiting\n",
            ctl_text(log, "path"), ctl_number(log, "written"),
            ctl_number(log, "queued"));
+    print_retained(json_object_get(log, "retained"));
     printf("  selections: %lld", ctl_number(status, "selections"));
     if (json_is_integer(max)) {
         printf("; at most %lld postcards a second and switch",

@@ -190,6 +190,7 @@ struct flow_log_counters {
     uint64_t unreserved; /* Versions given without being durable. */
     uint64_t exhausted;  /* Versions asked for when none was left. */
     uint64_t trimmed;    /* Rows that flow_log_trim() deleted. */
+    bool is_too_large;   /* It could not make as much room as it should. */
 };
 /* notes = written + lost + flow_log_n_queued(). */
 struct flow_log_counters flow_log_counters(const struct flow_log *);

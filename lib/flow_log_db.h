@@ -348,7 +348,7 @@ int flow_log_query_row_rule(struct flow_log *, const struct flow_log_row *,
  * allow, inside the open transaction. */
 bool flow_log_trim_some(struct flow_log *writer, uint64_t time_ns,
                         uint64_t max_bytes, uint64_t retain_ns,
-                        uint64_t *n_rows, bool *is_done);
+                        uint64_t *n_rows, bool *is_done, bool *is_too_large);
 
 /* Older formats (flow_log_migrate.c).  _file() makes the log that is at
  * log->path one of today's format; _copy() fills the empty log->db with what

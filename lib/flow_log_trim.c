@@ -176,12 +176,13 @@ put_cut(struct flow_log *writer, uint64_t cut)
 bool
 flow_log_trim_some(struct flow_log *writer, uint64_t time_ns,
                    uint64_t max_bytes, uint64_t retain_ns, uint64_t *n_rows,
-                   bool *is_done)
+                   bool *is_done, bool *is_too_large)
 {
-    uint64_t next, kept, cut;
+    uint64_t next, kept, cut, n_bytes;
     int64_t n_free;
 
     *is_done = true;
+    *is_too_large = false;
     if (!flow_log_db_get(writer, "trim_next", &next) ||
         !flow_log_db_get(writer, "kept_seq", &kept)) {
         return false;
@@ -199,6 +200,12 @@ flow_log_trim_some(struct flow_log *writer, uint64_t time_ns,
             !flow_log_db_put(writer, "trim_next", next)) {
             return false;
         }
+    }
+    if (*is_done && max_bytes) {
+        if (!used_bytes(writer, &n_bytes)) {
+            return false;
+        }
+        *is_too_large = n_bytes > max_bytes;
     }
     if (!db_get_int(writer->db, "PRAGMA freelist_count", &n_free)) {
         return false;

@@ -41,7 +41,7 @@ struct batch {
     bool has_trim;
     uint64_t trim_ns, trim_bytes, retain_ns;
     uint64_t n_duplicates, n_trimmed;
-    bool is_trim_done;
+    bool is_trim_done, is_too_large;
 };
 
 uint64_t
@@ -124,7 +124,7 @@ write_batch(struct flow_log_shared *shared, struct batch *batch)
            (!batch->has_trim ||
             flow_log_trim_some(writer, batch->trim_ns, batch->trim_bytes,
                                batch->retain_ns, &batch->n_trimmed,
-                               &batch->is_trim_done)) &&
+                               &batch->is_trim_done, &batch->is_too_large)) &&
            flow_log_db_put(writer, "change", batch->change) &&
            flow_log_db_put(writer, "seq", batch->seq) &&
            flow_log_db_put(writer, "alive_ns", batch->alive_ns) &&
@@ -279,6 +279,9 @@ settle_batch(struct flow_log_shared *shared, const struct batch *batch)
         if (batch->new_wanted) {
             shared->new_durable = batch->new_wanted;
         }
+    }
+    if (batch->has_trim) {
+        shared->counters.is_too_large = batch->is_too_large;
     }
     if (batch->is_trim_done && shared->trim_ns == batch->trim_ns &&
         shared->trim_bytes == batch->trim_bytes) {

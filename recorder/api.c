@@ -271,25 +271,6 @@ handle_why(struct api_call *call, const json_t *request, void *api)
     ask(api, call, request, past_why);
 }
 
-/* Somebody needs every state since then. */
-static void
-handle_retain(struct api_call *call, const json_t *request, void *api_)
-{
-    struct recorder_api *api = api_;
-    struct jmember root = jmember_root(request);
-    struct jmember since = jmember_get(&root, "since");
-    struct lh_error error;
-    uint64_t since_ns = UINT64_MAX;
-
-    if (jmember_is_there(&since) &&
-        time_spec_member(&since, time_spec_now(), &since_ns, &error)) {
-        api_call_fail_error(call, API_BAD_REQUEST, &error);
-        return;
-    }
-    flow_log_retain(api->log, since_ns);
-    api_call_answer(call, NULL);
-}
-
 int
 recorder_api_create(struct event_base *base, const char *path,
                     struct flow_log *log,
@@ -313,7 +294,6 @@ recorder_api_create(struct event_base *base, const char *path,
     api_server_add_op(api->server, "changes", handle_changes, api);
     api_server_add_op(api->server, "why", handle_why, api);
     api_server_add_op(api->server, "topology", handle_topology, api);
-    api_server_add_op(api->server, "retain", handle_retain, api);
     api_server_add_op(api->server, "stats", handle_stats, api);
     api_server_add_op(api->server, "subscribe", handle_subscribe, api);
     retval = api_server_listen(api->server, path, error);

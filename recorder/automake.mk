@@ -19,6 +19,7 @@ recorder_librecorder_a_SOURCES = \
 	recorder/control.c recorder/control.h \
 	recorder/discovery.c recorder/discovery.h \
 	recorder/endpoint.c recorder/endpoint.h \
+	recorder/floors.c recorder/floors.h \
 	recorder/inband.c recorder/inband.h \
 	recorder/instr.c recorder/instr.h \
 	recorder/instr_again.c \

@@ -6,22 +6,27 @@
 
 #include <stdbool.h>
 #include <stdlib.h>
+#include <sys/statvfs.h>
 #include <event2/event.h>
 
 #include "lib/flow_log.h"
 #include "lib/lh_alloc.h"
 #include "lib/say.h"
 #include "lib/time_spec.h"
+#include "recorder/floors.h"
 #include "recorder/mono_clock.h"
 
 #define WATCH_S      1
 #define TRIM_S       60
 #define FIRST_TRIM_S 1
-#define AGAIN_S      60 /* What stands may itself be too much. */
+#define LOG_ROOM     (512 * 1024) /* Bytes that opening may take. */
+#define AGAIN_S      60           /* What stands may itself be too much. */
 
 struct log_watch {
     struct flow_log *log;
     uint64_t keep_ns, keep_bytes;
+    struct floors *floors; /* Owned. */
+    bool is_too_large;     /* That was said. */
     struct event *watch;
     struct event *trim;
     bool is_late; /* And that was said. */
@@ -71,6 +76,19 @@ log_anew(struct log_watch *w, const struct flow_log_lag *lag)
     w->found(w->aux);
 }
 
+/* Says when --keep-size cannot be kept, as of the last deleting. */
+static void
+say_size(struct log_watch *w)
+{
+    bool is_too_large = flow_log_counters(w->log).is_too_large;
+
+    if (is_too_large != w->is_too_large && is_too_large) {
+        say_warn("the flow log takes more than --keep-size: the rest is what "
+                 "stands now, and what servers need (lasthopctl status)");
+    }
+    w->is_too_large = is_too_large;
+}
+
 static void
 on_watch(evutil_socket_t fd, short what, void *w_)
 {
@@ -92,6 +110,7 @@ on_watch(evutil_socket_t fd, short what, void *w_)
                  (unsigned long long) flow_log_counters(w->log).lost);
     }
     log_anew(w, &lag);
+    say_size(w);
     again_in(w->watch, WATCH_S);
 }
 
@@ -101,6 +120,7 @@ on_trim(evutil_socket_t fd, short what, void *w_)
     struct log_watch *w = w_;
     uint64_t now_ns = time_spec_now();
 
+    floors_run(w->floors, now_ns);
     flow_log_trim(w->log,
                   w->keep_ns && now_ns > w->keep_ns ? now_ns - w->keep_ns : 0,
                   w->keep_bytes);
@@ -125,7 +145,7 @@ say_gap(const struct flow_log *log)
 
 struct log_watch *
 log_watch_create(struct event_base *base, struct flow_log *log,
-                 uint64_t keep_ns, uint64_t keep_bytes)
+                 uint64_t keep_ns, uint64_t keep_bytes, uint64_t retain_ns)
 {
     struct log_watch *w = lh_alloc_zero(sizeof *w);
 
@@ -133,6 +153,7 @@ log_watch_create(struct event_base *base, struct flow_log *log,
     w->log = log;
     w->keep_ns = keep_ns;
     w->keep_bytes = keep_bytes;
+    w->floors = floors_create(log, retain_ns, time_spec_now());
     w->watch = evtimer_new(base, on_watch, w);
     w->trim = evtimer_new(base, on_trim, w);
     again_in(w->watch, WATCH_S);
@@ -143,10 +164,36 @@ log_watch_create(struct event_base *base, struct flow_log *log,
 }
 
 void
+log_watch_explain(const char *dir, struct lh_error *error)
+{
+    struct statvfs disk;
+    uint64_t left;
+
+    if (statvfs(dir, &disk)) {
+        return;
+    }
+    left = (uint64_t) disk.f_bavail * disk.f_frsize;
+    if (left < LOG_ROOM) {
+        lh_error_prefix(error,
+                        "the disk of %s has %llu KiB left, and the log needs "
+                        "%d to begin: make room there, or give another "
+                        "--state",
+                        dir, (unsigned long long) left / 1024,
+                        LOG_ROOM / 1024);
+    }
+}
+
+void
 log_watch_set_found(struct log_watch *w, void (*found)(void *aux), void *aux)
 {
     w->found = found;
     w->aux = aux;
+}
+
+struct floors *
+log_watch_floors(struct log_watch *w)
+{
+    return w->floors;
 }
 
 void
@@ -155,6 +202,7 @@ log_watch_destroy(struct log_watch *w)
     if (w) {
         event_free(w->watch);
         event_free(w->trim);
+        floors_destroy(w->floors);
         free(w);
     }
 }
@@ -189,5 +237,7 @@ log_watch_stats(const struct log_watch *w, const char *path)
     set_number(json, "unreserved", c.unreserved);
     set_number(json, "exhausted", c.exhausted);
     set_number(json, "trimmed", c.trimmed);
+    json_object_set_new(json, "too_large", json_boolean(c.is_too_large));
+    json_object_set_new(json, "retained", floors_to_json(w->floors));
     return json;
 }

@@ -50,6 +50,7 @@ enum {
     OPT_STATE,
     OPT_KEEP,
     OPT_KEEP_SIZE,
+    OPT_RETAIN_FOR,
     OPT_RUNDIR,
     OPT_STANDBY,
     OPT_STRIP
@@ -84,6 +85,7 @@ static const struct option long_options[] = {
     {"state", required_argument, NULL, OPT_STATE},
     {"keep", required_argument, NULL, OPT_KEEP},
     {"keep-size", required_argument, NULL, OPT_KEEP_SIZE},
+    {"retain-for", required_argument, NULL, OPT_RETAIN_FOR},
     {"rundir", required_argument, NULL, OPT_RUNDIR},
     {"standby", no_argument, NULL, OPT_STANDBY},
     {"strip", no_argument, NULL, OPT_STRIP},
@@ -308,6 +310,8 @@ take_option(int option, char *argument, struct recorder_config *config,
         return parse_span(argument, &config->keep_ns, error);
     case OPT_KEEP_SIZE:
         return parse_size(argument, &config->keep_bytes, error);
+    case OPT_RETAIN_FOR:
+        return parse_span(argument, &config->retain_ns, error);
     case OPT_RUNDIR:
         take_text(&config->socket_path,
                   lh_asprintf("%s/%s", argument, API_SOCKET_RECORDER));
@@ -478,6 +482,7 @@ options_parse(int argc, char *argv[], struct recorder_config *config,
     config->snap_len = PACKET_ID_SNAP;
     config->setup_s = DATAPATH_SETUP_S;
     parse_span(&DEFAULT_KEEP[1], &config->keep_ns, NULL);
+    parse_span(&DEFAULT_KEEP[1], &config->retain_ns, NULL);
     while ((option = getopt_long(argc, argv, "vhV", long_options, NULL)) !=
            -1) {
         int retval = take_option(option, optarg, config, error);

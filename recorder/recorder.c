@@ -26,6 +26,7 @@
 #include "recorder/control.h"
 #include "recorder/datapath.h"
 #include "recorder/discovery.h"
+#include "recorder/floors.h"
 #include "recorder/inband.h"
 #include "recorder/log_watch.h"
 #include "recorder/mono_clock.h"
@@ -377,9 +378,13 @@ open_log(struct recorder *r, struct lh_error *error)
                      ? standby_open_log(r->base, path, &r->log, error)
                      : flow_log_open(path, &r->log, error);
         r->log_path = realpath(path, NULL);
+        if (retval) {
+            log_watch_explain(r->config->state_dir, error);
+        }
         if (!retval) {
-            r->log_watch = log_watch_create(
-                r->base, r->log, r->config->keep_ns, r->config->keep_bytes);
+            r->log_watch =
+                log_watch_create(r->base, r->log, r->config->keep_ns,
+                                 r->config->keep_bytes, r->config->retain_ns);
         }
     }
     free(path);
@@ -485,6 +490,7 @@ recorder_create(const struct recorder_config *config, struct recorder **rp,
                                               .status = get_status,
                                               .aux = r};
     api_control_add(recorder_api_server(r->api), &r->control_env);
+    floors_add_op(log_watch_floors(r->log_watch), recorder_api_server(r->api));
     log_watch_set_found(r->log_watch, datapath_log_again, &r->env);
     r->attach = attach_create(&r->env, add_session, r);
     attach_api_add(recorder_api_server(r->api), r->attach);

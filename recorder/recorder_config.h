@@ -49,6 +49,7 @@ struct recorder_config {
     bool is_standby;         /* Waits while another recorder has the log. */
     uint64_t keep_bytes;     /* The flow log takes no more; 0: any. */
     uint64_t keep_ns;        /* What was over is kept so long; 0: for ever. */
+    uint64_t retain_ns;      /* So long a server that is silent counts. */
     bool is_strip;           /* Takes everything out of bridges and ends. */
     unsigned int setup_s;    /* How long the set-up of a switch may take. */
     const char **bridges;    /* Names to instrument; none: all. */

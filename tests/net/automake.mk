@@ -42,6 +42,7 @@ EXTRA_DIST += \
 	tests/net/test_recorder_slow.py \
 	tests/net/test_recorder_tls.py \
 	tests/net/test_recorder_vanished.py \
+	tests/net/test_retention.py \
 	tests/net/test_rule_apply.py \
 	tests/net/test_encapsulations.py \
 	tests/net/test_select.py \

@@ -293,9 +293,8 @@ def test_above_the_cap_the_busiest_rule_stops_and_comes_back(lab, of_version):
                what="postcards of the rules that are not busy")
 
     # The controller changes it: it stays without.
-    controller.call("flow", dpid=1, flow={
-        "command": "modify", "priority": 10, "match": {"in_port": 1},
-        "actions": output(3)})
+    controller.call("flow", dpid=1, command="modify", flow={
+        "priority": 10, "match": {"in_port": 1}, "actions": output(3)})
     wait_until(lambda: rule_named(recorder, 10)["version"] != before,
                what="the rule to be changed")
     version = rule_named(recorder, 10)["version"]

@@ -217,10 +217,10 @@ send_barrier(struct session *s)
 {
     uint8_t msg[OF_WIRE_HEADER_LEN];
 
-    s->has_barrier = true;
     of_wire_put_header(msg, s->version, of_wire_barrier_request(s->version),
                        sizeof msg, 0);
     session_send_own(s, SESSION_TAG, msg, sizeof msg);
+    s->barrier_xid = of_wire_xid(msg);
 }
 
 void
@@ -240,7 +240,7 @@ session_send(struct session *s, struct instr_msg *m)
         m->original = NULL; /* Taken. */
     }
     of_conn_send(s->down, m->data, m->len);
-    if (!s->has_barrier && s->version &&
+    if (!s->barrier_xid && s->version &&
         xid_map_n_open(s->xids) >= BARRIER_AFTER) {
         send_barrier(s);
     }
@@ -351,7 +351,7 @@ take_message(struct session *s, const struct xid_entry *e, const uint8_t *msg,
             copy[1] == OF_WIRE_FEATURES_REPLY) {
             session_setup_features(s, copy, len);
         } else if (copy[1] == of_wire_barrier_reply(s->version)) {
-            s->has_barrier = false;
+            s->barrier_xid = 0;
         }
     } else if (tag == SESSION_SETTLE_TAG) {
         session_settled(s);
@@ -405,6 +405,9 @@ session_take_from_switch(struct session *s, const uint8_t *msg, size_t len)
         if (type == OF_WIRE_EXPERIMENTER || !fresh ||
             (type == OF_WIRE_ERROR && s->link)) {
             take_message(s, NULL, msg, len);
+        } else if (fresh == s->barrier_xid) {
+            /* More messages followed it at once than may be open. */
+            send_barrier(s);
         } else {
             s->counters.unmatched++;
         }

@@ -49,7 +49,7 @@ struct session {
     struct evbuffer *waiting; /* From the controller, until set up. */
     struct evbuffer *early;   /* From the switch, while SESSION_WAIT. */
     struct xid_map *xids;     /* Of messages to the switch. */
-    bool has_barrier;         /* One of ours is on its way. */
+    uint32_t barrier_xid;     /* Of ours that is on its way; 0: none. */
     bool holds_controller;    /* Until there are free transaction IDs. */
     uint32_t down_versions, up_versions; /* Of the HELLOs; 0: none yet. */
     uint8_t version;                     /* Agreed; 0 before. */

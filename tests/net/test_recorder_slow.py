@@ -13,10 +13,11 @@ from api import Api
 from lab import bindir, memory_bound
 from many_controllers import Controller, message
 from process import Process, wait_until
-from scripted_switch import (FLOW_MOD, MULTIPART_FLOW, MULTIPART_REPLY,
+from scripted_switch import (BARRIER_REPLY, BARRIER_REQUEST, FLOW_MOD,
+                             MULTIPART_FLOW, MULTIPART_REPLY,
                              MULTIPART_REQUEST, PACKET_IN, Switch)
 
-ADD = 0
+ADD, DELETE = 0, 3
 MIB = 1 << 20
 
 
@@ -221,3 +222,20 @@ def test_more_switches_than_descriptors(tmp_path):
     assert stand.process.output().count("cannot accept") < 20
     stand.up.listener.close()
     assert stand.process.stop() == 0, stand.process.output()
+
+
+def test_command_that_becomes_more_messages_than_may_be_open(stand):
+    """The switch answers none of them, only barriers."""
+    switch, controller = stand.connect(1)
+    n = 36000
+    for i in range(n):
+        controller.flow(ADD, 1 + i, 1, 2)
+        if i % 1000 == 0:
+            controller.barrier()
+    controller.barrier()
+    before = len(switch.seen)
+    switch.reply = lambda kind, body: \
+        (BARRIER_REPLY, b"") if kind == BARRIER_REQUEST else None
+    controller.flow(DELETE, 0, 1, 0)
+    controller.barrier()
+    assert len(switch.seen) - before >= n

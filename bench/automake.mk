@@ -3,7 +3,7 @@
 
 EXTRA_PROGRAMS = $(BENCHES) $(BENCH_TOOLS)
 CLEANFILES += $(BENCHES) $(BENCH_TOOLS)
-BENCH_TOOLS = bench/ofload bench/ofsink
+BENCH_TOOLS = bench/ofload bench/ofpipe bench/ofsink
 
 bench: all $(BENCHES) $(BENCH_TOOLS)
 	@set -e; for bench in $(BENCHES); do echo "== $$bench"; \
@@ -21,6 +21,8 @@ EXTRA_DIST += bench/bench_recorder.py
 bench_ofload_SOURCES = bench/ofload.c bench/of_peer.c bench/of_peer.h \
 	bench/of_rules.c bench/of_rules.h
 bench_ofload_LDADD = $(RECORDER_LIBS)
+bench_ofpipe_SOURCES = bench/ofpipe.c bench/of_peer.c bench/of_peer.h
+bench_ofpipe_LDADD = $(RECORDER_LIBS)
 bench_ofsink_SOURCES = bench/ofsink.c bench/of_peer.c bench/of_peer.h
 bench_ofsink_LDADD = $(RECORDER_LIBS)
 

@@ -31,6 +31,7 @@ recorder_librecorder_a_SOURCES = \
 	recorder/instr_change.c \
 	recorder/instr_detach.c \
 	recorder/instr_echo.c \
+	recorder/instr_expiry.c recorder/instr_expiry.h \
 	recorder/instr_fence.c \
 	recorder/instr_flow.c \
 	recorder/instr_found.c recorder/instr_found.h \

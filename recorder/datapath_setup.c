@@ -117,6 +117,12 @@ skip_version(void *dp_, uint32_t version)
     flow_log_skip_version(dp->env->log, dp->dpid, version);
 }
 
+static uint64_t
+steady_ns(void *dp_)
+{
+    return mono_clock_ns();
+}
+
 static struct rule *
 known_rule(void *dp_, uint32_t version)
 {
@@ -184,6 +190,7 @@ datapath_setup_read(struct datapath *dp)
         .known_rule = known_rule,
         .each_standing = each_standing,
         .is_chosen = is_chosen,
+        .steady_ns = steady_ns,
         .aux = dp,
     };
 

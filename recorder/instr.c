@@ -48,6 +48,7 @@ instr_destroy(struct instr *instr)
     }
     instr_undo_destroy(instr);
     instr_tomb_destroy(instr);
+    instr_expiry_destroy(instr);
     instr_start_destroy(instr->start);
     instr_past_destroy(instr);
     instr_regroup_destroy(instr);
@@ -380,6 +381,7 @@ take_from_switch(struct instr_change *c, const uint8_t *msg, size_t len,
         instr_carry_answer(c, tag);
         instr_monitor_passed(c, tag);
         instr_detach_passed(c, tag);
+        instr_expiry_passed(c, tag);
         return;
     }
     if (instr_counters_reply(c, msg, len, tag) ||
@@ -433,6 +435,7 @@ take_error(struct instr_change *c, uint64_t tag, uint16_t type, uint16_t code)
     }
     instr_monitor_refused(c, tag);
     instr_detach_refused(c, tag);
+    instr_expiry_refused(instr, tag);
     if (tag && tag == c->instr->regroup_tag) {
         instr_regroup_destroy(c->instr);
     }

@@ -149,6 +149,10 @@ struct instr_config {
 
     struct instr_selection selection;
 
+    /* A clock that does not jump, for timeouts; NULL: the 'now_ns' of each
+     * call. */
+    uint64_t (*steady_ns)(void *aux);
+
     void *aux;
 };
 

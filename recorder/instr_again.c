@@ -127,6 +127,7 @@ instr_again_reset(struct instr *instr)
     instr->is_again = false;
     instr_undo_destroy(instr);
     instr_tomb_destroy(instr);
+    instr_expiry_destroy(instr);
     instr_shadow_destroy(instr->shadow);
     instr->shadow = instr_shadow_create();
     for (size_t i = 0; i < instr->n_groups; i++) {

@@ -136,6 +136,7 @@ instr_flow_rewrite(struct instr_change *c, struct shadow_rule *rule)
         flow.cookie_mask = UINT64_MAX;
     }
     send_flow(c, &flow, rule);
+    instr_expiry_renewed(c, rule);
     instr_own_free_indexes(c, old, n_old);
     free(old);
     if (rule->is_instrumented != was_instrumented) {
@@ -214,6 +215,7 @@ add_rule(struct instr_change *c, struct of_flow *flow, const uint8_t *msg,
     rule->version = instr_version(c);
     rule->change = c->number;
     rule->installed_ns = c->now_ns;
+    instr_expiry_begin(c, rule, 0);
     if (!rule->priority) {
         instr_miss_make_way(c, rule->table_id);
     }
@@ -272,6 +274,7 @@ modify_rule(struct instr_change *c, const struct of_flow *by,
     rule->version = instr_version(c);
     rule->change = c->number;
     rule->installed_ns = c->now_ns;
+    instr_expiry_begin(c, rule, 0);
     rule->is_learned = false;
     rule->n_disturbed = 0;
     if (by->modify_cookie && by->new_cookie != UINT64_MAX) {

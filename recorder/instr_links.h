@@ -91,7 +91,8 @@ enum instr_owes {
     OWES_INDEXES = 16, /* To delete those in dead_indexes. */
     OWES_NO_FLOOD = 32,
     OWES_SELECT = 64, /* Postcards as the selection is now. */
-    OWES_TREE = 128   /* instr_carry_pay() */
+    OWES_TREE = 128,  /* instr_carry_pay() */
+    OWES_EXPIRY = 256 /* instr_expiry_pay() */
 };
 
 #endif /* recorder/instr_links.h */

@@ -406,6 +406,9 @@ tell(struct instr_change *c, struct of_update_writer *writer,
     struct shadow_cause cause = {0};
     uint16_t flags;
 
+    if (rule && rule->is_over && u->event == OF_UPDATE_REMOVED) {
+        u->reason = OF_FLOW_HARD; /* We have deleted it. */
+    }
     if (!instr_told_note(ms->told, u)) {
         return;
     }

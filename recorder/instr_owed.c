@@ -48,6 +48,9 @@ pay(struct instr_change *c, unsigned int what)
         instr_own_free_indexes(c, dead, n);
         free(dead);
     }
+    if (what & OWES_EXPIRY) {
+        instr_expiry_pay(c);
+    }
     if (what & OWES_SELECT) {
         instr_select_pay(c);
     }

@@ -38,6 +38,7 @@ instr_tomb_add(struct instr *instr, const struct shadow_rule *rule)
     tomb->table_id = rule->table_id;
     tomb->priority = rule->priority;
     tomb->is_wanted = rule->flags & OF_FLOW_SEND_REMOVED;
+    tomb->is_over = rule->is_over;
 }
 
 void
@@ -52,8 +53,19 @@ instr_tomb_destroy(struct instr *instr)
     instr->n_tombs = 0;
 }
 
-/* Finds the oldest tomb of the rule and empties it: 1 when the controller
- * wants to know, 0 when not, -1 when there is none. */
+/* What becomes of a flow-removed. */
+#define TELL 1 /* The controller wants to know... */
+#define AS_HARD                                                               \
+    2 /* ...that the hard timeout is up, for which we deleted it. */
+
+static int
+outcome(bool is_wanted, bool is_over)
+{
+    return (is_wanted ? TELL : 0) | (is_over ? AS_HARD : 0);
+}
+
+/* Finds the oldest tomb of the rule and empties it: what becomes of the
+ * message, -1 when there is none. */
 static int
 take_tomb(struct instr *instr, const struct of_flow_removed *removed)
 {
@@ -68,7 +80,7 @@ take_tomb(struct instr *instr, const struct of_flow_removed *removed)
             of_match_equal(tomb->match, removed->match)) {
             of_match_destroy(tomb->match);
             tomb->match = NULL;
-            result = tomb->is_wanted;
+            result = outcome(tomb->is_wanted, tomb->is_over);
             break;
         }
     }
@@ -108,8 +120,23 @@ is_this(const struct shadow_rule *rule, const struct of_flow_removed *removed,
            now_ns < rule->installed_ns;
 }
 
-/* Whether the controller is to be told; the shadow is brought in line. */
-static bool
+void
+instr_removed_take(struct instr_change *c, struct shadow_rule *rule,
+                   const char *reason)
+{
+    struct instr *instr = c->instr;
+
+    instr_shadow_take(instr->shadow, rule);
+    instr_gone(c->out, rule->version, reason);
+    instr_own_free_indexes(c, rule->indexes, rule->n_indexes);
+    rule->gone_ns = c->now_ns;
+    instr_past_put(instr, rule);
+    instr_own_update(c);
+    instr->counters.rules = instr_shadow_count(instr->shadow);
+}
+
+/* What the controller is told; the shadow is brought in line. */
+static int
 settle_first(struct instr_change *c, const struct of_flow_removed *removed)
 {
     struct instr *instr = c->instr;
@@ -117,12 +144,13 @@ settle_first(struct instr_change *c, const struct of_flow_removed *removed)
     bool by_itself = removed->reason == OF_FLOW_IDLE ||
                      removed->reason == OF_FLOW_HARD ||
                      removed->reason == OF_FLOW_EVICTED;
-    bool is_wanted;
+    bool is_wanted, is_over;
     int tomb;
 
     rule = instr_shadow_find(instr->shadow, removed->table_id,
                              removed->priority, removed->match);
-    if (rule && by_itself && is_this(rule, removed, c->now_ns)) {
+    is_over = rule && rule->is_over;
+    if (rule && (by_itself || is_over) && is_this(rule, removed, c->now_ns)) {
         tomb = -1;
     } else {
         tomb = take_tomb(instr, removed);
@@ -131,21 +159,18 @@ settle_first(struct instr_change *c, const struct of_flow_removed *removed)
         }
     }
     if (!rule) {
-        return true; /* Learned, say: the switch had a reason to tell. */
+        return TELL; /* Learned, say: the switch had a reason to. */
     }
     is_wanted = rule->is_foreign || rule->flags & OF_FLOW_SEND_REMOVED;
-    instr_shadow_take(instr->shadow, rule);
-    instr_gone(c->out, rule->version, instr_removed_reason(removed->reason));
-    instr_own_free_indexes(c, rule->indexes, rule->n_indexes);
-    rule->gone_ns = c->now_ns;
-    instr_past_put(instr, rule);
-    instr_own_update(c);
-    instr->counters.rules = instr_shadow_count(instr->shadow);
-    return is_wanted;
+    is_over &= removed->reason == OF_FLOW_DELETED;
+    instr_removed_take(c, rule,
+                       is_over ? "hard_timeout"
+                               : instr_removed_reason(removed->reason));
+    return outcome(is_wanted, is_over);
 }
 
 /* The same, of what other connections may have told already. */
-static bool
+static int
 settle(struct instr_change *c, const struct of_flow_removed *removed)
 {
     uint32_t match = of_match_hash(removed->match);
@@ -154,7 +179,7 @@ settle(struct instr_change *c, const struct of_flow_removed *removed)
 
     if ((removed->cookie & OWN_COOKIE_MASK) == OWN_COOKIE) {
         instr_stats_own_gone(c, removed);
-        return false;
+        return 0;
     }
     hash = instr_echo_hash(0, &match, sizeof match);
     hash = instr_echo_hash(hash, &removed->cookie, sizeof removed->cookie);
@@ -174,21 +199,34 @@ instr_flow_removed(struct instr_change *c, const uint8_t *msg, size_t len)
 {
     struct instr *instr = c->instr;
     struct of_flow_removed removed;
-    uint8_t *standard;
-    size_t standard_len;
+    uint8_t *up;
+    int result;
 
     if (!of_flow_removed_decode(msg, len, &removed)) {
         instr->counters.passed_malformed++;
         instr_emit_up(c, lh_memdup(msg, len), len);
         return;
     }
-    if (!settle(c, &removed)) {
+    result = settle(c, &removed);
+    if (!(result & TELL)) {
         instr->counters.hidden++;
-    } else if (msg[0] == OF_WIRE_10 && !c->link->wants_nicira &&
-               of_flow_removed_standard(msg, len, &standard, &standard_len)) {
-        instr_emit_up(c, standard, standard_len);
-    } else {
-        instr_emit_up(c, lh_memdup(msg, len), len);
+        of_flow_removed_uninit(&removed);
+        return;
     }
+    up = lh_memdup(msg, len);
+    if (result & AS_HARD && removed.reason == OF_FLOW_DELETED) {
+        of_flow_removed_set_reason(up, OF_FLOW_HARD);
+    }
+    if (msg[0] == OF_WIRE_10 && !c->link->wants_nicira) {
+        uint8_t *standard;
+        size_t standard_len;
+
+        if (of_flow_removed_standard(up, len, &standard, &standard_len)) {
+            free(up);
+            up = standard;
+            len = standard_len;
+        }
+    }
+    instr_emit_up(c, up, len);
     of_flow_removed_uninit(&removed);
 }

@@ -55,6 +55,9 @@ struct shadow_rule {
     uint32_t version;
     uint64_t change;
     uint64_t installed_ns;
+    uint64_t began_ns; /* Of instr_expiry: since when its hard timeout runs. */
+    bool is_renewed;   /* In the switch it runs since later. */
+    bool is_over;      /* It is up: the switch is to delete the rule. */
     bool is_instrumented;
     bool is_foreign; /* By somebody whose messages we do not see: its flags
                       * and importance are not known. */

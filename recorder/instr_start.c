@@ -197,6 +197,22 @@ skip_versions(const struct instr *instr)
 
 /* Flows. */
 
+/* Whoever was here before may have rewritten 'rule'. */
+static void
+recall_time(struct instr_change *c, struct shadow_rule *rule,
+            const struct of_flow_record *record)
+{
+    uint64_t age_ns =
+        c->now_ns > rule->installed_ns ? c->now_ns - rule->installed_ns : 0;
+
+    if (age_ns / 1000000000 <= (uint64_t) record->duration_sec + 1) {
+        instr_expiry_begin(c, rule, age_ns);
+        instr_expiry_renewed(c, rule);
+    } else {
+        instr_expiry_begin(c, rule, 0); /* One clock or the other is wrong. */
+    }
+}
+
 /* Takes over what the log says the rule of 'record' is.  False: the log says
  * nothing, or something else. */
 static bool
@@ -231,6 +247,7 @@ recall_flow(struct instr_change *c, const struct of_flow_record *record,
         shadow->change = rule->change;
         shadow->installed_ns = rule->installed_ns;
         shadow->is_instrumented = rule->is_instrumented;
+        recall_time(c, shadow, record);
         shadow_rule_destroy(instr_shadow_insert(instr->shadow, shadow));
         if (rule->removed_ns) {
             instr_made(c->out,
@@ -265,6 +282,10 @@ find_flow(struct instr_change *c, const struct of_flow_record *record)
     shadow->change = shadow->version;
     shadow->installed_ns = c->now_ns;
     shadow->is_instrumented = instr_select_emits(instr, shadow);
+    /* Only 1.0 tells since when the timeout runs. */
+    instr_expiry_begin(
+        c, shadow,
+        record->hard_age > 0 ? (uint64_t) record->hard_age * 1000000000 : 0);
     shadow_rule_destroy(instr_shadow_insert(instr->shadow, shadow));
     return shadow->version;
 }

@@ -9,6 +9,7 @@
 #define RECORDER_INSTR_STATE_H 1
 
 #include "recorder/instr.h"
+#include "recorder/instr_expiry.h"
 #include "recorder/instr_shadow.h"
 #include "recorder/instr_watch.h"
 #include "recorder/of_group.h"
@@ -103,6 +104,7 @@ struct instr_tomb {
     uint8_t table_id;
     uint16_t priority;
     bool is_wanted; /* The controller asked to be told. */
+    bool is_over;   /* That its hard timeout is up. */
 };
 #define N_TOMBS 4096
 
@@ -285,6 +287,7 @@ struct instr {
     unsigned int n_tlv_tries;
     struct instr_past *past; /* Owned, or NULL. */
     struct instr_watch watch;
+    struct instr_expiry expiry;
     uint32_t next_link, next_base;
 };
 
@@ -410,6 +413,9 @@ const char *instr_removed_reason(uint8_t reason);
 void instr_tomb_add(struct instr *, const struct shadow_rule *);
 void instr_flow_removed(struct instr_change *, const uint8_t *msg, size_t len);
 void instr_tomb_destroy(struct instr *);
+/* The switch has ended 'rule' by itself. */
+void instr_removed_take(struct instr_change *, struct shadow_rule *rule,
+                        const char *reason);
 
 /* instr_stats.c */
 void instr_stats_request(struct instr_change *, const uint8_t *msg,

@@ -54,9 +54,10 @@ has_filter(const struct instr_pending *p)
 
 /* Makes 'record' what the controller wrote; false: it is not to see it. */
 static bool
-restore(struct instr *instr, const struct instr_pending *p,
+restore(const struct instr_change *c, const struct instr_pending *p,
         struct of_flow_record *record)
 {
+    struct instr *instr = c->instr;
     const struct shadow_rule *rule;
 
     if (is_own(record)) {
@@ -68,6 +69,9 @@ restore(struct instr *instr, const struct instr_pending *p,
         record->shown = &rule->acts;
         if (!rule->is_foreign) {
             record->flags = rule->flags;
+        }
+        if (rule->is_renewed) {
+            record->hard_age = instr_expiry_hard_age(c, rule);
         }
         instr->counters.restored++;
     } else {
@@ -110,7 +114,7 @@ reply_flows(struct instr_change *c, struct instr_pending *p,
     int result;
 
     while ((result = of_flow_reader_next(reader, &record)) > 0) {
-        if (restore(c->instr, p, &record)) {
+        if (restore(c, p, &record)) {
             of_flow_writer_add(writer, &record);
         }
         of_flow_record_uninit(&record);
@@ -134,7 +138,7 @@ reply_aggregate(struct instr_change *c, struct instr_pending *p,
     struct of_flow_record record;
 
     while (of_flow_reader_next(reader, &record) > 0) {
-        if (restore(c->instr, p, &record)) {
+        if (restore(c, p, &record)) {
             p->n_packets += record.n_packets;
             p->n_bytes += record.n_bytes;
             p->n_flows++;

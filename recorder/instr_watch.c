@@ -101,6 +101,9 @@ instr_due_ns(const struct instr *instr)
     if (instr_burst_due_ns(instr) < first) {
         first = instr_burst_due_ns(instr);
     }
+    if (instr_expiry_due_ns(instr) < first) {
+        first = instr_expiry_due_ns(instr);
+    }
     for (size_t i = 0; i < w->n_due; i++) {
         if (w->due[i].at_ns < first) {
             first = w->due[i].at_ns;
@@ -121,6 +124,7 @@ instr_run(struct instr *instr, uint64_t now_ns, struct instr_out *out)
     instr_regroup_run(instr, now_ns, out);
     instr_miss_run(instr, now_ns, out);
     instr_burst_run(instr, now_ns, out);
+    instr_expiry_run(instr, now_ns, out);
     if (!link || !instr->is_ready) {
         return;
     }
@@ -170,6 +174,7 @@ take(struct instr_change *c, const struct of_update *u, bool has_flags,
     rule->version = instr_version(c);
     rule->change = c->number;
     rule->installed_ns = c->now_ns;
+    instr_expiry_begin(c, rule, 0);
     rule->made_by.tag = c->tag;
     rule->round = instr->watch.round;
     if (rule->is_learned) {
@@ -347,7 +352,9 @@ removed(struct instr_change *c, const struct of_update *u)
     }
     if (version ? version == rule->version
                 : rule->is_foreign || rule->is_learned || is_same(rule, u)) {
-        instr_watch_gone(c, rule, instr_removed_reason(u->reason));
+        instr_watch_gone(c, rule,
+                         rule->is_over ? "hard_timeout"
+                                       : instr_removed_reason(u->reason));
     }
 }
 

@@ -301,6 +301,16 @@ of_flow_removed_encode(const struct of_flow_removed *removed, uint8_t version,
                 msg, msg_len);
 }
 
+void
+of_flow_removed_set_reason(uint8_t *msg, enum of_flow_reason reason)
+{
+    size_t ofs = msg[0] != OF_WIRE_10             ? 18
+                 : msg[1] == OF_WIRE_EXPERIMENTER ? 26
+                                                  : 58;
+
+    msg[ofs] = (uint8_t) reason;
+}
+
 bool
 of_flow_removed_standard(const uint8_t *msg, size_t len, uint8_t **standard,
                          size_t *standard_len)

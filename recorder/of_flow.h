@@ -165,6 +165,8 @@ enum of_flow_reason { /* As on the wire of 1.3. */
 bool of_flow_removed_decode(const uint8_t *msg, size_t len,
                             struct of_flow_removed *);
 void of_flow_removed_uninit(struct of_flow_removed *);
+/* Puts another reason into a message that can be decoded. */
+void of_flow_removed_set_reason(uint8_t *msg, enum of_flow_reason);
 /* As a switch would send it to us. */
 void of_flow_removed_encode(const struct of_flow_removed *, uint8_t version,
                             uint8_t **msg, size_t *msg_len);

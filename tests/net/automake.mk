@@ -17,6 +17,7 @@ EXTRA_DIST += \
 	tests/net/scripted_controller.py \
 	tests/net/scripted_switch.py \
 	tests/net/stack.py \
+	tests/net/stopped_clock.c \
 	tests/net/test_attach.py \
 	tests/net/test_bad_input.py \
 	tests/net/test_demo.py \

@@ -10,15 +10,16 @@
 The switches are real, their ports and their clock are Open vSwitch's own
 dummies: frames go in by a command and come out into files, and time goes on
 only when it is told to (warp()), so that durations and timeouts can be
-compared too.  No root is needed.
+compared too.  The recorder's clock goes with theirs.  No root is needed.
 """
 
 import json
+import mmap
 import os
 import socket
 import struct
 
-from lab import SCHEMA, bindir
+from lab import HERE, SCHEMA, bindir
 from openflow import LLDP, NAMES, Wire
 from process import Process, environment, run
 
@@ -49,6 +50,33 @@ class Control:
                 continue
             assert answer["error"] is None, (method, params, answer["error"])
             return answer["result"]
+
+
+class Clock:
+    """The recorder's clock: stopped_clock.c."""
+
+    def __init__(self, directory):
+        self.library = f"{directory}/stopped_clock.so"
+        run(["cc", "-shared", "-fPIC", "-O1", f"-I{bindir()}/..",
+             "-o", self.library, f"{HERE}/stopped_clock.c"])
+        self.path = f"{directory}/clock"
+        with open(self.path, "w+b") as file:
+            file.write(bytes(16))
+            file.flush()
+            self.control = mmap.mmap(file.fileno(), 16)
+        self.elapsed = 0
+
+    def environment(self, env):
+        """'env' for who is to have this clock."""
+        # Sanitizers want to be the first library, but need not be.
+        options = f"{env.get('ASAN_OPTIONS', '')}:verify_asan_link_order=0"
+        return {**env, "LD_PRELOAD": self.library, "STOPPED_CLOCK": self.path,
+                "ASAN_OPTIONS": options.lstrip(":")}
+
+    def go_on(self, milliseconds):
+        """Lets it go on for that time; it stands still from then on."""
+        self.elapsed += milliseconds
+        self.control[:] = struct.pack("=qq", 1, self.elapsed)
 
 
 class Switch:
@@ -170,6 +198,7 @@ class Twins:
         self.direct = Switch(f"{self.dir}/a")
         self.through = Switch(f"{self.dir}/b", has_mac=postcards == "mac")
         self.switches = (self.direct, self.through)
+        self.clock = Clock(self.dir)
         self.recorder = None
         self.wires = ()
 
@@ -199,7 +228,7 @@ class Twins:
              f"--postcards={how}", f"--ovsdb={self.through.db}",
              f"--state={self.dir}/state", f"--rundir={self.dir}",
              "--verbose"], f"{self.dir}/recorder.log",
-            env=self.through.env)
+            env=self.clock.environment(self.through.env))
         self.recorder.wait_for("listening for switches")
         for switch in self.switches:
             switch.connect()
@@ -213,6 +242,7 @@ class Twins:
         self.recorder.wait_for(" instrumented")
         for switch in self.switches:
             switch.control.call("time/stop")
+        self.clock.go_on(0)
         self.sync()
         self.sent()
 
@@ -245,9 +275,13 @@ class Twins:
         """What both have said by the reply to a barrier, in the order it
         came.  Packet-ins wait for the clock, so it goes on by 1 ms."""
         seen = [wire.sync() for wire in self.wires]
-        self.call("time/warp", 1, 1)
+        self._go_on(1, 1)
         return tuple(first + wire.sync()
                      for first, wire in zip(seen, self.wires))
+
+    def _go_on(self, milliseconds, step):
+        self.call("time/warp", milliseconds, step)
+        self.clock.go_on(milliseconds)
 
     def call(self, method, *params):
         """ovs-appctl to both."""
@@ -275,4 +309,4 @@ class Twins:
         """Lets time go on, after all counters are up to date.  What expires
         less than 2 s before the end may or may not be gone."""
         self.call("revalidator/purge")
-        self.call("time/warp", 1000 * seconds, 500)
+        self._go_on(1000 * seconds, 500)

@@ -116,6 +116,14 @@ tests_recorder_test_instr_burst_SOURCES = tests/recorder/test_instr_burst.c \
 	tests/recorder/rig.c tests/recorder/rig.h
 tests_recorder_test_instr_burst_LDADD = $(RECORDER_LIBS) $(TEST_LIBS)
 
+check_PROGRAMS += tests/recorder/test_instr_expiry
+TESTS += tests/recorder/test_instr_expiry
+tests_recorder_test_instr_expiry_SOURCES = \
+	tests/recorder/test_instr_expiry.c \
+	tests/recorder/fake_switch.c tests/recorder/fake_switch.h \
+	tests/recorder/rig.c tests/recorder/rig.h
+tests_recorder_test_instr_expiry_LDADD = $(RECORDER_LIBS) $(TEST_LIBS)
+
 check_PROGRAMS += tests/recorder/test_instr_order
 TESTS += tests/recorder/test_instr_order
 tests_recorder_test_instr_order_SOURCES = tests/recorder/test_instr_order.c \

@@ -260,6 +260,7 @@ flow_stats(struct fake_switch *sw, const uint8_t *msg, size_t len)
                                         .hard_timeout = r->hard_timeout,
                                         .importance = r->importance,
                                         .flags = r->flags,
+                                        .duration_sec = 1000,
                                         .idle_age = -1,
                                         .hard_age = -1,
                                         .n_packets = 3,

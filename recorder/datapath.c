@@ -317,6 +317,9 @@ note_event(struct datapath *dp, const struct instr_event *e, uint64_t now_ns)
 
     flow_log_event(dp->env->log, s ? FLOW_LOG_ROLE : FLOW_LOG_NOTE, dp->dpid,
                    OF_PORT_UNKNOWN, now_ns, text);
+    if (!strcmp(e->kind, "given-up")) {
+        say_warn("switch " DPID_FMT ": %s", dp->dpid, text);
+    }
     free(text);
 }
 
@@ -509,7 +512,7 @@ datapath_stats(const struct datapath *dp, json_t *json)
             json_pack(
                 "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I,"
                 " s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I,"
-                " s:I, s:I, s:I, s:I, s:I, s:I}",
+                " s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
                 "passed_unknown", (json_int_t) i->passed_unknown,
                 "passed_malformed", (json_int_t) i->passed_malformed,
                 "flow_mods", (json_int_t) i->flow_mods, "group_mods",
@@ -527,7 +530,8 @@ datapath_stats(const struct datapath *dp, json_t *json)
                 (json_int_t) i->pending_dropped, "learned",
                 (json_int_t) i->learned, "foreign", (json_int_t) i->foreign,
                 "reinstrumented", (json_int_t) i->reinstrumented, "contested",
-                (json_int_t) i->contested, "checks", (json_int_t) i->checks,
+                (json_int_t) i->contested, "given_up",
+                (json_int_t) i->given_up, "checks", (json_int_t) i->checks,
                 "repaired", (json_int_t) i->repaired, "put_back",
                 (json_int_t) i->put_back, "watch_suspended",
                 (json_int_t) i->watch_suspended, "own_waited",

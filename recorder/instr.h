@@ -184,7 +184,7 @@ struct instr_lldp {
 
 /* What the controller did that is neither rule, group nor meter: "table-mod",
  * "port-mod", "set-config", "set-async", a "meter-mod" that cannot be read;
- * or that the "role" of a connection changed. */
+ * that the "role" of a connection changed; or that a rule was "given-up". */
 struct instr_event {
     const char *kind; /* Static. */
     char *text;       /* The message as ovs-ofctl prints it, or the role.
@@ -275,6 +275,7 @@ struct instr_counters {
     uint64_t foreign;         /* Rules that others made or changed. */
     uint64_t reinstrumented;  /* Of these, given their postcards. */
     uint64_t contested;       /* Changed again and again: given them late. */
+    uint64_t given_up;        /* Left without: others undo it each time. */
     uint64_t checks;          /* Times a switch was asked what it has. */
     uint64_t repaired;        /* Rules of ours that others took away. */
     uint64_t put_back;        /* Others', which ours had replaced. */

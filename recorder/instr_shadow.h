@@ -72,7 +72,9 @@ struct shadow_rule {
     uint64_t gone_ns;
     uint64_t disturbed_ns; /* When others last changed it. */
     uint32_t round;        /* Of instr_watch: last seen in. */
-    uint8_t n_disturbed;   /* Times that others changed it in a row. */
+    uint8_t n_disturbed;   /* Times that others changed it in a row... */
+    uint8_t n_undone;      /* ...and right after we had. */
+    bool is_left;          /* To them: it is not given postcards any more. */
 
     /* Of the shadow; next_version also of instr_past. */
     struct shadow_rule *next_key, *next_version;

@@ -27,19 +27,11 @@
 #include "lib/lh_alloc.h"
 #include "recorder/of_wire.h"
 
-#define QUIET_NS     UINT64_C(20000000)
-#define CALM_NS      UINT64_C(10000000000)
-#define MAX_DOUBLING 12
-#define CONTESTED    5
+#define CALM_NS UINT64_C(10000000000)
 
 /* At most so many of our own rules are put back in a time. */
 #define REPAIR_WINDOW_NS UINT64_C(10000000000)
 #define MAX_REPAIRS      (4 * MAX_INDEX)
-
-struct instr_due {
-    uint32_t version;
-    uint64_t at_ns;
-};
 
 /* --- What is ours. --- */
 
@@ -65,84 +57,6 @@ static bool
 is_same(const struct shadow_rule *rule, const struct of_update *u)
 {
     return rule->cookie == u->cookie && of_acts_equal(&rule->acts, &u->acts);
-}
-
-/* --- When to instrument. --- */
-
-static void
-plan(struct instr_change *c, const struct shadow_rule *rule)
-{
-    struct instr_watch *w = &c->instr->watch;
-    unsigned int n = rule->n_disturbed;
-
-    if (n >= CONTESTED) {
-        c->instr->counters.contested++;
-    }
-    w->due =
-        lh_alloc_grow(w->due, w->n_due, &w->allocated_due, sizeof *w->due);
-    w->due[w->n_due++] = (struct instr_due){
-        .version = rule->version,
-        .at_ns =
-            c->now_ns + (QUIET_NS << (n < MAX_DOUBLING ? n : MAX_DOUBLING))};
-}
-
-uint64_t
-instr_due_ns(const struct instr *instr)
-{
-    const struct instr_watch *w = &instr->watch;
-    uint64_t first = instr_detach_due_ns(instr);
-
-    if (instr_regroup_due_ns(instr) < first) {
-        first = instr_regroup_due_ns(instr);
-    }
-    if (instr_miss_due_ns(instr) < first) {
-        first = instr_miss_due_ns(instr);
-    }
-    if (instr_burst_due_ns(instr) < first) {
-        first = instr_burst_due_ns(instr);
-    }
-    if (instr_expiry_due_ns(instr) < first) {
-        first = instr_expiry_due_ns(instr);
-    }
-    for (size_t i = 0; i < w->n_due; i++) {
-        if (w->due[i].at_ns < first) {
-            first = w->due[i].at_ns;
-        }
-    }
-    return first;
-}
-
-void
-instr_run(struct instr *instr, uint64_t now_ns, struct instr_out *out)
-{
-    struct instr_watch *w = &instr->watch;
-    struct instr_link *link = instr_link_choose(instr);
-    struct instr_change c;
-    size_t n_left = 0;
-
-    instr_detach_run(instr, now_ns, out);
-    instr_regroup_run(instr, now_ns, out);
-    instr_miss_run(instr, now_ns, out);
-    instr_burst_run(instr, now_ns, out);
-    instr_expiry_run(instr, now_ns, out);
-    if (!link || !instr->is_ready) {
-        return;
-    }
-    instr_change_init(&c, link, out, now_ns, "recorder");
-    for (size_t i = 0; i < w->n_due; i++) {
-        struct shadow_rule *rule;
-
-        if (w->due[i].at_ns > now_ns) {
-            w->due[n_left++] = w->due[i];
-            continue;
-        }
-        rule = instr_shadow_by_version(instr->shadow, w->due[i].version);
-        if (rule && instr_select_is_on(instr)) {
-            instr->counters.reinstrumented++;
-            instr_flow_rewrite(&c, rule);
-        }
-    }
-    w->n_due = n_left;
 }
 
 /* --- Others' rules. --- */
@@ -188,9 +102,8 @@ take(struct instr_change *c, const struct of_update *u, bool has_flags,
         instr->counters.foreign++;
     }
     rule->disturbed_ns = c->now_ns;
-    if (old && old->disturbed_ns + CALM_NS > c->now_ns &&
-        old->n_disturbed < UINT8_MAX) {
-        rule->n_disturbed = old->n_disturbed + 1;
+    if (old) {
+        instr_due_disturb(rule, old, c->now_ns);
     }
     old = instr_shadow_insert(instr->shadow, rule);
     if (old) {
@@ -212,7 +125,7 @@ take(struct instr_change *c, const struct of_update *u, bool has_flags,
     if (instr->is_detached) {
         instr_flow_rewrite(c, rule); /* Ours may have come behind it. */
     } else if (!rule->is_learned) {
-        plan(c, rule);
+        instr_due_plan(c, rule);
     }
     instr_own_update(c);
     instr->counters.rules = instr_shadow_count(instr->shadow);
@@ -388,19 +301,12 @@ look_after(struct instr_change *c, struct shadow_rule *rule)
         rule->is_learned || instr_undo_may_fail(instr, rule->version)) {
         return;
     }
-    for (size_t i = 0; i < w->n_due; i++) {
-        if (w->due[i].version == rule->version) {
-            return;
-        }
+    if (instr_due_has(w, rule->version)) {
+        return;
     }
     instr->counters.foreign++;
-    if (rule->disturbed_ns + CALM_NS <= c->now_ns) {
-        rule->n_disturbed = 0;
-    } else if (rule->n_disturbed < UINT8_MAX) {
-        rule->n_disturbed++;
-    }
-    rule->disturbed_ns = c->now_ns;
-    plan(c, rule);
+    instr_due_disturb(rule, rule, c->now_ns);
+    instr_due_plan(c, rule);
 }
 
 static void

@@ -3,7 +3,8 @@
  * instr only, which include recorder/instr_state.h.
  *
  * One link has a flow monitor of our own (instr_base), whose updates are
- * compared with the shadow (instr_watch).  In a burst of flow-mods it is given
+ * compared with the shadow (instr_watch); rules that others wrote get their
+ * postcards a moment later (instr_due).  In a burst of flow-mods it is given
  * up for a while (instr_burst).  Whenever it comes back the switch tells what
  * stands, which is a look: rules are compared with the shadow, ours with what
  * they should be (instr_look).
@@ -73,6 +74,15 @@ void instr_burst_run(struct instr *, uint64_t now_ns, struct instr_out *);
 void instr_burst_told(struct instr_change *, bool is_whole);
 /* There is a monitor, or no link to have one. */
 void instr_burst_end(struct instr *);
+
+/* instr_due.c */
+/* Others change 'rule' now; what that counts is told by 'next', which takes
+ * its place or is itself. */
+void instr_due_disturb(struct shadow_rule *next, const struct shadow_rule *,
+                       uint64_t now_ns);
+/* 'rule' is to have its postcards in a moment, unless it is left to others. */
+void instr_due_plan(struct instr_change *, struct shadow_rule *rule);
+bool instr_due_has(const struct instr_watch *, uint32_t version);
 
 /* instr_look.c */
 /* What stands is about to be told. */

@@ -166,6 +166,14 @@ tests_recorder_test_instr_objects_SOURCES = \
 	tests/recorder/rig.c tests/recorder/rig.h
 tests_recorder_test_instr_objects_LDADD = $(RECORDER_LIBS) $(TEST_LIBS)
 
+check_PROGRAMS += tests/recorder/test_instr_due
+TESTS += tests/recorder/test_instr_due
+tests_recorder_test_instr_due_SOURCES = \
+	tests/recorder/test_instr_due.c \
+	tests/recorder/fake_switch.c tests/recorder/fake_switch.h \
+	tests/recorder/rig.c tests/recorder/rig.h
+tests_recorder_test_instr_due_LDADD = $(RECORDER_LIBS) $(TEST_LIBS)
+
 check_PROGRAMS += tests/recorder/test_instr_miss
 TESTS += tests/recorder/test_instr_miss
 tests_recorder_test_instr_miss_SOURCES = \

@@ -387,6 +387,40 @@ rig_tell(struct rig *rig)
     rig->n_standing = 0;
 }
 
+static void
+take_one(void *taken, uint8_t *msg, size_t len)
+{
+    *(struct rig_message *) taken = (struct rig_message){msg, len};
+}
+
+struct rig_message
+rig_update(const struct rig *rig, enum of_update_event event, const char *text)
+{
+    struct rig_message msg;
+    struct of_update_writer *writer = of_update_writer_open(rig->version);
+    struct of_flow flow;
+    char *error = of_flow_from_text(&flow, OF_FLOW_ADD, text);
+    struct of_update u = {.event = event, .reason = OF_FLOW_DELETED};
+
+    ck_assert_ptr_null(error);
+    u.priority = flow.priority;
+    u.cookie = flow.new_cookie;
+    u.match = flow.match;
+    u.acts = flow.acts;
+    of_update_writer_add(writer, &u);
+    of_update_writer_close(writer, 0, false, false, take_one, &msg);
+    of_flow_uninit(&flow);
+    return msg;
+}
+
+void
+rig_say(struct rig *rig, enum of_update_event event, const char *text)
+{
+    struct rig_message msg = rig_update(rig, event, text);
+
+    rig_from_switch(rig, msg.data, msg.len);
+}
+
 void
 rig_detach(struct rig *rig, uint8_t *msg, size_t len)
 {

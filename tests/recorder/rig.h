@@ -8,6 +8,7 @@
 
 #include "recorder/instr.h"
 #include "recorder/of_flow.h"
+#include "recorder/of_monitor.h"
 #include "tests/recorder/fake_switch.h"
 
 #define RIG_MAX_RULES 65536
@@ -62,6 +63,11 @@ void rig_by_hand(struct rig *, enum of_flow_command, const char *text);
  * what stands now; the second gives it to instr. */
 void rig_stand(struct rig *);
 void rig_tell(struct rig *);
+/* The message by which the switch behind tells what became of a rule, in
+ * ovs-ofctl's syntax; the second gives it to instr. */
+struct rig_message rig_update(const struct rig *, enum of_update_event,
+                              const char *text);
+void rig_say(struct rig *, enum of_update_event, const char *text);
 /* What is due at now_ns. */
 void rig_run_due(struct rig *);
 /* All that is ours is taken out, while the switch says 'msg' (taken);

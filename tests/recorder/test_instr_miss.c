@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "lib/lh_alloc.h"
-#include "recorder/of_monitor.h"
 #include "recorder/of_wire.h"
 #include "tests/recorder/rig.h"
 
@@ -27,41 +26,6 @@ watching(uint8_t version)
     rig_stand(rig);
     rig_tell(rig);
     return rig;
-}
-
-static void
-take(void *taken, uint8_t *msg, size_t len)
-{
-    *(struct rig_message *) taken = (struct rig_message){msg, len};
-}
-
-/* The message by which a switch tells what became of a rule. */
-static struct rig_message
-update(struct rig *rig, enum of_update_event event, const char *text)
-{
-    struct rig_message msg;
-    struct of_update_writer *writer = of_update_writer_open(rig->version);
-    struct of_flow flow;
-    char *error = of_flow_from_text(&flow, OF_FLOW_ADD, text);
-    struct of_update u = {.event = event, .reason = OF_FLOW_DELETED};
-
-    ck_assert_ptr_null(error);
-    u.priority = flow.priority;
-    u.cookie = flow.new_cookie;
-    u.match = flow.match;
-    u.acts = flow.acts;
-    of_update_writer_add(writer, &u);
-    of_update_writer_close(writer, 0, false, false, take, &msg);
-    of_flow_uninit(&flow);
-    return msg;
-}
-
-static void
-tell(struct rig *rig, enum of_update_event event, const char *text)
-{
-    struct rig_message msg = update(rig, event, text);
-
-    rig_from_switch(rig, msg.data, msg.len);
 }
 
 static void
@@ -111,7 +75,7 @@ clear(struct rig *rig)
     ck_assert_ptr_nonnull(actions);
     rule = lh_asprintf("cookie=0x6c617374686f7003,priority=0,%s", actions);
     rig_by_hand(rig, OF_FLOW_DELETE, OUR_ALL);
-    tell(rig, OF_UPDATE_REMOVED, rule);
+    rig_say(rig, OF_UPDATE_REMOVED, rule);
     free(rule);
     free(text);
 }
@@ -129,7 +93,8 @@ START_TEST(ours_comes_when_others_are_calm)
     ck_assert(stands(rig, "0x6c617374686f7003"));
     clear(rig);
     wait_ms(rig, 60);
-    tell(rig, OF_UPDATE_ADDED, "cookie=0x6,priority=9,udp,actions=output:1");
+    rig_say(rig, OF_UPDATE_ADDED,
+            "cookie=0x6,priority=9,udp,actions=output:1");
     wait_ms(rig, 60);
     ck_assert(!stands(rig, "priority=0"));
     wait_ms(rig, 40);
@@ -146,8 +111,8 @@ START_TEST(others_are_not_waited_for_for_ever)
     clear(rig);
     for (ms = 0; !stands(rig, "priority=0"); ms += 50) {
         ck_assert_uint_lt(ms, 2200);
-        tell(rig, ms % 100 ? OF_UPDATE_ADDED : OF_UPDATE_REMOVED,
-             "cookie=0x6,priority=9,udp,actions=output:1");
+        rig_say(rig, ms % 100 ? OF_UPDATE_ADDED : OF_UPDATE_REMOVED,
+                "cookie=0x6,priority=9,udp,actions=output:1");
         wait_ms(rig, 50);
     }
     ck_assert_uint_ge(ms, 1900);
@@ -164,7 +129,7 @@ START_TEST(theirs_that_ours_has_replaced_is_put_back)
     rig_by_hand(rig, OF_FLOW_ADD, THEIRS);
     rig_run_due(rig);
     ck_assert(stands(rig, "0x6c617374686f7003"));
-    tell(rig, OF_UPDATE_ADDED, THEIRS);
+    rig_say(rig, OF_UPDATE_ADDED, THEIRS);
     ck_assert(stands(rig, "cookie=0x5,"));
     ck_assert(stands(rig, "output:3"));
     ck_assert_uint_eq(n_put_back(rig), 1);
@@ -179,7 +144,7 @@ START_TEST(theirs_that_has_replaced_ours_is_left_alone)
     clear(rig);
     wait_ms(rig, 100);
     rig_by_hand(rig, OF_FLOW_ADD, THEIRS);
-    tell(rig, OF_UPDATE_ADDED, THEIRS);
+    rig_say(rig, OF_UPDATE_ADDED, THEIRS);
     ck_assert(stands(rig, "cookie=0x5,"));
     ck_assert_uint_eq(n_put_back(rig), 0);
     wait_ms(rig, 100);
@@ -197,7 +162,7 @@ START_TEST(theirs_is_put_back_after_a_detach)
     rig->now_ns += 100 * MS;
     rig_by_hand(rig, OF_FLOW_ADD, THEIRS);
     rig_run_due(rig);
-    msg = update(rig, OF_UPDATE_ADDED, THEIRS);
+    msg = rig_update(rig, OF_UPDATE_ADDED, THEIRS);
     rig_detach(rig, msg.data, msg.len);
     for (int i = 0; i < 10 && !rig_is_detached(rig); i++) {
         wait_ms(rig, 20);

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Tests of recorder/instr_due: when rules of others get their postcards, and
+ * when they are left to them. */
+#include <config.h>
+
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "recorder/of_wire.h"
+#include "tests/recorder/rig.h"
+
+#define MS   UINT64_C(1000000)
+#define RULE "cookie=0x5,priority=9,udp,actions=output:1"
+
+static const uint8_t versions[] = {OF_WIRE_10, OF_WIRE_13, OF_WIRE_14};
+#define N_VERSIONS ((int) sizeof versions)
+
+static struct rig *
+watching(uint8_t version)
+{
+    struct rig *rig = rig_create(version, FAKE_POSTCARD_PORT);
+
+    rig_stand(rig);
+    rig_tell(rig);
+    return rig;
+}
+
+/* Whether the switch has the rule with postcards. */
+static bool
+has_cards(const struct rig *rig)
+{
+    char *text = fake_switch_text(rig->behind);
+    char *rule = strstr(text, "cookie=0x5,");
+    bool has;
+
+    ck_assert_ptr_nonnull(rule);
+    *strchrnul(rule, '\n') = '\0';
+    has = strstr(rule, "clone(") != NULL;
+    free(text);
+    return has;
+}
+
+static void
+write_rule(struct rig *rig)
+{
+    rig_by_hand(rig, OF_FLOW_ADD, RULE);
+    rig_say(rig, OF_UPDATE_ADDED, RULE);
+    ck_assert(!has_cards(rig));
+}
+
+/* How many ms pass until it has them; 0: it is not to get any. */
+static unsigned int
+wait_for_cards(struct rig *rig)
+{
+    for (unsigned int ms = 20; ms <= 3000; ms += 20) {
+        rig->now_ns += 20 * MS;
+        rig_run_due(rig);
+        if (has_cards(rig)) {
+            return ms;
+        }
+    }
+    return 0;
+}
+
+START_TEST(each_change_makes_the_wait_twice_as_long)
+{
+    struct rig *rig = watching(versions[_i]);
+
+    for (unsigned int ms = 20; ms <= 160; ms *= 2) {
+        write_rule(rig);
+        ck_assert_uint_eq(wait_for_cards(rig), ms);
+    }
+    rig->now_ns += 10000 * MS;
+    write_rule(rig);
+    ck_assert_uint_eq(wait_for_cards(rig), 20);
+    ck_assert_uint_eq(instr_counters(rig->instr)->given_up, 0);
+    rig_destroy(rig);
+}
+END_TEST
+
+START_TEST(who_undoes_it_each_time_keeps_his_rule)
+{
+    struct rig *rig = watching(versions[_i]);
+
+    for (int i = 0; i < 6; i++) {
+        write_rule(rig);
+        ck_assert_uint_ne(wait_for_cards(rig), 0);
+    }
+    write_rule(rig);
+    ck_assert_uint_eq(instr_counters(rig->instr)->given_up, 1);
+    ck_assert_uint_eq(wait_for_cards(rig), 0);
+    rig->now_ns += 60000 * MS;
+    write_rule(rig); /* It stays his. */
+    ck_assert_uint_eq(wait_for_cards(rig), 0);
+    ck_assert_uint_eq(instr_counters(rig->instr)->given_up, 1);
+    rig_destroy(rig);
+}
+END_TEST
+
+/* Changes are not a fight when our postcards stood for a while. */
+START_TEST(a_rule_that_changes_often_is_not_given_up)
+{
+    struct rig *rig = watching(versions[_i]);
+
+    for (int i = 0; i < 20; i++) {
+        write_rule(rig);
+        ck_assert_uint_ne(wait_for_cards(rig), 0);
+        rig->now_ns += (i % 5 ? 500 : 10000) * MS;
+    }
+    ck_assert_uint_eq(instr_counters(rig->instr)->given_up, 0);
+    rig_destroy(rig);
+}
+END_TEST
+
+int
+main(void)
+{
+    Suite *suite = suite_create("instr_due");
+    TCase *tcase = tcase_create("due");
+    SRunner *runner = srunner_create(suite);
+    int n_failed;
+
+    tcase_add_loop_test(tcase, each_change_makes_the_wait_twice_as_long, 0,
+                        N_VERSIONS);
+    tcase_add_loop_test(tcase, who_undoes_it_each_time_keeps_his_rule, 0,
+                        N_VERSIONS);
+    tcase_add_loop_test(tcase, a_rule_that_changes_often_is_not_given_up, 0,
+                        N_VERSIONS);
+    suite_add_tcase(suite, tcase);
+    srunner_run_all(runner, CK_NORMAL);
+    n_failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return n_failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

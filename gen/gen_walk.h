@@ -98,4 +98,7 @@ struct history *gen_walk_history(const struct gen_walk *,
                                  const struct packet_id_config *,
                                  uint16_t snap);
 
+/* Which hop of that history each of the n_visits visits is. */
+void gen_walk_order(const struct gen_walk *, int *hop_of);
+
 #endif /* gen/gen_walk.h */

@@ -176,7 +176,6 @@ add_hop(struct truth *t, uint32_t v)
     const struct gen_card *card = &t->walk->cards[visit->first_card];
     struct history_hop *hop = history_add_hop(t->history);
 
-    t->hop_of[v] = (int) t->history->n_hops - 1;
     t->is_looped[v] = (visit->parent >= 0 && t->is_looped[visit->parent]) ||
                       find_loop(t->walk, visit);
     hop->parent = visit->parent >= 0 ? t->hop_of[visit->parent] : -1;
@@ -220,30 +219,15 @@ next_child(const struct gen_walk *walk, int v, int last)
     return best;
 }
 
-struct history *
-gen_walk_history(const struct gen_walk *walk,
-                 const struct packet_id_config *id_config, uint16_t snap)
+void
+gen_walk_order(const struct gen_walk *walk, int *hop_of)
 {
-    struct truth t = {.walk = walk, .snap = snap};
-    const struct gen_card *card = &walk->cards[0];
-    struct hdr h;
-    uint64_t id;
-    int v = 0;
+    int v = 0, n = 0;
 
-    assert(snap <= GEN_WALK_MAX_SNAP);
-    hdr_parse(gen_walk_header(walk, card), cut(&t, card->len), &h);
-
-    enum packet_id_result result = packet_id(
-        id_config, gen_walk_header(walk, card), cut(&t, card->len), &h, &id);
-
-    t.history = history_create(id);
-    t.history->has_packet_id = result != PACKET_ID_SHORT;
-    t.hop_of = lh_alloc_zero(walk->n_visits * sizeof *t.hop_of);
-    t.is_looped = lh_alloc_zero(walk->n_visits * sizeof *t.is_looped);
     while (v >= 0) {
-        int child, last = -1;
+        int child, last;
 
-        add_hop(&t, (uint32_t) v);
+        hop_of[v] = n++;
         child = next_child(walk, v, -1);
         /* Up until there is another. */
         while (child < 0 && v >= 0) {
@@ -253,7 +237,37 @@ gen_walk_history(const struct gen_walk *walk,
         }
         v = child;
     }
+}
+
+struct history *
+gen_walk_history(const struct gen_walk *walk,
+                 const struct packet_id_config *id_config, uint16_t snap)
+{
+    struct truth t = {.walk = walk, .snap = snap};
+    const struct gen_card *card = &walk->cards[0];
+    uint32_t *visit_of = lh_alloc(walk->n_visits * sizeof *visit_of);
+    struct hdr h;
+    uint64_t id;
+
+    assert(snap <= GEN_WALK_MAX_SNAP);
+    hdr_parse(gen_walk_header(walk, card), cut(&t, card->len), &h);
+
+    enum packet_id_result result = packet_id(
+        id_config, gen_walk_header(walk, card), cut(&t, card->len), &h, &id);
+
+    t.history = history_create(id);
+    t.history->has_packet_id = result != PACKET_ID_SHORT;
+    t.hop_of = lh_alloc(walk->n_visits * sizeof *t.hop_of);
+    t.is_looped = lh_alloc_zero(walk->n_visits * sizeof *t.is_looped);
+    gen_walk_order(walk, t.hop_of);
+    for (uint32_t v = 0; v < walk->n_visits; v++) {
+        visit_of[t.hop_of[v]] = v;
+    }
+    for (size_t i = 0; i < walk->n_visits; i++) {
+        add_hop(&t, visit_of[i]);
+    }
     history_settle(t.history);
+    free(visit_of);
     free(t.hop_of);
     free(t.is_looped);
     return t.history;

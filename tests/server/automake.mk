@@ -1,13 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 # tests/server/
 
-# oracle: made-up networks and packets whose true histories are known.
+# oracle: packets whose true histories are known.
 ORACLE = \
-	tests/server/oracle.h \
+	tests/server/oracle.c tests/server/oracle.h \
 	tests/server/oracle_check.c tests/server/oracle_check.h \
-	tests/server/oracle_flow.c \
-	tests/server/oracle_net.c tests/server/oracle_net.h \
-	tests/server/oracle_send.c \
 	$(FRAME)
 
 check_PROGRAMS += tests/server/test_assemble_oracle
@@ -15,7 +12,7 @@ TESTS += tests/server/test_assemble_oracle
 tests_server_test_assemble_oracle_SOURCES = \
 	tests/server/test_assemble_oracle.c $(ORACLE)
 tests_server_test_assemble_oracle_LDADD = \
-	$(ASSEMBLE_LIBS) $(LIB_LIBS) $(TEST_LIBS)
+	$(ASSEMBLE_LIBS) $(GEN_LIBS) $(TEST_LIBS)
 
 # sketch: postcards written down by hand.
 SKETCH = tests/server/sketch.c tests/server/sketch.h $(FRAME)
@@ -42,7 +39,7 @@ TESTS += tests/server/test_path_table
 tests_server_test_path_table_SOURCES = \
 	tests/server/test_path_table.c \
 	tests/server/sketch.c tests/server/sketch.h $(ORACLE)
-tests_server_test_path_table_LDADD = $(ASSEMBLE_LIBS) $(LIB_LIBS) $(TEST_LIBS)
+tests_server_test_path_table_LDADD = $(ASSEMBLE_LIBS) $(GEN_LIBS) $(TEST_LIBS)
 
 check_PROGRAMS += tests/server/test_assemble_mac
 TESTS += tests/server/test_assemble_mac

@@ -16,14 +16,8 @@
  * LASTHOP_ORACLE_SEED which. */
 #define N_PACKETS 300
 
-static const struct {
-    enum oracle_shape shape;
-    int n;
-} nets[] = {{ORACLE_LINE, 2},
-            {ORACLE_LINE, 6},
-            {ORACLE_RING, 3},
-            {ORACLE_RING, 6},
-            {ORACLE_FAT_TREE, 4}};
+static const char *const nets[] = {"line:2", "line:6", "ring:3", "ring:6",
+                                   "fat-tree:4"};
 #define N_NETS (int) (sizeof nets / sizeof nets[0])
 
 /* How the postcards come. */
@@ -127,7 +121,7 @@ find_rule(void *aux, uint64_t dpid, uint32_t version)
 static void
 collect(struct group *group)
 {
-    struct oracle_random *r = oracle_net_random(group->net);
+    struct gen_random *r = oracle_net_random(group->net);
 
     for (size_t p = 0; p < group->n_packets; p++) {
         for (size_t i = 0; i < group->packets[p]->n_cards; i++) {
@@ -141,7 +135,7 @@ collect(struct group *group)
         }
     }
     for (size_t i = group->n_cards; i > 1; i--) {
-        size_t k = oracle_pick(r, (uint32_t) i);
+        size_t k = gen_random_pick(r, (uint32_t) i);
         const struct postcard *p = group->cards[i - 1];
 
         group->cards[i - 1] = group->cards[k];
@@ -152,10 +146,10 @@ collect(struct group *group)
 /* Times that say nothing, or, with loss, that are somewhat wrong from switch
  * to switch. */
 static void
-shuffle_times(struct oracle_packet *packet, struct oracle_random *r,
+shuffle_times(struct oracle_packet *packet, struct gen_random *r,
               bool has_loss)
 {
-    uint64_t salt = oracle_random(r);
+    uint64_t salt = gen_random_next(r);
 
     for (size_t i = 0; i < packet->n_cards; i++) {
         struct oracle_card *card = &packet->cards[i];
@@ -163,7 +157,7 @@ shuffle_times(struct oracle_packet *packet, struct oracle_random *r,
         card->p.time_ns =
             has_loss ? card->p.time_ns +
                            (salt * (uint64_t) (card->hop + 1) >> 40) % 15000
-                     : 1000000000 + i + 1000 * oracle_pick(r, 700);
+                     : 1000000000 + i + 1000 * gen_random_pick(r, 700);
     }
 }
 
@@ -215,32 +209,31 @@ assemble_and_check(struct assembler *assembler, struct group *group,
 /* Loops whose rounds are all alike, and tables entered by a packet-out, can
  * be told only by time. */
 static bool
-needs_time(enum oracle_kind kind)
+needs_time(enum gen_kind kind)
 {
-    return kind == ORACLE_LOOP || kind == ORACLE_PACKET_OUT_TABLE;
+    return kind == GEN_LOOP || kind == GEN_PACKET_OUT_TABLE;
 }
 
 /* Where no link could be taken twice, nor all links at once: there unknown
  * in_ports and loss together leave too much open for a check. */
 static bool
-is_on_a_way(enum oracle_kind kind)
+is_on_a_way(enum gen_kind kind)
 {
-    return !needs_time(kind) && kind != ORACLE_LOOP_TTL &&
-           kind != ORACLE_LOOP_IN_PORT && kind != ORACLE_FLOOD &&
-           kind != ORACLE_TREE && kind != ORACLE_TWICE;
+    return !needs_time(kind) && kind != GEN_LOOP_TTL &&
+           kind != GEN_LOOP_IN_PORT && kind != GEN_FLOOD && kind != GEN_TREE &&
+           kind != GEN_TWICE;
 }
 
 static void
-try_kind(enum oracle_shape shape, int n, enum oracle_kind kind,
-         const struct noise *noise)
+try_kind(int net_i, enum gen_kind kind, const struct noise *noise)
 {
-    uint64_t seed = (uint64_t) shape * 1000003 + (uint64_t) n * 1009 +
-                    (uint64_t) kind * 31 + noise->percent_lost +
+    uint64_t seed = (uint64_t) net_i * 1000003 + (uint64_t) kind * 31 +
+                    noise->percent_lost +
                     setting("LASTHOP_ORACLE_SEED", 0) * 7919;
     int n_packets = (int) setting("LASTHOP_ORACLE_PACKETS", N_PACKETS);
     struct assembler *assembler = assembler_create();
     struct oracle_net *net = NULL;
-    struct oracle_random *r = NULL;
+    struct gen_random *r = NULL;
 
     for (int i = 0; i < n_packets; i++) {
         struct oracle_flow *flow;
@@ -249,7 +242,7 @@ try_kind(enum oracle_shape shape, int n, enum oracle_kind kind,
 
         if (i % 50 == 0) {
             oracle_net_destroy(net);
-            net = oracle_net_create(shape, n, seed + (uint64_t) i);
+            net = oracle_net_create(nets[net_i], seed + (uint64_t) i);
             r = oracle_net_random(net);
         }
         flow = oracle_flow_create(net, kind);
@@ -260,7 +253,7 @@ try_kind(enum oracle_shape shape, int n, enum oracle_kind kind,
         if (noise->is_shuffled && (noise->percent_lost || !needs_time(kind))) {
             shuffle_times(packet, r, noise->percent_lost);
         }
-        if (kind != ORACLE_LOOP) {
+        if (kind != GEN_LOOP) {
             oracle_packet_double(packet, r, noise->percent_double);
         }
         if (noise->is_blind) {
@@ -272,7 +265,7 @@ try_kind(enum oracle_shape shape, int n, enum oracle_kind kind,
         group->n_packets = 1;
         group->net = net;
         assemble_and_check(assembler, group, noise->percent_lost > 0,
-                           kind == ORACLE_LOOP, noise->is_blind);
+                           kind == GEN_LOOP, noise->is_blind);
         free(group);
         oracle_packet_destroy(packet);
     }
@@ -283,9 +276,9 @@ try_kind(enum oracle_shape shape, int n, enum oracle_kind kind,
 static void
 try_all_kinds(int net, const struct noise *noise)
 {
-    for (enum oracle_kind kind = 0; kind < N_ORACLE_KINDS; kind++) {
+    for (enum gen_kind kind = 0; kind < GEN_TUNNEL; kind++) {
         if (!noise->is_blind || !noise->percent_lost || is_on_a_way(kind)) {
-            try_kind(nets[net].shape, nets[net].n, kind, noise);
+            try_kind(net, kind, noise);
         }
     }
 }
@@ -344,13 +337,13 @@ try_two(bool is_equal, uint32_t percent_lost)
 
     for (int net_i = 0; net_i < N_NETS; net_i++) {
         struct oracle_net *net = oracle_net_create(
-            nets[net_i].shape, nets[net_i].n,
+            nets[net_i],
             setting("LASTHOP_ORACLE_SEED", 0) * 7919 + (uint64_t) net_i);
 
         for (int i = 0; i < n_packets; i++) {
-            struct oracle_flow *flow = oracle_flow_create(net, ORACLE_UNICAST);
+            struct oracle_flow *flow = oracle_flow_create(net, GEN_MIXED);
             struct oracle_flow *other =
-                is_equal ? flow : oracle_flow_create(net, ORACLE_DROP);
+                is_equal ? flow : oracle_flow_create(net, GEN_DROP);
             struct oracle_packet *packets[2];
             struct group *group = lh_alloc_zero(sizeof *group);
 

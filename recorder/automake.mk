@@ -134,6 +134,7 @@ recorder_libofdoor_a_SOURCES = \
 	recorder/of_inject.c recorder/of_inject.h \
 	recorder/of_inject_miss.c \
 	recorder/of_match.c recorder/of_match.h \
+	recorder/of_match_text.c recorder/of_match_text.h \
 	recorder/of_meter.c recorder/of_meter.h \
 	recorder/of_monitor.c recorder/of_monitor.h \
 	recorder/of_msg.c recorder/of_msg.h \

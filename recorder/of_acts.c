@@ -9,6 +9,8 @@
 #include "lib/lh_alloc.h"
 #include "recorder/of_ovs.h"
 
+#define TEXT_SIZE 512 /* Of most. */
+
 void
 of_acts_uninit(struct of_acts *acts)
 {
@@ -57,6 +59,7 @@ of_acts_to_text(const struct of_acts *acts)
     if (!acts->len) {
         return lh_strdup("drop");
     }
+    ds_reserve(&s, TEXT_SIZE); /* Else every part is written twice. */
     ofpacts_format(acts->data, acts->len, &fp);
     text = lh_strdup(ds_cstr(&s));
     ds_destroy(&s);

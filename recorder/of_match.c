@@ -7,12 +7,14 @@
 #include <string.h>
 
 #include "lib/lh_alloc.h"
+#include "recorder/of_match_text.h"
 #include "recorder/of_ovs.h"
 #include "recorder/of_wire.h"
 
 /* Of extensible matches. */
 #define MATCH_HEAD      4
 #define OXM_HEAD        4
+#define TEXT_SIZE       512       /* Of most. */
 #define OXM_PACKET_TYPE 0x800058u /* Class and field. */
 
 /* True when 'match' matches all packets; the packet type Ethernet does not
@@ -275,7 +277,18 @@ of_match_overlaps(const struct of_match *a, const struct of_match *b)
 char *
 of_match_to_text(const struct of_match *m)
 {
-    return minimatch_to_string(&m->mini, NULL, OFP_DEFAULT_PRIORITY);
+    struct match match;
+    struct ds s = DS_EMPTY_INITIALIZER;
+    char *text;
+
+    of_match_expand(m, &match);
+    text = of_match_text_plain(&match);
+    if (text) {
+        return text;
+    }
+    ds_reserve(&s, TEXT_SIZE); /* Else every part is written twice. */
+    match_format(&match, NULL, &s, OFP_DEFAULT_PRIORITY);
+    return ds_steal_cstr(&s);
 }
 
 /* What a flow may have besides its match, in ovs-ofctl's syntax. */

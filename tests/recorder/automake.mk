@@ -90,6 +90,11 @@ TESTS += tests/recorder/test_of_flow_like
 tests_recorder_test_of_flow_like_SOURCES = tests/recorder/test_of_flow_like.c
 tests_recorder_test_of_flow_like_LDADD = $(RECORDER_LIBS) $(TEST_LIBS)
 
+check_PROGRAMS += tests/recorder/test_of_match_text
+TESTS += tests/recorder/test_of_match_text
+tests_recorder_test_of_match_text_SOURCES = tests/recorder/test_of_match_text.c
+tests_recorder_test_of_match_text_LDADD = $(RECORDER_LIBS) $(TEST_LIBS)
+
 # Names of libopenvswitch stay behind the door.
 TESTS += tests/recorder/check_door.sh
 EXTRA_DIST += tests/recorder/check_door.sh

@@ -279,43 +279,39 @@ datapath_ports_check(struct datapath *dp)
     }
 }
 
+static void
+log_port(struct datapath *dp, const struct instr_port *port, const char *how,
+         uint64_t now_ns)
+{
+    char *text = lh_asprintf("%s %s", port->name, how);
+
+    flow_log_event(dp->env->log, FLOW_LOG_PORT, dp->dpid, port->no, now_ns,
+                   text);
+    free(text);
+}
+
 /* Puts what changed between the ports last published and 'now' on the
- * timeline. */
+ * timeline.  Both are sorted by number. */
 static void
 log_ports(struct datapath *dp, const struct instr_port *now, size_t n)
 {
+    const struct instr_port *old = dp->ports, *end = old + dp->n_ports;
     uint64_t now_ns = time_spec_now();
 
     for (size_t i = 0; i < n; i++) {
-        const struct instr_port *old = NULL;
-
-        for (size_t j = 0; j < dp->n_ports; j++) {
-            if (dp->ports[j].no == now[i].no) {
-                old = &dp->ports[j];
-            }
+        for (; old < end && old->no < now[i].no; old++) {
+            log_port(dp, old, "gone", now_ns);
         }
-        if (!old || old->is_down != now[i].is_down) {
-            char *text = lh_asprintf("%s %s", now[i].name,
-                                     now[i].is_down ? "down" : "up");
-
-            flow_log_event(dp->env->log, FLOW_LOG_PORT, dp->dpid, now[i].no,
-                           now_ns, text);
-            free(text);
+        if (old == end || old->no != now[i].no ||
+            old->is_down != now[i].is_down) {
+            log_port(dp, &now[i], now[i].is_down ? "down" : "up", now_ns);
+        }
+        if (old < end && old->no == now[i].no) {
+            old++;
         }
     }
-    for (size_t j = 0; j < dp->n_ports; j++) {
-        bool is_there = false;
-
-        for (size_t i = 0; i < n; i++) {
-            is_there |= now[i].no == dp->ports[j].no;
-        }
-        if (!is_there) {
-            char *text = lh_asprintf("%s gone", dp->ports[j].name);
-
-            flow_log_event(dp->env->log, FLOW_LOG_PORT, dp->dpid,
-                           dp->ports[j].no, now_ns, text);
-            free(text);
-        }
+    for (; old < end; old++) {
+        log_port(dp, old, "gone", now_ns);
     }
 }
 

@@ -5,6 +5,7 @@
 
 #include "recorder/discovery.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -61,15 +62,21 @@ find_switch(const struct discovery *d, uint64_t dpid)
     return NULL;
 }
 
+static int
+compare_no(const void *no, const void *port_)
+{
+    const struct port *port = port_;
+    uint16_t a = *(const uint16_t *) no;
+
+    return a < port->no ? -1 : a > port->no;
+}
+
 static struct port *
 find_port(const struct lswitch *sw, uint16_t no)
 {
-    for (size_t i = 0; sw && i < sw->n_ports; i++) {
-        if (sw->ports[i].no == no) {
-            return &sw->ports[i];
-        }
-    }
-    return NULL;
+    return sw && sw->n_ports ? bsearch(&no, sw->ports, sw->n_ports,
+                                       sizeof *sw->ports, compare_no)
+                             : NULL;
 }
 
 static struct lswitch *
@@ -334,19 +341,19 @@ discovery_ports(struct discovery *d, uint64_t dpid,
     struct port *ports = lh_alloc_zero(n * sizeof *ports);
 
     /* Ports that are gone lose their links while both ends still stand. */
-    for (size_t i = 0; i < sw->n_ports; i++) {
-        bool is_there = false;
-
-        for (size_t j = 0; j < n; j++) {
-            is_there |= from[j].no == sw->ports[i].no;
+    for (size_t i = 0, j = 0; i < sw->n_ports; i++) {
+        while (j < n && from[j].no < sw->ports[i].no) {
+            j++;
         }
-        if (!is_there) {
+        if (j == n || from[j].no != sw->ports[i].no) {
             unlink_port(d, sw, &sw->ports[i]);
             d->is_changed = true;
         }
     }
     for (size_t j = 0; j < n; j++) {
         struct port *old = find_port(sw, from[j].no);
+
+        assert(!j || from[j - 1].no < from[j].no);
 
         if (old) {
             ports[j] = *old;

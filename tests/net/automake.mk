@@ -41,6 +41,7 @@ EXTRA_DIST += \
 	tests/net/test_recorder_retry.py \
 	tests/net/test_recorder_session.py \
 	tests/net/test_recorder_slow.py \
+	tests/net/test_recorder_timeline.py \
 	tests/net/test_recorder_tls.py \
 	tests/net/test_recorder_vanished.py \
 	tests/net/test_retention.py \

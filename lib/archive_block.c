@@ -9,9 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <xxhash.h>
-#include <zstd.h>
 
 #include "lib/bytes.h"
+#include "lib/compress.h"
 
 #define ZSTD_LEVEL 3
 
@@ -63,25 +63,20 @@ archive_block_pack(struct archive_block *block, const uint8_t *raw,
 {
     assert(raw_len <= ARCHIVE_BLOCK_MAX_RAW);
 
+    struct compressor *compressor = compressor_create();
     size_t start = out->len;
-    size_t room = ZSTD_compressBound(raw_len);
 
-    byte_buf_extend(out, ARCHIVE_BLOCK_HEADER + room);
+    byte_buf_extend(out, ARCHIVE_BLOCK_HEADER);
+    block->is_compressed =
+        compressor_put(compressor, ZSTD_LEVEL, raw, raw_len, out);
+    compressor_destroy(compressor);
 
-    uint8_t *payload = out->data + start + ARCHIVE_BLOCK_HEADER;
-    size_t n = ZSTD_compress(payload, room, raw, raw_len, ZSTD_LEVEL);
+    const uint8_t *payload = out->data + start + ARCHIVE_BLOCK_HEADER;
+    size_t n = out->len - start - ARCHIVE_BLOCK_HEADER;
 
-    block->is_compressed = !ZSTD_isError(n) && n < raw_len;
-    if (!block->is_compressed) {
-        n = raw_len;
-        if (n) {
-            memcpy(payload, raw, n);
-        }
-    }
     block->raw_len = (uint32_t) raw_len;
     block->stored_len = (uint32_t) n;
     block->payload_hash = XXH64(payload, n, 0);
-    out->len = start + ARCHIVE_BLOCK_HEADER + n;
     write_header(block, out->data + start);
 }
 
@@ -133,15 +128,12 @@ archive_block_unpack(const struct archive_block *block, const uint8_t *stored,
         return ENOMEM;
     }
     if (block->is_compressed) {
-        size_t n =
-            ZSTD_decompress(raw, block->raw_len, stored, block->stored_len);
+        int retval = compress_expand(stored, block->stored_len, raw,
+                                     block->raw_len, error);
 
-        if (ZSTD_isError(n) || n != block->raw_len) {
-            lh_error_set(error, "payload does not decompress: %s",
-                         ZSTD_isError(n) ? ZSTD_getErrorName(n)
-                                         : "wrong length");
+        if (retval) {
             free(raw);
-            return EBADMSG;
+            return retval;
         }
     } else if (block->stored_len != block->raw_len) {
         lh_error_set(error, "payload has two lengths");

@@ -3,8 +3,7 @@
  *
  * A block is a header of ARCHIVE_BLOCK_HEADER bytes, which carries a checksum
  * of itself and one of what follows, and a payload, compressed with zstd when
- * that makes it smaller.  docs/formats/archive.md is the format; this file
- * and archive_block.c are the only ones that know zstd.
+ * that makes it smaller.  docs/formats/archive.md is the format.
  *
  * Threads: pure functions. */
 #ifndef LIB_ARCHIVE_BLOCK_H

@@ -21,6 +21,10 @@ lib_liblasthop_a_SOURCES = \
 	lib/archive_writer.c lib/archive_writer.h \
 	lib/byte_buf.c lib/byte_buf.h \
 	lib/bytes.c lib/bytes.h \
+	lib/column_dictionary.c lib/column_dictionary.h \
+	lib/column_reader.c lib/column_reader.h \
+	lib/column_writer.c lib/column_writer.h \
+	lib/compress.c lib/compress.h \
 	lib/dpid.c lib/dpid.h \
 	lib/hdr.c lib/hdr.h \
 	lib/hdr_diff.c \
@@ -31,6 +35,8 @@ lib_liblasthop_a_SOURCES = \
 	lib/history_codec.c lib/history_codec.h \
 	lib/history_codec_format.h \
 	lib/history_codec_read.c \
+	lib/history_columns.c lib/history_columns.h \
+	lib/history_columns_read.c \
 	lib/history_json.c \
 	lib/history_text.c \
 	lib/db.c lib/db.h \
@@ -59,6 +65,7 @@ lib_liblasthop_a_SOURCES = \
 	lib/line_reader.c lib/line_reader.h \
 	lib/of_port.c lib/of_port.h \
 	lib/packet_id.c lib/packet_id.h \
+	lib/packet_row.h \
 	lib/past.h \
 	lib/past_changes.c \
 	lib/past_diff.c \
@@ -74,12 +81,14 @@ lib_liblasthop_a_SOURCES = \
 	lib/rule_json.c \
 	lib/rule_text.c \
 	lib/say.c lib/say.h \
+	lib/section_list.c lib/section_list.h \
 	lib/text_line.c lib/text_line.h \
 	lib/time_spec.c lib/time_spec.h \
 	lib/text_buf.c lib/text_buf.h \
 	lib/topology.c lib/topology.h \
 	lib/topology_json.c \
-	lib/trajectory.c lib/trajectory.h
+	lib/trajectory.c lib/trajectory.h \
+	lib/trajectory_shape.c lib/trajectory_shape.h
 
 # What a program that links lib/liblasthop.a needs besides.
 LIB_LIBS = lib/liblasthop.a $(JANSSON_LIBS) $(XXHASH_LIBS) $(SQLITE_LIBS) \

@@ -177,3 +177,13 @@ tests_lib_test_hdr_traces_LDADD = $(LIB_LIBS) $(TEST_LIBS) $(PCAP_LIBS)
 check_PROGRAMS += tests/lib/rule_apply_tool
 tests_lib_rule_apply_tool_SOURCES = tests/lib/rule_apply_tool.c
 tests_lib_rule_apply_tool_LDADD = $(LIB_LIBS)
+
+# flow_fixture: packets of flows on their ways.
+FLOW_FIXTURE = tests/lib/flow_fixture.c tests/lib/flow_fixture.h \
+	$(FRAME) $(RANDOM_HISTORY)
+
+check_PROGRAMS += tests/lib/test_history_columns
+TESTS += tests/lib/test_history_columns
+tests_lib_test_history_columns_SOURCES = tests/lib/test_history_columns.c \
+	$(FLOW_FIXTURE)
+tests_lib_test_history_columns_LDADD = $(LIB_LIBS) $(TEST_LIBS)

@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* column_dictionary - the shapes and flows of a block of columns. */
+#include <config.h>
+
+#include "lib/column_dictionary.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/history_codec.h"
+#include "lib/lh_alloc.h"
+
+static int
+broken(struct lh_error *error, const char *what)
+{
+    lh_error_set(error, "%s", what);
+    return EBADMSG;
+}
+
+/* --- Sections ----------------------------------------------------------- */
+
+int
+column_dictionary_load(struct column_dictionary *d, unsigned int id,
+                       uint8_t **raw, size_t *len, struct lh_error *error)
+{
+    const struct section *s = section_list_find(&d->list, (uint8_t) id);
+    uint8_t *stored = NULL;
+    int retval;
+
+    *raw = NULL;
+    *len = 0;
+    if (!s) {
+        return 0;
+    }
+    stored = malloc(s->stored_len ? s->stored_len : 1);
+    if (!stored) {
+        lh_error_set(error, "no memory for %u bytes", s->stored_len);
+        return ENOMEM;
+    }
+    retval = d->source.read(d->source.aux, d->base + s->offset, stored,
+                            s->stored_len);
+    if (retval) {
+        lh_error_set(error, "%s",
+                     retval == ENODATA ? "the file has become shorter"
+                                       : strerror(retval));
+        retval = retval == ENODATA ? EBADMSG : retval;
+    } else {
+        retval = section_expand(s, stored, raw, error);
+        *len = retval ? 0 : s->raw_len;
+    }
+    free(stored);
+    return retval;
+}
+
+int
+column_dictionary_load_range(struct column_dictionary *d,
+                             struct column_reader *r, unsigned int first,
+                             unsigned int last, uint8_t **raws,
+                             struct lh_error *error)
+{
+    for (unsigned int i = first; i <= last; i++) {
+        size_t len;
+        int retval = column_dictionary_load(d, i, &raws[i], &len, error);
+
+        if (retval) {
+            return retval;
+        }
+        column_reader_set(r, i, raws[i], len);
+    }
+    return 0;
+}
+
+/* --- Dictionary --------------------------------------------------------- */
+
+static int
+read_params(struct column_dictionary *d, struct lh_error *error)
+{
+    uint8_t *raw;
+    size_t len;
+    int retval = column_dictionary_load(d, COLUMN_PARAMS, &raw, &len, error);
+
+    if (retval) {
+        return retval;
+    }
+
+    struct bytes_reader r = bytes_reader(raw, len);
+    uint64_t unit = byte_buf_get_uvarint(&r);
+    uint64_t seed = bytes_get_u64(&r);
+    uint64_t n_bytes = byte_buf_get_uvarint(&r);
+    uint64_t snap = byte_buf_get_uvarint(&r);
+    uint64_t n_planes = byte_buf_get_uvarint(&r);
+    uint64_t n_rows = byte_buf_get_uvarint(&r);
+
+    free(raw);
+    if (r.failed || (unit != 1 && unit != 1000) ||
+        n_bytes < PACKET_ID_MIN_BYTES || n_bytes > PACKET_ID_MAX_BYTES ||
+        snap > TRAJECTORY_MAX_HEADER || !n_planes || n_planes > 4 ||
+        n_rows > COLUMNS_MAX_ROWS) {
+        return broken(error, "the parameters of a block are broken");
+    }
+    d->unit_ns = unit;
+    d->packet_id = (struct packet_id_config){seed, (uint16_t) n_bytes};
+    d->snap = (uint16_t) snap;
+    d->n_planes = (unsigned int) n_planes;
+    d->n_rows = (size_t) n_rows;
+    return 0;
+}
+
+static int
+read_shapes(struct column_dictionary *d, struct lh_error *error)
+{
+    struct history_decoder *h = NULL;
+    struct history_record record;
+    size_t len, allocated = 0;
+    uint8_t *raw;
+    int retval = column_dictionary_load(d, COLUMN_SHAPES, &raw, &len, error);
+
+    if (!retval && raw) {
+        retval = history_decoder_create(raw, len, &h, error);
+    }
+    while (!retval && h) {
+        struct history *history;
+
+        retval = history_decoder_next(h, &record, error);
+        if (retval == ENODATA) {
+            retval = 0;
+            break;
+        }
+        if (!retval) {
+            retval = history_decoder_read(h, record.offset, &history, error);
+        }
+        if (!retval) {
+            d->shapes = lh_alloc_grow(d->shapes, d->n_shapes, &allocated,
+                                      sizeof *d->shapes);
+            retval = trajectory_shape_create(history, &d->shapes[d->n_shapes],
+                                             error);
+            d->n_shapes += !retval;
+        }
+    }
+    history_decoder_destroy(h);
+    free(raw);
+    return retval;
+}
+
+/* Where the next flow's bytes stand in a column of the dictionary. */
+static uint32_t
+skip(const struct column_dictionary *d, struct column_reader *r,
+     unsigned int column, size_t n)
+{
+    const uint8_t *p = column_reader_bytes(r, column, n);
+
+    return p && n ? (uint32_t) (p - d->columns[column]) : 0;
+}
+
+static int
+read_flows(struct column_dictionary *d, struct lh_error *error)
+{
+    struct column_reader r;
+    uint64_t n_rows = 0, n_times = 0;
+    size_t allocated = 0;
+    int retval;
+
+    column_reader_init(&r, d->snap, d->n_planes);
+    retval = column_dictionary_load_range(
+        d, &r, COLUMN_FLOW_SHAPE, COLUMN_FLOW_PORTS, d->columns, error);
+    if (retval) {
+        return retval;
+    }
+    while (n_rows < d->n_rows) {
+        uint64_t shape = column_reader_uvarint(&r, COLUMN_FLOW_SHAPE);
+        uint64_t n = column_reader_uvarint(&r, COLUMN_FLOW_ROWS);
+        struct flow_bytes bytes;
+
+        if (r.failed || shape >= d->n_shapes || !n || n > d->n_rows - n_rows) {
+            return broken(error, "the dictionary of flows is broken");
+        }
+        flow_bytes_init(&bytes, trajectory_shape_kind(d->shapes[shape]),
+                        trajectory_shape_l3_ofs(d->shapes[shape]));
+        d->flows =
+            lh_alloc_grow(d->flows, d->n_flows, &allocated, sizeof *d->flows);
+        d->flows[d->n_flows++] = (struct column_flow){
+            .shape = (uint32_t) shape,
+            .first_row = (uint32_t) n_rows,
+            .n_rows = (uint32_t) n,
+            .cold = skip(d, &r, COLUMN_FLOW_COLD, bytes.n_cold),
+            .src = skip(d, &r, COLUMN_FLOW_SRC, bytes.n_addr),
+            .dst = skip(d, &r, COLUMN_FLOW_DST, bytes.n_addr),
+            .ports = skip(d, &r, COLUMN_FLOW_PORTS, bytes.n_ports),
+            .first_time = n_times,
+        };
+        n_rows += n;
+        n_times += n * trajectory_shape_history(d->shapes[shape])->n_hops;
+    }
+    if (r.failed || n_times > COLUMNS_MAX_HOPS) {
+        return broken(error, "the dictionary of flows is broken");
+    }
+    d->n_times = n_times;
+    return 0;
+}
+
+int
+column_dictionary_read(struct column_dictionary *d, const uint8_t *table,
+                       size_t table_len, const struct column_source *source,
+                       struct lh_error *error)
+{
+    int retval = section_list_parse(&d->list, table, table_len, error);
+
+    d->source = *source;
+    d->base = table_len;
+    if (!retval) {
+        retval = read_params(d, error);
+    }
+    if (!retval) {
+        retval = read_shapes(d, error);
+    }
+    return retval ? retval : read_flows(d, error);
+}
+
+void
+column_dictionary_uninit(struct column_dictionary *d)
+{
+    for (size_t i = 0; i < d->n_shapes; i++) {
+        trajectory_shape_destroy(d->shapes[i]);
+    }
+    free(d->shapes);
+    free(d->flows);
+    for (unsigned int i = 0; i < N_COLUMNS; i++) {
+        free(d->columns[i]);
+    }
+}
+
+void
+column_dictionary_flow(const struct column_dictionary *d, size_t index,
+                       struct flow_bytes *bytes)
+{
+    const struct column_flow *flow = &d->flows[index];
+    const struct trajectory_shape *shape = d->shapes[flow->shape];
+
+    flow_bytes_init(bytes, trajectory_shape_kind(shape),
+                    trajectory_shape_l3_ofs(shape));
+    memcpy(bytes->cold, d->columns[COLUMN_FLOW_COLD] + flow->cold,
+           bytes->n_cold);
+    memcpy(bytes->addrs[0], d->columns[COLUMN_FLOW_SRC] + flow->src,
+           bytes->n_addr);
+    memcpy(bytes->addrs[1], d->columns[COLUMN_FLOW_DST] + flow->dst,
+           bytes->n_addr);
+    if (bytes->n_ports) {
+        memcpy(bytes->ports, d->columns[COLUMN_FLOW_PORTS] + flow->ports,
+               bytes->n_ports);
+    }
+}

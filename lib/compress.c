@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* compress - bytes made smaller, and back: a door to zstd. */
+#include <config.h>
+
+#include "lib/compress.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <zstd.h>
+
+#include "lib/lh_alloc.h"
+
+struct compressor {
+    ZSTD_CCtx *context; /* Owned. */
+};
+
+struct compressor *
+compressor_create(void)
+{
+    struct compressor *c = lh_alloc_zero(sizeof *c);
+
+    c->context = ZSTD_createCCtx();
+    if (!c->context) {
+        abort();
+    }
+    return c;
+}
+
+void
+compressor_destroy(struct compressor *c)
+{
+    if (c) {
+        ZSTD_freeCCtx(c->context);
+        free(c);
+    }
+}
+
+bool
+compressor_put(struct compressor *c, int level, const void *raw, size_t len,
+               struct byte_buf *out)
+{
+    if (level && len) {
+        size_t start = out->len;
+        size_t room = ZSTD_compressBound(len);
+        size_t n = ZSTD_compressCCtx(c->context, byte_buf_extend(out, room),
+                                     room, raw, len, level);
+
+        if (!ZSTD_isError(n) && n < len) {
+            out->len = start + n;
+            return true;
+        }
+        out->len = start;
+    }
+    byte_buf_put(out, raw, len);
+    return false;
+}
+
+int
+compress_expand(const uint8_t *stored, size_t len, uint8_t *raw,
+                size_t raw_len, struct lh_error *error)
+{
+    size_t n = ZSTD_decompress(raw, raw_len, stored, len);
+
+    if (ZSTD_isError(n)) {
+        lh_error_set(error, "payload does not decompress: %s",
+                     ZSTD_getErrorName(n));
+        return EBADMSG;
+    }
+    if (n != raw_len) {
+        lh_error_set(error, "payload does not decompress: wrong length");
+        return EBADMSG;
+    }
+    return 0;
+}

@@ -1,0 +1,498 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* history_columns - many histories as columns: what is added is kept raw, and
+ * in the end grouped by trajectory. */
+#include <config.h>
+
+#include "lib/history_columns.h"
+
+#include <assert.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include "lib/column_writer.h"
+#include "lib/hdr.h"
+#include "lib/lh_alloc.h"
+#include "lib/packet_row.h"
+#include "lib/section_list.h"
+#include "lib/trajectory_shape.h"
+
+/* Shapes kept from block to block at most. */
+#define MAX_SHAPES 4096u
+
+#define NO_SHAPE UINT32_MAX
+
+/* A packet as it was added: its times, then its header from the IP header on
+ * follow.  All is aligned to 8 bytes. */
+struct raw_row {
+    uint64_t packet_id;
+    uint16_t l3_len;
+    bool has_id; /* The packet ID is not that of the header. */
+};
+
+struct row_ref {
+    uint32_t flow;
+    uint32_t at; /* In raw, in units of 8 bytes. */
+};
+
+struct shape {
+    XXH128_hash_t key;
+    struct trajectory_shape *shape; /* NULL: its packets are stored as
+                                     * histories.  Owned. */
+    uint64_t finish;                /* The last that used it. */
+    uint32_t index;                 /* In that dictionary. */
+};
+
+/* A trajectory of the block at hand. */
+struct flow {
+    struct trajectory *trajectory; /* Referenced. */
+    uint32_t shape;                /* Or NO_SHAPE. */
+    uint32_t n_rows;
+    uint32_t n_hops;
+    uint16_t l3_ofs;
+    uint8_t kind;
+};
+
+struct column_encoder {
+    struct packet_id_config packet_id;
+    enum column_unit unit;
+    uint64_t secret; /* Of hashes of shapes. */
+    uint64_t block;  /* Unique to the encoder and its block. */
+    uint64_t n_finishes;
+    struct column_totals totals;
+
+    /* Rows. */
+    struct byte_buf raw;
+    size_t allocated_rows;
+    struct row_ref *rows;   /* Owned. */
+    struct row_ref *sorted; /* Scratch.  Owned. */
+    uint16_t snap;
+    bool is_us; /* No time so far needs more than microseconds. */
+    size_t n_header_bytes;
+
+    size_t n_flows, allocated_flows;
+    struct flow *flows; /* Owned. */
+
+    struct history_encoder *plain;
+
+    size_t n_shapes;
+    struct shape *shapes;  /* Room for MAX_SHAPES.  Owned. */
+    uint32_t *shape_slots; /* 1 + index; 2 * MAX_SHAPES of them.  Owned. */
+    struct byte_buf key;   /* Scratch. */
+
+    struct column_writer writer;
+    struct compressor *compressor;
+    struct byte_buf sections; /* Scratch. */
+};
+
+struct column_encoder *
+column_encoder_create(const struct packet_id_config *packet_id,
+                      enum column_unit unit)
+{
+    static atomic_uint_least64_t n_created;
+    struct column_encoder *e = lh_alloc_zero(sizeof *e);
+
+    e->packet_id = *packet_id;
+    e->unit = unit;
+    e->block = (atomic_fetch_add(&n_created, 1) + 1) << 32;
+    e->secret = (uint64_t) (uintptr_t) e ^ (uint64_t) (uintptr_t) &e;
+    e->is_us = true;
+    e->plain = history_encoder_create();
+    e->shapes = lh_alloc_array(NULL, MAX_SHAPES, sizeof *e->shapes);
+    e->shape_slots = lh_alloc_zero(2 * MAX_SHAPES * sizeof *e->shape_slots);
+    e->compressor = compressor_create();
+    return e;
+}
+
+static void
+forget_shapes(struct column_encoder *e)
+{
+    for (size_t i = 0; i < e->n_shapes; i++) {
+        trajectory_shape_destroy(e->shapes[i].shape);
+    }
+    e->n_shapes = 0;
+    memset(e->shape_slots, 0, 2 * MAX_SHAPES * sizeof *e->shape_slots);
+}
+
+void
+column_encoder_reset(struct column_encoder *e)
+{
+    for (size_t i = 0; i < e->n_flows; i++) {
+        trajectory_unref(e->flows[i].trajectory);
+    }
+    e->n_flows = 0;
+    e->block++;
+    memset(&e->totals, 0, sizeof e->totals);
+    byte_buf_clear(&e->raw);
+    e->snap = 0;
+    e->is_us = true;
+    e->n_header_bytes = 0;
+    history_encoder_reset(e->plain);
+    if (e->n_shapes > MAX_SHAPES / 2) {
+        forget_shapes(e);
+    }
+}
+
+void
+column_encoder_destroy(struct column_encoder *e)
+{
+    if (e) {
+        column_encoder_reset(e);
+        forget_shapes(e);
+        history_encoder_destroy(e->plain);
+        byte_buf_uninit(&e->raw);
+        byte_buf_uninit(&e->key);
+        byte_buf_uninit(&e->sections);
+        column_writer_uninit(&e->writer);
+        compressor_destroy(e->compressor);
+        free(e->rows);
+        free(e->sorted);
+        free(e->flows);
+        free(e->shapes);
+        free(e->shape_slots);
+        free(e);
+    }
+}
+
+const struct column_totals *
+column_encoder_totals(const struct column_encoder *e)
+{
+    return &e->totals;
+}
+
+bool
+column_encoder_is_full(const struct column_encoder *e)
+{
+    return e->totals.n_records >= COLUMNS_MAX_ROWS ||
+           e->totals.n_hops > COLUMNS_MAX_HOPS - HISTORY_CODEC_MAX_HOPS ||
+           e->n_header_bytes > COLUMNS_MAX_BYTES - TRAJECTORY_MAX_HEADER ||
+           history_encoder_totals(e->plain)->size > SECTION_MAX_RAW / 2;
+}
+
+/* --- Adding ------------------------------------------------------------- */
+
+static void
+count_record(struct column_encoder *e, size_t n_hops, uint64_t first_ns,
+             uint64_t last_ns)
+{
+    struct column_totals *t = &e->totals;
+
+    if (!t->n_records || first_ns < t->min_ns) {
+        t->min_ns = first_ns;
+    }
+    if (last_ns > t->max_ns) {
+        t->max_ns = last_ns;
+    }
+    t->n_records++;
+    t->n_hops += (uint32_t) n_hops;
+    t->size = e->raw.len + history_encoder_totals(e->plain)->size;
+}
+
+int
+column_encoder_add_history(struct column_encoder *e, const struct history *h)
+{
+    int error = history_encoder_add(e->plain, h);
+
+    if (!error) {
+        count_record(e, h->n_hops, history_first_ns(h), history_last_ns(h));
+    }
+    return error;
+}
+
+/* Whether what a reader makes of the shape and the packet's flow is the
+ * packet's history. */
+static bool
+is_faithful(struct trajectory_shape *shape, const struct trajectory *t,
+            const struct trajectory_packet *packet)
+{
+    struct history_encoder *e = history_encoder_create();
+    struct byte_buf bufs[2] = {BYTE_BUF_INIT, BYTE_BUF_INIT};
+    struct flow_bytes flow;
+    bool is_same = false;
+
+    flow_bytes_take(&flow, trajectory_split(t)->kind,
+                    trajectory_split(t)->l3_ofs, packet->header);
+
+    struct trajectory *again =
+        trajectory_create(trajectory_shape_model(shape, &flow));
+
+    if (again && trajectory_reference(again) == trajectory_reference(t)) {
+        const struct trajectory *both[2] = {t, again};
+
+        for (int i = 0; i < 2; i++) {
+            struct history *h = trajectory_history(both[i], packet);
+
+            is_same = !history_encoder_add(e, h);
+            history_encoder_finish(e, &bufs[i]);
+            history_encoder_reset(e);
+            history_destroy(h);
+        }
+        is_same = is_same && bufs[0].len == bufs[1].len &&
+                  !memcmp(bufs[0].data, bufs[1].data, bufs[0].len);
+    }
+    trajectory_unref(again);
+    history_encoder_destroy(e);
+    byte_buf_uninit(&bufs[0]);
+    byte_buf_uninit(&bufs[1]);
+    return is_same;
+}
+
+static uint32_t
+find_shape(struct column_encoder *e, const struct trajectory *t,
+           const struct trajectory_packet *packet)
+{
+    byte_buf_clear(&e->key);
+    trajectory_shape_put_key(t, &e->key);
+
+    XXH128_hash_t key =
+        XXH3_128bits_withSeed(e->key.data, e->key.len, e->secret);
+    size_t i = (size_t) key.low64 & (2 * MAX_SHAPES - 1);
+
+    for (; e->shape_slots[i]; i = (i + 1) & (2 * MAX_SHAPES - 1)) {
+        uint32_t index = e->shape_slots[i] - 1;
+
+        if (XXH128_isEqual(e->shapes[index].key, key)) {
+            return e->shapes[index].shape ? index : NO_SHAPE;
+        }
+    }
+    if (e->n_shapes == MAX_SHAPES) {
+        return NO_SHAPE;
+    }
+
+    struct shape *s = &e->shapes[e->n_shapes];
+
+    *s = (struct shape){.key = key};
+    e->shape_slots[i] = (uint32_t) ++e->n_shapes;
+    if (trajectory_shape_create(trajectory_shape_describe(t), &s->shape,
+                                NULL)) {
+        return NO_SHAPE;
+    }
+    if (!is_faithful(s->shape, t, packet)) {
+        trajectory_shape_destroy(s->shape);
+        s->shape = NULL;
+        return NO_SHAPE;
+    }
+    return (uint32_t) e->n_shapes - 1;
+}
+
+/* The trajectory's flow in this block. */
+static uint32_t
+find_flow(struct column_encoder *e, struct trajectory *t,
+          const struct trajectory_packet *packet)
+{
+    struct trajectory_mark *mark = trajectory_mark(t);
+
+    if (mark->owner == e->block) {
+        return mark->index;
+    }
+
+    const struct header_split *split = trajectory_split(t);
+
+    e->flows = lh_alloc_grow(e->flows, e->n_flows, &e->allocated_flows,
+                             sizeof *e->flows);
+    e->flows[e->n_flows] = (struct flow){
+        .trajectory = trajectory_ref(t),
+        .shape = find_shape(e, t, packet),
+        .n_hops = (uint32_t) trajectory_n_hops(t),
+        .l3_ofs = split->l3_ofs,
+        .kind = (uint8_t) split->kind,
+    };
+    mark->owner = e->block;
+    mark->index = (uint32_t) e->n_flows++;
+    return mark->index;
+}
+
+static bool
+is_own_id(const struct column_encoder *e, const struct flow *flow,
+          const struct trajectory_packet *packet)
+{
+    uint64_t id;
+
+    column_row_id(&e->packet_id, (enum header_kind) flow->kind, flow->l3_ofs,
+                  packet->header, packet->caplen, &id);
+    return id == packet->packet_id;
+}
+
+void
+column_encoder_add(struct column_encoder *e, struct trajectory *t,
+                   const struct trajectory_packet *packet)
+{
+    uint32_t index = find_flow(e, t, packet);
+    struct flow *flow = &e->flows[index];
+
+    if (flow->shape == NO_SHAPE) {
+        struct history *h = trajectory_history(t, packet);
+
+        column_encoder_add_history(e, h);
+        history_destroy(h);
+        return;
+    }
+
+    size_t l3_len = (size_t) packet->caplen - flow->l3_ofs;
+    size_t n_times = flow->n_hops * sizeof(uint64_t);
+    size_t at = e->raw.len;
+    struct raw_row *row = (struct raw_row *) (void *) byte_buf_extend(
+        &e->raw, sizeof *row + n_times + ((l3_len + 7) & ~(size_t) 7));
+    uint8_t *p = (uint8_t *) (row + 1);
+    uint64_t first_ns = packet->times_ns[0], last_ns = first_ns;
+
+    row->packet_id = packet->packet_id;
+    row->l3_len = (uint16_t) l3_len;
+    row->has_id = !is_own_id(e, flow, packet);
+    memcpy(p, packet->times_ns, n_times);
+    memcpy(p + n_times, packet->header + flow->l3_ofs, l3_len);
+    for (uint32_t i = 1; i < flow->n_hops; i++) {
+        uint64_t time = packet->times_ns[i];
+
+        first_ns = time < first_ns ? time : first_ns;
+        last_ns = time > last_ns ? time : last_ns;
+    }
+    for (uint32_t i = 0; i < flow->n_hops && e->is_us; i++) {
+        e->is_us = packet->times_ns[i] % 1000 == 0;
+    }
+    if (e->totals.n_rows == e->allocated_rows) {
+        e->allocated_rows = e->allocated_rows * 2 + 1024;
+        e->rows = lh_alloc_array(e->rows, e->allocated_rows, sizeof *e->rows);
+        e->sorted =
+            lh_alloc_array(e->sorted, e->allocated_rows, sizeof *e->sorted);
+    }
+    e->rows[e->totals.n_rows++] = (struct row_ref){index, (uint32_t) (at / 8)};
+    e->snap = packet->caplen > e->snap ? packet->caplen : e->snap;
+    e->n_header_bytes += packet->caplen;
+    flow->n_rows++;
+    count_record(e, flow->n_hops, first_ns, last_ns);
+}
+
+/* --- Finishing ---------------------------------------------------------- */
+
+/* Sorts the rows by flow, keeping their order within each. */
+static void
+group(struct column_encoder *e)
+{
+    uint32_t *next = lh_alloc((e->n_flows + 1) * sizeof *next);
+    uint32_t at = 0;
+
+    for (size_t i = 0; i < e->n_flows; i++) {
+        next[i] = at;
+        at += e->flows[i].n_rows;
+    }
+    for (size_t i = 0; i < e->totals.n_rows; i++) {
+        e->sorted[next[e->rows[i].flow]++] = e->rows[i];
+    }
+    free(next);
+}
+
+/* Numbers the shapes that flows of this block use, and writes them. */
+static void
+put_shapes(struct column_encoder *e)
+{
+    struct history_encoder *shapes = history_encoder_create();
+    uint32_t n = 0;
+
+    for (size_t i = 0; i < e->n_flows; i++) {
+        const struct flow *flow = &e->flows[i];
+
+        if (flow->n_rows) {
+            struct shape *s = &e->shapes[flow->shape];
+
+            if (s->finish != e->n_finishes) {
+                s->finish = e->n_finishes;
+                s->index = n++;
+                history_encoder_add(shapes,
+                                    trajectory_shape_history(s->shape));
+            }
+        }
+    }
+    if (n) {
+        history_encoder_finish(shapes, &e->writer.columns[COLUMN_SHAPES]);
+    }
+    history_encoder_destroy(shapes);
+}
+
+static const struct raw_row *
+raw_row_at(const struct column_encoder *e, const struct row_ref *ref)
+{
+    return (const struct raw_row *) (const void *) (e->raw.data +
+                                                    (size_t) ref->at * 8);
+}
+
+static struct column_row
+get_row(const struct column_encoder *e, const struct row_ref *ref,
+        uint32_t n_hops)
+{
+    const struct raw_row *raw = raw_row_at(e, ref);
+    const uint64_t *times = (const uint64_t *) (raw + 1);
+
+    return (struct column_row){
+        .packet_id = raw->packet_id,
+        .has_id = raw->has_id,
+        .l3_len = raw->l3_len,
+        .times_ns = times,
+        .ip = (const uint8_t *) (times + n_hops),
+    };
+}
+
+static void
+put_flow(struct column_encoder *e, const struct flow *flow,
+         const struct row_ref *refs)
+{
+    const struct history *model = trajectory_model(flow->trajectory);
+    const struct history_hop *hop =
+        &model->hops[trajectory_reference(flow->trajectory)];
+    struct column_row row = get_row(e, refs, flow->n_hops);
+
+    column_writer_begin_flow(
+        &e->writer, (enum header_kind) flow->kind, flow->l3_ofs, hop->header,
+        e->shapes[flow->shape].index, flow->n_rows, model);
+    for (uint32_t i = 0; i < flow->n_rows; i++) {
+        if (i + 2 < flow->n_rows) {
+            const char *p = (const char *) raw_row_at(e, refs + i + 2);
+
+            __builtin_prefetch(p);
+            __builtin_prefetch(p + 64);
+        }
+        row = get_row(e, refs + i, flow->n_hops);
+        column_writer_put_row(&e->writer, &row);
+    }
+}
+
+size_t
+column_encoder_finish(struct column_encoder *e, int level,
+                      struct byte_buf *out)
+{
+    struct section_list list = {.n = 0};
+    bool is_us =
+        e->unit == COLUMN_UNIT_US || (e->unit == COLUMN_UNIT_AUTO && e->is_us);
+    const struct row_ref *refs = e->sorted;
+
+    e->n_finishes++;
+    group(e);
+    column_writer_begin(&e->writer, &e->packet_id, is_us ? 1000 : 1,
+                        e->totals.n_rows, e->totals.n_hops, e->raw.len,
+                        e->snap);
+    put_shapes(e);
+    for (size_t i = 0; i < e->n_flows; i++) {
+        if (e->flows[i].n_rows) {
+            put_flow(e, &e->flows[i], refs);
+            refs += e->flows[i].n_rows;
+        }
+    }
+    column_writer_end(&e->writer);
+    if (history_encoder_totals(e->plain)->n_records) {
+        history_encoder_finish(e->plain, &e->writer.columns[COLUMN_PLAIN]);
+    }
+    byte_buf_clear(&e->sections);
+    for (uint8_t i = 1; i < N_COLUMNS; i++) {
+        const struct byte_buf *column = &e->writer.columns[i];
+
+        section_list_add(&list, i, column->data, column->len, level,
+                         e->compressor, &e->sections);
+    }
+
+    size_t table_len = section_list_put_table(&list, out);
+
+    byte_buf_put(out, e->sections.data, e->sections.len);
+    return table_len;
+}

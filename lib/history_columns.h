@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* history_columns - many histories as columns, most of them as packets of
+ * trajectories, and back.
+ *
+ * A packet of a trajectory is added as what is its own: packet ID, captured
+ * header at the reference hop, times.  When a block is full, packets are
+ * grouped by trajectory; trajectories become a dictionary of shapes and flows,
+ * packets become one column per field, in which only what differs from what
+ * the packet before leads to expect is stored.  Each column is compressed on
+ * its own.  A history that is no trajectory's is stored whole by
+ * history_codec.  docs/formats/archive.md is the format.
+ *
+ * What is read equals what was added in every member: of a packet, the history
+ * that trajectory_history() gives.
+ *
+ * Reading is lazy: the dictionary alone answers what paths there are and how
+ * many packets each has; times are read without headers.
+ *
+ * Ownership: what is added is copied; trajectories are referenced until
+ * column_encoder_reset().
+ *
+ * Threads: one thread per encoder or decoder. */
+#ifndef LIB_HISTORY_COLUMNS_H
+#define LIB_HISTORY_COLUMNS_H 1
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/byte_buf.h"
+#include "lib/history.h"
+#include "lib/history_codec.h"
+#include "lib/lh_error.h"
+#include "lib/packet_id.h"
+#include "lib/trajectory.h"
+
+/* What one block may hold; an encoder is full before that. */
+#define COLUMNS_MAX_ROWS  (1u << 18)
+#define COLUMNS_MAX_HOPS  (1u << 22)
+#define COLUMNS_MAX_BYTES (64u << 20) /* Of headers of rows. */
+
+/* Times of packets of trajectories are stored in. */
+enum column_unit {
+    COLUMN_UNIT_AUTO, /* Microseconds if no time needs more, else ns. */
+    COLUMN_UNIT_NS,
+    COLUMN_UNIT_US /* What is below a microsecond is cut off. */
+};
+
+/* What an encoder holds so far. */
+struct column_totals {
+    uint32_t n_records; /* Histories in all. */
+    uint32_t n_rows;    /* Of these, packets of trajectories. */
+    uint32_t n_hops;    /* In all records together. */
+    uint64_t min_ns;    /* Earliest first postcard; 0 while empty. */
+    uint64_t max_ns;    /* Latest last postcard. */
+    size_t size;        /* Bytes held. */
+};
+
+struct column_encoder;
+
+struct column_encoder *column_encoder_create(const struct packet_id_config *,
+                                             enum column_unit);
+void column_encoder_destroy(struct column_encoder *);
+/* Adds a packet, for which trajectory_predicts() is true at every hop. */
+void column_encoder_add(struct column_encoder *, struct trajectory *,
+                        const struct trajectory_packet *);
+/* Adds a copy of 'h'.  Returns 0, or EFBIG as history_encoder_add(). */
+int column_encoder_add_history(struct column_encoder *,
+                               const struct history *h);
+const struct column_totals *
+column_encoder_totals(const struct column_encoder *);
+/* True when a block cannot hold more. */
+bool column_encoder_is_full(const struct column_encoder *);
+/* Appends the payload of all that was added to 'out', compressed at zstd's
+ * 'level' (0: not), and returns how many bytes its table of sections has; the
+ * encoder keeps what was added. */
+size_t column_encoder_finish(struct column_encoder *, int level,
+                             struct byte_buf *out);
+/* Forgets what was added. */
+void column_encoder_reset(struct column_encoder *);
+
+/* Where a payload is read from: 'n' bytes from 'offset' on, counted from its
+ * first byte.  Returns 0 or a positive errno. */
+struct column_source {
+    int (*read)(void *aux, uint64_t offset, uint8_t *data, size_t n);
+    void *aux;
+};
+
+struct column_decoder;
+
+/* Takes the table of sections of 'table_len' bytes at 'table', and reads the
+ * shapes and flows through 'source', whose 'aux' must stay.  Returns 0;
+ * EBADMSG with the reason when they are broken; ENOMEM, or the source's
+ * errno. */
+int column_decoder_create(const uint8_t *table, size_t table_len,
+                          const struct column_source *source,
+                          struct column_decoder **, struct lh_error *);
+/* The same of a payload in memory, which must stay. */
+int column_decoder_open(const uint8_t *payload, size_t len, size_t table_len,
+                        struct column_decoder **, struct lh_error *);
+void column_decoder_destroy(struct column_decoder *);
+/* Bytes of memory it holds. */
+size_t column_decoder_size(const struct column_decoder *);
+
+/* The dictionary.  A shape is a history whose headers mean nothing: all of its
+ * flows have the same switches, ports, rules and verdicts. */
+size_t column_decoder_n_shapes(const struct column_decoder *);
+const struct history *column_decoder_shape(const struct column_decoder *,
+                                           size_t shape);
+enum header_kind column_decoder_kind(const struct column_decoder *,
+                                     size_t shape);
+size_t column_decoder_n_flows(const struct column_decoder *);
+/* A trajectory of the block: its packets are n_rows rows from first_row on. */
+struct column_flow {
+    uint32_t shape;
+    uint32_t first_row, n_rows;
+    /* For the decoder. */
+    uint32_t cold, src, dst, ports; /* Where its bytes are in their columns. */
+    uint64_t first_time;            /* Index of its first row's first hop. */
+};
+const struct column_flow *column_decoder_flow(const struct column_decoder *,
+                                              size_t flow);
+/* The model of a flow: its headers, up to the fixed L4 header, have all that
+ * is constant.  Good until the next call for a flow of the same shape. */
+const struct history *column_decoder_model(struct column_decoder *,
+                                           size_t flow);
+
+/* Reads the times.  Returns 0 or an errno as column_decoder_create(). */
+int column_decoder_need_times(struct column_decoder *, struct lh_error *);
+/* Reads the headers. */
+int column_decoder_need_rows(struct column_decoder *, struct lh_error *);
+/* Frees what the two have read. */
+void column_decoder_drop_rows(struct column_decoder *);
+/* Times of the first and last postcard of a row; after need_times(). */
+uint64_t column_decoder_first_ns(const struct column_decoder *, size_t flow,
+                                 size_t row);
+uint64_t column_decoder_last_ns(const struct column_decoder *, size_t flow,
+                                size_t row);
+/* The history of a row; after need_times() and need_rows().  Returns 0 with
+ * '*h' set, good until the next call of a function of the decoder, or
+ * EBADMSG. */
+int column_decoder_history(struct column_decoder *, size_t flow, size_t row,
+                           const struct history **h, struct lh_error *);
+
+/* The histories that are no trajectory's: '*d' is NULL when there are none;
+ * it is the decoder's own.  Returns 0 or an errno. */
+int column_decoder_plain(struct column_decoder *, struct history_decoder **d,
+                         struct lh_error *);
+
+#endif /* lib/history_columns.h */

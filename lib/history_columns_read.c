@@ -1,0 +1,474 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* history_columns - many histories as columns: the reading side. */
+#include <config.h>
+
+#include "lib/history_columns.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/column_dictionary.h"
+#include "lib/column_reader.h"
+#include "lib/column_writer.h"
+#include "lib/lh_alloc.h"
+#include "lib/trajectory_shape.h"
+
+struct row {
+    uint64_t packet_id;
+    uint32_t at; /* In headers. */
+    uint16_t l3_len;
+    bool has_id;
+};
+
+struct column_decoder {
+    struct column_dictionary dictionary;
+    void *memory; /* The source's, if of column_decoder_open().  Owned. */
+
+    uint64_t *times;  /* Of all hops of all rows; NULL: not read.  Owned. */
+    struct row *rows; /* NULL: not read.  Owned. */
+    uint8_t *headers; /* From the IP header on.  Owned. */
+    size_t n_headers;
+
+    /* The flow last asked for. */
+    size_t flow; /* SIZE_MAX: none. */
+    struct trajectory *trajectory;
+    struct history *history; /* Owned. */
+    uint8_t header[FLOW_MAX_COLD + TRAJECTORY_MAX_HEADER];
+
+    uint8_t *plain_payload; /* Owned. */
+    struct history_decoder *plain;
+};
+
+static int
+broken(struct lh_error *error, const char *what)
+{
+    lh_error_set(error, "%s", what);
+    return EBADMSG;
+}
+
+static void
+free_raws(uint8_t **raws)
+{
+    for (unsigned int i = 0; i < N_COLUMNS; i++) {
+        free(raws[i]);
+    }
+}
+
+/* --- Life ---------------------------------------------------------------- */
+
+int
+column_decoder_create(const uint8_t *table, size_t table_len,
+                      const struct column_source *source,
+                      struct column_decoder **dp, struct lh_error *error)
+{
+    struct column_decoder *d = lh_alloc_zero(sizeof *d);
+    int retval = column_dictionary_read(&d->dictionary, table, table_len,
+                                        source, error);
+
+    *dp = NULL;
+    d->flow = SIZE_MAX;
+    if (retval) {
+        column_decoder_destroy(d);
+        return retval;
+    }
+    *dp = d;
+    return 0;
+}
+
+struct memory {
+    const uint8_t *data;
+    size_t len;
+};
+
+static int
+read_memory(void *memory, uint64_t offset, uint8_t *data, size_t n)
+{
+    const struct memory *m = memory;
+
+    if (offset > m->len || n > m->len - offset) {
+        return ENODATA;
+    }
+    if (n) {
+        memcpy(data, m->data + offset, n);
+    }
+    return 0;
+}
+
+int
+column_decoder_open(const uint8_t *payload, size_t len, size_t table_len,
+                    struct column_decoder **dp, struct lh_error *error)
+{
+    struct memory *memory = lh_alloc(sizeof *memory);
+    struct column_source source = {read_memory, memory};
+    int retval;
+
+    *memory = (struct memory){payload, len};
+    *dp = NULL;
+    if (table_len > len) {
+        retval = broken(error, "the table of sections is broken");
+    } else {
+        retval = column_decoder_create(payload, table_len, &source, dp, error);
+    }
+    if (retval) {
+        free(memory);
+    } else {
+        (*dp)->memory = memory;
+    }
+    return retval;
+}
+
+void
+column_decoder_destroy(struct column_decoder *d)
+{
+    if (d) {
+        column_dictionary_uninit(&d->dictionary);
+        column_decoder_drop_rows(d);
+        history_decoder_destroy(d->plain);
+        free(d->plain_payload);
+        free(d->memory);
+        free(d);
+    }
+}
+
+size_t
+column_decoder_n_shapes(const struct column_decoder *d)
+{
+    return d->dictionary.n_shapes;
+}
+
+const struct history *
+column_decoder_shape(const struct column_decoder *d, size_t shape)
+{
+    return trajectory_shape_history(d->dictionary.shapes[shape]);
+}
+
+enum header_kind
+column_decoder_kind(const struct column_decoder *d, size_t shape)
+{
+    return trajectory_shape_kind(d->dictionary.shapes[shape]);
+}
+
+size_t
+column_decoder_n_flows(const struct column_decoder *d)
+{
+    return d->dictionary.n_flows;
+}
+
+const struct column_flow *
+column_decoder_flow(const struct column_decoder *d, size_t flow)
+{
+    return &d->dictionary.flows[flow];
+}
+
+const struct history *
+column_decoder_model(struct column_decoder *d, size_t flow)
+{
+    struct flow_bytes bytes;
+
+    column_dictionary_flow(&d->dictionary, flow, &bytes);
+    return trajectory_shape_model(
+        d->dictionary.shapes[d->dictionary.flows[flow].shape], &bytes);
+}
+
+/* --- Rows --------------------------------------------------------------- */
+
+size_t
+column_decoder_size(const struct column_decoder *d)
+{
+    size_t n = sizeof *d +
+               d->dictionary.n_flows * sizeof *d->dictionary.flows +
+               d->n_headers;
+
+    for (unsigned int i = COLUMN_FLOW_SHAPE; i <= COLUMN_FLOW_PORTS; i++) {
+        const struct section *s =
+            section_list_find(&d->dictionary.list, (uint8_t) i);
+
+        n += s ? s->raw_len : 0;
+    }
+    n += d->times ? d->dictionary.n_times * sizeof *d->times : 0;
+    n += d->rows ? d->dictionary.n_rows * sizeof *d->rows : 0;
+    return n;
+}
+
+void
+column_decoder_drop_rows(struct column_decoder *d)
+{
+    free(d->times);
+    free(d->rows);
+    free(d->headers);
+    d->times = NULL;
+    d->rows = NULL;
+    d->headers = NULL;
+    d->n_headers = 0;
+    trajectory_unref(d->trajectory);
+    history_destroy(d->history);
+    d->trajectory = NULL;
+    d->history = NULL;
+    d->flow = SIZE_MAX;
+}
+
+int
+column_decoder_need_times(struct column_decoder *d, struct lh_error *error)
+{
+    uint8_t *raws[N_COLUMNS] = {NULL};
+    struct column_reader r;
+    uint64_t *at;
+    int retval;
+
+    if (d->times) {
+        return 0;
+    }
+    column_reader_init(&r, d->dictionary.snap, d->dictionary.n_planes);
+    retval = column_dictionary_load_range(
+        &d->dictionary, &r, COLUMN_TIME_FIRST, COLUMN_HOPS + 3, raws, error);
+    if (retval) {
+        free_raws(raws);
+        return retval;
+    }
+    at =
+        malloc(d->dictionary.n_times ? d->dictionary.n_times * sizeof *at : 1);
+    if (!at) {
+        free_raws(raws);
+        lh_error_set(error, "no memory for %llu times",
+                     (unsigned long long) d->dictionary.n_times);
+        return ENOMEM;
+    }
+    d->times = at;
+    for (size_t i = 0; i < d->dictionary.n_flows && !r.failed; i++) {
+        const struct column_flow *flow = &d->dictionary.flows[i];
+        const struct history *shape = column_decoder_shape(d, flow->shape);
+        uint8_t bases[TRAJECTORY_MAX_HOPS];
+
+        column_time_bases(shape, bases);
+        for (uint32_t row = 0; row < flow->n_rows; row++) {
+            column_reader_times(&r, !row, shape->n_hops, bases, at);
+            at += shape->n_hops;
+        }
+    }
+    free_raws(raws);
+    if (r.failed) {
+        free(d->times);
+        d->times = NULL;
+        return broken(error, "the columns of times are broken");
+    }
+    for (uint64_t i = 0; i < d->dictionary.n_times; i++) {
+        d->times[i] *= d->dictionary.unit_ns;
+    }
+    return 0;
+}
+
+/* Makes all rows of a flow; false when they are broken. */
+static bool
+read_flow_rows(struct column_decoder *d, struct column_reader *r,
+               const struct column_flow *flow, const uint8_t *ip)
+{
+    enum header_kind kind = column_decoder_kind(d, flow->shape);
+    uint16_t l3_ofs =
+        trajectory_shape_l3_ofs(d->dictionary.shapes[flow->shape]);
+    uint16_t fixed_len = header_kind_fixed_len(kind);
+    size_t room =
+        d->dictionary.snap > l3_ofs ? (size_t) d->dictionary.snap - l3_ofs : 0;
+
+    column_reader_begin_flow(r, kind, l3_ofs, ip);
+    for (uint32_t i = 0; i < flow->n_rows; i++) {
+        struct row *row = &d->rows[flow->first_row + i];
+        uint8_t *to = d->headers + d->n_headers;
+        bool has_id;
+
+        memcpy(to, ip, fixed_len);
+
+        size_t n = column_reader_row(r, to, room, &has_id, &row->packet_id);
+
+        if (!n || d->n_headers + n > COLUMNS_MAX_BYTES) {
+            return false;
+        }
+        row->at = (uint32_t) d->n_headers;
+        row->l3_len = (uint16_t) n;
+        row->has_id = has_id;
+        d->n_headers += n;
+    }
+    return true;
+}
+
+int
+column_decoder_need_rows(struct column_decoder *d, struct lh_error *error)
+{
+    uint8_t *raws[N_COLUMNS] = {NULL};
+    struct column_reader r;
+    size_t room;
+    int retval;
+
+    if (d->rows) {
+        return 0;
+    }
+    column_reader_init(&r, d->dictionary.snap, d->dictionary.n_planes);
+    retval = column_dictionary_load_range(&d->dictionary, &r, COLUMN_CONTROL,
+                                          COLUMN_TAIL, raws, error);
+    if (!retval) {
+        retval = column_dictionary_load_range(&d->dictionary, &r,
+                                              COLUMN_FIELD_FIRST,
+                                              N_COLUMNS - 1, raws, error);
+    }
+    if (retval) {
+        free_raws(raws);
+        return retval;
+    }
+    /* No header is longer than the snap length. */
+    room = d->dictionary.n_rows * d->dictionary.snap;
+    room = (room < COLUMNS_MAX_BYTES ? room : COLUMNS_MAX_BYTES) +
+           TRAJECTORY_MAX_HEADER;
+    d->headers = malloc(room);
+    d->rows = malloc(
+        d->dictionary.n_rows ? d->dictionary.n_rows * sizeof *d->rows : 1);
+    if (!d->headers || !d->rows) {
+        lh_error_set(error, "no memory for %zu bytes", room);
+        retval = ENOMEM;
+    }
+    for (size_t i = 0; i < d->dictionary.n_flows && !retval; i++) {
+        const struct column_flow *flow = &d->dictionary.flows[i];
+        uint16_t l3_ofs =
+            trajectory_shape_l3_ofs(d->dictionary.shapes[flow->shape]);
+        struct flow_bytes bytes;
+
+        column_dictionary_flow(&d->dictionary, i, &bytes);
+        memset(d->header, 0, sizeof d->header);
+        flow_bytes_fill(&bytes, column_decoder_kind(d, flow->shape), l3_ofs,
+                        d->header);
+        if (!read_flow_rows(d, &r, flow, d->header + l3_ofs)) {
+            retval = broken(error, "the columns of headers are broken");
+        }
+    }
+    free_raws(raws);
+    d->flow = SIZE_MAX;
+    if (retval) {
+        free(d->headers);
+        free(d->rows);
+        d->headers = NULL;
+        d->rows = NULL;
+        d->n_headers = 0;
+    }
+    return retval;
+}
+
+static const uint64_t *
+times_of(const struct column_decoder *d, size_t flow, size_t row, size_t *n)
+{
+    const struct column_flow *f = &d->dictionary.flows[flow];
+
+    *n = column_decoder_shape(d, f->shape)->n_hops;
+    return d->times + f->first_time + row * *n;
+}
+
+uint64_t
+column_decoder_first_ns(const struct column_decoder *d, size_t flow,
+                        size_t row)
+{
+    size_t n;
+    const uint64_t *times = times_of(d, flow, row, &n);
+    uint64_t first = times[0];
+
+    for (size_t i = 1; i < n; i++) {
+        first = times[i] < first ? times[i] : first;
+    }
+    return first;
+}
+
+uint64_t
+column_decoder_last_ns(const struct column_decoder *d, size_t flow, size_t row)
+{
+    size_t n;
+    const uint64_t *times = times_of(d, flow, row, &n);
+    uint64_t last = times[0];
+
+    for (size_t i = 1; i < n; i++) {
+        last = times[i] > last ? times[i] : last;
+    }
+    return last;
+}
+
+/* Makes the flow's trajectory the one at hand. */
+static int
+need_trajectory(struct column_decoder *d, size_t flow, struct lh_error *error)
+{
+    const struct column_flow *f = &d->dictionary.flows[flow];
+    uint16_t l3_ofs = trajectory_shape_l3_ofs(d->dictionary.shapes[f->shape]);
+    struct flow_bytes bytes;
+
+    if (d->flow == flow) {
+        return 0;
+    }
+    trajectory_unref(d->trajectory);
+    history_destroy(d->history);
+    d->history = NULL;
+    d->flow = SIZE_MAX;
+    d->trajectory = trajectory_create(column_decoder_model(d, flow));
+    if (!d->trajectory || trajectory_split(d->trajectory)->l3_ofs != l3_ofs) {
+        return broken(error, "a flow of the dictionary is no trajectory");
+    }
+    column_dictionary_flow(&d->dictionary, flow, &bytes);
+    memcpy(d->header, bytes.cold, l3_ofs);
+    d->flow = flow;
+    return 0;
+}
+
+int
+column_decoder_history(struct column_decoder *d, size_t flow, size_t row,
+                       const struct history **hp, struct lh_error *error)
+{
+    const struct column_flow *f = &d->dictionary.flows[flow];
+    const struct row *r = &d->rows[f->first_row + row];
+    uint16_t l3_ofs = trajectory_shape_l3_ofs(d->dictionary.shapes[f->shape]);
+    size_t n_hops;
+    int retval = need_trajectory(d, flow, error);
+
+    *hp = NULL;
+    if (retval) {
+        return retval;
+    }
+
+    struct trajectory_packet packet = {
+        .packet_id = r->packet_id,
+        .header = d->header,
+        .caplen = (uint16_t) (l3_ofs + r->l3_len),
+        .times_ns = times_of(d, flow, row, &n_hops),
+    };
+
+    memcpy(d->header + l3_ofs, d->headers + r->at, r->l3_len);
+    if (!r->has_id) {
+        column_row_id(&d->dictionary.packet_id,
+                      column_decoder_kind(d, f->shape), l3_ofs, d->header,
+                      packet.caplen, &packet.packet_id);
+    }
+    if (d->history) {
+        trajectory_refill(d->trajectory, &packet, d->history);
+    } else {
+        d->history = trajectory_history(d->trajectory, &packet);
+    }
+    *hp = d->history;
+    return 0;
+}
+
+/* --- Histories that are no trajectory's --------------------------------- */
+
+int
+column_decoder_plain(struct column_decoder *d, struct history_decoder **hp,
+                     struct lh_error *error)
+{
+    size_t len;
+    int retval = 0;
+
+    *hp = NULL;
+    if (!d->plain_payload) {
+        retval = column_dictionary_load(&d->dictionary, COLUMN_PLAIN,
+                                        &d->plain_payload, &len, error);
+        if (!retval && d->plain_payload) {
+            retval = history_decoder_create(d->plain_payload, len, &d->plain,
+                                            error);
+        }
+    }
+    if (!retval) {
+        *hp = d->plain;
+    }
+    return retval;
+}

@@ -175,8 +175,8 @@ switch complains.
 What became of those of her packets that were dropped?""")
         self.ndb(f"find {LOST}", "bt")
         tell("""
-It died at s3.  This is the very rule, and the table it was in:""")
-        self.ndb(f"find {LOST}", "frame 2", "info flow", "info table")
+It died at s3.  This is the very rule:""")
+        self.ndb(f"find {LOST}", "frame 2", "info flow")
 
     def repaired(self):
         """The repair, and the past that it does not change."""
@@ -196,6 +196,11 @@ s3 knows nothing of it any more:""")
         tell("""
 But ndb still has the table as it was when the packet died:""")
         self.ndb(f"find {LOST}", "frame 2", "info table")
+        tell("""
+It can send that packet through those tables again, and tell what has changed
+since:""")
+        self.ndb(f"find {LOST}", "frame 2", "why", "why not v5",
+                 "info changes s3 --limit 3", "diff s3 v8")
 
     def prompt(self):
         """ndb's prompt, while the network stands and has something to

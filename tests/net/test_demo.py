@@ -10,6 +10,16 @@ import pytest
 from lab import HERE, PYTHON, bindir
 
 DEMO = os.path.join(HERE, "..", "demo", "demo.py")
+README = os.path.join(HERE, "..", "..", "README.md")
+
+# What is another each time: times, latencies, ports that hosts choose, packet
+# IDs, sequence numbers, versions and changes in order of coming; and blanks.
+EACH_TIME = [(r"\d{4}-\d\d-\d\dT[\d:.]+\+00:00", "TIME"),
+             (r"\+[\d.]+ (us|ms)", "+LATENCY"),
+             (r"10\.0\.1\.10:\d+", "10.0.1.10:PORT"),
+             (r"packet [0-9a-f]{16}", "packet ID"), (r"seq \d+", "seq N"),
+             (r"\bv\d+\b", "vN"), (r"change \d+", "change N"),
+             (r"[ ]+", " ")]
 
 
 @pytest.fixture(scope="module")
@@ -83,3 +93,37 @@ def test_the_table_of_the_past_outlives_the_repair(told):
     assert len(then) == 1
     assert re.search(r"tp_dst=8443.*drop", then[0])
     assert "nw_dst=10.0.3.10" in then[0], "the table has its other rules"
+
+
+def same_each_time(text):
+    """The lines of 'text' without what is another each time."""
+    for pattern, name in EACH_TIME:
+        text = re.sub(pattern, name, text)
+    # A packet that got no answer may have been sent again.
+    return [line.strip() for line in text.strip().splitlines()
+            if not re.match(r"[2-9] +TIME", line)]
+
+
+def test_the_readme_shows_what_the_demo_prints(told):
+    with open(README, encoding="utf-8") as readme:
+        shown = re.findall(r"^```\n\$ (ndb .*)\n((?:.*\n)*?)```$",
+                           readme.read(), re.MULTILINE)
+    assert len(shown) == 4
+    for command, text in shown:
+        [printed] = [output.split("\n\n")[0] for said, output in told
+                     if said == command]
+        lines = same_each_time(text)
+        if lines[0] == "..":    # It leaves out what was shown before.
+            lines = lines[1:]
+            assert same_each_time(printed)[-len(lines):] == lines, command
+        else:
+            assert same_each_time(printed) == lines, command
+
+
+def test_the_past_can_be_asked(told):
+    asked = answer(told, "why not v5", "info changes s3", "diff s3 v8")
+    assert "so it is dropped: v8 in table 0 has no actions" in asked
+    assert "v5 would match, but v8 of a higher priority does first" in asked
+    assert re.search(r"rule-made +v8 table=0.*\n(.*\n)*.*rule-removed +v8 ",
+                     asked)
+    assert re.search(r"^- .*tp_dst=8443", asked, re.MULTILINE), asked

@@ -23,6 +23,7 @@ static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static const char *program = "lasthop";
 static enum say_level max_level = SAY_INFO;
 static FILE *output;
+static char line[8192]; /* What is longer is cut. */
 static uint64_t (*now)(void) = time_spec_now;
 
 void
@@ -73,6 +74,18 @@ may_say(struct say_site *site, uint64_t now_ns)
     return true;
 }
 
+/* Writes what is in 'line', of which a part may come from a peer: it begins no
+ * line of its own and moves no cursor. */
+static void
+put_text(FILE *stream)
+{
+    for (const char *p = line; *p; p++) {
+        bool is_control = (unsigned char) *p < ' ' || *p == 0x7f;
+
+        fputc(is_control ? '?' : *p, stream);
+    }
+}
+
 bool
 say(struct say_site *site, enum say_level level, const char *format, ...)
 {
@@ -92,8 +105,9 @@ say(struct say_site *site, enum say_level level, const char *format, ...)
         fprintf(stream, "%s %s: %s: ", time_spec_format(now_ns, true, 3, when),
                 program, level_names[level]);
         va_start(args, format);
-        vfprintf(stream, format, args);
+        vsnprintf(line, sizeof line, format, args);
         va_end(args);
+        put_text(stream);
         if (site->n_suppressed) {
             fprintf(stream, " (%" PRIu64 " more like this were suppressed)",
                     site->n_suppressed);

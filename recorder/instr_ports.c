@@ -26,6 +26,10 @@ get_port(const struct of_records *r, struct instr_port *port)
     port->no = phy.no;
     memcpy(port->mac, phy.mac, sizeof port->mac);
     memcpy(port->name, phy.name, sizeof port->name);
+    for (char *p = port->name; *p; p++) {
+        /* It is shown to people, at terminals. */
+        *p = (unsigned char) *p < ' ' || *p == 0x7f ? '?' : *p;
+    }
     port->is_down =
         phy.config & CONFIG_PORT_DOWN || phy.state & STATE_LINK_DOWN;
     port->is_shut = phy.config & CONFIG_NO_FWD;

@@ -51,6 +51,14 @@ START_TEST(a_line_has_time_program_level_and_text)
 }
 END_TEST
 
+START_TEST(what_a_peer_sent_stays_in_its_line)
+{
+    say_error("port %s is down", "a\nb\x1b[2J\x7f\xc3\xa4");
+    ck_assert_str_eq(text, "2023-11-14T22:13:20.123Z test: error: port "
+                           "a?b?[2J?\xc3\xa4 is down\n");
+}
+END_TEST
+
 START_TEST(levels_above_the_limit_are_silent)
 {
     enum say_level level;
@@ -108,6 +116,7 @@ main(void)
 
     tcase_add_checked_fixture(tc, set_up, tear_down);
     tcase_add_test(tc, a_line_has_time_program_level_and_text);
+    tcase_add_test(tc, what_a_peer_sent_stays_in_its_line);
     tcase_add_test(tc, levels_above_the_limit_are_silent);
     tcase_add_test(tc, one_place_is_limited_and_says_by_how_much);
     tcase_add_test(tc, a_clock_that_jumps_back_silences_nobody);

@@ -57,9 +57,11 @@ def test_ports_that_come_change_and_go(stand):
     tell(switch, GONE, 2, "p2")
     tell(switch, CHANGED, 5, "p5")
     tell(switch, GONE, 7, "p7")
+    tell(switch, ADDED, 8, "\x1b[2J\n\x7fp8")     # Not at a terminal.
     expected = [("port", 7, "p7 up"), ("port", 5, "p5 down"),
                 ("port", 1, "p1 down"), ("port", 2, "p2 gone"),
-                ("port", 5, "p5 up"), ("port", 7, "p7 gone")]
+                ("port", 5, "p5 up"), ("port", 7, "p7 gone"),
+                ("port", 8, "?[2J??p8 up")]
     wait_until(lambda: events(api, "port")[len(known):] == expected, 5,
                "the timeline")
 

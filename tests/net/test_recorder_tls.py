@@ -121,6 +121,45 @@ def test_both_sides_by_tls(lab):
     recorder.process.wait_for("TLS: ", 10)
 
 
+def test_each_side_has_a_ca_of_its_own_or_no_tls(lab):
+    network(lab)
+    for side in ("switches", "controllers"):
+        make_ca(lab.dir, side)
+    for name, side in (("down", "switches"), ("switch", "switches"),
+                       ("up", "controllers"), ("controller", "controllers")):
+        make_certificate(lab.dir, name, side)
+    os.link(f"{lab.dir}/controllers.pem", f"{lab.dir}/ca.pem")
+    lab.vsctl("set", "bridge", "s1", "protocols=OpenFlow13")
+    lab.vsctl("set-ssl", f"{lab.dir}/switch.key", f"{lab.dir}/switch.pem",
+              f"{lab.dir}/switches.pem")
+    controller = Controller(f"{lab.dir}/controller-unix.sock")
+    lab.spawn("relay", [PYTHON, "-c", _RELAY, lab.dir, CONTROLLER_PORT,
+                        controller.path], netns=lab.sw).wait_for("ready")
+    down = files(lab.dir, "down", "switches", "switch-")
+    up = files(lab.dir, "up", "controllers", "controller-")
+    far = f"ssl:127.0.0.1:{CONTROLLER_PORT}"
+    for priority, listen, target, options in (
+            (10, "ssl", far, down + up), (11, "ssl", controller.target, down),
+            (12, "tcp", far, up)):
+        recorder = Recorder(lab)
+        recorder.options[:2] = [
+            f"--listen={listen}:127.0.0.1:{RECORDER_PORT}",
+            f"--controller={target}", *options]
+        recorder.start()
+        lab.vsctl("set-controller", "s1",
+                  f"{listen}:127.0.0.1:{RECORDER_PORT}")
+        lab.vsctl("set", "controller", "s1", "max_backoff=1000")
+        controller.accept()
+        wait_until(lambda: [c["state"] for c in
+                            recorder.stats()["switches"]] == ["instrumented"],
+                   20, "the switch")
+        controller.flow(ADD, priority, 1, 2)
+        assert controller.take() == []
+        assert priority in rules(lab)
+        assert recorder.stats()["switches"][0]["peer"].startswith(listen)
+        assert recorder.process.stop() == 0
+
+
 @pytest.mark.parametrize("case", ["missing", "not-pem", "wrong-key",
                                   "expired", "unused", "incomplete"])
 def test_wrong_files_are_named_at_the_start(tmp_path, case):

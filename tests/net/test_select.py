@@ -134,6 +134,44 @@ def test_only_selected_rules_send_postcards(lab, of_version):
     assert rule_named(recorder, 20)["version"] == version
 
 
+def test_terms_of_selections_are_seen_in_the_switch(lab):
+    network(lab)
+    controller = start_controller(lab)
+    recorder = Recorder(lab, GENEVE).start()
+    lab.set_controller(recorder.target)
+    recorder.wait_ready().wait_controller(controller)
+    controller.call("flow", dpid=1, flows=[
+        {"priority": 10, "cookie": 0x11, "match": {"in_port": 1},
+         "actions": output(2)},
+        {"priority": 20, "cookie": 0x12, "match": {"in_port": 2},
+         "actions": output(1)},
+        {"priority": 30, "cookie": 0x22, "table_id": 2,
+         "match": {"in_port": 1}, "actions": output(3)}])
+
+    def cut():
+        """Priority -> bytes of a packet in a postcard (0: none is sent)."""
+        found = {}
+        for line in rules_of(lab):
+            lengths = re.findall(r"max_len=(\d+)", line)
+            found[int(re.search(r"priority=(\d+)", line).group(1))] = \
+                int(lengths[0]) if lengths else 0
+        return found
+    assert cut() == {10: 96, 20: 96, 30: 96}
+    for selection, expected in (
+            ("include a table=1-3 snap-len=200", {10: 0, 20: 0, 30: 200}),
+            ("include a cookie=0x10/0xf0", {10: 96, 20: 96, 30: 0}),
+            ("include a bridge=s1 match=in_port=2 snap-len=128",
+             {10: 0, 20: 128, 30: 0}),
+            ("exclude a cookie=0x12", {10: 96, 20: 0, 30: 96}),
+            ("include a bridge=other", {10: 0, 20: 0, 30: 0})):
+        ctl(lab, "select", "add", selection)
+        wait_until(lambda: cut() == expected, 5, f"what {selection} selects")
+        ctl(lab, "select", "delete", "a")
+    wait_until(lambda: cut() == {10: 96, 20: 96, 30: 96}, 5, "all again")
+    assert [r["priority"] for r in recorder.table(1) if r["kind"] == "flow"
+            and not r["instrumented"]] == []
+
+
 def test_pause_leaves_the_table_as_the_controller_wrote_it(lab):
     h1, h2, h3 = network(lab)
     plain = [

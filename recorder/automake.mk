@@ -67,6 +67,7 @@ recorder_librecorder_a_SOURCES = \
 	recorder/instr_stats.c \
 	recorder/instr_table.c recorder/instr_table.h \
 	recorder/instr_tlv.c \
+	recorder/instr_tlv_move.c \
 	recorder/instr_told.c recorder/instr_told.h \
 	recorder/instr_undo.c recorder/instr_undo.h \
 	recorder/instr_watch.c recorder/instr_watch.h \

@@ -537,8 +537,9 @@ datapath_stats(const struct datapath *dp, json_t *json)
                 (json_int_t) i->watch_suspended, "own_waited",
                 (json_int_t) i->own_waited, "unordered",
                 (json_int_t) i->unordered, "echoes", (json_int_t) i->echoes,
-                "readings", (json_int_t) i->readings, "rules",
-                (json_int_t) i->rules, "groups", (json_int_t) i->groups,
-                "meters", (json_int_t) i->meters));
+                "readings", (json_int_t) i->readings, "tlv_moved",
+                (json_int_t) i->tlv_moved, "rules", (json_int_t) i->rules,
+                "groups", (json_int_t) i->groups, "meters",
+                (json_int_t) i->meters));
     }
 }

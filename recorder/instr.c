@@ -382,6 +382,7 @@ take_from_switch(struct instr_change *c, const uint8_t *msg, size_t len,
         instr_monitor_passed(c, tag);
         instr_detach_passed(c, tag);
         instr_expiry_passed(c, tag);
+        instr_tlv_move_passed(c, tag);
         return;
     }
     if (instr_counters_reply(c, msg, len, tag) ||
@@ -436,6 +437,7 @@ take_error(struct instr_change *c, uint64_t tag, uint16_t type, uint16_t code)
     instr_monitor_refused(c, tag);
     instr_detach_refused(c, tag);
     instr_expiry_refused(instr, tag);
+    instr_tlv_move_refused(instr, tag);
     if (tag && tag == c->instr->regroup_tag) {
         instr_regroup_destroy(c->instr);
     }

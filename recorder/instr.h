@@ -284,6 +284,7 @@ struct instr_counters {
     uint64_t unordered;       /* Times a connection was not waited for. */
     uint64_t echoes;          /* Heard before, on another connection. */
     uint64_t readings;        /* Times the tables were read again. */
+    uint64_t tlv_moved;       /* Times our option got another index. */
     uint64_t rules, groups, meters; /* In the shadow now. */
 };
 
@@ -314,8 +315,8 @@ enum instr_role {
 };
 enum instr_role instr_link_role(const struct instr_link *);
 
-/* Between connections there is no order.  True when 'msg' of the controller of
- * 'link' must not be given to instr_from_controller() yet because what went by
+/* Between connections there is no order.  True when 'msg', a whole message, of
+ * the controller of 'link' must not be given to instr_from_controller() yet because what went by
  * other links may still be on its way; nor must what comes after it.  To be
  * asked again when an instr_out says `released`, and after INSTR_FENCE_NS,
  * when what does not answer is no longer waited for. */

@@ -89,7 +89,8 @@ instr_again_run(struct instr *instr, uint64_t now_ns, struct instr_out *out)
 
     find_late(instr, now_ns);
     link = instr->suspect ? instr->suspect : instr_link_choose(instr);
-    if (instr->needs_reading && link) {
+    /* What the TLV map is must not change meanwhile. */
+    if (instr->needs_reading && link && !instr->tlv_move.state) {
         instr->needs_reading = false;
         instr->suspect = NULL;
         instr->is_ready = false;

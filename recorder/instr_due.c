@@ -119,6 +119,9 @@ instr_due_ns(const struct instr *instr)
     const struct instr_watch *w = &instr->watch;
     uint64_t first = instr_detach_due_ns(instr);
 
+    if (instr_tlv_move_due_ns(instr) < first) {
+        first = instr_tlv_move_due_ns(instr);
+    }
     if (instr_regroup_due_ns(instr) < first) {
         first = instr_regroup_due_ns(instr);
     }
@@ -148,6 +151,7 @@ instr_run(struct instr *instr, uint64_t now_ns, struct instr_out *out)
     size_t n_left = 0;
 
     instr_detach_run(instr, now_ns, out);
+    instr_tlv_move_run(instr, now_ns, out);
     instr_regroup_run(instr, now_ns, out);
     instr_miss_run(instr, now_ns, out);
     instr_burst_run(instr, now_ns, out);

@@ -105,5 +105,6 @@ instr_link_must_wait(struct instr_link *link, const uint8_t *msg,
 {
     return instr_fence_is_write(msg) && !instr_role_is_slave(link) &&
            (instr_again_holds(link, now_ns, out) ||
-            instr_fence_holds(link, now_ns, out));
+            instr_fence_holds(link, now_ns, out) ||
+            instr_tlv_must_wait(link, msg, now_ns, out));
 }

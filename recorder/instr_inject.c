@@ -20,7 +20,7 @@ set_one(struct instr *instr, enum instr_encapsulation encapsulation)
                                   .switch_index = config->switch_index,
                                   .vlan = config->ports[encapsulation].vlan};
 
-    if (port && (ic.is_mac || instr->has_tlv)) {
+    if (port && (ic.is_mac || (instr->has_tlv && !instr->tlv_move.state))) {
         instr->inject[encapsulation] = of_inject_create(&ic);
         ic.of_version = OF_WIRE_10;
         instr->inject_10[encapsulation] = of_inject_create(&ic);

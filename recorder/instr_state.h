@@ -141,6 +141,17 @@ struct instr_base {
     bool is_full; /* Tells in full what the link itself changes. */
 };
 
+/* Our option is on its way to another index. */
+struct instr_tlv_move {
+    int state;       /* Of instr_tlv_move.c; 0: it is not. */
+    uint8_t to;      /* That index. */
+    bool is_refused; /* The switch keeps the mapping, for now. */
+    bool has_failed; /* It did to the end. */
+    unsigned int n_tries;
+    uint64_t tag, barrier; /* Of the last try. */
+    uint64_t due_ns;
+};
+
 /* Readings of how many packets rules took. */
 struct instr_load {
     uint64_t tag;               /* Of the last one; 0: it is complete. */
@@ -258,6 +269,7 @@ struct instr {
     uint8_t tlv_index;
     bool has_tlv;
     uint64_t tlv_tag;
+    struct instr_tlv_move tlv_move;
     struct of_tlv *tlvs; /* The controller's.  Owned. */
     size_t n_tlvs, allocated_tlvs;
 
@@ -451,6 +463,22 @@ void instr_tlv_read(struct instr *, const uint8_t *msg, size_t len);
 void instr_tlv_set_up(struct instr_change *);
 /* Takes our option out of the TLV map. */
 void instr_tlv_withdraw(struct instr_change *);
+
+/* instr_tlv_move.c */
+#define INSTR_TLV_INDEXES 64
+/* The highest index that neither we nor the controller have, nor 'wanted' is
+ * about; INSTR_TLV_INDEXES: none. */
+unsigned int instr_tlv_choose(const struct instr *,
+                              const struct of_tlv *wanted, size_t n);
+/* As instr_link_must_wait(): makes way for a controller. */
+bool instr_tlv_must_wait(struct instr_link *, const uint8_t *msg,
+                         uint64_t now_ns, struct instr_out *);
+/* As instr_due_ns() and instr_run(). */
+uint64_t instr_tlv_move_due_ns(const struct instr *);
+void instr_tlv_move_run(struct instr *, uint64_t now_ns, struct instr_out *);
+/* The switch has refused a message of ours, or answered a barrier. */
+void instr_tlv_move_refused(struct instr *, uint64_t tag);
+void instr_tlv_move_passed(struct instr_change *, uint64_t tag);
 
 /* instr_packet.c */
 void instr_packet_out(struct instr_change *, const uint8_t *msg, size_t len);

@@ -28,12 +28,12 @@ keep(struct instr *instr, const struct of_tlv *tlv)
     instr->tlvs[instr->n_tlvs++] = *tlv;
 }
 
+/* The switch goes by the index alone. */
 static void
 forget(struct instr *instr, const struct of_tlv *tlv)
 {
     for (size_t i = 0; i < instr->n_tlvs; i++) {
-        if (instr->tlvs[i].class == tlv->class &&
-            instr->tlvs[i].type == tlv->type) {
+        if (instr->tlvs[i].index == tlv->index) {
             instr->tlvs[i] = instr->tlvs[--instr->n_tlvs];
             return;
         }
@@ -56,6 +56,7 @@ instr_tlv_read(struct instr *instr, const uint8_t *msg, size_t len)
     }
     instr->n_tlvs = 0;
     instr->has_tlv = false;
+    instr->tlv_move.state = 0;
     for (size_t i = 0; i < n; i++) {
         if (tlvs[i].index < 64) {
             is_used[tlvs[i].index] = true;
@@ -130,6 +131,37 @@ clear(struct instr_change *c)
     }
 }
 
+/* Sends a delete on with an index that nothing has in place of ours: the
+ * switch says nothing to that, and would take ours without looking at its
+ * option. */
+static void
+remove_some(struct instr_change *c, const uint8_t *msg, size_t len,
+            struct of_tlv *tlvs, size_t n)
+{
+    struct instr *instr = c->instr;
+    unsigned int free_index = instr_tlv_choose(instr, tlvs, n);
+    bool has_ours = false;
+    uint8_t *sent;
+    size_t sent_len;
+
+    for (size_t i = 0; i < n; i++) {
+        forget(instr, &tlvs[i]);
+        if (instr->has_tlv && tlvs[i].index == instr->tlv_index) {
+            has_ours = true;
+            tlvs[i].index = (uint16_t) free_index;
+        }
+    }
+    if (!has_ours) {
+        instr_pass(c, msg, len);
+    } else if (free_index < INSTR_TLV_INDEXES) {
+        of_msg_tlv_mod(c->link->of_version, of_wire_xid(msg), OF_TLV_DELETE,
+                       tlvs, n, &sent, &sent_len);
+        instr_emit(c, sent, sent_len);
+    } else {
+        instr_refuse(c, OF_REFUSE_TLV_MAPPED); /* Every index has something. */
+    }
+}
+
 void
 instr_tlv_mod(struct instr_change *c, const uint8_t *msg, size_t len)
 {
@@ -146,23 +178,21 @@ instr_tlv_mod(struct instr_change *c, const uint8_t *msg, size_t len)
         instr_pass(c, msg, len);
         return;
     }
-    for (size_t i = 0; instr->has_tlv && i < n; i++) {
-        if (is_our_option(&tlvs[i]) ||
-            (command == OF_TLV_ADD && tlvs[i].index == instr->tlv_index)) {
+    for (size_t i = 0; command == OF_TLV_ADD && instr->has_tlv && i < n; i++) {
+        if (is_our_option(&tlvs[i]) || tlvs[i].index == instr->tlv_index) {
             instr_refuse(c, OF_REFUSE_TLV_MAPPED);
+            instr->tlv_move.has_failed = false;
             free(tlvs);
             return;
         }
     }
     if (command == OF_TLV_CLEAR) {
         clear(c);
+    } else if (command == OF_TLV_DELETE) {
+        remove_some(c, msg, len, tlvs, n);
     } else {
         for (size_t i = 0; i < n; i++) {
-            if (command == OF_TLV_ADD) {
-                keep(instr, &tlvs[i]);
-            } else {
-                forget(instr, &tlvs[i]);
-            }
+            keep(instr, &tlvs[i]);
         }
         instr_pass(c, msg, len);
     }

@@ -57,16 +57,25 @@ release_early(struct session *s)
     }
 }
 
+/* The first whole message, which stays there; NULL when there is none. */
+static const uint8_t *
+peek_message(struct evbuffer *buffer)
+{
+    uint8_t header[OF_WIRE_HEADER_LEN];
+
+    return evbuffer_copyout(buffer, header, sizeof header) == sizeof header
+               ? evbuffer_pullup(buffer, of_wire_get16(header + 2))
+               : NULL;
+}
+
 /* What the controller sent during the set-up, as far as it may go. */
 static void
 release(struct session *s)
 {
-    uint8_t header[OF_WIRE_HEADER_LEN];
+    const uint8_t *first;
 
-    while (s->state != SESSION_END &&
-           evbuffer_copyout(s->waiting, header, sizeof header) ==
-               sizeof header &&
-           !session_must_wait(s, header)) {
+    while (s->state != SESSION_END && (first = peek_message(s->waiting)) &&
+           !session_must_wait(s, first)) {
         size_t len = 0;
         uint8_t *msg = remove_message(s->waiting, &len);
 

@@ -53,6 +53,7 @@ EXTRA_DIST += \
 	tests/net/test_strip.py \
 	tests/net/test_same_recirculation.py \
 	tests/net/test_why_trace.py \
+	tests/net/test_tlv.py \
 	tests/net/traffic.py \
 	tests/net/twins.py
 

@@ -316,10 +316,10 @@ enum instr_role {
 enum instr_role instr_link_role(const struct instr_link *);
 
 /* Between connections there is no order.  True when 'msg', a whole message, of
- * the controller of 'link' must not be given to instr_from_controller() yet because what went by
- * other links may still be on its way; nor must what comes after it.  To be
- * asked again when an instr_out says `released`, and after INSTR_FENCE_NS,
- * when what does not answer is no longer waited for. */
+ * the controller of 'link' must not be given to instr_from_controller() yet
+ * because what went by other links may still be on its way; nor must what
+ * comes after it.  To be asked again when an instr_out says `released`, and
+ * after INSTR_FENCE_NS, when what does not answer is no longer waited for. */
 bool instr_link_must_wait(struct instr_link *, const uint8_t *msg,
                           uint64_t now_ns, struct instr_out *);
 #define INSTR_FENCE_NS UINT64_C(1000000000)

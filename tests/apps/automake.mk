@@ -14,3 +14,6 @@ EXTRA_DIST += tests/apps/test_ndb.sh tests/apps/ndb
 
 TESTS += tests/apps/test_ndb_prompt.py
 EXTRA_DIST += tests/apps/test_ndb_prompt.py tests/apps/ndb_leaks
+
+TESTS += tests/apps/check_completion.sh
+EXTRA_DIST += tests/apps/check_completion.sh

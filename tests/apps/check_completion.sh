@@ -1,0 +1,74 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# What bash offers for every program is what the program says it takes.
+
+set -u
+failed=0
+
+fail() {
+    echo "$*" >&2
+    failed=1
+}
+
+# offer WORD..: what is offered for the last one.
+offer() {
+    COMP_WORDS=("$@")
+    COMP_CWORD=$(($# - 1))
+    COMPREPLY=()
+    "_${1//-/_}"
+    printf '%s\n' "${COMPREPLY[@]}" | sort | tr '\n' ' '
+}
+
+expect() {
+    local expected=$1 got
+    shift
+    got=$(offer "$@")
+    if [[ $got != "$expected" ]]; then
+        fail "for \"$*\": \"$got\" instead of \"$expected\""
+    fi
+}
+
+for program in lasthop-recorder lasthop-server lasthopctl ndb phfc; do
+    . "completion/$program" || exit 1
+    complete -p "$program" >/dev/null || fail "$program has no completion"
+    # Of a line of the help, the options that stand at its beginning.
+    said=$("bin/$program" --help | grep -E '^ +-' | sed 's/  *[^ ,-].*//' |
+           grep -oE -- '--[a-z][a-z-]*' | sort -u)
+    got=$(offer "$program" -- | tr ' ' '\n' | sed 's/=$//; /^$/d' | sort -u)
+    if [[ -z $said ]]; then
+        fail "$program --help names no options"
+    fi
+    if missing=$(comm -23 <(echo "$said") <(echo "$got")) &&
+       [[ -n $missing ]]; then
+        fail "$program: not offered:" $missing
+    fi
+    manual=$(sed 's/\\-/-/g; s/Fl -/--/g; s/ , Fl / --/g' \
+        "${srcdir:-..}"/docs/man/"$program".[18])
+    for option in $got; do
+        if ! grep -qe "$option" <<<"$manual"; then
+            fail "$program: offered, and not in its manual: $option"
+        fi
+    done
+done
+
+expect 'attach detach pause resume select status ' lasthopctl ''
+expect 'select status ' lasthopctl s
+expect 'pause ' lasthopctl --rundir = /tmp -j pa
+expect 'pause ' lasthopctl --timeout 3 pa
+expect 'add delete list load ' lasthopctl select ''
+expect '--timeout= ' lasthopctl select --ti
+expect 'always auto ' ndb --color = a
+expect 'geneve mac ' lasthop-server --encap ''
+expect 'check explain match ' phfc ''
+for command in status pause resume select attach detach; do
+    bin/lasthopctl --help | grep -q "$command" ||
+        fail "lasthopctl has no $command"
+done
+
+# Files, also those with a blank.
+directory=$(mktemp -d) || exit 1
+trap 'rm -r "$directory"' EXIT
+touch "$directory/a file"
+expect "$directory/a file " lasthop-recorder --select = "$directory/a"
+expect "$directory/a file " lasthopctl select load "$directory/a" 2>/dev/null
+exit $failed

@@ -88,6 +88,9 @@ lib_liblasthop_a_SOURCES = \
 	lib/topology.c lib/topology.h \
 	lib/topology_json.c \
 	lib/trajectory.c lib/trajectory.h \
+	lib/trajectory_path.c lib/trajectory_path.h \
+	lib/trajectory_path_impl.h \
+	lib/trajectory_path_widen.c \
 	lib/trajectory_shape.c lib/trajectory_shape.h
 
 # What a program that links lib/liblasthop.a needs besides.

@@ -2,20 +2,19 @@
 /* trajectory - what the histories of all packets of a flow on one way have in
  * common, and how little of a packet is needed to tell its own.
  *
- * A trajectory is made of one history, its model.  Another packet whose hops
- * have the same switches, ports, rules and constant header bytes has the same
- * history but for its packet ID, its times, and the bytes that vary; and those
- * of one hop (the reference) tell those of all others: forwarding leaves them
- * alone, but for checksums, which change by what is constant for the flow (RFC
- * 1624).  So a packet is the captured header of one hop and one time per hop.
+ * A trajectory is a path and the constant bytes of one flow on it.  Its
+ * packets have the same history but for their packet IDs, their times, and
+ * the bytes that vary; and the header captured at one hop (the reference)
+ * tells those of all others.  So a packet is that header and one time per hop.
+ * The model is the history of one of them.
  *
  * Where a header is not what this foresees, trajectory_predicts() says so, and
  * the history is kept as it is.
  *
  * Ownership: reference counted.
  *
- * Threads: immutable but for the counter and 'mark', which belong to the one
- * thread that uses it. */
+ * Threads: one: the counter, the mark, and the model, which is made when first
+ * asked for. */
 #ifndef LIB_TRAJECTORY_H
 #define LIB_TRAJECTORY_H 1
 
@@ -25,11 +24,10 @@
 
 #include "lib/header_split.h"
 #include "lib/history.h"
+#include "lib/trajectory_path.h"
 
-/* Hops of a trajectory at most; longer histories are no model. */
-#define TRAJECTORY_MAX_HOPS 64
-/* Captured bytes of a header at most. */
-#define TRAJECTORY_MAX_HEADER 512
+/* Constant bytes of a header at most: Ethernet, tags, labels, IPv6, TCP. */
+#define TRAJECTORY_MAX_CONSTANT 128
 
 struct trajectory;
 
@@ -46,9 +44,17 @@ struct trajectory_packet {
  * captured header, a header that is not split, or one that the reference's
  * does not tell. */
 struct trajectory *trajectory_create(const struct history *model);
+/* The flow of a packet that 'path' takes, with 'ref' captured at the
+ * reference hop.  Takes a reference of its own to the path. */
+struct trajectory *trajectory_of_path(struct trajectory_path *path,
+                                      const uint8_t *ref, size_t ref_len);
 struct trajectory *trajectory_ref(struct trajectory *);
 void trajectory_unref(struct trajectory *);
 
+const struct trajectory_path *trajectory_path(const struct trajectory *);
+/* The reference's header with every byte that varies set to 0, up to
+ * trajectory_split()->tail_ofs. */
+const uint8_t *trajectory_constants(const struct trajectory *);
 const struct history *trajectory_model(const struct trajectory *);
 size_t trajectory_n_hops(const struct trajectory *);
 /* Which hop's header stands for all. */

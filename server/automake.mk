@@ -21,6 +21,7 @@ server_libassemble_a_SOURCES = \
 	server/path_sum.c server/path_sum.h \
 	server/path_table.c server/path_table.h \
 	server/postcard_pool.c server/postcard_pool.h \
+	server/trajectory_cache.c server/trajectory_cache.h \
 	server/tunnel.c server/tunnel.h
 ASSEMBLE_LIBS = server/libassemble.a
 

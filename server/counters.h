@@ -57,6 +57,10 @@
     C(closed_window)                                                          \
     C(closed_size)                                                            \
     C(histories)                                                              \
+    C(recognised)                                                             \
+    C(unforeseen)                                                             \
+    C(known_paths)                                                            \
+    C(known_flows)                                                            \
     C(delivered)                                                              \
     C(controller)                                                             \
     C(open)                                                                   \

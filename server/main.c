@@ -81,6 +81,8 @@ print_summary(FILE *stream, const struct counters *c, uint64_t span_ns)
         "short_headers", "unknown_switch",   "duplicates", "ambiguous",
         "dropped_full",  "dropped_memory",   "late",       "without_id",
         "rules_denied",  "versions_guessed", NULL};
+    static const char *const assembly[] = {"recognised", "unforeseen",
+                                           "known_paths", "known_flows", NULL};
     static const char *const archive[] = {"archived",
                                           "archived_hops",
                                           "archive_blocks",
@@ -98,6 +100,7 @@ print_summary(FILE *stream, const struct counters *c, uint64_t span_ns)
     print_line(stream, "verdicts:", c, verdicts);
     print_line(stream, "no postcards:", c, refused);
     print_line(stream, "postcards:", c, postcards);
+    print_line(stream, "assembly:", c, assembly);
     print_line(stream, "archive:", c, archive);
 }
 

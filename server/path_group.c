@@ -5,6 +5,8 @@
 
 #include <stdlib.h>
 #include <string.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
 
 #define FIRST_BUCKETS 1024
 
@@ -46,20 +48,24 @@ path_list_remove(struct path_list *list, struct path_group *g,
     }
 }
 
-/* A hash of what makes a postcard equal to another of its packet. */
+/* A hash of what makes a postcard equal to another of its packet: the bytes
+ * that its key leaves out are the same for all of them. */
 static uint32_t
-card_hash(const struct postcard *p)
+card_hash(const struct postcard_entry *e)
 {
-    uint64_t hash = p->dpid ^ ((uint64_t) p->in_port << 17) ^
-                    ((uint64_t) p->out_port << 40) ^ p->flags;
+    const struct postcard *p = &e->p;
 
-    hash = (hash ^ p->version) * 0x9e3779b97f4a7c15ULL;
-    for (size_t i = 0; i + 8 <= p->caplen && i < 64; i += 8) {
-        uint64_t word;
-
-        memcpy(&word, p->header + i, 8);
-        hash = (hash ^ (hash >> 29) ^ word) * 0xbf58476d1ce4e5b9ULL;
+    if (e->key) {
+        return (uint32_t) (e->key >> 32);
     }
+
+    const struct {
+        uint64_t dpid;
+        uint32_t version, in_port, out_port, flags;
+    } about = {p->dpid, p->version, p->in_port, p->out_port, p->flags};
+    uint64_t hash = XXH3_64bits(&about, sizeof about);
+
+    hash = XXH3_64bits_withSeed(p->header, p->caplen, hash);
     return (uint32_t) (hash >> 32);
 }
 
@@ -76,18 +82,18 @@ path_group_remember(struct path_group *g)
     }
     for (const struct postcard_entry *e = g->first; e; e = e->next) {
         if (n < PATH_GROUP_SEEN) {
-            g->seen[n++] = card_hash(&e->p);
+            g->seen[n++] = card_hash(e);
         } else if (g->seen_more) {
-            g->seen_more[n++ - PATH_GROUP_SEEN] = card_hash(&e->p);
+            g->seen_more[n++ - PATH_GROUP_SEEN] = card_hash(e);
         }
     }
     g->n_seen = (uint16_t) n;
 }
 
 static bool
-was_seen(const struct path_group *g, const struct postcard *p)
+was_seen(const struct path_group *g, const struct postcard_entry *e)
 {
-    uint32_t hash = card_hash(p);
+    uint32_t hash = card_hash(e);
 
     for (size_t i = 0; i < g->n_seen; i++) {
         if (hash == (i < PATH_GROUP_SEEN
@@ -106,7 +112,7 @@ path_group_is_double(const struct path_group *g)
         return false;
     }
     for (const struct postcard_entry *e = g->first; e; e = e->next) {
-        if (!was_seen(g, &e->p)) {
+        if (!was_seen(g, e)) {
             return false;
         }
     }

@@ -45,6 +45,8 @@ struct path_group {
     uint64_t due_ns;    /* When it closes, or is forgotten. */
     uint64_t settle_ns; /* When it has been quiet for long enough. */
     struct path_sum sum;
+    uint64_t key_sum; /* Of the keys of its postcards. */
+    bool is_strange;  /* One has no key, or it is a tunnel's packet. */
     bool is_open;
     bool is_settling;   /* On the list of groups to look at again. */
     bool was_closed;    /* Opened anew. */

@@ -14,6 +14,7 @@
 #include "server/assemble.h"
 #include "server/path_group.h"
 #include "server/postcard_pool.h"
+#include "server/trajectory_cache.h"
 #include "server/tunnel.h"
 
 #define MAX_TRIES  16 /* Looks at a group that waits for a rule. */
@@ -25,6 +26,7 @@ struct path_table {
     struct postcard_pool *pool;
     struct tunnel_map *tunnels;
     struct assembler *assembler;
+    struct trajectory_cache *trajectories; /* NULL: nobody takes packets. */
 
     struct topology *topology; /* A reference, or NULL. */
     uint64_t clock_ns;
@@ -84,7 +86,11 @@ path_table_create(const struct path_table_config *config)
     pt->tunnels = tunnel_map_create();
     pt->assembler = assembler_create();
     pt->index = path_index_create();
-    if (!pt->pool || !pt->tunnels || !pt->assembler || !pt->index) {
+    if (pt->config.emit_packet) {
+        pt->trajectories = trajectory_cache_create();
+    }
+    if (!pt->pool || !pt->tunnels || !pt->assembler || !pt->index ||
+        (pt->config.emit_packet && !pt->trajectories)) {
         path_table_destroy(pt);
         return NULL;
     }
@@ -123,6 +129,7 @@ path_table_destroy(struct path_table *pt)
     postcard_pool_destroy(pt->pool);
     tunnel_map_destroy(pt->tunnels);
     assembler_destroy(pt->assembler);
+    trajectory_cache_destroy(pt->trajectories);
     path_index_destroy(pt->index);
     free(pt);
 }
@@ -132,10 +139,19 @@ path_table_set_topology(struct path_table *pt, const struct topology *topology)
 {
     topology_unref(pt->topology);
     pt->topology = topology ? topology_ref(topology) : NULL;
+    path_table_forget_trajectories(pt);
     for (struct path_group *g = pt->open.first; g;
          g = g->links[PATH_LIST_ORDER].next) {
         g->sum.is_soft = true;
         start_settling(pt, g);
+    }
+}
+
+void
+path_table_forget_trajectories(struct path_table *pt)
+{
+    if (pt->trajectories) {
+        trajectory_cache_clear(pt->trajectories);
     }
 }
 
@@ -163,12 +179,78 @@ close_group(struct path_table *pt, struct path_group *g)
     }
 }
 
-/* Assembles 'n' postcards of pt->cards and emits, if the state is as wanted.
+/* The packet around this one, 0 if none. */
+static uint64_t
+find_outer(const struct path_table *pt, uint64_t id, uint64_t first_ns)
+{
+    return tunnel_map_find(
+        pt->tunnels, id,
+        first_ns > pt->config.window_ns ? first_ns - pt->config.window_ns : 0);
+}
+
+/* The rule that alone decided what hop 'hop' sent, for the caller to unref, or
+ * NULL. */
+static struct rule *
+find_only_rule(const struct path_table *pt, const struct history_hop *hop)
+{
+    const struct rule *rule = NULL;
+    uint32_t port;
+
+    if (pt->config.find_rule && hop->n_versions == 1 && hop->n_out == 1) {
+        rule =
+            pt->config.find_rule(pt->config.aux, hop->dpid, hop->versions[0]);
+    }
+    return rule && rule_outputs(rule, &port, 1) == 1 ? rule_ref(rule) : NULL;
+}
+
+static void
+learn(struct path_table *pt, const struct path_group *g,
+      enum assemble_state state, const struct history *h)
+{
+    struct rule *rules[TRAJECTORY_MAX_HOPS] = {NULL};
+
+    if (!pt->trajectories || g->is_strange || state < ASSEMBLE_SETTLING ||
+        h->n_hops > TRAJECTORY_MAX_HOPS) {
+        return;
+    }
+    for (size_t i = 0; i < h->n_hops; i++) {
+        rules[i] = find_only_rule(pt, &h->hops[i]);
+    }
+    trajectory_cache_learn(pt->trajectories, g->first, g->n_cards, g->key_sum,
+                           state, h, pt->topology,
+                           (const struct rule *const *) rules);
+    for (size_t i = 0; i < h->n_hops; i++) {
+        rule_unref(rules[i]);
+    }
+}
+
+/* Emits the group as a packet of a known trajectory. */
+static bool
+recognise(struct path_table *pt, const struct path_group *g,
+          enum assemble_state wanted)
+{
+    struct trajectory_hit hit;
+
+    if (!pt->trajectories || g->is_strange ||
+        !trajectory_cache_find(pt->trajectories, g->first, g->n_cards,
+                               g->key_sum, wanted, &hit) ||
+        find_outer(pt, g->id, hit.times_ns[0])) {
+        return false;
+    }
+    pt->n.out += g->n_cards;
+    pt->n.histories++;
+    pt->n.recognised++;
+    pt->config.emit_packet(pt->config.aux, hit.trajectory, &hit.packet);
+    return true;
+}
+
+/* Assembles 'n' postcards of pt->cards, those of 'g' if it is not NULL, and
+ * emits, if the state is as wanted.
  * '*statep' is the state.  Returns the number of postcards that went into
  * hops, 0 when nothing was emitted. */
 static size_t
-assemble_cards(struct path_table *pt, size_t n, enum assemble_state wanted,
-               enum assemble_state *statep)
+assemble_cards(struct path_table *pt, const struct path_group *g, size_t n,
+               enum assemble_state wanted, enum assemble_state *statep)
 {
     struct assemble_env env = {
         .topology = pt->topology,
@@ -197,14 +279,12 @@ assemble_cards(struct path_table *pt, size_t n, enum assemble_state wanted,
     pt->n.histories += result.n_histories;
     for (size_t i = 0; i < result.n_histories; i++) {
         struct history *h = result.histories[i];
-        uint64_t first_ns = history_first_ns(h);
 
         if (h->has_packet_id) {
-            h->carried_by =
-                tunnel_map_find(pt->tunnels, h->packet_id,
-                                first_ns > pt->config.window_ns
-                                    ? first_ns - pt->config.window_ns
-                                    : 0);
+            h->carried_by = find_outer(pt, h->packet_id, history_first_ns(h));
+        }
+        if (g && result.n_histories == 1 && result.n_in_hops == n) {
+            learn(pt, g, result.state, h);
         }
         pt->config.emit(pt->config.aux, h);
     }
@@ -219,6 +299,12 @@ try_close(struct path_table *pt, struct path_group *g,
     enum assemble_state state;
     size_t n = 0, n_out;
 
+    if (wanted >= ASSEMBLE_SETTLING && !g->was_closed &&
+        recognise(pt, g, wanted)) {
+        ++*counter;
+        close_group(pt, g);
+        return ASSEMBLE_COMPLETE;
+    }
     for (const struct postcard_entry *e = g->first; e; e = e->next) {
         pt->cards[n++] = &e->p;
     }
@@ -231,7 +317,7 @@ try_close(struct path_table *pt, struct path_group *g,
         }
         return ASSEMBLE_PARTIAL;
     }
-    n_out = assemble_cards(pt, n, wanted, &state);
+    n_out = assemble_cards(pt, g, n, wanted, &state);
     if (state >= wanted) {
         if (g->was_closed && state < ASSEMBLE_SETTLING) {
             pt->n.late += n_out;
@@ -296,6 +382,8 @@ open_group(struct path_table *pt, uint64_t id)
         path_list_remove(&pt->closed, g, PATH_LIST_ORDER);
         pt->n.closed_groups--;
         g->sum = (struct path_sum){0};
+        g->key_sum = 0;
+        g->is_strange = false;
         g->n_tries = 0;
         g->try_at = 0;
         g->was_closed = true;
@@ -325,7 +413,8 @@ path_table_add(struct path_table *pt, const struct postcard *p)
         enum assemble_state state;
 
         pt->cards[0] = p;
-        pt->n.without_id += assemble_cards(pt, 1, ASSEMBLE_PARTIAL, &state);
+        pt->n.without_id +=
+            assemble_cards(pt, NULL, 1, ASSEMBLE_PARTIAL, &state);
         return;
     }
     while (pt->n.held >= pt->config.max_postcards) {
@@ -344,7 +433,13 @@ path_table_add(struct path_table *pt, const struct postcard *p)
 
         if (inner) {
             tunnel_map_add(pt->tunnels, inner, p->packet_id, p->time_ns);
+            g->is_strange = true;
         }
+    }
+    if (pt->trajectories) {
+        entry->key = trajectory_cache_key(pt->trajectories, p);
+        g->key_sum += entry->key;
+        g->is_strange |= !entry->key;
     }
     if (g->n_cards < MAX_SUMMED) {
         path_sum_add(&g->sum, pt->topology, g->first, p);
@@ -450,4 +545,12 @@ path_table_get_counters(const struct path_table *pt,
                         struct path_table_counters *counters)
 {
     *counters = pt->n;
+    if (pt->trajectories) {
+        struct trajectory_cache_counters cache;
+
+        trajectory_cache_get_counters(pt->trajectories, &cache);
+        counters->unforeseen = cache.unlike;
+        counters->paths = cache.paths;
+        counters->flows = cache.flows;
+    }
 }

@@ -43,6 +43,7 @@
 #include "lib/postcard.h"
 #include "lib/rule.h"
 #include "lib/topology.h"
+#include "lib/trajectory.h"
 
 #define PATH_TABLE_WINDOW_NS     1000000000ULL
 #define PATH_TABLE_SETTLE_NS     10000000ULL
@@ -57,6 +58,10 @@ struct path_table_config {
     struct packet_id_config id_config; /* n_bytes 0: the default. */
     /* Gives a finished history away.  Required. */
     void (*emit)(void *aux, struct history *);
+    /* Gives, in place of a history, a packet of a trajectory that others went
+     * before; both are borrowed.  NULL: every packet's history is made. */
+    void (*emit_packet)(void *aux, struct trajectory *,
+                        const struct trajectory_packet *);
     /* The rule of 'version' at 'dpid', borrowed until the table's function
      * returns; NULL when not known (yet).  May itself be NULL. */
     const struct rule *(*find_rule)(void *aux, uint64_t dpid,
@@ -84,6 +89,10 @@ struct path_table_counters {
     uint64_t late;       /* Of 'out': came after their group had closed. */
 
     uint64_t histories;     /* Emitted, in all. */
+    uint64_t recognised;    /* Of these, as packets of a trajectory. */
+    uint64_t unforeseen;    /* Assembled, for all that their path is known. */
+    uint64_t paths;         /* Known now. */
+    uint64_t flows;         /* The same. */
     uint64_t closed_early;  /* Groups: complete at once. */
     uint64_t closed_settle; /* Groups: quiet for settle_ns. */
     uint64_t closed_window; /* Groups: the window ended. */
@@ -102,6 +111,9 @@ void path_table_destroy(struct path_table *);
 /* Takes a reference of its own; NULL: none known.  Open groups are judged by
  * the new topology from then on. */
 void path_table_set_topology(struct path_table *, const struct topology *);
+/* Something else that histories are judged by has changed: trajectories have
+ * to be found anew. */
+void path_table_forget_trajectories(struct path_table *);
 
 /* Adds a copy of the postcard.  May emit. */
 void path_table_add(struct path_table *, const struct postcard *);

@@ -167,6 +167,13 @@ emit(void *p_, struct history *h)
     p->n_waiting++;
 }
 
+static void
+emit_packet(void *p_, struct trajectory *t,
+            const struct trajectory_packet *packet)
+{
+    give(p_, trajectory_history(t, packet));
+}
+
 void
 pipeline_count(struct pipeline *p, uint64_t dpid, uint64_t asked_ns,
                uint64_t time_ns, uint64_t n_sent)
@@ -207,6 +214,7 @@ pipeline_create(const struct pipeline_config *config)
         .max_postcards = config->max_postcards,
         .id_config = config->id_config,
         .emit = emit,
+        .emit_packet = emit_packet,
         .find_rule = find_rule,
         .has_lossless = config->is_lossless ? has_lossless : NULL,
         .is_silent = is_silent,
@@ -369,6 +377,10 @@ pipeline_collect(const struct pipeline *p, struct counters *c)
     c->closed_settle = paths.closed_settle;
     c->closed_window = paths.closed_window;
     c->closed_size = paths.closed_size;
+    c->recognised = paths.recognised;
+    c->unforeseen = paths.unforeseen;
+    c->known_paths = paths.paths;
+    c->known_flows = paths.flows;
     if (p->config.ledger) {
         loss_ledger_sum(p->config.ledger, p->now_ns, &c->missing_min,
                         &c->missing_max);

@@ -84,6 +84,7 @@ postcard_pool_get(struct postcard_pool *pool, const struct postcard *p)
         memcpy(header, p->header, p->caplen);
     }
     entry->next = NULL;
+    entry->key = 0;
     entry->p = *p;
     entry->p.header = header;
     return entry;

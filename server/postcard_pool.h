@@ -18,6 +18,7 @@
 
 struct postcard_entry {
     struct postcard_entry *next; /* For the owner's list. */
+    uint64_t key;                /* See trajectory_cache; 0 at first. */
     struct postcard p;           /* p.header is in 'header' or malloc()ed. */
     uint8_t header[POSTCARD_POOL_HEADER];
 };

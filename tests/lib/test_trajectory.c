@@ -90,15 +90,48 @@ set_address(struct rule *rule, const struct shape *shape)
     }
 }
 
+/* Makes it a packet of any other flow that takes the same way. */
+static void
+change_flow(struct frame *f, const struct shape *shape, uint64_t *seed)
+{
+    uint8_t *ip = f->data + f->l3_ofs;
+    size_t begin = shape->is_ip6 ? 8 : 12, end = shape->is_ip6 ? 40 : 20;
+
+    for (size_t i = 0; i < 12; i++) {
+        f->data[i] = (uint8_t) random_u32(seed);
+    }
+    for (size_t i = begin; i < end; i++) {
+        ip[i] = (uint8_t) random_u32(seed);
+    }
+    ip[shape->is_ip6 ? 7 : 8] = (uint8_t) (random_u32(seed) % 255 + 1);
+    if (shape->proto == HDR_IP_TCP || shape->proto == HDR_IP_UDP) {
+        bytes_put_be16(ip + end, (uint16_t) random_u32(seed));
+        bytes_put_be16(ip + end + 2, (uint16_t) random_u32(seed));
+    }
+    if (shape->is_ip6) {
+        ip[2] = (uint8_t) random_u32(seed);
+    } else {
+        ip[1] = (uint8_t) random_u32(seed);
+        ip[6] = random_u32(seed) & 0x40;
+    }
+    frame_finish(f);
+}
+
 /* What switch 'i' does: all but the first route, one translates. */
 static struct rule *
 make_rule(const struct shape *shape, size_t i)
 {
     struct rule *rule = rule_create();
     uint8_t port[2] = {0xf0, 0x01};
+    uint8_t mac[6] = {2, 0, 0, 0, 0xff, (uint8_t) i};
+    uint8_t tos = 0x2e;
 
     if (i) {
         rule_add_plain(rule, STEP_DEC_TTL, 0);
+    }
+    if (i == 2) {
+        rule_add_set(rule, FIELD_ETH_SRC, mac, NULL);
+        rule_add_set(rule, FIELD_IP_DSCP, &tos, NULL);
     }
     if (i == 1) {
         set_address(rule, shape);
@@ -117,7 +150,7 @@ make_rule(const struct shape *shape, size_t i)
 }
 
 /* The history of 'f' through N_HOPS switches of which each captures at most
- * 'snap' bytes. */
+ * 'snap' bytes, NULL when its TTL does not last. */
 static struct history *
 make_history(const struct shape *shape, const struct frame *f, size_t snap,
              uint64_t *seed)
@@ -141,9 +174,12 @@ make_history(const struct shape *shape, const struct frame *f, size_t snap,
         history_hop_add_out(hop, 2);
         history_hop_add_version(hop, 7);
         history_hop_set_header(hop, now, captured);
-        ck_assert_int_eq(
-            rule_apply(rule, 0, now, captured, out, sizeof out, &out_len),
-            RULE_APPLY_OK);
+        if (rule_apply(rule, 0, now, captured, out, sizeof out, &out_len) !=
+            RULE_APPLY_OK) {
+            rule_unref(rule);
+            history_destroy(h);
+            return NULL;
+        }
         history_hop_set_header_out(hop, out, out_len);
         hop->has_header_out = true;
         ck_assert_int_eq(
@@ -231,6 +267,95 @@ START_TEST(a_packet_comes_back_from_one_header)
     history_destroy(again);
     history_destroy(model);
     trajectory_unref(t);
+}
+END_TEST
+
+START_TEST(a_wide_path_holds_for_every_flow)
+{
+    const struct shape *shape = &shapes[(size_t) _i % N_SHAPES];
+    size_t snap = (size_t) _i < N_SHAPES ? 96 : 1500;
+    uint64_t seed = (uint64_t) _i + 1, times_ns[N_HOPS];
+    struct frame f = random_frame(shape, &seed);
+    struct history *model = make_history(shape, &f, snap, &seed);
+    struct trajectory_path *path = trajectory_path_create(model);
+    const struct rule *rules[N_HOPS];
+    size_t n_taken = 0, n_refused = 0;
+
+    for (size_t i = 0; i < N_HOPS; i++) {
+        rules[i] = make_rule(shape, i);
+    }
+    ck_assert_ptr_nonnull(path);
+    ck_assert(trajectory_path_widen(path, rules));
+    for (int n = 0; n < 3000; n++) {
+        f = random_frame(shape, &seed);
+        change_flow(&f, shape, &seed);
+
+        struct history *h = make_history(shape, &f, snap, &seed);
+        const struct history_hop *ref = h ? &h->hops[0] : NULL;
+
+        if (!h) {
+            ck_assert(!trajectory_path_takes(path, f.data,
+                                             f.len < snap ? f.len : snap));
+            n_refused++;
+            continue;
+        }
+        if (trajectory_path_takes(path, ref->header, ref->caplen)) {
+            struct trajectory *t =
+                trajectory_of_path(path, ref->header, ref->caplen);
+            struct trajectory_packet packet = packet_of(t, h, times_ns);
+
+            if (is_predicted(t, h)) {
+                struct history *back = trajectory_history(t, &packet);
+
+                ck_assert(history_is_same(back, h));
+                history_destroy(back);
+                n_taken++;
+            }
+            trajectory_unref(t);
+        }
+        history_destroy(h);
+    }
+    ck_assert_uint_gt(n_taken, 100);
+    ck_assert_uint_gt(n_refused, 0);
+    for (size_t i = 0; i < N_HOPS; i++) {
+        rule_unref((struct rule *) rules[i]);
+    }
+    trajectory_path_unref(path);
+    history_destroy(model);
+}
+END_TEST
+
+START_TEST(a_path_that_rules_do_not_explain_stays_narrow)
+{
+    const struct shape *shape = &shapes[0];
+    uint64_t seed = 1;
+    struct frame f = random_frame(shape, &seed);
+    struct history *h = make_history(shape, &f, 96, &seed);
+    struct trajectory_path *path = trajectory_path_create(h);
+    const struct rule *rules[N_HOPS];
+
+    for (size_t i = 0; i < N_HOPS; i++) {
+        rules[i] = make_rule(shape, i);
+    }
+
+    const struct rule *right = rules[2];
+
+    rules[2] = NULL;
+    ck_assert(!trajectory_path_widen(path, rules));
+    rules[2] = rules[3];
+    ck_assert(!trajectory_path_widen(path, rules));
+    rules[2] = right;
+    ck_assert(
+        trajectory_path_takes(path, h->hops[0].header, h->hops[0].caplen));
+    ck_assert(trajectory_path_predicts(path, 3, h->hops[0].header,
+                                       h->hops[0].caplen, h->hops[3].header,
+                                       h->hops[3].caplen));
+    ck_assert(trajectory_path_widen(path, rules));
+    for (size_t i = 0; i < N_HOPS; i++) {
+        rule_unref((struct rule *) rules[i]);
+    }
+    trajectory_path_unref(path);
+    history_destroy(h);
 }
 END_TEST
 
@@ -364,6 +489,8 @@ main(void)
 
     tcase_add_loop_test(tc, a_packet_comes_back_from_one_header, 0,
                         2 * N_SHAPES);
+    tcase_add_loop_test(tc, a_wide_path_holds_for_every_flow, 0, 2 * N_SHAPES);
+    tcase_add_test(tc, a_path_that_rules_do_not_explain_stays_narrow);
     tcase_add_loop_test(tc, any_other_byte_is_noticed, 0, N_SHAPES);
     tcase_add_test(tc, what_is_not_regular_is_no_model);
     tcase_add_loop_test(tc, every_cut_is_split_or_refused, 0, N_SHAPES);

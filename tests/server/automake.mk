@@ -41,6 +41,13 @@ tests_server_test_path_table_SOURCES = \
 	tests/server/sketch.c tests/server/sketch.h $(ORACLE)
 tests_server_test_path_table_LDADD = $(ASSEMBLE_LIBS) $(GEN_LIBS) $(TEST_LIBS)
 
+check_PROGRAMS += tests/server/test_trajectory_cache
+TESTS += tests/server/test_trajectory_cache
+tests_server_test_trajectory_cache_SOURCES = \
+	tests/server/test_trajectory_cache.c $(ORACLE) $(RANDOM_HISTORY)
+tests_server_test_trajectory_cache_LDADD = \
+	$(ASSEMBLE_LIBS) $(LIB_LIBS) $(TEST_LIBS)
+
 check_PROGRAMS += tests/server/test_assemble_mac
 TESTS += tests/server/test_assemble_mac
 tests_server_test_assemble_mac_SOURCES = \

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* trajectory_path_impl - what trajectory_path.c and trajectory_path_widen.c
+ * share. */
+#ifndef LIB_TRAJECTORY_PATH_IMPL_H
+#define LIB_TRAJECTORY_PATH_IMPL_H 1
+
+#include "lib/trajectory_path.h"
+
+#define PATH_MACS_LEN  12
+#define PATH_MAX_WORDS 32 /* Constant words of a fixed header. */
+
+/* One 16-bit word of the fixed headers and which checksums cover it. */
+struct path_word {
+    uint8_t ofs; /* From the IP header on. */
+    bool is_in_ip, is_in_l4;
+    bool has_ttl;
+};
+
+/* word = ((word & keep) | value) - minus */
+struct path_edit {
+    struct path_word word;
+    uint16_t keep, value, minus;
+};
+
+/* How one header, captured or computed, follows from the reference's. */
+struct path_view {
+    bool is_there;
+    bool is_shown; /* A header_out that the next hop's header is. */
+    bool has_macs; /* They are not the reference's. */
+    uint16_t l3_ofs;
+    uint16_t l3_limit; /* Bytes from l3_ofs on at most. */
+    uint8_t mac_keep[PATH_MACS_LEN], mac_value[PATH_MACS_LEN];
+    const uint8_t *l2; /* In the model: tags and EtherTypes. */
+    size_t n_edits;
+    struct path_edit *edits; /* Owned. */
+};
+
+struct trajectory_path {
+    unsigned int n_refs;
+    struct history *model; /* Owned. */
+    size_t reference;
+    struct header_split split; /* Of the reference. */
+    uint16_t l3_len;           /* Captured there, from l3_ofs on. */
+    bool is_clipped;           /* Which is less than the packet had. */
+    uint8_t max_minus;         /* Taken from the TTL at most. */
+    struct path_view views[];  /* Of each hop, then of each header_out. */
+};
+
+/* The words that stay constant within a flow, but for ICMP's type and code;
+ * returns how many. */
+size_t path_words(enum header_kind kind,
+                  struct path_word words[PATH_MAX_WORDS]);
+bool path_has_ports(enum header_kind kind);
+/* What a TTL one lower takes from its word. */
+uint16_t path_ttl_one(enum header_kind kind);
+
+void path_view_add_edit(struct path_view *, const struct path_edit *);
+void path_view_uninit(struct path_view *);
+
+/* True when the path tells its own model. */
+bool path_is_right(const struct trajectory_path *);
+
+#endif /* lib/trajectory_path_impl.h */

@@ -1,0 +1,593 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* trajectory_cache - recognises packets that went the way of an earlier one.
+ */
+#include <config.h>
+
+#include "server/trajectory_cache.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include "lib/header_split.h"
+#include "lib/lh_alloc.h"
+
+#define N_WAYS      4
+#define N_PATH_SETS (TRAJECTORY_CACHE_MAX_PATHS / N_WAYS)
+#define N_FLOW_SETS (TRAJECTORY_CACHE_MAX_FLOWS / N_WAYS)
+/* Bytes of tags and EtherTypes at most. */
+#define MAX_L2 64
+
+struct card {
+    uint64_t key;
+    uint8_t hop;
+    bool is_shown; /* Its header is the hop's. */
+};
+
+/* A path and the postcards that show it.  Allocated in one piece. */
+struct entry {
+    struct trajectory_path *path; /* Owned reference; NULL: such postcards
+                                   * are looked for by their narrow keys. */
+    uint8_t state;                /* enum assemble_state. */
+    uint8_t n_cards;
+    struct card cards[];
+};
+
+struct path_way {
+    uint64_t sum;
+    uint64_t used; /* Tick of the last use. */
+    struct entry *entry;
+};
+
+struct flow_way {
+    uint64_t hash;
+    uint64_t used;
+    struct trajectory *trajectory; /* Owned reference. */
+};
+
+struct trajectory_cache {
+    uint64_t seed;
+    uint64_t tick;
+    struct trajectory_cache_counters n;
+    struct path_way paths[N_PATH_SETS][N_WAYS];
+    struct flow_way flows[N_FLOW_SETS][N_WAYS];
+};
+
+/* --- Life. ----------------------------------------------------------------
+ */
+
+struct trajectory_cache *
+trajectory_cache_create(void)
+{
+    struct trajectory_cache *cache = calloc(1, sizeof *cache);
+
+    if (cache && getrandom(&cache->seed, sizeof cache->seed, 0) !=
+                     (ssize_t) sizeof cache->seed) {
+        free(cache);
+        return NULL;
+    }
+    return cache;
+}
+
+static void
+drop_path(struct trajectory_cache *cache, struct path_way *way)
+{
+    if (way->entry) {
+        trajectory_path_unref(way->entry->path);
+        free(way->entry);
+        *way = (struct path_way){0};
+        cache->n.paths--;
+    }
+}
+
+static void
+drop_flow(struct trajectory_cache *cache, struct flow_way *way)
+{
+    if (way->trajectory) {
+        trajectory_unref(way->trajectory);
+        *way = (struct flow_way){0};
+        cache->n.flows--;
+    }
+}
+
+void
+trajectory_cache_clear(struct trajectory_cache *cache)
+{
+    for (size_t set = 0; cache->n.paths && set < N_PATH_SETS; set++) {
+        for (size_t i = 0; i < N_WAYS; i++) {
+            drop_path(cache, &cache->paths[set][i]);
+        }
+    }
+    for (size_t set = 0; cache->n.flows && set < N_FLOW_SETS; set++) {
+        for (size_t i = 0; i < N_WAYS; i++) {
+            drop_flow(cache, &cache->flows[set][i]);
+        }
+    }
+}
+
+void
+trajectory_cache_destroy(struct trajectory_cache *cache)
+{
+    if (cache) {
+        trajectory_cache_clear(cache);
+        free(cache);
+    }
+}
+
+void
+trajectory_cache_get_counters(const struct trajectory_cache *cache,
+                              struct trajectory_cache_counters *counters)
+{
+    *counters = cache->n;
+}
+
+/* --- Keys. ----------------------------------------------------------------
+ */
+
+uint64_t
+trajectory_cache_key(const struct trajectory_cache *cache,
+                     const struct postcard *p)
+{
+    struct {
+        uint64_t dpid;
+        uint32_t version, in_port, out_port;
+        uint16_t clipped; /* Captured of a packet that was longer. */
+        uint16_t icmp;    /* Type and code. */
+        uint8_t flags, kind, proto;
+        uint8_t l2[MAX_L2];
+    } about;
+    struct header_split split;
+    size_t l3_len, l2_len;
+    uint64_t key;
+
+    if (!header_split(p->header, p->caplen, &split) ||
+        split.tail_ofs > TRAJECTORY_MAX_CONSTANT || split.l3_ofs > MAX_L2) {
+        return 0;
+    }
+    l3_len = (size_t) p->caplen - split.l3_ofs;
+    l2_len = split.l3_ofs - 12u; /* Behind the MAC addresses. */
+    memset(&about, 0, offsetof(__typeof__(about), l2));
+    about.dpid = p->dpid;
+    about.version = p->version;
+    about.in_port = p->in_port;
+    about.out_port = p->out_port;
+    about.clipped = l3_len < split.own_len ? (uint16_t) l3_len : 0;
+    about.flags = p->flags;
+    about.kind = (uint8_t) split.kind;
+    about.proto =
+        p->header[split.l3_ofs + (header_kind_is_ip4(split.kind) ? 9u : 6u)];
+    if (split.kind == HEADER_IP4_ICMP || split.kind == HEADER_IP6_ICMP) {
+        memcpy(&about.icmp, p->header + split.l4_ofs, sizeof about.icmp);
+    }
+    memcpy(about.l2, p->header + 12, l2_len);
+    key = XXH3_64bits_withSeed(
+        &about, offsetof(__typeof__(about), l2) + l2_len, cache->seed);
+    return key ? key : 1;
+}
+
+/* The key with the flow's constant bytes in it. */
+static uint64_t
+narrow_key(const struct trajectory_cache *cache,
+           const struct postcard_entry *e)
+{
+    uint8_t constants[TRAJECTORY_MAX_CONSTANT];
+    struct header_split split;
+
+    header_split(e->p.header, e->p.caplen, &split);
+    header_split_constant(e->p.header, &split, constants);
+    return XXH3_64bits_withSeed(constants, split.tail_ofs,
+                                cache->seed ^ e->key);
+}
+
+static struct path_way *
+path_set(struct trajectory_cache *cache, uint64_t sum)
+{
+    return cache->paths[sum & (N_PATH_SETS - 1)];
+}
+
+static struct path_way *
+find_way(struct trajectory_cache *cache, uint64_t sum)
+{
+    struct path_way *set = path_set(cache, sum);
+
+    for (size_t i = 0; i < N_WAYS; i++) {
+        if (set[i].entry && set[i].sum == sum) {
+            return &set[i];
+        }
+    }
+    return NULL;
+}
+
+/* --- Flows. ---------------------------------------------------------------
+ */
+
+/* The flow of the packet with this reference header on the path. */
+static struct trajectory *
+find_flow(struct trajectory_cache *cache, struct trajectory_path *path,
+          const uint8_t *ref, size_t ref_len)
+{
+    const struct header_split *split = trajectory_path_split(path);
+    uint8_t constants[TRAJECTORY_MAX_CONSTANT];
+    struct flow_way *set, *way;
+    uint64_t hash;
+
+    header_split_constant(ref, split, constants);
+    hash = XXH3_64bits_withSeed(constants, split->tail_ofs,
+                                cache->seed ^ (uintptr_t) path);
+    set = cache->flows[hash & (N_FLOW_SETS - 1)];
+    way = &set[0];
+    for (size_t i = 0; i < N_WAYS; i++) {
+        struct trajectory *t = set[i].trajectory;
+
+        if (t && set[i].hash == hash && trajectory_path(t) == path &&
+            !memcmp(trajectory_constants(t), constants, split->tail_ofs)) {
+            set[i].used = ++cache->tick;
+            return t;
+        }
+        if (set[i].used < way->used) {
+            way = &set[i];
+        }
+    }
+    drop_flow(cache, way);
+    *way = (struct flow_way){hash, ++cache->tick,
+                             trajectory_of_path(path, ref, ref_len)};
+    cache->n.flows++;
+    return way->trajectory;
+}
+
+/* --- Finding. -------------------------------------------------------------
+ */
+
+/* The keys of the list: as they are, or narrow.  Returns their sum. */
+static uint64_t
+list_keys(const struct trajectory_cache *cache,
+          const struct postcard_entry *first, bool is_narrow, uint64_t *keys)
+{
+    uint64_t sum = 0;
+    size_t n = 0;
+
+    for (const struct postcard_entry *e = first; e; e = e->next) {
+        keys[n] = is_narrow ? narrow_key(cache, e) : e->key;
+        sum += keys[n++];
+    }
+    return sum;
+}
+
+/* Gives every postcard its place.  False when one has none. */
+static bool
+place_cards(const struct entry *entry, const struct postcard_entry *first,
+            const uint64_t *keys, const struct postcard **shown,
+            uint64_t *times_ns)
+{
+    uint64_t taken = 0;
+    size_t n = 0;
+
+    memset(times_ns, 0,
+           trajectory_path_n_hops(entry->path) * sizeof *times_ns);
+    for (const struct postcard_entry *e = first; e; e = e->next, n++) {
+        size_t i = 0;
+
+        while (i < entry->n_cards &&
+               (entry->cards[i].key != keys[n] || taken & UINT64_C(1) << i)) {
+            i++;
+        }
+        if (i == entry->n_cards) {
+            return false;
+        }
+        taken |= UINT64_C(1) << i;
+
+        const struct card *card = &entry->cards[i];
+        uint64_t *time_ns = &times_ns[card->hop];
+
+        if (!*time_ns || e->p.time_ns < *time_ns) {
+            *time_ns = e->p.time_ns;
+        }
+        if (card->is_shown) {
+            shown[card->hop] = &e->p;
+        }
+    }
+    return true;
+}
+
+/* True when the path foresees every header. */
+static bool
+is_foreseen(const struct trajectory_path *path,
+            const struct postcard *const *shown)
+{
+    const struct postcard *ref = shown[trajectory_path_reference(path)];
+
+    if (!trajectory_path_takes(path, ref->header, ref->caplen)) {
+        return false;
+    }
+    for (size_t i = 0; i < trajectory_path_n_hops(path); i++) {
+        if (!trajectory_path_predicts(path, i, ref->header, ref->caplen,
+                                      shown[i]->header, shown[i]->caplen)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool
+trajectory_cache_find(struct trajectory_cache *cache,
+                      const struct postcard_entry *first, size_t n,
+                      uint64_t sum, enum assemble_state wanted,
+                      struct trajectory_hit *hit)
+{
+    const struct postcard *shown[TRAJECTORY_MAX_HOPS], *ref;
+    uint64_t keys[TRAJECTORY_CACHE_MAX_CARDS];
+    struct path_way *way = find_way(cache, sum);
+    bool is_narrow = way && !way->entry->path;
+    const struct entry *entry;
+
+    if (n <= TRAJECTORY_CACHE_MAX_CARDS && way) {
+        sum = list_keys(cache, first, is_narrow, keys);
+        if (is_narrow) {
+            way->used = ++cache->tick;
+            way = find_way(cache, sum);
+        }
+    }
+    if (!way || way->entry->n_cards != n || way->entry->state < wanted) {
+        cache->n.misses++;
+        return false;
+    }
+    entry = way->entry;
+    if (!place_cards(entry, first, keys, shown, hit->times_ns) ||
+        !is_foreseen(entry->path, shown)) {
+        cache->n.unlike++;
+        return false;
+    }
+    way->used = ++cache->tick;
+    cache->n.hits++;
+    ref = shown[trajectory_path_reference(entry->path)];
+    hit->trajectory = find_flow(cache, entry->path, ref->header, ref->caplen);
+    hit->packet = (struct trajectory_packet){
+        .packet_id = ref->packet_id,
+        .header = ref->header,
+        .caplen = ref->caplen,
+        .times_ns = hit->times_ns,
+    };
+    return true;
+}
+
+/* --- Learning. ------------------------------------------------------------
+ */
+
+static bool
+has_port(const uint32_t *ports, size_t n, uint32_t port)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (ports[i] == port) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* An output that stands for ports it does not name. */
+static bool
+is_open_output(uint32_t port)
+{
+    return port >= OF_PORT_GROUP && port != OF_PORT_CONTROLLER &&
+           port != OF_PORT_LOCAL && port != OF_PORT_NONE;
+}
+
+static bool
+has_open_output(const struct history_hop *hop)
+{
+    for (size_t i = 0; i < hop->n_out; i++) {
+        if (is_open_output(hop->out_ports[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool
+shares_output(const struct history_hop *a, const struct history_hop *b)
+{
+    if (has_open_output(a) || has_open_output(b)) {
+        return true;
+    }
+    for (size_t i = 0; i < a->n_out; i++) {
+        if (has_port(b->out_ports, b->n_out, a->out_ports[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* True when an output of hop 'from' may have led to hop 'to'. */
+static bool
+may_lead(const struct topology *topology, const struct history_hop *from,
+         const struct history_hop *to)
+{
+    for (size_t i = 0; i < from->n_out; i++) {
+        uint64_t peer;
+        uint32_t port;
+
+        if (topology_peer(topology, from->dpid, from->out_ports[i], &peer,
+                          &port) &&
+            peer == to->dpid) {
+            return true;
+        }
+    }
+    return has_open_output(from);
+}
+
+/* True when two hops cannot be taken for each other, nor for each other's
+ * parent but where one is. */
+static bool
+is_distinct(const struct history *h, size_t i, size_t j,
+            const struct topology *topology, bool has_in_ports)
+{
+    const struct history_hop *a = &h->hops[i], *b = &h->hops[j];
+
+    if (has_in_ports) {
+        return a->dpid != b->dpid ||
+               (a->in_port != b->in_port && !shares_output(a, b));
+    }
+    return a->dpid != b->dpid && topology &&
+           (b->parent == (int) i || !may_lead(topology, a, b)) &&
+           (a->parent == (int) j || !may_lead(topology, b, a));
+}
+
+/* True when links alone tell every hop of it from every other. */
+static bool
+is_plain(const struct history *h, const struct topology *topology,
+         bool has_in_ports)
+{
+    for (size_t i = 0; i < h->n_hops; i++) {
+        const struct history_hop *hop = &h->hops[i];
+
+        if (hop->verdict.name == VERDICT_LOST ||
+            hop->verdict.name == VERDICT_OPEN ||
+            hop->verdict.name == VERDICT_CONTROLLER) {
+            return false;
+        }
+        for (size_t j = 0; j < i; j++) {
+            if (!is_distinct(h, i, j, topology, has_in_ports)) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+/* The one hop that the postcard is part of, or -1. */
+static int
+hop_of(const struct history *h, const struct postcard *p)
+{
+    int found = -1;
+
+    for (size_t i = 0; i < h->n_hops; i++) {
+        const struct history_hop *hop = &h->hops[i];
+
+        if (hop->dpid == p->dpid &&
+            (p->in_port == OF_PORT_UNKNOWN || hop->in_port == p->in_port)) {
+            if (found >= 0) {
+                return -1;
+            }
+            found = (int) i;
+        }
+    }
+    return found;
+}
+
+static bool
+is_header_of(const struct history_hop *hop, const struct postcard *p)
+{
+    return hop->caplen == p->caplen &&
+           hop->is_after == !!(p->flags & POSTCARD_AFTER) &&
+           !memcmp(hop->header, p->header, p->caplen);
+}
+
+/* Fills the cards of the entry.  False when they do not explain the history
+ * whole. */
+static bool
+fill_cards(struct entry *entry, const struct postcard_entry *first,
+           const uint64_t *keys, const struct history *h)
+{
+    bool has_header[TRAJECTORY_MAX_HOPS] = {false};
+    uint64_t times_ns[TRAJECTORY_MAX_HOPS] = {0};
+
+    for (const struct postcard_entry *e = first; e; e = e->next) {
+        struct card *card = &entry->cards[entry->n_cards];
+        int hop = hop_of(h, &e->p);
+
+        if (hop < 0) {
+            return false;
+        }
+        card->key = keys[entry->n_cards++];
+        card->hop = (uint8_t) hop;
+        card->is_shown =
+            !has_header[hop] && is_header_of(&h->hops[hop], &e->p);
+        has_header[hop] |= card->is_shown;
+        if (!times_ns[hop] || e->p.time_ns < times_ns[hop]) {
+            times_ns[hop] = e->p.time_ns;
+        }
+        for (uint8_t i = 0; i + 1 < entry->n_cards; i++) {
+            if (entry->cards[i].key == card->key) {
+                return false;
+            }
+        }
+    }
+    for (size_t i = 0; i < h->n_hops; i++) {
+        if (!has_header[i] || times_ns[i] != h->hops[i].time_ns) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Puts an entry of 'path' (taken) under its sum; NULL: one that says to look
+ * by narrow keys. */
+static void
+put(struct trajectory_cache *cache, const struct postcard_entry *first,
+    size_t n, bool is_narrow, enum assemble_state state,
+    const struct history *h, struct trajectory_path *path)
+{
+    uint64_t keys[TRAJECTORY_CACHE_MAX_CARDS];
+    uint64_t sum = list_keys(cache, first, is_narrow, keys);
+    struct entry *entry =
+        lh_alloc_zero(sizeof *entry + n * sizeof entry->cards[0]);
+    struct path_way *way = find_way(cache, sum);
+
+    entry->path = path;
+    entry->state = (uint8_t) state;
+    if (path && !fill_cards(entry, first, keys, h)) {
+        trajectory_path_unref(path);
+        free(entry);
+        return;
+    }
+    if (!way) {
+        struct path_way *set = path_set(cache, sum);
+
+        way = &set[0];
+        for (size_t i = 1; i < N_WAYS; i++) {
+            way = set[i].used < way->used ? &set[i] : way;
+        }
+    }
+    cache->n.replaced += way->entry != NULL;
+    drop_path(cache, way);
+    *way = (struct path_way){sum, ++cache->tick, entry};
+    cache->n.paths++;
+    cache->n.learned++;
+    cache->n.narrow += is_narrow;
+}
+
+void
+trajectory_cache_learn(struct trajectory_cache *cache,
+                       const struct postcard_entry *first, size_t n,
+                       uint64_t sum, enum assemble_state state,
+                       const struct history *h,
+                       const struct topology *topology,
+                       const struct rule *const *rules)
+{
+    bool has_in_ports = true;
+    struct trajectory_path *path;
+    const struct path_way *way;
+
+    if (n > TRAJECTORY_CACHE_MAX_CARDS || h->n_hops > TRAJECTORY_MAX_HOPS) {
+        return;
+    }
+    for (const struct postcard_entry *e = first; e; e = e->next) {
+        has_in_ports &= e->p.in_port != OF_PORT_UNKNOWN;
+    }
+    way = find_way(cache, sum);
+    if ((way && way->entry->path && way->entry->state >= state) ||
+        !is_plain(h, topology, has_in_ports) ||
+        !(path = trajectory_path_create(h))) {
+        return; /* Known, and this packet is not like it; or not regular. */
+    }
+    if ((!way || way->entry->path) && trajectory_path_widen(path, rules)) {
+        put(cache, first, n, false, state, h, path);
+        return;
+    }
+    if (!way || way->entry->path) {
+        put(cache, first, n, false, state, h, NULL);
+    }
+    put(cache, first, n, true, state, h, path);
+}

@@ -46,7 +46,7 @@ TESTS += tests/server/test_trajectory_cache
 tests_server_test_trajectory_cache_SOURCES = \
 	tests/server/test_trajectory_cache.c $(ORACLE) $(RANDOM_HISTORY)
 tests_server_test_trajectory_cache_LDADD = \
-	$(ASSEMBLE_LIBS) $(LIB_LIBS) $(TEST_LIBS)
+	$(ASSEMBLE_LIBS) $(GEN_LIBS) $(TEST_LIBS)
 
 check_PROGRAMS += tests/server/test_assemble_mac
 TESTS += tests/server/test_assemble_mac

@@ -21,13 +21,7 @@
 #define N_ROUNDS  120
 #define N_AT_ONCE 6
 
-static const struct {
-    enum oracle_shape shape;
-    int n;
-} nets[] = {{ORACLE_LINE, 2},
-            {ORACLE_LINE, 6},
-            {ORACLE_RING, 6},
-            {ORACLE_FAT_TREE, 4}};
+static const char *const nets[] = {"line:2", "line:6", "ring:6", "fat-tree:4"};
 #define N_NETS (int) (sizeof nets / sizeof nets[0])
 
 /* What the postcards suffer. */
@@ -117,16 +111,16 @@ static void
 send_round(struct side *a, struct side *b, struct oracle_flow **flows,
            const struct noise *noise, uint64_t *id, uint64_t time_ns)
 {
-    struct oracle_random *r = oracle_net_random(a->net);
+    struct gen_random *r = oracle_net_random(a->net);
     struct oracle_packet *packets[N_AT_ONCE];
     struct oracle_card *cards[N_AT_ONCE * 512];
     size_t n = 0;
 
     for (size_t i = 0; i < N_AT_ONCE; i++) {
-        struct oracle_flow *flow = flows[oracle_pick(r, N_FLOWS)];
+        struct oracle_flow *flow = flows[gen_random_pick(r, N_FLOWS)];
 
         packets[i] = oracle_send(flow, ++*id * 0x9e3779b97f4a7c15ULL,
-                                 time_ns + i * 1000, oracle_pick(r, 3));
+                                 time_ns + i * 1000, gen_random_pick(r, 3));
         oracle_packet_double(packets[i], r, noise->percent_double);
         if (noise->is_blind) {
             oracle_packet_blind(packets[i]);
@@ -140,7 +134,7 @@ send_round(struct side *a, struct side *b, struct oracle_flow **flows,
         }
     }
     for (size_t i = n; i > 1; i--) {
-        size_t k = oracle_pick(r, (uint32_t) i);
+        size_t k = gen_random_pick(r, (uint32_t) i);
         struct oracle_card *card = cards[i - 1];
 
         cards[i - 1] = cards[k];
@@ -162,9 +156,8 @@ static uint64_t
 run(int net_index, const struct noise *noise, uint64_t seed, bool is_unicast,
     uint64_t *n_histories)
 {
-    struct oracle_net *net =
-        oracle_net_create(nets[net_index].shape, nets[net_index].n, seed);
-    struct oracle_random *r = oracle_net_random(net);
+    struct oracle_net *net = oracle_net_create(nets[net_index], seed);
+    struct gen_random *r = oracle_net_random(net);
     struct oracle_flow *flows[N_FLOWS];
     struct path_table_counters counters;
     uint64_t id = seed, time_ns = 1000000000ULL;
@@ -174,8 +167,8 @@ run(int net_index, const struct noise *noise, uint64_t seed, bool is_unicast,
         do {
             flows[i] = oracle_flow_create(
                 net, is_unicast
-                         ? ORACLE_UNICAST
-                         : (enum oracle_kind) oracle_pick(r, N_ORACLE_KINDS));
+                         ? GEN_MIXED
+                         : (enum gen_kind) gen_random_pick(r, N_GEN_KINDS));
         } while (!flows[i]);
     }
     side_init(&plain, net, false);

@@ -87,6 +87,7 @@ instr_link_start(struct instr_link *link, uint64_t now_ns,
         return;
     }
     instr_change_init(&c, link, out, now_ns, "recorder");
+    instr_stats_join(link);
     instr_ask_forms(&c);
     if (link->instr->is_ready) {
         /* A table miss may now mean something else. */

@@ -292,6 +292,8 @@ struct instr {
     struct instr_start *start;     /* While starting.  Owned. */
     struct instr_regroup *regroup; /* Owned, or NULL. */
     uint64_t regroup_tag, regroup_due_ns;
+    uint64_t regroup_changes; /* group_changes when that was asked for. */
+    uint64_t group_changes;   /* Of the shadow's groups, so far. */
     uint64_t start_bundle; /* Tag of the bundle in which it was done. */
     bool is_detached;
     uint64_t detach_tag, detach_barrier;
@@ -435,6 +437,8 @@ void instr_stats_request(struct instr_change *, const uint8_t *msg,
 /* A rule of ours is gone, with what it had counted. */
 void instr_stats_own_gone(struct instr_change *,
                           const struct of_flow_removed *);
+/* A link has come: it may not have been told before, or never will be. */
+void instr_stats_join(struct instr_link *);
 void instr_stats_tables_request(struct instr_change *, const uint8_t *msg,
                                 size_t len);
 /* False: not ours to handle, pass it on. */

@@ -166,12 +166,48 @@ add_hits(struct instr_hits *hits, uint64_t cookie, uint64_t n)
     }
 }
 
+/* True when the switch tells flow-removeds on that link. */
+static bool
+is_told(const struct instr_link *link)
+{
+    return link->is_known && instr_link_is_told(link) &&
+           !instr_role_is_slave(link);
+}
+
+/* The link that stands in for those that are not told; NULL: none can. */
+static struct instr_link *
+first_told(const struct instr *instr)
+{
+    struct instr_link *l = instr->links;
+
+    while (l && !is_told(l)) {
+        l = l->next;
+    }
+    return l;
+}
+
 void
 instr_stats_own_gone(struct instr_change *c,
                      const struct of_flow_removed *removed)
 {
-    add_hits(&c->link->gone_hits[removed->table_id], removed->cookie,
-             removed->n_packets);
+    bool is_first = c->link == first_told(c->instr);
+
+    for (struct instr_link *l = c->instr->links; l; l = l->next) {
+        if (l == c->link || (is_first && !is_told(l))) {
+            add_hits(&l->gone_hits[removed->table_id], removed->cookie,
+                     removed->n_packets);
+        }
+    }
+}
+
+void
+instr_stats_join(struct instr_link *link)
+{
+    const struct instr_link *first = first_told(link->instr);
+
+    if (first && first != link) {
+        memcpy(link->gone_hits, first->gone_hits, sizeof link->gone_hits);
+    }
 }
 
 /* Counts the packets that our own rules took. */

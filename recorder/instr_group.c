@@ -67,6 +67,7 @@ instr_group_insert(struct instr *instr, struct shadow_group *sg)
         lh_alloc_grow(instr->groups, instr->n_groups, &instr->allocated_groups,
                       sizeof *instr->groups);
     instr->groups[instr->n_groups++] = sg;
+    instr->group_changes++;
     instr->counters.groups = instr->n_groups;
 }
 
@@ -79,6 +80,7 @@ instr_group_take(struct instr *instr, uint32_t id)
         if (sg->id == id) {
             instr->groups[i] = instr->groups[--instr->n_groups];
             instr->counters.groups = instr->n_groups;
+            instr->group_changes++;
             return sg;
         }
     }
@@ -156,6 +158,7 @@ instr_group_inject(struct instr_change *c, struct shadow_group *sg)
 {
     struct of_group *group = of_group_clone(sg->group);
 
+    c->instr->group_changes++;
     for (size_t i = 0; i < sg->n_buckets; i++) {
         inject_bucket(c, sg, sg->versions[i], group, i);
     }

@@ -67,6 +67,12 @@ instr_regroup_run(struct instr *instr, uint64_t now_ns, struct instr_out *out)
     if (!instr_inject_has(instr) || instr->regroup) {
         return; /* Nothing to do, or the last answer is not here yet. */
     }
+    if (instr_fence_holds(link, now_ns, out)) {
+        /* What other links have sent may or may not be in the answer. */
+        instr_regroup_soon(instr, now_ns);
+        return;
+    }
+    instr->regroup_changes = instr->group_changes;
     instr->regroup = lh_alloc_zero(sizeof *instr->regroup);
     instr_change_init(&c, link, out, now_ns, "recorder");
     instr->regroup_tag = c.tag;
@@ -195,7 +201,10 @@ instr_regroup_reply(struct instr_change *c, const uint8_t *msg, size_t len,
     of_group_read_desc(msg, len, keep, instr->regroup);
     if (of_wire_is_last_reply(msg, len)) {
         instr_change_init(&own, c->link, c->out, c->now_ns, "recorder");
-        if (instr_inject_has(instr) && !instr->is_detached) {
+        if (instr->regroup_changes != instr->group_changes) {
+            /* It may be from before or after that. */
+            instr_regroup_soon(instr, c->now_ns);
+        } else if (instr_inject_has(instr) && !instr->is_detached) {
             compare(&own, instr->regroup);
             instr_own_update(&own);
             instr->counters.groups = instr->n_groups;

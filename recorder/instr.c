@@ -162,6 +162,10 @@ dispatch_down(struct instr_change *c, enum of_kind kind, const uint8_t *msg,
     case OF_PORT_MOD:
         instr_ports_mod(c, msg, len);
         break;
+    case OF_QUEUE_STATS_REQUEST:
+    case OF_QUEUE_CONFIG_REQUEST:
+        instr_ports_queues(c, kind, msg, len);
+        break;
     case OF_METER_MOD:
         instr_meter_mod(c, msg, len);
         break;
@@ -368,6 +372,9 @@ take_from_switch(struct instr_change *c, const uint8_t *msg, size_t len,
         instr_undo_confirm(c, tag);
         instr_monitor_confirm(c->link, tag);
         instr_fence_answered(c, tag);
+        if (kind == OF_BUNDLE_CONTROL) {
+            instr_fence_committed(c, msg, len, tag);
+        }
     }
     if (tag && instr_start_reply(c, kind, msg, len, tag)) {
         return;

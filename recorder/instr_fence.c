@@ -11,6 +11,9 @@
 #include "lib/lh_alloc.h"
 #include "recorder/of_wire.h"
 
+#define NICIRA_VENDOR      0x2320
+#define NICIRA_TLV_REQUEST 25
+
 bool
 instr_fence_is_write(const uint8_t *msg)
 {
@@ -18,6 +21,9 @@ instr_fence_is_write(const uint8_t *msg)
 
     switch (msg[1]) {
     case OF_WIRE_EXPERIMENTER:
+        return of_wire_get16(msg + 2) < 16 ||
+               of_wire_get32(msg + 8) != NICIRA_VENDOR ||
+               of_wire_get32(msg + 12) != NICIRA_TLV_REQUEST;
     case OF_WIRE_FLOW_MOD:
     case 15: /* Port-mod of 1.0, group-mod. */
         return true;
@@ -53,6 +59,19 @@ instr_fence_answered(struct instr_change *c, uint64_t tag)
             link->is_late = false;
             c->out->released = true;
         }
+    }
+}
+
+void
+instr_fence_committed(struct instr_change *c, const uint8_t *msg, size_t len,
+                      uint64_t tag)
+{
+    struct of_bundle_control bc;
+
+    if (of_msg_bundle_control(msg, len, &bc) &&
+        bc.type == OF_BUNDLE_COMMIT_REPLY) {
+        /* Nothing that goes with it comes after it. */
+        instr_fence_answered(c, tag + 1);
     }
 }
 

@@ -34,6 +34,10 @@ bool instr_fence_is_write(const uint8_t *msg);
 void instr_fence_sent(struct instr_link *, const uint8_t *msg, uint64_t tag);
 /* All before 'tag' has been done. */
 void instr_fence_answered(struct instr_change *, uint64_t tag);
+/* The answer to a message with 'tag' that controls a bundle: a commit has been
+ * done when it is answered. */
+void instr_fence_committed(struct instr_change *, const uint8_t *msg,
+                           size_t len, uint64_t tag);
 /* True when the switch may not have done yet what went by 'link'. */
 bool instr_fence_is_open(const struct instr_link *);
 /* True when 'link' must not change the switch now. */

@@ -223,29 +223,50 @@ absent_port(const struct instr *instr)
     return no;
 }
 
-void
-instr_ports_mod(struct instr_change *c, const uint8_t *msg, size_t len)
+/* Sends 'msg', which names a port at 'ofs'; false (and nothing sent) unless
+ * that is a postcard port.  The controller cannot know ours: the switch says
+ * what it says of a port that it does not have. */
+static bool
+send_of_absent(struct instr_change *c, const uint8_t *msg, size_t len,
+               size_t ofs)
 {
-    const struct instr *instr = c->instr;
     bool is_10 = msg[0] == OF_WIRE_10;
     uint8_t *sent;
 
-    if (len < 12 ||
-        !instr_ports_is_postcard(instr, is_10 ? of_wire_get16(msg + 8)
-                                              : of_wire_get32(msg + 8))) {
-        instr_note(c, "port-mod", msg, len);
-        instr_pass(c, msg, len);
-        return;
+    if (len < ofs + 4 ||
+        !instr_ports_is_postcard(c->instr, is_10 ? of_wire_get16(msg + ofs)
+                                                 : of_wire_get32(msg + ofs))) {
+        return false;
     }
-    /* The controller cannot know ours: the switch says what it says of a port
-     * that it does not have. */
     sent = lh_memdup(msg, len);
     if (is_10) {
-        of_wire_put16(sent + 8, absent_port(instr));
+        of_wire_put16(sent + ofs, absent_port(c->instr));
     } else {
-        of_wire_put32(sent + 8, absent_port(instr));
+        of_wire_put32(sent + ofs, absent_port(c->instr));
     }
     instr_emit(c, sent, len);
+    return true;
+}
+
+void
+instr_ports_mod(struct instr_change *c, const uint8_t *msg, size_t len)
+{
+    if (!send_of_absent(c, msg, len, 8)) {
+        instr_note(c, "port-mod", msg, len);
+        instr_pass(c, msg, len);
+    }
+}
+
+void
+instr_ports_queues(struct instr_change *c, enum of_kind kind,
+                   const uint8_t *msg, size_t len)
+{
+    bool is_single = kind == OF_QUEUE_CONFIG_REQUEST && msg[0] < OF_WIRE_14;
+    size_t ofs = is_single ? 8 : msg[0] == OF_WIRE_10 ? 12 : 16;
+
+    if (!send_of_absent(c, msg, len, ofs)) {
+        instr_pass(c, msg, len);
+    }
 }
 
 static void

@@ -19,6 +19,9 @@ void instr_ports_relist(struct instr *);
 uint8_t *instr_ports_hide(const struct instr_change *, enum of_kind,
                           const uint8_t *msg, size_t len, size_t *out_len);
 void instr_ports_mod(struct instr_change *, const uint8_t *msg, size_t len);
+/* A request for the queues of a port. */
+void instr_ports_queues(struct instr_change *, enum of_kind,
+                        const uint8_t *msg, size_t len);
 /* True when 'no' is that of a postcard port. */
 bool instr_ports_is_postcard(const struct instr *, uint32_t no);
 /* True when FLOOD is to be replaced by the list of ports over 1.1 and later.

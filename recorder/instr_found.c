@@ -45,34 +45,60 @@ recall_bucket(struct of_group *own, size_t i, const struct rule *rule)
     return ok;
 }
 
+/* A bucket without postcards has no version in it: true when the log has it,
+ * among those of another bucket's, as it is. */
+static bool
+is_recalled(const struct of_group *own, size_t i,
+            const struct rule *const *rules)
+{
+    bool found = false;
+
+    for (size_t k = 0; k < of_group_n_buckets(own) && !found; k++) {
+        struct of_group *copy = rules[k] ? of_group_clone(own) : NULL;
+        struct of_acts acts, known;
+
+        if (copy && recall_bucket(copy, i, rules[k])) {
+            of_group_get_bucket(own, i, &acts);
+            of_group_get_bucket(copy, i, &known);
+            found = of_acts_equal(&acts, &known);
+        }
+        of_group_destroy(copy);
+    }
+    return found;
+}
+
 /* Takes over what the log says of the buckets of 'group'; NULL when it does
- * not know them all. */
+ * not know them all.  Buckets that tell no version get a new one. */
 static struct shadow_group *
-recall_group(struct instr *instr, const struct of_group *group,
+recall_group(struct instr_change *c, const struct of_group *group,
              of_trace_indexed *indexed, void *aux)
 {
+    struct instr *instr = c->instr;
     struct of_group *own = of_group_clone(group);
     size_t n = of_group_n_buckets(group);
-    uint32_t *versions = lh_alloc_array(NULL, n, sizeof *versions);
+    uint32_t *versions = lh_alloc_zero(n * sizeof *versions);
+    struct rule **rules = lh_alloc_zero(n * sizeof *rules);
     struct shadow_group *sg = NULL;
     uint64_t change = 0, installed_ns = 0;
     bool ok = true;
 
     for (size_t i = 0; ok && i < n; i++) {
-        struct rule *rule = NULL;
         struct of_acts acts;
 
         of_group_get_bucket(group, i, &acts);
         if (of_trace_find_version(&instr->trace, &acts, indexed, aux,
                                   &versions[i])) {
-            rule = instr_found_rule(instr, versions[i]);
+            rules[i] = instr_found_rule(instr, versions[i]);
+            ok = recall_bucket(own, i, rules[i]);
         }
-        ok = recall_bucket(own, i, rule);
-        if (ok) {
-            change = rule->change;
-            installed_ns = rule->installed_ns;
+        if (ok && rules[i]) {
+            change = rules[i]->change;
+            installed_ns = rules[i]->installed_ns;
         }
-        rule_unref(rule);
+    }
+    for (size_t i = 0; ok && i < n; i++) {
+        ok = rules[i] ||
+             is_recalled(own, i, (const struct rule *const *) rules);
     }
     if (ok) {
         sg = instr_group_create(own);
@@ -81,9 +107,20 @@ recall_group(struct instr *instr, const struct of_group *group,
         }
         sg->change = change;
         sg->installed_ns = installed_ns;
+        for (size_t i = 0; i < n; i++) {
+            if (!rules[i]) {
+                sg->versions[i] = instr_version(c);
+                instr_made(c->out,
+                           instr_rule_bucket(c, sg, i, "found", "switch"));
+            }
+        }
     } else {
         of_group_destroy(own);
     }
+    for (size_t i = 0; i < n; i++) {
+        rule_unref(rules[i]);
+    }
+    free(rules);
     free(versions);
     return sg;
 }
@@ -125,7 +162,7 @@ instr_found_groups(struct instr_change *c, struct of_group *const *groups,
     struct instr *instr = c->instr;
 
     for (size_t i = 0; i < n; i++) {
-        struct shadow_group *sg = recall_group(instr, groups[i], indexed, aux);
+        struct shadow_group *sg = recall_group(c, groups[i], indexed, aux);
 
         instr_group_insert(instr,
                            sg ? sg : find_group(c, groups[i], indexed, aux));

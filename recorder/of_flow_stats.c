@@ -113,7 +113,7 @@ has_bytes(const uint8_t *msg, size_t len)
 {
     size_t ofs = REPLY_HEAD;
 
-    if (msg[0] != OF_WIRE_13 && msg[0] != OF_WIRE_14) {
+    if (msg[0] < OF_WIRE_12 || msg[0] > OF_WIRE_14) {
         return false;
     }
     while (ofs + RECORD_MATCH < len) {
@@ -259,8 +259,10 @@ add_bytes(struct of_flow_writer *writer, const struct of_flow_record *record)
                                           record->shown->len, reply, version);
         p = (uint8_t *) reply->data + start;
         of_wire_put16(p, (uint16_t) (reply->size - start));
-        of_wire_put16(p + RECORD_FLAGS,
-                      of_flow_wire_flags(record->flags, version));
+        if (version >= OF_WIRE_13) {
+            of_wire_put16(p + RECORD_FLAGS,
+                          of_flow_wire_flags(record->flags, version));
+        }
     }
     ofpmp_postappend(&writer->replies, start);
 }

@@ -16,6 +16,7 @@
 #define OXM_HEAD        4
 #define TEXT_SIZE       512       /* Of most. */
 #define OXM_PACKET_TYPE 0x800058u /* Class and field. */
+#define VLAN_VID_BITS   0x1fff    /* And whether there is a tag. */
 
 /* True when 'match' matches all packets; the packet type Ethernet does not
  * count, as all our switches have. */
@@ -33,6 +34,38 @@ matches_all(const struct match *match)
     return !memcmp(&copy.wc, &all.wc, sizeof copy.wc);
 }
 
+/* The match by which others are equal to 'mini', for minimatch_destroy(). */
+static void
+init_key(struct minimatch *key, const struct minimatch *mini)
+{
+    struct match match;
+
+    minimatch_expand(mini, &match);
+    match.wc.masks.vlans[0].tci = htons(VLAN_VID_BITS);
+    minimatch_init(key, &match);
+}
+
+/* Sets the rest of 'm', which is that 'match'. */
+static void
+complete(struct of_match *m, const struct match *match)
+{
+    struct minimatch key;
+    const struct minimatch *hashed = &m->mini;
+
+    m->is_all = matches_all(match);
+    m->is_untagged = !match->flow.vlans[0].tci &&
+                     match->wc.masks.vlans[0].tci == htons(UINT16_MAX);
+    if (m->is_untagged) {
+        init_key(&key, &m->mini);
+        hashed = &key;
+    }
+    m->hash = minimatch_hash(hashed, 0);
+    m->hash2 = minimatch_hash(hashed, 0x6c617374);
+    if (m->is_untagged) {
+        minimatch_destroy(&key);
+    }
+}
+
 struct of_match *
 of_match_from_ovs(const struct match *original)
 {
@@ -44,8 +77,7 @@ of_match_from_ovs(const struct match *original)
     match.flow.tunnel.metadata.tab = NULL;
     match.wc.masks.tunnel.metadata.tab = NULL;
     minimatch_init(&m->mini, &match);
-    m->hash = minimatch_hash(&m->mini, 0);
-    m->is_all = matches_all(&match);
+    complete(m, &match);
     return m;
 }
 
@@ -64,8 +96,7 @@ of_match_take_mini(struct minimatch *mini)
     }
     m = lh_alloc(sizeof *m);
     m->mini = *mini;
-    m->hash = minimatch_hash(&m->mini, 0);
-    m->is_all = matches_all(&match);
+    complete(m, &match);
     return m;
 }
 
@@ -193,10 +224,29 @@ of_match_destroy(struct of_match *m)
     }
 }
 
+/* The same of two of which one is_untagged. */
+static bool
+is_same_key(const struct of_match *a, const struct of_match *b)
+{
+    struct minimatch key_a, key_b;
+    bool is_same;
+
+    if (a->is_untagged == b->is_untagged) {
+        return false;
+    }
+    init_key(&key_a, &a->mini);
+    init_key(&key_b, &b->mini);
+    is_same = minimatch_equal(&key_a, &key_b);
+    minimatch_destroy(&key_a);
+    minimatch_destroy(&key_b);
+    return is_same;
+}
+
 bool
 of_match_equal(const struct of_match *a, const struct of_match *b)
 {
-    return a->hash == b->hash && minimatch_equal(&a->mini, &b->mini);
+    return a->hash == b->hash && a->hash2 == b->hash2 &&
+           (minimatch_equal(&a->mini, &b->mini) || is_same_key(a, b));
 }
 
 uint32_t
@@ -208,7 +258,7 @@ of_match_hash(const struct of_match *m)
 uint64_t
 of_match_hash64(const struct of_match *m)
 {
-    return (uint64_t) minimatch_hash(&m->mini, 0x6c617374) << 32 | m->hash;
+    return (uint64_t) m->hash2 << 32 | m->hash;
 }
 
 bool

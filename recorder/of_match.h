@@ -2,7 +2,9 @@
 /* of_match - what packets a rule is for, whatever the OpenFlow version.
  *
  * Immutable.  Two matches that a switch takes for the same are equal, however
- * they were written.
+ * they were written; so are two for packets without a VLAN tag of which one
+ * came by OpenFlow 1.0 or 1.1, where it is a match on priority bits as well,
+ * and one by a later version, which has no way to say that.
  *
  * Ownership: made by its functions or by decoding, of_match_destroy() frees.
  *
@@ -26,7 +28,8 @@ void of_match_destroy(struct of_match *);
 
 bool of_match_equal(const struct of_match *, const struct of_match *);
 uint32_t of_match_hash(const struct of_match *);
-/* Different matches have different ones, but for one pair in 2^64. */
+/* Different matches have different ones, but for one pair in 2^64; equal ones
+ * the same. */
 uint64_t of_match_hash64(const struct of_match *);
 /* Matches every packet. */
 bool of_match_is_all(const struct of_match *);

@@ -49,8 +49,9 @@
 
 struct of_match {
     struct minimatch mini; /* Owned. */
-    uint32_t hash;
+    uint32_t hash, hash2;
     bool is_all;
+    bool is_untagged; /* No VLAN tag, as OpenFlow 1.0 and 1.1 say it. */
 };
 
 /* The library keeps its own conversions to itself. */

@@ -11,6 +11,7 @@ EXTRA_DIST += \
 	tests/net/many_controllers.py \
 	tests/net/openflow.py \
 	tests/net/ovn.py \
+	tests/net/pair.py \
 	tests/net/process.py \
 	tests/net/random_openflow.py \
 	tests/net/recorder.py \
@@ -18,6 +19,7 @@ EXTRA_DIST += \
 	tests/net/scripted_switch.py \
 	tests/net/stack.py \
 	tests/net/stopped_clock.c \
+	tests/net/tap.py \
 	tests/net/test_attach.py \
 	tests/net/test_bad_input.py \
 	tests/net/test_demo.py \
@@ -50,6 +52,7 @@ EXTRA_DIST += \
 	tests/net/test_select.py \
 	tests/net/test_server_disk.py \
 	tests/net/test_same_random.py \
+	tests/net/test_same_scripts.py \
 	tests/net/test_strip.py \
 	tests/net/test_same_recirculation.py \
 	tests/net/test_why_trace.py \

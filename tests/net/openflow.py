@@ -226,7 +226,8 @@ def packet_out(version, xid, in_port, actions, frame, buffer_id=NO_BUFFER):
 
 # How a record of a multipart reply tells its length: a number, or where its
 # 16-bit length stands.
-_LENGTHS_10 = {FLOW: ("at", 0), TABLE: 64, PORT: 104, QUEUE: 32}
+_LENGTHS_10 = {FLOW: ("at", 0), TABLE: 64, PORT: 104, QUEUE: 32,
+               GROUP: ("at", 0), GROUP_DESC: ("at", 0)}
 _LENGTHS_13 = {FLOW: ("at", 0), TABLE: 24, PORT: 112, QUEUE: 40,
                GROUP: ("at", 0), GROUP_DESC: ("at", 0), METER: ("at", 4),
                METER_CONFIG: ("at", 2), TABLE_FEATURES: ("at", 0),
@@ -234,10 +235,14 @@ _LENGTHS_13 = {FLOW: ("at", 0), TABLE: 24, PORT: 112, QUEUE: 40,
 _LENGTHS_14 = {**_LENGTHS_13, PORT: ("at", 0), QUEUE: ("at", 0),
                PORT_DESC: ("at", 4), TABLE_DESC: ("at", 0),
                QUEUE_DESC: ("at", 6)}
+_LENGTHS_12 = {FLOW: ("at", 0), TABLE: 128, PORT: 104, QUEUE: 32,
+               GROUP: ("at", 0), GROUP_DESC: ("at", 0), PORT_DESC: 64}
+_LENGTHS_11 = {**_LENGTHS_12, TABLE: 88}
 
 
 def _lengths(version):
-    return {1: _LENGTHS_10, 4: _LENGTHS_13}.get(version, _LENGTHS_14)
+    return {1: _LENGTHS_10, 2: _LENGTHS_11, 3: _LENGTHS_12,
+            4: _LENGTHS_13}.get(version, _LENGTHS_14)
 
 
 def records(version, kind, body):
@@ -255,11 +260,11 @@ def records(version, kind, body):
     return found + [body] if body else found
 
 
-def _without_time(version, kind, record):
+def without_time(version, kind, record):
     """'record' without how long there has been a port or a queue: these began
     when the switch did."""
     if kind == PORT and version >= 4:
-        at = 104 if version == 4 else 16
+        at = 104 if version == 4 else 8
         return record[:at] + bytes(8) + record[at + 8:]
     if kind == QUEUE and version >= 4:
         at = 32 if version == 4 else 40
@@ -284,14 +289,20 @@ def without_lldp(messages, lldp):
 
 
 def _port_without(version, record, lldp):
-    at, size = {1: (0, 2), 4: (0, 4)}.get(version, (4, 4))
+    at, size = {1: (0, 2), 5: (4, 4), 6: (4, 4)}.get(version, (0, 4))
     number = int.from_bytes(record[at:at + size], "big") & 0xffff
     n, n_bytes = lldp.get(number, (0, 0))
-    at = {1: 16, 4: 16}.get(version, 32)
-    packets, size = struct.unpack_from(">Q8xQ", record, at)
-    return record[:at] + struct.pack(">Q", packets - n) \
-        + record[at + 8:at + 16] + struct.pack(">Q", size - n_bytes) \
-        + record[at + 24:]
+    at = 24 if version > 4 else 16
+    less = {at: n, at + 16: n_bytes}
+    if version > 4:     # The dummies' own counters, by name.
+        for name, value in ((b"\x0dtx_q0_packets", n),
+                            (b"\x0btx_q0_bytes", n_bytes)):
+            if name in record:
+                less[record.index(name) + len(name)] = value
+    for at, value in less.items():
+        value = struct.unpack_from(">Q", record, at)[0] - value
+        record = record[:at] + struct.pack(">Q", value) + record[at + 8:]
+    return record
 
 
 def _without_duration(msg):
@@ -306,12 +317,17 @@ def _without_duration(msg):
     return msg[:at] + bytes(8) + msg[at + 8:]
 
 
-def _multipart(msg):
-    """(type, body) of a multipart reply; Nicira's flow statistics are FLOW."""
+_NICIRA_PARTS = {0: FLOW, 7: GROUP, 8: GROUP_DESC}
+
+
+def parts(msg):
+    """(type, body) of a multipart reply; Nicira's own are as if they were the
+    standard's."""
     part = struct.unpack(">H", msg[8:10])[0]
     body = msg[12:] if msg[0] == 1 else msg[16:]
-    if part == 0xffff and body[4:8] == bytes(4):
-        return FLOW, body[12:]
+    if part == 0xffff and body[:4] == struct.pack(">I", NICIRA):
+        part = _NICIRA_PARTS.get(body[7], part)
+        return part, body if part == 0xffff else body[12:]
     return part, body
 
 
@@ -325,8 +341,8 @@ def comparable(messages):
     for msg in messages:
         version, kind = msg[0], msg[1]
         if kind == multipart_type(version) + 1:
-            part, body = _multipart(msg)
-            found = [_without_time(version, part, r)
+            part, body = parts(msg)
+            found = [without_time(version, part, r)
                      for r in records(version, part, body)]
             entry = open_replies.pop(msg[4:8], None)
             if entry is None:

@@ -294,7 +294,7 @@ struct instr {
     uint64_t regroup_tag, regroup_due_ns;
     uint64_t regroup_changes; /* group_changes when that was asked for. */
     uint64_t group_changes;   /* Of the shadow's groups, so far. */
-    uint64_t start_bundle; /* Tag of the bundle in which it was done. */
+    uint64_t start_bundle;    /* Tag of the bundle in which it was done. */
     bool is_detached;
     uint64_t detach_tag, detach_barrier;
     uint64_t detach_due_ns; /* 0: nothing. */

@@ -148,7 +148,7 @@ START_TEST(bytes_are_there_in_the_versions_that_have_them)
     struct of_flow_reader *reader;
     struct of_flow_record record;
     uint8_t version = (uint8_t) (OF_WIRE_10 + _i);
-    bool has = version == OF_WIRE_13 || version == OF_WIRE_14;
+    bool has = version >= OF_WIRE_12 && version <= OF_WIRE_14;
 
     make_reply(version, 2, &reply);
     reader = of_flow_reader_open_bytes(reply.data, reply.len);

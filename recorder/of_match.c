@@ -45,25 +45,30 @@ init_key(struct minimatch *key, const struct minimatch *mini)
     minimatch_init(key, &match);
 }
 
+/* Equal matches have equal ones. */
+static uint32_t
+hash_key(const struct of_match *m, uint32_t basis)
+{
+    struct minimatch key;
+    uint32_t hash;
+
+    if (!m->is_untagged) {
+        return minimatch_hash(&m->mini, basis);
+    }
+    init_key(&key, &m->mini);
+    hash = minimatch_hash(&key, basis);
+    minimatch_destroy(&key);
+    return hash;
+}
+
 /* Sets the rest of 'm', which is that 'match'. */
 static void
 complete(struct of_match *m, const struct match *match)
 {
-    struct minimatch key;
-    const struct minimatch *hashed = &m->mini;
-
     m->is_all = matches_all(match);
     m->is_untagged = !match->flow.vlans[0].tci &&
                      match->wc.masks.vlans[0].tci == htons(UINT16_MAX);
-    if (m->is_untagged) {
-        init_key(&key, &m->mini);
-        hashed = &key;
-    }
-    m->hash = minimatch_hash(hashed, 0);
-    m->hash2 = minimatch_hash(hashed, 0x6c617374);
-    if (m->is_untagged) {
-        minimatch_destroy(&key);
-    }
+    m->hash = hash_key(m, 0);
 }
 
 struct of_match *
@@ -245,7 +250,7 @@ is_same_key(const struct of_match *a, const struct of_match *b)
 bool
 of_match_equal(const struct of_match *a, const struct of_match *b)
 {
-    return a->hash == b->hash && a->hash2 == b->hash2 &&
+    return a->hash == b->hash &&
            (minimatch_equal(&a->mini, &b->mini) || is_same_key(a, b));
 }
 
@@ -258,7 +263,7 @@ of_match_hash(const struct of_match *m)
 uint64_t
 of_match_hash64(const struct of_match *m)
 {
-    return (uint64_t) m->hash2 << 32 | m->hash;
+    return (uint64_t) hash_key(m, 0x6c617374) << 32 | m->hash;
 }
 
 bool

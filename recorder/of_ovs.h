@@ -49,7 +49,7 @@
 
 struct of_match {
     struct minimatch mini; /* Owned. */
-    uint32_t hash, hash2;
+    uint32_t hash;
     bool is_all;
     bool is_untagged; /* No VLAN tag, as OpenFlow 1.0 and 1.1 say it. */
 };

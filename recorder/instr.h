@@ -307,6 +307,11 @@ void instr_link_start(struct instr_link *, uint64_t now_ns,
 void instr_link_destroy(struct instr_link *);
 void *instr_link_aux(const struct instr_link *);
 
+/* True when the switch may not have done yet what went by 'link'. */
+bool instr_link_is_open(const struct instr_link *);
+/* It has: a barrier after all that was answered. */
+void instr_link_settle(struct instr_link *);
+
 enum instr_role {
     INSTR_ROLE_EQUAL,
     INSTR_ROLE_MASTER,

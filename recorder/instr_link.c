@@ -77,6 +77,18 @@ instr_link_aux(const struct instr_link *link)
     return link->aux;
 }
 
+bool
+instr_link_is_open(const struct instr_link *link)
+{
+    return instr_fence_is_open(link);
+}
+
+void
+instr_link_settle(struct instr_link *link)
+{
+    link->answered_tag = UINT64_MAX;
+}
+
 void
 instr_link_start(struct instr_link *link, uint64_t now_ns,
                  struct instr_out *out)

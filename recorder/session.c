@@ -194,6 +194,9 @@ on_controller_closed(void *s_, const char *reason)
     struct session *s = s_;
     char text[256];
 
+    if (session_linger(s)) {
+        return;
+    }
     if (!of_conn_is_connected(s->up)) {
         warn_no_controller(s, reason);
     }
@@ -323,7 +326,7 @@ take_error(struct session *s, const struct xid_entry *e, const uint8_t *msg,
         s->counters.unmatched++;
         return;
     }
-    if (s->link && tag < SESSION_SETTLE_TAG) {
+    if (s->link && tag < SESSION_LINGER_TAG) {
         tell = instr_error(s->link, tag, type, code, time_spec_now(), &out) &&
                tell;
         datapath_apply(s->dp, &out);
@@ -353,6 +356,8 @@ take_message(struct session *s, const struct xid_entry *e, const uint8_t *msg,
         } else if (copy[1] == of_wire_barrier_reply(s->version)) {
             s->barrier_xid = 0;
         }
+    } else if (tag == SESSION_LINGER_TAG) {
+        session_lingered(s);
     } else if (tag == SESSION_SETTLE_TAG) {
         session_settled(s);
     } else if (s->link) {

@@ -8,9 +8,11 @@
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
+#include <event2/event.h>
 
 #include "lib/lh_alloc.h"
 #include "lib/say.h"
+#include "recorder/of_wire.h"
 #include "recorder/session_state.h"
 
 bool
@@ -23,6 +25,41 @@ bool
 session_is_main(const struct session *s)
 {
     return !s->aux_id && !session_is_guest(s);
+}
+
+static void
+on_linger(evutil_socket_t fd, short what, void *s)
+{
+    session_end(s, "the guest has gone");
+}
+
+bool
+session_linger(struct session *s)
+{
+    struct timeval timeout = {.tv_sec = SESSION_LINGER_S};
+    uint8_t msg[OF_WIRE_HEADER_LEN];
+
+    if (!session_is_guest(s) || s->state != SESSION_RUN ||
+        !instr_link_is_open(s->link)) {
+        return false;
+    }
+    of_conn_finish(s->up);
+    s->up = NULL;
+    s->deadline = evtimer_new(s->env->base, on_linger, s);
+    event_add(s->deadline, &timeout);
+    of_wire_put_header(msg, s->version, of_wire_barrier_request(s->version),
+                       sizeof msg, 0);
+    session_send_own(s, SESSION_LINGER_TAG, msg, sizeof msg);
+    return true;
+}
+
+void
+session_lingered(struct session *s)
+{
+    if (s->link) {
+        instr_link_settle(s->link);
+    }
+    session_end(s, "the guest has gone");
 }
 
 struct session *

@@ -25,6 +25,9 @@ enum session_state {
  * session_settle().  Those of instr are lower. */
 #define SESSION_TAG        UINT64_MAX
 #define SESSION_SETTLE_TAG (UINT64_MAX - 1)
+#define SESSION_LINGER_TAG (UINT64_MAX - 2) /* Of session_linger(). */
+
+#define SESSION_LINGER_S 1
 
 struct evbuffer;
 struct event;
@@ -89,6 +92,11 @@ const char *session_who(const struct session *);
 /* session_serve.c */
 /* True when it came by --serve: it is of no use to the recorder itself. */
 bool session_is_guest(const struct session *);
+/* The guest has gone.  True: its connection to the switch stays until that has
+ * done what it asked for, SESSION_LINGER_S at most. */
+bool session_linger(struct session *);
+/* The switch has. */
+void session_lingered(struct session *);
 /* True when the switch stays while it does: neither that of a guest nor an
  * auxiliary one. */
 bool session_is_main(const struct session *);

@@ -4,12 +4,13 @@
 # reordered, and other switches go on.
 
 import os
+import socket
 import struct
 import threading
 
 import pytest
 
-from api import Api
+from api import Api, ApiError
 from lab import bindir, memory_bound
 from many_controllers import Controller, message
 from process import Process, wait_until
@@ -200,27 +201,77 @@ def test_switch_that_does_not_read_flow_mods(stand):
             for mod in switch.rules[own:]] == [1 + i % 50000 for i in range(n)]
 
 
+class Controllers:
+    """Takes every connection and greets the switch behind it."""
+
+    def __init__(self, listener):
+        self.listener = listener
+        self.sockets = []
+        self.is_over = False
+        self.thread = start(self._accept)
+
+    def _accept(self):
+        self.listener.settimeout(60)
+        while not self.is_over:
+            self.sockets.append(self.listener.accept()[0])
+            try:
+                self.sockets[-1].sendall(message(4, 0, 1))
+            except OSError:
+                pass    # Gone already.
+
+    def close(self):
+        self.is_over = True
+        with socket.socket(socket.AF_UNIX) as last:
+            last.connect(self.listener.getsockname())
+            self.thread.join(20)
+        assert not self.thread.is_alive()
+        for taken in [self.listener, *self.sockets]:
+            taken.close()
+
+
 def test_more_switches_than_descriptors(tmp_path):
     stand = Stand(tmp_path, ("prlimit", "--nofile=96"))
-    ups = []
+    controllers = Controllers(stand.up.listener)
+    switches = {}
 
-    def accept():
-        while True:
-            try:
-                ups.append(stand.up.listener.accept()[0])
-                ups[-1].sendall(message(4, 0, 1))
-            except OSError:
-                return
-    start(accept)
-    switches = []
-    start(lambda: [switches.append(KeepingSwitch(f"{tmp_path}/l.sock", 1 + i))
-                   for i in range(100)])
+    def connect(dpids):
+        for dpid in dpids:
+            switches[dpid] = KeepingSwitch(f"{tmp_path}/l.sock", dpid)
+
+    def again():
+        """As a switch does that was not let in."""
+        connect([d for d, s in switches.items() if ("end", b"") in s.seen])
+
+    early, late = range(1, 51), range(51, 61)
+    thread = start(lambda: connect([*early, *late]))
     stand.process.wait_for("cannot accept a connection: Too many open files; "
                            "next try in 1 s", 20)
     assert stand.process.is_running()
+    thread.join(20)
+    assert len(switches) == len(early) + len(late)
     # Once a second is no spin.
     assert stand.process.output().count("cannot accept") < 20
-    stand.up.listener.close()
+
+    # When most of them go, all others get in.
+    for dpid in early:
+        switches.pop(dpid).close()
+
+    def are_in():
+        again()
+        try:
+            return stand.states() == {(d, "instrumented") for d in late}
+        except (ApiError, OSError):
+            return False    # No descriptor for us yet.
+    wait_until(are_in, 30, "the switches that had to wait")
+    said = stand.process.output().count("cannot accept")
+    connect([99])
+    wait_until(lambda: (99, "instrumented") in stand.states(), 20,
+               "one more switch")
+    assert stand.process.output().count("cannot accept") == said
+    for switch in switches.values():
+        switch.close()
+    wait_until(lambda: not stand.states(), 20, "all to be gone")
+    controllers.close()
     assert stand.process.stop() == 0, stand.process.output()
 
 

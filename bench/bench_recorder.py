@@ -62,9 +62,10 @@ class Tool:
         self.child.wait()
 
 
-def load(port, netns=None):
-    """A controller that listens."""
-    tool = Tool("ofload", f"127.0.0.1:{port}", netns=netns)
+def load(port, netns=None, version=4):
+    """A controller that listens; the version is as on the wire."""
+    tool = Tool("ofload", f"127.0.0.1:{port}", "--version", str(version),
+                netns=netns)
     tool.answer()
     return tool
 
@@ -117,14 +118,19 @@ def emit(metric, unit, value, runs=None, **more):
 
 
 def compare(metric, unit, pairs):
-    """Prints medians of [(direct, recorder)] and of their ratios."""
-    direct = [d for d, _ in pairs]
-    through = [r for _, r in pairs]
-    ratios = [r / d for d, r in pairs]
-    emit(metric, unit, statistics.median(through), through,
-         direct=round(statistics.median(direct), 2),
-         ratio=round(statistics.median(ratios), 3),
-         ratio_min=round(min(ratios), 3), ratio_max=round(max(ratios), 3))
+    """Prints medians of [(direct, recorder)], or [(direct, recorder, pipe)],
+    and of their ratios."""
+    median = statistics.median
+    ratios = [p[1] / p[0] for p in pairs]
+    piped = [p[2] for p in pairs if len(p) > 2]
+    more = {} if not piped else {
+        "pipe": round(median(piped), 2),
+        "pipe_ratio": round(median(p[2] / p[0] for p in pairs), 3),
+        "ratio_to_pipe": round(median(p[1] / p[2] for p in pairs), 3)}
+    emit(metric, unit, median(p[1] for p in pairs), [p[1] for p in pairs],
+         direct=round(median(p[0] for p in pairs), 2),
+         ratio=round(median(ratios), 3), ratio_min=round(min(ratios), 3),
+         ratio_max=round(max(ratios), 3), **more)
 
 
 def logged(path):
@@ -239,22 +245,24 @@ def run_sink(arguments):
 
 class Bridges:
     """'n' bridges with a controller of their own, and 'n' behind the
-    recorder."""
+    recorder; with 'has_pipe' one more behind a proxy that only copies."""
 
-    def __init__(self, n, *options, is_boosted=False):
+    def __init__(self, n, *options, is_boosted=False, version=4,
+                 has_pipe=False):
         self.n = n
+        protocol = {1: "OpenFlow10", 4: "OpenFlow13"}[version]
         self.lab = lab = Lab()
         lab.__enter__()
         self.names = ([f"d{i}" for i in range(n)], [f"r{i}" for i in range(n)])
-        for name in self.names[0] + self.names[1]:
+        for name in self.names[0] + self.names[1] + ["p0"] * has_pipe:
             lab.add_bridge(name)
         for name in (self.names[0][0], self.names[1][0]):
             lab.add_tap(name, f"{name}-a")
             lab.add_tap(name, f"{name}-b")
         lab.add_collector()
         lab.start()
-        self.direct = load(6653, lab.sw)
-        self.through = load(6654, lab.sw)
+        self.direct = load(6653, lab.sw, version)
+        self.through = load(6654, lab.sw, version)
         self.recorder = lab.spawn(
             "recorder",
             [f"{BUILD}/bin/lasthop-recorder", "--listen=tcp:127.0.0.1:6663",
@@ -269,7 +277,8 @@ class Bridges:
         command = []
         for names, port in zip(self.names, (6653, 6663)):
             for name in names:
-                command += ["--", "set", "bridge", name, "protocols=OpenFlow13",
+                command += ["--", "set", "bridge", name,
+                            f"protocols={protocol}",
                             "--", "set-controller", name,
                             f"tcp:127.0.0.1:{port}"]
         lab.vsctl(*command)
@@ -278,6 +287,19 @@ class Bridges:
                       "connection-mode=out-of-band")
         self.setups = (self.direct("wait", n)["setup_us"],
                        self.through("wait", n)["setup_us"])
+        self.pipe, self.piped = None, None
+        if has_pipe:
+            self.piped = load(6655, lab.sw, version)
+            self.pipe = Tool("ofpipe", "127.0.0.1:6673", "127.0.0.1:6655",
+                             netns=lab.sw)
+            self.pipe.answer()
+            if is_boosted:
+                boost(self.pipe.child.pid)
+            lab.vsctl("set", "bridge", "p0", f"protocols={protocol}", "--",
+                      "set-controller", "p0", "tcp:127.0.0.1:6673")
+            lab.vsctl("set", "controller", "p0", "max_backoff=1000",
+                      "connection-mode=out-of-band")
+            self.piped("wait", 1)
 
     def logged(self):
         logged(f"{self.lab.dir}/recorder.sock")
@@ -286,18 +308,20 @@ class Bridges:
         return self
 
     def __exit__(self, *exception):
-        self.direct.stop()
-        self.through.stop()
+        for tool in (self.direct, self.through, self.piped, self.pipe):
+            if tool:
+                tool.stop()
         self.lab.__exit__(*exception)
 
     def pairs(self, runs, measure):
-        """[(measure(direct), measure(through))], each first by turns; the
-        tables are emptied between."""
+        """[(measure(direct), measure(through))], and measure(piped) if there
+        is one, each first by turns; the tables are emptied between."""
         result = []
         for i in range(runs):
-            tools = [self.direct, self.through]
+            tools = [t for t in (self.direct, self.through, self.piped) if t]
+            first = i % len(tools)
             values = {}
-            for tool in tools if i % 2 else reversed(tools):
+            for tool in tools[first:] + tools[:first]:
                 values[tool] = measure(tool)
                 tool("delete")
                 self.logged()
@@ -327,13 +351,13 @@ def bridge_rates(b, runs, n, note=""):
             got = tool("add", count, 0, every)["per_s"]
             used = [(Cost(pid).cpu_main - was) / count * 1e6
                     for pid, was in zip(pids, before)]
-            costs.append((tool is b.through, *used))
+            costs.append((tool, *used))
             return got
 
         compare(name, "per second", b.pairs(runs, measure))
         for index, who in ((1, "the switch"), (2, "the recorder")):
-            through = [c[index] for c in costs if c[0]]
-            direct = [c[index] for c in costs if not c[0]]
+            through = [c[index] for c in costs if c[0] is b.through]
+            direct = [c[index] for c in costs if c[0] is b.direct]
             emit(f"{name}: CPU of {who}", "us per flow-mod",
                  statistics.median(through), through,
                  direct=round(statistics.median(direct), 2))
@@ -388,7 +412,7 @@ def bridge_react(b, runs, n):
              "added by the recorder", "ms", statistics.median(added), added)
 
 
-def bridge_read(b, runs, n):
+def bridge_read(b, runs, n, note=""):
     """A table read back by flow statistics, and memory."""
     pairs = []
     before = Cost(b.recorder.pid)
@@ -408,10 +432,21 @@ def bridge_read(b, runs, n):
     for tool in (b.direct, b.through):
         tool("delete")
     b.logged()
-    compare(f"bridge: flow statistics, {n} rules", "rules per second", pairs)
-    emit(f"bridge: memory, {n} rules", "bytes per rule",
+    compare(f"bridge: flow statistics, {n} rules{note}", "rules per second",
+            pairs)
+    emit(f"bridge: memory, {n} rules{note}", "bytes per rule",
          (after.rss - before.rss) / n, after_reading=round(
              (peak.rss - before.rss) / n, 1))
+
+
+def bridge_many(n_bridges, runs, n, is_boosted):
+    """Set-up of and flow-mods on so many bridges at once."""
+    with Bridges(n_bridges, is_boosted=is_boosted) as b:
+        emit(f"bridge: set-up of {n_bridges} bridges, the last", "ms",
+             b.setups[1]["max"] / 1e3, direct=b.setups[0]["max"] / 1e3)
+        compare(f"bridge: flow-mods on {n_bridges} bridges, {n} rules",
+                "per second",
+                b.pairs(runs, lambda tool: tool("add", n, 0, 0)["per_s"]))
 
 
 def run_bridge(arguments):
@@ -423,18 +458,19 @@ def run_bridge(arguments):
              b.setups[1]["max"] / 1e3, direct=b.setups[0]["max"] / 1e3)
         bridge_latency(b, runs, 500 if arguments.short else 2000, 200)
         bridge_react(b, runs, 500 if arguments.short else 2000)
-        bridge_rates(b, runs, n)
         bridge_ceiling(b, runs, n)
+    with Bridges(1, is_boosted=is_boosted, has_pipe=True) as b:
+        bridge_rates(b, runs, n)
     with Bridges(1, "--no-watch", is_boosted=is_boosted) as b:
         bridge_rates(b, runs, n, ", --no-watch")
     for size in sizes:
         with Bridges(1, is_boosted=is_boosted) as b:
             bridge_read(b, runs, size)
-    with Bridges(10, is_boosted=is_boosted) as b:
-        emit("bridge: set-up of 10 bridges, the last", "ms",
-             b.setups[1]["max"] / 1e3, direct=b.setups[0]["max"] / 1e3)
-        compare(f"bridge: flow-mods on 10 bridges, {n} rules", "per second",
-                b.pairs(runs, lambda tool: tool("add", n, 0, 0)["per_s"]))
+    with Bridges(1, is_boosted=is_boosted, version=1) as b:
+        bridge_rates(b, runs, n, ", OpenFlow 1.0")
+        bridge_read(b, runs, sizes[0], ", OpenFlow 1.0")
+    for n_bridges in (10,) if arguments.short else (10, 100):
+        bridge_many(n_bridges, runs, n, is_boosted)
 
 
 def main():

@@ -19,6 +19,8 @@
 #include "lib/lh_alloc.h"
 #include "recorder/of_wire.h"
 
+uint8_t of_peer_version = OF_WIRE_13;
+
 #define READ_SIZE ((size_t) 256 << 10)
 
 void
@@ -175,7 +177,7 @@ of_peer_send_header(struct of_peer *peer, uint8_t type, uint32_t xid)
 {
     uint8_t msg[OF_WIRE_HEADER_LEN];
 
-    of_wire_put_header(msg, OF_WIRE_13, type, sizeof msg, xid);
+    of_wire_put_header(msg, of_peer_version, type, sizeof msg, xid);
     of_peer_send(peer, msg, sizeof msg);
 }
 
@@ -184,10 +186,10 @@ of_peer_send_hello(struct of_peer *peer)
 {
     uint8_t hello[16];
 
-    of_wire_put_header(hello, OF_WIRE_13, OF_WIRE_HELLO, sizeof hello, 1);
+    of_wire_put_header(hello, of_peer_version, OF_WIRE_HELLO, sizeof hello, 1);
     of_wire_put16(hello + 8, 1); /* A bitmap of versions. */
     of_wire_put16(hello + 10, 8);
-    of_wire_put32(hello + 12, 1u << OF_WIRE_13);
+    of_wire_put32(hello + 12, 1u << of_peer_version);
     of_peer_send(peer, hello, sizeof hello);
 }
 

@@ -15,6 +15,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* The OpenFlow version of all connections, as on the wire: 1.3 at first. */
+extern uint8_t of_peer_version;
+
 struct of_peer {
     int fd; /* -1: closed. */
     uint8_t *in;
@@ -38,7 +41,7 @@ int of_peer_accept(int listener);
 void of_peer_send(struct of_peer *, const void *data, size_t len);
 /* Adds a message without a body. */
 void of_peer_send_header(struct of_peer *, uint8_t type, uint32_t xid);
-/* Adds a HELLO that offers OpenFlow 1.3 alone. */
+/* Adds a HELLO that offers that version alone. */
 void of_peer_send_hello(struct of_peer *);
 /* Bytes that wait to be sent. */
 size_t of_peer_unsent(const struct of_peer *);

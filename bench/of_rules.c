@@ -43,7 +43,7 @@ of_rules_make(const struct of_rules *rules, uint32_t i, uint8_t **msg,
     snprintf(text, sizeof text, "table=0,priority=100,%s,actions=%s", match,
              rules->actions);
     error = of_flow_from_text(&flow, OF_FLOW_ADD, text);
-    if (error || of_flow_encode(&flow, OF_WIRE_13, 0, msg, len)) {
+    if (error || of_flow_encode(&flow, of_peer_version, 0, msg, len)) {
         of_peer_die("%s: %s", text, error ? error : "too long");
     }
     of_flow_uninit(&flow);

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ofload - a load generator that speaks OpenFlow 1.3 as a controller does.
+/* ofload - a load generator that speaks OpenFlow as a controller does.
  *
- * usage: ofload HOST:PORT [--match TEXT] [--actions TEXT]
+ * usage: ofload HOST:PORT [--match TEXT] [--actions TEXT] [--version 1..6]
+ *
+ * The version is as on the wire: 1 is OpenFlow 1.0, 4 (without it) 1.3.
  *
  * Switches, or the recorder in front of them, connect to HOST:PORT.  Commands
  * come on standard input, one a line, and each is answered with a line of
@@ -9,7 +11,6 @@
  *
  *   wait N              until N connections are there and have answered a
  *                       barrier; how long each took since it was accepted
- *   reset               closes all connections (they will come again)
  *   template TEXT       what rules do from now on: the actions
  *   add N FIRST EVERY   adds the rules FIRST, FIRST+1, .. with a barrier after
  *                       each EVERY (0: only one at the end), whose answer is
@@ -51,7 +52,8 @@
 #include "recorder/of_wire.h"
 
 #define MAX_SWITCHES    1024
-#define MULTIPART_REPLY 19
+#define MULTIPART_REPLY (of_peer_version == OF_WIRE_10 ? 17 : 19)
+#define RECORDS_OFS     (of_peer_version == OF_WIRE_10 ? 12u : 16u)
 #define FIRST_XID       1000
 #define FRAME_TYPE      0x88b5 /* For experiments, by IEEE 802. */
 #define FRAME_LEN       64
@@ -88,7 +90,8 @@ send_barrier(struct sw *sw)
 {
     uint32_t xid = sw->next_xid++;
 
-    of_peer_send_header(&sw->peer, of_wire_barrier_request(OF_WIRE_13), xid);
+    of_peer_send_header(&sw->peer, of_wire_barrier_request(of_peer_version),
+                        xid);
     return xid;
 }
 
@@ -115,7 +118,7 @@ answer_packet_in(struct sw *sw, const uint8_t *msg, size_t len)
              pi.frame[6], pi.frame[7], pi.frame[8], pi.frame[9], pi.frame[10],
              pi.frame[11]);
     free(of_flow_from_text(&flow, OF_FLOW_ADD, text));
-    if (!of_flow_encode(&flow, OF_WIRE_13, 0, &out, &out_len)) {
+    if (!of_flow_encode(&flow, of_peer_version, 0, &out, &out_len)) {
         of_peer_send(&sw->peer, out, out_len);
         free(out);
     }
@@ -124,7 +127,7 @@ answer_packet_in(struct sw *sw, const uint8_t *msg, size_t len)
     po.frame = pi.frame;
     po.len = pi.len;
     free(of_acts_from_text(&po.acts, "output:2"));
-    if (!of_packet_out_encode(&po, OF_WIRE_13, 0, &out, &out_len)) {
+    if (!of_packet_out_encode(&po, of_peer_version, 0, &out, &out_len)) {
         of_peer_send(&sw->peer, out, out_len);
         free(out);
     }
@@ -135,7 +138,7 @@ answer_packet_in(struct sw *sw, const uint8_t *msg, size_t len)
 static void
 take_flow_stats(struct sw *sw, const uint8_t *msg, size_t len)
 {
-    for (size_t ofs = 16; ofs + 48 <= len;) {
+    for (size_t ofs = RECORDS_OFS; ofs + 48 <= len;) {
         uint16_t step = of_wire_get16(msg + ofs);
 
         if (step < 48) {
@@ -154,6 +157,13 @@ take(void *sw_, const uint8_t *msg, size_t len)
     struct sw *sw = sw_;
 
     if (msg[1] == OF_WIRE_HELLO) {
+        if (of_peer_version == OF_WIRE_10) {
+            /* Flow-mods name their table: NXT_FLOW_MOD_TABLE_ID. */
+            static const uint8_t tid[24] = {1, 4,    0,    24, 0, 0, 0,  0, 0,
+                                            0, 0x23, 0x20, 0,  0, 0, 15, 1};
+
+            of_peer_send(&sw->peer, tid, sizeof tid);
+        }
         of_peer_send_header(&sw->peer, OF_WIRE_FEATURES_REQUEST,
                             sw->next_xid++);
     } else if (msg[1] == OF_WIRE_FEATURES_REPLY) {
@@ -164,13 +174,13 @@ take(void *sw_, const uint8_t *msg, size_t len)
         reply[1] = OF_WIRE_ECHO_REPLY;
         of_peer_send(&sw->peer, reply, len);
         free(reply);
-    } else if (msg[1] == of_wire_barrier_reply(OF_WIRE_13)) {
+    } else if (msg[1] == of_wire_barrier_reply(of_peer_version)) {
         sw->barrier = of_wire_xid(msg);
         if (!sw->is_ready) {
             sw->is_ready = true;
             sw->ready_ns = of_peer_now_ns();
         }
-    } else if (msg[1] == MULTIPART_REPLY && len >= 16 &&
+    } else if (msg[1] == MULTIPART_REPLY && len >= RECORDS_OFS &&
                of_wire_get16(msg + 8) == 1) {
         take_flow_stats(sw, msg, len);
     } else if (msg[1] == OF_WIRE_PACKET_IN) {
@@ -348,48 +358,37 @@ run_add(uint32_t n, uint32_t first, uint32_t every)
         n_errors - errors);
 }
 
+/* A flow-mod to all switches. */
+static void
+flow_mod_all(enum of_flow_command command, const char *text)
+{
+    struct of_flow flow;
+    uint8_t *msg;
+    size_t len;
+
+    free(of_flow_from_text(&flow, command, text));
+    if (command == OF_FLOW_DELETE) {
+        flow.table_id = OF_FLOW_ALL_TABLES;
+    }
+    if (of_flow_encode(&flow, of_peer_version, 0, &msg, &len)) {
+        of_peer_die("%s: cannot be encoded", text);
+    }
+    of_flow_uninit(&flow);
+    for (size_t i = 0; i < n_switches; i++) {
+        of_peer_send(&switches[i].peer, msg, len);
+    }
+    free(msg);
+    barrier_all();
+}
+
 static void
 run_delete(void)
 {
     uint64_t start_ns = of_peer_now_ns();
-    struct of_flow flow;
-    uint8_t *msg;
-    size_t len;
 
-    free(of_flow_from_text(&flow, OF_FLOW_DELETE, "table=255"));
-    flow.table_id = OF_FLOW_ALL_TABLES;
-    if (of_flow_encode(&flow, OF_WIRE_13, 0, &msg, &len)) {
-        of_peer_die("delete: cannot be encoded");
-    }
-    of_flow_uninit(&flow);
-    for (size_t i = 0; i < n_switches; i++) {
-        of_peer_send(&switches[i].peer, msg, len);
-    }
-    free(msg);
-    barrier_all();
+    flow_mod_all(OF_FLOW_DELETE, "table=255");
     printf("{\"seconds\":%.6f}\n",
            (double) (of_peer_now_ns() - start_ns) / 1e9);
-}
-
-static void
-run_punt(void)
-{
-    struct of_flow flow;
-    uint8_t *msg;
-    size_t len;
-
-    free(of_flow_from_text(&flow, OF_FLOW_ADD,
-                           "table=0,priority=0,actions=CONTROLLER:65535"));
-    if (of_flow_encode(&flow, OF_WIRE_13, 0, &msg, &len)) {
-        of_peer_die("punt: cannot be encoded");
-    }
-    of_flow_uninit(&flow);
-    for (size_t i = 0; i < n_switches; i++) {
-        of_peer_send(&switches[i].peer, msg, len);
-    }
-    free(msg);
-    barrier_all();
-    puts("{}");
 }
 
 static void
@@ -432,7 +431,8 @@ run_read(void)
     uint8_t *msg;
     size_t len;
 
-    of_flow_request_encode(&request, OF_WIRE_13, true, 1, &msg, &len);
+    of_flow_request_encode(&request, of_peer_version,
+                           of_peer_version != OF_WIRE_10, 1, &msg, &len);
     of_flow_request_uninit(&request);
     for (size_t i = 0; i < n_switches; i++) {
         switches[i].n_read = switches[i].n_read_bytes = 0;
@@ -529,11 +529,6 @@ run(char *line)
 
     if (sscanf(line, "wait %u", &a) == 1) {
         run_wait(a);
-    } else if (!strncmp(line, "reset", 5)) {
-        while (n_switches) {
-            drop(0);
-        }
-        puts("{}");
     } else if (!strncmp(line, "template ", 9)) {
         line[strcspn(line, "\n")] = '\0';
         free(actions);
@@ -545,7 +540,9 @@ run(char *line)
     } else if (!strncmp(line, "delete", 6)) {
         run_delete();
     } else if (!strncmp(line, "punt", 4)) {
-        run_punt();
+        flow_mod_all(OF_FLOW_ADD,
+                     "table=0,priority=0,actions=CONTROLLER:65535");
+        puts("{}");
     } else if (sscanf(line, "trips %u %u", &a, &b) == 2) {
         run_trips(a, b);
     } else if (!strncmp(line, "read", 4)) {
@@ -567,14 +564,15 @@ main(int argc, char **argv)
     char line[4096];
 
     if (argc < 2) {
-        of_peer_die("usage: %s HOST:PORT [--match TEXT] [--actions TEXT]",
-                    argv[0]);
+        of_peer_die("usage: %s HOST:PORT [OPTION VALUE]..", argv[0]);
     }
     for (int i = 2; i + 1 < argc; i += 2) {
         if (!strcmp(argv[i], "--match")) {
             rules.match = argv[i + 1];
         } else if (!strcmp(argv[i], "--actions")) {
             rules.actions = argv[i + 1];
+        } else if (!strcmp(argv[i], "--version")) {
+            of_peer_version = (uint8_t) atoi(argv[i + 1]);
         } else {
             of_peer_die("%s: no such option", argv[i]);
         }

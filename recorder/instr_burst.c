@@ -15,7 +15,7 @@
 /* A burst is so many flow-mods in a window, and so many for the rules that
  * stand. */
 #define WINDOW_NS     (100 * MS)
-#define MANY          200
+#define MANY          64
 #define RULES_PER_MOD 8
 
 #define CALM_NS         (500 * MS)

@@ -14,7 +14,7 @@
 #include "tests/recorder/rig.h"
 
 #define MS   UINT64_C(1000000)
-#define MANY 200
+#define MANY 64
 
 static const uint8_t versions[] = {OF_WIRE_10, OF_WIRE_13, OF_WIRE_14};
 #define N_VERSIONS ((int) sizeof versions)
@@ -253,9 +253,9 @@ START_TEST(a_short_burst_is_not_worth_reading_many_rules)
 {
     struct rig *rig = watching(OF_WIRE_13);
 
-    for (unsigned int i = 0; i < 40; i++) {
+    for (unsigned int i = 0; i < 80; i++) {
         wait_ms(rig, 150);
-        burst(rig, i * 100, 100);
+        burst(rig, i * 50, 50);
     }
     wait_ms(rig, 150);
     burst(rig, 0, 499); /* Of 4000 rules. */

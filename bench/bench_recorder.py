@@ -243,6 +243,14 @@ def run_sink(arguments):
 
 # --- Real bridges. ----------------------------------------------------------
 
+def connect(name, protocol, port):
+    """What gives a bridge its controller, for ovs-vsctl."""
+    return ["--", f"--id=@{name}", "create", "controller",
+            f"target=\"tcp:127.0.0.1:{port}\"", "max_backoff=1000",
+            "connection_mode=out-of-band", "--", "set", "bridge", name,
+            f"protocols={protocol}", f"controller=@{name}"]
+
+
 class Bridges:
     """'n' bridges with a controller of their own, and 'n' behind the
     recorder; with 'has_pipe' one more behind a proxy that only copies."""
@@ -277,14 +285,8 @@ class Bridges:
         command = []
         for names, port in zip(self.names, (6653, 6663)):
             for name in names:
-                command += ["--", "set", "bridge", name,
-                            f"protocols={protocol}",
-                            "--", "set-controller", name,
-                            f"tcp:127.0.0.1:{port}"]
+                command += connect(name, protocol, port)
         lab.vsctl(*command)
-        for name in self.names[0] + self.names[1]:
-            lab.vsctl("set", "controller", name, "max_backoff=1000",
-                      "connection-mode=out-of-band")
         self.setups = (self.direct("wait", n)["setup_us"],
                        self.through("wait", n)["setup_us"])
         self.pipe, self.piped = None, None
@@ -295,10 +297,7 @@ class Bridges:
             self.pipe.answer()
             if is_boosted:
                 boost(self.pipe.child.pid)
-            lab.vsctl("set", "bridge", "p0", f"protocols={protocol}", "--",
-                      "set-controller", "p0", "tcp:127.0.0.1:6673")
-            lab.vsctl("set", "controller", "p0", "max_backoff=1000",
-                      "connection-mode=out-of-band")
+            lab.vsctl(*connect("p0", protocol, 6673))
             self.piped("wait", 1)
 
     def logged(self):

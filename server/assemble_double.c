@@ -13,7 +13,7 @@
 #include "lib/of_port.h"
 
 /* The untaken branch that card 'c' may have come by, the last before it; -1
- * when there is none. */
+ * when there is none.  Nothing that a controller sends comes by one. */
 static int
 find_branch(struct assembler *a, int c)
 {
@@ -21,6 +21,9 @@ find_branch(struct assembler *a, int c)
     int best = -1;
     uint64_t best_ns = 0;
 
+    if (a->visits[a->cards[c].double_of].is_packet_out) {
+        return -1;
+    }
     for (size_t b = 0; b < a->n_branches; b++) {
         const struct assemble_branch *branch = &a->branches[b];
         uint64_t sent_ns = a->visits[branch->visit].time_ns;

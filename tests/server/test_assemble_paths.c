@@ -273,6 +273,22 @@ START_TEST(an_unseen_packet_out_is_a_gap_after_the_packet_in)
 }
 END_TEST
 
+START_TEST(the_double_of_a_packet_out_did_not_come_by_a_link)
+{
+    sketch_rule(&s, 1, 11, 1, 4);
+    sketch_rule(&s, 2, 22, 1, 3)->kind = RULE_PACKET_OUT;
+    sketch_card(&s, 1, 1, 4, 11, 64, 0);
+    /* What went to the controller is missing. */
+    sketch_card(&s, 2, 1, 3, 22, 64, 800)->flags = POSTCARD_PACKET_OUT;
+    sketch_card(&s, 2, 1, 3, 22, 64, 900)->flags = POSTCARD_PACKET_OUT;
+    sketch_assemble(&s);
+    ck_assert_uint_eq(s.result.n_histories, 2);
+    ck_assert_str_eq(sketch_tree(s.result.histories[0]), "1.1>4");
+    ck_assert_str_eq(sketch_tree(s.result.histories[1]), "!2.1>3");
+    ck_assert_uint_eq(s.result.n_duplicates, 1);
+}
+END_TEST
+
 START_TEST(in_ports_that_mac_postcards_lack_come_from_links)
 {
     sketch_rule(&s, 1, 11, 1, 4);
@@ -325,6 +341,7 @@ main(void)
     tcase_add_test(tc, a_packet_out_is_a_start);
     tcase_add_test(tc, a_packet_out_to_the_tables_is_one_hop_with_its_rule);
     tcase_add_test(tc, an_unseen_packet_out_is_a_gap_after_the_packet_in);
+    tcase_add_test(tc, the_double_of_a_packet_out_did_not_come_by_a_link);
     tcase_add_test(tc, in_ports_that_mac_postcards_lack_come_from_links);
     tcase_add_test(tc, tables_of_one_switch_join_without_in_port);
     suite_add_tcase(suite, tc);

@@ -45,8 +45,8 @@ bench_bench_assembly_LDADD = $(ASSEMBLE_LIBS) $(LIB_LIBS)
 # pipeline: lasthop-server from a file of postcards to its archive.
 BENCHES += bench/bench_pipeline
 bench_bench_pipeline_SOURCES = bench/bench_pipeline.c \
-	bench/bench_trace.c bench/bench_trace.h
-bench_bench_pipeline_LDADD = $(LIB_LIBS) $(PCAP_LIBS) $(ZSTD_LIBS)
+	bench/bench_preset.c bench/bench_preset.h
+bench_bench_pipeline_LDADD = $(GEN_LIBS)
 
 # flow_log: what a change costs, and how long a past table takes.
 BENCHES += bench/bench_flow_log

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* bench_pipeline - lasthop-server from a file of postcards to its archive.
  *
- * Every packet of bench_trace crosses a line of five switches, each of which
- * takes 1 from the TTL of what has one, 5 to 50 us apart; its geneve postcards
- * go to a pcap file in the order of time.  Then the real program reads that
- * file (from the page cache), assembles and archives, on one core (it has one
- * thread), several times.  Reported: postcards per second of wall clock and
- * per second of CPU, and archive bytes per postcard, files whole.  A run that
- * does not take every postcard, or archive every history, fails.
+ * The packets of the preset mix of lasthop-gen cross a line of five switches,
+ * each of which takes 1 from the TTL of what has one, 5 to 50 us apart; their
+ * geneve postcards go to a pcap file in the order of time.  Then the real
+ * program reads that file (from the page cache), assembles and archives, on
+ * one core (it has one thread), several times.  Reported: postcards per second
+ * of wall clock and per second of CPU, and archive bytes per postcard, files
+ * whole.  A run that does not take every postcard, or archive every history,
+ * fails.
  *
  * usage: bench_pipeline [PACKETS]   (default 200,000) */
 #include <config.h>
@@ -28,26 +29,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "bench/bench_trace.h"
-#include "lib/hdr.h"
-#include "lib/postcard_geneve.h"
-#include "lib/rule.h"
-#include "lib/topology.h"
+#include "bench/bench_preset.h"
+#include "gen/gen.h"
 
-#define N_HOPS    5
 #define N_RUNS    5
 #define N_PACKETS 200000
-#define SENDER    0xc0000201 /* 192.0.2.1 */
-#define V_ROUTED  1          /* Of every switch: dec_ttl, output 2. */
-#define V_OTHER   2          /* Output 2. */
-
-struct card {
-    uint64_t time_ns;
-    uint16_t caplen;
-    uint8_t hop;
-    bool is_routed;
-    uint8_t data[PACKET_ID_SNAP];
-};
 
 static char dir[] = "/tmp/bench_pipeline.XXXXXX";
 
@@ -90,150 +76,78 @@ create(const char *name)
     return file;
 }
 
-static struct rule *
-make_rule(uint64_t dpid, uint32_t version)
+static void
+put_line(FILE *file, json_t *json)
 {
-    struct rule *rule = rule_create();
+    json_dumpf(json, file, JSON_COMPACT);
+    putc('\n', file);
+    json_decref(json);
+}
 
-    rule->dpid = dpid;
-    rule->version = version;
-    rule->is_instrumented = true;
-    if (version == V_ROUTED) {
-        rule_add_plain(rule, STEP_DEC_TTL, 0);
-    }
-    rule_add_output(rule, 2);
-    return rule;
+static void
+put_rule(void *file, const struct rule *rule)
+{
+    put_line(file, rule_to_json(rule));
 }
 
 /* What the server is told of the network. */
 static void
-write_network(void)
+write_network(struct gen_net *net)
 {
-    struct topology_builder *builder = topology_builder_create();
     FILE *file = create("rules.jsonl");
-    struct topology *topology;
-    json_t *json;
 
-    for (uint64_t dpid = 1; dpid <= N_HOPS; dpid++) {
-        topology_builder_add_switch(builder, dpid, NULL, 0, "192.0.2.1");
-        topology_builder_add_port(builder, dpid, 1, NULL, dpid == 1);
-        topology_builder_add_port(builder, dpid, 2, NULL, dpid == N_HOPS);
-        if (dpid > 1) {
-            topology_builder_add_link(builder, dpid - 1, 2, dpid, 1);
-        }
-        for (uint32_t version = V_ROUTED; version <= V_OTHER; version++) {
-            struct rule *rule = make_rule(dpid, version);
-
-            json = rule_to_json(rule);
-            json_dumpf(json, file, JSON_COMPACT);
-            putc('\n', file);
-            json_decref(json);
-            rule_unref(rule);
-        }
-    }
+    gen_net_each_version(net, put_rule, file);
     fclose(file);
-    topology = topology_build(builder, 1);
-    json = topology_to_json(topology);
     file = create("topology.json");
-    json_dumpf(json, file, 0);
+    put_line(file, topology_to_json(gen_net_topology(net)));
     fclose(file);
-    json_decref(json);
-    topology_unref(topology);
 }
 
-/* The postcards of one packet, at most N_HOPS; returns how many. */
+/* Writes the postcards of the preset mix to cards.pcap; returns how many. */
 static size_t
-send_packet(const struct bench_packet *packet, struct card *cards)
+write_cards(const char **traffic, size_t n_packets, uint16_t snap)
 {
-    static uint64_t random = 88172645463325252ULL;
-    struct rule *rule;
-    struct hdr h;
-    size_t n = 0;
-
-    hdr_parse(packet->data, packet->len, &h);
-    bool is_routed = h.is_ip4 || h.is_ip6;
-
-    rule = make_rule(1, is_routed ? V_ROUTED : V_OTHER);
-    for (; n < N_HOPS; n++) {
-        struct card *card = &cards[n];
-        size_t len = packet->len;
-
-        random ^= random << 13; /* xorshift64 (Marsaglia 2003). */
-        random ^= random >> 7;
-        random ^= random << 17;
-        card->hop = (uint8_t) n;
-        card->is_routed = is_routed;
-        if (!n) {
-            card->time_ns = packet->time_ns;
-            memcpy(card->data, packet->data, len);
-        } else {
-            card->time_ns = cards[n - 1].time_ns + 5000 + random % 45001;
-            if (rule_apply(rule, 0, cards[n - 1].data, cards[n - 1].caplen,
-                           card->data, sizeof card->data,
-                           &len) != RULE_APPLY_OK) {
-                break; /* Its TTL ended at the switch before. */
-            }
-        }
-        card->caplen = (uint16_t) len;
-    }
-    rule_unref(rule);
-    return n;
-}
-
-static int
-compare_time(const void *a_, const void *b_)
-{
-    const struct card *a = a_, *b = b_;
-
-    return a->time_ns < b->time_ns ? -1 : a->time_ns > b->time_ns;
-}
-
-/* Writes all postcards to cards.pcap; returns how many. */
-static size_t
-write_cards(const struct bench_trace *trace, uint16_t snap)
-{
-    struct card *cards = malloc(trace->n * N_HOPS * sizeof *cards);
-    const struct postcard_geneve_path way = {.ip_src = SENDER,
-                                             .ip_dst = SENDER + 9};
     pcap_t *pcap = pcap_open_dead(DLT_EN10MB, 65535);
-    char path[256];
-    size_t n = 0;
+    struct gen_frame frames[GEN_BATCH];
+    struct gen_config config;
+    struct lh_error error;
+    char path[256], *trace;
+    struct gen *gen;
+    size_t n, n_cards = 0;
 
+    *traffic = bench_preset(&config, &trace);
+    config.n_packets = n_packets;
+    config.snap = snap;
     snprintf(path, sizeof path, "%s/cards.pcap", dir);
+
     pcap_dumper_t *dumper = pcap_dump_open(pcap, path);
 
-    if (!cards || !dumper) {
+    if (!dumper) {
         die(path);
     }
-    for (size_t i = 0; i < trace->n; i++) {
-        n += send_packet(&trace->packets[i], &cards[n]);
+    if (gen_create(&config, &gen, &error)) {
+        fprintf(stderr, "bench_pipeline: %s\n", error.text);
+        exit(EXIT_FAILURE);
     }
-    qsort(cards, n, sizeof *cards, compare_time);
-    for (size_t i = 0; i < n; i++) {
-        uint8_t frame[PACKET_ID_SNAP + POSTCARD_GENEVE_FRAME_OVERHEAD];
-        const struct card *card = &cards[i];
-        struct postcard p = {
-            .dpid = card->hop + 1,
-            .version = card->is_routed ? V_ROUTED : V_OTHER,
-            .in_port = 1,
-            .out_port = 2,
-            .caplen = card->caplen < snap ? card->caplen : snap,
-            .header = card->data,
-        };
-        struct pcap_pkthdr header = {
-            .ts = {.tv_sec = (time_t) (card->time_ns / 1000000000),
-                   .tv_usec =
-                       (suseconds_t) (card->time_ns % 1000000000 / 1000)}};
+    while (!gen_next(gen, frames, GEN_BATCH, &n, &error) && n) {
+        for (size_t i = 0; i < n; i++) {
+            uint64_t ns = frames[i].time_ns;
+            struct pcap_pkthdr header = {
+                .ts = {.tv_sec = (time_t) (ns / 1000000000),
+                       .tv_usec = (suseconds_t) (ns % 1000000000 / 1000)},
+                .caplen = frames[i].len,
+                .len = frames[i].len};
 
-        header.caplen = header.len =
-            (bpf_u_int32) postcard_geneve_encode_frame(&p, &way, frame,
-                                                       sizeof frame);
-        pcap_dump((u_char *) dumper, &header, frame);
+            pcap_dump((u_char *) dumper, &header, frames[i].data);
+        }
+        n_cards += n;
     }
+    write_network(gen_get_net(gen));
+    gen_destroy(gen);
+    free(trace);
     pcap_dump_close(dumper);
     pcap_close(pcap);
-    free(cards);
-    return n;
+    return n_cards;
 }
 
 struct run {
@@ -388,12 +302,10 @@ static void
 measure(size_t n_packets, uint16_t snap)
 {
     double wall[N_RUNS], cpu[N_RUNS], bytes[N_RUNS];
-    struct bench_trace trace;
+    const char *traffic;
+    size_t n_cards = write_cards(&traffic, n_packets, snap);
     struct run run;
-    size_t n_cards;
 
-    bench_trace_load(&trace, n_packets, PACKET_ID_SNAP);
-    n_cards = write_cards(&trace, snap);
     run_once(snap, n_cards, &run); /* Warms the page cache. */
     for (size_t i = 0; i < N_RUNS; i++) {
         run_once(snap, n_cards, &run);
@@ -401,10 +313,9 @@ measure(size_t n_packets, uint16_t snap)
         cpu[i] = (double) n_cards / run.cpu_s;
         bytes[i] = (double) run.archive_bytes / (double) n_cards;
     }
-    print("postcards_per_s", trace.traffic, snap, wall, "postcards/s");
-    print("postcards_per_cpu_s", trace.traffic, snap, cpu, "postcards/s");
-    print("bytes_per_postcard", trace.traffic, snap, bytes, "bytes");
-    bench_trace_unload(&trace);
+    print("postcards_per_s", traffic, snap, wall, "postcards/s");
+    print("postcards_per_cpu_s", traffic, snap, cpu, "postcards/s");
+    print("bytes_per_postcard", traffic, snap, bytes, "bytes");
 }
 
 int
@@ -416,7 +327,6 @@ main(int argc, char *argv[])
         die(dir);
     }
     atexit(remove_dir);
-    write_network();
     measure(n_packets, 64);
     measure(n_packets, PACKET_ID_SNAP);
     return EXIT_SUCCESS;

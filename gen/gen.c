@@ -241,6 +241,7 @@ send_tunnel(struct gen *gen, const struct gen_route *route, uint16_t tag)
             gen->walk.cards[i].time_ns = end_ns;
         }
     }
+    gen->walk.carrier = &gen->outer;
     send_cards(gen, &gen->outer, tag);
     gen->counters.packets++;
     gen->counters.kinds[GEN_UNDERLAY]++;

@@ -398,6 +398,7 @@ gen_walk_run(struct gen_walk *walk, const struct gen_route *route,
              const uint8_t *data, size_t len, uint64_t time_ns)
 {
     walk->route = route;
+    walk->carrier = NULL;
     walk->n_cards = walk->n_visits = walk->n_bytes = walk->hint = 0;
     grow_bytes(walk, len);
     memcpy(walk->bytes, data, len);

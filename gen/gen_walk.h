@@ -65,6 +65,8 @@ struct gen_walk {
     const struct gen_delay *punt_delay; /* Until the controller's answer. */
     struct gen_random *random;          /* For delays. */
     const struct gen_route *route;      /* Of the packet. */
+    const struct gen_walk *carrier; /* The tunnel's packet around it, or NULL;
+                                     * set by who runs both. */
     size_t n_cards, allocated_cards;
     struct gen_card *cards; /* Owned, as all that follows. */
     size_t n_visits, allocated_visits;

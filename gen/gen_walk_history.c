@@ -239,24 +239,49 @@ gen_walk_order(const struct gen_walk *walk, int *hop_of)
     }
 }
 
+/* The ID of a walk's packet, by its first postcard. */
+static enum packet_id_result
+id_of(const struct gen_walk *walk, const struct packet_id_config *config,
+      uint16_t snap, uint64_t *id)
+{
+    const struct gen_card *card = &walk->cards[0];
+    const uint8_t *header = gen_walk_header(walk, card);
+    size_t len = card->len < snap ? card->len : snap;
+    struct hdr h;
+
+    hdr_parse(header, len, &h);
+    return packet_id(config, header, len, &h, id);
+}
+
+/* The ID of the packet inside it, or 0. */
+static uint64_t
+inner_id_of(const struct gen_walk *walk, const struct packet_id_config *config,
+            uint16_t snap)
+{
+    const struct gen_card *card = &walk->cards[0];
+
+    return packet_id_inner(config, gen_walk_header(walk, card),
+                           card->len < snap ? card->len : snap);
+}
+
 struct history *
 gen_walk_history(const struct gen_walk *walk,
                  const struct packet_id_config *id_config, uint16_t snap)
 {
     struct truth t = {.walk = walk, .snap = snap};
-    const struct gen_card *card = &walk->cards[0];
     uint32_t *visit_of = lh_alloc(walk->n_visits * sizeof *visit_of);
-    struct hdr h;
-    uint64_t id;
+    uint64_t id, outer;
+    enum packet_id_result result = id_of(walk, id_config, snap, &id);
 
     assert(snap <= GEN_WALK_MAX_SNAP);
-    hdr_parse(gen_walk_header(walk, card), cut(&t, card->len), &h);
-
-    enum packet_id_result result = packet_id(
-        id_config, gen_walk_header(walk, card), cut(&t, card->len), &h, &id);
-
     t.history = history_create(id);
     t.history->has_packet_id = result != PACKET_ID_SHORT;
+    t.history->carries = inner_id_of(walk, id_config, snap);
+    if (walk->carrier && id &&
+        inner_id_of(walk->carrier, id_config, snap) == id &&
+        id_of(walk->carrier, id_config, snap, &outer) == PACKET_ID_OK) {
+        t.history->carried_by = outer;
+    }
     t.hop_of = lh_alloc(walk->n_visits * sizeof *t.hop_of);
     t.is_looped = lh_alloc_zero(walk->n_visits * sizeof *t.is_looped);
     gen_walk_order(walk, t.hop_of);

@@ -65,6 +65,7 @@ lib_liblasthop_a_SOURCES = \
 	lib/line_reader.c lib/line_reader.h \
 	lib/of_port.c lib/of_port.h \
 	lib/packet_id.c lib/packet_id.h \
+	lib/packet_id_inner.c \
 	lib/packet_row.h \
 	lib/past.h \
 	lib/past_changes.c \

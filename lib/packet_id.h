@@ -56,4 +56,9 @@ size_t packet_id_bytes(const struct packet_id_config *config,
                        const uint8_t *data, size_t len, const struct hdr *h,
                        uint8_t *out);
 
+/* The ID of the packet inside the tunnel packet 'data' (hdr_inner()), 0 when
+ * it is none or too little of it was captured. */
+uint64_t packet_id_inner(const struct packet_id_config *config,
+                         const uint8_t *data, size_t len);
+
 #endif /* lib/packet_id.h */

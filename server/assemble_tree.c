@@ -212,7 +212,7 @@ make_history(struct assembler *a, int root)
     if (a->env->id_config && first_card(a, root) >= 0) {
         const struct postcard *p = a->cards[first_card(a, root)].p;
 
-        h->carries = tunnel_inner_id(a->env->id_config, p->header, p->caplen);
+        h->carries = packet_id_inner(a->env->id_config, p->header, p->caplen);
     }
     history_settle(h);
     return h;

@@ -429,7 +429,7 @@ path_table_add(struct path_table *pt, const struct postcard *p)
     }
     if (!g->first) {
         uint64_t inner =
-            tunnel_inner_id(&pt->config.id_config, p->header, p->caplen);
+            packet_id_inner(&pt->config.id_config, p->header, p->caplen);
 
         if (inner) {
             tunnel_map_add(pt->tunnels, inner, p->packet_id, p->time_ns);

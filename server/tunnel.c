@@ -5,8 +5,6 @@
 
 #include <stdlib.h>
 
-#include "lib/hdr.h"
-
 #define N_PLACES 4096 /* A power of 2. */
 
 struct place {
@@ -16,31 +14,6 @@ struct place {
 struct tunnel_map {
     struct place places[N_PLACES];
 };
-
-uint64_t
-tunnel_inner_id(const struct packet_id_config *config, const uint8_t *data,
-                size_t len)
-{
-    struct hdr h, inner;
-    size_t ofs;
-    uint16_t type;
-    uint32_t tunnel_id;
-    uint64_t id;
-
-    hdr_parse(data, len, &h);
-    if (hdr_inner(data, len, &h, &ofs, &type, &tunnel_id) == HDR_TUNNEL_NONE) {
-        return 0;
-    }
-    if (type) {
-        hdr_parse_l3(data + ofs, len - ofs, type, &inner);
-    } else {
-        hdr_parse(data + ofs, len - ofs, &inner);
-    }
-    return packet_id(config, data + ofs, len - ofs, &inner, &id) ==
-                   PACKET_ID_OK
-               ? id
-               : 0;
-}
 
 struct tunnel_map *
 tunnel_map_create(void)

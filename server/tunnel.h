@@ -6,19 +6,11 @@
  * It has a fixed size and forgets when two share a place: what it says is
  * right, but it does not always know.
  *
- * Threads: a map belongs to one thread; tunnel_inner_id() is pure. */
+ * Threads: a map belongs to one thread. */
 #ifndef SERVER_TUNNEL_H
 #define SERVER_TUNNEL_H 1
 
-#include <stddef.h>
 #include <stdint.h>
-
-#include "lib/packet_id.h"
-
-/* The ID of the packet inside the tunnel packet 'data', 0 when it is none or
- * too little of it was captured. */
-uint64_t tunnel_inner_id(const struct packet_id_config *config,
-                         const uint8_t *data, size_t len);
 
 struct tunnel_map;
 

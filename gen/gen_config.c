@@ -75,7 +75,7 @@ set_faults(struct gen_config *config)
     config->loss = 2 * PERCENT;
     config->duplicate = 1 * PERCENT;
     config->reorder = 5 * PERCENT;
-    config->reorder_ns = 500000;
+    config->reorder_ns = 250000; /* Sooner than a controller answers. */
     config->skew_ns = 200000;
     config->identical = PERCENT / 2;
 }

@@ -5,6 +5,7 @@
 ORACLE = \
 	tests/server/oracle.c tests/server/oracle.h \
 	tests/server/oracle_check.c tests/server/oracle_check.h \
+	tests/server/oracle_dump.c \
 	$(FRAME)
 
 check_PROGRAMS += tests/server/test_assemble_oracle
@@ -12,6 +13,13 @@ TESTS += tests/server/test_assemble_oracle
 tests_server_test_assemble_oracle_SOURCES = \
 	tests/server/test_assemble_oracle.c $(ORACLE)
 tests_server_test_assemble_oracle_LDADD = \
+	$(ASSEMBLE_LIBS) $(GEN_LIBS) $(TEST_LIBS)
+
+check_PROGRAMS += tests/server/test_stream_oracle
+TESTS += tests/server/test_stream_oracle
+tests_server_test_stream_oracle_SOURCES = \
+	tests/server/test_stream_oracle.c $(ORACLE)
+tests_server_test_stream_oracle_LDADD = \
 	$(ASSEMBLE_LIBS) $(GEN_LIBS) $(TEST_LIBS)
 
 # sketch: postcards written down by hand.

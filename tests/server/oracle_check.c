@@ -84,23 +84,59 @@ is_sender_seen(const struct oracle_packet *packet, int hop)
     return false;
 }
 
+/* True when a postcard of the hop came at that time, whichever. */
+static bool
+has_time(const struct oracle_packet *packet, int hop, uint64_t time_ns)
+{
+    for (size_t i = 0; i < packet->n_cards; i++) {
+        const struct oracle_card *card = &packet->cards[i];
+
+        if (card->hop == hop && !card->is_lost && card->p.time_ns == time_ns) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* True when a postcard of the hop came with the header of 'h'. */
+static bool
+has_header(const struct oracle_packet *packet, int hop,
+           const struct history_hop *h)
+{
+    for (size_t i = 0; i < packet->n_cards; i++) {
+        const struct postcard *p = &packet->cards[i].p;
+
+        if (packet->cards[i].hop == hop && p->caplen == h->caplen &&
+            !memcmp(p->header, h->header, h->caplen)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The true hop that was there then; of several that one with the header. */
 static struct place
 find_place(const struct oracle_check *c, const struct history_hop *hop)
 {
-    for (size_t p = 0; p < c->n_packets; p++) {
-        const struct history *truth = c->packets[p]->truth;
+    struct place found = {NULL, -1};
 
-        for (size_t i = 0; i < truth->n_hops; i++) {
+    for (size_t p = 0; p < c->n_packets; p++) {
+        const struct oracle_packet *packet = c->packets[p];
+        const struct history *truth = packet->truth;
+
+        for (int i = 0; i < (int) truth->n_hops; i++) {
             if (truth->hops[i].dpid == hop->dpid &&
                 (truth->hops[i].in_port == hop->in_port ||
                  (c->is_blind && hop->in_port == OF_PORT_UNKNOWN)) &&
                 hop->time_ns &&
-                time_of(c->packets[p], (int) i) == hop->time_ns) {
-                return (struct place){c->packets[p], (int) i};
+                (c->has_blind_rounds ? has_time(packet, i, hop->time_ns)
+                                     : time_of(packet, i) == hop->time_ns) &&
+                (found.hop < 0 || has_header(packet, i, hop))) {
+                found = (struct place){packet, i};
             }
         }
     }
-    return (struct place){NULL, -1};
+    return found;
 }
 
 static bool

@@ -38,4 +38,7 @@ struct oracle_check {
 int oracle_check_exact(const struct oracle_check *, struct lh_error *);
 int oracle_check_lossy(const struct oracle_check *, struct lh_error *);
 
+/* Prints all of it to standard error. */
+void oracle_check_dump(const struct oracle_check *);
+
 #endif /* tests/server/oracle_check.h */

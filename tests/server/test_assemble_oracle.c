@@ -36,56 +36,6 @@ setting(const char *name, uint64_t otherwise)
     return text ? strtoull(text, NULL, 10) : otherwise;
 }
 
-static void
-dump(const struct history *h, const char *title)
-{
-    fprintf(stderr, "%s: %s\n", title, verdict_name_string(h->verdict.name));
-    for (size_t i = 0; i < h->n_hops; i++) {
-        const struct history_hop *hop = &h->hops[i];
-
-        fprintf(stderr, "  #%zu <- %d s%d in %u%s%s%s time %llu ttl %u out", i,
-                hop->parent, (int) hop->dpid, hop->in_port,
-                hop->is_packet_out ? " packet-out" : "",
-                hop->is_deduced ? " deduced" : "",
-                hop->has_gap_before ? " gap" : "",
-                (unsigned long long) hop->time_ns,
-                hop->caplen > 22 ? hop->header[22] : 0);
-        for (size_t k = 0; k < hop->n_out; k++) {
-            fprintf(stderr, " %u", hop->out_ports[k]);
-        }
-        fprintf(stderr, " v");
-        for (size_t k = 0; k < hop->n_versions; k++) {
-            fprintf(stderr, " %u", hop->versions[k]);
-        }
-        fprintf(stderr, " %s %s\n", verdict_name_string(hop->verdict.name),
-                hop->verdict.reason ? hop->verdict.reason : "");
-    }
-}
-
-static void
-dump_all(const struct oracle_check *c)
-{
-    for (size_t p = 0; p < c->n_packets; p++) {
-        const struct oracle_packet *packet = c->packets[p];
-
-        dump(packet->truth, "truth");
-        for (size_t i = 0; i < packet->n_cards; i++) {
-            const struct oracle_card *card = &packet->cards[i];
-
-            fprintf(stderr,
-                    "  card of %d s%d in %u out %u v%u time %llu%s%s\n",
-                    card->hop, (int) card->p.dpid, card->p.in_port,
-                    card->p.out_port, card->p.version,
-                    (unsigned long long) card->p.time_ns,
-                    card->is_lost ? " lost" : "",
-                    card->is_double ? " double" : "");
-        }
-    }
-    for (size_t i = 0; i < c->n_histories; i++) {
-        dump(c->histories[i], "assembled");
-    }
-}
-
 /* All that came of some packets, for one assembly. */
 struct group {
     struct oracle_packet *const *packets;
@@ -194,7 +144,7 @@ assemble_and_check(struct assembler *assembler, struct group *group,
                       group->n_cards);
     if (has_loss ? oracle_check_lossy(&c, &error)
                  : oracle_check_exact(&c, &error)) {
-        dump_all(&c);
+        oracle_check_dump(&c);
         ck_abort_msg("%s", error.text);
     }
     if (!has_loss) {

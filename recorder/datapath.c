@@ -488,6 +488,45 @@ datapath_send_packet(struct datapath *dp, uint16_t port, const uint8_t *frame,
     datapath_apply(dp, &out);
 }
 
+static json_t *
+counters_json(const struct instr_counters *counters)
+{
+#define COUNTER(NAME)                                                         \
+    {                                                                         \
+#NAME, &counters->NAME                                                \
+    }
+    const struct {
+        const char *name;
+        const uint64_t *value;
+    } all[] = {
+        COUNTER(passed_unknown),  COUNTER(passed_malformed),
+        COUNTER(flow_mods),       COUNTER(group_mods),
+        COUNTER(packet_outs),     COUNTER(injected),
+        COUNTER(not_injected),    COUNTER(unselected),
+        COUNTER(refused),         COUNTER(hidden),
+        COUNTER(restored),        COUNTER(own_errors),
+        COUNTER(rolled_back),     COUNTER(bundles_passed),
+        COUNTER(unknown_rules),   COUNTER(index_full),
+        COUNTER(pending_dropped), COUNTER(learned),
+        COUNTER(foreign),         COUNTER(reinstrumented),
+        COUNTER(contested),       COUNTER(given_up),
+        COUNTER(checks),          COUNTER(repaired),
+        COUNTER(put_back),        COUNTER(watch_suspended),
+        COUNTER(own_waited),      COUNTER(unordered),
+        COUNTER(echoes),          COUNTER(readings),
+        COUNTER(tlv_moved),       COUNTER(rules),
+        COUNTER(groups),          COUNTER(meters),
+    };
+#undef COUNTER
+    json_t *json = json_object();
+
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        json_object_set_new(json, all[i].name,
+                            json_integer((json_int_t) *all[i].value));
+    }
+    return json;
+}
+
 void
 datapath_stats(const struct datapath *dp, json_t *json)
 {
@@ -505,41 +544,7 @@ datapath_stats(const struct datapath *dp, json_t *json)
         json_object_set_new(json, "name", jmember_text_new(dp->name));
     }
     if (dp->instr) {
-        const struct instr_counters *i = instr_counters(dp->instr);
-
-        json_object_set_new(
-            json, "instr",
-            json_pack(
-                "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I,"
-                " s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I,"
-                " s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
-                "passed_unknown", (json_int_t) i->passed_unknown,
-                "passed_malformed", (json_int_t) i->passed_malformed,
-                "flow_mods", (json_int_t) i->flow_mods, "group_mods",
-                (json_int_t) i->group_mods, "packet_outs",
-                (json_int_t) i->packet_outs, "injected",
-                (json_int_t) i->injected, "not_injected",
-                (json_int_t) i->not_injected, "unselected",
-                (json_int_t) i->unselected, "refused", (json_int_t) i->refused,
-                "hidden", (json_int_t) i->hidden, "restored",
-                (json_int_t) i->restored, "own_errors",
-                (json_int_t) i->own_errors, "rolled_back",
-                (json_int_t) i->rolled_back, "unknown_rules",
-                (json_int_t) i->unknown_rules, "index_full",
-                (json_int_t) i->index_full, "pending_dropped",
-                (json_int_t) i->pending_dropped, "learned",
-                (json_int_t) i->learned, "foreign", (json_int_t) i->foreign,
-                "reinstrumented", (json_int_t) i->reinstrumented, "contested",
-                (json_int_t) i->contested, "given_up",
-                (json_int_t) i->given_up, "checks", (json_int_t) i->checks,
-                "repaired", (json_int_t) i->repaired, "put_back",
-                (json_int_t) i->put_back, "watch_suspended",
-                (json_int_t) i->watch_suspended, "own_waited",
-                (json_int_t) i->own_waited, "unordered",
-                (json_int_t) i->unordered, "echoes", (json_int_t) i->echoes,
-                "readings", (json_int_t) i->readings, "tlv_moved",
-                (json_int_t) i->tlv_moved, "rules", (json_int_t) i->rules,
-                "groups", (json_int_t) i->groups, "meters",
-                (json_int_t) i->meters));
+        json_object_set_new(json, "instr",
+                            counters_json(instr_counters(dp->instr)));
     }
 }

@@ -268,6 +268,7 @@ struct instr_counters {
     uint64_t restored;        /* Flow and group records restored. */
     uint64_t own_errors;      /* Errors the switch gave to our messages. */
     uint64_t rolled_back;     /* Changes undone after an error. */
+    uint64_t bundles_passed;  /* Too big, committed as they were. */
     uint64_t unknown_rules;   /* In flow-stats, not in the shadow. */
     uint64_t index_full;      /* Outputs not instrumented: table T full. */
     uint64_t pending_dropped; /* Requests forgotten, too many open. */
@@ -328,6 +329,9 @@ enum instr_role instr_link_role(const struct instr_link *);
 bool instr_link_must_wait(struct instr_link *, const uint8_t *msg,
                           uint64_t now_ns, struct instr_out *);
 #define INSTR_FENCE_NS UINT64_C(1000000000)
+
+/* Bytes of messages in open bundles that are held for one connection. */
+#define INSTR_MAX_BUNDLED ((size_t) 64 << 20)
 
 /* Sends what of our own is due and had to wait; to be called after a link has
  * gone, and when instr_link_must_wait() would be asked again. */

@@ -5,7 +5,10 @@
  * we make of it depends on the rules that stand then; but what the switch says
  * about it, it says at once.  So the messages go to the switch as they are,
  * and are held too.  Right before the commit the bundle is discarded and
- * filled again with what we make of them. */
+ * filled again with what we make of them.
+ *
+ * A bundle that is too big to be held is committed as the controller filled
+ * it; then the tables are read again. */
 #include <config.h>
 #include "recorder/instr_state.h"
 
@@ -15,7 +18,6 @@
 #include "recorder/of_wire.h"
 
 #define MAX_BUNDLES 64
-#define MAX_HELD    65536
 
 static struct instr_bundle **
 find(struct instr_link *link, uint32_t id)
@@ -29,12 +31,20 @@ find(struct instr_link *link, uint32_t id)
 }
 
 static void
-destroy(struct instr_bundle *b)
+forget_held(struct instr_bundle *b)
 {
     for (size_t i = 0; i < b->n_held; i++) {
         free(b->held[i].data);
     }
     free(b->held);
+    b->held = NULL;
+    b->n_held = b->allocated_held = b->n_bytes = 0;
+}
+
+static void
+destroy(struct instr_bundle *b)
+{
+    forget_held(b);
     free(b);
 }
 
@@ -79,6 +89,16 @@ open_bundle(struct instr_link *link, uint32_t id, uint16_t flags)
     b->next = link->bundles;
     link->bundles = b;
     return b;
+}
+
+/* True when that much more can be held of what goes by this link. */
+static bool
+has_room(const struct instr_link *link, size_t len)
+{
+    for (const struct instr_bundle *b = link->bundles; b; b = b->next) {
+        len += b->n_bytes;
+    }
+    return len <= INSTR_MAX_BUNDLED;
 }
 
 /* True when a switch takes 'msg' into a bundle: what it refuses at once is not
@@ -129,11 +149,17 @@ instr_bundle_add(struct instr_change *c, const uint8_t *msg, size_t len)
         return;
     }
     b = open_bundle(link, id, flags);
-    if (!b || b->n_held >= MAX_HELD) {
-        c->instr->counters.not_injected++;
-        drop(link, id);
+    if (!b || b->is_too_big) {
+        link->has_lost_bundle |= !b;
         return;
     }
+    if (!has_room(link, len)) {
+        b->is_too_big = true;
+        c->instr->counters.bundles_passed++;
+        forget_held(b);
+        return;
+    }
+    b->n_bytes += len;
     b->held =
         lh_alloc_grow(b->held, b->n_held, &b->allocated_held, sizeof *b->held);
     b->held[b->n_held++] =
@@ -227,7 +253,7 @@ instr_bundle_control(struct instr_change *c, const uint8_t *msg, size_t len)
         if (b) {
             drop(link, bc.id); /* So does the switch. */
         } else {
-            open_bundle(link, bc.id, bc.flags);
+            link->has_lost_bundle |= !open_bundle(link, bc.id, bc.flags);
         }
         break;
     case OF_BUNDLE_CLOSE_REQUEST:
@@ -238,7 +264,11 @@ instr_bundle_control(struct instr_change *c, const uint8_t *msg, size_t len)
         }
         break;
     case OF_BUNDLE_COMMIT_REQUEST:
-        if (b && b->flags == bc.flags) {
+        if (b ? b->is_too_big : link->has_lost_bundle) {
+            link->instr->needs_reading = true;
+            link->instr->suspect = link;
+            c->out->released = true; /* So that it is read at once. */
+        } else if (b && b->flags == bc.flags) {
             refill(c, b);
         }
         drop(link, bc.id);

@@ -116,6 +116,8 @@ struct instr_bundle {
     bool is_closed;
     struct instr_msg *held; /* Whole bundle-adds.  Owned. */
     size_t n_held, allocated_held;
+    size_t n_bytes;  /* Of them. */
+    bool is_too_big; /* Nothing is held: it is committed as it is. */
 };
 
 struct instr_miss {
@@ -206,6 +208,7 @@ struct instr_link {
     bool wants_nicira;            /* Nicira, 1.0: flow-removed in its form. */
     uint16_t miss_len;            /* miss_send_len. */
     struct instr_bundle *bundles; /* Open ones of the controller.  Owned. */
+    bool has_lost_bundle;         /* Some that it opened are not in there. */
     uint32_t next_bundle;         /* Of ours. */
     size_t n_unasked;             /* Changes since the last barrier of ours. */
     struct instr_pending *pending; /* Owned. */

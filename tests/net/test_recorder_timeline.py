@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 # What the recorder's timeline says of a switch besides its rules.
 
+import os
+import re
 import struct
 
 import pytest
 
 from api import Api, ApiError
-from lab import bindir
+from lab import HERE, bindir
 from many_controllers import Controller
 from process import Process, wait_until
 from scripted_switch import PORTS, Switch, port
@@ -85,3 +87,13 @@ def test_a_switch_that_nobody_knows_is_said_with_those_that_are(stand):
             api.call(op, dpid="00000000000000ff", **more)
         assert "no switch 00000000000000ff was ever seen; known: " \
             "0000000000000001 (br0)" in str(error.value), op
+
+
+def test_each_counter_of_a_switch_is_explained(stand):
+    _, _, api = stand
+    with open(os.path.join(HERE, "..", "..", "docs", "api.md"),
+              encoding="utf-8") as text:
+        [line] = [l for l in text if l.startswith("| `instr` |")]
+    [switch] = api.call("stats")["stats"]["switches"]
+    assert sorted(re.findall(r"`([a-z_]+)`", line)[1:]) == \
+        sorted(switch["instr"])

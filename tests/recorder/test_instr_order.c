@@ -194,6 +194,60 @@ START_TEST(a_bundle_goes_to_the_switch_as_it_comes_and_anew_at_the_commit)
 }
 END_TEST
 
+/* Puts more into the bundle than is held. */
+static void
+fill_bundle(struct rig *rig)
+{
+    enum { OUTPUTS = 3000 };
+    static const char output[] = "output:1,";
+    char text[64 + OUTPUTS * (sizeof output - 1)] = "priority=7,actions=";
+    size_t text_len = strlen(text), len, n_bytes = 0;
+    uint8_t *msg;
+
+    for (int i = 0; i < OUTPUTS; i++) {
+        memcpy(text + text_len, output, sizeof output);
+        text_len += sizeof output - 1;
+    }
+    msg = flow_mod(OF_WIRE_13, text, &len);
+    while (n_bytes <= INSTR_MAX_BUNDLED) {
+        struct instr_out out = give_add(rig, msg, len);
+
+        ck_assert_uint_eq(out.n_to_switch, 1);
+        n_bytes += out.to_switch[0].len;
+        instr_out_uninit(&out);
+    }
+    free(msg);
+}
+
+/* It was cut before: what came after the bound was all that was committed. */
+START_TEST(a_bundle_too_big_to_be_held_is_committed_as_it_is)
+{
+    struct rig *rig = rig_create(OF_WIRE_13, FAKE_POSTCARD_PORT);
+    struct instr_out out;
+
+    out = give_control(rig, OF_BUNDLE_OPEN_REQUEST);
+    instr_out_uninit(&out);
+    fill_bundle(rig);
+    out = give_add_flow(rig, "priority=5,ip,actions=output:1");
+    ck_assert_uint_eq(out.n_to_switch, 1);
+    instr_out_uninit(&out);
+    out = give_control(rig, OF_BUNDLE_COMMIT_REQUEST);
+    ck_assert_uint_eq(out.n_to_switch, 1);
+    check_control(&out.to_switch[0], OF_BUNDLE_COMMIT_REQUEST, false);
+    ck_assert(out.released);
+    instr_out_uninit(&out);
+    ck_assert_uint_eq(instr_counters(rig->instr)->bundles_passed, 1);
+
+    /* The tables are read. */
+    out = (struct instr_out) INSTR_OUT_INIT;
+    instr_catch_up(rig->instr, 1, &out);
+    ck_assert_uint_gt(out.n_to_switch, 0);
+    ck_assert(!instr_is_ready(rig->instr));
+    instr_out_uninit(&out);
+    rig_destroy(rig);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -209,6 +263,7 @@ main(void)
     tcase_add_test(tc, an_unasked_table_is_an_invalid_command);
     tcase_add_test(
         tc, a_bundle_goes_to_the_switch_as_it_comes_and_anew_at_the_commit);
+    tcase_add_test(tc, a_bundle_too_big_to_be_held_is_committed_as_it_is);
     suite_add_tcase(suite, tc);
     srunner_run_all(runner, CK_NORMAL);
     failed = srunner_ntests_failed(runner);

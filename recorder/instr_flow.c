@@ -304,6 +304,14 @@ modify_rules(struct instr_change *c, struct of_flow *flow, const uint8_t *msg,
     struct of_facts facts;
     size_t n;
 
+    if (flow->table_id == N_TABLES) {
+        instr_pass(c, msg, len); /* The switch's own: it has an opinion. */
+        return;
+    }
+    if (flow->buffer_id != OF_FLOW_NO_BUFFER) {
+        send_harmless(c, flow); /* There are no buffers. */
+        return;
+    }
     rules = instr_shadow_select(instr->shadow, flow, &n);
     if (!n) {
         if (flow->new_cookie != UINT64_MAX && !flow->cookie_mask) {
@@ -358,18 +366,26 @@ instr_flow_drop(struct instr_change *c, struct shadow_rule *rule,
 }
 
 static void
-delete_rules(struct instr_change *c, struct of_flow *flow)
+delete_rules(struct instr_change *c, struct of_flow *flow,
+             const uint8_t *whole, size_t whole_len)
 {
     struct instr *instr = c->instr;
     bool is_strict = flow->command == OF_FLOW_DELETE_STRICT;
-    /* Rules that the switch learned are not in the shadow: a command without
-     * "strict" is given to it as it is, and ours are put back. */
-    bool as_is = !is_strict && instr_shadow_n_learn(instr->shadow);
+    /* Rules that the switch has just learned are not in the shadow: a command
+     * without "strict" is given to it as it is, and ours are put back.  Not by
+     * output: the rules there have others than their owners wrote. */
+    bool as_is = !is_strict && instr_shadow_n_learn(instr->shadow) &&
+                 flow->out_port == OF_ACTS_ANY &&
+                 flow->out_group == OF_ACTS_ANY;
     struct shadow_rule **rules;
     uint8_t *msg;
     size_t len;
     size_t n;
 
+    if (flow->table_id == N_TABLES) {
+        instr_pass(c, whole, whole_len);
+        return;
+    }
     rules = instr_shadow_select(instr->shadow, flow, &n);
     if (!n && !as_is) {
         send_harmless(c, flow);
@@ -432,7 +448,7 @@ instr_flow_mod(struct instr_change *c, const uint8_t *msg, size_t len)
         modify_rules(c, &flow, msg, len);
         break;
     default:
-        delete_rules(c, &flow);
+        delete_rules(c, &flow, msg, len);
         break;
     }
     of_flow_uninit(&flow);

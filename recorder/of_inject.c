@@ -432,13 +432,21 @@ find_instructions(const struct ofpact *acts, size_t len)
     return a;
 }
 
-/* True when the packet goes on in another table. */
+/* True when the packet goes on in another table, and nothing has written to
+ * its action set when the instructions are reached. */
 static bool
-goes_on(const struct ofpact *acts, size_t len)
+goes_on_unset(const struct ofpact *acts, size_t len)
 {
     const struct of_acts list = {CONST_CAST(struct ofpact *, acts), len};
+    const struct ofpact *a;
     struct of_facts facts;
 
+    OFPACT_FOR_EACH(a, acts, len)
+    {
+        if (a->type == OFPACT_RESUBMIT) {
+            return false; /* A rule there may have. */
+        }
+    }
     of_acts_facts(&list, 0, &facts);
     return facts.reaches.bits[0] || facts.reaches.bits[1] ||
            facts.reaches.bits[2] || facts.reaches.bits[3];
@@ -461,7 +469,7 @@ copy_instructions(struct rewrite *rw, const struct ofpact *acts, size_t len)
             marks = true;
         }
     }
-    marks |= ask->is_entry && goes_on(acts, len);
+    marks |= ask->is_entry && goes_on_unset(acts, len);
     marks &= ask->has_action_sets && !ask->is_quiet;
     if (ask->keeps_sets) {
         nest = NULL;

@@ -452,7 +452,7 @@ take_error(struct instr_change *c, uint64_t tag, uint16_t type, uint16_t code)
         /* One by one, then. */
         c->instr->start_bundle = 0;
         c->instr->counters.own_errors++;
-        instr_own_reinstall(c);
+        instr_own_reinstall(c, true);
         return false;
     }
     p = instr_pending_find(c->link, tag, PENDING_BUNDLE);

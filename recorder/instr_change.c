@@ -70,6 +70,9 @@ push_wrapped(struct instr_change *c, uint8_t *msg, size_t len, bool is_own)
     uint8_t *wrapped;
     size_t wrapped_len;
 
+    if (c->in_bundle && c->bundle_tag) {
+        c->instr->mixed_tag = c->bundle_tag;
+    }
     if (c->in_bundle) {
         if (of_msg_put_bundle_add(c->link->of_version, 0, c->bundle_id,
                                   c->bundle_flags, msg, len, &wrapped,

@@ -193,6 +193,9 @@ instr_group_rewrite(struct instr_change *c, struct shadow_group *sg)
     free(sg->index_versions);
     sg->index_versions = NULL;
     sg->allocated_index_versions = 0;
+    if (c->in_bundle && c->bundle_tag) {
+        c->instr->mixed_groups_tag = c->bundle_tag;
+    }
     send_group(c, sg, OF_GROUP_MODIFY);
     instr_own_free_indexes(c, old, n_old);
     free(old);

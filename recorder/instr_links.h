@@ -94,9 +94,10 @@ enum instr_owes {
     OWES_ALL = 8,      /* All rules, and ours. */
     OWES_INDEXES = 16, /* To delete those in dead_indexes. */
     OWES_NO_FLOOD = 32,
-    OWES_SELECT = 64, /* Postcards as the selection is now. */
-    OWES_TREE = 128,  /* instr_carry_pay() */
-    OWES_EXPIRY = 256 /* instr_expiry_pay() */
+    OWES_SELECT = 64,  /* Postcards as the selection is now. */
+    OWES_TREE = 128,   /* instr_carry_pay() */
+    OWES_EXPIRY = 256, /* instr_expiry_pay() */
+    OWES_GROUPS = 512  /* With OWES_ALL: groups, too. */
 };
 
 #endif /* recorder/instr_links.h */

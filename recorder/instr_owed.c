@@ -55,15 +55,15 @@ pay(struct instr_change *c, unsigned int what)
         instr_select_pay(c);
     }
     if (what & OWES_ALL) {
-        instr_own_reinstall(c);
+        instr_own_reinstall(c, what & OWES_GROUPS);
     }
     if (what & (OWES_UPDATE | OWES_ALL)) {
         instr_own_update(c);
     }
     if (what & OWES_REWRITE) {
-        instr_own_rewrite(c, false);
+        instr_own_rewrite(c, OWN_REWRITE_ALL);
     } else if (what & OWES_LISTS) {
-        instr_own_rewrite(c, true);
+        instr_own_rewrite(c, OWN_REWRITE_LISTS);
     }
 }
 

@@ -135,7 +135,7 @@ move_index_table(struct instr_change *c, uint8_t table_id)
     }
     instr->index_table = table_id;
     if (instr->n_indexes) {
-        instr_own_rewrite(c, false);
+        instr_own_rewrite(c, OWN_REWRITE_INDEXED);
         instr_miss_mark(instr);
     }
 }
@@ -178,16 +178,26 @@ instr_own_prepare(struct instr_change *c, uint8_t table_id,
         instr->has_action_sets = has_sets;
         instr->keeps_sets |= keeps_sets;
         if (has_sets) {
-            instr_own_rewrite(c, false);
+            instr_own_rewrite(c, OWN_REWRITE_RULES);
             instr_miss_mark(instr);
         }
     }
 }
 
 static bool
-has_list(const struct of_facts *facts)
+is_meant(enum own_rewrite which, const struct of_facts *facts,
+         size_t n_indexes)
 {
-    return facts->has_all || facts->has_flood;
+    switch (which) {
+    case OWN_REWRITE_LISTS:
+        return facts->has_all || facts->has_flood;
+    case OWN_REWRITE_INDEXED:
+        return n_indexes;
+    case OWN_REWRITE_ALL:
+    case OWN_REWRITE_RULES:
+        break;
+    }
+    return true;
 }
 
 void
@@ -198,6 +208,9 @@ instr_own_begin(struct instr_change *own, const struct instr_change *c,
     own->in_bundle = c->in_bundle;
     own->bundle_id = c->bundle_id;
     own->bundle_flags = c->bundle_flags;
+    if (c->in_bundle) {
+        own->bundle_tag = c->bundle_tag ? c->bundle_tag : c->tag;
+    }
     if (c->tag == c->instr->select_tag) {
         own->tag =
             c->tag; /* So that its errors are known for what they are. */
@@ -205,7 +218,7 @@ instr_own_begin(struct instr_change *own, const struct instr_change *c,
 }
 
 void
-instr_own_rewrite(struct instr_change *c, bool lists_only)
+instr_own_rewrite(struct instr_change *c, enum own_rewrite which)
 {
     struct instr *instr = c->instr;
     struct shadow_rule **rules;
@@ -215,7 +228,10 @@ instr_own_rewrite(struct instr_change *c, bool lists_only)
     instr_own_begin(&own, c, c->who);
     rules = instr_shadow_all(instr->shadow, &n);
     for (size_t i = 0; i < instr->n_groups; i++) {
-        if (!lists_only || has_list(&instr->groups[i]->facts)) {
+        const struct shadow_group *sg = instr->groups[i];
+
+        if (which != OWN_REWRITE_RULES &&
+            is_meant(which, &sg->facts, sg->n_indexes)) {
             instr_group_rewrite(&own, instr->groups[i]);
         }
     }
@@ -225,7 +241,7 @@ instr_own_rewrite(struct instr_change *c, bool lists_only)
             if (c->link != instr_link_choose(instr)) {
                 instr_owe(instr, OWES_REWRITE);
             }
-        } else if (!lists_only || has_list(rules[i]->facts)) {
+        } else if (is_meant(which, rules[i]->facts, rules[i]->n_indexes)) {
             instr_flow_rewrite(&own, rules[i]);
         }
     }
@@ -335,7 +351,7 @@ instr_own_repair(struct instr_change *c, const struct of_flow *flow)
 }
 
 void
-instr_own_reinstall(struct instr_change *c)
+instr_own_reinstall(struct instr_change *c, bool has_groups)
 {
     struct instr_change own;
     struct of_flow all;
@@ -354,7 +370,7 @@ instr_own_reinstall(struct instr_change *c)
         instr_emit_own(&own, msg, len);
     }
     instr_own_repair(&own, &all);
-    instr_own_rewrite(&own, false);
+    instr_own_rewrite(&own, has_groups ? OWN_REWRITE_ALL : OWN_REWRITE_RULES);
     instr_bundle_end(&own);
 }
 

@@ -35,8 +35,15 @@ bool instr_own_index(struct instr_change *, struct of_acts *acts,
 void instr_own_share_index(struct instr *, uint16_t index);
 void instr_own_free_indexes(struct instr_change *, uint16_t *indexes,
                             size_t n);
-/* Rewrites all rules and groups ('lists_only': those with ALL or FLOOD). */
-void instr_own_rewrite(struct instr_change *, bool lists_only);
+/* Which rules and groups are to be rewritten.  A group that is loses what it
+ * has counted, so none is without need. */
+enum own_rewrite {
+    OWN_REWRITE_ALL,
+    OWN_REWRITE_RULES,   /* And no groups. */
+    OWN_REWRITE_LISTS,   /* Those with ALL or FLOOD. */
+    OWN_REWRITE_INDEXED, /* Those with rules in table T. */
+};
+void instr_own_rewrite(struct instr_change *, enum own_rewrite);
 /* A change of our own that goes into the bundle of 'c', if there is one. */
 void instr_own_begin(struct instr_change *own, const struct instr_change *c,
                      const char *who);
@@ -44,8 +51,9 @@ void instr_own_begin(struct instr_change *own, const struct instr_change *c,
  * takes away. */
 void instr_own_repair(struct instr_change *, const struct of_flow *flow);
 /* Installs all that is ours, and all rules of the controller, anew: what the
- * switch has of it is not known. */
-void instr_own_reinstall(struct instr_change *);
+ * switch has of it is not known.  Its groups likewise, if that is so of
+ * them. */
+void instr_own_reinstall(struct instr_change *, bool has_groups);
 /* Puts a rule of ours back that somebody removed; 'version' is that of its
  * postcard.  False: it was not to stand any more. */
 bool instr_own_put_back(struct instr_change *, uint8_t kind, uint8_t table_id,

@@ -218,7 +218,7 @@ instr_role_error(struct instr_change *c, uint64_t tag, uint16_t type,
         /* What of ours has gone that way was in vain. */
         set_role(c->out, link, INSTR_ROLE_SLAVE);
         link->role_tag = c->tag;
-        instr_owe(c->instr, OWES_ALL);
+        instr_owe(c->instr, OWES_ALL | OWES_GROUPS);
     }
 }
 

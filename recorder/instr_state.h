@@ -41,6 +41,7 @@ struct instr_change {
     uint64_t number;    /* The change's, 0 until it gave a version. */
     uint32_t bundle_id; /* Messages go into this bundle if 'in_bundle'. */
     uint16_t bundle_flags;
+    uint64_t bundle_tag; /* Ours, in a bundle: of what goes with it; or 0. */
     bool in_bundle, is_own_bundle;
     bool is_unasked; /* No message of a controller caused it. */
 };
@@ -298,6 +299,9 @@ struct instr {
     uint64_t regroup_changes; /* group_changes when that was asked for. */
     uint64_t group_changes;   /* Of the shadow's groups, so far. */
     uint64_t start_bundle;    /* Tag of the bundle in which it was done. */
+    /* Of the last bundle in which there was something of ours that does not
+     * belong to a rule of it; a group. */
+    uint64_t mixed_tag, mixed_groups_tag;
     bool is_detached;
     uint64_t detach_tag, detach_barrier;
     uint64_t detach_due_ns; /* 0: nothing. */

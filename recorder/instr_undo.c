@@ -342,9 +342,12 @@ instr_undo_run(struct instr_change *c, uint64_t tag)
         }
         undo_free(instr, undo);
     }
-    if (in_bundle) {
+    if (in_bundle && instr->mixed_tag >= tag) {
         /* With the bundle the switch has refused what we put into it. */
         instr_owe(instr, OWES_ALL);
+        if (instr->mixed_groups_tag >= tag) {
+            instr_owe(instr, OWES_GROUPS);
+        }
     }
     instr_own_update(c);
     instr->counters.rules = instr_shadow_count(instr->shadow);

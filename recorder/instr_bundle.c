@@ -115,7 +115,9 @@ is_sound(const struct instr_link *link, const uint8_t *msg, size_t len)
         return false;
     case OF_FLOW_MOD:
         ok = of_flow_decode(msg, len, link->has_tid, &flow);
-        ok = ok && !(flow.command == OF_FLOW_ADD && flow.table_id == N_TABLES);
+        ok = ok && !(flow.command <= OF_FLOW_MODIFY_STRICT &&
+                     (flow.table_id == N_TABLES ||
+                      flow.buffer_id != OF_FLOW_NO_BUFFER));
         of_flow_uninit(&flow);
         return ok;
     case OF_GROUP_MOD:

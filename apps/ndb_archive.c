@@ -251,7 +251,7 @@ get_stats(struct ndb_source *source, json_t **statsp, struct lh_error *error)
             &archive_reader_entry(reader, i)->block;
 
         n_bytes += b->stored_len + ARCHIVE_BLOCK_HEADER;
-        if (b->kind == ARCHIVE_HISTORIES) {
+        if (b->kind == ARCHIVE_HISTORIES || b->kind == ARCHIVE_COLUMNS) {
             n_blocks++;
             n_histories += b->n_records;
             n_hops += b->n_hops;

@@ -12,6 +12,7 @@
 
 #include "lib/bytes.h"
 #include "lib/compress.h"
+#include "lib/section_list.h"
 
 #define ZSTD_LEVEL 3
 
@@ -80,6 +81,44 @@ archive_block_pack(struct archive_block *block, const uint8_t *raw,
     write_header(block, out->data + start);
 }
 
+static bool
+has_sane_lengths(const struct archive_block *block)
+{
+    if (block->kind == ARCHIVE_COLUMNS) {
+        return block->raw_len >= ARCHIVE_COLUMNS_PREFIX &&
+               block->raw_len <=
+                   ARCHIVE_COLUMNS_PREFIX + SECTION_LIST_MAX_TABLE &&
+               block->raw_len <= block->stored_len &&
+               block->stored_len <= ARCHIVE_BLOCK_MAX_COLUMNS;
+    }
+    return block->raw_len <= ARCHIVE_BLOCK_MAX_RAW &&
+           block->stored_len <= block->raw_len;
+}
+
+size_t
+archive_block_begin_columns(uint64_t first_sequence, struct byte_buf *out)
+{
+    size_t start = out->len;
+
+    byte_buf_extend(out, ARCHIVE_BLOCK_HEADER);
+    byte_buf_put_u64(out, first_sequence);
+    return start;
+}
+
+void
+archive_block_end_columns(struct archive_block *block, size_t start,
+                          size_t table_len, struct byte_buf *out)
+{
+    const uint8_t *payload = out->data + start + ARCHIVE_BLOCK_HEADER;
+
+    assert(block->kind == ARCHIVE_COLUMNS);
+    block->is_compressed = false;
+    block->raw_len = (uint32_t) (ARCHIVE_COLUMNS_PREFIX + table_len);
+    block->stored_len = (uint32_t) (out->len - start - ARCHIVE_BLOCK_HEADER);
+    block->payload_hash = XXH64(payload, block->raw_len, 0);
+    write_header(block, out->data + start);
+}
+
 enum archive_block_status
 archive_block_parse(const uint8_t p[ARCHIVE_BLOCK_HEADER],
                     struct archive_block *block)
@@ -101,14 +140,10 @@ archive_block_parse(const uint8_t p[ARCHIVE_BLOCK_HEADER],
     block->raw_len = bytes_be32(p + AT_RAW_LEN);
     block->stored_len = bytes_be32(p + AT_STORED_LEN);
     block->payload_hash = bytes_be64(p + AT_PAYLOAD_HASH);
-    if (p[AT_VERSION] != ARCHIVE_VERSION) {
+    if (!p[AT_VERSION] || p[AT_VERSION] > ARCHIVE_VERSION) {
         return ARCHIVE_BLOCK_NEWER;
     }
-    if (block->raw_len > ARCHIVE_BLOCK_MAX_RAW ||
-        block->stored_len > block->raw_len) {
-        return ARCHIVE_BLOCK_BROKEN;
-    }
-    return ARCHIVE_BLOCK_OK;
+    return has_sane_lengths(block) ? ARCHIVE_BLOCK_OK : ARCHIVE_BLOCK_BROKEN;
 }
 
 int

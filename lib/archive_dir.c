@@ -23,6 +23,7 @@
 
 #define FORMAT_NAME  "lasthop-archive"
 #define SEGMENT_NAME "segment-%016" PRIx64 ".lha"
+#define MERGED_NAME  "segment-%016" PRIx64 "-%016" PRIx64 ".lha"
 
 void
 archive_meta_uninit(struct archive_meta *meta)
@@ -61,7 +62,7 @@ parse_meta(const json_t *json, struct archive_meta *meta,
     if (!value) {
         return jmember_error(&version, error, "must be at least 1");
     }
-    if (value != ARCHIVE_VERSION) {
+    if (value > ARCHIVE_VERSION) {
         lh_error_set(error,
                      "a newer lasthop wrote it: format version %u, this "
                      "program reads up to %u",
@@ -209,10 +210,14 @@ archive_meta_agree(const char *dir, const struct packet_id_config *packet_id,
                      "(seed %016" PRIx64 ", %u bytes): use a new directory",
                      dir, meta.packet_id.seed, meta.packet_id.n_bytes);
         retval = EINVAL;
-    } else if (flow_log &&
-               (!meta.flow_log || strcmp(meta.flow_log, flow_log) != 0)) {
-        free(meta.flow_log);
-        meta.flow_log = lh_strdup(flow_log);
+    } else if (meta.version != ARCHIVE_VERSION ||
+               (flow_log &&
+                (!meta.flow_log || strcmp(meta.flow_log, flow_log) != 0))) {
+        if (flow_log) {
+            free(meta.flow_log);
+            meta.flow_log = lh_strdup(flow_log);
+        }
+        meta.version = ARCHIVE_VERSION;
         retval = archive_meta_store(dir, &meta, error);
     }
     archive_meta_uninit(&meta);
@@ -220,40 +225,80 @@ archive_meta_agree(const char *dir, const struct packet_id_config *packet_id,
 }
 
 char *
-archive_dir_segment(const char *dir, uint64_t number)
+archive_dir_segment(const char *dir, const struct archive_segment *segment)
 {
-    return lh_asprintf("%s/" SEGMENT_NAME, dir, number);
+    return segment->first == segment->last
+               ? lh_asprintf("%s/" SEGMENT_NAME, dir, segment->first)
+               : lh_asprintf("%s/" MERGED_NAME, dir, segment->first,
+                             segment->last);
 }
 
 static bool
-segment_number(const char *name, uint64_t *number)
+is_segment(const char *name, struct archive_segment *segment)
 {
-    char again[64];
+    char again[80];
 
-    if (sscanf(name, "segment-%16" SCNx64, number) != 1) {
-        return false;
+    if (sscanf(name, "segment-%16" SCNx64 "-%16" SCNx64, &segment->first,
+               &segment->last) == 2) {
+        snprintf(again, sizeof again, MERGED_NAME, segment->first,
+                 segment->last);
+        return segment->first < segment->last && !strcmp(name, again);
     }
-    snprintf(again, sizeof again, SEGMENT_NAME, *number);
-    return strcmp(name, again) == 0;
+    if (sscanf(name, "segment-%16" SCNx64, &segment->first) == 1) {
+        snprintf(again, sizeof again, SEGMENT_NAME, segment->first);
+        segment->last = segment->first;
+        return !strcmp(name, again);
+    }
+    return false;
 }
 
+/* By first; of those that begin together the longest first. */
 static int
-compare_numbers(const void *a_, const void *b_)
+compare_segments(const void *a_, const void *b_)
 {
-    const uint64_t *a = a_, *b = b_;
+    const struct archive_segment *a = a_, *b = b_;
 
-    return *a < *b ? -1 : *a > *b;
+    if (a->first != b->first) {
+        return a->first < b->first ? -1 : 1;
+    }
+    return a->last > b->last ? -1 : a->last < b->last;
+}
+
+/* Moves the segments that are part of another one to the end; returns how many
+ * are not. */
+static size_t
+part_covered(struct archive_segment *segments, size_t n)
+{
+    struct archive_segment *covered =
+        lh_alloc_array(NULL, n + 1, sizeof *covered);
+    size_t n_kept = 0, n_covered = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        if (n_kept && segments[i].last <= segments[n_kept - 1].last) {
+            covered[n_covered++] = segments[i];
+        } else {
+            segments[n_kept++] = segments[i];
+        }
+    }
+    memcpy(segments + n_kept, covered, n_covered * sizeof *covered);
+    free(covered);
+    return n_kept;
 }
 
 int
-archive_dir_list(const char *dir, uint64_t **numbers, size_t *n,
+archive_dir_list(const char *dir, struct archive_segment **segments, size_t *n,
+                 struct archive_segment **covered, size_t *n_covered,
                  struct lh_error *error)
 {
-    size_t allocated = 0;
+    size_t allocated = 0, n_all = 0;
     DIR *stream = opendir(dir);
 
-    *numbers = NULL;
+    *segments = NULL;
     *n = 0;
+    if (covered) {
+        *covered = NULL;
+        *n_covered = 0;
+    }
     if (!stream) {
         int retval = errno;
 
@@ -262,20 +307,25 @@ archive_dir_list(const char *dir, uint64_t **numbers, size_t *n,
     }
     for (;;) {
         const struct dirent *entry = readdir(stream);
-        uint64_t number;
+        struct archive_segment segment;
 
         if (!entry) {
             break;
         }
-        if (segment_number(entry->d_name, &number)) {
-            *numbers =
-                lh_alloc_grow(*numbers, *n, &allocated, sizeof **numbers);
-            (*numbers)[(*n)++] = number;
+        if (is_segment(entry->d_name, &segment)) {
+            *segments =
+                lh_alloc_grow(*segments, n_all, &allocated, sizeof **segments);
+            (*segments)[n_all++] = segment;
         }
     }
     closedir(stream);
-    if (*n) {
-        qsort(*numbers, *n, sizeof **numbers, compare_numbers);
+    if (n_all) {
+        qsort(*segments, n_all, sizeof **segments, compare_segments);
+        *n = part_covered(*segments, n_all);
+    }
+    if (covered && n_all > *n) {
+        *n_covered = n_all - *n;
+        *covered = lh_memdup(*segments + *n, *n_covered * sizeof **covered);
     }
     return 0;
 }

@@ -4,6 +4,8 @@
  *     meta.json                      what the archive is (archive_meta)
  *     segment-0000000000000001.lha   blocks, oldest first
  *     segment-0000000000000002.lha
+ *     segment-0000000000000001-0000000000000002.lha
+ *                                    the same in fewer blocks
  *     lock                           held by the server that writes
  *
  * Paths are made here and nowhere else.
@@ -20,7 +22,7 @@
 
 /* What holds for all of an archive. */
 struct archive_meta {
-    unsigned int version; /* ARCHIVE_VERSION. */
+    unsigned int version; /* At most ARCHIVE_VERSION. */
     uint64_t created_ns;
     struct packet_id_config packet_id;
     char *flow_log; /* Path of the recorder's log, or NULL.  Owned. */
@@ -37,19 +39,29 @@ int archive_meta_store(const char *dir, const struct archive_meta *,
 
 /* Makes sure that what is in 'dir' was and will be written with the constants
  * 'packet_id': writes meta.json when there is none, and 'flow_log' (may be
- * NULL) into it when that has changed.  Returns 0, EINVAL when the constants
- * are others, or an errno as archive_meta_load() and archive_meta_store(). */
+ * NULL) and the version into it when they have changed.  Returns 0, EINVAL
+ * when the constants are others, or an errno as archive_meta_load() and
+ * archive_meta_store(). */
 int archive_meta_agree(const char *dir,
                        const struct packet_id_config *packet_id,
                        const char *flow_log, uint64_t now_ns,
                        struct lh_error *);
 
-/* The path of segment 'number', for free(). */
-char *archive_dir_segment(const char *dir, uint64_t number);
-/* The numbers of all segments in rising order, '*numbers' for free() (NULL
- * when there are none).  Other files are not looked at. */
-int archive_dir_list(const char *dir, uint64_t **numbers, size_t *n,
-                     struct lh_error *);
+/* A file of blocks: one as it was written ('first' == 'last'), or what all
+ * those from 'first' to 'last' were merged into. */
+struct archive_segment {
+    uint64_t first, last;
+};
+
+/* The path of a segment, for free(). */
+char *archive_dir_segment(const char *dir,
+                          const struct archive_segment *segment);
+/* All segments in rising order, '*segments' for free() (NULL when there are
+ * none).  Those that are part of another one are left out, and are in
+ * '*covered' (for free(), may be NULL).  Other files are not looked at. */
+int archive_dir_list(const char *dir, struct archive_segment **segments,
+                     size_t *n, struct archive_segment **covered,
+                     size_t *n_covered, struct lh_error *);
 /* Creates the directory (its parent must be there) unless it is there. */
 int archive_dir_create(const char *dir, struct lh_error *);
 /* Makes the names in the directory durable. */

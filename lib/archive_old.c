@@ -10,11 +10,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "lib/archive_dir.h"
 #include "lib/lh_alloc.h"
 
 struct old_file {
-    uint64_t number;
+    struct archive_segment segment;
     uint64_t size;
     uint64_t max_ns;
 };
@@ -41,12 +40,12 @@ archive_old_destroy(struct archive_old *old)
 }
 
 void
-archive_old_add(struct archive_old *old, uint64_t number, uint64_t size,
-                uint64_t max_ns)
+archive_old_add(struct archive_old *old, const struct archive_segment *segment,
+                uint64_t size, uint64_t max_ns)
 {
     old->files =
         lh_alloc_grow(old->files, old->n, &old->allocated, sizeof *old->files);
-    old->files[old->n++] = (struct old_file){number, size, max_ns};
+    old->files[old->n++] = (struct old_file){*segment, size, max_ns};
     old->n_bytes += size;
 }
 
@@ -71,7 +70,7 @@ archive_old_retain(struct archive_old *old, const char *dir, uint64_t more,
             break;
         }
 
-        char *path = archive_dir_segment(dir, oldest->number);
+        char *path = archive_dir_segment(dir, &oldest->segment);
         int error = unlink(path) && errno != ENOENT ? errno : 0;
 
         free(path);

@@ -8,13 +8,16 @@
 
 #include <stdint.h>
 
+#include "lib/archive_dir.h"
+
 struct archive_old;
 
 struct archive_old *archive_old_create(void);
 void archive_old_destroy(struct archive_old *);
 /* Adds a file newer than those before: 'max_ns' is the time of the latest
  * postcard in it, 0 when it holds none. */
-void archive_old_add(struct archive_old *, uint64_t number, uint64_t size,
+void archive_old_add(struct archive_old *,
+                     const struct archive_segment *segment, uint64_t size,
                      uint64_t max_ns);
 uint64_t archive_old_bytes(const struct archive_old *);
 /* Removes files, oldest first, while all together and 'more' bytes exceed

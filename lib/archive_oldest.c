@@ -31,7 +31,8 @@ look_into(const char *path, uint64_t *time_ns)
         archive_scan_init(&scan, fd, 0, (uint64_t) st.st_size);
         while (!found && archive_scan_next(&scan, &item) != ARCHIVE_SCAN_END) {
             found = item.what == ARCHIVE_SCAN_BLOCK &&
-                    item.block.kind == ARCHIVE_HISTORIES;
+                    (item.block.kind == ARCHIVE_HISTORIES ||
+                     item.block.kind == ARCHIVE_COLUMNS);
         }
     }
     close(fd);
@@ -44,21 +45,21 @@ look_into(const char *path, uint64_t *time_ns)
 int
 archive_oldest(const char *dir, uint64_t *time_ns, struct lh_error *error)
 {
-    uint64_t *numbers;
+    struct archive_segment *segments;
     bool found = false;
     size_t n;
-    int retval = archive_dir_list(dir, &numbers, &n, error);
+    int retval = archive_dir_list(dir, &segments, &n, NULL, NULL, error);
 
     if (retval) {
         return retval;
     }
     for (size_t i = 0; i < n && !found; i++) {
-        char *path = archive_dir_segment(dir, numbers[i]);
+        char *path = archive_dir_segment(dir, &segments[i]);
 
         found = look_into(path, time_ns);
         free(path);
     }
-    free(numbers);
+    free(segments);
     if (!found) {
         lh_error_set(error, "%s: there are no histories in it", dir);
         return ENOENT;

@@ -13,16 +13,21 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
+#include <xxhash.h>
 
 #include "lib/archive_scan.h"
+#include "lib/bytes.h"
 #include "lib/lh_alloc.h"
+#include "lib/section_list.h"
 
 struct segment {
-    uint64_t number;
+    struct archive_segment name;
     uint64_t scanned; /* Up to here its blocks are in the index. */
     bool is_bad;      /* It could not be read, which was told. */
+    bool is_listed;   /* Scratch of a refresh. */
+    size_t n_entries, allocated_entries;
+    struct archive_entry *entries; /* Owned. */
 };
 
 struct archive_reader {
@@ -32,131 +37,43 @@ struct archive_reader {
     size_t n_segments, allocated_segments;
     struct segment *segments; /* Oldest first.  Owned. */
 
-    size_t n_entries, allocated_entries;
-    struct archive_entry *entries; /* Owned. */
+    size_t n_entries;
+    struct archive_entry *entries; /* Those of all segments.  Owned. */
 
-    size_t n_damages, allocated_damages;
-    struct archive_damage *damages; /* Owned. */
+    struct archive_damages damages;
 
     int fd; /* Of 'fd_segment', kept from load to load; or -1. */
-    uint64_t fd_segment;
+    struct archive_segment fd_segment;
 };
 
-/* --- Damage ------------------------------------------------------------- */
-
-static void
-format_time(uint64_t ns, char *buf, size_t size)
-{
-    time_t seconds = (time_t) (ns / 1000000000u);
-    struct tm tm;
-
-    if (ns == UINT64_MAX) {
-        snprintf(buf, size, "the end");
-    } else if (!ns) {
-        snprintf(buf, size, "the beginning");
-    } else {
-        size_t n = 0;
-
-        if (gmtime_r(&seconds, &tm)) {
-            n = strftime(buf, size, "%Y-%m-%dT%H:%M:%S", &tm);
-        }
-        snprintf(buf + n, size - n, ".%06" PRIu64 "Z", ns / 1000 % 1000000);
-    }
-}
-
-static void
-add_damage(struct archive_reader *r, const struct archive_damage *damage,
-           const char *what)
-{
-    for (size_t i = 0; i < r->n_damages; i++) {
-        const struct archive_damage *d = &r->damages[i];
-
-        if (d->kind == damage->kind && d->segment == damage->segment &&
-            d->offset == damage->offset) {
-            return;
-        }
-    }
-    r->damages = lh_alloc_grow(r->damages, r->n_damages, &r->allocated_damages,
-                               sizeof *r->damages);
-
-    struct archive_damage *d = &r->damages[r->n_damages++];
-    char *path = archive_dir_segment(r->dir, damage->segment);
-    char from[48], to[48];
-
-    *d = *damage;
-    format_time(d->min_ns, from, sizeof from);
-    format_time(d->max_ns, to, sizeof to);
-    snprintf(d->text, sizeof d->text,
-             "%s: byte %" PRIu64 " to %" PRIu64
-             ": %s; it held times from %s to %s",
-             path, d->offset, d->offset + d->len, what, from, to);
-    free(path);
-}
-
+/* The latest time in the blocks before the end of 'segment', so far. */
 static uint64_t
-last_max_ns(const struct archive_reader *r)
+last_max_ns(const struct archive_reader *r, const struct segment *segment)
 {
-    return r->n_entries ? r->entries[r->n_entries - 1].block.max_ns : 0;
-}
+    size_t i = (size_t) (segment - r->segments) + 1;
 
-/* The times of damage that no later block had bounded end where 'block'
- * begins. */
-static void
-bound_damage(struct archive_reader *r, const struct archive_block *block)
-{
-    for (size_t i = r->n_damages; i-- > 0;) {
-        struct archive_damage *d = &r->damages[i];
+    while (i-- > 0) {
+        const struct segment *s = &r->segments[i];
 
-        if (d->max_ns == UINT64_MAX && d->kind == ARCHIVE_DAMAGE_BYTES) {
-            struct archive_damage copy = *d;
-
-            copy.max_ns =
-                block->min_ns > copy.min_ns ? block->min_ns : copy.min_ns;
-            /* Written anew, so that the text says it too. */
-            r->n_damages--;
-            memmove(d, d + 1, (r->n_damages - i) * sizeof *d);
-            add_damage(r, &copy, "no block");
+        if (s->n_entries) {
+            return s->entries[s->n_entries - 1].block.max_ns;
         }
     }
+    return 0;
 }
 
 /* --- Index -------------------------------------------------------------- */
 
 static void
-add_entry(struct archive_reader *r, uint64_t segment,
+add_entry(struct archive_reader *r, struct segment *segment,
           const struct archive_scan_item *item)
 {
-    if (r->n_entries) {
-        const struct archive_entry *last = &r->entries[r->n_entries - 1];
-
-        if (item->block.sequence > last->block.sequence + 1) {
-            bool is_damaged =
-                r->n_damages &&
-                r->damages[r->n_damages - 1].kind == ARCHIVE_DAMAGE_BYTES &&
-                r->damages[r->n_damages - 1].max_ns == UINT64_MAX;
-            struct archive_damage damage = {
-                .kind = ARCHIVE_DAMAGE_MISSING,
-                .segment = segment,
-                .offset = item->offset,
-                .min_ns = last->block.max_ns,
-                .max_ns = item->block.min_ns,
-            };
-            char what[100];
-
-            /* Where bytes are damaged, that says it already. */
-            if (!is_damaged) {
-                snprintf(what, sizeof what,
-                         "before this, %" PRIu64 " blocks are missing",
-                         item->block.sequence - last->block.sequence - 1);
-                add_damage(r, &damage, what);
-            }
-        }
-    }
-    bound_damage(r, &item->block);
-    r->entries = lh_alloc_grow(r->entries, r->n_entries, &r->allocated_entries,
-                               sizeof *r->entries);
-    r->entries[r->n_entries++] =
-        (struct archive_entry){segment, item->offset, item->block};
+    archive_damages_bound(&r->damages, r->dir, item->block.min_ns);
+    segment->entries =
+        lh_alloc_grow(segment->entries, segment->n_entries,
+                      &segment->allocated_entries, sizeof *segment->entries);
+    segment->entries[segment->n_entries++] =
+        (struct archive_entry){segment->name, item->offset, item->block};
 }
 
 static void
@@ -164,39 +81,42 @@ scan_item(struct archive_reader *r, struct segment *segment, bool is_newest,
           const struct archive_scan_item *item)
 {
     struct archive_damage damage = {
-        .segment = segment->number,
+        .segment = segment->name,
         .offset = item->offset,
         .len = item->len,
-        .min_ns = last_max_ns(r),
+        .min_ns = last_max_ns(r, segment),
         .max_ns = UINT64_MAX,
     };
 
     switch (item->what) {
     case ARCHIVE_SCAN_BLOCK:
-        add_entry(r, segment->number, item);
+        add_entry(r, segment, item);
         segment->scanned = item->offset + item->len;
         break;
     case ARCHIVE_SCAN_NEWER:
         damage.kind = ARCHIVE_DAMAGE_NEWER;
         damage.min_ns = item->block.min_ns;
         damage.max_ns = item->block.max_ns;
-        add_damage(r, &damage, "a block of a newer format version");
+        archive_damages_add(&r->damages, r->dir, &damage,
+                            "a block of a newer format version");
         segment->scanned = item->offset + item->len;
         break;
     case ARCHIVE_SCAN_DAMAGE:
         damage.kind = ARCHIVE_DAMAGE_BYTES;
-        add_damage(r, &damage, "no block");
+        archive_damages_add(&r->damages, r->dir, &damage, "no block");
         segment->scanned = item->offset + item->len;
         break;
     case ARCHIVE_SCAN_TORN:
         if (!is_newest) {
             damage.kind = ARCHIVE_DAMAGE_BYTES;
-            add_damage(r, &damage, "a block cut by the end of the file");
+            archive_damages_add(&r->damages, r->dir, &damage,
+                                "a block cut by the end of the file");
         }
         break;
     case ARCHIVE_SCAN_ERROR:
         damage.kind = ARCHIVE_DAMAGE_FILE;
-        add_damage(r, &damage, strerror(item->error));
+        archive_damages_add(&r->damages, r->dir, &damage,
+                            strerror(item->error));
         break;
     case ARCHIVE_SCAN_END:
         break;
@@ -206,7 +126,7 @@ scan_item(struct archive_reader *r, struct segment *segment, bool is_newest,
 static void
 scan_segment(struct archive_reader *r, struct segment *segment, bool is_newest)
 {
-    char *path = archive_dir_segment(r->dir, segment->number);
+    char *path = archive_dir_segment(r->dir, &segment->name);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     struct archive_scan scan;
     struct archive_scan_item item;
@@ -218,11 +138,11 @@ scan_segment(struct archive_reader *r, struct segment *segment, bool is_newest)
         /* Retention may take it between listing and opening. */
         if (error != ENOENT && !segment->is_bad) {
             struct archive_damage damage = {.kind = ARCHIVE_DAMAGE_FILE,
-                                            .segment = segment->number,
-                                            .min_ns = last_max_ns(r),
+                                            .segment = segment->name,
+                                            .min_ns = last_max_ns(r, segment),
                                             .max_ns = UINT64_MAX};
 
-            add_damage(r, &damage, strerror(error));
+            archive_damages_add(&r->damages, r->dir, &damage, strerror(error));
             segment->is_bad = true;
         }
     } else {
@@ -237,74 +157,174 @@ scan_segment(struct archive_reader *r, struct segment *segment, bool is_newest)
     free(path);
 }
 
-static struct segment *
-find_segment(struct archive_reader *r, uint64_t number)
+/* The segment of that name, added in its place if it is new. */
+static size_t
+need_segment(struct archive_reader *r, const struct archive_segment *name,
+             bool *is_new)
 {
-    for (size_t i = r->n_segments; i-- > 0;) {
-        if (r->segments[i].number == number) {
-            return &r->segments[i];
-        }
+    size_t i = r->n_segments;
+
+    while (i && (r->segments[i - 1].name.first > name->first ||
+                 (r->segments[i - 1].name.first == name->first &&
+                  r->segments[i - 1].name.last >= name->last))) {
+        i--;
     }
-    return NULL;
+    *is_new = i == r->n_segments || r->segments[i].name.first != name->first ||
+              r->segments[i].name.last != name->last;
+    if (*is_new) {
+        r->segments =
+            lh_alloc_grow(r->segments, r->n_segments, &r->allocated_segments,
+                          sizeof *r->segments);
+        memmove(r->segments + i + 1, r->segments + i,
+                (r->n_segments - i) * sizeof *r->segments);
+        r->segments[i] = (struct segment){.name = *name};
+        r->n_segments++;
+    }
+    r->segments[i].is_listed = true;
+    return i;
 }
 
-/* Forgets the files before 'oldest', which are gone. */
+/* Forgets the files that are gone, and what was damaged in them. */
 static void
-forget_before(struct archive_reader *r, uint64_t oldest)
+forget_unlisted(struct archive_reader *r)
 {
     size_t n = 0;
 
-    while (n < r->n_segments && r->segments[n].number < oldest) {
-        n++;
-    }
-    r->n_segments -= n;
-    memmove(r->segments, r->segments + n, r->n_segments * sizeof *r->segments);
-    for (n = 0; n < r->n_entries && r->entries[n].segment < oldest; n++) {
-    }
-    if (n) {
-        r->n_entries -= n;
-        memmove(r->entries, r->entries + n, r->n_entries * sizeof *r->entries);
-    }
-
-    size_t kept = 0;
-
-    for (size_t i = 0; i < r->n_damages; i++) {
-        if (r->damages[i].segment >= oldest) {
-            r->damages[kept++] = r->damages[i];
+    for (size_t i = 0; i < r->n_segments; i++) {
+        if (r->segments[i].is_listed) {
+            r->segments[n++] = r->segments[i];
+        } else {
+            archive_damages_forget(&r->damages, &r->segments[i].name);
+            free(r->segments[i].entries);
         }
     }
-    r->n_damages = kept;
+    r->n_segments = n;
+}
+
+/* Makes r->fd the descriptor of the entry's file. */
+static int
+open_segment(struct archive_reader *r, const struct archive_entry *entry)
+{
+    const struct archive_segment *segment = &entry->segment;
+
+    if (r->fd >= 0 && r->fd_segment.first == segment->first &&
+        r->fd_segment.last == segment->last) {
+        return 0;
+    }
+    if (r->fd >= 0) {
+        close(r->fd);
+    }
+
+    char *path = archive_dir_segment(r->dir, segment);
+
+    r->fd = open(path, O_RDONLY | O_CLOEXEC);
+    r->fd_segment = *segment;
+
+    int retval = r->fd < 0 ? errno : 0;
+
+    free(path);
+    return retval;
+}
+
+/* Sets '*first' to the sequence of the first block that 'entry' holds. */
+static void
+find_first_sequence(struct archive_reader *r,
+                    const struct archive_entry *entry, uint64_t *first)
+{
+    uint8_t prefix[ARCHIVE_COLUMNS_PREFIX];
+
+    *first = entry->block.sequence;
+    if (entry->block.kind == ARCHIVE_COLUMNS && !open_segment(r, entry) &&
+        !archive_read_at(r->fd, entry->offset + ARCHIVE_BLOCK_HEADER, prefix,
+                         sizeof prefix)) {
+        *first = bytes_be64(prefix);
+    }
+}
+
+/* Tells of blocks that are missing between two that are there. */
+static void
+find_gap(struct archive_reader *r, const struct archive_entry *a,
+         const struct archive_entry *b)
+{
+    struct archive_damage damage = {
+        .kind = ARCHIVE_DAMAGE_MISSING,
+        .segment = b->segment,
+        .offset = b->offset,
+        .min_ns = a->block.max_ns,
+        .max_ns = b->block.min_ns,
+    };
+    uint64_t first;
+    char what[100];
+
+    if (b->block.sequence <= a->block.sequence + 1) {
+        return;
+    }
+    find_first_sequence(r, b, &first);
+    if (first > a->block.sequence + 1 && first <= b->block.sequence &&
+        !archive_damages_between(&r->damages, &a->segment, a->offset,
+                                 &b->segment, b->offset)) {
+        snprintf(what, sizeof what,
+                 "before this, %" PRIu64 " blocks are missing",
+                 first - a->block.sequence - 1);
+        archive_damages_add(&r->damages, r->dir, &damage, what);
+    }
+}
+
+/* Joins the blocks of all files. */
+static void
+join(struct archive_reader *r, size_t n_known)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < r->n_segments; i++) {
+        n += r->segments[i].n_entries;
+    }
+    r->entries = lh_alloc_array(r->entries, n + 1, sizeof *r->entries);
+    r->n_entries = 0;
+    for (size_t i = 0; i < r->n_segments; i++) {
+        const struct segment *s = &r->segments[i];
+
+        if (s->n_entries) {
+            memcpy(r->entries + r->n_entries, s->entries,
+                   s->n_entries * sizeof *s->entries);
+            r->n_entries += s->n_entries;
+        }
+    }
+    for (size_t i = n_known ? n_known : 1; i < n; i++) {
+        find_gap(r, &r->entries[i - 1], &r->entries[i]);
+    }
 }
 
 int
 archive_reader_refresh(struct archive_reader *r, struct lh_error *error)
 {
-    uint64_t *numbers;
-    size_t n;
-    int retval = archive_dir_list(r->dir, &numbers, &n, error);
+    struct archive_segment *names;
+    bool is_changed = false;
+    size_t n, n_known = r->n_entries;
+    int retval = archive_dir_list(r->dir, &names, &n, NULL, NULL, error);
 
     if (retval) {
         return retval;
     }
-    if (n && r->n_segments) {
-        forget_before(r, numbers[0]);
+    for (size_t i = 0; i < r->n_segments; i++) {
+        r->segments[i].is_listed = false;
     }
     for (size_t i = 0; i < n; i++) {
-        struct segment *segment = find_segment(r, numbers[i]);
+        bool is_new;
+        size_t k = need_segment(r, &names[i], &is_new);
 
-        if (!segment) {
-            r->segments =
-                lh_alloc_grow(r->segments, r->n_segments,
-                              &r->allocated_segments, sizeof *r->segments);
-            segment = &r->segments[r->n_segments++];
-            *segment = (struct segment){.number = numbers[i]};
-        } else if (i + 2 < n) {
-            /* Only the newest two can have grown since. */
-            continue;
+        /* Only the newest two can have grown since. */
+        if (is_new || i + 2 >= n) {
+            is_changed = is_changed || (is_new && k + 1 < r->n_segments);
+            scan_segment(r, &r->segments[k], i + 1 == n);
         }
-        scan_segment(r, segment, i + 1 == n);
     }
-    free(numbers);
+    for (size_t i = 0; i < r->n_segments; i++) {
+        is_changed = is_changed || !r->segments[i].is_listed;
+    }
+    forget_unlisted(r);
+    join(r, is_changed ? 0 : n_known);
+    free(names);
     return 0;
 }
 
@@ -344,9 +364,12 @@ archive_reader_close(struct archive_reader *r)
             close(r->fd);
         }
         archive_meta_uninit(&r->meta);
+        for (size_t i = 0; i < r->n_segments; i++) {
+            free(r->segments[i].entries);
+        }
         free(r->segments);
         free(r->entries);
-        free(r->damages);
+        archive_damages_uninit(&r->damages);
         free(r->dir);
         free(r);
     }
@@ -373,33 +396,65 @@ archive_reader_entry(const struct archive_reader *r, size_t i)
 size_t
 archive_reader_n_damages(const struct archive_reader *r)
 {
-    return r->n_damages;
+    return r->damages.n;
 }
 
 const struct archive_damage *
 archive_reader_damage(const struct archive_reader *r, size_t i)
 {
-    return &r->damages[i];
+    return &r->damages.all[i];
 }
 
-static int
-open_segment(struct archive_reader *r, uint64_t number)
+/* Tells that the block of 'entry' is damaged, also in '*error'. */
+static void
+tell_damage(struct archive_reader *r, const struct archive_entry *entry,
+            const char *why, struct lh_error *error)
 {
-    if (r->fd >= 0 && r->fd_segment == number) {
-        return 0;
+    const struct archive_block *block = &entry->block;
+    struct archive_damage damage = {
+        .kind = ARCHIVE_DAMAGE_PAYLOAD,
+        .segment = entry->segment,
+        .offset = entry->offset,
+        .len = (uint64_t) ARCHIVE_BLOCK_HEADER + block->stored_len,
+        .min_ns = block->min_ns,
+        .max_ns = block->max_ns,
+    };
+
+    lh_error_set(error, "%s",
+                 archive_damages_add(&r->damages, r->dir, &damage, why)->text);
+}
+
+/* Reads 'n' bytes of the entry's payload from 'offset' on. */
+static int
+read_payload(struct archive_reader *r, const struct archive_entry *entry,
+             uint64_t offset, uint8_t *data, size_t n)
+{
+    int retval = open_segment(r, entry);
+
+    return retval
+               ? retval
+               : archive_read_at(r->fd,
+                                 entry->offset + ARCHIVE_BLOCK_HEADER + offset,
+                                 data, n);
+}
+
+/* Ends a load that gave 'retval' for the reason 'why'. */
+static int
+end_load(struct archive_reader *r, const struct archive_entry *entry,
+         int retval, const struct lh_error *why, struct lh_error *error)
+{
+    if (retval == ENODATA) {
+        retval = EBADMSG;
+        tell_damage(r, entry, "the file has become shorter", error);
+    } else if (retval == EBADMSG) {
+        tell_damage(r, entry, why->text, error);
+    } else if (retval) {
+        char *path = archive_dir_segment(r->dir, &entry->segment);
+
+        lh_error_set(error, "%s: %s", path,
+                     why->text[0] ? why->text : strerror(retval));
+        free(path);
     }
-    if (r->fd >= 0) {
-        close(r->fd);
-    }
-
-    char *path = archive_dir_segment(r->dir, number);
-
-    r->fd = open(path, O_RDONLY | O_CLOEXEC);
-    r->fd_segment = number;
-
-    int retval = r->fd < 0 ? errno : 0;
-
-    free(path);
     return retval;
 }
 
@@ -410,53 +465,74 @@ archive_reader_load(struct archive_reader *r,
 {
     const struct archive_block *block = &entry->block;
     struct lh_error why = {.pos = -1};
-    uint8_t *stored = NULL;
-    int retval = open_segment(r, entry->segment);
+    uint8_t *stored = malloc(block->stored_len ? block->stored_len : 1);
+    int retval;
 
     *payload = NULL;
-    if (retval) {
-        lh_error_set(error, "%s: segment %" PRIu64 ": %s", r->dir,
-                     entry->segment, strerror(retval));
-        return retval;
-    }
-    stored = malloc(block->stored_len ? block->stored_len : 1);
     if (!stored) {
         lh_error_set(error, "no memory for %u bytes", block->stored_len);
         return ENOMEM;
     }
-    retval = archive_read_at(r->fd, entry->offset + ARCHIVE_BLOCK_HEADER,
-                             stored, block->stored_len);
-    if (retval) {
-        lh_error_set(&why, "%s",
-                     retval == ENODATA ? "the file has become shorter"
-                                       : strerror(retval));
-        retval = EBADMSG;
-    } else {
+    retval = read_payload(r, entry, 0, stored, block->stored_len);
+    if (!retval) {
         retval = archive_block_unpack(block, stored, payload, &why);
     }
     free(stored);
-    if (retval == EBADMSG) {
-        struct archive_damage damage = {
-            .kind = ARCHIVE_DAMAGE_PAYLOAD,
-            .segment = entry->segment,
-            .offset = entry->offset,
-            .len = (uint64_t) ARCHIVE_BLOCK_HEADER + block->stored_len,
-            .min_ns = block->min_ns,
-            .max_ns = block->max_ns,
-        };
+    return end_load(r, entry, retval, &why, error);
+}
 
-        add_damage(r, &damage, why.text);
-        for (size_t j = 0; j < r->n_damages; j++) {
-            if (r->damages[j].kind == damage.kind &&
-                r->damages[j].segment == damage.segment &&
-                r->damages[j].offset == damage.offset) {
-                lh_error_set(error, "%s", r->damages[j].text);
-            }
-        }
-    } else if (retval) {
-        lh_error_set(error, "%s", why.text);
+/* What a column_decoder reads from. */
+struct block_source {
+    struct archive_reader *reader;
+    struct archive_entry entry;
+};
+
+static int
+read_source(void *source_, uint64_t offset, uint8_t *data, size_t n)
+{
+    struct block_source *source = source_;
+    const struct archive_block *block = &source->entry.block;
+
+    offset += block->raw_len;
+    if (offset > block->stored_len || n > block->stored_len - offset) {
+        return ENODATA;
     }
-    return retval;
+    return read_payload(source->reader, &source->entry, offset, data, n);
+}
+
+int
+archive_reader_columns(struct archive_reader *r,
+                       const struct archive_entry *entry,
+                       struct column_decoder **dp, struct lh_error *error)
+{
+    uint8_t table[ARCHIVE_COLUMNS_PREFIX + SECTION_LIST_MAX_TABLE];
+    const struct archive_block *block = &entry->block;
+    struct lh_error why = {.pos = -1};
+    int retval = read_payload(r, entry, 0, table, block->raw_len);
+
+    *dp = NULL;
+    if (!retval && XXH64(table, block->raw_len, 0) != block->payload_hash) {
+        lh_error_set(&why, "checksum of the table of sections does not match");
+        retval = EBADMSG;
+    }
+    if (!retval) {
+        struct block_source *source = lh_alloc(sizeof *source);
+        struct column_source columns = {read_source, free, source};
+
+        *source = (struct block_source){r, *entry};
+        retval = column_decoder_create(table + ARCHIVE_COLUMNS_PREFIX,
+                                       block->raw_len - ARCHIVE_COLUMNS_PREFIX,
+                                       &columns, dp, &why);
+    }
+    return end_load(r, entry, retval, &why, error);
+}
+
+int
+archive_reader_broken(struct archive_reader *r,
+                      const struct archive_entry *entry, int retval,
+                      const struct lh_error *why, struct lh_error *error)
+{
+    return end_load(r, entry, retval, why, error);
 }
 
 /* Loads block 'i' as JSON, or NULL. */

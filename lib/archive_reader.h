@@ -12,11 +12,10 @@
  *     archive_reader_open(dir, &reader, &error);
  *     for (i = 0; i < archive_reader_n_blocks(reader); i++) {
  *         const struct archive_entry *e = archive_reader_entry(reader, i);
- *         if (e->block.kind != ARCHIVE_HISTORIES ||
- *             archive_reader_load(reader, e, &payload, &error)) {
- *             continue;
+ *         if (e->block.kind == ARCHIVE_COLUMNS &&
+ *             !archive_reader_columns(reader, e, &decoder, &error)) {
+ *             ..
  *         }
- *         history_decoder_create(payload, e->block.raw_len, ..)
  *     }
  *
  * Threads: one per reader. */
@@ -27,32 +26,16 @@
 #include <stdint.h>
 
 #include "lib/archive_block.h"
+#include "lib/archive_damages.h"
 #include "lib/archive_dir.h"
+#include "lib/history_columns.h"
 #include "lib/lh_error.h"
 #include "lib/topology.h"
 
 struct archive_entry {
-    uint64_t segment; /* Number of the file. */
-    uint64_t offset;  /* Of the header in it. */
+    struct archive_segment segment; /* The file. */
+    uint64_t offset;                /* Of the header in it. */
     struct archive_block block;
-};
-
-enum archive_damage_kind {
-    ARCHIVE_DAMAGE_BYTES,   /* Bytes in a file that are no block. */
-    ARCHIVE_DAMAGE_PAYLOAD, /* A block whose payload fails its checksum. */
-    ARCHIVE_DAMAGE_MISSING, /* Blocks that are not there, by their sequence
-                             * (a file was removed from between). */
-    ARCHIVE_DAMAGE_NEWER,   /* A block of a newer format version. */
-    ARCHIVE_DAMAGE_FILE     /* A file that cannot be read. */
-};
-
-struct archive_damage {
-    enum archive_damage_kind kind;
-    uint64_t segment;
-    uint64_t offset, len; /* In the file; 0 for MISSING and FILE. */
-    uint64_t min_ns;      /* What was there lies between these; UINT64_MAX */
-    uint64_t max_ns;      /* in max_ns: no later block says. */
-    char text[600];       /* All of it, for people. */
 };
 
 struct archive_reader;
@@ -70,7 +53,8 @@ size_t archive_reader_n_blocks(const struct archive_reader *);
 const struct archive_entry *archive_reader_entry(const struct archive_reader *,
                                                  size_t i);
 
-/* Reads, checks and decompresses the payload of the block that 'entry' (which
+/* Reads, checks and decompresses the payload of the block, of any kind but
+ * ARCHIVE_COLUMNS, that 'entry' (which
  * may be a copy from before a refresh) names, for free().  Returns 0; ENOENT
  * when retention has removed the file meanwhile; EBADMSG, with the block named
  * by file, offset and time, when it is damaged (which archive_reader_damage()
@@ -78,6 +62,17 @@ const struct archive_entry *archive_reader_entry(const struct archive_reader *,
 int archive_reader_load(struct archive_reader *,
                         const struct archive_entry *entry, uint8_t **payload,
                         struct lh_error *);
+
+/* Opens a block of ARCHIVE_COLUMNS; the decoder reads through the reader,
+ * which must stay.  Returns as archive_reader_load(). */
+int archive_reader_columns(struct archive_reader *,
+                           const struct archive_entry *entry,
+                           struct column_decoder **, struct lh_error *);
+/* Tells that such a decoder gave 'retval' (not 0) for the reason 'why':
+ * returns as archive_reader_load(). */
+int archive_reader_broken(struct archive_reader *,
+                          const struct archive_entry *entry, int retval,
+                          const struct lh_error *why, struct lh_error *);
 
 size_t archive_reader_n_damages(const struct archive_reader *);
 const struct archive_damage *

@@ -18,49 +18,11 @@
 #include "lib/archive_dir.h"
 #include "lib/archive_old.h"
 #include "lib/archive_stock.h"
-#include "lib/history_codec.h"
 #include "lib/lh_alloc.h"
+#include "lib/archive_writer_impl.h"
 
-#define SEGMENT_BYTES     (64ull << 20)
-#define BLOCK_BYTES       ((size_t) 4 << 20)
+#define ZSTD_LEVEL        3
 #define BLOCK_MAX_RECORDS 65536u
-
-struct archive_writer {
-    /* Set when opened. */
-    char *dir; /* Owned. */
-    uint64_t segment_bytes;
-    size_t block_bytes;
-    uint64_t retain_bytes, retain_ns;
-    int lock_fd;
-
-    /* The file being written. */
-    int fd;          /* -1: none; the next write opens one. */
-    uint64_t number; /* Of the newest file, open or not; 0: none yet. */
-    uint64_t size;   /* Where the next block goes. */
-    uint64_t max_ns; /* Latest last postcard in it. */
-    char *path;      /* For messages.  Owned. */
-
-    struct archive_old *old; /* All other files.  Owned. */
-
-    uint64_t next_sequence;
-    struct history_encoder *encoder; /* What is not in a file yet. */
-    struct byte_buf raw, packed;     /* Scratch. */
-    char *topology;                  /* JSON, or NULL.  Owned. */
-    uint64_t topology_ns;
-    bool is_topology_due; /* The file does not have it yet. */
-
-    uint64_t n_unsynced; /* Histories written and not yet durable. */
-    uint64_t n_unsynced_hops;
-    uint64_t unsynced_min_ns, unsynced_max_ns;
-    bool needs_dir_sync;
-
-    /* Lost and not yet told in the archive. */
-    uint64_t n_untold;
-    uint64_t untold_min_ns, untold_max_ns;
-
-    struct archive_writer_counters counters;
-    char trouble[600]; /* Empty while all is well. */
-};
 
 /* --- Writing ------------------------------------------------------------ */
 
@@ -72,15 +34,17 @@ note_trouble(struct archive_writer *w, const char *what, int error)
              w->path ? w->path : w->dir, what, strerror(error));
 }
 
-static void
-retire_segment(struct archive_writer *w)
+void
+archive_writer_retire(struct archive_writer *w)
 {
     if (w->fd >= 0) {
         close(w->fd);
         w->fd = -1;
     }
     if (w->number && w->path) {
-        archive_old_add(w->old, w->number, w->size, w->max_ns);
+        struct archive_segment segment = {w->number, w->number};
+
+        archive_old_add(w->old, &segment, w->size, w->max_ns);
     }
     free(w->path);
     w->path = NULL;
@@ -127,7 +91,7 @@ write_packed(struct archive_writer *w)
             if (ftruncate(w->fd, (off_t) w->size)) {
                 /* What stays is a torn block: the next goes elsewhere. */
                 w->size = at;
-                retire_segment(w);
+                archive_writer_retire(w);
             }
             return error;
         }
@@ -141,14 +105,11 @@ write_packed(struct archive_writer *w)
     return 0;
 }
 
+/* Writes the block that stands in 'packed', made of 'raw_len' bytes. */
 static int
-write_block(struct archive_writer *w, struct archive_block *block,
-            const void *raw, size_t raw_len)
+write_made(struct archive_writer *w, const struct archive_block *block,
+           size_t raw_len)
 {
-    block->sequence = w->next_sequence;
-    byte_buf_clear(&w->packed);
-    archive_block_pack(block, raw, raw_len, &w->packed);
-
     int error = write_packed(w);
 
     if (!error) {
@@ -157,6 +118,31 @@ write_block(struct archive_writer *w, struct archive_block *block,
         w->max_ns = block->max_ns > w->max_ns ? block->max_ns : w->max_ns;
     }
     return error;
+}
+
+static int
+write_block(struct archive_writer *w, struct archive_block *block,
+            const void *raw, size_t raw_len)
+{
+    block->sequence = w->next_sequence;
+    byte_buf_clear(&w->packed);
+    archive_block_pack(block, raw, raw_len, &w->packed);
+    return write_made(w, block, raw_len);
+}
+
+/* Writes what the encoder holds. */
+static int
+write_columns(struct archive_writer *w, struct archive_block *block)
+{
+    block->sequence = w->next_sequence;
+    byte_buf_clear(&w->packed);
+
+    size_t start = archive_block_begin_columns(block->sequence, &w->packed);
+    size_t table_len =
+        column_encoder_finish(w->encoder, ZSTD_LEVEL, &w->packed);
+
+    archive_block_end_columns(block, start, table_len, &w->packed);
+    return write_made(w, block, column_encoder_totals(w->encoder)->size);
 }
 
 /* Stores the topology where it is due. */
@@ -193,8 +179,10 @@ need_segment(struct archive_writer *w)
         w->n_unsynced = 0;
         w->n_unsynced_hops = 0;
     }
-    retire_segment(w);
-    w->path = archive_dir_segment(w->dir, w->number + 1);
+    archive_writer_retire(w);
+    struct archive_segment segment = {w->number + 1, w->number + 1};
+
+    w->path = archive_dir_segment(w->dir, &segment);
     w->fd = open(w->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0660);
     if (w->fd < 0) {
         int error = errno;
@@ -263,14 +251,13 @@ prepare(struct archive_writer *w)
 static void
 seal(struct archive_writer *w)
 {
-    const struct history_encoder_totals *totals =
-        history_encoder_totals(w->encoder);
+    const struct column_totals *totals = column_encoder_totals(w->encoder);
 
     if (!totals->n_records) {
         return;
     }
 
-    struct archive_block block = {.kind = ARCHIVE_HISTORIES,
+    struct archive_block block = {.kind = ARCHIVE_COLUMNS,
                                   .n_records = totals->n_records,
                                   .n_hops = totals->n_hops,
                                   .min_ns = totals->min_ns,
@@ -278,9 +265,7 @@ seal(struct archive_writer *w)
     int error = prepare(w);
 
     if (!error) {
-        byte_buf_clear(&w->raw);
-        history_encoder_finish(w->encoder, &w->raw);
-        error = write_block(w, &block, w->raw.data, w->raw.len);
+        error = write_columns(w, &block);
     }
     if (error) {
         lose(w, block.n_records, block.min_ns, block.max_ns);
@@ -295,22 +280,39 @@ seal(struct archive_writer *w)
         w->n_unsynced_hops += block.n_hops;
         w->trouble[0] = '\0';
     }
-    history_encoder_reset(w->encoder);
+    column_encoder_reset(w->encoder);
+}
+
+static void
+seal_if_full(struct archive_writer *w)
+{
+    const struct column_totals *totals = column_encoder_totals(w->encoder);
+
+    if (totals->size >= w->block_bytes ||
+        totals->n_records >= BLOCK_MAX_RECORDS ||
+        column_encoder_is_full(w->encoder)) {
+        seal(w);
+    }
 }
 
 void
 archive_writer_add(struct archive_writer *w, const struct history *h)
 {
-    const struct history_encoder_totals *totals =
-        history_encoder_totals(w->encoder);
-
     w->counters.in++;
-    if (history_encoder_add(w->encoder, h)) {
+    if (column_encoder_add_history(w->encoder, h)) {
         w->counters.refused++;
-    } else if (totals->size >= w->block_bytes ||
-               totals->n_records >= BLOCK_MAX_RECORDS) {
-        seal(w);
+    } else {
+        seal_if_full(w);
     }
+}
+
+void
+archive_writer_add_packet(struct archive_writer *w, struct trajectory *t,
+                          const struct trajectory_packet *packet)
+{
+    w->counters.in++;
+    column_encoder_add(w->encoder, t, packet);
+    seal_if_full(w);
 }
 
 void
@@ -338,7 +340,7 @@ sync_segment(struct archive_writer *w)
          * says: go on in another file. */
         note_trouble(w, "cannot sync", errno);
         lose(w, w->n_unsynced, w->unsynced_min_ns, w->unsynced_max_ns);
-        retire_segment(w);
+        archive_writer_retire(w);
     } else if (w->needs_dir_sync && archive_dir_sync(w->dir)) {
         note_trouble(w, "cannot sync the directory", errno);
         return;
@@ -371,10 +373,17 @@ archive_writer_round(struct archive_writer *w, uint64_t now_ns)
 }
 
 void
-archive_writer_pending(const struct archive_writer *w, struct byte_buf *out)
+archive_writer_pending(struct archive_writer *w, struct archive_pending *p)
 {
-    if (history_encoder_totals(w->encoder)->n_records) {
-        history_encoder_finish(w->encoder, out);
+    const struct column_totals *totals = column_encoder_totals(w->encoder);
+    struct byte_buf out = BYTE_BUF_INIT;
+
+    memset(p, 0, sizeof *p);
+    if (totals->n_records) {
+        p->table_len = column_encoder_finish(w->encoder, 0, &out);
+        p->payload = byte_buf_take(&out, &p->len);
+        p->min_ns = totals->min_ns;
+        p->max_ns = totals->max_ns;
     }
 }
 
@@ -384,7 +393,7 @@ archive_writer_get_counters(const struct archive_writer *w,
 {
     *counters = w->counters;
     counters->held =
-        w->n_unsynced + history_encoder_totals(w->encoder)->n_records;
+        w->n_unsynced + column_encoder_totals(w->encoder)->n_records;
     counters->total_bytes = w->size + archive_old_bytes(w->old);
 }
 
@@ -392,154 +401,6 @@ const char *
 archive_writer_trouble(const struct archive_writer *w)
 {
     return w->trouble[0] ? w->trouble : NULL;
-}
-
-/* --- Opening ------------------------------------------------------------ */
-
-/* Cuts what a dead writer left half written at the end of the open file. */
-static int
-cut_tail(struct archive_writer *w, const struct archive_stock *stock,
-         struct archive_recovery *recovery, struct lh_error *error)
-{
-    if (ftruncate(w->fd, (off_t) stock->torn_offset) || fsync(w->fd)) {
-        int retval = errno;
-
-        lh_error_set(error, "%s: cannot cut its torn end: %s", w->path,
-                     strerror(retval));
-        return retval;
-    }
-    w->size = stock->torn_offset;
-    recovery->was_torn = true;
-    snprintf(recovery->file, sizeof recovery->file, "%s", w->path);
-    recovery->offset = stock->torn_offset;
-    recovery->n_cut = stock->size - stock->torn_offset;
-    return 0;
-}
-
-/* Opens the newest file for more blocks and finds the last sequence. */
-static int
-open_last(struct archive_writer *w, uint64_t number, bool *has_sequence,
-          struct archive_recovery *recovery, struct lh_error *error)
-{
-    struct archive_stock stock;
-
-    w->number = number;
-    w->path = archive_dir_segment(w->dir, number);
-    w->fd = open(w->path, O_RDWR | O_CLOEXEC);
-    if (w->fd < 0) {
-        int retval = errno;
-
-        lh_error_set(error, "%s: %s", w->path, strerror(retval));
-        return retval;
-    }
-
-    int retval = archive_stock_take(w->path, w->fd, &stock, error);
-
-    if (retval) {
-        return retval;
-    }
-    w->size = stock.size;
-    w->max_ns = stock.max_ns;
-    *has_sequence = stock.has_block;
-    if (stock.has_block) {
-        w->next_sequence = stock.last_sequence + 1;
-    }
-    if (stock.is_torn) {
-        retval = cut_tail(w, &stock, recovery, error);
-    }
-    if (stock.has_damage) {
-        recovery->is_damaged = true;
-        snprintf(recovery->damage, sizeof recovery->damage,
-                 "%s: %" PRIu64 " bytes at byte %" PRIu64 " are no block",
-                 w->path, stock.damage_len, stock.damage_offset);
-    }
-    if (!retval && (stock.has_damage || stock.has_newer)) {
-        retire_segment(w);
-    }
-    return retval;
-}
-
-/* Takes stock of the files that are there. */
-static int
-open_segments(struct archive_writer *w, struct archive_recovery *recovery,
-              struct lh_error *error)
-{
-    uint64_t *numbers;
-    size_t n;
-    int retval = archive_dir_list(w->dir, &numbers, &n, error);
-    bool has_sequence = false;
-
-    if (retval) {
-        return retval;
-    }
-    for (size_t i = 0; i + 1 < n && !retval; i++) {
-        char *path = archive_dir_segment(w->dir, numbers[i]);
-        int fd = open(path, O_RDONLY | O_CLOEXEC);
-        struct archive_stock stock = {0};
-
-        if (fd < 0) {
-            retval = errno;
-            lh_error_set(error, "%s: %s", path, strerror(retval));
-        } else {
-            retval = archive_stock_take(path, fd, &stock, error);
-            close(fd);
-        }
-        free(path);
-        archive_old_add(w->old, numbers[i], stock.size, stock.max_ns);
-        if (stock.has_block) {
-            w->next_sequence = stock.last_sequence + 1;
-        }
-    }
-    if (!retval && n) {
-        retval = open_last(w, numbers[n - 1], &has_sequence, recovery, error);
-    }
-    free(numbers);
-    return retval;
-}
-
-int
-archive_writer_open(const struct archive_writer_config *config,
-                    struct archive_writer **wp,
-                    struct archive_recovery *recovery, struct lh_error *error)
-{
-    struct archive_recovery unused;
-    int retval = archive_dir_create(config->dir, error);
-
-    *wp = NULL;
-    recovery = recovery ? recovery : &unused;
-    memset(recovery, 0, sizeof *recovery);
-    if (retval) {
-        return retval;
-    }
-
-    struct archive_writer *w = lh_alloc_zero(sizeof *w);
-
-    w->dir = lh_strdup(config->dir);
-    w->segment_bytes =
-        config->segment_bytes ? config->segment_bytes : SEGMENT_BYTES;
-    w->block_bytes = config->block_bytes ? config->block_bytes : BLOCK_BYTES;
-    w->retain_bytes = config->retain_bytes;
-    w->retain_ns = config->retain_ns;
-    w->fd = -1;
-    w->lock_fd = -1;
-    w->next_sequence = 1;
-    w->old = archive_old_create();
-    w->encoder = history_encoder_create();
-
-    retval = archive_dir_lock(config->dir, &w->lock_fd, error);
-    if (!retval) {
-        retval = archive_meta_agree(config->dir, &config->packet_id,
-                                    config->flow_log, config->now_ns, error);
-    }
-    if (!retval) {
-        retval = open_segments(w, recovery, error);
-    }
-    if (retval) {
-        archive_writer_close(w);
-        return retval;
-    }
-    *wp = w;
-    return 0;
 }
 
 void
@@ -559,8 +420,7 @@ archive_writer_close(struct archive_writer *w)
     if (w->lock_fd >= 0) {
         close(w->lock_fd);
     }
-    history_encoder_destroy(w->encoder);
-    byte_buf_uninit(&w->raw);
+    column_encoder_destroy(w->encoder);
     byte_buf_uninit(&w->packed);
     free(w->dir);
     free(w->path);

@@ -11,7 +11,8 @@
  * lost and counted; a note of what was lost is stored as soon as the disk
  * takes bytes again, and so are later histories.
  *
- * Ownership: histories are copied.
+ * Ownership: histories are copied, trajectories referenced until their block
+ * is written.
  *
  * Threads: one. */
 #ifndef LIB_ARCHIVE_WRITER_H
@@ -23,9 +24,11 @@
 
 #include "lib/byte_buf.h"
 #include "lib/history.h"
+#include "lib/history_columns.h"
 #include "lib/lh_error.h"
 #include "lib/packet_id.h"
 #include "lib/topology.h"
+#include "lib/trajectory.h"
 
 /* Zero stands for the default where there is one. */
 struct archive_writer_config {
@@ -33,7 +36,8 @@ struct archive_writer_config {
     struct packet_id_config packet_id;
     const char *flow_log;   /* For whoever reads without a server; NULL. */
     uint64_t segment_bytes; /* A new file past this; default 64 MiB. */
-    size_t block_bytes;     /* Block full; before compression; 4 MiB. */
+    size_t block_bytes;     /* Block full; before compression; 16 MiB. */
+    enum column_unit unit;  /* Of times. */
     uint64_t retain_bytes;  /* Oldest segments go past this; 0: never. */
     uint64_t retain_ns;     /* And when all in them is older; 0: never. */
     uint64_t now_ns;        /* For meta.json. */
@@ -51,7 +55,7 @@ struct archive_recovery {
 };
 
 struct archive_writer_counters {
-    uint64_t in;           /* Histories given to archive_writer_add(). */
+    uint64_t in;           /* Histories and packets added. */
     uint64_t durable;      /* Of these, on disk after an fsync. */
     uint64_t lost;         /* Of these, not stored: disk full or failing. */
     uint64_t refused;      /* Of these, too big for the format. */
@@ -78,6 +82,10 @@ int archive_writer_open(const struct archive_writer_config *,
 void archive_writer_close(struct archive_writer *);
 
 void archive_writer_add(struct archive_writer *, const struct history *);
+/* Adds the history of a packet, for which trajectory_predicts() is true at
+ * every hop. */
+void archive_writer_add_packet(struct archive_writer *, struct trajectory *,
+                               const struct trajectory_packet *);
 /* From 'now_ns' on, names are these; stored at once and at the beginning of
  * each file. */
 void archive_writer_set_topology(struct archive_writer *,
@@ -85,11 +93,15 @@ void archive_writer_set_topology(struct archive_writer *,
 /* Makes what was added durable and applies retention. */
 void archive_writer_round(struct archive_writer *, uint64_t now_ns);
 
-/* Appends to 'out' the payload (history_codec) of what is not in a file yet;
- * everything before is seen by an archive_reader.  Nothing when that is
- * empty. */
-void archive_writer_pending(const struct archive_writer *,
-                            struct byte_buf *out);
+/* What is not in a file yet; everything before is seen by an
+ * archive_reader. */
+struct archive_pending {
+    uint8_t *payload; /* Of history_columns, for free(); NULL: nothing. */
+    size_t len, table_len;
+    uint64_t min_ns, max_ns; /* Earliest first, latest last postcard. */
+};
+
+void archive_writer_pending(struct archive_writer *, struct archive_pending *);
 
 void archive_writer_get_counters(const struct archive_writer *,
                                  struct archive_writer_counters *);

@@ -12,6 +12,7 @@ lib_liblasthop_a_SOURCES = \
 	lib/api_server.c lib/api_server.h \
 	lib/api_socket.c lib/api_socket.h \
 	lib/archive_block.c lib/archive_block.h \
+	lib/archive_damages.c lib/archive_damages.h \
 	lib/archive_dir.c lib/archive_dir.h \
 	lib/archive_old.c lib/archive_old.h \
 	lib/archive_oldest.c lib/archive_oldest.h \
@@ -19,6 +20,8 @@ lib_liblasthop_a_SOURCES = \
 	lib/archive_scan.c lib/archive_scan.h \
 	lib/archive_stock.c lib/archive_stock.h \
 	lib/archive_writer.c lib/archive_writer.h \
+	lib/archive_writer_impl.h \
+	lib/archive_writer_open.c \
 	lib/byte_buf.c lib/byte_buf.h \
 	lib/bytes.c lib/bytes.h \
 	lib/column_dictionary.c lib/column_dictionary.h \

@@ -38,8 +38,7 @@ column_dictionary_load(struct column_dictionary *d, unsigned int id,
         lh_error_set(error, "no memory for %u bytes", s->stored_len);
         return ENOMEM;
     }
-    retval = d->source.read(d->source.aux, d->base + s->offset, stored,
-                            s->stored_len);
+    retval = d->source.read(d->source.aux, s->offset, stored, s->stored_len);
     if (retval) {
         lh_error_set(error, "%s",
                      retval == ENODATA ? "the file has become shorter"
@@ -207,7 +206,6 @@ column_dictionary_read(struct column_dictionary *d, const uint8_t *table,
     int retval = section_list_parse(&d->list, table, table_len, error);
 
     d->source = *source;
-    d->base = table_len;
     if (!retval) {
         retval = read_params(d, error);
     }
@@ -227,6 +225,9 @@ column_dictionary_uninit(struct column_dictionary *d)
     free(d->flows);
     for (unsigned int i = 0; i < N_COLUMNS; i++) {
         free(d->columns[i]);
+    }
+    if (d->source.close) {
+        d->source.close(d->source.aux);
     }
 }
 

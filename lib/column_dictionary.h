@@ -23,7 +23,6 @@
 
 struct column_dictionary {
     struct column_source source;
-    uint64_t base; /* Of the sections, in the source. */
     struct section_list list;
 
     struct packet_id_config packet_id;

@@ -79,19 +79,20 @@ size_t column_encoder_finish(struct column_encoder *, int level,
 /* Forgets what was added. */
 void column_encoder_reset(struct column_encoder *);
 
-/* Where a payload is read from: 'n' bytes from 'offset' on, counted from its
- * first byte.  Returns 0 or a positive errno. */
+/* Where a payload is read from: 'n' bytes from 'offset' on, counted from
+ * behind its table of sections.  Returns 0 or a positive errno. */
 struct column_source {
     int (*read)(void *aux, uint64_t offset, uint8_t *data, size_t n);
+    void (*close)(void *aux); /* At the end; NULL: nothing is to be done. */
     void *aux;
 };
 
 struct column_decoder;
 
-/* Takes the table of sections of 'table_len' bytes at 'table', and reads the
- * shapes and flows through 'source', whose 'aux' must stay.  Returns 0;
- * EBADMSG with the reason when they are broken; ENOMEM, or the source's
- * errno. */
+/* Parses the table of sections, the 'table_len' bytes at 'table', and reads
+ * shapes and flows through 'source', which counts from behind the table and is
+ * closed with the decoder, or here when there is none.  Returns 0; EBADMSG
+ * with the reason when they are broken; ENOMEM, or the source's errno. */
 int column_decoder_create(const uint8_t *table, size_t table_len,
                           const struct column_source *source,
                           struct column_decoder **, struct lh_error *);

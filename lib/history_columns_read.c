@@ -23,7 +23,6 @@ struct row {
 
 struct column_decoder {
     struct column_dictionary dictionary;
-    void *memory; /* The source's, if of column_decoder_open().  Owned. */
 
     uint64_t *times;  /* Of all hops of all rows; NULL: not read.  Owned. */
     struct row *rows; /* NULL: not read.  Owned. */
@@ -99,23 +98,16 @@ int
 column_decoder_open(const uint8_t *payload, size_t len, size_t table_len,
                     struct column_decoder **dp, struct lh_error *error)
 {
-    struct memory *memory = lh_alloc(sizeof *memory);
-    struct column_source source = {read_memory, memory};
-    int retval;
-
-    *memory = (struct memory){payload, len};
-    *dp = NULL;
     if (table_len > len) {
-        retval = broken(error, "the table of sections is broken");
-    } else {
-        retval = column_decoder_create(payload, table_len, &source, dp, error);
+        *dp = NULL;
+        return broken(error, "the table of sections is broken");
     }
-    if (retval) {
-        free(memory);
-    } else {
-        (*dp)->memory = memory;
-    }
-    return retval;
+
+    struct memory *memory = lh_alloc(sizeof *memory);
+    struct column_source source = {read_memory, free, memory};
+
+    *memory = (struct memory){payload + table_len, len - table_len};
+    return column_decoder_create(payload, table_len, &source, dp, error);
 }
 
 void
@@ -126,7 +118,6 @@ column_decoder_destroy(struct column_decoder *d)
         column_decoder_drop_rows(d);
         history_decoder_destroy(d->plain);
         free(d->plain_payload);
-        free(d->memory);
         free(d);
     }
 }

@@ -17,6 +17,7 @@ phf_libphf_a_SOURCES = \
 	phf/predicates.c phf/predicates.h \
 	phf/program.c phf/program.h \
 	phf/query.c phf/query.h \
+	phf/query_block.c phf/query_block.h \
 	phf/scan.c phf/scan.h \
 	phf/term.c phf/term.h
 

@@ -9,7 +9,9 @@
 #include <string.h>
 #include <pcap/pcap.h>
 
+#include "lib/bytes.h"
 #include "lib/hdr.h"
+#include "lib/header_split.h"
 #include "lib/lh_alloc.h"
 #include "phf/bpf_words.h"
 
@@ -137,6 +139,201 @@ bpf_test_run(const struct bpf_test *test, const uint8_t *header, size_t caplen)
     }
     return bpf_filter(test->program.bf_insns, header, wirelen,
                       (unsigned int) caplen) != 0;
+}
+
+/* --- Flows -------------------------------------------------------------- */
+
+/* What a program works on; a load of what varies ends it. */
+struct machine {
+    const uint8_t *header;
+    struct header_split split;
+    uint32_t a, x, memory[BPF_MEMWORDS];
+};
+
+/* Whether the byte at 'ofs' is the same in all packets of the flow. */
+static bool
+is_constant(const struct header_split *split, uint32_t ofs)
+{
+    bool is_ip4 = header_kind_is_ip4(split->kind);
+
+    if (ofs < split->l3_ofs) {
+        return true;
+    }
+    if (ofs < split->l4_ofs) {
+        ofs -= split->l3_ofs;
+        return is_ip4 ? ofs < 2 || (ofs >= 6 && ofs < 10) || ofs >= 12
+                      : ofs < 4 || ofs >= 6;
+    }
+    ofs -= split->l4_ofs;
+    switch (split->kind) {
+    case HEADER_IP4_ICMP:
+    case HEADER_IP6_ICMP:
+        return ofs < 2;
+    case HEADER_IP4_OTHER:
+    case HEADER_IP6_OTHER:
+        return false;
+    case HEADER_IP4_TCP:
+    case HEADER_IP4_UDP:
+    case HEADER_IP6_TCP:
+    case HEADER_IP6_UDP:
+    case N_HEADER_KINDS:
+        break;
+    }
+    return ofs < 4;
+}
+
+/* The 'n' bytes at 'ofs'; false when one of them varies. */
+static bool
+load(const struct machine *m, uint32_t ofs, uint32_t n, uint32_t *value)
+{
+    *value = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        if (ofs > UINT32_MAX - n || !is_constant(&m->split, ofs + i)) {
+            return false;
+        }
+        *value = *value << 8 | m->header[ofs + i];
+    }
+    return true;
+}
+
+static uint32_t
+compute(unsigned int op, uint32_t a, uint32_t b)
+{
+    switch (op) {
+    case BPF_ADD:
+        return a + b;
+    case BPF_SUB:
+        return a - b;
+    case BPF_MUL:
+        return a * b;
+    case BPF_DIV:
+        return b ? a / b : 0;
+    case BPF_MOD:
+        return b ? a % b : 0;
+    case BPF_AND:
+        return a & b;
+    case BPF_OR:
+        return a | b;
+    case BPF_XOR:
+        return a ^ b;
+    case BPF_LSH:
+        return b < 32 ? a << b : 0;
+    case BPF_RSH:
+        return b < 32 ? a >> b : 0;
+    default: /* BPF_NEG */
+        return 0 - a;
+    }
+}
+
+static bool
+jumps(unsigned int op, uint32_t a, uint32_t b)
+{
+    switch (op) {
+    case BPF_JEQ:
+        return a == b;
+    case BPF_JGT:
+        return a > b;
+    case BPF_JGE:
+        return a >= b;
+    default: /* BPF_JSET */
+        return (a & b) != 0;
+    }
+}
+
+/* A load into A or X; false when it varies, or is none we know. */
+static bool
+run_load(struct machine *m, const struct bpf_insn *insn)
+{
+    static const uint8_t sizes[4] = {4, 2, 1, 0};
+    uint32_t size = sizes[BPF_SIZE(insn->code) >> 3];
+    bool is_x = BPF_CLASS(insn->code) == BPF_LDX;
+    uint32_t *to = is_x ? &m->x : &m->a;
+
+    switch (BPF_MODE(insn->code)) {
+    case BPF_IMM:
+        *to = insn->k;
+        return true;
+    case BPF_MEM:
+        *to = m->memory[insn->k % BPF_MEMWORDS];
+        return true;
+    case BPF_ABS:
+        return size && load(m, insn->k, size, to);
+    case BPF_IND:
+        return size && insn->k <= UINT32_MAX - m->x &&
+               load(m, m->x + insn->k, size, to);
+    case BPF_MSH:
+        if (!load(m, insn->k, 1, to)) {
+            return false;
+        }
+        *to = (*to & 0xf) << 2;
+        return true;
+    default: /* BPF_LEN */
+        return false;
+    }
+}
+
+/* Whether the program accepts; '*varies' when that is not sure. */
+static bool
+run(struct machine *m, const struct bpf_program *program, bool *varies)
+{
+    for (uint32_t pc = 0; pc < program->bf_len; pc++) {
+        const struct bpf_insn *insn = &program->bf_insns[pc];
+        uint32_t operand = BPF_SRC(insn->code) == BPF_X ? m->x : insn->k;
+        bool is_known = true;
+
+        switch (BPF_CLASS(insn->code)) {
+        case BPF_LD:
+        case BPF_LDX:
+            is_known = run_load(m, insn);
+            break;
+        case BPF_ST:
+            m->memory[insn->k % BPF_MEMWORDS] = m->a;
+            break;
+        case BPF_STX:
+            m->memory[insn->k % BPF_MEMWORDS] = m->x;
+            break;
+        case BPF_ALU:
+            is_known = operand || (BPF_OP(insn->code) != BPF_DIV &&
+                                   BPF_OP(insn->code) != BPF_MOD);
+            m->a = compute(BPF_OP(insn->code), m->a, operand);
+            break;
+        case BPF_JMP:
+            if (BPF_OP(insn->code) == BPF_JA) {
+                pc += insn->k;
+            } else {
+                pc += jumps(BPF_OP(insn->code), m->a, operand) ? insn->jt
+                                                               : insn->jf;
+            }
+            break;
+        case BPF_RET:
+            return (BPF_RVAL(insn->code) == BPF_A ? m->a : insn->k) != 0;
+        default: /* BPF_MISC */
+            if (BPF_MISCOP(insn->code) == BPF_TAX) {
+                m->x = m->a;
+            } else {
+                m->a = m->x;
+            }
+            break;
+        }
+        if (!is_known) {
+            break;
+        }
+    }
+    *varies = true;
+    return false;
+}
+
+bool
+bpf_test_run_model(const struct bpf_test *test, const uint8_t *header,
+                   size_t caplen, bool *varies)
+{
+    struct machine m = {.header = header};
+
+    if (!header_split(header, caplen, &m.split)) {
+        *varies = true;
+        return false;
+    }
+    return run(&m, &test->program, varies);
 }
 
 const char *

@@ -37,6 +37,12 @@ void bpf_test_unref(struct bpf_test *);
 bool bpf_test_run(const struct bpf_test *, const uint8_t *header,
                   size_t caplen);
 
+/* The answer for all packets of a flow, of whose header the constant bytes
+ * (lib/header_split.h) stand at 'header'.  When the expression reads other
+ * bytes, or the length, there is none: '*varies' is set. */
+bool bpf_test_run_model(const struct bpf_test *, const uint8_t *header,
+                        size_t caplen, bool *varies);
+
 /* The expression as given, not negated. */
 const char *bpf_test_text(const struct bpf_test *);
 /* Instructions of the compiled program. */

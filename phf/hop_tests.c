@@ -17,7 +17,7 @@ hop_tests_get_shared(struct hop_tests *tests, uint32_t id, size_t hop,
     }
     holds =
         predicates_test(tests->predicates, shared, &tests->history->hops[hop],
-                        verdict, tests->topology);
+                        verdict, tests->topology, tests->varies);
     if (!tests->predicates->predicates[shared].on_verdict) {
         *memo = 2 * tests->round + holds;
     }

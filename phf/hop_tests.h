@@ -31,6 +31,9 @@ struct hop_tests {
      * known, something smaller when not. */
     uint32_t *memo;
     uint32_t round;
+    /* NULL, or the history is the model of a trajectory: set when a test reads
+     * what may differ from packet to packet. */
+    bool *varies;
 };
 
 /* Whether a path ends at hop 'hop': it is a leaf, or one of its outputs ended
@@ -64,7 +67,8 @@ hop_tests_get(struct hop_tests *tests, uint32_t id, size_t hop,
     if (tests->predicates->predicates[id].is_dpid) {
         return h->dpid == tests->predicates->predicates[id].dpid;
     }
-    return predicates_test(tests->predicates, id, h, verdict, tests->topology);
+    return predicates_test(tests->predicates, id, h, verdict, tests->topology,
+                           tests->varies);
 }
 
 #endif /* phf/hop_tests.h */

@@ -80,6 +80,32 @@ phf_match(const struct phf *phf, const struct history *history,
     return phf_run(phf, &tests);
 }
 
+bool
+phf_asks_headers(const struct phf *phf)
+{
+    for (size_t i = 0; i < phf->predicates.n_terms; i++) {
+        if (phf->predicates.terms[i].kind == TERM_BPF) {
+            return true;
+        }
+    }
+    return false;
+}
+
+enum phf_result
+phf_match_model(const struct phf *phf, const struct history *model,
+                const struct topology *topology, bool *varies)
+{
+    struct hop_tests tests = {
+        .history = model,
+        .topology = topology,
+        .predicates = &phf->predicates,
+        .varies = varies,
+    };
+
+    *varies = false;
+    return phf_run(phf, &tests);
+}
+
 const char *
 phf_text(const struct phf *phf)
 {

@@ -38,6 +38,8 @@
 #ifndef PHF_PHF_H
 #define PHF_PHF_H 1
 
+#include <stdbool.h>
+
 #include "lib/history.h"
 #include "lib/lh_error.h"
 #include "lib/topology.h"
@@ -74,6 +76,15 @@ void phf_destroy(struct phf *);
  * NULL. */
 enum phf_result phf_match(const struct phf *, const struct history *,
                           const struct topology *topology);
+
+/* Whether the answer can depend on headers: some term is a BPF expression. */
+bool phf_asks_headers(const struct phf *);
+/* The same of the model of a trajectory, whose headers hold what is constant
+ * for all of its packets.  '*varies' is set when the answer may be another for
+ * each of them: a test read other bytes than the constant ones. */
+enum phf_result phf_match_model(const struct phf *,
+                                const struct history *model,
+                                const struct topology *topology, bool *varies);
 
 /* The text that it was compiled from. */
 const char *phf_text(const struct phf *);

@@ -350,11 +350,11 @@ predicates_import(struct predicates *p, const struct predicates *src,
 static bool
 filter_holds(const struct predicates *p, const struct postcard_filter *filter,
              const struct history_hop *hop, enum verdict_name verdict,
-             const struct topology *topology)
+             const struct topology *topology, bool *varies)
 {
     for (uint32_t i = 0; i < filter->terms.n; i++) {
-        if (!term_test(&p->terms[filter->terms.ids[i]], hop, verdict,
-                       topology)) {
+        if (!term_test(&p->terms[filter->terms.ids[i]], hop, verdict, topology,
+                       varies)) {
             return false;
         }
     }
@@ -364,13 +364,13 @@ filter_holds(const struct predicates *p, const struct postcard_filter *filter,
 bool
 predicates_test(const struct predicates *p, uint32_t id,
                 const struct history_hop *hop, enum verdict_name verdict,
-                const struct topology *topology)
+                const struct topology *topology, bool *varies)
 {
     const struct predicate *predicate = &p->predicates[id];
 
     for (uint32_t i = 0; i < predicate->filters.n; i++) {
         if (filter_holds(p, &p->filters[predicate->filters.ids[i]], hop,
-                         verdict, topology)) {
+                         verdict, topology, varies)) {
             return !predicate->is_negated;
         }
     }

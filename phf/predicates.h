@@ -72,10 +72,10 @@ uint32_t predicates_add(struct predicates *, uint32_t *filters, size_t n,
 uint32_t predicates_import(struct predicates *, const struct predicates *src,
                            uint32_t id);
 
-/* Whether predicate 'id' holds at 'hop'. */
+/* Whether predicate 'id' holds at 'hop'; 'varies' as for term_test(). */
 bool predicates_test(const struct predicates *, uint32_t id,
                      const struct history_hop *hop, enum verdict_name verdict,
-                     const struct topology *topology);
+                     const struct topology *topology, bool *varies);
 
 /* True when predicate 'id' can hold only on a switch with a certain dpid;
  * '*dpids' (room for 'max') and '*n' say which.  False also when there are

@@ -9,30 +9,26 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/history_codec.h"
 #include "lib/lh_alloc.h"
+#include "phf/query_block.h"
 
-/* Histories looked at, and given out, in one step. */
-#define SCAN_PER_STEP 128
+/* Histories given out in one step. */
 #define GIVE_PER_STEP 16
 
 /* One block to read. */
 struct part {
-    struct archive_entry entry; /* Not used for what is pending. */
-    bool is_pending;
+    struct query_block block;
     uint64_t bound_ns; /* No history in it comes before this in the query's
                         * order. */
-    uint8_t *payload;  /* While it is kept.  Owned. */
-    size_t len;
-    struct history_decoder *decoder; /* While payload is kept.  Owned. */
-    size_t n_waiting;                /* Matches that wait. */
+    size_t kept;       /* Bytes of it in kept_bytes. */
+    size_t n_waiting;  /* Matches that wait. */
 };
 
 /* A match that waits. */
 struct match {
     uint64_t first_ns;
     uint32_t part;
-    uint32_t offset; /* Payloads have at most 64 MiB. */
+    uint32_t at;     /* In the block. */
     uint64_t number; /* Of the matches, for a stable order. */
 };
 
@@ -86,27 +82,18 @@ add_part(struct query *q, const struct part *part, uint64_t min_ns,
     }
 }
 
-/* What is pending, if it can be read: it was encoded just now. */
+/* What is pending. */
 static void
 add_pending(struct query *q)
 {
-    struct part part = {.is_pending = true,
-                        .payload = q->config.pending,
-                        .len = q->config.pending_len};
-    struct history_decoder *d;
-    struct history_record record;
-    uint64_t min_ns = UINT64_MAX, max_ns = 0;
+    struct part part = {
+        .block = {.pending = q->config.pending.payload,
+                  .pending_len = q->config.pending.len,
+                  .pending_table_len = q->config.pending.table_len}};
 
-    if (!part.len ||
-        history_decoder_create(part.payload, part.len, &d, NULL)) {
-        return;
+    if (q->config.pending.len) {
+        add_part(q, &part, q->config.pending.min_ns, q->config.pending.max_ns);
     }
-    while (!history_decoder_next(d, &record, NULL)) {
-        min_ns = record.first_ns < min_ns ? record.first_ns : min_ns;
-        max_ns = record.first_ns > max_ns ? record.first_ns : max_ns;
-    }
-    history_decoder_destroy(d);
-    add_part(q, &part, min_ns, max_ns);
 }
 
 struct query *
@@ -120,10 +107,12 @@ query_create(const struct query_config *config)
     q->topology = config->topology ? topology_ref(config->topology) : NULL;
     q->parts = lh_alloc_array(NULL, n + 1, sizeof *q->parts);
     for (size_t i = 0; i < n; i++) {
-        struct part part = {.entry = *archive_reader_entry(r, i)};
-        const struct archive_block *block = &part.entry.block;
+        struct part part = {
+            .block = {.reader = r, .entry = *archive_reader_entry(r, i)}};
+        const struct archive_block *block = &part.block.entry.block;
 
-        if (block->kind == ARCHIVE_HISTORIES) {
+        if (block->kind == ARCHIVE_HISTORIES ||
+            block->kind == ARCHIVE_COLUMNS) {
             add_part(q, &part, block->min_ns, block->max_ns);
         }
     }
@@ -140,17 +129,21 @@ query_create(const struct query_config *config)
     return q;
 }
 
-/* Lets go of a part's payload, which can be read again unless pending. */
+/* Counts what the part holds now. */
 static void
-drop_payload(struct query *q, struct part *part)
+count_kept(struct query *q, struct part *part)
 {
-    history_decoder_destroy(part->decoder);
-    part->decoder = NULL;
-    if (part->payload && !part->is_pending) {
-        q->kept_bytes -= part->len;
-        free(part->payload);
-        part->payload = NULL;
-    }
+    size_t size = query_block_size(&part->block);
+
+    q->kept_bytes += size - part->kept;
+    part->kept = size;
+}
+
+static void
+close_part(struct query *q, struct part *part)
+{
+    query_block_close(&part->block);
+    count_kept(q, part);
 }
 
 void
@@ -158,9 +151,9 @@ query_destroy(struct query *q)
 {
     if (q) {
         for (size_t i = 0; i < q->n_parts; i++) {
-            drop_payload(q, &q->parts[i]);
+            close_part(q, &q->parts[i]);
         }
-        free(q->config.pending);
+        free(q->config.pending.payload);
         phf_destroy(q->config.phf);
         topology_unref(q->topology);
         free(q->parts);
@@ -241,30 +234,14 @@ first_damage(struct query *q)
     return q->totals.damaged ? NULL : &q->totals.damage;
 }
 
-/* Makes sure that the part's payload and decoder are there. */
-static bool
-need_payload(struct query *q, struct part *part)
-{
-    if (!part->payload) {
-        if (archive_reader_load(q->config.reader, &part->entry, &part->payload,
-                                first_damage(q))) {
-            return false;
-        }
-        part->len = part->entry.block.raw_len;
-        q->kept_bytes += part->len;
-    }
-    return part->decoder ||
-           !history_decoder_create(part->payload, part->len, &part->decoder,
-                                   first_damage(q));
-}
-
-/* The part will be read no more unless for a match; keeps its payload for
- * that if there is room. */
+/* The part will be read no more unless for a match; keeps it open for that if
+ * there is room. */
 static void
 end_part(struct query *q, struct part *part)
 {
+    count_kept(q, part);
     if (!part->n_waiting || q->kept_bytes > QUERY_MAX_KEPT) {
-        drop_payload(q, part);
+        close_part(q, part);
     }
 }
 
@@ -274,59 +251,41 @@ open_next_part(struct query *q)
     struct part *part = &q->parts[q->next_part++];
 
     q->totals.n_read++;
-    if (need_payload(q, part)) {
-        q->is_scanning = true;
-    } else {
+    if (query_block_open(&part->block, first_damage(q))) {
         q->totals.damaged++;
-        drop_payload(q, part);
+    } else {
+        query_block_rewind(&part->block);
+        q->is_scanning = true;
     }
 }
 
-/* Looks at one record and keeps it if it matches. */
 static void
-look_at(struct query *q, struct part *part,
-        const struct history_record *record)
+found(void *q_, const struct query_place *place)
 {
-    struct history *h;
+    struct query *q = q_;
+    struct match m = {place->first_ns, (uint32_t) q->next_part - 1, place->at,
+                      q->n_found++};
 
-    if (record->first_ns < q->config.since_ns ||
-        record->first_ns >= q->config.until_ns ||
-        history_decoder_read(part->decoder, record->offset, &h, NULL)) {
-        return;
-    }
-    q->totals.scanned++;
-
-    enum phf_result result = phf_match(q->config.phf, h, q->topology);
-
-    if (result == PHF_MATCH) {
-        struct match m = {record->first_ns, (uint32_t) (part - q->parts),
-                          (uint32_t) record->offset, q->n_found++};
-
-        push_match(q, &m);
-        part->n_waiting++;
-    } else if (result == PHF_LIMIT) {
-        q->totals.n_limits++;
-    }
-    history_destroy(h);
+    push_match(q, &m);
+    q->parts[m.part].n_waiting++;
 }
 
 static void
 scan(struct query *q)
 {
     struct part *part = &q->parts[q->next_part - 1];
+    struct query_filter filter = {q->config.phf, q->topology,
+                                  q->config.since_ns, q->config.until_ns};
+    struct query_block_counters counters = {0};
+    enum query_block_state state = query_block_step(
+        &part->block, &filter, &counters, found, q, first_damage(q));
 
-    for (int i = 0; i < SCAN_PER_STEP; i++) {
-        struct history_record record;
-        int error =
-            history_decoder_next(part->decoder, &record, first_damage(q));
-
-        if (error) {
-            q->totals.damaged += error != ENODATA;
-            q->is_scanning = false;
-            end_part(q, part);
-            return;
-        }
-        look_at(q, part, &record);
+    q->totals.scanned += counters.scanned;
+    q->totals.n_limits += counters.n_limits;
+    if (state != QUERY_BLOCK_MORE) {
+        q->totals.damaged += state == QUERY_BLOCK_BROKEN;
+        q->is_scanning = false;
+        end_part(q, part);
     }
 }
 
@@ -346,13 +305,15 @@ give_one(struct query *q)
 {
     struct match m = pop_match(q);
     struct part *part = &q->parts[m.part];
-    struct history *h;
+    const struct history *h;
+    struct history *owned;
 
     part->n_waiting--;
-    if (need_payload(q, part) &&
-        !history_decoder_read(part->decoder, m.offset, &h, first_damage(q))) {
+    if (!query_block_open(&part->block, first_damage(q)) &&
+        !query_block_history(&part->block, m.at, &h, &owned,
+                             first_damage(q))) {
         q->config.give(q->config.aux, h);
-        history_destroy(h);
+        history_destroy(owned);
         q->totals.n++;
     } else {
         q->totals.damaged++;

@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 #include "lib/archive_reader.h"
+#include "lib/archive_writer.h"
 #include "lib/history.h"
 #include "lib/lh_error.h"
 #include "lib/topology.h"
@@ -31,9 +32,8 @@
 #define QUERY_MAX_KEPT ((size_t) 64 << 20)
 
 struct query_config {
-    struct archive_reader *reader; /* NULL: only what is pending. */
-    uint8_t *pending;              /* A payload of history_codec.  Taken. */
-    size_t pending_len;
+    struct archive_reader *reader;   /* NULL: only what is pending. */
+    struct archive_pending pending;  /* Its payload is taken. */
     struct phf *phf;                 /* Taken. */
     const struct topology *topology; /* Referenced; may be NULL. */
     uint64_t since_ns, until_ns;     /* Times from since on, before until. */

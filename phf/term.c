@@ -190,7 +190,8 @@ version_equality(const struct term *term, const struct history_hop *hop)
 
 bool
 term_test(const struct term *term, const struct history_hop *hop,
-          enum verdict_name verdict, const struct topology *topology)
+          enum verdict_name verdict, const struct topology *topology,
+          bool *varies)
 {
     enum equality e = UNKNOWN;
 
@@ -214,7 +215,9 @@ term_test(const struct term *term, const struct history_hop *hop,
         break;
     case TERM_BPF:
         /* The negation was compiled in. */
-        return bpf_test_run(term->bpf, hop->header, hop->caplen);
+        return varies ? bpf_test_run_model(term->bpf, hop->header, hop->caplen,
+                                           varies)
+                      : bpf_test_run(term->bpf, hop->header, hop->caplen);
     }
     return e == (term->is_negated ? DIFFERENT : EQUAL);
 }

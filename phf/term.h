@@ -47,9 +47,12 @@ int term_compare(const struct term *, const struct term *);
 uint32_t term_hash(const struct term *);
 
 /* Whether the term holds at 'hop', on a path that ends with 'verdict'.
- * 'topology' resolves names and may be NULL. */
+ * 'topology' resolves names and may be NULL.  'varies' is NULL, or the hop is
+ * one of the model of a trajectory; then it is set when the answer may be
+ * another for each of its packets. */
 bool term_test(const struct term *, const struct history_hop *hop,
-               enum verdict_name verdict, const struct topology *topology);
+               enum verdict_name verdict, const struct topology *topology,
+               bool *varies);
 
 /* Writes the term in the language, "--dpid not s1". */
 void term_format(const struct term *, FILE *);

@@ -278,15 +278,13 @@ start(struct queries *queries, struct api_call *call,
       struct query_config *config)
 {
     struct running *running = lh_alloc_zero(sizeof *running);
-    struct byte_buf pending = BYTE_BUF_INIT;
 
-    archive_writer_pending(queries->writer, &pending);
+    archive_writer_pending(queries->writer, &config->pending);
     running->queries = queries;
     running->peer = api_call_peer(call);
     running->call_id = json_incref(api_call_id(call));
     running->told_ns = monotonic_ns();
     config->reader = queries->reader;
-    config->pending = byte_buf_take(&pending, &config->pending_len);
     config->topology = queries->topology;
     config->give = give;
     config->is_busy = is_busy;

@@ -66,6 +66,61 @@ fixture_reader(const char *dir)
     return r;
 }
 
+static struct history **
+read_plain(struct history_decoder *d, struct history **all, size_t *n,
+           size_t *allocated)
+{
+    struct history_record record;
+
+    while (d && !history_decoder_next(d, &record, NULL)) {
+        all = lh_alloc_grow(all, *n, allocated, sizeof *all);
+        ck_assert_int_eq(
+            history_decoder_read(d, record.offset, &all[*n], NULL), 0);
+        (*n)++;
+    }
+    return all;
+}
+
+/* What can be read of a block of columns. */
+static struct history **
+read_columns(struct archive_reader *r, const struct archive_entry *entry,
+             struct history **all, size_t *n, size_t *allocated)
+{
+    struct column_decoder *d;
+    struct history_decoder *plain;
+    struct lh_error why = {.pos = -1};
+    int error = archive_reader_columns(r, entry, &d, NULL);
+
+    if (error) {
+        return all;
+    }
+    if (!error) {
+        error = column_decoder_need_times(d, &why);
+    }
+    if (!error) {
+        error = column_decoder_need_rows(d, &why);
+    }
+    for (size_t i = 0; i < column_decoder_n_flows(d) && !error; i++) {
+        for (size_t k = 0; k < column_decoder_flow(d, i)->n_rows; k++) {
+            const struct history *h;
+
+            ck_assert_int_eq(column_decoder_history(d, i, k, &h, NULL), 0);
+            all = lh_alloc_grow(all, *n, allocated, sizeof *all);
+            all[(*n)++] = history_clone(h);
+        }
+    }
+    if (!error) {
+        error = column_decoder_plain(d, &plain, &why);
+    }
+    if (!error) {
+        all = read_plain(plain, all, n, allocated);
+    } else {
+        archive_reader_broken(r, entry, error, &why, NULL);
+    }
+    column_decoder_destroy(d);
+    return all;
+}
+
 struct history **
 fixture_read_all(struct archive_reader *r, size_t *n)
 {
@@ -77,21 +132,19 @@ fixture_read_all(struct archive_reader *r, size_t *n)
         const struct archive_entry *entry = archive_reader_entry(r, i);
         const struct archive_block *block = &entry->block;
         struct history_decoder *d;
-        struct history_record record;
         uint8_t *payload;
 
+        if (block->kind == ARCHIVE_COLUMNS) {
+            all = read_columns(r, entry, all, n, &allocated);
+            continue;
+        }
         if (block->kind != ARCHIVE_HISTORIES ||
             archive_reader_load(r, entry, &payload, NULL)) {
             continue;
         }
         ck_assert_int_eq(
             history_decoder_create(payload, block->raw_len, &d, NULL), 0);
-        while (!history_decoder_next(d, &record, NULL)) {
-            all = lh_alloc_grow(all, *n, &allocated, sizeof *all);
-            ck_assert_int_eq(
-                history_decoder_read(d, record.offset, &all[*n], NULL), 0);
-            (*n)++;
-        }
+        all = read_plain(d, all, n, &allocated);
         history_decoder_destroy(d);
         free(payload);
     }

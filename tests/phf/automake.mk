@@ -33,3 +33,9 @@ check_PROGRAMS += tests/phf/test_query
 TESTS += tests/phf/test_query
 tests_phf_test_query_SOURCES = tests/phf/test_query.c $(ARCHIVE_FIXTURE)
 tests_phf_test_query_LDADD = $(PHF_LIBS) $(TEST_LIBS)
+
+check_PROGRAMS += tests/phf/test_query_columns
+TESTS += tests/phf/test_query_columns
+tests_phf_test_query_columns_SOURCES = tests/phf/test_query_columns.c \
+	tests/lib/archive_fixture.c tests/lib/archive_fixture.h $(FLOW_FIXTURE)
+tests_phf_test_query_columns_LDADD = $(PHF_LIBS) $(TEST_LIBS)

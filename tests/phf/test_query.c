@@ -81,7 +81,6 @@ static struct query *
 make(const char *filter, uint64_t since_ns, uint64_t until_ns, uint64_t limit,
      bool is_desc)
 {
-    struct byte_buf pending = BYTE_BUF_INIT;
     struct query_config config = {
         .reader = reader,
         .since_ns = since_ns,
@@ -92,8 +91,7 @@ make(const char *filter, uint64_t since_ns, uint64_t until_ns, uint64_t limit,
         .is_busy = is_busy,
     };
 
-    archive_writer_pending(writer, &pending);
-    config.pending = byte_buf_take(&pending, &config.pending_len);
+    archive_writer_pending(writer, &config.pending);
     ck_assert_int_eq(phf_compile(filter, NULL, &config.phf, NULL), 0);
     return query_create(&config);
 }
@@ -220,7 +218,7 @@ END_TEST
 
 START_TEST(a_damaged_block_is_counted_and_the_rest_given)
 {
-    char *path = archive_dir_segment(dir, 1);
+    char *path = archive_dir_segment(dir, &(struct archive_segment){1, 1});
     off_t at = (off_t) archive_reader_entry(reader, 3)->offset + 100;
     int fd = open(path, O_RDWR);
     uint8_t byte;

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* archive_writer_impl - what the files of archive_writer share.
+ *
+ * Ownership, threads: as in lib/archive_writer.h. */
+#ifndef LIB_ARCHIVE_WRITER_IMPL_H
+#define LIB_ARCHIVE_WRITER_IMPL_H 1
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/archive_old.h"
+#include "lib/archive_writer.h"
+#include "lib/byte_buf.h"
+#include "lib/history_columns.h"
+
+struct archive_writer {
+    /* Set when opened. */
+    char *dir; /* Owned. */
+    uint64_t segment_bytes;
+    size_t block_bytes;
+    uint64_t retain_bytes, retain_ns;
+    int lock_fd;
+
+    /* The file being written. */
+    int fd;          /* -1: none; the next write opens one. */
+    uint64_t number; /* Of the newest file, open or not; 0: none yet. */
+    uint64_t size;   /* Where the next block goes. */
+    uint64_t max_ns; /* Latest last postcard in it. */
+    char *path;      /* For messages.  Owned. */
+
+    struct archive_old *old; /* All other files.  Owned. */
+
+    uint64_t next_sequence;
+    struct column_encoder *encoder; /* What is not in a file yet. */
+    struct byte_buf packed;         /* Scratch. */
+    char *topology;                 /* JSON, or NULL.  Owned. */
+    uint64_t topology_ns;
+    bool is_topology_due; /* The file does not have it yet. */
+
+    uint64_t n_unsynced; /* Histories written and not yet durable. */
+    uint64_t n_unsynced_hops;
+    uint64_t unsynced_min_ns, unsynced_max_ns;
+    bool needs_dir_sync;
+
+    /* Lost and not yet told in the archive. */
+    uint64_t n_untold;
+    uint64_t untold_min_ns, untold_max_ns;
+
+    struct archive_writer_counters counters;
+    char trouble[600]; /* Empty while all is well. */
+};
+
+/* Closes the file being written; the next write opens another. */
+void archive_writer_retire(struct archive_writer *);
+
+#endif /* lib/archive_writer_impl.h */

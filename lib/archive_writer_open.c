@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* archive_writer - opening an archive, and what a dead writer left. */
+#include <config.h>
+
+#include "lib/archive_writer.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/archive_dir.h"
+#include "lib/archive_stock.h"
+#include "lib/archive_writer_impl.h"
+#include "lib/lh_alloc.h"
+
+#define SEGMENT_BYTES (64ull << 20)
+#define BLOCK_BYTES   ((size_t) 16 << 20)
+
+/* Cuts what a dead writer left half written at the end of the open file. */
+static int
+cut_tail(struct archive_writer *w, const struct archive_stock *stock,
+         struct archive_recovery *recovery, struct lh_error *error)
+{
+    if (ftruncate(w->fd, (off_t) stock->torn_offset) || fsync(w->fd)) {
+        int retval = errno;
+
+        lh_error_set(error, "%s: cannot cut its torn end: %s", w->path,
+                     strerror(retval));
+        return retval;
+    }
+    w->size = stock->torn_offset;
+    recovery->was_torn = true;
+    snprintf(recovery->file, sizeof recovery->file, "%s", w->path);
+    recovery->offset = stock->torn_offset;
+    recovery->n_cut = stock->size - stock->torn_offset;
+    return 0;
+}
+
+/* Opens the newest file for more blocks and finds the last sequence. */
+static int
+open_last(struct archive_writer *w, const struct archive_segment *segment,
+          bool *has_sequence, struct archive_recovery *recovery,
+          struct lh_error *error)
+{
+    struct archive_stock stock;
+
+    w->number = segment->last;
+    w->path = archive_dir_segment(w->dir, segment);
+    w->fd = open(w->path, O_RDWR | O_CLOEXEC);
+    if (w->fd < 0) {
+        int retval = errno;
+
+        lh_error_set(error, "%s: %s", w->path, strerror(retval));
+        return retval;
+    }
+
+    int retval = archive_stock_take(w->path, w->fd, &stock, error);
+
+    if (retval) {
+        return retval;
+    }
+    w->size = stock.size;
+    w->max_ns = stock.max_ns;
+    *has_sequence = stock.has_block;
+    if (stock.has_block) {
+        w->next_sequence = stock.last_sequence + 1;
+    }
+    if (stock.is_torn) {
+        retval = cut_tail(w, &stock, recovery, error);
+    }
+    if (stock.has_damage) {
+        recovery->is_damaged = true;
+        snprintf(recovery->damage, sizeof recovery->damage,
+                 "%s: %" PRIu64 " bytes at byte %" PRIu64 " are no block",
+                 w->path, stock.damage_len, stock.damage_offset);
+    }
+    if (!retval && (stock.has_damage || stock.has_newer)) {
+        archive_writer_retire(w);
+    }
+    return retval;
+}
+
+/* Takes stock of the files that are there. */
+static int
+open_segments(struct archive_writer *w, struct archive_recovery *recovery,
+              struct lh_error *error)
+{
+    struct archive_segment *segments;
+    size_t n;
+    int retval = archive_dir_list(w->dir, &segments, &n, NULL, NULL, error);
+    bool has_sequence = false;
+
+    if (retval) {
+        return retval;
+    }
+    /* Into what was merged nothing is written any more. */
+    bool has_open = n && segments[n - 1].first == segments[n - 1].last;
+
+    for (size_t i = 0; i < n - has_open && !retval; i++) {
+        char *path = archive_dir_segment(w->dir, &segments[i]);
+        int fd = open(path, O_RDONLY | O_CLOEXEC);
+        struct archive_stock stock = {0};
+
+        if (fd < 0) {
+            retval = errno;
+            lh_error_set(error, "%s: %s", path, strerror(retval));
+        } else {
+            retval = archive_stock_take(path, fd, &stock, error);
+            close(fd);
+        }
+        free(path);
+        archive_old_add(w->old, &segments[i], stock.size, stock.max_ns);
+        w->number = segments[i].last;
+        if (stock.has_block) {
+            w->next_sequence = stock.last_sequence + 1;
+        }
+    }
+    if (!retval && has_open) {
+        retval =
+            open_last(w, &segments[n - 1], &has_sequence, recovery, error);
+    }
+    free(segments);
+    return retval;
+}
+
+int
+archive_writer_open(const struct archive_writer_config *config,
+                    struct archive_writer **wp,
+                    struct archive_recovery *recovery, struct lh_error *error)
+{
+    struct archive_recovery unused;
+    int retval = archive_dir_create(config->dir, error);
+
+    *wp = NULL;
+    recovery = recovery ? recovery : &unused;
+    memset(recovery, 0, sizeof *recovery);
+    if (retval) {
+        return retval;
+    }
+
+    struct archive_writer *w = lh_alloc_zero(sizeof *w);
+
+    w->dir = lh_strdup(config->dir);
+    w->segment_bytes =
+        config->segment_bytes ? config->segment_bytes : SEGMENT_BYTES;
+    w->block_bytes = config->block_bytes ? config->block_bytes : BLOCK_BYTES;
+    w->retain_bytes = config->retain_bytes;
+    w->retain_ns = config->retain_ns;
+    w->fd = -1;
+    w->lock_fd = -1;
+    w->next_sequence = 1;
+    w->old = archive_old_create();
+    w->encoder = column_encoder_create(&config->packet_id, config->unit);
+
+    retval = archive_dir_lock(config->dir, &w->lock_fd, error);
+    if (!retval) {
+        retval = archive_meta_agree(config->dir, &config->packet_id,
+                                    config->flow_log, config->now_ns, error);
+    }
+    if (!retval) {
+        retval = open_segments(w, recovery, error);
+    }
+    if (retval) {
+        archive_writer_close(w);
+        return retval;
+    }
+    *wp = w;
+    return 0;
+}

@@ -1,0 +1,400 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* query_block - the histories of one block that match a filter. */
+#include <config.h>
+
+#include "phf/query_block.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/history_codec.h"
+#include "lib/lh_alloc.h"
+
+/* Work of one step. */
+#define FLOWS_PER_STEP   256
+#define ROWS_PER_STEP    1024
+#define ASKED_PER_STEP   128
+#define RECORDS_PER_STEP 128
+
+/* In a place: a row of columns; else the offset of a record. */
+#define AT_ROW 0x80000000u
+
+enum phase { PHASE_BEGIN, PHASE_FLOWS, PHASE_ROWS, PHASE_RECORDS };
+
+/* What the dictionary says of a flow. */
+enum verdict_of_flow { FLOW_MISS, FLOW_MATCH, FLOW_ASK };
+
+/* --- Open and closed ---------------------------------------------------- */
+
+static int
+open_stored(struct query_block *b, struct lh_error *error)
+{
+    int retval;
+
+    if (b->entry.block.kind == ARCHIVE_COLUMNS) {
+        return archive_reader_columns(b->reader, &b->entry, &b->columns,
+                                      error);
+    }
+    retval = archive_reader_load(b->reader, &b->entry, &b->payload, error);
+    if (!retval) {
+        retval = history_decoder_create(b->payload, b->entry.block.raw_len,
+                                        &b->decoder, error);
+    }
+    return retval;
+}
+
+int
+query_block_open(struct query_block *b, struct lh_error *error)
+{
+    int retval;
+
+    if (b->columns || b->payload) {
+        return 0;
+    }
+    retval = b->reader ? open_stored(b, error)
+                       : column_decoder_open(b->pending, b->pending_len,
+                                             b->pending_table_len, &b->columns,
+                                             error);
+    if (retval) {
+        query_block_close(b);
+    }
+    return retval;
+}
+
+void
+query_block_close(struct query_block *b)
+{
+    if (b->payload) {
+        history_decoder_destroy(b->decoder);
+    }
+    b->decoder = NULL;
+    column_decoder_destroy(b->columns);
+    b->columns = NULL;
+    free(b->payload);
+    b->payload = NULL;
+    free(b->verdicts);
+    b->verdicts = NULL;
+}
+
+size_t
+query_block_size(const struct query_block *b)
+{
+    return (b->columns ? column_decoder_size(b->columns) : 0) +
+           (b->payload ? b->entry.block.raw_len : 0);
+}
+
+/* Makes '*error' name the block, if it is a stored one. */
+static int
+tell(struct query_block *b, int retval, struct lh_error *why,
+     struct lh_error *error)
+{
+    if (retval && b->reader) {
+        return archive_reader_broken(b->reader, &b->entry, retval, why, error);
+    }
+    if (retval && error) {
+        *error = *why;
+    }
+    return retval;
+}
+
+/* --- Scanning ----------------------------------------------------------- */
+
+void
+query_block_rewind(struct query_block *b)
+{
+    b->phase = PHASE_BEGIN;
+    b->flow = 0;
+    b->row = 0;
+    b->asks_rows = false;
+    free(b->verdicts);
+    b->verdicts = NULL;
+}
+
+static enum verdict_of_flow
+verdict_of(enum phf_result result, bool varies, uint32_t n_rows,
+           struct query_block_counters *counters)
+{
+    if (varies) {
+        return FLOW_ASK;
+    }
+    counters->scanned += n_rows;
+    counters->n_limits += result == PHF_LIMIT ? n_rows : 0;
+    return result == PHF_MATCH ? FLOW_MATCH : FLOW_MISS;
+}
+
+/* What the shapes say, where that is all the filter asks. */
+static void
+ask_shapes(struct query_block *b, const struct query_filter *filter,
+           struct query_block_counters *counters)
+{
+    size_t n_shapes = column_decoder_n_shapes(b->columns);
+    size_t n_flows = column_decoder_n_flows(b->columns);
+    uint8_t *results = lh_alloc(n_shapes + 1);
+
+    for (size_t i = 0; i < n_shapes; i++) {
+        results[i] = (uint8_t) phf_match(filter->phf,
+                                         column_decoder_shape(b->columns, i),
+                                         filter->topology);
+    }
+    for (size_t i = 0; i < n_flows; i++) {
+        const struct column_flow *flow = column_decoder_flow(b->columns, i);
+
+        b->verdicts[i] =
+            (uint8_t) verdict_of((enum phf_result) results[flow->shape], false,
+                                 flow->n_rows, counters);
+    }
+    free(results);
+}
+
+static void
+ask_flows(struct query_block *b, const struct query_filter *filter,
+          struct query_block_counters *counters)
+{
+    size_t n_flows = column_decoder_n_flows(b->columns);
+
+    for (int i = 0; i < FLOWS_PER_STEP && b->flow < n_flows; i++) {
+        bool varies;
+        enum phf_result result = phf_match_model(
+            filter->phf, column_decoder_model(b->columns, b->flow),
+            filter->topology, &varies);
+
+        b->verdicts[b->flow] = (uint8_t) verdict_of(
+            result, varies, column_decoder_flow(b->columns, b->flow)->n_rows,
+            counters);
+        b->asks_rows = b->asks_rows || varies;
+        b->flow++;
+    }
+}
+
+/* Whether the packets of some flow have to be read. */
+static bool
+needs_rows(const struct query_block *b)
+{
+    size_t n_flows = column_decoder_n_flows(b->columns);
+
+    return n_flows && (memchr(b->verdicts, FLOW_MATCH, n_flows) ||
+                       memchr(b->verdicts, FLOW_ASK, n_flows));
+}
+
+/* Looks at the row at hand of a flow that may match; returns how much work
+ * that was. */
+static int
+look_at_row(struct query_block *b, const struct query_filter *filter,
+            struct query_block_counters *counters,
+            void (*found)(void *aux, const struct query_place *), void *aux)
+{
+    bool is_asked = b->verdicts[b->flow] == FLOW_ASK;
+    struct query_place place = {
+        .first_ns = column_decoder_first_ns(b->columns, b->flow, b->row),
+        .at = AT_ROW |
+              (uint32_t) (column_decoder_flow(b->columns, b->flow)->first_row +
+                          b->row),
+    };
+    bool is_in_time = place.first_ns >= filter->since_ns &&
+                      place.first_ns < filter->until_ns;
+
+    if (is_in_time && is_asked) {
+        enum phf_result result = PHF_MISS;
+        const struct history *h;
+
+        if (!column_decoder_history(b->columns, b->flow, b->row, &h, NULL)) {
+            result = phf_match(filter->phf, h, filter->topology);
+        }
+        counters->n_limits += result == PHF_LIMIT;
+        is_in_time = result == PHF_MATCH;
+    }
+    counters->scanned += is_asked;
+    if (is_in_time) {
+        found(aux, &place);
+    }
+    return is_asked ? ROWS_PER_STEP / ASKED_PER_STEP : 1;
+}
+
+/* Looks at some rows; false after the last. */
+static bool
+scan_rows(struct query_block *b, const struct query_filter *filter,
+          struct query_block_counters *counters,
+          void (*found)(void *aux, const struct query_place *), void *aux)
+{
+    size_t n_flows = column_decoder_n_flows(b->columns);
+    int work = 0;
+
+    while (work < ROWS_PER_STEP && b->flow < n_flows) {
+        if (b->verdicts[b->flow] == FLOW_MISS ||
+            b->row == column_decoder_flow(b->columns, b->flow)->n_rows) {
+            b->flow++;
+            b->row = 0;
+        } else {
+            work += look_at_row(b, filter, counters, found, aux);
+            b->row++;
+        }
+    }
+    return b->flow < n_flows;
+}
+
+/* Looks at some records; ENODATA after the last. */
+static int
+scan_records(struct query_block *b, const struct query_filter *filter,
+             struct query_block_counters *counters,
+             void (*found)(void *aux, const struct query_place *), void *aux,
+             struct lh_error *error)
+{
+    for (int i = 0; i < RECORDS_PER_STEP; i++) {
+        struct history_record record;
+        enum phf_result result;
+        struct history *h;
+        int retval = b->decoder
+                         ? history_decoder_next(b->decoder, &record, error)
+                         : ENODATA;
+
+        if (retval) {
+            return retval;
+        }
+        if (record.first_ns < filter->since_ns ||
+            record.first_ns >= filter->until_ns ||
+            history_decoder_read(b->decoder, record.offset, &h, NULL)) {
+            continue;
+        }
+        counters->scanned++;
+        result = phf_match(filter->phf, h, filter->topology);
+        history_destroy(h);
+        if (result == PHF_MATCH) {
+            struct query_place place = {record.first_ns,
+                                        (uint32_t) record.offset};
+
+            found(aux, &place);
+        }
+        counters->n_limits += result == PHF_LIMIT;
+    }
+    return 0;
+}
+
+/* Begins with the flows, if there are any, or the records. */
+static int
+begin(struct query_block *b, const struct query_filter *filter,
+      struct query_block_counters *counters, struct lh_error *error)
+{
+    if (!b->columns) {
+        b->phase = PHASE_RECORDS;
+        return 0;
+    }
+
+    size_t n_flows = column_decoder_n_flows(b->columns);
+
+    b->verdicts = lh_alloc(n_flows + 1);
+    b->phase = PHASE_FLOWS;
+    if (!phf_asks_headers(filter->phf)) {
+        ask_shapes(b, filter, counters);
+        b->flow = n_flows;
+    }
+    return column_decoder_plain(b->columns, &b->decoder, error);
+}
+
+/* The dictionary is done: reads what it leaves open. */
+static int
+end_flows(struct query_block *b, struct lh_error *error)
+{
+    int retval = 0;
+
+    b->flow = 0;
+    b->phase = PHASE_RECORDS;
+    if (needs_rows(b)) {
+        b->phase = PHASE_ROWS;
+        retval = column_decoder_need_times(b->columns, error);
+        if (!retval && b->asks_rows) {
+            retval = column_decoder_need_rows(b->columns, error);
+        }
+    }
+    return retval;
+}
+
+enum query_block_state
+query_block_step(struct query_block *b, const struct query_filter *filter,
+                 struct query_block_counters *counters,
+                 void (*found)(void *aux, const struct query_place *),
+                 void *aux, struct lh_error *error)
+{
+    struct lh_error why = {.pos = -1};
+    int retval = 0;
+
+    switch ((enum phase) b->phase) {
+    case PHASE_BEGIN:
+        retval = begin(b, filter, counters, &why);
+        break;
+    case PHASE_FLOWS:
+        if (b->flow < column_decoder_n_flows(b->columns)) {
+            ask_flows(b, filter, counters);
+        } else {
+            retval = end_flows(b, &why);
+        }
+        break;
+    case PHASE_ROWS:
+        if (!scan_rows(b, filter, counters, found, aux)) {
+            b->phase = PHASE_RECORDS;
+        }
+        break;
+    case PHASE_RECORDS:
+        retval = scan_records(b, filter, counters, found, aux, &why);
+        if (retval == ENODATA) {
+            return QUERY_BLOCK_END;
+        }
+        break;
+    }
+    return tell(b, retval, &why, error) ? QUERY_BLOCK_BROKEN
+                                        : QUERY_BLOCK_MORE;
+}
+
+/* --- Reading ------------------------------------------------------------ */
+
+static size_t
+find_flow(const struct column_decoder *d, uint32_t row)
+{
+    size_t low = 0, high = column_decoder_n_flows(d);
+
+    while (high - low > 1) {
+        size_t middle = (low + high) / 2;
+
+        if (column_decoder_flow(d, middle)->first_row <= row) {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+int
+query_block_history(struct query_block *b, uint32_t at,
+                    const struct history **h, struct history **owned,
+                    struct lh_error *error)
+{
+    struct lh_error why = {.pos = -1};
+    struct history_decoder *plain = b->decoder;
+    int retval = 0;
+
+    *owned = NULL;
+    if (at & AT_ROW) {
+        uint32_t row = at & ~AT_ROW;
+        size_t flow = find_flow(b->columns, row);
+
+        retval = column_decoder_need_times(b->columns, &why);
+        if (!retval) {
+            retval = column_decoder_need_rows(b->columns, &why);
+        }
+        if (!retval) {
+            row -= column_decoder_flow(b->columns, flow)->first_row;
+            retval = column_decoder_history(b->columns, flow, row, h, &why);
+        }
+    } else {
+        if (b->columns) {
+            retval = column_decoder_plain(b->columns, &plain, &why);
+        }
+        if (!retval) {
+            retval =
+                plain ? history_decoder_read(plain, at, owned, &why) : EBADMSG;
+        }
+        *h = *owned;
+    }
+    return tell(b, retval, &why, error);
+}

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* query_block - the histories of one block of an archive, or of what is
+ * pending, that match a filter.
+ *
+ * Of a block of columns the filter is asked of the dictionary first: once for
+ * each shape when it asks nothing of headers, else once for each flow.  Only a
+ * flow for which that does not decide, because a test read bytes that differ
+ * from packet to packet, has its packets looked at; and of flows that cannot
+ * match nothing is read at all.
+ *
+ * Work is done in small steps.
+ *
+ * Threads: one. */
+#ifndef PHF_QUERY_BLOCK_H
+#define PHF_QUERY_BLOCK_H 1
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/archive_reader.h"
+#include "lib/history.h"
+#include "lib/history_columns.h"
+#include "lib/lh_error.h"
+#include "lib/topology.h"
+#include "phf/phf.h"
+
+/* What is asked. */
+struct query_filter {
+    const struct phf *phf;
+    const struct topology *topology; /* May be NULL. */
+    uint64_t since_ns, until_ns;     /* Of the first postcard. */
+};
+
+/* A history in a block. */
+struct query_place {
+    uint64_t first_ns;
+    uint32_t at; /* For the block. */
+};
+
+struct query_block {
+    struct archive_reader *reader; /* NULL: pending. */
+    struct archive_entry entry;    /* Of the reader. */
+    const uint8_t *pending;        /* Its payload; must stay. */
+    size_t pending_len, pending_table_len;
+
+    /* While it is open. */
+    struct column_decoder *columns;  /* Owned; or NULL. */
+    uint8_t *payload;                /* Of a block of histories.  Owned. */
+    struct history_decoder *decoder; /* Owned if payload is there. */
+
+    /* While it is scanned. */
+    int phase;
+    uint8_t *verdicts; /* Of each flow.  Owned. */
+    bool asks_rows;    /* Some flow needs its packets looked at. */
+    size_t flow, row;
+};
+
+/* Counted while a block is scanned. */
+struct query_block_counters {
+    uint64_t scanned;  /* Histories decided. */
+    uint64_t n_limits; /* Matchings that gave up. */
+};
+
+/* Opens the block for scanning or reading; nothing when it is open.  Returns
+ * 0, or EBADMSG, ENOENT or another errno with the reason. */
+int query_block_open(struct query_block *, struct lh_error *);
+/* Closes it; it may be opened again. */
+void query_block_close(struct query_block *);
+/* Bytes of memory it holds now. */
+size_t query_block_size(const struct query_block *);
+
+enum query_block_state {
+    QUERY_BLOCK_MORE, /* Step again. */
+    QUERY_BLOCK_END,  /* All was looked at. */
+    QUERY_BLOCK_BROKEN
+};
+
+/* Looks at some histories of an open block, from the first on after a
+ * query_block_rewind(), and calls 'found' for each that matches. */
+void query_block_rewind(struct query_block *);
+enum query_block_state
+query_block_step(struct query_block *, const struct query_filter *,
+                 struct query_block_counters *,
+                 void (*found)(void *aux, const struct query_place *),
+                 void *aux, struct lh_error *);
+
+/* The history at a place of an open block.  It is good until the next call of
+ * a function for this block; '*owned' is what the caller has to destroy, or
+ * NULL.  Returns 0 or an errno. */
+int query_block_history(struct query_block *, uint32_t at,
+                        const struct history **h, struct history **owned,
+                        struct lh_error *);
+
+#endif /* phf/query_block.h */

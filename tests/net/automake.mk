@@ -51,6 +51,7 @@ EXTRA_DIST += \
 	tests/net/test_encapsulations.py \
 	tests/net/test_select.py \
 	tests/net/test_server_disk.py \
+	tests/net/test_same_controllers.py \
 	tests/net/test_same_random.py \
 	tests/net/test_same_scripts.py \
 	tests/net/test_strip.py \

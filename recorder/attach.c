@@ -224,10 +224,10 @@ finish(struct bridge *b, const char *error)
         say_info("bridge %s: detached", b->name);
     }
     b->session = NULL;
-    destroy(b);
     if (session) {
-        session_end(session, "detached");
+        session_end(session, "detached"); /* Its route is the bridge's. */
     }
+    destroy(b);
     if (done) {
         done(aux, error);
     }

@@ -157,8 +157,7 @@ class Sink:
             f"{self.dir}/recorder.log", env=environment())
         if is_boosted:
             boost(self.recorder.pid)
-        wait_until(lambda: os.path.exists(f"{self.dir}/recorder.sock"),
-                   what="the recorder")
+        self.recorder.wait_for("listening for switches")
         self.sink = Tool("ofsink", f"127.0.0.1:{down}", str(n))
         self.sink("connect")
         self.setup = self.load("wait", n)["setup_us"]

@@ -17,12 +17,39 @@ struct topology {
     size_t n_switches, allocated_switches;
     struct topology_switch *switches; /* Sorted by dpid.  Owned. */
     const struct topology_switch *by_index[TOPOLOGY_MAX_INDEX + 1];
+    /* Once built: places in 'switches' + 1, found by dpid, open addressing. */
+    size_t n_slots;  /* A power of 2, or 0. */
+    uint32_t *slots; /* Owned. */
 };
 
 /* Holds the topology that topology_build() gives away. */
 struct topology_builder {
     struct topology *t;
 };
+
+static size_t
+slot_of(const struct topology *t, uint64_t dpid)
+{
+    return (size_t) (dpid * 0x9e3779b97f4a7c15ULL >> 32) & (t->n_slots - 1);
+}
+
+static void
+fill_slots(struct topology *t)
+{
+    t->n_slots = 16;
+    while (t->n_slots < t->n_switches * 2) {
+        t->n_slots *= 2;
+    }
+    t->slots = lh_alloc_zero(t->n_slots * sizeof *t->slots);
+    for (size_t i = 0; i < t->n_switches; i++) {
+        size_t slot = slot_of(t, t->switches[i].dpid);
+
+        while (t->slots[slot]) {
+            slot = (slot + 1) & (t->n_slots - 1);
+        }
+        t->slots[slot] = (uint32_t) i + 1;
+    }
+}
 
 /* The place of 'dpid' in t->switches, or where it belongs. */
 static size_t
@@ -45,6 +72,16 @@ switch_place(const struct topology *t, uint64_t dpid)
 static struct topology_switch *
 find_switch(const struct topology *t, uint64_t dpid)
 {
+    if (t->n_slots) {
+        for (size_t slot = slot_of(t, dpid); t->slots[slot];
+             slot = (slot + 1) & (t->n_slots - 1)) {
+            if (t->switches[t->slots[slot] - 1].dpid == dpid) {
+                return &t->switches[t->slots[slot] - 1];
+            }
+        }
+        return NULL;
+    }
+
     size_t i = switch_place(t, dpid);
 
     return i < t->n_switches && t->switches[i].dpid == dpid ? &t->switches[i]
@@ -57,6 +94,11 @@ port_place(const struct topology_switch *sw, uint32_t no)
 {
     size_t low = 0, high = sw->n_ports;
 
+    /* Most switches number their ports without a gap. */
+    if (high && no >= sw->ports[0].no && no - sw->ports[0].no < high &&
+        sw->ports[no - sw->ports[0].no].no == no) {
+        return no - sw->ports[0].no;
+    }
     while (low < high) {
         size_t middle = low + (high - low) / 2;
 
@@ -231,6 +273,7 @@ topology_build(struct topology_builder *b, uint64_t epoch)
         }
     }
     t->by_index[0] = NULL;
+    fill_slots(t);
     return t;
 }
 
@@ -263,6 +306,7 @@ topology_unref(struct topology *t)
         free(sw->address);
     }
     free(t->switches);
+    free(t->slots);
     free(t);
 }
 

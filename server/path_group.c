@@ -166,6 +166,24 @@ bucket_of(const struct path_index *index, uint64_t id)
     return &index->buckets[id & (index->n_buckets - 1)];
 }
 
+void
+path_index_prefetch_place(const struct path_index *index, uint64_t id)
+{
+    __builtin_prefetch(bucket_of(index, id));
+}
+
+void
+path_index_prefetch(const struct path_index *index, uint64_t id)
+{
+    const struct path_group *g = *bucket_of(index, id);
+
+    if (g) {
+        __builtin_prefetch(g);
+        __builtin_prefetch((const uint8_t *) g + 64);
+        __builtin_prefetch((const uint8_t *) g + 128);
+    }
+}
+
 struct path_group *
 path_index_find(const struct path_index *index, uint64_t id)
 {

@@ -78,6 +78,10 @@ struct path_index *path_index_create(void);
 void path_index_destroy(struct path_index *);
 /* NULL when there is none. */
 struct path_group *path_index_find(const struct path_index *, uint64_t id);
+/* Ask for the memory that a search for 'id' will look at: first its place,
+ * and, once that has come, the group. */
+void path_index_prefetch_place(const struct path_index *, uint64_t id);
+void path_index_prefetch(const struct path_index *, uint64_t id);
 /* A new group, all zero but 'id', which must not be there yet; NULL when
  * memory is short. */
 struct path_group *path_index_add(struct path_index *, uint64_t id);

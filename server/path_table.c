@@ -19,6 +19,7 @@
 
 #define MAX_TRIES  16 /* Looks at a group that waits for a rule. */
 #define MAX_SUMMED 32 /* Postcards of a group that the sum is kept for. */
+#define N_PUSHED   16 /* A power of 2. */
 
 struct path_table {
     /* Set at creation. */
@@ -33,6 +34,8 @@ struct path_table {
     struct path_index *index; /* Owned, with all groups in it. */
     struct path_list open, closed, settling;
     struct path_table_counters n;
+    struct postcard_entry *pushed[N_PUSHED]; /* A ring of what was pushed. */
+    size_t first_pushed, n_pushed;
     const struct postcard *cards[ASSEMBLE_MAX];
 };
 
@@ -119,6 +122,11 @@ path_table_destroy(struct path_table *pt)
     if (!pt) {
         return;
     }
+    while (pt->n_pushed) {
+        pt->n_pushed--;
+        postcard_pool_put(pt->pool,
+                          pt->pushed[pt->first_pushed++ & (N_PUSHED - 1)]);
+    }
     while (pt->open.first) {
         forget(pt, pt->open.first);
     }
@@ -137,6 +145,7 @@ path_table_destroy(struct path_table *pt)
 void
 path_table_set_topology(struct path_table *pt, const struct topology *topology)
 {
+    path_table_drain(pt);
     topology_unref(pt->topology);
     pt->topology = topology ? topology_ref(topology) : NULL;
     path_table_forget_trajectories(pt);
@@ -401,46 +410,65 @@ open_group(struct path_table *pt, uint64_t id)
     return g;
 }
 
-void
-path_table_add(struct path_table *pt, const struct postcard *p)
+/* A postcard that has no packet ID is a history of its own. */
+static void
+add_without_id(struct path_table *pt, const struct postcard *p)
 {
-    struct path_group *g;
-    struct postcard_entry *entry;
+    enum assemble_state state;
 
-    pt->n.in++;
-    pt->clock_ns = p->time_ns > pt->clock_ns ? p->time_ns : pt->clock_ns;
-    if (!p->has_id) {
-        enum assemble_state state;
+    pt->cards[0] = p;
+    pt->n.without_id += assemble_cards(pt, NULL, 1, ASSEMBLE_PARTIAL, &state);
+}
 
-        pt->cards[0] = p;
-        pt->n.without_id +=
-            assemble_cards(pt, NULL, 1, ASSEMBLE_PARTIAL, &state);
-        return;
+/* A copy with its key; NULL when memory is short. */
+static struct postcard_entry *
+copy_postcard(struct path_table *pt, const struct postcard *p)
+{
+    struct postcard_entry *entry = postcard_pool_get(pt->pool, p);
+
+    if (entry && pt->trajectories) {
+        entry->key = trajectory_cache_key(pt->trajectories, p);
     }
+    return entry;
+}
+
+/* Notes which packet travels inside the first postcard's. */
+static void
+note_inner(struct path_table *pt, struct path_group *g,
+           const struct postcard *p)
+{
+    uint64_t inner =
+        packet_id_inner(&pt->config.id_config, p->header, p->caplen);
+
+    if (inner) {
+        tunnel_map_add(pt->tunnels, inner, p->packet_id, p->time_ns);
+        g->is_strange = true;
+    }
+}
+
+/* Adds the copy to the group of its packet ID. */
+static void
+add_entry(struct path_table *pt, struct postcard_entry *entry)
+{
+    const struct postcard *p = &entry->p;
+    struct path_group *g;
+
+    pt->clock_ns = p->time_ns > pt->clock_ns ? p->time_ns : pt->clock_ns;
     while (pt->n.held >= pt->config.max_postcards) {
         pt->n.dropped_full += pt->open.first->n_cards;
         forget(pt, pt->open.first);
     }
     g = open_group(pt, p->packet_id);
-    entry = g ? postcard_pool_get(pt->pool, p) : NULL;
-    if (!entry) {
+    if (!g) {
         pt->n.dropped_memory++;
+        postcard_pool_put(pt->pool, entry);
         return;
     }
     if (!g->first) {
-        uint64_t inner =
-            packet_id_inner(&pt->config.id_config, p->header, p->caplen);
-
-        if (inner) {
-            tunnel_map_add(pt->tunnels, inner, p->packet_id, p->time_ns);
-            g->is_strange = true;
-        }
+        note_inner(pt, g, p);
     }
-    if (pt->trajectories) {
-        entry->key = trajectory_cache_key(pt->trajectories, p);
-        g->key_sum += entry->key;
-        g->is_strange |= !entry->key;
-    }
+    g->key_sum += entry->key;
+    g->is_strange |= !entry->key;
     if (g->n_cards < MAX_SUMMED) {
         path_sum_add(&g->sum, pt->topology, g->first, p);
     }
@@ -453,6 +481,56 @@ path_table_add(struct path_table *pt, const struct postcard *p)
     g->n_cards++;
     pt->n.held++;
     look(pt, g);
+}
+
+void
+path_table_drain(struct path_table *pt)
+{
+    while (pt->n_pushed) {
+        struct postcard_entry *entry =
+            pt->pushed[pt->first_pushed++ & (N_PUSHED - 1)];
+
+        pt->n_pushed--;
+        add_entry(pt, entry);
+    }
+}
+
+void
+path_table_add(struct path_table *pt, const struct postcard *p)
+{
+    path_table_push(pt, p);
+    path_table_drain(pt);
+}
+
+void
+path_table_push(struct path_table *pt, const struct postcard *p)
+{
+    struct postcard_entry *entry;
+
+    pt->n.in++;
+    if (!p->has_id) {
+        path_table_drain(pt);
+        pt->clock_ns = p->time_ns > pt->clock_ns ? p->time_ns : pt->clock_ns;
+        add_without_id(pt, p);
+        return;
+    }
+    entry = copy_postcard(pt, p);
+    if (!entry) {
+        pt->n.dropped_memory++;
+        return;
+    }
+    if (pt->n_pushed == N_PUSHED) {
+        pt->n_pushed--;
+        add_entry(pt, pt->pushed[pt->first_pushed++ & (N_PUSHED - 1)]);
+    }
+    path_index_prefetch_place(pt->index, p->packet_id);
+    pt->pushed[(pt->first_pushed + pt->n_pushed++) & (N_PUSHED - 1)] = entry;
+    if (pt->n_pushed > N_PUSHED / 2) {
+        const struct postcard_entry *next =
+            pt->pushed[(pt->first_pushed + N_PUSHED / 4) & (N_PUSHED - 1)];
+
+        path_index_prefetch(pt->index, next->p.packet_id);
+    }
 }
 
 /* --- Time. ----------------------------------------------------------------
@@ -502,6 +580,7 @@ close_open_group(struct path_table *pt, struct path_group *g)
 void
 path_table_run(struct path_table *pt, uint64_t now_ns)
 {
+    path_table_drain(pt);
     if (now_ns + pt->config.window_ns < pt->clock_ns) {
         step_back(pt, now_ns);
     }
@@ -535,6 +614,7 @@ path_table_next_ns(const struct path_table *pt)
 void
 path_table_flush(struct path_table *pt)
 {
+    path_table_drain(pt);
     while (pt->open.first) {
         close_open_group(pt, pt->open.first);
     }
@@ -545,6 +625,7 @@ path_table_get_counters(const struct path_table *pt,
                         struct path_table_counters *counters)
 {
     *counters = pt->n;
+    counters->held += pt->n_pushed;
     if (pt->trajectories) {
         struct trajectory_cache_counters cache;
 

@@ -117,6 +117,11 @@ void path_table_forget_trajectories(struct path_table *);
 
 /* Adds a copy of the postcard.  May emit. */
 void path_table_add(struct path_table *, const struct postcard *);
+/* The same a few postcards later, when the memory it needs has come: quicker
+ * where many come at once.  path_table_drain() adds what is left; all other
+ * functions do, too, but those that only ask. */
+void path_table_push(struct path_table *, const struct postcard *);
+void path_table_drain(struct path_table *);
 
 /* Closes what is due at 'now_ns', and looks again at groups that waited for a
  * rule.  May emit. */

@@ -276,7 +276,13 @@ pipeline_add(struct pipeline *p, const struct postcard *postcard)
     if (p->config.ledger) {
         loss_ledger_came(p->config.ledger, postcard->dpid, postcard->time_ns);
     }
-    path_table_add(p->paths, postcard);
+    path_table_push(p->paths, postcard);
+}
+
+void
+pipeline_drain(struct pipeline *p)
+{
+    path_table_drain(p->paths);
 }
 
 void

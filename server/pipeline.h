@@ -60,8 +60,11 @@ const struct topology *pipeline_topology(const struct pipeline *);
 void pipeline_count(struct pipeline *, uint64_t dpid, uint64_t asked_ns,
                     uint64_t time_ns, uint64_t n_sent);
 
-/* Adds a postcard; its time is the time now. */
+/* Adds a postcard; its time is the time now.  It may take effect a few
+ * postcards later, or when pipeline_drain() is called, which is due after the
+ * last one of a batch. */
 void pipeline_add(struct pipeline *, const struct postcard *);
+void pipeline_drain(struct pipeline *);
 /* Closes what is due. */
 void pipeline_run(struct pipeline *, uint64_t now_ns);
 /* When pipeline_run() is next needed; UINT64_MAX: not before another

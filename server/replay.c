@@ -93,6 +93,7 @@ on_slice(evutil_socket_t fd, short what, void *replay_)
         }
         retval = read_one(replay, &error);
     }
+    pipeline_drain(replay->config.pipeline);
     if (!retval) {
         arm(replay, 0);
         return;

@@ -134,8 +134,11 @@ on_round(evutil_socket_t fd, short what, void *server_)
 }
 
 static void
-after_batch(void *server)
+after_batch(void *server_)
 {
+    struct server *server = server_;
+
+    pipeline_drain(server->pipeline);
     arm_tick(server);
 }
 

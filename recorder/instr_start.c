@@ -410,7 +410,7 @@ recall_misses(struct instr_change *c)
                        &acts);
         of_inject_set_snap_len(instr_inject_get(c, card), card.len, &acts);
         if (rule && rule->kind == RULE_MISS && !rule->removed_ns &&
-            of_acts_equal(&acts, &record->acts)) {
+            of_flow_acts_same(&acts, &record->acts, c->link->of_version)) {
             miss->version = version;
             of_tables_add(&instr->misses, record->table_id);
             miss->to_controller = punts;

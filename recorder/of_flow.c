@@ -323,3 +323,29 @@ of_flow_removed_standard(const uint8_t *msg, size_t len, uint8_t **standard,
     return !of_ovs_take(ofputil_encode_flow_removed(&fr, OFPUTIL_P_OF10_STD),
                         of_wire_xid(msg), standard, standard_len);
 }
+
+bool
+of_flow_acts_same(const struct of_acts *sent, const struct of_acts *seen,
+                  uint8_t version)
+{
+    struct of_flow flow, back;
+    bool is_same = of_acts_equal(sent, seen);
+    uint8_t *msg;
+    size_t len;
+
+    if (is_same) {
+        return true;
+    }
+    of_flow_init(&flow);
+    flow.match = of_match_create_all();
+    flow.acts = *sent;
+    if (!of_flow_encode(&flow, version, 0, &msg, &len)) {
+        if (of_flow_decode(msg, len, true, &back)) {
+            is_same = of_acts_equal(&back.acts, seen);
+            of_flow_uninit(&back);
+        }
+        free(msg);
+    }
+    of_match_destroy(flow.match);
+    return is_same;
+}

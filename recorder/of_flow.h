@@ -53,6 +53,11 @@ struct of_flow {
 void of_flow_init(struct of_flow *);
 void of_flow_uninit(struct of_flow *);
 
+/* True when 'seen' is what a switch tells over 'version' of actions that it
+ * was sent as 'sent': some have more than one form, and a version may know
+ * only one of them. */
+bool of_flow_acts_same(const struct of_acts *sent, const struct of_acts *seen,
+                       uint8_t version);
 /* Decodes a flow-mod; 'has_tid': its command holds a table number (Nicira
  * extension of 1.0).  False: malformed, '*flow' is empty. */
 bool of_flow_decode(const uint8_t *msg, size_t len, bool has_tid,

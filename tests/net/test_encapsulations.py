@@ -121,6 +121,22 @@ def test_rules_of_one_bridge_use_one_or_the_other(lab, of_version):
         "cookie=0x6c617374686f7001") == 1
 
 
+def test_a_miss_rule_of_mac_postcards_is_known_again(lab):
+    """OpenFlow 1.0 tells it in other words than it was written in."""
+    lab.add_bridge("s1")
+    lab.add_host("h1", "s1", "10.0.0.1/24")
+    lab.add_collector(mac=True)
+    lab.start()
+    controller, recorder = start(lab, [MAC], "1.0")
+
+    def misses():
+        return [r["version"] for r in recorder.table(1) if r["kind"] == "miss"]
+    before = wait_until(misses, what="the table-miss rule")
+    assert recorder.process.stop() == 0
+    recorder.start().wait_ready().wait_controller(controller)
+    assert misses() == before
+
+
 def test_bridges_of_their_own_and_a_server_of_both(lab):
     lab.add_bridge("s1")
     lab.add_bridge("s2")

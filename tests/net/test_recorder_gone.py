@@ -88,3 +88,51 @@ def test_a_bridge_that_gets_its_first_controller_loses_its_rules(lab):
     lab.vsctl("del-controller", "s1")
     wait_until(lambda: "priority=3" not in lab.ofctl("dump-flows", "s1"),
                what="the rules to go with the last controller")
+
+
+def test_what_a_bridge_does_without_its_recorder(lab):
+    """With fail-mode secure it goes on as before; with standalone it throws
+    the rules away and is a plain switch, until the recorder is back."""
+    for name in ("s1", "s2"):
+        lab.add_bridge(name)
+        for number in (1, 2):
+            lab.add_host(f"{name}h{number}", name, f"10.0.0.{number}/24")
+    lab.add_collector()
+    lab.start()
+    lab.vsctl("set-fail-mode", "s2", "standalone")
+    controller = start_controller(lab)
+    recorder = Recorder(lab, "geneve:" + UNDER_COLLECTOR,
+                        options=["--force"]).start()
+    lab.set_controller(Recorder.target)
+    recorder.wait_ready().wait_controller(controller)
+    for name in ("s1", "s2"):
+        # Open vSwitch waits for three of these (5 s each, unless set).
+        lab.vsctl("set", "controller", name, "inactivity_probe=1000")
+    deny = [{"priority": 9, "cookie": 1, "match": {"dl_type": 0x0800},
+             "actions": []},
+            {"priority": 1, "cookie": 2, "match": {},
+             "actions": [{"type": "OUTPUT", "port": FLOOD}]}]
+    for dpid in (1, 2):
+        assert not controller.call("flow", dpid=dpid, flows=deny)["errors"]
+
+    def flows(name):
+        return lab.ofctl("dump-flows", name)
+
+    def is_up(name):
+        return lab.hosts[f"{name}h1"].ping("10.0.0.2", wait=0.2)
+    for name in ("s1", "s2"):
+        wait_until(lambda n=name: "tun_metadata63" in flows(n),
+                   what="the postcards")
+        assert not is_up(name), "the rules forbid it"
+    recorder.process.kill()
+    wait_until(lambda: "cookie=0x1," not in flows("s2"), 30,
+               "the rules of the standalone bridge to go")
+    wait_until(lambda: is_up("s2"), what="the standalone bridge to forward")
+    assert "tun_metadata63" not in flows("s2"), "nor has it postcards"
+    assert "tun_metadata63" in flows("s1") and not is_up("s1")
+
+    Recorder(lab, "geneve:" + UNDER_COLLECTOR, options=["--force"]).start()
+    wait_until(lambda: "cookie=0x6c617374686f7003" in flows("s2"), 20,
+               "the recorder's table miss")
+    wait_until(lambda: not is_up("s2"), what="the bridge to have no rules")
+    assert "cookie=0x1," in flows("s1") and not is_up("s1")

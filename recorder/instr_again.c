@@ -143,6 +143,7 @@ instr_again_reset(struct instr *instr)
     instr->next_index = 1;
     memset(instr->miss, 0, sizeof instr->miss);
     instr->has_action_sets = instr->keeps_sets = false;
+    instr->keeps_in_port = false;
     memset(instr->drop_in, 0, sizeof instr->drop_in);
     instr->lldp = false;
     instr_carry_reset(instr);

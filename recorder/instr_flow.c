@@ -56,6 +56,7 @@ instr_flow_inject(struct instr_change *c, struct shadow_rule *rule,
         .has_action_sets = instr->has_action_sets,
         .keeps_sets = instr->keeps_sets,
         .is_entry = !rule->table_id,
+        .keeps_in_port = instr->keeps_in_port && instr->inject[INSTR_GENEVE],
         .is_lookup =
             of_tables_has(instr_shadow_lookups(instr->shadow), rule->table_id),
         .index_table = instr->index_table,

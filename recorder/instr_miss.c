@@ -77,12 +77,18 @@ send(struct instr_change *c, unsigned int t)
         of_inject_miss(inject, miss->version, miss->to_controller,
                        miss->miss_len, &acts);
         of_inject_set_snap_len(inject, miss->card.len, &acts);
+        if (instr->keeps_in_port && t) {
+            of_inject_take_kept(inject, &acts);
+        }
     } else {
         if (!miss->index) {
             struct of_acts alone = OF_ACTS_INIT;
 
             of_inject_miss_alone(inject, miss->version, &alone);
             of_inject_set_snap_len(inject, miss->card.len, &alone);
+            if (instr->keeps_in_port) {
+                of_inject_take_kept(inject, &alone);
+            }
             instr_own_index(c, &alone, &miss->index);
             of_acts_uninit(&alone);
         }

@@ -299,6 +299,22 @@ send_lldp(struct instr_change *c, enum of_flow_command command)
     of_acts_uninit(&acts);
 }
 
+/* Rules that overwrite the in_port have come, or all have gone. */
+static void
+update_in_port(struct instr_change *c)
+{
+    struct instr *instr = c->instr;
+    bool keeps = instr_shadow_loses_in_port(instr->shadow);
+
+    if (keeps != instr->keeps_in_port) {
+        instr->keeps_in_port = keeps;
+        if (instr_inject_has(instr)) {
+            instr_miss_mark(instr);
+            instr_own_rewrite(c, false);
+        }
+    }
+}
+
 void
 instr_own_update(struct instr_change *c)
 {
@@ -310,6 +326,7 @@ instr_own_update(struct instr_change *c)
         return;
     }
     instr_lookup_update(c);
+    update_in_port(c);
     instr_own_begin(&own, c, "recorder");
     update_drop_in(&own);
     if (!instr->lldp && instr->config.lldp_type) {

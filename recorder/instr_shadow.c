@@ -17,7 +17,7 @@ struct instr_shadow {
     struct shadow_rule **by_key, **by_version; /* Owned. */
     struct shadow_table tables[256];
     struct of_tables reached; /* Those with n_reaches. */
-    size_t n_write, n_recirc, n_select;
+    size_t n_write, n_recirc, n_select, n_in_port, n_gbp;
     struct of_tables lookups;
     struct shadow_edges *edges; /* Since a rule looks something up.  Owned. */
     struct shadow_rule **learners; /* Rules with learn.  Owned. */
@@ -243,6 +243,8 @@ count(struct instr_shadow *shadow, const struct shadow_rule *rule, int sign)
     shadow->n_write += f->has_write_actions ? step : 0;
     shadow->n_recirc += f->has_recirc ? step : 0;
     shadow->n_select += f->has_select ? step : 0;
+    shadow->n_in_port += f->sets_in_port ? step : 0;
+    shadow->n_gbp += f->has_gbp || of_match_has_gbp(rule->match) ? step : 0;
     for (unsigned int w = 0; w < 4; w++) {
         for (uint64_t bits = f->uses.bits[w]; bits; bits &= bits - 1) {
             unsigned int t = w * 64 + (unsigned int) __builtin_ctzll(bits);
@@ -488,6 +490,12 @@ instr_shadow_learns(const struct instr_shadow *shadow, uint8_t table_id,
         }
     }
     return false;
+}
+
+bool
+instr_shadow_loses_in_port(const struct instr_shadow *shadow)
+{
+    return shadow->n_in_port && !shadow->n_gbp;
 }
 
 size_t

@@ -148,6 +148,9 @@ size_t instr_shadow_n_learn(const struct instr_shadow *);
 size_t instr_shadow_n_recirc(const struct instr_shadow *);
 /* That of rules that do it if a select group is behind theirs. */
 size_t instr_shadow_n_select(const struct instr_shadow *);
+/* True when rules overwrite the packet's in_port and none uses the field in
+ * which it can be kept (tun_gbp_id). */
+bool instr_shadow_loses_in_port(const struct instr_shadow *);
 /* True when a rule with learn makes rules like that. */
 bool instr_shadow_learns(const struct instr_shadow *, uint8_t table_id,
                          uint16_t priority, uint64_t cookie);

@@ -361,6 +361,7 @@ start_flows(struct instr_change *c)
         }
     }
     instr_shadow_destroy(standing);
+    instr->keeps_in_port = instr_shadow_loses_in_port(instr->shadow);
     instr_sets_read(instr, start->groups, start->n_groups);
     instr_shadow_find_lookups(instr->shadow);
     instr_own_choose_table(instr, start->index_table, start->max_index);

@@ -265,6 +265,7 @@ struct instr {
     bool has_action_sets;
     bool keeps_sets; /* They stay as they are: Open vSwitch ends when a packet
                       * with a set is sent through the datapath again. */
+    bool keeps_in_port; /* Table 0 keeps it for the others. */
     uint16_t drop_in[INSTR_N_ENCAPSULATIONS]; /* In_ports; 0: none. */
     bool lldp;                                /* Installed. */
     struct instr_carry *carry;                /* Owned. */

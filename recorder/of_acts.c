@@ -199,6 +199,27 @@ find_calls(const struct ofpact *acts, size_t len, uint8_t table_id,
     }
 }
 
+static bool
+is_gbp(const struct mf_field *field)
+{
+    return field &&
+           (field->id == MFF_TUN_GBP_ID || field->id == MFF_TUN_GBP_FLAGS);
+}
+
+/* What 'a' does to fields of the pipeline. */
+static void
+field_facts(const struct ofpact *a, struct of_facts *f)
+{
+    const struct mf_field *dst = ofpact_get_mf_dst(a);
+    const struct mf_field *src =
+        a->type == OFPACT_REG_MOVE ? ofpact_get_REG_MOVE(a)->src.field : NULL;
+
+    if (dst && (dst->id == MFF_IN_PORT || dst->id == MFF_IN_PORT_OXM)) {
+        f->sets_in_port = true;
+    }
+    f->has_gbp |= is_gbp(dst) || is_gbp(src);
+}
+
 void
 of_acts_facts(const struct of_acts *acts, uint8_t table_id, struct of_facts *f)
 {
@@ -214,6 +235,7 @@ of_acts_facts(const struct of_acts *acts, uint8_t table_id, struct of_facts *f)
     {
         unsigned int target;
 
+        field_facts(a, f);
         switch ((int) a->type) {
         case OFPACT_GOTO_TABLE:
             target = ofpact_get_GOTO_TABLE(a)->table_id;

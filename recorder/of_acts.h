@@ -76,6 +76,8 @@ struct of_facts {
     bool has_all;    /* Outputs to ALL. */
     bool has_flood;  /* Outputs to FLOOD. */
     bool has_group;
+    bool sets_in_port; /* The packet's own is lost. */
+    bool has_gbp;      /* Uses the tunnel field "tun_gbp_id". */
 };
 
 /* The table of "resubmit(,N)" without a table is 'table_id'. */

@@ -144,6 +144,50 @@ put_body(const struct of_card *card, struct ofpbuf *out, uint32_t version,
     return true;
 }
 
+void
+of_card_put_keep(struct ofpbuf *out)
+{
+    struct ofpact_reg_move *move = ofpact_put_REG_MOVE(out);
+
+    move->ofpact.raw = 0;
+    move->src =
+        (struct mf_subfield){.field = mf_from_id(MFF_IN_PORT), .n_bits = 16};
+    move->dst = (struct mf_subfield){.field = mf_from_id(MFF_TUN_GBP_ID),
+                                     .n_bits = 16};
+}
+
+bool
+of_card_is_keep(const struct ofpact *a)
+{
+    const struct ofpact_reg_move *move;
+
+    if (a->type != OFPACT_REG_MOVE) {
+        return false;
+    }
+    move = ofpact_get_REG_MOVE(a);
+    return move->src.field->id == MFF_IN_PORT &&
+           move->dst.field->id == MFF_TUN_GBP_ID && move->dst.n_bits == 16;
+}
+
+void
+of_card_take_kept(const struct of_card *card, struct ofpbuf *out, size_t start)
+{
+    struct ofpact *acts = ofpbuf_at_assert(out, start, sizeof *acts);
+    size_t len = out->size - start;
+    struct ofpact *a;
+
+    if (card->config.is_mac) {
+        return; /* It tells no in_port. */
+    }
+    OFPACT_FOR_EACH_FLATTENED(a, acts, len)
+    {
+        if (a->type == OFPACT_REG_MOVE &&
+            ofpact_get_REG_MOVE(a)->src.field->id == MFF_IN_PORT) {
+            ofpact_get_REG_MOVE(a)->src.field = mf_from_id(MFF_TUN_GBP_ID);
+        }
+    }
+}
+
 bool
 of_card_put(const struct of_card *card, struct ofpbuf *out, uint32_t version,
             uint32_t port, uint8_t flags, const struct mf_subfield *reg)

@@ -20,6 +20,19 @@ const struct of_card *of_inject_card(const struct of_inject *);
 struct of_card *of_card_create(const struct of_inject_config *);
 void of_card_destroy(struct of_card *);
 
+/* Keeps the packet's in_port for postcards of later tables, on bridges whose
+ * rules overwrite it.  The tunnel field for it, "tun_gbp_id", is part of the
+ * pipeline's state also where the packet is sent through the datapath again,
+ * and only VXLAN tunnels with that extension send it. */
+void of_card_put_keep(struct ofpbuf *out);
+/* True when 'a' does that. */
+bool of_card_is_keep(const struct ofpact *a);
+
+/* Makes the postcard whose actions begin at byte 'start' of 'out' (of a clone
+ * or alone) take the in_port that was kept. */
+void of_card_take_kept(const struct of_card *, struct ofpbuf *out,
+                       size_t start);
+
 /* Adds a postcard to 'out'; its port is read from 'reg' when that is not
  * NULL.  Returns false, and adds nothing, when the encapsulation cannot name
  * the port. */

@@ -166,6 +166,8 @@ put_card(struct rewrite *rw, uint32_t port, uint8_t flags,
          const struct mf_subfield *reg)
 {
     const struct of_inject_ask *ask = rw->ask;
+    bool takes_kept =
+        ask->keeps_in_port && !ask->is_entry && ask->place == OF_INJECT_FLOW;
     struct of_acts acts = OF_ACTS_INIT;
     struct ofpbuf alone;
     uint16_t index;
@@ -176,11 +178,20 @@ put_card(struct rewrite *rw, uint32_t port, uint8_t flags,
     }
     flags |= rw->flags;
     if (!rw->is_pending) {
-        return of_card_put(rw->card, rw->out, ask->version, port, flags, reg);
+        size_t start = rw->out->size;
+
+        ok = of_card_put(rw->card, rw->out, ask->version, port, flags, reg);
+        if (ok && takes_kept) {
+            of_card_take_kept(rw->card, rw->out, start);
+        }
+        return ok;
     }
     ofpbuf_init(&alone, 256);
     ok = of_card_put_alone(rw->card, &alone, ask->version, port, flags, reg);
     if (ok) {
+        if (takes_kept) {
+            of_card_take_kept(rw->card, &alone, 0);
+        }
         of_acts_from_ovs(&acts, alone.data, alone.size);
         ok = ask->index(ask->aux, &acts, &index);
         of_acts_uninit(&acts);
@@ -535,6 +546,10 @@ run_flow(struct rewrite *rw, const struct of_acts *list)
     if (rw->ask->place == OF_INJECT_FLOW &&
         (!rw->has_card || rw->is_pending || of_card_is_partial(rw->card))) {
         of_card_put_note(rw->out, rw->ask->version);
+    }
+    if (rw->ask->keeps_in_port && rw->ask->is_entry &&
+        rw->ask->place == OF_INJECT_FLOW) {
+        of_card_put_keep(rw->out);
     }
     rest = len ? find_instructions(body, len) : body;
     copy_list(rw, body, (size_t) ((uint8_t *) rest - (uint8_t *) body));

@@ -56,6 +56,7 @@ struct of_inject_ask {
      * that earlier tables wrote.  'is_entry': packets start here. */
     bool has_action_sets;
     bool is_entry;
+    bool keeps_in_port;  /* Rules overwrite it. */
     bool is_lookup;      /* What ends in this table is no drop. */
     bool keeps_sets;     /* Write-actions stay as they are. */
     uint8_t index_table; /* T. */
@@ -75,6 +76,10 @@ struct of_inject_result {
 void of_inject_run(const struct of_inject *, const struct of_acts *acts,
                    const struct of_inject_ask *ask,
                    struct of_inject_result *result);
+
+/* Makes the postcards of 'acts', of a rule of a later table, tell the in_port
+ * that the rules of table 0 have kept. */
+void of_inject_take_kept(const struct of_inject *, struct of_acts *acts);
 
 /* Makes the postcards in 'acts' end after 'snap_len' bytes of the packet. */
 void of_inject_set_snap_len(const struct of_inject *, uint16_t snap_len,

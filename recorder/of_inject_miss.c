@@ -51,6 +51,21 @@ of_inject_miss(const struct of_inject *inj, uint32_t version,
 }
 
 void
+of_inject_take_kept(const struct of_inject *inj, struct of_acts *acts)
+{
+    struct ofpbuf out;
+
+    if (acts->len) {
+        ofpbuf_init(&out, acts->len);
+        ofpbuf_put(&out, acts->data, acts->len);
+        of_card_take_kept(of_inject_card(inj), &out, 0);
+        of_acts_uninit(acts);
+        of_acts_from_ovs(acts, out.data, out.size);
+        ofpbuf_uninit(&out);
+    }
+}
+
+void
 of_inject_set_snap_len(const struct of_inject *inj, uint16_t snap_len,
                        struct of_acts *acts)
 {

@@ -66,6 +66,8 @@ static void
 complete(struct of_match *m, const struct match *match)
 {
     m->is_all = matches_all(match);
+    m->has_gbp =
+        match->wc.masks.tunnel.gbp_id || match->wc.masks.tunnel.gbp_flags;
     m->is_untagged = !match->flow.vlans[0].tci &&
                      match->wc.masks.vlans[0].tci == htons(UINT16_MAX);
     m->hash = hash_key(m, 0);
@@ -270,6 +272,12 @@ bool
 of_match_is_all(const struct of_match *m)
 {
     return m->is_all;
+}
+
+bool
+of_match_has_gbp(const struct of_match *m)
+{
+    return m->has_gbp;
 }
 
 /* The library lays struct flow out in whole 64-bit words so that it can be

@@ -33,6 +33,8 @@ uint32_t of_match_hash(const struct of_match *);
 uint64_t of_match_hash64(const struct of_match *);
 /* Matches every packet. */
 bool of_match_is_all(const struct of_match *);
+/* True when it looks at the tunnel fields "tun_gbp_id" or "tun_gbp_flags". */
+bool of_match_has_gbp(const struct of_match *);
 /* Every packet that 'narrow' matches, 'wide' matches too: what a command
  * without "strict" goes by. */
 bool of_match_covers(const struct of_match *wide,

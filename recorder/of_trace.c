@@ -165,7 +165,7 @@ strip_list(const struct list *list, const struct ofpact *acts, size_t len,
     {
         const struct of_acts *target = find_target(list, a);
 
-        if (is_ours(list, a, &version) ||
+        if (is_ours(list, a, &version) || of_card_is_keep(a) ||
             (target &&
              is_card(list, of_acts_ovs(target), target->len, &version))) {
             continue;

@@ -147,6 +147,9 @@ def test_the_recorder_on_a_living_network(lab):
     found = wait_until(lambda: server.query("{{--bpf icmp and src 10.1.0.2}}"),
                        what="pings")
     assert {h["verdict"]["name"] for h in found} == {"delivered"}
+    # The ports of a and c, though OVN overwrites the in_port on the way.
+    assert {(hop["in_port"], *hop["out_ports"])
+            for h in found for hop in h["hops"]} == {(1, 3)}
     assert {len(h["hops"]) for h in found} == {1}
     told = call(lab, "why", dpid=1, flow=(
         f"in_port=1,icmp,dl_src={a.mac},dl_dst=02:00:00:00:01:01,"
@@ -172,4 +175,76 @@ def test_the_recorder_on_a_living_network(lab):
     check_controller(lab)
     assert recorder.stop() == 0
     assert net.flows() == before
+    check_controller(lab)
+
+
+def test_connection_tracking_load_balancing_and_nat(lab):
+    """Traffic goes on as before through all of it, histories tell what it
+    was, and the end leaves rules, groups and meters."""
+    net = ovn.two_subnets(lab)
+    net.start()
+    ovn.make_two_subnets(net)
+    for acl in (("1000", "tcp.dst == 80", "allow-related"),
+                ("900", "tcp", "drop")):
+        net.nbctl("acl-add", "right", "to-lport", acl[0],
+                  f'outport == "port-b" && ip4 && {acl[1]}', acl[2])
+    net.nbctl("meter-add", "acl-meter", "drop", "10", "pktps", "10")
+    net.nbctl("--log", "--name=logged", "--meter=acl-meter", "--severity=info",
+              "acl-add", "right", "to-lport", "950",
+              'outport == "port-b" && udp.dst == 7', "drop")
+    net.nbctl("lb-add", "web", "10.9.9.9:80", "10.2.0.2:80,10.2.0.3:80",
+              "tcp")
+    net.nbctl("ls-lb-add", "left", "web")
+    net.nbctl("set", "logical_router", "router", "options:chassis=lab")
+    net.nbctl("lr-nat-add", "router", "dnat_and_snat", "10.2.0.100",
+              "10.1.0.2")
+    net.change("sync")
+    net.appctl("recompute")     # It gives zones when ports have come.
+    net.change("sync")
+    a, b, c = (lab.hosts[name] for name in "abc")
+    for host in (b, c):
+        host.serve("tcp", 80)
+
+    def works():
+        return [a.request("tcp", address, 80)
+                for address in ("10.2.0.2", "10.9.9.9", "10.2.0.3")
+                ] == ["HELLO"] * 3 and c.ping("10.2.0.100")
+    wait_until(works, what="the network")
+
+    def state():
+        return net.flows(), [
+            re.sub(r"xid=\w+", "", lab.ofctl(f"dump-{kind}", "br-int",
+                                             version="OpenFlow15"))
+            for kind in ("groups", "meters")]
+    before = state()
+    assert "dp_hash" in before[1][0] and "pktps" in before[1][1]
+    recorder = attach(lab)
+    server = serve(lab)
+    assert works() and works()
+    assert b.request("tcp", "10.2.0.100", 80, timeout=0.2) is None
+    a.request("udp", "10.2.0.2", 7, timeout=0.1)
+    a.request("tcp", "10.2.0.2", 81, timeout=0.1)
+    flow = wait_until(lambda: dropped_by(net, server, "tcp dst port 81"),
+                      what="the drop")
+    assert "ls_out_acl" in flow
+
+    def hops(bpf):
+        found = server.query(f"{{{{--bpf {bpf}}}}}")
+        return {(h["verdict"]["name"], len(h["hops"]), hop["in_port"],
+                 *hop["out_ports"]) for h in found for hop in h["hops"]}
+    # By the router's address for a; a drop that is logged goes to OVN first.
+    wait_until(lambda: ("delivered", 1, 1, 2) in hops(
+        "tcp dst port 80 and src 10.2.0.100 and dst 10.2.0.2"),
+        what="the address that a was given")
+    wait_until(lambda: hops("udp port 7") == {("controller", 1, 1, 65533)},
+               what="what is logged")
+    wait_until(lambda: hops("icmp and dst 10.1.0.2") ==
+               {("delivered", 1, 3, 1)}, what="pings to a's other address")
+    # What the load balancer was asked for, and what it chose.
+    asked = wait_until(lambda: hops("tcp and dst 10.9.9.9"), what="the group")
+    assert {hop[2:4] for hop in asked} == {(1, 65281)}
+    assert counters(lab)["own_errors"] == 0
+    assert recorder.stop() == 0
+    assert state() == before
+    assert works()
     check_controller(lab)

@@ -22,7 +22,8 @@
 
 struct vector {
     const char *mode; /* f: flow, b: bucket, p: packet-out; then s: action
-                       * sets, e: entry, l: FLOOD is replaced. */
+                       * sets, e: entry, l: FLOOD is replaced,
+                       * k: the in_port is overwritten. */
     const char *in, *out;
     const char *indexed; /* What T got, entries joined by " | "; NULL: none. */
 };
@@ -143,6 +144,17 @@ static const struct vector vectors[] = {
     {"b", "group:4", "group:4", NULL},
     {"b", "resubmit(,9)", "resubmit(,9)", NULL},
 
+    /* Where the in_port is overwritten table 0 keeps it, others tell it. */
+    {"fek", "output:2", "C(0,2),keep,output:2", NULL},
+    {"fek", "meter:3,resubmit(,8)", "meter:3,note,keep,resubmit(,8)", NULL},
+    {"fk", "output:2", "K(0,2),output:2", NULL},
+    {"fk", "set_field:0->in_port,resubmit(,65)",
+     "note,set_field:0->in_port,resubmit(,65)", NULL},
+    {"fk", "output:NXM_NX_REG0[0..15]",
+     "note,K(0,0,NXM_NX_REG0[0..15]),output:NXM_NX_REG0[0..15]", NULL},
+    {"fsk", "output:5", "clone(resubmit(1,253)),note,output:5", "B(0,5)"},
+    {"pk", "output:3", "C(1,3),output:3", NULL},
+
     /* Packet-outs. */
     {"p", "output:3", "C(1,3),output:3", NULL},
     {"p", "output:3,output:4", "C(1,3),C(1,4),output:3,output:4", NULL},
@@ -152,15 +164,16 @@ static const struct vector vectors[] = {
     {"p", "drop", "C(1,65535)", NULL},
 };
 
-/* The text that stands for "C(...)" or "A(...)" at 'p'; '*end' is set behind
- * it. */
+/* The text that stands for "C(...)" or "A(...)" (or, with the in_port that was
+ * kept, "K(...)" or "B(...)") at 'p'; '*end' is set behind it. */
 static char *
 expand_card(const char *p, char **end)
 {
     unsigned long flags = strtoul(p + 2, end, 10);
     unsigned long port = strtoul(*end + 1, end, 10);
     char *move = lh_strdup("");
-    bool is_alone = *p == 'A';
+    bool is_alone = *p == 'A' || *p == 'B';
+    bool is_kept = *p == 'K' || *p == 'B';
     char *text;
 
     if (**end == ',') {
@@ -174,9 +187,10 @@ expand_card(const char *p, char **end)
     *end += 1;
     text = lh_asprintf(
         "%sset_field:0x1%02lx0000%016x%08x0000%04lx->tun_metadata63,"
-        "move:NXM_OF_IN_PORT[]->NXM_NX_TUN_METADATA63[16..31],%s"
+        "move:%s[]->NXM_NX_TUN_METADATA63[16..31],%s"
         "output(port=99,max_len=96)%s",
-        is_alone ? "" : "clone(", flags, SWITCH_DPID, RULE_VERSION, port, move,
+        is_alone ? "" : "clone(", flags, SWITCH_DPID, RULE_VERSION, port,
+        is_kept ? "NXM_NX_TUN_GBP_ID" : "NXM_OF_IN_PORT", move,
         is_alone ? ",clear_actions" : ")");
     free(move);
     return text;
@@ -191,13 +205,16 @@ expand(const char *p)
         char *more;
         char *joined;
 
-        if (!strncmp(p, "C(", 2) || !strncmp(p, "A(", 2)) {
+        if (strchr("CAKB", *p) && p[1] == '(') {
             char *end;
 
             more = expand_card(p, &end);
             p = end;
         } else if (!strncmp(p, "note", 4) && p[4] != ':') {
             more = lh_asprintf("note:6c.68.00.00.00.%02x", RULE_VERSION);
+            p += 4;
+        } else if (!strncmp(p, "keep", 4)) {
+            more = lh_strdup("move:NXM_OF_IN_PORT[]->NXM_NX_TUN_GBP_ID[]");
             p += 4;
         } else {
             more = lh_asprintf("%c", *p++);
@@ -289,6 +306,7 @@ make_ask(const char *mode, struct table_t *t)
                                   .replace_flood = strchr(mode, 'l') != NULL,
                                   .has_action_sets = strchr(mode, 's') != NULL,
                                   .is_entry = strchr(mode, 'e') != NULL,
+                                  .keeps_in_port = strchr(mode, 'k') != NULL,
                                   .index_table = 253,
                                   .index = take,
                                   .aux = t};

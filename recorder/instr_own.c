@@ -287,7 +287,11 @@ send_lldp(struct instr_change *c, enum of_flow_command command)
 {
     const struct instr_config *config = &c->instr->config;
     struct of_acts acts;
-    char *error = of_acts_from_text(&acts, "controller(max_len=65535)");
+    char *text = lh_asprintf("controller(max_len=65535,id=%d)",
+                             config->is_attached ? OWN_CONTROLLER_ID : 0);
+    char *error = of_acts_from_text(&acts, text);
+
+    free(text);
 
     if (error) {
         free(error);

@@ -14,6 +14,9 @@
 #include "recorder/of_trace.h"
 #include "recorder/of_wire.h"
 
+#define NICIRA_VENDOR            0x2320
+#define NICIRA_SET_CONTROLLER_ID 20
+
 struct instr_start {
     uint64_t read_tag;              /* Of the requests. */
     uint64_t ready_tag;             /* Of the last barrier, 0 before. */
@@ -49,6 +52,21 @@ instr_start_destroy(struct instr_start *start)
     }
 }
 
+/* Packets for us go to no other connection. */
+static void
+set_controller_id(struct instr_change *c)
+{
+    size_t len = 24;
+    uint8_t *msg = lh_alloc_zero(len);
+
+    of_wire_put_header(msg, c->link->of_version, OF_WIRE_EXPERIMENTER,
+                       (uint16_t) len, 0);
+    of_wire_put32(msg + 8, NICIRA_VENDOR);
+    of_wire_put32(msg + 12, NICIRA_SET_CONTROLLER_ID);
+    of_wire_put16(msg + 22, OWN_CONTROLLER_ID);
+    instr_emit_own(c, msg, len);
+}
+
 void
 instr_start(struct instr_link *link, uint64_t now_ns, struct instr_out *out)
 {
@@ -65,6 +83,9 @@ instr_start(struct instr_link *link, uint64_t now_ns, struct instr_out *out)
     instr->start = lh_alloc_zero(sizeof *instr->start);
     instr->start->read_tag = c.tag;
     instr->reader = link;
+    if (instr->config.is_attached) {
+        set_controller_id(&c);
+    }
     instr_ask_switch(&c);
     instr_ask_barrier(&c);
 }

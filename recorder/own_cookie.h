@@ -20,4 +20,9 @@ enum own_kind {
     OWN_CARRY_IP    /* Geneve postcards on an underlay. */
 };
 
+/* "lh": the controller ID of connections of our own (attached bridges), to
+ * which alone our discovery is sent.  ovn-controller 23.03 ends with an
+ * assertion when it is given packets that it did not ask for. */
+#define OWN_CONTROLLER_ID 0x6c68
+
 #endif /* recorder/own_cookie.h */

@@ -16,6 +16,7 @@ import os
 import re
 import shutil
 
+from lab import UNDER_SWITCH
 from process import run, wait_until
 
 SCHEMAS = "/usr/share/ovn"
@@ -123,6 +124,39 @@ class Ovn:
             if found and int(found.group(1), 16) == cookie:
                 return line.strip()
         return None
+
+
+FAR_SWITCH = "172.31.255.3"      # The far chassis' end of the tunnels.
+
+
+def join_chassis(ovn, far, bridge):
+    """Makes the lab 'far', which has been started and has no collector, a
+    second chassis of 'ovn' with the integration bridge 'bridge': a wire
+    between the two bridges that hold the tunnels' addresses, and an
+    ovn-controller.  OVN then makes a Geneve tunnel each way."""
+    near = ovn.lab
+    run(["ip", "link", "add", "to-far", "netns", near.sw, "type", "veth",
+         "peer", "name", "to-near", "netns", far.sw])
+    for lab, wire in ((near, "to-far"), (far, "to-near")):
+        run(["ip", "link", "set", wire, "up"], netns=lab.sw)
+    near.vsctl("add-port", "br-under", "to-far", "--", "set", "open", ".",
+               f"external-ids:ovn-encap-ip={UNDER_SWITCH}")
+    far.vsctl("add-br", "br-under", "--", "set", "bridge", "br-under",
+              "datapath_type=netdev", "--", "add-port", "br-under", "to-near",
+              "--", "set", "open", ".", "external-ids:system-id=far",
+              f"external-ids:ovn-remote={ovn.southbound}",
+              "external-ids:ovn-encap-type=geneve",
+              f"external-ids:ovn-encap-ip={FAR_SWITCH}",
+              f"external-ids:ovn-bridge={bridge}",
+              "external-ids:ovn-bridge-datapath-type=netdev")
+    run(["ip", "addr", "add", f"{FAR_SWITCH}/24", "dev", "br-under"],
+        netns=far.sw)
+    run(["ip", "link", "set", "br-under", "up"], netns=far.sw)
+    far.spawn("ovn-controller", [
+        shutil.which("ovn-controller"), far.db, "-vconsole:info",
+        "-vsyslog:off"], netns=far.sw,
+        env={**far.env, "OVN_RUNDIR": far.dir, "OVN_LOGDIR": far.dir,
+             "OVN_DBDIR": far.dir, "OVN_SYSCONFDIR": far.dir})
 
 
 def two_subnets(lab):

@@ -9,7 +9,7 @@ import pytest
 
 import ovn
 from api import Api, ApiError
-from lab import UNDER_COLLECTOR, bindir
+from lab import Lab, UNDER_COLLECTOR, bindir
 from process import wait_until
 
 pytestmark = pytest.mark.skipif(bool(ovn.missing()),
@@ -18,22 +18,28 @@ pytestmark = pytest.mark.skipif(bool(ovn.missing()),
 ACL = ("to-lport", "1001", 'outport == "port-b" && udp.dst == 99', "drop")
 
 
-def attach(lab):
+def spawn(lab, *options):
     """The recorder, attached to br-int."""
     recorder = lab.spawn(
         "recorder",
         [f"{bindir()}/lasthop-recorder", "--attach=br-int",
-         f"--postcards=geneve:{UNDER_COLLECTOR}", f"--ovsdb={lab.db}",
-         f"--state={lab.dir}/state", f"--rundir={lab.dir}"], netns=lab.sw)
+         f"--state={lab.dir}/state", f"--rundir={lab.dir}", *options],
+        netns=lab.sw)
     return recorder.wait_for("br-int): instrumented")
 
 
-def serve(lab):
+def attach(lab):
+    """The same, with postcards to the collector."""
+    return spawn(lab, f"--postcards=geneve:{UNDER_COLLECTOR}",
+                 f"--ovsdb={lab.db}")
+
+
+def serve(lab, *options):
     """The server; returns it when it knows the recorder's rules."""
     lab.spawn("server", [
         f"{bindir()}/lasthop-server", "--listen",
-        f"geneve:{UNDER_COLLECTOR}:6081", "--archive", f"{lab.dir}/archive"],
-        netns=lab.col)
+        f"geneve:{UNDER_COLLECTOR}:6081", "--archive", f"{lab.dir}/archive",
+        *options], netns=lab.col)
     wait_until(lambda: os.path.exists(f"{lab.dir}/server.sock"),
                what="the server")
     server = Api(f"{lab.dir}/server.sock")
@@ -85,15 +91,16 @@ def dropped_by(net, server, bpf):
     return None
 
 
-def check_controller(lab):
+def check_controller(lab, bridge="br-int"):
     """ovn-controller has noticed nothing."""
     log = lab.process("ovn-controller").output()
+    assert "assertion" not in log, log[-300:]
     bad = [line for line in log.splitlines()
            if re.search(r"\|(ERR|EMER)\||OFPT_ERROR|disconnected|closed|"
                         r"Dropped|ofctrl\|WARN|Unreasonably", line)]
     assert not bad, bad
-    # br-int.mgmt: features, ofctrl and pinctrl connect once each.
-    assert log.count("br-int.mgmt: connected") == 3, log
+    # Features, ofctrl and pinctrl connect once each.
+    assert log.count(f"{bridge}.mgmt: connected") == 3, log
 
 
 def test_the_recorder_before_the_logical_network(lab):
@@ -248,3 +255,61 @@ def test_connection_tracking_load_balancing_and_nat(lab):
     assert state() == before
     assert works()
     check_controller(lab)
+
+
+def test_histories_pass_from_chassis_to_chassis(lab):
+    """Two vswitchds, each with its ovn-controller and a Geneve tunnel to the
+    other; one recorder on both."""
+    net = ovn.two_subnets(lab)
+    with Lab() as far:
+        far.add_bridge("br-far", dpid=2)
+        d = far.add_host("d", "br-far", "10.2.0.4/24",
+                         gateways=["10.2.0.1"])
+        d.mac = "02:00:00:00:00:0d"     # a has the lab's first.
+        far.start()
+        net.start()
+        ovn.join_chassis(net, far, "br-far")
+        ovn.make_two_subnets(net)
+        net.nbctl("lsp-add", "right", "port-d", "--", "lsp-set-addresses",
+                  "port-d", f"{d.mac} {d.ip}")
+        far.vsctl("set", "interface", "br-far-d",
+                  "external-ids:iface-id=port-d")
+        for name, at, bridge in (("far", lab, "br-int"),
+                                 ("lab", far, "br-far")):
+            wait_until(lambda n=name, l=at, b=bridge: f"ovn-{n}-0" in
+                       l.vsctl("list-ports", b), 20, "the tunnel")
+            at.vsctl("add-port", bridge, "cards", "--", "set", "interface",
+                     "cards", "type=geneve",
+                     f"options:remote_ip={UNDER_COLLECTOR}", "options:key=9")
+        a = lab.hosts["a"]
+        wait_until(lambda: a.ping(d.ip, wait=0.5), 20, "the tunnel to carry")
+
+        def state():
+            net.change("sync")
+            return net.flows(), sorted(
+                line for line in far.ofctl(
+                    "dump-flows", "br-far", "--no-stats",
+                    version="OpenFlow15").splitlines() if "actions" in line)
+        net.appctl("recompute")
+        before = state()
+        recorder = spawn(
+            lab, f"--attach=br-far,sock=unix:{far.dir}/br-far.mgmt",
+            f"--postcards=geneve:{UNDER_COLLECTOR},port=cards", "--force")
+        recorder.wait_for("br-far): instrumented")
+        recorder.wait_for(" is up")     # The link that the tunnel is.
+        server = serve(lab, "--accept", "172.31.255.0/24")
+        assert a.ping(d.ip, count=20), "on the way"
+
+        def ways():
+            return {(h["verdict"]["name"],
+                     *((hop["switch"], hop["in_port"], *hop["out_ports"])
+                       for hop in h["hops"]))
+                    for h in server.query("{{--bpf icmp}}")}
+        there = ("delivered", ("br-int", 1, 4), ("br-far", 2, 1))
+        back = ("delivered", ("br-far", 1, 2), ("br-int", 4, 1))
+        wait_until(lambda: ways() == {there, back}, what="histories")
+        assert recorder.stop() == 0
+        assert state() == before
+        assert a.ping(d.ip)
+        check_controller(lab)
+        check_controller(far, "br-far")

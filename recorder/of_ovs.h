@@ -52,7 +52,7 @@ struct of_match {
     uint32_t hash;
     bool is_all;
     bool is_untagged; /* No VLAN tag, as OpenFlow 1.0 and 1.1 say it. */
-    bool has_gbp; /* Matches "tun_gbp_id" or "tun_gbp_flags". */
+    bool has_gbp;     /* Matches "tun_gbp_id" or "tun_gbp_flags". */
 };
 
 /* The library keeps its own conversions to itself. */

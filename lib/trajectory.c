@@ -101,6 +101,12 @@ trajectory_n_hops(const struct trajectory *t)
     return trajectory_path_n_hops(t->path);
 }
 
+enum verdict_name
+trajectory_verdict(const struct trajectory *t)
+{
+    return trajectory_path_model(t->path)->verdict.name;
+}
+
 size_t
 trajectory_reference(const struct trajectory *t)
 {

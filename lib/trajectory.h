@@ -57,6 +57,7 @@ const struct trajectory_path *trajectory_path(const struct trajectory *);
 const uint8_t *trajectory_constants(const struct trajectory *);
 const struct history *trajectory_model(const struct trajectory *);
 size_t trajectory_n_hops(const struct trajectory *);
+enum verdict_name trajectory_verdict(const struct trajectory *);
 /* Which hop's header stands for all. */
 size_t trajectory_reference(const struct trajectory *);
 /* How the reference's header is split: 'own_len' is the model's. */

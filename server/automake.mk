@@ -20,6 +20,8 @@ server_libassemble_a_SOURCES = \
 	server/path_group.c server/path_group.h \
 	server/path_sum.c server/path_sum.h \
 	server/path_table.c server/path_table.h \
+	server/path_table_add.c server/path_table_close.c \
+	server/path_table_impl.h \
 	server/postcard_pool.c server/postcard_pool.h \
 	server/trajectory_cache.c server/trajectory_cache.h \
 	server/tunnel.c server/tunnel.h

@@ -167,11 +167,28 @@ emit(void *p_, struct history *h)
     p->n_waiting++;
 }
 
+/* A packet on a known way: its history is made only if somebody looks at it. */
 static void
 emit_packet(void *p_, struct trajectory *t,
             const struct trajectory_packet *packet)
 {
-    give(p_, trajectory_history(t, packet));
+    struct pipeline *p = p_;
+    bool is_written = p->config.json && p->is_json_ok;
+
+    p->n_histories++;
+    p->n_verdicts[trajectory_verdict(t)]++;
+    if (p->config.archive) {
+        archive_writer_add_packet(p->config.archive, t, packet);
+    }
+    if (is_written || !triggers_is_empty(p->config.triggers)) {
+        struct history *h = trajectory_history(t, packet);
+
+        triggers_offer(p->config.triggers, h);
+        if (is_written) {
+            write_json(p, h);
+        }
+        history_destroy(h);
+    }
 }
 
 void

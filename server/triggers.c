@@ -231,6 +231,12 @@ on_hit(void *delivery_, uint32_t id, void *trigger_, enum phf_result result)
     }
 }
 
+bool
+triggers_is_empty(const struct triggers *triggers)
+{
+    return !triggers->n;
+}
+
 void
 triggers_offer(struct triggers *triggers, const struct history *h)
 {

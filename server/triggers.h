@@ -39,6 +39,8 @@ void triggers_forget_peer(struct triggers *, struct api_peer *);
 
 /* Takes a reference of its own; NULL: none known. */
 void triggers_set_topology(struct triggers *, const struct topology *);
+/* True while there is no trigger. */
+bool triggers_is_empty(const struct triggers *);
 /* Sends 'h' to the clients whose triggers it matches. */
 void triggers_offer(struct triggers *, const struct history *h);
 

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* path_table_add - postcards come into the path table.
+ *
+ * Whether a group may be complete is asked of a path_sum first; only then is
+ * it looked at. */
+#include <config.h>
+
+#include "lib/of_port.h"
+#include "server/path_table_impl.h"
+
+#define MAX_SUMMED 32 /* Postcards of a group that the sum is kept for. */
+
+/* Looks whether the group that just grew is complete. */
+static void
+look(struct path_table *pt, struct path_group *g)
+{
+    if (g->n_cards >= ASSEMBLE_MAX) {
+        path_table_try_close(pt, g, ASSEMBLE_PARTIAL, &pt->n.closed_size);
+        return;
+    }
+    if (g->sum.is_punted) {
+        return;
+    }
+    if (g->n_cards > MAX_SUMMED) {
+        if (g->n_cards < g->try_at) {
+            path_table_start_settling(pt, g);
+            return;
+        }
+        g->try_at = g->n_cards * 2;
+    } else if (g->sum.is_soft) {
+        path_table_start_settling(pt, g);
+        return;
+    } else if (g->sum.sum || !g->sum.has_start) {
+        return;
+    }
+    switch (
+        path_table_try_close(pt, g, ASSEMBLE_COMPLETE, &pt->n.closed_early)) {
+    case ASSEMBLE_SETTLING:
+    case ASSEMBLE_WAITS_RULE:
+        g->n_tries = 0;
+        path_table_start_settling(pt, g);
+        break;
+    case ASSEMBLE_PARTIAL:
+    case ASSEMBLE_COMPLETE:
+        break;
+    }
+}
+
+/* Makes the group of 'id' open and returns it, NULL when memory is short. */
+static struct path_group *
+open_group(struct path_table *pt, uint64_t id)
+{
+    struct path_group *g = path_index_find(pt->index, id);
+
+    if (g && g->is_open) {
+        return g;
+    }
+    if (g) {
+        uint64_t closed_ns = g->due_ns - pt->config.window_ns;
+        bool is_recent = pt->clock_ns < closed_ns + ASSEMBLE_TWIN_NS;
+
+        path_list_remove(&pt->closed, g, PATH_LIST_ORDER);
+        pt->n.closed_groups--;
+        g->sum = (struct path_sum){0};
+        g->key_sum = 0;
+        g->is_strange = false;
+        g->n_tries = 0;
+        g->try_at = 0;
+        g->was_closed = true;
+        g->may_be_double = is_recent;
+    } else {
+        g = path_index_add(pt->index, id);
+        if (!g) {
+            return NULL;
+        }
+    }
+    g->is_open = true;
+    g->due_ns = pt->clock_ns + pt->config.window_ns;
+    path_list_push(&pt->open, g, PATH_LIST_ORDER);
+    pt->n.open_groups++;
+    return g;
+}
+
+/* A postcard that has no packet ID is a history of its own. */
+static void
+add_without_id(struct path_table *pt, const struct postcard *p)
+{
+    enum assemble_state state;
+
+    pt->cards[0] = p;
+    pt->n.without_id +=
+        path_table_assemble(pt, NULL, 1, ASSEMBLE_PARTIAL, &state);
+}
+
+/* A copy with its key; NULL when memory is short. */
+static struct postcard_entry *
+copy_postcard(struct path_table *pt, const struct postcard *p)
+{
+    struct postcard_entry *entry = postcard_pool_get(pt->pool, p);
+
+    if (entry && pt->trajectories) {
+        entry->key = trajectory_cache_key(pt->trajectories, p);
+    }
+    return entry;
+}
+
+/* Notes which packet travels inside the first postcard's. */
+static void
+note_inner(struct path_table *pt, struct path_group *g,
+           const struct postcard *p)
+{
+    uint64_t inner =
+        packet_id_inner(&pt->config.id_config, p->header, p->caplen);
+
+    if (inner) {
+        tunnel_map_add(pt->tunnels, inner, p->packet_id, p->time_ns);
+        g->is_strange = true;
+    }
+}
+
+/* Adds the copy to the group of its packet ID. */
+static void
+add_entry(struct path_table *pt, struct postcard_entry *entry)
+{
+    const struct postcard *p = &entry->p;
+    struct path_group *g;
+
+    pt->clock_ns = p->time_ns > pt->clock_ns ? p->time_ns : pt->clock_ns;
+    while (pt->n.held >= pt->config.max_postcards) {
+        pt->n.dropped_full += pt->open.first->n_cards;
+        path_table_forget(pt, pt->open.first);
+    }
+    g = open_group(pt, p->packet_id);
+    if (!g) {
+        pt->n.dropped_memory++;
+        postcard_pool_put(pt->pool, entry);
+        return;
+    }
+    if (!g->first) {
+        note_inner(pt, g, p);
+    }
+    g->key_sum += entry->key;
+    g->is_strange |= !entry->key;
+    if (g->n_cards < MAX_SUMMED) {
+        path_sum_add(&g->sum, pt->topology, g->first, p);
+    }
+    if (g->last) {
+        g->last->next = entry;
+    } else {
+        g->first = entry;
+    }
+    g->last = entry;
+    g->n_cards++;
+    pt->n.held++;
+    look(pt, g);
+}
+
+void
+path_table_drain(struct path_table *pt)
+{
+    while (pt->n_pushed) {
+        struct postcard_entry *entry =
+            pt->pushed[pt->first_pushed++ & (PATH_TABLE_PUSHED - 1)];
+
+        pt->n_pushed--;
+        add_entry(pt, entry);
+    }
+}
+
+void
+path_table_add(struct path_table *pt, const struct postcard *p)
+{
+    path_table_push(pt, p);
+    path_table_drain(pt);
+}
+
+void
+path_table_push(struct path_table *pt, const struct postcard *p)
+{
+    struct postcard_entry *entry;
+
+    pt->n.in++;
+    if (!p->has_id) {
+        path_table_drain(pt);
+        pt->clock_ns = p->time_ns > pt->clock_ns ? p->time_ns : pt->clock_ns;
+        add_without_id(pt, p);
+        return;
+    }
+    entry = copy_postcard(pt, p);
+    if (!entry) {
+        pt->n.dropped_memory++;
+        return;
+    }
+    if (pt->n_pushed == PATH_TABLE_PUSHED) {
+        pt->n_pushed--;
+        add_entry(pt,
+                  pt->pushed[pt->first_pushed++ & (PATH_TABLE_PUSHED - 1)]);
+    }
+    path_index_prefetch_place(pt->index, p->packet_id);
+    pt->pushed[(pt->first_pushed + pt->n_pushed++) & (PATH_TABLE_PUSHED - 1)] =
+        entry;
+    if (pt->n_pushed > PATH_TABLE_PUSHED / 2) {
+        const struct postcard_entry *next =
+            pt->pushed[(pt->first_pushed + PATH_TABLE_PUSHED / 4) &
+                       (PATH_TABLE_PUSHED - 1)];
+
+        path_index_prefetch(pt->index, next->p.packet_id);
+    }
+}

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* path_table_close - groups of postcards become histories. */
+#include <config.h>
+
+#include "server/path_table_impl.h"
+
+void
+path_table_close(struct path_table *pt, struct path_group *g)
+{
+    path_group_remember(g);
+    pt->n.held -= g->n_cards;
+    postcard_pool_put(pt->pool, g->first);
+    g->first = g->last = NULL;
+    g->n_cards = 0;
+    path_table_stop_settling(pt, g);
+    path_list_remove(&pt->open, g, PATH_LIST_ORDER);
+    pt->n.open_groups--;
+    g->is_open = false;
+    g->due_ns = pt->clock_ns + pt->config.window_ns;
+    path_list_push(&pt->closed, g, PATH_LIST_ORDER);
+    pt->n.closed_groups++;
+    while (pt->n.closed_groups > pt->config.max_postcards) {
+        path_table_forget(pt, pt->closed.first);
+    }
+}
+
+/* The packet around this one, 0 if none. */
+static uint64_t
+find_outer(const struct path_table *pt, uint64_t id, uint64_t first_ns)
+{
+    return tunnel_map_find(
+        pt->tunnels, id,
+        first_ns > pt->config.window_ns ? first_ns - pt->config.window_ns : 0);
+}
+
+/* The rule that alone decided what hop 'hop' sent, for the caller to unref, or
+ * NULL. */
+static struct rule *
+find_only_rule(const struct path_table *pt, const struct history_hop *hop)
+{
+    const struct rule *rule = NULL;
+    uint32_t port;
+
+    if (pt->config.find_rule && hop->n_versions == 1 && hop->n_out == 1) {
+        rule =
+            pt->config.find_rule(pt->config.aux, hop->dpid, hop->versions[0]);
+    }
+    return rule && rule_outputs(rule, &port, 1) == 1 ? rule_ref(rule) : NULL;
+}
+
+static void
+learn(struct path_table *pt, const struct path_group *g,
+      enum assemble_state state, const struct history *h)
+{
+    struct rule *rules[TRAJECTORY_MAX_HOPS] = {NULL};
+
+    if (!pt->trajectories || g->is_strange || state < ASSEMBLE_SETTLING ||
+        h->n_hops > TRAJECTORY_MAX_HOPS) {
+        return;
+    }
+    for (size_t i = 0; i < h->n_hops; i++) {
+        rules[i] = find_only_rule(pt, &h->hops[i]);
+    }
+    trajectory_cache_learn(pt->trajectories, g->first, g->n_cards, g->key_sum,
+                           state, h, pt->topology,
+                           (const struct rule *const *) rules);
+    for (size_t i = 0; i < h->n_hops; i++) {
+        rule_unref(rules[i]);
+    }
+}
+
+/* Emits the group as a packet of a known trajectory. */
+static bool
+recognise(struct path_table *pt, const struct path_group *g,
+          enum assemble_state wanted)
+{
+    struct trajectory_hit hit;
+
+    if (!pt->trajectories || g->is_strange ||
+        !trajectory_cache_find(pt->trajectories, g->first, g->n_cards,
+                               g->key_sum, wanted, &hit) ||
+        find_outer(pt, g->id, hit.times_ns[0])) {
+        return false;
+    }
+    pt->n.out += g->n_cards;
+    pt->n.histories++;
+    pt->n.recognised++;
+    pt->config.emit_packet(pt->config.aux, hit.trajectory, &hit.packet);
+    return true;
+}
+
+size_t
+path_table_assemble(struct path_table *pt, const struct path_group *g,
+                    size_t n, enum assemble_state wanted,
+                    enum assemble_state *statep)
+{
+    struct assemble_env env = {
+        .topology = pt->topology,
+        .id_config = &pt->config.id_config,
+        .find_rule = pt->config.find_rule,
+        .has_lossless = pt->config.has_lossless,
+        .is_silent = pt->config.is_silent,
+        .aux = pt->config.aux,
+        .until_ns = pt->clock_ns,
+    };
+    struct assemble_result result;
+    int error = assemble(pt->assembler, &env, pt->cards, n, wanted, &result);
+
+    *statep = result.state;
+    if (error) {
+        *statep = ASSEMBLE_PARTIAL;
+        pt->n.dropped_memory += wanted == ASSEMBLE_PARTIAL ? n : 0;
+        return 0;
+    }
+    if (result.state < wanted) {
+        return 0;
+    }
+    pt->n.duplicates += result.n_duplicates;
+    pt->n.ambiguous += result.n_ambiguous;
+    pt->n.out += result.n_in_hops;
+    pt->n.histories += result.n_histories;
+    for (size_t i = 0; i < result.n_histories; i++) {
+        struct history *h = result.histories[i];
+
+        if (h->has_packet_id) {
+            h->carried_by = find_outer(pt, h->packet_id, history_first_ns(h));
+        }
+        if (g && result.n_histories == 1 && result.n_in_hops == n) {
+            learn(pt, g, result.state, h);
+        }
+        pt->config.emit(pt->config.aux, h);
+    }
+    return result.n_in_hops;
+}
+
+enum assemble_state
+path_table_try_close(struct path_table *pt, struct path_group *g,
+                     enum assemble_state wanted, uint64_t *counter)
+{
+    enum assemble_state state;
+    size_t n = 0, n_out;
+
+    if (wanted >= ASSEMBLE_SETTLING && !g->was_closed &&
+        recognise(pt, g, wanted)) {
+        ++*counter;
+        path_table_close(pt, g);
+        return ASSEMBLE_COMPLETE;
+    }
+    for (const struct postcard_entry *e = g->first; e; e = e->next) {
+        pt->cards[n++] = &e->p;
+    }
+    if (path_group_is_double(g)) {
+        /* Nothing but what the closed group had; more may come. */
+        if (wanted == ASSEMBLE_PARTIAL) {
+            *(n > 1 && n == g->n_seen ? &pt->n.ambiguous
+                                      : &pt->n.duplicates) += n;
+            path_table_close(pt, g);
+        }
+        return ASSEMBLE_PARTIAL;
+    }
+    n_out = path_table_assemble(pt, g, n, wanted, &state);
+    if (state >= wanted) {
+        if (g->was_closed && state < ASSEMBLE_SETTLING) {
+            pt->n.late += n_out;
+        }
+        ++*counter;
+        path_table_close(pt, g);
+    }
+    return state;
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* path_table_impl - what the parts of path_table share.
+ *
+ *   path_table        life, topology, time
+ *   path_table_add    postcards come in
+ *   path_table_close  groups become histories
+ *
+ * Included by path_table*.c only. */
+#ifndef SERVER_PATH_TABLE_IMPL_H
+#define SERVER_PATH_TABLE_IMPL_H 1
+
+#include "server/assemble.h"
+#include "server/path_group.h"
+#include "server/path_table.h"
+#include "server/postcard_pool.h"
+#include "server/trajectory_cache.h"
+#include "server/tunnel.h"
+
+#define PATH_TABLE_PUSHED 16 /* A power of 2. */
+
+struct path_table {
+    /* Set at creation. */
+    struct path_table_config config;
+    struct postcard_pool *pool;
+    struct tunnel_map *tunnels;
+    struct assembler *assembler;
+    struct trajectory_cache *trajectories; /* NULL: nobody takes packets. */
+
+    struct topology *topology; /* A reference, or NULL. */
+    uint64_t clock_ns;
+    struct path_index *index; /* Owned, with all groups in it. */
+    struct path_list open, closed, settling;
+    struct path_table_counters n;
+    struct postcard_entry
+        *pushed[PATH_TABLE_PUSHED]; /* A ring of what was pushed. */
+    size_t first_pushed, n_pushed;
+    const struct postcard *cards[ASSEMBLE_MAX];
+};
+
+void path_table_start_settling(struct path_table *, struct path_group *);
+void path_table_stop_settling(struct path_table *, struct path_group *);
+/* Frees the group, whatever it is, with its postcards. */
+void path_table_forget(struct path_table *, struct path_group *);
+
+/* Takes the postcards out of the group and remembers its ID. */
+void path_table_close(struct path_table *, struct path_group *);
+/* Assembles 'n' postcards of pt->cards, those of the group if it is not NULL,
+ * and emits, if the state is as wanted.  '*statep' is the state.  Returns the
+ * number of postcards that went into hops, 0 when nothing was emitted. */
+size_t path_table_assemble(struct path_table *, const struct path_group *,
+                           size_t n, enum assemble_state wanted,
+                           enum assemble_state *statep);
+/* Closes the group if its state is as wanted, counting in '*counter'. */
+enum assemble_state path_table_try_close(struct path_table *,
+                                         struct path_group *,
+                                         enum assemble_state wanted,
+                                         uint64_t *counter);
+
+#endif /* server/path_table_impl.h */

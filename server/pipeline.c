@@ -167,7 +167,8 @@ emit(void *p_, struct history *h)
     p->n_waiting++;
 }
 
-/* A packet on a known way: its history is made only if somebody looks at it. */
+/* A packet on a known way: its history is made only if somebody looks at it.
+ */
 static void
 emit_packet(void *p_, struct trajectory *t,
             const struct trajectory_packet *packet)

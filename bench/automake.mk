@@ -42,6 +42,12 @@ BENCHES += bench/bench_assembly
 bench_bench_assembly_SOURCES = bench/bench_assembly.c
 bench_bench_assembly_LDADD = $(ASSEMBLE_LIBS) $(LIB_LIBS)
 
+# gen: postcards made up.
+BENCHES += bench/bench_gen
+bench_bench_gen_SOURCES = bench/bench_gen.c \
+	bench/bench_preset.c bench/bench_preset.h
+bench_bench_gen_LDADD = $(GEN_LIBS)
+
 # pipeline: lasthop-server from a file of postcards to its archive.
 BENCHES += bench/bench_pipeline
 bench_bench_pipeline_SOURCES = bench/bench_pipeline.c \

@@ -92,6 +92,7 @@ lib_liblasthop_a_SOURCES = \
 	lib/topology.c lib/topology.h \
 	lib/topology_json.c \
 	lib/trajectory.c lib/trajectory.h \
+	lib/trajectory_pen.c lib/trajectory_pen.h \
 	lib/trajectory_path.c lib/trajectory_path.h \
 	lib/trajectory_path_impl.h \
 	lib/trajectory_path_widen.c \

@@ -13,7 +13,7 @@
 
 struct trajectory {
     unsigned int n_refs;
-    struct trajectory_mark mark;
+    struct trajectory_mark mark, filter_mark;
     struct trajectory_path *path; /* Owned reference. */
     struct history *model;        /* Owned; NULL until asked for. */
     uint8_t constants[TRAJECTORY_MAX_CONSTANT];
@@ -123,6 +123,12 @@ struct trajectory_mark *
 trajectory_mark(struct trajectory *t)
 {
     return &t->mark;
+}
+
+struct trajectory_mark *
+trajectory_filter_mark(struct trajectory *t)
+{
+    return &t->filter_mark;
 }
 
 /* True when 'ref' is of this flow. */

@@ -13,8 +13,8 @@
  *
  * Ownership: reference counted.
  *
- * Threads: one: the counter, the mark, and the model, which is made when first
- * asked for. */
+ * Threads: one: the counter, the marks, and the model, which is made when
+ * first asked for. */
 #ifndef LIB_TRAJECTORY_H
 #define LIB_TRAJECTORY_H 1
 
@@ -85,5 +85,7 @@ struct trajectory_mark {
     uint32_t index;
 };
 struct trajectory_mark *trajectory_mark(struct trajectory *);
+/* The same for whoever matches filters. */
+struct trajectory_mark *trajectory_filter_mark(struct trajectory *);
 
 #endif /* lib/trajectory.h */

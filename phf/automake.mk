@@ -19,6 +19,7 @@ phf_libphf_a_SOURCES = \
 	phf/query.c phf/query.h \
 	phf/query_block.c phf/query_block.h \
 	phf/scan.c phf/scan.h \
+	phf/set_verdicts.c phf/set_verdicts.h \
 	phf/term.c phf/term.h
 
 # What a program that uses filters links; it includes $(LIB_LIBS).

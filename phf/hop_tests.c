@@ -3,25 +3,49 @@
 #include <config.h>
 #include "phf/hop_tests.h"
 
+static enum hop_answer
+ask(const struct hop_tests *tests, uint32_t id, size_t hop,
+    enum verdict_name verdict)
+{
+    bool varies = false;
+    bool holds = predicates_test(
+        tests->predicates, id, &tests->history->hops[hop], verdict,
+        tests->topology, tests->varies ? &varies : NULL);
+
+    return varies ? HOP_VARIES : holds ? HOP_TRUE : HOP_FALSE;
+}
+
+/* An answer about the verdict is good for one path only: it is not noted. */
+static enum hop_answer
+ask_memo(const struct hop_tests *tests, uint32_t id, size_t hop,
+         enum verdict_name verdict)
+{
+    uint32_t *memo = &tests->memo[id * tests->history->n_hops + hop];
+    enum hop_answer answer;
+
+    if (*memo >= 4 * tests->round) {
+        return (enum hop_answer)(*memo & 3);
+    }
+    answer = ask(tests, id, hop, verdict);
+    if (!tests->predicates->predicates[id].on_verdict) {
+        *memo = 4 * tests->round + (uint32_t) answer;
+    }
+    return answer;
+}
+
 bool
 hop_tests_get_shared(struct hop_tests *tests, uint32_t id, size_t hop,
                      enum verdict_name verdict)
 {
-    uint32_t shared = tests->map[id];
-    uint32_t *memo = &tests->memo[shared * tests->history->n_hops + hop];
-    bool holds;
+    enum hop_answer answer =
+        tests->memo ? ask_memo(tests, tests->map[id], hop, verdict)
+                    : ask(tests, id, hop, verdict);
 
-    /* An answer about the verdict is good for one path only. */
-    if (*memo >= 2 * tests->round) {
-        return *memo & 1;
+    if (answer == HOP_VARIES) {
+        *tests->varies = true;
+        return tests->if_varies;
     }
-    holds =
-        predicates_test(tests->predicates, shared, &tests->history->hops[hop],
-                        verdict, tests->topology, tests->varies);
-    if (!tests->predicates->predicates[shared].on_verdict) {
-        *memo = 2 * tests->round + holds;
-    }
-    return holds;
+    return answer == HOP_TRUE;
 }
 
 enum verdict_name

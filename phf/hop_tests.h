@@ -27,14 +27,20 @@ struct hop_tests {
     /* NULL, or for each predicate of the filter that asks, its number in
      * 'predicates'. */
     const uint32_t *map;
-    /* NULL, or for each predicate and hop: 'round' * 2 + answer when it is
-     * known, something smaller when not. */
+    /* NULL, or for each predicate and hop: 'round' * 4 + enum hop_answer when
+     * it is known, something smaller when not. */
     uint32_t *memo;
     uint32_t round;
-    /* NULL, or the history is the model of a trajectory: set when a test reads
-     * what may differ from packet to packet. */
+    /* NULL, or the history is the model of a trajectory: set when a predicate
+     * may hold for one packet and not for another. */
     bool *varies;
+    bool if_varies; /* The answer that is then given. */
 };
+
+enum hop_answer { HOP_FALSE, HOP_TRUE, HOP_VARIES };
+
+/* Rounds there are. */
+#define HOP_TESTS_MAX_ROUND (UINT32_MAX / 4 - 1)
 
 /* Whether a path ends at hop 'hop': it is a leaf, or one of its outputs ended
  * there while others went on, which a verdict of its own says. */
@@ -49,7 +55,7 @@ hop_tests_is_end(const struct history *h, size_t hop)
  * not known and there is but one path, the history's. */
 enum verdict_name hop_tests_verdict(const struct history *, size_t end);
 
-/* Puts the answer through the memo. */
+/* For sets and models: puts the answer through the memo, if there is one. */
 bool hop_tests_get_shared(struct hop_tests *, uint32_t id, size_t hop,
                           enum verdict_name verdict);
 
@@ -61,14 +67,14 @@ hop_tests_get(struct hop_tests *tests, uint32_t id, size_t hop,
 {
     const struct history_hop *h = &tests->history->hops[hop];
 
-    if (tests->memo) {
+    if (tests->memo || tests->varies) {
         return hop_tests_get_shared(tests, id, hop, verdict);
     }
     if (tests->predicates->predicates[id].is_dpid) {
         return h->dpid == tests->predicates->predicates[id].dpid;
     }
     return predicates_test(tests->predicates, id, h, verdict, tests->topology,
-                           tests->varies);
+                           NULL);
 }
 
 #endif /* phf/hop_tests.h */

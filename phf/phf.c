@@ -91,6 +91,30 @@ phf_asks_headers(const struct phf *phf)
     return false;
 }
 
+/* More predicates holding never make a match a miss, so what is missed when
+ * all that vary hold is missed by every packet, and what matches when none
+ * does is matched by every one. */
+enum phf_result
+phf_run_model(const struct phf *phf, struct hop_tests *tests, bool *varies)
+{
+    enum phf_result result;
+
+    *varies = false;
+    tests->varies = varies;
+    tests->if_varies = true;
+    result = phf_run(phf, tests);
+    if (*varies && result == PHF_MISS) {
+        *varies = false;
+    }
+    if (*varies) {
+        tests->if_varies = false;
+        result = phf_run(phf, tests);
+        /* With back-references a packet may be where matching gives up. */
+        *varies = result != PHF_MATCH || phf->has_backrefs;
+    }
+    return result;
+}
+
 enum phf_result
 phf_match_model(const struct phf *phf, const struct history *model,
                 const struct topology *topology, bool *varies)
@@ -99,11 +123,9 @@ phf_match_model(const struct phf *phf, const struct history *model,
         .history = model,
         .topology = topology,
         .predicates = &phf->predicates,
-        .varies = varies,
     };
 
-    *varies = false;
-    return phf_run(phf, &tests);
+    return phf_run_model(phf, &tests, varies);
 }
 
 const char *

@@ -22,5 +22,8 @@ struct phf {
 
 /* phf_match() with the caller's tests, whose history is set. */
 enum phf_result phf_run(const struct phf *, struct hop_tests *);
+/* phf_match_model() in the same way. */
+enum phf_result phf_run_model(const struct phf *, struct hop_tests *,
+                              bool *varies);
 
 #endif /* phf/phf_impl.h */

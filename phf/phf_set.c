@@ -7,7 +7,9 @@
 #include <string.h>
 
 #include "lib/lh_alloc.h"
+#include "lib/trajectory_pen.h"
 #include "phf/phf_impl.h"
+#include "phf/set_verdicts.h"
 
 /* A filter that names more switches than this is run on every history. */
 #define MAX_KEYS 16
@@ -49,6 +51,19 @@ struct phf_set {
     size_t *due; /* Entries marked in this round.  Owned. */
     size_t n_memo;
     uint32_t *memo; /* See hop_tests.  Owned. */
+    struct set_verdicts verdicts;
+
+    /* What is matched now. */
+    const struct history *history; /* NULL: to be made of: */
+    struct trajectory *trajectory;
+    const struct trajectory_packet *packet;
+    struct trajectory_pen *pen; /* Made when first needed.  Owned. */
+};
+
+/* Who is told of hits. */
+struct matching {
+    void (*hit)(void *aux, uint32_t id, void *filter_aux, enum phf_result);
+    void *aux;
 };
 
 struct phf_set *
@@ -81,6 +96,8 @@ phf_set_destroy(struct phf_set *set)
         free(set->marks);
         free(set->due);
         free(set->memo);
+        set_verdicts_uninit(&set->verdicts);
+        trajectory_pen_destroy(set->pen);
         free(set);
     }
 }
@@ -226,6 +243,7 @@ rebuild(struct phf_set *set)
     set->memo = NULL;
     set->n_memo = 0;
     set->is_stale = false;
+    set_verdicts_clear(&set->verdicts);
 }
 
 /* --- matching ------------------------------------------------------------ */
@@ -283,15 +301,29 @@ compare_indices(const void *a_, const void *b_)
     return (*a > *b) - (*a < *b);
 }
 
-/* Begins a round: finds which filters with keys are due. */
 static void
-begin_round(struct phf_set *set, const struct history *history)
+refresh(struct phf_set *set)
 {
-    if (set->is_stale || set->round >= UINT32_MAX / 2 - 1) {
+    if (set->is_stale) {
+        rebuild(set);
+    }
+}
+
+/* Begins a round: nothing is known of any hop. */
+static void
+begin_round(struct phf_set *set)
+{
+    refresh(set);
+    if (set->round == HOP_TESTS_MAX_ROUND) {
         rebuild(set);
     }
     set->round++;
-    set->counters.histories++;
+}
+
+/* Finds which filters with keys are due. */
+static void
+find_due(struct phf_set *set, const struct history *history)
+{
     set->n_due = 0;
     for (size_t i = 0; set->n_keys && i < history->n_hops; i++) {
         mark(set, history->hops[i].dpid);
@@ -299,6 +331,15 @@ begin_round(struct phf_set *set, const struct history *history)
     if (set->n_due > 1) {
         qsort(set->due, set->n_due, sizeof *set->due, compare_indices);
     }
+}
+
+/* Counts a history on which so many filters were run. */
+static void
+count(struct phf_set *set, size_t n_runs)
+{
+    set->counters.histories++;
+    set->counters.runs += n_runs;
+    set->counters.skipped += set->n - n_runs;
 }
 
 /* Takes the next of the two sorted lists of entries to run. */
@@ -312,6 +353,39 @@ next_entry(const struct phf_set *set, size_t *i_always, size_t *i_due)
     return set->due[(*i_due)++];
 }
 
+static struct hop_tests
+tests_of(struct phf_set *set, const struct history *history,
+         const struct topology *topology)
+{
+    return (struct hop_tests){
+        .history = history,
+        .topology = topology,
+        .memo = make_memo(set, history->n_hops) ? set->memo : NULL,
+        .round = set->round,
+    };
+}
+
+/* Makes the tests those of 'entry'. */
+static void
+turn_to(const struct phf_set *set, struct hop_tests *tests,
+        const struct entry *entry)
+{
+    tests->predicates =
+        tests->memo ? &set->predicates : &entry->phf->predicates;
+    tests->map = entry->map;
+}
+
+static void
+tell(struct phf_set *set, const struct entry *entry, enum phf_result result,
+     const struct matching *m)
+{
+    set->counters.matches += result == PHF_MATCH;
+    set->counters.limits += result == PHF_LIMIT;
+    if (result != PHF_MISS) {
+        m->hit(m->aux, entry->id, entry->aux, result);
+    }
+}
+
 void
 phf_set_match(struct phf_set *set, const struct history *history,
               const struct topology *topology,
@@ -319,30 +393,117 @@ phf_set_match(struct phf_set *set, const struct history *history,
                           enum phf_result),
               void *aux)
 {
-    struct hop_tests tests = {.history = history, .topology = topology};
+    const struct matching m = {hit, aux};
     size_t i_always = 0, i_due = 0, n_runs;
-    bool has_memo;
+    struct hop_tests tests;
 
-    begin_round(set, history);
+    begin_round(set);
+    find_due(set, history);
     n_runs = set->n_always + set->n_due;
-    set->counters.runs += n_runs;
-    set->counters.skipped += set->n - n_runs;
-    has_memo = n_runs && make_memo(set, history->n_hops);
-    tests.memo = has_memo ? set->memo : NULL;
-    tests.round = set->round;
+    count(set, n_runs);
+    if (!n_runs) {
+        return;
+    }
+    set->history = history;
+    tests = tests_of(set, history, topology);
     for (; n_runs; n_runs--) {
         const struct entry *entry =
             &set->entries[next_entry(set, &i_always, &i_due)];
-        enum phf_result result;
 
-        tests.predicates =
-            has_memo ? &set->predicates : &entry->phf->predicates;
-        tests.map = entry->map;
-        result = phf_run(entry->phf, &tests);
-        set->counters.matches += result == PHF_MATCH;
-        set->counters.limits += result == PHF_LIMIT;
-        if (result != PHF_MISS) {
-            hit(aux, entry->id, entry->aux, result);
+        turn_to(set, &tests, entry);
+        tell(set, entry, phf_run(entry->phf, &tests), &m);
+    }
+}
+
+/* --- packets ------------------------------------------------------------- */
+
+/* Finds what the set says of all packets of 't', one of which is at hand. */
+static const struct set_verdict *
+find_verdict(struct phf_set *set, struct trajectory *t,
+             const struct topology *topology)
+{
+    const struct history *history = phf_set_history(set);
+    size_t i_always = 0, i_due = 0, n_runs;
+    struct hop_tests tests;
+
+    set->counters.trajectories++;
+    begin_round(set);
+    find_due(set, history);
+    n_runs = set->n_always + set->n_due;
+    tests = tests_of(set, history, topology);
+    for (; n_runs; n_runs--) {
+        size_t index = next_entry(set, &i_always, &i_due);
+        struct set_verdict_item item = {.index = (uint32_t) index};
+
+        turn_to(set, &tests, &set->entries[index]);
+        item.result =
+            phf_run_model(set->entries[index].phf, &tests, &item.is_asked);
+        if (item.is_asked || item.result != PHF_MISS) {
+            set_verdicts_add(&set->verdicts, item);
         }
     }
+    return set_verdicts_end(&set->verdicts, t);
+}
+
+static void
+match_by(struct phf_set *set, const struct set_verdict *verdict,
+         const struct topology *topology, const struct matching *m)
+{
+    struct hop_tests tests = {.history = NULL};
+    size_t n_runs = 0;
+
+    for (uint32_t i = 0; i < verdict->n; i++) {
+        const struct set_verdict_item *item =
+            &set->verdicts.items[verdict->first + i];
+        const struct entry *entry = &set->entries[item->index];
+        enum phf_result result = item->result;
+
+        if (item->is_asked) {
+            if (!n_runs++) {
+                begin_round(set);
+                tests = tests_of(set, phf_set_history(set), topology);
+            }
+            turn_to(set, &tests, entry);
+            result = phf_run(entry->phf, &tests);
+        }
+        tell(set, entry, result, m);
+    }
+    count(set, n_runs);
+}
+
+void
+phf_set_match_packet(struct phf_set *set, struct trajectory *t,
+                     const struct trajectory_packet *packet,
+                     const struct topology *topology,
+                     void (*hit)(void *aux, uint32_t id, void *filter_aux,
+                                 enum phf_result),
+                     void *aux)
+{
+    const struct matching m = {hit, aux};
+    const struct set_verdict *verdict;
+
+    refresh(set);
+    set_verdicts_prepare(&set->verdicts, topology);
+    set->history = NULL;
+    set->trajectory = t;
+    set->packet = packet;
+    verdict = set_verdicts_find(&set->verdicts, t);
+    if (!verdict) {
+        verdict = find_verdict(set, t, topology);
+    }
+    match_by(set, verdict, topology, &m);
+}
+
+const struct history *
+phf_set_history(struct phf_set *set)
+{
+    if (!set->history) {
+        if (!set->pen) {
+            set->pen = trajectory_pen_create();
+        }
+        set->history =
+            trajectory_pen_write(set->pen, set->trajectory, set->packet);
+        set->counters.written++;
+    }
+    return set->history;
 }

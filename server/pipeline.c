@@ -174,20 +174,17 @@ emit_packet(void *p_, struct trajectory *t,
             const struct trajectory_packet *packet)
 {
     struct pipeline *p = p_;
-    bool is_written = p->config.json && p->is_json_ok;
 
     p->n_histories++;
     p->n_verdicts[trajectory_verdict(t)]++;
     if (p->config.archive) {
         archive_writer_add_packet(p->config.archive, t, packet);
     }
-    if (is_written || !triggers_is_empty(p->config.triggers)) {
+    triggers_offer_packet(p->config.triggers, t, packet);
+    if (p->config.json && p->is_json_ok) {
         struct history *h = trajectory_history(t, packet);
 
-        triggers_offer(p->config.triggers, h);
-        if (is_written) {
-            write_json(p, h);
-        }
+        write_json(p, h);
         history_destroy(h);
     }
 }

@@ -34,7 +34,6 @@ struct triggers {
 /* One history on its way to those who want it. */
 struct delivery {
     struct triggers *triggers;
-    const struct history *history;
     json_t *json; /* Made when first needed. */
 };
 
@@ -219,8 +218,8 @@ on_hit(void *delivery_, uint32_t id, void *trigger_, enum phf_result result)
     /* No work for an event that will be dropped. */
     if (!api_peer_is_busy(trigger->peer)) {
         if (!delivery->json) {
-            delivery->json = history_to_json(delivery->history,
-                                             delivery->triggers->topology);
+            delivery->json = history_to_json(phf_set_history(triggers->set),
+                                             triggers->topology);
         }
         members = json_pack("{s:I, s:s?, s:O}", "trigger", (json_int_t) id,
                             "name", trigger->name, "history", delivery->json);
@@ -231,19 +230,26 @@ on_hit(void *delivery_, uint32_t id, void *trigger_, enum phf_result result)
     }
 }
 
-bool
-triggers_is_empty(const struct triggers *triggers)
-{
-    return !triggers->n;
-}
-
 void
 triggers_offer(struct triggers *triggers, const struct history *h)
 {
-    struct delivery delivery = {triggers, h, NULL};
+    struct delivery delivery = {triggers, NULL};
 
     if (triggers->n) {
         phf_set_match(triggers->set, h, triggers->topology, on_hit, &delivery);
+        json_decref(delivery.json);
+    }
+}
+
+void
+triggers_offer_packet(struct triggers *triggers, struct trajectory *t,
+                      const struct trajectory_packet *packet)
+{
+    struct delivery delivery = {triggers, NULL};
+
+    if (triggers->n) {
+        phf_set_match_packet(triggers->set, t, packet, triggers->topology,
+                             on_hit, &delivery);
         json_decref(delivery.json);
     }
 }

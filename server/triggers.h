@@ -17,6 +17,7 @@
 #include "lib/api_peer.h"
 #include "lib/history.h"
 #include "lib/topology.h"
+#include "lib/trajectory.h"
 #include "server/counters.h"
 
 #define TRIGGERS_MAX          8192
@@ -39,10 +40,12 @@ void triggers_forget_peer(struct triggers *, struct api_peer *);
 
 /* Takes a reference of its own; NULL: none known. */
 void triggers_set_topology(struct triggers *, const struct topology *);
-/* True while there is no trigger. */
-bool triggers_is_empty(const struct triggers *);
 /* Sends 'h' to the clients whose triggers it matches. */
 void triggers_offer(struct triggers *, const struct history *h);
+/* The same for the history of a packet of a trajectory, which is made only if
+ * a trigger needs it. */
+void triggers_offer_packet(struct triggers *, struct trajectory *,
+                           const struct trajectory_packet *);
 
 /* Sets those of '*counters' that are counted here. */
 void triggers_collect(const struct triggers *, struct counters *);

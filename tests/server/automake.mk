@@ -56,6 +56,13 @@ tests_server_test_trajectory_cache_SOURCES = \
 tests_server_test_trajectory_cache_LDADD = \
 	$(ASSEMBLE_LIBS) $(GEN_LIBS) $(TEST_LIBS)
 
+check_PROGRAMS += tests/server/test_live_filters
+TESTS += tests/server/test_live_filters
+tests_server_test_live_filters_SOURCES = \
+	tests/server/test_live_filters.c $(ORACLE)
+tests_server_test_live_filters_LDADD = \
+	$(ASSEMBLE_LIBS) phf/libphf.a $(GEN_LIBS) $(PCAP_LIBS) $(TEST_LIBS)
+
 check_PROGRAMS += tests/server/test_assemble_mac
 TESTS += tests/server/test_assemble_mac
 tests_server_test_assemble_mac_SOURCES = \

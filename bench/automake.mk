@@ -42,6 +42,10 @@ BENCHES += bench/bench_assembly
 bench_bench_assembly_SOURCES = bench/bench_assembly.c
 bench_bench_assembly_LDADD = $(ASSEMBLE_LIBS) $(LIB_LIBS)
 
+BENCHES += bench/bench_open
+bench_bench_open_SOURCES = bench/bench_open.c
+bench_bench_open_LDADD = $(ASSEMBLE_LIBS) $(LIB_LIBS)
+
 # gen: postcards made up.
 BENCHES += bench/bench_gen
 bench_bench_gen_SOURCES = bench/bench_gen.c \

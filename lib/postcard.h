@@ -21,21 +21,21 @@
 #define POSTCARD_GROUP      0x04 /* A group decides the port. */
 
 struct postcard {
-    uint64_t dpid;         /* Switch. */
-    uint64_t packet_id;    /* docs/formats/packet-id.md; see has_id. */
-    uint64_t time_ns;      /* Since the epoch, at the receiver's clock. */
-    uint32_t version;      /* Rule or packet-out of that switch. */
-    uint32_t in_port;      /* OF_PORT_UNKNOWN where the encapsulation has
-                            * none. */
-    uint32_t out_port;     /* OF_PORT_NONE: dropped.  OF_PORT_GROUP: see the
-                            * bucket's own postcard. */
-    uint8_t flags;         /* POSTCARD_*. */
-    uint8_t version_bits;  /* 32, or 24 where only the low 24 bits are known
-                            * (mac). */
-    bool has_id;           /* False: too short to have a packet ID. */
-    uint16_t caplen;       /* Bytes in `header`. */
-    const uint8_t *header; /* Ethernet header onwards, as captured, without
-                            * postcard tags.  Borrowed. */
+    uint64_t dpid;            /* Switch. */
+    uint64_t packet_id;       /* docs/formats/packet-id.md; see has_id. */
+    uint64_t time_ns;         /* Since the epoch, at the receiver's clock. */
+    uint32_t version;         /* Rule or packet-out of that switch. */
+    uint32_t in_port;         /* OF_PORT_UNKNOWN where the encapsulation has
+                               * none. */
+    uint32_t out_port;        /* OF_PORT_NONE: dropped.  OF_PORT_GROUP: see the
+                               * bucket's own postcard. */
+    uint8_t flags;            /* POSTCARD_*. */
+    uint8_t version_bits : 7; /* 32, or 24 where only the low 24 bits are known
+                               * (mac). */
+    bool has_id : 1;          /* False: too short to have a packet ID. */
+    uint16_t caplen;          /* Bytes in `header`. */
+    const uint8_t *header;    /* Ethernet header onwards, as captured, without
+                               * postcard tags.  Borrowed. */
 };
 
 /* What became of a received packet that should be a postcard.  Receivers keep

@@ -40,8 +40,8 @@ struct path_group {
     struct path_group *hash_next;
     struct path_link links[N_PATH_LISTS];
     struct postcard_entry *first, *last; /* In order of arrival. */
-    size_t n_cards;
-    size_t try_at;      /* Large group: look again at so many postcards. */
+    uint32_t n_cards;
+    uint32_t try_at;    /* Large group: look again at so many postcards. */
     uint64_t due_ns;    /* When it closes, or is forgotten. */
     uint64_t settle_ns; /* When it has been quiet for long enough. */
     struct path_sum sum;

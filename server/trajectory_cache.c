@@ -136,6 +136,7 @@ trajectory_cache_key(const struct trajectory_cache *cache,
         uint16_t clipped; /* Captured of a packet that was longer. */
         uint16_t icmp;    /* Type and code. */
         uint8_t flags, kind, proto;
+        bool is_dying; /* Its TTL ends here, if the rule takes from it. */
         uint8_t l2[MAX_L2];
     } about;
     struct header_split split;
@@ -155,6 +156,9 @@ trajectory_cache_key(const struct trajectory_cache *cache,
     about.out_port = p->out_port;
     about.clipped = l3_len < split.own_len ? (uint16_t) l3_len : 0;
     about.flags = p->flags;
+    about.is_dying =
+        p->header[split.l3_ofs + (header_kind_is_ip4(split.kind) ? 8u : 7u)] <=
+        1;
     about.kind = (uint8_t) split.kind;
     about.proto =
         p->header[split.l3_ofs + (header_kind_is_ip4(split.kind) ? 9u : 6u)];

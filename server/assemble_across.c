@@ -82,6 +82,24 @@ time_before(const struct assembler *a, int w)
     return a->visits[w].time_ns;
 }
 
+/* True when the TTL with which the packet was last seen on the way to visit
+ * 'w' is no less than that of 'v'. */
+static bool
+has_ttl_for(struct assembler *a, int w, int v)
+{
+    const struct assemble_brief *sent, *seen;
+
+    while (w >= 0 && a->visits[w].rep < 0) {
+        w = a->visits[w].parent;
+    }
+    if (w < 0 || a->visits[v].rep < 0) {
+        return true;
+    }
+    sent = assemble_header_of_card(a, a->visits[w].rep);
+    seen = assemble_header_of_card(a, a->visits[v].rep);
+    return !sent->has_ttl || !seen->has_ttl || sent->ttl >= seen->ttl;
+}
+
 /* True when visit 'w' may have had an output that no postcard and no rule
  * tells of, and that can have led to 'v', which came from (dpid, port). */
 static bool
@@ -93,7 +111,7 @@ may_have_led(struct assembler *a, int v, int w, uint64_t dpid, uint32_t port)
 
     if (before->is_removed || !(before->is_open || before->is_deduced) ||
         time_before(a, w) > a->visits[v].time_ns ||
-        assemble_link_root(a, w) == v) {
+        assemble_link_root(a, w) == v || !has_ttl_for(a, w, v)) {
         return false;
     }
     if (before->dpid == dpid) {

@@ -26,6 +26,7 @@ struct noise {
     uint32_t percent_double;
     bool is_shuffled; /* Times say nothing. */
     bool is_blind;    /* As in a destination MAC. */
+    bool is_skewed;   /* The switches' clocks differ. */
 };
 
 static uint64_t
@@ -108,6 +109,19 @@ shuffle_times(struct oracle_packet *packet, struct gen_random *r,
             has_loss ? card->p.time_ns +
                            (salt * (uint64_t) (card->hop + 1) >> 40) % 15000
                      : 1000000000 + i + 1000 * gen_random_pick(r, 700);
+    }
+}
+
+/* Every switch's clock is late by up to 200 us. */
+static void
+skew_times(struct oracle_packet *packet, struct gen_random *r)
+{
+    uint64_t salt = gen_random_next(r);
+
+    for (size_t i = 0; i < packet->n_cards; i++) {
+        struct postcard *p = &packet->cards[i].p;
+
+        p->time_ns += gen_random_mix(salt + p->dpid) % 200000;
     }
 }
 
@@ -204,6 +218,9 @@ try_kind(int net_i, enum gen_kind kind, const struct noise *noise)
             shuffle_times(packet, r, noise->percent_lost);
         }
         if (kind != GEN_LOOP) {
+            if (noise->is_skewed && !needs_time(kind)) {
+                skew_times(packet, r);
+            }
             oracle_packet_double(packet, r, noise->percent_double);
         }
         if (noise->is_blind) {
@@ -260,6 +277,18 @@ END_TEST
 START_TEST(says_what_is_missing)
 {
     try_all_kinds(_i, &(struct noise){.percent_lost = 12});
+}
+END_TEST
+
+/* A flood of which much is missing is told by time. */
+START_TEST(says_what_is_missing_when_clocks_differ)
+{
+    for (enum gen_kind kind = 0; kind < GEN_TUNNEL; kind++) {
+        if (kind != GEN_TREE && kind != GEN_FLOOD) {
+            try_kind(_i, kind,
+                     &(struct noise){.percent_lost = 8, .is_skewed = true});
+        }
+    }
 }
 END_TEST
 
@@ -365,6 +394,8 @@ main(void)
     tcase_add_loop_test(tc, equals_the_truth_with_doubles_without_in_ports, 0,
                         N_NETS);
     tcase_add_loop_test(tc, says_what_is_missing, 0, N_NETS);
+    tcase_add_loop_test(tc, says_what_is_missing_when_clocks_differ, 0,
+                        N_NETS);
     tcase_add_loop_test(tc, says_when_much_is_missing, 0, N_NETS);
     tcase_add_loop_test(tc, says_what_is_missing_without_in_ports, 0, N_NETS);
     tcase_add_test(tc, tells_equal_packets_apart);

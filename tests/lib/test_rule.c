@@ -311,9 +311,8 @@ START_TEST(terse_rules_come_and_go)
         struct rule *rule = rules[i], *copy = rule_clone(rule);
 
         ck_assert_uint_eq(copy->raw_len, rule->raw_len);
-        for (size_t j = 0; j < rule->raw_len; j++) {
-            ck_assert_uint_eq(rule->raw[j], i & 0xff);
-        }
+        memset(raw, (int) (i & 0xff), rule->raw_len);
+        ck_assert_mem_eq(rule->raw, raw, rule->raw_len);
         ck_assert_str_eq(copy->command, "add");
         ck_assert_str_eq(copy->match, "ip");
         rule_unref(rule);

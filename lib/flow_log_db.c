@@ -313,7 +313,11 @@ flow_log_db_schema(struct flow_log *log, bool is_writer,
     } else if (!retval && format < FLOW_LOG_FORMAT) {
         retval = is_writer ? write_old(log, error) : read_old(log, error);
     }
-    if (!retval && !db_run(log->db, "PRAGMA cache_size = -32768")) {
+    /* The writer's pages are the newest; who asks about the past needs more.
+     */
+    if (!retval &&
+        !db_run(log->db, is_writer ? "PRAGMA cache_size = -8192"
+                                   : "PRAGMA cache_size = -32768")) {
         retval = db_error(log->db, "cannot prepare", error);
     }
     if (!retval && is_writer &&

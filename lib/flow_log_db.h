@@ -121,7 +121,8 @@ struct flow_log_shared {
     bool is_urgent;     /* Somebody waits. */
     bool is_stopping;
     uint64_t n_started, n_ended; /* Tries to write. */
-    int failure;                 /* Of the last one. */
+    uint64_t n_given_back; /* `written` when memory was given back last. */
+    int failure;           /* Of the last one. */
     struct lh_error failure_reason;
     struct flow_log_lag lag; /* What was written, and when. */
     uint64_t written_seq, durable_seq;

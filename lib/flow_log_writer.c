@@ -6,6 +6,7 @@
 #include "lib/flow_log.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -27,6 +28,12 @@
 #define ALIVE_NS  (60000 * MS_NS) /* Says that all is written so far. */
 #define MAX_BATCH 16384           /* Notes in a transaction. */
 #define NICE      10
+
+/* Memory that a burst has used is given back when nothing came for SYNC_NS, if
+ * so many notes were written since then last. */
+#define BURST_NOTES 4096
+/* Places for notes that are kept for the next ones. */
+#define KEPT_NOTES 1024
 
 /* One transaction. */
 struct batch {
@@ -200,6 +207,10 @@ take_batch(struct flow_log_shared *shared, struct batch *batch)
 
         *writing = shared->queue;
         empty.first = empty.n = 0;
+        if (empty.allocated > KEPT_NOTES) {
+            free(empty.notes);
+            empty = (struct flow_log_notes){.notes = NULL};
+        }
         shared->queue = empty;
     }
 
@@ -334,6 +345,27 @@ run_batch(struct flow_log_shared *shared)
     free(batch.marks);
 }
 
+/* Gives what a burst has left free, and SQLite's pages, back to the operating
+ * system, which malloc would keep between what is still in use. */
+static void
+give_back(struct flow_log_shared *shared)
+{
+    uint64_t n_written = shared->counters.written;
+
+    if (n_written - shared->n_given_back < BURST_NOTES || has_notes(shared) ||
+        shared->durable_seq < shared->written_seq) {
+        return;
+    }
+    shared->n_given_back = n_written;
+    if (shared->writing.first == shared->writing.n) {
+        flow_log_notes_uninit(&shared->writing);
+    }
+    pthread_mutex_unlock(&shared->mutex);
+    db_run(shared->writer->db, "PRAGMA shrink_memory");
+    malloc_trim(0);
+    pthread_mutex_lock(&shared->mutex);
+}
+
 static void
 lower_priority(void)
 {
@@ -352,6 +384,7 @@ run(void *shared_)
     pthread_mutex_lock(&shared->mutex);
     while (wait_for_work(shared)) {
         run_batch(shared);
+        give_back(shared);
         if (shared->failure) {
             uint64_t until_ns = flow_log_mono_ns() + RETRY_NS;
 

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* rule_slab - memory for rules that come by the thousand and go together.
+/* rule_slab - memory for rules, and what belongs to them, that come by the
+ * thousand and go together.
  *
- * Rules wait for the log between pieces of memory that stay.  Taken from the
- * same heap they would leave holes behind that the operating system never gets
- * back; a slab goes back as a whole when all in it is freed.
+ * Rules wait for the log, and changes for the switch, between pieces of memory
+ * that stay.  Taken from the same heap they would leave holes behind that the
+ * operating system never gets back; a slab goes back as a whole when all in it
+ * is freed.
  *
  * Ownership: each piece holds its slab.
  *

@@ -72,6 +72,7 @@ struct instr_undo {
     bool is_group, is_meter, in_bundle;
     bool has_new; /* A group or meter 'id' stands now. */
     uint32_t id;
+    struct rule_slab *slab; /* Of which it is a piece, or NULL. */
 };
 
 /* A request of the controller whose answer is not passed on as it is. */

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "lib/lh_alloc.h"
+#include "lib/rule_slab.h"
 
 /* When so many changes wait, a barrier of ours makes the switch answer. */
 #define BARRIER_EVERY 256
@@ -56,6 +57,22 @@ take_old(struct instr *instr, struct instr_undo *undo)
 
 /* --- Changes. --- */
 
+/* They come and go with the rules: from the heap they would leave holes
+ * between rules that stay. */
+static struct instr_undo *
+create(void)
+{
+    struct rule_slab *slab;
+    struct instr_undo *undo = rule_slab_alloc(sizeof *undo, &slab);
+
+    if (undo) {
+        undo->slab = slab;
+    } else {
+        undo = lh_alloc_zero(sizeof *undo);
+    }
+    return undo;
+}
+
 static void
 push(struct instr_change *c, struct instr_undo *undo)
 {
@@ -73,7 +90,7 @@ void
 instr_undo_rule(struct instr_change *c, struct shadow_rule *old,
                 uint32_t new_version)
 {
-    struct instr_undo *undo = lh_alloc_zero(sizeof *undo);
+    struct instr_undo *undo = create();
 
     undo->old_rule = old;
     if (old) {
@@ -91,7 +108,7 @@ void
 instr_undo_group(struct instr_change *c, struct shadow_group *old, uint32_t id,
                  bool has_new)
 {
-    struct instr_undo *undo = lh_alloc_zero(sizeof *undo);
+    struct instr_undo *undo = create();
 
     undo->is_group = true;
     undo->old_group = old;
@@ -107,7 +124,7 @@ void
 instr_undo_meter(struct instr_change *c, struct of_meter *old, uint32_t id,
                  bool has_new)
 {
-    struct instr_undo *undo = lh_alloc_zero(sizeof *undo);
+    struct instr_undo *undo = create();
 
     undo->is_meter = true;
     undo->old_meter = old;
@@ -122,7 +139,11 @@ undo_free(struct instr *instr, struct instr_undo *undo)
     shadow_rule_destroy(take_old(instr, undo));
     instr_group_destroy(undo->old_group);
     instr_meter_destroy(undo->old_meter);
-    free(undo);
+    if (undo->slab) {
+        rule_slab_free(undo->slab);
+    } else {
+        free(undo);
+    }
 }
 
 const struct shadow_rule *

@@ -3,6 +3,7 @@
 #include <config.h>
 
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -13,6 +14,7 @@
 #include "recorder/strip.h"
 
 #define EXIT_USAGE 2
+#define KEPT_BYTES (1 << 20)
 
 /* Each switch takes two descriptors; the usual soft limit ends at 500. */
 static void
@@ -24,6 +26,15 @@ raise_descriptor_limit(void)
         limit.rlim_cur = limit.rlim_max;
         setrlimit(RLIMIT_NOFILE, &limit);
     }
+}
+
+/* Memory that is free at the end of a heap goes back to the operating system.
+ * Left alone, malloc keeps more of it the more a burst has once used. */
+static void
+keep_little_memory(void)
+{
+    mallopt(M_TRIM_THRESHOLD, KEPT_BYTES);
+    mallopt(M_MMAP_THRESHOLD, KEPT_BYTES);
 }
 
 int
@@ -41,6 +52,7 @@ main(int argc, char *argv[])
     signal(SIGXFSZ, SIG_IGN);
 
     raise_descriptor_limit();
+    keep_little_memory();
     retval = options_parse(argc, argv, &config, &error);
     if (!retval && config.is_strip) {
         status = EXIT_FAILURE;

@@ -35,7 +35,7 @@ get(struct column_reader *r, unsigned int column, size_t n)
         r->failed = true;
         return NULL;
     }
-    r->at[column] = p + n;
+    r->at[column] = n ? p + n : p;
     return p;
 }
 

@@ -42,6 +42,12 @@ tests_fuzz_fuzz_history_codec_SOURCES = tests/fuzz/fuzz_history_codec.c \
 	$(RANDOM_HISTORY) $(FUZZ_MAIN)
 tests_fuzz_fuzz_history_codec_LDADD = $(LIB_LIBS) $(FUZZ_LIBS)
 
+# history_columns: payloads of blocks of columns.
+fuzz_targets += tests/fuzz/fuzz_history_columns
+tests_fuzz_fuzz_history_columns_SOURCES = \
+	tests/fuzz/fuzz_history_columns.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_history_columns_LDADD = $(LIB_LIBS) $(FUZZ_LIBS)
+
 # topology: the JSON of topologies.
 fuzz_targets += tests/fuzz/fuzz_topology
 tests_fuzz_fuzz_topology_SOURCES = tests/fuzz/fuzz_topology.c $(FUZZ_MAIN)

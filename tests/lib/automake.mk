@@ -94,7 +94,7 @@ tests_lib_test_archive_damage_LDADD = $(LIB_LIBS) $(TEST_LIBS)
 check_PROGRAMS += tests/lib/test_archive_golden
 TESTS += tests/lib/test_archive_golden
 tests_lib_test_archive_golden_SOURCES = tests/lib/test_archive_golden.c \
-	$(ARCHIVE_FIXTURE)
+	tests/lib/archive_fixture.c tests/lib/archive_fixture.h $(FLOW_FIXTURE)
 tests_lib_test_archive_golden_LDADD = $(LIB_LIBS) $(TEST_LIBS)
 EXTRA_DIST += tests/lib/golden
 # pump: an event loop and a raw client in one thread.

@@ -15,18 +15,106 @@
 
 #include "lib/lh_alloc.h"
 #include "tests/lib/archive_fixture.h"
+#include "tests/lib/flow_fixture.h"
 #include "tests/lib/random_history.h"
 
 /* The histories of a golden archive, as JSON lines. */
 #define HISTORIES "histories.jsonl"
 
 static char *
-golden_dir(void)
+golden_dir(int version)
 {
     const char *srcdir = getenv("srcdir");
 
-    return lh_asprintf("%s/tests/lib/golden/archive-v1",
-                       srcdir ? srcdir : ".");
+    return lh_asprintf("%s/tests/lib/golden/archive-v%d",
+                       srcdir ? srcdir : ".", version);
+}
+
+#define N_FLOWS     12
+#define N_HISTORIES 90
+
+/* Adds packets of flows, and histories that are no trajectory's between them;
+ * returns what was added. */
+static struct history **
+add_histories(struct archive_writer *w)
+{
+    struct packet_id_config config = PACKET_ID_CONFIG_INIT;
+    struct history **all =
+        lh_alloc_array(NULL, N_HISTORIES, sizeof(struct history *));
+    struct flow *flows = lh_alloc_zero(N_FLOWS * sizeof *flows);
+    uint64_t seed = 20;
+
+    for (size_t i = 0; i < N_FLOWS; i++) {
+        flow_init(&flows[i], &seed, FIXTURE_NOW_NS);
+    }
+    for (size_t i = 0; i < N_HISTORIES; i++) {
+        struct flow *flow = &flows[random_u32(&seed) % N_FLOWS];
+        uint64_t unit_ns = i < N_HISTORIES / 2 ? 1000 : 1;
+        struct trajectory_packet packet;
+        uint64_t times_ns[FLOW_MAX_HOPS];
+        struct trajectory *t = NULL;
+
+        if (i % 6 == 5) {
+            all[i] = random_history(&seed, 6, FIXTURE_NOW_NS);
+        } else {
+            all[i] = flow_next(flow, &seed, unit_ns, &config);
+            t = flow_trajectory(flow, all[i], &packet, times_ns);
+        }
+        if (t) {
+            archive_writer_add_packet(w, t, &packet);
+        } else {
+            archive_writer_add(w, all[i]);
+        }
+        if (i % (N_HISTORIES / 2) == N_HISTORIES / 2 - 1) {
+            archive_writer_round(w, FIXTURE_NOW_NS);
+        }
+    }
+    for (size_t i = 0; i < N_FLOWS; i++) {
+        flow_uninit(&flows[i]);
+    }
+    free(flows);
+    return all;
+}
+
+/* Writes the histories as they were added, in the order in which they are
+ * read. */
+static void
+write_lines(const char *dir, struct history **all,
+            const struct topology *topology)
+{
+    char *path = lh_asprintf("%s/" HISTORIES, dir);
+    FILE *stream = fopen(path, "w");
+    struct archive_reader *r = fixture_reader(dir);
+    size_t n;
+    struct history **read = fixture_read_all(r, &n);
+
+    if (!stream || n != N_HISTORIES) {
+        abort();
+    }
+    for (size_t i = 0; i < n; i++) {
+        const struct history *found = NULL;
+
+        for (size_t k = 0; k < n && !found; k++) {
+            if (all[k]->packet_id == read[i]->packet_id &&
+                all[k]->n_hops == read[i]->n_hops &&
+                history_first_ns(all[k]) == history_first_ns(read[i])) {
+                found = all[k];
+            }
+        }
+
+        json_t *json = found ? history_to_json(found, topology) : NULL;
+
+        if (!json) {
+            abort();
+        }
+        json_dumpf(json, stream, JSON_COMPACT);
+        fputc('\n', stream);
+        json_decref(json);
+    }
+    fixture_free_all(read, n);
+    archive_reader_close(r);
+    fclose(stream);
+    free(path);
 }
 
 static void
@@ -39,8 +127,6 @@ write_golden(const char *dir)
     };
     struct archive_writer *w;
     struct topology_builder *b = topology_builder_create();
-    uint64_t seed = 20;
-    char *path = lh_asprintf("%s/" HISTORIES, dir);
 
     topology_builder_add_switch(b, 1, "s1", 1, "192.0.2.1");
     topology_builder_add_switch(b, 2, "s2", 2, "192.0.2.1");
@@ -54,30 +140,17 @@ write_golden(const char *dir)
     }
     archive_writer_set_topology(w, topology, FIXTURE_NOW_NS);
 
-    FILE *stream = fopen(path, "w");
+    struct history **all = add_histories(w);
 
-    for (size_t i = 0; i < 40; i++) {
-        struct history *h = random_history(&seed, 6, FIXTURE_NOW_NS);
-        json_t *json = history_to_json(h, topology);
-
-        archive_writer_add(w, h);
-        json_dumpf(json, stream, JSON_COMPACT);
-        fputc('\n', stream);
-        json_decref(json);
-        history_destroy(h);
-        if (i % 20 == 19) {
-            archive_writer_round(w, FIXTURE_NOW_NS);
-        }
-    }
-    fclose(stream);
     archive_writer_close(w);
+    write_lines(dir, all, topology);
+    fixture_free_all(all, N_HISTORIES);
     topology_unref(topology);
-    free(path);
 }
 
-START_TEST(version_1_is_read)
+START_TEST(released_versions_are_read)
 {
-    char *dir = golden_dir();
+    char *dir = golden_dir(_i);
     char *path = lh_asprintf("%s/" HISTORIES, dir);
     FILE *stream = fopen(path, "r");
 
@@ -91,7 +164,7 @@ START_TEST(version_1_is_read)
     ck_assert_uint_eq(archive_reader_n_damages(r), 0);
     ck_assert_uint_eq(archive_reader_meta(r)->packet_id.seed, PACKET_ID_SEED);
     ck_assert_str_eq(topology_find(topology, 2)->name, "s2");
-    ck_assert_uint_eq(n, 40);
+    ck_assert_uint_eq(n, _i == 1 ? 40 : N_HISTORIES);
     for (size_t i = 0; i < n; i++) {
         json_t *expected = json_loadf(stream, JSON_DISABLE_EOF_CHECK, NULL);
         json_t *json = history_to_json(all[i], topology);
@@ -109,20 +182,23 @@ START_TEST(version_1_is_read)
 }
 END_TEST
 
+START_TEST(a_golden_archive_is_written)
+{
+    write_golden(getenv("LASTHOP_WRITE_GOLDEN"));
+}
+END_TEST
+
 int
 main(void)
 {
-    const char *dir = getenv("LASTHOP_WRITE_GOLDEN");
-
-    if (dir) {
-        write_golden(dir);
-        return EXIT_SUCCESS;
-    }
-
     Suite *suite = suite_create("archive_golden");
     TCase *tc = tcase_create("all");
 
-    tcase_add_test(tc, version_1_is_read);
+    if (getenv("LASTHOP_WRITE_GOLDEN")) {
+        tcase_add_test(tc, a_golden_archive_is_written);
+    } else {
+        tcase_add_loop_test(tc, released_versions_are_read, 1, 3);
+    }
     suite_add_tcase(suite, tc);
 
     SRunner *runner = srunner_create(suite);

@@ -3,12 +3,13 @@
 #include <config.h>
 
 #include <check.h>
-#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "lib/history_columns.h"
 #include "lib/lh_alloc.h"
+#include "lib/section_list.h"
 #include "tests/lib/flow_fixture.h"
 #include "tests/lib/random_history.h"
 
@@ -314,6 +315,45 @@ START_TEST(an_empty_one_is_read)
 }
 END_TEST
 
+/* Writes what fuzz_history_columns takes. */
+static void
+write_corpus(const char *path, uint64_t seed, size_t n_packets)
+{
+    struct column_encoder *e =
+        column_encoder_create(&config, COLUMN_UNIT_AUTO);
+    struct byte_buf out = BYTE_BUF_INIT;
+    struct set *set = fill(e, seed, seed % 2 ? 1000 : 1, n_packets);
+    size_t table_len = column_encoder_finish(e, 0, &out);
+    FILE *file = fopen(path, "w");
+    struct section_list list;
+
+    ck_assert(file && !section_list_parse(&list, out.data, table_len, NULL));
+    for (size_t i = 0; i < list.n; i++) {
+        const struct section *s = &list.sections[i];
+
+        putc(s->id, file);
+        putc((int) (s->raw_len >> 8), file);
+        putc((int) (s->raw_len & 0xff), file);
+        fwrite(out.data + table_len + s->offset, 1, s->raw_len, file);
+    }
+    fclose(file);
+    byte_buf_uninit(&out);
+    set_free(set);
+    column_encoder_destroy(e);
+}
+
+START_TEST(a_corpus_is_written)
+{
+    for (uint64_t i = 1; i < 7; i++) {
+        char *path = lh_asprintf("%s/flows-%d", getenv("LASTHOP_WRITE_CORPUS"),
+                                 (int) i);
+
+        write_corpus(path, i, i * i);
+        free(path);
+    }
+}
+END_TEST
+
 int
 main(void)
 {
@@ -325,6 +365,9 @@ main(void)
     tcase_add_test(tc, the_dictionary_tells_all_that_is_constant);
     tcase_add_test(tc, damage_is_refused);
     tcase_add_test(tc, an_empty_one_is_read);
+    if (getenv("LASTHOP_WRITE_CORPUS")) {
+        tcase_add_test(tc, a_corpus_is_written);
+    }
     suite_add_tcase(suite, tc);
 
     SRunner *runner = srunner_create(suite);

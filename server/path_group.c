@@ -48,17 +48,12 @@ path_list_remove(struct path_list *list, struct path_group *g,
     }
 }
 
-/* A hash of what makes a postcard equal to another of its packet: the bytes
- * that its key leaves out are the same for all of them. */
+/* A hash of what makes a postcard equal to another of its packet.  Bytes
+ * behind those of the packet ID may tell two packets apart. */
 static uint32_t
 card_hash(const struct postcard_entry *e)
 {
     const struct postcard *p = &e->p;
-
-    if (e->key) {
-        return (uint32_t) (e->key >> 32);
-    }
-
     const struct {
         uint64_t dpid;
         uint32_t version, in_port, out_port, flags;

@@ -140,7 +140,7 @@ path_table_try_close(struct path_table *pt, struct path_group *g,
     enum assemble_state state;
     size_t n = 0, n_out;
 
-    if (wanted >= ASSEMBLE_SETTLING && !g->was_closed &&
+    if (wanted >= ASSEMBLE_SETTLING && !path_group_is_double(g) &&
         recognise(pt, g, wanted)) {
         ++*counter;
         path_table_close(pt, g);

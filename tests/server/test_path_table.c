@@ -107,6 +107,42 @@ START_TEST(a_complete_packet_closes_with_its_last_postcard)
 }
 END_TEST
 
+static void
+ignore_packet(void *aux, struct trajectory *t,
+              const struct trajectory_packet *packet)
+{
+}
+
+/* Two packets that share an ID, for what tells them apart is behind its
+ * bytes. */
+START_TEST(another_payload_is_no_double)
+{
+    struct path_table_config config = {
+        .emit = emit,
+        .emit_packet = _i ? ignore_packet : NULL,
+        .find_rule = sketch_find_rule,
+        .aux = &s,
+    };
+    struct postcard *card;
+
+    path_table_destroy(pt);
+    pt = path_table_create(&config);
+    path_table_set_topology(pt, s.topology);
+    two_rules();
+    add(1, 1, 4, 11, 0);
+    add(2, 1, 3, 22, 10);
+    for (uint64_t dpid = 1; dpid <= 2; dpid++) {
+        card = sketch_card(&s, dpid, 1, dpid == 1 ? 4 : 3, dpid == 1 ? 11 : 22,
+                           64, 100 + dpid);
+        ((uint8_t *) card->header)[card->caplen - 1] ^= 1;
+        path_table_add(pt, card);
+    }
+    path_table_run(pt, SKETCH_T0 + 2000 * MS);
+    ck_assert_uint_eq(counters().histories, 2);
+    ck_assert_uint_eq(counters().duplicates, 0);
+}
+END_TEST
+
 START_TEST(an_incomplete_one_closes_with_its_window)
 {
     two_rules();
@@ -437,6 +473,7 @@ main(void)
 
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_test(tc, a_complete_packet_closes_with_its_last_postcard);
+    tcase_add_loop_test(tc, another_payload_is_no_double, 0, 2);
     tcase_add_test(tc, an_incomplete_one_closes_with_its_window);
     tcase_add_test(tc, what_may_have_more_tables_closes_when_quiet);
     tcase_add_test(tc, a_rule_that_comes_late_closes_the_packet);

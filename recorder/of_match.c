@@ -3,6 +3,7 @@
 #include <config.h>
 #include "recorder/of_match.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,15 +24,16 @@
 static bool
 matches_all(const struct match *match)
 {
-    struct match copy = *match;
-    struct match all;
+    static const struct flow none;
+    const uint8_t *masks = (const uint8_t *) &match->wc.masks;
+    size_t type = offsetof(struct flow, packet_type);
+    size_t rest = type + sizeof none.packet_type;
 
-    match_init_catchall(&all);
-    if (match_has_default_packet_type(&copy)) {
-        copy.wc.masks.packet_type = 0;
-        copy.flow.packet_type = all.flow.packet_type;
-    }
-    return !memcmp(&copy.wc, &all.wc, sizeof copy.wc);
+    return (!match->wc.masks.packet_type ||
+            match_has_default_packet_type(match)) &&
+           !memcmp(masks, &none, type) &&
+           !memcmp(masks + rest, (const uint8_t *) &none + rest,
+                   sizeof none - rest);
 }
 
 /* The match by which others are equal to 'mini', for minimatch_destroy(). */

@@ -34,6 +34,7 @@ server_libserver_a_SOURCES = \
 	server/counters.c server/counters.h \
 	server/ingest.c server/ingest.h \
 	server/options.c server/options.h \
+	server/pcap_file.c server/pcap_file.h \
 	server/pipeline.c server/pipeline.h \
 	server/retain.c server/retain.h \
 	server/queries.c server/queries.h \

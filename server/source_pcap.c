@@ -14,6 +14,7 @@
 #include "lib/lh_alloc.h"
 #include "lib/postcard_geneve.h"
 #include "lib/say.h"
+#include "server/pcap_file.h"
 
 #define SNAP_LEN   2048
 #define RING_SIZE  (64 << 20)
@@ -24,7 +25,7 @@
 #define POLL_MS 20
 
 struct source_pcap {
-    pcap_t *pcap; /* Owned. */
+    pcap_t *pcap; /* Owned; NULL when 'plain' reads. */
     enum ingest_encap encap;
     struct ingest *ingest;
     bool is_nano;
@@ -38,9 +39,9 @@ struct source_pcap {
     struct event *timer; /* Owned. */
     bool is_down;        /* The last read failed, which was said. */
 
-    /* Files only: the frame read ahead, borrowed from libpcap. */
-    struct pcap_pkthdr *header;
-    const uint8_t *data;
+    /* Files only. */
+    struct pcap_file *plain;      /* A plain file; NULL: another.  Owned. */
+    struct pcap_file_frame ahead; /* Read ahead; data NULL: none. */
 };
 
 static uint64_t
@@ -106,6 +107,7 @@ source_pcap_close(struct source_pcap *source)
         if (source->pcap) {
             pcap_close(source->pcap);
         }
+        pcap_file_close(source->plain);
         free(source->name);
         free(source);
     }
@@ -236,80 +238,114 @@ error:
     return retval;
 }
 
+/* Opens what pcap_file does not read. */
+static int
+open_offline(struct source_pcap *source, struct lh_error *error)
+{
+    char why[PCAP_ERRBUF_SIZE] = "";
+    FILE *stream = stdin;
+
+    if (strcmp(source->name, "-") != 0) {
+        stream = fopen(source->name, "re");
+        if (!stream) {
+            int retval = errno;
+
+            lh_error_set(error, "%s: %s", source->name, strerror(retval));
+            return retval;
+        }
+    }
+    source->pcap = pcap_fopen_offline_with_tstamp_precision(
+        stream, PCAP_TSTAMP_PRECISION_NANO, why);
+    if (!source->pcap) {
+        lh_error_set(error, "%s: not a capture file: %s", source->name, why);
+        if (stream != stdin) {
+            fclose(stream);
+        }
+        return EINVAL;
+    }
+    source->is_nano = true;
+    return check_link_type(source, error);
+}
+
 int
 source_pcap_open_file(const char *path, enum ingest_encap encap,
                       struct ingest *ingest, struct source_pcap **sourcep,
                       struct lh_error *error)
 {
     struct source_pcap *source = create(path, encap, ingest);
-    char why[PCAP_ERRBUF_SIZE] = "";
-    FILE *stream = NULL;
-    int retval = 0;
+    int retval = ENOTSUP;
 
     *sourcep = NULL;
     if (strcmp(path, "-") != 0) {
-        stream = fopen(path, "re");
-        if (!stream) {
-            retval = errno;
-            lh_error_set(error, "%s: %s", path, strerror(retval));
-            goto error;
-        }
-    } else {
-        stream = stdin;
+        retval = pcap_file_open(path, &source->plain, error);
     }
-    source->pcap = pcap_fopen_offline_with_tstamp_precision(
-        stream, PCAP_TSTAMP_PRECISION_NANO, why);
-    if (!source->pcap) {
-        lh_error_set(error, "%s: not a capture file: %s", path, why);
-        if (stream != stdin) {
-            fclose(stream);
-        }
-        retval = EINVAL;
-        goto error;
+    if (retval == ENOTSUP) {
+        retval = open_offline(source, error);
     }
-    source->is_nano = true;
-    retval = check_link_type(source, error);
     if (retval) {
-        goto error;
+        source_pcap_close(source);
+        return retval;
     }
     *sourcep = source;
     return 0;
+}
 
-error:
-    source_pcap_close(source);
-    return retval;
+/* The next frame of a file that libpcap reads; returned as by
+ * pcap_file_next(). */
+static int
+next_offline(struct source_pcap *source, struct lh_error *error)
+{
+    struct pcap_pkthdr *header;
+    const uint8_t *data;
+    int n = pcap_next_ex(source->pcap, &header, &data);
+
+    if (n == 1) {
+        source->ahead = (struct pcap_file_frame){
+            .time_ns = time_of(source, header),
+            .data = data,
+            .len = header->caplen,
+        };
+        return 0;
+    } else if (n == PCAP_ERROR_BREAK) {
+        return ENODATA;
+    }
+    lh_error_set(error, "%s", pcap_geterr(source->pcap));
+    return EINVAL;
 }
 
 int
 source_pcap_peek(struct source_pcap *source, uint64_t *time_ns,
                  struct lh_error *error)
 {
-    if (!source->data) {
-        int n = pcap_next_ex(source->pcap, &source->header, &source->data);
+    if (!source->ahead.data) {
+        struct lh_error why;
+        int retval = source->plain
+                         ? pcap_file_next(source->plain, &source->ahead, &why)
+                         : next_offline(source, &why);
 
-        if (n != 1) {
-            source->data = NULL;
-            if (n == PCAP_ERROR_BREAK) {
-                return ENODATA;
+        if (retval) {
+            if (retval != ENODATA) {
+                lh_error_set(error, "%s: after %llu frames: %s", source->name,
+                             (unsigned long long) source->counters.frames,
+                             why.text);
             }
-            lh_error_set(error, "%s: after %llu frames: %s", source->name,
-                         (unsigned long long) source->counters.frames,
-                         pcap_geterr(source->pcap));
-            return EINVAL;
+            return retval;
         }
     }
-    *time_ns = time_of(source, source->header);
+    *time_ns = source->ahead.time_ns;
     return 0;
 }
 
 void
 source_pcap_take(struct source_pcap *source)
 {
-    if (source->data) {
-        const uint8_t *data = source->data;
+    const struct pcap_file_frame *frame = &source->ahead;
 
-        source->data = NULL;
-        hand_over((u_char *) source, source->header, data);
+    if (frame->data) {
+        source->counters.frames++;
+        ingest_frame(source->ingest, source->encap, frame->data, frame->len,
+                     frame->time_ns);
+        source->ahead.data = NULL;
     }
 }
 

@@ -2,8 +2,9 @@
 /* source_pcap - postcards from an interface or from a capture file.
  *
  * A live source reads whenever the interface has something; a file source is
- * read in slices by its owner.  Both hand frames to ingest.  Files may be pcap
- * or pcapng; their times are the postcards' times.
+ * read in slices by its owner.  Both hand frames to ingest.  Files may be
+ * pcap, which pcap_file reads, or what else libpcap does, such as pcapng;
+ * their times are the postcards' times.
  *
  * This is the server's only user of libpcap.
  *
@@ -42,8 +43,9 @@ int source_pcap_open_file(const char *path, enum ingest_encap encap,
                           struct ingest *, struct source_pcap **,
                           struct lh_error *);
 /* Of a file: the time of the next frame, which is read but not handed over.
- * Returns 0, ENODATA at the end of the file, or EINVAL when it goes on with
- * something else than a frame (the file is cut, say), with the reason. */
+ * Returns 0, ENODATA at the end of the file, or, with the reason, EINVAL when
+ * it goes on with something else than a frame (the file is cut, say), or the
+ * errno of a read that failed. */
 int source_pcap_peek(struct source_pcap *, uint64_t *time_ns,
                      struct lh_error *);
 /* Hands over the frame that source_pcap_peek() read. */

@@ -118,3 +118,8 @@ tests_fuzz_fuzz_of_why_LDADD = $(RECORDER_LIBS) $(FUZZ_LIBS)
 fuzz_targets += tests/fuzz/fuzz_instr
 tests_fuzz_fuzz_instr_SOURCES = tests/fuzz/fuzz_instr.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_instr_LDADD = $(RECORDER_LIBS) $(FUZZ_LIBS)
+
+# pcap_file: capture files, against libpcap.
+fuzz_targets += tests/fuzz/fuzz_pcap_file
+tests_fuzz_fuzz_pcap_file_SOURCES = tests/fuzz/fuzz_pcap_file.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_pcap_file_LDADD = $(SERVER_LIBS) $(FUZZ_LIBS)

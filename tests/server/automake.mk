@@ -113,3 +113,8 @@ check_PROGRAMS += tests/server/test_ingest
 TESTS += tests/server/test_ingest
 tests_server_test_ingest_SOURCES = tests/server/test_ingest.c $(SCENE)
 tests_server_test_ingest_LDADD = $(SERVER_LIBS) $(TEST_LIBS)
+
+check_PROGRAMS += tests/server/test_pcap_file
+TESTS += tests/server/test_pcap_file
+tests_server_test_pcap_file_SOURCES = tests/server/test_pcap_file.c
+tests_server_test_pcap_file_LDADD = $(SERVER_LIBS) $(TEST_LIBS)

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* pcap_file - the frames of a plain capture file, quickly.
+ *
+ * The file is read, not mapped: who cuts a mapped file kills its readers, and
+ * pieces that stay in the cache cost no more than the faults of a mapping. */
+#include <config.h>
+
+#include "server/pcap_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/lh_alloc.h"
+
+#define FILE_HEADER_LEN  24
+#define FRAME_HEADER_LEN 16
+#define MAGIC_MICRO      0xa1b2c3d4u
+#define MAGIC_NANO       0xa1b23c4du
+#define LINK_ETHERNET    1u
+#define MAX_FRAME        262144 /* libpcap's limit for Ethernet. */
+#define PIECE            (128 << 10)
+
+struct pcap_file {
+    int fd;
+    bool is_swapped; /* Of the other byte order than this machine. */
+    bool is_ended;   /* read() has said so. */
+    uint32_t tick_ns;
+    uint32_t snap;
+    uint64_t buf_place; /* Of buf[0] in the file. */
+    size_t ofs, n;      /* Bytes of 'buf' that were handed out; in it. */
+    uint8_t buf[FRAME_HEADER_LEN + MAX_FRAME + PIECE];
+};
+
+static inline uint32_t
+get_u32(const struct pcap_file *file, const uint8_t *p)
+{
+    uint32_t value;
+
+    memcpy(&value, p, sizeof value);
+    return file->is_swapped ? __builtin_bswap32(value) : value;
+}
+
+static inline uint16_t
+get_u16(const struct pcap_file *file, const uint8_t *p)
+{
+    uint16_t value;
+
+    memcpy(&value, p, sizeof value);
+    return file->is_swapped ? __builtin_bswap16(value) : value;
+}
+
+/* Reads until 'need' bytes that were not handed out are there, or the file
+ * ends.  Returns 0 or the errno of read(). */
+static int
+fill(struct pcap_file *file, size_t need)
+{
+    memmove(file->buf, file->buf + file->ofs, file->n - file->ofs);
+    file->buf_place += file->ofs;
+    file->n -= file->ofs;
+    file->ofs = 0;
+    while (file->n < need && !file->is_ended) {
+        ssize_t n = read(file->fd, file->buf + file->n, PIECE);
+
+        if (n < 0 && errno != EINTR) {
+            return errno;
+        } else if (!n) {
+            file->is_ended = true;
+        } else if (n > 0) {
+            file->n += (size_t) n;
+        }
+    }
+    return 0;
+}
+
+/* Whether the file begins as it must; sets what its header says. */
+static bool
+read_header(struct pcap_file *file)
+{
+    const uint8_t *p = file->buf;
+    uint32_t magic;
+
+    if (file->n < FILE_HEADER_LEN) {
+        return false;
+    }
+    magic = get_u32(file, p);
+    if (magic != MAGIC_MICRO && magic != MAGIC_NANO) {
+        file->is_swapped = true;
+        magic = get_u32(file, p);
+    }
+    file->tick_ns = magic == MAGIC_MICRO ? 1000 : 1;
+    file->snap = get_u32(file, p + 16);
+    if (!file->snap || file->snap > MAX_FRAME) {
+        file->snap = MAX_FRAME;
+    }
+    file->ofs = FILE_HEADER_LEN;
+    return (magic == MAGIC_MICRO || magic == MAGIC_NANO) &&
+           get_u16(file, p + 4) == 2 && get_u16(file, p + 6) == 4 &&
+           get_u32(file, p + 20) == LINK_ETHERNET;
+}
+
+int
+pcap_file_open(const char *path, struct pcap_file **filep,
+               struct lh_error *error)
+{
+    struct pcap_file *file = NULL;
+    struct stat st;
+    int retval = 0;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+    *filep = NULL;
+    if (fd < 0 || fstat(fd, &st)) {
+        retval = errno;
+        lh_error_set(error, "%s: %s", path, strerror(retval));
+        goto error;
+    }
+    if (!S_ISREG(st.st_mode)) {
+        retval = ENOTSUP; /* What was read of a pipe could not be put back. */
+        goto error;
+    }
+    file = lh_alloc_zero(sizeof *file);
+    file->fd = fd;
+    retval = fill(file, FILE_HEADER_LEN);
+    if (retval) {
+        lh_error_set(error, "%s: %s", path, strerror(retval));
+        goto error;
+    }
+    if (!read_header(file)) {
+        retval = ENOTSUP;
+        goto error;
+    }
+    *filep = file;
+    return 0;
+
+error:
+    if (fd >= 0) {
+        close(fd);
+    }
+    free(file);
+    return retval;
+}
+
+void
+pcap_file_close(struct pcap_file *file)
+{
+    if (file) {
+        close(file->fd);
+        free(file);
+    }
+}
+
+/* Makes sure of 'need' bytes; ENODATA when there is nothing at all. */
+static int
+demand(struct pcap_file *file, size_t need, const char *what,
+       struct lh_error *error)
+{
+    uint64_t place;
+    int retval;
+
+    if (__builtin_expect(file->n - file->ofs >= need, 1)) {
+        return 0;
+    }
+    retval = fill(file, need);
+    place = file->buf_place;
+    if (retval) {
+        lh_error_set(error, "byte %llu: %s",
+                     (unsigned long long) (place + file->n), strerror(retval));
+    } else if (!file->n) {
+        retval = ENODATA;
+    } else if (file->n < need) {
+        lh_error_set(error,
+                     "the file is cut: it ends at byte %llu, inside %s at "
+                     "byte %llu",
+                     (unsigned long long) (place + file->n), what,
+                     (unsigned long long) place);
+        retval = EINVAL;
+    }
+    return retval;
+}
+
+int
+pcap_file_next(struct pcap_file *file, struct pcap_file_frame *frame,
+               struct lh_error *error)
+{
+    const uint8_t *p;
+    uint32_t caplen;
+    int retval =
+        demand(file, FRAME_HEADER_LEN, "the header of a frame", error);
+
+    if (retval) {
+        return retval;
+    }
+    caplen = get_u32(file, file->buf + file->ofs + 8);
+    if (caplen > MAX_FRAME) {
+        lh_error_set(error,
+                     "byte %llu: no frame is %u bytes long: the file is "
+                     "damaged here",
+                     (unsigned long long) (file->buf_place + file->ofs),
+                     (unsigned int) caplen);
+        return EINVAL;
+    }
+    retval = demand(file, FRAME_HEADER_LEN + caplen, "a frame", error);
+    if (retval) {
+        return retval;
+    }
+    p = file->buf + file->ofs;
+    frame->time_ns = get_u32(file, p) * UINT64_C(1000000000) +
+                     get_u32(file, p + 4) * (uint64_t) file->tick_ns;
+    frame->data = p + FRAME_HEADER_LEN;
+    frame->len = caplen < file->snap ? caplen : file->snap;
+    file->ofs += FRAME_HEADER_LEN + caplen;
+    return 0;
+}

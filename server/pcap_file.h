@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* pcap_file - the frames of a plain capture file, quickly.
+ *
+ * Reads classic pcap files (version 2.4, either byte order, microseconds or
+ * nanoseconds) of Ethernet frames, a large piece at a time: half of what a
+ * postcard costs would otherwise be the reading of its file.  Every other kind
+ * of capture file is libpcap's: pcap_file_open() says so and nothing of the
+ * file is lost.
+ *
+ * A frame that is longer than the file's own limit is cut to it, as libpcap
+ * does.
+ *
+ * Ownership: a frame's bytes are good until the next is asked for.
+ *
+ * Threads: one. */
+#ifndef SERVER_PCAP_FILE_H
+#define SERVER_PCAP_FILE_H 1
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/lh_error.h"
+
+struct pcap_file;
+
+struct pcap_file_frame {
+    uint64_t time_ns;    /* Since the epoch. */
+    const uint8_t *data; /* As captured, Ethernet header onwards. */
+    size_t len;          /* Bytes captured. */
+};
+
+/* Opens the file 'path'.  Returns 0, ENOTSUP without a reason when it is no
+ * such file, or an errno with the reason when it cannot be opened or read. */
+int pcap_file_open(const char *path, struct pcap_file **, struct lh_error *);
+void pcap_file_close(struct pcap_file *);
+
+/* The next frame.  Returns 0, ENODATA at the end of the file, or, with the
+ * reason, which tells the place in the file: EINVAL when it goes on with
+ * something else than a frame, or the errno of a read that failed. */
+int pcap_file_next(struct pcap_file *, struct pcap_file_frame *,
+                   struct lh_error *);
+
+#endif /* server/pcap_file.h */

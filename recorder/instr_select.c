@@ -19,8 +19,6 @@ instr_select_is_on(const struct instr *instr)
     return instr_inject_has(instr) && !instr->config.selection.is_paused;
 }
 
-static const struct shadow_card no_card = {.len = 0};
-
 bool
 shadow_card_equal(struct shadow_card a, struct shadow_card b)
 {
@@ -69,6 +67,19 @@ select_card(const struct instr *instr, struct selection_subject *subject)
     return card;
 }
 
+/* The same without postcards where 'load' was too much. */
+static struct shadow_card
+select_loaded(const struct instr *instr, struct selection_subject *subject,
+              const struct shadow_load *load)
+{
+    struct shadow_card card = select_card(instr, subject);
+
+    if (load->is_shed) {
+        card.len = 0;
+    }
+    return card;
+}
+
 struct shadow_card
 instr_select_flow(const struct instr *instr, const struct shadow_rule *rule)
 {
@@ -76,10 +87,9 @@ instr_select_flow(const struct instr *instr, const struct shadow_rule *rule)
                                         .cookie = rule->cookie,
                                         .match = rule->match};
 
-    return instr_select_is_on(instr) && !rule->is_learned &&
-                   !rule->load.is_shed
-               ? select_card(instr, &subject)
-               : no_card;
+    return instr_select_is_on(instr) && !rule->is_learned
+               ? select_loaded(instr, &subject, &rule->load)
+               : (struct shadow_card){.len = 0};
 }
 
 uint16_t
@@ -104,8 +114,7 @@ instr_select_miss(const struct instr *instr, uint8_t table_id)
 {
     struct selection_subject subject = {.table_id = table_id};
 
-    return instr->miss[table_id].load.is_shed ? no_card
-                                              : select_card(instr, &subject);
+    return select_loaded(instr, &subject, &instr->miss[table_id].load);
 }
 
 struct shadow_card

@@ -456,12 +456,6 @@ complete(struct recorder_config *config, struct lh_error *error)
     if (retval) {
         return retval;
     }
-    if (config->max_postcards && postcard_ports_inband(&config->postcards)) {
-        lh_error_set(error, "--max-postcards counts at the port that a "
-                            "switch's postcards have to themselves, which "
-                            "mac:inband has not");
-        return EINVAL;
-    }
     if (!config->state_dir) {
         config->state_dir = lh_strdup(OPTIONS_STATE);
     }

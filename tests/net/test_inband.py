@@ -27,14 +27,22 @@ class InbandStack(Stack):
     """A Stack whose postcards travel in band, to port s1-mac."""
 
     postcards = f"mac:inband,collector=s1:s1-mac,vlan={MAC_VLAN}"
+    options = ()
 
     def start_recorder(self):
         self.lab.spawn("recorder", [
             f"{bindir()}/lasthop-recorder", "--listen", RECORDER,
             "--controller", CONTROLLER, "--ovsdb", self.lab.db,
             "--postcards", self.postcards, "--state",
-            f"{self.lab.dir}/state"], netns=self.lab.sw)
+            f"{self.lab.dir}/state", *self.options], netns=self.lab.sw)
         self.recorder = Api(f"{self.lab.dir}/recorder.sock")
+
+    def restart_recorder(self, *options):
+        """Ends it, starts it with these options, waits for the tree."""
+        self.lab.process("recorder").stop()
+        self.options = options
+        self.start_recorder()
+        wait_until(self.is_settled, 20, "the switches to come back")
 
     def is_settled(self, links=LINKS):
         """Whether the server knows the links, and all switches their way."""
@@ -315,8 +323,74 @@ def test_a_recorder_that_comes_back_finds_the_tree(net):
     assert net.histories_of(15000) == net.expected()
 
 
+def switch(net, name):
+    return next(s for s in net.status() if s["name"] == name)
+
+
+def test_the_cap_goes_by_the_packets_of_rules_in_band(net):
+    """s4 carries the postcards of s5: they do not count as its own."""
+    net.stack.restart_recorder("--max-postcards=100")
+    net.wait_tree(**WHOLE)
+    nowhere = "02:00:00:00:dd:dd"
+    net.stack.flow(5, cookie=0x5dd, priority=30, match={"eth_dst": nowhere},
+                   actions=[])
+    heard = capture(net.lab, "mac0", net.lab.col)
+    wait_until(lambda: all(s["postcards"] for s in net.status()), 10,
+               "the first reading")
+
+    def burst():
+        net.h2.send(*(frames.udp4(net.h2.mac, nowhere, net.h2.ip, "10.0.0.9",
+                                  20, 20, data=b"busy") for _ in range(300)))
+        return switch(net, "s5")["postcards"]["shed_rules"]
+
+    assert wait_until(burst, 20, "the busy rule to stop") == 1
+    assert len(heard.stop()) >= 300
+    wait_until(lambda: switch(net, "s5")["switch"] == "done", 10, "the switch")
+    assert {rule["cookie"] for rule in
+            net.stack.recorder.call("table", dpid=5)["rules"]
+            if not rule["instrumented"]} == {"0x5dd"}
+    assert switch(net, "s4")["postcards"]["shed_rules"] == 0
+    assert net.rules("s4") == net.tree(**WHOLE)["s4"]
+    assert net.histories_of(17000) == net.expected()
+    net.stack.flow(5, command="delete", match={"eth_dst": nowhere})
+    net.stack.options = ()
+
+
+def test_geneve_postcards_beside_those_in_band(net):
+    """s4, in the middle, sends its own by a tunnel, and carries those of s5."""
+    lab, stack = net.lab, net.stack
+    stack.restart_recorder(f"--postcards=geneve:{UNDER_COLLECTOR}")
+    net.wait_tree(**WHOLE)
+    lab.process("server").stop()
+    lab.spawn("server", [
+        f"{bindir()}/lasthop-server", "--listen",
+        f"geneve:{UNDER_COLLECTOR}:6081", "--capture", "mac0", "--mac-vlan",
+        str(MAC_VLAN), "--archive", f"{lab.dir}/archive"], netns=lab.col)
+    stack.server = Api(f"{lab.dir}/server.sock")
+    wait_until(stack.is_settled, 20, "the server to know the network")
+    stack.recorder.call("select.load", text="include tunnel bridge=s4 "
+                        "encap=geneve\ninclude rest\n")
+    wait_until(lambda: all(s["switch"] == "done" for s in net.status()), 10,
+               "the switches")
+    by_geneve = capture(lab, "under0", lab.col)
+    by_mac = capture(lab, "mac0", lab.col)
+    assert net.histories_of(18000) == net.expected()
+    senders = {card[0] for card in map(inner_of, by_geneve.stop()) if card}
+    assert senders == {4}
+    # Of the other three that packets pass, by the index of the switch.
+    assert len({(frame[4] & 15, frame[5]) for frame in by_mac.stop()
+                if frame[12:14] == b"\x81\x00"}) == 3
+    assert net.rules("s4") == net.tree(**WHOLE)["s4"]
+    stack.recorder.call("select.load", text="")
+    stack.options = ()
+    lab.process("recorder").stop()
+    for bridge in lab.bridges:
+        for port in lab.vsctl("list-ports", bridge).split():
+            if port.startswith("lhp-"):
+                lab.vsctl("del-port", bridge, port)
+
+
 def test_a_way_of_their_own_tells_the_same(net):
-    net.lab.process("recorder").stop()
     net.set_own_ports("up")
     net.stack.postcards = f"mac:%b-mac,vlan={MAC_VLAN}"
     net.stack.start_recorder()

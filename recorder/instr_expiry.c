@@ -10,6 +10,8 @@
 #define S_NS UINT64_C(1000000000)
 /* Changes of people's clock that are not looked at. */
 #define JITTER_NS UINT64_C(10000000)
+/* So many rules may be gone unnoticed. */
+#define MIN_FORGET 1024
 
 uint64_t
 instr_expiry_clock(const struct instr_change *c)
@@ -85,6 +87,27 @@ pop(struct instr_expiry *e)
     }
 }
 
+/* Where rules come and go faster than their time is over, those that have gone
+ * do not wait for it. */
+static void
+forget_gone(struct instr *instr)
+{
+    struct instr_expiry *e = &instr->expiry;
+    size_t n = e->n;
+
+    if (n < MIN_FORGET || n / 2 < instr_shadow_count(instr->shadow)) {
+        return;
+    }
+    e->n = 0;
+    for (size_t i = 0; i < n; i++) {
+        struct instr_ending ending = e->heap[i];
+
+        if (instr_shadow_by_version(instr->shadow, ending.version)) {
+            push(e, ending);
+        }
+    }
+}
+
 void
 instr_expiry_renewed(struct instr_change *c, struct shadow_rule *rule)
 {
@@ -102,6 +125,7 @@ instr_expiry_renewed(struct instr_change *c, struct shadow_rule *rule)
     if (ahead_ns - e->ahead_ns + JITTER_NS > 2 * JITTER_NS) {
         e->ahead_ns = ahead_ns;
     }
+    forget_gone(c->instr);
     push(e, (struct instr_ending){.due_ns = rule->began_ns +
                                             rule->hard_timeout * S_NS,
                                   .version = rule->version});

@@ -407,6 +407,8 @@ rig_update(const struct rig *rig, enum of_update_event event, const char *text)
     u.cookie = flow.new_cookie;
     u.match = flow.match;
     u.acts = flow.acts;
+    u.idle_timeout = flow.idle_timeout;
+    u.hard_timeout = flow.hard_timeout;
     of_update_writer_add(writer, &u);
     of_update_writer_close(writer, 0, false, false, take_one, &msg);
     of_flow_uninit(&flow);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "lib/lh_alloc.h"
+#include "recorder/instr_state.h"
 #include "recorder/of_wire.h"
 #include "tests/recorder/rig.h"
 
@@ -169,6 +170,25 @@ START_TEST(the_next_recorder_knows_when_it_ends)
 }
 END_TEST
 
+START_TEST(rules_that_come_and_go_are_forgotten)
+{
+    struct rig *rig = rewritten(true);
+    const char *rule = "priority=9,hard_timeout=60000,udp,actions=output:1";
+
+    for (int i = 0; i < 5000; i++) {
+        rig_by_hand(rig, OF_FLOW_ADD, rule);
+        rig_say(rig, OF_UPDATE_ADDED, rule);
+        rig->now_ns += 10000 * MS;
+        rig_run_due(rig);
+        rig_by_hand(rig, OF_FLOW_DELETE_STRICT, "priority=9,udp");
+        rig_say(rig, OF_UPDATE_REMOVED, rule);
+    }
+    ck_assert_uint_gt(instr_counters(rig->instr)->reinstrumented, 4000);
+    ck_assert_uint_le(rig->instr->expiry.allocated, 2048);
+    rig_destroy(rig);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -182,6 +202,7 @@ main(void)
     tcase_add_test(tc, a_rule_that_its_owner_deletes_in_time_is_deleted);
     tcase_add_test(tc, no_rule_is_ended_while_others_changes_are_not_seen);
     tcase_add_test(tc, the_next_recorder_knows_when_it_ends);
+    tcase_add_test(tc, rules_that_come_and_go_are_forgotten);
     suite_add_tcase(suite, tc);
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

@@ -30,6 +30,7 @@ recorder_librecorder_a_SOURCES = \
 	recorder/instr_carry.c recorder/instr_carry.h \
 	recorder/instr_change.c \
 	recorder/instr_detach.c \
+	recorder/instr_clock.c \
 	recorder/instr_due.c \
 	recorder/instr_echo.c \
 	recorder/instr_expiry.c recorder/instr_expiry.h \

@@ -24,6 +24,9 @@
 #include "recorder/mono_clock.h"
 #include "recorder/session_state.h"
 
+/* People's clock may be put back by less, unnoticed. */
+#define CLOCK_SLACK_NS UINT64_C(10000000)
+
 const char *
 datapath_describe(const struct datapath *dp, char *buf, size_t size)
 {
@@ -273,6 +276,21 @@ datapath_leave(struct session *s, const char *reason)
 
 /* --- What instr wants done. --- */
 
+/* Tells instr that people's clock was put back. */
+static void
+follow_clock(struct datapath *dp)
+{
+    uint64_t ahead_ns = time_spec_now() - mono_clock_ns();
+    uint64_t back_ns = dp->ahead_ns - ahead_ns;
+
+    if (back_ns > UINT64_MAX / 2) {
+        dp->ahead_ns = ahead_ns; /* Forward. */
+    } else if (back_ns >= CLOCK_SLACK_NS) {
+        dp->ahead_ns = ahead_ns;
+        instr_clock_put_back(dp->instr, back_ns);
+    }
+}
+
 static void
 on_due(evutil_socket_t fd, short what, void *dp_)
 {
@@ -281,6 +299,7 @@ on_due(evutil_socket_t fd, short what, void *dp_)
 
     dp->planned_ns = 0;
     if (dp->instr && dp->state == DATAPATH_RUN) {
+        follow_clock(dp);
         instr_run(dp->instr, time_spec_now(), &out);
         datapath_apply(dp, &out);
     }
@@ -297,6 +316,8 @@ plan_run(struct datapath *dp)
     if (due_ns == UINT64_MAX || (due_ns && due_ns == dp->planned_ns)) {
         return;
     }
+    follow_clock(dp);
+    due_ns = instr_due_ns(dp->instr);
     dp->planned_ns = due_ns;
     now_ns = time_spec_now();
     wait_ns = due_ns > now_ns ? due_ns - now_ns : 0;

@@ -200,6 +200,7 @@ datapath_setup_read(struct datapath *dp)
     memcpy(config.lldp_dst, lldp_destination, 6);
     dp->state = DATAPATH_READ;
     dp->is_named = dp->name != NULL;
+    dp->ahead_ns = time_spec_now() - mono_clock_ns();
     dp->instr = instr_create(&config);
     inband_prepare(dp->env->inband, dp);
     session_read(dp->first, dp->instr);

@@ -38,6 +38,8 @@ struct datapath {
     unsigned int n_tries;   /* After the first; 0: none is due. */
     struct event *due;      /* When instr has something to do. */
     uint64_t planned_ns;    /* For then 'due' is set; 0: it is not. */
+    uint64_t ahead_ns;      /* What people's clock is ahead of the steady one,
+                             * modulo 2**64. */
     struct event *resume;   /* Sessions that wait for another try again. */
 
     uint16_t index;

@@ -373,6 +373,8 @@ void instr_detach(struct instr *, uint64_t now_ns, struct instr_out *);
 uint64_t instr_due_ns(const struct instr *);
 /* Gives postcards to rules that others made, a moment after they did. */
 void instr_run(struct instr *, uint64_t now_ns, struct instr_out *);
+/* The clock that 'now_ns' is from was put back: so is what is due. */
+void instr_clock_put_back(struct instr *, uint64_t by_ns);
 
 /* Sends 'frame' out of 'port' without postcards (discovery). */
 void instr_send_packet(struct instr *, uint16_t port, const uint8_t *frame,

@@ -23,11 +23,6 @@
 #define GIVE_UP   6
 #define UNDONE_NS UINT64_C(1000000000)
 
-struct instr_due {
-    uint32_t version;
-    uint64_t at_ns;
-};
-
 /* How long to wait after the last change of 'rule'. */
 static uint64_t
 quiet_ns(const struct shadow_rule *rule)

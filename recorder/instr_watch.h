@@ -20,6 +20,12 @@
 struct instr_change;
 struct instr_pending;
 
+/* A rule of others that is to get its postcards. */
+struct instr_due {
+    uint32_t version;
+    uint64_t at_ns;
+};
+
 /* How many flow-mods come. */
 struct instr_burst {
     uint64_t window_ns; /* Begin of the time in which... */

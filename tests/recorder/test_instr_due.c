@@ -113,6 +113,22 @@ START_TEST(a_rule_that_changes_often_is_not_given_up)
 }
 END_TEST
 
+/* Somebody sets the clock to an hour before. */
+START_TEST(a_clock_put_back_delays_nothing)
+{
+    struct rig *rig = watching(versions[_i]);
+    uint64_t hour_ns = 3600000 * MS;
+
+    write_rule(rig);
+    rig->now_ns -= hour_ns;
+    instr_clock_put_back(rig->instr, hour_ns);
+    ck_assert_uint_eq(wait_for_cards(rig), 20);
+    write_rule(rig);
+    ck_assert_uint_eq(wait_for_cards(rig), 40);
+    rig_destroy(rig);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -127,6 +143,7 @@ main(void)
                         N_VERSIONS);
     tcase_add_loop_test(tcase, a_rule_that_changes_often_is_not_given_up, 0,
                         N_VERSIONS);
+    tcase_add_loop_test(tcase, a_clock_put_back_delays_nothing, 0, N_VERSIONS);
     suite_add_tcase(suite, tcase);
     srunner_run_all(runner, CK_NORMAL);
     n_failed = srunner_ntests_failed(runner);

@@ -198,7 +198,7 @@ trajectory_path_widen(struct trajectory_path *path,
     const struct history *h = path->model;
     size_t n = h->n_hops, n_views = 2 * n;
     struct probe *probes;
-    struct path_view *views, *old;
+    struct path_view *views, *old, *dropped;
     bool is_wide;
 
     if (path->reference) {
@@ -220,14 +220,15 @@ trajectory_path_widen(struct trajectory_path *path,
                                    i < n ? probes[i].in : probes[i - n].out));
     }
     memcpy(path->views, views, n_views * sizeof *views);
-    if (!is_wide || !path_is_right(path)) {
-        memcpy(path->views, old, n_views * sizeof *old);
-        old = lh_memdup(views, n_views * sizeof *views);
-    } else {
+    is_wide = is_wide && path_is_right(path);
+    if (is_wide) {
         path->max_minus = find_max_minus(path, views);
+    } else {
+        memcpy(path->views, old, n_views * sizeof *old);
     }
+    dropped = is_wide ? old : views;
     for (size_t i = 0; i < n_views; i++) {
-        path_view_uninit(&old[i]);
+        path_view_uninit(&dropped[i]);
     }
     free(old);
     free(views);

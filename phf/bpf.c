@@ -13,6 +13,7 @@
 #include "lib/hdr.h"
 #include "lib/header_split.h"
 #include "lib/lh_alloc.h"
+#include "phf/bpf_machine.h"
 #include "phf/bpf_words.h"
 
 /* What the compiled program takes for the longest packet. */
@@ -20,9 +21,10 @@
 
 struct bpf_test {
     atomic_uint n_refs;
-    struct bpf_program program; /* Owned; bf_insns NULL before it is made. */
-    bool has_length;            /* It loads the length of the packet. */
-    char text[];                /* As given. */
+    struct bpf_program program;  /* Owned; bf_insns NULL before it is made. */
+    struct bpf_machine *machine; /* The same to be run.  Owned. */
+    bool has_length;             /* It loads the length of the packet. */
+    char text[];                 /* As given. */
 };
 
 static int
@@ -57,6 +59,23 @@ loads_length(const struct bpf_program *program)
     return false;
 }
 
+static struct bpf_machine *
+make_machine(const struct bpf_program *program)
+{
+    struct bpf_machine_code *codes = lh_alloc(program->bf_len * sizeof *codes);
+    struct bpf_machine *machine;
+
+    for (unsigned int i = 0; i < program->bf_len; i++) {
+        const struct bpf_insn *insn = &program->bf_insns[i];
+
+        codes[i] =
+            (struct bpf_machine_code){insn->code, insn->jt, insn->jf, insn->k};
+    }
+    machine = bpf_machine_create(codes, program->bf_len);
+    free(codes);
+    return machine;
+}
+
 int
 bpf_test_create(const char *text, size_t len, bool is_negated,
                 struct bpf_test **testp, struct lh_error *error)
@@ -75,6 +94,7 @@ bpf_test_create(const char *text, size_t len, bool is_negated,
     }
     test = lh_alloc(sizeof *test + len + 1);
     atomic_init(&test->n_refs, 1);
+    test->machine = NULL;
     memset(&test->program, 0, sizeof test->program);
     memcpy(test->text, text, len);
     test->text[len] = '\0';
@@ -86,6 +106,15 @@ bpf_test_create(const char *text, size_t len, bool is_negated,
         memset(&test->program, 0, sizeof test->program);
         retval = compile(negated, &test->program, error);
         free(negated);
+    }
+    if (!retval) {
+        test->machine = make_machine(&test->program);
+        if (!test->machine) {
+            lh_error_set_at(error, 0,
+                            "BPF: libpcap compiled it to what is no program "
+                            "of the BPF machine");
+            retval = EINVAL;
+        }
     }
     if (retval) {
         bpf_test_unref(test);
@@ -109,6 +138,7 @@ bpf_test_unref(struct bpf_test *test)
     if (test && atomic_fetch_sub_explicit(&test->n_refs, 1,
                                           memory_order_acq_rel) == 1) {
         pcap_freecode(&test->program);
+        bpf_machine_destroy(test->machine);
         free(test);
     }
 }
@@ -137,8 +167,8 @@ bpf_test_run(const struct bpf_test *test, const uint8_t *header, size_t caplen)
     if (test->has_length) {
         wirelen = own_length(header, caplen);
     }
-    return bpf_filter(test->program.bf_insns, header, wirelen,
-                      (unsigned int) caplen) != 0;
+    return bpf_machine_run(test->machine, header, wirelen,
+                           (unsigned int) caplen) != 0;
 }
 
 /* --- Flows -------------------------------------------------------------- */

@@ -98,6 +98,12 @@ tests_fuzz_fuzz_phf_match_SOURCES = tests/fuzz/fuzz_phf_match.c \
 	tests/phf/naive.c tests/phf/naive.h $(FUZZ_MAIN)
 tests_fuzz_fuzz_phf_match_LDADD = $(PHF_LIBS) $(FUZZ_LIBS)
 
+# bpf_machine: BPF programs and packets.
+fuzz_targets += tests/fuzz/fuzz_bpf_machine
+tests_fuzz_fuzz_bpf_machine_SOURCES = tests/fuzz/fuzz_bpf_machine.c \
+	tests/phf/random_bpf.c tests/phf/random_bpf.h $(FUZZ_MAIN)
+tests_fuzz_fuzz_bpf_machine_LDADD = $(PHF_LIBS) $(FUZZ_LIBS)
+
 # of_framing: OpenFlow streams, HELLOs, errors and LLDP frames.
 fuzz_targets += tests/fuzz/fuzz_of_framing
 tests_fuzz_fuzz_of_framing_SOURCES = tests/fuzz/fuzz_of_framing.c $(FUZZ_MAIN)

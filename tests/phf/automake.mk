@@ -24,6 +24,12 @@ tests_phf_test_phf_set_SOURCES = tests/phf/test_phf_set.c \
 	tests/phf/sketch.c tests/phf/sketch.h
 tests_phf_test_phf_set_LDADD = $(PHF_LIBS) $(TEST_LIBS)
 
+check_PROGRAMS += tests/phf/test_bpf_machine
+TESTS += tests/phf/test_bpf_machine
+tests_phf_test_bpf_machine_SOURCES = tests/phf/test_bpf_machine.c \
+	tests/phf/random_bpf.c tests/phf/random_bpf.h
+tests_phf_test_bpf_machine_LDADD = $(PHF_LIBS) $(TEST_LIBS)
+
 check_PROGRAMS += tests/phf/test_bpf_words
 TESTS += tests/phf/test_bpf_words
 tests_phf_test_bpf_words_SOURCES = tests/phf/test_bpf_words.c

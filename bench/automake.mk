@@ -68,3 +68,9 @@ BENCHES += bench/bench_archive
 bench_bench_archive_SOURCES = bench/bench_archive.c \
 	bench/bench_trace.c bench/bench_trace.h
 bench_bench_archive_LDADD = $(LIB_LIBS) $(PCAP_LIBS) $(ZSTD_LIBS)
+
+# ingest: from a captured frame to the door of the path table.
+BENCHES += bench/bench_ingest
+bench_bench_ingest_SOURCES = bench/bench_ingest.c \
+	bench/bench_preset.c bench/bench_preset.h
+bench_bench_ingest_LDADD = $(SERVER_LIBS) $(GEN_LIBS)

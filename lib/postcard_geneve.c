@@ -10,6 +10,7 @@
 #define GENEVE_LEN 8
 #define UDP_LEN    8
 #define IP4_LEN    20
+#define ETH_LEN    14
 
 /* Reads our option's body, of which 'len' bytes are there. */
 static enum postcard_result
@@ -121,6 +122,75 @@ postcard_geneve_decode_frame(const uint8_t *data, size_t len,
     }
     return postcard_geneve_decode(data + outer->payload_ofs,
                                   end - outer->payload_ofs, p);
+}
+
+/* Geneve header and our option of format 1, what of them is always so. */
+#define PLAIN_LENGTH ((4 + POSTCARD_GENEVE_LEN) / 4)
+#define PLAIN_OPTION                                                          \
+    ((uint32_t) POSTCARD_GENEVE_CLASS << 16 | POSTCARD_GENEVE_TYPE << 8 |     \
+     POSTCARD_GENEVE_LEN / 4)
+
+static inline bool
+decode_plain(const uint8_t *data, size_t len, struct postcard *p)
+{
+    size_t left = len - POSTCARD_GENEVE_OVERHEAD;
+
+    if (len <= POSTCARD_GENEVE_OVERHEAD || data[0] != PLAIN_LENGTH ||
+        bytes_be16(data + 2) != HDR_ETH_TEB ||
+        bytes_be32(data + 8) != PLAIN_OPTION ||
+        data[12] != POSTCARD_GENEVE_FORMAT) {
+        return false;
+    }
+    p->dpid = bytes_be64(data + 16);
+    p->packet_id = 0;
+    p->version = bytes_be32(data + 24);
+    p->in_port = bytes_be16(data + 28);
+    if (p->in_port == OF_PORT_NONE) {
+        p->in_port = OF_PORT_UNKNOWN;
+    }
+    p->out_port = bytes_be16(data + 30);
+    p->flags = data[13];
+    p->version_bits = 32;
+    p->has_id = false;
+    p->caplen = (uint16_t) (left < UINT16_MAX ? left : UINT16_MAX);
+    p->header = data + POSTCARD_GENEVE_OVERHEAD;
+    return true;
+}
+
+bool
+postcard_geneve_decode_plain(const uint8_t *data, size_t len,
+                             struct postcard *p)
+{
+    return decode_plain(data, len, p);
+}
+
+bool
+postcard_geneve_decode_plain_frame(const uint8_t *data, size_t len,
+                                   const uint8_t **ip_src, struct postcard *p)
+{
+    const uint8_t *ip = data + ETH_LEN, *udp = ip + IP4_LEN;
+
+    if (len < ETH_LEN + IP4_LEN + UDP_LEN ||
+        bytes_be16(data + 12) != HDR_ETH_IP4 || ip[0] != 0x45 ||
+        ip[9] != HDR_IP_UDP || bytes_be16(ip + 6) & 0x3fff ||
+        bytes_be16(udp + 2) != POSTCARD_GENEVE_PORT) {
+        return false;
+    }
+
+    size_t udp_len = bytes_be16(udp + 4);
+    size_t captured = len - ETH_LEN - IP4_LEN;
+
+    if (udp_len < UDP_LEN || IP4_LEN + udp_len > bytes_be16(ip + 2)) {
+        return false;
+    }
+    if (udp_len > captured) {
+        udp_len = captured;
+    }
+    if (!decode_plain(udp + UDP_LEN, udp_len - UDP_LEN, p)) {
+        return false;
+    }
+    *ip_src = ip + 12;
+    return true;
 }
 
 static void

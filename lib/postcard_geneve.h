@@ -10,6 +10,7 @@
 #ifndef LIB_POSTCARD_GENEVE_H
 #define LIB_POSTCARD_GENEVE_H 1
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -41,6 +42,17 @@ enum postcard_result postcard_geneve_decode_frame(const uint8_t *data,
                                                   size_t len,
                                                   struct hdr *outer,
                                                   struct postcard *p);
+
+/* The quick way for what switches send: the same two for a Geneve header of
+ * version 0 with our option alone, in a frame without tags, IPv4 options and
+ * fragments.  True: exactly what the functions above give with POSTCARD_OK,
+ * and '*ip_src' points at the sender's 4 bytes.  False: it is something else,
+ * which may well be a postcard, for those to judge; nothing is touched. */
+bool postcard_geneve_decode_plain(const uint8_t *data, size_t len,
+                                  struct postcard *p);
+bool postcard_geneve_decode_plain_frame(const uint8_t *data, size_t len,
+                                        const uint8_t **ip_src,
+                                        struct postcard *p);
 
 /* Writes the Geneve header with our option and the copied packet into 'out'.
  * Returns how many bytes, 0 when 'size' is less than p->caplen +

@@ -20,8 +20,10 @@ struct network {
 struct accept_list {
     size_t n_networks, allocated_networks;
     struct network *networks; /* Of the operator.  Owned. */
-    size_t n_switches, allocated_switches;
-    struct accept_address *switches; /* Sorted.  Owned. */
+    /* Addresses of switches, by open addressing: a place is free when its
+     * address is ::, which no switch has.  At most half are taken. */
+    size_t n_switches, n_slots;      /* A power of 2, or 0. */
+    struct accept_address *switches; /* Owned. */
 };
 
 struct accept_list *
@@ -117,34 +119,57 @@ accept_list_add(struct accept_list *list, const char *text,
     return 0;
 }
 
-static int
-compare_addresses(const void *a, const void *b)
+static inline bool
+is_equal(const struct accept_address *a, const struct accept_address *b)
 {
-    return memcmp(a, b, sizeof(struct accept_address));
+    return memcmp(a, b, sizeof *a) == 0;
+}
+
+/* The slot of 'address', or the free one where it belongs. */
+static inline struct accept_address *
+find_slot(const struct accept_list *list, const struct accept_address *address)
+{
+    static const struct accept_address none;
+    size_t mask = list->n_slots - 1;
+    uint64_t high, low;
+
+    memcpy(&high, address->bytes, sizeof high);
+    memcpy(&low, address->bytes + 8, sizeof low);
+
+    size_t slot = (high * UINT64_C(0x9e3779b97f4a7c15) ^ low) *
+                          UINT64_C(0xc2b2ae3d27d4eb4f) >>
+                      32 &
+                  mask;
+
+    while (!is_equal(&list->switches[slot], address) &&
+           !is_equal(&list->switches[slot], &none)) {
+        slot = (slot + 1) & mask;
+    }
+    return &list->switches[slot];
 }
 
 void
 accept_list_set_topology(struct accept_list *list,
                          const struct topology *topology)
 {
+    static const struct accept_address none;
     size_t n = topology ? topology_n_switches(topology) : 0;
 
+    free(list->switches);
     list->n_switches = 0;
+    for (list->n_slots = 4; list->n_slots < 2 * n; list->n_slots *= 2) {
+    }
+    list->switches = lh_alloc_zero(list->n_slots * sizeof *list->switches);
     for (size_t i = 0; i < n; i++) {
         const struct topology_switch *sw = topology_switch_at(topology, i);
         struct accept_address address;
         bool is_ip4;
 
-        if (sw->address && parse_address(sw->address, &address, &is_ip4)) {
-            list->switches = lh_alloc_grow(list->switches, list->n_switches,
-                                           &list->allocated_switches,
-                                           sizeof *list->switches);
-            list->switches[list->n_switches++] = address;
+        if (sw->address && parse_address(sw->address, &address, &is_ip4) &&
+            !is_equal(&address, &none)) {
+            *find_slot(list, &address) = address;
+            list->n_switches++;
         }
-    }
-    if (list->n_switches) {
-        qsort(list->switches, list->n_switches, sizeof *list->switches,
-              compare_addresses);
     }
 }
 
@@ -173,9 +198,10 @@ bool
 accept_list_has(const struct accept_list *list,
                 const struct accept_address *address)
 {
-    if (list->n_switches &&
-        bsearch(address, list->switches, list->n_switches,
-                sizeof *list->switches, compare_addresses)) {
+    static const struct accept_address none;
+
+    if (list->n_switches && !is_equal(address, &none) &&
+        is_equal(find_slot(list, address), address)) {
         return true;
     }
     for (size_t i = 0; i < list->n_networks; i++) {

@@ -231,7 +231,9 @@ ingest_datagram(struct ingest *ingest, const uint8_t *data, size_t len,
         return;
     }
 
-    enum postcard_result result = postcard_geneve_decode(data, len, &p);
+    enum postcard_result result = postcard_geneve_decode_plain(data, len, &p)
+                                      ? POSTCARD_OK
+                                      : postcard_geneve_decode(data, len, &p);
 
     if (result == POSTCARD_OK) {
         give(ingest, &p, time_ns);
@@ -284,14 +286,14 @@ get_sender(const uint8_t *data, size_t len, const struct hdr *outer,
     return false;
 }
 
-void
-ingest_frame(struct ingest *ingest, enum ingest_encap encap,
-             const uint8_t *data, size_t len, uint64_t time_ns)
+/* A frame that is no plain postcard. */
+static void
+take_other_frame(struct ingest *ingest, enum ingest_encap encap,
+                 const uint8_t *data, size_t len, uint64_t time_ns)
 {
     enum postcard_result result = POSTCARD_OTHER;
     struct postcard p;
 
-    ingest->counters.received++;
     if (encap != INGEST_MAC) {
         struct hdr outer;
         struct accept_address from;
@@ -309,5 +311,26 @@ ingest_frame(struct ingest *ingest, enum ingest_encap encap,
         give(ingest, &p, time_ns);
     } else {
         ingest->counters.bad[result]++;
+    }
+}
+
+void
+ingest_frame(struct ingest *ingest, enum ingest_encap encap,
+             const uint8_t *data, size_t len, uint64_t time_ns)
+{
+    const uint8_t *ip_src;
+    struct postcard p;
+
+    ingest->counters.received++;
+    if (encap == INGEST_MAC ||
+        !postcard_geneve_decode_plain_frame(data, len, &ip_src, &p)) {
+        take_other_frame(ingest, encap, data, len, time_ns);
+        return;
+    }
+
+    struct accept_address from = accept_address_ip4(ip_src);
+
+    if (accept_sender(ingest, &from)) {
+        give(ingest, &p, time_ns);
     }
 }

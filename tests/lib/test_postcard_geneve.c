@@ -103,6 +103,66 @@ START_TEST(decodes_whole_frames)
 }
 END_TEST
 
+/* Whether the quick way agrees with the other one about the frame; true when
+ * it took it. */
+static bool
+check_plain(const uint8_t *data, size_t len)
+{
+    struct postcard quick = {.time_ns = 5}, slow = {.time_ns = 5};
+    const uint8_t *ip_src = NULL;
+    struct hdr outer;
+
+    if (!postcard_geneve_decode_plain_frame(data, len, &ip_src, &quick)) {
+        ck_assert_ptr_null(quick.header);
+        return false;
+    }
+    ck_assert_int_eq(postcard_geneve_decode_frame(data, len, &outer, &slow),
+                     POSTCARD_OK);
+    check_same(&quick, &slow);
+    ck_assert_ptr_eq(quick.header, slow.header);
+    ck_assert_uint_eq(quick.time_ns, 5);
+    ck_assert_uint_eq(quick.packet_id, 0);
+    ck_assert_ptr_eq(ip_src, data + outer.l3_ofs + 12);
+    slow = (struct postcard){0};
+    ck_assert(postcard_geneve_decode_plain(data + 42, len - 42, &slow));
+    ck_assert_uint_eq(slow.dpid, quick.dpid);
+    ck_assert_ptr_eq(slow.header, quick.header);
+    return true;
+}
+
+START_TEST(the_quick_way_agrees_whatever_byte_is_wrong)
+{
+    struct frame f = copied();
+    struct postcard p = postcard_of(&f);
+    uint8_t out[256];
+    size_t n = postcard_geneve_encode_frame(&p, &path, out, sizeof out);
+    int n_taken = 0;
+
+    ck_assert(check_plain(out, n));
+    ck_assert(check_plain(out, n + 1)); /* Padding. */
+    for (size_t len = 0; len < n; len++) {
+        uint8_t *copy = malloc(len + 1);
+
+        memcpy(copy, out, len);
+        ck_assert_int_eq(check_plain(copy, len),
+                         len > POSTCARD_GENEVE_FRAME_OVERHEAD);
+        free(copy);
+    }
+    for (size_t i = 0; i < POSTCARD_GENEVE_FRAME_OVERHEAD; i++) {
+        uint8_t right = out[i];
+
+        for (int value = 0; value < 256; value++) {
+            out[i] = (uint8_t) value;
+            n_taken += check_plain(out, n);
+        }
+        out[i] = right;
+    }
+    /* Addresses, TTL, checksums, the option's body: it is not only what was
+     * encoded that is taken. */
+    ck_assert_int_gt(n_taken, 256 * 40);
+}
+END_TEST
+
 /* From memory that ends where the capture does. */
 START_TEST(every_shorter_capture_is_truncated_or_a_shorter_copy)
 {
@@ -252,6 +312,7 @@ main(void)
 
     tcase_add_test(tcase, decodes_what_it_encodes);
     tcase_add_test(tcase, decodes_whole_frames);
+    tcase_add_test(tcase, the_quick_way_agrees_whatever_byte_is_wrong);
     tcase_add_test(tcase,
                    every_shorter_capture_is_truncated_or_a_shorter_copy);
     tcase_add_test(tcase, says_what_is_wrong);

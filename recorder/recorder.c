@@ -31,6 +31,7 @@
 #include "recorder/log_watch.h"
 #include "recorder/mono_clock.h"
 #include "recorder/session.h"
+#include "recorder/session_state.h"
 #include "recorder/listener.h"
 #include "recorder/standby.h"
 #include "recorder/status.h"
@@ -229,16 +230,33 @@ on_ended(void *r_, struct session *session)
     }
 }
 
+/* Tells why no more can come by 'route', or NULL.  Guests leave the switches'
+ * room to them. */
+static const char *
+find_full(const struct recorder *r, const struct recorder_route *route)
+{
+    size_t n_guests = 0;
+
+    for (size_t i = 0; i < r->n_sessions; i++) {
+        n_guests += session_is_guest(r->sessions[i]);
+    }
+    if (route->bridge.text) {
+        return n_guests >= RECORDER_MAX_GUESTS ? "guests" : NULL;
+    }
+    return r->n_sessions - n_guests >= RECORDER_MAX_SESSIONS ? "switches"
+                                                             : NULL;
+}
+
 static void
 on_accepted(void *r_, const struct recorder_route *route, int fd,
             const struct sockaddr *peer, socklen_t peer_len)
 {
     struct recorder *r = r_;
+    const char *full = find_full(r, route);
     struct session *session;
 
-    if (r->n_sessions >= RECORDER_MAX_SESSIONS) {
-        say_warn("more than %d switches: one is refused",
-                 RECORDER_MAX_SESSIONS);
+    if (full) {
+        say_warn("%s: too many %s: one is refused", route->listen.text, full);
         r->n_refused++;
         close(fd);
         return;

@@ -9,7 +9,9 @@
 #include "lib/lh_error.h"
 #include "recorder/recorder_config.h"
 
+/* Connections of switches, and of guests (--serve). */
 #define RECORDER_MAX_SESSIONS 1024
+#define RECORDER_MAX_GUESTS   128
 
 struct recorder;
 

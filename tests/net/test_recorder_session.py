@@ -3,6 +3,7 @@
 # the three ends.
 
 import os
+import socket
 
 import pytest
 
@@ -328,3 +329,29 @@ def test_port_in_use_is_named(lab):
     assert f"flow log {lab.dir}/state/flow.db: another process" in \
         process.output()
     assert recorder.process.is_running()
+
+
+def test_guests_leave_the_switches_room(lab):
+    lab.add_bridge("s1")
+    lab.add_bridge("s2")
+    lab.start()
+    at = f"{lab.dir}/guests"
+    controller = start_controller(lab)
+    recorder = Recorder(lab, options=[f"--ovsdb={lab.db}", "--attach=s1",
+                                      f"--serve=s1,at=unix:{at}"]).start()
+    wait_until(lambda: 1 in recorder.states(), what="the attached bridge")
+    guests = []
+    for _ in range(160):
+        guests.append(socket.socket(socket.AF_UNIX))
+        guests[-1].connect(at)
+    wait_until(lambda: recorder.stats()["refused"] == 32, 20, "refusals")
+
+    lab.vsctl("set-controller", "s2", recorder.target)
+    wait_until(lambda: controller.call("switches")["switches"] == [2], 20,
+               "the switch")
+
+    for guest in guests:
+        guest.close()
+    dump = ["ovs-ofctl", "-OOpenFlow13", "dump-flows", f"unix:{at}"]
+    wait_until(lambda: "OFPST_FLOW" in run(dump, env=lab.env, check=False),
+               20, "a guest's turn")

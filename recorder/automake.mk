@@ -36,6 +36,7 @@ recorder_librecorder_a_SOURCES = \
 	recorder/instr_expiry.c recorder/instr_expiry.h \
 	recorder/instr_fence.c \
 	recorder/instr_flow.c \
+	recorder/instr_forward.c \
 	recorder/instr_found.c recorder/instr_found.h \
 	recorder/instr_group.c \
 	recorder/instr_kept.c recorder/instr_kept.h \

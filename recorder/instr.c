@@ -175,6 +175,7 @@ dispatch_down(struct instr_change *c, enum of_kind kind, const uint8_t *msg,
     case OF_SET_ASYNC:
         instr_note(c, "set-async", msg, len);
         instr_pass(c, msg, len);
+        instr_forward_configured(c, msg, len);
         break;
     case OF_SET_CONFIG:
         set_config(c, msg, len);
@@ -328,6 +329,15 @@ dispatch_up(struct instr_change *c, enum of_kind kind, const uint8_t *msg,
         break;
     case OF_BARRIER_REPLY:
         if (instr_refuse_reply(c, tag)) {
+            return;
+        }
+        break;
+    case OF_GET_ASYNC_REPLY:
+        instr_forward_restore(c, msg, len);
+        return;
+    case OF_REQUEST_FORWARD:
+        if (!instr_forward_heard(c, msg, len)) {
+            instr->counters.hidden++;
             return;
         }
         break;

@@ -29,6 +29,7 @@ instr_ask_switch(struct instr_change *c)
 {
     uint8_t version = c->link->of_version;
 
+    instr_forward_ask(c->link, c->now_ns, c->out);
     of_ask_forms(version, emit, c);
     of_ask_tlvs(version, emit, c);
     of_ask_ports(version, emit, c);

@@ -13,6 +13,7 @@
 
 #define NICIRA_VENDOR      0x2320
 #define NICIRA_TLV_REQUEST 25
+#define NICIRA_SET_ASYNC2  27
 
 bool
 instr_fence_is_write(const uint8_t *msg)
@@ -23,7 +24,8 @@ instr_fence_is_write(const uint8_t *msg)
     case OF_WIRE_EXPERIMENTER:
         return of_wire_get16(msg + 2) < 16 ||
                of_wire_get32(msg + 8) != NICIRA_VENDOR ||
-               of_wire_get32(msg + 12) != NICIRA_TLV_REQUEST;
+               (of_wire_get32(msg + 12) != NICIRA_TLV_REQUEST &&
+                of_wire_get32(msg + 12) != NICIRA_SET_ASYNC2);
     case OF_WIRE_FLOW_MOD:
     case 15: /* Port-mod of 1.0, group-mod. */
         return true;

@@ -101,6 +101,7 @@ instr_link_start(struct instr_link *link, uint64_t now_ns,
     instr_change_init(&c, link, out, now_ns, "recorder");
     instr_stats_join(link);
     instr_ask_forms(&c);
+    instr_forward_ask(link, now_ns, out);
     if (link->instr->is_ready) {
         /* A table miss may now mean something else. */
         instr_owe(link->instr, OWES_UPDATE);

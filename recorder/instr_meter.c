@@ -7,6 +7,7 @@
 #include "recorder/instr_state.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "lib/lh_alloc.h"
 
@@ -126,6 +127,7 @@ instr_meter_mod(struct instr_change *c, const uint8_t *msg, size_t len)
         instr_note(c, "meter-mod", msg, len);
         return;
     }
+    instr_forward_sent(c, &meter);
     is_there = find(c->instr, meter.id) != NULL;
     if (meter.command == OF_METER_DELETE) {
         drop(c, meter.id);
@@ -134,4 +136,33 @@ instr_meter_mod(struct instr_change *c, const uint8_t *msg, size_t len)
         return;
     } /* Else the switch is going to say that there is one, or none. */
     of_meter_uninit(&meter);
+}
+
+void
+instr_meter_heard(struct instr_change *c, struct of_meter *meter)
+{
+    struct instr *instr = c->instr;
+    struct of_meter **old = find(instr, meter->id);
+
+    if (meter->command != OF_METER_DELETE) {
+        /* As a meter that is read: whoever hears it twice hears the same. */
+        if (!old || strcmp((*old)->text, meter->text) != 0) {
+            instr_object_meter(c->out, meter, old ? "modify" : "add");
+            instr->counters.foreign++;
+            instr_meter_destroy(instr_meter_take(instr, meter->id));
+            instr_meter_insert(instr, lh_memdup(meter, sizeof *meter));
+            return;
+        }
+    } else {
+        for (size_t i = instr->n_meters; i-- > 0;) {
+            uint32_t id = instr->meters[i]->id;
+
+            if (meter->id == OF_METER_ALL || meter->id == id) {
+                instr_object_gone(c->out, true, id, "delete");
+                instr->counters.foreign++;
+                instr_meter_destroy(instr_meter_take(instr, id));
+            }
+        }
+    }
+    of_meter_uninit(meter);
 }

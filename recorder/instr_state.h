@@ -206,6 +206,9 @@ struct instr_link {
     uint64_t probe_tag; /* Since when they have been asked. */
     uint64_t probe_ns;
 
+    /* Of slaves and of others: what the controller wants forwarded. */
+    uint32_t forwards[2];
+
     bool has_tid;                 /* Nicira, 1.0: command holds the table. */
     bool wants_nicira;            /* Nicira, 1.0: flow-removed in its form. */
     uint16_t miss_len;            /* miss_send_len. */
@@ -220,6 +223,16 @@ struct instr_link {
 };
 
 struct instr_start; /* What was read while starting. */
+
+/* A meter-mod that came by one link, which others will hear of. */
+#define INSTR_N_FORWARDED  64
+#define INSTR_FORWARDED_NS UINT64_C(2000000000)
+struct instr_forwarded {
+    uint64_t links; /* Their bits. */
+    uint64_t ns;    /* When it was sent. */
+    enum of_meter_command command;
+    uint32_t id;
+};
 
 struct instr {
     struct instr_config config;
@@ -246,6 +259,8 @@ struct instr {
     size_t n_groups, allocated_groups;
     struct of_meter **meters; /* Owned. */
     size_t n_meters, allocated_meters;
+    struct instr_forwarded forwarded[INSTR_N_FORWARDED]; /* Ring. */
+    size_t n_forwarded;
 
     struct instr_port *ports; /* Sorted.  Owned. */
     size_t n_ports, allocated_ports;

@@ -58,7 +58,9 @@ enum of_kind {
     OF_MONITOR_REPLY,
     OF_MONITOR_PAUSED, /* Up to 1.3. */
     OF_MONITOR_RESUMED,
-    OF_BARRIER_REPLY
+    OF_BARRIER_REPLY,
+    OF_GET_ASYNC_REPLY,
+    OF_REQUEST_FORWARD
 };
 
 /* Silences the library's own log, which would go to the terminal. */

@@ -365,6 +365,54 @@ def test_the_recorder_sees_what_others_do(lab, version):
     assert counters(lab)["contested"] == 0
 
 
+def forwards(version, masks):
+    """A controller's request to be told of group- and meter-mods of others."""
+    properties = b"".join(struct.pack(">HHI", kind, 8, mask)
+                          for kind, mask in zip((10, 11), masks))
+    return (message(version, 28, 21, properties) if version > 4 else
+            message(version, 4, 21, struct.pack(">II", 0x2320, 27)
+                    + properties))
+
+
+@pytest.mark.parametrize("version", (4, 5, 6))
+def test_meters_of_others_are_on_the_timeline(lab, version):
+    """And the controller hears of them only what it asks for."""
+    pair = Pair(lab, version)
+    configured = message(version, 26, 20)
+
+    def meters():
+        with Api(f"{lab.dir}/recorder.sock", deadline=20) as api:
+            return [(c["what"], c["meter"], c.get("command") or c["reason"],
+                     c.get("text")) for c in
+                    api.call("changes", dpid=1)["changes"] if "meter" in c]
+
+    pair.send(configured)
+    pair.same()
+    pair.by_hand("add-meter", "meter=1,kbps,band=type=drop,rate=1000")
+    wait_until(meters, what="the meter")
+    pair.by_hand("mod-meter", "meter=1,kbps,band=type=drop,rate=2000")
+    pair.by_hand("del-meters")
+    wait_until(lambda: len(meters()) == 3, what="what became of it")
+    assert [m[:3] for m in meters()] == [("meter-set", 1, "add"),
+                                         ("meter-set", 1, "modify"),
+                                         ("meter-gone", 1, "delete")]
+    assert "rate=2000" in meters()[1][3]
+    pair.send(configured)
+    assert "T_REQUESTFORWARD" not in "".join(pair.same())
+
+    # Meters first, then nothing of others any more: heard all the same.
+    for mask, number in ((2, 1), (0, 0)):
+        pair.send(forwards(version, (0, mask)))
+        pair.send(configured)
+        pair.same()
+        before = len(meters())
+        pair.by_hand("add-meter", "meter=2,kbps,band=type=drop,rate=1000")
+        pair.by_hand("del-meter", "meter=2")
+        wait_until(lambda: len(meters()) == before + 2, what="the meter")
+        heard = "\n".join(pair.same())
+        assert heard.count("T_REQUESTFORWARD") == 2 * number
+
+
 def test_nobody_is_fought_for_long(lab):
     """Somebody who changes a rule whenever we do wins."""
     pair = Pair(lab, 4)

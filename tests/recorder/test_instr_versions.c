@@ -136,7 +136,6 @@ static const struct {
     {"METER_MOD", 29, 4, 6, 16},
     {"ROLE_STATUS", 30, 5, 6, 24},
     {"TABLE_STATUS", 31, 5, 6, 32},
-    {"REQUESTFORWARD", 32, 5, 6, 16},
     {"CONTROLLER_STATUS", 35, 6, 6, 24},
     {"type of no version", 36, 1, 6, 32},
     {"type of no version", 255, 1, 6, 8},

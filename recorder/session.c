@@ -207,12 +207,13 @@ on_controller_closed(void *s_, const char *reason)
 /* --- To the switch. --- */
 
 /* True when the ID of a message to the switch is the switch's own or has no
- * answer that could need it. */
+ * answer that could need it.  To an error a switch answers with an error, but
+ * for the one that refuses its HELLO. */
 static bool
-keeps_xid(uint8_t type)
+keeps_xid(const struct session *s, uint8_t type)
 {
     return type == OF_WIRE_HELLO || type == OF_WIRE_ECHO_REPLY ||
-           type == OF_WIRE_ERROR;
+           (type == OF_WIRE_ERROR && !s->version);
 }
 
 static void
@@ -232,7 +233,7 @@ session_send(struct session *s, struct instr_msg *m)
     if (!s->down) {
         return;
     }
-    if (!keeps_xid(m->data[1])) {
+    if (!keeps_xid(s, m->data[1])) {
         uint32_t xid = !m->is_own && m->original_len >= OF_WIRE_HEADER_LEN
                            ? of_wire_xid(m->original)
                            : 0;

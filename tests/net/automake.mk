@@ -10,6 +10,7 @@ EXTRA_DIST += \
 	tests/net/lab.py \
 	tests/net/many_controllers.py \
 	tests/net/openflow.py \
+	tests/net/osken_script.py \
 	tests/net/ovn.py \
 	tests/net/pair.py \
 	tests/net/process.py \
@@ -53,6 +54,7 @@ EXTRA_DIST += \
 	tests/net/test_select.py \
 	tests/net/test_server_disk.py \
 	tests/net/test_same_controllers.py \
+	tests/net/test_same_osken.py \
 	tests/net/test_same_random.py \
 	tests/net/test_same_scripts.py \
 	tests/net/test_strip.py \

@@ -301,15 +301,24 @@ def _port_without(version, record, lldp):
                 less[record.index(name) + len(name)] = value
     for at, value in less.items():
         value = struct.unpack_from(">Q", record, at)[0] - value
-        record = record[:at] + struct.pack(">Q", value) + record[at + 8:]
+        record = record[:at] + struct.pack(">Q", value & (1 << 64) - 1) \
+            + record[at + 8:]
     return record
 
 
-def _without_duration(msg):
+def is_flow_removed(msg):
+    """Whether it is one, Nicira's or the standard's."""
+    return msg[1] == FLOW_REMOVED or (
+        msg[1] == EXPERIMENTER and msg[8:16] == b"\0\0\x23\x20\0\0\0\x0e")
+
+
+def without_duration(msg):
     """A flow-removed without the fraction of a second that its rule lived, or
     all of that time after a timeout: the switch says it a bit later."""
     if msg[0] == 1:
         reason, at = (26, 28) if msg[1] == EXPERIMENTER else (58, 60)
+    elif msg[0] == 6:
+        reason, at = 9, msg.index(b"\x80\x02\0\x08") + 4     # OXS
     else:
         reason, at = 18, 20
     if msg[reason] > 1:
@@ -352,9 +361,8 @@ def comparable(messages):
             entry[3].sort()
             if msg[11] & 1:
                 open_replies[msg[4:8]] = entry
-        elif kind == FLOW_REMOVED or (
-                kind == EXPERIMENTER and msg[12:16] == b"\0\0\0\x0e"):
-            removed.append(("message", _without_duration(msg)))
+        elif is_flow_removed(msg):
+            removed.append(("message", without_duration(msg)))
         elif kind == PACKET_IN or (
                 kind == EXPERIMENTER
                 and msg[12:16] in (b"\0\0\0\x11", b"\0\0\0\x1e")):

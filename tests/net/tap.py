@@ -6,6 +6,9 @@
         for connection in tap.take():
             connection.sent         # Whole messages of who connected,
             connection.received     # and what it got.
+
+Where it leads to is a path, or the number of a TCP port of this host.  Where
+the switch is the one that connects, `sent` is what it got.
 """
 
 import os
@@ -64,9 +67,10 @@ class Connection:
 class Tap:
     """See the top of this file."""
 
-    def __init__(self, path, target):
+    def __init__(self, path, target, is_switchs=False):
         self.path = path
         self.target = target
+        self.is_switchs = is_switchs
         self.connections = []
         if os.path.exists(path):
             os.unlink(path)
@@ -88,13 +92,17 @@ class Tap:
                 near = self.listener.accept()[0]
             except OSError:
                 return
-            far = socket.socket(socket.AF_UNIX)
+            is_port = isinstance(self.target, int)
+            far = socket.socket(socket.AF_INET if is_port else socket.AF_UNIX)
             try:
-                far.connect(self.target)
+                far.connect(("127.0.0.1", self.target) if is_port
+                            else self.target)
             except OSError:
                 near.close()
                 continue
-            self.connections.append(Connection(near, far))
+            self.connections.append(
+                Connection(*((far, near) if self.is_switchs
+                             else (near, far))))
 
     def close(self):
         """Ends it and all its connections."""

@@ -28,24 +28,32 @@ class Controlled(Pair):
         self.controller_options = options
         self.controllers = []
 
+    def spawn_controller(self, side):
+        """Starts that of one, which listens at ctl-SIDE."""
+        return Process(
+            f"controller-{side}",
+            [CONTROLLER, f"punix:{self.dir}/ctl-{side}", "-O",
+             NAMES[self.version], *self.controller_options,
+             f"--unixctl={self.dir}/ctl-{side}.ctl"],
+            f"{self.dir}/ctl-{side}.log")
+
+    def is_listening(self, side):
+        """Whether it does."""
+        return os.path.exists(f"{self.dir}/ctl-{side}")
+
     def options(self):
         return [f"--listen=unix:{self.dir}/b/br0.controller",
                 f"--controller=unix:{self.dir}/tap-b"]
 
     def sockets(self):
-        return [(f"{self.dir}/a/br0.controller", f"{self.dir}/ctl-a"),
-                (f"{self.dir}/tap-b", f"{self.dir}/ctl-b")]
+        return [(f"{self.dir}/a/br0.controller", f"{self.dir}/ctl-a", True),
+                (f"{self.dir}/tap-b", f"{self.dir}/ctl-b", True)]
 
     def connect(self):
         for side in ("a", "b"):
-            self.controllers.append(Process(
-                f"controller-{side}",
-                [CONTROLLER, f"punix:{self.dir}/ctl-{side}", "-O",
-                 NAMES[self.version], *self.controller_options,
-                 f"--unixctl={self.dir}/ctl-{side}.ctl"],
-                f"{self.dir}/ctl-{side}.log"))
+            self.controllers.append(self.spawn_controller(side))
         for side in ("a", "b"):
-            wait_until(lambda s=side: os.path.exists(f"{self.dir}/ctl-{s}"),
+            wait_until(lambda s=side: self.is_listening(s),
                        what="the controller")
         for switch in self.switches:
             switch.connect()

@@ -58,8 +58,9 @@ struct flow {
 struct column_encoder {
     struct packet_id_config packet_id;
     enum column_unit unit;
-    uint64_t secret; /* Of hashes of shapes. */
-    uint64_t block;  /* Unique to the encoder and its block. */
+    uint64_t secret;      /* Of hashes of shapes. */
+    uint64_t block;       /* Unique to the encoder and its block. */
+    uint64_t shape_epoch; /* The same of numbers of shapes. */
     uint64_t n_finishes;
     struct column_totals totals;
 
@@ -97,6 +98,7 @@ column_encoder_create(const struct packet_id_config *packet_id,
     e->packet_id = *packet_id;
     e->unit = unit;
     e->block = (atomic_fetch_add(&n_created, 1) + 1) << 32;
+    e->shape_epoch = e->block;
     e->secret = (uint64_t) (uintptr_t) e ^ (uint64_t) (uintptr_t) &e;
     e->is_us = true;
     e->plain = history_encoder_create();
@@ -113,6 +115,7 @@ forget_shapes(struct column_encoder *e)
         trajectory_shape_destroy(e->shapes[i].shape);
     }
     e->n_shapes = 0;
+    e->shape_epoch = e->block;
     memset(e->shape_slots, 0, 2 * MAX_SHAPES * sizeof *e->shape_slots);
 }
 
@@ -277,6 +280,28 @@ find_shape(struct column_encoder *e, const struct trajectory *t,
     return (uint32_t) e->n_shapes - 1;
 }
 
+/* As find_shape(), but most flows of a path have the shape of the one before.
+ */
+static uint32_t
+find_path_shape(struct column_encoder *e, const struct trajectory *t,
+                const struct trajectory_packet *packet)
+{
+    const struct trajectory_path *path = trajectory_path(t);
+    struct trajectory_path_mark *mark = trajectory_path_mark(path);
+    uint64_t kind;
+    uint32_t shape;
+
+    if (!trajectory_path_flow_kind(path, packet->header, &kind)) {
+        return find_shape(e, t, packet);
+    }
+    if (mark->owner == e->shape_epoch && mark->kind == kind) {
+        return mark->index;
+    }
+    shape = find_shape(e, t, packet);
+    *mark = (struct trajectory_path_mark){e->shape_epoch, kind, shape};
+    return shape;
+}
+
 /* The trajectory's flow in this block. */
 static uint32_t
 find_flow(struct column_encoder *e, struct trajectory *t,
@@ -294,7 +319,7 @@ find_flow(struct column_encoder *e, struct trajectory *t,
                              sizeof *e->flows);
     e->flows[e->n_flows] = (struct flow){
         .trajectory = trajectory_ref(t),
-        .shape = find_shape(e, t, packet),
+        .shape = find_path_shape(e, t, packet),
         .n_hops = (uint32_t) trajectory_n_hops(t),
         .l3_ofs = split->l3_ofs,
         .kind = (uint8_t) split->kind,

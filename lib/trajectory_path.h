@@ -63,6 +63,20 @@ bool trajectory_path_takes(const struct trajectory_path *, const uint8_t *ref,
 bool trajectory_path_predicts(const struct trajectory_path *, size_t hop,
                               const uint8_t *ref, size_t ref_len,
                               const uint8_t *header, size_t len);
+/* Which headers of the packet differ from its reference's, and where: two
+ * packets of the path with the same '*kindp' differ alike, and by the same
+ * bytes.  False when that depends on the flow: a rule sets part of a field, or
+ * one that a checksum covers. */
+bool trajectory_path_flow_kind(const struct trajectory_path *,
+                               const uint8_t *ref, uint64_t *kindp);
+/* Words for whoever collects packets of many paths: 0 at first. */
+struct trajectory_path_mark {
+    uint64_t owner, kind;
+    uint32_t index;
+};
+struct trajectory_path_mark *
+trajectory_path_mark(const struct trajectory_path *);
+
 /* Sets the headers of 'h', a copy of the model, to those of that packet. */
 void trajectory_path_fill(const struct trajectory_path *, const uint8_t *ref,
                           size_t ref_len, struct history *h);

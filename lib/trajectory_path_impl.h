@@ -37,6 +37,7 @@ struct path_view {
 
 struct trajectory_path {
     unsigned int n_refs;
+    struct trajectory_path_mark mark;
     struct history *model; /* Owned. */
     size_t reference;
     struct header_split split; /* Of the reference. */

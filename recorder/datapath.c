@@ -349,6 +349,7 @@ note_made(struct datapath *dp, struct rule *rule, uint64_t change,
           uint64_t now_ns)
 {
     bool is_old = !strcmp(rule->command, "selected") ||
+                  !strcmp(rule->command, "capped") ||
                   !strcmp(rule->command, "restored");
 
     rule->change = change;

@@ -141,7 +141,12 @@ instr_flow_rewrite(struct instr_change *c, struct shadow_rule *rule)
     instr_own_free_indexes(c, old, n_old);
     free(old);
     if (rule->is_instrumented != was_instrumented) {
-        instr_made(c->out, instr_rule_flow(c, rule, "selected", "recorder"));
+        instr_made(c->out,
+                   instr_rule_flow(c, rule,
+                                   instr_select_is_capped(c->instr, rule)
+                                       ? "capped"
+                                       : "selected",
+                                   "recorder"));
     }
 }
 

@@ -104,6 +104,14 @@ instr_select_priority(const struct instr *instr,
 }
 
 bool
+instr_select_is_capped(const struct instr *instr,
+                       const struct shadow_rule *rule)
+{
+    return rule->load.is_shed || instr_select_priority(instr, rule) <
+                                     instr->config.selection.shed_below;
+}
+
+bool
 instr_select_emits(const struct instr *instr, const struct shadow_rule *rule)
 {
     return !rule->facts->is_conjunction && instr_select_flow(instr, rule).len;

@@ -13,6 +13,8 @@ bool instr_select_is_on(const struct instr *);
 /* The postcards of what is asked about. */
 struct shadow_card instr_select_flow(const struct instr *,
                                      const struct shadow_rule *);
+/* True when the cap is why it sends no postcards. */
+bool instr_select_is_capped(const struct instr *, const struct shadow_rule *);
 /* True when the rule will have postcards, as far as that can be foreseen. */
 bool instr_select_emits(const struct instr *, const struct shadow_rule *);
 /* The priority of the selection that decides about the rule. */

@@ -72,6 +72,8 @@ struct assemble_env {
     /* True when packets may pass switch 'dpid', or end there, without a
      * postcard: not all its rules send them.  May be NULL: never. */
     bool (*is_silent)(void *aux, uint64_t dpid);
+    /* True when the cap is why; asked after is_silent().  May be NULL. */
+    bool (*is_capped)(void *aux, uint64_t dpid);
     void *aux;
     uint64_t until_ns; /* Until when postcards of the group were waited for;
                         * 0: the time of its last one. */

@@ -64,8 +64,16 @@ is_silent(const struct assembler *a, uint64_t dpid)
     return a->env->is_silent && a->env->is_silent(a->env->aux, dpid);
 }
 
-static const char silent_text[] =
-    "the next switch does not send postcards of all packets";
+/* Why what became of a packet that goes to 'dpid', which is_silent(), is not
+ * known. */
+static const char *
+silent_text(const struct assembler *a, uint64_t dpid)
+{
+    return a->env->is_capped && a->env->is_capped(a->env->aux, dpid)
+               ? "the next switch does not send postcards of all packets: "
+                 "some of its rules are stopped by --max-postcards"
+               : "the next switch does not send postcards of all packets";
+}
 
 /* Looks at the links that output 'o' leads onto; true when one was taken.
  * With 'is_sent' those that were not are lost. */
@@ -86,7 +94,7 @@ judge_branches(const struct assembler *a, int o, bool is_sent,
             has_child = true;
         } else if (!branch->is_soft && is_sent &&
                    is_silent(a, branch->peer_dpid)) {
-            fate->open = silent_text;
+            fate->open = silent_text(a, branch->peer_dpid);
         } else if (!branch->is_soft && is_sent) {
             set_lost(fate, branch->port, branch->peer_dpid, branch->peer_port);
         }
@@ -126,15 +134,16 @@ count_untaken(const struct assembler *a, int o)
     return n;
 }
 
-static bool
+/* NULL: to none. */
+static const char *
 leads_to_silent(const struct assembler *a, int o)
 {
     for (int b = a->outs[o].first_branch; b >= 0; b = a->branches[b].next) {
         if (is_silent(a, a->branches[b].peer_dpid)) {
-            return true;
+            return silent_text(a, a->branches[b].peer_dpid);
         }
     }
-    return false;
+    return NULL;
 }
 
 static void
@@ -160,7 +169,7 @@ judge_flood(const struct assembler *a, const struct assemble_visit *visit,
     if (n_edge && !(is_normal && has_child)) {
         set_left(fate, n_edge == 1 ? edge_port : OF_PORT_UNKNOWN);
     } else if (is_normal && !has_child && leads_to_silent(a, o)) {
-        fate->open = silent_text;
+        fate->open = leads_to_silent(a, o);
     } else if (is_normal && !has_child && n_link) {
         set_lost(fate, OF_PORT_UNKNOWN, 0, OF_PORT_UNKNOWN);
     } else if (!n_link) {

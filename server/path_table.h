@@ -71,6 +71,7 @@ struct path_table_config {
     bool (*has_lossless)(void *aux, uint64_t dpid, uint64_t from_ns,
                          uint64_t to_ns);
     bool (*is_silent)(void *aux, uint64_t dpid);
+    bool (*is_capped)(void *aux, uint64_t dpid);
     void *aux;
 };
 

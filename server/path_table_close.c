@@ -100,6 +100,7 @@ path_table_assemble(struct path_table *pt, const struct path_group *g,
         .find_rule = pt->config.find_rule,
         .has_lossless = pt->config.has_lossless,
         .is_silent = pt->config.is_silent,
+        .is_capped = pt->config.is_capped,
         .aux = pt->config.aux,
         .until_ns = pt->clock_ns,
     };

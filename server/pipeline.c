@@ -215,6 +215,14 @@ is_silent(void *p_, uint64_t dpid)
 }
 
 static bool
+is_capped(void *p_, uint64_t dpid)
+{
+    const struct pipeline *p = p_;
+
+    return rule_cache_is_capped(p->config.rules, dpid);
+}
+
+static bool
 has_lossless(void *p_, uint64_t dpid, uint64_t from_ns, uint64_t to_ns)
 {
     return true;
@@ -233,6 +241,7 @@ pipeline_create(const struct pipeline_config *config)
         .find_rule = find_rule,
         .has_lossless = config->is_lossless ? has_lossless : NULL,
         .is_silent = is_silent,
+        .is_capped = is_capped,
         .aux = p,
     };
 

@@ -28,14 +28,15 @@ struct entry {
     uint32_t version;
     struct rule *rule; /* Owned reference; NULL: not known. */
     bool is_asked;     /* The answer is awaited. */
-    bool is_silent;    /* Stands and sends no postcards. */
+    bool is_silent;    /* Stands and sends no postcards... */
+    bool is_capped;    /* ...because of the cap. */
     uint64_t retry_ns; /* When to ask again, if neither. */
 };
 
 struct switch_info {
     uint64_t dpid;
-    uint32_t newest; /* Version known. */
-    size_t n_silent; /* Entries that are. */
+    uint32_t newest;           /* Version known. */
+    size_t n_silent, n_capped; /* Entries that are. */
 };
 
 struct rule_cache {
@@ -148,15 +149,28 @@ need_switch(struct rule_cache *cache, uint64_t dpid)
     return &cache->switches[i];
 }
 
+/* Sets one of its flags, of which there are '*n'. */
 static void
-set_silent(struct rule_cache *cache, struct entry *e, bool is_silent)
+set_flag(bool *flag, bool value, size_t *n)
 {
-    if (e->is_silent != is_silent) {
-        struct switch_info *sw = need_switch(cache, e->dpid);
-
-        e->is_silent = is_silent;
-        sw->n_silent += is_silent ? 1 : SIZE_MAX; /* SIZE_MAX: minus one. */
+    if (*flag != value) {
+        *flag = value;
+        *n += value ? 1 : SIZE_MAX; /* SIZE_MAX: minus one. */
     }
+}
+
+static void
+set_silent(struct rule_cache *cache, struct entry *e, bool is_silent,
+           bool is_capped)
+{
+    struct switch_info *sw;
+
+    if (e->is_silent == is_silent && e->is_capped == is_capped) {
+        return;
+    }
+    sw = need_switch(cache, e->dpid);
+    set_flag(&e->is_silent, is_silent, &sw->n_silent);
+    set_flag(&e->is_capped, is_capped, &sw->n_capped);
 }
 
 /* A rule that ends a packet's way and says nothing of it.  Of packets that hit
@@ -174,7 +188,7 @@ remove_entry(struct rule_cache *cache, struct entry *e)
 {
     struct entry **p = chain_of(cache, e->dpid, e->version);
 
-    set_silent(cache, e, false);
+    set_silent(cache, e, false, false);
     while (*p != e) {
         p = &(*p)->next;
     }
@@ -246,11 +260,13 @@ rule_cache_add(struct rule_cache *cache, struct rule *rule)
 {
     struct entry *e = need_entry(cache, rule->dpid, rule->version);
     struct switch_info *sw = need_switch(cache, rule->dpid);
+    bool is_silent = is_silent_rule(rule);
 
     if (rule->version > sw->newest) {
         sw->newest = rule->version;
     }
-    set_silent(cache, e, is_silent_rule(rule));
+    set_silent(cache, e, is_silent,
+               is_silent && !strcmp(rule->command, "capped"));
     if (e->rule) {
         rule_unref(e->rule);
     } else {
@@ -267,7 +283,7 @@ rule_cache_gone(struct rule_cache *cache, uint64_t dpid, uint32_t version)
     struct entry *e = find_entry(cache, dpid, version);
 
     if (e) {
-        set_silent(cache, e, false);
+        set_silent(cache, e, false, false);
     }
 }
 
@@ -275,10 +291,10 @@ void
 rule_cache_restart(struct rule_cache *cache)
 {
     for (struct entry *e = cache->oldest; e; e = e->newer) {
-        e->is_silent = false;
+        e->is_silent = e->is_capped = false;
     }
     for (size_t i = 0; i < cache->n_switches; i++) {
-        cache->switches[i].n_silent = 0;
+        cache->switches[i].n_silent = cache->switches[i].n_capped = 0;
     }
 }
 
@@ -289,6 +305,15 @@ rule_cache_is_silent(const struct rule_cache *cache, uint64_t dpid)
 
     return i < cache->n_switches && cache->switches[i].dpid == dpid &&
            cache->switches[i].n_silent;
+}
+
+bool
+rule_cache_is_capped(const struct rule_cache *cache, uint64_t dpid)
+{
+    size_t i = switch_index(cache, dpid);
+
+    return i < cache->n_switches && cache->switches[i].dpid == dpid &&
+           cache->switches[i].n_capped;
 }
 
 void

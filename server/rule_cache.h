@@ -61,6 +61,8 @@ void rule_cache_restart(struct rule_cache *);
 /* True when a rule stands at the switch that may be a packet's last one there
  * and sends no postcards: it is not selected, paused or made by learn. */
 bool rule_cache_is_silent(const struct rule_cache *, uint64_t dpid);
+/* True when there is one that the cap (--max-postcards) has stopped. */
+bool rule_cache_is_capped(const struct rule_cache *, uint64_t dpid);
 
 /* Borrowed until the next call; NULL when not known, or not yet. */
 const struct rule *rule_cache_find(struct rule_cache *, uint64_t dpid,

@@ -323,6 +323,7 @@ def test_above_the_cap_the_busiest_rule_stops_and_comes_back(lab, of_version):
     assert [rule_named(recorder, p)["instrumented"] for p in (10, 20, 30)] == [
         False, True, True]
     assert rule_named(recorder, 10)["version"] == before
+    assert rule_named(recorder, 10)["command"] == "capped"
     assert "1 of the busiest rules sends none" in ctl(
         lab, "status", "--check", status=3)
     say(h2, "quiet")

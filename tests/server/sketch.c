@@ -133,6 +133,14 @@ is_silent(void *sketch, uint64_t dpid)
     return dpid == ((struct sketch *) sketch)->silent_dpid;
 }
 
+static bool
+is_capped(void *sketch, uint64_t dpid)
+{
+    const struct sketch *s = sketch;
+
+    return dpid == s->silent_dpid && s->is_capped;
+}
+
 const struct assemble_result *
 sketch_assemble(struct sketch *sketch)
 {
@@ -144,6 +152,7 @@ sketch_assemble(struct sketch *sketch)
         .find_rule = sketch_find_rule,
         .has_lossless = sketch_has_lossless,
         .is_silent = is_silent,
+        .is_capped = is_capped,
         .aux = sketch,
     };
 

@@ -30,6 +30,7 @@ struct sketch {
     struct postcard *cards[SKETCH_MAX_CARDS]; /* Owned. */
     bool is_lossless;
     uint64_t silent_dpid; /* Not all its rules send postcards; 0: none. */
+    bool is_capped;       /* Because of the cap. */
     struct assembler *assembler;
     struct assemble_result result;
 };

@@ -261,6 +261,9 @@ START_TEST(nothing_is_lost_at_a_switch_that_is_silent)
     ck_assert_int_eq(h->verdict.name, VERDICT_OPEN);
     ck_assert_str_eq(h->verdict.reason, "the next switch does not send "
                                         "postcards of all packets");
+    s.is_capped = true;
+    ck_assert_ptr_nonnull(
+        strstr(one("1.1>4")->verdict.reason, "by --max-postcards"));
     /* What went on is deduced as ever. */
     sketch_card(&s, 3, 1, 3, 33, 64, 10);
     h = one("1.1>4 (~2.1>2 (3.1>3))");

@@ -113,6 +113,19 @@ add_quiet(uint64_t dpid, uint32_t version, const char *actions, bool is_quiet)
     rule_cache_add(cache, rule);
 }
 
+static void
+add_capped(uint64_t dpid, uint32_t version, bool is_stopped)
+{
+    struct rule *rule = rule_create();
+
+    rule->dpid = dpid;
+    rule->version = version;
+    rule->is_instrumented = !is_stopped;
+    free(rule->command);
+    rule->command = strdup(is_stopped ? "capped" : "selected");
+    rule_cache_add(cache, rule);
+}
+
 START_TEST(a_switch_is_silent_while_a_rule_of_it_is)
 {
     add_quiet(1, 1, "output:1", false);
@@ -131,6 +144,22 @@ START_TEST(a_switch_is_silent_while_a_rule_of_it_is)
     add_quiet(1, 4, "drop", true);
     rule_cache_restart(cache);
     ck_assert(!rule_cache_is_silent(cache, 1));
+}
+END_TEST
+
+START_TEST(a_switch_is_capped_while_the_cap_has_stopped_a_rule)
+{
+    add_quiet(1, 3, "output:2", true);
+    ck_assert(!rule_cache_is_capped(cache, 1));
+    add_capped(1, 4, true);
+    ck_assert(rule_cache_is_capped(cache, 1));
+    ck_assert(!rule_cache_is_capped(cache, 2));
+    add_capped(1, 4, false); /* It came back. */
+    ck_assert(!rule_cache_is_capped(cache, 1));
+    ck_assert(rule_cache_is_silent(cache, 1));
+    add_capped(1, 4, true);
+    rule_cache_gone(cache, 1, 4);
+    ck_assert(!rule_cache_is_capped(cache, 1));
 }
 END_TEST
 
@@ -277,6 +306,7 @@ main(void)
     tcase_add_test(tc, low_bits_of_no_known_rule_are_near_the_newest_version);
     tcase_add_test(tc, a_file_of_rules_is_loaded);
     tcase_add_test(tc, a_switch_is_silent_while_a_rule_of_it_is);
+    tcase_add_test(tc, a_switch_is_capped_while_the_cap_has_stopped_a_rule);
     suite_add_tcase(suite, tc);
 
     SRunner *runner = srunner_create(suite);

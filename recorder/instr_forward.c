@@ -196,8 +196,9 @@ instr_forward_heard(struct instr_change *c, const uint8_t *msg, size_t len)
     bool is_slave = instr_link_role(link) == INSTR_ROLE_SLAVE;
     struct of_meter meter;
 
-    if (!wanted(link) || len < head + HEAD) {
-        return true;
+    if (!wanted(link) || len < head + HEAD ||
+        of_wire_get16(msg + head + 2) != len - head) {
+        return true; /* Nothing that we would understand. */
     }
     if (msg[head + 1] != METER_MOD) {
         instr_regroup_soon(c->instr, c->now_ns);

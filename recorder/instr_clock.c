@@ -44,6 +44,7 @@ instr_clock_put_back(struct instr *instr, uint64_t by_ns)
     put_back(&w->others_ns, by_ns);
     put_back(&w->misses_due_ns, by_ns);
     put_back(&w->misses_since_ns, by_ns);
+    put_back(&w->first_due_ns, by_ns);
     for (size_t i = 0; i < w->n_due; i++) {
         put_back(&w->due[i].at_ns, by_ns);
     }

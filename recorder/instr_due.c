@@ -23,6 +23,12 @@
 #define GIVE_UP   6
 #define UNDONE_NS UINT64_C(1000000000)
 
+/* So long until it is tried again where nothing may be changed: no connection
+ * has the role for it, or the tables are being read. */
+#define HELD_NS UINT64_C(100000000)
+/* So many versions may be gone unnoticed. */
+#define MIN_FORGET 1024
+
 /* How long to wait after the last change of 'rule'. */
 static uint64_t
 quiet_ns(const struct shadow_rule *rule)
@@ -87,10 +93,41 @@ instr_due_has(const struct instr_watch *w, uint32_t version)
     return false;
 }
 
+static void
+see_first(struct instr_watch *w)
+{
+    w->first_due_ns = UINT64_MAX;
+    for (size_t i = 0; i < w->n_due; i++) {
+        if (w->due[i].at_ns < w->first_due_ns) {
+            w->first_due_ns = w->due[i].at_ns;
+        }
+    }
+}
+
+/* A rule that is changed again and again leaves a version each time. */
+static void
+forget_gone(struct instr *instr)
+{
+    struct instr_watch *w = &instr->watch;
+    size_t n = w->n_due;
+
+    if (n < MIN_FORGET || n / 2 < instr_shadow_count(instr->shadow)) {
+        return;
+    }
+    w->n_due = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (instr_shadow_by_version(instr->shadow, w->due[i].version)) {
+            w->due[w->n_due++] = w->due[i];
+        }
+    }
+    see_first(w);
+}
+
 void
 instr_due_plan(struct instr_change *c, struct shadow_rule *rule)
 {
     struct instr_watch *w = &c->instr->watch;
+    uint64_t at_ns = c->now_ns + quiet_ns(rule);
 
     if (rule->n_undone >= GIVE_UP && !rule->is_left) {
         give_up(c, rule);
@@ -102,10 +139,14 @@ instr_due_plan(struct instr_change *c, struct shadow_rule *rule)
     if (rule->n_disturbed >= CONTESTED) {
         c->instr->counters.contested++;
     }
+    forget_gone(c->instr);
     w->due =
         lh_alloc_grow(w->due, w->n_due, &w->allocated_due, sizeof *w->due);
-    w->due[w->n_due++] = (struct instr_due){
-        .version = rule->version, .at_ns = c->now_ns + quiet_ns(rule)};
+    if (!w->n_due || at_ns < w->first_due_ns) {
+        w->first_due_ns = at_ns;
+    }
+    w->due[w->n_due++] =
+        (struct instr_due){.version = rule->version, .at_ns = at_ns};
 }
 
 uint64_t
@@ -129,12 +170,7 @@ instr_due_ns(const struct instr *instr)
     if (instr_expiry_due_ns(instr) < first) {
         first = instr_expiry_due_ns(instr);
     }
-    for (size_t i = 0; i < w->n_due; i++) {
-        if (w->due[i].at_ns < first) {
-            first = w->due[i].at_ns;
-        }
-    }
-    return first;
+    return w->n_due && w->first_due_ns < first ? w->first_due_ns : first;
 }
 
 void
@@ -151,7 +187,11 @@ instr_run(struct instr *instr, uint64_t now_ns, struct instr_out *out)
     instr_miss_run(instr, now_ns, out);
     instr_burst_run(instr, now_ns, out);
     instr_expiry_run(instr, now_ns, out);
+    if (!w->n_due || w->first_due_ns > now_ns) {
+        return;
+    }
     if (!link || !instr->is_ready) {
+        w->first_due_ns = now_ns + HELD_NS;
         return;
     }
     instr_change_init(&c, link, out, now_ns, "recorder");
@@ -169,4 +209,5 @@ instr_run(struct instr *instr, uint64_t now_ns, struct instr_out *out)
         }
     }
     w->n_due = n_left;
+    see_first(w);
 }

@@ -60,11 +60,11 @@ instr_regroup_run(struct instr *instr, uint64_t now_ns, struct instr_out *out)
     uint8_t *msg;
     size_t len;
 
-    if (!link || instr_regroup_due_ns(instr) > now_ns) {
+    if (instr_regroup_due_ns(instr) > now_ns) {
         return;
     }
     instr->regroup_due_ns = now_ns + EVERY_NS;
-    if (!instr_inject_has(instr) || instr->regroup) {
+    if (!link || !instr_inject_has(instr) || instr->regroup) {
         return; /* Nothing to do, or the last answer is not here yet. */
     }
     if (instr_fence_holds(link, now_ns, out)) {

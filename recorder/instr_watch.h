@@ -56,8 +56,9 @@ struct instr_watch {
     bool was_told;           /* ...once, at least. */
     struct instr_due *due;   /* To be instrumented.  Owned. */
     size_t n_due, allocated_due;
-    uint64_t window_ns; /* Begin of the time in which... */
-    uint32_t n_repairs; /* ...so many of our rules were put back. */
+    uint64_t first_due_ns; /* Of these; without meaning when there are none. */
+    uint64_t window_ns;    /* Begin of the time in which... */
+    uint32_t n_repairs;    /* ...so many of our rules were put back. */
     struct instr_burst burst;
     struct instr_look look;
     uint64_t others_ns;       /* When others changed a rule last. */

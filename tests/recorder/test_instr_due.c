@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "recorder/instr_state.h"
 #include "recorder/of_wire.h"
 #include "tests/recorder/rig.h"
 
@@ -129,6 +130,40 @@ START_TEST(a_clock_put_back_delays_nothing)
 }
 END_TEST
 
+/* No time is wasted while no connection may change the switch. */
+START_TEST(a_slave_waits_for_its_role)
+{
+    struct rig *rig = watching(OF_WIRE_13);
+
+    write_rule(rig);
+    rig->link->role = INSTR_ROLE_SLAVE;
+    rig->now_ns += 20 * MS;
+    ck_assert_uint_le(instr_due_ns(rig->instr), rig->now_ns);
+    rig_run_due(rig);
+    ck_assert(!has_cards(rig));
+    ck_assert_uint_gt(instr_due_ns(rig->instr), rig->now_ns);
+    rig->link->role = INSTR_ROLE_EQUAL;
+    ck_assert_uint_ne(wait_for_cards(rig), 0);
+    rig_destroy(rig);
+}
+END_TEST
+
+START_TEST(versions_that_have_gone_are_forgotten)
+{
+    struct rig *rig = watching(OF_WIRE_13);
+    const char *rules[] = {RULE, "cookie=0x5,priority=9,udp,actions=output:2"};
+
+    for (int i = 0; i < 5000; i++) {
+        rig_by_hand(rig, OF_FLOW_ADD, rules[i % 2]);
+        rig_say(rig, OF_UPDATE_ADDED, rules[i % 2]);
+        rig->now_ns += MS;
+    }
+    ck_assert_uint_gt(instr_counters(rig->instr)->contested, 4000);
+    ck_assert_uint_le(rig->instr->watch.allocated_due, 2048);
+    rig_destroy(rig);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -144,6 +179,8 @@ main(void)
     tcase_add_loop_test(tcase, a_rule_that_changes_often_is_not_given_up, 0,
                         N_VERSIONS);
     tcase_add_loop_test(tcase, a_clock_put_back_delays_nothing, 0, N_VERSIONS);
+    tcase_add_test(tcase, a_slave_waits_for_its_role);
+    tcase_add_test(tcase, versions_that_have_gone_are_forgotten);
     suite_add_tcase(suite, tcase);
     srunner_run_all(runner, CK_NORMAL);
     n_failed = srunner_ntests_failed(runner);

@@ -273,7 +273,7 @@ struct instr_counters {
     uint64_t index_full;      /* Outputs not instrumented: table T full. */
     uint64_t pending_dropped; /* Requests forgotten, too many open. */
     uint64_t learned;         /* Rules that the switch learned. */
-    uint64_t foreign;         /* Rules that others made or changed. */
+    uint64_t foreign;         /* What others made or changed. */
     uint64_t reinstrumented;  /* Of these, given their postcards. */
     uint64_t contested;       /* Changed again and again: given them late. */
     uint64_t given_up;        /* Left without: others undo it each time. */

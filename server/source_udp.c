@@ -25,6 +25,12 @@
 /* Batches per turn of the event loop, so that others get theirs. */
 #define MAX_BATCHES 16
 #define BUFFER_SIZE (64 << 20)
+/* While many come, more than BUSY in WINDOW_NS, nobody is woken for each: the
+ * socket is looked at every PAUSE_US.  Waking costs reader and sender more
+ * than the datagram does. */
+#define BUSY      400
+#define WINDOW_NS UINT64_C(20000000)
+#define PAUSE_US  1000
 
 #define CONTROL_SIZE                                                          \
     (CMSG_SPACE(sizeof(struct timespec)) + CMSG_SPACE(sizeof(uint32_t)))
@@ -34,7 +40,12 @@ struct source_udp {
     struct ingest *ingest;
     void (*after)(void *aux);
     void *aux;
-    struct event *event; /* Owned. */
+    struct event *event; /* Readable; while many come, not waited for.
+                          * Owned. */
+    struct event *pause; /* The next look while many come.  Owned. */
+    uint64_t window_ns;  /* Since when 'n_window' counts, monotonic. */
+    unsigned int n_window;
+    bool is_busy;
     uint32_t last_drops; /* The kernel's count, modulo 2^32. */
     struct source_udp_counters counters;
 
@@ -136,13 +147,59 @@ take_batch(struct source_udp *source)
     return n == BATCH;
 }
 
+static uint64_t
+monotonic_ns(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (uint64_t) ts.tv_sec * 1000000000u + (uint64_t) ts.tv_nsec;
+}
+
+/* Whether many come, 'n' having come now. */
+static bool
+is_busy(struct source_udp *source, unsigned int n)
+{
+    uint64_t now_ns = monotonic_ns();
+
+    source->n_window += n;
+    if (now_ns - source->window_ns >= WINDOW_NS) {
+        source->is_busy = source->n_window > BUSY;
+        source->window_ns = now_ns;
+        source->n_window = 0;
+    }
+    return source->is_busy;
+}
+
+/* Waits for the next datagram, or a little. */
 static void
-on_readable(evutil_socket_t fd, short what, void *source_)
+wait_next(struct source_udp *source, bool is_pausing)
+{
+    if (is_pausing) {
+        struct timeval pause = {0, PAUSE_US};
+
+        event_del(source->event);
+        event_add(source->pause, &pause);
+    } else if (!event_pending(source->event, EV_READ, NULL)) {
+        event_add(source->event, NULL);
+    }
+}
+
+static void
+on_turn(evutil_socket_t fd, short what, void *source_)
 {
     struct source_udp *source = source_;
+    uint64_t n_before = source->counters.datagrams;
+    int n_batches = 0;
 
-    for (int i = 0; i < MAX_BATCHES && take_batch(source); i++) {
+    while (n_batches < MAX_BATCHES && take_batch(source)) {
+        n_batches++;
     }
+    /* Where there is more, the next turn follows at once. */
+    wait_next(source,
+              is_busy(source, (unsigned int) (source->counters.datagrams -
+                                              n_before)) &&
+                  n_batches < MAX_BATCHES);
     source->after(source->aux);
 }
 
@@ -283,8 +340,8 @@ source_udp_open(struct event_base *base, const char *where,
         header->msg_name = &source->from[i];
         header->msg_control = source->control[i].bytes;
     }
-    source->event =
-        event_new(base, fd, EV_READ | EV_PERSIST, on_readable, source);
+    source->event = event_new(base, fd, EV_READ | EV_PERSIST, on_turn, source);
+    source->pause = evtimer_new(base, on_turn, source);
     event_add(source->event, NULL);
     *sourcep = source;
     return 0;
@@ -295,6 +352,7 @@ source_udp_close(struct source_udp *source)
 {
     if (source) {
         event_free(source->event);
+        event_free(source->pause);
         close(source->fd);
         free(source);
     }

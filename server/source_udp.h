@@ -2,7 +2,9 @@
 /* source_udp - receives geneve postcards on a UDP socket.
  *
  * Datagrams are taken in batches with the kernel's time of arrival.  Those the
- * kernel dropped because the socket's buffer was full are counted.
+ * kernel dropped because the socket's buffer was full are counted.  While more
+ * than 20,000 come in a second they wait up to 1 ms, so that nobody needs to
+ * be woken for each.
  *
  * Threads: that of the event loop. */
 #ifndef SERVER_SOURCE_UDP_H

@@ -83,6 +83,31 @@ START_TEST(a_trigger_fires_when_the_packet_is_complete)
 }
 END_TEST
 
+START_TEST(a_flood_is_taken_and_so_is_what_comes_after_it)
+{
+    enum { N_FLOOD = 2000 };
+
+    live_init(&live, KNOWLEDGE, "--window=1h", NULL);
+    live_start(&live);
+
+    struct api_client *client = live_client(&live);
+
+    for (int round = 0; round < 2; round++) {
+        for (uint32_t i = 0; i < N_FLOOD; i++) {
+            live_send(&live, i, 1, true);
+        }
+        live_wait(client, "datagrams", (N_FLOOD + 1) * round + N_FLOOD);
+        /* Nobody is looking for more now: this one has to wake it. */
+        live_send(&live, 1, 1, true);
+        live_wait(client, "datagrams", (N_FLOOD + 1) * (round + 1));
+    }
+    ck_assert_uint_eq(live_counter(client, "kernel_drops"), 0);
+    ck_assert_uint_eq(live_counter(client, "postcards"), 2 * (N_FLOOD + 1));
+    live_check_sums(client);
+    api_client_close(client);
+}
+END_TEST
+
 START_TEST(an_incomplete_packet_is_closed_by_the_clock)
 {
     live_init(&live, KNOWLEDGE, "--window=100ms", NULL);
@@ -362,6 +387,7 @@ main(void)
 
     tcase_add_checked_fixture(tc, NULL, tear_down);
     tcase_add_test(tc, a_trigger_fires_when_the_packet_is_complete);
+    tcase_add_test(tc, a_flood_is_taken_and_so_is_what_comes_after_it);
     tcase_add_test(tc, an_incomplete_packet_is_closed_by_the_clock);
     tcase_add_test(tc, strangers_are_refused_and_counted);
     tcase_add_test(tc, without_an_address_it_listens_to_both_families);

@@ -74,3 +74,10 @@ BENCHES += bench/bench_ingest
 bench_bench_ingest_SOURCES = bench/bench_ingest.c \
 	bench/bench_preset.c bench/bench_preset.h
 bench_bench_ingest_LDADD = $(SERVER_LIBS) $(GEN_LIBS)
+
+# receive: postcards from a veth, by UDP socket and by packet ring; root.
+BENCHES += bench/bench_receive
+bench_bench_receive_SOURCES = bench/bench_receive.c \
+	bench/receive_sender.c bench/receive_sender.h \
+	bench/bench_preset.c bench/bench_preset.h
+bench_bench_receive_LDADD = $(SERVER_LIBS) $(GEN_LIBS)

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* receive_sender - a process in a network namespace of its own that sends
+ * postcards over a veth at a given rate.
+ *
+ * The other end, "rx0", is in the caller's namespace, which is made too.
+ * Needs root and ip(8).  What fails ends the program with the reason.
+ *
+ * Ownership: frames are borrowed until the sender is stopped.
+ *
+ * Threads: one. */
+#ifndef BENCH_RECEIVE_SENDER_H
+#define BENCH_RECEIVE_SENDER_H 1
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define RECEIVE_INTERFACE "rx0"
+#define RECEIVE_ADDRESS   "10.99.0.2"
+
+struct receive_frame {
+    uint8_t *data; /* Ethernet, IPv4, UDP and so on; sent as it is. */
+    size_t len;
+};
+
+struct receive_order {
+    double rate;      /* Frames per second; as many as go when 0. */
+    uint64_t n;       /* How many. */
+    bool to_stranger; /* To a MAC that is not the other end's. */
+};
+
+struct receive_report {
+    uint64_t n_sent;
+    uint64_t from_ns, to_ns; /* CLOCK_MONOTONIC. */
+    uint64_t cpu_ns; /* The process's, the kernel's work for it included. */
+};
+
+struct receive_sender;
+
+/* Moves the caller into a new network namespace and starts a sender, the
+ * caller on the first core and the sender on the last, both before the
+ * machine's other work.  Frames'
+ * destinations are set to the other end's. */
+struct receive_sender *receive_sender_start(struct receive_frame *, size_t n);
+void receive_sender_stop(struct receive_sender *);
+
+void receive_sender_order(struct receive_sender *,
+                          const struct receive_order *);
+/* Readable when the order was carried out. */
+int receive_sender_fd(const struct receive_sender *);
+void receive_sender_report(struct receive_sender *, struct receive_report *);
+
+#endif /* bench/receive_sender.h */

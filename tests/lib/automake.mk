@@ -70,11 +70,19 @@ tests_lib_test_history_codec_SOURCES = tests/lib/test_history_codec.c \
 	$(RANDOM_HISTORY)
 tests_lib_test_history_codec_LDADD = $(LIB_LIBS) $(TEST_LIBS)
 
+# way: packets on one way, and their histories.
+WAY = tests/lib/way.c tests/lib/way.h $(FRAME) $(RANDOM_HISTORY)
+
 check_PROGRAMS += tests/lib/test_trajectory
 TESTS += tests/lib/test_trajectory
-tests_lib_test_trajectory_SOURCES = tests/lib/test_trajectory.c $(FRAME) \
-	$(RANDOM_HISTORY)
+tests_lib_test_trajectory_SOURCES = tests/lib/test_trajectory.c $(WAY)
 tests_lib_test_trajectory_LDADD = $(LIB_LIBS) $(TEST_LIBS)
+
+check_PROGRAMS += tests/lib/test_trajectory_columns
+TESTS += tests/lib/test_trajectory_columns
+tests_lib_test_trajectory_columns_SOURCES = \
+	tests/lib/test_trajectory_columns.c $(WAY)
+tests_lib_test_trajectory_columns_LDADD = $(LIB_LIBS) $(TEST_LIBS)
 
 # archive_fixture: directories with archives in them.
 ARCHIVE_FIXTURE = tests/lib/archive_fixture.c tests/lib/archive_fixture.h \

@@ -31,6 +31,22 @@ instr_expiry_begin(const struct instr_change *c, struct shadow_rule *rule,
     rule->is_renewed = rule->is_over = false;
 }
 
+void
+instr_expiry_found(const struct instr_change *c, struct shadow_rule *rule,
+                   const struct of_flow_record *record)
+{
+    uint64_t age_ns = record->duration_sec * S_NS + record->duration_nsec;
+
+    if (record->hard_age >= 0 &&
+        (uint32_t) record->hard_age != record->duration_sec) {
+        age_ns = (uint64_t) record->hard_age * S_NS;
+    }
+    if (rule->hard_timeout && age_ns >= rule->hard_timeout * S_NS) {
+        age_ns = 0; /* It was changed, nobody says when. */
+    }
+    instr_expiry_begin(c, rule, age_ns);
+}
+
 int
 instr_expiry_hard_age(const struct instr_change *c,
                       const struct shadow_rule *rule)

@@ -39,6 +39,11 @@ uint64_t instr_expiry_clock(const struct instr_change *);
 /* The rule has come or was changed, by who owns it, 'age_ns' ago. */
 void instr_expiry_begin(const struct instr_change *, struct shadow_rule *,
                         uint64_t age_ns);
+/* The rule stands in the switch, as 'record' says.  Only OpenFlow 1.0 tells
+ * when it was last changed; elsewhere that counts as when it was added, unless
+ * it has outlived that. */
+void instr_expiry_found(const struct instr_change *, struct shadow_rule *,
+                        const struct of_flow_record *);
 /* The switch has begun its time anew, or may have, which its owner does not
  * know. */
 void instr_expiry_renewed(struct instr_change *, struct shadow_rule *);

@@ -303,10 +303,7 @@ find_flow(struct instr_change *c, const struct of_flow_record *record)
     shadow->change = shadow->version;
     shadow->installed_ns = c->now_ns;
     shadow->is_instrumented = instr_select_emits(instr, shadow);
-    /* Only 1.0 tells since when the timeout runs. */
-    instr_expiry_begin(
-        c, shadow,
-        record->hard_age > 0 ? (uint64_t) record->hard_age * 1000000000 : 0);
+    instr_expiry_found(c, shadow, record);
     shadow_rule_destroy(instr_shadow_insert(instr->shadow, shadow));
     return shadow->version;
 }

@@ -23,6 +23,7 @@ struct fake_switch {
     struct instr_shadow *flows;
     uint32_t n_installed;
     uint64_t refused_cookie;
+    uint32_t age_s;
     struct of_tlv tlvs[64];
     size_t n_tlvs;
     struct held *held; /* Of the one bundle. */
@@ -38,6 +39,7 @@ fake_switch_create(uint8_t version)
     struct fake_switch *sw = lh_alloc_zero(sizeof *sw);
 
     sw->version = version;
+    sw->age_s = 1000;
     sw->flows = instr_shadow_create();
     return sw;
 }
@@ -64,6 +66,12 @@ void
 fake_switch_refuse(struct fake_switch *sw, uint64_t cookie)
 {
     sw->refused_cookie = cookie;
+}
+
+void
+fake_switch_set_age(struct fake_switch *sw, uint32_t age_s)
+{
+    sw->age_s = age_s;
 }
 
 static void
@@ -260,7 +268,7 @@ flow_stats(struct fake_switch *sw, const uint8_t *msg, size_t len)
                                         .hard_timeout = r->hard_timeout,
                                         .importance = r->importance,
                                         .flags = r->flags,
-                                        .duration_sec = 1000,
+                                        .duration_sec = sw->age_s,
                                         .idle_age = -1,
                                         .hard_age = -1,
                                         .n_packets = 3,

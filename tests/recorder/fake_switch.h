@@ -31,6 +31,10 @@ void fake_switch_run(struct fake_switch *, const uint8_t *msg, size_t len,
 /* Flow-mods with 'cookie' as their new cookie are refused, but for deletes. */
 void fake_switch_refuse(struct fake_switch *, uint64_t cookie);
 
+/* How long all rules have stood, as flow statistics tell; 1000 s if never
+ * called. */
+void fake_switch_set_age(struct fake_switch *, uint32_t age_s);
+
 /* Writes port 'no', named by a letter, as port lists of 'of_version' have it
  * into 'p', which has room for 64 bytes; returns its size. */
 size_t fake_switch_put_port(uint8_t of_version, uint16_t no, uint8_t *p);

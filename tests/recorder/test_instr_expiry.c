@@ -189,6 +189,54 @@ START_TEST(rules_that_come_and_go_are_forgotten)
 }
 END_TEST
 
+/* A rule with a timeout of 10 s that stands since 'age_s' seconds when the
+ * recorder first comes, which gives it postcards. */
+static struct rig *
+found(uint32_t age_s)
+{
+    struct rig *rig = rig_create(OF_WIRE_13, FAKE_POSTCARD_PORT);
+
+    rig_by_hand(rig, OF_FLOW_ADD,
+                "priority=7,cookie=0x9,hard_timeout=10,udp,actions=output:2");
+    fake_switch_set_age(rig->behind, age_s);
+    rig_restart(rig);
+    rig_stand(rig);
+    rig_tell(rig);
+    return rig;
+}
+
+START_TEST(a_rule_that_was_there_first_ends_on_time)
+{
+    struct rig *rig = found(4);
+    size_t n = fake_switch_n_flows(rig->behind);
+    uint32_t version = find(rig, "udp");
+
+    rig->now_ns += 6 * S - MS;
+    rig_run_due(rig);
+    ck_assert_uint_eq(fake_switch_n_flows(rig->behind), n);
+    rig->now_ns += MS;
+    rig_run_due(rig);
+    ck_assert_uint_lt(fake_switch_n_flows(rig->behind), n);
+    ck_assert_str_eq(rig->gone[version], "hard_timeout");
+    rig_destroy(rig);
+}
+END_TEST
+
+START_TEST(one_that_was_changed_nobody_knows_when_has_all_its_time)
+{
+    struct rig *rig = found(14);
+    size_t n = fake_switch_n_flows(rig->behind);
+
+    rig->now_ns += 10 * S - MS;
+    rig_run_due(rig);
+    ck_assert_uint_eq(fake_switch_n_flows(rig->behind), n);
+    rig->now_ns += MS;
+    rig_run_due(rig);
+    ck_assert_uint_lt(fake_switch_n_flows(rig->behind), n);
+    rig_destroy(rig);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -203,6 +251,9 @@ main(void)
     tcase_add_test(tc, no_rule_is_ended_while_others_changes_are_not_seen);
     tcase_add_test(tc, the_next_recorder_knows_when_it_ends);
     tcase_add_test(tc, rules_that_come_and_go_are_forgotten);
+    tcase_add_test(tc, a_rule_that_was_there_first_ends_on_time);
+    tcase_add_test(tc,
+                   one_that_was_changed_nobody_knows_when_has_all_its_time);
     suite_add_tcase(suite, tc);
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

@@ -31,6 +31,7 @@ instr_group_create(struct of_group *group)
         sg->facts.has_recirc |= facts.has_recirc;
         for (unsigned int w = 0; w < 4; w++) {
             sg->facts.uses.bits[w] |= facts.uses.bits[w];
+            sg->facts.resubmits.bits[w] |= facts.resubmits.bits[w];
         }
     }
     sg->is_select = of_group_is_select(group);

@@ -21,6 +21,18 @@ instr_miss_mark(struct instr *instr)
     }
 }
 
+/* True when packets come to 't' by resubmit. */
+static bool
+is_looked_up(const struct instr *instr, unsigned int t)
+{
+    for (size_t i = 0; i < instr->n_groups; i++) {
+        if (of_tables_has(&instr->groups[i]->facts.resubmits, t)) {
+            return true;
+        }
+    }
+    return instr_shadow_table(instr->shadow, (uint8_t) t)->n_resubmits;
+}
+
 static bool
 wants(const struct instr *instr, unsigned int t)
 {
@@ -33,7 +45,7 @@ wants(const struct instr *instr, unsigned int t)
         (!table->n_reaches && !instr_table_is_entered(instr, t))) {
         return false;
     }
-    if (instr_table_punts(instr, t) && table->n_reaches > table->n_missing) {
+    if (instr_table_punts(instr, t) && is_looked_up(instr, t)) {
         return false; /* What a resubmit does not find goes nowhere. */
     }
     /* Of two rules of equal priority the switch may take either: ours must

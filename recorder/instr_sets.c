@@ -20,7 +20,8 @@ bool
 instr_sets_must_keep(const struct instr *instr, const struct of_facts *facts)
 {
     /* A select group has the datapath compute a hash first. */
-    return facts->has_recirc || (facts->has_select && has_select(instr));
+    return facts->has_recirc || (facts->has_select && has_select(instr)) ||
+           instr_shadow_mixes_sets(instr->shadow, facts);
 }
 
 void
@@ -39,7 +40,8 @@ instr_sets_read(struct instr *instr, struct of_group *const *groups, size_t n)
     bool is_select_used = instr_shadow_n_select(instr->shadow) != 0;
 
     instr->has_action_sets = instr_shadow_n_write(instr->shadow) != 0;
-    instr->keeps_sets = instr_shadow_n_recirc(instr->shadow) != 0;
+    instr->keeps_sets = instr_shadow_n_recirc(instr->shadow) != 0 ||
+                        instr_shadow_mixes_sets(instr->shadow, NULL);
     for (size_t i = 0; i < n; i++) {
         instr->keeps_sets |= of_group_is_select(groups[i]) && is_select_used;
         for (size_t j = 0; j < of_group_n_buckets(groups[i]); j++) {

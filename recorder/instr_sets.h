@@ -6,6 +6,10 @@
  * has left to do.  Ours are longer than the controller's, and stand where the
  * controller has none.
  *
+ * A packet-in must come from the controller's own table, so an output to the
+ * controller stays an output, which in a set beats the resubmit that we make
+ * of the output that another rule has written later.
+ *
  * For the files of instr only.
  *
  * Threads: one at a time. */

@@ -18,6 +18,7 @@ struct instr_shadow {
     struct shadow_table tables[256];
     struct of_tables reached; /* Those with n_reaches. */
     size_t n_write, n_recirc, n_select, n_in_port, n_gbp;
+    size_t n_set_output, n_set_punt;
     struct of_tables lookups;
     struct shadow_edges *edges; /* Since a rule looks something up.  Owned. */
     struct shadow_rule **learners; /* Rules with learn.  Owned. */
@@ -242,6 +243,8 @@ count(struct instr_shadow *shadow, const struct shadow_rule *rule, int sign)
     shadow->tables[rule->table_id].n_lowest += rule->priority ? 0 : step;
     shadow->n_write += f->has_write_actions ? step : 0;
     shadow->n_recirc += f->has_recirc ? step : 0;
+    shadow->n_set_output += f->has_set_output ? step : 0;
+    shadow->n_set_punt += f->has_set_punt ? step : 0;
     shadow->n_select += f->has_select ? step : 0;
     shadow->n_in_port += f->sets_in_port ? step : 0;
     shadow->n_gbp += f->has_gbp || of_match_has_gbp(rule->match) ? step : 0;
@@ -257,6 +260,9 @@ count(struct instr_shadow *shadow, const struct shadow_rule *rule, int sign)
                 } else {
                     of_tables_remove(&shadow->reached, t);
                 }
+            }
+            if (of_tables_has(&f->resubmits, t)) {
+                shadow->tables[t].n_resubmits += step;
             }
             if (of_tables_has(&f->missing, t)) {
                 shadow->tables[t].n_missing += step;
@@ -502,6 +508,14 @@ size_t
 instr_shadow_n_recirc(const struct instr_shadow *shadow)
 {
     return shadow->n_recirc;
+}
+
+bool
+instr_shadow_mixes_sets(const struct instr_shadow *shadow,
+                        const struct of_facts *more)
+{
+    return (shadow->n_set_punt || (more && more->has_set_punt)) &&
+           (shadow->n_set_output || (more && more->has_set_output));
 }
 
 size_t

@@ -125,11 +125,12 @@ size_t instr_shadow_count(const struct instr_shadow *);
 
 /* What the controller does with one table. */
 struct shadow_table {
-    size_t n_rules;   /* In it. */
-    size_t n_lowest;  /* Those of priority 0. */
-    size_t n_uses;    /* Rules that name it. */
-    size_t n_reaches; /* Rules that send packets to it. */
-    size_t n_missing; /* Those where a miss there ends the pipeline. */
+    size_t n_rules;     /* In it. */
+    size_t n_lowest;    /* Those of priority 0. */
+    size_t n_uses;      /* Rules that name it. */
+    size_t n_reaches;   /* Rules that send packets to it. */
+    size_t n_resubmits; /* Those that look it up by resubmit. */
+    size_t n_missing;   /* Those where a miss there ends the pipeline. */
 };
 const struct shadow_table *instr_shadow_table(const struct instr_shadow *,
                                               uint8_t table_id);
@@ -148,6 +149,10 @@ size_t instr_shadow_n_learn(const struct instr_shadow *);
 size_t instr_shadow_n_recirc(const struct instr_shadow *);
 /* That of rules that do it if a select group is behind theirs. */
 size_t instr_shadow_n_select(const struct instr_shadow *);
+/* True when some rules, or 'more' (NULL: none), write an output to the
+ * controller into the action set and some another output. */
+bool instr_shadow_mixes_sets(const struct instr_shadow *,
+                             const struct of_facts *more);
 /* True when rules overwrite the packet's in_port and none uses the field in
  * which it can be kept (tun_gbp_id). */
 bool instr_shadow_loses_in_port(const struct instr_shadow *);

@@ -106,6 +106,27 @@ reach(struct of_facts *f, unsigned int table_id, bool miss_ends)
     }
 }
 
+/* What an action set that is written outputs to. */
+static void
+set_facts(const struct ofpact_nest *nest, struct of_facts *f)
+{
+    const struct ofpact *a;
+
+    f->has_write_actions = true;
+    OFPACT_FOR_EACH(a, nest->actions, ofpact_nest_get_action_len(nest))
+    {
+        if (a->type == OFPACT_OUTPUT) {
+            ofp_port_t port = ofpact_get_OUTPUT(a)->port;
+
+            if (port == OFPP_CONTROLLER || port == OFPP_NONE) {
+                f->has_set_punt = true;
+            } else {
+                f->has_set_output = true;
+            }
+        }
+    }
+}
+
 /* True when a group is used at once, not at the end with the action set. */
 static bool
 applies_group(const struct ofpact *acts, size_t len)
@@ -243,7 +264,9 @@ of_acts_facts(const struct of_acts *acts, uint8_t table_id, struct of_facts *f)
             break;
         case OFPACT_RESUBMIT:
             target = ofpact_get_RESUBMIT(a)->table_id;
-            reach(f, target == 255 ? table_id : target, false);
+            target = target == 255 ? table_id : target;
+            reach(f, target, false);
+            of_tables_add(&f->resubmits, target);
             break;
         case OFPACT_CT:
             target = ofpact_get_CT(a)->recirc_table;
@@ -260,7 +283,7 @@ of_acts_facts(const struct of_acts *acts, uint8_t table_id, struct of_facts *f)
             f->is_conjunction = true;
             break;
         case OFPACT_WRITE_ACTIONS:
-            f->has_write_actions = true;
+            set_facts(ofpact_get_WRITE_ACTIONS(a), f);
             break;
         case OFPACT_PUSH_MPLS:
         case OFPACT_POP_MPLS:

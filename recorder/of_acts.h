@@ -62,15 +62,18 @@ of_tables_remove(struct of_tables *t, unsigned int table_id)
 
 /* What the state machine asks of a list. */
 struct of_facts {
-    struct of_tables uses;    /* Tables it names in any way. */
-    struct of_tables reaches; /* Those it sends packets to. */
-    struct of_tables missing; /* Those where a miss ends the pipeline (goto,
-                               * ct), unlike with resubmit. */
-    struct of_tables calls;   /* Of those it reaches, from which the packet
-                               * always comes back to be sent elsewhere. */
+    struct of_tables uses;      /* Tables it names in any way. */
+    struct of_tables reaches;   /* Those it sends packets to. */
+    struct of_tables missing;   /* Those where a miss ends the pipeline (goto,
+                                 * ct), unlike with resubmit. */
+    struct of_tables resubmits; /* Those it looks up by resubmit. */
+    struct of_tables calls;     /* Of those it reaches, from which the packet
+                                 * always comes back to be sent elsewhere. */
     bool has_learn;
     bool is_conjunction;
     bool has_write_actions;
+    bool has_set_output; /* One of these outputs to a port... */
+    bool has_set_punt;   /* ...or to the controller, or nowhere. */
     bool has_recirc; /* Sends packets through the datapath a second time. */
     bool has_select; /* So does it when it comes by a select group. */
     bool has_all;    /* Outputs to ALL. */

@@ -38,6 +38,7 @@ recorder_librecorder_a_SOURCES = \
 	recorder/instr_flow.c \
 	recorder/instr_forward.c \
 	recorder/instr_found.c recorder/instr_found.h \
+	recorder/instr_counts.c recorder/instr_counts.h \
 	recorder/instr_group.c \
 	recorder/instr_kept.c recorder/instr_kept.h \
 	recorder/instr_link.c recorder/instr_links.h \

@@ -393,6 +393,10 @@ take_from_switch(struct instr_change *c, const uint8_t *msg, size_t len,
     if (kind == OF_GROUP_DESC_REPLY && instr_regroup_reply(c, msg, len, tag)) {
         return;
     }
+    if (kind == OF_GROUP_STATS_REPLY) {
+        instr_counts_reply(c, msg, len, tag);
+        return;
+    }
     if (instr_is_own_tag(tag) && kind == OF_BARRIER_REPLY) {
         instr_select_answer(c->instr, tag, false);
         instr_carry_answer(c, tag);
@@ -451,6 +455,7 @@ take_error(struct instr_change *c, uint64_t tag, uint16_t type, uint16_t code)
         instr_inject_drop_one(instr, INSTR_GENEVE);
         return false;
     }
+    instr_counts_refused(instr, tag);
     instr_monitor_refused(c, tag);
     instr_detach_refused(c, tag);
     instr_expiry_refused(instr, tag);

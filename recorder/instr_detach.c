@@ -23,6 +23,9 @@ strip(struct instr_change *c, bool in_bundle)
     if (in_bundle) {
         instr_bundle_begin(c);
     }
+    if (instr->n_groups) {
+        instr_counts_ask_all(c);
+    }
     for (size_t i = 0; i < instr->n_groups; i++) {
         instr_group_rewrite(c, instr->groups[i]);
     }

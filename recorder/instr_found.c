@@ -167,6 +167,9 @@ instr_found_groups(struct instr_change *c, struct of_group *const *groups,
         instr_group_insert(instr,
                            sg ? sg : find_group(c, groups[i], indexed, aux));
     }
+    if (instr->n_groups) {
+        instr_counts_ask_all(c);
+    }
     for (size_t i = 0; i < instr->n_groups; i++) {
         instr_group_rewrite(c, instr->groups[i]);
     }

@@ -43,6 +43,7 @@ instr_group_destroy(struct shadow_group *sg)
 {
     if (sg) {
         of_group_destroy(sg->group);
+        instr_counts_destroy(sg->counts);
         free(sg->versions);
         free(sg->indexes);
         free(sg->index_versions);
@@ -197,6 +198,7 @@ instr_group_rewrite(struct instr_change *c, struct shadow_group *sg)
     if (c->in_bundle && c->bundle_tag) {
         c->instr->mixed_groups_tag = c->bundle_tag;
     }
+    instr_counts_keep(c, sg);
     send_group(c, sg, OF_GROUP_MODIFY);
     instr_own_free_indexes(c, old, n_old);
     free(old);
@@ -310,6 +312,7 @@ edit_group(struct instr_change *c, struct of_group *change)
             put_index(sg, old->indexes[i], old->index_versions[i]);
         }
     }
+    instr_counts_edit(old, sg, from);
     sg->change = c->number ? c->number : old->change;
     sg->installed_ns = c->now_ns;
     if (!of_group_encode(change, c->link->of_version, 0, &msg, &len)) {

@@ -227,6 +227,9 @@ instr_own_rewrite(struct instr_change *c, enum own_rewrite which)
 
     instr_own_begin(&own, c, c->who);
     rules = instr_shadow_all(instr->shadow, &n);
+    if (which == OWN_REWRITE_ALL && instr->n_groups) {
+        instr_counts_ask_all(&own);
+    }
     for (size_t i = 0; i < instr->n_groups; i++) {
         const struct shadow_group *sg = instr->groups[i];
 

@@ -225,6 +225,9 @@ do_work(struct instr_change *c, const struct work *work)
 {
     struct instr *instr = c->instr;
 
+    if (work->groups && instr->n_groups) {
+        instr_counts_ask_all(c);
+    }
     for (size_t i = 0; work->groups && i < instr->n_groups; i++) {
         instr_group_rewrite(c, instr->groups[i]);
     }

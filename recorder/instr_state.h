@@ -41,6 +41,7 @@ struct instr_change {
     uint64_t number;    /* The change's, 0 until it gave a version. */
     uint32_t bundle_id; /* Messages go into this bundle if 'in_bundle'. */
     uint16_t bundle_flags;
+    uint64_t counts_tag; /* Of instr_counts_ask_all(), or 0. */
     uint64_t bundle_tag; /* Ours, in a bundle: of what goes with it; or 0. */
     bool in_bundle, is_own_bundle;
     bool is_unasked; /* No message of a controller caused it. */
@@ -54,7 +55,8 @@ struct shadow_group {
     bool is_select;
     struct of_facts facts; /* Of all its buckets. */
     uint64_t change, installed_ns;
-    uint16_t *indexes; /* In table T.  Owned. */
+    struct instr_counts *counts; /* Owned, or NULL. */
+    uint16_t *indexes;           /* In table T.  Owned. */
     size_t n_indexes, allocated_indexes;
     uint32_t *index_versions; /* Of the buckets that have them.  Owned. */
     size_t allocated_index_versions;
@@ -550,6 +552,7 @@ bool instr_start_reply(struct instr_change *, enum of_kind, const uint8_t *msg,
 void instr_start_destroy(struct instr_start *);
 
 #include "recorder/instr_carry.h"
+#include "recorder/instr_counts.h"
 #include "recorder/instr_inject.h"
 #include "recorder/instr_links.h"
 #include "recorder/instr_objects.h"

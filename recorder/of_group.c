@@ -354,3 +354,11 @@ of_group_desc_request(uint8_t version, uint8_t **msg, size_t *msg_len)
     of_ovs_take(ofputil_encode_group_desc_request(version, OFPG_ALL), 0, msg,
                 msg_len);
 }
+
+void
+of_group_stats_request(uint8_t version, uint32_t id, uint8_t **msg,
+                       size_t *msg_len)
+{
+    of_ovs_take(ofputil_encode_group_stats_request(version, id), 0, msg,
+                msg_len);
+}

@@ -74,4 +74,8 @@ bool of_group_restore_desc(const uint8_t *msg, size_t len,
 /* A request for the description of all groups (1.0: of Nicira's form). */
 void of_group_desc_request(uint8_t version, uint8_t **msg, size_t *msg_len);
 
+/* One for the statistics of 'id', which may be OF_GROUP_ALL. */
+void of_group_stats_request(uint8_t version, uint32_t id, uint8_t **msg,
+                            size_t *msg_len);
+
 #endif /* recorder/of_group.h */

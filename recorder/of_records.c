@@ -12,6 +12,7 @@
 #define STATUS_HEAD   16
 #define STATS_HEAD_10 12
 #define STATS_HEAD_11 16
+#define NICIRA_HEAD   24 /* Of Nicira's statistics over 1.0. */
 
 /* How records lie in a message. */
 struct layout {
@@ -46,6 +47,8 @@ get_layout(enum of_kind kind, uint8_t version)
     static const struct layout queue_desc = {16, 8, 0};
     static const struct layout table_stats[N_ERAS] = {
         {64, -1, 0}, {88, -1, 0}, {24, -1, 0}, {24, -1, 0}};
+    static const struct layout groups[N_ERAS] = {
+        {40, 0, 0}, {32, 0, 0}, {40, 0, 0}, {40, 0, 0}};
     enum era era = get_era(version);
 
     switch ((int) kind) {
@@ -63,6 +66,8 @@ get_layout(enum of_kind kind, uint8_t version)
     case OF_TABLE_STATS_REPLY:
         return version == OF_WIRE_12 ? (struct layout){128, -1, 0}
                                      : table_stats[era];
+    case OF_GROUP_STATS_REPLY:
+        return groups[era];
     default:
         return none;
     }
@@ -76,10 +81,11 @@ of_records_open(struct of_records *r, enum of_kind kind, const uint8_t *msg,
     r->msg = msg;
     r->len = len;
     r->kind = kind;
-    r->ofs = kind == OF_FEATURES_REPLY ? FEATURES_HEAD
-             : kind == OF_PORT_STATUS  ? STATUS_HEAD
-             : msg[0] == OF_WIRE_10    ? STATS_HEAD_10
-                                       : STATS_HEAD_11;
+    r->ofs = kind == OF_FEATURES_REPLY      ? FEATURES_HEAD
+             : kind == OF_PORT_STATUS       ? STATUS_HEAD
+             : msg[0] != OF_WIRE_10         ? STATS_HEAD_11
+             : kind == OF_GROUP_STATS_REPLY ? NICIRA_HEAD
+                                            : STATS_HEAD_10;
 }
 
 bool
@@ -139,6 +145,15 @@ of_records_table(const struct of_records *r, struct of_records_table *t)
     }
     t->lookup_ofs = t->active_ofs + 4;
     t->matched_ofs = t->active_ofs + 12;
+}
+
+void
+of_records_group(const struct of_records *r, struct of_records_group *g)
+{
+    g->id = of_wire_get32(r->record + 4);
+    g->total_ofs = 16;
+    g->bucket_ofs = get_layout(r->kind, r->msg[0]).size;
+    g->n_buckets = (r->record_len - g->bucket_ofs) / 16;
 }
 
 bool

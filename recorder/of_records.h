@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* of_records - the records of port lists and of port, queue and table
+/* of_records - the records of port lists and of port, queue, table and group
  * statistics, where each version of OpenFlow has them.
  *
  *     struct of_records r;
@@ -29,7 +29,7 @@ struct of_records {
 /* Before the first record of 'msg', which is of one of the kinds that have
  * records (OF_FEATURES_REPLY, OF_PORT_DESC_REPLY, OF_PORT_STATUS,
  * OF_PORT_STATS_REPLY, OF_QUEUE_STATS_REPLY, OF_QUEUE_DESC_REPLY,
- * OF_TABLE_STATS_REPLY). */
+ * OF_TABLE_STATS_REPLY, OF_GROUP_STATS_REPLY). */
 void of_records_open(struct of_records *, enum of_kind, const uint8_t *msg,
                      size_t len);
 /* False at the end, and at the first record that is not whole. */
@@ -48,6 +48,16 @@ struct of_records_table {
     size_t active_ofs, lookup_ofs, matched_ofs;
 };
 void of_records_table(const struct of_records *, struct of_records_table *);
+
+/* A record of group statistics. */
+struct of_records_group {
+    uint32_t id;
+    size_t n_buckets;
+    /* Where in the record the packets stand, of the group and of bucket 0;
+     * the bytes are 8 after them, the next bucket 16. */
+    size_t total_ofs, bucket_ofs;
+};
+void of_records_group(const struct of_records *, struct of_records_group *);
 
 /* What stands in a record of a port list, in every version. */
 struct of_records_phy {

@@ -56,12 +56,22 @@ tests_server_test_trajectory_cache_SOURCES = \
 tests_server_test_trajectory_cache_LDADD = \
 	$(ASSEMBLE_LIBS) $(GEN_LIBS) $(TEST_LIBS)
 
+# random_filter: filters by chance.
+RANDOM_FILTER = tests/server/random_filter.c tests/server/random_filter.h
+
 check_PROGRAMS += tests/server/test_live_filters
 TESTS += tests/server/test_live_filters
 tests_server_test_live_filters_SOURCES = \
-	tests/server/test_live_filters.c $(ORACLE)
+	tests/server/test_live_filters.c $(ORACLE) $(RANDOM_FILTER)
 tests_server_test_live_filters_LDADD = \
 	$(ASSEMBLE_LIBS) phf/libphf.a $(GEN_LIBS) $(PCAP_LIBS) $(TEST_LIBS)
+
+check_PROGRAMS += tests/server/test_stored_filters
+TESTS += tests/server/test_stored_filters
+tests_server_test_stored_filters_SOURCES = \
+	tests/server/test_stored_filters.c $(RANDOM_FILTER) $(ARCHIVE_FIXTURE)
+tests_server_test_stored_filters_LDADD = \
+	$(SERVER_LIBS) $(GEN_LIBS) $(TEST_LIBS)
 
 check_PROGRAMS += tests/server/test_assemble_mac
 TESTS += tests/server/test_assemble_mac

@@ -9,156 +9,22 @@
 
 #include <check.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "phf/phf_set.h"
 #include "server/path_table.h"
 #include "tests/server/oracle.h"
+#include "tests/server/random_filter.h"
 
 #define MS        1000000ULL
 #define N_FILTERS 300
 #define N_FLOWS   12
 #define N_ROUNDS  50
 #define N_AT_ONCE 6
-#define MAX_TEXT  2000
 
 static const char *const nets[] = {"line:5", "ring:6", "fat-tree:4"};
 #define N_NETS (int) (sizeof nets / sizeof nets[0])
-
-/* --- filters ------------------------------------------------------------- */
-
-struct text {
-    char s[MAX_TEXT];
-    size_t len;
-};
-
-static void __attribute__((format(printf, 2, 3)))
-put(struct text *text, const char *format, ...)
-{
-    va_list args;
-
-    va_start(args, format);
-    text->len += (size_t) vsnprintf(text->s + text->len, MAX_TEXT - text->len,
-                                    format, args);
-    va_end(args);
-    ck_assert_uint_lt(text->len, MAX_TEXT);
-}
-
-/* Some ask for what is constant in a flow, some for what is not. */
-static const char *const expressions[] = {
-    "udp",
-    "tcp",
-    "ip",
-    "icmp or icmp6",
-    "len > 80",
-    "greater 100 and ip",
-    "ip[4:2] & 1 = 0",
-    "ip[12:4] & 1 = 0",
-    "ip[16:4] & 3 = 1",
-    "ip[8] < 62",
-    "ip[8] > 62 and udp",
-    "ether[5] & 1 = 1",
-    "portrange 0-1000",
-    "udp[0:2] & 1 = 1",
-    "udp[8:4] & 1 = 1",
-    "tcp[4:4] & 1 = 1 or udp[6:2] & 1 = 1",
-    "src net 10.0.0.0/9",
-    "vlan",
-    "ip[300] = 1",
-};
-#define N_EXPRESSIONS (sizeof expressions / sizeof expressions[0])
-
-static void
-put_term(struct text *text, struct gen_random *r, const struct topology *t)
-{
-    const char *not = gen_random_pick(r, 5) ? "" : "not ";
-    const struct topology_switch *sw = topology_switch_at(
-        t, gen_random_pick(r, (uint32_t) topology_n_switches(t)));
-    static const char *const verdicts[] = {"delivered", "dropped", "lost"};
-
-    switch (gen_random_pick(r, 10)) {
-    case 0:
-    case 1:
-        put(text, "--dpid %s%" PRIu64, not, sw->dpid);
-        break;
-    case 2:
-        put(text, "--dpid %s\"%s\"", not, sw->name);
-        break;
-    case 3:
-        put(text, "--inport %s%u", not, 1 + gen_random_pick(r, 4));
-        break;
-    case 4:
-        put(text, "--outport %s%u", not, 1 + gen_random_pick(r, 4));
-        break;
-    case 5:
-        put(text, "--version %s%u", not, 1 + gen_random_pick(r, 12));
-        break;
-    case 6:
-        put(text, "--verdict %s%s", not, verdicts[gen_random_pick(r, 3)]);
-        break;
-    default:
-        put(text, "--bpf %s\"%s\"", not,
-            expressions[gen_random_pick(r, N_EXPRESSIONS)]);
-        break;
-    }
-}
-
-static void
-put_hop(struct text *text, struct gen_random *r, const struct topology *t)
-{
-    uint32_t n = gen_random_pick(r, 3) ? 1 : 2;
-
-    put(text, "{{");
-    for (uint32_t i = 0; i < n; i++) {
-        put(text, " ");
-        put_term(text, r, t);
-    }
-    put(text, "}}");
-}
-
-static void
-put_part(struct text *text, struct gen_random *r, const struct topology *t)
-{
-    uint32_t form = gen_random_pick(r, 8);
-
-    if (form < 2) {
-        put(text, ".");
-    } else if (form < 6) {
-        put_hop(text, r, t);
-    } else {
-        put(text, form == 6 ? "[" : "[^");
-        put_hop(text, r, t);
-        put_hop(text, r, t);
-        put(text, "]");
-    }
-    if (!gen_random_pick(r, 3)) {
-        put(text, "%c", "*+?"[gen_random_pick(r, 3)]);
-    }
-}
-
-static void
-random_filter(struct text *text, struct gen_random *r,
-              const struct topology *t)
-{
-    uint32_t n_parts = 1 + gen_random_pick(r, 3);
-
-    text->len = 0;
-    if (!gen_random_pick(r, 8)) {
-        put(text, "(");
-        put_part(text, r, t);
-        put(text, ".).*\\1|");
-    }
-    put(text, gen_random_pick(r, 3) ? "" : "^");
-    for (uint32_t i = 0; i < n_parts; i++) {
-        put_part(text, r, t);
-        put(text, gen_random_pick(r, 3) ? ".*" : "");
-    }
-    put_part(text, r, t);
-    put(text, gen_random_pick(r, 3) ? "" : "$");
-}
 
 /* --- the two ways -------------------------------------------------------- */
 
@@ -195,13 +61,13 @@ add_filter(struct live *live, size_t i)
 {
     struct gen_random *r = oracle_net_random(live->net);
     struct lh_error error;
-    struct text text;
+    struct random_filter filter;
     struct phf *phf;
 
-    random_filter(&text, r, oracle_net_topology(live->net));
-    ck_assert_msg(!phf_compile(text.s, NULL, &phf, &error), "%s: %s", text.s,
-                  error.text);
-    ck_assert(!phf_compile(text.s, NULL, &live->filters[i].phf, &error));
+    random_filter(&filter, r, oracle_net_topology(live->net));
+    ck_assert_msg(!phf_compile(filter.text, NULL, &phf, &error), "%s: %s",
+                  filter.text, error.text);
+    ck_assert(!phf_compile(filter.text, NULL, &live->filters[i].phf, &error));
     live->filters[i].id = phf_set_add(live->set, phf, NULL);
 }
 

@@ -106,6 +106,14 @@ tests_server_test_server_clients_SOURCES = \
 tests_server_test_server_clients_LDADD = $(SERVER_LIBS) $(TEST_LIBS)
 EXTRA_tests_server_test_server_clients_DEPENDENCIES = bin/lasthop-server
 
+check_PROGRAMS += tests/server/test_server_killed
+TESTS += tests/server/test_server_killed
+tests_server_test_server_killed_SOURCES = \
+	tests/server/test_server_killed.c $(LIVE)
+tests_server_test_server_killed_LDADD = \
+	$(SERVER_LIBS) $(GEN_LIBS) $(TEST_LIBS)
+EXTRA_tests_server_test_server_killed_DEPENDENCIES = bin/lasthop-server
+
 check_PROGRAMS += tests/server/test_server_recorder
 TESTS += tests/server/test_server_recorder
 tests_server_test_server_recorder_SOURCES = \

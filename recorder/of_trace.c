@@ -3,7 +3,9 @@
 #include <config.h>
 #include "recorder/of_trace.h"
 
+#include "lib/of_port.h"
 #include "lib/postcard_geneve.h"
+#include "lib/postcard_mac.h"
 #include "recorder/of_card.h"
 #include "recorder/of_wire.h"
 
@@ -154,6 +156,77 @@ of_trace_find_version(const struct of_trace *trace, const struct of_acts *acts,
     return found;
 }
 
+/* The port that the postcard 'acts' names. */
+static uint16_t
+card_port(const struct ofpact *acts)
+{
+    const struct ofpact_set_field *sf;
+    const uint8_t *mac;
+    uint16_t code;
+
+    if (acts->type == OFPACT_SET_ETH_DST) {
+        mac = ofpact_get_SET_ETH_DST(acts)->mac.ea;
+    } else {
+        sf = ofpact_get_SET_FIELD(acts);
+        if (mf_is_tun_metadata(sf->field)) {
+            return of_wire_get16((const uint8_t *) sf->value +
+                                 sf->field->n_bytes - 2);
+        }
+        mac = sf->value->mac.ea;
+    }
+    code = of_wire_get16(mac + 3) >> 4;
+    return code > POSTCARD_MAC_MAX_PORT ? 0xf000 | code : code;
+}
+
+/* The port that the first postcard of 'acts' names; OF_PORT_NONE without. */
+static uint16_t
+announced_port(const struct list *list, const struct ofpact *acts, size_t len)
+{
+    uint16_t port = OF_PORT_NONE;
+    const struct ofpact *a;
+    uint32_t version;
+
+    if (is_card(list, acts, len, &version)) {
+        return card_port(acts);
+    }
+    OFPACT_FOR_EACH(a, acts, len)
+    {
+        const struct of_acts *target = find_target(list, a);
+
+        if (target &&
+            is_card(list, of_acts_ovs(target), target->len, &version)) {
+            port = card_port(of_acts_ovs(target));
+        } else if (a->type == OFPACT_CLONE) {
+            const struct ofpact_nest *nest = ofpact_get_CLONE(a);
+
+            port = announced_port(list, nest->actions,
+                                  ofpact_nest_get_action_len(nest));
+        }
+        if (port != OF_PORT_NONE) {
+            break;
+        }
+    }
+    return port;
+}
+
+static void strip_list(const struct list *, const struct ofpact *, size_t,
+                       struct ofpbuf *out);
+
+/* A rule of table T: one output, of which ALL and FLOOD became lists. */
+static void
+strip_target(const struct list *list, const struct of_acts *target,
+             struct ofpbuf *out)
+{
+    const struct ofpact *acts = of_acts_ovs(target);
+    uint16_t port = announced_port(list, acts, target->len);
+
+    if (port == OF_PORT_ALL || port == OF_PORT_FLOOD) {
+        ofpact_put_OUTPUT(out)->port = of_ovs_port(port);
+    } else {
+        strip_list(list, acts, target->len, out);
+    }
+}
+
 static void
 strip_list(const struct list *list, const struct ofpact *acts, size_t len,
            struct ofpbuf *out)
@@ -176,7 +249,7 @@ strip_list(const struct list *list, const struct ofpact *acts, size_t len,
 
             inner.depth = list->depth + 1;
             inner.has_note |= list->has_note;
-            strip_list(&inner, target->data, target->len, out);
+            strip_target(&inner, target, out);
         } else if (a->type == OFPACT_CLONE ||
                    a->type == OFPACT_WRITE_ACTIONS) {
             const struct ofpact_nest *nest = (const struct ofpact_nest *) a;

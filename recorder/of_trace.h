@@ -34,7 +34,8 @@ bool of_trace_find_version(const struct of_trace *, const struct of_acts *acts,
                            uint32_t *versionp);
 
 /* Undoes of_inject_run(): 'own' gets 'acts' without what is ours.  Only lists
- * that replaced ALL or FLOOD stay lists. */
+ * that replaced ALL or FLOOD outside action sets and buckets stay lists: there
+ * the postcard tells. */
 void of_trace_strip(const struct of_trace *, const struct of_acts *acts,
                     of_trace_indexed *indexed, void *aux, struct of_acts *own);
 

@@ -463,14 +463,13 @@ static void
 put_flow(struct column_encoder *e, const struct flow *flow,
          const struct row_ref *refs)
 {
-    const struct history *model = trajectory_model(flow->trajectory);
-    const struct history_hop *hop =
-        &model->hops[trajectory_reference(flow->trajectory)];
-    struct column_row row = get_row(e, refs, flow->n_hops);
+    const struct shape *shape = &e->shapes[flow->shape];
+    struct column_row row;
 
     column_writer_begin_flow(
-        &e->writer, (enum header_kind) flow->kind, flow->l3_ofs, hop->header,
-        e->shapes[flow->shape].index, flow->n_rows, model);
+        &e->writer, (enum header_kind) flow->kind, flow->l3_ofs,
+        trajectory_constants(flow->trajectory), shape->index, flow->n_rows,
+        trajectory_shape_history(shape->shape));
     for (uint32_t i = 0; i < flow->n_rows; i++) {
         if (i + 2 < flow->n_rows) {
             const char *p = (const char *) raw_row_at(e, refs + i + 2);

@@ -244,6 +244,90 @@ START_TEST(the_dictionary_tells_all_that_is_constant)
 }
 END_TEST
 
+/* A packet of 'flow' on a path found with another flow, if it takes that. */
+static bool
+add_on_path(struct column_encoder *e, struct trajectory_path *path,
+            struct trajectory **tp, const struct history *h)
+{
+    const struct history_hop *ref = &h->hops[trajectory_path_reference(path)];
+    uint64_t times_ns[FLOW_MAX_HOPS];
+    struct trajectory_packet packet = {
+        .packet_id = h->packet_id,
+        .header = ref->header,
+        .caplen = ref->caplen,
+        .times_ns = times_ns,
+    };
+
+    if (!trajectory_path_takes(path, ref->header, ref->caplen)) {
+        return false;
+    }
+    for (size_t i = 0; i < h->n_hops; i++) {
+        times_ns[i] = h->hops[i].time_ns;
+        if (!trajectory_path_predicts(path, i, ref->header, ref->caplen,
+                                      h->hops[i].header, h->hops[i].caplen)) {
+            return false;
+        }
+    }
+    if (!*tp) {
+        *tp = trajectory_of_path(path, ref->header, ref->caplen);
+    }
+    column_encoder_add(e, *tp, &packet);
+    return true;
+}
+
+START_TEST(flows_on_one_path_share_what_they_can)
+{
+    struct column_encoder *e =
+        column_encoder_create(&config, COLUMN_UNIT_AUTO);
+    struct byte_buf out = BYTE_BUF_INIT;
+    struct set *set = lh_alloc_zero(sizeof *set);
+    struct trajectory *trajectories[20] = {NULL};
+    struct trajectory_path *path = NULL;
+    const struct rule *rules[FLOW_MAX_HOPS];
+    uint64_t seed = (uint64_t) _i + 1;
+    struct flow flows[20];
+    size_t n_rows = 0;
+
+    flow_init(&flows[0], &seed, NOW_NS);
+    for (size_t i = 1; i < 20; i++) {
+        flows[i] = flows[0];
+        flows[i].src_port = (uint16_t) random_u32(&seed);
+        flows[i].src[strlen(flows[i].src) - 1] = (char) ('1' + i % 9);
+        for (size_t k = 0; k < flows[0].n_hops; k++) {
+            rule_ref(flows[i].rules[k]);
+            rules[k] = flows[i].rules[k];
+        }
+    }
+    for (size_t i = 0; i < 600; i++) {
+        size_t k = random_u32(&seed) % 20;
+        struct history *h = flow_next(&flows[k], &seed, 1, &config);
+
+        if (!path) {
+            path = trajectory_path_create(h);
+            ck_assert(!path || trajectory_path_widen(path, rules));
+        }
+        if (path && add_on_path(e, path, &trajectories[k], h)) {
+            n_rows++;
+        } else {
+            column_encoder_add_history(e, h);
+        }
+        set_add(set, h);
+    }
+
+    size_t table_len = column_encoder_finish(e, 3, &out);
+
+    check_all(set, out.data, out.len, table_len, n_rows);
+    for (size_t i = 0; i < 20; i++) {
+        trajectory_unref(trajectories[i]);
+        flow_uninit(&flows[i]);
+    }
+    trajectory_path_unref(path);
+    byte_buf_uninit(&out);
+    set_free(set);
+    column_encoder_destroy(e);
+}
+END_TEST
+
 /* Whatever the decoder accepts, it reads to the end or refuses. */
 static void
 read_all(const uint8_t *payload, size_t len, size_t table_len)
@@ -363,11 +447,13 @@ main(void)
     tcase_add_loop_test(tc, what_goes_in_comes_out, 0, 6);
     tcase_add_test(tc, microseconds_are_kept_when_asked);
     tcase_add_test(tc, the_dictionary_tells_all_that_is_constant);
+    tcase_add_loop_test(tc, flows_on_one_path_share_what_they_can, 0, 24);
     tcase_add_test(tc, damage_is_refused);
     tcase_add_test(tc, an_empty_one_is_read);
     if (getenv("LASTHOP_WRITE_CORPUS")) {
         tcase_add_test(tc, a_corpus_is_written);
     }
+    tcase_set_timeout(tc, 60);
     suite_add_tcase(suite, tc);
 
     SRunner *runner = srunner_create(suite);

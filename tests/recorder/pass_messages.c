@@ -275,6 +275,29 @@ set_nicira(struct bench *b)
     instr_out_uninit(&out);
 }
 
+/* The controller wants to hear of meter-mods and group-mods of others. */
+static void
+ask_forwards(struct bench *b, uint8_t version)
+{
+    bool is_13 = version == OF_WIRE_13;
+    size_t ofs = is_13 ? 16 : 8;
+    uint8_t msg[32] = {version, is_13 ? OF_WIRE_EXPERIMENTER : 28};
+    struct instr_out out = INSTR_OUT_INIT;
+
+    of_wire_put16(msg + 2, (uint16_t) (ofs + 16));
+    if (is_13) {
+        of_wire_put32(msg + 8, 0x2320);
+        of_wire_put32(msg + 12, 27);
+    }
+    for (uint16_t property = 10; property <= 11; property++, ofs += 8) {
+        of_wire_put16(msg + ofs, property);
+        of_wire_put16(msg + ofs + 2, 8);
+        of_wire_put32(msg + ofs + 4, 3);
+    }
+    instr_from_controller(b->link, msg, ofs, 5, "test", &out);
+    instr_out_uninit(&out);
+}
+
 /* Asks for flow statistics, so that a reply with ID 'xid' has somebody that
  * waits for it; its tag. */
 static uint64_t
@@ -323,6 +346,8 @@ run_up(const uint8_t *msg, size_t len)
         tag = ask_flows(&b, msg);
     } else if (kind == OF_FLOW_REMOVED && msg[1] == OF_WIRE_EXPERIMENTER) {
         set_nicira(&b);
+    } else if (kind == OF_REQUEST_FORWARD) {
+        ask_forwards(&b, msg[0]);
     }
     instr_from_switch(b.link, msg, len, tag, 5, &out);
     check_whole("up", out.to_controller, out.n_to_controller);

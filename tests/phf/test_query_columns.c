@@ -170,9 +170,11 @@ START_TEST(what_is_constant_is_decided_once)
     struct flow flow;
     uint64_t seed = 5;
 
-    do {
+    flow_init(&flow, &seed, FIXTURE_NOW_NS);
+    while (flow.is_ip6 || flow.proto != 6) {
+        flow_uninit(&flow);
         flow_init(&flow, &seed, FIXTURE_NOW_NS);
-    } while (flow.is_ip6 || flow.proto != 6);
+    }
 
     struct packet_id_config config = PACKET_ID_CONFIG_INIT;
     struct history *h = flow_next(&flow, &seed, 1, &config);

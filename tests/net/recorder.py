@@ -37,7 +37,7 @@ def start_controller(lab, name="controller", of_version="1.3"):
               netns=lab.sw,
               env={"SCRIPTED_CONTROLLER_SOCKET": path,
                    "SCRIPTED_CONTROLLER_OF": of_version})
-    return Api(path, deadline=20)
+    return Api(path, deadline=60)
 
 
 class Recorder:

@@ -54,7 +54,7 @@ class Stack:
             env={"SCRIPTED_CONTROLLER_SOCKET": socket,
                  "SCRIPTED_CONTROLLER_OF": self.openflow,
                  "PYTHONDONTWRITEBYTECODE": "1"})
-        self.controller = Api(socket)
+        self.controller = Api(socket, deadline=60)
 
     def start_recorder(self):
         if self.encapsulation == "geneve":

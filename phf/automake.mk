@@ -20,6 +20,7 @@ phf_libphf_a_SOURCES = \
 	phf/query.c phf/query.h \
 	phf/query_block.c phf/query_block.h \
 	phf/scan.c phf/scan.h \
+	phf/set_index.c phf/set_index.h \
 	phf/set_verdicts.c phf/set_verdicts.h \
 	phf/term.c phf/term.h
 

@@ -9,10 +9,9 @@
 #include "lib/lh_alloc.h"
 #include "lib/trajectory_pen.h"
 #include "phf/phf_impl.h"
+#include "phf/set_index.h"
 #include "phf/set_verdicts.h"
 
-/* A filter that names more switches than this is run on every history. */
-#define MAX_KEYS 16
 /* A memo larger than this (entries) is not worth its memory: the filters then
  * ask on their own. */
 #define MAX_MEMO (1 << 22)
@@ -24,12 +23,6 @@ struct entry {
     uint32_t *map; /* The set's number for each of its predicates.  Owned. */
 };
 
-/* A history that meets 'dpid' may match the filter at 'index'. */
-struct key {
-    uint64_t dpid;
-    size_t index;
-};
-
 struct phf_set {
     size_t n, allocated;
     struct entry *entries; /* In order of 'id'.  Owned. */
@@ -39,16 +32,9 @@ struct phf_set {
     /* Made anew before a match when filters came or went. */
     bool is_stale;
     struct predicates predicates;
-    size_t n_keys, allocated_keys;
-    struct key *keys; /* Sorted by dpid.  Owned. */
-    size_t n_always;
-    size_t *always; /* Entries without keys, in order.  Owned. */
+    struct set_index index;
 
-    uint32_t round;  /* Of marks and memo; counts matches. */
-    uint32_t *marks; /* By entry: the last round in which a hop met one of its
-                      * keys.  Owned. */
-    size_t n_due;
-    size_t *due; /* Entries marked in this round.  Owned. */
+    uint32_t round; /* Of the memo; counts matches. */
     size_t n_memo;
     uint32_t *memo; /* See hop_tests.  Owned. */
     struct set_verdicts verdicts;
@@ -91,10 +77,7 @@ phf_set_destroy(struct phf_set *set)
         }
         predicates_uninit(&set->predicates);
         free(set->entries);
-        free(set->keys);
-        free(set->always);
-        free(set->marks);
-        free(set->due);
+        set_index_uninit(&set->index);
         free(set->memo);
         set_verdicts_uninit(&set->verdicts);
         trajectory_pen_destroy(set->pen);
@@ -148,81 +131,14 @@ phf_set_get_counters(const struct phf_set *set,
     *counters = set->counters;
 }
 
-/* --- the index ----------------------------------------------------------- */
-
-static void
-add_key(struct phf_set *set, uint64_t dpid, size_t index)
-{
-    set->keys = lh_alloc_grow(set->keys, set->n_keys, &set->allocated_keys,
-                              sizeof *set->keys);
-    set->keys[set->n_keys++] = (struct key){dpid, index};
-}
-
-/* Adds the dpids that every hop consumed by one of 'positions' must have, as
- * keys of the filter at 'index'.  False, with none added, when there is no
- * such small set. */
-static bool
-add_keys(struct phf_set *set, size_t index, const uint64_t *positions)
-{
-    const struct phf *phf = set->entries[index].phf;
-    size_t n_before = set->n_keys;
-
-    for (size_t i = 0; i < phf->automaton->n_positions; i++) {
-        uint64_t dpids[MAX_KEYS];
-        size_t n;
-
-        if (!automaton_has(positions, i)) {
-            continue;
-        }
-        if (!predicates_dpids(&phf->predicates,
-                              phf->automaton->predicate_of[i], dpids, MAX_KEYS,
-                              &n) ||
-            set->n_keys - n_before + n > MAX_KEYS) {
-            set->n_keys = n_before;
-            return false;
-        }
-        for (size_t j = 0; j < n; j++) {
-            add_key(set, dpids[j], index);
-        }
-    }
-    return true;
-}
-
-static int
-compare_keys(const void *a_, const void *b_)
-{
-    const struct key *a = a_, *b = b_;
-
-    if (a->dpid != b->dpid) {
-        return a->dpid < b->dpid ? -1 : 1;
-    }
-    return (a->index > b->index) - (a->index < b->index);
-}
-
-/* Every match begins at a position of 'first' and ends at one of
- * 'accept_end'. */
-static bool
-has_keys(struct phf_set *set, size_t index)
-{
-    const struct phf *phf = set->entries[index].phf;
-    const struct automaton *a = phf->automaton;
-
-    return !phf->has_backrefs && !a->matches_all && !a->matches_no_hops &&
-           (add_keys(set, index, a->first) ||
-            add_keys(set, index, a->accept_end));
-}
-
 static void
 rebuild(struct phf_set *set)
 {
+    struct set_index_filter *filters = lh_alloc(set->n * sizeof *filters);
+
     predicates_uninit(&set->predicates);
     predicates_init(&set->predicates);
-    set->n_keys = set->n_always = 0;
     set->round = 0;
-    set->always = lh_alloc_array(set->always, set->n, sizeof *set->always);
-    set->due = lh_alloc_array(set->due, set->n, sizeof *set->due);
-    free(set->marks);
-    set->marks = lh_alloc_zero(set->n * sizeof *set->marks);
     for (size_t i = 0; i < set->n; i++) {
         struct entry *entry = &set->entries[i];
         const struct predicates *own = &entry->phf->predicates;
@@ -232,13 +148,10 @@ rebuild(struct phf_set *set)
         for (uint32_t id = 0; id < own->n_predicates; id++) {
             entry->map[id] = predicates_import(&set->predicates, own, id);
         }
-        if (!has_keys(set, i)) {
-            set->always[set->n_always++] = i;
-        }
+        filters[i] = (struct set_index_filter){entry->phf, entry->map};
     }
-    if (set->n_keys) {
-        qsort(set->keys, set->n_keys, sizeof *set->keys, compare_keys);
-    }
+    set_index_build(&set->index, &set->predicates, filters, set->n);
+    free(filters);
     free(set->memo);
     set->memo = NULL;
     set->n_memo = 0;
@@ -247,31 +160,6 @@ rebuild(struct phf_set *set)
 }
 
 /* --- matching ------------------------------------------------------------ */
-
-/* Puts the filters that have 'dpid' as a key among those that are due. */
-static void
-mark(struct phf_set *set, uint64_t dpid)
-{
-    size_t low = 0, high = set->n_keys;
-
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-
-        if (set->keys[middle].dpid < dpid) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    for (; low < set->n_keys && set->keys[low].dpid == dpid; low++) {
-        size_t index = set->keys[low].index;
-
-        if (set->marks[index] != set->round) {
-            set->marks[index] = set->round;
-            set->due[set->n_due++] = index;
-        }
-    }
-}
 
 /* Makes the memo large enough for a history of 'n_hops'; false when that would
  * be too large. */
@@ -293,14 +181,6 @@ make_memo(struct phf_set *set, size_t n_hops)
     return true;
 }
 
-static int
-compare_indices(const void *a_, const void *b_)
-{
-    const size_t *a = a_, *b = b_;
-
-    return (*a > *b) - (*a < *b);
-}
-
 static void
 refresh(struct phf_set *set)
 {
@@ -320,19 +200,6 @@ begin_round(struct phf_set *set)
     set->round++;
 }
 
-/* Finds which filters with keys are due. */
-static void
-find_due(struct phf_set *set, const struct history *history)
-{
-    set->n_due = 0;
-    for (size_t i = 0; set->n_keys && i < history->n_hops; i++) {
-        mark(set, history->hops[i].dpid);
-    }
-    if (set->n_due > 1) {
-        qsort(set->due, set->n_due, sizeof *set->due, compare_indices);
-    }
-}
-
 /* Counts a history on which so many filters were run. */
 static void
 count(struct phf_set *set, size_t n_runs)
@@ -340,17 +207,6 @@ count(struct phf_set *set, size_t n_runs)
     set->counters.histories++;
     set->counters.runs += n_runs;
     set->counters.skipped += set->n - n_runs;
-}
-
-/* Takes the next of the two sorted lists of entries to run. */
-static size_t
-next_entry(const struct phf_set *set, size_t *i_always, size_t *i_due)
-{
-    if (*i_due == set->n_due || (*i_always < set->n_always &&
-                                 set->always[*i_always] < set->due[*i_due])) {
-        return set->always[(*i_always)++];
-    }
-    return set->due[(*i_due)++];
 }
 
 static struct hop_tests
@@ -394,21 +250,20 @@ phf_set_match(struct phf_set *set, const struct history *history,
               void *aux)
 {
     const struct matching m = {hit, aux};
-    size_t i_always = 0, i_due = 0, n_runs;
+    const uint32_t *found;
     struct hop_tests tests;
+    size_t n;
 
     begin_round(set);
-    find_due(set, history);
-    n_runs = set->n_always + set->n_due;
-    count(set, n_runs);
-    if (!n_runs) {
+    found = set_index_find(&set->index, history, &n);
+    count(set, n);
+    if (!n) {
         return;
     }
     set->history = history;
     tests = tests_of(set, history, topology);
-    for (; n_runs; n_runs--) {
-        const struct entry *entry =
-            &set->entries[next_entry(set, &i_always, &i_due)];
+    for (size_t i = 0; i < n; i++) {
+        const struct entry *entry = &set->entries[found[i]];
 
         turn_to(set, &tests, entry);
         tell(set, entry, phf_run(entry->phf, &tests), &m);
@@ -423,21 +278,20 @@ find_verdict(struct phf_set *set, struct trajectory *t,
              const struct topology *topology)
 {
     const struct history *history = phf_set_history(set);
-    size_t i_always = 0, i_due = 0, n_runs;
+    const uint32_t *found;
     struct hop_tests tests;
+    size_t n;
 
     set->counters.trajectories++;
     begin_round(set);
-    find_due(set, history);
-    n_runs = set->n_always + set->n_due;
+    found = set_index_find(&set->index, history, &n);
     tests = tests_of(set, history, topology);
-    for (; n_runs; n_runs--) {
-        size_t index = next_entry(set, &i_always, &i_due);
-        struct set_verdict_item item = {.index = (uint32_t) index};
+    for (size_t i = 0; i < n; i++) {
+        const struct entry *entry = &set->entries[found[i]];
+        struct set_verdict_item item = {.index = found[i]};
 
-        turn_to(set, &tests, &set->entries[index]);
-        item.result =
-            phf_run_model(set->entries[index].phf, &tests, &item.is_asked);
+        turn_to(set, &tests, entry);
+        item.result = phf_run_model(entry->phf, &tests, &item.is_asked);
         if (item.is_asked || item.result != PHF_MISS) {
             set_verdicts_add(&set->verdicts, item);
         }

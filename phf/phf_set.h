@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* phf_set - live filters that are matched together.
  *
- * What several filters ask of a hop is asked once for all of them.  Filters
- * all of whose matches begin (or end) at switches that the filter names by
- * dpid are run only on histories that meet one of those.
+ * What several filters ask of a hop is asked once for all of them.  A filter
+ * that needs a hop of a certain switch (by dpid), port or version is run only
+ * on histories that have one (phf/set_index.h).
  *
  *     struct phf_set *set = phf_set_create();
  *     uint32_t id = phf_set_add(set, phf, trigger);

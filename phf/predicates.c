@@ -377,35 +377,6 @@ predicates_test(const struct predicates *p, uint32_t id,
     return predicate->is_negated;
 }
 
-bool
-predicates_dpids(const struct predicates *p, uint32_t id, uint64_t *dpids,
-                 size_t max, size_t *n)
-{
-    const struct predicate *predicate = &p->predicates[id];
-
-    *n = 0;
-    if (predicate->is_negated || predicate->filters.n > max) {
-        return false;
-    }
-    for (uint32_t i = 0; i < predicate->filters.n; i++) {
-        const struct postcard_filter *filter =
-            &p->filters[predicate->filters.ids[i]];
-        size_t before = *n;
-
-        for (uint32_t j = 0; j < filter->terms.n && *n == before; j++) {
-            const struct term *term = &p->terms[filter->terms.ids[j]];
-
-            if (term->kind == TERM_DPID && !term->is_negated && !term->name) {
-                dpids[(*n)++] = term->value;
-            }
-        }
-        if (*n == before) {
-            return false;
-        }
-    }
-    return true;
-}
-
 static void
 format_filter(const struct predicates *p, const struct postcard_filter *filter,
               FILE *stream)

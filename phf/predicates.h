@@ -77,12 +77,6 @@ bool predicates_test(const struct predicates *, uint32_t id,
                      const struct history_hop *hop, enum verdict_name verdict,
                      const struct topology *topology, bool *varies);
 
-/* True when predicate 'id' can hold only on a switch with a certain dpid;
- * '*dpids' (room for 'max') and '*n' say which.  False also when there are
- * more. */
-bool predicates_dpids(const struct predicates *, uint32_t id, uint64_t *dpids,
-                      size_t max, size_t *n);
-
 /* Writes predicate 'id' in the language. */
 void predicates_format(const struct predicates *, uint32_t id, FILE *);
 

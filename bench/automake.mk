@@ -81,3 +81,10 @@ bench_bench_receive_SOURCES = bench/bench_receive.c \
 	bench/receive_sender.c bench/receive_sender.h \
 	bench/bench_preset.c bench/bench_preset.h
 bench_bench_receive_LDADD = $(SERVER_LIBS) $(GEN_LIBS)
+
+# filters: what live filters cost.
+BENCHES += bench/bench_filters
+bench_bench_filters_SOURCES = bench/bench_filters.c \
+	bench/bench_preset.c bench/bench_preset.h
+bench_bench_filters_LDADD = \
+	$(ASSEMBLE_LIBS) phf/libphf.a $(GEN_LIBS) $(PCAP_LIBS)

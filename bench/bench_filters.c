@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* bench_filters - what live filters cost the assembly of postcards.
+ *
+ * The postcards of the preset mix of lasthop-gen go through path tables that
+ * know trajectories, each with another number of live filters behind it: 0, 4,
+ * 100 and 1,000, by turns in one process.  Filters name switches, ports,
+ * rules, verdicts and addresses, and few match.  Times are those of the
+ * processor, of decoding, assembly and matching; "kept" is the speed with the
+ * filters as a share of that without, in the same turn.
+ *
+ * usage: bench_filters [PACKETS]   (default 50,000) */
+#include <config.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "bench/bench_preset.h"
+#include "gen/gen.h"
+#include "lib/hdr.h"
+#include "lib/lh_alloc.h"
+#include "lib/postcard_geneve.h"
+#include "phf/phf_set.h"
+#include "server/path_table.h"
+
+#define N_RUNS    7
+#define N_PACKETS 50000
+
+static const unsigned int n_filters[] = {0, 4, 100, 1000};
+#define N_SETS (sizeof n_filters / sizeof *n_filters)
+
+static const char *const forms[] = {
+    "{{--dpid %u}}.*{{--dpid 1}}",
+    "^{{--inport %u}}.*{{--verdict dropped}}$",
+    "{{--version %u}}",
+    "{{--dpid 2 --bpf \"src host 203.0.113.%u\"}}.*{{--verdict lost}}",
+    "{{--dpid 1 --inport 1 --bpf \"udp port %u and ip[4:2] & 7 = 1\"}}.*"
+    "{{--dpid 3}}",
+};
+
+struct frame {
+    uint64_t time_ns;
+    uint32_t len;
+    uint8_t *data; /* Owned. */
+};
+
+struct traffic {
+    const char *name;
+    struct gen_config config;
+    struct gen *gen; /* Owned. */
+    size_t n, allocated;
+    struct frame *frames; /* Owned. */
+};
+
+struct side {
+    struct traffic *traffic;
+    struct phf_set *set; /* NULL: no filters. */
+    const struct topology *topology;
+    uint64_t n_histories, n_hits;
+};
+
+static void
+read_traffic(struct traffic *t, size_t n_packets, char **path)
+{
+    struct gen_frame frames[GEN_BATCH];
+    struct lh_error error;
+    size_t n;
+
+    t->name = bench_preset(&t->config, path);
+    t->config.n_packets = n_packets;
+    if (gen_create(&t->config, &t->gen, &error)) {
+        fprintf(stderr, "bench_filters: %s\n", error.text);
+        exit(EXIT_FAILURE);
+    }
+    while (!gen_next(t->gen, frames, GEN_BATCH, &n, &error) && n) {
+        for (size_t i = 0; i < n; i++) {
+            t->frames = lh_alloc_grow(t->frames, t->n, &t->allocated,
+                                      sizeof *t->frames);
+            t->frames[t->n++] =
+                (struct frame){frames[i].time_ns, frames[i].len,
+                               lh_memdup(frames[i].data, frames[i].len)};
+        }
+    }
+}
+
+static struct phf_set *
+make_set(unsigned int n)
+{
+    struct phf_set *set = phf_set_create();
+
+    for (unsigned int i = 0; i < n; i++) {
+        struct lh_error error;
+        char text[200];
+        struct phf *phf;
+
+        snprintf(text, sizeof text, forms[i % 5], 1000 + i);
+        if (i % 5 == 3) {
+            snprintf(text, sizeof text, forms[3], i % 256);
+        }
+        if (phf_compile(text, NULL, &phf, &error)) {
+            fprintf(stderr, "bench_filters: %s: %s\n", text, error.text);
+            exit(EXIT_FAILURE);
+        }
+        phf_set_add(set, phf, NULL);
+    }
+    return set;
+}
+
+static void
+count_hit(void *side, uint32_t id, void *filter_aux, enum phf_result result)
+{
+    ((struct side *) side)->n_hits++;
+}
+
+static void
+emit(void *side_, struct history *h)
+{
+    struct side *side = side_;
+
+    side->n_histories++;
+    if (side->set) {
+        phf_set_match(side->set, h, side->topology, count_hit, side);
+    }
+    history_destroy(h);
+}
+
+static void
+emit_packet(void *side_, struct trajectory *t,
+            const struct trajectory_packet *packet)
+{
+    struct side *side = side_;
+
+    side->n_histories++;
+    if (side->set) {
+        phf_set_match_packet(side->set, t, packet, side->topology, count_hit,
+                             side);
+    }
+}
+
+static const struct rule *
+find_rule(void *side_, uint64_t dpid, uint32_t version)
+{
+    struct side *side = side_;
+
+    return gen_net_find_rule(gen_get_net(side->traffic->gen), dpid, version);
+}
+
+static double
+cpu_ns(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+    return (double) ts.tv_sec * 1e9 + (double) ts.tv_nsec;
+}
+
+static void
+add_frame(struct path_table *paths, const struct frame *frame,
+          const struct packet_id_config *id_config)
+{
+    struct postcard p;
+    struct hdr outer, h;
+
+    if (postcard_geneve_decode_frame(frame->data, frame->len, &outer, &p) !=
+        POSTCARD_OK) {
+        return;
+    }
+    p.time_ns = frame->time_ns;
+    hdr_parse(p.header, p.caplen, &h);
+    p.has_id = packet_id(id_config, p.header, p.caplen, &h, &p.packet_id) !=
+               PACKET_ID_SHORT;
+    path_table_push(paths, &p);
+}
+
+/* Nanoseconds of one turn. */
+static double
+run(struct side *side)
+{
+    struct traffic *t = side->traffic;
+    struct path_table_config config = {.id_config = t->config.id_config,
+                                       .emit = emit,
+                                       .emit_packet = emit_packet,
+                                       .find_rule = find_rule,
+                                       .aux = side};
+    struct path_table *paths = path_table_create(&config);
+    double start;
+
+    side->topology = gen_net_topology(gen_get_net(t->gen));
+    path_table_set_topology(paths, side->topology);
+    start = cpu_ns();
+    for (size_t i = 0; i < t->n; i++) {
+        add_frame(paths, &t->frames[i], &t->config.id_config);
+        if (i % 64 == 63) {
+            path_table_run(paths, t->frames[i].time_ns);
+        }
+    }
+    path_table_flush(paths);
+    start = cpu_ns() - start;
+    path_table_destroy(paths);
+    return start;
+}
+
+static int
+compare_doubles(const void *a_, const void *b_)
+{
+    const double *a = a_, *b = b_;
+
+    return (*a > *b) - (*a < *b);
+}
+
+static void
+report(const struct traffic *t, unsigned int n, const char *metric,
+       double *values, const char *unit)
+{
+    qsort(values, N_RUNS, sizeof *values, compare_doubles);
+    printf("{\"bench\":\"filters %s, %u live\",\"metric\":\"%s\","
+           "\"value\":%.3f,\"unit\":\"%s\",\"runs\":%d,\"min\":%.3f,"
+           "\"max\":%.3f}\n",
+           t->name, n, metric, values[N_RUNS / 2], unit, N_RUNS, values[0],
+           values[N_RUNS - 1]);
+}
+
+int
+main(int argc, char *argv[])
+{
+    size_t n_packets = argc > 1 ? strtoul(argv[1], NULL, 10) : N_PACKETS;
+    double speed[N_SETS][N_RUNS], kept[N_SETS][N_RUNS];
+    struct traffic traffic = {.n = 0};
+    struct side sides[N_SETS];
+    char *path = NULL;
+
+    read_traffic(&traffic, n_packets, &path);
+    for (size_t i = 0; i < N_SETS; i++) {
+        sides[i] =
+            (struct side){.traffic = &traffic,
+                          .set = n_filters[i] ? make_set(n_filters[i]) : NULL};
+    }
+    for (int turn = -1; turn < N_RUNS; turn++) { /* The first warms up. */
+        for (size_t i = 0; i < N_SETS; i++) {
+            double ns = run(&sides[i]);
+
+            if (turn >= 0) {
+                speed[i][turn] = (double) traffic.n / ns * 1e9;
+                kept[i][turn] = speed[i][turn] / speed[0][turn];
+            }
+        }
+    }
+    for (size_t i = 0; i < N_SETS; i++) {
+        if (sides[i].n_histories != sides[0].n_histories) {
+            fprintf(stderr, "bench_filters: histories are missing\n");
+            return EXIT_FAILURE;
+        }
+        report(&traffic, n_filters[i], "postcards_per_cpu_s", speed[i],
+               "postcards/s");
+        report(&traffic, n_filters[i], "kept", kept[i], "ratio");
+        phf_set_destroy(sides[i].set);
+    }
+    for (size_t i = 0; i < traffic.n; i++) {
+        free(traffic.frames[i].data);
+    }
+    free(traffic.frames);
+    gen_destroy(traffic.gen);
+    free(path);
+    return EXIT_SUCCESS;
+}

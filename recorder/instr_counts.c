@@ -57,6 +57,9 @@ ask(const struct instr_change *c, uint32_t id)
     size_t len;
 
     instr_change_init(&own, c->link, c->out, c->now_ns, c->who);
+    if (c->in_bundle && c->bundle_tag && !instr_is_own_tag(c->bundle_tag)) {
+        own.tag = c->bundle_tag - 1; /* Does not yet confirm the commit. */
+    }
     of_group_stats_request(c->link->of_version, id, &msg, &len);
     instr_emit_own(&own, msg, len);
     return own.tag;

@@ -88,3 +88,11 @@ bench_bench_filters_SOURCES = bench/bench_filters.c \
 	bench/bench_preset.c bench/bench_preset.h
 bench_bench_filters_LDADD = \
 	$(ASSEMBLE_LIBS) phf/libphf.a $(GEN_LIBS) $(PCAP_LIBS)
+
+# query: many stored histories; trigger: how soon a client hears of a packet.
+BENCHES += bench/bench_query bench/bench_trigger
+bench_bench_query_SOURCES = bench/bench_query.c
+bench_bench_query_LDADD = $(SERVER_LIBS) $(GEN_LIBS)
+bench_bench_trigger_SOURCES = bench/bench_trigger.c \
+	bench/bench_preset.c bench/bench_preset.h
+bench_bench_trigger_LDADD = $(SERVER_LIBS) $(GEN_LIBS)

@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* bench_query - how long a query takes over many stored histories.
+ *
+ * Postcards of lasthop-gen (a fat tree, packets made up, of 20,000 flows all
+ * the time, some with NAT, some dropped) are assembled and archived as in the
+ * server, in rounds of 200,000 packets.  Then, over as much of the archive as
+ * its first eighth, quarter, half and all, with the files in the page cache,
+ * these are asked, from opening the archive on:
+ *
+ *   few      the packets of one flow, by addresses and ports
+ *   switch   a switch by dpid and a port that no packet takes: only
+ *            dictionaries matter
+ *   varies   a TCP sequence number: every packet of TCP is looked at (asked of
+ *            all only)
+ *
+ * Reported: seconds of wall clock and of CPU (of one thread), and histories
+ * per second of CPU.  A query that finds a block damaged fails.
+ *
+ * usage: bench_query [PACKETS [DIR]]   (default 500,000, in a directory under
+ * $TMPDIR that is removed; one that is given is kept, and used again) */
+#include <config.h>
+
+#include <errno.h>
+#include <ftw.h>
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "gen/gen.h"
+#include "lib/archive_reader.h"
+#include "lib/archive_writer.h"
+#include "lib/hdr.h"
+#include "lib/lh_alloc.h"
+#include "lib/postcard_geneve.h"
+#include "phf/query.h"
+#include "server/path_table.h"
+
+#define N_PACKETS 500000
+#define N_FLOWS   20000
+#define N_RUNS    3
+#define RATE      200000      /* Packets a second, */
+#define ROUND_NS  1000000000u /* and rounds of the archive. */
+
+static void
+die(const char *what)
+{
+    fprintf(stderr, "bench_query: %s\n", what);
+    exit(EXIT_FAILURE);
+}
+
+static int
+unlink_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
+{
+    return remove(path);
+}
+
+static double
+now_s(clockid_t clock)
+{
+    struct timespec ts;
+
+    clock_gettime(clock, &ts);
+    return (double) ts.tv_sec + (double) ts.tv_nsec / 1e9;
+}
+
+/* --- making the archive -------------------------------------------------- */
+
+struct maker {
+    struct gen *gen;
+    struct archive_writer *writer;
+    struct path_table *paths;
+    struct packet_id_config id_config;
+    uint64_t round_ns; /* When the next is due. */
+};
+
+static void
+emit(void *maker_, struct history *h)
+{
+    struct maker *maker = maker_;
+
+    archive_writer_add(maker->writer, h);
+    history_destroy(h);
+}
+
+static void
+emit_packet(void *maker_, struct trajectory *t,
+            const struct trajectory_packet *packet)
+{
+    struct maker *maker = maker_;
+
+    archive_writer_add_packet(maker->writer, t, packet);
+}
+
+static const struct rule *
+find_rule(void *maker_, uint64_t dpid, uint32_t version)
+{
+    struct maker *maker = maker_;
+
+    return gen_net_find_rule(gen_get_net(maker->gen), dpid, version);
+}
+
+static void
+add_frame(struct maker *maker, const struct gen_frame *frame)
+{
+    struct postcard p;
+    struct hdr outer, h;
+
+    if (postcard_geneve_decode_frame(frame->data, frame->len, &outer, &p) !=
+        POSTCARD_OK) {
+        die("a made-up postcard is none");
+    }
+    p.time_ns = frame->time_ns;
+    hdr_parse(p.header, p.caplen, &h);
+    p.has_id = packet_id(&maker->id_config, p.header, p.caplen, &h,
+                         &p.packet_id) != PACKET_ID_SHORT;
+    path_table_add(maker->paths, &p);
+    path_table_run(maker->paths, p.time_ns);
+    if (p.time_ns >= maker->round_ns) {
+        archive_writer_round(maker->writer, p.time_ns);
+        maker->round_ns = p.time_ns + ROUND_NS;
+    }
+}
+
+static void
+make_archive(const char *dir, size_t n_packets)
+{
+    struct maker maker = {0};
+    struct path_table_config paths = {.emit = emit,
+                                      .emit_packet = emit_packet,
+                                      .find_rule = find_rule,
+                                      .aux = &maker};
+    struct archive_writer_config archive = {.dir = dir, .now_ns = 1};
+    struct gen_frame frames[GEN_BATCH];
+    struct lh_error error = {.text = "-"};
+    struct gen_config config;
+    size_t n;
+
+    gen_config_init(&config);
+    config.topology = "fat-tree:4";
+    config.traffic.n_flows = N_FLOWS;
+    config.rate = RATE;
+    config.n_packets = n_packets;
+    config.shares[GEN_NAT] = GEN_RANDOM_ALL / 10;
+    config.shares[GEN_DROP] = GEN_RANDOM_ALL / 20;
+    maker.id_config = archive.packet_id = config.id_config;
+    if (gen_create(&config, &maker.gen, &error) ||
+        archive_writer_open(&archive, &maker.writer, NULL, &error)) {
+        die(error.text);
+    }
+    paths.id_config = config.id_config;
+    maker.paths = path_table_create(&paths);
+    path_table_set_topology(maker.paths,
+                            gen_net_topology(gen_get_net(maker.gen)));
+    while (!gen_next(maker.gen, frames, GEN_BATCH, &n, &error) && n) {
+        for (size_t i = 0; i < n; i++) {
+            add_frame(&maker, &frames[i]);
+        }
+    }
+    path_table_flush(maker.paths);
+    archive_writer_close(maker.writer);
+    path_table_destroy(maker.paths);
+    gen_destroy(maker.gen);
+}
+
+/* --- asking -------------------------------------------------------------- */
+
+struct answer {
+    double wall_s, cpu_s;
+    uint64_t n, scanned;
+};
+
+/* A flow to look for: that of a packet a twentieth into the archive. */
+struct example {
+    char *filter; /* Owned. */
+    bool is_found;
+};
+
+static void
+count(void *aux, const struct history *h)
+{
+}
+
+static bool
+is_busy(void *aux)
+{
+    return false;
+}
+
+/* Makes a filter for the flow of a TCP or UDP packet over IPv4. */
+static void
+note_example(void *example_, const struct history *h)
+{
+    struct example *example = example_;
+    struct hdr hdr;
+
+    if (example->is_found || !h->n_hops) {
+        return;
+    }
+    hdr_parse(h->hops[0].header, h->hops[0].caplen, &hdr);
+    if (!hdr.is_ip4 || !hdr.l4_ofs ||
+        (hdr.ip_proto != 6 && hdr.ip_proto != 17)) {
+        return;
+    }
+
+    const uint8_t *ip = h->hops[0].header + hdr.l3_ofs;
+    const uint8_t *l4 = h->hops[0].header + hdr.l4_ofs;
+
+    example->filter = lh_asprintf(
+        "^{{--bpf \"src host %u.%u.%u.%u and dst host %u.%u.%u.%u and "
+        "src port %u and dst port %u\"}}",
+        ip[12], ip[13], ip[14], ip[15], ip[16], ip[17], ip[18], ip[19],
+        l4[0] << 8 | l4[1], l4[2] << 8 | l4[3]);
+    example->is_found = true;
+}
+
+static void
+ask(const char *dir, const char *filter, uint64_t since_ns, uint64_t until_ns,
+    void (*give)(void *aux, const struct history *), void *aux, uint64_t limit,
+    struct answer *answer)
+{
+    struct query_config config = {.since_ns = since_ns,
+                                  .until_ns = until_ns,
+                                  .limit = limit,
+                                  .give = give,
+                                  .is_busy = is_busy,
+                                  .aux = aux};
+    struct lh_error error = {.text = "-"};
+    double start = now_s(CLOCK_MONOTONIC);
+    double cpu = now_s(CLOCK_PROCESS_CPUTIME_ID);
+
+    if (phf_compile(filter, NULL, &config.phf, &error) ||
+        archive_reader_open(dir, &config.reader, &error)) {
+        die(error.text);
+    }
+
+    struct query *q = query_create(&config);
+
+    while (query_step(q) != QUERY_DONE) {
+    }
+    *answer = (struct answer){
+        .wall_s = now_s(CLOCK_MONOTONIC) - start,
+        .cpu_s = now_s(CLOCK_PROCESS_CPUTIME_ID) - cpu,
+        .n = query_totals(q)->n,
+        .scanned = query_totals(q)->scanned,
+    };
+    if (query_totals(q)->damaged) {
+        die(query_totals(q)->damage.text);
+    }
+    query_destroy(q);
+    archive_reader_close(config.reader);
+}
+
+static int
+compare_double(const void *a_, const void *b_)
+{
+    const double *a = a_, *b = b_;
+
+    return *a < *b ? -1 : *a > *b;
+}
+
+static void
+print(const char *name, const struct answer *answer, const char *metric,
+      const char *unit, double *values)
+{
+    qsort(values, N_RUNS, sizeof *values, compare_double);
+    printf("{\"bench\":\"query %s %" PRIu64 " of %" PRIu64
+           "\",\"metric\":\"%s\",\"value\":%.6g,\"unit\":\"%s\","
+           "\"runs\":%d,\"min\":%.6g,\"max\":%.6g}\n",
+           name, answer->n, answer->scanned, metric, values[N_RUNS / 2], unit,
+           N_RUNS, values[0], values[N_RUNS - 1]);
+    fflush(stdout);
+}
+
+static void
+measure(const char *dir, const char *name, const char *filter,
+        uint64_t until_ns)
+{
+    double wall[N_RUNS], cpu[N_RUNS], rate[N_RUNS];
+    struct answer answer;
+
+    ask(dir, filter, 0, until_ns, count, NULL, 0, &answer); /* Warms. */
+    for (size_t i = 0; i < N_RUNS; i++) {
+        ask(dir, filter, 0, until_ns, count, NULL, 0, &answer);
+        wall[i] = answer.wall_s;
+        cpu[i] = answer.cpu_s;
+        rate[i] = (double) answer.scanned / answer.cpu_s;
+    }
+    print(name, &answer, "time", "s", wall);
+    print(name, &answer, "cpu_time", "s", cpu);
+    print(name, &answer, "histories_per_cpu_s", "histories/s", rate);
+}
+
+/* From the first to the last time of a history. */
+static void
+find_span(const char *dir, uint64_t *first_ns, uint64_t *last_ns)
+{
+    struct archive_reader *reader;
+    struct lh_error error;
+
+    *first_ns = UINT64_MAX;
+    *last_ns = 0;
+    if (archive_reader_open(dir, &reader, &error)) {
+        die(error.text);
+    }
+    for (size_t i = 0; i < archive_reader_n_blocks(reader); i++) {
+        const struct archive_block *block =
+            &archive_reader_entry(reader, i)->block;
+
+        if (block->kind != ARCHIVE_COLUMNS) {
+            continue;
+        }
+        if (block->min_ns < *first_ns) {
+            *first_ns = block->min_ns;
+        }
+        if (block->max_ns > *last_ns) {
+            *last_ns = block->max_ns;
+        }
+    }
+    archive_reader_close(reader);
+}
+
+int
+main(int argc, char *argv[])
+{
+    size_t n_packets = argc > 1 ? strtoul(argv[1], NULL, 10) : N_PACKETS;
+    const char *top = getenv("TMPDIR");
+    char *made =
+        argc > 2 ? NULL
+                 : lh_asprintf("%s/bench_query.XXXXXX", top ? top : "/tmp");
+    const char *dir = made ? made : argv[2];
+    struct example example = {0};
+    struct answer answer;
+    uint64_t first_ns, last_ns;
+    double start = now_s(CLOCK_MONOTONIC);
+
+    if (made && !mkdtemp(made)) {
+        die(made);
+    }
+    if (made || access(dir, F_OK)) {
+        make_archive(dir, n_packets);
+        fprintf(stderr, "bench_query: the archive took %.0f s to make\n",
+                now_s(CLOCK_MONOTONIC) - start);
+    }
+    find_span(dir, &first_ns, &last_ns);
+    ask(dir, ".*", first_ns + (last_ns - first_ns) / 20, UINT64_MAX,
+        note_example, &example, 1000, &answer);
+    if (!example.is_found) {
+        die("no packet to look for");
+    }
+    for (int part = 8; part; part /= 2) {
+        uint64_t until_ns =
+            first_ns + (last_ns - first_ns) / (unsigned) part + 1;
+
+        measure(dir, "few", example.filter, until_ns);
+        measure(dir, "switch", "{{--dpid 1 --outport 77}}", until_ns);
+    }
+    measure(dir, "varies", "{{--bpf \"tcp[4:4] = 0x12345678\"}}", UINT64_MAX);
+    free(example.filter);
+    if (made) {
+        nftw(made, unlink_one, 16, FTW_DEPTH | FTW_PHYS);
+        free(made);
+    }
+    return EXIT_SUCCESS;
+}

@@ -86,6 +86,29 @@ done:
     return retval;
 }
 
+/* Who else of this recorder listens where the last of config->served is to:
+ * found when that is made, it would be told as another process. */
+static const char *
+find_taken(const struct recorder_config *config)
+{
+    const char *at = config->served[config->n_served - 1].listen.text;
+
+    for (size_t i = 0; i < config->n_served - 1; i++) {
+        if (!strcmp(at, config->served[i].listen.text)) {
+            return "another --serve";
+        }
+    }
+    for (size_t i = 0; i < config->n_routes; i++) {
+        if (!strcmp(at, config->routes[i].listen.text)) {
+            return "a --listen";
+        }
+    }
+    if (!strncmp(at, "unix:", 5) && !strcmp(at + 5, config->socket_path)) {
+        return "lasthopctl's socket";
+    }
+    return NULL;
+}
+
 int
 serve_make(struct recorder_config *config, struct lh_error *error)
 {
@@ -93,16 +116,17 @@ serve_make(struct recorder_config *config, struct lh_error *error)
     for (size_t i = 0; i < config->n_serve; i++) {
         struct recorder_route *route = &config->served[config->n_served++];
         int retval = make_one(config, config->serve[i], route, error);
+        const char *taken = retval ? NULL : find_taken(config);
 
+        if (taken) {
+            lh_error_set(error,
+                         "--serve=%s: %s is at %s already; give clients "
+                         "another place (,at=ENDPOINT)",
+                         config->serve[i], taken, route->listen.text);
+            retval = EINVAL;
+        }
         if (retval) {
             return retval;
-        }
-        for (size_t j = 0; j < i; j++) {
-            if (!strcmp(route->listen.text, config->served[j].listen.text)) {
-                lh_error_set(error, "--serve: two bridges at %s",
-                             route->listen.text);
-                return EINVAL;
-            }
         }
     }
     return 0;

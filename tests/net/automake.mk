@@ -52,6 +52,7 @@ EXTRA_DIST += \
 	tests/net/test_rule_apply.py \
 	tests/net/test_encapsulations.py \
 	tests/net/test_select.py \
+	tests/net/test_serve.py \
 	tests/net/test_server_disk.py \
 	tests/net/test_same_controllers.py \
 	tests/net/test_same_osken.py \

@@ -27,10 +27,12 @@ bin_ndb_SOURCES = \
 bin_ndb_LDADD = $(PHF_LIBS) $(EDIT_LIBS)
 man1_MANS += docs/man/ndb.1
 
-# lasthopctl: steers the recorder.
+# lasthopctl: steers the recorder, looks after archives.
 bin_PROGRAMS += bin/lasthopctl
 bin_lasthopctl_SOURCES = \
 	apps/lasthopctl.c apps/lasthopctl.h \
-	apps/lasthopctl_status.c
+	apps/lasthopctl_archive.c \
+	apps/lasthopctl_status.c \
+	apps/archive_survey.c apps/archive_survey.h
 bin_lasthopctl_LDADD = $(LIB_LIBS)
 man8_MANS += docs/man/lasthopctl.8

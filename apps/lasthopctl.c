@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* lasthopctl - steers a running recorder: lasthopctl(8). */
+/* lasthopctl - steers a running recorder, looks after archives:
+ * lasthopctl(8). */
 #include <config.h>
 #include "apps/lasthopctl.h"
 
@@ -31,6 +32,9 @@ static const char usage[] =
     "  attach [--force] BRIDGE\n"
     "                         instruments a bridge that has no controller\n"
     "  detach BRIDGE          takes everything of lasthop off it again\n"
+    "  archive verify DIR     reads an archive whole and names what is "
+    "damaged\n"
+    "  archive stat DIR       what is in it\n"
     "\n"
     "  -j, --json             print JSON, an object a line\n"
     "      --rundir DIR       directory of recorder.sock and server.sock\n"
@@ -45,9 +49,11 @@ static const char usage[] =
     "lasthopctl(8)\n"
     "says more.\n"
     "\n"
-    "Exit status: 0 done, 1 it could not be done, 2 wrong usage, 3 status "
-    "--check\n"
-    "found something that is not as it should be.\n";
+    "Exit status: 0 done, 1 it could not be done or the archive is damaged, 2 "
+    "wrong\n"
+    "usage or no archive that can be read, 3 status --check found something "
+    "that is\n"
+    "not as it should be.\n";
 
 static int
 wrong_usage(const char *what, const char *which)
@@ -430,6 +436,7 @@ run(const struct ctl *ctl, int argc, char *argv[])
         {"status", status_command},   {"pause", pause_or_resume},
         {"resume", pause_or_resume},  {"select", select_command},
         {"attach", attach_or_detach}, {"detach", attach_or_detach},
+        {"archive", ctl_archive},
     };
     const char *name = argc ? argv[0] : "";
 

@@ -31,6 +31,9 @@ int ctl_print_json(const json_t *);
 /* lasthopctl_status.c: the command `status`.  With --check the result is
  * CTL_ATTENTION when something is not as it should be. */
 int ctl_status(const struct ctl *);
+/* lasthopctl_archive.c: the command `archive`.  The result is 0, 1 when the
+ * archive is damaged, 2 when it cannot be read or the usage is wrong. */
+int ctl_archive(const struct ctl *, int argc, char *argv[]);
 
 /* The text at 'key', "" if there is none, and the number, 0 if there is
  * none. */

@@ -12,6 +12,7 @@ lib_liblasthop_a_SOURCES = \
 	lib/api_server.c lib/api_server.h \
 	lib/api_socket.c lib/api_socket.h \
 	lib/archive_block.c lib/archive_block.h \
+	lib/archive_check.c lib/archive_check.h \
 	lib/archive_damages.c lib/archive_damages.h \
 	lib/archive_dir.c lib/archive_dir.h \
 	lib/archive_old.c lib/archive_old.h \

@@ -17,3 +17,9 @@ EXTRA_DIST += tests/apps/test_ndb_prompt.py tests/apps/ndb_leaks
 
 TESTS += tests/apps/check_completion.sh
 EXTRA_DIST += tests/apps/check_completion.sh
+
+check_PROGRAMS += tests/apps/test_archive_ctl
+TESTS += tests/apps/test_archive_ctl
+tests_apps_test_archive_ctl_SOURCES = tests/apps/test_archive_ctl.c \
+	$(ARCHIVE_FIXTURE)
+tests_apps_test_archive_ctl_LDADD = $(LIB_LIBS) $(TEST_LIBS)

@@ -51,16 +51,17 @@ for program in lasthop-recorder lasthop-server lasthopctl ndb phfc; do
     done
 done
 
-expect 'attach detach pause resume select status ' lasthopctl ''
+expect 'archive attach detach pause resume select status ' lasthopctl ''
 expect 'select status ' lasthopctl s
 expect 'pause ' lasthopctl --rundir = /tmp -j pa
 expect 'pause ' lasthopctl --timeout 3 pa
 expect 'add delete list load ' lasthopctl select ''
+expect 'stat verify ' lasthopctl archive ''
 expect '--timeout= ' lasthopctl select --ti
 expect 'always auto ' ndb --color = a
 expect 'geneve mac ' lasthop-server --encap ''
 expect 'check explain match ' phfc ''
-for command in status pause resume select attach detach; do
+for command in status pause resume select attach detach archive; do
     bin/lasthopctl --help | grep -q "$command" ||
         fail "lasthopctl has no $command"
 done

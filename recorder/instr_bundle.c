@@ -230,6 +230,7 @@ refill(struct instr_change *c, struct instr_bundle *b)
     own.tag = c->tag - 1; /* Its answers do not yet confirm the commit. */
     own.bundle_id = b->id;
     own.bundle_flags = b->flags;
+    c->bundle_at = c->out->n_to_switch;
     send_control(&own, OF_BUNDLE_DISCARD_REQUEST);
     send_control(&own, OF_BUNDLE_OPEN_REQUEST);
     for (size_t i = 0; i < b->n_held; i++) {
@@ -312,6 +313,7 @@ instr_bundle_begin(struct instr_change *c)
     if (!instr_is_own_tag(c->tag)) {
         instr_pend(c, PENDING_BUNDLE);
     }
+    c->bundle_at = c->out->n_to_switch;
     send_control(c, OF_BUNDLE_OPEN_REQUEST);
     c->in_bundle = true;
     c->is_own_bundle = true;

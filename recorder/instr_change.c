@@ -3,6 +3,7 @@
 #include <config.h>
 #include "recorder/instr_state.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -98,6 +99,22 @@ void
 instr_emit_own(struct instr_change *c, uint8_t *msg, size_t len)
 {
     push_wrapped(c, msg, len, true);
+}
+
+void
+instr_emit_first(const struct instr_change *c)
+{
+    struct instr_out *out = c->out;
+
+    if (c->in_bundle) {
+        size_t last = out->n_to_switch - 1;
+        struct instr_msg *first = &out->to_switch[c->bundle_at];
+        struct instr_msg moved = out->to_switch[last];
+
+        assert(c->bundle_at <= last);
+        memmove(first + 1, first, (last - c->bundle_at) * sizeof *first);
+        *first = moved;
+    }
 }
 
 void

@@ -62,6 +62,7 @@ ask(const struct instr_change *c, uint32_t id)
     }
     of_group_stats_request(c->link->of_version, id, &msg, &len);
     instr_emit_own(&own, msg, len);
+    instr_emit_first(c);
     return own.tag;
 }
 

@@ -208,6 +208,7 @@ instr_own_begin(struct instr_change *own, const struct instr_change *c,
     own->in_bundle = c->in_bundle;
     own->bundle_id = c->bundle_id;
     own->bundle_flags = c->bundle_flags;
+    own->bundle_at = c->bundle_at;
     if (c->in_bundle) {
         own->bundle_tag = c->bundle_tag ? c->bundle_tag : c->tag;
     }

@@ -41,6 +41,7 @@ struct instr_change {
     uint64_t number;    /* The change's, 0 until it gave a version. */
     uint32_t bundle_id; /* Messages go into this bundle if 'in_bundle'. */
     uint16_t bundle_flags;
+    size_t bundle_at;    /* Of the bundle's first message in 'out'. */
     uint64_t counts_tag; /* Of instr_counts_ask_all(), or 0. */
     uint64_t bundle_tag; /* Ours, in a bundle: of what goes with it; or 0. */
     bool in_bundle, is_own_bundle;
@@ -337,6 +338,10 @@ struct instr {
  * or as our own. */
 void instr_emit(struct instr_change *, uint8_t *msg, size_t len);
 void instr_emit_own(struct instr_change *, uint8_t *msg, size_t len);
+/* Moves the last message to the switch before the bundle of 'c', if any: its
+ * answer would say that the messages of the bundle before it are done with,
+ * whose errors come with the commit. */
+void instr_emit_first(const struct instr_change *);
 /* The same bytes, copied, not in a bundle. */
 void instr_pass(struct instr_change *, const uint8_t *msg, size_t len);
 /* To the controller: taken. */

@@ -9,6 +9,7 @@
 
 #include "lib/lh_alloc.h"
 #include "recorder/of_group.h"
+#include "recorder/of_msg.h"
 #include "recorder/of_text.h"
 #include "recorder/of_wire.h"
 #include "tests/recorder/rig.h"
@@ -209,6 +210,68 @@ START_TEST(a_bucket_that_stays_keeps_its_count)
 }
 END_TEST
 
+static void
+bundle_control(enum of_bundle_type type)
+{
+    struct of_bundle_control bc = {
+        .id = 9, .type = (uint16_t) type, .flags = 3};
+    uint8_t *msg;
+    size_t len;
+
+    of_msg_put_bundle_control(V, 5, &bc, &msg, &len);
+    down(msg, len);
+}
+
+static void
+bundle_add(const char *text)
+{
+    struct of_flow flow;
+    uint8_t *inner, *msg;
+    size_t inner_len, len;
+
+    ck_assert_ptr_null(of_flow_from_text(&flow, OF_FLOW_ADD, text));
+    ck_assert_int_eq(of_flow_encode(&flow, V, 8, &inner, &inner_len), 0);
+    of_flow_uninit(&flow);
+    ck_assert_int_eq(
+        of_msg_put_bundle_add(V, 8, 9, 3, inner, inner_len, &msg, &len), 0);
+    free(inner);
+    down(msg, len);
+}
+
+/* The place in 'out' of the first message of a bundle. */
+static size_t
+bundle_start(void)
+{
+    for (size_t i = 0; i < out.n_to_switch; i++) {
+        struct of_bundle_control bc;
+
+        if (of_msg_bundle_control(out.to_switch[i].data, out.to_switch[i].len,
+                                  &bc)) {
+            return i;
+        }
+    }
+    ck_abort_msg("no bundle");
+}
+
+/* An answer amid a bundle would settle the messages before it, and their
+ * errors, which come with the commit, would not quote them whole. */
+START_TEST(the_question_comes_before_the_bundle)
+{
+    group_mod(OF_GROUP_ADD, "group_id=5,type=all,bucket=bucket_id:1,"
+                            "actions=output:1");
+    bundle_control(OF_BUNDLE_OPEN_REQUEST);
+    bundle_add("table=1,priority=1,tcp,actions=output:1");
+    ck_assert_ptr_null(question());
+    bundle_add("table=253,priority=1,tcp,actions=output:1");
+    ck_assert_ptr_null(question());
+    bundle_control(OF_BUNDLE_COMMIT_REQUEST);
+    ck_assert_ptr_nonnull(question());
+    ck_assert_uint_lt((size_t) (question() - out.to_switch), bundle_start());
+    answer(question()->tag, &(struct counts){9, 1, {9}});
+    check_told((struct counts){3, 1, {3}}, (struct counts){12, 1, {12}});
+}
+END_TEST
+
 int
 main(void)
 {
@@ -222,6 +285,7 @@ main(void)
     tcase_add_test(tc, a_refused_rewriting_counts_nothing_twice);
     tcase_add_test(tc, the_controllers_own_change_begins_anew);
     tcase_add_test(tc, a_bucket_that_stays_keeps_its_count);
+    tcase_add_test(tc, the_question_comes_before_the_bundle);
     suite_add_tcase(suite, tc);
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

@@ -26,6 +26,10 @@ add_damage(struct archive_survey *survey, const struct survey_damage *damage,
 
     *d = *damage;
     snprintf(d->why, sizeof d->why, "%s", why);
+    /* It may quote what stands in the archive, and goes into JSON. */
+    for (char *p = d->why; *p; p++) {
+        *p = *p >= ' ' && *p <= '~' ? *p : '?';
+    }
 }
 
 /* Bytes of which only what stands around them is known. */
@@ -107,6 +111,7 @@ take_block(struct archive_survey *survey, int fd,
     struct lh_error why = {.pos = -1};
 
     if (archive_check_block(fd, item->offset, block, &check, &why)) {
+        bool is_merged = segment->first != segment->last;
         bool has_histories =
             block->kind == ARCHIVE_HISTORIES || block->kind == ARCHIVE_COLUMNS;
         struct survey_damage damage = {
@@ -121,7 +126,13 @@ take_block(struct archive_survey *survey, int fd,
             .n_histories = has_histories ? block->n_records : 0,
         };
 
-        come_to(survey, segment, item->offset, block, 0);
+        /* What was merged of several says only in its payload of which. */
+        if (is_merged && survey->has_block &&
+            survey->last_seq < block->sequence) {
+            damage.first_seq = survey->last_seq + 1;
+        }
+        come_to(survey, segment, item->offset, block,
+                is_merged ? 0 : block->sequence);
         add_damage(survey, &damage, why.text);
         return;
     }

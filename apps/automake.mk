@@ -32,6 +32,7 @@ bin_PROGRAMS += bin/lasthopctl
 bin_lasthopctl_SOURCES = \
 	apps/lasthopctl.c apps/lasthopctl.h \
 	apps/lasthopctl_archive.c \
+	apps/lasthopctl_repair.c \
 	apps/lasthopctl_status.c \
 	apps/archive_survey.c apps/archive_survey.h
 bin_lasthopctl_LDADD = $(LIB_LIBS)

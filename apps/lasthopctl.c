@@ -14,6 +14,7 @@
 #include "lib/api_client.h"
 #include "lib/api_socket.h"
 #include "lib/lh_alloc.h"
+#include "lib/packet_id.h"
 
 #define MAX_FILE (1024 * 1024)
 #define POLL_MS  20
@@ -35,11 +36,15 @@ static const char usage[] =
     "  archive verify DIR     reads an archive whole and names what is "
     "damaged\n"
     "  archive stat DIR       what is in it\n"
+    "  archive repair DIR     writes damaged files anew, of what is sound\n"
     "\n"
     "  -j, --json             print JSON, an object a line\n"
     "      --rundir DIR       directory of recorder.sock and server.sock\n"
     "                         ($LASTHOP_RUNDIR, /run/lasthop by default)\n"
     "  -t, --timeout SECONDS  wait so long for an answer (default 10)\n"
+    "      --id-seed HEX      for archive repair, where meta.json is gone "
+    "too:\n"
+    "      --id-bytes N       lasthop-server's constants of packet IDs\n"
     "  -h, --help             this text\n"
     "  -V, --version          the version\n"
     "\n"
@@ -446,6 +451,11 @@ run(const struct ctl *ctl, int argc, char *argv[])
     if (ctl->has_force && strcmp(name, "attach")) {
         return wrong_usage("--force belongs to attach", "");
     }
+    if ((ctl->has_id_seed || ctl->id_bytes) &&
+        (strcmp(name, "archive") || argc < 2 || strcmp(argv[1], "repair"))) {
+        return wrong_usage("--id-seed and --id-bytes belong to archive repair",
+                           "");
+    }
     if (ctl->before &&
         (strcmp(name, "select") || argc < 2 || strcmp(argv[1], "add"))) {
         return wrong_usage("--before belongs to select add", "");
@@ -469,6 +479,28 @@ take_timeout(struct ctl *ctl, const char *text)
     return *text && !*end && seconds >= 1 && seconds <= 3600;
 }
 
+/* Of --id-seed ('s') and --id-bytes. */
+static bool
+take_constant(struct ctl *ctl, int option, const char *text)
+{
+    bool is_seed = option == 's';
+    size_t len = strlen(text);
+    unsigned long long value = strtoull(text, NULL, is_seed ? 16 : 10);
+
+    if (!len || len > 16 ||
+        text[strspn(text,
+                    is_seed ? "0123456789abcdefABCDEF" : "0123456789")]) {
+        return false;
+    }
+    if (is_seed) {
+        ctl->has_id_seed = true;
+        ctl->id_seed = value;
+        return true;
+    }
+    ctl->id_bytes = (uint16_t) value;
+    return value >= PACKET_ID_MIN_BYTES && value <= 1500;
+}
+
 static void
 take_rundir(struct ctl *ctl, const char *dir)
 {
@@ -489,6 +521,8 @@ take_options(struct ctl *ctl, int argc, char *argv[], int *status)
         {"check", no_argument, NULL, 'c'},
         {"force", no_argument, NULL, 'f'},
         {"before", required_argument, NULL, 'b'},
+        {"id-seed", required_argument, NULL, 's'},
+        {"id-bytes", required_argument, NULL, 'n'},
         {"help", no_argument, NULL, 'h'},
         {"version", no_argument, NULL, 'V'},
         {NULL, 0, NULL, 0},
@@ -519,6 +553,15 @@ take_options(struct ctl *ctl, int argc, char *argv[], int *status)
             break;
         case 'b':
             ctl->before = optarg;
+            break;
+        case 's':
+        case 'n':
+            if (!take_constant(ctl, c, optarg)) {
+                *status = wrong_usage("--id-seed is up to 16 hex digits, "
+                                      "--id-bytes 40 to 1500, not ",
+                                      optarg);
+                return false;
+            }
             break;
         case 'h':
             fputs(usage, stdout);

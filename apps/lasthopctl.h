@@ -6,6 +6,7 @@
 #define APPS_LASTHOPCTL_H 1
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <jansson.h>
 
 /* Exit statuses. */
@@ -16,6 +17,9 @@ struct ctl {
     bool is_json, is_check, has_force;
     const char *before;
     int timeout_ms;
+    bool has_id_seed;  /* For `archive repair`: */
+    uint64_t id_seed;  /* constants of packet IDs, */
+    uint16_t id_bytes; /* 0: not given. */
 };
 
 /* Asks the recorder.  CTL_OK with '*answer' for json_decref(), otherwise what
@@ -34,6 +38,9 @@ int ctl_status(const struct ctl *);
 /* lasthopctl_archive.c: the command `archive`.  The result is 0, 1 when the
  * archive is damaged, 2 when it cannot be read or the usage is wrong. */
 int ctl_archive(const struct ctl *, int argc, char *argv[]);
+/* lasthopctl_repair.c: `archive repair`, with the same results; 1 also when
+ * not all could be repaired. */
+int ctl_archive_repair(const struct ctl *, const char *dir);
 
 /* The text at 'key', "" if there is none, and the number, 0 if there is
  * none. */

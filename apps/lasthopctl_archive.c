@@ -360,9 +360,12 @@ ctl_archive(const struct ctl *ctl, int argc, char *argv[])
         status = verify(ctl, argv[2]);
     } else if (argc == 3 && !strcmp(what, "stat")) {
         status = stat_archive(ctl, argv[2]);
+    } else if (argc == 3 && !strcmp(what, "repair")) {
+        status = ctl_archive_repair(ctl, argv[2]);
     } else {
-        fprintf(stderr, "lasthopctl: archive is followed by verify or stat, "
-                        "and a directory\nlasthopctl --help says more\n");
+        fprintf(stderr,
+                "lasthopctl: archive is followed by verify, stat or "
+                "repair, and a directory\nlasthopctl --help says more\n");
         return CTL_USAGE;
     }
     if (fflush(stdout) || ferror(stdout)) {

@@ -27,7 +27,7 @@ completion/lasthop-server: $(srcdir)/server/options.c
 completion/lasthopctl: $(srcdir)/apps/lasthopctl.c
 	$(completion_awk) \
 		-v commands="status pause resume select attach detach archive" \
-		-v after="select:list add delete load;archive:verify stat" \
+		-v after="select:list add delete load;archive:verify stat repair" \
 		$(srcdir)/apps/lasthopctl.c > $@.tmp
 	$(AM_V_at)mv $@.tmp $@
 

@@ -56,7 +56,7 @@ expect 'select status ' lasthopctl s
 expect 'pause ' lasthopctl --rundir = /tmp -j pa
 expect 'pause ' lasthopctl --timeout 3 pa
 expect 'add delete list load ' lasthopctl select ''
-expect 'stat verify ' lasthopctl archive ''
+expect 'repair stat verify ' lasthopctl archive ''
 expect '--timeout= ' lasthopctl select --ti
 expect 'always auto ' ndb --color = a
 expect 'geneve mac ' lasthop-server --encap ''

@@ -274,6 +274,233 @@ START_TEST(meta_is_looked_at)
 }
 END_TEST
 
+/* Reads all of a file, for free(). */
+static char *
+read_file(const char *path, size_t *len)
+{
+    int fd = open(path, O_RDONLY);
+
+    ck_assert_msg(fd >= 0, "%s", path);
+    *len = (size_t) file_size(path);
+
+    char *data = lh_alloc(*len + 1);
+
+    ck_assert_int_eq(read(fd, data, *len), (ssize_t) *len);
+    data[*len] = '\0';
+    close(fd);
+    return data;
+}
+
+/* Repair brings the archive in order, keeps 'path' as it was, and leaves all
+ * but 'n_lost' histories; a server goes on writing. */
+static void
+expect_repair(const char *dir, const char *path, size_t n_lost)
+{
+    char *kept = lh_asprintf("%s.damaged", path);
+    size_t was_len, len;
+    char *was = read_file(path, &was_len);
+    struct stat st;
+
+    ck_assert_int_eq(chmod(path, 0604), 0);
+    ck_assert_msg(run("repair %s", dir) == 0, "%s", output);
+    ck_assert_msg(run("verify %s", dir) == 0, "%s", output);
+
+    char *is = read_file(kept, &len);
+
+    ck_assert_uint_eq(len, was_len);
+    ck_assert_int_eq(memcmp(is, was, len), 0);
+    ck_assert_int_eq(stat(path, &st), 0);
+    ck_assert_int_eq(st.st_mode & 0777, 0604);
+
+    struct archive_reader *r = fixture_reader(dir);
+
+    ck_assert_uint_eq(fixture_count(r), N_BLOCKS * N_EACH - n_lost);
+    ck_assert_uint_eq(archive_reader_n_damages(r), 0);
+    archive_reader_close(r);
+
+    /* Again there is nothing to do. */
+    ck_assert_int_eq(run("repair %s", dir), 0);
+    expect_said("0 files repaired");
+
+    struct archive_recovery recovery;
+    struct archive_writer *w = fixture_writer(dir, &recovery);
+
+    ck_assert(!recovery.is_damaged && !recovery.was_torn);
+    fixture_add(w, 1000, N_EACH);
+    archive_writer_close(w);
+    ck_assert_msg(run("verify %s", dir) == 0, "%s", output);
+    free(is);
+    free(was);
+    free(kept);
+}
+
+START_TEST(a_damaged_block_is_left_out_and_noted)
+{
+    /* In its header, and in its payload; the first, one between, the last. */
+    static const struct {
+        size_t block;
+        uint64_t offset;
+    } places[] = {{0, 90}, {0, 20}, {2, 90}, {2, 20}, {4, 90}, {4, 20}};
+    char *dir = fixture_dir();
+
+    make_archive(dir, 0);
+
+    char *path = segment_path(dir, 1);
+
+    flip(path, block_offset(dir, places[_i].block) + places[_i].offset);
+    ck_assert_int_eq(run("verify %s", dir), 1);
+    expect_repair(dir, path, N_EACH);
+
+    struct archive_reader *r = fixture_reader(dir);
+
+    /* A header that is broken does not say how many there were. */
+    ck_assert_uint_eq(archive_reader_lost(r, 0, UINT64_MAX),
+                      places[_i].offset > ARCHIVE_BLOCK_HEADER ? N_EACH : 0);
+    archive_reader_close(r);
+    free(path);
+    fixture_remove(dir);
+}
+END_TEST
+
+START_TEST(cut_and_foreign_files_are_repaired)
+{
+    char *dir = fixture_dir();
+
+    make_archive(dir, 1);
+
+    char *path = segment_path(dir, 3);
+
+    if (_i) {
+        ck_assert_int_eq(truncate(path, file_size(path) - 5), 0);
+    } else {
+        write_file(path, "not an archive's, and longer than the header of a "
+                         "block would have to be\n");
+    }
+    expect_repair(dir, path, N_EACH);
+    free(path);
+    fixture_remove(dir);
+}
+END_TEST
+
+START_TEST(nothing_is_repaired_under_a_server)
+{
+    char *dir = fixture_dir();
+
+    make_archive(dir, 0);
+
+    char *path = segment_path(dir, 1);
+    struct archive_writer *w = fixture_writer(dir, NULL);
+    size_t len, len_after;
+
+    flip(path, block_offset(dir, 2) + 90);
+
+    char *before = read_file(path, &len);
+
+    ck_assert_int_eq(run("repair %s", dir), 1);
+    expect_said("another server");
+    expect_said("nothing was changed");
+
+    char *after = read_file(path, &len_after);
+
+    ck_assert_uint_eq(len, len_after);
+    ck_assert_int_eq(memcmp(before, after, len), 0);
+    archive_writer_close(w);
+    free(before);
+    free(after);
+    free(path);
+    fixture_remove(dir);
+}
+END_TEST
+
+START_TEST(what_is_kept_is_not_overwritten)
+{
+    char *dir = fixture_dir();
+
+    make_archive(dir, 0);
+
+    char *path = segment_path(dir, 1);
+    char *kept = lh_asprintf("%s.damaged", path);
+    size_t len;
+
+    write_file(kept, "of before");
+    flip(path, block_offset(dir, 1) + 90);
+    ck_assert_int_eq(run("repair %s", dir), 0);
+    expect_said(".damaged.1");
+
+    char *text = read_file(kept, &len);
+
+    ck_assert_str_eq(text, "of before");
+    free(text);
+    free(kept);
+    free(path);
+    fixture_remove(dir);
+}
+END_TEST
+
+/* What is missing cannot be made up. */
+START_TEST(a_missing_file_stays_missing)
+{
+    char *dir = fixture_dir();
+
+    make_archive(dir, 1);
+
+    char *path = segment_path(dir, 2);
+
+    ck_assert_int_eq(unlink(path), 0);
+    ck_assert_int_eq(run("repair %s", dir), 1);
+    expect_said("1 places cannot be repaired");
+    free(path);
+    fixture_remove(dir);
+}
+END_TEST
+
+START_TEST(meta_is_written_anew)
+{
+    char *dir = fixture_dir();
+    char *meta = lh_asprintf("%s/meta.json", dir);
+    char *path = segment_path(dir, 1);
+    size_t len;
+
+    ck_assert_int_eq(run("repair %s", dir), 2);
+    make_archive(dir, 0);
+
+    struct archive_reader *r = fixture_reader(dir);
+    struct packet_id_config was = archive_reader_meta(r)->packet_id;
+
+    archive_reader_close(r);
+    write_file(meta, "{");
+    ck_assert_msg(run("repair %s", dir) == 0, "%s", output);
+    r = fixture_reader(dir);
+    ck_assert_uint_eq(archive_reader_meta(r)->packet_id.seed, was.seed);
+    ck_assert_uint_eq(archive_reader_meta(r)->packet_id.n_bytes, was.n_bytes);
+    archive_reader_close(r);
+
+    char *kept = lh_asprintf("%s.damaged", meta);
+    char *text = read_file(kept, &len);
+
+    ck_assert_str_eq(text, "{");
+
+    /* Blocks that do not tell them: somebody has to. */
+    ck_assert_int_eq(unlink(meta), 0);
+    write_file(path, "");
+    ck_assert_int_eq(run("repair %s", dir), 1);
+    expect_said("--id-seed and --id-bytes");
+    ck_assert_int_eq(run("repair --id-seed=x --id-bytes=70 %s", dir), 2);
+    ck_assert_int_eq(run("repair --id-seed=7 --id-bytes=39 %s", dir), 2);
+    ck_assert_int_eq(run("verify --id-seed=7 %s", dir), 2);
+    ck_assert_int_eq(run("repair --id-seed=a7 --id-bytes=71 %s", dir), 0);
+    r = fixture_reader(dir);
+    ck_assert_uint_eq(archive_reader_meta(r)->packet_id.seed, 0xa7);
+    ck_assert_uint_eq(archive_reader_meta(r)->packet_id.n_bytes, 71);
+    archive_reader_close(r);
+    free(text);
+    free(kept);
+    free(path);
+    free(meta);
+    fixture_remove(dir);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -288,6 +515,12 @@ main(void)
     tcase_add_test(tcase, a_torn_end_is_damage_only_of_old_files);
     tcase_add_test(tcase, missing_and_foreign_files_are_named);
     tcase_add_test(tcase, meta_is_looked_at);
+    tcase_add_loop_test(tcase, a_damaged_block_is_left_out_and_noted, 0, 6);
+    tcase_add_loop_test(tcase, cut_and_foreign_files_are_repaired, 0, 2);
+    tcase_add_test(tcase, nothing_is_repaired_under_a_server);
+    tcase_add_test(tcase, what_is_kept_is_not_overwritten);
+    tcase_add_test(tcase, a_missing_file_stays_missing);
+    tcase_add_test(tcase, meta_is_written_anew);
     suite_add_tcase(suite, tcase);
     srunner_run_all(runner, CK_NORMAL);
 

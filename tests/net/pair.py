@@ -27,13 +27,15 @@ import subprocess
 from itertools import zip_longest
 
 from lab import bindir
-from openflow import (ECHO_REQUEST, FEATURES_REPLY, PORT, QUEUE, multipart_type,
+from openflow import (ECHO_REQUEST, EXPERIMENTER, FEATURES_REPLY, FLOW_REMOVED,
+                      NICIRA, ONF, PACKET_IN, PORT, QUEUE, multipart_type,
                       parts, records, show, without_lldp, without_time)
 from process import Failed, Process, environment, run, wait_until
 from tap import Tap
-from twins import COLLECTOR, Switch
+from twins import COLLECTOR, Control, Switch
 
 HELLO, ECHO_REPLY = 0, 3
+FLOW_MONITOR = 16       # A multipart type, from OpenFlow 1.4 on.
 
 
 class Pair:
@@ -49,6 +51,7 @@ class Pair:
         self.switches = (self.direct, self.through)
         self.recorder = None
         self.taps = ()
+        self.monitors = []      # [Process, its Control] each.
 
     def __enter__(self):
         try:
@@ -95,6 +98,7 @@ class Pair:
 
     def close(self):
         """Ends everything."""
+        self.end_monitor()
         for tap in self.taps:
             tap.close()
         for process in (self.recorder, *self.switches):
@@ -137,9 +141,58 @@ class Pair:
                             err.replace(tap.path, "TAP")))
         return results
 
-    def difference(self):
+    def monitor(self, *argv):
+        """Starts a program for both that stays and takes commands
+        (tell_monitor()), with its switch in the place of "SWITCH"."""
+        for tap in self.taps:
+            control = f"{tap.path}.ctl"
+            child = Process("monitor", [
+                word.replace("SWITCH", f"unix:{tap.path}") for word in
+                (argv[0], f"--unixctl={control}", *argv[1:])],
+                f"{tap.path}.log", env=environment(OVS_RUNDIR=self.dir))
+            self.monitors.append([child, None])
+            wait_until(lambda child=child, control=control:
+                       os.path.exists(control) or not child.is_running(),
+                       what="the monitor")
+            if not child.is_running():
+                raise Failed(f"a monitor has ended:\n{child.output()}")
+            self.monitors[-1][1] = self._control(control)
+        self.settle()
+
+    @staticmethod
+    def _control(path):
+        """Its command socket, which is there before it listens."""
+        def connect():
+            try:
+                return Control(path)
+            except ConnectionRefusedError:
+                return None
+        return wait_until(connect, what="the monitor's socket")
+
+    def tell_monitor(self, method, *params):
+        """A command to the monitors."""
+        for _child, control in self.monitors:
+            control.call(method, *params)
+
+    def settle(self):
+        """All that is to be told to the monitors is; packet-ins wait for the
+        clock."""
+        self.tell_monitor("ofctl/barrier")
+        self.warp(1)
+        self.tell_monitor("ofctl/barrier")
+
+    def end_monitor(self):
+        """Ends the monitors."""
+        for child, control in self.monitors:
+            if control:
+                control.socket.close()
+            child.stop()
+        self.monitors = []
+
+    def difference(self, is_monitored=False):
         """What was said and heard differently since the last call, as text;
-        None if nothing was."""
+        None if nothing was.  To who monitors Open vSwitch tells of packets,
+        and of rules that have gone, when it comes to it."""
         lldp = self.through.read()
         try:
             wait_until(lambda: len(self.taps[0].connections)
@@ -152,7 +205,9 @@ class Pair:
         lines = []
         for a, b in zip(direct, through):
             lines += compare("said", said(a), said(b))
-            lines += compare("heard", heard(a, {}), heard(b, lldp))
+            lines += compare("heard", *(
+                sorted(found, key=unasked) if is_monitored else found
+                for found in (heard(a, {}), heard(b, lldp))))
         return "\n".join(lines) or None
 
     def dump(self):
@@ -195,13 +250,16 @@ def heard(connection, lldp):
             plain = plain[:4] + bytes(4) + plain[8:]
         if kind == multipart_type(version) + 1:
             part, body = parts(plain)
-            key = (xid(msg), part)
+            # What a flow monitor tells unasked is compared as it comes.
+            key = (xid(msg), part) if xid(msg) in own else len(found)
             if key not in replies:
                 replies[key] = []
                 found.append(((plain[:2], xid(msg), part, replies[key]), msg))
+            told = monitored(version, part, body)
             replies[key] += [
                 without_hard_age(msg, without_time(version, part, r))
-                for r in records(version, part, body)]
+                for r in (records(version, part, body) if told is None
+                          else told)]
             replies[key].sort()
         elif kind == ECHO_REPLY:
             asked = [m for m in connection.sent if m[1] == ECHO_REQUEST
@@ -210,8 +268,38 @@ def heard(connection, lldp):
         elif kind == FEATURES_REPLY and version == 1:
             found.append((plain[:32] + b"".join(sorted(
                 plain[i:i + 48] for i in range(32, len(plain), 48))), msg))
+        elif kind == FLOW_REMOVED:
+            found.append((without_duration(plain), msg))
         else:
             found.append((plain, msg))
+    return found
+
+
+def unasked(item):
+    """A packet-in's or flow-removed's place among what was heard."""
+    kind = item[1][1]
+    return kind if kind in (EXPERIMENTER, PACKET_IN, FLOW_REMOVED) else 0
+
+
+def without_duration(msg):
+    """A flow-removed without the fraction of a second, which goes on until the
+    switch comes to it."""
+    at = {1: 64, 6: msg.rfind(b"\x80\x02\0\x08") + 8}.get(msg[0], 24)
+    return msg[:at] + bytes(4) + msg[at + 4:]
+
+
+def monitored(version, part, body):
+    """The records of what a flow monitor tells; None of other replies."""
+    if part == 0xffff and struct.unpack_from(">II", body) in (
+            (NICIRA, 2), (ONF, 1870)):
+        body = body[12 if version == 1 else 8:]
+    elif part != FLOW_MONITOR or version < 5:
+        return None
+    found = []
+    while len(body) >= 4:
+        size = struct.unpack_from(">H", body)[0] or len(body)
+        found.append(body[:size])
+        body = body[size:]
     return found
 
 

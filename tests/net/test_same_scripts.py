@@ -15,7 +15,9 @@ from process import Failed, wait_until
 from random_openflow import FRAMES
 
 # Since which version on the wire, until which, the command (the switch's
-# socket goes behind the first word that is no option), what it reads.
+# socket goes behind the first word that is no option), what it reads; or
+# "monitor", in which versions, what `ovs-ofctl monitor` is to tell, and what is
+# done meanwhile.
 ALL = (1, 6)
 SCRIPT = [
     # What there is.
@@ -294,6 +296,74 @@ SCRIPT = [
     (*ALL, "dump-flows"),
     (*ALL, "dump-tables"),
     (*ALL, "show"),
+    # What is told unasked, while others do what follows.
+    (*ALL, "add-flow priority=5,in_port=1,actions=output:2"),
+    (*ALL, "add-flow table=1,priority=5,ip,actions=output:3"),
+    ("monitor", (1, 4, 5, 6), "watch:", [
+        (*ALL, "add-flow cookie=0x5,priority=6,udp,actions=output:2"),
+        (*ALL, "add-flow priority=7,tcp,idle_timeout=60,"
+               "actions=resubmit(,1),flood"),
+        (4, 6, "add-flow priority=8,sctp,actions=write_actions(output:1),"
+               "goto_table:1"),
+        (*ALL, "mod-flows udp,actions=output:3"),
+        (*ALL, "mod-flows udp,actions=output:3"),       # It changes nothing.
+        (*ALL, "--strict del-flows priority=6,udp"),
+        (*ALL, "--bundle add-flows -", "add priority=6,arp,actions=all\n"
+               "add priority=7,arp,actions=normal\n"),
+        (*ALL, "add-flows -", "priority=9,arp,actions=output:1\n"
+               "priority=9,arp,actions=output:4\n"),
+        (4, 6, "del-flows arp"),    # Before, several commands for the switch.
+        (1, 3, "--strict del-flows priority=7,arp"),
+        (*ALL, "add-flow priority=9,udp,actions=group:99"),     # Refused.
+        (*ALL, "add-flow priority=10,udp,hard_timeout=3,actions=drop"),
+        ("warp", 5000),
+    ]),
+    ("monitor", (1, 4, 5), "watch:!initial,!delete,table=1", [
+        (*ALL, "add-flow priority=6,udp,actions=output:2"),
+        (*ALL, "add-flow table=1,priority=6,udp,actions=output:2"),
+        (*ALL, "mod-flows udp,actions=output:1"),
+        (*ALL, "del-flows udp"),
+    ]),
+    ("monitor", (1, 4, 5), "watch:!actions,!modify,!own,out_port=2", [
+        (*ALL, "add-flow priority=6,udp,actions=output:2"),
+        (*ALL, "add-flow priority=7,udp,actions=output:3"),
+        (*ALL, "mod-flows udp,actions=drop"),
+        (*ALL, "del-flows udp"),
+    ]),
+    ("monitor", (1, 4, 5), "watch:out_port=5", []),      # The postcard port.
+    ("monitor", (1, 4, 5, 6), "--packet-in-format=standard 65535", [
+        ("packet", 2, "unknown"),       # A miss, or nothing.
+        (*ALL, "add-flow cookie=0x7,priority=20,udp,send_flow_rem,actions="
+               "output:2,controller(max_len=60)"),
+        ("packet", 1, "udp"),
+        (*ALL, "add-flow priority=21,tcp,actions=mod_nw_tos:8,"
+               "resubmit(,1),controller:20,controller"),
+        ("packet", 2, "tcp 80"),
+        (*ALL, "add-flow table=1,priority=0,actions=controller"),
+        (2, 6, "add-flow priority=0,actions=goto_table:1"),
+        ("packet", 3, "arp"),
+        ("tell", "ofctl/packet-out", "in_port=3,packet=" +
+                 FRAMES["tcp 80"].hex() + ",actions=table"),
+        (*ALL, "packet-out in_port=2,packet=" + FRAMES["udp"].hex() +
+               ",actions=controller(max_len=50),table"),
+        (*ALL, "del-flows udp"),
+        (*ALL, "mod-port 3 down"),
+        (*ALL, "mod-port 3 up"),
+    ]),
+    ("monitor", (1, 4, 5), "--packet-in-format=nxt_packet_in2 65535 watch:", [
+        (*ALL, "add-flow priority=22,udp,actions=controller("
+               "userdata=01.02.03,max_len=40),set_tunnel:5,"
+               "controller(reason=invalid_ttl),output:1"),
+        ("packet", 1, "udp"),
+    ]),
+    (*ALL, "del-flows"),
+    ("monitor", (1, 2, 3), "65535 invalid_ttl", [
+        (*ALL, "add-flow ip,actions=dec_ttl,output:2"),
+        ("packet", 1, "udp ttl 1"),
+        ("packet", 1, "udp"),
+    ]),
+    (*ALL, "get-frags"),
+    (*ALL, "del-flows"),
 ]
 
 
@@ -332,8 +402,30 @@ def frames_difference(pair):
     return None
 
 
+def monitor(pair, version, words, steps):
+    """Does 'steps' while somebody watches; what was different, or None."""
+    pair.monitor(*command(version, words))
+    for step in steps:
+        if step[0] == "packet":
+            pair.receive(step[1], FRAMES[step[2]])
+        elif step[0] == "warp":
+            pair.warp(step[1])
+        elif step[0] == "tell":
+            pair.tell_monitor(*step[1:])
+        elif step[0] <= (version or 1) <= step[1]:
+            pair.run(*command(version, step[2]), stdin="".join(step[3:]))
+        pair.settle()
+    pair.end_monitor()
+    return pair.difference(is_monitored=True)
+
+
 def do(pair, version, step):
     """Does one step; what was different, as text, or None."""
+    if step[0] == "monitor":
+        words = step[2].split()
+        words.insert(words[0].startswith("-"), "monitor")
+        return monitor(pair, version, " ".join(words), step[3]) \
+            if version in step[1] else None
     if step[0] == "packet":
         pair.receive(step[1], FRAMES[step[2]])
         return None

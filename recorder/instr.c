@@ -297,9 +297,10 @@ dispatch_up(struct instr_change *c, enum of_kind kind, const uint8_t *msg,
     case OF_PACKET_IN:
         if (instr_packet_in(c, msg, len)) {
             instr->counters.hidden++;
-            return;
+        } else {
+            instr_packet_in_pass(c, msg, len);
         }
-        break;
+        return;
     case OF_FLOW_REMOVED:
         instr_flow_removed(c, msg, len);
         return;

@@ -9,6 +9,17 @@
 #include "lib/lh_alloc.h"
 #include "recorder/of_packet_out.h"
 #include "recorder/of_wire.h"
+#include "recorder/own_cookie.h"
+
+/* Packet-ins in Nicira's formats (Open vSwitch 3.1, nicira-ext.h): an
+ * experimenter message with the cookie at a fixed place, or in a property. */
+#define NICIRA               0x2320u
+#define NICIRA_PACKET_IN     17
+#define NICIRA_PACKET_IN2    30
+#define NICIRA_COOKIE_OFS    24
+#define NICIRA_PROPS_OFS     16
+#define NICIRA_PROP_COOKIE   4
+#define NICIRA_PROP_COOKIE_N 16
 
 void
 instr_packet_out(struct instr_change *c, const uint8_t *msg, size_t len)
@@ -91,4 +102,47 @@ instr_packet_in(struct instr_change *c, const uint8_t *msg, size_t len)
                             .frame = lh_memdup(pi.frame, pi.len),
                             .len = pi.len};
     return true;
+}
+
+/* Where the message has its cookie, 0: it has none. */
+static size_t
+find_cookie(const uint8_t *msg, size_t len)
+{
+    size_t ofs = NICIRA_PROPS_OFS;
+
+    if (len < NICIRA_PROPS_OFS || msg[1] != OF_WIRE_EXPERIMENTER ||
+        of_wire_get32(msg + 8) != NICIRA) {
+        return 0;
+    }
+    if (of_wire_get32(msg + 12) == NICIRA_PACKET_IN) {
+        return len >= NICIRA_COOKIE_OFS + 8 ? NICIRA_COOKIE_OFS : 0;
+    }
+    if (of_wire_get32(msg + 12) != NICIRA_PACKET_IN2) {
+        return 0;
+    }
+    while (ofs + NICIRA_PROP_COOKIE_N <= len) {
+        size_t n = of_wire_get16(msg + ofs + 2);
+
+        if (of_wire_get16(msg + ofs) == NICIRA_PROP_COOKIE &&
+            n == NICIRA_PROP_COOKIE_N) {
+            return ofs + 8;
+        }
+        if (n < 4) {
+            return 0;
+        }
+        ofs += (n + 7) & ~(size_t) 7;
+    }
+    return 0;
+}
+
+void
+instr_packet_in_pass(struct instr_change *c, const uint8_t *msg, size_t len)
+{
+    uint8_t *copy = lh_memdup(msg, len);
+    size_t ofs = find_cookie(msg, len);
+
+    if (ofs && of_wire_get64(msg + ofs) == (OWN_COOKIE | OWN_MISS)) {
+        memset(copy + ofs, 0, 8);
+    }
+    instr_emit_up(c, copy, len);
 }

@@ -519,6 +519,9 @@ void instr_tlv_move_passed(struct instr_change *, uint64_t tag);
 void instr_packet_out(struct instr_change *, const uint8_t *msg, size_t len);
 /* True when it was our discovery's. */
 bool instr_packet_in(struct instr_change *, const uint8_t *msg, size_t len);
+/* Passes on one that is not; that of a table miss tells no cookie of ours. */
+void instr_packet_in_pass(struct instr_change *, const uint8_t *msg,
+                          size_t len);
 
 /* instr_regroup.c */
 /* A group may have come or changed. */

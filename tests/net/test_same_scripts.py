@@ -355,6 +355,10 @@ SCRIPT = [
                "userdata=01.02.03,max_len=40),set_tunnel:5,"
                "controller(reason=invalid_ttl),output:1"),
         ("packet", 1, "udp"),
+        ("packet", 2, "unknown"),       # A miss tells no cookie.
+    ]),
+    ("monitor", (1, 2), "--packet-in-format=nxt_packet_in 65535", [
+        ("packet", 2, "unknown"),
     ]),
     (*ALL, "del-flows"),
     ("monitor", (1, 2, 3), "65535 invalid_ttl", [

@@ -315,7 +315,7 @@ def server_blocks(path):
             header = stream.read(64)
             if len(header) < 64:
                 return begins
-            if header[5] == 1:
+            if header[5] in (1, 4):
                 begins.append(offset)
             offset += 64 + struct.unpack("!I", header[44:48])[0]
 
@@ -677,7 +677,7 @@ def test_ndb_ends_as_it_is_told_and_says_why_nothing_is_found(
 
 def test_an_archive_of_a_newer_version_is_told_from_none(tmp_path):
     (tmp_path / "meta.json").write_text(
-        '{"format": "lasthop-archive", "version": 2}')
+        '{"format": "lasthop-archive", "version": 99}')
     port = free_port(socket.SOCK_DGRAM)
     for argv in ([program("ndb"), "-r", tmp_path, "-e", "find ."],
                  [program("lasthop-server"), "--archive", tmp_path,

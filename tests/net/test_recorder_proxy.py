@@ -103,7 +103,8 @@ class Stand:
             kind, xid, body = switch.receive()
             assert kind in (MULTIPART_REQUEST, EXPERIMENTER, BARRIER_REQUEST)
             reply = answer(kind, body, ports=PORTS)
-            switch.send(reply[0], xid, reply[1])
+            if reply:       # What the connection is to tell has none.
+                switch.send(reply[0], xid, reply[1])
 
     def memory(self):
         """Its resident memory in bytes."""

@@ -116,4 +116,4 @@ def test_a_learning_switch_cannot_tell(version, options, tmp_path):
             controller.stop()       # The taps' connections end.
         found = pair.difference()
     if found:
-        pytest.fail(found, pytrace=False)
+        pytest.fail(found)

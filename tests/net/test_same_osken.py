@@ -136,5 +136,5 @@ def test_osken_cannot_tell(version, tmp_path):
                 found.append(f"--- {answer}\n{text}")
         found = "\n".join(found) + pair.dump() if found else None
     if found:
-        pytest.fail(found, pytrace=False)
+        pytest.fail(found)
     assert answer["unsaid"] == []

@@ -166,4 +166,4 @@ def test_random_messages_have_the_same_consequences(seed, tmp_path):
         text.append(f"{step[0]}: {step[-1]}")
         if step[0] == "send":
             text += ["    " + msg.hex() for msg in step[1]]
-    pytest.fail("\n".join(text) + "\n" + found[1], pytrace=False)
+    pytest.fail("\n".join(text) + "\n" + found[1])

@@ -464,4 +464,4 @@ def test_ovs_ofctl_cannot_tell(version, tmp_path):
                 found.append(f"--- {step}\n{text}")
         found = "\n".join(found) + pair.dump() if found else None
     if found:
-        pytest.fail(found, pytrace=False)
+        pytest.fail(found)

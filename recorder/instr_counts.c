@@ -84,6 +84,9 @@ settle(struct count *count, size_t slot)
 void
 instr_counts_keep(struct instr_change *c, struct shadow_group *sg)
 {
+    if (c->in_bundle && sg->bundle_tag && sg->bundle_tag == c->bundle_tag) {
+        return; /* It begins anew with the controller's change before. */
+    }
     if (!sg->counts) {
         sg->counts = create(sg->n_buckets);
     }

@@ -5,7 +5,8 @@
  * With every group-mod Open vSwitch begins the counters of a group anew.  When
  * it is the recorder's, the switch is asked for them right before, and what it
  * says is added to the statistics of that group from then on, until its
- * controller changes it.
+ * controller changes it.  What a bundle of the controller's has changed begins
+ * anew by that, whatever of ours goes with the bundle.
  *
  * Threads: one at a time. */
 #ifndef RECORDER_INSTR_COUNTS_H

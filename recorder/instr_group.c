@@ -233,6 +233,7 @@ replace(struct instr_change *c, struct shadow_group *old,
         }
     }
     if (sg) {
+        sg->bundle_tag = c->in_bundle ? c->tag : 0;
         instr_group_insert(instr, sg);
     }
     for (size_t i = 0; sg && i < sg->n_buckets; i++) {

@@ -56,6 +56,8 @@ struct shadow_group {
     bool is_select;
     struct of_facts facts; /* Of all its buckets. */
     uint64_t change, installed_ns;
+    uint64_t bundle_tag; /* Of the controller's bundle that put it there; or
+                          * 0. */
     struct instr_counts *counts; /* Owned, or NULL. */
     uint16_t *indexes;           /* In table T.  Owned. */
     size_t n_indexes, allocated_indexes;

@@ -56,9 +56,9 @@ class Clock:
     """The recorder's clock: stopped_clock.c."""
 
     def __init__(self, directory):
-        self.library = f"{directory}/stopped_clock.so"
+        self.preload = f"{directory}/stopped_clock.so"
         run(["cc", "-shared", "-fPIC", "-O1", f"-I{bindir()}/..",
-             "-o", self.library, f"{HERE}/stopped_clock.c"])
+             "-o", self.preload, f"{HERE}/stopped_clock.c"])
         self.path = f"{directory}/clock"
         with open(self.path, "w+b") as file:
             file.write(bytes(16))
@@ -70,7 +70,7 @@ class Clock:
         """'env' for who is to have this clock."""
         # Sanitizers want to be the first library, but need not be.
         options = f"{env.get('ASAN_OPTIONS', '')}:verify_asan_link_order=0"
-        return {**env, "LD_PRELOAD": self.library, "STOPPED_CLOCK": self.path,
+        return {**env, "LD_PRELOAD": self.preload, "STOPPED_CLOCK": self.path,
                 "ASAN_OPTIONS": options.lstrip(":")}
 
     def go_on(self, milliseconds):

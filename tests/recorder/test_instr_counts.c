@@ -55,19 +55,28 @@ down(uint8_t *msg, size_t len)
     free(msg);
 }
 
-static void
-group_mod(enum of_group_command command, const char *text)
+/* A group-mod, for the caller to free. */
+static uint8_t *
+make_group_mod(enum of_group_command command, const char *text, size_t *lenp)
 {
     struct of_group *group;
     uint8_t *msg;
-    size_t len;
 
-    ck_assert_ptr_null(of_text_to_group(text, V, &msg, &len));
-    group = of_group_decode(msg, len);
+    ck_assert_ptr_null(of_text_to_group(text, V, &msg, lenp));
+    group = of_group_decode(msg, *lenp);
     free(msg);
     of_group_set_command(group, command);
-    ck_assert_int_eq(of_group_encode(group, V, 7, &msg, &len), 0);
+    ck_assert_int_eq(of_group_encode(group, V, 8, &msg, lenp), 0);
     of_group_destroy(group);
+    return msg;
+}
+
+static void
+group_mod(enum of_group_command command, const char *text)
+{
+    size_t len;
+    uint8_t *msg = make_group_mod(command, text, &len);
+
     if (command == OF_GROUP_INSERT_BUCKETS) {
         of_wire_put32(msg + 20, BUCKET_FIRST);
     }
@@ -222,20 +231,30 @@ bundle_control(enum of_bundle_type type)
     down(msg, len);
 }
 
+/* 'inner' (taken) into the bundle. */
 static void
-bundle_add(const char *text)
+bundle_put(uint8_t *inner, size_t inner_len)
 {
-    struct of_flow flow;
-    uint8_t *inner, *msg;
-    size_t inner_len, len;
+    uint8_t *msg;
+    size_t len;
 
-    ck_assert_ptr_null(of_flow_from_text(&flow, OF_FLOW_ADD, text));
-    ck_assert_int_eq(of_flow_encode(&flow, V, 8, &inner, &inner_len), 0);
-    of_flow_uninit(&flow);
     ck_assert_int_eq(
         of_msg_put_bundle_add(V, 8, 9, 3, inner, inner_len, &msg, &len), 0);
     free(inner);
     down(msg, len);
+}
+
+static void
+bundle_add(const char *text)
+{
+    struct of_flow flow;
+    uint8_t *inner;
+    size_t inner_len;
+
+    ck_assert_ptr_null(of_flow_from_text(&flow, OF_FLOW_ADD, text));
+    ck_assert_int_eq(of_flow_encode(&flow, V, 8, &inner, &inner_len), 0);
+    of_flow_uninit(&flow);
+    bundle_put(inner, inner_len);
 }
 
 /* The place in 'out' of the first message of a bundle. */
@@ -272,6 +291,29 @@ START_TEST(the_question_comes_before_the_bundle)
 }
 END_TEST
 
+START_TEST(what_a_bundle_changes_begins_anew)
+{
+    uint8_t *msg;
+    size_t len;
+
+    group_mod(OF_GROUP_ADD, "group_id=5,type=all,bucket=bucket_id:1,"
+                            "actions=output:1");
+    group_mod(OF_GROUP_ADD, "group_id=6,type=all,bucket=bucket_id:1,"
+                            "actions=output:2");
+    msg = make_group_mod(OF_GROUP_MODIFY,
+                         "group_id=5,type=all,bucket=bucket_id:1,"
+                         "actions=output:3",
+                         &len);
+    bundle_control(OF_BUNDLE_OPEN_REQUEST);
+    bundle_put(msg, len);
+    bundle_add("table=253,priority=1,tcp,actions=output:1");
+    bundle_control(OF_BUNDLE_COMMIT_REQUEST);
+    ck_assert_ptr_nonnull(question());
+    answer(question()->tag, &(struct counts){9, 1, {9}});
+    check_told((struct counts){3, 1, {3}}, (struct counts){3, 1, {3}});
+}
+END_TEST
+
 int
 main(void)
 {
@@ -286,6 +328,7 @@ main(void)
     tcase_add_test(tc, the_controllers_own_change_begins_anew);
     tcase_add_test(tc, a_bucket_that_stays_keeps_its_count);
     tcase_add_test(tc, the_question_comes_before_the_bundle);
+    tcase_add_test(tc, what_a_bundle_changes_begins_anew);
     suite_add_tcase(suite, tc);
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

@@ -15,6 +15,7 @@
 #include "lib/api_socket.h"
 #include "lib/lh_alloc.h"
 #include "lib/packet_id.h"
+#include "lib/text_number.h"
 
 #define MAX_FILE (1024 * 1024)
 #define POLL_MS  20
@@ -483,22 +484,17 @@ take_timeout(struct ctl *ctl, const char *text)
 static bool
 take_constant(struct ctl *ctl, int option, const char *text)
 {
-    bool is_seed = option == 's';
-    size_t len = strlen(text);
-    unsigned long long value = strtoull(text, NULL, is_seed ? 16 : 10);
+    uint64_t n_bytes;
 
-    if (!len || len > 16 ||
-        text[strspn(text,
-                    is_seed ? "0123456789abcdefABCDEF" : "0123456789")]) {
+    if (option == 's') {
+        ctl->has_id_seed = true;
+        return text_number(text, 16, 0, UINT64_MAX, &ctl->id_seed);
+    }
+    if (!text_number(text, 10, PACKET_ID_MIN_BYTES, 1500, &n_bytes)) {
         return false;
     }
-    if (is_seed) {
-        ctl->has_id_seed = true;
-        ctl->id_seed = value;
-        return true;
-    }
-    ctl->id_bytes = (uint16_t) value;
-    return value >= PACKET_ID_MIN_BYTES && value <= 1500;
+    ctl->id_bytes = (uint16_t) n_bytes;
+    return true;
 }
 
 static void

@@ -10,6 +10,7 @@
 #include "apps/ndb_commands.h"
 #include "apps/ndb_print.h"
 #include "lib/lh_alloc.h"
+#include "lib/text_number.h"
 #include "lib/time_spec.h"
 #include "phf/phf.h"
 
@@ -105,17 +106,11 @@ static int
 parse_count(const char *text, const char *what, uint64_t max, uint64_t *value,
             struct lh_error *error)
 {
-    unsigned long long n;
-    char *end;
-
-    errno = 0;
-    n = strtoull(text, &end, 10);
-    if (*text < '0' || *text > '9' || *end || errno || n < 1 || n > max) {
+    if (!text_number(text, 10, 1, max, value)) {
         lh_error_set(error, "%s is a number from 1 to %llu, not \"%s\"", what,
                      (unsigned long long) max, text);
         return EINVAL;
     }
-    *value = n;
     return 0;
 }
 

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "gen/gen_walk.h"
+#include "lib/text_number.h"
 #include "lib/time_spec.h"
 
 const char gen_options_help[] =
@@ -188,20 +189,6 @@ bad(struct lh_error *error, int option, const char *text, const char *wanted)
     return EINVAL;
 }
 
-static bool
-parse_number(const char *text, int base, uint64_t max, uint64_t *value)
-{
-    char *end;
-
-    if (!*text || strspn(text, base == 16 ? "0123456789abcdefABCDEF"
-                                          : "0123456789") != strlen(text)) {
-        return false;
-    }
-    errno = 0;
-    *value = strtoull(text, &end, base);
-    return !errno && *value <= max;
-}
-
 /* Reads "2%" or "0.5%", up to 'end'. */
 static bool
 parse_share_to(const char *text, const char *end, uint32_t *share)
@@ -314,14 +301,13 @@ parse_number_option(struct gen_config *config, int option, const char *text,
     uint64_t value = 0;
 
     if (option == OPT_ID_SEED) {
-        return parse_number(text, 16, UINT64_MAX, &config->id_config.seed)
+        return text_number(text, 16, 0, UINT64_MAX, &config->id_config.seed)
                    ? 0
                    : bad(error, option, text, "up to 16 hex digits");
     }
     for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++) {
         if (ranges[i].option == option &&
-            (!parse_number(text, 10, ranges[i].max, &value) ||
-             value < ranges[i].min)) {
+            !text_number(text, 10, ranges[i].min, ranges[i].max, &value)) {
             return bad(error, option, text, ranges[i].wanted);
         }
     }

@@ -88,6 +88,7 @@ lib_liblasthop_a_SOURCES = \
 	lib/say.c lib/say.h \
 	lib/section_list.c lib/section_list.h \
 	lib/text_line.c lib/text_line.h \
+	lib/text_number.c lib/text_number.h \
 	lib/time_spec.c lib/time_spec.h \
 	lib/text_buf.c lib/text_buf.h \
 	lib/topology.c lib/topology.h \

@@ -3,11 +3,10 @@
 #include <config.h>
 #include "lib/dpid.h"
 
-#include <ctype.h>
-#include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+
+#include "lib/text_number.h"
 
 char *
 dpid_to_string(uint64_t dpid, char buf[DPID_BUFSIZE])
@@ -37,41 +36,17 @@ without_colons(const char *text, char plain[DPID_BUFSIZE])
     return true;
 }
 
-/* All of 'digits' in 'base'; strtoull() alone would take blanks, signs and
- * nothing at all. */
-static bool
-number(const char *digits, int base, uint64_t *dpidp)
-{
-    unsigned long long value;
-
-    if (!*digits) {
-        return false;
-    }
-    for (const char *p = digits; *p; p++) {
-        if (base == 16 ? !isxdigit((unsigned char) *p)
-                       : !isdigit((unsigned char) *p)) {
-            return false;
-        }
-    }
-    errno = 0;
-    value = strtoull(digits, NULL, base);
-    if (errno) {
-        return false;
-    }
-    *dpidp = value;
-    return true;
-}
-
 bool
 dpid_from_string(const char *text, uint64_t *dpidp)
 {
     char plain[DPID_BUFSIZE];
 
     if (without_colons(text, plain)) {
-        return number(plain, 16, dpidp);
+        return text_number(plain, 16, 0, UINT64_MAX, dpidp);
     }
     if (text[0] == '0' && (text[1] == 'x' || text[1] == 'X')) {
-        return number(text + 2, 16, dpidp);
+        return text_number(text + 2, 16, 0, UINT64_MAX, dpidp);
     }
-    return number(text, strlen(text) == 16 ? 16 : 10, dpidp);
+    return text_number(text, strlen(text) == 16 ? 16 : 10, 0, UINT64_MAX,
+                       dpidp);
 }

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "lib/lh_alloc.h"
+#include "lib/text_number.h"
 
 #define DEFAULT_MAC_VLAN 4094
 #define MAX_SPAN_NS      (UINT64_C(400) * 86400 * 1000000000)
@@ -152,21 +153,6 @@ parse_quantity(const char *text, const struct unit *units, uint64_t max,
     return false;
 }
 
-static bool
-parse_number(const char *text, int base, uint64_t min, uint64_t max,
-             uint64_t *value)
-{
-    char *end;
-
-    if (!*text || strspn(text, base == 16 ? "0123456789abcdefABCDEF"
-                                          : "0123456789") != strlen(text)) {
-        return false;
-    }
-    errno = 0;
-    *value = strtoull(text, &end, base);
-    return !errno && *value >= min && *value <= max;
-}
-
 static int
 bad(struct lh_error *error, const char *option, const char *text,
     const char *wanted)
@@ -232,17 +218,17 @@ parse_constant(struct options *options, int option, const char *text,
     uint64_t value;
 
     if (option == OPT_MAC_VLAN) {
-        if (!parse_number(text, 10, 1, 4094, &value)) {
+        if (!text_number(text, 10, 1, 4094, &value)) {
             return bad(error, "mac-vlan", text, "from 1 to 4094");
         }
         options->mac_vlan = (uint16_t) value;
     } else if (option == OPT_ID_SEED) {
-        if (!parse_number(text, 16, 0, UINT64_MAX, &value)) {
+        if (!text_number(text, 16, 0, UINT64_MAX, &value)) {
             return bad(error, "id-seed", text, "up to 16 hex digits");
         }
         options->id_config.seed = value;
     } else {
-        if (!parse_number(text, 10, PACKET_ID_MIN_BYTES, 1500, &value)) {
+        if (!text_number(text, 10, PACKET_ID_MIN_BYTES, 1500, &value)) {
             return bad(error, "id-bytes", text, "from 40 to 1500");
         }
         options->id_config.n_bytes = (uint16_t) value;

@@ -559,3 +559,13 @@ rig_n_errors(const struct rig_message *box, size_t n)
     }
     return n_errors;
 }
+
+struct rig *
+rig_create_watching(uint8_t of_version, uint32_t port)
+{
+    struct rig *rig = rig_create(of_version, port);
+
+    rig_stand(rig);
+    rig_tell(rig);
+    return rig;
+}

@@ -63,6 +63,8 @@ void rig_by_hand(struct rig *, enum of_flow_command, const char *text);
  * what stands now; the second gives it to instr. */
 void rig_stand(struct rig *);
 void rig_tell(struct rig *);
+/* A rig whose monitor has told what stands. */
+struct rig *rig_create_watching(uint8_t of_version, uint32_t port);
 /* The message by which the switch behind tells what became of a rule, in
  * ovs-ofctl's syntax; the second gives it to instr. */
 struct rig_message rig_update(const struct rig *, enum of_update_event,

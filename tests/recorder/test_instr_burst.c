@@ -23,11 +23,9 @@ static const uint8_t versions[] = {OF_WIRE_10, OF_WIRE_13, OF_WIRE_14};
 static struct rig *
 watching(uint8_t version)
 {
-    struct rig *rig = rig_create(version, FAKE_POSTCARD_PORT);
+    struct rig *rig = rig_create_watching(version, FAKE_POSTCARD_PORT);
 
     ck_assert_uint_eq(rig->n_monitors, 1);
-    rig_stand(rig);
-    rig_tell(rig);
     return rig;
 }
 

@@ -17,16 +17,6 @@
 static const uint8_t versions[] = {OF_WIRE_10, OF_WIRE_13, OF_WIRE_14};
 #define N_VERSIONS ((int) sizeof versions)
 
-static struct rig *
-watching(uint8_t version)
-{
-    struct rig *rig = rig_create(version, FAKE_POSTCARD_PORT);
-
-    rig_stand(rig);
-    rig_tell(rig);
-    return rig;
-}
-
 /* Whether the switch has the rule with postcards. */
 static bool
 has_cards(const struct rig *rig)
@@ -66,7 +56,7 @@ wait_for_cards(struct rig *rig)
 
 START_TEST(each_change_makes_the_wait_twice_as_long)
 {
-    struct rig *rig = watching(versions[_i]);
+    struct rig *rig = rig_create_watching(versions[_i], FAKE_POSTCARD_PORT);
 
     for (unsigned int ms = 20; ms <= 160; ms *= 2) {
         write_rule(rig);
@@ -82,7 +72,7 @@ END_TEST
 
 START_TEST(who_undoes_it_each_time_keeps_his_rule)
 {
-    struct rig *rig = watching(versions[_i]);
+    struct rig *rig = rig_create_watching(versions[_i], FAKE_POSTCARD_PORT);
 
     for (int i = 0; i < 6; i++) {
         write_rule(rig);
@@ -102,7 +92,7 @@ END_TEST
 /* Changes are not a fight when our postcards stood for a while. */
 START_TEST(a_rule_that_changes_often_is_not_given_up)
 {
-    struct rig *rig = watching(versions[_i]);
+    struct rig *rig = rig_create_watching(versions[_i], FAKE_POSTCARD_PORT);
 
     for (int i = 0; i < 20; i++) {
         write_rule(rig);
@@ -117,7 +107,7 @@ END_TEST
 /* Somebody sets the clock to an hour before. */
 START_TEST(a_clock_put_back_delays_nothing)
 {
-    struct rig *rig = watching(versions[_i]);
+    struct rig *rig = rig_create_watching(versions[_i], FAKE_POSTCARD_PORT);
     uint64_t hour_ns = 3600000 * MS;
 
     write_rule(rig);
@@ -133,7 +123,7 @@ END_TEST
 /* No time is wasted while no connection may change the switch. */
 START_TEST(a_slave_waits_for_its_role)
 {
-    struct rig *rig = watching(OF_WIRE_13);
+    struct rig *rig = rig_create_watching(OF_WIRE_13, FAKE_POSTCARD_PORT);
 
     write_rule(rig);
     rig->link->role = INSTR_ROLE_SLAVE;
@@ -150,7 +140,7 @@ END_TEST
 
 START_TEST(versions_that_have_gone_are_forgotten)
 {
-    struct rig *rig = watching(OF_WIRE_13);
+    struct rig *rig = rig_create_watching(OF_WIRE_13, FAKE_POSTCARD_PORT);
     const char *rules[] = {RULE, "cookie=0x5,priority=9,udp,actions=output:2"};
 
     for (int i = 0; i < 5000; i++) {

@@ -29,6 +29,20 @@ find(const struct rig *rig, const char *match)
     return 0;
 }
 
+/* A rule of the switch ends 'ns' from now, not a moment before. */
+static void
+check_end(struct rig *rig, uint64_t ns)
+{
+    size_t n = fake_switch_n_flows(rig->behind);
+
+    rig->now_ns += ns - MS;
+    rig_run_due(rig);
+    ck_assert_uint_eq(fake_switch_n_flows(rig->behind), n);
+    rig->now_ns += MS;
+    rig_run_due(rig);
+    ck_assert_uint_lt(fake_switch_n_flows(rig->behind), n);
+}
+
 /* A rule with a timeout of 10 s that has been rewritten after 4 s. */
 static struct rig *
 rewritten(bool is_told)
@@ -86,15 +100,9 @@ told_reason(const struct rig *rig)
 START_TEST(a_rewritten_rule_ends_at_its_hard_timeout)
 {
     struct rig *rig = rewritten(true);
-    size_t n = fake_switch_n_flows(rig->behind);
     uint32_t version = find(rig, "udp");
 
-    rig->now_ns += 6 * S - MS;
-    rig_run_due(rig);
-    ck_assert_uint_eq(fake_switch_n_flows(rig->behind), n);
-    rig->now_ns += MS;
-    rig_run_due(rig);
-    ck_assert_uint_lt(fake_switch_n_flows(rig->behind), n);
+    check_end(rig, 6 * S);
     ck_assert_str_eq(rig->gone[version], "hard_timeout");
     rig_clear_inbox(rig);
     say_removed(rig, OF_FLOW_DELETED);
@@ -153,18 +161,11 @@ START_TEST(the_next_recorder_knows_when_it_ends)
 {
     struct rig *rig = rewritten(true);
     uint32_t version = find(rig, "udp");
-    size_t n;
 
     rig_restart(rig);
     rig_stand(rig);
     rig_tell(rig);
-    n = fake_switch_n_flows(rig->behind);
-    rig->now_ns += 6 * S - MS;
-    rig_run_due(rig);
-    ck_assert_uint_eq(fake_switch_n_flows(rig->behind), n);
-    rig->now_ns += MS;
-    rig_run_due(rig);
-    ck_assert_uint_lt(fake_switch_n_flows(rig->behind), n);
+    check_end(rig, 6 * S);
     ck_assert_str_eq(rig->gone[version], "hard_timeout");
     rig_destroy(rig);
 }
@@ -208,15 +209,9 @@ found(uint32_t age_s)
 START_TEST(a_rule_that_was_there_first_ends_on_time)
 {
     struct rig *rig = found(4);
-    size_t n = fake_switch_n_flows(rig->behind);
     uint32_t version = find(rig, "udp");
 
-    rig->now_ns += 6 * S - MS;
-    rig_run_due(rig);
-    ck_assert_uint_eq(fake_switch_n_flows(rig->behind), n);
-    rig->now_ns += MS;
-    rig_run_due(rig);
-    ck_assert_uint_lt(fake_switch_n_flows(rig->behind), n);
+    check_end(rig, 6 * S);
     ck_assert_str_eq(rig->gone[version], "hard_timeout");
     rig_destroy(rig);
 }
@@ -225,14 +220,8 @@ END_TEST
 START_TEST(one_that_was_changed_nobody_knows_when_has_all_its_time)
 {
     struct rig *rig = found(14);
-    size_t n = fake_switch_n_flows(rig->behind);
 
-    rig->now_ns += 10 * S - MS;
-    rig_run_due(rig);
-    ck_assert_uint_eq(fake_switch_n_flows(rig->behind), n);
-    rig->now_ns += MS;
-    rig_run_due(rig);
-    ck_assert_uint_lt(fake_switch_n_flows(rig->behind), n);
+    check_end(rig, 10 * S);
     rig_destroy(rig);
 }
 END_TEST

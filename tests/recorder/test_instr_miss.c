@@ -18,16 +18,6 @@
 static const uint8_t versions[] = {OF_WIRE_10, OF_WIRE_13, OF_WIRE_14};
 #define N_VERSIONS ((int) sizeof versions)
 
-static struct rig *
-watching(uint8_t version)
-{
-    struct rig *rig = rig_create(version, FAKE_POSTCARD_PORT);
-
-    rig_stand(rig);
-    rig_tell(rig);
-    return rig;
-}
-
 static void
 wait_ms(struct rig *rig, unsigned int ms)
 {
@@ -88,7 +78,7 @@ n_put_back(const struct rig *rig)
 
 START_TEST(ours_comes_when_others_are_calm)
 {
-    struct rig *rig = watching(versions[_i]);
+    struct rig *rig = rig_create_watching(versions[_i], FAKE_POSTCARD_PORT);
 
     ck_assert(stands(rig, "0x6c617374686f7003"));
     clear(rig);
@@ -105,7 +95,7 @@ END_TEST
 
 START_TEST(others_are_not_waited_for_for_ever)
 {
-    struct rig *rig = watching(versions[_i]);
+    struct rig *rig = rig_create_watching(versions[_i], FAKE_POSTCARD_PORT);
     unsigned int ms;
 
     clear(rig);
@@ -122,7 +112,7 @@ END_TEST
 
 START_TEST(theirs_that_ours_has_replaced_is_put_back)
 {
-    struct rig *rig = watching(versions[_i]);
+    struct rig *rig = rig_create_watching(versions[_i], FAKE_POSTCARD_PORT);
 
     clear(rig);
     rig->now_ns += 100 * MS;
@@ -139,7 +129,7 @@ END_TEST
 
 START_TEST(theirs_that_has_replaced_ours_is_left_alone)
 {
-    struct rig *rig = watching(versions[_i]);
+    struct rig *rig = rig_create_watching(versions[_i], FAKE_POSTCARD_PORT);
 
     clear(rig);
     wait_ms(rig, 100);
@@ -155,7 +145,7 @@ END_TEST
 
 START_TEST(theirs_is_put_back_after_a_detach)
 {
-    struct rig *rig = watching(versions[_i]);
+    struct rig *rig = rig_create_watching(versions[_i], FAKE_POSTCARD_PORT);
     struct rig_message msg;
 
     clear(rig);

@@ -52,6 +52,11 @@ struct header_split {
 /* Bytes from l3_ofs to tail_ofs, and where a checksum is from l3_ofs on; 0:
  * that kind has none. */
 uint16_t header_kind_fixed_len(enum header_kind);
+static inline uint16_t
+header_kind_ip_sum_ofs(enum header_kind kind)
+{
+    return header_kind_is_ip4(kind) ? 10 : 0;
+}
 uint16_t header_kind_l4_sum_ofs(enum header_kind);
 
 /* Splits the 'len' captured bytes at 'data', an Ethernet frame.  False when

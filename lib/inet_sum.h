@@ -12,6 +12,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* The ones' complement sum of two words (RFC 1071): carries come back in. */
+static inline uint16_t
+inet_sum_add(uint16_t a, uint16_t b)
+{
+    uint32_t sum = (uint32_t) a + b;
+
+    return (uint16_t) ((sum & 0xffff) + (sum >> 16));
+}
+
 /* The Internet checksum (RFC 1071) of 'n' bytes, an even number, in which the
  * checksum itself is 0. */
 uint16_t inet_sum(const uint8_t *data, size_t n);

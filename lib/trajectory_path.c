@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "lib/bytes.h"
+#include "lib/inet_sum.h"
 #include "lib/lh_alloc.h"
 #include "lib/trajectory_path_impl.h"
 
@@ -17,12 +18,6 @@
 
 /* --- The fixed headers. ---------------------------------------------------
  */
-
-static uint8_t
-ip_sum_ofs(enum header_kind kind)
-{
-    return header_kind_is_ip4(kind) ? 10 : 0;
-}
 
 bool
 path_has_ports(enum header_kind kind)
@@ -75,14 +70,6 @@ ttl_of(enum header_kind kind, const uint8_t *ip)
  */
 
 static uint16_t
-add_ones(uint16_t a, uint16_t b)
-{
-    uint32_t sum = (uint32_t) a + b;
-
-    return (uint16_t) ((sum & 0xffff) + (sum >> 16));
-}
-
-static uint16_t
 edit_apply(const struct path_edit *edit, uint16_t word)
 {
     return (uint16_t) (((word & edit->keep) | edit->value) - edit->minus);
@@ -95,7 +82,7 @@ correct_sum(uint8_t *sum, uint16_t diff)
 {
     uint16_t before = bytes_be16(sum);
 
-    bytes_put_be16(sum, (uint16_t) ~add_ones((uint16_t) ~before, diff));
+    bytes_put_be16(sum, (uint16_t) ~inet_sum_add((uint16_t) ~before, diff));
     return before != 0xffff;
 }
 
@@ -132,20 +119,20 @@ view_fix(const struct trajectory_path *path, const struct path_view *v,
         const struct path_edit *edit = &v->edits[i];
         uint16_t before = bytes_be16(ip + edit->word.ofs);
         uint16_t after = edit_apply(edit, before);
-        uint16_t diff = add_ones((uint16_t) ~before, after);
+        uint16_t diff = inet_sum_add((uint16_t) ~before, after);
 
         bytes_put_be16(out_ip + edit->word.ofs, after);
         if (edit->word.is_in_ip && before != after) {
-            ip_diff = add_ones(ip_diff, diff);
+            ip_diff = inet_sum_add(ip_diff, diff);
             has_ip = true;
         }
         if (edit->word.is_in_l4 && before != after) {
-            l4_diff = add_ones(l4_diff, diff);
+            l4_diff = inet_sum_add(l4_diff, diff);
             has_l4 = true;
         }
     }
     if (has_ip) {
-        is_sure &= correct_sum(out_ip + ip_sum_ofs(kind), ip_diff);
+        is_sure &= correct_sum(out_ip + header_kind_ip_sum_ofs(kind), ip_diff);
     }
     if (has_l4) {
         uint8_t *sum = out_ip + header_kind_l4_sum_ofs(kind);

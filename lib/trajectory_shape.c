@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "lib/bytes.h"
+#include "lib/inet_sum.h"
 #include "lib/lh_alloc.h"
 
 #define NO_LIMIT   UINT16_MAX
@@ -140,29 +141,15 @@ flow_bytes_fill(const struct flow_bytes *flow, enum header_kind kind,
 /* --- Checksums ---------------------------------------------------------- */
 
 static uint16_t
-add_diff(uint16_t sum, uint16_t diff)
-{
-    uint32_t acc = (uint32_t) sum + diff;
-
-    return (uint16_t) ((acc & 0xffff) + (acc >> 16));
-}
-
-static uint16_t
 sum_at(const uint8_t *ip, uint16_t ofs)
 {
     return ofs ? bytes_be16(ip + ofs) : 0;
 }
 
 static uint16_t
-ip_sum_ofs(enum header_kind kind)
-{
-    return header_kind_is_ip4(kind) ? 10 : 0;
-}
-
-static uint16_t
 find_diff(uint16_t from, uint16_t to)
 {
-    return from == to ? 0 : add_diff(to, (uint16_t) ~from);
+    return from == to ? 0 : inet_sum_add(to, (uint16_t) ~from);
 }
 
 /* --- Describing --------------------------------------------------------- */
@@ -192,7 +179,7 @@ put_view(struct byte_buf *out, const struct reference *ref,
 {
     const struct kind_places *places = &kinds[ref->kind];
     const uint8_t *ip = header + l3_ofs, *ref_ip = ref->header + ref->l3_ofs;
-    uint16_t ip_sum = ip_sum_ofs(ref->kind);
+    uint16_t ip_sum = header_kind_ip_sum_ofs(ref->kind);
     uint16_t l4_sum = header_kind_l4_sum_ofs(ref->kind);
     uint16_t own = 0;
     size_t l3_len = len - l3_ofs;
@@ -382,7 +369,7 @@ choose_sum(const struct trajectory_shape *s, size_t n, bool is_l4)
         for (size_t i = 0; i < n && is_good; i++) {
             uint16_t diff = is_l4 ? s->views[i].l4_diff : s->views[i].ip_diff;
 
-            is_good = add_diff(sum, diff) != 0xffff;
+            is_good = inet_sum_add(sum, diff) != 0xffff;
         }
         if (is_good) {
             return sum;
@@ -519,7 +506,7 @@ fill_view(const struct trajectory_shape *s, const struct view *v,
           const struct flow_bytes *flow, uint8_t *out)
 {
     const struct kind_places *places = &kinds[s->kind];
-    uint16_t ip_sum = ip_sum_ofs(s->kind);
+    uint16_t ip_sum = header_kind_ip_sum_ofs(s->kind);
     uint16_t l4_sum = header_kind_l4_sum_ofs(s->kind);
     const uint8_t *bytes = v->bytes;
     uint8_t *ip = out + v->l3_ofs;
@@ -554,12 +541,12 @@ fill_view(const struct trajectory_shape *s, const struct view *v,
     }
     if (ip_sum) {
         bytes_put_be16(ip + ip_sum, v->ip_diff
-                                        ? add_diff(s->ip_sum, v->ip_diff)
+                                        ? inet_sum_add(s->ip_sum, v->ip_diff)
                                         : s->ip_sum);
     }
     if (l4_sum) {
         bytes_put_be16(ip + l4_sum, v->l4_diff
-                                        ? add_diff(s->l4_sum, v->l4_diff)
+                                        ? inet_sum_add(s->l4_sum, v->l4_diff)
                                         : s->l4_sum);
     }
 }

@@ -119,7 +119,9 @@ path_table_set_topology(struct path_table *pt, const struct topology *topology)
     path_table_drain(pt);
     topology_unref(pt->topology);
     pt->topology = topology ? topology_ref(topology) : NULL;
-    path_table_forget_trajectories(pt);
+    if (pt->trajectories) {
+        trajectory_cache_clear(pt->trajectories);
+    }
     for (struct path_group *g = pt->open.first; g;
          g = g->links[PATH_LIST_ORDER].next) {
         g->sum.is_soft = true;
@@ -127,13 +129,6 @@ path_table_set_topology(struct path_table *pt, const struct topology *topology)
     }
 }
 
-void
-path_table_forget_trajectories(struct path_table *pt)
-{
-    if (pt->trajectories) {
-        trajectory_cache_clear(pt->trajectories);
-    }
-}
 /* --- Time. ----------------------------------------------------------------
  */
 

@@ -112,9 +112,6 @@ void path_table_destroy(struct path_table *);
 /* Takes a reference of its own; NULL: none known.  Open groups are judged by
  * the new topology from then on. */
 void path_table_set_topology(struct path_table *, const struct topology *);
-/* Something else that histories are judged by has changed: trajectories have
- * to be found anew. */
-void path_table_forget_trajectories(struct path_table *);
 
 /* Adds a copy of the postcard.  May emit. */
 void path_table_add(struct path_table *, const struct postcard *);

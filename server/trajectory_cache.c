@@ -334,7 +334,6 @@ trajectory_cache_find(struct trajectory_cache *cache,
         }
     }
     if (!way || way->entry->n_cards != n || way->entry->state < wanted) {
-        cache->n.misses++;
         return false;
     }
     entry = way->entry;
@@ -344,7 +343,6 @@ trajectory_cache_find(struct trajectory_cache *cache,
         return false;
     }
     way->used = ++cache->tick;
-    cache->n.hits++;
     ref = shown[trajectory_path_reference(entry->path)];
     hit->trajectory = find_flow(cache, entry->path, ref->header, ref->caplen);
     hit->packet = (struct trajectory_packet){
@@ -554,12 +552,9 @@ put(struct trajectory_cache *cache, const struct postcard_entry *first,
             way = set[i].used < way->used ? &set[i] : way;
         }
     }
-    cache->n.replaced += way->entry != NULL;
     drop_path(cache, way);
     *way = (struct path_way){sum, ++cache->tick, entry};
     cache->n.paths++;
-    cache->n.learned++;
-    cache->n.narrow += is_narrow;
 }
 
 void

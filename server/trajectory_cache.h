@@ -42,14 +42,9 @@
 #define TRAJECTORY_CACHE_MAX_CARDS 64
 
 struct trajectory_cache_counters {
-    uint64_t hits;     /* Packets recognised. */
-    uint64_t misses;   /* Packets that no path was known for. */
-    uint64_t unlike;   /* One was known, a header was not as foreseen. */
-    uint64_t learned;  /* Paths put in, */
-    uint64_t narrow;   /* of these, for one flow each, */
-    uint64_t replaced; /* and of these, in the place of another. */
-    uint64_t paths;    /* Now. */
-    uint64_t flows;    /* Now. */
+    uint64_t unlike; /* A path was known, a header was not as foreseen. */
+    uint64_t paths;  /* Now. */
+    uint64_t flows;  /* Now. */
 };
 
 /* One packet that was recognised; good until the next call of the cache, and

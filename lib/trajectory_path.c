@@ -69,8 +69,8 @@ ttl_of(enum header_kind kind, const uint8_t *ip)
 /* --- Applying. ------------------------------------------------------------
  */
 
-static uint16_t
-edit_apply(const struct path_edit *edit, uint16_t word)
+uint16_t
+path_edit_apply(const struct path_edit *edit, uint16_t word)
 {
     return (uint16_t) (((word & edit->keep) | edit->value) - edit->minus);
 }
@@ -118,7 +118,7 @@ view_fix(const struct trajectory_path *path, const struct path_view *v,
     for (size_t i = 0; i < v->n_edits; i++) {
         const struct path_edit *edit = &v->edits[i];
         uint16_t before = bytes_be16(ip + edit->word.ofs);
-        uint16_t after = edit_apply(edit, before);
+        uint16_t after = path_edit_apply(edit, before);
         uint16_t diff = inet_sum_add((uint16_t) ~before, after);
 
         bytes_put_be16(out_ip + edit->word.ofs, after);
@@ -439,59 +439,6 @@ struct trajectory_path_mark *
 trajectory_path_mark(const struct trajectory_path *path)
 {
     return (struct trajectory_path_mark *) &path->mark;
-}
-
-static uint64_t
-add_bit(uint64_t kind, bool bit)
-{
-    return (kind ^ bit) * 0x9e3779b97f4a7c15ULL + 1;
-}
-
-/* The view's part of trajectory_path_flow_kind(). */
-static bool
-view_kind(const struct trajectory_path *path, const struct path_view *v,
-          const uint8_t *ref, uint64_t *kind)
-{
-    const uint8_t *ip = ref + path->split.l3_ofs;
-
-    for (size_t i = 0; v->has_macs && i < PATH_MACS_LEN; i++) {
-        uint8_t after = (ref[i] & v->mac_keep[i]) | v->mac_value[i];
-
-        if (v->mac_keep[i] && v->mac_keep[i] != 0xff) {
-            return false;
-        }
-        *kind = add_bit(*kind, after != ref[i]);
-    }
-    for (size_t i = 0; i < v->n_edits; i++) {
-        const struct path_edit *edit = &v->edits[i];
-        bool is_set = edit->keep != 0xffff;
-
-        if (is_set &&
-            (edit->keep || edit->word.is_in_ip || edit->word.is_in_l4)) {
-            return false;
-        }
-        if (is_set) {
-            uint16_t before = bytes_be16(ip + edit->word.ofs);
-
-            *kind = add_bit(*kind, edit_apply(edit, before) != before);
-        }
-    }
-    return true;
-}
-
-bool
-trajectory_path_flow_kind(const struct trajectory_path *path,
-                          const uint8_t *ref, uint64_t *kindp)
-{
-    *kindp = 1;
-    for (size_t i = 0; i < 2 * path->model->n_hops; i++) {
-        const struct path_view *v = &path->views[i];
-
-        if (v->is_there && !view_kind(path, v, ref, kindp)) {
-            return false;
-        }
-    }
-    return true;
 }
 
 /* Makes '*bytes', of '*len', the header that the view shows. */

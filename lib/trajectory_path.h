@@ -65,8 +65,8 @@ bool trajectory_path_predicts(const struct trajectory_path *, size_t hop,
                               const uint8_t *header, size_t len);
 /* Which headers of the packet differ from its reference's, and where: two
  * packets of the path with the same '*kindp' differ alike, and by the same
- * bytes.  False when that depends on the flow: a rule sets part of a field, or
- * one that a checksum covers. */
+ * bytes; checksums apart, which follow.  False when that depends on the flow:
+ * a rule sets part of a field, or the TTL. */
 bool trajectory_path_flow_kind(const struct trajectory_path *,
                                const uint8_t *ref, uint64_t *kindp);
 /* Words for whoever collects packets of many paths: 0 at first. */

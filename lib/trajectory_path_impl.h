@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* trajectory_path_impl - what trajectory_path.c and trajectory_path_widen.c
- * share. */
+/* trajectory_path_impl - what the files of trajectory_path share. */
 #ifndef LIB_TRAJECTORY_PATH_IMPL_H
 #define LIB_TRAJECTORY_PATH_IMPL_H 1
 
@@ -42,6 +41,7 @@ struct trajectory_path {
     size_t reference;
     struct header_split split; /* Of the reference. */
     uint16_t l3_len;           /* Captured there, from l3_ofs on. */
+    bool is_wide;              /* It holds for more flows than the model's. */
     bool is_clipped;           /* Which is less than the packet had. */
     uint8_t max_minus;         /* Taken from the TTL at most. */
     struct path_view views[];  /* Of each hop, then of each header_out. */
@@ -55,6 +55,7 @@ bool path_has_ports(enum header_kind kind);
 /* What a TTL one lower takes from its word. */
 uint16_t path_ttl_one(enum header_kind kind);
 
+uint16_t path_edit_apply(const struct path_edit *, uint16_t word);
 void path_view_add_edit(struct path_view *, const struct path_edit *);
 void path_view_uninit(struct path_view *);
 

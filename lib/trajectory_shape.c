@@ -20,10 +20,12 @@
 /* Fields that a hop may show with other bytes than the reference: two MAC
  * addresses, the rest of L2, then those of field_places. */
 #define N_L2_FIELDS 3
-#define N_FIELDS    (N_L2_FIELDS + 7)
+#define N_FIELDS    (N_L2_FIELDS + 8)
 
 struct place {
-    uint8_t ofs, len; /* From the L3 header on; no length: there is none. */
+    uint8_t ofs, len;     /* From the L3 header on; no length: there is
+                           * none. */
+    const uint8_t *masks; /* The field's bits, if not all; 'len' bytes. */
 };
 
 struct kind_places {
@@ -32,46 +34,61 @@ struct kind_places {
     uint8_t n_addr;
 };
 
+static const uint8_t ip4_dscp[2] = {0x00, 0xfc}, ip4_ecn[2] = {0x00, 0x03};
+static const uint8_t ip6_dscp[2] = {0x0f, 0xc0}, ip6_ecn[2] = {0x00, 0x30};
+static const uint8_t ip6_label[4] = {0x00, 0x0f, 0xff, 0xff};
+
 #define IP4_PLACES                                                            \
-    {0, 2}, {6, 2}, {9, 1}, {12, 4},                                          \
+    {0, 2, ip4_dscp}, {0, 2, ip4_ecn}, {6, 2, NULL}, {9, 1, NULL},            \
+        {12, 4, NULL},                                                        \
     {                                                                         \
-        16, 4                                                                 \
+        16, 4, NULL                                                           \
     }
 #define IP6_PLACES                                                            \
-    {0, 4}, {6, 1}, {8, 16}, {24, 16},                                        \
+    {0, 2, ip6_dscp}, {0, 2, ip6_ecn}, {0, 4, ip6_label}, {6, 1, NULL},       \
+        {8, 16, NULL},                                                        \
     {                                                                         \
-        0, 0                                                                  \
+        24, 16, NULL                                                          \
     }
+#define NO_PLACE                                                              \
+    {                                                                         \
+        0, 0, NULL                                                            \
+    }
+#define PORTS(AT)                                                             \
+    {AT, 2, NULL},                                                            \
+    {                                                                         \
+        AT + 2, 2, NULL                                                       \
+    }
+#define TYPE(AT) {AT, 2, NULL}, NO_PLACE
+#define NOTHING  NO_PLACE, NO_PLACE
 
 static const struct kind_places kinds[N_HEADER_KINDS] = {
-    [HEADER_IP4_TCP] = {{IP4_PLACES, {20, 2}, {22, 2}}, 8, 4},
-    [HEADER_IP4_UDP] = {{IP4_PLACES, {20, 2}, {22, 2}}, 8, 4},
-    [HEADER_IP4_ICMP] = {{IP4_PLACES, {20, 2}, {0, 0}}, 8, 4},
-    [HEADER_IP4_OTHER] = {{IP4_PLACES, {0, 0}, {0, 0}}, 8, 4},
-    [HEADER_IP6_TCP] = {{IP6_PLACES, {40, 2}, {42, 2}}, 7, 16},
-    [HEADER_IP6_UDP] = {{IP6_PLACES, {40, 2}, {42, 2}}, 7, 16},
-    [HEADER_IP6_ICMP] = {{IP6_PLACES, {40, 2}, {0, 0}}, 7, 16},
-    [HEADER_IP6_OTHER] = {{IP6_PLACES, {0, 0}, {0, 0}}, 7, 16},
+    [HEADER_IP4_TCP] = {{IP4_PLACES, PORTS(20)}, 8, 4},
+    [HEADER_IP4_UDP] = {{IP4_PLACES, PORTS(20)}, 8, 4},
+    [HEADER_IP4_ICMP] = {{IP4_PLACES, TYPE(20)}, 8, 4},
+    [HEADER_IP4_OTHER] = {{IP4_PLACES, NOTHING}, 8, 4},
+    [HEADER_IP6_TCP] = {{IP6_PLACES, PORTS(40)}, 7, 16},
+    [HEADER_IP6_UDP] = {{IP6_PLACES, PORTS(40)}, 7, 16},
+    [HEADER_IP6_ICMP] = {{IP6_PLACES, TYPE(40)}, 7, 16},
+    [HEADER_IP6_OTHER] = {{IP6_PLACES, NOTHING}, 7, 16},
 };
 
 /* How one header follows from the reference's. */
 struct view {
     uint16_t l3_ofs;
-    uint16_t l3_limit;         /* Bytes from l3_ofs on at most, or NO_LIMIT. */
-    uint16_t ip_diff, l4_diff; /* Added to the checksums. */
-    uint8_t ttl_diff;          /* Added. */
-    uint16_t own;              /* Bits: fields with bytes of their own. */
-    const uint8_t *bytes;      /* Those. */
+    uint16_t l3_limit;    /* Bytes from l3_ofs on at most, or NO_LIMIT. */
+    uint8_t ttl_diff;     /* Added. */
+    uint16_t own;         /* Bits: fields with bytes of their own. */
+    const uint8_t *bytes; /* Those. */
 };
 
 struct trajectory_shape {
     struct history *history; /* Owned. */
     struct history *model;   /* Owned. */
     enum header_kind kind;
-    uint16_t l3_ofs;         /* Of the reference. */
-    uint16_t l3_len;         /* Of the model's headers without a limit. */
-    uint16_t ip_sum, l4_sum; /* Of the model at the reference. */
-    struct view views[];     /* Of each hop, then of each header_out. */
+    uint16_t l3_ofs;     /* Of the reference. */
+    uint16_t l3_len;     /* Of the model's headers without a limit. */
+    struct view views[]; /* Of each hop, then of each header_out. */
 };
 
 /* --- Flows -------------------------------------------------------------- */
@@ -86,7 +103,7 @@ void
 flow_bytes_init(struct flow_bytes *flow, enum header_kind kind,
                 uint16_t l3_ofs)
 {
-    const struct place *l4 = &kinds[kind].fields[5];
+    const struct place *l4 = &kinds[kind].fields[6];
 
     flow->n_cold = (uint8_t) (l3_ofs + 6);
     flow->n_addr = kinds[kind].n_addr;
@@ -140,16 +157,50 @@ flow_bytes_fill(const struct flow_bytes *flow, enum header_kind kind,
 
 /* --- Checksums ---------------------------------------------------------- */
 
+/* What is to be added to a checksum, in ones' complement, because of 'n' bytes
+ * that were 'before' and are 'after'. */
 static uint16_t
-sum_at(const uint8_t *ip, uint16_t ofs)
+add_change(uint16_t diff, const uint8_t *before, const uint8_t *after,
+           size_t n)
 {
-    return ofs ? bytes_be16(ip + ofs) : 0;
+    for (size_t i = 0; i < n; i += 2) {
+        diff = inet_sum_add(diff, bytes_be16(before + i));
+        diff = inet_sum_add(diff, (uint16_t) ~bytes_be16(after + i));
+    }
+    return diff;
 }
 
-static uint16_t
-find_diff(uint16_t from, uint16_t to)
+/* A checksum that was 0 (RFC 1624). */
+static void
+put_sum(uint8_t *sum, uint16_t diff)
 {
-    return from == to ? 0 : inet_sum_add(to, (uint16_t) ~from);
+    bytes_put_be16(sum, diff == 0xffff ? 0 : diff);
+}
+
+/* Sets the checksums of 'ip' as they follow from those of 'ref', which are 0:
+ * the one form of zero that can be corrected, and in UDP no checksum. */
+static void
+correct_sums(enum header_kind kind, const uint8_t *ref, uint8_t *ip)
+{
+    const struct kind_places *places = &kinds[kind];
+    uint16_t l4_sum = header_kind_l4_sum_ofs(kind), diff = 0;
+    uint8_t addrs = header_kind_is_ip4(kind) ? 12 : 8;
+
+    if (header_kind_is_ip4(kind)) {
+        diff = add_change(diff, ref, ip, 2);
+        diff = add_change(diff, ref + 6, ip + 6, 4);
+        diff = add_change(diff, ref + 12, ip + 12, 8);
+        put_sum(ip + header_kind_ip_sum_ofs(kind), diff);
+    }
+    if (kind == HEADER_IP4_TCP || kind == HEADER_IP6_TCP ||
+        kind == HEADER_IP6_ICMP) {
+        size_t n_ports = places->fields[7].len ? 4 : 0;
+
+        diff = add_change(0, ref + addrs, ip + addrs, places->n_addr * 2u);
+        diff =
+            add_change(diff, ref + l4_ofs(kind), ip + l4_ofs(kind), n_ports);
+        put_sum(ip + l4_sum, diff);
+    }
 }
 
 /* --- Describing --------------------------------------------------------- */
@@ -161,13 +212,25 @@ struct reference {
     enum header_kind kind;
 };
 
+/* Appends the 'len' bytes at 'header', only the bits in 'masks' if there are
+ * such, and sets the field's bit, if they are not the reference's. */
 static void
 put_field(struct byte_buf *out, const uint8_t *header, const uint8_t *ref,
-          size_t len, unsigned int field, uint16_t *own)
+          size_t len, const uint8_t *masks, unsigned int field, uint16_t *own)
 {
-    if (memcmp(header, ref, len) != 0) {
-        *own = (uint16_t) (*own | 1u << field);
-        byte_buf_put(out, header, len);
+    uint8_t differing = 0;
+
+    for (size_t i = 0; i < len; i++) {
+        uint8_t mask = masks ? masks[i] : 0xff;
+
+        differing |= (uint8_t) ((header[i] ^ ref[i]) & mask);
+    }
+    if (!differing) {
+        return;
+    }
+    *own = (uint16_t) (*own | 1u << field);
+    for (size_t i = 0; i < len; i++) {
+        byte_buf_put_u8(out, header[i] & (masks ? masks[i] : 0xff));
     }
 }
 
@@ -179,27 +242,25 @@ put_view(struct byte_buf *out, const struct reference *ref,
 {
     const struct kind_places *places = &kinds[ref->kind];
     const uint8_t *ip = header + l3_ofs, *ref_ip = ref->header + ref->l3_ofs;
-    uint16_t ip_sum = header_kind_ip_sum_ofs(ref->kind);
-    uint16_t l4_sum = header_kind_l4_sum_ofs(ref->kind);
     uint16_t own = 0;
     size_t l3_len = len - l3_ofs;
     size_t start = out->len;
 
-    byte_buf_extend(out, 12);
-    put_field(out, header, ref->header, 6, 0, &own);
-    put_field(out, header + 6, ref->header + 6, 6, 1, &own);
+    byte_buf_extend(out, 8);
+    put_field(out, header, ref->header, 6, NULL, 0, &own);
+    put_field(out, header + 6, ref->header + 6, 6, NULL, 1, &own);
     if (l3_ofs != ref->l3_ofs) {
         own |= 1u << 2;
         byte_buf_put(out, header + MACS_LEN, (size_t) l3_ofs - MACS_LEN);
     } else {
         put_field(out, header + MACS_LEN, ref->header + MACS_LEN,
-                  (size_t) l3_ofs - MACS_LEN, 2, &own);
+                  (size_t) l3_ofs - MACS_LEN, NULL, 2, &own);
     }
     for (unsigned int i = 0; i < N_FIELDS - N_L2_FIELDS; i++) {
         const struct place *p = &places->fields[i];
 
-        put_field(out, ip + p->ofs, ref_ip + p->ofs, p->len, N_L2_FIELDS + i,
-                  &own);
+        put_field(out, ip + p->ofs, ref_ip + p->ofs, p->len, p->masks,
+                  N_L2_FIELDS + i, &own);
     }
 
     uint8_t *p = out->data + start;
@@ -208,11 +269,7 @@ put_view(struct byte_buf *out, const struct reference *ref,
     p[1] = (uint8_t) (ip[places->ttl] - ref_ip[places->ttl]);
     bytes_put_be16(p + 2, l3_ofs);
     bytes_put_be16(p + 4, l3_len < ref->l3_len ? (uint16_t) l3_len : NO_LIMIT);
-    bytes_put_be16(p + 6,
-                   find_diff(sum_at(ref_ip, ip_sum), sum_at(ip, ip_sum)));
-    bytes_put_be16(p + 8,
-                   find_diff(sum_at(ref_ip, l4_sum), sum_at(ip, l4_sum)));
-    bytes_put_be16(p + 10, own);
+    bytes_put_be16(p + 6, own);
 }
 
 static struct reference
@@ -343,8 +400,6 @@ get_view(struct view *v, const uint8_t *data, size_t len,
     v->ttl_diff = bytes_get_u8(&r);
     v->l3_ofs = bytes_get_u16(&r);
     v->l3_limit = bytes_get_u16(&r);
-    v->ip_diff = bytes_get_u16(&r);
-    v->l4_diff = bytes_get_u16(&r);
     v->own = bytes_get_u16(&r);
     if (r.failed || *kind >= N_HEADER_KINDS || v->l3_ofs < 14 ||
         v->l3_ofs > MAX_L3_OFS || v->own >> N_FIELDS ||
@@ -357,24 +412,6 @@ get_view(struct view *v, const uint8_t *data, size_t len,
     }
     v->bytes = bytes_get(&r, n);
     return !r.failed && !bytes_left(&r);
-}
-
-/* A checksum that none of the differences makes 0: zero has two forms. */
-static uint16_t
-choose_sum(const struct trajectory_shape *s, size_t n, bool is_l4)
-{
-    for (uint16_t sum = 1;; sum++) {
-        bool is_good = true;
-
-        for (size_t i = 0; i < n && is_good; i++) {
-            uint16_t diff = is_l4 ? s->views[i].l4_diff : s->views[i].ip_diff;
-
-            is_good = inet_sum_add(sum, diff) != 0xffff;
-        }
-        if (is_good) {
-            return sum;
-        }
-    }
 }
 
 static bool
@@ -404,8 +441,7 @@ get_views(struct trajectory_shape *s)
         }
     }
     if (reference == n || s->views[reference].own ||
-        s->views[reference].ttl_diff || s->views[reference].ip_diff ||
-        s->views[reference].l4_diff) {
+        s->views[reference].ttl_diff) {
         return false;
     }
     s->l3_ofs = s->views[reference].l3_ofs;
@@ -420,8 +456,6 @@ get_views(struct trajectory_shape *s)
             return false;
         }
     }
-    s->ip_sum = choose_sum(s, 2 * n, false);
-    s->l4_sum = choose_sum(s, 2 * n, true);
     return true;
 }
 
@@ -506,31 +540,27 @@ fill_view(const struct trajectory_shape *s, const struct view *v,
           const struct flow_bytes *flow, uint8_t *out)
 {
     const struct kind_places *places = &kinds[s->kind];
-    uint16_t ip_sum = header_kind_ip_sum_ofs(s->kind);
-    uint16_t l4_sum = header_kind_l4_sum_ofs(s->kind);
     const uint8_t *bytes = v->bytes;
     uint8_t *ip = out + v->l3_ofs;
     uint8_t whole[FLOW_MAX_COLD + TRAJECTORY_MAX_HEADER];
 
+    memset(whole + s->l3_ofs, 0, header_kind_fixed_len(s->kind));
     flow_bytes_fill(flow, s->kind, s->l3_ofs, whole);
     memcpy(out, whole, v->l3_ofs < s->l3_ofs ? v->l3_ofs : s->l3_ofs);
-    memset(ip, 0, header_kind_fixed_len(s->kind));
+    memcpy(ip, whole + s->l3_ofs, header_kind_fixed_len(s->kind));
     for (unsigned int i = 0; i < N_FIELDS; i++) {
         size_t len = field_len(s->kind, v->l3_ofs, i);
-        const uint8_t *from = bytes;
-        uint8_t *to = out + (i < N_L2_FIELDS ? i * 6 : 0);
+        const struct place *p =
+            i < N_L2_FIELDS ? NULL : &places->fields[i - N_L2_FIELDS];
+        uint8_t *to = p ? ip + p->ofs : out + i * 6;
 
-        if (i >= N_L2_FIELDS) {
-            uint8_t ofs = places->fields[i - N_L2_FIELDS].ofs;
-
-            to = ip + ofs;
-            from = whole + s->l3_ofs + ofs;
-        }
         if (v->own >> i & 1) {
-            memcpy(to, bytes, len);
+            for (size_t k = 0; k < len; k++) {
+                uint8_t mask = p && p->masks ? p->masks[k] : 0xff;
+
+                to[k] = (uint8_t) ((to[k] & ~mask) | (bytes[k] & mask));
+            }
             bytes += len;
-        } else if (i >= N_L2_FIELDS) {
-            memcpy(to, from, len);
         }
     }
     ip[places->ttl] = (uint8_t) (whole[s->l3_ofs + places->ttl] + v->ttl_diff);
@@ -539,16 +569,7 @@ fill_view(const struct trajectory_shape *s, const struct view *v,
     } else {
         bytes_put_be16(ip + 4, (uint16_t) (s->l3_len - 40));
     }
-    if (ip_sum) {
-        bytes_put_be16(ip + ip_sum, v->ip_diff
-                                        ? inet_sum_add(s->ip_sum, v->ip_diff)
-                                        : s->ip_sum);
-    }
-    if (l4_sum) {
-        bytes_put_be16(ip + l4_sum, v->l4_diff
-                                        ? inet_sum_add(s->l4_sum, v->l4_diff)
-                                        : s->l4_sum);
-    }
+    correct_sums(s->kind, whole + s->l3_ofs, ip);
 }
 
 const struct history *

@@ -13,10 +13,18 @@
 #include "tests/lib/random_history.h"
 
 const struct way_shape way_shapes[WAY_N_SHAPES] = {
-    {false, HDR_IP_TCP, false},  {true, HDR_IP_TCP, true},
-    {false, HDR_IP_UDP, true},   {true, HDR_IP_UDP, false},
-    {false, HDR_IP_ICMP, false}, {true, HDR_IP_ICMP6, true},
-    {false, 50, true},           {true, 50, false},
+    {false, HDR_IP_TCP, false, WAY_NO_PART},
+    {true, HDR_IP_TCP, true, WAY_NO_PART},
+    {false, HDR_IP_UDP, true, WAY_NO_PART},
+    {true, HDR_IP_UDP, false, WAY_NO_PART},
+    {false, HDR_IP_ICMP, false, WAY_NO_PART},
+    {true, HDR_IP_ICMP6, true, WAY_NO_PART},
+    {false, 50, true, WAY_NO_PART},
+    {true, 50, false, WAY_NO_PART},
+    {false, HDR_IP_TCP, false, WAY_PART_OF_MAC},
+    {false, HDR_IP_UDP, false, WAY_PART_OF_ADDRESS},
+    {true, HDR_IP_TCP, false, WAY_PART_OF_ADDRESS},
+    {true, HDR_IP_UDP, false, WAY_LABEL},
 };
 
 /* A packet of the flow, all that varies random. */
@@ -101,6 +109,31 @@ way_change_flow(struct frame *f, const struct way_shape *shape, uint64_t *seed)
     frame_finish(f);
 }
 
+static void
+set_part(struct rule *rule, const struct way_shape *shape)
+{
+    static const uint8_t mac[6] = {0, 0, 0, 0, 0xab, 0xcd};
+    static const uint8_t mac_mask[6] = {0, 0, 0, 0, 0xff, 0xff};
+    static const uint8_t address[16] = {0x20, 0x01, 0x0d, 0xb8};
+    static const uint8_t net[16] = {0xff, 0xff};
+    static const uint8_t label[4] = {0, 0x0a, 0xbc, 0xde};
+
+    switch (shape->part) {
+    case WAY_NO_PART:
+        break;
+    case WAY_PART_OF_MAC:
+        rule_add_set(rule, FIELD_ETH_DST, mac, mac_mask);
+        break;
+    case WAY_PART_OF_ADDRESS:
+        rule_add_set(rule, shape->is_ip6 ? FIELD_IPV6_DST : FIELD_IPV4_DST,
+                     address, net);
+        break;
+    case WAY_LABEL:
+        rule_add_set(rule, FIELD_IPV6_LABEL, label, NULL);
+        break;
+    }
+}
+
 /* What switch 'i' does: all but the first route, one translates. */
 struct rule *
 way_rule(const struct way_shape *shape, size_t i)
@@ -116,6 +149,9 @@ way_rule(const struct way_shape *shape, size_t i)
     if (i == 2) {
         rule_add_set(rule, FIELD_ETH_SRC, mac, NULL);
         rule_add_set(rule, FIELD_IP_DSCP, &tos, NULL);
+    }
+    if (i == 2) {
+        set_part(rule, shape);
     }
     if (i == 1) {
         set_address(rule, shape);

@@ -18,13 +18,22 @@
 
 #define WAY_NOW_NS   1700000000000000000ull
 #define WAY_HOPS     4
-#define WAY_N_SHAPES 8
+#define WAY_N_SHAPES 12
+
+/* What else the third switch sets. */
+enum way_part {
+    WAY_NO_PART,
+    WAY_PART_OF_MAC, /* Two bytes of it. */
+    WAY_PART_OF_ADDRESS,
+    WAY_LABEL /* All of IPv6's flow label. */
+};
 
 /* A kind of packet. */
 struct way_shape {
     bool is_ip6;
     uint8_t proto;
     bool has_tag; /* The second switch pushes one, the last pops it. */
+    enum way_part part;
 };
 
 extern const struct way_shape way_shapes[WAY_N_SHAPES];

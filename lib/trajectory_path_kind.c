@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* trajectory_path_kind - how the headers of one flow differ along a path. */
+#include <config.h>
+
+#include <string.h>
+
+#include "lib/bytes.h"
+#include "lib/trajectory_path_impl.h"
+
+static uint64_t
+add_bit(uint64_t kind, bool bit)
+{
+    return (kind ^ bit) * 0x9e3779b97f4a7c15ULL + 1;
+}
+
+/* Whether what the view sets of the 'n' bytes from 'ofs' on, which are one
+ * field, is nothing or all of it. */
+static bool
+is_whole_field(const struct path_view *v, uint8_t ofs, uint8_t n)
+{
+    size_t n_set = 0;
+
+    for (size_t i = 0; i < v->n_edits; i++) {
+        const struct path_edit *edit = &v->edits[i];
+
+        if (edit->keep != 0xffff && edit->word.ofs >= ofs &&
+            edit->word.ofs < ofs + n) {
+            n_set += 2;
+        }
+    }
+    return !n_set || n_set == n;
+}
+
+/* The same of a MAC address. */
+static bool
+is_whole_mac(const uint8_t *keep)
+{
+    return (!keep[0] || keep[0] == 0xff) &&
+           !memcmp(keep, keep + 1, PATH_MACS_LEN / 2 - 1);
+}
+
+static bool
+has_whole_fields(const struct trajectory_path *path, const struct path_view *v)
+{
+    enum header_kind kind = path->split.kind;
+
+    if (v->has_macs && (!is_whole_mac(v->mac_keep) ||
+                        !is_whole_mac(v->mac_keep + PATH_MACS_LEN / 2))) {
+        return false;
+    }
+    return header_kind_is_ip4(kind)
+               ? is_whole_field(v, 12, 4) && is_whole_field(v, 16, 4)
+               : is_whole_field(v, 8, 16) && is_whole_field(v, 24, 16);
+}
+
+/* What of the first word of an IP header is a field of its own: DSCP, ECN, the
+ * upper bits of IPv6's flow label. */
+static const uint16_t first_fields[2][3] = {
+    {0x0fc0, 0x0030, 0x000f}, /* IPv6. */
+    {0x00fc, 0x0003, 0},
+};
+
+/* The part of an edit that sets bits. */
+static bool
+edit_kind(const struct path_edit *edit, bool is_ip4, uint16_t before,
+          uint64_t *kind)
+{
+    uint16_t set = (uint16_t) ~edit->keep;
+    uint16_t change = before ^ path_edit_apply(edit, before);
+
+    if (edit->word.ofs) {
+        *kind = add_bit(*kind, change != 0);
+        return set == 0xffff && !edit->word.has_ttl;
+    }
+    for (size_t i = 0; i < 3; i++) {
+        uint16_t field = first_fields[is_ip4][i];
+
+        if (set & field && (set & field) != field) {
+            return false;
+        }
+        *kind = add_bit(*kind, (change & set & field) != 0);
+    }
+    return true;
+}
+
+/* True when a flow label is set whole or not at all. */
+static bool
+is_whole_label(const struct path_view *v)
+{
+    bool has_upper = false, has_lower = false;
+
+    for (size_t i = 0; i < v->n_edits; i++) {
+        const struct path_edit *edit = &v->edits[i];
+
+        has_upper |= !edit->word.ofs && !(edit->keep & first_fields[0][2]);
+        has_lower |= edit->word.ofs == 2 && edit->keep != 0xffff;
+    }
+    return has_upper == has_lower;
+}
+
+/* The view's part of trajectory_path_flow_kind(). */
+static bool
+view_kind(const struct trajectory_path *path, const struct path_view *v,
+          const uint8_t *ref, uint64_t *kind)
+{
+    const uint8_t *ip = ref + path->split.l3_ofs;
+    bool is_ip4 = header_kind_is_ip4(path->split.kind);
+
+    if (!has_whole_fields(path, v)) {
+        return false;
+    }
+    for (size_t i = 0; v->has_macs && i < PATH_MACS_LEN; i++) {
+        uint8_t after = (ref[i] & v->mac_keep[i]) | v->mac_value[i];
+
+        *kind = add_bit(*kind, after != ref[i]);
+    }
+    for (size_t i = 0; i < v->n_edits; i++) {
+        const struct path_edit *edit = &v->edits[i];
+
+        if (edit->keep != 0xffff &&
+            !edit_kind(edit, is_ip4, bytes_be16(ip + edit->word.ofs), kind)) {
+            return false;
+        }
+    }
+    return is_ip4 || is_whole_label(v);
+}
+
+bool
+trajectory_path_flow_kind(const struct trajectory_path *path,
+                          const uint8_t *ref, uint64_t *kindp)
+{
+    *kindp = 1;
+    for (size_t i = 0; path->is_wide && i < 2 * path->model->n_hops; i++) {
+        const struct path_view *v = &path->views[i];
+
+        if (v->is_there && !view_kind(path, v, ref, kindp)) {
+            return false;
+        }
+    }
+    return true;
+}

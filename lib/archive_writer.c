@@ -21,7 +21,6 @@
 #include "lib/lh_alloc.h"
 #include "lib/archive_writer_impl.h"
 
-#define ZSTD_LEVEL        3
 #define BLOCK_MAX_RECORDS 65536u
 
 /* --- Writing ------------------------------------------------------------ */
@@ -130,19 +129,27 @@ write_block(struct archive_writer *w, struct archive_block *block,
     return write_made(w, block, raw_len);
 }
 
-/* Writes what the encoder holds. */
+/* Writes what was finished elsewhere or, where that is NULL, what the encoder
+ * holds. */
 static int
-write_columns(struct archive_writer *w, struct archive_block *block)
+write_columns(struct archive_writer *w, struct archive_block *block,
+              const struct archive_columns *made, size_t raw_len)
 {
     block->sequence = w->next_sequence;
     byte_buf_clear(&w->packed);
 
     size_t start = archive_block_begin_columns(block->sequence, &w->packed);
-    size_t table_len =
-        column_encoder_finish(w->encoder, ZSTD_LEVEL, &w->packed);
+    size_t table_len;
 
+    if (made) {
+        byte_buf_put(&w->packed, made->payload.data, made->payload.len);
+        table_len = made->table_len;
+    } else {
+        table_len =
+            column_encoder_finish(w->encoder, ARCHIVE_ZSTD_LEVEL, &w->packed);
+    }
     archive_block_end_columns(block, start, table_len, &w->packed);
-    return write_made(w, block, column_encoder_totals(w->encoder)->size);
+    return write_made(w, block, raw_len);
 }
 
 /* Stores the topology where it is due. */
@@ -247,16 +254,11 @@ prepare(struct archive_writer *w)
     return error;
 }
 
-/* Writes what the encoder holds as a block, or loses it. */
+/* Writes a block of what 'totals' counts, or loses it. */
 static void
-seal(struct archive_writer *w)
+append(struct archive_writer *w, const struct column_totals *totals,
+       const struct archive_columns *made)
 {
-    const struct column_totals *totals = column_encoder_totals(w->encoder);
-
-    if (!totals->n_records) {
-        return;
-    }
-
     struct archive_block block = {.kind = ARCHIVE_COLUMNS,
                                   .n_records = totals->n_records,
                                   .n_hops = totals->n_hops,
@@ -265,7 +267,7 @@ seal(struct archive_writer *w)
     int error = prepare(w);
 
     if (!error) {
-        error = write_columns(w, &block);
+        error = write_columns(w, &block, made, totals->size);
     }
     if (error) {
         lose(w, block.n_records, block.min_ns, block.max_ns);
@@ -280,18 +282,48 @@ seal(struct archive_writer *w)
         w->n_unsynced_hops += block.n_hops;
         w->trouble[0] = '\0';
     }
-    column_encoder_reset(w->encoder);
+}
+
+void
+archive_writer_append(struct archive_writer *w,
+                      const struct column_totals *totals,
+                      const struct archive_columns *made)
+{
+    pthread_mutex_lock(&w->mutex);
+    append(w, totals, made);
+    pthread_mutex_unlock(&w->mutex);
+}
+
+/* Writes what the encoder holds as a block, or loses it. */
+static void
+seal(struct archive_writer *w)
+{
+    const struct column_totals *totals = column_encoder_totals(w->encoder);
+
+    if (totals->n_records) {
+        append(w, totals, NULL);
+        column_encoder_reset(w->encoder);
+    }
+}
+
+bool
+archive_writer_is_full(const struct archive_writer *w,
+                       const struct column_encoder *encoder)
+{
+    const struct column_totals *totals = column_encoder_totals(encoder);
+
+    return totals->size >= w->block_bytes ||
+           totals->n_records >= BLOCK_MAX_RECORDS ||
+           column_encoder_is_full(encoder);
 }
 
 static void
 seal_if_full(struct archive_writer *w)
 {
-    const struct column_totals *totals = column_encoder_totals(w->encoder);
-
-    if (totals->size >= w->block_bytes ||
-        totals->n_records >= BLOCK_MAX_RECORDS ||
-        column_encoder_is_full(w->encoder)) {
+    if (archive_writer_is_full(w, w->encoder)) {
+        pthread_mutex_lock(&w->mutex);
         seal(w);
+        pthread_mutex_unlock(&w->mutex);
     }
 }
 
@@ -321,12 +353,14 @@ archive_writer_set_topology(struct archive_writer *w,
 {
     json_t *json = topology_to_json(topology);
 
+    pthread_mutex_lock(&w->mutex);
     free(w->topology);
     w->topology = json_dumps(json, JSON_COMPACT);
     w->topology_ns = now_ns;
     json_decref(json);
     w->is_topology_due = true;
     prepare(w);
+    pthread_mutex_unlock(&w->mutex);
 }
 
 static void
@@ -356,6 +390,7 @@ sync_segment(struct archive_writer *w)
 void
 archive_writer_round(struct archive_writer *w, uint64_t now_ns)
 {
+    pthread_mutex_lock(&w->mutex);
     seal(w);
     if (w->n_untold || w->is_topology_due) {
         /* That so little can be written does not end the trouble. */
@@ -370,17 +405,19 @@ archive_writer_round(struct archive_writer *w, uint64_t now_ns)
     if (error) {
         note_trouble(w, "cannot remove an old file", error);
     }
+    pthread_mutex_unlock(&w->mutex);
 }
 
 void
-archive_writer_pending(struct archive_writer *w, struct archive_pending *p)
+archive_writer_encode(struct column_encoder *encoder,
+                      struct archive_pending *p)
 {
-    const struct column_totals *totals = column_encoder_totals(w->encoder);
+    const struct column_totals *totals = column_encoder_totals(encoder);
     struct byte_buf out = BYTE_BUF_INIT;
 
     memset(p, 0, sizeof *p);
     if (totals->n_records) {
-        p->table_len = column_encoder_finish(w->encoder, 0, &out);
+        p->table_len = column_encoder_finish(encoder, 0, &out);
         p->payload = byte_buf_take(&out, &p->len);
         p->min_ns = totals->min_ns;
         p->max_ns = totals->max_ns;
@@ -388,8 +425,14 @@ archive_writer_pending(struct archive_writer *w, struct archive_pending *p)
 }
 
 void
-archive_writer_get_counters(const struct archive_writer *w,
-                            struct archive_writer_counters *counters)
+archive_writer_pending(struct archive_writer *w, struct archive_pending *p)
+{
+    archive_writer_encode(w->encoder, p);
+}
+
+static void
+get_counters(const struct archive_writer *w,
+             struct archive_writer_counters *counters)
 {
     *counters = w->counters;
     counters->held =
@@ -397,10 +440,44 @@ archive_writer_get_counters(const struct archive_writer *w,
     counters->total_bytes = w->size + archive_old_bytes(w->old);
 }
 
-const char *
-archive_writer_trouble(const struct archive_writer *w)
+void
+archive_writer_get_counters(const struct archive_writer *w_,
+                            struct archive_writer_counters *counters)
 {
-    return w->trouble[0] ? w->trouble : NULL;
+    struct archive_writer *w = (struct archive_writer *) w_;
+
+    pthread_mutex_lock(&w->mutex);
+    get_counters(w, counters);
+    pthread_mutex_unlock(&w->mutex);
+}
+
+bool
+archive_writer_peek(const struct archive_writer *w_,
+                    struct archive_writer_counters *counters)
+{
+    struct archive_writer *w = (struct archive_writer *) w_;
+
+    if (pthread_mutex_trylock(&w->mutex)) {
+        return false;
+    }
+    get_counters(w, counters);
+    pthread_mutex_unlock(&w->mutex);
+    return true;
+}
+
+bool
+archive_writer_trouble(const struct archive_writer *w_, struct lh_error *error)
+{
+    struct archive_writer *w = (struct archive_writer *) w_;
+    bool has_trouble;
+
+    pthread_mutex_lock(&w->mutex);
+    has_trouble = w->trouble[0] != '\0';
+    if (has_trouble) {
+        lh_error_set(error, "%s", w->trouble);
+    }
+    pthread_mutex_unlock(&w->mutex);
+    return has_trouble;
 }
 
 void
@@ -420,6 +497,7 @@ archive_writer_close(struct archive_writer *w)
     if (w->lock_fd >= 0) {
         close(w->lock_fd);
     }
+    pthread_mutex_destroy(&w->mutex);
     column_encoder_destroy(w->encoder);
     byte_buf_uninit(&w->packed);
     free(w->dir);

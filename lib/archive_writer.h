@@ -14,7 +14,11 @@
  * Ownership: histories are copied, trajectories referenced until their block
  * is written.
  *
- * Threads: one. */
+ * Threads: one, but for archive_writer_set_topology(), archive_writer_round()
+ * and the functions that tell: any thread may call these.  Several threads add
+ * histories by an archive_part each; one that does not add by itself makes no
+ * call that would wait for another's disk, if it takes archive_writer_peek()
+ * for the counters. */
 #ifndef LIB_ARCHIVE_WRITER_H
 #define LIB_ARCHIVE_WRITER_H 1
 
@@ -105,8 +109,12 @@ void archive_writer_pending(struct archive_writer *, struct archive_pending *);
 
 void archive_writer_get_counters(const struct archive_writer *,
                                  struct archive_writer_counters *);
-/* What went wrong last, until histories have been written again; NULL while
- * all is well.  Good until the next call of any function of the writer. */
-const char *archive_writer_trouble(const struct archive_writer *);
+/* The same without waiting: false, and nothing set, while a thread writes.
+ * What parts have added and not written is in neither. */
+bool archive_writer_peek(const struct archive_writer *,
+                         struct archive_writer_counters *);
+/* What went wrong last, until histories have been written again; false while
+ * all is well. */
+bool archive_writer_trouble(const struct archive_writer *, struct lh_error *);
 
 #endif /* lib/archive_writer.h */

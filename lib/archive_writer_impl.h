@@ -5,6 +5,7 @@
 #ifndef LIB_ARCHIVE_WRITER_IMPL_H
 #define LIB_ARCHIVE_WRITER_IMPL_H 1
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -21,6 +22,13 @@ struct archive_writer {
     size_t block_bytes;
     uint64_t retain_bytes, retain_ns;
     int lock_fd;
+    struct packet_id_config packet_id;
+    enum column_unit unit;
+
+    /* Parts of several threads append whole blocks here, and any of them makes
+     * a round: a lock, for there are few of them in a second.  It guards all
+     * of the following but 'encoder'. */
+    pthread_mutex_t mutex;
 
     /* The file being written. */
     int fd;          /* -1: none; the next write opens one. */
@@ -51,6 +59,23 @@ struct archive_writer {
     char trouble[600]; /* Empty while all is well. */
 };
 
+#define ARCHIVE_ZSTD_LEVEL 3
+
+/* What a column_encoder finished. */
+struct archive_columns {
+    struct byte_buf payload;
+    size_t table_len;
+};
+
+/* Appends a block of what a part has finished, or loses it.  Any thread. */
+void archive_writer_append(struct archive_writer *,
+                           const struct column_totals *,
+                           const struct archive_columns *);
+/* What is in the encoder, as archive_writer_pending(). */
+void archive_writer_encode(struct column_encoder *, struct archive_pending *);
+/* Whether the encoder should become a block. */
+bool archive_writer_is_full(const struct archive_writer *,
+                            const struct column_encoder *);
 /* Closes the file being written; the next write opens another. */
 void archive_writer_retire(struct archive_writer *);
 

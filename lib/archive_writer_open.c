@@ -154,6 +154,9 @@ archive_writer_open(const struct archive_writer_config *config,
     w->lock_fd = -1;
     w->next_sequence = 1;
     w->old = archive_old_create();
+    w->packet_id = config->packet_id;
+    w->unit = config->unit;
+    pthread_mutex_init(&w->mutex, NULL);
     w->encoder = column_encoder_create(&config->packet_id, config->unit);
 
     retval = archive_dir_lock(config->dir, &w->lock_fd, error);

@@ -20,6 +20,7 @@ lib_liblasthop_a_SOURCES = \
 	lib/archive_reader.c lib/archive_reader.h \
 	lib/archive_scan.c lib/archive_scan.h \
 	lib/archive_stock.c lib/archive_stock.h \
+	lib/archive_part.c lib/archive_part.h \
 	lib/archive_writer.c lib/archive_writer.h \
 	lib/archive_writer_impl.h \
 	lib/archive_writer_open.c \

@@ -332,18 +332,19 @@ pipeline_next_ns(const struct pipeline *p)
 static void
 say_trouble(struct pipeline *p)
 {
-    const char *trouble = archive_writer_trouble(p->config.archive);
     struct archive_writer_counters counters;
+    struct lh_error trouble;
+    bool is_losing = archive_writer_trouble(p->config.archive, &trouble);
 
     archive_writer_get_counters(p->config.archive, &counters);
-    if (trouble && (!p->is_losing || counters.lost != p->n_lost_said)) {
-        say_error("archive: %s; %llu histories lost so far", trouble,
+    if (is_losing && (!p->is_losing || counters.lost != p->n_lost_said)) {
+        say_error("archive: %s; %llu histories lost so far", trouble.text,
                   (unsigned long long) counters.lost);
-    } else if (!trouble && p->is_losing) {
+    } else if (!is_losing && p->is_losing) {
         say_warn("archive: writing again; %llu histories were lost",
                  (unsigned long long) counters.lost);
     }
-    p->is_losing = trouble != NULL;
+    p->is_losing = is_losing;
     p->n_lost_said = counters.lost;
 }
 

@@ -26,6 +26,7 @@ check_PROGRAMS += $(fuzz_targets)
 # The tests of what several threads may use at once, for --enable-tsan: the
 # others have nothing that the thread sanitizer looks at.
 threaded_tests = \
+	tests/lib/test_archive_part \
 	tests/lib/test_flow_log \
 	tests/lib/test_flow_log_disk \
 	tests/lib/test_flow_log_states \

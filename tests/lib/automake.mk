@@ -93,6 +93,12 @@ TESTS += tests/lib/test_archive
 tests_lib_test_archive_SOURCES = tests/lib/test_archive.c $(ARCHIVE_FIXTURE)
 tests_lib_test_archive_LDADD = $(LIB_LIBS) $(TEST_LIBS)
 
+check_PROGRAMS += tests/lib/test_archive_part
+TESTS += tests/lib/test_archive_part
+tests_lib_test_archive_part_SOURCES = tests/lib/test_archive_part.c \
+	$(ARCHIVE_FIXTURE)
+tests_lib_test_archive_part_LDADD = $(LIB_LIBS) $(TEST_LIBS)
+
 check_PROGRAMS += tests/lib/test_archive_damage
 TESTS += tests/lib/test_archive_damage
 tests_lib_test_archive_damage_SOURCES = tests/lib/test_archive_damage.c \

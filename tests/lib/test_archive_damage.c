@@ -361,6 +361,7 @@ START_TEST(a_full_disk_loses_counts_and_recovers)
     struct archive_writer *w = fixture_writer(dir, NULL);
     struct archive_writer_counters c, during[3];
     char trouble[3][600] = {"", "", ""};
+    struct lh_error error;
     struct rlimit limit;
 
     signal(SIGXFSZ, SIG_IGN);
@@ -368,7 +369,7 @@ START_TEST(a_full_disk_loses_counts_and_recovers)
     archive_writer_round(w, FIXTURE_NOW_NS);
     archive_writer_get_counters(w, &c);
     ck_assert_uint_eq(c.durable, 10);
-    ck_assert_ptr_null(archive_writer_trouble(w));
+    ck_assert(!archive_writer_trouble(w, &error));
     ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &limit), 0);
 
     struct rlimit full = {.rlim_cur = c.total_bytes + 100,
@@ -379,9 +380,8 @@ START_TEST(a_full_disk_loses_counts_and_recovers)
         fixture_add(w, (i + 1) * 10, 10);
         archive_writer_round(w, FIXTURE_NOW_NS);
         archive_writer_get_counters(w, &during[i]);
-        if (archive_writer_trouble(w)) {
-            snprintf(trouble[i], sizeof trouble[i], "%s",
-                     archive_writer_trouble(w));
+        if (archive_writer_trouble(w, &error)) {
+            snprintf(trouble[i], sizeof trouble[i], "%s", error.text);
         }
     }
     setrlimit(RLIMIT_FSIZE, &limit);
@@ -394,7 +394,7 @@ START_TEST(a_full_disk_loses_counts_and_recovers)
 
     fixture_add(w, 40, 10);
     archive_writer_round(w, FIXTURE_NOW_NS);
-    ck_assert_ptr_null(archive_writer_trouble(w));
+    ck_assert(!archive_writer_trouble(w, &error));
     archive_writer_get_counters(w, &c);
     ck_assert_uint_eq(c.durable, 20);
     ck_assert_uint_eq(c.lost, 30);

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* archive_part - what one of several threads adds to an archive. */
+#include <config.h>
+
+#include "lib/archive_part.h"
+
+#include <stdlib.h>
+
+#include "lib/archive_writer_impl.h"
+#include "lib/lh_alloc.h"
+
+struct archive_part {
+    struct archive_writer *writer;
+    struct column_encoder *encoder; /* Owned. */
+    struct archive_columns columns; /* Scratch. */
+    struct archive_part_counters counters;
+};
+
+struct archive_part *
+archive_part_create(struct archive_writer *writer)
+{
+    struct archive_part *part = lh_alloc_zero(sizeof *part);
+
+    part->writer = writer;
+    part->encoder = column_encoder_create(&writer->packet_id, writer->unit);
+    return part;
+}
+
+void
+archive_part_destroy(struct archive_part *part)
+{
+    if (part) {
+        archive_part_seal(part);
+        column_encoder_destroy(part->encoder);
+        byte_buf_uninit(&part->columns.payload);
+        free(part);
+    }
+}
+
+void
+archive_part_seal(struct archive_part *part)
+{
+    const struct column_totals *totals = column_encoder_totals(part->encoder);
+    struct archive_columns *columns = &part->columns;
+
+    if (totals->n_records) {
+        byte_buf_clear(&columns->payload);
+        columns->table_len = column_encoder_finish(
+            part->encoder, ARCHIVE_ZSTD_LEVEL, &columns->payload);
+        archive_writer_append(part->writer, totals, columns);
+        column_encoder_reset(part->encoder);
+    }
+}
+
+static void
+seal_if_full(struct archive_part *part)
+{
+    if (archive_writer_is_full(part->writer, part->encoder)) {
+        archive_part_seal(part);
+    }
+}
+
+void
+archive_part_add(struct archive_part *part, const struct history *h)
+{
+    part->counters.in++;
+    if (column_encoder_add_history(part->encoder, h)) {
+        part->counters.refused++;
+    } else {
+        seal_if_full(part);
+    }
+}
+
+void
+archive_part_add_packet(struct archive_part *part, struct trajectory *t,
+                        const struct trajectory_packet *packet)
+{
+    part->counters.in++;
+    column_encoder_add(part->encoder, t, packet);
+    seal_if_full(part);
+}
+
+void
+archive_part_pending(struct archive_part *part, struct archive_pending *p)
+{
+    archive_writer_encode(part->encoder, p);
+}
+
+void
+archive_part_get_counters(const struct archive_part *part,
+                          struct archive_part_counters *counters)
+{
+    *counters = part->counters;
+}

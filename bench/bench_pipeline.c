@@ -33,6 +33,7 @@
 #include "gen/gen.h"
 
 #define N_RUNS    5
+#define L2_LEN    18 /* Of Ethernet with one tag. */
 #define N_PACKETS 200000
 
 static char dir[] = "/tmp/bench_pipeline.XXXXXX";
@@ -178,7 +179,7 @@ start_server(uint16_t snap)
     snprintf(rules, sizeof rules, "%s/rules.jsonl", dir);
     snprintf(summary, sizeof summary, "%s/summary.txt", dir);
     snprintf(id_bytes, sizeof id_bytes, "%d",
-             snap < PACKET_ID_SNAP ? PACKET_ID_MIN_BYTES : PACKET_ID_BYTES);
+             snap < PACKET_ID_SNAP ? snap - L2_LEN : PACKET_ID_BYTES);
     pid = fork();
     if (pid < 0) {
         die("fork");

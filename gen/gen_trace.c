@@ -10,6 +10,7 @@
 #include <string.h>
 #include <zstd.h>
 
+#include "gen/gen_random.h"
 #include "lib/bytes.h"
 #include "lib/hdr.h"
 #include "lib/inet_sum.h"
@@ -152,6 +153,23 @@ gen_trace_close(struct gen_trace *trace)
     }
 }
 
+/* Makes up what the file does not have of a packet that it cut, up to 'want':
+ * the packet's own bytes are random, what pads it is zero. */
+static uint32_t
+fill(const struct gen_trace *trace, uint32_t len, uint32_t want)
+{
+    struct gen_random random = {trace->n_read << 16 | trace->n_times};
+    struct hdr h;
+    uint32_t end;
+
+    hdr_parse(trace->buf, len, &h);
+    end = hdr_has_l3(&h) ? h.l3_ofs + h.own_len : want;
+    for (; len < want; len++) {
+        trace->buf[len] = len < end ? (uint8_t) gen_random_next(&random) : 0;
+    }
+    return len;
+}
+
 /* Adds to the ID of IPv4 packets how often the file was read. */
 static void
 renumber(const struct gen_trace *trace, uint32_t len)
@@ -234,6 +252,11 @@ gen_trace_next(struct gen_trace *trace, bool is_once, struct gen_packet *p,
     p->time_ns = time_of(trace, header);
     p->len = header->caplen < trace->max_len ? header->caplen : trace->max_len;
     memcpy(trace->buf, bytes, p->len);
+    if (p->len < header->len && p->len < trace->max_len) {
+        p->len =
+            fill(trace, p->len,
+                 header->len < trace->max_len ? header->len : trace->max_len);
+    }
     if (trace->n_times) {
         renumber(trace, p->len);
     }

@@ -4,8 +4,9 @@
  * Reads pcap and pcapng, also compressed by zstd (`.zst`).  When the file ends
  * it begins anew, later by the file's span; IP IDs are then others by one, so
  * that no packet comes twice.  Times that go back are taken for equal ones.
- * Frames that are not Ethernet or shorter than its header are refused and
- * passed over.
+ * What a snap length cut off the file's packets is made up (random bytes),
+ * since a switch has them whole.  Frames that are not Ethernet or shorter than its
+ * header are refused and passed over.
  *
  * Threads: one at a time. */
 #ifndef GEN_GEN_TRACE_H

@@ -7,13 +7,15 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <linux/if_packet.h>
-#include <net/if.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/udp.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -21,25 +23,50 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "lib/bytes.h"
-#include "lib/inet_sum.h"
 #include "lib/lh_alloc.h"
 
-#define BATCH   32
-#define ETH_LEN 14
-#define IP_LEN  20
+#ifndef UDP_SEGMENT
+#define UDP_SEGMENT 103
+#endif
+
+#define MAX_BURST    32
+#define HEAD_LEN     (14 + 20 + 8) /* Ethernet, IPv4, UDP. */
+#define BACKLOG      100000
+#define N_SWITCHES   16 /* Addresses that frames are sent from. */
+#define FIRST_SWITCH 10
+#define RECEIVE_PORT 6081
+#define OUR_MAC      "02:00:00:00:00:02"
+#define STRANGE_MAC  "02:00:00:00:00:fd"
 
 struct receive_sender {
     pid_t pid;
     int orders, reports; /* Pipes. */
 };
 
-static const uint8_t their_mac[6] = {2, 0, 0, 0, 0, 2};
+/* Postcards of one switch and one length, which the kernel is given at once
+ * and takes apart before they reach the veth. */
+struct burst {
+    size_t n_frames, len, frame_len;
+    unsigned int sw;
+    uint8_t *data; /* Owned. */
+};
+
+struct bursts {
+    struct burst *bursts; /* Owned. */
+    size_t n, allocated;
+    int fds[N_SWITCHES]; /* Owned. */
+};
+
+/* In the process that sends, which leaves what was set to its owner. */
+static bool is_sender;
 
 static void
 die(const char *what)
 {
     fprintf(stderr, "bench_receive: %s: %s\n", what, strerror(errno));
+    if (is_sender) {
+        _exit(EXIT_FAILURE);
+    }
     exit(EXIT_FAILURE);
 }
 
@@ -52,62 +79,135 @@ clock_ns(clockid_t clock)
     return (uint64_t) ts.tv_sec * 1000000000u + (uint64_t) ts.tv_nsec;
 }
 
-/* --- The process that sends ---------------------------------------------- */
+static void
+run(const char *command)
+{
+    if (system(command)) {
+        die(command);
+    }
+}
+
+/* --- What is sent -------------------------------------------------------- */
+
+static unsigned int
+switch_of(const struct receive_frame *frame)
+{
+    return frame->data[14 + 15] % N_SWITCHES;
+}
 
 static int
-open_socket(void)
+compare_frame(const void *a_, const void *b_)
 {
-    struct sockaddr_ll to = {.sll_family = AF_PACKET};
-    int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
-    int yes = 1;
+    const struct receive_frame *a = a_, *b = b_;
+    unsigned int switch_a = switch_of(a), switch_b = switch_of(b);
 
-    to.sll_ifindex = (int) if_nametoindex("tx0");
-    if (fd < 0 || bind(fd, (struct sockaddr *) &to, sizeof to) ||
-        setsockopt(fd, SOL_PACKET, PACKET_QDISC_BYPASS, &yes, sizeof yes)) {
-        die("packet socket");
+    return switch_a != switch_b ? (switch_a < switch_b ? -1 : 1)
+           : a->len < b->len    ? -1
+                                : a->len > b->len;
+}
+
+static void
+add_burst(struct bursts *bursts, const struct receive_frame *frames, size_t n)
+{
+    struct burst burst = {
+        .n_frames = n,
+        .frame_len = frames[0].len - HEAD_LEN,
+        .len = n * (frames[0].len - HEAD_LEN),
+        .sw = switch_of(&frames[0]),
+        .data = lh_alloc(n * frames[0].len),
+    };
+
+    for (size_t i = 0; i < n; i++) {
+        memcpy(burst.data + i * burst.frame_len, frames[i].data + HEAD_LEN,
+               burst.frame_len);
+    }
+    bursts->bursts = lh_alloc_grow(bursts->bursts, bursts->n,
+                                   &bursts->allocated, sizeof burst);
+    bursts->bursts[bursts->n++] = burst;
+}
+
+/* Sorts 'frames'. */
+static void
+make_bursts(struct receive_frame *frames, size_t n, struct bursts *bursts)
+{
+    qsort(frames, n, sizeof *frames, compare_frame);
+    for (size_t i = 0, n_frames; i < n; i += n_frames) {
+        for (n_frames = 1; n_frames < MAX_BURST && i + n_frames < n &&
+                           !compare_frame(&frames[i], &frames[i + n_frames]);
+             n_frames++) {
+        }
+        add_burst(bursts, &frames[i], n_frames);
+    }
+}
+
+/* --- The process that sends ---------------------------------------------- */
+
+/* From the address of a switch. */
+static int
+open_socket(unsigned int sw)
+{
+    struct sockaddr_in from = {.sin_family = AF_INET};
+    struct sockaddr_in to = {.sin_family = AF_INET,
+                             .sin_port = htons(RECEIVE_PORT)};
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    int size = 16 << 20;
+    char text[32];
+
+    snprintf(text, sizeof text, "10.99.0.%u", FIRST_SWITCH + sw);
+    inet_pton(AF_INET, text, &from.sin_addr);
+    inet_pton(AF_INET, RECEIVE_ADDRESS, &to.sin_addr);
+    if (fd < 0 || bind(fd, (struct sockaddr *) &from, sizeof from) ||
+        connect(fd, (struct sockaddr *) &to, sizeof to) ||
+        setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof size)) {
+        die("socket");
     }
     return fd;
 }
 
-/* Sends the 'n' messages, of which the kernel may have taken a part. */
 static void
-send_all(int fd, struct mmsghdr *messages, unsigned int n)
+send_burst(const struct bursts *bursts, const struct burst *burst)
 {
-    for (unsigned int i = 0; i < n;) {
-        int sent = sendmmsg(fd, messages + i, n - i, 0);
+    int fd = bursts->fds[burst->sw];
+    int frame_len = (int) burst->frame_len;
 
-        if (sent < 0 && errno != ENOBUFS && errno != EINTR) {
-            die("sendmmsg");
+    if (setsockopt(fd, IPPROTO_UDP, UDP_SEGMENT, &frame_len,
+                   sizeof frame_len)) {
+        die("UDP_SEGMENT");
+    }
+    while (send(fd, burst->data, burst->len, 0) < 0) {
+        if (errno != ENOBUFS && errno != EINTR) {
+            die("send");
         }
-        i += sent > 0 ? (unsigned int) sent : 0;
+    }
+}
+
+/* To whose MAC address frames go. */
+static void
+aim(bool to_stranger)
+{
+    static int aimed = -1;
+
+    if (aimed != to_stranger) {
+        run(to_stranger ? "ip neigh replace " RECEIVE_ADDRESS
+                          " lladdr " STRANGE_MAC " dev tx0 nud permanent"
+                        : "ip neigh replace " RECEIVE_ADDRESS
+                          " lladdr " OUR_MAC " dev tx0 nud permanent");
+        aimed = to_stranger;
     }
 }
 
 static void
-carry_out(int fd, struct receive_frame *frames, size_t n_frames,
-          const struct receive_order *order, struct receive_report *report)
+carry_out(const struct bursts *bursts, const struct receive_order *order,
+          struct receive_report *report)
 {
-    struct mmsghdr messages[BATCH];
-    struct iovec iovecs[BATCH];
     size_t next = 0;
 
-    for (size_t i = 0; i < n_frames; i++) {
-        frames[i].data[5] =
-            order->to_stranger ? (uint8_t) ~their_mac[5] : their_mac[5];
-    }
-    memset(messages, 0, sizeof messages);
+    aim(order->to_stranger);
     *report = (struct receive_report){.from_ns = clock_ns(CLOCK_MONOTONIC)};
 
     uint64_t cpu_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
 
     while (report->n_sent < order->n) {
-        for (size_t i = 0; i < BATCH; i++) {
-            iovecs[i] = (struct iovec){frames[next].data, frames[next].len};
-            messages[i].msg_hdr.msg_iov = &iovecs[i];
-            messages[i].msg_hdr.msg_iovlen = 1;
-            next = next + 1 < n_frames ? next + 1 : 0;
-        }
-
         uint64_t due_ns =
             report->from_ns +
             (order->rate > 0
@@ -116,8 +216,9 @@ carry_out(int fd, struct receive_frame *frames, size_t n_frames,
 
         while (clock_ns(CLOCK_MONOTONIC) < due_ns) {
         }
-        send_all(fd, messages, BATCH);
-        report->n_sent += BATCH;
+        send_burst(bursts, &bursts->bursts[next]);
+        report->n_sent += bursts->bursts[next].n_frames;
+        next = next + 1 < bursts->n ? next + 1 : 0;
     }
     report->to_ns = clock_ns(CLOCK_MONOTONIC);
     report->cpu_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu_ns;
@@ -155,8 +256,10 @@ serve(int orders, int reports, struct receive_frame *frames, size_t n)
 {
     struct receive_report report = {0};
     struct receive_order order;
-    int fd;
+    struct bursts bursts = {0};
 
+    is_sender = true;
+    make_bursts(frames, n, &bursts);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     boost();
     if (unshare(CLONE_NEWNET) ||
@@ -165,46 +268,64 @@ serve(int orders, int reports, struct receive_frame *frames, size_t n)
     }
     /* The first order says that the veth is there. */
     if (read(orders, &order, sizeof order) != sizeof order) {
-        exit(EXIT_FAILURE);
+        _exit(EXIT_FAILURE);
     }
-    if (system("ip link set tx0 up")) {
-        die("tx0");
+    run("ethtool -K tx0 tx-udp-segmentation off && ip link set tx0 up");
+    for (unsigned int i = 0; i < N_SWITCHES; i++) {
+        char command[64];
+
+        snprintf(command, sizeof command, "ip addr add 10.99.0.%u/24 dev tx0",
+                 FIRST_SWITCH + i);
+        run(command);
+        bursts.fds[i] = open_socket(i);
     }
-    fd = open_socket();
     pin((int) sysconf(_SC_NPROCESSORS_ONLN) - 1);
     do {
         if (order.n) {
-            carry_out(fd, frames, n, &order, &report);
+            carry_out(&bursts, &order, &report);
         }
         if (write(reports, &report, sizeof report) != sizeof report) {
             break;
         }
     } while (read(orders, &order, sizeof order) == sizeof order);
-    exit(EXIT_SUCCESS);
+    _exit(EXIT_SUCCESS);
+}
+
+/* --- The queue between cores --------------------------------------------- */
+
+/* Of the whole machine, so it is put back at the end. */
+static int backlog_fd = -1;
+static char backlog[16];
+
+static void
+restore_backlog(void)
+{
+    if (pwrite(backlog_fd, backlog, strlen(backlog), 0) < 0) {
+        perror("bench_receive: net.core.netdev_max_backlog");
+    }
+}
+
+/* What is steered to another core waits there in a queue of so many packets
+ * for all interfaces (default 1,000): 1 ms, and a core may be away for
+ * longer. */
+static void
+lengthen_backlog(void)
+{
+    backlog_fd =
+        open("/proc/sys/net/core/netdev_max_backlog", O_RDWR | O_CLOEXEC);
+    if (backlog_fd >= 0 && read(backlog_fd, backlog, sizeof backlog - 1) > 0 &&
+        strtol(backlog, NULL, 10) < BACKLOG) {
+        char text[16];
+        int len = snprintf(text, sizeof text, "%d\n", BACKLOG);
+
+        atexit(restore_backlog);
+        if (pwrite(backlog_fd, text, (size_t) len, 0) != len) {
+            die("net.core.netdev_max_backlog");
+        }
+    }
 }
 
 /* --- Its owner ----------------------------------------------------------- */
-
-/* From a switch's address to ours. */
-static void
-address(struct receive_frame *frame)
-{
-    uint8_t *ip = frame->data + ETH_LEN;
-
-    memcpy(frame->data, their_mac, 6);
-    bytes_put_be32(ip + 12, 0x0a630000 | 10u | (ip[15] & 127u));
-    inet_pton(AF_INET, RECEIVE_ADDRESS, ip + 16);
-    bytes_put_be16(ip + 10, 0);
-    bytes_put_be16(ip + 10, inet_sum(ip, IP_LEN));
-}
-
-static void
-run(const char *command)
-{
-    if (system(command)) {
-        die(command);
-    }
-}
 
 struct receive_sender *
 receive_sender_start(struct receive_frame *frames, size_t n)
@@ -215,10 +336,11 @@ receive_sender_start(struct receive_frame *frames, size_t n)
     int orders[2], reports[2];
     char command[128];
 
-    for (size_t i = 0; i < n; i++) {
-        address(&frames[i]);
-    }
-    if (unshare(CLONE_NEWNET) || pipe(orders) || pipe(reports)) {
+    lengthen_backlog();
+    if (unshare(CLONE_NEWNET | CLONE_NEWNS) ||
+        mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+        mount("sysfs", "/sys", "sysfs", 0, NULL) || pipe(orders) ||
+        pipe(reports)) {
         die("namespace (this needs root)");
     }
     sender->pid = fork();
@@ -235,8 +357,8 @@ receive_sender_start(struct receive_frame *frames, size_t n)
     sender->reports = reports[0];
     receive_sender_report(sender, &report); /* It is in its namespace. */
     snprintf(command, sizeof command,
-             "ip link add " RECEIVE_INTERFACE " address 02:00:00:00:00:02 "
-             "type veth peer name tx0 netns %d",
+             "ip link add " RECEIVE_INTERFACE " address " OUR_MAC
+             " type veth peer name tx0 netns %d",
              (int) sender->pid);
     run(command);
     run("ip addr add " RECEIVE_ADDRESS "/24 dev " RECEIVE_INTERFACE);
@@ -246,6 +368,17 @@ receive_sender_start(struct receive_frame *frames, size_t n)
     pin(0);
     boost();
     return sender;
+}
+
+void
+receive_sender_steer(bool to_caller)
+{
+    FILE *file = fopen(
+        "/sys/class/net/" RECEIVE_INTERFACE "/queues/rx-0/rps_cpus", "w");
+
+    if (!file || fprintf(file, "%d\n", to_caller) < 0 || fclose(file)) {
+        die("rps_cpus");
+    }
 }
 
 void

@@ -3,7 +3,11 @@
  * postcards over a veth at a given rate.
  *
  * The other end, "rx0", is in the caller's namespace, which is made too.
- * Needs root and ip(8).  What fails ends the program with the reason.
+ * Postcards of one switch and one length are handed to the kernel up to 32 at
+ * a time (UDP_SEGMENT), which takes them apart before they reach the veth:
+ * what crosses it is a packet for each postcard, and the sender does not pay
+ * for a system call for each.  Needs root, ip(8) and ethtool(8).  What fails
+ * ends the program with the reason.
  *
  * Ownership: frames are borrowed until the sender is stopped.
  *
@@ -19,7 +23,7 @@
 #define RECEIVE_ADDRESS   "10.99.0.2"
 
 struct receive_frame {
-    uint8_t *data; /* Ethernet, IPv4, UDP and so on; sent as it is. */
+    uint8_t *data; /* Ethernet, IPv4, UDP; what follows is sent. */
     size_t len;
 };
 
@@ -39,10 +43,14 @@ struct receive_sender;
 
 /* Moves the caller into a new network namespace and starts a sender, the
  * caller on the first core and the sender on the last, both before the
- * machine's other work.  Frames'
- * destinations are set to the other end's. */
+ * machine's other work.  Sorts
+ * the frames.  Sets net.core.netdev_max_backlog until the program ends. */
 struct receive_sender *receive_sender_start(struct receive_frame *, size_t n);
 void receive_sender_stop(struct receive_sender *);
+
+/* Whether the kernel's part of receiving runs on the caller's core, or on that
+ * of the sender. */
+void receive_sender_steer(bool to_caller);
 
 void receive_sender_order(struct receive_sender *,
                           const struct receive_order *);

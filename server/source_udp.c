@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <event2/event.h>
+#include <linux/sock_diag.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdbool.h>
@@ -32,8 +33,7 @@
 #define WINDOW_NS UINT64_C(20000000)
 #define PAUSE_US  1000
 
-#define CONTROL_SIZE                                                          \
-    (CMSG_SPACE(sizeof(struct timespec)) + CMSG_SPACE(sizeof(uint32_t)))
+#define CONTROL_SIZE CMSG_SPACE(sizeof(struct timespec))
 
 struct source_udp {
     int fd;
@@ -77,32 +77,37 @@ address_of(const struct sockaddr_storage *from)
     return address;
 }
 
-/* Reads what the kernel says beside a datagram. */
+/* When the kernel got a datagram. */
 static uint64_t
-read_control(struct source_udp *source, struct msghdr *message)
+time_of(struct msghdr *message)
 {
-    uint64_t time_ns = 0;
-
     for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c;
          c = CMSG_NXTHDR(message, c)) {
-        if (c->cmsg_level != SOL_SOCKET) {
-            continue;
-        }
-        if (c->cmsg_type == SCM_TIMESTAMPNS) {
+        if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_TIMESTAMPNS) {
             struct timespec ts;
 
             memcpy(&ts, CMSG_DATA(c), sizeof ts);
-            time_ns =
-                (uint64_t) ts.tv_sec * 1000000000u + (uint64_t) ts.tv_nsec;
-        } else if (c->cmsg_type == SO_RXQ_OVFL) {
-            uint32_t drops;
-
-            memcpy(&drops, CMSG_DATA(c), sizeof drops);
-            source->counters.kernel_drops += drops - source->last_drops;
-            source->last_drops = drops;
+            return (uint64_t) ts.tv_sec * 1000000000u + (uint64_t) ts.tv_nsec;
         }
     }
-    return time_ns ? time_ns : time_spec_now();
+    return time_spec_now();
+}
+
+/* Asks the kernel what it dropped, which costs less than to be told with each
+ * datagram (SO_RXQ_OVFL). */
+static void
+count_drops(struct source_udp *source)
+{
+    uint32_t info[SK_MEMINFO_VARS];
+    socklen_t len = sizeof info;
+
+    if (!getsockopt(source->fd, SOL_SOCKET, SO_MEMINFO, info, &len) &&
+        len > SK_MEMINFO_DROPS * sizeof *info) {
+        uint32_t drops = info[SK_MEMINFO_DROPS];
+
+        source->counters.kernel_drops += drops - source->last_drops;
+        source->last_drops = drops;
+    }
 }
 
 static void
@@ -110,7 +115,7 @@ take_message(struct source_udp *source, int i)
 {
     struct mmsghdr *message = &source->messages[i];
     struct accept_address from = address_of(&source->from[i]);
-    uint64_t time_ns = read_control(source, &message->msg_hdr);
+    uint64_t time_ns = time_of(&message->msg_hdr);
 
     source->counters.datagrams++;
     if (message->msg_hdr.msg_flags & MSG_TRUNC) {
@@ -304,7 +309,6 @@ open_socket(const char *where, int *fdp, struct lh_error *error)
             set_option(fd, SO_RCVBUF, size, "SO_RCVBUF");
         }
         set_option(fd, SO_TIMESTAMPNS, 1, "SO_TIMESTAMPNS");
-        set_option(fd, SO_RXQ_OVFL, 1, "SO_RXQ_OVFL");
         *fdp = fd;
     }
     freeaddrinfo(found);
@@ -369,7 +373,8 @@ source_udp_buffer(const struct source_udp *source)
 }
 
 const struct source_udp_counters *
-source_udp_counters(const struct source_udp *source)
+source_udp_counters(struct source_udp *source)
 {
+    count_drops(source);
     return &source->counters;
 }

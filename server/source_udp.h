@@ -38,7 +38,8 @@ void source_udp_drain(struct source_udp *);
 
 /* Bytes that the kernel holds at most. */
 int source_udp_buffer(const struct source_udp *);
-const struct source_udp_counters *
-source_udp_counters(const struct source_udp *);
+/* Asks the kernel for drops, which it counts modulo 2^32; the pointer is good
+ * until closed. */
+const struct source_udp_counters *source_udp_counters(struct source_udp *);
 
 #endif /* server/source_udp.h */

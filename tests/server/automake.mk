@@ -136,3 +136,8 @@ check_PROGRAMS += tests/server/test_pcap_file
 TESTS += tests/server/test_pcap_file
 tests_server_test_pcap_file_SOURCES = tests/server/test_pcap_file.c
 tests_server_test_pcap_file_LDADD = $(SERVER_LIBS) $(TEST_LIBS)
+
+check_PROGRAMS += tests/server/test_source_udp
+TESTS += tests/server/test_source_udp
+tests_server_test_source_udp_SOURCES = tests/server/test_source_udp.c
+tests_server_test_source_udp_LDADD = $(SERVER_LIBS) $(TEST_LIBS)

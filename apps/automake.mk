@@ -1,31 +1,76 @@
 # SPDX-License-Identifier: Apache-2.0
 # apps/: what people run.
 
+# The frame of all programs for people.
+noinst_LIBRARIES += apps/libapp.a
+apps_libapp_a_SOURCES = \
+	apps/app.c apps/app.h \
+	apps/app_completion.c \
+	apps/app_document.c apps/app_document.h \
+	apps/app_interrupt.c apps/app_interrupt.h \
+	apps/app_names.c apps/app_names.h \
+	apps/app_option.c apps/app_option.h \
+	apps/app_pager.c apps/app_pager.h \
+	apps/app_progress.c apps/app_progress.h \
+	apps/app_setting.c apps/app_setting.h \
+	apps/app_source.c apps/app_source.h \
+	apps/app_source_archive.c \
+	apps/app_source_server.c
+APP_LIBS = apps/libapp.a $(PHF_LIBS)
+
+# A program on the frame writes its own manual, of docs/man/NAME.1.in, and what
+# completes its options in bash and zsh.
+zshcompletiondir = $(datadir)/zsh/site-functions
+nodist_zshcompletion_DATA =
+app_generate = $(AM_V_GEN)$(MKDIR_P) $(@D) && umask 022 &&
+
 # phfc: checks, explains and applies packet history filters.
 bin_PROGRAMS += bin/phfc
 bin_phfc_SOURCES = apps/phfc.c
-bin_phfc_LDADD = $(PHF_LIBS)
+bin_phfc_LDADD = $(APP_LIBS)
 man1_MANS += docs/man/phfc.1
+nodist_bashcompletion_DATA += completion/phfc
+nodist_zshcompletion_DATA += completion/_phfc
+docs/man/phfc.1: docs/man/phfc.1.in bin/phfc$(EXEEXT)
+	$(app_generate) bin/phfc --generate manual $(srcdir)/docs/man/phfc.1.in \
+		> $@.tmp
+	$(AM_V_at)mv $@.tmp $@
+completion/phfc: bin/phfc$(EXEEXT)
+	$(app_generate) bin/phfc --generate bash > $@.tmp
+	$(AM_V_at)mv $@.tmp $@
+completion/_phfc: bin/phfc$(EXEEXT)
+	$(app_generate) bin/phfc --generate zsh > $@.tmp
+	$(AM_V_at)mv $@.tmp $@
 
 # ndb: the debugger.
 bin_PROGRAMS += bin/ndb
 bin_ndb_SOURCES = \
 	apps/ndb.c apps/ndb.h \
-	apps/ndb_archive.c \
 	apps/ndb_commands.c apps/ndb_commands.h \
 	apps/ndb_info.c \
-	apps/ndb_interrupt.c apps/ndb_interrupt.h \
-	apps/ndb_pager.c apps/ndb_pager.h \
 	apps/ndb_past.c \
 	apps/ndb_past_print.c apps/ndb_past_print.h \
 	apps/ndb_print.c apps/ndb_print.h \
 	apps/ndb_prompt.c apps/ndb_prompt.h \
 	apps/ndb_run.c \
-	apps/ndb_search.c \
-	apps/ndb_server.c \
-	apps/ndb_source.c apps/ndb_source.h
-bin_ndb_LDADD = $(PHF_LIBS) $(EDIT_LIBS)
+	apps/ndb_search.c
+bin_ndb_LDADD = $(APP_LIBS) $(EDIT_LIBS)
 man1_MANS += docs/man/ndb.1
+nodist_bashcompletion_DATA += completion/ndb
+nodist_zshcompletion_DATA += completion/_ndb
+docs/man/ndb.1: docs/man/ndb.1.in bin/ndb$(EXEEXT)
+	$(app_generate) bin/ndb --generate manual $(srcdir)/docs/man/ndb.1.in \
+		> $@.tmp
+	$(AM_V_at)mv $@.tmp $@
+completion/ndb: bin/ndb$(EXEEXT)
+	$(app_generate) bin/ndb --generate bash > $@.tmp
+	$(AM_V_at)mv $@.tmp $@
+completion/_ndb: bin/ndb$(EXEEXT)
+	$(app_generate) bin/ndb --generate zsh > $@.tmp
+	$(AM_V_at)mv $@.tmp $@
+
+CLEANFILES += docs/man/phfc.1 docs/man/ndb.1 \
+	$(nodist_bashcompletion_DATA) $(nodist_zshcompletion_DATA)
 
 # lasthopctl: steers the recorder, looks after archives.
 bin_PROGRAMS += bin/lasthopctl

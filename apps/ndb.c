@@ -3,45 +3,15 @@
 #include <config.h>
 
 #include <errno.h>
-#include <getopt.h>
-#include <locale.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "apps/app.h"
+#include "apps/app_interrupt.h"
 #include "apps/ndb.h"
-#include "apps/ndb_interrupt.h"
 #include "apps/ndb_prompt.h"
-#include "lib/api_socket.h"
 #include "lib/lh_alloc.h"
-
-static const char usage[] =
-    "usage: ndb [-s SOCKET | -r DIR] [OPTION].. [-e CMD | -x FILE]..\n"
-    "\n"
-    "  -s, --socket SOCKET  ask the server there "
-    "($LASTHOP_RUNDIR/server.sock,\n"
-    "                       /run/lasthop/server.sock by default)\n"
-    "  -r, --read DIR       read the archive in DIR instead, without a "
-    "server\n"
-    "      --flow-log FILE  with -r: the recorder's flow log, where the "
-    "archive\n"
-    "                       does not name it\n"
-    "  -e, --execute CMD    run CMD; may be given again, also with -x\n"
-    "  -x, --script FILE    run the commands in FILE (- is standard input)\n"
-    "  -i, --interactive    go on at the prompt after -e and -x\n"
-    "  -j, --json           print JSON, an object a line\n"
-    "      --utc            print times in UTC\n"
-    "      --color WHEN     auto, always or never\n"
-    "  -h, --help           this text\n"
-    "  -V, --version        the version\n"
-    "\n"
-    "Without -e and -x it reads commands from standard input, at a terminal\n"
-    "with a prompt.  \"help\" there lists the commands.  Try:\n"
-    "\n"
-    "  ndb -e 'find {{--outport DROP}}$ --since -10m' -e bt -e 'info table'\n"
-    "\n"
-    "Exit status: 0 done, 1 nothing was found, 2 an error, 130 interrupted.\n";
 
 /* One -e or -x. */
 struct job {
@@ -49,13 +19,11 @@ struct job {
     const char *text;
 };
 
-struct options {
-    const char *socket, *archive, *flow_log;
-    bool json, utc, is_interactive;
-    const char *color;
+static struct options {
+    bool is_interactive;
     size_t n_jobs, allocated_jobs;
     struct job *jobs; /* Owned. */
-};
+} options;
 
 static enum ndb_status
 graver(enum ndb_status a, enum ndb_status b)
@@ -82,7 +50,7 @@ run_stream(struct ndb *ndb, FILE *stream, const char *name)
         snprintf(ndb->where, sizeof ndb->where, "%s:%u", name, ++line_no);
         status = graver(status, ndb_run(ndb, line));
     }
-    if (goes_on(ndb, status) && ferror(stream) && ndb_interrupt_came()) {
+    if (goes_on(ndb, status) && ferror(stream) && app_interrupt_came()) {
         status = NDB_INTERRUPTED;
     } else if (goes_on(ndb, status) && ferror(stream)) {
         fprintf(stderr, "ndb: %s: %s\n", name, strerror(errno));
@@ -156,152 +124,93 @@ run(struct ndb *ndb, const struct options *o)
 
 /* --- options ------------------------------------------------------------- */
 
-static void
+static int
 add_job(struct options *o, bool is_file, const char *text)
 {
     o->jobs =
         lh_alloc_grow(o->jobs, o->n_jobs, &o->allocated_jobs, sizeof *o->jobs);
     o->jobs[o->n_jobs++] = (struct job){is_file, text};
-}
-
-static bool
-is_color_word(const char *word)
-{
-    return !strcmp(word, "auto") || !strcmp(word, "always") ||
-           !strcmp(word, "never");
-}
-
-/* Returns -1 to go on, or an exit status. */
-static int
-parse_options(int argc, char *argv[], struct options *o)
-{
-    enum { OPT_FLOW_LOG = 256, OPT_UTC, OPT_COLOR };
-    static const struct option options[] = {
-        {"socket", required_argument, NULL, 's'},
-        {"read", required_argument, NULL, 'r'},
-        {"flow-log", required_argument, NULL, OPT_FLOW_LOG},
-        {"execute", required_argument, NULL, 'e'},
-        {"script", required_argument, NULL, 'x'},
-        {"interactive", no_argument, NULL, 'i'},
-        {"json", no_argument, NULL, 'j'},
-        {"utc", no_argument, NULL, OPT_UTC},
-        {"color", required_argument, NULL, OPT_COLOR},
-        {"help", no_argument, NULL, 'h'},
-        {"version", no_argument, NULL, 'V'},
-        {NULL, 0, NULL, 0},
-    };
-    int c;
-
-    while ((c = getopt_long(argc, argv, "s:r:e:x:ijhV", options, NULL)) !=
-           -1) {
-        switch (c) {
-        case 's':
-            o->socket = optarg;
-            break;
-        case 'r':
-            o->archive = optarg;
-            break;
-        case OPT_FLOW_LOG:
-            o->flow_log = optarg;
-            break;
-        case 'e':
-        case 'x':
-            add_job(o, c == 'x', optarg);
-            break;
-        case 'i':
-            o->is_interactive = true;
-            break;
-        case 'j':
-            o->json = true;
-            break;
-        case OPT_UTC:
-            o->utc = true;
-            break;
-        case OPT_COLOR:
-            o->color = optarg;
-            break;
-        case 'h':
-            fputs(usage, stdout);
-            return NDB_OK;
-        case 'V':
-            puts("ndb (lasthop) " PACKAGE_VERSION);
-            return NDB_OK;
-        default:
-            fputs("ndb --help says more\n", stderr);
-            return NDB_ERROR;
-        }
-    }
-    if (optind < argc || (o->socket && o->archive) ||
-        (o->flow_log && !o->archive) ||
-        (o->color && !is_color_word(o->color))) {
-        fprintf(stderr, "ndb: %s\n",
-                optind < argc             ? "commands are given with -e"
-                : o->socket && o->archive ? "-s and -r exclude each other"
-                : o->flow_log && !o->archive
-                    ? "--flow-log belongs to -r"
-                    : "--color is auto, always or never");
-        return NDB_ERROR;
-    }
-    return -1;
+    return 0;
 }
 
 static int
-open_source(const struct options *o, struct ndb_source **sourcep,
-            struct lh_error *error)
+take_command(void *o, const char *text, struct lh_error *error)
 {
-    char *path;
-    int retval;
-
-    if (o->archive) {
-        return ndb_source_open_archive(o->archive, o->flow_log, sourcep,
-                                       error);
-    }
-    path =
-        o->socket ? lh_strdup(o->socket) : api_socket_path(API_SOCKET_SERVER);
-    retval = ndb_source_open_server(path, sourcep, error);
-    free(path);
-    return retval;
+    return add_job(o, false, text);
 }
 
 static int
-debug(const struct options *o)
+take_script(void *o, const char *path, struct lh_error *error)
 {
-    struct ndb_source *source;
+    return add_job(o, true, path);
+}
+
+static const struct app_option ndb_options[] = {
+    APP_HEADING("What is done"),
+    {'e', "execute", "CMD", APP_CALL, &options, .take = take_command,
+     .help = "Run CMD; may be given again, also with --script."},
+    {'x', "script", "FILE", APP_CALL, &options, .take = take_script,
+     .help = "Run the commands in FILE (- is standard input), one a line.",
+     .more = "Lines that begin with # are comments. "
+             "Commands and scripts are run in the order in which they are "
+             "given. "
+             "A script ends at the first error, but goes on when nothing was "
+             "found."},
+    {'i', "interactive", .type = APP_FLAG, .target = &options.is_interactive,
+     .help = "Go on at the prompt after --execute and --script."},
+    APP_OPTIONS_END};
+
+static int
+debug(struct app *app, int argc, char *argv[])
+{
+    struct app_source *source;
     struct lh_error error;
     enum ndb_status status;
     struct ndb ndb;
 
-    if (open_source(o, &source, &error)) {
-        fprintf(stderr, "ndb: %s\n", error.text);
-        return NDB_ERROR;
+    if (argc) {
+        return app_wrong_usage(app, "commands are given with -e");
     }
-    ndb_init(&ndb, source);
-    ndb.json = o->json;
-    ndb.utc = o->utc;
-    if (o->color && strcmp(o->color, "auto") != 0) {
-        ndb.color = !strcmp(o->color, "always");
+    if (app_open_source(app, &source, &error)) {
+        return app_fail(app, &error, NULL);
     }
-    ndb_interrupt_init();
-    status = run(&ndb, o);
+    ndb_init(&ndb, app, source);
+    app_interrupt_init();
+    status = run(&ndb, &options);
     ndb_uninit(&ndb);
-    if (fflush(stdout) || ferror(stdout)) {
-        fprintf(stderr, "ndb: standard output: %s\n", strerror(errno));
-        status = graver(status, NDB_ERROR);
-    }
+    free(options.jobs);
     return (int) status;
 }
+
+static const char *const usages[] = {"[OPTION].. [-e CMD | -x FILE]..", NULL};
+
+static const struct app_exit exits[] = {
+    {NDB_OK, "All went well."},
+    {NDB_NOTHING, "A find or continue found nothing, or there was nothing to "
+                  "show."},
+    {NDB_ERROR, "An error."},
+    {NDB_INTERRUPTED, "Interrupted by Ctrl-C."},
+    {0, NULL}};
+
+static const struct app_program program = {
+    .name = "ndb",
+    .section = 1,
+    .summary = "A debugger for packets: what happened to them, hop by hop.\n"
+               "Without -e and -x it reads commands from standard input, at a "
+               "terminal\n"
+               "with a prompt.  \"help\" there lists the commands.",
+    .usages = usages,
+    .has = APP_HAS_SOURCE | APP_HAS_SHOWING | APP_HAS_JSON,
+    .options = ndb_options,
+    .examples =
+        "  ndb -e 'find {{--outport DROP}}$ --since -10m' -e bt -e 'info "
+        "table'\n",
+    .exits = exits,
+    .run = debug,
+};
 
 int
 main(int argc, char *argv[])
 {
-    struct options o = {.json = false};
-    int status;
-
-    setlocale(LC_CTYPE, "");
-    status = parse_options(argc, argv, &o);
-    if (status < 0) {
-        status = debug(&o);
-    }
-    free(o.jobs);
-    return status;
+    return app_main(&program, argc, argv);
 }

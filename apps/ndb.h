@@ -16,7 +16,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#include "apps/ndb_source.h"
+#include "apps/app.h"
+#include "apps/app_source.h"
 #include "lib/history.h"
 #include "lib/lh_error.h"
 #include "lib/topology.h"
@@ -39,8 +40,8 @@ struct ndb_breakpoint {
 
 struct ndb {
     /* Set at start. */
-    struct ndb_source *source; /* Owned. */
-    bool json, utc;
+    struct app_source *source; /* Owned. */
+    const struct app *app;
     bool is_interactive; /* Prompt, pager. */
     FILE *out;           /* stdout, or a pager's pipe during a command. */
     bool color;          /* For out. */
@@ -64,8 +65,8 @@ struct ndb {
     unsigned int last_break;
 };
 
-/* Makes a run that takes 'source'. */
-void ndb_init(struct ndb *, struct ndb_source *source);
+/* Makes a run of 'app' (borrowed) that takes 'source'. */
+void ndb_init(struct ndb *, const struct app *app, struct app_source *source);
 void ndb_uninit(struct ndb *);
 
 /* Runs the command in 'line'; an empty one or a comment ('#') does nothing.

@@ -40,12 +40,12 @@ info_flow(struct ndb *ndb, const char *args)
         struct lh_error error;
         struct rule *rule;
 
-        if (ndb_source_rule(ndb->source, hop->dpid, hop->versions[i], &rule,
+        if (app_source_rule(ndb->source, hop->dpid, hop->versions[i], &rule,
                             &error)) {
             lh_error_prefix(&error, "version %u of switch " DPID_FMT,
                             hop->versions[i], hop->dpid);
             status = ndb_fail(ndb, &error, NULL);
-        } else if (ndb->json) {
+        } else if (ndb->app->is_json) {
             ndb_print_json(ndb, rule_to_json(rule));
         } else {
             ndb_print_rule(ndb, rule);
@@ -59,7 +59,7 @@ info_flow(struct ndb *ndb, const char *args)
 
 /* Keeps the rules of table 'id' only. */
 static void
-keep_table(struct ndb_table *table, unsigned long id)
+keep_table(struct app_table *table, unsigned long id)
 {
     size_t n = 0;
 
@@ -74,7 +74,7 @@ keep_table(struct ndb_table *table, unsigned long id)
 }
 
 static bool
-has_version(const struct ndb_table *table, uint32_t version)
+has_version(const struct app_table *table, uint32_t version)
 {
     for (size_t i = 0; i < table->n; i++) {
         if (table->rules[i]->version == version) {
@@ -89,17 +89,17 @@ has_version(const struct ndb_table *table, uint32_t version)
  * them, the tables are taken as they were when that rule was made. */
 static int
 table_of_hop(struct ndb *ndb, const struct history_hop *hop,
-             struct ndb_table *table, const char **note,
+             struct app_table *table, const char **note,
              struct lh_error *error)
 {
-    struct ndb_table by_version;
+    struct app_table by_version;
     const uint32_t *version =
         hop->n_versions ? &hop->versions[hop->n_versions - 1] : NULL;
     int retval = 0;
 
     *note = "at the time of this hop";
     if (hop->time_ns) {
-        retval = ndb_source_table(ndb->source, hop->dpid, NULL, hop->time_ns,
+        retval = app_source_table(ndb->source, hop->dpid, NULL, hop->time_ns,
                                   table, error);
     } else if (!version) {
         lh_error_set(error, "neither time nor rule of this hop is known");
@@ -109,21 +109,21 @@ table_of_hop(struct ndb *ndb, const struct history_hop *hop,
         hop->is_packet_out) {
         return retval;
     }
-    retval = ndb_source_table(ndb->source, hop->dpid, version, 0, &by_version,
+    retval = app_source_table(ndb->source, hop->dpid, version, 0, &by_version,
                               error);
     if (!retval && (!hop->time_ns || has_version(&by_version, *version))) {
-        ndb_table_uninit(table);
+        app_table_uninit(table);
         *table = by_version;
         *note = "when the rule that matched was made";
         return 0;
     }
-    ndb_table_uninit(&by_version);
+    app_table_uninit(&by_version);
     return hop->time_ns ? 0 : retval;
 }
 
 static void
 print_table_json(struct ndb *ndb, const struct history_hop *hop,
-                 const struct ndb_table *table, const char *note)
+                 const struct app_table *table, const char *note)
 {
     json_t *rules = json_array(), *matched = json_array();
 
@@ -144,7 +144,7 @@ info_table(struct ndb *ndb, const char *args)
 {
     const struct history_hop *hop = ndb_hop(ndb);
     unsigned long id = 256;
-    struct ndb_table table = {0, 0, NULL};
+    struct app_table table = {0, 0, NULL};
     struct lh_error error;
     const char *note;
     char *end;
@@ -163,19 +163,19 @@ info_table(struct ndb *ndb, const char *args)
         return no_hop(ndb);
     }
     if (table_of_hop(ndb, hop, &table, &note, &error)) {
-        ndb_table_uninit(&table);
+        app_table_uninit(&table);
         lh_error_prefix(&error, "table of switch " DPID_FMT, hop->dpid);
         return ndb_fail(ndb, &error, NULL);
     }
     if (*args) {
         keep_table(&table, id);
     }
-    if (ndb->json) {
+    if (ndb->app->is_json) {
         print_table_json(ndb, hop, &table, note);
     } else {
         ndb_print_table(ndb, &table, note);
     }
-    ndb_table_uninit(&table);
+    app_table_uninit(&table);
     return NDB_OK;
 }
 
@@ -189,13 +189,13 @@ info_topology(struct ndb *ndb, const char *args)
     const struct history *h = ndb_history(ndb);
     uint64_t at_ns = h ? history_first_ns(h) : 0;
 
-    if (ndb_source_topology(ndb->source, at_ns ? at_ns : UINT64_MAX, &topology,
+    if (app_source_topology(ndb->source, at_ns ? at_ns : UINT64_MAX, &topology,
                             &error)) {
         return ndb_fail(ndb, &error, NULL);
     }
     topology_unref(ndb->topology);
     ndb->topology = topology;
-    if (ndb->json) {
+    if (ndb->app->is_json) {
         ndb_print_json(ndb, topology_to_json(topology));
     } else {
         ndb_print_topology(ndb);
@@ -209,11 +209,11 @@ info_stats(struct ndb *ndb, const char *args)
     struct lh_error error;
     json_t *stats;
 
-    if (ndb_source_stats(ndb->source, &stats, &error)) {
+    if (app_source_stats(ndb->source, &stats, &error)) {
         json_decref(stats);
         return ndb_fail(ndb, &error, NULL);
     }
-    if (ndb->json) {
+    if (ndb->app->is_json) {
         ndb_print_json(ndb, stats);
     } else {
         ndb_print_values(ndb, stats);
@@ -225,13 +225,13 @@ info_stats(struct ndb *ndb, const char *args)
 static enum ndb_status
 info_breakpoints(struct ndb *ndb, const char *args)
 {
-    if (!ndb->n_breaks && !ndb->json) {
+    if (!ndb->n_breaks && !ndb->app->is_json) {
         fputs("no breakpoints\n", ndb->out);
     }
     for (size_t i = 0; i < ndb->n_breaks; i++) {
         const struct ndb_breakpoint *b = &ndb->breaks[i];
 
-        if (ndb->json) {
+        if (ndb->app->is_json) {
             ndb_print_json(ndb,
                            json_pack("{s:I, s:s, s:I}", "breakpoint",
                                      (json_int_t) b->number, "phf", b->phf,

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "apps/ndb_commands.h"
-#include "apps/ndb_interrupt.h"
+#include "apps/app_interrupt.h"
 #include "apps/ndb_past_print.h"
 #include "apps/ndb_print.h"
 #include "lib/dpid.h"
@@ -164,10 +164,10 @@ ask(struct ndb *ndb, const char *op, json_t *members,
     struct lh_error error;
     json_t *answer;
 
-    if (ndb_source_ask(ndb->source, op, members, &answer, &error)) {
+    if (app_source_ask(ndb->source, op, members, &answer, &error)) {
         return ndb_fail(ndb, &error, NULL);
     }
-    if (ndb->json) {
+    if (ndb->app->is_json) {
         ndb_print_json(ndb, answer);
     } else {
         print(ndb, answer);
@@ -295,7 +295,7 @@ ndb_past_why(struct ndb *ndb, const char *args)
             free(w.copy);
             return ndb_fail(ndb, &error, NULL);
         }
-        if (!ndb->json && ndb_history(ndb)->hops[n].is_after) {
+        if (!ndb->app->is_json && ndb_history(ndb)->hops[n].is_after) {
             fprintf(stderr,
                     "%s: the header of this hop was captured after edits of "
                     "its rules\n",
@@ -359,13 +359,13 @@ follow(struct ndb *ndb, json_t *members)
     struct lh_error error;
     json_t *answer;
 
-    while (status == NDB_OK && !ndb_interrupt_came()) {
-        if (ndb_source_ask(ndb->source, "changes", json_deep_copy(members),
+    while (status == NDB_OK && !app_interrupt_came()) {
+        if (app_source_ask(ndb->source, "changes", json_deep_copy(members),
                            &answer, &error)) {
             status = ndb_fail(ndb, &error, NULL);
             break;
         }
-        if (!ndb->json) {
+        if (!ndb->app->is_json) {
             ndb_past_print_changes(ndb, answer);
         } else {
             size_t i;

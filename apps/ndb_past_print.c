@@ -37,11 +37,11 @@ put_time(struct text_line *line, const struct ndb *ndb, const json_t *ns)
 {
     char buf[TIME_SPEC_BUFSIZE];
 
-    text_line_put(line, TEXT_PLAIN, "%s",
-                  json_is_integer(ns)
-                      ? time_spec_format((uint64_t) json_integer_value(ns),
-                                         ndb->utc, 6, buf)
-                      : "?");
+    text_line_put(
+        line, TEXT_PLAIN, "%s",
+        json_is_integer(ns)
+            ? app_format_time(ndb->app, (uint64_t) json_integer_value(ns), buf)
+            : "?");
 }
 
 static void

@@ -99,12 +99,12 @@ ndb_print_summary(struct ndb *ndb, size_t i)
     uint64_t first_ns = history_first_ns(h);
     char text[400] = "no time";
 
-    if (ndb->json) {
+    if (ndb->app->is_json) {
         ndb_print_json(ndb, history_to_json(h, ndb->topology));
         return;
     }
     if (first_ns) {
-        time_spec_format(first_ns, ndb->utc, 6, text);
+        app_format_time(ndb->app, first_ns, text);
     }
     text_line_put(&line, TEXT_DIM, "%-3zu ", i + 1);
     text_line_put(&line, TEXT_PLAIN, "%s  ", text);
@@ -143,7 +143,7 @@ rule_text(void *asking_, uint64_t dpid, uint32_t version)
         return NULL;
     }
     switch (
-        ndb_source_rule(asking->ndb->source, dpid, version, &rule, &error)) {
+        app_source_rule(asking->ndb->source, dpid, version, &rule, &error)) {
     case 0:
         break;
     case ENOENT:
@@ -174,7 +174,7 @@ text_options(struct ndb *ndb, struct rule_asking *asking)
     return (struct history_text_options){
         .topology = ndb->topology,
         .color = ndb->color,
-        .utc = ndb->utc,
+        .utc = ndb->app->is_utc,
         .width = ndb->width,
         .current = (int) ndb->frame,
         .rule_text = rule_text,
@@ -205,7 +205,7 @@ print_backtrace_json(struct ndb *ndb, const struct history *h,
             struct rule *rule;
 
             if (!asking->has_failed &&
-                !ndb_source_rule(ndb->source, h->hops[i].dpid,
+                !app_source_rule(ndb->source, h->hops[i].dpid,
                                  h->hops[i].versions[j], &rule,
                                  &asking->error)) {
                 json_array_append_new(rules, rule_to_json(rule));
@@ -224,7 +224,7 @@ ndb_print_backtrace(struct ndb *ndb, bool is_full)
     struct history_text_options options = text_options(ndb, &asking);
 
     options.full = is_full;
-    if (ndb->json) {
+    if (ndb->app->is_json) {
         print_backtrace_json(ndb, ndb_history(ndb), &asking);
     } else {
         history_to_text(ndb_history(ndb), &options, ndb->out);
@@ -239,7 +239,7 @@ ndb_print_frame(struct ndb *ndb)
     struct rule_asking asking = {.ndb = ndb};
     struct history_text_options options = text_options(ndb, &asking);
 
-    if (ndb->json) {
+    if (ndb->app->is_json) {
         json_t *json = history_to_json(h, ndb->topology);
 
         ndb_print_json(ndb, json_incref(json_array_get(
@@ -259,7 +259,7 @@ put_time(struct text_line *line, const struct ndb *ndb, uint64_t ns)
     char buf[TIME_SPEC_BUFSIZE];
 
     text_line_put(line, TEXT_PLAIN, "%s",
-                  ns ? time_spec_format(ns, ndb->utc, 6, buf) : "(no time)");
+                  ns ? app_format_time(ndb->app, ns, buf) : "(no time)");
 }
 
 static const char *
@@ -323,7 +323,7 @@ matched(const struct history_hop *hop, uint32_t version)
 }
 
 void
-ndb_print_table(struct ndb *ndb, const struct ndb_table *table,
+ndb_print_table(struct ndb *ndb, const struct app_table *table,
                 const char *note)
 {
     const struct history_hop *hop = ndb_hop(ndb);

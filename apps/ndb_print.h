@@ -20,7 +20,7 @@ void ndb_print_frame(struct ndb *);
 void ndb_print_rule(struct ndb *, const struct rule *);
 /* The tables of the switch of the current hop; the rules in hop->versions are
  * marked.  'note' says what moment they are of. */
-void ndb_print_table(struct ndb *, const struct ndb_table *, const char *note);
+void ndb_print_table(struct ndb *, const struct app_table *, const char *note);
 void ndb_print_topology(struct ndb *);
 /* Any JSON as lines "name value". */
 void ndb_print_values(struct ndb *, const json_t *);

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "apps/ndb_commands.h"
-#include "apps/ndb_interrupt.h"
+#include "apps/app_interrupt.h"
 #include "lib/lh_alloc.h"
 
 #define HISTORY_LINES 1000
@@ -169,7 +169,7 @@ ndb_prompt_read(struct ndb_prompt *prompt)
     const char *line;
     int count = 0;
 
-    ndb_interrupt_clear();
+    app_interrupt_clear();
     errno = 0;
     line = el_gets(prompt->el, &count);
     if (!line || count <= 0) {
@@ -177,7 +177,7 @@ ndb_prompt_read(struct ndb_prompt *prompt)
          * line. */
         el_reset(prompt->el);
         putchar('\n');
-        return ndb_interrupt_came() ? lh_strdup("") : NULL;
+        return app_interrupt_came() ? lh_strdup("") : NULL;
     }
     if (line[strspn(line, " \t\r\n")]) {
         history(prompt->history, &event, H_ENTER, line);

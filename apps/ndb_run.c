@@ -6,35 +6,22 @@
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
 
 #include "apps/ndb_commands.h"
-#include "apps/ndb_interrupt.h"
-#include "apps/ndb_pager.h"
+#include "apps/app_interrupt.h"
+#include "apps/app_pager.h"
 #include "lib/lh_alloc.h"
-#include "lib/text_line.h"
 #include "phf/phf.h"
 
-/* Columns of the terminal at stdout, or 0. */
-static int
-terminal_width(void)
-{
-    struct winsize size;
-
-    return isatty(STDOUT_FILENO) && !ioctl(STDOUT_FILENO, TIOCGWINSZ, &size)
-               ? size.ws_col
-               : 0;
-}
-
 void
-ndb_init(struct ndb *ndb, struct ndb_source *source)
+ndb_init(struct ndb *ndb, const struct app *app, struct app_source *source)
 {
     memset(ndb, 0, sizeof *ndb);
     ndb->source = source;
     ndb->out = stdout;
-    ndb->color = text_line_wants_color(stdout);
-    ndb->width = terminal_width();
+    ndb->app = app;
+    ndb->color = app->color;
+    ndb->width = app->width;
     strcpy(ndb->where, "ndb");
 }
 
@@ -50,7 +37,7 @@ ndb_uninit(struct ndb *ndb)
     free(ndb->since);
     free(ndb->until);
     topology_unref(ndb->topology);
-    ndb_source_close(ndb->source);
+    app_source_close(ndb->source);
 }
 
 enum ndb_status
@@ -105,7 +92,7 @@ ndb_refresh_topology(struct ndb *ndb)
     uint64_t at_ns = h ? history_first_ns(h) : 0;
     struct topology *topology;
 
-    if (!ndb_source_topology(ndb->source, at_ns ? at_ns : UINT64_MAX,
+    if (!app_source_topology(ndb->source, at_ns ? at_ns : UINT64_MAX,
                              &topology, NULL)) {
         topology_unref(ndb->topology);
         ndb->topology = topology;
@@ -121,15 +108,15 @@ run_command(struct ndb *ndb, const struct ndb_command *command,
     enum ndb_status status;
 
     if (is_paged) {
-        ndb->out = ndb_pager_open();
+        ndb->out = app_pager_open();
     }
     status = command->run(ndb, args);
     if (is_paged) {
-        ndb_pager_close(ndb->out);
+        app_pager_close(ndb->out);
         ndb->out = stdout;
     }
     fflush(stdout);
-    return ndb_interrupt_came() ? NDB_INTERRUPTED : status;
+    return app_interrupt_came() ? NDB_INTERRUPTED : status;
 }
 
 enum ndb_status

@@ -222,7 +222,7 @@ check_phf(struct ndb *ndb, const char *text)
     struct phf *phf;
     int retval;
 
-    ndb_source_topology(ndb->source, UINT64_MAX, &topology, NULL);
+    app_source_topology(ndb->source, UINT64_MAX, &topology, NULL);
     retval = phf_compile(text, topology, &phf, &error);
     if (retval) {
         ndb_fail(ndb, &error, text);
@@ -267,7 +267,7 @@ show_progress(void *finding_, uint64_t n_read, uint64_t n_blocks)
 
 /* Says what the list of what was found does not show. */
 static void
-print_notes(const struct ndb *ndb, const struct ndb_found *found,
+print_notes(const struct ndb *ndb, const struct app_found *found,
             uint64_t limit)
 {
     if (!ndb->n_found &&
@@ -299,13 +299,13 @@ static enum ndb_status
 print_found(struct ndb *ndb)
 {
     for (size_t i = 0; i < ndb->n_found; i++) {
-        if (ndb->json) {
+        if (ndb->app->is_json) {
             ndb_print_json(ndb, history_to_json(ndb->found[i], ndb->topology));
         } else {
             ndb_print_summary(ndb, i);
         }
     }
-    if (!ndb->n_found && !ndb->json) {
+    if (!ndb->n_found && !ndb->app->is_json) {
         fputs("nothing found\n", ndb->out);
     }
     return ndb->n_found ? NDB_OK : NDB_NOTHING;
@@ -319,7 +319,7 @@ run_find(struct ndb *ndb, const struct search_args *args)
         .shows_progress = isatty(STDERR_FILENO),
         .begin_ns = time_spec_now(),
     };
-    struct ndb_find find = {
+    struct app_find find = {
         .phf = args->phf,
         .since_ns = args->since_ns,
         .until_ns = args->until_ns,
@@ -329,13 +329,13 @@ run_find(struct ndb *ndb, const struct search_args *args)
         .progress = show_progress,
         .aux = &finding,
     };
-    struct ndb_found found;
+    struct app_found found;
     struct lh_error error;
     enum ndb_status status;
     int retval;
 
     ndb_clear_found(ndb);
-    retval = ndb_source_find(ndb->source, &find, &found, &error);
+    retval = app_source_find(ndb->source, &find, &found, &error);
     if (finding.has_shown) {
         fputs("\r\033[K", stderr);
     }
@@ -427,7 +427,7 @@ add_breakpoint(struct ndb *ndb, const char *phf)
     struct ndb_breakpoint b = {.number = ndb->last_break + 1};
     struct lh_error error;
 
-    if (ndb_source_break(ndb->source, phf, &b.id, &error)) {
+    if (app_source_watch(ndb->source, phf, &b.id, &error)) {
         return ndb_fail(ndb, &error, phf);
     }
     ndb->last_break++;
@@ -435,7 +435,7 @@ add_breakpoint(struct ndb *ndb, const char *phf)
     ndb->breaks = lh_alloc_grow(ndb->breaks, ndb->n_breaks,
                                 &ndb->allocated_breaks, sizeof *ndb->breaks);
     ndb->breaks[ndb->n_breaks++] = b;
-    if (ndb->json) {
+    if (ndb->app->is_json) {
         ndb_print_json(ndb, json_pack("{s:I, s:s}", "breakpoint",
                                       (json_int_t) b.number, "phf", b.phf));
     } else {
@@ -468,7 +468,7 @@ delete_breakpoint(struct ndb *ndb, size_t i)
 {
     struct lh_error error;
 
-    if (ndb_source_unbreak(ndb->source, ndb->breaks[i].id, &error)) {
+    if (app_source_unwatch(ndb->source, ndb->breaks[i].id, &error)) {
         return ndb_fail(ndb, &error, NULL);
     }
     free(ndb->breaks[i].phf);
@@ -506,7 +506,7 @@ ndb_search_delete(struct ndb *ndb, const char *text)
 /* --- continue ------------------------------------------------------------ */
 
 static enum ndb_status
-show_stop(struct ndb *ndb, struct ndb_stop *stop)
+show_stop(struct ndb *ndb, struct app_stop *stop)
 {
     const struct ndb_breakpoint *b = NULL;
 
@@ -519,7 +519,7 @@ show_stop(struct ndb *ndb, struct ndb_stop *stop)
     ndb_clear_found(ndb);
     ndb_add_found(ndb, stop->history);
     ndb_refresh_topology(ndb);
-    if (ndb->json) {
+    if (ndb->app->is_json) {
         ndb_print_json(
             ndb, json_pack("{s:I, s:o}", "breakpoint",
                            (json_int_t) (b ? b->number : 0), "history",
@@ -536,14 +536,14 @@ static enum ndb_status
 wait_for_stop(struct ndb *ndb, uint64_t timeout_s)
 {
     struct lh_error error;
-    struct ndb_stop stop;
+    struct app_stop stop;
     int retval;
 
     fflush(ndb->out);
     if (isatty(STDERR_FILENO)) {
         fputs("waiting; Ctrl-C ends it\n", stderr);
     }
-    retval = ndb_source_wait(
+    retval = app_source_wait(
         ndb->source, timeout_s ? (int) timeout_s * 1000 : -1, &stop, &error);
     if (stop.n_missed) {
         fprintf(stderr, "%s: %llu matches came too fast and are not shown\n",

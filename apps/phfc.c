@@ -3,38 +3,20 @@
 #include <config.h>
 
 #include <errno.h>
-#include <getopt.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <jansson.h>
 
+#include "apps/app.h"
 #include "lib/history.h"
 #include "lib/line_reader.h"
 #include "lib/topology.h"
 #include "phf/phf.h"
 #include "phf/phf_explain.h"
 
-enum { EXIT_FOUND = 0, EXIT_NONE = 1, EXIT_ERROR = 2 };
-
-static const char usage[] =
-    "usage: phfc [--topology FILE] check FILTER\n"
-    "       phfc [--topology FILE] explain FILTER\n"
-    "       phfc [--topology FILE] match FILTER [FILE]\n"
-    "\n"
-    "check    says whether FILTER is a packet history filter, and if not, "
-    "where not\n"
-    "explain  shows what FILTER was compiled to\n"
-    "match    copies the lines of FILE (standard input by default), each a\n"
-    "         packet history as JSON, that FILTER matches\n"
-    "\n"
-    "  -t, --topology FILE  names of switches and ports, as JSON\n"
-    "  -h, --help           this text\n"
-    "  -V, --version        the version\n"
-    "\n"
-    "Exit status: 0 done (match: some matched), 1 none matched, 2 an error.\n"
-    "phfc(1) says more; phf(7) is the language.\n";
+static const char *topology_path;
 
 /* A stream of histories, a line each. */
 struct input {
@@ -42,18 +24,6 @@ struct input {
     FILE *stream;
     size_t line_no;
 };
-
-static void
-print_filter_error(const char *filter, const struct lh_error *error)
-{
-    char *underlined = phf_underline(filter, error);
-
-    fprintf(stderr, "phfc: %s\n", error->text);
-    if (underlined) {
-        fprintf(stderr, "%s\n", underlined);
-    }
-    free(underlined);
-}
 
 static void
 print_line_error(const struct input *input, const char *reason)
@@ -142,11 +112,7 @@ match_lines(const struct phf *phf, const struct topology *topology,
         any_error = true;
     }
     line_reader_uninit(&lines);
-    if (fflush(stdout) || ferror(stdout)) {
-        fprintf(stderr, "phfc: standard output: %s\n", strerror(errno));
-        any_error = true;
-    }
-    return any_error ? EXIT_ERROR : any_match ? EXIT_FOUND : EXIT_NONE;
+    return any_error ? APP_ERROR : any_match ? APP_FOUND : APP_NOTHING;
 }
 
 static int
@@ -160,7 +126,7 @@ match(const struct phf *phf, const struct topology *topology, const char *path)
         input.stream = fopen(path, "r");
         if (!input.stream) {
             fprintf(stderr, "phfc: %s: %s\n", path, strerror(errno));
-            return EXIT_ERROR;
+            return APP_ERROR;
         }
     }
     status = match_lines(phf, topology, &input);
@@ -170,86 +136,104 @@ match(const struct phf *phf, const struct topology *topology, const char *path)
     return status;
 }
 
+/* Runs the command in 'args' with a filter that is good. */
 static int
-wrong_usage(const char *what)
+run_command(const char *command, const struct phf *phf,
+            const struct topology *topology, const char *path)
 {
-    fprintf(stderr, "phfc: %s\nphfc --help says more\n", what);
-    return EXIT_ERROR;
-}
-
-/* Runs the command in 'args', which getopt left over. */
-static int
-run(int n_args, char *args[], const struct topology *topology)
-{
-    const char *command = n_args > 0 ? args[0] : "";
-    bool is_match = !strcmp(command, "match");
-    bool is_explain = !strcmp(command, "explain");
-    struct lh_error error;
-    struct phf *phf;
-    int status = EXIT_FOUND;
-
-    if (!is_match && !is_explain && strcmp(command, "check")) {
-        return wrong_usage(n_args ? "the commands are check, explain and match"
-                                  : "a command is missing: check, explain or "
-                                    "match");
+    if (!strcmp(command, "match")) {
+        return match(phf, topology, path);
     }
-    if (n_args < 2) {
-        return wrong_usage("a filter is missing");
-    }
-    if (n_args > 2 + is_match) {
-        return wrong_usage("too many arguments; a filter is one argument, in "
-                           "single quotes");
-    }
-    if (phf_compile(args[1], topology, &phf, &error)) {
-        print_filter_error(args[1], &error);
-        return EXIT_ERROR;
-    }
-    if (is_match) {
-        status = match(phf, topology, args[2]);
-    } else if (is_explain) {
+    if (!strcmp(command, "explain")) {
         phf_explain(phf, stdout);
     } else {
         puts("ok");
     }
-    phf_destroy(phf);
+    return APP_FOUND;
+}
+
+static int
+run(struct app *app, int n_args, char *args[])
+{
+    const char *command = n_args > 0 ? args[0] : "";
+    bool is_match = !strcmp(command, "match");
+    struct topology *topology = NULL;
+    struct lh_error error;
+    struct phf *phf;
+    int status;
+
+    if (!is_match && strcmp(command, "explain") && strcmp(command, "check")) {
+        return app_wrong_usage(
+            app, "%s",
+            n_args ? "the commands are check, explain and match"
+                   : "a command is missing: check, explain or match");
+    }
+    if (n_args < 2) {
+        return app_wrong_usage(app, "a filter is missing");
+    }
+    if (n_args > 2 + is_match) {
+        return app_wrong_usage(app, "too many arguments; a filter is one "
+                                    "argument, in single quotes");
+    }
+    if (topology_path &&
+        topology_from_file(topology_path, &topology, &error)) {
+        return app_fail(app, &error, NULL);
+    }
+    if (phf_compile(args[1], topology, &phf, &error)) {
+        status = app_fail(app, &error, args[1]);
+    } else {
+        status =
+            run_command(command, phf, topology, n_args > 2 ? args[2] : NULL);
+        phf_destroy(phf);
+    }
+    topology_unref(topology);
     return status;
 }
+
+static const struct app_option options[] = {
+    APP_HEADING("Names"),
+    {'t', "topology", "FILE", APP_FILE, &topology_path,
+     .help = "Take names of switches and ports from FILE, as JSON.",
+     .more = "A name in FILTER that it does not have is an error. "
+             "Without it, a test of a name is never true."},
+    APP_OPTIONS_END};
+
+static const struct app_command commands[] = {
+    {"check", "FILTER",
+     "Say whether FILTER is a packet history filter, and if not, where not."},
+    {"explain", "FILTER", "Show what FILTER was compiled to."},
+    {"match", "FILTER [FILE]",
+     "Copy the lines of FILE (standard input by default), each a packet "
+     "history as JSON, that FILTER matches."},
+    {NULL, NULL, NULL}};
+
+static const char *const usages[] = {"[OPTION].. check FILTER",
+                                     "[OPTION].. explain FILTER",
+                                     "[OPTION].. match FILTER [FILE]", NULL};
+
+static const struct app_exit exits[] = {
+    {APP_FOUND, "The filter is one; with match, at least one history matched "
+                "and there was no error."},
+    {APP_NOTHING, "With match: no history matched."},
+    {APP_ERROR,
+     "The filter or an argument is wrong, a file could not be read, or a line "
+     "was no history; or a filter with back-references gave up on one."},
+    {0, NULL}};
+
+static const struct app_program program = {
+    .name = "phfc",
+    .section = 1,
+    .summary = "Checks, explains and applies packet history filters, phf(7).",
+    .usages = usages,
+    .commands = commands,
+    .options = options,
+    .exits = exits,
+    .takes_files = true,
+    .run = run,
+};
 
 int
 main(int argc, char *argv[])
 {
-    static const struct option options[] = {
-        {"topology", required_argument, NULL, 't'},
-        {"help", no_argument, NULL, 'h'},
-        {"version", no_argument, NULL, 'V'},
-        {NULL, 0, NULL, 0},
-    };
-    struct topology *topology = NULL;
-    struct lh_error error;
-    int c, status;
-
-    while ((c = getopt_long(argc, argv, "t:hV", options, NULL)) != -1) {
-        switch (c) {
-        case 't':
-            topology_unref(topology);
-            topology = NULL;
-            if (topology_from_file(optarg, &topology, &error)) {
-                fprintf(stderr, "phfc: %s\n", error.text);
-                return EXIT_ERROR;
-            }
-            break;
-        case 'h':
-            fputs(usage, stdout);
-            return EXIT_FOUND;
-        case 'V':
-            puts("phfc (lasthop) " PACKAGE_VERSION);
-            return EXIT_FOUND;
-        default: /* getopt_long() has said what is wrong. */
-            fputs("phfc --help says more\n", stderr);
-            return EXIT_ERROR;
-        }
-    }
-    status = run(argc - optind, argv + optind, topology);
-    topology_unref(topology);
-    return status;
+    return app_main(&program, argc, argv);
 }

@@ -68,6 +68,7 @@ lib_liblasthop_a_SOURCES = \
 	lib/lh_alloc.c lib/lh_alloc.h \
 	lib/lh_error.c lib/lh_error.h \
 	lib/line_reader.c lib/line_reader.h \
+	lib/nearest.c lib/nearest.h \
 	lib/of_port.c lib/of_port.h \
 	lib/packet_id.c lib/packet_id.h \
 	lib/packet_id_inner.c \

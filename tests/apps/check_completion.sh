@@ -42,8 +42,9 @@ for program in lasthop-recorder lasthop-server lasthopctl ndb phfc; do
        [[ -n $missing ]]; then
         fail "$program: not offered:" $missing
     fi
-    manual=$(sed 's/\\-/-/g; s/Fl -/--/g; s/ , Fl / --/g' \
-        "${srcdir:-..}"/docs/man/"$program".[18])
+    pages=("${srcdir:-..}"/docs/man/"$program".[18])
+    [[ -e ${pages[0]} ]] || pages=(docs/man/"$program".[18])
+    manual=$(sed 's/\\-/-/g; s/Fl -/--/g; s/ , Fl / --/g' "${pages[@]}")
     for option in $got; do
         if ! grep -qe "$option" <<<"$manual"; then
             fail "$program: offered, and not in its manual: $option"

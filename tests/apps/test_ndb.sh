@@ -17,7 +17,7 @@ fixture=$build/tests/apps/ndb_fixture
 ndb=$build/bin/ndb
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-unset NO_COLOR LASTHOP_RUNDIR PAGER NDB_PAGER
+unset NO_COLOR LASTHOP_RUNDIR PAGER LASTHOP_PAGER
 TZ=UTC HOME=$work
 export TZ HOME
 status=0
@@ -86,7 +86,7 @@ what="a server that is not there"
 "$ndb" -s "$work/none" -e 'find .' 2> "$work/err"
 code=$?
 expect 2 "$work/none"
-expect 2 "ndb -r DIR"
+expect 2 "--read DIR"
 
 what="an archive that is not there"
 "$ndb" -r "$work/none" -e 'find .' 2> "$work/err"

@@ -180,19 +180,19 @@ def test_ctrl_c_ends_waiting_and_lines_but_not_ndb(work):
 
 
 def test_a_pager_gets_what_is_long(work):
-    """Only at a terminal, only with a prompt, and $NDB_PAGER comes first."""
+    """Only at a terminal, only with a prompt, and $LASTHOP_PAGER comes first."""
     pager = f"{work}/pager"
     with open(pager, "w", encoding="utf-8") as script:
         script.write("#!/bin/sh\necho paged; cat\n")
     os.chmod(pager, 0o755)
-    t = Terminal(serve(work), work, NDB_PAGER=pager)
+    t = Terminal(serve(work), work, LASTHOP_PAGER=pager)
     t.expect_prompt()
     t.send("info topology\n")
     t.expect(r"paged\r\ns1  0000000000000001")
     t.expect_prompt()
     t.quit()
     done = subprocess.run(serve(work, "-e", "info topology"),
-                          env=dict(os.environ, NDB_PAGER=pager), check=True,
+                          env=dict(os.environ, LASTHOP_PAGER=pager), check=True,
                           capture_output=True, text=True)
     assert done.stdout.startswith("s1 ")
 

@@ -4,6 +4,7 @@
 #
 # LH_PROGRAMS and LH_MANUALS are the build's lists of both.
 set -u
+built=$PWD
 . "$(dirname "$0")/files.sh"
 
 if ! command -v mandoc > /dev/null; then
@@ -20,6 +21,8 @@ for program in ${LH_PROGRAMS-}; do
     esac
 done
 for manual in ${LH_MANUALS-}; do
+    # Some are made by the build.
+    [ -f "$manual" ] || manual=$built/$manual
     if [ -f "$manual" ]; then
         mandoc -Tlint -Wwarning "$manual" || status=1
     else

@@ -38,6 +38,8 @@ for program in ${LH_PROGRAMS-}; do
         *"/${program##*/}."[1-9]*) ;;
         *) continue ;;
         esac
+        # Some are made by the build.
+        [ -f "$manual" ] || manual=$built/$manual
         MANWIDTH=200 mandoc -Tascii "$manual" | sed 's/.\x08//g' \
             > "$work/manual"
         options < "$work/manual" > "$work/explained"

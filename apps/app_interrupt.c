@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ndb_interrupt - Ctrl-C ends what ndb is doing, not ndb. */
+/* app_interrupt - Ctrl-C ends what a program waits for, not the
+ * program. */
 #include <config.h>
-#include "apps/ndb_interrupt.h"
+#include "apps/app_interrupt.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -19,7 +20,7 @@ note(int number)
 }
 
 void
-ndb_interrupt_init(void)
+app_interrupt_init(void)
 {
     struct sigaction action;
 
@@ -29,13 +30,13 @@ ndb_interrupt_init(void)
 }
 
 bool
-ndb_interrupt_came(void)
+app_interrupt_came(void)
 {
     return came;
 }
 
 void
-ndb_interrupt_clear(void)
+app_interrupt_clear(void)
 {
     if (came) {
         /* A write that Ctrl-C cut short is no fault of the output. */
@@ -45,7 +46,7 @@ ndb_interrupt_clear(void)
 }
 
 int
-ndb_interrupt_wait(int fd, int timeout_ms)
+app_interrupt_wait(int fd, int timeout_ms)
 {
     struct timespec timeout = {timeout_ms / 1000,
                                timeout_ms % 1000 * 1000000L};

@@ -1,46 +1,43 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ndb_server - a server's socket as a source (docs/api.md).
+/* source_server - a server's socket as a source (docs/api.md).
  *
  * Two connections: one for questions and their answers, one on which matches
- * of breakpoints arrive, made with the first breakpoint.  A connection that
- * broke is made again at the next use, and breakpoints are set again. */
+ * of live filters arrive, made with the first of them.  A connection that
+ * broke is made again at the next use, and live filters are set again. */
 #include <config.h>
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "apps/ndb_interrupt.h"
-#include "apps/ndb_source.h"
+#include "apps/app_interrupt.h"
+#include "apps/app_source.h"
 #include "lib/api_client.h"
 #include "lib/jmember.h"
 #include "lib/lh_alloc.h"
 
-/* How long an answer may take.  Some need the recorder's. */
-#define CALL_MS 30000
-/* How long a query may be silent. */
-#define SILENCE_MS 30000
-
-struct breakpoint {
+struct watch {
     uint64_t id;      /* Ours; never changes. */
     uint64_t trigger; /* The server's, on this connection. */
     char *phf;        /* Owned. */
 };
 
-struct ndb_server {
-    struct ndb_source base;
+struct source_server {
+    struct app_source base;
     char *path;                /* Owned. */
+    const char *name;          /* Of the program that asks. */
+    int timeout_ms;            /* For answers, and silence in a query. */
     struct api_client *client; /* NULL: to be made.  Owned. */
-    struct api_client *live;   /* The same, for breakpoints. */
-    size_t n_breaks, allocated_breaks;
-    struct breakpoint *breaks; /* Owned. */
+    struct api_client *live;   /* The same, for watches.  */
+    size_t n_watches, allocated_watches;
+    struct watch *watches; /* Owned. */
     uint64_t last_id;
 };
 
-static struct ndb_server *
-server_of(struct ndb_source *source)
+static struct source_server *
+server_of(struct app_source *source)
 {
-    return (struct ndb_server *) source;
+    return (struct source_server *) source;
 }
 
 /* True when the connection is of no use any more. */
@@ -51,7 +48,7 @@ is_broken(int retval)
 }
 
 static int
-open_client(struct ndb_server *server, struct api_client **clientp,
+open_client(struct source_server *server, struct api_client **clientp,
             struct lh_error *error)
 {
     struct lh_error reason;
@@ -60,9 +57,9 @@ open_client(struct ndb_server *server, struct api_client **clientp,
 
     if (retval) {
         lh_error_set(error,
-                     "no server: %s (is lasthop-server running? ndb -s SOCKET "
-                     "asks another one, ndb -r DIR reads an archive without "
-                     "one)",
+                     "no server: %s (is lasthop-server running? --server "
+                     "SOCKET asks another one, --read DIR reads an archive "
+                     "without one)",
                      reason.text);
     }
     return retval;
@@ -71,8 +68,8 @@ open_client(struct ndb_server *server, struct api_client **clientp,
 /* Closes '*clientp' if 'retval' says that it broke; returns 'retval' with the
  * server named in '*error'. */
 static int
-after_call(struct ndb_server *server, struct api_client **clientp, int retval,
-           struct lh_error *error)
+after_call(struct source_server *server, struct api_client **clientp,
+           int retval, struct lh_error *error)
 {
     if (is_broken(retval)) {
         api_client_close(*clientp);
@@ -87,7 +84,7 @@ after_call(struct ndb_server *server, struct api_client **clientp, int retval,
 /* One call on '*clientp', which is opened if need be; a connection that turns
  * out to be dead is made once more. */
 static int
-call(struct ndb_server *server, struct api_client **clientp, const char *op,
+call(struct source_server *server, struct api_client **clientp, const char *op,
      json_t *members, json_t **answer, struct lh_error *error)
 {
     bool is_old = *clientp != NULL;
@@ -95,8 +92,8 @@ call(struct ndb_server *server, struct api_client **clientp, const char *op,
 
     if (!retval) {
         json_incref(members);
-        retval =
-            api_client_call(*clientp, op, members, CALL_MS, answer, error);
+        retval = api_client_call(*clientp, op, members, server->timeout_ms,
+                                 answer, error);
         retval = after_call(server, clientp, retval, error);
     }
     if (is_old && is_broken(retval) && clientp == &server->client) {
@@ -114,7 +111,7 @@ next_event(struct api_client *client, int timeout_ms, json_t **event,
     int retval = api_client_next_event(client, 0, event, error);
 
     while (retval == ETIMEDOUT) {
-        retval = ndb_interrupt_wait(api_client_fd(client), timeout_ms);
+        retval = app_interrupt_wait(api_client_fd(client), timeout_ms);
         if (retval == ETIMEDOUT) {
             return retval;
         }
@@ -126,7 +123,7 @@ next_event(struct api_client *client, int timeout_ms, json_t **event,
 }
 
 static int
-bad_answer(const struct ndb_server *server, const char *what,
+bad_answer(const struct source_server *server, const char *what,
            struct lh_error *error)
 {
     lh_error_prefix(error, "%s: the server's %s is none", server->path, what);
@@ -136,10 +133,10 @@ bad_answer(const struct ndb_server *server, const char *what,
 /* --- questions ----------------------------------------------------------- */
 
 static int
-get_rule(struct ndb_source *source, uint64_t dpid, uint32_t version,
+get_rule(struct app_source *source, uint64_t dpid, uint32_t version,
          struct rule **rulep, struct lh_error *error)
 {
-    struct ndb_server *server = server_of(source);
+    struct source_server *server = server_of(source);
     json_t *answer;
     int retval;
 
@@ -157,8 +154,8 @@ get_rule(struct ndb_source *source, uint64_t dpid, uint32_t version,
 }
 
 static int
-read_table(const struct ndb_server *server, const json_t *answer,
-           struct ndb_table *table, struct lh_error *error)
+read_table(const struct source_server *server, const json_t *answer,
+           struct app_table *table, struct lh_error *error)
 {
     struct jmember root = jmember_root(answer);
     struct jmember rules = jmember_get(&root, "rules");
@@ -174,7 +171,7 @@ read_table(const struct ndb_server *server, const json_t *answer,
     for (size_t i = 0; i < n; i++) {
         if (rule_from_json(json_array_get(rules.value, i), &table->rules[i],
                            error)) {
-            ndb_table_uninit(table);
+            app_table_uninit(table);
             return bad_answer(server, "table", error);
         }
         table->n++;
@@ -183,10 +180,10 @@ read_table(const struct ndb_server *server, const json_t *answer,
 }
 
 static int
-get_table(struct ndb_source *source, uint64_t dpid, const uint32_t *version,
-          uint64_t at_ns, struct ndb_table *table, struct lh_error *error)
+get_table(struct app_source *source, uint64_t dpid, const uint32_t *version,
+          uint64_t at_ns, struct app_table *table, struct lh_error *error)
 {
-    struct ndb_server *server = server_of(source);
+    struct source_server *server = server_of(source);
     json_t *members = json_pack("{s:o}", "dpid", jmember_dpid_new(dpid));
     json_t *answer;
     int retval;
@@ -205,10 +202,10 @@ get_table(struct ndb_source *source, uint64_t dpid, const uint32_t *version,
 }
 
 static int
-get_topology(struct ndb_source *source, uint64_t at_ns,
+get_topology(struct app_source *source, uint64_t at_ns,
              struct topology **topologyp, struct lh_error *error)
 {
-    struct ndb_server *server = server_of(source);
+    struct source_server *server = server_of(source);
     json_t *answer, *json;
     int retval;
 
@@ -227,9 +224,9 @@ get_topology(struct ndb_source *source, uint64_t at_ns,
 }
 
 static int
-get_stats(struct ndb_source *source, json_t **statsp, struct lh_error *error)
+get_stats(struct app_source *source, json_t **statsp, struct lh_error *error)
 {
-    struct ndb_server *server = server_of(source);
+    struct source_server *server = server_of(source);
     json_t *answer;
     int retval;
 
@@ -242,10 +239,10 @@ get_stats(struct ndb_source *source, json_t **statsp, struct lh_error *error)
 }
 
 static int
-ask(struct ndb_source *source, const char *op, json_t *members,
+ask(struct app_source *source, const char *op, json_t *members,
     json_t **answer, struct lh_error *error)
 {
-    struct ndb_server *server = server_of(source);
+    struct source_server *server = server_of(source);
     int retval;
 
     retval =
@@ -269,8 +266,8 @@ get_count(const json_t *event, const char *name)
 
 /* Takes one event of a query.  '*is_over' when it was the last. */
 static int
-take_event(const struct ndb_server *server, const struct ndb_find *find,
-           const json_t *event, struct ndb_found *found, bool *is_over,
+take_event(const struct source_server *server, const struct app_find *find,
+           const json_t *event, struct app_found *found, bool *is_over,
            struct lh_error *error)
 {
     const char *name = json_string_value(json_object_get(event, "event"));
@@ -308,8 +305,8 @@ take_event(const struct ndb_server *server, const struct ndb_find *find,
 
 /* Takes the events of query 'id' up to its end. */
 static int
-take_events(struct ndb_server *server, const struct ndb_find *find,
-            json_int_t id, int timeout_ms, struct ndb_found *found,
+take_events(struct source_server *server, const struct app_find *find,
+            json_int_t id, int timeout_ms, struct app_found *found,
             struct lh_error *error)
 {
     bool is_over = false;
@@ -331,10 +328,10 @@ take_events(struct ndb_server *server, const struct ndb_find *find,
 }
 
 static int
-find_histories(struct ndb_source *source, const struct ndb_find *find,
-               struct ndb_found *found, struct lh_error *error)
+find_histories(struct app_source *source, const struct app_find *find,
+               struct app_found *found, struct lh_error *error)
 {
-    struct ndb_server *server = server_of(source);
+    struct source_server *server = server_of(source);
     json_t *members = json_pack("{s:s, s:I, s:s}", "phf", find->phf, "limit",
                                 (json_int_t) find->limit, "order",
                                 find->is_asc ? "asc" : "desc");
@@ -358,7 +355,7 @@ find_histories(struct ndb_source *source, const struct ndb_find *find,
         return retval;
     }
     id = api_client_last_id(server->client);
-    retval = take_events(server, find, id, SILENCE_MS, found, error);
+    retval = take_events(server, find, id, server->timeout_ms, found, error);
     if (retval == EINTR) {
         /* With its connection the query ends. */
         api_client_close(server->client);
@@ -368,13 +365,14 @@ find_histories(struct ndb_source *source, const struct ndb_find *find,
     return after_call(server, &server->client, retval, error);
 }
 
-/* --- breakpoints --------------------------------------------------------- */
+/* --- watches ------------------------------------------------------------- */
 
 static int
-set_trigger(struct ndb_server *server, struct breakpoint *b,
+set_trigger(struct source_server *server, struct watch *b,
             struct lh_error *error)
 {
-    json_t *members = json_pack("{s:s, s:s}", "phf", b->phf, "name", "ndb");
+    json_t *members =
+        json_pack("{s:s, s:s}", "phf", b->phf, "name", server->name);
     json_t *answer;
     int retval;
 
@@ -391,9 +389,9 @@ set_trigger(struct ndb_server *server, struct breakpoint *b,
     return retval;
 }
 
-/* Makes the live connection if there is none, with all breakpoints. */
+/* Makes the live connection if there is none, with all watches. */
 static int
-revive(struct ndb_server *server, struct lh_error *error)
+revive(struct source_server *server, struct lh_error *error)
 {
     int retval = 0;
 
@@ -401,8 +399,8 @@ revive(struct ndb_server *server, struct lh_error *error)
         return 0;
     }
     retval = open_client(server, &server->live, error);
-    for (size_t i = 0; !retval && i < server->n_breaks; i++) {
-        retval = set_trigger(server, &server->breaks[i], error);
+    for (size_t i = 0; !retval && i < server->n_watches; i++) {
+        retval = set_trigger(server, &server->watches[i], error);
     }
     if (retval) {
         api_client_close(server->live);
@@ -412,11 +410,11 @@ revive(struct ndb_server *server, struct lh_error *error)
 }
 
 static int
-add_break(struct ndb_source *source, const char *phf, uint64_t *id,
+add_watch(struct app_source *source, const char *phf, uint64_t *id,
           struct lh_error *error)
 {
-    struct ndb_server *server = server_of(source);
-    struct breakpoint b = {.phf = lh_strdup(phf)};
+    struct source_server *server = server_of(source);
+    struct watch b = {.phf = lh_strdup(phf)};
     int retval = revive(server, error);
 
     if (!retval) {
@@ -427,39 +425,39 @@ add_break(struct ndb_source *source, const char *phf, uint64_t *id,
         return retval;
     }
     *id = b.id = ++server->last_id;
-    server->breaks =
-        lh_alloc_grow(server->breaks, server->n_breaks,
-                      &server->allocated_breaks, sizeof *server->breaks);
-    server->breaks[server->n_breaks++] = b;
+    server->watches =
+        lh_alloc_grow(server->watches, server->n_watches,
+                      &server->allocated_watches, sizeof *server->watches);
+    server->watches[server->n_watches++] = b;
     return 0;
 }
 
 static int
-remove_break(struct ndb_source *source, uint64_t id, struct lh_error *error)
+remove_watch(struct app_source *source, uint64_t id, struct lh_error *error)
 {
-    struct ndb_server *server = server_of(source);
+    struct source_server *server = server_of(source);
     size_t i = 0;
     int retval = 0;
 
-    while (i < server->n_breaks && server->breaks[i].id != id) {
+    while (i < server->n_watches && server->watches[i].id != id) {
         i++;
     }
-    if (i == server->n_breaks) {
-        lh_error_set(error, "no such breakpoint");
+    if (i == server->n_watches) {
+        lh_error_set(error, "no such live filter");
         return ENOENT;
     }
     if (server->live) {
         json_t *members = json_pack("{s:I}", "trigger",
-                                    (json_int_t) server->breaks[i].trigger);
+                                    (json_int_t) server->watches[i].trigger);
 
         retval = call(server, &server->live, "trigger.delete", members, NULL,
                       error);
     }
     /* Without a connection the server has forgotten it by itself. */
     if (!retval || !server->live) {
-        free(server->breaks[i].phf);
-        memmove(&server->breaks[i], &server->breaks[i + 1],
-                (--server->n_breaks - i) * sizeof *server->breaks);
+        free(server->watches[i].phf);
+        memmove(&server->watches[i], &server->watches[i + 1],
+                (--server->n_watches - i) * sizeof *server->watches);
         retval = 0;
     }
     return retval;
@@ -467,8 +465,8 @@ remove_break(struct ndb_source *source, uint64_t id, struct lh_error *error)
 
 /* What the live connection brought; '*is_stop' when it is for the user. */
 static int
-take_live(const struct ndb_server *server, const json_t *event,
-          struct ndb_stop *stop, bool *is_stop, struct lh_error *error)
+take_live(const struct source_server *server, const json_t *event,
+          struct app_stop *stop, bool *is_stop, struct lh_error *error)
 {
     const char *name = json_string_value(json_object_get(event, "event"));
     uint64_t trigger = get_count(event, "trigger");
@@ -477,10 +475,10 @@ take_live(const struct ndb_server *server, const json_t *event,
         stop->n_missed += get_count(event, "n");
         return 0;
     }
-    for (size_t i = 0; i < server->n_breaks; i++) {
-        if (server->breaks[i].trigger == trigger && name &&
+    for (size_t i = 0; i < server->n_watches; i++) {
+        if (server->watches[i].trigger == trigger && name &&
             !strcmp(name, "history")) {
-            stop->id = server->breaks[i].id;
+            stop->id = server->watches[i].id;
             if (history_from_json(json_object_get(event, "history"),
                                   &stop->history, error)) {
                 return bad_answer(server, "history", error);
@@ -492,10 +490,10 @@ take_live(const struct ndb_server *server, const json_t *event,
 }
 
 static int
-wait_live(struct ndb_source *source, int timeout_ms, struct ndb_stop *stop,
+wait_live(struct app_source *source, int timeout_ms, struct app_stop *stop,
           struct lh_error *error)
 {
-    struct ndb_server *server = server_of(source);
+    struct source_server *server = server_of(source);
     bool is_stop = false;
     int retval = revive(server, error);
 
@@ -514,14 +512,14 @@ wait_live(struct ndb_source *source, int timeout_ms, struct ndb_stop *stop,
 /* --- the source ---------------------------------------------------------- */
 
 static void
-close_server(struct ndb_source *source)
+close_server(struct app_source *source)
 {
-    struct ndb_server *server = server_of(source);
+    struct source_server *server = server_of(source);
 
-    for (size_t i = 0; i < server->n_breaks; i++) {
-        free(server->breaks[i].phf);
+    for (size_t i = 0; i < server->n_watches; i++) {
+        free(server->watches[i].phf);
     }
-    free(server->breaks);
+    free(server->watches);
     api_client_close(server->client);
     api_client_close(server->live);
     free(server->path);
@@ -529,10 +527,10 @@ close_server(struct ndb_source *source)
 }
 
 int
-ndb_source_open_server(const char *path, struct ndb_source **sourcep,
-                       struct lh_error *error)
+app_source_open_server(const char *path, const char *name, int timeout_ms,
+                       struct app_source **sourcep, struct lh_error *error)
 {
-    static const struct ndb_source_class class = {
+    static const struct app_source_class class = {
         .close = close_server,
         .find = find_histories,
         .rule = get_rule,
@@ -540,16 +538,18 @@ ndb_source_open_server(const char *path, struct ndb_source **sourcep,
         .topology = get_topology,
         .stats = get_stats,
         .ask = ask,
-        .add_break = add_break,
-        .remove_break = remove_break,
+        .add_watch = add_watch,
+        .remove_watch = remove_watch,
         .wait = wait_live,
     };
-    struct ndb_server *server = lh_alloc_zero(sizeof *server);
+    struct source_server *server = lh_alloc_zero(sizeof *server);
     int retval;
 
     *sourcep = NULL;
     server->base.class = &class;
     server->path = lh_strdup(path);
+    server->name = name;
+    server->timeout_ms = timeout_ms;
     retval = open_client(server, &server->client, error);
     if (retval) {
         close_server(&server->base);

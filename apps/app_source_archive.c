@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ndb_archive - an archive directory as a source, without a server. */
+/* source_archive - an archive directory as a source, without a server. */
 #include <config.h>
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "apps/ndb_interrupt.h"
-#include "apps/ndb_source.h"
+#include "apps/app_interrupt.h"
+#include "apps/app_source.h"
 #include "lib/archive_reader.h"
 #include "lib/flow_log.h"
 #include "lib/lh_alloc.h"
@@ -15,18 +15,18 @@
 #include "lib/time_spec.h"
 #include "phf/query.h"
 
-struct ndb_archive {
-    struct ndb_source base;
+struct source_archive {
+    struct app_source base;
     char *dir;                     /* Owned. */
     char *flow_log_path;           /* NULL: none is named.  Owned. */
     struct archive_reader *reader; /* Owned. */
     struct flow_log *flow_log;     /* NULL: not opened yet.  Owned. */
 };
 
-static struct ndb_archive *
-archive_of(struct ndb_source *source)
+static struct source_archive *
+archive_of(struct app_source *source)
 {
-    return (struct ndb_archive *) source;
+    return (struct source_archive *) source;
 }
 
 /* --- queries ------------------------------------------------------------- */
@@ -34,7 +34,7 @@ archive_of(struct ndb_source *source)
 static void
 give_copy(void *find_, const struct history *history)
 {
-    const struct ndb_find *find = find_;
+    const struct app_find *find = find_;
 
     find->give(find->aux, history_clone(history));
 }
@@ -46,7 +46,7 @@ is_never_busy(void *aux)
 }
 
 static int
-run_query(struct query *query, const struct ndb_find *find,
+run_query(struct query *query, const struct app_find *find,
           struct lh_error *error)
 {
     uint64_t n_told = 0;
@@ -54,7 +54,7 @@ run_query(struct query *query, const struct ndb_find *find,
     while (query_step(query) != QUERY_DONE) {
         const struct query_totals *totals = query_totals(query);
 
-        if (ndb_interrupt_came()) {
+        if (app_interrupt_came()) {
             lh_error_set(error, "interrupted");
             return EINTR;
         }
@@ -67,10 +67,10 @@ run_query(struct query *query, const struct ndb_find *find,
 }
 
 static int
-find_histories(struct ndb_source *source, const struct ndb_find *find,
-               struct ndb_found *found, struct lh_error *error)
+find_histories(struct app_source *source, const struct app_find *find,
+               struct app_found *found, struct lh_error *error)
 {
-    struct ndb_archive *archive = archive_of(source);
+    struct source_archive *archive = archive_of(source);
     struct topology *topology = NULL;
     struct query_config config = {
         .since_ns = find->since_ns,
@@ -119,7 +119,7 @@ find_histories(struct ndb_source *source, const struct ndb_find *find,
 /* --- rules and tables ---------------------------------------------------- */
 
 static int
-need_flow_log(struct ndb_archive *archive, struct lh_error *error)
+need_flow_log(struct source_archive *archive, struct lh_error *error)
 {
     if (archive->flow_log) {
         return 0;
@@ -136,10 +136,10 @@ need_flow_log(struct ndb_archive *archive, struct lh_error *error)
 }
 
 static int
-get_rule(struct ndb_source *source, uint64_t dpid, uint32_t version,
+get_rule(struct app_source *source, uint64_t dpid, uint32_t version,
          struct rule **rulep, struct lh_error *error)
 {
-    struct ndb_archive *archive = archive_of(source);
+    struct source_archive *archive = archive_of(source);
     int retval = need_flow_log(archive, error);
 
     return retval
@@ -148,10 +148,10 @@ get_rule(struct ndb_source *source, uint64_t dpid, uint32_t version,
 }
 
 static int
-get_table(struct ndb_source *source, uint64_t dpid, const uint32_t *version,
-          uint64_t at_ns, struct ndb_table *table, struct lh_error *error)
+get_table(struct app_source *source, uint64_t dpid, const uint32_t *version,
+          uint64_t at_ns, struct app_table *table, struct lh_error *error)
 {
-    struct ndb_archive *archive = archive_of(source);
+    struct source_archive *archive = archive_of(source);
     struct flow_log_moment moment = {
         .when = version ? FLOW_LOG_AT_VERSION : FLOW_LOG_AT_TIME,
         .version = version ? *version : 0,
@@ -191,14 +191,14 @@ get_table(struct ndb_source *source, uint64_t dpid, const uint32_t *version,
 static bool
 is_interrupted(void *aux)
 {
-    return ndb_interrupt_came();
+    return app_interrupt_came();
 }
 
 static int
-ask(struct ndb_source *source, const char *op, json_t *members,
+ask(struct app_source *source, const char *op, json_t *members,
     json_t **answer, struct lh_error *error)
 {
-    struct ndb_archive *archive = archive_of(source);
+    struct source_archive *archive = archive_of(source);
     struct past_query query = {
         .request = members,
         .now_ns = time_spec_now(),
@@ -207,7 +207,8 @@ ask(struct ndb_source *source, const char *op, json_t *members,
     int retval;
 
     if (!strcmp(op, "why")) {
-        lh_error_set(error, "why needs the recorder: ask a server (ndb -s)");
+        lh_error_set(error,
+                     "why needs the recorder: ask a server (--server SOCKET)");
         return EOPNOTSUPP;
     }
     retval = need_flow_log(archive, error);
@@ -223,10 +224,10 @@ ask(struct ndb_source *source, const char *op, json_t *members,
 /* --- the rest ------------------------------------------------------------ */
 
 static int
-get_topology(struct ndb_source *source, uint64_t at_ns,
+get_topology(struct app_source *source, uint64_t at_ns,
              struct topology **topologyp, struct lh_error *error)
 {
-    struct ndb_archive *archive = archive_of(source);
+    struct source_archive *archive = archive_of(source);
 
     *topologyp = archive_reader_topology(archive->reader, at_ns);
     if (!*topologyp) {
@@ -237,9 +238,9 @@ get_topology(struct ndb_source *source, uint64_t at_ns,
 }
 
 static int
-get_stats(struct ndb_source *source, json_t **statsp, struct lh_error *error)
+get_stats(struct app_source *source, json_t **statsp, struct lh_error *error)
 {
-    struct ndb_archive *archive = archive_of(source);
+    struct source_archive *archive = archive_of(source);
     struct archive_reader *reader = archive->reader;
     json_int_t n_blocks = 0, n_histories = 0, n_hops = 0, n_bytes = 0;
     uint64_t min_ns = UINT64_MAX, max_ns = 0;
@@ -279,9 +280,9 @@ get_stats(struct ndb_source *source, json_t **statsp, struct lh_error *error)
 }
 
 static void
-close_archive(struct ndb_source *source)
+close_archive(struct app_source *source)
 {
-    struct ndb_archive *archive = archive_of(source);
+    struct source_archive *archive = archive_of(source);
 
     archive_reader_close(archive->reader);
     flow_log_close(archive->flow_log);
@@ -291,10 +292,10 @@ close_archive(struct ndb_source *source)
 }
 
 int
-ndb_source_open_archive(const char *dir, const char *flow_log,
-                        struct ndb_source **sourcep, struct lh_error *error)
+app_source_open_archive(const char *dir, const char *flow_log,
+                        struct app_source **sourcep, struct lh_error *error)
 {
-    static const struct ndb_source_class class = {
+    static const struct app_source_class class = {
         .close = close_archive,
         .find = find_histories,
         .rule = get_rule,
@@ -304,7 +305,7 @@ ndb_source_open_archive(const char *dir, const char *flow_log,
         .ask = ask,
     };
     struct archive_reader *reader;
-    struct ndb_archive *archive;
+    struct source_archive *archive;
     int retval = archive_reader_open(dir, &reader, error);
 
     *sourcep = NULL;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ndb_pager - long output at a terminal goes through $PAGER. */
+/* app_pager - long output at a terminal goes through $PAGER. */
 #include <config.h>
-#include "apps/ndb_pager.h"
+#include "apps/app_pager.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -9,9 +9,9 @@
 #include <unistd.h>
 
 FILE *
-ndb_pager_open(void)
+app_pager_open(void)
 {
-    const char *pager = getenv("NDB_PAGER");
+    const char *pager = getenv("LASTHOP_PAGER");
     FILE *stream;
 
     if (!pager) {
@@ -32,7 +32,7 @@ ndb_pager_open(void)
 }
 
 void
-ndb_pager_close(FILE *stream)
+app_pager_close(FILE *stream)
 {
     if (stream != stdout) {
         pclose(stream);

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ndb_source - where ndb's answers come from: a server, or an archive. */
+/* app_source - where programs' answers come from: a server, or an archive. */
 #include <config.h>
-#include "apps/ndb_source.h"
+#include "apps/app_source.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 void
-ndb_table_uninit(struct ndb_table *table)
+app_table_uninit(struct app_table *table)
 {
     for (size_t i = 0; i < table->n; i++) {
         rule_unref(table->rules[i]);
@@ -18,7 +18,7 @@ ndb_table_uninit(struct ndb_table *table)
 }
 
 void
-ndb_source_close(struct ndb_source *source)
+app_source_close(struct app_source *source)
 {
     if (source) {
         source->class->close(source);
@@ -26,15 +26,15 @@ ndb_source_close(struct ndb_source *source)
 }
 
 int
-ndb_source_find(struct ndb_source *source, const struct ndb_find *find,
-                struct ndb_found *found, struct lh_error *error)
+app_source_find(struct app_source *source, const struct app_find *find,
+                struct app_found *found, struct lh_error *error)
 {
     memset(found, 0, sizeof *found);
     return source->class->find(source, find, found, error);
 }
 
 int
-ndb_source_rule(struct ndb_source *source, uint64_t dpid, uint32_t version,
+app_source_rule(struct app_source *source, uint64_t dpid, uint32_t version,
                 struct rule **rulep, struct lh_error *error)
 {
     *rulep = NULL;
@@ -42,16 +42,16 @@ ndb_source_rule(struct ndb_source *source, uint64_t dpid, uint32_t version,
 }
 
 int
-ndb_source_table(struct ndb_source *source, uint64_t dpid,
+app_source_table(struct app_source *source, uint64_t dpid,
                  const uint32_t *version, uint64_t at_ns,
-                 struct ndb_table *table, struct lh_error *error)
+                 struct app_table *table, struct lh_error *error)
 {
     memset(table, 0, sizeof *table);
     return source->class->table(source, dpid, version, at_ns, table, error);
 }
 
 int
-ndb_source_topology(struct ndb_source *source, uint64_t at_ns,
+app_source_topology(struct app_source *source, uint64_t at_ns,
                     struct topology **topologyp, struct lh_error *error)
 {
     *topologyp = NULL;
@@ -59,7 +59,7 @@ ndb_source_topology(struct ndb_source *source, uint64_t at_ns,
 }
 
 int
-ndb_source_stats(struct ndb_source *source, json_t **statsp,
+app_source_stats(struct app_source *source, json_t **statsp,
                  struct lh_error *error)
 {
     *statsp = NULL;
@@ -67,7 +67,7 @@ ndb_source_stats(struct ndb_source *source, json_t **statsp,
 }
 
 int
-ndb_source_ask(struct ndb_source *source, const char *op, json_t *members,
+app_source_ask(struct app_source *source, const char *op, json_t *members,
                json_t **answer, struct lh_error *error)
 {
     int retval;
@@ -81,32 +81,32 @@ ndb_source_ask(struct ndb_source *source, const char *op, json_t *members,
 static int
 not_live(struct lh_error *error)
 {
-    lh_error_set(error, "an archive holds the past only: use find, or a "
-                        "server for breakpoints");
+    lh_error_set(error, "an archive holds the past only; what is to come "
+                        "needs a server (--server SOCKET)");
     return EOPNOTSUPP;
 }
 
 int
-ndb_source_break(struct ndb_source *source, const char *phf, uint64_t *id,
+app_source_watch(struct app_source *source, const char *phf, uint64_t *id,
                  struct lh_error *error)
 {
-    return source->class->add_break
-               ? source->class->add_break(source, phf, id, error)
+    return source->class->add_watch
+               ? source->class->add_watch(source, phf, id, error)
                : not_live(error);
 }
 
 int
-ndb_source_unbreak(struct ndb_source *source, uint64_t id,
+app_source_unwatch(struct app_source *source, uint64_t id,
                    struct lh_error *error)
 {
-    return source->class->remove_break
-               ? source->class->remove_break(source, id, error)
+    return source->class->remove_watch
+               ? source->class->remove_watch(source, id, error)
                : not_live(error);
 }
 
 int
-ndb_source_wait(struct ndb_source *source, int timeout_ms,
-                struct ndb_stop *stop, struct lh_error *error)
+app_source_wait(struct app_source *source, int timeout_ms,
+                struct app_stop *stop, struct lh_error *error)
 {
     memset(stop, 0, sizeof *stop);
     return source->class->wait

@@ -32,6 +32,7 @@
 #include "lib/postcard.h"
 #include "lib/rule.h"
 #include "lib/topology.h"
+#include "server/topology_past.h"
 
 /* Postcards that one call takes at most: work grows with the square of the
  * postcards of one (switch, in_port), so it has a bound. */
@@ -60,6 +61,9 @@ enum assemble_state {
 /* What the world looks like around the packet. */
 struct assemble_env {
     const struct topology *topology; /* NULL: none known yet. */
+    /* All topologies of the packet's time, the newest is 'topology'; NULL:
+     * there is only that one. */
+    const struct topology_span *span;
     const struct packet_id_config *id_config;
     /* The rule of 'version' at switch 'dpid', borrowed until assemble()
      * returns; NULL when not known (yet). */

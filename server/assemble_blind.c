@@ -137,7 +137,8 @@ may_be_later(struct assembler *a, int v)
 void
 assemble_blind_settle(struct assembler *a)
 {
-    for (size_t v = 0; a->env->topology && v < a->n_visits; v++) {
+    for (size_t v = 0; a->env->topology && !a->env->span && v < a->n_visits;
+         v++) {
         struct assemble_visit *visit = &a->visits[v];
         const struct topology_switch *sw;
         uint32_t port;

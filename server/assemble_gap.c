@@ -432,6 +432,16 @@ join_nearby(struct assembler *a, int v)
     }
 }
 
+static void
+mark_orphans(struct assembler *a, size_t n_visits)
+{
+    for (size_t v = 0; v < n_visits; v++) {
+        if (assemble_gap_is_orphan(a, (int) v)) {
+            a->visits[v].has_gap_before = true;
+        }
+    }
+}
+
 void
 assemble_gap_close(struct assembler *a)
 {
@@ -448,6 +458,11 @@ assemble_gap_close(struct assembler *a)
     if (!n_orphans) {
         return;
     }
+    if (a->env->span) {
+        /* Links changed: there is more than one possibility. */
+        mark_orphans(a, n_visits);
+        return;
+    }
     for (size_t i = 0; i < n_orphans; i++) {
         join_nearby(a, orphans[i]);
     }
@@ -457,9 +472,5 @@ assemble_gap_close(struct assembler *a)
         }
     }
     assemble_across_join(a);
-    for (size_t v = 0; v < n_visits; v++) {
-        if (assemble_gap_is_orphan(a, (int) v)) {
-            a->visits[v].has_gap_before = true;
-        }
-    }
+    mark_orphans(a, n_visits);
 }

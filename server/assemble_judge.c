@@ -75,6 +75,22 @@ silent_text(const struct assembler *a, uint64_t dpid)
                : "the next switch does not send postcards of all packets";
 }
 
+static const char changed_text[] = "links changed at that time";
+
+/* True when the far ends of 'branch' or of another of its port, which was
+ * moved, saw the packet. */
+static bool
+is_taken(const struct assembler *a, const struct assemble_branch *branch)
+{
+    for (int b = a->outs[branch->out].first_branch; b >= 0;
+         b = a->branches[b].next) {
+        if (a->branches[b].port == branch->port && a->branches[b].child >= 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Looks at the links that output 'o' leads onto; true when one was taken.
  * With 'is_sent' those that were not are lost. */
 static bool
@@ -92,6 +108,10 @@ judge_branches(const struct assembler *a, int o, bool is_sent,
         if (branch->child >= 0) {
             fate->has_gone_on = true;
             has_child = true;
+        } else if (branch->is_moved) {
+            if (is_sent && !is_taken(a, branch)) {
+                fate->open = changed_text;
+            }
         } else if (!branch->is_soft && is_sent &&
                    is_silent(a, branch->peer_dpid)) {
             fate->open = silent_text(a, branch->peer_dpid);
@@ -161,6 +181,11 @@ judge_flood(const struct assembler *a, const struct assemble_visit *visit,
         fate->open = "the switch is not in the topology";
         return;
     }
+    if (a->env->span && !topology_span_is_same(a->env->span, visit->dpid)) {
+        judge_branches(a, o, true, fate);
+        fate->open = changed_text;
+        return;
+    }
     count_ports(sw, visit->in_port, &n_edge, &n_link, &edge_port);
     if (visit->in_port == OF_PORT_UNKNOWN && count_untaken(a, o) == 1) {
         fate->open = "it may have come by the link that it was not seen at";
@@ -177,6 +202,19 @@ judge_flood(const struct assembler *a, const struct assemble_visit *visit,
     }
 }
 
+/* A port that was not the same for all of the packet's time, and nobody saw
+ * the packet behind it. */
+static void
+judge_changed(const struct topology_span_port *at, uint32_t port,
+              struct fate *fate)
+{
+    if (at->n_ends && !at->may_leave) {
+        set_lost(fate, port, 0, OF_PORT_UNKNOWN);
+    } else {
+        fate->open = changed_text;
+    }
+}
+
 static void
 judge_port(const struct assembler *a, const struct assemble_visit *visit,
            int o, uint32_t port, struct fate *fate)
@@ -190,6 +228,15 @@ judge_port(const struct assembler *a, const struct assemble_visit *visit,
     if (!topology || !topology_find(topology, visit->dpid)) {
         fate->open = "the switch is not in the topology";
         return;
+    }
+    if (a->env->span) {
+        struct topology_span_port at;
+
+        topology_span_port(a->env->span, visit->dpid, port, &at);
+        if (!at.is_same) {
+            judge_changed(&at, port, fate);
+            return;
+        }
     }
     p = topology_port(topology, visit->dpid, port);
     if (!p) {
@@ -396,6 +443,13 @@ state_of_start(const struct assembler *a, int v)
     if (visit->in_port == OF_PORT_UNKNOWN ||
         (visit->is_in_port_deduced && assemble_link_is_start(a, v))) {
         return ASSEMBLE_SETTLING;
+    }
+    if (a->env->span && visit->in_port < OF_PORT_GROUP) {
+        struct topology_span_port at;
+
+        topology_span_port(a->env->span, visit->dpid, visit->in_port, &at);
+        return at.is_same && at.may_leave ? ASSEMBLE_COMPLETE
+                                          : ASSEMBLE_PARTIAL;
     }
     if (visit->in_port >= OF_PORT_GROUP ||
         (a->env->topology &&

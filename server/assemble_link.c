@@ -56,6 +56,13 @@ assemble_link_is_start(const struct assembler *a, int v)
     uint64_t dpid;
     uint32_t port;
 
+    if (a->env->span && !visit->is_packet_out &&
+        visit->in_port != OF_PORT_UNKNOWN) {
+        struct topology_span_port at;
+
+        topology_span_port(a->env->span, visit->dpid, visit->in_port, &at);
+        return !at.n_ends;
+    }
     return visit->is_packet_out || !a->env->topology ||
            visit->in_port == OF_PORT_UNKNOWN ||
            !topology_peer(a->env->topology, visit->dpid, visit->in_port, &dpid,
@@ -85,37 +92,105 @@ assemble_link_is_backward(const struct assembler *a,
            (port >= OF_PORT_GROUP || !visit->is_packet_out);
 }
 
-static void
-add_branch(struct assembler *a, int visit, int out, uint32_t port,
-           bool is_soft)
+static struct assemble_branch *
+add_branch_to(struct assembler *a, int visit, int out, uint32_t port,
+              const struct topology_end *end, bool is_soft)
 {
     struct assemble_branch *branch;
-    uint64_t peer_dpid;
-    uint32_t peer_port;
 
-    if (!topology_peer(a->env->topology, a->visits[visit].dpid, port,
-                       &peer_dpid, &peer_port) ||
-        !assemble_scratch_grow(a, (void **) &a->branches,
+    if (!assemble_scratch_grow(a, (void **) &a->branches,
                                &a->allocated_branches, a->n_branches,
                                sizeof *a->branches)) {
-        return;
+        return NULL;
     }
     branch = &a->branches[a->n_branches++];
     *branch = (struct assemble_branch){
         .visit = visit,
         .out = out,
         .port = port,
-        .peer_dpid = peer_dpid,
-        .peer_port = peer_port,
+        .peer_dpid = end->dpid,
+        .peer_port = end->port,
         .is_soft = is_soft,
         .child = -1,
     };
+    return branch;
+}
+
+/* A branch to each end that the link had in the packet's time. */
+static void
+add_moving_branches(struct assembler *a, int v, int out, uint32_t port,
+                    bool is_soft)
+{
+    const struct assemble_visit *visit = &a->visits[v];
+    struct topology_span_port at;
+    struct topology_end then = {0, 0};
+    bool has_then =
+        visit->time_ns && topology_span_peer(a->env->span, visit->dpid, port,
+                                             visit->time_ns, &then);
+
+    topology_span_port(a->env->span, visit->dpid, port, &at);
+    for (size_t i = 0; i < at.n_ends; i++) {
+        struct assemble_branch *branch =
+            add_branch_to(a, v, out, port, &at.ends[i], is_soft);
+
+        if (branch && !at.is_same) {
+            branch->is_moved = true;
+            branch->is_other = !has_then || then.dpid != at.ends[i].dpid ||
+                               then.port != at.ends[i].port;
+        }
+    }
+}
+
+static void
+add_branch(struct assembler *a, int visit, int out, uint32_t port,
+           bool is_soft)
+{
+    struct topology_end end;
+
+    if (a->env->span) {
+        add_moving_branches(a, visit, out, port, is_soft);
+    } else if (topology_peer(a->env->topology, a->visits[visit].dpid, port,
+                             &end.dpid, &end.port)) {
+        add_branch_to(a, visit, out, port, &end, is_soft);
+    }
+}
+
+/* A flood's, where links changed: all ports that there were. */
+static void
+add_moving_flood(struct assembler *a, int visit, int out, bool is_soft)
+{
+    const struct topology_span *span = a->env->span;
+    uint64_t dpid = a->visits[visit].dpid;
+
+    for (size_t t = 0; t < span->n; t++) {
+        const struct topology_switch *sw = topology_find(span->of[t], dpid);
+
+        for (size_t i = 0; sw && i < sw->n_ports; i++) {
+            struct topology_span_port at;
+            uint16_t no = sw->ports[i].no;
+            bool was_there = false;
+
+            for (size_t k = 0; k < t && !was_there; k++) {
+                was_there = topology_port(span->of[k], dpid, no) != NULL;
+            }
+            if (!was_there && no != a->visits[visit].in_port) {
+                topology_span_port(span, dpid, no, &at);
+                add_branch(a, visit, out, no,
+                           is_soft || !at.is_same || !at.may_be_up);
+            }
+        }
+    }
 }
 
 /* Adds the branches of a flood: every port that is up but the input port. */
 static void
 add_flood(struct assembler *a, int visit, int out, bool is_soft)
 {
+    if (a->env->span) {
+        add_moving_flood(a, visit, out, is_soft);
+        return;
+    }
+
     const struct topology_switch *sw =
         topology_find(a->env->topology, a->visits[visit].dpid);
 
@@ -231,6 +306,21 @@ branches_to(const struct assembler *a, uint64_t dpid, uint32_t port,
     return lo;
 }
 
+/* True when the packet is known to have gone to another end of the link. */
+static bool
+is_taken(const struct assembler *a, const struct assemble_branch *branch)
+{
+    for (size_t b = 0; branch->is_moved && b < a->n_branches; b++) {
+        const struct assemble_branch *other = &a->branches[b];
+
+        if (other->child >= 0 && other->out == branch->out &&
+            other->port == branch->port) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Among the branches from 'lo' up to 'hi' that fit visit 'v' by exactly 'fit',
  * the best in time; -1 when there is none.  With 'is_forward' only those that
  * are not later than the visit. */
@@ -247,13 +337,13 @@ best_branch(struct assembler *a, int v, size_t lo, size_t hi,
         uint64_t apart = assemble_link_apart(a, v, branch->visit);
         int cost;
 
-        if (branch->child >= 0 ||
+        if (branch->child >= 0 || is_taken(a, branch) ||
             (is_forward && a->visits[branch->visit].time_ns > time) ||
             assemble_link_is_backward(a, branch)) {
             continue;
         }
         /* It is seldom sent back where it came from. */
-        cost = (branch->is_soft ? 2 : 0) +
+        cost = (branch->is_soft ? 4 : 0) + (branch->is_other ? 2 : 0) +
                assemble_visit_has_out(a, v, branch->peer_port);
         if (best >= 0 &&
             (cost > best_cost || (cost == best_cost && apart >= best_apart))) {

@@ -67,9 +67,11 @@ struct assemble_branch {
     uint32_t port; /* Where it leaves. */
     uint64_t peer_dpid;
     uint32_t peer_port;
-    bool is_soft; /* NORMAL: may lead here, need not. */
-    int child;    /* Visit at the far end, -1: none seen. */
-    int next;     /* Of its output, set by judge. */
+    bool is_soft;  /* NORMAL: may lead here, need not. */
+    bool is_moved; /* The link was not there all the time. */
+    bool is_other; /* ... and not when the packet left. */
+    int child;     /* Visit at the far end, -1: none seen. */
+    int next;      /* Of its output, set by judge. */
 };
 
 /* One packet at one switch, once. */

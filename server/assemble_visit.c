@@ -385,6 +385,18 @@ expect_out(struct assembler *a, int v, int card, uint32_t port)
     }
 }
 
+/* True when the port was as it is for all of the packet's time. */
+static bool
+was_there(const struct assembler *a, int v, uint32_t port)
+{
+    struct topology_span_port at = {.is_same = true};
+
+    if (a->env->span) {
+        topology_span_port(a->env->span, a->visits[v].dpid, port, &at);
+    }
+    return at.is_same;
+}
+
 /* ALL, or FLOOD, for which the switch may have been given the list of its
  * ports instead: if one was seen, all others were meant too. */
 static void
@@ -403,7 +415,8 @@ expect_flood(struct assembler *a, int v, int card, uint32_t port)
         return;
     }
     for (size_t i = 0; i < sw->n_ports; i++) {
-        if (!sw->ports[i].down && sw->ports[i].no != a->visits[v].in_port) {
+        if (!sw->ports[i].down && sw->ports[i].no != a->visits[v].in_port &&
+            was_there(a, v, sw->ports[i].no)) {
             expect_out(a, v, card, sw->ports[i].no);
         }
     }

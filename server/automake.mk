@@ -22,7 +22,9 @@ server_libassemble_a_SOURCES = \
 	server/path_table.c server/path_table.h \
 	server/path_table_add.c server/path_table_close.c \
 	server/path_table_impl.h \
+	server/plain_way.c server/plain_way.h \
 	server/postcard_pool.c server/postcard_pool.h \
+	server/topology_past.c server/topology_past.h \
 	server/trajectory_cache.c server/trajectory_cache.h \
 	server/tunnel.c server/tunnel.h
 ASSEMBLE_LIBS = server/libassemble.a

@@ -58,12 +58,14 @@ path_table_create(const struct path_table_config *config)
     pt->pool = postcard_pool_create();
     pt->tunnels = tunnel_map_create();
     pt->assembler = assembler_create();
+    pt->past = topology_past_create(2 * pt->config.window_ns +
+                                    TOPOLOGY_PAST_SLACK_NS);
     pt->index = path_index_create();
     if (pt->config.emit_packet) {
         pt->trajectories = trajectory_cache_create();
     }
-    if (!pt->pool || !pt->tunnels || !pt->assembler || !pt->index ||
-        (pt->config.emit_packet && !pt->trajectories)) {
+    if (!pt->pool || !pt->tunnels || !pt->assembler || !pt->past ||
+        !pt->index || (pt->config.emit_packet && !pt->trajectories)) {
         path_table_destroy(pt);
         return NULL;
     }
@@ -104,7 +106,7 @@ path_table_destroy(struct path_table *pt)
     while (pt->closed.first) {
         path_table_forget(pt, pt->closed.first);
     }
-    topology_unref(pt->topology);
+    topology_past_destroy(pt->past);
     postcard_pool_destroy(pt->pool);
     tunnel_map_destroy(pt->tunnels);
     assembler_destroy(pt->assembler);
@@ -117,8 +119,8 @@ void
 path_table_set_topology(struct path_table *pt, const struct topology *topology)
 {
     path_table_drain(pt);
-    topology_unref(pt->topology);
-    pt->topology = topology ? topology_ref(topology) : NULL;
+    topology_past_set(pt->past, topology);
+    pt->topology = topology_past_newest(pt->past);
     if (pt->trajectories) {
         trajectory_cache_clear(pt->trajectories);
     }
@@ -129,6 +131,37 @@ path_table_set_topology(struct path_table *pt, const struct topology *topology)
     }
 }
 
+/* Two topologies that follow each other. */
+struct change {
+    const struct topology *from, *to;
+};
+
+static bool
+is_changed(const void *change_, uint64_t dpid)
+{
+    const struct change *change = change_;
+
+    return topology_past_differ(change->from, change->to, dpid);
+}
+
+void
+path_table_change_topology(struct path_table *pt,
+                           const struct topology *topology, uint64_t now_ns)
+{
+    struct change change = {pt->topology, topology};
+
+    if (!pt->topology) {
+        path_table_set_topology(pt, topology);
+        return;
+    }
+    path_table_drain(pt);
+    if (pt->trajectories) {
+        trajectory_cache_forget(pt->trajectories, is_changed, &change);
+    }
+    topology_past_add(pt->past, topology, now_ns);
+    pt->topology = topology_past_newest(pt->past);
+}
+
 /* --- Time. ----------------------------------------------------------------
  */
 
@@ -137,6 +170,7 @@ static void
 step_back(struct path_table *pt, uint64_t now_ns)
 {
     pt->clock_ns = now_ns;
+    topology_past_settle(pt->past);
     for (struct path_group *g = pt->open.first; g;
          g = g->links[PATH_LIST_ORDER].next) {
         g->due_ns = now_ns + pt->config.window_ns;
@@ -221,6 +255,7 @@ path_table_get_counters(const struct path_table *pt,
                         struct path_table_counters *counters)
 {
     *counters = pt->n;
+    counters->topologies_forgotten = topology_past_n_forgotten(pt->past);
     counters->held += pt->n_pushed;
     if (pt->trajectories) {
         struct trajectory_cache_counters cache;

@@ -100,6 +100,7 @@ struct path_table_counters {
     uint64_t closed_size;   /* Groups: reached ASSEMBLE_MAX postcards. */
     uint64_t open_groups;   /* Now. */
     uint64_t closed_groups; /* Remembered now, without postcards. */
+    uint64_t topologies_forgotten; /* Too many changes in a moment. */
 };
 
 struct path_table;
@@ -109,9 +110,14 @@ struct path_table *path_table_create(const struct path_table_config *config);
 /* Open groups are dropped, not emitted: path_table_flush() first. */
 void path_table_destroy(struct path_table *);
 
-/* Takes a reference of its own; NULL: none known.  Open groups are judged by
- * the new topology from then on. */
+/* Takes a reference of its own; NULL: none known.  All packets are judged by
+ * it, also those under way, and whatever their time. */
 void path_table_set_topology(struct path_table *, const struct topology *);
+/* The network changed at 'now_ns': packets that were under way are assembled
+ * on the links as they were at their time.  The first topology holds for
+ * whatever was before it. */
+void path_table_change_topology(struct path_table *, const struct topology *,
+                                uint64_t now_ns);
 
 /* Adds a copy of the postcard.  May emit. */
 void path_table_add(struct path_table *, const struct postcard *);

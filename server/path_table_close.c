@@ -48,15 +48,36 @@ find_only_rule(const struct path_table *pt, const struct history_hop *hop)
     return rule && rule_outputs(rule, &port, 1) == 1 ? rule_ref(rule) : NULL;
 }
 
+/* The topologies of the time of the 'n' postcards, if there are several. */
+static const struct topology_span *
+find_span(const struct path_table *pt, size_t n, struct topology_span *span)
+{
+    uint64_t first_ns = UINT64_MAX;
+
+    for (size_t i = 0; i < n; i++) {
+        if (pt->cards[i]->time_ns < first_ns) {
+            first_ns = pt->cards[i]->time_ns;
+        }
+    }
+    return topology_past_span(pt->past, first_ns, span) ? span : NULL;
+}
+
+/* 'span': of its time, NULL: one topology. */
 static void
 learn(struct path_table *pt, const struct path_group *g,
-      enum assemble_state state, const struct history *h)
+      enum assemble_state state, const struct history *h,
+      const struct topology_span *span)
 {
     struct rule *rules[TRAJECTORY_MAX_HOPS] = {NULL};
 
     if (!pt->trajectories || g->is_strange || state < ASSEMBLE_SETTLING ||
         h->n_hops > TRAJECTORY_MAX_HOPS) {
         return;
+    }
+    for (size_t i = 0; span && i < h->n_hops; i++) {
+        if (!topology_span_is_same(span, h->hops[i].dpid)) {
+            return;
+        }
     }
     for (size_t i = 0; i < h->n_hops; i++) {
         rules[i] = find_only_rule(pt, &h->hops[i]);
@@ -94,8 +115,10 @@ path_table_assemble(struct path_table *pt, const struct path_group *g,
                     size_t n, enum assemble_state wanted,
                     enum assemble_state *statep)
 {
+    struct topology_span span;
     struct assemble_env env = {
         .topology = pt->topology,
+        .span = find_span(pt, n, &span),
         .id_config = &pt->config.id_config,
         .find_rule = pt->config.find_rule,
         .has_lossless = pt->config.has_lossless,
@@ -127,7 +150,7 @@ path_table_assemble(struct path_table *pt, const struct path_group *g,
             h->carried_by = find_outer(pt, h->packet_id, history_first_ns(h));
         }
         if (g && result.n_histories == 1 && result.n_in_hops == n) {
-            learn(pt, g, result.state, h);
+            learn(pt, g, result.state, h, env.span);
         }
         pt->config.emit(pt->config.aux, h);
     }

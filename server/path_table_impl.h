@@ -13,6 +13,7 @@
 #include "server/path_group.h"
 #include "server/path_table.h"
 #include "server/postcard_pool.h"
+#include "server/topology_past.h"
 #include "server/trajectory_cache.h"
 #include "server/tunnel.h"
 
@@ -26,7 +27,8 @@ struct path_table {
     struct assembler *assembler;
     struct trajectory_cache *trajectories; /* NULL: nobody takes packets. */
 
-    struct topology *topology; /* A reference, or NULL. */
+    struct topology_past *past;
+    const struct topology *topology; /* Its newest one, or NULL. */
     uint64_t clock_ns;
     struct path_index *index; /* Owned, with all groups in it. */
     struct path_list open, closed, settling;

@@ -12,6 +12,7 @@
 #include "lib/lh_alloc.h"
 #include "lib/say.h"
 #include "server/loss_ledger.h"
+#include "server/topology_past.h"
 
 /* A history that waits for counters. */
 struct waiting {
@@ -25,6 +26,7 @@ struct pipeline {
     struct pipeline_config config;
     struct path_table *paths;  /* Owned. */
     struct topology *topology; /* Owned reference, or NULL. */
+    uint64_t topology_ns;      /* When it came; 0: it holds for all times. */
     uint64_t now_ns;           /* The latest time heard of. */
     bool is_json_ok;
     bool is_losing; /* The archive's trouble was said. */
@@ -82,6 +84,10 @@ find_silent_end(const struct pipeline *p, const struct history *h,
     if (!p->config.ledger || !p->topology || h->verdict.name != VERDICT_LOST ||
         h->verdict.evidence != EVIDENCE_UNCERTAIN) {
         return false;
+    }
+    if (p->topology_ns &&
+        history_first_ns(h) < p->topology_ns + TOPOLOGY_PAST_SLACK_NS) {
+        return false; /* The link may have been another then. */
     }
     for (size_t i = 0; i < h->n_hops; i++) {
         n_lost += h->hops[i].verdict.name == VERDICT_LOST;
@@ -280,7 +286,12 @@ pipeline_set_topology(struct pipeline *p, const struct topology *topology,
 {
     topology_unref(p->topology);
     p->topology = topology_ref(topology);
-    path_table_set_topology(p->paths, topology);
+    p->topology_ns = now_ns;
+    if (now_ns) {
+        path_table_change_topology(p->paths, topology, now_ns);
+    } else {
+        path_table_set_topology(p->paths, topology);
+    }
     triggers_set_topology(p->config.triggers, topology);
     if (p->config.archive) {
         archive_writer_set_topology(p->config.archive, topology, now_ns);
@@ -404,6 +415,7 @@ pipeline_collect(const struct pipeline *p, struct counters *c)
     c->late = paths.late;
     c->open_groups = paths.open_groups;
     c->closed_groups = paths.closed_groups;
+    c->topologies_forgotten = paths.topologies_forgotten;
     c->closed_early = paths.closed_early;
     c->closed_settle = paths.closed_settle;
     c->closed_window = paths.closed_window;

@@ -49,7 +49,7 @@ struct pipeline *pipeline_create(const struct pipeline_config *);
  * first. */
 void pipeline_destroy(struct pipeline *);
 
-/* Takes a reference of its own. */
+/* Takes a reference of its own.  It holds from 'now_ns' on, 0: always. */
 void pipeline_set_topology(struct pipeline *, const struct topology *,
                            uint64_t now_ns);
 /* NULL: none known. */

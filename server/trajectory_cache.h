@@ -62,6 +62,11 @@ struct trajectory_cache *trajectory_cache_create(void);
 void trajectory_cache_destroy(struct trajectory_cache *);
 /* Forgets all, because what assembly goes by has changed. */
 void trajectory_cache_clear(struct trajectory_cache *);
+/* Forgets what passes a switch of which 'is_changed' is true. */
+void trajectory_cache_forget(struct trajectory_cache *,
+                             bool (*is_changed)(const void *aux,
+                                                uint64_t dpid),
+                             const void *aux);
 
 /* The key of a postcard; 0: a packet with this one is never recognised. */
 uint64_t trajectory_cache_key(const struct trajectory_cache *,

@@ -139,27 +139,36 @@ triggers_handle_delete(struct api_call *call, const json_t *request,
     struct triggers *triggers = triggers_;
     struct jmember root = jmember_root(request);
     struct jmember member = jmember_get(&root, "trigger");
+    const json_t *request_id = json_object_get(request, "request");
     struct lh_error error;
-    uint64_t id;
+    uint64_t id = 0;
 
     error.pos = -1;
-    if (jmember_u64(&member, UINT32_MAX, &id, &error)) {
+    if (!request_id && jmember_u64(&member, UINT32_MAX, &id, &error)) {
         api_call_fail_error(call, API_BAD_REQUEST, &error);
         return;
     }
     for (size_t i = 0; i < triggers->n; i++) {
         struct trigger *trigger = triggers->all[i];
 
-        if (trigger->id == id) {
+        if (request_id ? trigger->peer == api_call_peer(call) &&
+                             json_equal(trigger->call_id, request_id)
+                       : trigger->id == id) {
             /* Who added it is told where its events end. */
-            api_peer_send(trigger->peer, trigger->call_id, "end",
-                          json_pack("{s:I}", "trigger", (json_int_t) id));
+            api_peer_send(
+                trigger->peer, trigger->call_id, "end",
+                json_pack("{s:I}", "trigger", (json_int_t) trigger->id));
             remove_at(triggers, i);
             api_call_answer(call, NULL);
             return;
         }
     }
-    api_call_fail(call, API_NOT_FOUND, "no trigger %u", (unsigned int) id);
+    if (request_id) {
+        api_call_fail(call, API_NOT_FOUND,
+                      "no trigger of this client was added by that request");
+    } else {
+        api_call_fail(call, API_NOT_FOUND, "no trigger %u", (unsigned int) id);
+    }
 }
 
 void

@@ -26,6 +26,12 @@ lib_liblasthop_a_SOURCES = \
 	lib/archive_writer_open.c \
 	lib/byte_buf.c lib/byte_buf.h \
 	lib/bytes.c lib/bytes.h \
+	lib/client.c lib/client_impl.h \
+	lib/client_answer.c \
+	lib/client_conn.c \
+	lib/client_history.c \
+	lib/client_json.h \
+	lib/client_request.c \
 	lib/column_dictionary.c lib/column_dictionary.h \
 	lib/column_reader.c lib/column_reader.h \
 	lib/column_writer.c lib/column_writer.h \
@@ -93,6 +99,7 @@ lib_liblasthop_a_SOURCES = \
 	lib/text_number.c lib/text_number.h \
 	lib/time_spec.c lib/time_spec.h \
 	lib/text_buf.c lib/text_buf.h \
+	lib/tls.c lib/tls.h \
 	lib/topology.c lib/topology.h \
 	lib/topology_json.c \
 	lib/trajectory.c lib/trajectory.h \
@@ -106,3 +113,81 @@ lib_liblasthop_a_SOURCES = \
 # What a program that links lib/liblasthop.a needs besides.
 LIB_LIBS = lib/liblasthop.a $(JANSSON_LIBS) $(XXHASH_LIBS) $(SQLITE_LIBS) \
 	$(ZSTD_LIBS) $(EVENT_LIBS) -lm -lpthread
+
+# The same for one that is a client of a server (lib/client_impl.h, lib/tls.h).
+CLIENT_LIBS = $(LIB_LIBS) $(TLS_LIBS)
+
+# liblasthop: the client for programs of others, <lasthop/client.h>.  It is made
+# without libtool, which would be in every link of the tree for this one
+# library; docs/decisions/api-shared-library.md.  LASTHOP_SO is raised when
+# something that was there changes, LASTHOP_SO_MINOR when something is added.
+LASTHOP_SO = 0
+LASTHOP_SO_MINOR = 0
+if SANITIZERS
+NO_UNDEFINED =
+else
+NO_UNDEFINED = -Wl,-z,defs
+endif
+lasthoplibdir = $(libdir)
+lasthoplib_PROGRAMS = lib/liblasthop.so
+lib_liblasthop_so_SOURCES = \
+	include/lasthop/client.h \
+	lib/api_code.c \
+	lib/api_line.c \
+	lib/api_socket.c \
+	lib/bytes.c \
+	lib/client.c \
+	lib/client_answer.c \
+	lib/client_conn.c \
+	lib/client_history.c \
+	lib/client_request.c \
+	lib/dpid.c \
+	lib/hdr.c \
+	lib/hdr_diff.c \
+	lib/hdr_inner.c \
+	lib/hdr_text.c \
+	lib/history.c \
+	lib/history_json.c \
+	lib/history_text.c \
+	lib/jmember.c \
+	lib/lh_alloc.c \
+	lib/lh_error.c \
+	lib/of_port.c \
+	lib/text_buf.c \
+	lib/text_line.c \
+	lib/text_number.c \
+	lib/time_spec.c \
+	lib/tls.c \
+	lib/topology.c \
+	lib/topology_json.c
+lib_liblasthop_so_CFLAGS = $(AM_CFLAGS) -fPIC
+lib_liblasthop_so_LDFLAGS = $(AM_LDFLAGS) -shared \
+	$(NO_UNDEFINED) -Wl,-soname,liblasthop.so.$(LASTHOP_SO) \
+	-Wl,--version-script=$(srcdir)/lib/liblasthop.map
+lib_liblasthop_so_LDADD = $(JANSSON_LIBS) $(EVENT_LIBS) $(TLS_LIBS)
+EXTRA_lib_liblasthop_so_DEPENDENCIES = lib/liblasthop.map
+EXTRA_DIST += lib/liblasthop.map
+
+lasthopincludedir = $(includedir)/lasthop
+lasthopinclude_HEADERS = include/lasthop/client.h
+pkgconfigdir = $(libdir)/pkgconfig
+pkgconfig_DATA = lib/lasthop.pc
+man3_MANS += docs/man/liblasthop.3
+
+# Programs find it by its soname; beside the build's own too.
+all-local: lib/liblasthop.so.$(LASTHOP_SO)
+lib/liblasthop.so.$(LASTHOP_SO): lib/liblasthop.so
+	$(AM_V_GEN)ln -sf liblasthop.so $@
+CLEANFILES += lib/liblasthop.so.$(LASTHOP_SO)
+
+# What is installed is liblasthop.so.0.0, with the other two names for it.
+install-exec-hook:
+	cd $(DESTDIR)$(libdir) && \
+	mv -f liblasthop.so liblasthop.so.$(LASTHOP_SO).$(LASTHOP_SO_MINOR) && \
+	ln -sf liblasthop.so.$(LASTHOP_SO).$(LASTHOP_SO_MINOR) \
+		liblasthop.so.$(LASTHOP_SO) && \
+	ln -sf liblasthop.so.$(LASTHOP_SO) liblasthop.so && \
+	chmod 644 liblasthop.so.$(LASTHOP_SO).$(LASTHOP_SO_MINOR)
+uninstall-hook:
+	cd $(DESTDIR)$(libdir) && rm -f liblasthop.so.$(LASTHOP_SO) \
+		liblasthop.so.$(LASTHOP_SO).$(LASTHOP_SO_MINOR)

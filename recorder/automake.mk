@@ -117,7 +117,6 @@ recorder_librecorder_a_SOURCES = \
 	recorder/strip_plan.c recorder/strip_plan.h \
 	recorder/strip_port.c recorder/strip_port.h \
 	recorder/strip_switch.c recorder/strip_switch.h \
-	recorder/tls.c recorder/tls.h \
 	recorder/tree.c recorder/tree.h \
 	recorder/xid_map.c recorder/xid_map.h
 

@@ -15,7 +15,7 @@
 
 #include "lib/lh_alloc.h"
 #include "recorder/of_framing.h"
-#include "recorder/tls.h"
+#include "lib/tls.h"
 
 struct of_conn {
     struct bufferevent *bev; /* Owned. */

@@ -12,7 +12,7 @@
 #include "recorder/endpoint.h"
 #include "recorder/ovsdb.h"
 #include "recorder/postcard_ports.h"
-#include "recorder/tls.h"
+#include "lib/tls.h"
 
 /* Who connects to 'listen', a switch, is connected to 'controller'; or a guest
  * to 'bridge'. */

@@ -3,6 +3,7 @@
 # check_PROGRAMS and TESTS; fuzz targets go to fuzz_targets, each with its
 # corpus in tests/corpus/NAME/.
 
+include tests/api/automake.mk
 include tests/lib/automake.mk
 include tests/phf/automake.mk
 include tests/server/automake.mk
@@ -19,7 +20,7 @@ TEST_LIBS = $(CHECK_LIBS)
 AM_TESTS_ENVIRONMENT = \
 	FUZZ_TARGETS='$(fuzz_targets)'; export FUZZ_TARGETS; \
 	LH_PROGRAMS='$(bin_PROGRAMS) $(sbin_PROGRAMS)'; export LH_PROGRAMS; \
-	LH_MANUALS='$(man1_MANS) $(man5_MANS) $(man7_MANS) $(man8_MANS)'; \
+	LH_MANUALS='$(man1_MANS) $(man3_MANS) $(man5_MANS) $(man7_MANS) $(man8_MANS)'; \
 	export LH_MANUALS;
 check_PROGRAMS += $(fuzz_targets)
 

@@ -7,8 +7,8 @@
  * Ownership: a tls lives as long as connections are made from it.
  *
  * Threads: that of the event loop. */
-#ifndef RECORDER_TLS_H
-#define RECORDER_TLS_H 1
+#ifndef LIB_TLS_H
+#define LIB_TLS_H 1
 
 #include <stdbool.h>
 
@@ -36,4 +36,4 @@ struct bufferevent *tls_bufferevent(struct tls *, struct event_base *, int fd,
 /* Why a connection of it failed; NULL: not because of TLS.  For free(). */
 char *tls_reason(struct bufferevent *);
 
-#endif /* recorder/tls.h */
+#endif /* lib/tls.h */

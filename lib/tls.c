@@ -2,7 +2,7 @@
 /* tls - OpenSSL below a bufferevent. */
 #include <config.h>
 
-#include "recorder/tls.h"
+#include "lib/tls.h"
 
 #include <errno.h>
 #include <stdio.h>

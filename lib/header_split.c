@@ -186,6 +186,35 @@ header_split(const uint8_t *data, size_t len, struct header_split *split)
            data[split->l4_ofs] > ICMP6_ND_LAST;
 }
 
+static bool
+byte_is_constant(const struct header_split *split, uint32_t ofs)
+{
+    const struct kind_shape *shape = &shapes[split->kind];
+
+    if (ofs < split->l3_ofs) {
+        return true;
+    }
+    ofs -= split->l3_ofs;
+    if (ofs >= shape->l3_len) {
+        return ofs - shape->l3_len < shape->n_constant;
+    }
+    return header_kind_is_ip4(split->kind)
+               ? ofs < 2 || (ofs >= 6 && ofs < 10) || ofs >= 12
+               : ofs < 4 || ofs >= 6;
+}
+
+bool
+header_split_is_constant(const struct header_split *split, uint32_t ofs,
+                         uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        if (ofs > UINT32_MAX - n || !byte_is_constant(split, ofs + i)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 void
 header_split_constant(const uint8_t *data, const struct header_split *split,
                       uint8_t *out)

@@ -63,6 +63,11 @@ uint16_t header_kind_l4_sum_ofs(enum header_kind);
  * it is no packet that can be split. */
 bool header_split(const uint8_t *data, size_t len, struct header_split *);
 
+/* Whether the 'n' bytes at 'ofs', from the Ethernet header on, are the same in
+ * all packets of the flow. */
+bool header_split_is_constant(const struct header_split *, uint32_t ofs,
+                              uint32_t n);
+
 /* Copies the first tail_ofs bytes of 'data' into 'out' with every byte that
  * varies set to 0. */
 void header_split_constant(const uint8_t *data, const struct header_split *,

@@ -6,6 +6,7 @@ phf_libphf_a_SOURCES = \
 	phf/automaton.c phf/automaton.h \
 	phf/backref.c phf/backref.h \
 	phf/bpf.c phf/bpf.h \
+	phf/bpf_keys.c phf/bpf_keys.h \
 	phf/bpf_machine.c phf/bpf_machine.h \
 	phf/bpf_words.c phf/bpf_words.h \
 	phf/hop_tests.c phf/hop_tests.h \

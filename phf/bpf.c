@@ -24,6 +24,7 @@ struct bpf_test {
     struct bpf_program program;  /* Owned; bf_insns NULL before it is made. */
     struct bpf_machine *machine; /* The same to be run.  Owned. */
     bool has_length;             /* It loads the length of the packet. */
+    struct bpf_keys *keys;       /* Owned; NULL: none. */
     char text[];                 /* As given. */
 };
 
@@ -59,11 +60,13 @@ loads_length(const struct bpf_program *program)
     return false;
 }
 
-static struct bpf_machine *
-make_machine(const struct bpf_program *program)
+/* Fills in what is made of the program; false when it is no program. */
+static bool
+make_machine(struct bpf_test *test)
 {
+    const struct bpf_program *program = &test->program;
     struct bpf_machine_code *codes = lh_alloc(program->bf_len * sizeof *codes);
-    struct bpf_machine *machine;
+    struct bpf_keys keys;
 
     for (unsigned int i = 0; i < program->bf_len; i++) {
         const struct bpf_insn *insn = &program->bf_insns[i];
@@ -71,9 +74,12 @@ make_machine(const struct bpf_program *program)
         codes[i] =
             (struct bpf_machine_code){insn->code, insn->jt, insn->jf, insn->k};
     }
-    machine = bpf_machine_create(codes, program->bf_len);
+    test->machine = bpf_machine_create(codes, program->bf_len);
+    if (test->machine && bpf_keys_find(codes, program->bf_len, &keys)) {
+        test->keys = lh_memdup(&keys, sizeof keys);
+    }
     free(codes);
-    return machine;
+    return test->machine != NULL;
 }
 
 int
@@ -95,6 +101,7 @@ bpf_test_create(const char *text, size_t len, bool is_negated,
     test = lh_alloc(sizeof *test + len + 1);
     atomic_init(&test->n_refs, 1);
     test->machine = NULL;
+    test->keys = NULL;
     memset(&test->program, 0, sizeof test->program);
     memcpy(test->text, text, len);
     test->text[len] = '\0';
@@ -107,14 +114,11 @@ bpf_test_create(const char *text, size_t len, bool is_negated,
         retval = compile(negated, &test->program, error);
         free(negated);
     }
-    if (!retval) {
-        test->machine = make_machine(&test->program);
-        if (!test->machine) {
-            lh_error_set_at(error, 0,
-                            "BPF: libpcap compiled it to what is no program "
-                            "of the BPF machine");
-            retval = EINVAL;
-        }
+    if (!retval && !make_machine(test)) {
+        lh_error_set_at(error, 0,
+                        "BPF: libpcap compiled it to what is no program of "
+                        "the BPF machine");
+        retval = EINVAL;
     }
     if (retval) {
         bpf_test_unref(test);
@@ -139,6 +143,7 @@ bpf_test_unref(struct bpf_test *test)
                                           memory_order_acq_rel) == 1) {
         pcap_freecode(&test->program);
         bpf_machine_destroy(test->machine);
+        free(test->keys);
         free(test);
     }
 }
@@ -180,47 +185,15 @@ struct machine {
     uint32_t a, x, memory[BPF_MEMWORDS];
 };
 
-/* Whether the byte at 'ofs' is the same in all packets of the flow. */
-static bool
-is_constant(const struct header_split *split, uint32_t ofs)
-{
-    bool is_ip4 = header_kind_is_ip4(split->kind);
-
-    if (ofs < split->l3_ofs) {
-        return true;
-    }
-    if (ofs < split->l4_ofs) {
-        ofs -= split->l3_ofs;
-        return is_ip4 ? ofs < 2 || (ofs >= 6 && ofs < 10) || ofs >= 12
-                      : ofs < 4 || ofs >= 6;
-    }
-    ofs -= split->l4_ofs;
-    switch (split->kind) {
-    case HEADER_IP4_ICMP:
-    case HEADER_IP6_ICMP:
-        return ofs < 2;
-    case HEADER_IP4_OTHER:
-    case HEADER_IP6_OTHER:
-        return false;
-    case HEADER_IP4_TCP:
-    case HEADER_IP4_UDP:
-    case HEADER_IP6_TCP:
-    case HEADER_IP6_UDP:
-    case N_HEADER_KINDS:
-        break;
-    }
-    return ofs < 4;
-}
-
 /* The 'n' bytes at 'ofs'; false when one of them varies. */
 static bool
 load(const struct machine *m, uint32_t ofs, uint32_t n, uint32_t *value)
 {
     *value = 0;
+    if (!header_split_is_constant(&m->split, ofs, n)) {
+        return false;
+    }
     for (uint32_t i = 0; i < n; i++) {
-        if (ofs > UINT32_MAX - n || !is_constant(&m->split, ofs + i)) {
-            return false;
-        }
         *value = *value << 8 | m->header[ofs + i];
     }
     return true;
@@ -364,6 +337,12 @@ bpf_test_run_model(const struct bpf_test *test, const uint8_t *header,
         return false;
     }
     return run(&m, &test->program, varies);
+}
+
+const struct bpf_keys *
+bpf_test_keys(const struct bpf_test *test)
+{
+    return test->keys;
 }
 
 const char *

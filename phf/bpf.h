@@ -21,6 +21,7 @@
 #include <stdint.h>
 
 #include "lib/lh_error.h"
+#include "phf/bpf_keys.h"
 
 struct bpf_test;
 
@@ -42,6 +43,10 @@ bool bpf_test_run(const struct bpf_test *, const uint8_t *header,
  * bytes, or the length, there is none: '*varies' is set. */
 bool bpf_test_run_model(const struct bpf_test *, const uint8_t *header,
                         size_t caplen, bool *varies);
+
+/* Keys, one of which every packet has for which the answer is true; NULL when
+ * there are none. */
+const struct bpf_keys *bpf_test_keys(const struct bpf_test *);
 
 /* The expression as given, not negated. */
 const char *bpf_test_text(const struct bpf_test *);

@@ -30,6 +30,12 @@ tests_phf_test_bpf_machine_SOURCES = tests/phf/test_bpf_machine.c \
 	tests/phf/random_bpf.c tests/phf/random_bpf.h
 tests_phf_test_bpf_machine_LDADD = $(PHF_LIBS) $(TEST_LIBS)
 
+check_PROGRAMS += tests/phf/test_bpf_keys
+TESTS += tests/phf/test_bpf_keys
+tests_phf_test_bpf_keys_SOURCES = tests/phf/test_bpf_keys.c \
+	tests/phf/random_bpf.c tests/phf/random_bpf.h
+tests_phf_test_bpf_keys_LDADD = $(PHF_LIBS) $(TEST_LIBS)
+
 check_PROGRAMS += tests/phf/test_bpf_words
 TESTS += tests/phf/test_bpf_words
 tests_phf_test_bpf_words_SOURCES = tests/phf/test_bpf_words.c

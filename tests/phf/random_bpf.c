@@ -62,6 +62,28 @@ code(struct bytes *b, bool *is_known)
 }
 
 bool
+random_bpf_has_key(const struct bpf_keys *keys, const uint8_t *packet,
+                   size_t caplen)
+{
+    struct bpf_class class = bpf_class_of(packet, caplen);
+
+    for (size_t i = 0; i < keys->n; i++) {
+        const struct bpf_key *k = &keys->keys[i];
+        uint32_t ofs, value;
+
+        if (!bpf_field_is_in(&k->field, class) ||
+            !bpf_field_find(&k->field, packet, caplen, &ofs)) {
+            continue;
+        }
+        value = bpf_field_load(&k->field, packet, ofs);
+        if (value >= k->low && value <= k->high) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool
 random_bpf_check(const uint8_t *data, size_t size)
 {
     struct bytes b = {data, size, 0};
@@ -71,6 +93,7 @@ random_bpf_check(const uint8_t *data, size_t size)
     uint8_t packet[MAX_PACKET];
     uint32_t caplen = next(&b) % MAX_PACKET, wirelen = next(&b);
     struct bpf_machine *machine;
+    struct bpf_keys keys;
     bool is_valid, is_known = true;
 
     for (size_t i = 0; i < n; i++) {
@@ -111,6 +134,11 @@ random_bpf_check(const uint8_t *data, size_t size)
 
         if (theirs != ours) {
             fprintf(stderr, "libpcap %u, bpf_machine %u\n", theirs, ours);
+            abort();
+        }
+        if (ours && bpf_keys_find(codes, n, &keys) &&
+            !random_bpf_has_key(&keys, packet, caplen)) {
+            fprintf(stderr, "accepted without any of its keys\n");
             abort();
         }
     }

@@ -441,6 +441,11 @@ trajectory_path_mark(const struct trajectory_path *path)
     return (struct trajectory_path_mark *) &path->mark;
 }
 
+struct trajectory_path_mark *
+trajectory_path_filter_mark(const struct trajectory_path *path)
+{
+    return (struct trajectory_path_mark *) &path->filter_mark;
+}
 /* Makes '*bytes', of '*len', the header that the view shows. */
 static void
 view_fill(const struct trajectory_path *path, const struct path_view *v,

@@ -76,6 +76,9 @@ struct trajectory_path_mark {
 };
 struct trajectory_path_mark *
 trajectory_path_mark(const struct trajectory_path *);
+/* The same for whoever matches filters. */
+struct trajectory_path_mark *
+trajectory_path_filter_mark(const struct trajectory_path *);
 
 /* Sets the headers of 'h', a copy of the model, to those of that packet. */
 void trajectory_path_fill(const struct trajectory_path *, const uint8_t *ref,

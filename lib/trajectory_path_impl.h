@@ -36,7 +36,7 @@ struct path_view {
 
 struct trajectory_path {
     unsigned int n_refs;
-    struct trajectory_path_mark mark;
+    struct trajectory_path_mark mark, filter_mark;
     struct history *model; /* Owned. */
     size_t reference;
     struct header_split split; /* Of the reference. */

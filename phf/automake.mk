@@ -9,7 +9,9 @@ phf_libphf_a_SOURCES = \
 	phf/bpf_keys.c phf/bpf_keys.h \
 	phf/bpf_machine.c phf/bpf_machine.h \
 	phf/bpf_words.c phf/bpf_words.h \
+	phf/filter_keys.c phf/filter_keys.h \
 	phf/hop_tests.c phf/hop_tests.h \
+	phf/key_map.c phf/key_map.h \
 	phf/pf_parse.c phf/pf_parse.h \
 	phf/phf.c phf/phf.h phf/phf_impl.h \
 	phf/phf_explain.c phf/phf_explain.h \

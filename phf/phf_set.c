@@ -3,6 +3,7 @@
 #include <config.h>
 #include "phf/phf_set.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -134,7 +135,7 @@ phf_set_get_counters(const struct phf_set *set,
 static void
 rebuild(struct phf_set *set)
 {
-    struct set_index_filter *filters = lh_alloc(set->n * sizeof *filters);
+    const struct phf **filters = lh_alloc(set->n * sizeof *filters);
 
     predicates_uninit(&set->predicates);
     predicates_init(&set->predicates);
@@ -148,9 +149,9 @@ rebuild(struct phf_set *set)
         for (uint32_t id = 0; id < own->n_predicates; id++) {
             entry->map[id] = predicates_import(&set->predicates, own, id);
         }
-        filters[i] = (struct set_index_filter){entry->phf, entry->map};
+        filters[i] = entry->phf;
     }
-    set_index_build(&set->index, &set->predicates, filters, set->n);
+    set_index_build(&set->index, filters, set->n);
     free(filters);
     free(set->memo);
     set->memo = NULL;
@@ -255,7 +256,7 @@ phf_set_match(struct phf_set *set, const struct history *history,
     size_t n;
 
     begin_round(set);
-    found = set_index_find(&set->index, history, &n);
+    found = set_index_find(&set->index, history, topology, &n);
     count(set, n);
     if (!n) {
         return;
@@ -272,31 +273,109 @@ phf_set_match(struct phf_set *set, const struct history *history,
 
 /* --- packets ------------------------------------------------------------- */
 
+/* Adds what filter 'index' says of all that have 'tests' as their model. */
+static void
+judge(struct phf_set *set, struct hop_tests *tests, uint32_t index)
+{
+    const struct entry *entry = &set->entries[index];
+    struct set_verdict_item item = {.index = index};
+
+    turn_to(set, tests, entry);
+    item.result = phf_run_model(entry->phf, tests, &item.is_asked);
+    if (item.is_asked || item.result != PHF_MISS) {
+        set_verdicts_add(&set->verdicts, item);
+    }
+}
+
+/* What the set says of all flows on the path of 't'. */
+static const struct set_verdict *
+path_verdict(struct phf_set *set, const struct trajectory *t,
+             const struct topology *topology)
+{
+    const struct trajectory_path *path = trajectory_path(t);
+    struct trajectory_path_mark *mark = trajectory_path_filter_mark(path);
+    const struct set_verdict *known =
+        set_verdicts_find(&set->verdicts, mark->owner, mark->index);
+    struct history_hop hops[TRAJECTORY_MAX_HOPS];
+    struct history bare; /* No header: what asks for one varies. */
+    const uint32_t *found;
+    struct hop_tests tests;
+    size_t n;
+
+    if (known) {
+        return known;
+    }
+    set->counters.paths++;
+    bare = *trajectory_path_model(path);
+    assert(bare.n_hops <= TRAJECTORY_MAX_HOPS);
+    memcpy(hops, bare.hops, bare.n_hops * sizeof *hops);
+    bare.hops = hops;
+    for (size_t i = 0; i < bare.n_hops; i++) {
+        hops[i].caplen = 0;
+    }
+    begin_round(set);
+    found = set_index_find_path(&set->index, &bare, topology, &n);
+    tests = tests_of(set, &bare, topology);
+    for (size_t i = 0; i < n; i++) {
+        judge(set, &tests, found[i]);
+    }
+    return set_verdicts_end(&set->verdicts, &mark->owner, &mark->index);
+}
+
+/* Adds what the set says of a flow, one packet of which is 'history', on a
+ * path on which it says 'path', where it has found 'n' filters. */
+static void
+judge_flow(struct phf_set *set, struct hop_tests *tests,
+           struct set_verdict path, const uint32_t *found, size_t n)
+{
+    size_t i = 0;
+
+    for (uint32_t j = 0; j < path.n; j++) {
+        struct set_verdict_item item = set->verdicts.items[path.first + j];
+        bool is_found;
+
+        for (; i < n && found[i] < item.index; i++) {
+            if (set_index_is_on_headers(&set->index, found[i])) {
+                judge(set, tests, found[i]);
+            }
+        }
+        is_found = i < n && found[i] == item.index;
+        i += is_found;
+        if (!item.is_asked) {
+            set_verdicts_add(&set->verdicts, item);
+        } else if (is_found ||
+                   !set_index_has_header_keys(&set->index, item.index)) {
+            judge(set, tests, item.index);
+        }
+    }
+    for (; i < n; i++) {
+        if (set_index_is_on_headers(&set->index, found[i])) {
+            judge(set, tests, found[i]);
+        }
+    }
+}
+
 /* Finds what the set says of all packets of 't', one of which is at hand. */
 static const struct set_verdict *
 find_verdict(struct phf_set *set, struct trajectory *t,
              const struct topology *topology)
 {
-    const struct history *history = phf_set_history(set);
-    const uint32_t *found;
+    struct set_verdict path = *path_verdict(set, t, topology);
+    struct trajectory_mark *mark = trajectory_filter_mark(t);
+    const struct history *history;
     struct hop_tests tests;
+    const uint32_t *found;
     size_t n;
 
     set->counters.trajectories++;
-    begin_round(set);
-    found = set_index_find(&set->index, history, &n);
-    tests = tests_of(set, history, topology);
-    for (size_t i = 0; i < n; i++) {
-        const struct entry *entry = &set->entries[found[i]];
-        struct set_verdict_item item = {.index = found[i]};
-
-        turn_to(set, &tests, entry);
-        item.result = phf_run_model(entry->phf, &tests, &item.is_asked);
-        if (item.is_asked || item.result != PHF_MISS) {
-            set_verdicts_add(&set->verdicts, item);
-        }
+    if (path.n || set_index_asks_headers(&set->index)) {
+        history = phf_set_history(set);
+        begin_round(set);
+        tests = tests_of(set, history, topology);
+        found = set_index_find_flow(&set->index, history, &n);
+        judge_flow(set, &tests, path, found, n);
     }
-    return set_verdicts_end(&set->verdicts, t);
+    return set_verdicts_end(&set->verdicts, &mark->owner, &mark->index);
 }
 
 static void
@@ -334,6 +413,7 @@ phf_set_match_packet(struct phf_set *set, struct trajectory *t,
                      void *aux)
 {
     const struct matching m = {hit, aux};
+    const struct trajectory_mark *mark;
     const struct set_verdict *verdict;
 
     refresh(set);
@@ -341,7 +421,8 @@ phf_set_match_packet(struct phf_set *set, struct trajectory *t,
     set->history = NULL;
     set->trajectory = t;
     set->packet = packet;
-    verdict = set_verdicts_find(&set->verdicts, t);
+    mark = trajectory_filter_mark(t);
+    verdict = set_verdicts_find(&set->verdicts, mark->owner, mark->index);
     if (!verdict) {
         verdict = find_verdict(set, t, topology);
     }

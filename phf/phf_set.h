@@ -38,7 +38,8 @@ struct phf_set_counters {
     uint64_t skipped;   /* ... and not run, because they could not match. */
     uint64_t matches;
     uint64_t limits;       /* PHF_LIMIT results. */
-    uint64_t trajectories; /* That a verdict was found for. */
+    uint64_t paths;        /* That a verdict was found for, ... */
+    uint64_t trajectories; /* ... and flows on them. */
     uint64_t written;      /* Packets whose history was made. */
 };
 

@@ -6,322 +6,336 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/header_split.h"
 #include "lib/lh_alloc.h"
 #include "lib/of_port.h"
+#include "phf/backref.h"
+#include "phf/filter_keys.h"
 
-/* A filter with more keys than this is run on every history. */
-#define MAX_KEYS 16
+static void
+clear(struct set_index *x)
+{
+    key_map_uninit(&x->paths);
+    key_map_uninit(&x->flows);
+    key_map_uninit(&x->both);
+    free(x->filters);
+    free(x->fields);
+    free(x->always.numbers);
+    free(x->always_on_path.numbers);
+    free(x->found);
+    memset(x, 0, sizeof *x);
+}
 
 void
 set_index_uninit(struct set_index *x)
 {
-    free(x->keys);
-    free(x->slots);
-    free(x->always);
-    free(x->marks);
-    free(x->found);
-}
-
-/* --- Choosing keys ------------------------------------------------------ */
-
-struct chooser {
-    const struct predicates *shared;
-    uint32_t *n_users; /* By term: filters that ask for it.  Owned. */
-    uint32_t *last;    /* By term: the last of them + 1.  Owned. */
-};
-
-/* Terms, one of which must hold at some hop of a match. */
-struct cut {
-    size_t n;
-    uint32_t terms[MAX_KEYS];
-    uint64_t cost; /* Filters that ask for them. */
-};
-
-static void
-count_users(struct chooser *c, const struct set_index_filter *filter,
-            uint32_t number)
-{
-    for (size_t i = 0; i < filter->phf->predicates.n_predicates; i++) {
-        const struct predicate *p = &c->shared->predicates[filter->map[i]];
-
-        for (uint32_t j = 0; j < p->filters.n; j++) {
-            const struct predicates_members *terms =
-                &c->shared->filters[p->filters.ids[j]].terms;
-
-            for (uint32_t k = 0; k < terms->n; k++) {
-                uint32_t id = terms->ids[k];
-
-                c->n_users[id] += c->last[id] != number;
-                c->last[id] = number;
-            }
-        }
-    }
-}
-
-static bool
-can_be_key(const struct term *term)
-{
-    return term->kind <= TERM_VERSION && !term->is_negated && !term->name;
-}
-
-/* Adds the term of 'filter' that the fewest ask for. */
-static bool
-add_term(const struct chooser *c, const struct postcard_filter *filter,
-         struct cut *cut)
-{
-    uint32_t best = UINT32_MAX;
-
-    for (uint32_t i = 0; i < filter->terms.n; i++) {
-        uint32_t id = filter->terms.ids[i];
-
-        if (can_be_key(&c->shared->terms[id]) &&
-            (best == UINT32_MAX || c->n_users[id] < c->n_users[best])) {
-            best = id;
-        }
-    }
-    if (best == UINT32_MAX || cut->n == MAX_KEYS) {
-        return false;
-    }
-    cut->terms[cut->n++] = best;
-    cut->cost += c->n_users[best];
-    return true;
-}
-
-/* Adds what a hop must have that 'position' consumes; false when there is no
- * such thing. */
-static bool
-add_position(const struct chooser *c, const struct set_index_filter *filter,
-             size_t position, struct cut *cut)
-{
-    const struct automaton *a = filter->phf->automaton;
-    const struct predicate *p =
-        &c->shared->predicates[filter->map[a->predicate_of[position]]];
-
-    for (uint32_t i = 0; i < p->filters.n; i++) {
-        if (!add_term(c, &c->shared->filters[p->filters.ids[i]], cut)) {
-            return false;
-        }
-    }
-    return !p->is_negated;
-}
-
-/* Takes 'positions', one of which every match passes, into '*best' if they
- * have keys that cost less. */
-static void
-try_cut(const struct chooser *c, const struct set_index_filter *filter,
-        const uint64_t *positions, struct cut *best)
-{
-    struct cut cut = {.n = 0};
-
-    for (size_t i = 0; i < filter->phf->automaton->n_positions; i++) {
-        if (automaton_has(positions, i) && !add_position(c, filter, i, &cut)) {
-            return;
-        }
-    }
-    if (cut.cost < best->cost) {
-        *best = cut;
-    }
-}
-
-/* Whether some match of an automaton of one word goes round 'position'. */
-static bool
-can_avoid(const struct automaton *a, size_t position)
-{
-    uint64_t avoided = UINT64_C(1) << position;
-    uint64_t ahead = (a->first[0] | a->anew[0]) & ~avoided, seen = ahead;
-
-    while (ahead) {
-        uint64_t follow = a->follow[__builtin_ctzll(ahead)] & ~avoided & ~seen;
-
-        ahead = (ahead & (ahead - 1)) | follow;
-        seen |= follow;
-    }
-    return seen & (a->accept[0] | a->accept_end[0]);
-}
-
-/* False when the filter has no keys. */
-static bool
-choose(const struct chooser *c, const struct set_index_filter *filter,
-       struct cut *best)
-{
-    const struct phf *phf = filter->phf;
-    const struct automaton *a = phf->automaton;
-
-    best->cost = UINT64_MAX;
-    if (phf->has_backrefs || a->matches_all || a->matches_no_hops) {
-        return false;
-    }
-    /* Every match begins at one of 'first' and ends at one of 'accept_end'. */
-    try_cut(c, filter, a->first, best);
-    try_cut(c, filter, a->accept_end, best);
-    for (size_t i = 0; a->n_words == 1 && i < a->n_positions; i++) {
-        uint64_t only = UINT64_C(1) << i;
-
-        if (!can_avoid(a, i)) {
-            try_cut(c, filter, &only, best);
-        }
-    }
-    return best->cost != UINT64_MAX;
+    clear(x);
 }
 
 /* --- Building ----------------------------------------------------------- */
 
-static int
-compare_keys(const void *a_, const void *b_)
+static void
+add_fact(struct set_index_facts *facts, uint32_t column, uint64_t value)
 {
-    const struct set_index_key *a = a_, *b = b_;
+    uint64_t hash =
+        (value ^ (uint64_t) column << 56) * UINT64_C(0xd6e8feb86659fd93);
 
-    if (a->kind != b->kind) {
-        return a->kind < b->kind ? -1 : 1;
-    }
-    if (a->value != b->value) {
-        return a->value < b->value ? -1 : 1;
-    }
-    return (a->index > b->index) - (a->index < b->index);
+    hash ^= hash >> 32;
+    facts->bits[hash >> 6 & 1] |= UINT64_C(1) << (hash & 63);
 }
 
-static size_t
-hash_of(enum term_kind kind, uint64_t value)
+/* The column of a field, which is made when it is not there. */
+static uint32_t
+column_of(struct set_index *x, const struct filter_key *key)
 {
-    uint64_t hash = (value + (uint64_t) kind) * 0x9e3779b97f4a7c15ULL;
+    struct set_index_field *f;
 
-    return (size_t) (hash ^ hash >> 32);
-}
-
-static bool
-is_key(const struct set_index_key *key, enum term_kind kind, uint64_t value)
-{
-    return key->kind == kind && key->value == value;
+    if (key->fact != FACT_HEADER) {
+        x->columns |= 1u << key->fact;
+        return key->fact;
+    }
+    for (size_t i = 0; i < x->n_fields; i++) {
+        if (bpf_field_equal(&x->fields[i].field, &key->field)) {
+            return x->fields[i].column;
+        }
+    }
+    x->fields = lh_alloc_grow(x->fields, x->n_fields, &x->allocated_fields,
+                              sizeof *x->fields);
+    f = &x->fields[x->n_fields];
+    *f = (struct set_index_field){
+        .field = key->field,
+        .column = FACT_HEADER + (uint32_t) x->n_fields,
+    };
+    x->n_fields++;
+    return f->column;
 }
 
 static void
-make_slots(struct set_index *x)
+add_keys(struct set_index *x, struct key_map *to,
+         const struct filter_keys *keys, uint32_t index)
 {
-    if (x->n_keys) {
-        qsort(x->keys, x->n_keys, sizeof *x->keys, compare_keys);
-    }
-    for (x->n_slots = 16; x->n_slots < 2 * x->n_keys; x->n_slots *= 2) {
-        continue;
-    }
-    free(x->slots);
-    x->slots = lh_alloc_zero(x->n_slots * sizeof *x->slots);
-    for (size_t i = 0; i < x->n_keys; i++) {
-        const struct set_index_key *key = &x->keys[i];
-        size_t slot = hash_of(key->kind, key->value);
+    for (size_t i = 0; i < keys->n; i++) {
+        const struct filter_key *key = &keys->keys[i];
 
-        if (i && is_key(&x->keys[i - 1], key->kind, key->value)) {
-            continue;
-        }
-        while (x->slots[slot & (x->n_slots - 1)]) {
-            slot++;
-        }
-        x->slots[slot & (x->n_slots - 1)] = (uint32_t) i + 1;
+        key_map_add(to, column_of(x, key), key->low, key->high, index);
     }
 }
 
-static void
-add_keys(struct set_index *x, const struct chooser *c, const struct cut *cut,
-         uint32_t index)
-{
-    for (size_t i = 0; i < cut->n; i++) {
-        const struct term *term = &c->shared->terms[cut->terms[i]];
+struct needing {
+    struct set_index *index;
+    struct set_index_facts *needs;
+};
 
-        x->keys = lh_alloc_grow(x->keys, x->n_keys, &x->allocated_keys,
-                                sizeof *x->keys);
-        x->keys[x->n_keys++] = (struct set_index_key){
-            .kind = term->kind, .index = index, .value = term->value};
-        x->kinds |= 1u << term->kind;
+static void
+need(void *needing_, const struct filter_key *key)
+{
+    struct needing *needing = needing_;
+
+    add_fact(needing->needs, column_of(needing->index, key), key->low);
+}
+
+static void
+add_number(struct set_index_list *list, uint32_t index)
+{
+    list->numbers = lh_alloc_grow(list->numbers, list->n, &list->allocated,
+                                  sizeof *list->numbers);
+    list->numbers[list->n++] = index;
+}
+
+static void
+add_filter(struct set_index *x, const struct phf *phf, uint32_t index)
+{
+    struct set_index_filter *filter = &x->filters[index];
+    struct needing needing = {x, &filter->needs};
+    struct filter_keys path, header, both;
+    bool on_path = filter_keys_find(phf, true, false, &path);
+    bool on_header = filter_keys_find(phf, false, true, &header);
+
+    filter_keys_needs(phf, need, &needing);
+    if (on_path) {
+        add_keys(x, &x->paths, &path, index);
+    }
+    if (on_header) {
+        add_keys(x, &x->flows, &header, index);
+    }
+    filter->has_header_keys = on_header;
+    filter->is_on_headers = on_header && !on_path;
+    if (!on_header && !on_path) {
+        add_number(&x->always_on_path, index);
+    }
+    if (filter_keys_find(phf, true, true, &both)) {
+        add_keys(x, &x->both, &both, index);
+    } else {
+        add_number(&x->always, index);
     }
 }
 
 void
-set_index_build(struct set_index *x, const struct predicates *shared,
-                const struct set_index_filter *filters, size_t n)
+set_index_build(struct set_index *x, const struct phf *const *filters,
+                size_t n)
 {
-    struct chooser c = {.shared = shared};
+    size_t n_columns;
 
-    c.n_users = lh_alloc_zero((shared->n_terms + 1) * sizeof *c.n_users);
-    c.last = lh_alloc_zero((shared->n_terms + 1) * sizeof *c.last);
-    for (size_t i = 0; i < n; i++) {
-        count_users(&c, &filters[i], (uint32_t) i + 1);
-    }
-    x->n_keys = x->n_always = 0;
-    x->kinds = 0;
-    x->round = 0;
-    x->always = lh_alloc_array(x->always, n, sizeof *x->always);
-    x->found = lh_alloc_array(x->found, n, sizeof *x->found);
-    free(x->marks);
-    x->marks = lh_alloc_zero(n * sizeof *x->marks);
+    clear(x);
+    x->n_filters = n;
+    x->filters = lh_alloc_zero((n + 1) * sizeof *x->filters);
+    x->found = lh_alloc((n + 1) * sizeof *x->found);
     for (uint32_t i = 0; i < n; i++) {
-        struct cut cut;
+        add_filter(x, filters[i], i);
+    }
+    n_columns = FACT_HEADER + x->n_fields;
+    key_map_build(&x->paths, n_columns);
+    key_map_build(&x->flows, n_columns);
+    key_map_build(&x->both, n_columns);
+}
 
-        if (choose(&c, &filters[i], &cut)) {
-            add_keys(x, &c, &cut, i);
-        } else {
-            x->always[x->n_always++] = i;
+/* --- Facts of a path ---------------------------------------------------- */
+
+/* What is looked for, and where. */
+struct search {
+    struct key_map_found found; /* First: it is what is handed around. */
+    struct set_index *index;
+    const struct key_map *map;
+    struct set_index_facts facts; /* Of the path. */
+    bool by_needs;                /* Facts are known. */
+};
+
+static void
+note(struct key_map_found *search_, uint32_t number)
+{
+    struct search *s = (struct search *) search_;
+    struct set_index *x = s->index;
+    struct set_index_filter *filter = &x->filters[number];
+
+    if (filter->mark != x->round) {
+        filter->mark = x->round;
+        if (!s->by_needs || (!(filter->needs.bits[0] & ~s->facts.bits[0]) &&
+                             !(filter->needs.bits[1] & ~s->facts.bits[1]))) {
+            x->found[x->n_found++] = number;
         }
     }
-    make_slots(x);
-    free(c.n_users);
-    free(c.last);
+}
+
+/* A fact of a path.  Those that filters need are gathered before any filter is
+ * looked for. */
+typedef void fact_function(struct search *, enum filter_fact, uint64_t value);
+
+static void
+gather(struct search *s, enum filter_fact fact, uint64_t value)
+{
+    add_fact(&s->facts, fact, value);
+}
+
+static void
+look_up(struct search *s, enum filter_fact fact, uint64_t value)
+{
+    key_map_find(s->map, fact, value, &s->found);
+}
+
+static void
+each_value(struct search *s, fact_function *tell, enum filter_fact fact,
+           const uint32_t *values, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        tell(s, fact, values[i]);
+    }
+}
+
+static void
+each_fact_of_hop(struct search *s, fact_function *tell,
+                 const struct history_hop *hop,
+                 const struct topology *topology)
+{
+    unsigned int columns = s->index->columns;
+
+    if (columns & 1u << FACT_DPID) {
+        tell(s, FACT_DPID, hop->dpid);
+    }
+    if (columns & 1u << FACT_SWITCH && topology) {
+        const struct topology_switch *sw = topology_find(topology, hop->dpid);
+
+        if (sw && sw->name) {
+            tell(s, FACT_SWITCH, filter_keys_name(sw->name));
+        }
+    }
+    if (columns & 1u << FACT_IN_PORT) {
+        tell(s, FACT_IN_PORT, hop->in_port);
+    }
+    if (columns & 1u << FACT_OUT_PORT) {
+        each_value(s, tell, FACT_OUT_PORT, hop->out_ports, hop->n_out);
+        each_value(s, tell, FACT_OUT_PORT, hop->branches, hop->n_branches);
+        if (!hop->n_out) {
+            tell(s, FACT_OUT_PORT, OF_PORT_NONE);
+        }
+    }
+    if (columns & 1u << FACT_VERSION) {
+        each_value(s, tell, FACT_VERSION, hop->versions, hop->n_versions);
+    }
+    if (columns & 1u << FACT_VERDICT && hop->verdict.name != VERDICT_NONE) {
+        tell(s, FACT_VERDICT, hop->verdict.name);
+    }
+}
+
+static void
+each_fact(struct search *s, fact_function *tell, const struct history *history,
+          const struct topology *topology)
+{
+    for (size_t i = 0; i < history->n_hops; i++) {
+        each_fact_of_hop(s, tell, &history->hops[i], topology);
+    }
+    if (s->index->columns & 1u << FACT_VERDICT) {
+        tell(s, FACT_VERDICT, history->verdict.name);
+    }
+    if (s->index->columns & 1u << FACT_TWICE && backref_is_needed(history)) {
+        tell(s, FACT_TWICE, 1);
+    }
+}
+
+static void
+find_by_path(struct search *s, const struct history *history,
+             const struct topology *topology)
+{
+    s->by_needs = true;
+    each_fact(s, gather, history, topology);
+    each_fact(s, look_up, history, topology);
+}
+
+/* --- Facts of headers --------------------------------------------------- */
+
+/* How a header is to be read: one packet's, or a flow's, of which only some
+ * bytes are the same for all packets. */
+struct view {
+    struct bpf_class class;
+    bool is_flow, is_split;
+    struct header_split split;
+};
+
+/* Whether all packets of the flow have the same value of a field at 'ofs'. */
+static bool
+is_constant(const struct view *v, const struct bpf_field *f, uint32_t ofs)
+{
+    return v->is_split && header_split_is_constant(&v->split, ofs, f->size) &&
+           (f->base == UINT32_MAX ||
+            header_split_is_constant(&v->split, f->base, 1));
+}
+
+static void
+find_field(struct search *s, struct set_index_field *f, const struct view *v,
+           const struct history_hop *hop)
+{
+    uint32_t round = s->index->round, ofs, value;
+    bool is_there = bpf_field_find(&f->field, hop->header, hop->caplen, &ofs);
+
+    if (f->round_all == round) {
+        return;
+    }
+    if (v->is_flow && (!is_there || !is_constant(v, &f->field, ofs))) {
+        /* Another packet may have it, and anything in it. */
+        f->round_all = round;
+        key_map_find_all(s->map, f->column, &s->found);
+        return;
+    }
+    if (!is_there) {
+        return;
+    }
+    value = bpf_field_load(&f->field, hop->header, ofs);
+    if (f->round != round || f->value != value) {
+        f->round = round;
+        f->value = value;
+        key_map_find(s->map, f->column, value, &s->found);
+    }
+}
+
+static void
+find_by_headers(struct search *s, const struct history *history, bool is_flow)
+{
+    struct set_index *x = s->index;
+
+    for (size_t i = 0; x->n_fields && i < history->n_hops; i++) {
+        const struct history_hop *hop = &history->hops[i];
+        struct view v = {.is_flow = is_flow};
+
+        if (!hop->caplen) {
+            continue;
+        }
+        v.class = bpf_class_of(hop->header, hop->caplen);
+        v.is_split =
+            is_flow && header_split(hop->header, hop->caplen, &v.split);
+        if (is_flow && !v.is_split) { /* Who knows what others are. */
+            v.class = (struct bpf_class){BPF_ETHER_ALL, BPF_PROTO_ALL};
+        }
+        for (size_t j = 0; j < x->n_fields; j++) {
+            struct set_index_field *f = &x->fields[j];
+
+            if (bpf_field_is_in(&f->field, v.class) &&
+                key_map_has_column(s->map, f->column)) {
+                find_field(s, f, &v, hop);
+            }
+        }
+    }
 }
 
 /* --- Finding ------------------------------------------------------------ */
-
-static void
-mark(struct set_index *x, uint32_t index)
-{
-    if (x->marks[index] != x->round) {
-        x->marks[index] = x->round;
-        x->found[x->n_found++] = index;
-    }
-}
-
-static void
-find(struct set_index *x, enum term_kind kind, uint64_t value)
-{
-    size_t slot = hash_of(kind, value), i;
-
-    while ((i = x->slots[slot & (x->n_slots - 1)])) {
-        if (is_key(&x->keys[i - 1], kind, value)) {
-            for (i--; i < x->n_keys && is_key(&x->keys[i], kind, value); i++) {
-                mark(x, x->keys[i].index);
-            }
-            return;
-        }
-        slot++;
-    }
-}
-
-static void
-find_all(struct set_index *x, enum term_kind kind, const uint32_t *values,
-         size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        find(x, kind, values[i]);
-    }
-}
-
-static void
-find_hop(struct set_index *x, const struct history_hop *hop)
-{
-    static const uint32_t none = OF_PORT_NONE;
-
-    if (x->kinds & 1u << TERM_DPID) {
-        find(x, TERM_DPID, hop->dpid);
-    }
-    if (x->kinds & 1u << TERM_IN_PORT) {
-        find(x, TERM_IN_PORT, hop->in_port);
-    }
-    if (x->kinds & 1u << TERM_OUT_PORT) {
-        find_all(x, TERM_OUT_PORT, hop->out_ports, hop->n_out);
-        find_all(x, TERM_OUT_PORT, hop->branches, hop->n_branches);
-        find_all(x, TERM_OUT_PORT, &none, !hop->n_out);
-    }
-    if (x->kinds & 1u << TERM_VERSION) {
-        find_all(x, TERM_VERSION, hop->versions, hop->n_versions);
-    }
-}
 
 static int
 compare_indices(const void *a_, const void *b_)
@@ -331,37 +345,64 @@ compare_indices(const void *a_, const void *b_)
     return (*a > *b) - (*a < *b);
 }
 
-const uint32_t *
-set_index_find(struct set_index *x, const struct history *history, size_t *n)
+static struct search
+begin(struct set_index *x, const struct key_map *map)
 {
-    if (!x->n_keys) {
-        *n = x->n_always;
-        return x->always;
-    }
     if (++x->round == 0) { /* Old marks would look new. */
-        uint32_t n_marks = 0;
-
-        for (size_t i = 0; i < x->n_keys; i++) {
-            n_marks =
-                x->keys[i].index >= n_marks ? x->keys[i].index + 1 : n_marks;
+        for (size_t i = 0; i < x->n_filters; i++) {
+            x->filters[i].mark = 0;
         }
-        memset(x->marks, 0, n_marks * sizeof *x->marks);
+        for (size_t i = 0; i < x->n_fields; i++) {
+            x->fields[i].round = x->fields[i].round_all = 0;
+        }
         x->round = 1;
     }
     x->n_found = 0;
-    for (size_t i = 0; i < history->n_hops; i++) {
-        find_hop(x, &history->hops[i]);
-    }
-    if (!x->n_found) {
-        *n = x->n_always;
-        return x->always;
-    }
-    for (size_t i = 0; i < x->n_always; i++) {
-        x->found[x->n_found++] = x->always[i];
+    return (struct search){.found = {note}, .index = x, .map = map};
+}
+
+static const uint32_t *
+end(struct set_index *x, const struct set_index_list *always, size_t *n)
+{
+    if (always && always->n) {
+        memcpy(x->found + x->n_found, always->numbers,
+               always->n * sizeof *x->found);
+        x->n_found += always->n;
     }
     if (x->n_found > 1) {
         qsort(x->found, x->n_found, sizeof *x->found, compare_indices);
     }
     *n = x->n_found;
     return x->found;
+}
+
+const uint32_t *
+set_index_find(struct set_index *x, const struct history *history,
+               const struct topology *topology, size_t *n)
+{
+    struct search s = begin(x, &x->both);
+
+    find_by_path(&s, history, topology);
+    find_by_headers(&s, history, false);
+    return end(x, &x->always, n);
+}
+
+const uint32_t *
+set_index_find_path(struct set_index *x, const struct history *history,
+                    const struct topology *topology, size_t *n)
+{
+    struct search s = begin(x, &x->paths);
+
+    find_by_path(&s, history, topology);
+    return end(x, &x->always_on_path, n);
+}
+
+const uint32_t *
+set_index_find_flow(struct set_index *x, const struct history *history,
+                    size_t *n)
+{
+    struct search s = begin(x, &x->flows);
+
+    find_by_headers(&s, history, true);
+    return end(x, NULL, n);
 }

@@ -1,10 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* set_index - which filters of a set a history can match at all.
  *
- * A key is a switch, port or version that some hop must have.  A filter has
- * keys if every match passes a hop that has one of them: at the beginning, at
- * the end, or at a position that no match goes round.  Of such places the one
- * is taken whose keys the fewest other filters ask for.
+ * A fact is something a history has: a switch, port, version or verdict of
+ * some hop, a switch that stands twice, a value in a header (what BPF
+ * expressions need: phf/bpf_keys.h).  A filter has keys if every history that
+ * it matches has one of these facts; then it is tried only where one of them
+ * is.  Keys come from what a match must pass: its beginning, its end, or a
+ * position that none goes round.  Of several choices the one is taken that a
+ * usual network should have most seldom.
+ *
+ * Facts of a path are the same for all flows on it; so what is found for a
+ * path and for a flow on it are asked apart.  Every filter that matches a
+ * packet is
+ *
+ *     found by set_index_find_path() of its path, and, if it has keys in
+ *     headers (set_index_has_header_keys()), by set_index_find_flow(), or
+ *
+ *     set_index_is_on_headers(), and found by set_index_find_flow().
  *
  * Ownership: all zero to set_index_uninit().
  *
@@ -12,49 +24,95 @@
 #ifndef PHF_SET_INDEX_H
 #define PHF_SET_INDEX_H 1
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "lib/history.h"
+#include "lib/topology.h"
+#include "phf/bpf_keys.h"
+#include "phf/key_map.h"
 #include "phf/phf_impl.h"
 
-/* A filter of the set, and the set's number for each of its predicates. */
-struct set_index_filter {
-    const struct phf *phf;
-    const uint32_t *map;
+/* Facts of a history, more or less: a bit for the hash of each. */
+struct set_index_facts {
+    uint64_t bits[2];
 };
 
-/* A hop with 'value' may match the filter at 'index'. */
-struct set_index_key {
-    enum term_kind kind;
-    uint32_t index;
-    uint64_t value;
+/* What is known of one filter. */
+struct set_index_filter {
+    bool is_on_headers;   /* It has keys in headers and none on the path. */
+    bool has_header_keys; /* In 'flows'. */
+    struct set_index_facts needs; /* Facts of a path that all matches have. */
+    uint32_t mark;                /* The last round that found it. */
+};
+
+/* A field of headers that keys are about. */
+struct set_index_field {
+    struct bpf_field field;
+    uint32_t column;
+    /* While finding: what was looked up last, in which round, and the round
+     * in which it was not one value for all packets. */
+    uint32_t value;
+    uint32_t round, round_all;
+};
+
+struct set_index_list {
+    size_t n, allocated;
+    uint32_t *numbers; /* In order.  Owned. */
 };
 
 struct set_index {
-    size_t n_keys, allocated_keys;
-    struct set_index_key *keys; /* Sorted.  Owned. */
-    unsigned int kinds;         /* That keys have: 1 << enum term_kind. */
-    size_t n_slots;             /* A power of two. */
-    uint32_t *slots;            /* Number + 1 of the first key with some
-                                 * value, or 0.  Owned. */
-    size_t n_always;
-    uint32_t *always; /* Filters without keys, in order.  Owned. */
+    size_t n_filters;
+    struct set_index_filter *filters; /* Owned. */
+    struct key_map paths;             /* Filters by facts of paths, */
+    struct key_map flows;             /* by those of headers, */
+    struct key_map both;              /* and by the better of the two. */
+    unsigned int columns; /* Facts of paths that are asked for: bits. */
+    size_t n_fields, allocated_fields;
+    struct set_index_field *fields;       /* Owned. */
+    struct set_index_list always;         /* Filters without any keys, */
+    struct set_index_list always_on_path; /* and those with neither keys on
+                                           * the path nor in headers. */
 
     uint32_t round;
-    uint32_t *marks; /* By filter: the last round that found it.  Owned. */
     size_t n_found;
     uint32_t *found; /* Owned. */
 };
 
-/* Makes the index of 'n' filters, whose predicates are also in 'shared'. */
-void set_index_build(struct set_index *, const struct predicates *shared,
-                     const struct set_index_filter *, size_t n);
+/* Makes the index of 'n' filters. */
+void set_index_build(struct set_index *, const struct phf *const *, size_t n);
 void set_index_uninit(struct set_index *);
 
 /* The filters to be run on 'history', in order; '*n' says how many.  Good
- * until the next call. */
+ * until the next call.  'topology' gives names and may be NULL. */
 const uint32_t *set_index_find(struct set_index *, const struct history *,
-                               size_t *n);
+                               const struct topology *topology, size_t *n);
+/* Those to be run on the path of 'history' whatever its headers. */
+const uint32_t *set_index_find_path(struct set_index *, const struct history *,
+                                    const struct topology *topology,
+                                    size_t *n);
+/* Those to be run on the flow of 'history', one packet of it. */
+const uint32_t *set_index_find_flow(struct set_index *, const struct history *,
+                                    size_t *n);
+
+static inline bool
+set_index_has_header_keys(const struct set_index *x, uint32_t index)
+{
+    return x->filters[index].has_header_keys;
+}
+
+static inline bool
+set_index_is_on_headers(const struct set_index *x, uint32_t index)
+{
+    return x->filters[index].is_on_headers;
+}
+
+/* Whether any filter has keys in headers. */
+static inline bool
+set_index_asks_headers(const struct set_index *x)
+{
+    return x->flows.n > 0;
+}
 
 #endif /* phf/set_index.h */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* set_verdicts - what the filters of a set say of whole trajectories. */
+/* set_verdicts - what the filters of a set say of whole paths and
+ * trajectories. */
 #include <config.h>
 #include "phf/set_verdicts.h"
 
@@ -58,17 +59,16 @@ set_verdicts_add(struct set_verdicts *v, struct set_verdict_item item)
 }
 
 const struct set_verdict *
-set_verdicts_end(struct set_verdicts *v, struct trajectory *t)
+set_verdicts_end(struct set_verdicts *v, uint64_t *owner, uint32_t *index)
 {
-    struct trajectory_mark *mark = trajectory_filter_mark(t);
     const struct set_verdict *last = &v->all[v->n - 1];
     size_t first = last->first + last->n;
 
-    mark->owner = v->owner;
-    mark->index = 0;
+    *owner = v->owner;
+    *index = 0;
     if (v->n_items > first) {
-        mark->index = (uint32_t) v->n;
+        *index = (uint32_t) v->n;
         add_verdict(v, first, v->n_items - first);
     }
-    return &v->all[mark->index];
+    return &v->all[*index];
 }

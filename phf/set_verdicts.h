@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* set_verdicts - what the filters of a set say of whole trajectories.
+/* set_verdicts - what the filters of a set say of whole paths and
+ * trajectories.
  *
- * The verdict on a trajectory is a list: the filters that match all of its
- * packets, and those that have to be asked for each.  All others match none.
- * A trajectory carries the number of its verdict, so that looking it up costs
- * one comparison.
+ * A verdict is a list: the filters that match all packets of a path, or of a
+ * trajectory, and those that have to be asked for each flow, or packet.  All
+ * others match none.  Path and trajectory carry the number of their verdict,
+ * so that looking it up costs one comparison.
  *
  * Bounded: past SET_VERDICTS_MAX_ITEMS all are forgotten and found anew.
  *
@@ -19,7 +20,6 @@
 #include <stdint.h>
 
 #include "lib/topology.h"
-#include "lib/trajectory.h"
 #include "phf/phf.h"
 
 /* Verdicts and their items together. */
@@ -27,7 +27,7 @@
 
 struct set_verdict_item {
     uint32_t index;         /* Of the filter in the set. */
-    bool is_asked;          /* Packet by packet; */
+    bool is_asked;          /* Flow by flow, or packet by packet; */
     enum phf_result result; /* else the answer for all: no PHF_MISS. */
 };
 
@@ -52,20 +52,18 @@ void set_verdicts_clear(struct set_verdicts *);
  * many. */
 void set_verdicts_prepare(struct set_verdicts *, const struct topology *);
 
-/* The verdict on 't'; NULL when there is none yet.  Good until one is
- * added. */
+/* The verdict by the mark of a path or trajectory; NULL when there is none
+ * yet.  Good until one is added. */
 static inline const struct set_verdict *
-set_verdicts_find(const struct set_verdicts *v, struct trajectory *t)
+set_verdicts_find(const struct set_verdicts *v, uint64_t owner, uint32_t index)
 {
-    const struct trajectory_mark *mark = trajectory_filter_mark(t);
-
-    return mark->owner == v->owner ? &v->all[mark->index] : NULL;
+    return owner == v->owner ? &v->all[index] : NULL;
 }
 
-/* Adds an item to the verdict at hand, then, with set_verdicts_end(), gives
- * that to 't' and returns it. */
+/* Adds an item to the verdict at hand, then, with set_verdicts_end(), marks
+ * whom it is about and returns it. */
 void set_verdicts_add(struct set_verdicts *, struct set_verdict_item);
 const struct set_verdict *set_verdicts_end(struct set_verdicts *,
-                                           struct trajectory *t);
+                                           uint64_t *owner, uint32_t *index);
 
 #endif /* phf/set_verdicts.h */

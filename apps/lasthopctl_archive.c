@@ -208,10 +208,18 @@ static void
 count_columns(struct archive_reader *reader, const struct archive_entry *entry,
               struct totals *totals)
 {
+    struct lh_error why = {.pos = -1};
     struct column_decoder *d;
+    int retval;
 
     /* What fails is told as damage of the reader. */
     if (archive_reader_columns(reader, entry, &d, NULL)) {
+        return;
+    }
+    retval = column_decoder_need_shapes(d, NULL, NULL, &why);
+    if (retval) {
+        archive_reader_broken(reader, entry, retval, &why, NULL);
+        column_decoder_destroy(d);
         return;
     }
     totals->n_shapes += column_decoder_n_shapes(d);

@@ -312,6 +312,10 @@ read_block(const struct byte_buf *block, size_t table_len,
     if (column_decoder_open(block->data, block->len, table_len, &d, &error)) {
         fail("dictionary", &error);
     }
+    if (column_decoder_need_shapes(d, NULL, NULL, &error) ||
+        column_decoder_need_models(d, &error)) {
+        fail("flows", &error);
+    }
     for (size_t i = 0; i < column_decoder_n_flows(d); i++) {
         sum += column_decoder_model(d, i)->packet_id;
     }

@@ -42,6 +42,7 @@
 
 #define N_PACKETS 500000
 #define N_FLOWS   20000
+#define EPOCH     ((size_t) 2000000) /* Packets after which all flows are new. */
 #define N_RUNS    3
 #define RATE      200000      /* Packets a second, */
 #define ROUND_NS  1000000000u /* and rounds of the archive. */
@@ -126,6 +127,40 @@ add_frame(struct maker *maker, const struct gen_frame *frame)
     }
 }
 
+/* Sends 'n' packets of flows that no other epoch has. */
+static void
+make_epoch(struct maker *maker, uint64_t epoch, size_t n)
+{
+    struct gen_frame frames[GEN_BATCH];
+    struct lh_error error = {.text = "-"};
+    struct gen_config config;
+    size_t n_frames;
+
+    gen_config_init(&config);
+    config.topology = "fat-tree:4";
+    config.seed += epoch;
+    config.traffic.n_flows = N_FLOWS;
+    config.rate = RATE;
+    config.start_ns += epoch * (EPOCH * UINT64_C(1000000000) / RATE);
+    config.n_packets = n;
+    config.is_micro = true;
+    config.shares[GEN_NAT] = GEN_RANDOM_ALL / 10;
+    config.shares[GEN_DROP] = GEN_RANDOM_ALL / 20;
+    if (gen_create(&config, &maker->gen, &error)) {
+        die(error.text);
+    }
+    path_table_set_topology(maker->paths,
+                            gen_net_topology(gen_get_net(maker->gen)));
+    while (!gen_next(maker->gen, frames, GEN_BATCH, &n_frames, &error) &&
+           n_frames) {
+        for (size_t i = 0; i < n_frames; i++) {
+            add_frame(maker, &frames[i]);
+        }
+    }
+    path_table_flush(maker->paths);
+    gen_destroy(maker->gen);
+}
+
 static void
 make_archive(const char *dir, size_t n_packets)
 {
@@ -135,36 +170,22 @@ make_archive(const char *dir, size_t n_packets)
                                       .find_rule = find_rule,
                                       .aux = &maker};
     struct archive_writer_config archive = {.dir = dir, .now_ns = 1};
-    struct gen_frame frames[GEN_BATCH];
     struct lh_error error = {.text = "-"};
     struct gen_config config;
-    size_t n;
 
     gen_config_init(&config);
-    config.topology = "fat-tree:4";
-    config.traffic.n_flows = N_FLOWS;
-    config.rate = RATE;
-    config.n_packets = n_packets;
-    config.shares[GEN_NAT] = GEN_RANDOM_ALL / 10;
-    config.shares[GEN_DROP] = GEN_RANDOM_ALL / 20;
-    maker.id_config = archive.packet_id = config.id_config;
-    if (gen_create(&config, &maker.gen, &error) ||
-        archive_writer_open(&archive, &maker.writer, NULL, &error)) {
+    maker.id_config = archive.packet_id = paths.id_config = config.id_config;
+    if (archive_writer_open(&archive, &maker.writer, NULL, &error)) {
         die(error.text);
     }
-    paths.id_config = config.id_config;
     maker.paths = path_table_create(&paths);
-    path_table_set_topology(maker.paths,
-                            gen_net_topology(gen_get_net(maker.gen)));
-    while (!gen_next(maker.gen, frames, GEN_BATCH, &n, &error) && n) {
-        for (size_t i = 0; i < n; i++) {
-            add_frame(&maker, &frames[i]);
-        }
+    for (size_t done = 0; done < n_packets; done += EPOCH) {
+        size_t n = n_packets - done < EPOCH ? n_packets - done : EPOCH;
+
+        make_epoch(&maker, done / EPOCH, n);
     }
-    path_table_flush(maker.paths);
     archive_writer_close(maker.writer);
     path_table_destroy(maker.paths);
-    gen_destroy(maker.gen);
 }
 
 /* --- asking -------------------------------------------------------------- */

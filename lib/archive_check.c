@@ -154,9 +154,9 @@ check_columns(const struct archive_block *block, const uint8_t *payload,
     if (retval) {
         return retval;
     }
+    retval = check_rows(d, check, error);
     check->n_flows = column_decoder_n_flows(d);
     check->n_shapes = column_decoder_n_shapes(d);
-    retval = check_rows(d, check, error);
     if (!retval) {
         retval = column_decoder_plain(d, &plain, error);
     }

@@ -108,7 +108,9 @@ lib_liblasthop_a_SOURCES = \
 	lib/trajectory_path_impl.h \
 	lib/trajectory_path_kind.c \
 	lib/trajectory_path_widen.c \
-	lib/trajectory_shape.c lib/trajectory_shape.h
+	lib/trajectory_shape.c lib/trajectory_shape.h \
+	lib/trajectory_shape_impl.h \
+	lib/trajectory_skim.c lib/trajectory_skim.h
 
 # What a program that links lib/liblasthop.a needs besides.
 LIB_LIBS = lib/liblasthop.a $(JANSSON_LIBS) $(XXHASH_LIBS) $(SQLITE_LIBS) \

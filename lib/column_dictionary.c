@@ -4,10 +4,12 @@
 
 #include "lib/column_dictionary.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/column_writer.h"
 #include "lib/history_codec.h"
 #include "lib/lh_alloc.h"
 
@@ -106,39 +108,136 @@ read_params(struct column_dictionary *d, struct lh_error *error)
     return 0;
 }
 
-static int
-read_shapes(struct column_dictionary *d, struct lh_error *error)
+/* Descriptions are none. */
+static void
+forget_headers(struct history *h)
 {
-    struct history_decoder *h = NULL;
+    for (size_t i = 0; i < h->n_hops; i++) {
+        h->hops[i].caplen = 0;
+        h->hops[i].has_header_out = false;
+        h->hops[i].header_out_len = 0;
+    }
+}
+
+/* Reads the shapes, without making what only their flows need. */
+static int
+read_shapes(struct column_dictionary *d, column_visit_function *visit,
+            void *aux, struct lh_error *error)
+{
+    struct history_view *view = history_view_create();
+    struct trajectory_skim *skim = trajectory_skim_create();
     struct history_record record;
     size_t len, allocated = 0;
-    uint8_t *raw;
-    int retval = column_dictionary_load(d, COLUMN_SHAPES, &raw, &len, error);
+    int retval = column_dictionary_load(d, COLUMN_SHAPES, &d->shape_payload,
+                                        &len, error);
 
-    if (!retval && raw) {
-        retval = history_decoder_create(raw, len, &h, error);
+    if (!retval && d->shape_payload) {
+        retval = history_decoder_create(d->shape_payload, len,
+                                        &d->shape_decoder, error);
     }
-    while (!retval && h) {
-        struct history *history;
+    while (!retval && d->shape_decoder) {
+        struct history *h;
 
-        retval = history_decoder_next(h, &record, error);
+        retval = history_decoder_next(d->shape_decoder, &record, error);
         if (retval == ENODATA) {
             retval = 0;
             break;
         }
         if (!retval) {
-            retval = history_decoder_read(h, record.offset, &history, error);
+            retval = history_decoder_view(d->shape_decoder, record.offset,
+                                          view, &h, error);
+        }
+        if (!retval && !trajectory_skim_read(skim, h)) {
+            retval = broken(error, "a shape describes no trajectory");
         }
         if (!retval) {
             d->shapes = lh_alloc_grow(d->shapes, d->n_shapes, &allocated,
                                       sizeof *d->shapes);
-            retval = trajectory_shape_create(history, &d->shapes[d->n_shapes],
-                                             error);
-            d->n_shapes += !retval;
+            d->shapes[d->n_shapes++] = (struct column_shape){
+                .offset = record.offset,
+                .n_hops = h->n_hops,
+                .bases = d->bases.len,
+                .kind = trajectory_skim_kind(skim),
+                .l3_ofs = trajectory_skim_l3_ofs(skim),
+            };
+            column_time_bases(h, byte_buf_extend(&d->bases, h->n_hops));
+            if (visit) {
+                forget_headers(h);
+                visit(aux, h, skim);
+            }
         }
     }
-    history_decoder_destroy(h);
-    free(raw);
+    trajectory_skim_destroy(skim);
+    history_view_destroy(view);
+    return retval;
+}
+
+static int
+read_flows(struct column_dictionary *d, struct lh_error *error)
+{
+    struct column_reader r;
+    uint64_t n_rows = 0, n_times = 0;
+    size_t allocated = 0;
+    int retval;
+
+    column_reader_init(&r, d->snap, d->n_planes);
+    retval = column_dictionary_load_range(d, &r, COLUMN_FLOW_SHAPE,
+                                          COLUMN_FLOW_ROWS, d->columns, error);
+    if (retval) {
+        return retval;
+    }
+    d->flows = lh_alloc_grow(d->flows, 0, &allocated, sizeof *d->flows);
+    while (n_rows < d->n_rows) {
+        uint64_t shape = column_reader_uvarint(&r, COLUMN_FLOW_SHAPE);
+        uint64_t n = column_reader_uvarint(&r, COLUMN_FLOW_ROWS);
+
+        if (r.failed || shape >= d->n_shapes || !n || n > d->n_rows - n_rows) {
+            return broken(error, "the dictionary of flows is broken");
+        }
+        d->flows =
+            lh_alloc_grow(d->flows, d->n_flows, &allocated, sizeof *d->flows);
+        d->flows[d->n_flows++] = (struct column_flow){
+            .shape = (uint32_t) shape,
+            .first_row = (uint32_t) n_rows,
+            .n_rows = (uint32_t) n,
+            .first_time = n_times,
+        };
+        n_rows += n;
+        n_times += n * d->shapes[shape].n_hops;
+    }
+    if (n_times > COLUMNS_MAX_HOPS) {
+        return broken(error, "the dictionary of flows is broken");
+    }
+    d->n_times = n_times;
+    return 0;
+}
+
+int
+column_dictionary_begin(struct column_dictionary *d, const uint8_t *table,
+                        size_t table_len, const struct column_source *source,
+                        struct lh_error *error)
+{
+    int retval = section_list_parse(&d->list, table, table_len, error);
+
+    d->source = *source;
+    return retval ? retval : read_params(d, error);
+}
+
+int
+column_dictionary_need_flows(struct column_dictionary *d,
+                             column_visit_function *visit, void *aux,
+                             struct lh_error *error)
+{
+    int retval;
+
+    if (d->flows) {
+        return 0;
+    }
+    retval = read_shapes(d, visit, aux, error);
+    if (!retval) {
+        retval = read_flows(d, error);
+    }
+    d->n_flows = retval ? 0 : d->n_flows;
     return retval;
 }
 
@@ -152,76 +251,73 @@ skip(const struct column_dictionary *d, struct column_reader *r,
     return p && n ? (uint32_t) (p - d->columns[column]) : 0;
 }
 
-static int
-read_flows(struct column_dictionary *d, struct lh_error *error)
+int
+column_dictionary_need_keys(struct column_dictionary *d,
+                            struct lh_error *error)
 {
     struct column_reader r;
-    uint64_t n_rows = 0, n_times = 0;
-    size_t allocated = 0;
     int retval;
 
+    if (d->has_keys) {
+        return 0;
+    }
     column_reader_init(&r, d->snap, d->n_planes);
     retval = column_dictionary_load_range(
-        d, &r, COLUMN_FLOW_SHAPE, COLUMN_FLOW_PORTS, d->columns, error);
-    if (retval) {
-        return retval;
-    }
-    while (n_rows < d->n_rows) {
-        uint64_t shape = column_reader_uvarint(&r, COLUMN_FLOW_SHAPE);
-        uint64_t n = column_reader_uvarint(&r, COLUMN_FLOW_ROWS);
+        d, &r, COLUMN_FLOW_SRC, COLUMN_FLOW_PORTS, d->columns, error);
+    for (size_t i = 0; !retval && i < d->n_flows; i++) {
+        struct column_flow *flow = &d->flows[i];
+        const struct column_shape *shape = &d->shapes[flow->shape];
         struct flow_bytes bytes;
 
-        if (r.failed || shape >= d->n_shapes || !n || n > d->n_rows - n_rows) {
-            return broken(error, "the dictionary of flows is broken");
+        flow_bytes_init(&bytes, shape->kind, shape->l3_ofs);
+        flow->src = skip(d, &r, COLUMN_FLOW_SRC, bytes.n_addr);
+        flow->dst = skip(d, &r, COLUMN_FLOW_DST, bytes.n_addr);
+        flow->ports = skip(d, &r, COLUMN_FLOW_PORTS, bytes.n_ports);
+        if (r.failed) {
+            retval = broken(error, "the dictionary of flows is broken");
         }
-        flow_bytes_init(&bytes, trajectory_shape_kind(d->shapes[shape]),
-                        trajectory_shape_l3_ofs(d->shapes[shape]));
-        d->flows =
-            lh_alloc_grow(d->flows, d->n_flows, &allocated, sizeof *d->flows);
-        d->flows[d->n_flows++] = (struct column_flow){
-            .shape = (uint32_t) shape,
-            .first_row = (uint32_t) n_rows,
-            .n_rows = (uint32_t) n,
-            .cold = skip(d, &r, COLUMN_FLOW_COLD, bytes.n_cold),
-            .src = skip(d, &r, COLUMN_FLOW_SRC, bytes.n_addr),
-            .dst = skip(d, &r, COLUMN_FLOW_DST, bytes.n_addr),
-            .ports = skip(d, &r, COLUMN_FLOW_PORTS, bytes.n_ports),
-            .first_time = n_times,
-        };
-        n_rows += n;
-        n_times += n * trajectory_shape_history(d->shapes[shape])->n_hops;
     }
-    if (r.failed || n_times > COLUMNS_MAX_HOPS) {
-        return broken(error, "the dictionary of flows is broken");
-    }
-    d->n_times = n_times;
-    return 0;
+    d->has_keys = !retval;
+    return retval;
 }
 
 int
-column_dictionary_read(struct column_dictionary *d, const uint8_t *table,
-                       size_t table_len, const struct column_source *source,
-                       struct lh_error *error)
+column_dictionary_need_all(struct column_dictionary *d, struct lh_error *error)
 {
-    int retval = section_list_parse(&d->list, table, table_len, error);
+    struct column_reader r;
+    int retval = column_dictionary_need_keys(d, error);
 
-    d->source = *source;
-    if (!retval) {
-        retval = read_params(d, error);
+    if (retval || d->has_cold) {
+        return retval;
     }
-    if (!retval) {
-        retval = read_shapes(d, error);
+    column_reader_init(&r, d->snap, d->n_planes);
+    retval = column_dictionary_load_range(d, &r, COLUMN_FLOW_COLD,
+                                          COLUMN_FLOW_COLD, d->columns, error);
+    for (size_t i = 0; !retval && i < d->n_flows; i++) {
+        struct column_flow *flow = &d->flows[i];
+        const struct column_shape *shape = &d->shapes[flow->shape];
+        struct flow_bytes bytes;
+
+        flow_bytes_init(&bytes, shape->kind, shape->l3_ofs);
+        flow->cold = skip(d, &r, COLUMN_FLOW_COLD, bytes.n_cold);
+        if (r.failed) {
+            retval = broken(error, "the dictionary of flows is broken");
+        }
     }
-    return retval ? retval : read_flows(d, error);
+    d->has_cold = !retval;
+    return retval;
 }
 
 void
 column_dictionary_uninit(struct column_dictionary *d)
 {
     for (size_t i = 0; i < d->n_shapes; i++) {
-        trajectory_shape_destroy(d->shapes[i]);
+        trajectory_shape_destroy(d->shapes[i].whole);
     }
     free(d->shapes);
+    history_decoder_destroy(d->shape_decoder);
+    free(d->shape_payload);
+    byte_buf_uninit(&d->bases);
     free(d->flows);
     for (unsigned int i = 0; i < N_COLUMNS; i++) {
         free(d->columns[i]);
@@ -231,15 +327,32 @@ column_dictionary_uninit(struct column_dictionary *d)
     }
 }
 
+struct trajectory_shape *
+column_dictionary_shape(struct column_dictionary *d, size_t index)
+{
+    struct column_shape *shape = &d->shapes[index];
+
+    if (!shape->whole) {
+        struct history *h;
+        /* It was read before. */
+        int retval =
+            history_decoder_read(d->shape_decoder, shape->offset, &h, NULL);
+
+        assert(!retval);
+        retval = trajectory_shape_create(h, &shape->whole, NULL);
+        assert(!retval);
+    }
+    return shape->whole;
+}
+
 void
 column_dictionary_flow(const struct column_dictionary *d, size_t index,
                        struct flow_bytes *bytes)
 {
     const struct column_flow *flow = &d->flows[index];
-    const struct trajectory_shape *shape = d->shapes[flow->shape];
+    const struct column_shape *shape = &d->shapes[flow->shape];
 
-    flow_bytes_init(bytes, trajectory_shape_kind(shape),
-                    trajectory_shape_l3_ofs(shape));
+    flow_bytes_init(bytes, shape->kind, shape->l3_ofs);
     memcpy(bytes->cold, d->columns[COLUMN_FLOW_COLD] + flow->cold,
            bytes->n_cold);
     memcpy(bytes->addrs[0], d->columns[COLUMN_FLOW_SRC] + flow->src,

@@ -11,6 +11,7 @@
 #ifndef LIB_COLUMN_DICTIONARY_H
 #define LIB_COLUMN_DICTIONARY_H 1
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,6 +21,17 @@
 #include "lib/packet_row.h"
 #include "lib/section_list.h"
 #include "lib/trajectory_shape.h"
+#include "lib/trajectory_skim.h"
+
+/* A shape, of which most are never looked at closely. */
+struct column_shape {
+    size_t offset; /* Of its record. */
+    size_t n_hops;
+    size_t bases; /* column_time_bases(), in the dictionary's. */
+    enum header_kind kind;
+    uint16_t l3_ofs;
+    struct trajectory_shape *whole; /* NULL: not made yet.  Owned. */
+};
 
 struct column_dictionary {
     struct column_source source;
@@ -32,18 +44,30 @@ struct column_dictionary {
     size_t n_rows;
     uint64_t n_times; /* Hops of all rows together. */
 
+    uint8_t *shape_payload;                /* Owned. */
+    struct history_decoder *shape_decoder; /* Owned. */
     size_t n_shapes;
-    struct trajectory_shape **shapes; /* Owned, as what is in it. */
+    struct column_shape *shapes; /* Owned. */
+    struct byte_buf bases;
     size_t n_flows;
-    struct column_flow *flows;   /* Owned. */
+    struct column_flow *flows;   /* NULL: not read.  Owned. */
+    bool has_keys, has_cold;     /* What is to be read of each flow was. */
     uint8_t *columns[N_COLUMNS]; /* Owned. */
 };
 
-/* Reads parameters, shapes and flows.  Returns 0 or an errno as
- * column_decoder_create(). */
-int column_dictionary_read(struct column_dictionary *, const uint8_t *table,
-                           size_t table_len, const struct column_source *,
-                           struct lh_error *);
+/* Reads parameters.  Returns 0 or an errno as column_decoder_create(). */
+int column_dictionary_begin(struct column_dictionary *, const uint8_t *table,
+                            size_t table_len, const struct column_source *,
+                            struct lh_error *);
+/* Reads shapes, each of which is shown to 'visit' (which may be NULL), then
+ * what shape and how many rows each flow has.  Nothing when it was read. */
+int column_dictionary_need_flows(struct column_dictionary *,
+                                 column_visit_function *visit, void *aux,
+                                 struct lh_error *);
+/* Reads addresses and ports of flows. */
+int column_dictionary_need_keys(struct column_dictionary *, struct lh_error *);
+/* Reads these and all else of flows. */
+int column_dictionary_need_all(struct column_dictionary *, struct lh_error *);
 void column_dictionary_uninit(struct column_dictionary *);
 
 /* Reads section 'id': '*raw' is for free(), '*len' its length; NULL and 0 when
@@ -57,7 +81,10 @@ int column_dictionary_load_range(struct column_dictionary *,
                                  unsigned int last, uint8_t **raws,
                                  struct lh_error *);
 
-/* Sets '*bytes' to those of flow 'flow'. */
+/* The shape, for models; after need_flows(). */
+struct trajectory_shape *column_dictionary_shape(struct column_dictionary *,
+                                                 size_t shape);
+/* Sets '*bytes' to those of flow 'flow'; after need_all(). */
 void column_dictionary_flow(const struct column_dictionary *, size_t flow,
                             struct flow_bytes *bytes);
 

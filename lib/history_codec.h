@@ -67,4 +67,15 @@ int history_decoder_next(struct history_decoder *, struct history_record *,
 int history_decoder_read(const struct history_decoder *, size_t offset,
                          struct history **hp, struct lh_error *);
 
+/* Memory for one history after the other. */
+struct history_view;
+
+struct history_view *history_view_create(void);
+void history_view_destroy(struct history_view *);
+/* As history_decoder_read(), into the memory of 'view': '*hp' is good until
+ * its next use, and members that it owns are not for free(). */
+int history_decoder_view(const struct history_decoder *, size_t offset,
+                         struct history_view *view, struct history **hp,
+                         struct lh_error *);
+
 #endif /* lib/history_codec.h */

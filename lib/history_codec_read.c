@@ -12,6 +12,7 @@
 #include "lib/bytes.h"
 #include "lib/history_codec_format.h"
 #include "lib/lh_alloc.h"
+#include "lib/of_port.h"
 
 struct history_decoder {
     struct bytes_reader reader; /* Before the next record. */
@@ -20,9 +21,24 @@ struct history_decoder {
     const uint8_t *dpids; /* 8 bytes each, in the payload. */
 };
 
+/* Memory of a history_view: chunks, of which the first is kept. */
+struct chunk {
+    struct chunk *next;
+    size_t used, size;
+    /* Then 'size' bytes. */
+};
+
+#define CHUNK_SIZE (64u << 10)
+
+struct history_view {
+    struct history history; /* Its hops' members are in chunks. */
+    struct chunk *chunks;   /* The newest first.  Owned. */
+};
+
 /* What decoding one record needs. */
 struct record_reader {
     const struct history_decoder *decoder;
+    struct history_view *view; /* Whose memory is used; NULL: malloc(). */
     struct bytes_reader r;
     uint64_t first_ns;
     size_t n_bytes; /* Of headers so far. */
@@ -65,6 +81,73 @@ history_decoder_destroy(struct history_decoder *d)
     free(d);
 }
 
+/* --- Memory ------------------------------------------------------------- */
+
+struct history_view *
+history_view_create(void)
+{
+    return lh_alloc_zero(sizeof(struct history_view));
+}
+
+static void
+drop_chunks(struct history_view *view, size_t n_kept)
+{
+    while (view->chunks && (view->chunks->next || !n_kept)) {
+        struct chunk *chunk = view->chunks;
+
+        view->chunks = chunk->next;
+        free(chunk);
+    }
+    if (view->chunks) {
+        view->chunks->used = 0;
+    }
+}
+
+void
+history_view_destroy(struct history_view *view)
+{
+    if (view) {
+        drop_chunks(view, 0);
+        free(view->history.hops);
+        free(view);
+    }
+}
+
+/* 'n' bytes for a member of the history. */
+static void *
+get_memory(struct record_reader *rr, size_t n)
+{
+    struct history_view *view = rr->view;
+    const size_t align = sizeof(void *) - 1;
+
+    if (!view) {
+        return lh_alloc(n);
+    }
+    n = (n + align) & ~align;
+    if (!view->chunks || n > view->chunks->size - view->chunks->used) {
+        size_t size = n > CHUNK_SIZE ? n : CHUNK_SIZE;
+        struct chunk *chunk = lh_alloc(sizeof *chunk + size);
+
+        *chunk = (struct chunk){view->chunks, 0, size};
+        view->chunks = chunk;
+    }
+
+    uint8_t *p = (uint8_t *) (view->chunks + 1) + view->chunks->used;
+
+    view->chunks->used += n;
+    return p;
+}
+
+static void
+put_back(struct record_reader *rr, void *p)
+{
+    if (!rr->view) {
+        free(p);
+    }
+}
+
+/* --- Records ------------------------------------------------------------ */
+
 static int
 broken(size_t offset, struct lh_error *error)
 {
@@ -106,10 +189,19 @@ history_decoder_next(struct history_decoder *d, struct history_record *record,
     return body.failed ? broken(record->offset, error) : 0;
 }
 
+/* A uvarint, most of which are of one byte. */
+static inline uint64_t
+get_uvarint(struct bytes_reader *r)
+{
+    return !r->failed && r->ofs < r->len && r->data[r->ofs] < 0x80
+               ? r->data[r->ofs++]
+               : byte_buf_get_uvarint(r);
+}
+
 static uint64_t
 get_dpid(struct record_reader *rr)
 {
-    uint64_t i = byte_buf_get_uvarint(&rr->r);
+    uint64_t i = get_uvarint(&rr->r);
 
     if (i >= rr->decoder->n_dpids) {
         rr->r.failed = true;
@@ -122,7 +214,7 @@ get_dpid(struct record_reader *rr)
 static uint64_t
 get_limited(struct record_reader *rr, uint64_t max)
 {
-    uint64_t value = byte_buf_get_uvarint(&rr->r);
+    uint64_t value = get_uvarint(&rr->r);
 
     if (value > max) {
         rr->r.failed = true;
@@ -134,7 +226,7 @@ get_limited(struct record_reader *rr, uint64_t max)
 static void
 get_verdict(struct record_reader *rr, struct verdict *v)
 {
-    uint64_t bits = byte_buf_get_uvarint(&rr->r);
+    uint64_t bits = get_uvarint(&rr->r);
     uint64_t name = bits & 0xf, evidence = (bits >> 4) & 3;
 
     if (name > VERDICT_LOOPED || evidence > EVIDENCE_UNCERTAIN) {
@@ -156,8 +248,8 @@ get_verdict(struct record_reader *rr, struct verdict *v)
         uint64_t n = get_limited(rr, bytes_left(&rr->r));
         const uint8_t *text = bytes_get(&rr->r, (size_t) n);
 
-        free(v->reason);
-        v->reason = lh_alloc((size_t) n + 1);
+        put_back(rr, v->reason);
+        v->reason = get_memory(rr, (size_t) n + 1);
         if (text && n) {
             memcpy(v->reason, text, (size_t) n);
         }
@@ -176,7 +268,7 @@ get_list(struct record_reader *rr, size_t *np)
         return NULL;
     }
 
-    uint32_t *values = lh_alloc_array(NULL, n, sizeof *values);
+    uint32_t *values = get_memory(rr, n * sizeof *values);
 
     for (size_t i = 0; i < n; i++) {
         values[i] = (uint32_t) get_limited(rr, UINT32_MAX);
@@ -196,7 +288,7 @@ get_delta(struct record_reader *rr, size_t len, const uint8_t *ref,
         return NULL;
     }
 
-    uint8_t *data = lh_alloc(len);
+    uint8_t *data = get_memory(rr, len);
     size_t at = 0;
 
     while (at < len) {
@@ -216,14 +308,14 @@ get_delta(struct record_reader *rr, size_t len, const uint8_t *ref,
 
         if (!p || !n) {
             rr->r.failed = true;
-            free(data);
+            put_back(rr, data);
             return NULL;
         }
         memcpy(data + at, p, n);
         at += n;
     }
     if (rr->r.failed) {
-        free(data);
+        put_back(rr, data);
         return NULL;
     }
     return data;
@@ -233,7 +325,7 @@ get_delta(struct record_reader *rr, size_t len, const uint8_t *ref,
 static uint32_t *
 get_single(struct record_reader *rr, size_t *np)
 {
-    uint32_t *values = lh_alloc(sizeof *values);
+    uint32_t *values = get_memory(rr, sizeof *values);
 
     values[0] = (uint32_t) get_limited(rr, UINT32_MAX);
     *np = 1;
@@ -271,7 +363,7 @@ get_hop(struct record_reader *rr, struct history *h)
 {
     struct history_hop *hop = history_add_hop(h);
     size_t i = h->n_hops - 1;
-    uint64_t bits = byte_buf_get_uvarint(&rr->r);
+    uint64_t bits = get_uvarint(&rr->r);
 
     hop->is_packet_out = (bits & CODEC_HOP_PACKET_OUT) != 0;
     hop->is_deduced = (bits & CODEC_HOP_DEDUCED) != 0;
@@ -297,9 +389,42 @@ get_hop(struct record_reader *rr, struct history *h)
         hop->branches = get_list(rr, &hop->n_branches);
         hop->versions = get_list(rr, &hop->n_versions);
     }
-    hop->time_ns = rr->first_ns + byte_buf_get_uvarint(&rr->r);
+    hop->time_ns = rr->first_ns + get_uvarint(&rr->r);
     get_headers(rr, h, i, (bits & CODEC_HOP_HEADER_OUT) != 0);
     get_verdict(rr, &hop->verdict);
+}
+
+/* Reads the record at 'offset' into 'h', which is as history_create() makes
+ * it. */
+static int
+read_record(struct record_reader *rr, size_t offset, struct history *h,
+            struct lh_error *error)
+{
+    const struct history_decoder *d = rr->decoder;
+    struct bytes_reader all = d->reader;
+
+    all.failed = false;
+    all.ofs = offset < all.len ? offset : all.len;
+    if (!get_record(&all, &rr->r)) {
+        return broken(offset, error);
+    }
+    rr->first_ns = d->base_ns + (uint64_t) byte_buf_get_svarint(&rr->r);
+    get_uvarint(&rr->r);
+
+    uint64_t bits = get_uvarint(&rr->r);
+
+    h->packet_id = bits & CODEC_STORES_ID ? bytes_get_u64(&rr->r) : 0;
+    h->has_packet_id = (bits & CODEC_HAS_ID) != 0;
+    h->carries = bits & CODEC_CARRIES ? bytes_get_u64(&rr->r) : 0;
+    h->carried_by = bits & CODEC_CARRIED_BY ? bytes_get_u64(&rr->r) : 0;
+    get_verdict(rr, &h->verdict);
+
+    uint64_t n = get_limited(rr, HISTORY_CODEC_MAX_HOPS);
+
+    for (uint64_t i = 0; i < n && !rr->r.failed; i++) {
+        get_hop(rr, h);
+    }
+    return rr->r.failed || bytes_left(&rr->r) ? broken(offset, error) : 0;
 }
 
 int
@@ -307,35 +432,31 @@ history_decoder_read(const struct history_decoder *d, size_t offset,
                      struct history **hp, struct lh_error *error)
 {
     struct record_reader rr = {.decoder = d};
-    struct bytes_reader all = d->reader;
+    struct history *h = history_create(0);
+    int retval = read_record(&rr, offset, h, error);
 
     *hp = NULL;
-    all.failed = false;
-    all.ofs = offset < all.len ? offset : all.len;
-    if (!get_record(&all, &rr.r)) {
-        return broken(offset, error);
-    }
-    rr.first_ns = d->base_ns + (uint64_t) byte_buf_get_svarint(&rr.r);
-    byte_buf_get_uvarint(&rr.r);
-
-    uint64_t bits = byte_buf_get_uvarint(&rr.r);
-    struct history *h =
-        history_create(bits & CODEC_STORES_ID ? bytes_get_u64(&rr.r) : 0);
-
-    h->has_packet_id = (bits & CODEC_HAS_ID) != 0;
-    h->carries = bits & CODEC_CARRIES ? bytes_get_u64(&rr.r) : 0;
-    h->carried_by = bits & CODEC_CARRIED_BY ? bytes_get_u64(&rr.r) : 0;
-    get_verdict(&rr, &h->verdict);
-
-    uint64_t n = get_limited(&rr, HISTORY_CODEC_MAX_HOPS);
-
-    for (uint64_t i = 0; i < n && !rr.r.failed; i++) {
-        get_hop(&rr, h);
-    }
-    if (rr.r.failed || bytes_left(&rr.r)) {
+    if (retval) {
         history_destroy(h);
-        return broken(offset, error);
+        return retval;
     }
     *hp = h;
     return 0;
+}
+
+int
+history_decoder_view(const struct history_decoder *d, size_t offset,
+                     struct history_view *view, struct history **hp,
+                     struct lh_error *error)
+{
+    struct record_reader rr = {.decoder = d, .view = view};
+    struct history *h = &view->history;
+    int retval;
+
+    drop_chunks(view, 1);
+    h->n_hops = 0;
+    h->verdict = (struct verdict){.port = OF_PORT_UNKNOWN};
+    retval = read_record(&rr, offset, h, error);
+    *hp = retval ? NULL : h;
+    return retval;
 }

@@ -13,8 +13,9 @@
  * What is read equals what was added in every member: of a packet, the history
  * that trajectory_history() gives.
  *
- * Reading is lazy: the dictionary alone answers what paths there are and how
- * many packets each has; times are read without headers.
+ * Reading is lazy: shapes alone answer what paths there are and how many
+ * packets each has; then addresses and ports, the rest of flows, times and
+ * headers are read if they are needed.
  *
  * Ownership: what is added is copied; trajectories are referenced until
  * column_encoder_reset().
@@ -88,9 +89,14 @@ struct column_source {
 };
 
 struct column_decoder;
+struct trajectory_skim;
+/* Shown a shape: 'h', in which no header is captured, and what 'skim'
+ * says. */
+typedef void column_visit_function(void *aux, const struct history *h,
+                                   const struct trajectory_skim *skim);
 
 /* Parses the table of sections, the 'table_len' bytes at 'table', and reads
- * shapes and flows through 'source', which counts from behind the table and is
+ * parameters through 'source', which counts from behind the table and is
  * closed with the decoder, or here when there is none.  Returns 0; EBADMSG
  * with the reason when they are broken; ENOMEM, or the source's errno. */
 int column_decoder_create(const uint8_t *table, size_t table_len,
@@ -103,13 +109,16 @@ void column_decoder_destroy(struct column_decoder *);
 /* Bytes of memory it holds. */
 size_t column_decoder_size(const struct column_decoder *);
 
-/* The dictionary.  A shape is a history whose headers mean nothing: all of its
- * flows have the same switches, ports, rules and verdicts. */
+/* Reads the dictionary but what single flows have: shapes and the numbers of
+ * rows.  All flows of a shape
+ * have the same switches, ports, rules and verdicts.  'visit' (which may be
+ * NULL) is shown each, in their order, when it is first read; 'n' shapes and
+ * flows there are from then on.  Returns 0 or an errno as
+ * column_decoder_create(). */
+int column_decoder_need_shapes(struct column_decoder *,
+                               column_visit_function *visit, void *aux,
+                               struct lh_error *);
 size_t column_decoder_n_shapes(const struct column_decoder *);
-const struct history *column_decoder_shape(const struct column_decoder *,
-                                           size_t shape);
-enum header_kind column_decoder_kind(const struct column_decoder *,
-                                     size_t shape);
 size_t column_decoder_n_flows(const struct column_decoder *);
 /* A trajectory of the block: its packets are n_rows rows from first_row on. */
 struct column_flow {
@@ -121,14 +130,26 @@ struct column_flow {
 };
 const struct column_flow *column_decoder_flow(const struct column_decoder *,
                                               size_t flow);
+/* Reads addresses and ports of all flows; after need_shapes(). */
+int column_decoder_need_keys(struct column_decoder *, struct lh_error *);
+/* Those of a flow: of 'n_addr' bytes each source and destination, then
+ * 'n_ports' bytes. */
+struct column_key {
+    uint8_t n_addr, n_ports;
+    const uint8_t *src, *dst, *ports;
+};
+struct column_key column_decoder_key(const struct column_decoder *,
+                                     size_t flow);
+/* Reads all else of flows; after need_shapes(). */
+int column_decoder_need_models(struct column_decoder *, struct lh_error *);
 /* The model of a flow: its headers, up to the fixed L4 header, have all that
  * is constant.  Good until the next call for a flow of the same shape. */
 const struct history *column_decoder_model(struct column_decoder *,
                                            size_t flow);
 
-/* Reads the times.  Returns 0 or an errno as column_decoder_create(). */
+/* Reads the times, and shapes if they were not. */
 int column_decoder_need_times(struct column_decoder *, struct lh_error *);
-/* Reads the headers. */
+/* Reads the headers, and shapes and models if they were not. */
 int column_decoder_need_rows(struct column_decoder *, struct lh_error *);
 /* Frees what the two have read. */
 void column_decoder_drop_rows(struct column_decoder *);

@@ -62,8 +62,8 @@ column_decoder_create(const uint8_t *table, size_t table_len,
                       struct column_decoder **dp, struct lh_error *error)
 {
     struct column_decoder *d = lh_alloc_zero(sizeof *d);
-    int retval = column_dictionary_read(&d->dictionary, table, table_len,
-                                        source, error);
+    int retval = column_dictionary_begin(&d->dictionary, table, table_len,
+                                         source, error);
 
     *dp = NULL;
     d->flow = SIZE_MAX;
@@ -122,22 +122,18 @@ column_decoder_destroy(struct column_decoder *d)
     }
 }
 
+int
+column_decoder_need_shapes(struct column_decoder *d,
+                           column_visit_function *visit, void *aux,
+                           struct lh_error *error)
+{
+    return column_dictionary_need_flows(&d->dictionary, visit, aux, error);
+}
+
 size_t
 column_decoder_n_shapes(const struct column_decoder *d)
 {
     return d->dictionary.n_shapes;
-}
-
-const struct history *
-column_decoder_shape(const struct column_decoder *d, size_t shape)
-{
-    return trajectory_shape_history(d->dictionary.shapes[shape]);
-}
-
-enum header_kind
-column_decoder_kind(const struct column_decoder *d, size_t shape)
-{
-    return trajectory_shape_kind(d->dictionary.shapes[shape]);
 }
 
 size_t
@@ -152,6 +148,38 @@ column_decoder_flow(const struct column_decoder *d, size_t flow)
     return &d->dictionary.flows[flow];
 }
 
+int
+column_decoder_need_keys(struct column_decoder *d, struct lh_error *error)
+{
+    return column_dictionary_need_keys(&d->dictionary, error);
+}
+
+struct column_key
+column_decoder_key(const struct column_decoder *d, size_t index)
+{
+    const struct column_dictionary *dictionary = &d->dictionary;
+    const struct column_flow *flow = &dictionary->flows[index];
+    const struct column_shape *shape = &dictionary->shapes[flow->shape];
+    uint8_t *const *columns = dictionary->columns;
+    struct flow_bytes bytes;
+
+    flow_bytes_init(&bytes, shape->kind, shape->l3_ofs);
+    return (struct column_key){
+        .n_addr = bytes.n_addr,
+        .n_ports = bytes.n_ports,
+        .src = columns[COLUMN_FLOW_SRC] + flow->src,
+        .dst = columns[COLUMN_FLOW_DST] + flow->dst,
+        .ports =
+            bytes.n_ports ? columns[COLUMN_FLOW_PORTS] + flow->ports : NULL,
+    };
+}
+
+int
+column_decoder_need_models(struct column_decoder *d, struct lh_error *error)
+{
+    return column_dictionary_need_all(&d->dictionary, error);
+}
+
 const struct history *
 column_decoder_model(struct column_decoder *d, size_t flow)
 {
@@ -159,7 +187,9 @@ column_decoder_model(struct column_decoder *d, size_t flow)
 
     column_dictionary_flow(&d->dictionary, flow, &bytes);
     return trajectory_shape_model(
-        d->dictionary.shapes[d->dictionary.flows[flow].shape], &bytes);
+        column_dictionary_shape(&d->dictionary,
+                                d->dictionary.flows[flow].shape),
+        &bytes);
 }
 
 /* --- Rows --------------------------------------------------------------- */
@@ -210,6 +240,10 @@ column_decoder_need_times(struct column_decoder *d, struct lh_error *error)
     if (d->times) {
         return 0;
     }
+    retval = column_decoder_need_shapes(d, NULL, NULL, error);
+    if (retval) {
+        return retval;
+    }
     column_reader_init(&r, d->dictionary.snap, d->dictionary.n_planes);
     retval = column_dictionary_load_range(
         &d->dictionary, &r, COLUMN_TIME_FIRST, COLUMN_HOPS + 3, raws, error);
@@ -228,10 +262,9 @@ column_decoder_need_times(struct column_decoder *d, struct lh_error *error)
     d->times = at;
     for (size_t i = 0; i < d->dictionary.n_flows && !r.failed; i++) {
         const struct column_flow *flow = &d->dictionary.flows[i];
-        const struct history *shape = column_decoder_shape(d, flow->shape);
-        uint8_t bases[TRAJECTORY_MAX_HOPS];
+        const struct column_shape *shape = &d->dictionary.shapes[flow->shape];
+        const uint8_t *bases = d->dictionary.bases.data + shape->bases;
 
-        column_time_bases(shape, bases);
         for (uint32_t row = 0; row < flow->n_rows; row++) {
             column_reader_times(&r, !row, shape->n_hops, bases, at);
             at += shape->n_hops;
@@ -254,9 +287,8 @@ static bool
 read_flow_rows(struct column_decoder *d, struct column_reader *r,
                const struct column_flow *flow, const uint8_t *ip)
 {
-    enum header_kind kind = column_decoder_kind(d, flow->shape);
-    uint16_t l3_ofs =
-        trajectory_shape_l3_ofs(d->dictionary.shapes[flow->shape]);
+    enum header_kind kind = d->dictionary.shapes[flow->shape].kind;
+    uint16_t l3_ofs = d->dictionary.shapes[flow->shape].l3_ofs;
     uint16_t fixed_len = header_kind_fixed_len(kind);
     size_t room =
         d->dictionary.snap > l3_ofs ? (size_t) d->dictionary.snap - l3_ofs : 0;
@@ -293,6 +325,13 @@ column_decoder_need_rows(struct column_decoder *d, struct lh_error *error)
     if (d->rows) {
         return 0;
     }
+    retval = column_decoder_need_shapes(d, NULL, NULL, error);
+    if (!retval) {
+        retval = column_decoder_need_models(d, error);
+    }
+    if (retval) {
+        return retval;
+    }
     column_reader_init(&r, d->dictionary.snap, d->dictionary.n_planes);
     retval = column_dictionary_load_range(&d->dictionary, &r, COLUMN_CONTROL,
                                           COLUMN_TAIL, raws, error);
@@ -318,13 +357,12 @@ column_decoder_need_rows(struct column_decoder *d, struct lh_error *error)
     }
     for (size_t i = 0; i < d->dictionary.n_flows && !retval; i++) {
         const struct column_flow *flow = &d->dictionary.flows[i];
-        uint16_t l3_ofs =
-            trajectory_shape_l3_ofs(d->dictionary.shapes[flow->shape]);
+        uint16_t l3_ofs = d->dictionary.shapes[flow->shape].l3_ofs;
         struct flow_bytes bytes;
 
         column_dictionary_flow(&d->dictionary, i, &bytes);
         memset(d->header, 0, sizeof d->header);
-        flow_bytes_fill(&bytes, column_decoder_kind(d, flow->shape), l3_ofs,
+        flow_bytes_fill(&bytes, d->dictionary.shapes[flow->shape].kind, l3_ofs,
                         d->header);
         if (!read_flow_rows(d, &r, flow, d->header + l3_ofs)) {
             retval = broken(error, "the columns of headers are broken");
@@ -347,7 +385,7 @@ times_of(const struct column_decoder *d, size_t flow, size_t row, size_t *n)
 {
     const struct column_flow *f = &d->dictionary.flows[flow];
 
-    *n = column_decoder_shape(d, f->shape)->n_hops;
+    *n = d->dictionary.shapes[f->shape].n_hops;
     return d->times + f->first_time + row * *n;
 }
 
@@ -383,7 +421,7 @@ static int
 need_trajectory(struct column_decoder *d, size_t flow, struct lh_error *error)
 {
     const struct column_flow *f = &d->dictionary.flows[flow];
-    uint16_t l3_ofs = trajectory_shape_l3_ofs(d->dictionary.shapes[f->shape]);
+    uint16_t l3_ofs = d->dictionary.shapes[f->shape].l3_ofs;
     struct flow_bytes bytes;
 
     if (d->flow == flow) {
@@ -409,7 +447,7 @@ column_decoder_history(struct column_decoder *d, size_t flow, size_t row,
 {
     const struct column_flow *f = &d->dictionary.flows[flow];
     const struct row *r = &d->rows[f->first_row + row];
-    uint16_t l3_ofs = trajectory_shape_l3_ofs(d->dictionary.shapes[f->shape]);
+    uint16_t l3_ofs = d->dictionary.shapes[f->shape].l3_ofs;
     size_t n_hops;
     int retval = need_trajectory(d, flow, error);
 
@@ -428,7 +466,7 @@ column_decoder_history(struct column_decoder *d, size_t flow, size_t row,
     memcpy(d->header + l3_ofs, d->headers + r->at, r->l3_len);
     if (!r->has_id) {
         column_row_id(&d->dictionary.packet_id,
-                      column_decoder_kind(d, f->shape), l3_ofs, d->header,
+                      d->dictionary.shapes[f->shape].kind, l3_ofs, d->header,
                       packet.caplen, &packet.packet_id);
     }
     if (d->history) {

@@ -12,15 +12,11 @@
 #include "lib/bytes.h"
 #include "lib/inet_sum.h"
 #include "lib/lh_alloc.h"
+#include "lib/trajectory_shape_impl.h"
 
 #define NO_LIMIT   UINT16_MAX
 #define MACS_LEN   12
 #define MAX_L3_OFS 64 /* Tags and labels. */
-
-/* Fields that a hop may show with other bytes than the reference: two MAC
- * addresses, the rest of L2, then those of field_places. */
-#define N_L2_FIELDS 3
-#define N_FIELDS    (N_L2_FIELDS + 8)
 
 struct place {
     uint8_t ofs, len;     /* From the L3 header on; no length: there is
@@ -71,24 +67,6 @@ static const struct kind_places kinds[N_HEADER_KINDS] = {
     [HEADER_IP6_UDP] = {{IP6_PLACES, PORTS(40)}, 7, 16},
     [HEADER_IP6_ICMP] = {{IP6_PLACES, TYPE(40)}, 7, 16},
     [HEADER_IP6_OTHER] = {{IP6_PLACES, NOTHING}, 7, 16},
-};
-
-/* How one header follows from the reference's. */
-struct view {
-    uint16_t l3_ofs;
-    uint16_t l3_limit;    /* Bytes from l3_ofs on at most, or NO_LIMIT. */
-    uint8_t ttl_diff;     /* Added. */
-    uint16_t own;         /* Bits: fields with bytes of their own. */
-    const uint8_t *bytes; /* Those. */
-};
-
-struct trajectory_shape {
-    struct history *history; /* Owned. */
-    struct history *model;   /* Owned. */
-    enum header_kind kind;
-    uint16_t l3_ofs;     /* Of the reference. */
-    uint16_t l3_len;     /* Of the model's headers without a limit. */
-    struct view views[]; /* Of each hop, then of each header_out. */
 };
 
 /* --- Flows -------------------------------------------------------------- */
@@ -378,8 +356,9 @@ trajectory_shape_describe(const struct trajectory *t)
 
 /* --- Models ------------------------------------------------------------- */
 
-static size_t
-field_len(enum header_kind kind, uint16_t l3_ofs, unsigned int field)
+size_t
+trajectory_shape_field_len(enum header_kind kind, uint16_t l3_ofs,
+                           unsigned int field)
 {
     if (field < 2) {
         return MACS_LEN / 2;
@@ -408,7 +387,8 @@ get_view(struct view *v, const uint8_t *data, size_t len,
         return false;
     }
     for (unsigned int i = 0; i < N_FIELDS; i++) {
-        n += v->own >> i & 1 ? field_len(*kind, v->l3_ofs, i) : 0;
+        n += v->own >> i & 1 ? trajectory_shape_field_len(*kind, v->l3_ofs, i)
+                             : 0;
     }
     v->bytes = bytes_get(&r, n);
     return !r.failed && !bytes_left(&r);
@@ -459,6 +439,15 @@ get_views(struct trajectory_shape *s)
     return true;
 }
 
+bool
+trajectory_shape_parse(struct trajectory_shape *s)
+{
+    const struct history *h = s->history;
+
+    return h->n_hops && h->n_hops <= TRAJECTORY_MAX_HOPS && h->has_packet_id &&
+           !h->carries && !h->carried_by && get_views(s);
+}
+
 static uint16_t
 model_len(const struct trajectory_shape *s, const struct view *v)
 {
@@ -495,8 +484,7 @@ trajectory_shape_create(struct history *h, struct trajectory_shape **sp,
 
     *sp = NULL;
     s->history = h;
-    if (!h->n_hops || h->n_hops > TRAJECTORY_MAX_HOPS || !h->has_packet_id ||
-        h->carries || h->carried_by || !get_views(s)) {
+    if (!trajectory_shape_parse(s)) {
         lh_error_set(error, "a shape describes no trajectory");
         trajectory_shape_destroy(s);
         return EBADMSG;
@@ -549,7 +537,7 @@ fill_view(const struct trajectory_shape *s, const struct view *v,
     memcpy(out, whole, v->l3_ofs < s->l3_ofs ? v->l3_ofs : s->l3_ofs);
     memcpy(ip, whole + s->l3_ofs, header_kind_fixed_len(s->kind));
     for (unsigned int i = 0; i < N_FIELDS; i++) {
-        size_t len = field_len(s->kind, v->l3_ofs, i);
+        size_t len = trajectory_shape_field_len(s->kind, v->l3_ofs, i);
         const struct place *p =
             i < N_L2_FIELDS ? NULL : &places->fields[i - N_L2_FIELDS];
         uint8_t *to = p ? ip + p->ofs : out + i * 6;

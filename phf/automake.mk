@@ -6,10 +6,12 @@ phf_libphf_a_SOURCES = \
 	phf/automaton.c phf/automaton.h \
 	phf/backref.c phf/backref.h \
 	phf/bpf.c phf/bpf.h \
+	phf/bpf_demands.c phf/bpf_demands.h \
 	phf/bpf_keys.c phf/bpf_keys.h \
 	phf/bpf_machine.c phf/bpf_machine.h \
 	phf/bpf_words.c phf/bpf_words.h \
 	phf/filter_keys.c phf/filter_keys.h \
+	phf/flow_sieve.c phf/flow_sieve.h \
 	phf/hop_tests.c phf/hop_tests.h \
 	phf/key_map.c phf/key_map.h \
 	phf/pf_parse.c phf/pf_parse.h \

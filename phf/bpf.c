@@ -24,8 +24,9 @@ struct bpf_test {
     struct bpf_program program;  /* Owned; bf_insns NULL before it is made. */
     struct bpf_machine *machine; /* The same to be run.  Owned. */
     bool has_length;             /* It loads the length of the packet. */
-    struct bpf_keys *keys;       /* Owned; NULL: none. */
-    char text[];                 /* As given. */
+    struct bpf_machine_code *codes; /* The same.  Owned. */
+    struct bpf_keys *keys;          /* Owned; NULL: none. */
+    char text[];                    /* As given. */
 };
 
 static int
@@ -78,7 +79,7 @@ make_machine(struct bpf_test *test)
     if (test->machine && bpf_keys_find(codes, program->bf_len, &keys)) {
         test->keys = lh_memdup(&keys, sizeof keys);
     }
-    free(codes);
+    test->codes = codes;
     return test->machine != NULL;
 }
 
@@ -101,6 +102,7 @@ bpf_test_create(const char *text, size_t len, bool is_negated,
     test = lh_alloc(sizeof *test + len + 1);
     atomic_init(&test->n_refs, 1);
     test->machine = NULL;
+    test->codes = NULL;
     test->keys = NULL;
     memset(&test->program, 0, sizeof test->program);
     memcpy(test->text, text, len);
@@ -143,6 +145,7 @@ bpf_test_unref(struct bpf_test *test)
                                           memory_order_acq_rel) == 1) {
         pcap_freecode(&test->program);
         bpf_machine_destroy(test->machine);
+        free(test->codes);
         free(test->keys);
         free(test);
     }
@@ -343,6 +346,13 @@ const struct bpf_keys *
 bpf_test_keys(const struct bpf_test *test)
 {
     return test->keys;
+}
+
+void
+bpf_test_demands(const struct bpf_test *test, enum header_kind kind,
+                 uint16_t l3_ofs, struct bpf_demands *demands)
+{
+    bpf_demands_find(test->codes, test->program.bf_len, kind, l3_ofs, demands);
 }
 
 const char *

@@ -21,6 +21,7 @@
 #include <stdint.h>
 
 #include "lib/lh_error.h"
+#include "phf/bpf_demands.h"
 #include "phf/bpf_keys.h"
 
 struct bpf_test;
@@ -47,6 +48,11 @@ bool bpf_test_run_model(const struct bpf_test *, const uint8_t *header,
 /* Keys, one of which every packet has for which the answer is true; NULL when
  * there are none. */
 const struct bpf_keys *bpf_test_keys(const struct bpf_test *);
+
+/* What addresses and ports a packet of that kind must have for the expression
+ * to hold. */
+void bpf_test_demands(const struct bpf_test *, enum header_kind,
+                      uint16_t l3_ofs, struct bpf_demands *);
 
 /* The expression as given, not negated. */
 const char *bpf_test_text(const struct bpf_test *);

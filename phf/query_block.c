@@ -10,6 +10,7 @@
 
 #include "lib/history_codec.h"
 #include "lib/lh_alloc.h"
+#include "phf/flow_sieve.h"
 
 /* Work of one step. */
 #define FLOWS_PER_STEP   256
@@ -23,7 +24,12 @@
 enum phase { PHASE_BEGIN, PHASE_FLOWS, PHASE_ROWS, PHASE_RECORDS };
 
 /* What the dictionary says of a flow. */
-enum verdict_of_flow { FLOW_MISS, FLOW_MATCH, FLOW_ASK };
+enum verdict_of_flow {
+    FLOW_MISS,
+    FLOW_MATCH,
+    FLOW_MODEL, /* Its model is still to be asked. */
+    FLOW_ASK    /* So is each of its packets. */
+};
 
 /* --- Open and closed ---------------------------------------------------- */
 
@@ -123,47 +129,109 @@ verdict_of(enum phf_result result, bool varies, uint32_t n_rows,
     return result == PHF_MATCH ? FLOW_MATCH : FLOW_MISS;
 }
 
-/* What the shapes say, where that is all the filter asks. */
-static void
-ask_shapes(struct query_block *b, const struct query_filter *filter,
-           struct query_block_counters *counters)
+/* The addresses and ports of a flow. */
+static struct flow_key
+key_of(const struct column_decoder *d, size_t flow)
 {
-    size_t n_shapes = column_decoder_n_shapes(b->columns);
-    size_t n_flows = column_decoder_n_flows(b->columns);
-    uint8_t *results = lh_alloc(n_shapes + 1);
+    struct column_key from = column_decoder_key(d, flow);
+    struct flow_key key;
 
-    for (size_t i = 0; i < n_shapes; i++) {
-        results[i] = (uint8_t) phf_match(filter->phf,
-                                         column_decoder_shape(b->columns, i),
-                                         filter->topology);
+    memset(&key, 0, sizeof key);
+    memcpy(key.bytes, from.src, from.n_addr);
+    memcpy(key.bytes + from.n_addr, from.dst, from.n_addr);
+    if (from.n_ports) {
+        memcpy(key.bytes + 2 * from.n_addr, from.ports, from.n_ports);
     }
-    for (size_t i = 0; i < n_flows; i++) {
-        const struct column_flow *flow = column_decoder_flow(b->columns, i);
-
-        b->verdicts[i] =
-            (uint8_t) verdict_of((enum phf_result) results[flow->shape], false,
-                                 flow->n_rows, counters);
-    }
-    free(results);
+    return key;
 }
 
+/* What addresses, ports and shapes say of all flows; then of which models have
+ * to be asked. */
+static bool
+sift_flows(struct query_block *b, const struct flow_sieve *sieve,
+           struct query_block_counters *counters)
+{
+    size_t n_flows = column_decoder_n_flows(b->columns);
+    bool asks = false;
+
+    for (size_t i = 0; i < n_flows; i++) {
+        const struct column_flow *flow = column_decoder_flow(b->columns, i);
+        enum flow_sieve_answer answer = flow_sieve_shape(sieve, flow->shape);
+
+        if (answer == FLOW_SIEVE_SIFT) {
+            struct flow_key key = key_of(b->columns, i);
+
+            answer = flow_sieve_sift(sieve, flow->shape, &key);
+        }
+        if (answer == FLOW_SIEVE_ASK) {
+            b->verdicts[i] = FLOW_MODEL;
+            asks = true;
+        } else {
+            b->verdicts[i] =
+                answer == FLOW_SIEVE_MATCH ? FLOW_MATCH : FLOW_MISS;
+            counters->scanned += flow->n_rows;
+            counters->n_limits +=
+                answer == FLOW_SIEVE_LIMIT ? flow->n_rows : 0;
+        }
+    }
+    return asks;
+}
+
+/* Asks the dictionary all that needs no model. */
+static int
+begin_flows(struct query_block *b, const struct query_filter *filter,
+            struct query_block_counters *counters, struct lh_error *error)
+{
+    struct flow_sieve *sieve =
+        flow_sieve_create(filter->phf, filter->topology);
+    bool asks = false;
+    int retval =
+        column_decoder_need_shapes(b->columns, flow_sieve_visit, sieve, error);
+
+    for (size_t i = 0;
+         !retval && !asks && i < column_decoder_n_shapes(b->columns); i++) {
+        asks = flow_sieve_shape(sieve, i) == FLOW_SIEVE_SIFT;
+    }
+    if (asks) {
+        retval = column_decoder_need_keys(b->columns, error);
+    }
+    if (!retval) {
+        size_t n_flows = column_decoder_n_flows(b->columns);
+
+        b->verdicts = lh_alloc(n_flows + 1);
+        if (!sift_flows(b, sieve, counters)) {
+            b->flow = n_flows;
+        } else {
+            retval = column_decoder_need_models(b->columns, error);
+        }
+    }
+    flow_sieve_destroy(sieve);
+    return retval;
+}
+
+/* Asks the models of some flows. */
 static void
 ask_flows(struct query_block *b, const struct query_filter *filter,
           struct query_block_counters *counters)
 {
     size_t n_flows = column_decoder_n_flows(b->columns);
+    int n_asked = 0;
 
-    for (int i = 0; i < FLOWS_PER_STEP && b->flow < n_flows; i++) {
+    for (; n_asked < FLOWS_PER_STEP && b->flow < n_flows; b->flow++) {
         bool varies;
-        enum phf_result result = phf_match_model(
-            filter->phf, column_decoder_model(b->columns, b->flow),
-            filter->topology, &varies);
+        enum phf_result result;
 
+        if (b->verdicts[b->flow] != FLOW_MODEL) {
+            continue;
+        }
+        result = phf_match_model(filter->phf,
+                                 column_decoder_model(b->columns, b->flow),
+                                 filter->topology, &varies);
         b->verdicts[b->flow] = (uint8_t) verdict_of(
             result, varies, column_decoder_flow(b->columns, b->flow)->n_rows,
             counters);
         b->asks_rows = b->asks_rows || varies;
-        b->flow++;
+        n_asked++;
     }
 }
 
@@ -280,15 +348,12 @@ begin(struct query_block *b, const struct query_filter *filter,
         return 0;
     }
 
-    size_t n_flows = column_decoder_n_flows(b->columns);
-
-    b->verdicts = lh_alloc(n_flows + 1);
     b->phase = PHASE_FLOWS;
-    if (!phf_asks_headers(filter->phf)) {
-        ask_shapes(b, filter, counters);
-        b->flow = n_flows;
-    }
-    return column_decoder_plain(b->columns, &b->decoder, error);
+
+    int retval = begin_flows(b, filter, counters, error);
+
+    return retval ? retval
+                  : column_decoder_plain(b->columns, &b->decoder, error);
 }
 
 /* The dictionary is done: reads what it leaves open. */

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_bpf_demands - what a BPF program demands of addresses and ports is
+ * never more than it does, and is all of it where nothing else matters. */
+#include <config.h>
+
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/bytes.h"
+#include "lib/header_split.h"
+#include "phf/bpf.h"
+
+#define N_ROUNDS 4000
+
+static uint64_t seed = 99;
+
+static uint32_t
+pick(uint32_t n)
+{
+    seed = seed * 6364136223846793005u + 1442695040888963407u;
+    return (uint32_t) (seed >> 33) % n;
+}
+
+/* A header of few addresses and ports, so that some fit. */
+static size_t
+make_header(uint8_t *p, uint16_t l3_ofs)
+{
+    static const uint8_t protos[] = {6, 17, 1, 50};
+    bool is_ip4 = pick(2);
+    uint8_t proto = protos[pick(4)];
+    uint8_t *ip = p + l3_ofs, *l4 = ip + (is_ip4 ? 20 : 40);
+
+    memset(p, 0, 120);
+    if (l3_ofs == 18) {
+        bytes_put_be16(p + 12, 0x8100);
+        bytes_put_be16(p + 14, (uint16_t) pick(3));
+    }
+    bytes_put_be16(ip - 2, is_ip4 ? 0x0800 : 0x86dd);
+    if (is_ip4) {
+        ip[0] = 0x45;
+        bytes_put_be16(ip + 2, 60);
+        ip[8] = 64;
+        ip[9] = proto;
+        bytes_put_be32(ip + 12, 0x0a000000u + pick(4));
+        bytes_put_be32(ip + 16, 0x0a000000u + pick(4));
+    } else {
+        ip[0] = 0x60;
+        bytes_put_be16(ip + 4, 40);
+        ip[6] = proto == 1 ? 58 : proto;
+        ip[7] = 64;
+        bytes_put_be32(ip + 8, 0x20010db8);
+        bytes_put_be32(ip + 24, 0x20010db8);
+        ip[23] = (uint8_t) pick(4);
+        ip[39] = (uint8_t) pick(4);
+    }
+    if (proto == 1) {
+        l4[0] = pick(2) ? 128 : 8;
+    } else {
+        bytes_put_be16(l4, (uint16_t) (80 + pick(4)));
+        bytes_put_be16(l4 + 2, (uint16_t) (80 + pick(4)));
+    }
+    l4[12] = 0x50;
+    l4[13] = (uint8_t) pick(256);
+    return (size_t) l3_ofs + (is_ip4 ? 20 : 40) + 20;
+}
+
+static struct flow_key
+key_of(const uint8_t *p, const struct header_split *split)
+{
+    bool is_ip4 = header_kind_is_ip4(split->kind);
+    size_t n_addr = is_ip4 ? 4 : 16;
+    const uint8_t *addrs = p + split->l3_ofs + (is_ip4 ? 12 : 8);
+    bool is_icmp =
+        split->kind == HEADER_IP4_ICMP || split->kind == HEADER_IP6_ICMP;
+    bool has_ports =
+        split->kind != HEADER_IP4_OTHER && split->kind != HEADER_IP6_OTHER;
+    struct flow_key key;
+
+    memset(&key, 0, sizeof key);
+    memcpy(key.bytes, addrs, 2 * n_addr);
+    if (has_ports) {
+        memcpy(key.bytes + 2 * n_addr, p + split->l4_ofs, is_icmp ? 2 : 4);
+    }
+    return key;
+}
+
+static bool
+fits(const struct bpf_demands *keys, const struct flow_key *key)
+{
+    for (size_t i = 0; i < keys->n; i++) {
+        if (bpf_demand_fits(&keys->all[i], key)) {
+            return true;
+        }
+    }
+    return keys->is_any;
+}
+
+static const struct {
+    const char *text;
+    bool is_exact; /* Without tags only addresses and ports matter. */
+} rows[] = {
+    {"host 10.0.0.1", false}, /* ARP has addresses too. */
+    {"ip host 10.0.0.1", true},
+    {"src host 10.0.0.1 and dst host 10.0.0.2 and src port 80 and "
+     "dst port 81",
+     false}, /* Fragments have no ports. */
+    {"ip6 host 2001:db8::2", true},
+    {"ip6 src host 2001:db8::2 and ip6 dst host 2001:db8::3", true},
+    {"net 10.0.0.0/31", false},
+    {"port 80", false},
+    {"tcp port 80 or udp port 81", false},
+    {"not host 10.0.0.1", false},
+    {"tcp[tcpflags] & tcp-syn != 0 and ip host 10.0.0.3", false},
+    {"vlan and host 10.0.0.2", false},
+    {"portrange 80-82 and dst port 83", false},
+    {"icmp[icmptype] = icmp-echo", false},
+    {"less 100 and dst port 80", false},
+    {"tcp", true},
+    {"not udp", true},
+    {"ip[8] = 64 and ip src host 10.0.0.1", false},
+    {"(ip src host 10.0.0.1 or ip src host 10.0.0.2) and ip dst host "
+     "10.0.0.3",
+     true},
+    {"ether host 02:00:00:00:00:01 or ip host 10.0.0.1", false},
+};
+
+START_TEST(what_does_not_fit_is_not_accepted)
+{
+    struct bpf_test *test;
+    size_t n_accepted = 0, n_fit = 0, n_ip = 0;
+
+    ck_assert(!bpf_test_create(rows[_i].text, strlen(rows[_i].text), false,
+                               &test, NULL));
+    for (int i = 0; i < N_ROUNDS; i++) {
+        struct header_split split;
+        struct bpf_demands keys;
+        uint8_t p[120];
+        uint16_t l3_ofs = pick(4) ? 14 : 18;
+        size_t len = make_header(p, l3_ofs);
+        bool accepts = bpf_test_run(test, p, len), may;
+
+        ck_assert(header_split(p, len, &split));
+
+        struct flow_key key = key_of(p, &split);
+
+        bpf_test_demands(test, split.kind, split.l3_ofs, &keys);
+        may = fits(&keys, &key);
+        ck_assert_msg(may || !accepts, "%s", rows[_i].text);
+        if (rows[_i].is_exact && l3_ofs == 14 &&
+            split.kind != HEADER_IP4_OTHER && split.kind != HEADER_IP6_OTHER) {
+            ck_assert_msg(may == accepts, "%s", rows[_i].text);
+        }
+        n_accepted += accepts && l3_ofs == 14;
+        n_fit += may && l3_ofs == 14;
+        n_ip += l3_ofs == 14;
+    }
+    /* Or the rounds would show little. */
+    ck_assert_uint_gt(n_ip, n_accepted);
+    ck_assert_uint_ge(n_fit, n_accepted);
+    bpf_test_unref(test);
+}
+END_TEST
+
+/* Of four addresses each and four ports each, one in 256. */
+START_TEST(a_flow_is_told_from_most_others)
+{
+    const char *text = "src host 10.0.0.1 and dst host 10.0.0.2 and src port "
+                       "80 and dst port 81";
+    struct bpf_test *test;
+    struct bpf_demands keys;
+
+    ck_assert(!bpf_test_create(text, strlen(text), false, &test, NULL));
+    bpf_test_demands(test, HEADER_IP4_TCP, 14, &keys);
+    ck_assert(!keys.is_any);
+    ck_assert_uint_eq(keys.n, 1);
+    ck_assert_uint_eq(keys.all[0].mask.words[0], UINT64_MAX);
+    ck_assert_uint_eq(keys.all[0].mask.bytes[8], 0xff);
+    ck_assert_uint_eq(keys.all[0].mask.bytes[11], 0xff);
+    ck_assert_uint_eq(keys.all[0].value.bytes[3], 1);
+    ck_assert_uint_eq(keys.all[0].value.bytes[7], 2);
+    ck_assert_uint_eq(keys.all[0].value.bytes[9], 80);
+    ck_assert_uint_eq(keys.all[0].value.bytes[11], 81);
+    bpf_test_demands(test, HEADER_IP6_TCP, 14, &keys);
+    ck_assert(!keys.is_any && !keys.n);
+    bpf_test_unref(test);
+}
+END_TEST
+
+int
+main(void)
+{
+    Suite *suite = suite_create("bpf_demands");
+    TCase *tc = tcase_create("bpf_demands");
+
+    tcase_add_loop_test(tc, what_does_not_fit_is_not_accepted, 0,
+                        (int) (sizeof rows / sizeof rows[0]));
+    tcase_add_test(tc, a_flow_is_told_from_most_others);
+    suite_add_tcase(suite, tc);
+
+    SRunner *runner = srunner_create(suite);
+
+    srunner_run_all(runner, CK_NORMAL);
+
+    int n_failed = srunner_ntests_failed(runner);
+
+    srunner_free(runner);
+    return n_failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

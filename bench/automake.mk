@@ -79,6 +79,7 @@ bench_bench_ingest_LDADD = $(SERVER_LIBS) $(GEN_LIBS)
 BENCHES += bench/bench_receive
 bench_bench_receive_SOURCES = bench/bench_receive.c \
 	bench/receive_sender.c bench/receive_sender.h \
+	bench/bench_boost.c bench/bench_boost.h \
 	bench/bench_preset.c bench/bench_preset.h
 bench_bench_receive_LDADD = $(SERVER_LIBS) $(GEN_LIBS)
 
@@ -94,5 +95,6 @@ BENCHES += bench/bench_query bench/bench_trigger
 bench_bench_query_SOURCES = bench/bench_query.c
 bench_bench_query_LDADD = $(SERVER_LIBS) $(GEN_LIBS)
 bench_bench_trigger_SOURCES = bench/bench_trigger.c \
+	bench/bench_boost.c bench/bench_boost.h \
 	bench/bench_preset.c bench/bench_preset.h
 bench_bench_trigger_LDADD = $(SERVER_LIBS) $(GEN_LIBS)

@@ -17,12 +17,12 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "bench/bench_boost.h"
 #include "lib/lh_alloc.h"
 
 #ifndef UDP_SEGMENT
@@ -235,22 +235,6 @@ pin(int core)
     sched_setaffinity(0, sizeof set, &set);
 }
 
-/* Puts this process before the machine's other work, which must not cost
- * frames: a session is a group of its own to the scheduler. */
-static void
-boost(void)
-{
-    FILE *file;
-
-    setsid();
-    setpriority(PRIO_PROCESS, 0, -19);
-    file = fopen("/proc/self/autogroup", "w");
-    if (file) {
-        fputs("-19", file);
-        fclose(file);
-    }
-}
-
 static void
 serve(int orders, int reports, struct receive_frame *frames, size_t n)
 {
@@ -261,7 +245,7 @@ serve(int orders, int reports, struct receive_frame *frames, size_t n)
     is_sender = true;
     make_bursts(frames, n, &bursts);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    boost();
+    bench_boost();
     if (unshare(CLONE_NEWNET) ||
         write(reports, &report, sizeof report) != sizeof report) {
         die("namespace");
@@ -366,7 +350,7 @@ receive_sender_start(struct receive_frame *frames, size_t n)
     receive_sender_order(sender, &ready);
     receive_sender_report(sender, &report);
     pin(0);
-    boost();
+    bench_boost();
     return sender;
 }
 

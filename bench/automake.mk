@@ -5,11 +5,16 @@ EXTRA_PROGRAMS = $(BENCHES) $(BENCH_TOOLS)
 CLEANFILES += $(BENCHES) $(BENCH_TOOLS)
 BENCH_TOOLS = bench/ofload bench/ofpipe bench/ofsink
 
+# What is printed is held against the form of a figure.
+BENCH_LINES = /usr/bin/python3 $(srcdir)/bench/bench_lines.py
+EXTRA_DIST += bench/bench_lines.py
+
 bench: all $(BENCHES) $(BENCH_TOOLS)
 	@set -e; for bench in $(BENCHES); do echo "== $$bench"; \
-	    $(AM_TESTS_ENVIRONMENT) srcdir=$(srcdir) ./$$bench; done
+	    $(AM_TESTS_ENVIRONMENT) srcdir=$(srcdir) $(BENCH_LINES) ./$$bench; done
 	@echo "== bench/bench_recorder.py"; LASTHOP_BUILD=$(abs_builddir) \
-	    PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 $(srcdir)/bench/bench_recorder.py --sink
+	    PYTHONDONTWRITEBYTECODE=1 $(BENCH_LINES) \
+	    /usr/bin/python3 $(srcdir)/bench/bench_recorder.py --sink
 .PHONY: bench
 
 # Real networks, as root: ./quickstart bench runs it after the others.

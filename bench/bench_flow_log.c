@@ -122,6 +122,32 @@ file_bytes(const char *path)
     return stat(path, &st) ? 0 : (uint64_t) st.st_size;
 }
 
+/* Prints a figure of one run. */
+static void
+print(const struct load *l, const char *metric, const char *unit, double value)
+{
+    printf("{\"bench\":\"flow_log %u switches of %d rules\",\"metric\":\"%s\","
+           "\"value\":%.2f,\"unit\":\"%s\",\"runs\":1,\"min\":%.2f,"
+           "\"max\":%.2f}\n",
+           l->n_switches, N_STANDING, metric, value, unit, value, value);
+}
+
+/* Prints the median and the 99th percentile of N_TABLES times, sorted. */
+static void
+print_times(const struct load *l, const char *what, const uint64_t *ns)
+{
+    static const unsigned int percents[] = {50, 99};
+
+    for (size_t i = 0; i < sizeof percents / sizeof *percents; i++) {
+        printf("{\"bench\":\"flow_log %u switches of %d rules\","
+               "\"metric\":\"table_at_%sp%u\",\"value\":%.1f,"
+               "\"unit\":\"ms\",\"runs\":%d,\"min\":%.1f,\"max\":%.1f}\n",
+               l->n_switches, N_STANDING, what, percents[i],
+               (double) ns[N_TABLES * percents[i] / 100] / 1e6, N_TABLES,
+               (double) ns[0] / 1e6, (double) ns[N_TABLES - 1] / 1e6);
+    }
+}
+
 static void
 write_changes(struct load *l, const char *path, uint64_t n)
 {
@@ -148,15 +174,14 @@ write_changes(struct load *l, const char *path, uint64_t n)
     flush(l->log);
     all_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID) - all_ns;
     mine_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID) - mine_ns;
-    printf("{\"bench\":\"flow_log\",\"case\":\"write\",\"switches\":%u,"
-           "\"standing\":%d,\"rules\":%llu,\"writer_us_per_rule\":%.2f,"
-           "\"caller_ns_per_rule\":%.0f,\"seconds\":%.1f,"
-           "\"most_waiting\":%zu,\"file_bytes_per_rule\":%.0f}\n",
-           l->n_switches, N_STANDING, (unsigned long long) n,
-           (double) (all_ns - mine_ns) / 1e3 / (double) n,
-           (double) l->caller_ns / (double) n,
-           (double) (clock_ns(CLOCK_MONOTONIC) - began_ns) / 1e9, most,
-           (double) file_bytes(path) / (double) n);
+    print(l, "writer_us_per_rule", "us CPU",
+          (double) (all_ns - mine_ns) / 1e3 / (double) n);
+    print(l, "caller_ns_per_rule", "ns", (double) l->caller_ns / (double) n);
+    print(l, "rules_per_s", "1/s",
+          (double) n * 1e9 / (double) (clock_ns(CLOCK_MONOTONIC) - began_ns));
+    print(l, "most_waiting", "changes", (double) most);
+    print(l, "file_bytes_per_rule", "bytes",
+          (double) file_bytes(path) / (double) n);
     fflush(stdout);
 }
 
@@ -211,14 +236,10 @@ ask(const char *path, const struct load *l)
     flow_log_close(log);
     qsort(took_ns, N_TABLES, sizeof *took_ns, compare_numbers);
     qsort(cpu_ns, N_TABLES, sizeof *cpu_ns, compare_numbers);
-    printf("{\"bench\":\"flow_log\",\"case\":\"table_at\",\"switches\":%u,"
-           "\"rules\":%zu,\"p50_ms\":%.1f,\"p99_ms\":%.1f,\"max_ms\":%.1f,"
-           "\"cpu_p50_ms\":%.1f,\"cpu_p99_ms\":%.1f,\"find_us\":%.1f}\n",
-           l->n_switches, n_rules, (double) took_ns[N_TABLES / 2] / 1e6,
-           (double) took_ns[N_TABLES * 99 / 100] / 1e6,
-           (double) took_ns[N_TABLES - 1] / 1e6,
-           (double) cpu_ns[N_TABLES / 2] / 1e6,
-           (double) cpu_ns[N_TABLES * 99 / 100] / 1e6, (double) find_ns / 1e3);
+    print_times(l, "", took_ns);
+    print_times(l, "cpu_", cpu_ns);
+    print(l, "rules_in_table", "rules", (double) n_rules);
+    print(l, "find_rule", "us", (double) find_ns / 1e3);
     fflush(stdout);
 }
 

@@ -110,9 +110,9 @@ def emit(metric, unit, value, runs=None, **more):
     """Prints a line."""
     line = {"bench": "recorder", "metric": metric, "unit": unit,
             "value": round(value, 4)}
-    if runs:
-        line.update(runs=len(runs), min=round(min(runs), 4),
-                    max=round(max(runs), 4))
+    runs = runs or [value]
+    line.update(runs=len(runs), min=round(min(runs), 4),
+                max=round(max(runs), 4))
     line.update(more)
     print(json.dumps(line), flush=True)
 

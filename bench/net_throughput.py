@@ -54,6 +54,15 @@ def measure(lasthop, seconds):
         return arrived / udp["seconds"], tcp["bits_per_second"] / 1e6
 
 
+def emit(case, values, units=("packets/s", "Mb/s")):
+    """Prints the lines of one case: UDP, TCP."""
+    for what, value, unit in zip(("udp_64", "tcp"), values, units):
+        value = round(value, 3)
+        print(json.dumps({"bench": f"net_throughput {case}", "metric": what,
+                          "value": value, "unit": unit, "runs": 1,
+                          "min": value, "max": value}), flush=True)
+
+
 def main():
     parser = argparse.ArgumentParser(
         description="What postcards cost the switches.")
@@ -62,15 +71,12 @@ def main():
     arguments = parser.parse_args()
 
     plain = measure(False, arguments.seconds)
-    print("| | UDP of 64 bytes, kpps | TCP, Mb/s |\n|---|---|---|")
-    print(f"| without postcards | {plain[0] / 1e3:.1f} | {plain[1]:.0f} |",
-          flush=True)
+    emit("without postcards", plain)
     if not arguments.without_lasthop:
         with_cards = measure(True, arguments.seconds)
-        print(f"| with postcards (geneve) | {with_cards[0] / 1e3:.1f} "
-              f"| {with_cards[1]:.0f} |")
-        print(f"| kept | {with_cards[0] / plain[0]:.2f} "
-              f"| {with_cards[1] / plain[1]:.2f} |")
+        emit("with postcards (geneve)", with_cards)
+        emit("kept", [with_cards[0] / plain[0], with_cards[1] / plain[1]],
+             ("1", "1"))
 
 
 if __name__ == "__main__":

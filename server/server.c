@@ -479,7 +479,7 @@ server_open(struct event_base *base, const struct options *options,
         retval = open_sources(server, error);
     }
     /* Last: who finds the socket finds a server that receives. */
-    if (!retval && server->is_live) {
+    if (!retval && (server->is_live || options->rundir)) {
         retval = open_api(server, error);
     }
     if (retval) {

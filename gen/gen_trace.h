@@ -5,8 +5,8 @@
  * it begins anew, later by the file's span; IP IDs are then others by one, so
  * that no packet comes twice.  Times that go back are taken for equal ones.
  * What a snap length cut off the file's packets is made up (random bytes),
- * since a switch has them whole.  Frames that are not Ethernet or shorter than its
- * header are refused and passed over.
+ * since a switch has them whole.  Frames that are not Ethernet or shorter than
+ * its header are refused and passed over.
  *
  * Threads: one at a time. */
 #ifndef GEN_GEN_TRACE_H

@@ -70,6 +70,7 @@ lib_liblasthop_a_SOURCES = \
 	lib/flow_log_view.c \
 	lib/flow_log_writer.c \
 	lib/inet_sum.c lib/inet_sum.h \
+	lib/keyed_hash.c lib/keyed_hash.h \
 	lib/jmember.c lib/jmember.h \
 	lib/lh_alloc.c lib/lh_alloc.h \
 	lib/lh_error.c lib/lh_error.h \

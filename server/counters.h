@@ -52,6 +52,7 @@
     C(late)                                                                   \
     C(open_groups)                                                            \
     C(closed_groups)                                                          \
+    C(odd_times)                                                              \
     C(topologies_forgotten)                                                   \
     C(closed_early)                                                           \
     C(closed_settle)                                                          \

@@ -8,6 +8,8 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "lib/keyed_hash.h"
+
 #define FIRST_BUCKETS 1024
 
 struct path_index {
@@ -15,6 +17,7 @@ struct path_index {
     size_t n_buckets; /* A power of 2. */
     struct path_group **buckets;
     struct path_group *free; /* For use again, by hash_next. */
+    struct keyed_hash hash;
 };
 
 void
@@ -51,14 +54,14 @@ path_list_remove(struct path_list *list, struct path_group *g,
 /* A hash of what makes a postcard equal to another of its packet.  Bytes
  * behind those of the packet ID may tell two packets apart. */
 static uint32_t
-card_hash(const struct postcard_entry *e)
+card_hash(const struct path_group *g, const struct postcard_entry *e)
 {
     const struct postcard *p = &e->p;
     const struct {
         uint64_t dpid;
         uint32_t version, in_port, out_port, flags;
     } about = {p->dpid, p->version, p->in_port, p->out_port, p->flags};
-    uint64_t hash = XXH3_64bits(&about, sizeof about);
+    uint64_t hash = XXH3_64bits_withSeed(&about, sizeof about, g->secret);
 
     hash = XXH3_64bits_withSeed(p->header, p->caplen, hash);
     return (uint32_t) (hash >> 32);
@@ -77,9 +80,9 @@ path_group_remember(struct path_group *g)
     }
     for (const struct postcard_entry *e = g->first; e; e = e->next) {
         if (n < PATH_GROUP_SEEN) {
-            g->seen[n++] = card_hash(e);
+            g->seen[n++] = card_hash(g, e);
         } else if (g->seen_more) {
-            g->seen_more[n++ - PATH_GROUP_SEEN] = card_hash(e);
+            g->seen_more[n++ - PATH_GROUP_SEEN] = card_hash(g, e);
         }
     }
     g->n_seen = (uint16_t) n;
@@ -88,7 +91,7 @@ path_group_remember(struct path_group *g)
 static bool
 was_seen(const struct path_group *g, const struct postcard_entry *e)
 {
-    uint32_t hash = card_hash(e);
+    uint32_t hash = card_hash(g, e);
 
     for (size_t i = 0; i < g->n_seen; i++) {
         if (hash == (i < PATH_GROUP_SEEN
@@ -120,6 +123,7 @@ path_index_create(void)
     struct path_index *index = calloc(1, sizeof *index);
 
     if (index) {
+        index->hash = keyed_hash_create();
         index->n_buckets = FIRST_BUCKETS;
         index->buckets = calloc(index->n_buckets, sizeof *index->buckets);
         if (!index->buckets) {
@@ -158,7 +162,8 @@ path_index_destroy(struct path_index *index)
 static struct path_group **
 bucket_of(const struct path_index *index, uint64_t id)
 {
-    return &index->buckets[id & (index->n_buckets - 1)];
+    return &index->buckets[keyed_hash_number(&index->hash, id) &
+                           (index->n_buckets - 1)];
 }
 
 void
@@ -177,6 +182,23 @@ path_index_prefetch(const struct path_index *index, uint64_t id)
         __builtin_prefetch((const uint8_t *) g + 64);
         __builtin_prefetch((const uint8_t *) g + 128);
     }
+}
+
+size_t
+path_index_longest(const struct path_index *index)
+{
+    size_t longest = 0;
+
+    for (size_t i = 0; i < index->n_buckets; i++) {
+        size_t n = 0;
+
+        for (const struct path_group *g = index->buckets[i]; g;
+             g = g->hash_next) {
+            n++;
+        }
+        longest = n > longest ? n : longest;
+    }
+    return longest;
 }
 
 struct path_group *
@@ -234,7 +256,8 @@ path_index_add(struct path_index *index, uint64_t id)
     }
     index->n_groups++;
     bucket = bucket_of(index, id);
-    *g = (struct path_group){.id = id, .hash_next = *bucket};
+    *g = (struct path_group){
+        .id = id, .hash_next = *bucket, .secret = index->hash.key[0]};
     *bucket = g;
     return g;
 }

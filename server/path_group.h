@@ -45,6 +45,7 @@ struct path_group {
     uint64_t due_ns;    /* When it closes, or is forgotten. */
     uint64_t settle_ns; /* When it has been quiet for long enough. */
     struct path_sum sum;
+    uint64_t secret;  /* Of hashes of what it held. */
     uint64_t key_sum; /* Of the keys of its postcards. */
     bool is_strange;  /* One has no key, or it is a tunnel's packet. */
     bool is_open;
@@ -82,6 +83,8 @@ struct path_group *path_index_find(const struct path_index *, uint64_t id);
  * and, once that has come, the group. */
 void path_index_prefetch_place(const struct path_index *, uint64_t id);
 void path_index_prefetch(const struct path_index *, uint64_t id);
+/* How many groups share a place at most: what a search may cost. */
+size_t path_index_longest(const struct path_index *);
 /* A new group, all zero but 'id', which must not be there yet; NULL when
  * memory is short. */
 struct path_group *path_index_add(struct path_index *, uint64_t id);

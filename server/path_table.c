@@ -185,6 +185,43 @@ step_back(struct path_table *pt, uint64_t now_ns)
     }
 }
 
+static bool
+is_ahead(const struct path_table *pt, uint64_t time_ns)
+{
+    return pt->clock_ns && time_ns > pt->clock_ns &&
+           time_ns - pt->clock_ns > PATH_TABLE_LEAP_NS;
+}
+
+static bool
+is_behind(const struct path_table *pt, uint64_t time_ns)
+{
+    return time_ns < pt->clock_ns &&
+           pt->clock_ns - time_ns > pt->config.window_ns;
+}
+
+void
+path_table_keep_time(struct path_table *pt, uint64_t time_ns)
+{
+    bool ahead = is_ahead(pt, time_ns);
+
+    if (!ahead && !is_behind(pt, time_ns)) {
+        pt->n_odd = 0;
+        pt->clock_ns = time_ns > pt->clock_ns ? time_ns : pt->clock_ns;
+        return;
+    }
+    pt->n.odd_times++;
+    pt->n_odd = ahead == pt->is_odd_ahead ? pt->n_odd + 1 : 1;
+    pt->is_odd_ahead = ahead;
+    if (pt->n_odd >= PATH_TABLE_N_AGREE) {
+        pt->n_odd = 0;
+        if (ahead) {
+            pt->clock_ns = time_ns;
+        } else {
+            step_back(pt, time_ns);
+        }
+    }
+}
+
 /* Looks at a group that was quiet, or waited for a rule. */
 static void
 look_again(struct path_table *pt, struct path_group *g)
@@ -207,14 +244,10 @@ close_open_group(struct path_table *pt, struct path_group *g)
     }
 }
 
-void
-path_table_run(struct path_table *pt, uint64_t now_ns)
+/* Closes and forgets what is due by the clock. */
+static void
+close_due(struct path_table *pt)
 {
-    path_table_drain(pt);
-    if (now_ns + pt->config.window_ns < pt->clock_ns) {
-        step_back(pt, now_ns);
-    }
-    pt->clock_ns = now_ns > pt->clock_ns ? now_ns : pt->clock_ns;
     while (pt->open.first && pt->open.first->due_ns <= pt->clock_ns) {
         close_open_group(pt, pt->open.first);
     }
@@ -225,6 +258,27 @@ path_table_run(struct path_table *pt, uint64_t now_ns)
     while (pt->closed.first && pt->closed.first->due_ns <= pt->clock_ns) {
         path_table_forget(pt, pt->closed.first);
     }
+}
+
+void
+path_table_run(struct path_table *pt, uint64_t now_ns)
+{
+    path_table_drain(pt);
+    if (now_ns + pt->config.window_ns < pt->clock_ns) {
+        step_back(pt, now_ns);
+    }
+    pt->clock_ns = now_ns > pt->clock_ns ? now_ns : pt->clock_ns;
+    close_due(pt);
+}
+
+void
+path_table_run_to(struct path_table *pt, uint64_t time_ns)
+{
+    path_table_drain(pt);
+    if (time_ns > pt->clock_ns && !is_ahead(pt, time_ns)) {
+        pt->clock_ns = time_ns;
+    }
+    close_due(pt);
 }
 
 uint64_t

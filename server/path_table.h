@@ -22,7 +22,10 @@
  *
  * Time comes only from arguments: the postcards' time_ns and run()'s now_ns.
  * The table's clock is the latest of them; a step back of more than a window
- * starts the windows of all open groups anew.
+ * starts the windows of all open groups anew.  What a postcard says is
+ * believed, when it is PATH_TABLE_LEAP_NS ahead of the clock, or more than a
+ * window behind, only if PATH_TABLE_N_AGREE postcards in a row say so: one
+ * absurd time ends no window, and a clock that was wrong is put right.
  *
  * The version of a postcard must be whole: the 24 bits of a mac postcard are
  * resolved before path_table_add().
@@ -48,6 +51,8 @@
 #define PATH_TABLE_WINDOW_NS     1000000000ULL
 #define PATH_TABLE_SETTLE_NS     10000000ULL
 #define PATH_TABLE_MAX_POSTCARDS 5000000
+#define PATH_TABLE_LEAP_NS       UINT64_C(3600000000000)
+#define PATH_TABLE_N_AGREE       8
 
 /* Zero stands for the default where there is one. */
 struct path_table_config {
@@ -100,6 +105,7 @@ struct path_table_counters {
     uint64_t closed_size;   /* Groups: reached ASSEMBLE_MAX postcards. */
     uint64_t open_groups;   /* Now. */
     uint64_t closed_groups; /* Remembered now, without postcards. */
+    uint64_t odd_times;     /* Of 'in': not believed by the clock. */
     uint64_t topologies_forgotten; /* Too many changes in a moment. */
 };
 
@@ -130,6 +136,8 @@ void path_table_drain(struct path_table *);
 /* Closes what is due at 'now_ns', and looks again at groups that waited for a
  * rule.  May emit. */
 void path_table_run(struct path_table *, uint64_t now_ns);
+/* The same for a time that a postcard has and nobody vouches for. */
+void path_table_run_to(struct path_table *, uint64_t time_ns);
 
 /* When path_table_run() is next needed; UINT64_MAX: not before another
  * postcard came. */

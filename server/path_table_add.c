@@ -125,7 +125,7 @@ add_entry(struct path_table *pt, struct postcard_entry *entry)
     const struct postcard *p = &entry->p;
     struct path_group *g;
 
-    pt->clock_ns = p->time_ns > pt->clock_ns ? p->time_ns : pt->clock_ns;
+    path_table_keep_time(pt, p->time_ns);
     while (pt->n.held >= pt->config.max_postcards) {
         pt->n.dropped_full += pt->open.first->n_cards;
         path_table_forget(pt, pt->open.first);
@@ -182,7 +182,7 @@ path_table_push(struct path_table *pt, const struct postcard *p)
     pt->n.in++;
     if (!p->has_id) {
         path_table_drain(pt);
-        pt->clock_ns = p->time_ns > pt->clock_ns ? p->time_ns : pt->clock_ns;
+        path_table_keep_time(pt, p->time_ns);
         add_without_id(pt, p);
         return;
     }

@@ -30,6 +30,8 @@ struct path_table {
     struct topology_past *past;
     const struct topology *topology; /* Its newest one, or NULL. */
     uint64_t clock_ns;
+    unsigned int n_odd; /* Times in a row that the clock does not believe, */
+    bool is_odd_ahead;  /* and whether they are ahead of it. */
     struct path_index *index; /* Owned, with all groups in it. */
     struct path_list open, closed, settling;
     struct path_table_counters n;
@@ -39,6 +41,8 @@ struct path_table {
     const struct postcard *cards[ASSEMBLE_MAX];
 };
 
+/* Sets the clock by a postcard's time. */
+void path_table_keep_time(struct path_table *, uint64_t time_ns);
 void path_table_start_settling(struct path_table *, struct path_group *);
 void path_table_stop_settling(struct path_table *, struct path_group *);
 /* Frees the group, whatever it is, with its postcards. */

@@ -330,6 +330,16 @@ pipeline_run(struct pipeline *p, uint64_t now_ns)
     }
 }
 
+void
+pipeline_run_to(struct pipeline *p, uint64_t time_ns)
+{
+    p->now_ns = time_ns;
+    path_table_run_to(p->paths, time_ns);
+    if (p->n_waiting) {
+        settle(p, false);
+    }
+}
+
 uint64_t
 pipeline_next_ns(const struct pipeline *p)
 {
@@ -415,6 +425,7 @@ pipeline_collect(const struct pipeline *p, struct counters *c)
     c->late = paths.late;
     c->open_groups = paths.open_groups;
     c->closed_groups = paths.closed_groups;
+    c->odd_times = paths.odd_times;
     c->topologies_forgotten = paths.topologies_forgotten;
     c->closed_early = paths.closed_early;
     c->closed_settle = paths.closed_settle;

@@ -67,6 +67,8 @@ void pipeline_add(struct pipeline *, const struct postcard *);
 void pipeline_drain(struct pipeline *);
 /* Closes what is due. */
 void pipeline_run(struct pipeline *, uint64_t now_ns);
+/* The same by the time of a postcard in a file. */
+void pipeline_run_to(struct pipeline *, uint64_t time_ns);
 /* When pipeline_run() is next needed; UINT64_MAX: not before another
  * postcard. */
 uint64_t pipeline_next_ns(const struct pipeline *);

@@ -63,7 +63,7 @@ read_one(struct replay *replay, struct lh_error *error)
         return retval;
     }
     if (time_ns >= pipeline_next_ns(replay->config.pipeline)) {
-        pipeline_run(replay->config.pipeline, time_ns);
+        pipeline_run_to(replay->config.pipeline, time_ns);
     }
     source_pcap_take(replay->source);
     replay->time_ns = time_ns;

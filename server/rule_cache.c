@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/keyed_hash.h"
 #include "lib/lh_alloc.h"
 #include "lib/line_reader.h"
 
@@ -49,6 +50,7 @@ struct rule_cache {
     size_t n_switches, allocated_switches;
     struct switch_info *switches; /* Sorted by dpid.  Owned. */
     struct rule_cache_counters counters;
+    struct keyed_hash hash;
 };
 
 struct rule_cache *
@@ -60,6 +62,7 @@ rule_cache_create(const struct rule_cache_config *config)
     if (!cache->config.max_rules) {
         cache->config.max_rules = RULE_CACHE_MAX;
     }
+    cache->hash = keyed_hash_create();
     cache->order = MIN_ORDER;
     cache->chains =
         lh_alloc_zero(((size_t) 1 << cache->order) * sizeof *cache->chains);
@@ -69,7 +72,8 @@ rule_cache_create(const struct rule_cache_config *config)
 static struct entry **
 chain_of(const struct rule_cache *cache, uint64_t dpid, uint32_t version)
 {
-    uint64_t hash = (dpid * HASH_MIX ^ (version & LOW_MASK)) * HASH_MIX;
+    uint64_t hash = keyed_hash_number(&cache->hash,
+                                      dpid * HASH_MIX ^ (version & LOW_MASK));
 
     return &cache->chains[hash >> (64 - cache->order)];
 }

@@ -52,9 +52,13 @@ tests_server_test_path_table_LDADD = $(ASSEMBLE_LIBS) $(GEN_LIBS) $(TEST_LIBS)
 check_PROGRAMS += tests/server/test_links_change
 TESTS += tests/server/test_links_change
 tests_server_test_links_change_SOURCES = \
-	tests/server/test_links_change.c \
-	tests/server/sketch.c tests/server/sketch.h $(FRAME)
+	tests/server/test_links_change.c $(SKETCH)
 tests_server_test_links_change_LDADD = $(ASSEMBLE_LIBS) $(LIB_LIBS) $(TEST_LIBS)
+
+check_PROGRAMS += tests/server/test_hostile
+TESTS += tests/server/test_hostile
+tests_server_test_hostile_SOURCES = tests/server/test_hostile.c $(SKETCH)
+tests_server_test_hostile_LDADD = $(ASSEMBLE_LIBS) $(LIB_LIBS) $(TEST_LIBS)
 
 check_PROGRAMS += tests/server/test_trajectory_cache
 TESTS += tests/server/test_trajectory_cache

@@ -82,6 +82,10 @@ skip_tags(const uint8_t *data, size_t len, uint16_t *typep)
 {
     size_t ofs = 12;
 
+    if (len >= ETH_LEN && bytes_be16(data + ofs) == HDR_ETH_IP4) {
+        *typep = HDR_ETH_IP4;
+        return ETH_LEN;
+    }
     for (int n = 0; ofs + 2 <= len; n++) {
         uint16_t type = bytes_be16(data + ofs);
 
@@ -109,7 +113,7 @@ skip_tags(const uint8_t *data, size_t len, uint16_t *typep)
     return 0;
 }
 
-static bool
+static inline bool
 find_kind(uint8_t proto, bool is_ip4, enum header_kind *kindp)
 {
     switch (proto) {

@@ -9,6 +9,7 @@
 #include "lib/packet_id.h"
 
 #include <assert.h>
+#include <string.h>
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -284,6 +285,14 @@ collect(const struct packet_id_config *config, const uint8_t *data, size_t len,
     return has_l3 ? PACKET_ID_OK : PACKET_ID_NO_L3;
 }
 
+static uint64_t
+hash(const struct packet_id_config *config, const uint8_t *bytes, size_t n)
+{
+    uint64_t id = XXH3_64bits_withSeed(bytes, n, config->seed);
+
+    return id ? id : 1;
+}
+
 enum packet_id_result
 packet_id(const struct packet_id_config *config, const uint8_t *data,
           size_t len, const struct hdr *h, uint64_t *idp)
@@ -295,11 +304,70 @@ packet_id(const struct packet_id_config *config, const uint8_t *data,
     if (result == PACKET_ID_SHORT) {
         *idp = 0;
     } else {
-        uint64_t id = XXH3_64bits_withSeed(out, n_out, config->seed);
-
-        *idp = id ? id : 1;
+        *idp = hash(config, out, n_out);
     }
     return result;
+}
+
+/* What collect() makes of a packet without options, 'n' bytes long. */
+INLINE size_t
+collect_split(enum header_kind kind, const uint8_t *ip, size_t n, uint8_t *out)
+{
+    bool is_ip4 = header_kind_is_ip4(kind);
+    bool is_tcp = kind == HEADER_IP4_TCP || kind == HEADER_IP6_TCP;
+    const uint8_t *l4 = ip + (is_ip4 ? IP4_LEN : IP6_LEN);
+    size_t n_fixed = (is_ip4 ? IP4_LEN : IP6_LEN) + (is_tcp ? 18u : 8u);
+    uint8_t *to = out + 2;
+
+    bytes_put_be16(out, is_ip4 ? HDR_ETH_IP4 : HDR_ETH_IP6);
+    if (is_ip4) {
+        memcpy(to, ip + 2, 6);
+        to[4] &= 0x3f; /* DF is not kept. */
+        to[6] = ip[9];
+        to += 7;
+    } else {
+        memcpy(to, ip + 4, 3);
+        to += 3;
+    }
+    memcpy(to, l4 + 4, is_tcp ? 12 : 2);
+    to += is_tcp ? 12 : 2;
+    copy(to, ip + n_fixed, n - n_fixed);
+    return (size_t) (to - out) + n - n_fixed;
+}
+
+bool
+packet_id_of_split(const struct packet_id_config *config, const uint8_t *data,
+                   size_t len, const struct header_split *split, uint64_t *idp)
+{
+    uint8_t out[PACKET_ID_MAX_BYTES + PACKET_ID_EXTRA];
+    const uint8_t *ip = data + split->l3_ofs;
+    size_t n = config->n_bytes, n_out;
+
+    if (n > split->own_len) {
+        n = split->own_len;
+    }
+    if (n > len - split->l3_ofs || n > PACKET_ID_MAX_BYTES ||
+        n < header_kind_fixed_len(split->kind)) {
+        return false;
+    }
+    switch ((int) split->kind) {
+    case HEADER_IP4_TCP:
+        n_out = collect_split(HEADER_IP4_TCP, ip, n, out);
+        break;
+    case HEADER_IP4_UDP:
+        n_out = collect_split(HEADER_IP4_UDP, ip, n, out);
+        break;
+    case HEADER_IP6_TCP:
+        n_out = collect_split(HEADER_IP6_TCP, ip, n, out);
+        break;
+    case HEADER_IP6_UDP:
+        n_out = collect_split(HEADER_IP6_UDP, ip, n, out);
+        break;
+    default:
+        return false;
+    }
+    *idp = hash(config, out, n_out);
+    return true;
 }
 
 size_t

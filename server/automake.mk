@@ -18,7 +18,9 @@ server_libassemble_a_SOURCES = \
 	server/assemble_way.c \
 	server/loss_ledger.c server/loss_ledger.h \
 	server/path_group.c server/path_group.h \
+	server/card_kind.c server/card_kind.h \
 	server/path_sum.c server/path_sum.h \
+	server/path_closed.c server/path_closed.h \
 	server/path_table.c server/path_table.h \
 	server/path_table_add.c server/path_table_close.c \
 	server/path_table_impl.h \

@@ -131,12 +131,38 @@ note_unknown(struct ingest *ingest, uint64_t dpid, uint64_t time_ns)
     }
 }
 
+static void
+set_packet_id(struct ingest *ingest, struct postcard *p)
+{
+    const struct packet_id_config *config = &ingest->config.id_config;
+    struct header_split split;
+    struct hdr h;
+
+    p->has_id = true;
+    if (header_split(p->header, p->caplen, &split) &&
+        packet_id_of_split(config, p->header, p->caplen, &split,
+                           &p->packet_id)) {
+        return;
+    }
+    hdr_parse(p->header, p->caplen, &h);
+    switch (packet_id(config, p->header, p->caplen, &h, &p->packet_id)) {
+    case PACKET_ID_OK:
+        break;
+    case PACKET_ID_NO_L3:
+        ingest->counters.no_l3++;
+        break;
+    case PACKET_ID_SHORT:
+        p->has_id = false;
+        ingest->counters.short_headers++;
+        break;
+    }
+}
+
 /* Completes a decoded postcard and gives it on. */
 static void
 give(struct ingest *ingest, struct postcard *p, uint64_t time_ns)
 {
     struct ingest_counters *counters = &ingest->counters;
-    struct hdr h;
 
     p->time_ns = time_ns;
     if (p->version_bits < 32) {
@@ -144,21 +170,7 @@ give(struct ingest *ingest, struct postcard *p, uint64_t time_ns)
                                         p->version, time_ns);
         p->version_bits = 32;
     }
-    hdr_parse(p->header, p->caplen, &h);
-    switch (packet_id(&ingest->config.id_config, p->header, p->caplen, &h,
-                      &p->packet_id)) {
-    case PACKET_ID_OK:
-        p->has_id = true;
-        break;
-    case PACKET_ID_NO_L3:
-        p->has_id = true;
-        counters->no_l3++;
-        break;
-    case PACKET_ID_SHORT:
-        p->has_id = false;
-        counters->short_headers++;
-        break;
-    }
+    set_packet_id(ingest, p);
     if (!ingest->topology || !topology_find(ingest->topology, p->dpid)) {
         note_unknown(ingest, p->dpid, time_ns);
     }

@@ -1,23 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* path_group - the postcards of one packet ID, open or just closed. */
+/* path_group - the postcards of one packet ID, while it is open. */
 #include <config.h>
 #include "server/path_group.h"
 
 #include <stdlib.h>
-#include <string.h>
+#include <sys/random.h>
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-#include "lib/keyed_hash.h"
+#define FIRST_BUCKETS    1024
+#define GROUPS_PER_BLOCK 256
 
-#define FIRST_BUCKETS 1024
+struct block {
+    struct block *next;
+    struct path_group groups[GROUPS_PER_BLOCK];
+};
 
 struct path_index {
+    uint64_t seed;
     size_t n_groups;
     size_t n_buckets; /* A power of 2. */
     struct path_group **buckets;
     struct path_group *free; /* For use again, by hash_next. */
-    struct keyed_hash hash;
+    struct block *blocks;    /* Owned, newest first. */
+    size_t n_used;           /* Of the newest block, ever given. */
 };
 
 void
@@ -54,49 +60,56 @@ path_list_remove(struct path_list *list, struct path_group *g,
 /* A hash of what makes a postcard equal to another of its packet.  Bytes
  * behind those of the packet ID may tell two packets apart. */
 static uint32_t
-card_hash(const struct path_group *g, const struct postcard_entry *e)
+card_hash(const struct postcard_entry *e)
 {
     const struct postcard *p = &e->p;
-    const struct {
-        uint64_t dpid;
-        uint32_t version, in_port, out_port, flags;
-    } about = {p->dpid, p->version, p->in_port, p->out_port, p->flags};
-    uint64_t hash = XXH3_64bits_withSeed(&about, sizeof about, g->secret);
+    uint64_t seed = e->key; /* Has all but the header in it, or is 0. */
 
-    hash = XXH3_64bits_withSeed(p->header, p->caplen, hash);
-    return (uint32_t) (hash >> 32);
+    if (!seed) {
+        const struct {
+            uint64_t dpid;
+            uint32_t version, in_port, out_port, flags;
+        } about = {p->dpid, p->version, p->in_port, p->out_port, p->flags};
+
+        seed = XXH3_64bits(&about, sizeof about);
+    }
+    return (uint32_t) (XXH3_64bits_withSeed(p->header, p->caplen, seed) >> 32);
 }
 
 void
-path_group_remember(struct path_group *g)
+path_seen_init(struct path_seen *seen, const struct path_group *g)
 {
-    size_t n = 0;
-
-    free(g->seen_more);
-    g->seen_more = NULL;
-    if (g->n_cards > PATH_GROUP_SEEN) {
-        g->seen_more =
-            malloc((g->n_cards - PATH_GROUP_SEEN) * sizeof *g->seen_more);
+    seen->n = 0;
+    seen->more = NULL;
+    if (g->n_cards > PATH_SEEN_INLINE) {
+        seen->more =
+            malloc((g->n_cards - PATH_SEEN_INLINE) * sizeof *seen->more);
     }
     for (const struct postcard_entry *e = g->first; e; e = e->next) {
-        if (n < PATH_GROUP_SEEN) {
-            g->seen[n++] = card_hash(g, e);
-        } else if (g->seen_more) {
-            g->seen_more[n++ - PATH_GROUP_SEEN] = card_hash(g, e);
+        if (seen->n < PATH_SEEN_INLINE) {
+            seen->hashes[seen->n++] = card_hash(e);
+        } else if (seen->more) {
+            seen->more[seen->n++ - PATH_SEEN_INLINE] = card_hash(e);
         }
     }
-    g->n_seen = (uint16_t) n;
+}
+
+void
+path_seen_uninit(struct path_seen *seen)
+{
+    free(seen->more);
+    *seen = (struct path_seen){.n = 0};
 }
 
 static bool
-was_seen(const struct path_group *g, const struct postcard_entry *e)
+was_seen(const struct path_seen *seen, const struct postcard_entry *e)
 {
-    uint32_t hash = card_hash(g, e);
+    uint32_t hash = card_hash(e);
 
-    for (size_t i = 0; i < g->n_seen; i++) {
-        if (hash == (i < PATH_GROUP_SEEN
-                         ? g->seen[i]
-                         : g->seen_more[i - PATH_GROUP_SEEN])) {
+    for (uint32_t i = 0; i < seen->n; i++) {
+        if (hash == (i < PATH_SEEN_INLINE
+                         ? seen->hashes[i]
+                         : seen->more[i - PATH_SEEN_INLINE])) {
             return true;
         }
     }
@@ -106,11 +119,11 @@ was_seen(const struct path_group *g, const struct postcard_entry *e)
 bool
 path_group_is_double(const struct path_group *g)
 {
-    if (!g->was_closed || !g->may_be_double) {
+    if (!g->seen.n) {
         return false;
     }
     for (const struct postcard_entry *e = g->first; e; e = e->next) {
-        if (!was_seen(g, e)) {
+        if (!was_seen(&g->seen, e)) {
             return false;
         }
     }
@@ -123,10 +136,11 @@ path_index_create(void)
     struct path_index *index = calloc(1, sizeof *index);
 
     if (index) {
-        index->hash = keyed_hash_create();
         index->n_buckets = FIRST_BUCKETS;
         index->buckets = calloc(index->n_buckets, sizeof *index->buckets);
-        if (!index->buckets) {
+        if (!index->buckets || getrandom(&index->seed, sizeof index->seed,
+                                         0) != (ssize_t) sizeof index->seed) {
+            free(index->buckets);
             free(index);
             return NULL;
         }
@@ -134,36 +148,34 @@ path_index_create(void)
     return index;
 }
 
-static void
-free_chain(struct path_group *g)
-{
-    while (g) {
-        struct path_group *next = g->hash_next;
-
-        free(g->seen_more);
-        free(g);
-        g = next;
-    }
-}
-
 void
 path_index_destroy(struct path_index *index)
 {
     if (index) {
         for (size_t i = 0; i < index->n_buckets; i++) {
-            free_chain(index->buckets[i]);
+            for (struct path_group *g = index->buckets[i]; g;
+                 g = g->hash_next) {
+                path_seen_uninit(&g->seen);
+            }
         }
-        free_chain(index->free);
+        while (index->blocks) {
+            struct block *block = index->blocks;
+
+            index->blocks = block->next;
+            free(block);
+        }
         free(index->buckets);
         free(index);
     }
 }
 
+/* Under a key, so that nobody who makes up packets makes chains long. */
 static struct path_group **
 bucket_of(const struct path_index *index, uint64_t id)
 {
-    return &index->buckets[keyed_hash_number(&index->hash, id) &
-                           (index->n_buckets - 1)];
+    uint64_t hash = XXH3_64bits_withSeed(&id, sizeof id, index->seed);
+
+    return &index->buckets[hash & (index->n_buckets - 1)];
 }
 
 void
@@ -182,23 +194,6 @@ path_index_prefetch(const struct path_index *index, uint64_t id)
         __builtin_prefetch((const uint8_t *) g + 64);
         __builtin_prefetch((const uint8_t *) g + 128);
     }
-}
-
-size_t
-path_index_longest(const struct path_index *index)
-{
-    size_t longest = 0;
-
-    for (size_t i = 0; i < index->n_buckets; i++) {
-        size_t n = 0;
-
-        for (const struct path_group *g = index->buckets[i]; g;
-             g = g->hash_next) {
-            n++;
-        }
-        longest = n > longest ? n : longest;
-    }
-    return longest;
 }
 
 struct path_group *
@@ -237,27 +232,44 @@ grow(struct path_index *index)
     free(old);
 }
 
-struct path_group *
-path_index_add(struct path_index *index, uint64_t id)
+/* A group of any content, or NULL. */
+static struct path_group *
+take(struct path_index *index)
 {
     struct path_group *g = index->free;
-    struct path_group **bucket;
 
     if (g) {
         index->free = g->hash_next;
-    } else {
-        g = malloc(sizeof *g);
-        if (!g) {
+        return g;
+    }
+    if (!index->blocks || index->n_used == GROUPS_PER_BLOCK) {
+        struct block *block = malloc(sizeof *block);
+
+        if (!block) {
             return NULL;
         }
+        block->next = index->blocks;
+        index->blocks = block;
+        index->n_used = 0;
+    }
+    return &index->blocks->groups[index->n_used++];
+}
+
+struct path_group *
+path_index_add(struct path_index *index, uint64_t id)
+{
+    struct path_group *g = take(index);
+    struct path_group **bucket;
+
+    if (!g) {
+        return NULL;
     }
     if (index->n_groups >= index->n_buckets) {
         grow(index);
     }
     index->n_groups++;
     bucket = bucket_of(index, id);
-    *g = (struct path_group){
-        .id = id, .hash_next = *bucket, .secret = index->hash.key[0]};
+    *g = (struct path_group){.id = id, .hash_next = *bucket};
     *bucket = g;
     return g;
 }
@@ -272,8 +284,7 @@ path_index_remove(struct path_index *index, struct path_group *g)
     }
     *link = g->hash_next;
     index->n_groups--;
-    free(g->seen_more);
-    g->seen_more = NULL;
+    path_seen_uninit(&g->seen);
     g->hash_next = index->free;
     index->free = g;
 }

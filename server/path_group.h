@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* path_group - the postcards of one packet ID, open or just closed.
+/* path_group - the postcards of one packet ID, while it is open.
  *
  * What the path table keeps of each packet ID, with the index that finds it by
- * ID and the lists that keep it in order of time.  When groups close and are
- * forgotten is the table's to decide.
+ * ID and the lists that keep it in order of time.  When groups close is the
+ * table's to decide; what is remembered of them then is path_closed's.
  *
  * Ownership: groups are the index's from path_index_add() to
  * path_index_remove(), which frees; their postcards are the table's.
@@ -19,13 +19,22 @@
 #include "server/path_sum.h"
 #include "server/postcard_pool.h"
 
-/* Postcards that a closed group remembers without an allocation. */
-#define PATH_GROUP_SEEN 8
+struct path_group;
+
+/* Hashes of the postcards that a group held when it closed. */
+#define PATH_SEEN_INLINE 8
+struct path_seen {
+    uint32_t hashes[PATH_SEEN_INLINE];
+    uint32_t *more; /* Of the rest.  Owned. */
+    uint32_t n;
+};
+
+/* Where memory is short the rest is not remembered. */
+void path_seen_init(struct path_seen *, const struct path_group *);
+void path_seen_uninit(struct path_seen *);
 
 /* A group may be on one list for each. */
 enum path_list_kind { PATH_LIST_ORDER, PATH_LIST_SETTLE, N_PATH_LISTS };
-
-struct path_group;
 
 struct path_link {
     struct path_group *prev, *next;
@@ -42,20 +51,17 @@ struct path_group {
     struct postcard_entry *first, *last; /* In order of arrival. */
     uint32_t n_cards;
     uint32_t try_at;    /* Large group: look again at so many postcards. */
-    uint64_t due_ns;    /* When it closes, or is forgotten. */
+    uint64_t due_ns;    /* When it closes. */
     uint64_t settle_ns; /* When it has been quiet for long enough. */
     struct path_sum sum;
     uint64_t secret;  /* Of hashes of what it held. */
     uint64_t key_sum; /* Of the keys of its postcards. */
     bool is_strange;  /* One has no key, or it is a tunnel's packet. */
-    bool is_open;
-    bool is_settling;   /* On the list of groups to look at again. */
-    bool was_closed;    /* Opened anew. */
-    bool may_be_double; /* ... within a moment of its closing. */
+    bool is_settling; /* On the list of groups to look at again. */
+    bool was_closed;  /* Opened anew. */
     uint8_t n_tries;
-    uint16_t n_seen;
-    uint32_t seen[PATH_GROUP_SEEN]; /* Hashes of what it held, */
-    uint32_t *seen_more;            /* and of the rest.  Owned. */
+    struct path_seen seen; /* What it had when it closed, if that was but a
+                            * moment before. */
 };
 
 /* Appends to, or takes from, the list; the group must not (must) be on one of
@@ -65,15 +71,12 @@ void path_list_push(struct path_list *, struct path_group *,
 void path_list_remove(struct path_list *, struct path_group *,
                       enum path_list_kind);
 
-/* Before its postcards go: remembers them. */
-void path_group_remember(struct path_group *);
-/* True when the group was opened anew within a moment and has nothing but
- * what it remembers. */
+/* True when the group has nothing but what it had a moment ago. */
 bool path_group_is_double(const struct path_group *);
 
 struct path_index;
 
-/* NULL when memory is short. */
+/* NULL when memory or randomness is short. */
 struct path_index *path_index_create(void);
 /* Frees the groups that are in it too. */
 void path_index_destroy(struct path_index *);

@@ -3,18 +3,6 @@
 #include <config.h>
 #include "server/path_sum.h"
 
-#include "lib/of_port.h"
-
-static uint64_t
-end_number(uint64_t dpid, uint32_t port)
-{
-    uint64_t x = dpid * 0x9e3779b97f4a7c15ULL ^ port;
-
-    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ULL;
-    x = (x ^ (x >> 27)) * 0x94d049bb133111ebULL;
-    return x ^ (x >> 31);
-}
-
 /* The TTL is about to end: what the rule names will not all happen. */
 static bool
 is_dying(const struct postcard *p)
@@ -35,60 +23,18 @@ is_dying(const struct postcard *p)
            p->header[ofs + 9] <= 1;
 }
 
-static void
-add_output_port(const struct topology *topology, struct path_sum *sum,
-                const struct postcard *p, uint32_t no)
-{
-    const struct topology_port *port = topology_port(topology, p->dpid, no);
-
-    if (port && port->has_peer && !port->down) {
-        sum->sum += end_number(port->peer_dpid, port->peer_port);
-    }
-}
-
-static void
-add_output(const struct topology *topology, struct path_sum *sum,
-           const struct postcard *p)
-{
-    const struct topology_switch *sw;
-
-    switch (p->out_port) {
-    case OF_PORT_FLOOD:
-    case OF_PORT_ALL:
-        sw = topology_find(topology, p->dpid);
-        for (size_t i = 0; sw && i < sw->n_ports; i++) {
-            if (sw->ports[i].no != p->in_port) {
-                add_output_port(topology, sum, p, sw->ports[i].no);
-            }
-        }
-        break;
-    case OF_PORT_NORMAL:
-    case OF_PORT_TABLE:
-    case OF_PORT_UNKNOWN:
-        sum->is_soft = true;
-        break;
-    case OF_PORT_CONTROLLER:
-        sum->is_punted = true;
-        break;
-    case OF_PORT_IN_PORT:
-        add_output_port(topology, sum, p, p->in_port);
-        break;
-    default:
-        if (p->out_port != p->in_port || p->flags & POSTCARD_PACKET_OUT) {
-            add_output_port(topology, sum, p, p->out_port);
-        }
-        break;
-    }
-}
-
 void
-path_sum_add(struct path_sum *sum, const struct topology *topology,
+path_sum_add(struct path_sum *sum, const struct card_kind *kind,
              const struct postcard_entry *others, const struct postcard *p)
 {
     bool is_visit_new = true;
 
-    if (!topology || p->in_port == OF_PORT_UNKNOWN || is_dying(p)) {
+    if (kind->is_soft || is_dying(p)) {
         sum->is_soft = true;
+        return;
+    }
+    sum->is_punted |= kind->is_punted;
+    if (sum->is_soft) {
         return;
     }
     for (const struct postcard_entry *e = others; e; e = e->next) {
@@ -103,15 +49,8 @@ path_sum_add(struct path_sum *sum, const struct topology *topology,
         }
     }
     if (is_visit_new) {
-        uint64_t peer;
-        uint32_t port;
-
-        if (!(p->flags & POSTCARD_PACKET_OUT) &&
-            topology_peer(topology, p->dpid, p->in_port, &peer, &port)) {
-            sum->sum -= end_number(p->dpid, p->in_port);
-        } else {
-            sum->has_start = true;
-        }
+        sum->sum -= kind->in;
+        sum->has_start |= kind->is_start;
     }
-    add_output(topology, sum, p);
+    sum->sum += kind->out;
 }

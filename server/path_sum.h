@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* path_sum - a quick answer to whether a packet's postcards may be all.
  *
- * Every link that an output leads onto adds a number made of its far end,
- * every visit that came in by a link takes its own number away.  While the
- * sum is not zero, or nothing began, something is missing; when it is, it is
- * worth asking assemble().  Where the sum does not hold it says so.
+ * Every link that an output leads onto adds its number (server/card_kind),
+ * every visit that came in by a link takes it away.  While the sum is not
+ * zero, or nothing began, something is missing; when it is, it is worth asking
+ * assemble().  Where the sum does not hold it says so.
  *
  * Threads: plain data. */
 #ifndef SERVER_PATH_SUM_H
@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "lib/topology.h"
+#include "server/card_kind.h"
 #include "server/postcard_pool.h"
 
 /* All zero is the sum of no postcards. */
@@ -25,8 +25,9 @@ struct path_sum {
                      * a TTL that ends. */
 };
 
-/* Takes '*p' into the sum; 'others' are the postcards it has already. */
-void path_sum_add(struct path_sum *, const struct topology *topology,
+/* Takes '*p', of 'kind', into the sum; 'others' are the postcards it has
+ * already. */
+void path_sum_add(struct path_sum *, const struct card_kind *kind,
                   const struct postcard_entry *others,
                   const struct postcard *p);
 

@@ -61,11 +61,14 @@ path_table_create(const struct path_table_config *config)
     pt->past = topology_past_create(2 * pt->config.window_ns +
                                     TOPOLOGY_PAST_SLACK_NS);
     pt->index = path_index_create();
+    pt->closed = path_closed_create();
+    pt->kinds = card_kind_cache_create();
     if (pt->config.emit_packet) {
         pt->trajectories = trajectory_cache_create();
     }
     if (!pt->pool || !pt->tunnels || !pt->assembler || !pt->past ||
-        !pt->index || (pt->config.emit_packet && !pt->trajectories)) {
+        !pt->index || !pt->closed || !pt->kinds ||
+        (pt->config.emit_packet && !pt->trajectories)) {
         path_table_destroy(pt);
         return NULL;
     }
@@ -75,13 +78,8 @@ path_table_create(const struct path_table_config *config)
 void
 path_table_forget(struct path_table *pt, struct path_group *g)
 {
-    if (g->is_open) {
-        path_list_remove(&pt->open, g, PATH_LIST_ORDER);
-        pt->n.open_groups--;
-    } else {
-        path_list_remove(&pt->closed, g, PATH_LIST_ORDER);
-        pt->n.closed_groups--;
-    }
+    path_list_remove(&pt->open, g, PATH_LIST_ORDER);
+    pt->n.open_groups--;
     path_table_stop_settling(pt, g);
     pt->n.held -= g->n_cards;
     postcard_pool_put(pt->pool, g->first);
@@ -103,10 +101,9 @@ path_table_destroy(struct path_table *pt)
     while (pt->open.first) {
         path_table_forget(pt, pt->open.first);
     }
-    while (pt->closed.first) {
-        path_table_forget(pt, pt->closed.first);
-    }
     topology_past_destroy(pt->past);
+    path_closed_destroy(pt->closed);
+    card_kind_cache_destroy(pt->kinds);
     postcard_pool_destroy(pt->pool);
     tunnel_map_destroy(pt->tunnels);
     assembler_destroy(pt->assembler);
@@ -121,6 +118,7 @@ path_table_set_topology(struct path_table *pt, const struct topology *topology)
     path_table_drain(pt);
     topology_past_set(pt->past, topology);
     pt->topology = topology_past_newest(pt->past);
+    card_kind_cache_set_topology(pt->kinds, pt->topology);
     if (pt->trajectories) {
         trajectory_cache_clear(pt->trajectories);
     }
@@ -160,6 +158,7 @@ path_table_change_topology(struct path_table *pt,
     }
     topology_past_add(pt->past, topology, now_ns);
     pt->topology = topology_past_newest(pt->past);
+    card_kind_cache_set_topology(pt->kinds, pt->topology);
 }
 
 /* --- Time. ----------------------------------------------------------------
@@ -175,10 +174,7 @@ step_back(struct path_table *pt, uint64_t now_ns)
          g = g->links[PATH_LIST_ORDER].next) {
         g->due_ns = now_ns + pt->config.window_ns;
     }
-    for (struct path_group *g = pt->closed.first; g;
-         g = g->links[PATH_LIST_ORDER].next) {
-        g->due_ns = now_ns + pt->config.window_ns;
-    }
+    path_closed_restart(pt->closed, now_ns + pt->config.window_ns);
     for (struct path_group *g = pt->settling.first; g;
          g = g->links[PATH_LIST_SETTLE].next) {
         g->settle_ns = now_ns + pt->config.settle_ns;
@@ -255,9 +251,7 @@ close_due(struct path_table *pt)
            pt->settling.first->settle_ns <= pt->clock_ns) {
         look_again(pt, pt->settling.first);
     }
-    while (pt->closed.first && pt->closed.first->due_ns <= pt->clock_ns) {
-        path_table_forget(pt, pt->closed.first);
-    }
+    path_closed_expire(pt->closed, pt->clock_ns);
 }
 
 void
@@ -311,6 +305,7 @@ path_table_get_counters(const struct path_table *pt,
     *counters = pt->n;
     counters->topologies_forgotten = topology_past_n_forgotten(pt->past);
     counters->held += pt->n_pushed;
+    counters->closed_groups = path_closed_count(pt->closed);
     if (pt->trajectories) {
         struct trajectory_cache_counters cache;
 

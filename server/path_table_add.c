@@ -46,38 +46,37 @@ look(struct path_table *pt, struct path_group *g)
     }
 }
 
-/* Makes the group of 'id' open and returns it, NULL when memory is short. */
+/* Notes what was remembered of the group's ID, if anything. */
+static void
+recall(struct path_table *pt, struct path_group *g)
+{
+    uint64_t forget_ns, closed_ns;
+
+    g->was_closed = path_closed_take(pt->closed, g->id, &g->seen, &forget_ns);
+    if (g->was_closed) {
+        closed_ns = forget_ns - pt->config.window_ns;
+        if (pt->clock_ns >= closed_ns + ASSEMBLE_TWIN_NS) {
+            path_seen_uninit(&g->seen);
+        }
+    }
+}
+
+/* The open group of 'id', made if there is none; NULL when memory is short. */
 static struct path_group *
 open_group(struct path_table *pt, uint64_t id)
 {
     struct path_group *g = path_index_find(pt->index, id);
 
-    if (g && g->is_open) {
+    if (g) {
         return g;
     }
+    g = path_index_add(pt->index, id);
     if (g) {
-        uint64_t closed_ns = g->due_ns - pt->config.window_ns;
-        bool is_recent = pt->clock_ns < closed_ns + ASSEMBLE_TWIN_NS;
-
-        path_list_remove(&pt->closed, g, PATH_LIST_ORDER);
-        pt->n.closed_groups--;
-        g->sum = (struct path_sum){0};
-        g->key_sum = 0;
-        g->is_strange = false;
-        g->n_tries = 0;
-        g->try_at = 0;
-        g->was_closed = true;
-        g->may_be_double = is_recent;
-    } else {
-        g = path_index_add(pt->index, id);
-        if (!g) {
-            return NULL;
-        }
+        recall(pt, g);
+        g->due_ns = pt->clock_ns + pt->config.window_ns;
+        path_list_push(&pt->open, g, PATH_LIST_ORDER);
+        pt->n.open_groups++;
     }
-    g->is_open = true;
-    g->due_ns = pt->clock_ns + pt->config.window_ns;
-    path_list_push(&pt->open, g, PATH_LIST_ORDER);
-    pt->n.open_groups++;
     return g;
 }
 
@@ -90,18 +89,6 @@ add_without_id(struct path_table *pt, const struct postcard *p)
     pt->cards[0] = p;
     pt->n.without_id +=
         path_table_assemble(pt, NULL, 1, ASSEMBLE_PARTIAL, &state);
-}
-
-/* A copy with its key; NULL when memory is short. */
-static struct postcard_entry *
-copy_postcard(struct path_table *pt, const struct postcard *p)
-{
-    struct postcard_entry *entry = postcard_pool_get(pt->pool, p);
-
-    if (entry && pt->trajectories) {
-        entry->key = trajectory_cache_key(pt->trajectories, p);
-    }
-    return entry;
 }
 
 /* Notes which packet travels inside the first postcard's. */
@@ -123,6 +110,7 @@ static void
 add_entry(struct path_table *pt, struct postcard_entry *entry)
 {
     const struct postcard *p = &entry->p;
+    const struct card_kind *kind = card_kind_get(pt->kinds, p);
     struct path_group *g;
 
     path_table_keep_time(pt, p->time_ns);
@@ -139,10 +127,13 @@ add_entry(struct path_table *pt, struct postcard_entry *entry)
     if (!g->first) {
         note_inner(pt, g, p);
     }
+    if (pt->trajectories) {
+        entry->key = trajectory_cache_key(kind, p);
+    }
     g->key_sum += entry->key;
     g->is_strange |= !entry->key;
     if (g->n_cards < MAX_SUMMED) {
-        path_sum_add(&g->sum, pt->topology, g->first, p);
+        path_sum_add(&g->sum, kind, g->first, p);
     }
     if (g->last) {
         g->last->next = entry;
@@ -186,7 +177,7 @@ path_table_push(struct path_table *pt, const struct postcard *p)
         add_without_id(pt, p);
         return;
     }
-    entry = copy_postcard(pt, p);
+    entry = postcard_pool_get(pt->pool, p);
     if (!entry) {
         pt->n.dropped_memory++;
         return;
@@ -197,6 +188,7 @@ path_table_push(struct path_table *pt, const struct postcard *p)
                   pt->pushed[pt->first_pushed++ & (PATH_TABLE_PUSHED - 1)]);
     }
     path_index_prefetch_place(pt->index, p->packet_id);
+    path_closed_prefetch(pt->closed, p->packet_id);
     pt->pushed[(pt->first_pushed + pt->n_pushed++) & (PATH_TABLE_PUSHED - 1)] =
         entry;
     if (pt->n_pushed > PATH_TABLE_PUSHED / 2) {

@@ -7,21 +7,9 @@
 void
 path_table_close(struct path_table *pt, struct path_group *g)
 {
-    path_group_remember(g);
-    pt->n.held -= g->n_cards;
-    postcard_pool_put(pt->pool, g->first);
-    g->first = g->last = NULL;
-    g->n_cards = 0;
-    path_table_stop_settling(pt, g);
-    path_list_remove(&pt->open, g, PATH_LIST_ORDER);
-    pt->n.open_groups--;
-    g->is_open = false;
-    g->due_ns = pt->clock_ns + pt->config.window_ns;
-    path_list_push(&pt->closed, g, PATH_LIST_ORDER);
-    pt->n.closed_groups++;
-    while (pt->n.closed_groups > pt->config.max_postcards) {
-        path_table_forget(pt, pt->closed.first);
-    }
+    path_closed_add(pt->closed, g, pt->clock_ns + pt->config.window_ns);
+    path_closed_limit(pt->closed, pt->config.max_postcards);
+    path_table_forget(pt, g);
 }
 
 /* The packet around this one, 0 if none. */
@@ -176,7 +164,7 @@ path_table_try_close(struct path_table *pt, struct path_group *g,
     if (path_group_is_double(g)) {
         /* Nothing but what the closed group had; more may come. */
         if (wanted == ASSEMBLE_PARTIAL) {
-            *(n > 1 && n == g->n_seen ? &pt->n.ambiguous
+            *(n > 1 && n == g->seen.n ? &pt->n.ambiguous
                                       : &pt->n.duplicates) += n;
             path_table_close(pt, g);
         }

@@ -10,6 +10,8 @@
 #define SERVER_PATH_TABLE_IMPL_H 1
 
 #include "server/assemble.h"
+#include "server/card_kind.h"
+#include "server/path_closed.h"
 #include "server/path_group.h"
 #include "server/path_table.h"
 #include "server/postcard_pool.h"
@@ -24,6 +26,7 @@ struct path_table {
     struct path_table_config config;
     struct postcard_pool *pool;
     struct tunnel_map *tunnels;
+    struct card_kind_cache *kinds;
     struct assembler *assembler;
     struct trajectory_cache *trajectories; /* NULL: nobody takes packets. */
 
@@ -33,7 +36,8 @@ struct path_table {
     unsigned int n_odd; /* Times in a row that the clock does not believe, */
     bool is_odd_ahead;  /* and whether they are ahead of it. */
     struct path_index *index; /* Owned, with all groups in it. */
-    struct path_list open, closed, settling;
+    struct path_list open, settling;
+    struct path_closed *closed; /* Owned. */
     struct path_table_counters n;
     struct postcard_entry
         *pushed[PATH_TABLE_PUSHED]; /* A ring of what was pushed. */
@@ -45,7 +49,7 @@ struct path_table {
 void path_table_keep_time(struct path_table *, uint64_t time_ns);
 void path_table_start_settling(struct path_table *, struct path_group *);
 void path_table_stop_settling(struct path_table *, struct path_group *);
-/* Frees the group, whatever it is, with its postcards. */
+/* Frees the group with its postcards. */
 void path_table_forget(struct path_table *, struct path_group *);
 
 /* Takes the postcards out of the group and remembers its ID. */

@@ -18,8 +18,9 @@
 #define N_WAYS      4
 #define N_PATH_SETS (TRAJECTORY_CACHE_MAX_PATHS / N_WAYS)
 #define N_FLOW_SETS (TRAJECTORY_CACHE_MAX_FLOWS / N_WAYS)
-/* Bytes of tags and EtherTypes at most. */
-#define MAX_L2 64
+/* Bytes before the IP header at most. */
+#define MAX_L2  64
+#define ETH_LEN 14
 
 struct card {
     uint64_t key;
@@ -168,47 +169,40 @@ trajectory_cache_get_counters(const struct trajectory_cache *cache,
  */
 
 uint64_t
-trajectory_cache_key(const struct trajectory_cache *cache,
-                     const struct postcard *p)
+trajectory_cache_key(const struct card_kind *kind, const struct postcard *p)
 {
     struct {
-        uint64_t dpid;
-        uint32_t version, in_port, out_port;
         uint16_t clipped; /* Captured of a packet that was longer. */
         uint16_t icmp;    /* Type and code. */
-        uint8_t flags, kind, proto;
-        bool is_dying; /* Its TTL ends here, if the rule takes from it. */
-        uint8_t l2[MAX_L2];
-    } about;
+        uint8_t kind, proto;
+        uint8_t is_dying; /* Its TTL ends here, if the rule takes from it. */
+        uint8_t l3_ofs;
+    } about = {0};
     struct header_split split;
-    size_t l3_len, l2_len;
+    const uint8_t *ip;
+    size_t l3_len;
     uint64_t key;
+    bool is_ip4;
 
     if (!header_split(p->header, p->caplen, &split) ||
         split.tail_ofs > TRAJECTORY_MAX_CONSTANT || split.l3_ofs > MAX_L2) {
         return 0;
     }
+    ip = p->header + split.l3_ofs;
+    is_ip4 = header_kind_is_ip4(split.kind);
     l3_len = (size_t) p->caplen - split.l3_ofs;
-    l2_len = split.l3_ofs - 12u; /* Behind the MAC addresses. */
-    memset(&about, 0, offsetof(__typeof__(about), l2));
-    about.dpid = p->dpid;
-    about.version = p->version;
-    about.in_port = p->in_port;
-    about.out_port = p->out_port;
     about.clipped = l3_len < split.own_len ? (uint16_t) l3_len : 0;
-    about.flags = p->flags;
-    about.is_dying =
-        p->header[split.l3_ofs + (header_kind_is_ip4(split.kind) ? 8u : 7u)] <=
-        1;
+    about.is_dying = ip[is_ip4 ? 8 : 7] <= 1;
     about.kind = (uint8_t) split.kind;
-    about.proto =
-        p->header[split.l3_ofs + (header_kind_is_ip4(split.kind) ? 9u : 6u)];
+    about.proto = ip[is_ip4 ? 9 : 6];
+    about.l3_ofs = (uint8_t) split.l3_ofs;
     if (split.kind == HEADER_IP4_ICMP || split.kind == HEADER_IP6_ICMP) {
         memcpy(&about.icmp, p->header + split.l4_ofs, sizeof about.icmp);
     }
-    memcpy(about.l2, p->header + 12, l2_len);
-    key = XXH3_64bits_withSeed(
-        &about, offsetof(__typeof__(about), l2) + l2_len, cache->seed);
+    key = XXH3_64bits_withSeed(&about, sizeof about, kind->hash);
+    if (split.l3_ofs > ETH_LEN) {
+        key = XXH3_64bits_withSeed(p->header + 12, split.l3_ofs - 12u, key);
+    }
     return key ? key : 1;
 }
 

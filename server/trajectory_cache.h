@@ -34,6 +34,7 @@
 #include "lib/topology.h"
 #include "lib/trajectory.h"
 #include "server/assemble.h"
+#include "server/card_kind.h"
 #include "server/postcard_pool.h"
 
 #define TRAJECTORY_CACHE_MAX_PATHS 32768
@@ -68,8 +69,9 @@ void trajectory_cache_forget(struct trajectory_cache *,
                                                 uint64_t dpid),
                              const void *aux);
 
-/* The key of a postcard; 0: a packet with this one is never recognised. */
-uint64_t trajectory_cache_key(const struct trajectory_cache *,
+/* The key of a postcard of that kind; 0: a packet with this one is never
+ * recognised. */
+uint64_t trajectory_cache_key(const struct card_kind *,
                               const struct postcard *);
 
 /* Looks for the packet whose 'n' postcards are the list at 'first', with keys

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* card_kind - what all postcards of one output of one rule have in common. */
+#include <config.h>
+
+#include "server/card_kind.h"
+
+#include <stdlib.h>
+#include <sys/random.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include "lib/of_port.h"
+
+#define N_PLACES 4096 /* A power of 2. */
+
+struct card_kind_cache {
+    uint64_t seed;
+    const struct topology *topology; /* Or NULL. */
+    struct card_kind places[N_PLACES];
+};
+
+struct card_kind_cache *
+card_kind_cache_create(void)
+{
+    struct card_kind_cache *cache = calloc(1, sizeof *cache);
+
+    if (cache && getrandom(&cache->seed, sizeof cache->seed, 0) !=
+                     (ssize_t) sizeof cache->seed) {
+        free(cache);
+        return NULL;
+    }
+    return cache;
+}
+
+void
+card_kind_cache_destroy(struct card_kind_cache *cache)
+{
+    free(cache);
+}
+
+void
+card_kind_cache_set_topology(struct card_kind_cache *cache,
+                             const struct topology *topology)
+{
+    cache->topology = topology;
+    for (size_t i = 0; i < N_PLACES; i++) {
+        cache->places[i].is_known = false;
+    }
+}
+
+/* The number of the link that ends at (dpid, port); never 0. */
+static uint64_t
+end_number(const struct card_kind_cache *cache, uint64_t dpid, uint32_t port)
+{
+    const uint64_t about[2] = {dpid, port};
+    uint64_t number = XXH3_64bits_withSeed(about, sizeof about, cache->seed);
+
+    return number ? number : 1;
+}
+
+static void
+add_output_port(const struct card_kind_cache *cache, struct card_kind *kind,
+                uint32_t no)
+{
+    const struct topology_port *port =
+        topology_port(cache->topology, kind->dpid, no);
+
+    if (port && port->has_peer && !port->down) {
+        kind->out += end_number(cache, port->peer_dpid, port->peer_port);
+    }
+}
+
+static void
+add_output(const struct card_kind_cache *cache, struct card_kind *kind)
+{
+    const struct topology_switch *sw;
+
+    switch (kind->out_port) {
+    case OF_PORT_FLOOD:
+    case OF_PORT_ALL:
+        sw = topology_find(cache->topology, kind->dpid);
+        for (size_t i = 0; sw && i < sw->n_ports; i++) {
+            if (sw->ports[i].no != kind->in_port) {
+                add_output_port(cache, kind, sw->ports[i].no);
+            }
+        }
+        break;
+    case OF_PORT_NORMAL:
+    case OF_PORT_TABLE:
+    case OF_PORT_UNKNOWN:
+        kind->is_soft = true;
+        break;
+    case OF_PORT_CONTROLLER:
+        kind->is_punted = true;
+        break;
+    case OF_PORT_IN_PORT:
+        add_output_port(cache, kind, kind->in_port);
+        break;
+    default:
+        if (kind->out_port != kind->in_port ||
+            kind->flags & POSTCARD_PACKET_OUT) {
+            add_output_port(cache, kind, kind->out_port);
+        }
+        break;
+    }
+}
+
+static void
+work_out(const struct card_kind_cache *cache, const struct postcard *p,
+         uint64_t hash, struct card_kind *kind)
+{
+    uint64_t peer;
+    uint32_t port;
+
+    *kind = (struct card_kind){.dpid = p->dpid,
+                               .version = p->version,
+                               .in_port = p->in_port,
+                               .out_port = p->out_port,
+                               .flags = p->flags,
+                               .is_known = true,
+                               .hash = hash};
+    if (!cache->topology || p->in_port == OF_PORT_UNKNOWN) {
+        kind->is_soft = true;
+        return;
+    }
+    if (!(p->flags & POSTCARD_PACKET_OUT) &&
+        topology_peer(cache->topology, p->dpid, p->in_port, &peer, &port)) {
+        kind->in = end_number(cache, p->dpid, p->in_port);
+    } else {
+        kind->is_start = true;
+    }
+    add_output(cache, kind);
+}
+
+const struct card_kind *
+card_kind_get(struct card_kind_cache *cache, const struct postcard *p)
+{
+    const uint64_t about[3] = {p->dpid,
+                               (uint64_t) p->version << 32 | p->in_port,
+                               (uint64_t) p->out_port << 32 | p->flags};
+    uint64_t hash = XXH3_64bits_withSeed(about, sizeof about, cache->seed);
+    struct card_kind *kind = &cache->places[hash & (N_PLACES - 1)];
+
+    if (!kind->is_known || kind->hash != hash || kind->dpid != p->dpid ||
+        kind->version != p->version || kind->in_port != p->in_port ||
+        kind->out_port != p->out_port || kind->flags != p->flags) {
+        work_out(cache, p, hash, kind);
+    }
+    return kind;
+}

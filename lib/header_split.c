@@ -41,6 +41,8 @@ static const struct kind_shape shapes[N_HEADER_KINDS] = {
     [HEADER_IP6_UDP] = {IP6_LEN, UDP_LEN, PORTS_LEN, 6},
     [HEADER_IP6_ICMP] = {IP6_LEN, ICMP_LEN, TYPE_CODE_LEN, 2},
     [HEADER_IP6_OTHER] = {IP6_LEN, 0, 0, 0},
+    [HEADER_IP4_PORTS] = {IP4_LEN, PORTS_LEN, PORTS_LEN, 0},
+    [HEADER_IP6_PORTS] = {IP6_LEN, PORTS_LEN, PORTS_LEN, 0},
 };
 
 uint16_t
@@ -52,7 +54,7 @@ header_kind_fixed_len(enum header_kind kind)
 uint16_t
 header_kind_l4_sum_ofs(enum header_kind kind)
 {
-    return shapes[kind].l4_len
+    return shapes[kind].l4_sum
                ? (uint16_t) (shapes[kind].l3_len + shapes[kind].l4_sum)
                : 0;
 }
@@ -177,14 +179,24 @@ header_split(const uint8_t *data, size_t len, struct header_split *split)
     }
 
     const struct kind_shape *shape = &shapes[split->kind];
+    size_t n_l4 = len - ofs - shape->l3_len; /* Captured. */
+
+    if (split->own_len < (uint32_t) (shape->l3_len + shape->l4_len)) {
+        return false;
+    }
+    if (n_l4 < shape->l4_len) {
+        if (shape->n_constant != PORTS_LEN || n_l4 < PORTS_LEN ||
+            n_l4 > shape->l4_sum) {
+            return false;
+        }
+        split->kind =
+            type == HDR_ETH_IP4 ? HEADER_IP4_PORTS : HEADER_IP6_PORTS;
+        shape = &shapes[split->kind];
+    }
 
     split->l3_ofs = (uint16_t) ofs;
     split->l4_ofs = (uint16_t) (ofs + shape->l3_len);
     split->tail_ofs = (uint16_t) (split->l4_ofs + shape->l4_len);
-    if (split->tail_ofs > len ||
-        split->own_len < (uint32_t) (shape->l3_len + shape->l4_len)) {
-        return false;
-    }
     return split->kind != HEADER_IP6_ICMP ||
            data[split->l4_ofs] < ICMP6_ND_FIRST ||
            data[split->l4_ofs] > ICMP6_ND_LAST;

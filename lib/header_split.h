@@ -9,7 +9,8 @@
  *
  * Only headers where that division is sure are split: IPv4 without options
  * that is no fragment and IPv6 without extension headers, each with its fixed
- * L4 header captured if it is TCP, UDP, ICMP or ICMPv6.  SCTP and neighbor
+ * L4 header captured if it is TCP, UDP, ICMP or ICMPv6; of TCP and UDP the
+ * ports are enough where the capture ends before the checksum.  SCTP and neighbor
  * discovery are not: their checksum, or what rules edit in them, is of another
  * kind.
  *
@@ -31,13 +32,15 @@ enum header_kind {
     HEADER_IP6_UDP,
     HEADER_IP6_ICMP,
     HEADER_IP6_OTHER,
+    HEADER_IP4_PORTS, /* TCP or UDP, captured to before its checksum. */
+    HEADER_IP6_PORTS,
     N_HEADER_KINDS
 };
 
 static inline bool
 header_kind_is_ip4(enum header_kind kind)
 {
-    return kind <= HEADER_IP4_OTHER;
+    return kind <= HEADER_IP4_OTHER || kind == HEADER_IP4_PORTS;
 }
 
 struct header_split {

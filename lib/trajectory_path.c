@@ -23,7 +23,8 @@ bool
 path_has_ports(enum header_kind kind)
 {
     return kind == HEADER_IP4_TCP || kind == HEADER_IP4_UDP ||
-           kind == HEADER_IP6_TCP || kind == HEADER_IP6_UDP;
+           kind == HEADER_IP6_TCP || kind == HEADER_IP6_UDP ||
+           kind == HEADER_IP4_PORTS || kind == HEADER_IP6_PORTS;
 }
 
 size_t
@@ -46,9 +47,9 @@ path_words(enum header_kind kind, struct path_word words[PATH_MAX_WORDS])
         words[n++] = (struct path_word){ofs, is_ip4, has_sum, false};
     }
     if (path_has_ports(kind)) {
-        words[n++] = (struct path_word){end, false, true, false};
+        words[n++] = (struct path_word){end, false, has_sum, false};
         words[n++] =
-            (struct path_word){(uint8_t) (end + 2), false, true, false};
+            (struct path_word){(uint8_t) (end + 2), false, has_sum, false};
     }
     return n;
 }

@@ -67,6 +67,8 @@ static const struct kind_places kinds[N_HEADER_KINDS] = {
     [HEADER_IP6_UDP] = {{IP6_PLACES, PORTS(40)}, 7, 16},
     [HEADER_IP6_ICMP] = {{IP6_PLACES, TYPE(40)}, 7, 16},
     [HEADER_IP6_OTHER] = {{IP6_PLACES, NOTHING}, 7, 16},
+    [HEADER_IP4_PORTS] = {{IP4_PLACES, PORTS(20)}, 8, 4},
+    [HEADER_IP6_PORTS] = {{IP6_PLACES, PORTS(40)}, 7, 16},
 };
 
 /* --- Flows -------------------------------------------------------------- */

@@ -37,6 +37,11 @@ tests_server_test_assemble_paths_SOURCES = \
 tests_server_test_assemble_paths_LDADD = \
 	$(ASSEMBLE_LIBS) $(LIB_LIBS) $(TEST_LIBS)
 
+check_PROGRAMS += tests/server/test_path_closed
+TESTS += tests/server/test_path_closed
+tests_server_test_path_closed_SOURCES = tests/server/test_path_closed.c
+tests_server_test_path_closed_LDADD = $(ASSEMBLE_LIBS) $(LIB_LIBS) $(TEST_LIBS)
+
 check_PROGRAMS += tests/server/test_loss_ledger
 TESTS += tests/server/test_loss_ledger
 tests_server_test_loss_ledger_SOURCES = tests/server/test_loss_ledger.c

@@ -5,10 +5,10 @@
 #include "server/card_kind.h"
 
 #include <stdlib.h>
-#include <sys/random.h>
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "lib/keyed_hash.h"
 #include "lib/of_port.h"
 
 #define N_PLACES 4096 /* A power of 2. */
@@ -24,10 +24,8 @@ card_kind_cache_create(void)
 {
     struct card_kind_cache *cache = calloc(1, sizeof *cache);
 
-    if (cache && getrandom(&cache->seed, sizeof cache->seed, 0) !=
-                     (ssize_t) sizeof cache->seed) {
-        free(cache);
-        return NULL;
+    if (cache) {
+        cache->seed = keyed_hash_create().key[0];
     }
     return cache;
 }

@@ -35,7 +35,7 @@ struct card_kind {
 
 struct card_kind_cache;
 
-/* NULL when memory or randomness is short. */
+/* NULL when memory is short. */
 struct card_kind_cache *card_kind_cache_create(void);
 void card_kind_cache_destroy(struct card_kind_cache *);
 /* Forgets all; 'topology' is borrowed until the next call of this, NULL: none

@@ -10,9 +10,8 @@
 #include "server/path_closed.h"
 
 #include <stdlib.h>
-#include <sys/random.h>
-#define XXH_INLINE_ALL
-#include <xxhash.h>
+
+#include "lib/keyed_hash.h"
 
 #define FIRST_RECORDS 1024 /* A power of 2; there are twice as many slots. */
 #define AHEAD         8    /* Slots asked for before their records go. */
@@ -30,7 +29,7 @@ struct slot {
 };
 
 struct path_closed {
-    uint64_t seed;
+    struct keyed_hash hash;
     struct record *records; /* Owned ring. */
     struct slot *slots;     /* Owned. */
     size_t n_records;       /* Room, a power of 2. */
@@ -48,13 +47,12 @@ path_closed_create(void)
     if (!closed) {
         return NULL;
     }
+    closed->hash = keyed_hash_create();
     closed->n_records = FIRST_RECORDS;
     closed->n_slots = FIRST_RECORDS * 2;
     closed->records = calloc(closed->n_records, sizeof *closed->records);
     closed->slots = calloc(closed->n_slots, sizeof *closed->slots);
-    if (!closed->records || !closed->slots ||
-        getrandom(&closed->seed, sizeof closed->seed, 0) !=
-            (ssize_t) sizeof closed->seed) {
+    if (!closed->records || !closed->slots) {
         path_closed_destroy(closed);
         return NULL;
     }
@@ -89,8 +87,7 @@ path_closed_count(const struct path_closed *closed)
 static uint32_t
 tag_of(const struct path_closed *closed, uint64_t id)
 {
-    return (uint32_t) (XXH3_64bits_withSeed(&id, sizeof id, closed->seed) >>
-                       32);
+    return (uint32_t) (keyed_hash_number(&closed->hash, id) >> 32);
 }
 
 static size_t

@@ -18,7 +18,7 @@
 
 struct path_closed;
 
-/* NULL when memory or randomness is short. */
+/* NULL when memory is short. */
 struct path_closed *path_closed_create(void);
 void path_closed_destroy(struct path_closed *);
 

@@ -4,9 +4,10 @@
 #include "server/path_group.h"
 
 #include <stdlib.h>
-#include <sys/random.h>
 #define XXH_INLINE_ALL
 #include <xxhash.h>
+
+#include "lib/keyed_hash.h"
 
 #define FIRST_BUCKETS    1024
 #define GROUPS_PER_BLOCK 256
@@ -17,7 +18,7 @@ struct block {
 };
 
 struct path_index {
-    uint64_t seed;
+    struct keyed_hash hash;
     size_t n_groups;
     size_t n_buckets; /* A power of 2. */
     struct path_group **buckets;
@@ -60,7 +61,7 @@ path_list_remove(struct path_list *list, struct path_group *g,
 /* A hash of what makes a postcard equal to another of its packet.  Bytes
  * behind those of the packet ID may tell two packets apart. */
 static uint32_t
-card_hash(const struct postcard_entry *e)
+card_hash(const struct path_group *g, const struct postcard_entry *e)
 {
     const struct postcard *p = &e->p;
     uint64_t seed = e->key; /* Has all but the header in it, or is 0. */
@@ -71,7 +72,7 @@ card_hash(const struct postcard_entry *e)
             uint32_t version, in_port, out_port, flags;
         } about = {p->dpid, p->version, p->in_port, p->out_port, p->flags};
 
-        seed = XXH3_64bits(&about, sizeof about);
+        seed = XXH3_64bits_withSeed(&about, sizeof about, g->secret);
     }
     return (uint32_t) (XXH3_64bits_withSeed(p->header, p->caplen, seed) >> 32);
 }
@@ -87,9 +88,9 @@ path_seen_init(struct path_seen *seen, const struct path_group *g)
     }
     for (const struct postcard_entry *e = g->first; e; e = e->next) {
         if (seen->n < PATH_SEEN_INLINE) {
-            seen->hashes[seen->n++] = card_hash(e);
+            seen->hashes[seen->n++] = card_hash(g, e);
         } else if (seen->more) {
-            seen->more[seen->n++ - PATH_SEEN_INLINE] = card_hash(e);
+            seen->more[seen->n++ - PATH_SEEN_INLINE] = card_hash(g, e);
         }
     }
 }
@@ -102,9 +103,10 @@ path_seen_uninit(struct path_seen *seen)
 }
 
 static bool
-was_seen(const struct path_seen *seen, const struct postcard_entry *e)
+was_seen(const struct path_group *g, const struct postcard_entry *e)
 {
-    uint32_t hash = card_hash(e);
+    const struct path_seen *seen = &g->seen;
+    uint32_t hash = card_hash(g, e);
 
     for (uint32_t i = 0; i < seen->n; i++) {
         if (hash == (i < PATH_SEEN_INLINE
@@ -123,7 +125,7 @@ path_group_is_double(const struct path_group *g)
         return false;
     }
     for (const struct postcard_entry *e = g->first; e; e = e->next) {
-        if (!was_seen(&g->seen, e)) {
+        if (!was_seen(g, e)) {
             return false;
         }
     }
@@ -138,9 +140,8 @@ path_index_create(void)
     if (index) {
         index->n_buckets = FIRST_BUCKETS;
         index->buckets = calloc(index->n_buckets, sizeof *index->buckets);
-        if (!index->buckets || getrandom(&index->seed, sizeof index->seed,
-                                         0) != (ssize_t) sizeof index->seed) {
-            free(index->buckets);
+        index->hash = keyed_hash_create();
+        if (!index->buckets) {
             free(index);
             return NULL;
         }
@@ -169,13 +170,11 @@ path_index_destroy(struct path_index *index)
     }
 }
 
-/* Under a key, so that nobody who makes up packets makes chains long. */
 static struct path_group **
 bucket_of(const struct path_index *index, uint64_t id)
 {
-    uint64_t hash = XXH3_64bits_withSeed(&id, sizeof id, index->seed);
-
-    return &index->buckets[hash & (index->n_buckets - 1)];
+    return &index->buckets[keyed_hash_number(&index->hash, id) &
+                           (index->n_buckets - 1)];
 }
 
 void
@@ -194,6 +193,23 @@ path_index_prefetch(const struct path_index *index, uint64_t id)
         __builtin_prefetch((const uint8_t *) g + 64);
         __builtin_prefetch((const uint8_t *) g + 128);
     }
+}
+
+size_t
+path_index_longest(const struct path_index *index)
+{
+    size_t longest = 0;
+
+    for (size_t i = 0; i < index->n_buckets; i++) {
+        size_t n = 0;
+
+        for (const struct path_group *g = index->buckets[i]; g;
+             g = g->hash_next) {
+            n++;
+        }
+        longest = n > longest ? n : longest;
+    }
+    return longest;
 }
 
 struct path_group *
@@ -269,7 +285,8 @@ path_index_add(struct path_index *index, uint64_t id)
     }
     index->n_groups++;
     bucket = bucket_of(index, id);
-    *g = (struct path_group){.id = id, .hash_next = *bucket};
+    *g = (struct path_group){
+        .id = id, .hash_next = *bucket, .secret = index->hash.key[0]};
     *bucket = g;
     return g;
 }

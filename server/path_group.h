@@ -76,7 +76,7 @@ bool path_group_is_double(const struct path_group *);
 
 struct path_index;
 
-/* NULL when memory or randomness is short. */
+/* NULL when memory is short. */
 struct path_index *path_index_create(void);
 /* Frees the groups that are in it too. */
 void path_index_destroy(struct path_index *);

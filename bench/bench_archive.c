@@ -49,12 +49,16 @@ struct item {
 /* Trajectories by the constant bytes of their reference. */
 struct slot {
     struct trajectory *trajectory;
-    size_t len;
     uint8_t key[80];
 };
 
 #define N_SLOTS (1u << 20)
 
+/* Ways, each for many flows. */
+#define N_PATHS 1000
+
+static struct trajectory_path *paths[N_PATHS];
+static size_t n_paths;
 static struct slot *slots;
 static struct item *items;
 static size_t n_items, n_cards;
@@ -148,24 +152,48 @@ is_predicted(const struct trajectory *t, const struct history *h)
     return true;
 }
 
+/* A path that packets like 'h' take, made of it if there is none; NULL when it
+ * cannot be one. */
+static struct trajectory_path *
+find_path(const struct history *h, struct rule *const *rules)
+{
+    const struct rule *hop_rules[N_HOPS];
+    struct trajectory_path *path;
+
+    for (size_t i = 0; i < n_paths; i++) {
+        const struct history_hop *ref =
+            &h->hops[trajectory_path_reference(paths[i])];
+
+        if (trajectory_path_n_hops(paths[i]) == h->n_hops &&
+            trajectory_path_takes(paths[i], ref->header, ref->caplen)) {
+            return paths[i];
+        }
+    }
+    path = n_paths < N_PATHS ? trajectory_path_create(h) : NULL;
+    if (path) {
+        for (size_t i = 0; i < h->n_hops; i++) {
+            hop_rules[i] = rules[h->hops[i].versions[0] == 1];
+        }
+        trajectory_path_widen(path, hop_rules);
+        paths[n_paths++] = path;
+    }
+    return path;
+}
+
 /* The history's trajectory, or NULL. */
 static struct trajectory *
-find_trajectory(const struct history *h)
+find_trajectory(const struct history *h, struct rule *const *rules)
 {
-    struct header_split split;
+    struct trajectory_path *path = find_path(h, rules);
+    const struct history_hop *ref;
     uint8_t key[80] = {0};
     uint64_t hash = 14695981039346656037ULL;
 
-    if (!header_split(h->hops[0].header, h->hops[0].caplen, &split) ||
-        split.tail_ofs + 4u > sizeof key) {
+    if (!path || trajectory_path_split(path)->tail_ofs > sizeof key) {
         return NULL;
     }
-    header_split_constant(h->hops[0].header, &split, key);
-    key[split.tail_ofs] = (uint8_t) h->n_hops;
-    /* Whole, or cut by a snap length: others are other trajectories. */
-    if ((uint32_t) (h->hops[0].caplen - split.l3_ofs) < split.own_len) {
-        key[split.tail_ofs + 1] = (uint8_t) h->hops[0].caplen;
-    }
+    ref = &h->hops[trajectory_path_reference(path)];
+    header_split_constant(ref->header, trajectory_path_split(path), key);
     for (size_t i = 0; i < sizeof key; i++) { /* FNV-1a. */
         hash = (hash ^ key[i]) * 1099511628211ULL;
     }
@@ -173,17 +201,14 @@ find_trajectory(const struct history *h)
         struct slot *slot = &slots[i];
 
         if (!slot->trajectory) {
-            slot->trajectory = trajectory_create(h);
+            slot->trajectory =
+                trajectory_of_path(path, ref->header, ref->caplen);
             memcpy(slot->key, key, sizeof key);
-            if (slot->trajectory && !is_predicted(slot->trajectory, h)) {
-                trajectory_unref(slot->trajectory);
-                slot->trajectory = NULL;
-            }
-            return slot->trajectory;
+        } else if (trajectory_path(slot->trajectory) != path ||
+                   memcmp(slot->key, key, sizeof key) != 0) {
+            continue;
         }
-        if (!memcmp(slot->key, key, sizeof key)) {
-            return is_predicted(slot->trajectory, h) ? slot->trajectory : NULL;
-        }
+        return is_predicted(slot->trajectory, h) ? slot->trajectory : NULL;
     }
 }
 
@@ -202,7 +227,7 @@ load_items(const struct bench_trace *trace,
         struct history *h = make_history(&trace->packets[i], rules, config);
 
         n_cards += h->n_hops;
-        item->trajectory = h->has_packet_id ? find_trajectory(h) : NULL;
+        item->trajectory = h->has_packet_id ? find_trajectory(h, rules) : NULL;
         item->history = h;
         if (item->trajectory) {
             const struct history_hop *ref =
@@ -230,6 +255,9 @@ unload_items(void)
     }
     for (size_t i = 0; i < N_SLOTS; i++) {
         trajectory_unref(slots[i].trajectory);
+    }
+    while (n_paths) {
+        trajectory_path_unref(paths[--n_paths]);
     }
     free(items);
     free(slots);
@@ -288,7 +316,7 @@ item_history(const struct item *item)
 struct figures {
     double bytes, add_ns, finish_ns, dictionary_ns, read_ns;
     uint64_t first_block; /* Bytes. */
-    uint64_t n_plain, n_flows;
+    uint64_t n_plain, n_flows, n_shapes;
 };
 
 static void
@@ -321,6 +349,7 @@ read_block(const struct byte_buf *block, size_t table_len,
     }
     f->dictionary_ns += (double) (now_ns() - start);
     f->n_flows += column_decoder_n_flows(d);
+    f->n_shapes += column_decoder_n_shapes(d);
     sum = 0;
     if (column_decoder_need_times(d, &error) ||
         column_decoder_need_rows(d, &error) ||
@@ -565,8 +594,8 @@ measure(size_t n_packets, uint16_t snap)
     }
     fprintf(stderr,
             "%zu histories (%" PRIu64 " no trajectory's), %" PRIu64
-            " flows in their blocks, %zu postcards\n",
-            n_items, f.n_plain, f.n_flows, n_cards);
+            " flows and %" PRIu64 " shapes in their blocks, %zu postcards\n",
+            n_items, f.n_plain, f.n_flows, f.n_shapes, n_cards);
     print(trace.traffic, snap, "bytes_per_postcard", values[0], N_RUNS,
           "bytes");
     print(trace.traffic, snap, "add", values[1], N_RUNS, "ns/history");

@@ -351,6 +351,25 @@ archive_dir_create(const char *dir, struct lh_error *error)
     return retval;
 }
 
+void
+archive_dir_clean(const char *dir)
+{
+    DIR *stream = opendir(dir);
+    const struct dirent *entry;
+
+    while (stream && (entry = readdir(stream)) != NULL) {
+        size_t len = strlen(entry->d_name);
+
+        if (len > 8 && !strncmp(entry->d_name, "segment-", 8) &&
+            !strcmp(entry->d_name + len - 8, ".lha.new")) {
+            unlinkat(dirfd(stream), entry->d_name, 0);
+        }
+    }
+    if (stream) {
+        closedir(stream);
+    }
+}
+
 int
 archive_dir_sync(const char *dir)
 {

@@ -64,6 +64,8 @@ int archive_dir_list(const char *dir, struct archive_segment **segments,
                      size_t *n_covered, struct lh_error *);
 /* Creates the directory (its parent must be there) unless it is there. */
 int archive_dir_create(const char *dir, struct lh_error *);
+/* Removes what a merge left that had not ended. */
+void archive_dir_clean(const char *dir);
 /* Makes the names in the directory durable. */
 int archive_dir_sync(const char *dir);
 /* Takes the right to write.  Returns 0 with a descriptor that holds it until

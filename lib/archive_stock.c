@@ -16,6 +16,10 @@ take_block(struct archive_stock *stock, const struct archive_block *block)
 {
     stock->has_block = true;
     stock->last_sequence = block->sequence;
+    if (block->kind == ARCHIVE_COLUMNS || block->kind == ARCHIVE_HISTORIES) {
+        stock->n_blocks++;
+        stock->n_records += block->n_records;
+    }
     if (block->kind != ARCHIVE_TOPOLOGY && block->max_ns > stock->max_ns) {
         stock->max_ns = block->max_ns;
     }

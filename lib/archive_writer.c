@@ -29,6 +29,13 @@ static void
 note_trouble(struct archive_writer *w, const char *what, int error)
 {
     w->counters.write_errors++;
+    if (error == ENOSPC || error == EDQUOT) {
+        /* A merge takes space, and what was merged still does. */
+        w->must_shrink = true;
+        if (w->merger) {
+            archive_merger_cancel(w->merger);
+        }
+    }
     snprintf(w->trouble, sizeof w->trouble, "%s: %s: %s",
              w->path ? w->path : w->dir, what, strerror(error));
 }
@@ -41,14 +48,22 @@ archive_writer_retire(struct archive_writer *w)
         w->fd = -1;
     }
     if (w->number && w->path) {
-        struct archive_segment segment = {w->number, w->number};
+        struct archive_old_file file = {
+            .segment = {w->number, w->number},
+            .size = w->size,
+            .max_ns = w->max_ns,
+            .n_blocks = w->n_blocks,
+            .n_records = w->n_records,
+        };
 
-        archive_old_add(w->old, &segment, w->size, w->max_ns);
+        archive_old_add(w->old, &file);
     }
     free(w->path);
     w->path = NULL;
     w->size = 0;
     w->max_ns = 0;
+    w->n_blocks = 0;
+    w->n_records = 0;
 }
 
 /* 'n' histories between the two times will never be durable. */
@@ -177,7 +192,8 @@ write_topology(struct archive_writer *w)
 static int
 need_segment(struct archive_writer *w)
 {
-    if (w->fd >= 0 && w->size < w->segment_bytes) {
+    if (w->fd >= 0 && w->size < w->segment_bytes &&
+        !archive_writer_has_small(w)) {
         return 0;
     }
     if (w->fd >= 0 && w->n_unsynced && fsync(w->fd)) {
@@ -278,6 +294,8 @@ append(struct archive_writer *w, const struct column_totals *totals,
         if (!w->n_unsynced || block.max_ns > w->unsynced_max_ns) {
             w->unsynced_max_ns = block.max_ns;
         }
+        w->n_blocks++;
+        w->n_records += block.n_records;
         w->n_unsynced += block.n_records;
         w->n_unsynced_hops += block.n_hops;
         w->trouble[0] = '\0';
@@ -398,13 +416,14 @@ archive_writer_round(struct archive_writer *w, uint64_t now_ns)
     }
     sync_segment(w);
 
-    int error = archive_old_retain(w->old, w->dir, w->size, w->retain_bytes,
-                                   w->retain_ns, now_ns,
-                                   &w->counters.segments_removed);
+    int error =
+        archive_old_retain(w->old, w->dir, w->size, &w->limits, w->must_shrink,
+                           now_ns, &w->counters.segments_removed);
 
     if (error) {
         note_trouble(w, "cannot remove an old file", error);
     }
+    archive_writer_merge(w, now_ns);
     pthread_mutex_unlock(&w->mutex);
 }
 
@@ -497,6 +516,7 @@ archive_writer_close(struct archive_writer *w)
     if (w->lock_fd >= 0) {
         close(w->lock_fd);
     }
+    archive_merger_destroy(w->merger);
     pthread_mutex_destroy(&w->mutex);
     column_encoder_destroy(w->encoder);
     byte_buf_uninit(&w->packed);

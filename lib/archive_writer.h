@@ -11,6 +11,11 @@
  * lost and counted; a note of what was lost is stored as soon as the disk
  * takes bytes again, and so are later histories.
  *
+ * A round of few packets makes a small block.  After many of them a file ends,
+ * and neighbouring files are merged into one of larger blocks by a thread in
+ * the background; what they were made of stays for readers a while longer.
+ * Killed at any moment, nothing is lost or doubled.
+ *
  * Ownership: histories are copied, trajectories referenced until their block
  * is written.
  *
@@ -45,6 +50,9 @@ struct archive_writer_config {
     uint64_t retain_bytes;  /* Oldest segments go past this; 0: never. */
     uint64_t retain_ns;     /* And when all in them is older; 0: never. */
     uint64_t now_ns;        /* For meta.json. */
+    bool merges;            /* Small blocks become larger in the background. */
+    uint64_t merge_blocks;  /* After so many a file ends; default 64. */
+    uint64_t merge_keep_ns; /* What was merged goes after; default 10 min. */
 };
 
 /* What opening found after a writer that died. */
@@ -70,6 +78,9 @@ struct archive_writer_counters {
     uint64_t raw_bytes;    /* The same before compression. */
     uint64_t write_errors; /* Writes, syncs and opens that failed. */
     uint64_t segments_removed; /* By retention. */
+    uint64_t merges;           /* Files made of others. */
+    uint64_t merged_bytes;     /* Written for them. */
+    uint64_t merge_errors;     /* Merges that failed; nothing is lost. */
     uint64_t total_bytes;      /* Size of all segments now. */
 };
 

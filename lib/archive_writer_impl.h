@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lib/archive_merger.h"
 #include "lib/archive_old.h"
 #include "lib/archive_writer.h"
 #include "lib/byte_buf.h"
@@ -20,7 +21,8 @@ struct archive_writer {
     char *dir; /* Owned. */
     uint64_t segment_bytes;
     size_t block_bytes;
-    uint64_t retain_bytes, retain_ns;
+    struct archive_old_limits limits;
+    uint64_t merge_blocks;
     int lock_fd;
     struct packet_id_config packet_id;
     enum column_unit unit;
@@ -35,9 +37,14 @@ struct archive_writer {
     uint64_t number; /* Of the newest file, open or not; 0: none yet. */
     uint64_t size;   /* Where the next block goes. */
     uint64_t max_ns; /* Latest last postcard in it. */
-    char *path;      /* For messages.  Owned. */
+    uint64_t n_blocks, n_records; /* Of histories, in it. */
+    char *path;                   /* For messages.  Owned. */
 
     struct archive_old *old; /* All other files.  Owned. */
+
+    struct archive_merger *merger; /* NULL: nothing is merged.  Owned. */
+    uint64_t merge_after_ns;       /* Not before, after a failure. */
+    bool must_shrink;              /* The disk was full. */
 
     uint64_t next_sequence;
     struct column_encoder *encoder; /* What is not in a file yet. */
@@ -76,6 +83,11 @@ void archive_writer_encode(struct column_encoder *, struct archive_pending *);
 /* Whether the encoder should become a block. */
 bool archive_writer_is_full(const struct archive_writer *,
                             const struct column_encoder *);
+/* Whether the file being written has so many small blocks that they should be
+ * merged, for which it has to end. */
+bool archive_writer_has_small(const struct archive_writer *);
+/* Takes what a merge has made, and begins the next. */
+void archive_writer_merge(struct archive_writer *, uint64_t now_ns);
 /* Closes the file being written; the next write opens another. */
 void archive_writer_retire(struct archive_writer *);
 

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "lib/archive_dir.h"
@@ -19,6 +20,8 @@
 
 #define SEGMENT_BYTES (64ull << 20)
 #define BLOCK_BYTES   ((size_t) 16 << 20)
+#define MERGE_BLOCKS  64
+#define MERGE_KEEP_NS (600ull * 1000000000)
 
 /* Cuts what a dead writer left half written at the end of the open file. */
 static int
@@ -65,6 +68,8 @@ open_last(struct archive_writer *w, const struct archive_segment *segment,
     }
     w->size = stock.size;
     w->max_ns = stock.max_ns;
+    w->n_blocks = stock.n_blocks;
+    w->n_records = stock.n_records;
     *has_sequence = stock.has_block;
     if (stock.has_block) {
         w->next_sequence = stock.last_sequence + 1;
@@ -84,19 +89,39 @@ open_last(struct archive_writer *w, const struct archive_segment *segment,
     return retval;
 }
 
+/* Files that were merged stay for as long as after a merge. */
+static void
+add_covered(struct archive_writer *w, const struct archive_segment *covered,
+            size_t n, uint64_t now_ns)
+{
+    for (size_t i = 0; i < n; i++) {
+        char *path = archive_dir_segment(w->dir, &covered[i]);
+        struct stat st;
+
+        if (!stat(path, &st)) {
+            archive_old_add_covered(w->old, &covered[i], (uint64_t) st.st_size,
+                                    now_ns);
+        }
+        free(path);
+    }
+}
+
 /* Takes stock of the files that are there. */
 static int
-open_segments(struct archive_writer *w, struct archive_recovery *recovery,
-              struct lh_error *error)
+open_segments(struct archive_writer *w, uint64_t now_ns,
+              struct archive_recovery *recovery, struct lh_error *error)
 {
-    struct archive_segment *segments;
-    size_t n;
-    int retval = archive_dir_list(w->dir, &segments, &n, NULL, NULL, error);
+    struct archive_segment *segments, *covered;
+    size_t n, n_covered;
+    int retval =
+        archive_dir_list(w->dir, &segments, &n, &covered, &n_covered, error);
     bool has_sequence = false;
 
     if (retval) {
         return retval;
     }
+    add_covered(w, covered, n_covered, now_ns);
+    free(covered);
     /* Into what was merged nothing is written any more. */
     bool has_open = n && segments[n - 1].first == segments[n - 1].last;
 
@@ -113,7 +138,17 @@ open_segments(struct archive_writer *w, struct archive_recovery *recovery,
             close(fd);
         }
         free(path);
-        archive_old_add(w->old, &segments[i], stock.size, stock.max_ns);
+
+        struct archive_old_file file = {
+            .segment = segments[i],
+            .size = stock.size,
+            .max_ns = stock.max_ns,
+            .n_blocks = stock.n_blocks,
+            .n_records = stock.n_records,
+            .is_fixed = stock.has_damage || stock.has_newer || stock.is_torn,
+        };
+
+        archive_old_add(w->old, &file);
         w->number = segments[i].last;
         if (stock.has_block) {
             w->next_sequence = stock.last_sequence + 1;
@@ -148,8 +183,14 @@ archive_writer_open(const struct archive_writer_config *config,
     w->segment_bytes =
         config->segment_bytes ? config->segment_bytes : SEGMENT_BYTES;
     w->block_bytes = config->block_bytes ? config->block_bytes : BLOCK_BYTES;
-    w->retain_bytes = config->retain_bytes;
-    w->retain_ns = config->retain_ns;
+    w->limits = (struct archive_old_limits){
+        .max_bytes = config->retain_bytes,
+        .max_ns = config->retain_ns,
+        .keep_ns =
+            config->merge_keep_ns ? config->merge_keep_ns : MERGE_KEEP_NS,
+    };
+    w->merge_blocks =
+        config->merge_blocks ? config->merge_blocks : MERGE_BLOCKS;
     w->fd = -1;
     w->lock_fd = -1;
     w->next_sequence = 1;
@@ -157,6 +198,9 @@ archive_writer_open(const struct archive_writer_config *config,
     w->packet_id = config->packet_id;
     w->unit = config->unit;
     pthread_mutex_init(&w->mutex, NULL);
+    w->merger = config->merges
+                    ? archive_merger_create(config->dir, &config->packet_id)
+                    : NULL;
     w->encoder = column_encoder_create(&config->packet_id, config->unit);
 
     retval = archive_dir_lock(config->dir, &w->lock_fd, error);
@@ -165,7 +209,8 @@ archive_writer_open(const struct archive_writer_config *config,
                                     config->flow_log, config->now_ns, error);
     }
     if (!retval) {
-        retval = open_segments(w, recovery, error);
+        archive_dir_clean(config->dir);
+        retval = open_segments(w, config->now_ns, recovery, error);
     }
     if (retval) {
         archive_writer_close(w);

@@ -15,6 +15,8 @@ lib_liblasthop_a_SOURCES = \
 	lib/archive_check.c lib/archive_check.h \
 	lib/archive_damages.c lib/archive_damages.h \
 	lib/archive_dir.c lib/archive_dir.h \
+	lib/archive_merge.c lib/archive_merge.h \
+	lib/archive_merger.c lib/archive_merger.h \
 	lib/archive_old.c lib/archive_old.h \
 	lib/archive_oldest.c lib/archive_oldest.h \
 	lib/archive_reader.c lib/archive_reader.h \
@@ -23,6 +25,7 @@ lib_liblasthop_a_SOURCES = \
 	lib/archive_part.c lib/archive_part.h \
 	lib/archive_writer.c lib/archive_writer.h \
 	lib/archive_writer_impl.h \
+	lib/archive_writer_merge.c \
 	lib/archive_writer_open.c \
 	lib/byte_buf.c lib/byte_buf.h \
 	lib/bytes.c lib/bytes.h \

@@ -75,6 +75,9 @@ struct column_encoder {
 
     size_t n_flows, allocated_flows;
     struct flow *flows; /* Owned. */
+    bool joins_flows;
+    size_t n_flow_slots;  /* A power of two, or 0. */
+    uint32_t *flow_slots; /* 1 + index.  Owned. */
 
     struct history_encoder *plain;
 
@@ -126,6 +129,9 @@ column_encoder_reset(struct column_encoder *e)
         trajectory_unref(e->flows[i].trajectory);
     }
     e->n_flows = 0;
+    if (e->flow_slots) {
+        memset(e->flow_slots, 0, e->n_flow_slots * sizeof *e->flow_slots);
+    }
     e->block++;
     memset(&e->totals, 0, sizeof e->totals);
     byte_buf_clear(&e->raw);
@@ -153,6 +159,7 @@ column_encoder_destroy(struct column_encoder *e)
         free(e->rows);
         free(e->sorted);
         free(e->flows);
+        free(e->flow_slots);
         free(e->shapes);
         free(e->shape_slots);
         free(e);
@@ -302,6 +309,66 @@ find_path_shape(struct column_encoder *e, const struct trajectory *t,
     return shape;
 }
 
+void
+column_encoder_join_flows(struct column_encoder *e)
+{
+    e->joins_flows = true;
+}
+
+/* The slot of the flow of such a trajectory, or where it is to be put. */
+static uint32_t *
+find_flow_slot(struct column_encoder *e, const struct trajectory *t,
+               uint32_t shape)
+{
+    size_t len = trajectory_split(t)->tail_ofs;
+    uint64_t hash =
+        XXH3_64bits_withSeed(trajectory_constants(t), len, e->secret + shape);
+    size_t i = (size_t) hash & (e->n_flow_slots - 1);
+
+    for (; e->flow_slots[i]; i = (i + 1) & (e->n_flow_slots - 1)) {
+        const struct flow *flow = &e->flows[e->flow_slots[i] - 1];
+
+        if (flow->shape == shape &&
+            trajectory_split(flow->trajectory)->tail_ofs == len &&
+            !memcmp(trajectory_constants(flow->trajectory),
+                    trajectory_constants(t), len)) {
+            break;
+        }
+    }
+    return &e->flow_slots[i];
+}
+
+static void
+grow_flow_slots(struct column_encoder *e)
+{
+    e->n_flow_slots = e->n_flow_slots ? e->n_flow_slots * 2 : 1024;
+    free(e->flow_slots);
+    e->flow_slots = lh_alloc_zero(e->n_flow_slots * sizeof *e->flow_slots);
+    for (size_t i = 0; i < e->n_flows; i++) {
+        const struct flow *flow = &e->flows[i];
+
+        if (flow->shape != NO_SHAPE) {
+            *find_flow_slot(e, flow->trajectory, flow->shape) =
+                (uint32_t) i + 1;
+        }
+    }
+}
+
+/* The slot for a flow that 'mark' does not know, NULL where flows are not
+ * joined. */
+static uint32_t *
+need_flow_slot(struct column_encoder *e, const struct trajectory *t,
+               uint32_t shape)
+{
+    if (!e->joins_flows || shape == NO_SHAPE) {
+        return NULL;
+    }
+    if (2 * (e->n_flows + 1) > e->n_flow_slots) {
+        grow_flow_slots(e);
+    }
+    return find_flow_slot(e, t, shape);
+}
+
 /* The trajectory's flow in this block. */
 static uint32_t
 find_flow(struct column_encoder *e, struct trajectory *t,
@@ -314,18 +381,27 @@ find_flow(struct column_encoder *e, struct trajectory *t,
     }
 
     const struct header_split *split = trajectory_split(t);
+    uint32_t shape = find_path_shape(e, t, packet);
+    uint32_t *slot = need_flow_slot(e, t, shape);
 
+    mark->owner = e->block;
+    if (slot && *slot) {
+        mark->index = *slot - 1;
+        return mark->index;
+    }
     e->flows = lh_alloc_grow(e->flows, e->n_flows, &e->allocated_flows,
                              sizeof *e->flows);
     e->flows[e->n_flows] = (struct flow){
         .trajectory = trajectory_ref(t),
-        .shape = find_path_shape(e, t, packet),
+        .shape = shape,
         .n_hops = (uint32_t) trajectory_n_hops(t),
         .l3_ofs = split->l3_ofs,
         .kind = (uint8_t) split->kind,
     };
-    mark->owner = e->block;
     mark->index = (uint32_t) e->n_flows++;
+    if (slot) {
+        *slot = mark->index + 1;
+    }
     return mark->index;
 }
 

@@ -62,6 +62,9 @@ struct column_encoder;
 struct column_encoder *column_encoder_create(const struct packet_id_config *,
                                              enum column_unit);
 void column_encoder_destroy(struct column_encoder *);
+/* From now on trajectories of one flow and shape are one in the block also
+ * where they were created several times. */
+void column_encoder_join_flows(struct column_encoder *);
 /* Adds a packet, for which trajectory_predicts() is true at every hop. */
 void column_encoder_add(struct column_encoder *, struct trajectory *,
                         const struct trajectory_packet *);
@@ -163,6 +166,10 @@ uint64_t column_decoder_last_ns(const struct column_decoder *, size_t flow,
  * EBADMSG. */
 int column_decoder_history(struct column_decoder *, size_t flow, size_t row,
                            const struct history **h, struct lh_error *);
+/* The same as a packet of its trajectory, for column_encoder_add(). */
+int column_decoder_packet(struct column_decoder *, size_t flow, size_t row,
+                          struct trajectory **, struct trajectory_packet *,
+                          struct lh_error *);
 
 /* The histories that are no trajectory's: '*d' is NULL when there are none;
  * it is the decoder's own.  Returns 0 or an errno. */

@@ -442,8 +442,9 @@ need_trajectory(struct column_decoder *d, size_t flow, struct lh_error *error)
 }
 
 int
-column_decoder_history(struct column_decoder *d, size_t flow, size_t row,
-                       const struct history **hp, struct lh_error *error)
+column_decoder_packet(struct column_decoder *d, size_t flow, size_t row,
+                      struct trajectory **tp, struct trajectory_packet *packet,
+                      struct lh_error *error)
 {
     const struct column_flow *f = &d->dictionary.flows[flow];
     const struct row *r = &d->rows[f->first_row + row];
@@ -451,28 +452,41 @@ column_decoder_history(struct column_decoder *d, size_t flow, size_t row,
     size_t n_hops;
     int retval = need_trajectory(d, flow, error);
 
-    *hp = NULL;
+    *tp = d->trajectory;
     if (retval) {
         return retval;
     }
-
-    struct trajectory_packet packet = {
+    *packet = (struct trajectory_packet){
         .packet_id = r->packet_id,
         .header = d->header,
         .caplen = (uint16_t) (l3_ofs + r->l3_len),
         .times_ns = times_of(d, flow, row, &n_hops),
     };
-
     memcpy(d->header + l3_ofs, d->headers + r->at, r->l3_len);
     if (!r->has_id) {
         column_row_id(&d->dictionary.packet_id,
                       d->dictionary.shapes[f->shape].kind, l3_ofs, d->header,
-                      packet.caplen, &packet.packet_id);
+                      packet->caplen, &packet->packet_id);
+    }
+    return 0;
+}
+
+int
+column_decoder_history(struct column_decoder *d, size_t flow, size_t row,
+                       const struct history **hp, struct lh_error *error)
+{
+    struct trajectory_packet packet;
+    struct trajectory *t;
+    int retval = column_decoder_packet(d, flow, row, &t, &packet, error);
+
+    *hp = NULL;
+    if (retval) {
+        return retval;
     }
     if (d->history) {
-        trajectory_refill(d->trajectory, &packet, d->history);
+        trajectory_refill(t, &packet, d->history);
     } else {
-        d->history = trajectory_history(d->trajectory, &packet);
+        d->history = trajectory_history(t, &packet);
     }
     *hp = d->history;
     return 0;

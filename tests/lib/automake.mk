@@ -105,6 +105,12 @@ tests_lib_test_archive_damage_SOURCES = tests/lib/test_archive_damage.c \
 	$(ARCHIVE_FIXTURE)
 tests_lib_test_archive_damage_LDADD = $(LIB_LIBS) $(TEST_LIBS)
 
+check_PROGRAMS += tests/lib/test_archive_merge
+TESTS += tests/lib/test_archive_merge
+tests_lib_test_archive_merge_SOURCES = tests/lib/test_archive_merge.c \
+	tests/lib/archive_fixture.c tests/lib/archive_fixture.h $(FLOW_FIXTURE)
+tests_lib_test_archive_merge_LDADD = $(LIB_LIBS) $(TEST_LIBS)
+
 check_PROGRAMS += tests/lib/test_archive_golden
 TESTS += tests/lib/test_archive_golden
 tests_lib_test_archive_golden_SOURCES = tests/lib/test_archive_golden.c \

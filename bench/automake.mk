@@ -72,6 +72,7 @@ bench_bench_flow_log_LDADD = $(LIB_LIBS)
 # archive: how small histories become, and how fast.
 BENCHES += bench/bench_archive
 bench_bench_archive_SOURCES = bench/bench_archive.c \
+	bench/bench_flows.c bench/bench_flows.h \
 	bench/bench_trace.c bench/bench_trace.h
 bench_bench_archive_LDADD = $(LIB_LIBS) $(PCAP_LIBS) $(ZSTD_LIBS)
 

@@ -37,6 +37,7 @@ lib_liblasthop_a_SOURCES = \
 	lib/client_request.c \
 	lib/column_dictionary.c lib/column_dictionary.h \
 	lib/column_reader.c lib/column_reader.h \
+	lib/column_shapes.c lib/column_shapes.h \
 	lib/column_writer.c lib/column_writer.h \
 	lib/compress.c lib/compress.h \
 	lib/dpid.c lib/dpid.h \

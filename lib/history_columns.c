@@ -12,17 +12,12 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "lib/column_shapes.h"
 #include "lib/column_writer.h"
 #include "lib/hdr.h"
 #include "lib/lh_alloc.h"
 #include "lib/packet_row.h"
 #include "lib/section_list.h"
-#include "lib/trajectory_shape.h"
-
-/* Shapes kept from block to block at most. */
-#define MAX_SHAPES 4096u
-
-#define NO_SHAPE UINT32_MAX
 
 /* A packet as it was added: its times, then its header from the IP header on
  * follow.  All is aligned to 8 bytes. */
@@ -37,18 +32,10 @@ struct row_ref {
     uint32_t at; /* In raw, in units of 8 bytes. */
 };
 
-struct shape {
-    XXH128_hash_t key;
-    struct trajectory_shape *shape; /* NULL: its packets are stored as
-                                     * histories.  Owned. */
-    uint64_t finish;                /* The last that used it. */
-    uint32_t index;                 /* In that dictionary. */
-};
-
 /* A trajectory of the block at hand. */
 struct flow {
     struct trajectory *trajectory; /* Referenced. */
-    uint32_t shape;                /* Or NO_SHAPE. */
+    uint32_t shape;                /* Of shapes, or COLUMN_NO_SHAPE. */
     uint32_t n_rows;
     uint32_t n_hops;
     uint16_t l3_ofs;
@@ -58,10 +45,8 @@ struct flow {
 struct column_encoder {
     struct packet_id_config packet_id;
     enum column_unit unit;
-    uint64_t secret;      /* Of hashes of shapes. */
-    uint64_t block;       /* Unique to the encoder and its block. */
-    uint64_t shape_epoch; /* The same of numbers of shapes. */
-    uint64_t n_finishes;
+    uint64_t secret; /* Of hashes of shapes. */
+    uint64_t block;  /* Unique to the encoder and its block. */
     struct column_totals totals;
 
     /* Rows. */
@@ -81,11 +66,7 @@ struct column_encoder {
 
     struct history_encoder *plain;
 
-    size_t n_shapes;
-    struct shape *shapes;  /* Room for MAX_SHAPES.  Owned. */
-    uint32_t *shape_slots; /* 1 + index; 2 * MAX_SHAPES of them.  Owned. */
-    struct byte_buf key;   /* Scratch. */
-
+    struct column_shapes *shapes; /* Owned. */
     struct column_writer writer;
     struct compressor *compressor;
     struct byte_buf sections; /* Scratch. */
@@ -101,25 +82,12 @@ column_encoder_create(const struct packet_id_config *packet_id,
     e->packet_id = *packet_id;
     e->unit = unit;
     e->block = (atomic_fetch_add(&n_created, 1) + 1) << 32;
-    e->shape_epoch = e->block;
     e->secret = (uint64_t) (uintptr_t) e ^ (uint64_t) (uintptr_t) &e;
     e->is_us = true;
     e->plain = history_encoder_create();
-    e->shapes = lh_alloc_array(NULL, MAX_SHAPES, sizeof *e->shapes);
-    e->shape_slots = lh_alloc_zero(2 * MAX_SHAPES * sizeof *e->shape_slots);
+    e->shapes = column_shapes_create();
     e->compressor = compressor_create();
     return e;
-}
-
-static void
-forget_shapes(struct column_encoder *e)
-{
-    for (size_t i = 0; i < e->n_shapes; i++) {
-        trajectory_shape_destroy(e->shapes[i].shape);
-    }
-    e->n_shapes = 0;
-    e->shape_epoch = e->block;
-    memset(e->shape_slots, 0, 2 * MAX_SHAPES * sizeof *e->shape_slots);
 }
 
 void
@@ -139,9 +107,7 @@ column_encoder_reset(struct column_encoder *e)
     e->is_us = true;
     e->n_header_bytes = 0;
     history_encoder_reset(e->plain);
-    if (e->n_shapes > MAX_SHAPES / 2) {
-        forget_shapes(e);
-    }
+    column_shapes_shrink(e->shapes);
 }
 
 void
@@ -149,10 +115,8 @@ column_encoder_destroy(struct column_encoder *e)
 {
     if (e) {
         column_encoder_reset(e);
-        forget_shapes(e);
         history_encoder_destroy(e->plain);
         byte_buf_uninit(&e->raw);
-        byte_buf_uninit(&e->key);
         byte_buf_uninit(&e->sections);
         column_writer_uninit(&e->writer);
         compressor_destroy(e->compressor);
@@ -160,8 +124,7 @@ column_encoder_destroy(struct column_encoder *e)
         free(e->sorted);
         free(e->flows);
         free(e->flow_slots);
-        free(e->shapes);
-        free(e->shape_slots);
+        column_shapes_destroy(e->shapes);
         free(e);
     }
 }
@@ -189,6 +152,10 @@ count_record(struct column_encoder *e, size_t n_hops, uint64_t first_ns,
 {
     struct column_totals *t = &e->totals;
 
+    if (e->unit == COLUMN_UNIT_US) {
+        first_ns -= first_ns % 1000;
+        last_ns -= last_ns % 1000;
+    }
     if (!t->n_records || first_ns < t->min_ns) {
         t->min_ns = first_ns;
     }
@@ -203,110 +170,21 @@ count_record(struct column_encoder *e, size_t n_hops, uint64_t first_ns,
 int
 column_encoder_add_history(struct column_encoder *e, const struct history *h)
 {
-    int error = history_encoder_add(e->plain, h);
+    struct history *cut = NULL;
+    int error;
 
+    if (e->unit == COLUMN_UNIT_US) {
+        cut = history_clone(h);
+        for (size_t i = 0; i < cut->n_hops; i++) {
+            cut->hops[i].time_ns -= cut->hops[i].time_ns % 1000;
+        }
+    }
+    error = history_encoder_add(e->plain, cut ? cut : h);
     if (!error) {
         count_record(e, h->n_hops, history_first_ns(h), history_last_ns(h));
     }
+    history_destroy(cut);
     return error;
-}
-
-/* Whether what a reader makes of the shape and the packet's flow is the
- * packet's history. */
-static bool
-is_faithful(struct trajectory_shape *shape, const struct trajectory *t,
-            const struct trajectory_packet *packet)
-{
-    struct history_encoder *e = history_encoder_create();
-    struct byte_buf bufs[2] = {BYTE_BUF_INIT, BYTE_BUF_INIT};
-    struct flow_bytes flow;
-    bool is_same = false;
-
-    flow_bytes_take(&flow, trajectory_split(t)->kind,
-                    trajectory_split(t)->l3_ofs, packet->header);
-
-    struct trajectory *again =
-        trajectory_create(trajectory_shape_model(shape, &flow));
-
-    if (again && trajectory_reference(again) == trajectory_reference(t)) {
-        const struct trajectory *both[2] = {t, again};
-
-        for (int i = 0; i < 2; i++) {
-            struct history *h = trajectory_history(both[i], packet);
-
-            is_same = !history_encoder_add(e, h);
-            history_encoder_finish(e, &bufs[i]);
-            history_encoder_reset(e);
-            history_destroy(h);
-        }
-        is_same = is_same && bufs[0].len == bufs[1].len &&
-                  !memcmp(bufs[0].data, bufs[1].data, bufs[0].len);
-    }
-    trajectory_unref(again);
-    history_encoder_destroy(e);
-    byte_buf_uninit(&bufs[0]);
-    byte_buf_uninit(&bufs[1]);
-    return is_same;
-}
-
-static uint32_t
-find_shape(struct column_encoder *e, const struct trajectory *t,
-           const struct trajectory_packet *packet)
-{
-    byte_buf_clear(&e->key);
-    trajectory_shape_put_key(t, &e->key);
-
-    XXH128_hash_t key =
-        XXH3_128bits_withSeed(e->key.data, e->key.len, e->secret);
-    size_t i = (size_t) key.low64 & (2 * MAX_SHAPES - 1);
-
-    for (; e->shape_slots[i]; i = (i + 1) & (2 * MAX_SHAPES - 1)) {
-        uint32_t index = e->shape_slots[i] - 1;
-
-        if (XXH128_isEqual(e->shapes[index].key, key)) {
-            return e->shapes[index].shape ? index : NO_SHAPE;
-        }
-    }
-    if (e->n_shapes == MAX_SHAPES) {
-        return NO_SHAPE;
-    }
-
-    struct shape *s = &e->shapes[e->n_shapes];
-
-    *s = (struct shape){.key = key};
-    e->shape_slots[i] = (uint32_t) ++e->n_shapes;
-    if (trajectory_shape_create(trajectory_shape_describe(t), &s->shape,
-                                NULL)) {
-        return NO_SHAPE;
-    }
-    if (!is_faithful(s->shape, t, packet)) {
-        trajectory_shape_destroy(s->shape);
-        s->shape = NULL;
-        return NO_SHAPE;
-    }
-    return (uint32_t) e->n_shapes - 1;
-}
-
-/* As find_shape(), but most flows of a path have the shape of the one before.
- */
-static uint32_t
-find_path_shape(struct column_encoder *e, const struct trajectory *t,
-                const struct trajectory_packet *packet)
-{
-    const struct trajectory_path *path = trajectory_path(t);
-    struct trajectory_path_mark *mark = trajectory_path_mark(path);
-    uint64_t kind;
-    uint32_t shape;
-
-    if (!trajectory_path_flow_kind(path, packet->header, &kind)) {
-        return find_shape(e, t, packet);
-    }
-    if (mark->owner == e->shape_epoch && mark->kind == kind) {
-        return mark->index;
-    }
-    shape = find_shape(e, t, packet);
-    *mark = (struct trajectory_path_mark){e->shape_epoch, kind, shape};
-    return shape;
 }
 
 void
@@ -347,7 +225,7 @@ grow_flow_slots(struct column_encoder *e)
     for (size_t i = 0; i < e->n_flows; i++) {
         const struct flow *flow = &e->flows[i];
 
-        if (flow->shape != NO_SHAPE) {
+        if (flow->shape != COLUMN_NO_SHAPE) {
             *find_flow_slot(e, flow->trajectory, flow->shape) =
                 (uint32_t) i + 1;
         }
@@ -360,7 +238,7 @@ static uint32_t *
 need_flow_slot(struct column_encoder *e, const struct trajectory *t,
                uint32_t shape)
 {
-    if (!e->joins_flows || shape == NO_SHAPE) {
+    if (!e->joins_flows || shape == COLUMN_NO_SHAPE) {
         return NULL;
     }
     if (2 * (e->n_flows + 1) > e->n_flow_slots) {
@@ -381,7 +259,7 @@ find_flow(struct column_encoder *e, struct trajectory *t,
     }
 
     const struct header_split *split = trajectory_split(t);
-    uint32_t shape = find_path_shape(e, t, packet);
+    uint32_t shape = column_shapes_find(e->shapes, t, packet);
     uint32_t *slot = need_flow_slot(e, t, shape);
 
     mark->owner = e->block;
@@ -423,7 +301,7 @@ column_encoder_add(struct column_encoder *e, struct trajectory *t,
     uint32_t index = find_flow(e, t, packet);
     struct flow *flow = &e->flows[index];
 
-    if (flow->shape == NO_SHAPE) {
+    if (flow->shape == COLUMN_NO_SHAPE) {
         struct history *h = trajectory_history(t, packet);
 
         column_encoder_add_history(e, h);
@@ -490,23 +368,20 @@ static void
 put_shapes(struct column_encoder *e)
 {
     struct history_encoder *shapes = history_encoder_create();
-    uint32_t n = 0;
 
+    column_shapes_begin(e->shapes);
     for (size_t i = 0; i < e->n_flows; i++) {
         const struct flow *flow = &e->flows[i];
+        const struct history *shape;
 
         if (flow->n_rows) {
-            struct shape *s = &e->shapes[flow->shape];
-
-            if (s->finish != e->n_finishes) {
-                s->finish = e->n_finishes;
-                s->index = n++;
-                history_encoder_add(shapes,
-                                    trajectory_shape_history(s->shape));
+            shape = column_shapes_number(e->shapes, flow->shape);
+            if (shape) {
+                history_encoder_add(shapes, shape);
             }
         }
     }
-    if (n) {
+    if (history_encoder_totals(shapes)->n_records) {
         history_encoder_finish(shapes, &e->writer.columns[COLUMN_SHAPES]);
     }
     history_encoder_destroy(shapes);
@@ -539,13 +414,13 @@ static void
 put_flow(struct column_encoder *e, const struct flow *flow,
          const struct row_ref *refs)
 {
-    const struct shape *shape = &e->shapes[flow->shape];
     struct column_row row;
 
     column_writer_begin_flow(
         &e->writer, (enum header_kind) flow->kind, flow->l3_ofs,
-        trajectory_constants(flow->trajectory), shape->index, flow->n_rows,
-        trajectory_shape_history(shape->shape));
+        trajectory_constants(flow->trajectory),
+        column_shapes_index(e->shapes, flow->shape), flow->n_rows,
+        column_shapes_history(e->shapes, flow->shape));
     for (uint32_t i = 0; i < flow->n_rows; i++) {
         if (i + 2 < flow->n_rows) {
             const char *p = (const char *) raw_row_at(e, refs + i + 2);
@@ -567,7 +442,6 @@ column_encoder_finish(struct column_encoder *e, int level,
         e->unit == COLUMN_UNIT_US || (e->unit == COLUMN_UNIT_AUTO && e->is_us);
     const struct row_ref *refs = e->sorted;
 
-    e->n_finishes++;
     group(e);
     column_writer_begin(&e->writer, &e->packet_id, is_us ? 1000 : 1,
                         e->totals.n_rows, e->totals.n_hops, e->raw.len,

@@ -44,7 +44,8 @@
 enum column_unit {
     COLUMN_UNIT_AUTO, /* Microseconds if no time needs more, else ns. */
     COLUMN_UNIT_NS,
-    COLUMN_UNIT_US /* What is below a microsecond is cut off. */
+    COLUMN_UNIT_US /* What is below a microsecond is cut off, also of other
+                    * histories. */
 };
 
 /* What an encoder holds so far. */

@@ -83,6 +83,9 @@
     C(archive_raw_bytes)                                                      \
     C(archive_errors)                                                         \
     C(archive_removed)                                                        \
+    C(archive_merges)                                                         \
+    C(archive_merge_bytes)                                                    \
+    C(archive_merge_errors)                                                   \
     C(archive_size)                                                           \
     C(triggers)                                                               \
     C(trigger_hits)                                                           \

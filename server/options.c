@@ -39,6 +39,7 @@ const char options_help[] =
     "  --archive DIR              keep them there (made if not there)\n"
     "  --retain SIZE|AGE          remove the oldest past so much (10G) or so\n"
     "                             old (7d); may be given once each\n"
+    "  --archive-time-unit us|ns  how exact times are kept (ns: as they are)\n"
     "  --flow-log FILE            path of the recorder's log, noted in the\n"
     "                             archive for readers without a server\n"
     "  --round TIME               what is archived is durable after (1s)\n"
@@ -69,6 +70,7 @@ enum option_code {
     OPT_RULES,
     OPT_ARCHIVE,
     OPT_RETAIN,
+    OPT_TIME_UNIT,
     OPT_FLOW_LOG,
     OPT_ROUND,
     OPT_WINDOW,
@@ -91,6 +93,7 @@ static const struct option long_options[] = {
     {"rules", required_argument, NULL, OPT_RULES},
     {"archive", required_argument, NULL, OPT_ARCHIVE},
     {"retain", required_argument, NULL, OPT_RETAIN},
+    {"archive-time-unit", required_argument, NULL, OPT_TIME_UNIT},
     {"flow-log", required_argument, NULL, OPT_FLOW_LOG},
     {"round", required_argument, NULL, OPT_ROUND},
     {"window", required_argument, NULL, OPT_WINDOW},
@@ -202,6 +205,16 @@ parse_retain(struct options *options, const char *text, struct lh_error *error)
 }
 
 static int
+parse_time_unit(struct options *options, const char *text,
+                struct lh_error *error)
+{
+    options->is_archive_us = !strcmp(text, "us");
+    return options->is_archive_us || !strcmp(text, "ns")
+               ? 0
+               : bad(error, "archive-time-unit", text, "us or ns");
+}
+
+static int
 parse_time(const char *option, const char *text, uint64_t *ns,
            struct lh_error *error)
 {
@@ -269,6 +282,8 @@ parse_one(struct options *options, int option, const char *text,
         return 0;
     case OPT_RETAIN:
         return parse_retain(options, text, error);
+    case OPT_TIME_UNIT:
+        return parse_time_unit(options, text, error);
     case OPT_FLOW_LOG:
         options->flow_log = text;
         return 0;

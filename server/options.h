@@ -37,6 +37,7 @@ struct options {
     uint64_t round_ns;
     uint64_t retain_bytes; /* 0: never. */
     uint64_t retain_ns;    /* 0: never. */
+    bool is_archive_us;    /* It keeps whole microseconds. */
     bool is_lossless;
     bool json;
     int verbosity;

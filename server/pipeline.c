@@ -406,6 +406,9 @@ collect_archive(const struct pipeline *p, struct counters *c)
     c->archive_raw_bytes = archive.raw_bytes;
     c->archive_errors = archive.write_errors;
     c->archive_removed = archive.segments_removed;
+    c->archive_merges = archive.merges;
+    c->archive_merge_bytes = archive.merged_bytes;
+    c->archive_merge_errors = archive.merge_errors;
     c->archive_size = archive.total_bytes;
 }
 

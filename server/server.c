@@ -254,6 +254,8 @@ open_archive(struct server *server, struct archive_writer **archive,
         .retain_bytes = o->retain_bytes,
         .retain_ns = o->retain_ns,
         .now_ns = time_spec_now(),
+        .unit = o->is_archive_us ? COLUMN_UNIT_US : COLUMN_UNIT_AUTO,
+        .merges = true,
     };
     struct archive_recovery recovery;
 

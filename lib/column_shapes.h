@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* column_shapes - the shapes of the trajectories that an encoder of blocks
+ * meets, kept from block to block.
+ *
+ * Used by history_columns.c only.
+ *
+ * Ownership: column_shapes_create() to column_shapes_destroy().
+ *
+ * Threads: one. */
+#ifndef LIB_COLUMN_SHAPES_H
+#define LIB_COLUMN_SHAPES_H 1
+
+#include <stdint.h>
+
+#include "lib/history.h"
+#include "lib/trajectory.h"
+
+#define COLUMN_NO_SHAPE UINT32_MAX
+
+struct column_shapes;
+
+struct column_shapes *column_shapes_create(void);
+void column_shapes_destroy(struct column_shapes *);
+/* Between two blocks: forgets all when there are many. */
+void column_shapes_shrink(struct column_shapes *);
+
+/* The number of the trajectory's shape, until column_shapes_shrink();
+ * COLUMN_NO_SHAPE when a reader would not make of it and the packet's flow
+ * what the packet's history is, or there are too many. */
+uint32_t column_shapes_find(struct column_shapes *, const struct trajectory *,
+                            const struct trajectory_packet *);
+const struct history *column_shapes_history(const struct column_shapes *,
+                                            uint32_t shape);
+
+/* Begins the dictionary of a block. */
+void column_shapes_begin(struct column_shapes *);
+/* Gives the shape the next place in it; NULL when it has one. */
+const struct history *column_shapes_number(struct column_shapes *,
+                                           uint32_t shape);
+/* That place. */
+uint32_t column_shapes_index(const struct column_shapes *, uint32_t shape);
+
+#endif /* lib/column_shapes.h */

@@ -9,6 +9,7 @@ gen_libgen_a_SOURCES = \
 	gen/gen_delay.c gen/gen_delay.h \
 	gen/gen_encap.c gen/gen_encap.h \
 	gen/gen_fault.c gen/gen_fault.h \
+	gen/gen_links.c gen/gen_links.h \
 	gen/gen_net.c gen/gen_net.h \
 	gen/gen_packet.c gen/gen_packet.h \
 	gen/gen_queue.c gen/gen_queue.h \

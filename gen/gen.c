@@ -42,7 +42,11 @@ struct gen {
     bool has_packet, has_ended;
     struct gen_packet packet; /* The next to enter. */
     uint64_t now_ns;          /* When the last entered. */
-    uint64_t churn_ns;        /* When the next rule is renewed. */
+    struct gen_links *links;  /* That change, or NULL.  Owned. */
+    size_t n_told;            /* Changes. */
+    void (*on_topology)(void *aux, const struct topology *, uint64_t time_ns);
+    void *topology_aux;
+    uint64_t churn_ns; /* When the next rule is renewed. */
     struct gen_counters counters;
     void (*on_walk)(void *aux, const struct gen_walk *);
     void *aux;
@@ -69,6 +73,7 @@ init_walk(struct gen *gen, struct gen_walk *walk)
 {
     gen_walk_init(walk);
     walk->net = gen->net;
+    walk->links = gen->links;
     walk->hop_delay = &gen->config.hop_delay;
     walk->punt_delay = &gen->config.punt_delay;
     walk->random = &gen->random;
@@ -110,6 +115,10 @@ gen_create(const struct gen_config *config, struct gen **genp,
         gen_destroy(gen);
         return retval;
     }
+    if (config->link_change_ns) {
+        gen->links = gen_links_create(gen->net, config->start_ns,
+                                      config->link_change_ns, config->seed);
+    }
     gen->fault = gen_fault_create(&gen->config, gen_net_n_switches(gen->net));
     gen->queue = gen_queue_create(config->snap);
     gen->frame_size = (size_t) config->snap + GEN_ENCAP_OVERHEAD;
@@ -132,6 +141,7 @@ gen_destroy(struct gen *gen)
         gen_fault_destroy(gen->fault);
         gen_encap_destroy(gen->encap);
         gen_routes_destroy(gen->routes);
+        gen_links_destroy(gen->links);
         gen_net_destroy(gen->net);
         free(gen->buf);
         free(gen);
@@ -293,6 +303,9 @@ send_packet(struct gen *gen)
     tag = (uint16_t) (packet->flow_hash >> 40);
     /* No later than any stamp, whatever the resolution. */
     gen_net_set_time(gen->net, time_ns - time_ns % 1000);
+    if (gen->links) {
+        gen_links_plan(gen->links, time_ns + NS_PER_S);
+    }
     renew_rules(gen, time_ns);
     route = gen_routes_find(gen->routes, packet);
     send_at(gen, route, time_ns, tag);
@@ -341,6 +354,27 @@ give(struct gen *gen, struct gen_frame *frame, size_t i)
     gen->counters.last_ns = p->time_ns;
 }
 
+/* The change of which there is news before the next frame, or NULL. */
+static const struct gen_links_change *
+find_news(const struct gen *gen)
+{
+    const struct gen_links_change *change;
+
+    if (!gen->on_topology || !gen->links ||
+        gen->n_told == gen_links_n_changes(gen->links)) {
+        return NULL;
+    }
+    change = gen_links_change(gen->links, gen->n_told);
+    return change->news_ns <= gen_queue_time(gen->queue) ? change : NULL;
+}
+
+static void
+tell(struct gen *gen, const struct gen_links_change *change)
+{
+    gen->n_told++;
+    gen->on_topology(gen->topology_aux, change->topology, change->news_ns);
+}
+
 int
 gen_next(struct gen *gen, struct gen_frame *frames, size_t max, size_t *np,
          struct lh_error *error)
@@ -355,6 +389,14 @@ gen_next(struct gen *gen, struct gen_frame *frames, size_t max, size_t *np,
             break;
         }
         if (gen_queue_length(gen->queue) && is_first_due(gen)) {
+            const struct gen_links_change *news = find_news(gen);
+
+            if (news && n) {
+                break; /* First who calls has to see those before it. */
+            } else if (news) {
+                tell(gen, news);
+                continue;
+            }
             give(gen, &frames[n], n);
             n++;
         } else if (gen_queue_length(gen->queue) >= GEN_MAX_ON_WAY) {
@@ -369,6 +411,22 @@ gen_next(struct gen *gen, struct gen_frame *frames, size_t max, size_t *np,
     }
     *np = n;
     return n ? 0 : retval;
+}
+
+void
+gen_set_on_topology(struct gen *gen,
+                    void (*on_topology)(void *aux, const struct topology *,
+                                        uint64_t time_ns),
+                    void *aux)
+{
+    gen->on_topology = on_topology;
+    gen->topology_aux = aux;
+}
+
+const struct gen_links *
+gen_get_links(const struct gen *gen)
+{
+    return gen->links;
 }
 
 const struct gen_counters *

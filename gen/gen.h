@@ -61,6 +61,16 @@ void gen_set_on_walk(struct gen *,
                      void (*on_walk)(void *aux, const struct gen_walk *),
                      void *aux);
 
+/* With links that change: calls 'on_topology' when there is news of a change,
+ * between the frames before and after it. */
+void gen_set_on_topology(struct gen *,
+                         void (*on_topology)(void *aux,
+                                             const struct topology *,
+                                             uint64_t time_ns),
+                         void *aux);
+/* The links that change, or NULL. */
+const struct gen_links *gen_get_links(const struct gen *);
+
 /* The next frames, at most 'max'; '*n' is 0 at the end.  Returns 0, or an
  * errno when the trace cannot be read on. */
 int gen_next(struct gen *, struct gen_frame *frames, size_t max, size_t *n,

@@ -80,6 +80,15 @@ set_faults(struct gen_config *config)
     config->identical = PERCENT / 2;
 }
 
+void
+gen_config_set_all(struct gen_config *config)
+{
+    set_faults(config);
+    config->shares[GEN_TUNNEL] = 3 * PERCENT;
+    config->rate = 20000;
+    config->link_change_ns = UINT64_C(1500000000);
+}
+
 int
 gen_config_preset(struct gen_config *config, const char *name,
                   const char *data, char **path, struct lh_error *error)

@@ -42,7 +42,9 @@ struct gen_config {
     /* Of flows, in parts of GEN_RANDOM_ALL; the rest is GEN_PLAIN. */
     uint32_t shares[N_GEN_KINDS];
     struct gen_delay hop_delay, punt_delay;
-    uint32_t churn; /* Rules renewed in a second. */
+    uint32_t churn;          /* Rules renewed in a second. */
+    uint64_t link_change_ns; /* Links change so far apart in the mean, 0:
+                              * never.  For who asks for the topologies. */
 
     /* Faults of postcards, in parts of GEN_RANDOM_ALL of them. */
     uint32_t loss, duplicate, reorder;
@@ -59,6 +61,9 @@ void gen_config_init(struct gen_config *);
  * the config then refers to. */
 int gen_config_preset(struct gen_config *, const char *name, const char *data,
                       char **path, struct lh_error *);
+/* The preset "faults" with tunnels and links that change: for who takes the
+ * topologies from gen. */
+void gen_config_set_all(struct gen_config *);
 /* What fits together.  Returns 0, or EINVAL. */
 int gen_config_check(const struct gen_config *, struct lh_error *);
 

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "gen/gen_random.h"
+#include "gen/gen_route_make.h"
 #include "gen/gen_topology.h"
 #include "lib/lh_alloc.h"
 #include "lib/of_port.h"
@@ -347,6 +348,22 @@ gen_net_add(struct gen_net *net, uint32_t sw, uint64_t key, struct rule *r)
         grow_buckets(net);
     } else {
         link_rule(net, rule);
+    }
+    return rule;
+}
+
+struct gen_rule *
+gen_net_miss(struct gen_net *net, uint32_t sw)
+{
+    const uint64_t key = UINT64_C(0x6d697373);
+    struct gen_rule *rule = gen_net_find(net, sw, key);
+
+    if (!rule) {
+        struct rule *r = rule_create();
+
+        r->kind = RULE_MISS;
+        gen_rule_text_fill(r);
+        rule = gen_net_add(net, sw, key, r);
     }
     return rule;
 }

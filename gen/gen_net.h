@@ -86,6 +86,8 @@ struct gen_rule *gen_net_find(const struct gen_net *, uint32_t sw,
  * not in use at that switch. */
 struct gen_rule *gen_net_add(struct gen_net *, uint32_t sw, uint64_t key,
                              struct rule *);
+/* The table-miss rule of a switch, which drops; made when first asked for. */
+struct gen_rule *gen_net_miss(struct gen_net *, uint32_t sw);
 /* Replaces a rule by one that does the same, with a new version.  'n' chooses
  * which; nothing when there is no rule. */
 void gen_net_renew(struct gen_net *, uint64_t n);

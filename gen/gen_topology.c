@@ -242,8 +242,8 @@ make(struct plan *plan, const char *text,
 }
 
 /* The builder again, for a topology that is read. */
-static struct topology_builder *
-rebuild(const struct topology *t)
+struct topology_builder *
+gen_topology_rebuild(const struct topology *t)
 {
     struct topology_builder *b = topology_builder_create();
 
@@ -293,7 +293,7 @@ gen_topology_create(const char *text,
             return retval;
         }
 
-        struct topology_builder *builder = rebuild(t);
+        struct topology_builder *builder = gen_topology_rebuild(t);
 
         topology_unref(t);
         add_tunnels(builder);

@@ -37,4 +37,7 @@ struct gen_topology_options {
 int gen_topology_create(const char *text, const struct gen_topology_options *,
                         struct topology **, struct lh_error *);
 
+/* The builder again, for a topology that is there. */
+struct topology_builder *gen_topology_rebuild(const struct topology *);
+
 #endif /* gen/gen_topology.h */

@@ -107,11 +107,32 @@ set_dead(struct gen_fate *fate, const char *why, uint32_t port,
     }
 }
 
+/* What the output leads to at the time of visit 'v'. */
+static struct gen_out
+out_now(const struct gen_walk *walk, uint32_t v, const struct gen_out *out)
+{
+    const struct gen_visit *visit = &walk->visits[v];
+    struct gen_out now = *out;
+    uint64_t peer;
+
+    if (!walk->links || out->end != GEN_END_LINK) {
+        return now;
+    }
+    if (gen_links_peer(walk->links, gen_net_switch(walk->net, visit->sw)->dpid,
+                       out->port, visit->time_ns, &peer, &now.peer_port)) {
+        now.peer = gen_net_index(walk->net, peer);
+    } else {
+        now.end = GEN_END_DOWN;
+    }
+    return now;
+}
+
 /* Sends the packet at 'ofs' from visit 'v' out of a real port. */
 static void
-send_out(struct gen_walk *walk, uint32_t v, const struct gen_out *out,
+send_out(struct gen_walk *walk, uint32_t v, const struct gen_out *named,
          const struct rule *rule, uint32_t ofs, uint32_t len)
 {
+    const struct gen_out now = out_now(walk, v, named), *out = &now;
     const struct gen_route *route = walk->route;
     struct gen_visit *visit = &walk->visits[v], *next;
     struct gen_fate *fate = &visit->fate;
@@ -181,6 +202,10 @@ flood(struct gen_walk *walk, uint32_t v, const struct rule *rule, uint32_t ofs,
         if (sw->ports[i].no != walk->visits[v].in_port && !sw->ports[i].down) {
             struct gen_out out = out_of(walk, &sw->ports[i]);
 
+            out = out_now(walk, v, &out);
+            if (out.end == GEN_END_DOWN) {
+                continue;
+            }
             has_any = true;
             send_out(walk, v, &out, rule, ofs, len);
         }
@@ -358,7 +383,14 @@ meet_switch(struct gen_walk *walk, uint32_t v)
         return;
     }
     entry = gen_route_find(route, visit->sw, visit->in_port, &walk->hint);
-    assert(entry);
+    if (!entry) {
+        struct gen_entry miss = {.n_rules = 1};
+
+        assert(walk->links); /* It came where it was not to. */
+        miss.rules[0] = gen_net_miss(walk->net, visit->sw);
+        meet_entry(walk, v, &miss, ofs, len);
+        return;
+    }
     walk->hint++;
     if (entry->n_rules == 1 && entry->rules[0]->is_plain) {
         visit->last = entry->rules[0]->rule;

@@ -13,6 +13,7 @@
 #define GEN_GEN_WALK_H 1
 
 #include "gen/gen_delay.h"
+#include "gen/gen_links.h"
 #include "gen/gen_route.h"
 #include "lib/history.h"
 #include "lib/packet_id.h"
@@ -61,6 +62,7 @@ struct gen_visit {
 
 struct gen_walk {
     struct gen_net *net;
+    const struct gen_links *links;      /* That change, or NULL. */
     const struct gen_delay *hop_delay;  /* From switch to switch. */
     const struct gen_delay *punt_delay; /* Until the controller's answer. */
     struct gen_random *random;          /* For delays. */

@@ -32,6 +32,9 @@ struct oracle_check {
      * in_port must be the true one but for starts, where it may be unknown;
      * with loss it may be unknown anywhere. */
     bool is_blind;
+    /* Links changed while it was under way, or nearly so: what was not seen
+     * may be lost, uncertain, or open. */
+    bool links_changed;
 };
 
 /* 0, or EINVAL with what is wrong. */

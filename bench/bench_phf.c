@@ -9,21 +9,26 @@
  * Nothing is remembered from one match to the next.  "cached" are 100
  * histories matched over and over, as when they were assembled a moment ago;
  * "memory" are more than caches hold, so that the cost of fetching them is in
- * the figure. Prints a JSON object a line: the median of RUNS (7 by default),
- * the least and the most.  Synthetic histories; nothing is read. */
+ * the figure.  "bpf" are single BPF expressions on one header after the other,
+ * by our machine and by libpcap's bpf_filter().  Prints a JSON object a line:
+ * the median of RUNS (7 by default), the least and the most.  Synthetic
+ * histories; nothing is read. */
 #include <config.h>
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <pcap/pcap.h>
 
 #include "lib/lh_alloc.h"
+#include "phf/bpf.h"
 #include "phf/phf.h"
 #include "phf/phf_set.h"
 
 #define N_MATCHES 20000 /* Of a run. */
 #define N_CACHED  100
+#define N_BPF     200000 /* Headers of a run. */
 #define MAX_RUNS  100
 
 /* --- histories ----------------------------------------------------------- */
@@ -132,8 +137,9 @@ report(const char *metric, size_t n_histories, double *ns, size_t n_runs)
 {
     qsort(ns, n_runs, sizeof *ns, compare_doubles);
     printf("{\"bench\":\"phf\",\"metric\":\"%s, %s\",\"value\":%.1f,"
-           "\"unit\":\"ns/history\",\"runs\":%zu,\"min\":%.1f,\"max\":%.1f}\n",
+           "\"unit\":\"%s\",\"runs\":%zu,\"min\":%.1f,\"max\":%.1f}\n",
            metric, n_histories == N_CACHED ? "cached" : "memory",
+           strncmp(metric, "bpf ", 4) ? "ns/history" : "ns/header",
            ns[n_runs / 2], n_runs, ns[0], ns[n_runs - 1]);
     fflush(stdout);
 }
@@ -227,6 +233,62 @@ bench_set(const char *metric, const char *format, size_t n_filters,
     free_histories(list, N_CACHED);
 }
 
+/* --- BPF ----------------------------------------------------------------- */
+
+/* An expression by the machine that filters use, and by libpcap's, by turns
+ * over the same headers. */
+static void
+bench_bpf(const char *expression, size_t n_runs)
+{
+    struct history **list = make_histories(N_CACHED, 10);
+    double ours[MAX_RUNS], theirs[MAX_RUNS];
+    pcap_t *pcap = pcap_open_dead(DLT_EN10MB, 65535);
+    struct bpf_program program;
+    struct bpf_test *test;
+    struct lh_error error;
+    char metric[200];
+
+    if (!pcap || pcap_compile(pcap, &program, expression, 1, 0) ||
+        bpf_test_create(expression, strlen(expression), false, &test,
+                        &error)) {
+        fprintf(stderr, "bench_phf: %s: does not compile\n", expression);
+        exit(EXIT_FAILURE);
+    }
+    for (size_t run = 0; run < n_runs; run++) {
+        size_t n_ours = 0, n_theirs = 0;
+        double start = now_ns(), middle;
+
+        for (size_t i = 0; i < N_BPF; i++) {
+            const struct history_hop *hop =
+                &list[i / 10 % N_CACHED]->hops[i % 10];
+
+            n_ours += bpf_test_run(test, hop->header, hop->caplen);
+        }
+        middle = now_ns();
+        for (size_t i = 0; i < N_BPF; i++) {
+            const struct history_hop *hop =
+                &list[i / 10 % N_CACHED]->hops[i % 10];
+
+            n_theirs += bpf_filter(program.bf_insns, hop->header, hop->caplen,
+                                   hop->caplen) != 0;
+        }
+        ours[run] = (middle - start) / N_BPF;
+        theirs[run] = (now_ns() - middle) / N_BPF;
+        if (n_ours != n_theirs) {
+            fprintf(stderr, "bench_phf: %s: answers differ\n", expression);
+            exit(EXIT_FAILURE);
+        }
+    }
+    snprintf(metric, sizeof metric, "bpf %s, ours", expression);
+    report(metric, N_CACHED, ours, n_runs);
+    snprintf(metric, sizeof metric, "bpf %s, libpcap", expression);
+    report(metric, N_CACHED, theirs, n_runs);
+    bpf_test_unref(test);
+    pcap_freecode(&program);
+    pcap_close(pcap);
+    free_histories(list, N_CACHED);
+}
+
 int
 main(int argc, char *argv[])
 {
@@ -262,5 +324,9 @@ main(int argc, char *argv[])
               1000, n_runs);
     bench_set("set of 1000 that name no switch, 5 hops",
               "{{--version 9}}.*{{--inport %u --outport %u}}", 1000, n_runs);
+    bench_bpf("tcp port 80", n_runs);
+    bench_bpf("udp and host 9.9.9.9", n_runs);
+    bench_bpf("udp port 53 and dst net 10.1.0.0/16", n_runs);
+    bench_bpf("ip[2:2] > 40 and ip[8] < 100 and ip[12:4] & 0xff != 7", n_runs);
     return EXIT_SUCCESS;
 }

@@ -69,6 +69,9 @@ bool trajectory_path_predicts(const struct trajectory_path *, size_t hop,
  * a rule sets part of a field, or the TTL. */
 bool trajectory_path_flow_kind(const struct trajectory_path *,
                                const uint8_t *ref, uint64_t *kindp);
+/* Which bytes of the frame are, for each packet, the same at all hops: bit by
+ * bit from the first, of those up to trajectory_path_split()->tail_ofs. */
+void trajectory_path_kept(const struct trajectory_path *, uint64_t bytes[2]);
 /* Words for whoever collects packets of many paths: 0 at first. */
 struct trajectory_path_mark {
     uint64_t owner, kind;

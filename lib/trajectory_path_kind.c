@@ -139,3 +139,58 @@ trajectory_path_flow_kind(const struct trajectory_path *path,
     }
     return true;
 }
+
+static void
+clear_bytes(uint64_t bytes[2], size_t ofs, size_t n)
+{
+    for (; n && ofs < 128; ofs++, n--) {
+        bytes[ofs / 64] &= ~(UINT64_C(1) << ofs % 64);
+    }
+}
+
+/* Takes out what the view does not show as it is at the reference. */
+static void
+clear_changed(const struct trajectory_path *path, const struct path_view *v,
+              uint64_t bytes[2])
+{
+    const struct header_split *split = &path->split;
+    uint16_t ip_sum = header_kind_ip_sum_ofs(split->kind);
+    uint16_t l4_sum = header_kind_l4_sum_ofs(split->kind);
+
+    if (v->l3_ofs != split->l3_ofs ||
+        v->l3_limit < split->tail_ofs - split->l3_ofs) {
+        bytes[0] = bytes[1] = 0;
+        return;
+    }
+    if (v->has_macs) {
+        clear_bytes(bytes, 0, PATH_MACS_LEN);
+    }
+    for (size_t i = 0; i < v->n_edits; i++) {
+        const struct path_edit *edit = &v->edits[i];
+        size_t ofs = split->l3_ofs + (size_t) edit->word.ofs;
+        uint16_t changed = (uint16_t) ~edit->keep | edit->minus;
+
+        clear_bytes(bytes, ofs, changed & 0xff00 ? 1 : 0);
+        clear_bytes(bytes, ofs + 1, changed & 0x00ff ? 1 : 0);
+    }
+    if (v->n_edits && ip_sum) {
+        clear_bytes(bytes, (size_t) split->l3_ofs + ip_sum, 2);
+    }
+    if (v->n_edits && l4_sum) {
+        clear_bytes(bytes, (size_t) split->l3_ofs + l4_sum, 2);
+    }
+}
+
+void
+trajectory_path_kept(const struct trajectory_path *path, uint64_t bytes[2])
+{
+    bytes[0] = bytes[1] = UINT64_MAX;
+    clear_bytes(bytes, path->split.tail_ofs, 128);
+    if (path->split.l3_ofs > PATH_MACS_LEN + 2) { /* Tags: not looked into. */
+        clear_bytes(bytes, PATH_MACS_LEN,
+                    (size_t) path->split.l3_ofs - PATH_MACS_LEN);
+    }
+    for (size_t i = 0; i < path->model->n_hops; i++) {
+        clear_changed(path, &path->views[i], bytes);
+    }
+}

@@ -19,6 +19,9 @@
 /* What the compiled program takes for the longest packet. */
 #define SNAPLEN 65535
 
+#define IP4_OFS 14
+#define IP4_LEN 20
+
 struct bpf_test {
     atomic_uint n_refs;
     struct bpf_program program;  /* Owned; bf_insns NULL before it is made. */
@@ -26,7 +29,9 @@ struct bpf_test {
     bool has_length;             /* It loads the length of the packet. */
     struct bpf_machine_code *codes; /* The same.  Owned. */
     struct bpf_keys *keys;          /* Owned; NULL: none. */
-    char text[];                    /* As given. */
+    bool has_reads;                 /* These are all bytes that it reads. */
+    uint64_t reads[2];
+    char text[]; /* As given. */
 };
 
 static int
@@ -61,6 +66,44 @@ loads_length(const struct bpf_program *program)
     return false;
 }
 
+/* Notes the bytes from 'ofs' on; false when one is too far behind. */
+static bool
+note_bytes(struct bpf_test *test, uint64_t ofs, unsigned int n)
+{
+    for (; n && ofs < 128; ofs++, n--) {
+        test->reads[ofs / 64] |= UINT64_C(1) << ofs % 64;
+    }
+    return n == 0;
+}
+
+/* Notes which bytes of an IPv4 packet without tags and options the
+ * instruction reads; false when that depends on others. */
+static bool
+note_reads(struct bpf_test *test, const struct bpf_insn *insn)
+{
+    static const uint8_t sizes[4] = {4, 2, 1, 0};
+    unsigned int size = sizes[BPF_SIZE(insn->code) >> 3];
+    uint64_t k = insn->k;
+
+    switch (BPF_CLASS(insn->code)) {
+    case BPF_LD:
+        if (BPF_MODE(insn->code) == BPF_ABS) {
+            return note_bytes(test, k, size);
+        }
+        if (BPF_MODE(insn->code) == BPF_IND) { /* X: see below. */
+            return note_bytes(test, k + IP4_LEN, size);
+        }
+        return BPF_MODE(insn->code) != BPF_LEN;
+    case BPF_LDX:
+        return BPF_MODE(insn->code) == BPF_MSH && k == IP4_OFS &&
+               note_bytes(test, k, 1);
+    case BPF_MISC:
+        return BPF_MISCOP(insn->code) != BPF_TAX;
+    default:
+        return true;
+    }
+}
+
 /* Fills in what is made of the program; false when it is no program. */
 static bool
 make_machine(struct bpf_test *test)
@@ -80,6 +123,10 @@ make_machine(struct bpf_test *test)
         test->keys = lh_memdup(&keys, sizeof keys);
     }
     test->codes = codes;
+    test->has_reads = true;
+    for (unsigned int i = 0; i < program->bf_len && test->has_reads; i++) {
+        test->has_reads = note_reads(test, &program->bf_insns[i]);
+    }
     return test->machine != NULL;
 }
 
@@ -104,6 +151,7 @@ bpf_test_create(const char *text, size_t len, bool is_negated,
     test->machine = NULL;
     test->codes = NULL;
     test->keys = NULL;
+    test->reads[0] = test->reads[1] = 0;
     memset(&test->program, 0, sizeof test->program);
     memcpy(test->text, text, len);
     test->text[len] = '\0';
@@ -340,6 +388,13 @@ bpf_test_run_model(const struct bpf_test *test, const uint8_t *header,
         return false;
     }
     return run(&m, &test->program, varies);
+}
+
+bool
+bpf_test_reads(const struct bpf_test *test, uint64_t bytes[2])
+{
+    memcpy(bytes, test->reads, sizeof test->reads);
+    return test->has_reads;
 }
 
 const struct bpf_keys *

@@ -54,6 +54,10 @@ const struct bpf_keys *bpf_test_keys(const struct bpf_test *);
 void bpf_test_demands(const struct bpf_test *, enum header_kind,
                       uint16_t l3_ofs, struct bpf_demands *);
 
+/* All bytes that it may read of an IPv4 packet without tags and options, bit
+ * by bit from the first; false when that is not known. */
+bool bpf_test_reads(const struct bpf_test *, uint64_t bytes[2]);
+
 /* The expression as given, not negated. */
 const char *bpf_test_text(const struct bpf_test *);
 /* Instructions of the compiled program. */

@@ -18,6 +18,7 @@
 
 /* Where EtherType and protocol are in a packet without tags. */
 #define ETHER_OFS  12
+#define ETHER_RARP 0x8035
 #define PROTO4_OFS 23
 #define PROTO6_OFS 20
 
@@ -91,6 +92,8 @@ ether_class(uint32_t type)
 {
     return type == HDR_ETH_IP4   ? BPF_ETHER_IP4
            : type == HDR_ETH_IP6 ? BPF_ETHER_IP6
+           : type == HDR_ETH_ARP ? BPF_ETHER_ARP
+           : type == ETHER_RARP  ? BPF_ETHER_RARP
                                  : BPF_ETHER_OTHER;
 }
 
@@ -123,7 +126,7 @@ bpf_class_of(const uint8_t *packet, size_t caplen)
         class.ether = ether_class(bytes_be16(packet + ETHER_OFS));
     }
     ofs = class.ether == BPF_ETHER_IP4 ? PROTO4_OFS : PROTO6_OFS;
-    if (class.ether != BPF_ETHER_OTHER && ofs < caplen) {
+    if (class.ether & (BPF_ETHER_IP4 | BPF_ETHER_IP6) && ofs < caplen) {
         class.proto = proto_class(packet[ofs]);
     }
     return class;
@@ -540,8 +543,9 @@ bpf_key_cost(const struct bpf_key *key)
     uint32_t cube = n_bits * n_bits * n_bits;
 
     if (f->base == NO_BASE && f->ofs == ETHER_OFS && f->size == 2) {
-        return ether_class(key->low) == BPF_ETHER_OTHER && !span ? 2000
-                                                                 : 40000;
+        return ether_class(key->low) & (BPF_ETHER_IP4 | BPF_ETHER_IP6) || span
+                   ? 40000
+                   : 2000;
     }
     if (f->size == 4) {
         return 16 + 2 * cube;

@@ -29,8 +29,10 @@
 enum {
     BPF_ETHER_IP4 = 1,
     BPF_ETHER_IP6 = 2,
-    BPF_ETHER_OTHER = 4,
-    BPF_ETHER_ALL = 7,
+    BPF_ETHER_ARP = 4,
+    BPF_ETHER_RARP = 8,
+    BPF_ETHER_OTHER = 16,
+    BPF_ETHER_ALL = 31,
     BPF_PROTO_ICMP = 1,
     BPF_PROTO_TCP = 2,
     BPF_PROTO_UDP = 4,

@@ -12,7 +12,10 @@ ask(const struct hop_tests *tests, uint32_t id, size_t hop,
         tests->predicates, id, &tests->history->hops[hop], verdict,
         tests->topology, tests->varies ? &varies : NULL);
 
-    return varies ? HOP_VARIES : holds ? HOP_TRUE : HOP_FALSE;
+    if (varies && !tests->is_plain) {
+        return HOP_VARIES;
+    }
+    return holds ? HOP_TRUE : HOP_FALSE;
 }
 
 /* An answer about the verdict is good for one path only: it is not noted. */

@@ -34,7 +34,9 @@ struct hop_tests {
     /* NULL, or the history is the model of a trajectory: set when a predicate
      * may hold for one packet and not for another. */
     bool *varies;
-    bool if_varies; /* The answer that is then given. */
+    bool if_varies; /* The answer that is then given, ... */
+    bool is_plain;  /* ... or that of the predicate when all terms that vary
+                     * are false. */
 };
 
 enum hop_answer { HOP_FALSE, HOP_TRUE, HOP_VARIES };

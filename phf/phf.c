@@ -116,6 +116,19 @@ phf_run_model(const struct phf *phf, struct hop_tests *tests, bool *varies)
 }
 
 enum phf_result
+phf_run_plain(const struct phf *phf, struct hop_tests *tests)
+{
+    bool varies;
+    struct hop_tests plain = *tests;
+
+    plain.varies = &varies;
+    plain.is_plain = true;
+    plain.predicates = &phf->predicates;
+    plain.memo = NULL; /* What it says is said by no other. */
+    return phf_run(phf, &plain);
+}
+
+enum phf_result
 phf_match_model(const struct phf *phf, const struct history *model,
                 const struct topology *topology, bool *varies)
 {

@@ -25,5 +25,8 @@ enum phf_result phf_run(const struct phf *, struct hop_tests *);
 /* phf_match_model() in the same way. */
 enum phf_result phf_run_model(const struct phf *, struct hop_tests *,
                               bool *varies);
+/* The answer for a packet for which all BPF expressions that vary are
+ * false. */
+enum phf_result phf_run_plain(const struct phf *, struct hop_tests *);
 
 #endif /* phf/phf_impl.h */

@@ -9,6 +9,7 @@
 
 #include "lib/lh_alloc.h"
 #include "lib/trajectory_pen.h"
+#include "phf/bpf.h"
 #include "phf/phf_impl.h"
 #include "phf/set_index.h"
 #include "phf/set_verdicts.h"
@@ -273,15 +274,56 @@ phf_set_match(struct phf_set *set, const struct history *history,
 
 /* --- packets ------------------------------------------------------------- */
 
+/* Sees whether packets of the flow of 'tests' are missed by the filter if none
+ * of some tests is true for the header at the reference hop, which then are
+ * those of '*item'.  It is so when the filter misses where all that varies is
+ * false, and all that its expressions read is the same at all hops. */
+static void
+find_tests(struct phf_set *set, struct hop_tests *tests, const struct phf *phf,
+           struct set_verdict_item *item)
+{
+    const struct trajectory_path *path = trajectory_path(set->trajectory);
+    const struct header_split *split = trajectory_path_split(path);
+    uint64_t kept[2], reads[2];
+
+    item->first_test = (uint32_t) set->verdicts.n_tests;
+    if (split->l3_ofs != 14 || !header_kind_is_ip4(split->kind) ||
+        phf_run_plain(phf, tests) != PHF_MISS) {
+        return;
+    }
+    trajectory_path_kept(path, kept);
+    for (size_t i = 0; i < phf->predicates.n_terms; i++) {
+        const struct bpf_test *test = phf->predicates.terms[i].bpf;
+        bool varies = false;
+
+        if (test && (!bpf_test_reads(test, reads) || reads[0] & ~kept[0] ||
+                     reads[1] & ~kept[1])) {
+            return;
+        }
+        if (test) {
+            bpf_test_run_model(test, set->packet->header, set->packet->caplen,
+                               &varies);
+        }
+        if (varies) {
+            set_verdicts_add_test(&set->verdicts, test);
+        }
+    }
+    item->n_tests = (uint32_t) set->verdicts.n_tests - item->first_test;
+}
+
 /* Adds what filter 'index' says of all that have 'tests' as their model. */
 static void
-judge(struct phf_set *set, struct hop_tests *tests, uint32_t index)
+judge(struct phf_set *set, struct hop_tests *tests, uint32_t index,
+      bool is_flow)
 {
     const struct entry *entry = &set->entries[index];
     struct set_verdict_item item = {.index = index};
 
     turn_to(set, tests, entry);
     item.result = phf_run_model(entry->phf, tests, &item.is_asked);
+    if (item.is_asked && is_flow) {
+        find_tests(set, tests, entry->phf, &item);
+    }
     if (item.is_asked || item.result != PHF_MISS) {
         set_verdicts_add(&set->verdicts, item);
     }
@@ -317,7 +359,7 @@ path_verdict(struct phf_set *set, const struct trajectory *t,
     found = set_index_find_path(&set->index, &bare, topology, &n);
     tests = tests_of(set, &bare, topology);
     for (size_t i = 0; i < n; i++) {
-        judge(set, &tests, found[i]);
+        judge(set, &tests, found[i], false);
     }
     return set_verdicts_end(&set->verdicts, &mark->owner, &mark->index);
 }
@@ -336,7 +378,7 @@ judge_flow(struct phf_set *set, struct hop_tests *tests,
 
         for (; i < n && found[i] < item.index; i++) {
             if (set_index_is_on_headers(&set->index, found[i])) {
-                judge(set, tests, found[i]);
+                judge(set, tests, found[i], true);
             }
         }
         is_found = i < n && found[i] == item.index;
@@ -345,12 +387,12 @@ judge_flow(struct phf_set *set, struct hop_tests *tests,
             set_verdicts_add(&set->verdicts, item);
         } else if (is_found ||
                    !set_index_has_header_keys(&set->index, item.index)) {
-            judge(set, tests, item.index);
+            judge(set, tests, item.index, true);
         }
     }
     for (; i < n; i++) {
         if (set_index_is_on_headers(&set->index, found[i])) {
-            judge(set, tests, found[i]);
+            judge(set, tests, found[i], true);
         }
     }
 }
@@ -378,6 +420,20 @@ find_verdict(struct phf_set *set, struct trajectory *t,
     return set_verdicts_end(&set->verdicts, &mark->owner, &mark->index);
 }
 
+/* Whether the packet at hand may match the filter of 'item', which is
+ * asked. */
+static bool
+may_match(const struct phf_set *set, const struct set_verdict_item *item)
+{
+    for (uint32_t i = 0; i < item->n_tests; i++) {
+        if (bpf_test_run(set->verdicts.tests[item->first_test + i],
+                         set->packet->header, set->packet->caplen)) {
+            return true;
+        }
+    }
+    return item->n_tests == 0;
+}
+
 static void
 match_by(struct phf_set *set, const struct set_verdict *verdict,
          const struct topology *topology, const struct matching *m)
@@ -391,6 +447,9 @@ match_by(struct phf_set *set, const struct set_verdict *verdict,
         const struct entry *entry = &set->entries[item->index];
         enum phf_result result = item->result;
 
+        if (item->is_asked && !may_match(set, item)) {
+            continue;
+        }
         if (item->is_asked) {
             if (!n_runs++) {
                 begin_round(set);

@@ -18,6 +18,7 @@ set_verdicts_uninit(struct set_verdicts *v)
     topology_unref(v->topology);
     free(v->all);
     free(v->items);
+    free(v->tests);
 }
 
 void
@@ -37,7 +38,7 @@ void
 set_verdicts_prepare(struct set_verdicts *v, const struct topology *topology)
 {
     if (v->owner && v->topology == topology &&
-        v->n + v->n_items < SET_VERDICTS_MAX_ITEMS) {
+        v->n + v->n_items + v->n_tests < SET_VERDICTS_MAX_ITEMS) {
         return;
     }
     if (v->topology != topology) {
@@ -46,7 +47,7 @@ set_verdicts_prepare(struct set_verdicts *v, const struct topology *topology)
     }
     v->owner =
         atomic_fetch_add_explicit(&last_owner, 1, memory_order_relaxed) + 1;
-    v->n = v->n_items = 0;
+    v->n = v->n_items = v->n_tests = 0;
     add_verdict(v, 0, 0);
 }
 
@@ -56,6 +57,14 @@ set_verdicts_add(struct set_verdicts *v, struct set_verdict_item item)
     v->items = lh_alloc_grow(v->items, v->n_items, &v->allocated_items,
                              sizeof *v->items);
     v->items[v->n_items++] = item;
+}
+
+void
+set_verdicts_add_test(struct set_verdicts *v, const struct bpf_test *test)
+{
+    v->tests = lh_alloc_grow(v->tests, v->n_tests, &v->allocated_tests,
+                             sizeof *v->tests);
+    v->tests[v->n_tests++] = test;
 }
 
 const struct set_verdict *

@@ -20,15 +20,19 @@
 #include <stdint.h>
 
 #include "lib/topology.h"
+#include "phf/bpf.h"
 #include "phf/phf.h"
 
-/* Verdicts and their items together. */
+/* Verdicts, their items and tests together. */
 #define SET_VERDICTS_MAX_ITEMS (1 << 20)
 
 struct set_verdict_item {
     uint32_t index;         /* Of the filter in the set. */
     bool is_asked;          /* Flow by flow, or packet by packet; */
     enum phf_result result; /* else the answer for all: no PHF_MISS. */
+    /* Asked packet by packet: 'n_tests' not 0 means that a packet is missed
+     * for whose header at the reference hop none of these tests is true. */
+    uint32_t first_test, n_tests;
 };
 
 struct set_verdict {
@@ -42,6 +46,8 @@ struct set_verdicts {
     struct set_verdict *all; /* The first one is empty.  Owned. */
     size_t n_items, allocated_items;
     struct set_verdict_item *items; /* Owned. */
+    size_t n_tests, allocated_tests;
+    const struct bpf_test **tests; /* Of the filters.  Owned. */
 };
 
 /* All zero is an empty one. */
@@ -63,6 +69,7 @@ set_verdicts_find(const struct set_verdicts *v, uint64_t owner, uint32_t index)
 /* Adds an item to the verdict at hand, then, with set_verdicts_end(), marks
  * whom it is about and returns it. */
 void set_verdicts_add(struct set_verdicts *, struct set_verdict_item);
+void set_verdicts_add_test(struct set_verdicts *, const struct bpf_test *);
 const struct set_verdict *set_verdicts_end(struct set_verdicts *,
                                            uint64_t *owner, uint32_t *index);
 

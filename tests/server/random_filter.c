@@ -42,6 +42,18 @@ static const char *const expressions[] = {
     "src net 10.0.0.0/9",
     "vlan",
     "ip[300] = 1",
+    /* By what the index of a set looks up, alone and with what varies. */
+    "host 10.0.0.1 or host 10.0.0.2",
+    "ip[12:4] > 0x0a000001 and ip[12:4] <= 0x0a000004",
+    "net 10.0.0.0/30 and tcp[13] & 2 = 0",
+    "dst net 10.0.0.0/28 and ip[4:2] & 3 = 0",
+    "ether[0:4] & 0xffff0000 = 0x02000000 and ip[8] = 64",
+    "src portrange 0-32767 and not dst port 80",
+    "tcp[13] & 16 != 0 and ip[8] > 60",
+    "udp[6:2] & 1 = 0 and ip[8] >= 63",
+    "port 80 or port 443 or port 53",
+    "ip6 and tcp[13] & 1 = 0 or ip6[6] = 17",
+    "tcp and ip[2:2] & 1 = 1",
 };
 #define N_EXPRESSIONS (sizeof expressions / sizeof expressions[0])
 

@@ -18,6 +18,7 @@ static const struct {
     [API_NOT_FOUND] = {"not-found", ENOENT},
     [API_UNAVAILABLE] = {"unavailable", EHOSTUNREACH},
     [API_LIMIT] = {"limit", EDQUOT},
+    [API_DENIED] = {"denied", EACCES},
     [API_INTERNAL] = {"internal", EREMOTEIO},
 };
 

@@ -13,6 +13,7 @@ enum api_code {
     API_NOT_FOUND,
     API_UNAVAILABLE, /* The part that knows cannot be reached. */
     API_LIMIT,       /* More than this server takes. */
+    API_DENIED,      /* Not for this client. */
     API_INTERNAL
 };
 

@@ -19,6 +19,7 @@
 #include "lib/api_peer_owner.h"
 #include "lib/jmember.h"
 #include "lib/lh_alloc.h"
+#include "lib/time_spec.h"
 
 /* Requests whose dropped events are counted apart, per client; the rest are
  * counted together under the id null. */
@@ -42,6 +43,12 @@ struct api_call {
 struct api_peer {
     struct api_peer_owner *owner;
     uint64_t number;
+    char *address; /* Owned. */
+    char *program; /* Owned; NULL: not known. */
+    unsigned int rights;
+    bool wants_bytes;
+    uint64_t since_ns;
+    uint64_t n_requests, n_events, n_dropped;
     void *data;
     struct bufferevent *stream; /* Owned. */
     struct event *later; /* Ends a doomed peer, watches a half-closed one. */
@@ -234,6 +241,7 @@ api_peer_send(struct api_peer *peer, json_t *id, const char *event,
               json_t *members)
 {
     peer->owner->counters.events++;
+    peer->n_events++;
     queue(peer, envelope(id, "event", json_string(event), members));
 }
 
@@ -263,6 +271,7 @@ api_peer_offer(struct api_peer *peer, json_t *id, const char *event,
 {
     if (api_peer_is_busy(peer)) {
         peer->owner->counters.missed++;
+        peer->n_dropped++;
         count_missed(peer, id);
         json_decref(members);
         return false;
@@ -308,6 +317,7 @@ take_lines(struct api_peer *peer)
             peer->owner->on_long_line(peer->owner, peer);
             break;
         case API_LINE_OK:
+            peer->n_requests++;
             peer->owner->on_line(peer->owner, peer, text, len);
             free(text);
             break;
@@ -377,7 +387,8 @@ on_event(struct bufferevent *stream, short what, void *peer_)
 /* --- life ---------------------------------------------------------------- */
 
 struct api_peer *
-api_peer_create(struct api_peer_owner *owner, int fd, uint64_t number)
+api_peer_create(struct api_peer_owner *owner, struct bufferevent *stream,
+                const char *address, unsigned int rights, uint64_t number)
 {
     const struct api_server_config *config = &owner->config;
     struct api_peer *peer = lh_alloc_zero(sizeof *peer);
@@ -387,9 +398,11 @@ api_peer_create(struct api_peer_owner *owner, int fd, uint64_t number)
     peer->line.max_len = config->max_line;
     LIST_INIT(&peer->calls);
     peer->later = evtimer_new(owner->base, on_later, peer);
-    peer->stream =
-        bufferevent_socket_new(owner->base, fd, BEV_OPT_CLOSE_ON_FREE);
+    peer->stream = stream;
     assert(peer->later && peer->stream);
+    peer->address = lh_strdup(address);
+    peer->rights = rights;
+    peer->since_ns = time_spec_now();
     bufferevent_setcb(peer->stream, on_read, on_written, on_event, peer);
     bufferevent_setwatermark(peer->stream, EV_READ, 0, config->max_line + 2);
     bufferevent_setwatermark(peer->stream, EV_WRITE, config->max_events / 2,
@@ -415,7 +428,41 @@ api_peer_destroy(struct api_peer *peer)
     }
     event_free(peer->later);
     bufferevent_free(peer->stream);
+    free(peer->address);
+    free(peer->program);
     free(peer);
+}
+
+void
+api_peer_info(const struct api_peer *peer, struct api_peer_info *info)
+{
+    *info = (struct api_peer_info){
+        .number = peer->number,
+        .address = peer->address,
+        .program = peer->program,
+        .rights = peer->rights,
+        .wants_bytes = peer->wants_bytes,
+        .since_ns = peer->since_ns,
+        .n_requests = peer->n_requests,
+        .n_events = peer->n_events,
+        .n_missed = peer->n_dropped,
+        .n_waiting = n_waiting(peer),
+    };
+}
+
+bool
+api_peer_has(const struct api_peer *peer, enum api_right right)
+{
+    return (peer->rights & right) == right;
+}
+
+void
+api_peer_introduce(struct api_peer *peer, const char *program,
+                   bool wants_bytes)
+{
+    free(peer->program);
+    peer->program = lh_strdup(program);
+    peer->wants_bytes = wants_bytes;
 }
 
 void

@@ -68,6 +68,34 @@ void api_peer_send(struct api_peer *, json_t *id, const char *event,
 /* True when an offered event would be dropped. */
 bool api_peer_is_busy(const struct api_peer *);
 
+/* What a client may do; what asks for none of these everybody may who is let
+ * in. */
+enum api_right {
+    API_RIGHT_NONE = 0,
+    API_RIGHT_BYTES = 1 << 0,    /* See the bytes of packets. */
+    API_RIGHT_TRIGGERS = 1 << 1, /* Set live filters. */
+    API_RIGHT_CONTROL = 1 << 2,  /* Change what the daemon does. */
+    API_RIGHT_ALL = 7
+};
+
+/* What is known of a client; texts are borrowed until it is changed. */
+struct api_peer_info {
+    uint64_t number;
+    const char *address; /* "unix", or "ssl:" and the name of its
+                          * certificate. */
+    const char *program; /* As it calls itself; NULL: it has not said. */
+    unsigned int rights; /* enum api_right. */
+    bool wants_bytes;    /* Histories as bytes (docs/formats/stream.md). */
+    uint64_t since_ns;
+    uint64_t n_requests, n_events, n_missed;
+    size_t n_waiting; /* Bytes that it has not read. */
+};
+void api_peer_info(const struct api_peer *, struct api_peer_info *);
+bool api_peer_has(const struct api_peer *, enum api_right);
+/* As it says in `hello`; 'program' may be NULL. */
+void api_peer_introduce(struct api_peer *, const char *program,
+                        bool wants_bytes);
+
 /* A pointer of the server's, NULL at first. */
 void api_peer_set_data(struct api_peer *, void *data);
 void *api_peer_data(const struct api_peer *);

@@ -9,6 +9,8 @@
 #include "lib/api_peer.h"
 #include "lib/api_server.h"
 
+struct bufferevent;
+
 struct api_peer_owner {
     struct event_base *base;
     struct api_server_config config; /* Complete. */
@@ -22,8 +24,10 @@ struct api_peer_owner {
     void (*on_gone)(struct api_peer_owner *, struct api_peer *peer);
 };
 
-/* Takes the non-blocking 'fd'. */
-struct api_peer *api_peer_create(struct api_peer_owner *, int fd,
+/* Takes the connected 'stream'. */
+struct api_peer *api_peer_create(struct api_peer_owner *,
+                                 struct bufferevent *stream,
+                                 const char *address, unsigned int rights,
                                  uint64_t number);
 void api_peer_destroy(struct api_peer *);
 

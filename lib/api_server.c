@@ -9,12 +9,14 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <event2/bufferevent.h>
 #include <event2/event.h>
 #include <event2/listener.h>
 #include <event2/util.h>
 
 #include "lib/api_line.h"
 #include "lib/api_peer_owner.h"
+#include "lib/api_service.h"
 #include "lib/api_socket.h"
 #include "lib/jmember.h"
 #include "lib/lh_alloc.h"
@@ -26,6 +28,7 @@ struct op {
     const char *name;
     api_handler *handler;
     void *aux;
+    enum api_right right;
 };
 
 struct api_server {
@@ -73,6 +76,10 @@ dispatch(struct api_server *server, struct api_peer *peer, json_t *request)
         api_call_fail_error(call, API_BAD_REQUEST, &error);
     } else if (!(op = find_op(server, name))) {
         api_call_fail(call, API_UNKNOWN_OP, "there is no op \"%.40s\"", name);
+    } else if (!api_peer_has(peer, op->right)) {
+        api_call_fail(call, API_DENIED,
+                      "%s is not for this client (lasthop-server(8), ACCESS)",
+                      op->name);
     } else {
         op->handler(call, request, op->aux);
     }
@@ -162,12 +169,36 @@ api_server_adopt(struct api_server *server, int fd)
         refuse(server, fd);
         return;
     }
+    api_server_adopt_stream(
+        server,
+        bufferevent_socket_new(server->owner.base, fd, BEV_OPT_CLOSE_ON_FREE),
+        "unix", API_RIGHT_ALL);
+}
+
+void
+api_server_adopt_stream(struct api_server *server, struct bufferevent *stream,
+                        const char *address, unsigned int rights)
+{
+    if (server->n_peers >= server->owner.config.max_peers) {
+        server->owner.counters.peers_refused++;
+        bufferevent_free(stream);
+        return;
+    }
     server->peers =
         lh_alloc_grow(server->peers, server->n_peers, &server->allocated_peers,
                       sizeof *server->peers);
-    server->peers[server->n_peers++] =
-        api_peer_create(&server->owner, fd, server->next_number++);
+    server->peers[server->n_peers++] = api_peer_create(
+        &server->owner, stream, address, rights, server->next_number++);
     server->owner.counters.peers++;
+}
+
+void
+api_server_each(struct api_server *server,
+                void (*f)(void *aux, struct api_peer *), void *aux)
+{
+    for (size_t i = 0; i < server->n_peers; i++) {
+        f(aux, server->peers[i]);
+    }
 }
 
 static void
@@ -224,6 +255,7 @@ api_server_create(struct event_base *base,
     server->resume = evtimer_new(base, on_resume, server);
     assert(server->resume);
     signal(SIGPIPE, SIG_IGN);
+    api_service_add(server, c->program, c->features);
     return server;
 }
 
@@ -254,7 +286,19 @@ api_server_add_op(struct api_server *server, const char *op,
     assert(!find_op(server, op));
     server->ops = lh_alloc_grow(server->ops, server->n_ops,
                                 &server->allocated_ops, sizeof *server->ops);
-    server->ops[server->n_ops++] = (struct op){op, handler, aux};
+    server->ops[server->n_ops++] =
+        (struct op){op, handler, aux, API_RIGHT_NONE};
+}
+
+void
+api_server_require(struct api_server *server, const char *op,
+                   enum api_right right)
+{
+    for (size_t i = 0; i < server->n_ops; i++) {
+        if (!strcmp(server->ops[i].name, op)) {
+            server->ops[i].right = right;
+        }
+    }
 }
 
 int
@@ -274,6 +318,12 @@ api_server_listen(struct api_server *server, const char *path,
         evconnlistener_set_error_cb(server->listener, on_accept_error);
     }
     return retval;
+}
+
+const struct api_server_config *
+api_server_config(const struct api_server *server)
+{
+    return &server->owner.config;
 }
 
 size_t

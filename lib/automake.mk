@@ -10,6 +10,7 @@ lib_liblasthop_a_SOURCES = \
 	lib/api_peer.c lib/api_peer.h \
 	lib/api_peer_owner.h \
 	lib/api_server.c lib/api_server.h \
+	lib/api_service.c lib/api_service.h \
 	lib/api_socket.c lib/api_socket.h \
 	lib/archive_block.c lib/archive_block.h \
 	lib/archive_check.c lib/archive_check.h \

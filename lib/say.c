@@ -21,7 +21,7 @@ static const char *const level_names[] = {
  * by design. */
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static const char *program = "lasthop";
-static enum say_level max_level = SAY_INFO;
+static _Atomic enum say_level max_level = SAY_INFO;
 static FILE *output;
 static char line[8192]; /* What is longer is cut. */
 static uint64_t (*now)(void) = time_spec_now;
@@ -36,6 +36,18 @@ void
 say_set_level(enum say_level level)
 {
     max_level = level;
+}
+
+enum say_level
+say_level(void)
+{
+    return max_level;
+}
+
+const char *
+say_level_name(enum say_level level)
+{
+    return level_names[level];
 }
 
 bool

@@ -43,10 +43,12 @@ struct say_site {
 bool say(struct say_site *, enum say_level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* At start: what lines begin with, and the highest level that is said
- * (SAY_INFO until set).  'program' must stay. */
+/* What lines begin with, set at start ('program' must stay), and the highest
+ * level that is said (SAY_INFO until set), which any thread may change. */
 void say_set_program(const char *program);
 void say_set_level(enum say_level);
+enum say_level say_level(void);
+const char *say_level_name(enum say_level);
 /* "error", "warn", "info" or "debug"; false for anything else. */
 bool say_level_from_string(const char *text, enum say_level *);
 

@@ -278,7 +278,8 @@ recorder_api_create(struct event_base *base, const char *path,
                     struct recorder_api **apip, struct lh_error *error)
 {
     struct recorder_api *api = lh_alloc_zero(sizeof *api);
-    struct api_server_config config = {.on_close = on_close, .aux = api};
+    struct api_server_config config = {
+        .program = "lasthop-recorder", .on_close = on_close, .aux = api};
     int retval;
 
     *apip = NULL;

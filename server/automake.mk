@@ -36,6 +36,7 @@ noinst_LIBRARIES += server/libserver.a
 server_libserver_a_SOURCES = \
 	server/accept_list.c server/accept_list.h \
 	server/counters.c server/counters.h \
+	server/health.c server/health.h \
 	server/ingest.c server/ingest.h \
 	server/options.c server/options.h \
 	server/pcap_file.c server/pcap_file.h \
@@ -49,6 +50,7 @@ server_libserver_a_SOURCES = \
 	server/server_api.c server/server_api.h \
 	server/source_pcap.c server/source_pcap.h \
 	server/source_udp.c server/source_udp.h \
+	server/trigger_gate.c server/trigger_gate.h \
 	server/triggers.c server/triggers.h
 SERVER_LIBS = server/libserver.a $(ASSEMBLE_LIBS) $(PHF_LIBS)
 

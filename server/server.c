@@ -127,6 +127,8 @@ on_round(evutil_socket_t fd, short what, void *server_)
 
     if (server->is_live) {
         pipeline_round(server->pipeline, time_spec_now());
+        triggers_tell(server->triggers);
+        server_api_tick(server->api, time_spec_now());
         retain_tell(&server->retain, server->recorder,
                     server->options->archive, time_spec_now());
     }

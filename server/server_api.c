@@ -12,9 +12,14 @@
 #include "lib/jmember.h"
 #include "lib/lh_alloc.h"
 #include "lib/time_spec.h"
+#include "server/health.h"
+
+/* What `hello` says this server has. */
+static const char *const features[] = {"pause", "rate", "health", NULL};
 
 struct server_api {
     struct server_api_config config;
+    struct health health;
     struct api_server *server; /* Owned. */
 };
 
@@ -25,8 +30,8 @@ static enum api_code
 code_of(int error_number)
 {
     static const enum api_code codes[] = {
-        API_BAD_REQUEST, API_UNKNOWN_OP, API_BAD_FILTER,
-        API_NOT_FOUND,   API_LIMIT,      API_INTERNAL,
+        API_BAD_REQUEST, API_UNKNOWN_OP, API_BAD_FILTER, API_NOT_FOUND,
+        API_LIMIT,       API_DENIED,     API_INTERNAL,
     };
 
     for (size_t i = 0; i < sizeof codes / sizeof *codes; i++) {
@@ -152,6 +157,30 @@ handle_stats(struct api_call *call, const json_t *request, void *api_)
                     json_pack("{s:o}", "stats", counters_to_json(&counters)));
 }
 
+static void
+handle_health(struct api_call *call, const json_t *request, void *api_)
+{
+    struct server_api *api = api_;
+    const struct recorder_link *recorder = api->config.recorder;
+    struct counters counters;
+
+    api->config.collect(api->config.aux, &counters);
+    api_call_answer(call,
+                    health_to_json(&api->health, &counters, recorder,
+                                   recorder && recorder_link_is_up(recorder)));
+}
+
+void
+server_api_tick(struct server_api *api, uint64_t now_ns)
+{
+    struct counters counters;
+
+    if (api) {
+        api->config.collect(api->config.aux, &counters);
+        health_sample(&api->health, &counters, now_ns);
+    }
+}
+
 /* --- Opening ------------------------------------------------------------ */
 
 static void
@@ -178,7 +207,12 @@ server_api_open(struct event_base *base,
 {
     struct server_api *api = lh_alloc_zero(sizeof *api);
     struct api_server_config server = {
-        .on_close = on_close, .on_drain = on_drain, .aux = api};
+        .program = "lasthop-server",
+        .features = features,
+        .on_close = on_close,
+        .on_drain = on_drain,
+        .aux = api,
+    };
 
     *apip = NULL;
     api->config = *config;
@@ -189,6 +223,14 @@ server_api_open(struct event_base *base,
                       config->triggers);
     api_server_add_op(api->server, "trigger.list", triggers_handle_list,
                       config->triggers);
+    api_server_add_op(api->server, "trigger.pause", triggers_handle_pause,
+                      config->triggers);
+    api_server_add_op(api->server, "trigger.resume", triggers_handle_resume,
+                      config->triggers);
+    api_server_require(api->server, "trigger.add", API_RIGHT_TRIGGERS);
+    api_server_require(api->server, "trigger.delete", API_RIGHT_TRIGGERS);
+    api_server_require(api->server, "trigger.pause", API_RIGHT_TRIGGERS);
+    api_server_require(api->server, "trigger.resume", API_RIGHT_TRIGGERS);
     api_server_add_op(api->server, "query", queries_handle_query,
                       config->queries);
     api_server_add_op(api->server, "cancel", queries_handle_cancel,
@@ -200,6 +242,7 @@ server_api_open(struct event_base *base,
     api_server_add_op(api->server, "why", handle_why, api);
     api_server_add_op(api->server, "topology", handle_topology, api);
     api_server_add_op(api->server, "stats", handle_stats, api);
+    api_server_add_op(api->server, "health", handle_health, api);
 
     int retval = api_server_listen(api->server, config->path, error);
 

@@ -40,6 +40,9 @@ int server_api_open(struct event_base *, const struct server_api_config *,
 /* Closes all clients. */
 void server_api_close(struct server_api *);
 
+/* Looks at the counters for `health`; due every round.  'api' may be NULL. */
+void server_api_tick(struct server_api *, uint64_t now_ns);
+
 /* The sockets' own counters. */
 void server_api_collect(const struct server_api *, struct counters *);
 

@@ -10,6 +10,7 @@
 #include "lib/jmember.h"
 #include "lib/lh_alloc.h"
 #include "phf/phf_set.h"
+#include "server/trigger_gate.h"
 
 struct trigger {
     uint32_t id; /* That of the filter in the set. */
@@ -17,6 +18,7 @@ struct trigger {
     json_t *call_id; /* Of the request that added it.  Owned reference. */
     char *name;      /* Owned; NULL: none. */
     char *phf;       /* Its text.  Owned. */
+    struct trigger_gate gate;
     uint64_t n_hits;
     uint64_t n_missed;
 };
@@ -95,14 +97,22 @@ triggers_handle_add(struct api_call *call, const json_t *request,
     struct jmember phf_member = jmember_get(&root, "phf");
     struct jmember name_member = jmember_get(&root, "name");
     struct api_peer *peer = api_call_peer(call);
+    struct jmember rate_member = jmember_get(&root, "rate");
+    struct jmember paused_member = jmember_get(&root, "paused");
     const char *text, *name = NULL;
+    bool is_paused = false;
+    uint64_t rate = 0;
     struct lh_error error;
     struct phf *phf;
 
     error.pos = -1;
     if (jmember_string(&phf_member, &text, &error) ||
         (jmember_is_there(&name_member) &&
-         jmember_string(&name_member, &name, &error))) {
+         jmember_string(&name_member, &name, &error)) ||
+        (jmember_is_there(&rate_member) &&
+         jmember_u64(&rate_member, UINT32_MAX, &rate, &error)) ||
+        (jmember_is_there(&paused_member) &&
+         jmember_bool(&paused_member, &is_paused, &error))) {
         api_call_fail_error(call, API_BAD_REQUEST, &error);
         return;
     }
@@ -124,6 +134,7 @@ triggers_handle_add(struct api_call *call, const json_t *request,
     trigger->call_id = json_incref(api_call_id(call));
     trigger->name = lh_strdup(name);
     trigger->phf = lh_strdup(text);
+    trigger_gate_init(&trigger->gate, (uint32_t) rate, is_paused);
     trigger->id = phf_set_add(triggers->set, phf, trigger);
     triggers->all = lh_alloc_grow(triggers->all, triggers->n,
                                   &triggers->allocated, sizeof *triggers->all);
@@ -132,11 +143,12 @@ triggers_handle_add(struct api_call *call, const json_t *request,
                     json_pack("{s:I}", "trigger", (json_int_t) trigger->id));
 }
 
-void
-triggers_handle_delete(struct api_call *call, const json_t *request,
-                       void *triggers_)
+/* The trigger that a request names by its number, or by the id of the request
+ * of the same client that added it; NULL after an error answer. */
+static struct trigger *
+find_named(const struct triggers *triggers, struct api_call *call,
+           const json_t *request)
 {
-    struct triggers *triggers = triggers_;
     struct jmember root = jmember_root(request);
     struct jmember member = jmember_get(&root, "trigger");
     const json_t *request_id = json_object_get(request, "request");
@@ -146,7 +158,7 @@ triggers_handle_delete(struct api_call *call, const json_t *request,
     error.pos = -1;
     if (!request_id && jmember_u64(&member, UINT32_MAX, &id, &error)) {
         api_call_fail_error(call, API_BAD_REQUEST, &error);
-        return;
+        return NULL;
     }
     for (size_t i = 0; i < triggers->n; i++) {
         struct trigger *trigger = triggers->all[i];
@@ -154,13 +166,14 @@ triggers_handle_delete(struct api_call *call, const json_t *request,
         if (request_id ? trigger->peer == api_call_peer(call) &&
                              json_equal(trigger->call_id, request_id)
                        : trigger->id == id) {
-            /* Who added it is told where its events end. */
-            api_peer_send(
-                trigger->peer, trigger->call_id, "end",
-                json_pack("{s:I}", "trigger", (json_int_t) trigger->id));
-            remove_at(triggers, i);
-            api_call_answer(call, NULL);
-            return;
+            if (trigger->peer != api_call_peer(call) &&
+                !api_peer_has(api_call_peer(call), API_RIGHT_CONTROL)) {
+                api_call_fail(call, API_DENIED,
+                              "trigger %u is another client's",
+                              (unsigned int) trigger->id);
+                return NULL;
+            }
+            return trigger;
         }
     }
     if (request_id) {
@@ -168,6 +181,75 @@ triggers_handle_delete(struct api_call *call, const json_t *request,
                       "no trigger of this client was added by that request");
     } else {
         api_call_fail(call, API_NOT_FOUND, "no trigger %u", (unsigned int) id);
+    }
+    return NULL;
+}
+
+void
+triggers_handle_delete(struct api_call *call, const json_t *request,
+                       void *triggers_)
+{
+    struct triggers *triggers = triggers_;
+    struct trigger *trigger = find_named(triggers, call, request);
+    size_t i = 0;
+
+    if (trigger) {
+        while (triggers->all[i] != trigger) {
+            i++;
+        }
+        /* Who added it is told where its events end. */
+        api_peer_send(trigger->peer, trigger->call_id, "end",
+                      json_pack("{s:I}", "trigger", (json_int_t) trigger->id));
+        remove_at(triggers, i);
+        api_call_answer(call, NULL);
+    }
+}
+
+static void
+pause_or_resume(struct triggers *triggers, struct api_call *call,
+                const json_t *request, bool is_paused)
+{
+    struct trigger *trigger = find_named(triggers, call, request);
+
+    if (trigger) {
+        trigger->gate.is_paused = is_paused;
+        api_call_answer(call, NULL);
+    }
+}
+
+void
+triggers_handle_pause(struct api_call *call, const json_t *request,
+                      void *triggers)
+{
+    pause_or_resume(triggers, call, request, true);
+}
+
+void
+triggers_handle_resume(struct api_call *call, const json_t *request,
+                       void *triggers)
+{
+    pause_or_resume(triggers, call, request, false);
+}
+
+/* Tells the client how many were kept back. */
+static void
+tell_limited(struct trigger *trigger)
+{
+    uint64_t n = trigger_gate_take(&trigger->gate);
+
+    if (n) {
+        api_peer_send(trigger->peer, trigger->call_id, "limited",
+                      json_pack("{s:I, s:I}", "trigger",
+                                (json_int_t) trigger->id, "n",
+                                (json_int_t) n));
+    }
+}
+
+void
+triggers_tell(struct triggers *triggers)
+{
+    for (size_t i = 0; i < triggers->n; i++) {
+        tell_limited(triggers->all[i]);
     }
 }
 
@@ -181,11 +263,19 @@ triggers_handle_list(struct api_call *call, const json_t *request,
     for (size_t i = 0; i < triggers->n; i++) {
         const struct trigger *t = triggers->all[i];
 
+        struct api_peer_info info;
+
+        api_peer_info(t->peer, &info);
         json_array_append_new(
-            list, json_pack("{s:I, s:s?, s:s, s:I, s:I}", "trigger",
-                            (json_int_t) t->id, "name", t->name, "phf", t->phf,
-                            "hits", (json_int_t) t->n_hits, "missed",
-                            (json_int_t) t->n_missed));
+            list,
+            json_pack("{s:I, s:s?, s:s, s:I, s:I, s:I, s:I, s:b, s:I, s:s?}",
+                      "trigger", (json_int_t) t->id, "name", t->name, "phf",
+                      t->phf, "hits", (json_int_t) t->n_hits, "missed",
+                      (json_int_t) t->n_missed, "limited",
+                      (json_int_t) t->gate.n_limited, "rate",
+                      (json_int_t) t->gate.rate, "paused",
+                      (int) t->gate.is_paused, "client",
+                      (json_int_t) info.number, "program", info.program));
     }
     api_call_answer(call, json_pack("{s:o}", "triggers", list));
 }
@@ -221,6 +311,9 @@ on_hit(void *delivery_, uint32_t id, void *trigger_, enum phf_result result)
     }
     triggers->n_hits++;
     trigger->n_hits++;
+    if (!trigger_gate_lets(&trigger->gate)) {
+        return;
+    }
 
     json_t *members = NULL;
 

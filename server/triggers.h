@@ -35,6 +35,13 @@ void triggers_handle_delete(struct api_call *, const json_t *request,
                             void *triggers);
 void triggers_handle_list(struct api_call *, const json_t *request,
                           void *triggers);
+void triggers_handle_pause(struct api_call *, const json_t *request,
+                           void *triggers);
+void triggers_handle_resume(struct api_call *, const json_t *request,
+                            void *triggers);
+/* Tells clients what their rates kept back, which is due about once a
+ * second. */
+void triggers_tell(struct triggers *);
 /* The client is gone, and its triggers with it. */
 void triggers_forget_peer(struct triggers *, struct api_peer *);
 

@@ -114,6 +114,16 @@ doom(struct api_peer *peer)
     }
 }
 
+/* Gives up a client for which too much waits. */
+static void
+check_queue(struct api_peer *peer)
+{
+    if (n_waiting(peer) > peer->owner->config.max_queue) {
+        peer->owner->counters.peers_slow++;
+        doom(peer);
+    }
+}
+
 static void
 free_text(const void *data, size_t len, void *text)
 {
@@ -130,10 +140,7 @@ queue_text(struct api_peer *peer, char *text, size_t skip)
     evbuffer_add_reference(out, text + skip, strlen(text) - skip, free_text,
                            text);
     evbuffer_add(out, "\n", 1);
-    if (n_waiting(peer) > peer->owner->config.max_queue) {
-        peer->owner->counters.peers_slow++;
-        doom(peer);
-    }
+    check_queue(peer);
 }
 
 /* Queues 'message', which is taken. */
@@ -236,48 +243,19 @@ api_peer_is_busy(const struct api_peer *peer)
            n_waiting(peer) >= peer->owner->config.max_events;
 }
 
+static void
+count_event(struct api_peer *peer)
+{
+    peer->owner->counters.events++;
+    peer->n_events++;
+}
+
 void
 api_peer_send(struct api_peer *peer, json_t *id, const char *event,
               json_t *members)
 {
-    peer->owner->counters.events++;
-    peer->n_events++;
+    count_event(peer);
     queue(peer, envelope(id, "event", json_string(event), members));
-}
-
-/* Counts one event of request 'id' as missed. */
-static void
-count_missed(struct api_peer *peer, json_t *id)
-{
-    struct missed *m = peer->missed;
-
-    while (m < &peer->missed[peer->n_missed] && !json_equal(m->id, id)) {
-        m++;
-    }
-    if (m == &peer->missed[MAX_MISSED]) {
-        m--;
-        json_decref(m->id);
-        m->id = json_null();
-    } else if (m == &peer->missed[peer->n_missed]) {
-        *m = (struct missed){.id = json_incref(id)};
-        peer->n_missed++;
-    }
-    m->n++;
-}
-
-bool
-api_peer_offer(struct api_peer *peer, json_t *id, const char *event,
-               json_t *members)
-{
-    if (api_peer_is_busy(peer)) {
-        peer->owner->counters.missed++;
-        peer->n_dropped++;
-        count_missed(peer, id);
-        json_decref(members);
-        return false;
-    }
-    api_peer_send(peer, id, event, members);
-    return true;
 }
 
 /* Tells the client of what it missed. */
@@ -292,6 +270,79 @@ tell_missed(struct api_peer *peer)
         json_decref(m->id);
     }
     peer->n_missed = 0;
+}
+
+void
+api_peer_miss(struct api_peer *peer, json_t *id, uint64_t n)
+{
+    struct missed *m = peer->missed;
+
+    while (m < &peer->missed[peer->n_missed] && !json_equal(m->id, id)) {
+        m++;
+    }
+    if (m == &peer->missed[MAX_MISSED]) {
+        m--;
+        json_decref(m->id);
+        m->id = json_null();
+    } else if (m == &peer->missed[peer->n_missed]) {
+        *m = (struct missed){.id = json_incref(id)};
+        peer->n_missed++;
+    }
+    m->n += n;
+    peer->owner->counters.missed += n;
+    peer->n_dropped += n;
+    if (!api_peer_is_busy(peer)) {
+        tell_missed(peer);
+    }
+}
+
+bool
+api_peer_offer(struct api_peer *peer, json_t *id, const char *event,
+               json_t *members)
+{
+    if (api_peer_is_busy(peer)) {
+        api_peer_miss(peer, id, 1);
+        json_decref(members);
+        return false;
+    }
+    api_peer_send(peer, id, event, members);
+    return true;
+}
+
+void
+api_peer_send_text(struct api_peer *peer, json_t *id, const char *event,
+                   json_t *members, const char *text)
+{
+    json_t *start = envelope(id, "event", json_string(event), members);
+
+    count_event(peer);
+    if (!peer->is_doomed) {
+        char *head = json_dumps(start, JSON_COMPACT);
+
+        assert(head);
+        evbuffer_add_printf(bufferevent_get_output(peer->stream),
+                            "%.*s,\"%s\":", (int) strlen(head) - 1, head,
+                            event);
+        evbuffer_add(bufferevent_get_output(peer->stream), text, strlen(text));
+        evbuffer_add(bufferevent_get_output(peer->stream), "}\n", 2);
+        free(head);
+        check_queue(peer);
+    }
+    json_decref(start);
+}
+
+void
+api_peer_send_frame(struct api_peer *peer, const void *head, size_t head_len,
+                    const void *body, size_t len)
+{
+    struct evbuffer *out = bufferevent_get_output(peer->stream);
+
+    count_event(peer);
+    if (!peer->is_doomed) {
+        evbuffer_add(out, head, head_len);
+        evbuffer_add(out, body, len);
+        check_queue(peer);
+    }
 }
 
 /* --- reading ------------------------------------------------------------- */
@@ -454,6 +505,12 @@ bool
 api_peer_has(const struct api_peer *peer, enum api_right right)
 {
     return (peer->rights & right) == right;
+}
+
+bool
+api_peer_wants_bytes(const struct api_peer *peer)
+{
+    return peer->wants_bytes;
 }
 
 void

@@ -62,6 +62,17 @@ void api_call_fail_error(struct api_call *, enum api_code,
 /* Sends the event, or drops and counts it: then returns false. */
 bool api_peer_offer(struct api_peer *, json_t *id, const char *event,
                     json_t *members);
+/* Counts 'n' events of request 'id' as dropped, as if they had been offered to
+ * a client that is too slow. */
+void api_peer_miss(struct api_peer *, json_t *id, uint64_t n);
+/* Sends the event, with one more member, of the event's name, that is JSON
+ * already. */
+void api_peer_send_text(struct api_peer *, json_t *id, const char *event,
+                        json_t *members, const char *text);
+/* Sends bytes between lines (docs/formats/stream.md) to a client that wants
+ * them. */
+void api_peer_send_frame(struct api_peer *, const void *head, size_t head_len,
+                         const void *body, size_t len);
 /* Sends the event. */
 void api_peer_send(struct api_peer *, json_t *id, const char *event,
                    json_t *members);
@@ -92,6 +103,7 @@ struct api_peer_info {
 };
 void api_peer_info(const struct api_peer *, struct api_peer_info *);
 bool api_peer_has(const struct api_peer *, enum api_right);
+bool api_peer_wants_bytes(const struct api_peer *);
 /* As it says in `hello`; 'program' may be NULL. */
 void api_peer_introduce(struct api_peer *, const char *program,
                         bool wants_bytes);

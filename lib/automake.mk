@@ -53,6 +53,7 @@ lib_liblasthop_a_SOURCES = \
 	lib/history_codec_read.c \
 	lib/history_columns.c lib/history_columns.h \
 	lib/history_columns_read.c \
+	lib/history_frame.c lib/history_frame.h \
 	lib/history_json.c \
 	lib/history_text.c \
 	lib/db.c lib/db.h \
@@ -143,6 +144,7 @@ lib_liblasthop_so_SOURCES = \
 	lib/api_code.c \
 	lib/api_line.c \
 	lib/api_socket.c \
+	lib/byte_buf.c \
 	lib/bytes.c \
 	lib/client.c \
 	lib/client_answer.c \
@@ -155,6 +157,9 @@ lib_liblasthop_so_SOURCES = \
 	lib/hdr_inner.c \
 	lib/hdr_text.c \
 	lib/history.c \
+	lib/history_codec.c \
+	lib/history_codec_read.c \
+	lib/history_frame.c \
 	lib/history_json.c \
 	lib/history_text.c \
 	lib/jmember.c \

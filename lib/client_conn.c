@@ -18,6 +18,7 @@
 
 #include "lib/api_code.h"
 #include "lib/api_socket.h"
+#include "lib/history_frame.h"
 #include "lib/lh_alloc.h"
 #include "lib/time_spec.h"
 #include "lib/tls.h"
@@ -148,9 +149,10 @@ client_conn_send(struct lasthop_client *client, json_t *message)
 static void
 send_hello(struct lasthop_client *client)
 {
-    client_conn_send(client, json_pack("{s:i, s:s, s:i, s:s}", "id", HELLO_ID,
-                                       "op", "hello", "protocol", PROTOCOL,
-                                       "client", client->name));
+    client_conn_send(client, json_pack("{s:i, s:s, s:i, s:s, s:b}", "id",
+                                       HELLO_ID, "op", "hello", "protocol",
+                                       PROTOCOL, "client", client->name,
+                                       "binary", (int) !client->is_json));
 }
 
 /* A server from before `hello` refuses it, and has no features. */
@@ -203,6 +205,47 @@ take_message(struct lasthop_client *client, const json_t *message)
     }
 }
 
+/* True when what comes next is no line. */
+static bool
+is_frame_next(const struct lasthop_client *client, struct bufferevent *stream)
+{
+    uint8_t mark;
+
+    return !client->line.n_searched && !client->line.is_skipping &&
+           evbuffer_copyout(bufferevent_get_input(stream), &mark, 1) == 1 &&
+           mark == HISTORY_FRAME_MARK;
+}
+
+/* Takes the frame that comes next; false when it is not all there. */
+static bool
+take_frame(struct lasthop_client *client, struct bufferevent *stream)
+{
+    struct evbuffer *in = bufferevent_get_input(stream);
+    uint8_t head[HISTORY_FRAME_HEAD];
+    struct lasthop_history *h;
+    uint32_t trigger;
+    uint64_t id;
+    size_t len;
+
+    if (evbuffer_copyout(in, head, sizeof head) < (ev_ssize_t) sizeof head) {
+        return false;
+    }
+    if (history_frame_read_head(head, &len, &id, &trigger)) {
+        lose(client, EPROTO, "it sent what is not the protocol");
+        return false;
+    }
+    if (evbuffer_get_length(in) < sizeof head + len) {
+        return false;
+    }
+    h = client_history_from_frame(
+        evbuffer_pullup(in, (ev_ssize_t) (sizeof head + len)) + sizeof head,
+        len);
+    evbuffer_drain(in, sizeof head + len);
+    client_request_take_history(client, (json_int_t) id, h);
+    lasthop_history_unref(h);
+    return true;
+}
+
 static void
 on_read(struct bufferevent *stream, void *client_)
 {
@@ -214,6 +257,13 @@ on_read(struct bufferevent *stream, void *client_)
     while (client->stream == stream && !client->is_destroyed) {
         char *text;
         size_t len;
+
+        if (is_frame_next(client, stream)) {
+            if (take_frame(client, stream)) {
+                continue;
+            }
+            break;
+        }
 
         result = api_line_next(&client->line, bufferevent_get_input(stream),
                                &text, &len);

@@ -11,6 +11,7 @@
 
 #include "lib/client_json.h"
 #include "lib/dpid.h"
+#include "lib/history_frame.h"
 #include "lib/lh_alloc.h"
 #include "lib/topology.h"
 
@@ -20,8 +21,9 @@ static_assert(LASTHOP_PORT_UNKNOWN == OF_PORT_UNKNOWN,
 
 struct lasthop_history {
     atomic_uint n_refs;
-    struct history *h; /* Owned. */
-    json_t *json;      /* It came so.  Owned; NULL: it came as bytes. */
+    struct history *h;      /* Owned. */
+    json_t *json;           /* It came so.  Owned; NULL: it came as bytes. */
+    struct topology *names; /* Of switches; NULL: not made. */
 };
 
 struct lasthop_history *
@@ -41,6 +43,23 @@ client_history_from_json(const json_t *json)
 }
 
 struct lasthop_history *
+client_history_from_frame(const uint8_t *body, size_t len)
+{
+    struct lasthop_history *history;
+    struct topology *names;
+    struct history *h;
+
+    if (history_frame_read(body, len, &h, &names, NULL)) {
+        return NULL;
+    }
+    history = lh_alloc_zero(sizeof *history);
+    atomic_init(&history->n_refs, 1);
+    history->h = h;
+    history->names = names;
+    return history;
+}
+
+struct lasthop_history *
 lasthop_history_ref(struct lasthop_history *history)
 {
     atomic_fetch_add_explicit(&history->n_refs, 1, memory_order_relaxed);
@@ -54,6 +73,7 @@ lasthop_history_unref(struct lasthop_history *history)
                                              memory_order_acq_rel) == 1) {
         history_destroy(history->h);
         json_decref(history->json);
+        topology_unref(history->names);
         free(history);
     }
 }
@@ -117,7 +137,7 @@ char *
 lasthop_history_json(const struct lasthop_history *history)
 {
     json_t *json = history->json ? json_incref(history->json)
-                                 : history_to_json(history->h, NULL);
+                                 : history_to_json(history->h, history->names);
     char *text = json_dumps(json, JSON_COMPACT);
 
     assert(text);
@@ -150,7 +170,8 @@ void
 lasthop_history_print(const struct lasthop_history *history, FILE *stream,
                       int flags)
 {
-    struct topology *topology = names_of(history->json);
+    struct topology *topology = history->names ? topology_ref(history->names)
+                                               : names_of(history->json);
     struct history_text_options options = {
         .topology = topology,
         .color = flags & LASTHOP_PRINT_COLOR,

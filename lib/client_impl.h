@@ -145,6 +145,10 @@ void client_request_lost_all(struct lasthop_client *, int error_number,
                              const char *why);
 /* Takes a message of the server with the id of a request. */
 void client_request_take(struct lasthop_client *, const json_t *message);
+/* Takes a history that came as bytes for request 'id'; it is borrowed and NULL
+ * when it was none. */
+void client_request_take_history(struct lasthop_client *, json_int_t id,
+                                 struct lasthop_history *);
 /* Ends and frees all. */
 void client_request_destroy_all(struct lasthop_client *);
 
@@ -152,5 +156,9 @@ void client_request_destroy_all(struct lasthop_client *);
 
 /* From its JSON, which is borrowed; NULL when that is none. */
 struct lasthop_history *client_history_from_json(const json_t *);
+
+/* From the body of a frame; NULL when that is none. */
+struct lasthop_history *client_history_from_frame(const uint8_t *body,
+                                                  size_t len);
 
 #endif /* lib/client_impl.h */

@@ -258,18 +258,36 @@ take_answer(struct lasthop_request *r, const json_t *message)
 }
 
 static void
+give_history(struct lasthop_request *r, struct lasthop_history *h)
+{
+    if (!h) {
+        end(r, EPROTO, "the server sent a history that is none");
+    } else if (r->on_history) {
+        r->on_history(r, h, r->on_history_aux);
+    }
+}
+
+static void
 take_history(struct lasthop_request *r, const json_t *message)
 {
-    struct lasthop_history *h;
+    struct lasthop_history *h =
+        client_history_from_json(json_object_get(message, "history"));
 
-    if (r->on_history) {
-        h = client_history_from_json(json_object_get(message, "history"));
-        if (h) {
-            r->on_history(r, h, r->on_history_aux);
-            lasthop_history_unref(h);
-        } else {
-            end(r, EPROTO, "the server sent a history that is none");
-        }
+    give_history(r, h);
+    lasthop_history_unref(h);
+}
+
+void
+client_request_take_history(struct lasthop_client *client, json_int_t id,
+                            struct lasthop_history *h)
+{
+    struct lasthop_request *r = find_running(client, id);
+
+    if (r) {
+        enter(r);
+        client->n_happened++;
+        give_history(r, h);
+        leave(r);
     }
 }
 

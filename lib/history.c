@@ -177,6 +177,20 @@ verdict_set(struct verdict *v, enum verdict_name name, uint64_t dpid,
 }
 
 void
+history_withhold(struct history *h)
+{
+    for (size_t i = 0; i < h->n_hops; i++) {
+        struct history_hop *hop = &h->hops[i];
+
+        free(hop->header);
+        free(hop->header_out);
+        hop->header = hop->header_out = NULL;
+        hop->caplen = hop->header_out_len = 0;
+        hop->has_header_out = false;
+    }
+}
+
+void
 history_settle(struct history *h)
 {
     const struct verdict *highest = NULL;

@@ -108,6 +108,9 @@ void history_hop_set_header_out(struct history_hop *, const uint8_t *, size_t);
 /* Replaces 'v' ('reason' is copied and may be NULL). */
 void verdict_set(struct verdict *v, enum verdict_name, uint64_t dpid,
                  uint32_t port, const char *reason);
+/* Takes the bytes of all headers away, as for a reader that may not see
+ * them. */
+void history_withhold(struct history *);
 /* Sets the history's verdict to the highest of its hops'. */
 void history_settle(struct history *);
 /* Time of the first and last postcard; 0 when none has a time. */

@@ -50,6 +50,7 @@ server_libserver_a_SOURCES = \
 	server/server_api.c server/server_api.h \
 	server/source_pcap.c server/source_pcap.h \
 	server/source_udp.c server/source_udp.h \
+	server/told_history.c server/told_history.h \
 	server/trigger_gate.c server/trigger_gate.h \
 	server/triggers.c server/triggers.h
 SERVER_LIBS = server/libserver.a $(ASSEMBLE_LIBS) $(PHF_LIBS)

@@ -18,6 +18,7 @@
 #include "lib/say.h"
 #include "lib/time_spec.h"
 #include "phf/query.h"
+#include "server/told_history.h"
 
 #define PROGRESS_NS UINT64_C(500000000)
 
@@ -203,10 +204,11 @@ static void
 give(void *running_, const struct history *h)
 {
     struct running *running = running_;
+    struct told_history told;
 
-    api_peer_send(running->peer, running->call_id, "history",
-                  json_pack("{s:o}", "history",
-                            history_to_json(h, running->queries->topology)));
+    told_history_init(&told, h, running->queries->topology);
+    told_history_offer(&told, running->peer, running->call_id, 0, NULL);
+    told_history_uninit(&told);
 }
 
 static bool

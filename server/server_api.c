@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/api_service.h"
 #include "lib/dpid.h"
 #include "lib/jmember.h"
 #include "lib/lh_alloc.h"
@@ -15,7 +16,8 @@
 #include "server/health.h"
 
 /* What `hello` says this server has. */
-static const char *const features[] = {"pause", "rate", "health", NULL};
+static const char *const features[] = {API_FEATURE_BINARY, "pause", "rate", "health",
+                                       NULL};
 
 struct server_api {
     struct server_api_config config;

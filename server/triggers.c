@@ -10,6 +10,7 @@
 #include "lib/jmember.h"
 #include "lib/lh_alloc.h"
 #include "phf/phf_set.h"
+#include "server/told_history.h"
 #include "server/trigger_gate.h"
 
 struct trigger {
@@ -36,7 +37,8 @@ struct triggers {
 /* One history on its way to those who want it. */
 struct delivery {
     struct triggers *triggers;
-    json_t *json; /* Made when first needed. */
+    struct told_history told;
+    bool is_made; /* 'told' is, when first needed. */
 };
 
 struct triggers *
@@ -315,18 +317,14 @@ on_hit(void *delivery_, uint32_t id, void *trigger_, enum phf_result result)
         return;
     }
 
-    json_t *members = NULL;
-
-    /* No work for an event that will be dropped. */
-    if (!api_peer_is_busy(trigger->peer)) {
-        if (!delivery->json) {
-            delivery->json = history_to_json(phf_set_history(triggers->set),
-                                             triggers->topology);
-        }
-        members = json_pack("{s:I, s:s?, s:O}", "trigger", (json_int_t) id,
-                            "name", trigger->name, "history", delivery->json);
+    /* No history is made for events that will be dropped. */
+    if (!delivery->is_made && !api_peer_is_busy(trigger->peer)) {
+        told_history_init(&delivery->told, phf_set_history(triggers->set),
+                          triggers->topology);
+        delivery->is_made = true;
     }
-    if (!api_peer_offer(trigger->peer, trigger->call_id, "history", members)) {
+    if (!told_history_offer(&delivery->told, trigger->peer, trigger->call_id,
+                            id, trigger->name)) {
         triggers->n_missed++;
         trigger->n_missed++;
     }
@@ -335,11 +333,11 @@ on_hit(void *delivery_, uint32_t id, void *trigger_, enum phf_result result)
 void
 triggers_offer(struct triggers *triggers, const struct history *h)
 {
-    struct delivery delivery = {triggers, NULL};
+    struct delivery delivery = {.triggers = triggers};
 
     if (triggers->n) {
         phf_set_match(triggers->set, h, triggers->topology, on_hit, &delivery);
-        json_decref(delivery.json);
+        told_history_uninit(&delivery.told);
     }
 }
 
@@ -347,12 +345,12 @@ void
 triggers_offer_packet(struct triggers *triggers, struct trajectory *t,
                       const struct trajectory_packet *packet)
 {
-    struct delivery delivery = {triggers, NULL};
+    struct delivery delivery = {.triggers = triggers};
 
     if (triggers->n) {
         phf_set_match_packet(triggers->set, t, packet, triggers->topology,
                              on_hit, &delivery);
-        json_decref(delivery.json);
+        told_history_uninit(&delivery.told);
     }
 }
 

@@ -13,6 +13,14 @@ tests_api_test_client_LDFLAGS = $(CLIENT_RPATH)
 EXTRA_tests_api_test_client_DEPENDENCIES = bin/lasthop-server \
 	lib/liblasthop.so.$(LASTHOP_SO) $(examples)
 
+check_PROGRAMS += tests/api/test_many_clients
+TESTS += tests/api/test_many_clients
+tests_api_test_many_clients_SOURCES = tests/api/test_many_clients.c $(LIVE)
+tests_api_test_many_clients_LDADD = $(CLIENT_SO) $(SERVER_LIBS) $(TEST_LIBS)
+tests_api_test_many_clients_LDFLAGS = $(CLIENT_RPATH)
+EXTRA_tests_api_test_many_clients_DEPENDENCIES = bin/lasthop-server \
+	lib/liblasthop.so.$(LASTHOP_SO)
+
 # The examples of liblasthop(3) see its header and nothing else of ours.
 examples = docs/examples/drops docs/examples/follow docs/examples/rates
 check_PROGRAMS += $(examples)

@@ -151,6 +151,36 @@ view_l3_len(const struct path_view *v, uint16_t l3_len)
     return l3_len < v->l3_limit ? l3_len : v->l3_limit;
 }
 
+/* As view_predicts(), where nothing but the TTL changes. */
+static bool
+plain_view_predicts(const struct trajectory_path *path,
+                    const struct path_view *v, const uint8_t *ref,
+                    const uint8_t *header, size_t len)
+{
+    size_t ofs = path->split.l3_ofs;
+    bool is_ip4 = header_kind_is_ip4(path->split.kind);
+    size_t ttl = ofs + (is_ip4 ? 8 : 6), rest = ofs + (is_ip4 ? 12 : 8);
+
+    if (header == ref) {
+        return true;
+    }
+    if (memcmp(header, ref, ofs) != 0 ||
+        memcmp(header + ofs, ref + ofs, is_ip4 ? 8 : 6) != 0 ||
+        memcmp(header + rest, ref + rest, len - rest) != 0 ||
+        bytes_be16(header + ttl) !=
+            (uint16_t) (bytes_be16(ref + ttl) - v->minus)) {
+        return false;
+    }
+    if (is_ip4) {
+        uint8_t sum[2] = {ref[ofs + 10], ref[ofs + 11]};
+
+        /* What the TTL's word was does not matter to the difference. */
+        return (!v->minus || correct_sum(sum, (uint16_t) ~v->minus)) &&
+               !memcmp(sum, header + ofs + 10, sizeof sum);
+    }
+    return true;
+}
+
 static bool
 view_predicts(const struct trajectory_path *path, const struct path_view *v,
               const uint8_t *ref, size_t ref_len, const uint8_t *header,
@@ -162,6 +192,9 @@ view_predicts(const struct trajectory_path *path, const struct path_view *v,
 
     if (len != (size_t) v->l3_ofs + want) {
         return false;
+    }
+    if (v->is_plain) {
+        return plain_view_predicts(path, v, ref, header, len);
     }
     return view_fix(path, v, ref, fixed) &&
            !memcmp(fixed, header, (size_t) v->l3_ofs + fixed_len) &&
@@ -380,6 +413,25 @@ trajectory_path_split(const struct trajectory_path *path)
     return &path->split;
 }
 
+void
+path_note_plain(struct trajectory_path *path)
+{
+    const uint8_t *ref = path->model->hops[path->reference].header;
+
+    for (size_t i = 0; i < 2 * path->model->n_hops; i++) {
+        struct path_view *v = &path->views[i];
+        const struct path_edit *edit = v->edits;
+
+        v->is_plain =
+            v->is_there && !v->has_macs && v->l3_ofs == path->split.l3_ofs &&
+            !memcmp(v->l2 + PATH_MACS_LEN, ref + PATH_MACS_LEN,
+                    (size_t) v->l3_ofs - PATH_MACS_LEN) &&
+            (v->n_edits == 0 ||
+             (v->n_edits == 1 && edit->word.has_ttl && edit->keep == 0xffff));
+        v->minus = v->is_plain && v->n_edits ? edit->minus : 0;
+    }
+}
+
 /* What all flows of the path share. */
 static bool
 is_alike(const struct trajectory_path *path, const uint8_t *ref)
@@ -395,6 +447,14 @@ is_alike(const struct trajectory_path *path, const uint8_t *ref)
            ref[proto] == model[proto] &&
            (!is_icmp ||
             !memcmp(ref + split->l4_ofs, model + split->l4_ofs, 2));
+}
+
+/* True when an IP checksum that is corrected is in doubt. */
+static bool
+is_sum_in_doubt(const struct trajectory_path *path, const uint8_t *ref)
+{
+    return header_kind_is_ip4(path->split.kind) &&
+           bytes_be16(ref + path->split.l3_ofs + 10) == 0xffff;
 }
 
 bool
@@ -420,7 +480,11 @@ trajectory_path_takes(const struct trajectory_path *path, const uint8_t *ref,
     for (size_t i = path->model->n_hops; i < 2 * path->model->n_hops; i++) {
         const struct path_view *v = &path->views[i];
 
-        if (v->is_there && !v->is_shown && !view_fix(path, v, ref, fixed)) {
+        if (!v->is_there || v->is_shown) {
+            continue;
+        }
+        if (v->is_plain ? v->minus && is_sum_in_doubt(path, ref)
+                        : !view_fix(path, v, ref, fixed)) {
             return false;
         }
     }

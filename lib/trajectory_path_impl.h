@@ -24,8 +24,10 @@ struct path_edit {
 /* How one header, captured or computed, follows from the reference's. */
 struct path_view {
     bool is_there;
-    bool is_shown; /* A header_out that the next hop's header is. */
-    bool has_macs; /* They are not the reference's. */
+    bool is_shown;  /* A header_out that the next hop's header is. */
+    bool has_macs;  /* They are not the reference's. */
+    bool is_plain;  /* All is the reference's, but for: */
+    uint16_t minus; /* taken from the word with the TTL. */
     uint16_t l3_ofs;
     uint16_t l3_limit; /* Bytes from l3_ofs on at most. */
     uint8_t mac_keep[PATH_MACS_LEN], mac_value[PATH_MACS_LEN];
@@ -58,6 +60,9 @@ uint16_t path_ttl_one(enum header_kind kind);
 uint16_t path_edit_apply(const struct path_edit *, uint16_t word);
 void path_view_add_edit(struct path_view *, const struct path_edit *);
 void path_view_uninit(struct path_view *);
+
+/* Notes which views are plain. */
+void path_note_plain(struct trajectory_path *);
 
 /* True when the path tells its own model. */
 bool path_is_right(const struct trajectory_path *);

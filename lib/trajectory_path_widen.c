@@ -223,6 +223,7 @@ trajectory_path_widen(struct trajectory_path *path,
     is_wide = is_wide && path_is_right(path);
     if (is_wide) {
         path->is_wide = true;
+        path_note_plain(path);
         path->max_minus = find_max_minus(path, views);
     } else {
         memcpy(path->views, old, n_views * sizeof *old);

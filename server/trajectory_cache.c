@@ -33,6 +33,7 @@ struct entry {
     struct trajectory_path *path; /* Owned reference; NULL: such postcards
                                    * are looked for by their narrow keys. */
     uint8_t state;                /* enum assemble_state. */
+    uint8_t n_hops, reference;    /* The path's. */
     uint8_t n_cards;
     struct card cards[];
 };
@@ -242,26 +243,41 @@ find_way(struct trajectory_cache *cache, uint64_t sum)
 /* --- Flows. ---------------------------------------------------------------
  */
 
-/* The flow of the packet with this reference header on the path. */
-static struct trajectory *
-find_flow(struct trajectory_cache *cache, struct trajectory_path *path,
-          const uint8_t *ref, size_t ref_len)
+/* Where a packet's flow is, or goes. */
+struct flow_place {
+    uint8_t constants[TRAJECTORY_MAX_CONSTANT];
+    uint64_t hash;
+    struct flow_way *set;
+};
+
+/* Finds the place of a packet with this reference header on the path, and asks
+ * for its memory. */
+static void
+flow_place_init(struct flow_place *place, struct trajectory_cache *cache,
+                const struct trajectory_path *path, const uint8_t *ref)
 {
     const struct header_split *split = trajectory_path_split(path);
-    uint8_t constants[TRAJECTORY_MAX_CONSTANT];
-    struct flow_way *set, *way;
-    uint64_t hash;
 
-    header_split_constant(ref, split, constants);
-    hash = XXH3_64bits_withSeed(constants, split->tail_ofs,
-                                cache->seed ^ (uintptr_t) path);
-    set = cache->flows[hash & (N_FLOW_SETS - 1)];
-    way = &set[0];
+    header_split_constant(ref, split, place->constants);
+    place->hash = XXH3_64bits_withSeed(place->constants, split->tail_ofs,
+                                       cache->seed ^ (uintptr_t) path);
+    place->set = cache->flows[place->hash & (N_FLOW_SETS - 1)];
+    __builtin_prefetch(place->set);
+    __builtin_prefetch((const uint8_t *) place->set + 64);
+}
+
+static struct trajectory *
+find_flow(struct trajectory_cache *cache, const struct flow_place *place,
+          struct trajectory_path *path, const uint8_t *ref, size_t ref_len)
+{
+    size_t n_constants = trajectory_path_split(path)->tail_ofs;
+    struct flow_way *set = place->set, *way = &set[0];
+
     for (size_t i = 0; i < N_WAYS; i++) {
         struct trajectory *t = set[i].trajectory;
 
-        if (t && set[i].hash == hash && trajectory_path(t) == path &&
-            !memcmp(trajectory_constants(t), constants, split->tail_ofs)) {
+        if (t && set[i].hash == place->hash && trajectory_path(t) == path &&
+            !memcmp(trajectory_constants(t), place->constants, n_constants)) {
             set[i].used = ++cache->tick;
             return t;
         }
@@ -270,7 +286,7 @@ find_flow(struct trajectory_cache *cache, struct trajectory_path *path,
         }
     }
     drop_flow(cache, way);
-    *way = (struct flow_way){hash, ++cache->tick,
+    *way = (struct flow_way){place->hash, ++cache->tick,
                              trajectory_of_path(path, ref, ref_len)};
     cache->n.flows++;
     return way->trajectory;
@@ -303,14 +319,16 @@ place_cards(const struct entry *entry, const struct postcard_entry *first,
     uint64_t taken = 0;
     size_t n = 0;
 
-    memset(times_ns, 0,
-           trajectory_path_n_hops(entry->path) * sizeof *times_ns);
+    memset(times_ns, 0, entry->n_hops * sizeof *times_ns);
     for (const struct postcard_entry *e = first; e; e = e->next, n++) {
-        size_t i = 0;
+        size_t i = n; /* Most come in the order they came in before. */
 
-        while (i < entry->n_cards &&
-               (entry->cards[i].key != keys[n] || taken & UINT64_C(1) << i)) {
-            i++;
+        if (entry->cards[i].key != keys[n] || taken & UINT64_C(1) << i) {
+            i = 0;
+            while (i < entry->n_cards && (entry->cards[i].key != keys[n] ||
+                                          taken & UINT64_C(1) << i)) {
+                i++;
+            }
         }
         if (i == entry->n_cards) {
             return false;
@@ -332,15 +350,15 @@ place_cards(const struct entry *entry, const struct postcard_entry *first,
 
 /* True when the path foresees every header. */
 static bool
-is_foreseen(const struct trajectory_path *path,
-            const struct postcard *const *shown)
+is_foreseen(const struct entry *entry, const struct postcard *const *shown)
 {
-    const struct postcard *ref = shown[trajectory_path_reference(path)];
+    const struct trajectory_path *path = entry->path;
+    const struct postcard *ref = shown[entry->reference];
 
     if (!trajectory_path_takes(path, ref->header, ref->caplen)) {
         return false;
     }
-    for (size_t i = 0; i < trajectory_path_n_hops(path); i++) {
+    for (size_t i = 0; i < entry->n_hops; i++) {
         if (!trajectory_path_predicts(path, i, ref->header, ref->caplen,
                                       shown[i]->header, shown[i]->caplen)) {
             return false;
@@ -360,6 +378,7 @@ trajectory_cache_find(struct trajectory_cache *cache,
     struct path_way *way = find_way(cache, sum);
     bool is_narrow = way && !way->entry->path;
     const struct entry *entry;
+    struct flow_place place;
 
     if (n <= TRAJECTORY_CACHE_MAX_CARDS && way) {
         sum = list_keys(cache, first, is_narrow, keys);
@@ -372,14 +391,23 @@ trajectory_cache_find(struct trajectory_cache *cache,
         return false;
     }
     entry = way->entry;
-    if (!place_cards(entry, first, keys, shown, hit->times_ns) ||
-        !is_foreseen(entry->path, shown)) {
+    if (!place_cards(entry, first, keys, shown, hit->times_ns)) {
+        cache->n.unlike++;
+        return false;
+    }
+    ref = shown[entry->reference];
+    if (ref->caplen < trajectory_path_split(entry->path)->tail_ofs) {
+        cache->n.unlike++;
+        return false;
+    }
+    flow_place_init(&place, cache, entry->path, ref->header);
+    if (!is_foreseen(entry, shown)) {
         cache->n.unlike++;
         return false;
     }
     way->used = ++cache->tick;
-    ref = shown[trajectory_path_reference(entry->path)];
-    hit->trajectory = find_flow(cache, entry->path, ref->header, ref->caplen);
+    hit->trajectory =
+        find_flow(cache, &place, entry->path, ref->header, ref->caplen);
     hit->packet = (struct trajectory_packet){
         .packet_id = ref->packet_id,
         .header = ref->header,
@@ -473,6 +501,10 @@ put(struct trajectory_cache *cache, const struct postcard_entry *first,
 
     entry->path = path;
     entry->state = (uint8_t) state;
+    if (path) {
+        entry->n_hops = (uint8_t) trajectory_path_n_hops(path);
+        entry->reference = (uint8_t) trajectory_path_reference(path);
+    }
     if (path && !fill_cards(entry, first, keys, h)) {
         trajectory_path_unref(path);
         free(entry);

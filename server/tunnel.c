@@ -6,12 +6,15 @@
 #include <stdlib.h>
 
 #define N_PLACES 4096 /* A power of 2. */
+#define N_BITS   8192 /* The same. */
 
 struct place {
     uint64_t inner, outer, time_ns;
 };
 
 struct tunnel_map {
+    uint64_t bits[N_BITS / 64]; /* Of the inner packets ever noted: most
+                                 * packets are in no tunnel. */
     struct place places[N_PLACES];
 };
 
@@ -31,6 +34,7 @@ void
 tunnel_map_add(struct tunnel_map *map, uint64_t inner, uint64_t outer,
                uint64_t time_ns)
 {
+    map->bits[inner % N_BITS / 64] |= UINT64_C(1) << inner % 64;
     map->places[inner % N_PLACES] = (struct place){inner, outer, time_ns};
 }
 
@@ -40,6 +44,9 @@ tunnel_map_find(const struct tunnel_map *map, uint64_t inner,
 {
     const struct place *place = &map->places[inner % N_PLACES];
 
+    if (!(map->bits[inner % N_BITS / 64] >> inner % 64 & 1)) {
+        return 0;
+    }
     return place->outer && place->inner == inner &&
                    place->time_ns >= not_before_ns
                ? place->outer

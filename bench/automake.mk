@@ -105,3 +105,9 @@ bench_bench_trigger_SOURCES = bench/bench_trigger.c \
 	bench/bench_boost.c bench/bench_boost.h \
 	bench/bench_preset.c bench/bench_preset.h
 bench_bench_trigger_LDADD = $(SERVER_LIBS) $(GEN_LIBS)
+
+# machine: what this machine can do at best; roofline.py: how far we are.
+BENCHES += bench/bench_machine
+bench_bench_machine_SOURCES = bench/bench_machine.c
+bench_bench_machine_LDADD = $(LIB_LIBS)
+EXTRA_DIST += bench/roofline.py

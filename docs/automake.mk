@@ -12,6 +12,7 @@ EXTRA_DIST += \
 	docs/limits.md \
 	docs/ovn.md \
 	docs/performance.md \
+	docs/roofline.md \
 	docs/phf.md \
 	docs/reliability.md \
 	docs/man

@@ -11,6 +11,7 @@ style_checks = \
 	tests/style/check_options.sh \
 	tests/style/check_layers.py \
 	tests/style/check_report.sh \
+	tests/style/check_bench.sh \
 	tests/style/check_checks.sh
 
 # The sanitizers see programs, not the source.

@@ -11,7 +11,9 @@ EXTRA_DIST += bench/bench_lines.py
 
 bench: all $(BENCHES) $(BENCH_TOOLS)
 	@set -e; for bench in $(BENCHES); do echo "== $$bench"; \
-	    $(AM_TESTS_ENVIRONMENT) srcdir=$(srcdir) $(BENCH_LINES) ./$$bench; done
+	    $(AM_TESTS_ENVIRONMENT) srcdir=$(srcdir) \
+	    BENCH_FLOW_LOG_CHANGES=$${BENCH_FLOW_LOG_CHANGES:-100000} \
+	    $(BENCH_LINES) ./$$bench; done
 	@echo "== bench/bench_recorder.py"; LASTHOP_BUILD=$(abs_builddir) \
 	    PYTHONDONTWRITEBYTECODE=1 $(BENCH_LINES) \
 	    /usr/bin/python3 $(srcdir)/bench/bench_recorder.py --sink

@@ -9,6 +9,7 @@
 #include "apps/app_interrupt.h"
 #include "apps/app_source.h"
 #include "lib/archive_reader.h"
+#include "lib/crew.h"
 #include "lib/flow_log.h"
 #include "lib/lh_alloc.h"
 #include "lib/past.h"
@@ -45,23 +46,37 @@ is_never_busy(void *aux)
     return false;
 }
 
+/* A query that is run. */
+struct watch {
+    const struct app_find *find;
+    const struct query_totals *totals;
+    uint64_t n_told;
+};
+
+static bool
+is_interrupted_or_tell(void *watch_)
+{
+    struct watch *watch = watch_;
+    const struct query_totals *totals = watch->totals;
+
+    if (watch->find->progress && totals->n_read > watch->n_told) {
+        watch->n_told = totals->n_read;
+        watch->find->progress(watch->find->aux, totals->n_read,
+                              totals->n_blocks);
+    }
+    return app_interrupt_came();
+}
+
 static int
 run_query(struct query *query, const struct app_find *find,
           struct lh_error *error)
 {
-    uint64_t n_told = 0;
+    struct watch watch = {find, query_totals(query), 0};
 
-    while (query_step(query) != QUERY_DONE) {
-        const struct query_totals *totals = query_totals(query);
-
-        if (app_interrupt_came()) {
-            lh_error_set(error, "interrupted");
-            return EINTR;
-        }
-        if (find->progress && totals->n_read > n_told) {
-            n_told = totals->n_read;
-            find->progress(find->aux, totals->n_read, totals->n_blocks);
-        }
+    query_run(query, is_interrupted_or_tell, &watch);
+    if (app_interrupt_came()) {
+        lh_error_set(error, "interrupted");
+        return EINTR;
     }
     return 0;
 }
@@ -94,6 +109,7 @@ find_histories(struct app_source *source, const struct app_find *find,
     if (!retval) {
         config.reader = archive->reader;
         config.topology = topology;
+        config.crew = crew_create(crew_n_processors(), CREW_NORMAL);
         query = query_create(&config);
         retval = run_query(query, find, error);
         totals = query_totals(query);
@@ -111,6 +127,10 @@ find_histories(struct app_source *source, const struct app_find *find,
             retval = E2BIG;
         }
         query_destroy(query);
+        if (config.crew) {
+            query_drain(config.crew);
+            crew_destroy(config.crew);
+        }
     }
     topology_unref(topology);
     return retval;

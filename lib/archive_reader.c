@@ -14,12 +14,11 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <xxhash.h>
 
+#include "lib/archive_fetch.h"
 #include "lib/archive_scan.h"
 #include "lib/bytes.h"
 #include "lib/lh_alloc.h"
-#include "lib/section_list.h"
 
 struct segment {
     struct archive_segment name;
@@ -375,6 +374,12 @@ archive_reader_close(struct archive_reader *r)
     }
 }
 
+const char *
+archive_reader_dir(const struct archive_reader *r)
+{
+    return r->dir;
+}
+
 const struct archive_meta *
 archive_reader_meta(const struct archive_reader *r)
 {
@@ -424,20 +429,6 @@ tell_damage(struct archive_reader *r, const struct archive_entry *entry,
                  archive_damages_add(&r->damages, r->dir, &damage, why)->text);
 }
 
-/* Reads 'n' bytes of the entry's payload from 'offset' on. */
-static int
-read_payload(struct archive_reader *r, const struct archive_entry *entry,
-             uint64_t offset, uint8_t *data, size_t n)
-{
-    int retval = open_segment(r, entry);
-
-    return retval
-               ? retval
-               : archive_read_at(r->fd,
-                                 entry->offset + ARCHIVE_BLOCK_HEADER + offset,
-                                 data, n);
-}
-
 /* Ends a load that gave 'retval' for the reason 'why'. */
 static int
 end_load(struct archive_reader *r, const struct archive_entry *entry,
@@ -463,41 +454,10 @@ archive_reader_load(struct archive_reader *r,
                     const struct archive_entry *entry, uint8_t **payload,
                     struct lh_error *error)
 {
-    const struct archive_block *block = &entry->block;
     struct lh_error why = {.pos = -1};
-    uint8_t *stored = malloc(block->stored_len ? block->stored_len : 1);
-    int retval;
+    int retval = archive_fetch_load(r->dir, entry, payload, &why);
 
-    *payload = NULL;
-    if (!stored) {
-        lh_error_set(error, "no memory for %u bytes", block->stored_len);
-        return ENOMEM;
-    }
-    retval = read_payload(r, entry, 0, stored, block->stored_len);
-    if (!retval) {
-        retval = archive_block_unpack(block, stored, payload, &why);
-    }
-    free(stored);
     return end_load(r, entry, retval, &why, error);
-}
-
-/* What a column_decoder reads from. */
-struct block_source {
-    struct archive_reader *reader;
-    struct archive_entry entry;
-};
-
-static int
-read_source(void *source_, uint64_t offset, uint8_t *data, size_t n)
-{
-    struct block_source *source = source_;
-    const struct archive_block *block = &source->entry.block;
-
-    offset += block->raw_len;
-    if (offset > block->stored_len || n > block->stored_len - offset) {
-        return ENODATA;
-    }
-    return read_payload(source->reader, &source->entry, offset, data, n);
 }
 
 int
@@ -505,25 +465,9 @@ archive_reader_columns(struct archive_reader *r,
                        const struct archive_entry *entry,
                        struct column_decoder **dp, struct lh_error *error)
 {
-    uint8_t table[ARCHIVE_COLUMNS_PREFIX + SECTION_LIST_MAX_TABLE];
-    const struct archive_block *block = &entry->block;
     struct lh_error why = {.pos = -1};
-    int retval = read_payload(r, entry, 0, table, block->raw_len);
+    int retval = archive_fetch_columns(r->dir, entry, dp, &why);
 
-    *dp = NULL;
-    if (!retval && XXH64(table, block->raw_len, 0) != block->payload_hash) {
-        lh_error_set(&why, "checksum of the table of sections does not match");
-        retval = EBADMSG;
-    }
-    if (!retval) {
-        struct block_source *source = lh_alloc(sizeof *source);
-        struct column_source columns = {read_source, free, source};
-
-        *source = (struct block_source){r, *entry};
-        retval = column_decoder_create(table + ARCHIVE_COLUMNS_PREFIX,
-                                       block->raw_len - ARCHIVE_COLUMNS_PREFIX,
-                                       &columns, dp, &why);
-    }
     return end_load(r, entry, retval, &why, error);
 }
 

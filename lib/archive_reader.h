@@ -48,6 +48,8 @@ void archive_reader_close(struct archive_reader *);
 /* Looks for new blocks and for files that retention removed. */
 int archive_reader_refresh(struct archive_reader *, struct lh_error *);
 
+/* The directory, as long as the reader is open. */
+const char *archive_reader_dir(const struct archive_reader *);
 const struct archive_meta *archive_reader_meta(const struct archive_reader *);
 size_t archive_reader_n_blocks(const struct archive_reader *);
 const struct archive_entry *archive_reader_entry(const struct archive_reader *,
@@ -63,8 +65,7 @@ int archive_reader_load(struct archive_reader *,
                         const struct archive_entry *entry, uint8_t **payload,
                         struct lh_error *);
 
-/* Opens a block of ARCHIVE_COLUMNS; the decoder reads through the reader,
- * which must stay.  Returns as archive_reader_load(). */
+/* Opens a block of ARCHIVE_COLUMNS.  Returns as archive_reader_load(). */
 int archive_reader_columns(struct archive_reader *,
                            const struct archive_entry *entry,
                            struct column_decoder **, struct lh_error *);

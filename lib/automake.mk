@@ -19,6 +19,7 @@ lib_liblasthop_a_SOURCES = \
 	lib/archive_merge.c lib/archive_merge.h \
 	lib/archive_merger.c lib/archive_merger.h \
 	lib/archive_old.c lib/archive_old.h \
+	lib/archive_fetch.c lib/archive_fetch.h \
 	lib/archive_oldest.c lib/archive_oldest.h \
 	lib/archive_reader.c lib/archive_reader.h \
 	lib/archive_scan.c lib/archive_scan.h \
@@ -56,6 +57,7 @@ lib_liblasthop_a_SOURCES = \
 	lib/history_frame.c lib/history_frame.h \
 	lib/history_json.c \
 	lib/history_text.c \
+	lib/crew.c lib/crew.h \
 	lib/db.c lib/db.h \
 	lib/flow_log.c lib/flow_log.h \
 	lib/flow_log_db.c lib/flow_log_db.h \

@@ -23,6 +23,7 @@ phf_libphf_a_SOURCES = \
 	phf/predicates.c phf/predicates.h \
 	phf/program.c phf/program.h \
 	phf/query.c phf/query.h \
+	phf/query_job.c phf/query_job.h \
 	phf/query_block.c phf/query_block.h \
 	phf/scan.c phf/scan.h \
 	phf/set_index.c phf/set_index.h \

@@ -4,45 +4,48 @@
 
 #include "phf/query.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "lib/lh_alloc.h"
 #include "phf/query_block.h"
+#include "phf/query_job.h"
 
 /* Histories given out in one step. */
 #define GIVE_PER_STEP 16
 
 /* One block to read. */
 struct part {
-    struct query_block block;
+    struct query_block block; /* Not opened here. */
     uint64_t bound_ns; /* No history in it comes before this in the query's
                         * order. */
-    size_t kept;       /* Bytes of it in kept_bytes. */
-    size_t n_waiting;  /* Matches that wait. */
-};
-
-/* A match that waits. */
-struct match {
-    uint64_t first_ns;
-    uint32_t part;
-    uint32_t at;     /* In the block. */
-    uint64_t number; /* Of the matches, for a stable order. */
+    enum {
+        PART_NEW,
+        PART_SCANNING, /* The crew has the job. */
+        PART_SCANNED,
+        PART_READING /* The crew has it again, to read what was dropped. */
+    } state;
+    struct query_job *job;       /* Unless the crew has it, or all is done.
+                                  * Owned. */
+    size_t kept;                 /* Bytes of it in kept_bytes. */
+    size_t n, next;              /* Matches, and the one to give out. */
+    struct query_place *matches; /* Owned. */
 };
 
 struct query {
     struct query_config config;
-    struct topology *topology;
+    struct query_shared *shared; /* Owned reference. */
     size_t n_parts;
     struct part *parts; /* In the query's order.  Owned. */
     size_t next_part;   /* To be read. */
-    bool is_scanning;   /* The part before is not scanned to its end. */
+    size_t first_open;  /* All before it are scanned. */
+    size_t n_given;     /* Jobs that the crew has. */
     size_t kept_bytes;
-    size_t n_matches, allocated_matches;
-    struct match *heap; /* The next to give out first.  Owned. */
-    uint64_t n_found;
+    uint64_t n_waiting; /* Matches. */
+    size_t n_heap;
+    uint32_t *heap; /* Parts with matches that wait, the one with the next to
+                     * give out first; room for all.  Owned. */
     bool is_done;
     struct query_totals totals;
 };
@@ -87,13 +90,35 @@ static void
 add_pending(struct query *q)
 {
     struct part part = {
-        .block = {.pending = q->config.pending.payload,
+        .block = {.pending = q->shared->pending,
                   .pending_len = q->config.pending.len,
                   .pending_table_len = q->config.pending.table_len}};
 
     if (q->config.pending.len) {
         add_part(q, &part, q->config.pending.min_ns, q->config.pending.max_ns);
     }
+}
+
+/* What jobs need when the query is gone. */
+static struct query_shared *
+share(struct query *q, const struct query_config *config)
+{
+    struct query_shared *shared = lh_alloc_zero(sizeof *shared);
+
+    shared->query = q;
+    shared->n_refs = 1;
+    shared->phf = config->phf;
+    shared->topology =
+        config->topology ? topology_ref(config->topology) : NULL;
+    shared->pending = config->pending.payload;
+    shared->dir =
+        config->reader ? lh_strdup(archive_reader_dir(config->reader)) : NULL;
+    shared->filter = (struct query_filter){shared->phf, shared->topology,
+                                           config->since_ns, config->until_ns};
+    shared->limit = config->limit;
+    shared->is_desc = config->is_desc;
+    atomic_init(&shared->is_cancelled, false);
+    return shared;
 }
 
 struct query *
@@ -104,11 +129,11 @@ query_create(const struct query_config *config)
     size_t n = r ? archive_reader_n_blocks(r) : 0;
 
     q->config = *config;
-    q->topology = config->topology ? topology_ref(config->topology) : NULL;
+    q->shared = share(q, config);
     q->parts = lh_alloc_array(NULL, n + 1, sizeof *q->parts);
     for (size_t i = 0; i < n; i++) {
-        struct part part = {
-            .block = {.reader = r, .entry = *archive_reader_entry(r, i)}};
+        struct part part = {.block = {.dir = q->shared->dir,
+                                      .entry = *archive_reader_entry(r, i)}};
         const struct archive_block *block = &part.block.entry.block;
 
         if (block->kind == ARCHIVE_HISTORIES ||
@@ -121,6 +146,7 @@ query_create(const struct query_config *config)
         qsort(q->parts, q->n_parts, sizeof *q->parts,
               config->is_desc ? compare_desc : compare_asc);
     }
+    q->heap = lh_alloc_array(NULL, q->n_parts + 1, sizeof *q->heap);
     q->totals.n_blocks = q->n_parts;
     if (r) {
         q->totals.lost =
@@ -133,29 +159,34 @@ query_create(const struct query_config *config)
 static void
 count_kept(struct query *q, struct part *part)
 {
-    size_t size = query_block_size(&part->block);
+    size_t size = part->job ? query_block_size(&part->job->block) : 0;
 
     q->kept_bytes += size - part->kept;
     part->kept = size;
 }
 
 static void
-close_part(struct query *q, struct part *part)
+end_part(struct query *q, struct part *part)
 {
-    query_block_close(&part->block);
+    query_job_destroy(part->job);
+    part->job = NULL;
     count_kept(q, part);
+    q->n_waiting -= part->n - part->next;
+    part->next = part->n;
+    free(part->matches);
+    part->matches = NULL;
 }
 
 void
 query_destroy(struct query *q)
 {
     if (q) {
+        atomic_store(&q->shared->is_cancelled, true);
+        q->shared->query = NULL;
         for (size_t i = 0; i < q->n_parts; i++) {
-            close_part(q, &q->parts[i]);
+            end_part(q, &q->parts[i]);
         }
-        free(q->config.pending.payload);
-        phf_destroy(q->config.phf);
-        topology_unref(q->topology);
+        query_shared_unref(q->shared);
         free(q->parts);
         free(q->heap);
         free(q);
@@ -170,155 +201,244 @@ query_totals(const struct query *q)
 
 /* --- Matches in order --------------------------------------------------- */
 
+static const struct query_place *
+next_match(const struct query *q, uint32_t part)
+{
+    const struct part *p = &q->parts[part];
+
+    return &p->matches[p->next];
+}
+
+/* Whether part 'a' has the match to give out before that of 'b'. */
 static bool
-match_is_before(const struct query *q, const struct match *a,
-                const struct match *b)
+part_is_before(const struct query *q, uint32_t a, uint32_t b)
 {
-    return a->first_ns != b->first_ns ? is_before(q, a->first_ns, b->first_ns)
-                                      : a->number < b->number;
+    uint64_t a_ns = next_match(q, a)->first_ns;
+    uint64_t b_ns = next_match(q, b)->first_ns;
+
+    return a_ns != b_ns ? is_before(q, a_ns, b_ns) : a < b;
 }
 
+/* Lets the part at 'i' of the heap down to its place. */
 static void
-push_match(struct query *q, const struct match *m)
+sift_down(struct query *q, size_t i)
 {
-    q->heap = lh_alloc_grow(q->heap, q->n_matches, &q->allocated_matches,
-                            sizeof *q->heap);
-
-    size_t i = q->n_matches++;
-
-    while (i) {
-        size_t parent = (i - 1) / 2;
-
-        if (!match_is_before(q, m, &q->heap[parent])) {
-            break;
-        }
-        q->heap[i] = q->heap[parent];
-        i = parent;
-    }
-    q->heap[i] = *m;
-}
-
-static struct match
-pop_match(struct query *q)
-{
-    struct match top = q->heap[0];
-    struct match last = q->heap[--q->n_matches];
-    size_t i = 0;
+    uint32_t part = q->heap[i];
 
     for (;;) {
         size_t child = 2 * i + 1;
 
-        if (child >= q->n_matches) {
+        if (child >= q->n_heap) {
             break;
         }
-        if (child + 1 < q->n_matches &&
-            match_is_before(q, &q->heap[child + 1], &q->heap[child])) {
+        if (child + 1 < q->n_heap &&
+            part_is_before(q, q->heap[child + 1], q->heap[child])) {
             child++;
         }
-        if (!match_is_before(q, &q->heap[child], &last)) {
+        if (!part_is_before(q, q->heap[child], part)) {
             break;
         }
         q->heap[i] = q->heap[child];
         i = child;
     }
-    q->heap[i] = last;
-    return top;
+    q->heap[i] = part;
+}
+
+static void
+push_part(struct query *q, uint32_t part)
+{
+    size_t i = q->n_heap++;
+
+    while (i && part_is_before(q, part, q->heap[(i - 1) / 2])) {
+        q->heap[i] = q->heap[(i - 1) / 2];
+        i = (i - 1) / 2;
+    }
+    q->heap[i] = part;
+}
+
+/* --- Jobs --------------------------------------------------------------- */
+
+static void
+note_damage(struct query *q, const struct part *part, int retval,
+            const struct lh_error *why)
+{
+    struct lh_error *error = q->totals.damaged ? NULL : &q->totals.damage;
+
+    if (part->block.dir) {
+        archive_reader_broken(q->config.reader, &part->block.entry, retval,
+                              why, error);
+    } else if (error) {
+        *error = *why;
+    }
+    q->totals.damaged++;
+}
+
+/* The block is scanned: takes its matches. */
+static void
+end_scan(struct query *q, struct part *part, size_t index)
+{
+    struct query_job *job = part->job;
+
+    q->totals.n_read++;
+    q->totals.scanned += job->counters.scanned;
+    q->totals.n_limits += job->counters.n_limits;
+    part->state = PART_SCANNED;
+    while (q->first_open < q->n_parts &&
+           q->parts[q->first_open].state >= PART_SCANNED) {
+        q->first_open++;
+    }
+    part->n = job->n;
+    part->matches = job->matches;
+    job->matches = NULL;
+    q->n_waiting += part->n;
+    if (!part->n) {
+        end_part(q, part);
+        return;
+    }
+    push_part(q, (uint32_t) index);
+    count_kept(q, part);
+    if (q->kept_bytes > QUERY_MAX_KEPT) {
+        query_block_close(&job->block);
+        count_kept(q, part);
+    }
+}
+
+/* The job is done, for the first time or again. */
+static void
+end_job(struct query *q, struct query_job *job)
+{
+    struct part *part = &q->parts[job->part];
+
+    part->job = job;
+    if (job->error) {
+        note_damage(q, part, job->error, &job->why);
+    }
+    if (part->state == PART_SCANNING) {
+        end_scan(q, part, job->part);
+    } else {
+        part->state = PART_SCANNED;
+        count_kept(q, part);
+        if (job->error) {
+            query_job_destroy(part->job);
+            part->job = NULL; /* None of its matches can be given out. */
+        }
+    }
+}
+
+static void
+give_job(struct query *q, struct part *part)
+{
+    struct query_job *job = part->job;
+
+    part->job = NULL;
+    q->n_given++;
+    if (q->config.crew) {
+        count_kept(q, part);
+        crew_give(q->config.crew, &job->base);
+    } else {
+        query_job_run(job);
+        query_take(&job->base);
+    }
+}
+
+void
+query_take(struct crew_job *base)
+{
+    struct query_job *job = (struct query_job *) base;
+    struct query *q = job->shared->query;
+
+    if (q) {
+        q->n_given--;
+        end_job(q, job);
+    } else {
+        query_job_destroy(job);
+    }
 }
 
 /* --- Steps -------------------------------------------------------------- */
-
-/* Where the first damage is described; NULL when it was. */
-static struct lh_error *
-first_damage(struct query *q)
-{
-    return q->totals.damaged ? NULL : &q->totals.damage;
-}
-
-/* The part will be read no more unless for a match; keeps it open for that if
- * there is room. */
-static void
-end_part(struct query *q, struct part *part)
-{
-    count_kept(q, part);
-    if (!part->n_waiting || q->kept_bytes > QUERY_MAX_KEPT) {
-        close_part(q, part);
-    }
-}
-
-static void
-open_next_part(struct query *q)
-{
-    struct part *part = &q->parts[q->next_part++];
-
-    q->totals.n_read++;
-    if (query_block_open(&part->block, first_damage(q))) {
-        q->totals.damaged++;
-    } else {
-        query_block_rewind(&part->block);
-        q->is_scanning = true;
-    }
-}
-
-static void
-found(void *q_, const struct query_place *place)
-{
-    struct query *q = q_;
-    struct match m = {place->first_ns, (uint32_t) q->next_part - 1, place->at,
-                      q->n_found++};
-
-    push_match(q, &m);
-    q->parts[m.part].n_waiting++;
-}
-
-static void
-scan(struct query *q)
-{
-    struct part *part = &q->parts[q->next_part - 1];
-    struct query_filter filter = {q->config.phf, q->topology,
-                                  q->config.since_ns, q->config.until_ns};
-    struct query_block_counters counters = {0};
-    enum query_block_state state = query_block_step(
-        &part->block, &filter, &counters, found, q, first_damage(q));
-
-    q->totals.scanned += counters.scanned;
-    q->totals.n_limits += counters.n_limits;
-    if (state != QUERY_BLOCK_MORE) {
-        q->totals.damaged += state == QUERY_BLOCK_BROKEN;
-        q->is_scanning = false;
-        end_part(q, part);
-    }
-}
 
 /* Whether the first match that waits is the next in order. */
 static bool
 can_give(const struct query *q)
 {
-    if (!q->n_matches || q->is_scanning) {
-        return false;
-    }
-    return q->next_part == q->n_parts ||
-           is_before(q, q->heap[0].first_ns, q->parts[q->next_part].bound_ns);
+    return q->n_heap && (q->first_open == q->n_parts ||
+                         is_before(q, next_match(q, q->heap[0])->first_ns,
+                                   q->parts[q->first_open].bound_ns));
 }
 
+/* Gives the crew as much as it should have; true if that was anything.  When
+ * there is something to give out, there is no hurry. */
+static bool
+read_ahead(struct query *q, bool is_needed)
+{
+    size_t n_ahead = q->config.crew ? 2 * crew_n_threads(q->config.crew) : 1;
+    bool has_given = false;
+
+    if (q->kept_bytes > QUERY_MAX_KEPT / 2) {
+        n_ahead = is_needed ? 1 : 0;
+    }
+    while (q->next_part < q->n_parts && q->n_given < n_ahead) {
+        struct part *part = &q->parts[q->next_part];
+
+        part->state = PART_SCANNING;
+        part->job = query_job_create(q->shared, q->next_part++, &part->block);
+        give_job(q, part);
+        has_given = true;
+        if (!q->config.crew) {
+            break;
+        }
+    }
+    return has_given;
+}
+
+/* Takes the first match off those that wait. */
 static void
+pop_match(struct query *q)
+{
+    struct part *part = &q->parts[q->heap[0]];
+
+    part->next++;
+    q->n_waiting--;
+    if (part->next == part->n) {
+        end_part(q, part);
+        q->heap[0] = q->heap[--q->n_heap];
+    }
+    if (q->n_heap) {
+        sift_down(q, 0);
+    }
+}
+
+/* Gives out the next match.  False when its block has to be read first. */
+static bool
 give_one(struct query *q)
 {
-    struct match m = pop_match(q);
-    struct part *part = &q->parts[m.part];
+    struct part *part = &q->parts[q->heap[0]];
     const struct history *h;
-    struct history *owned;
+    struct history *owned = NULL;
+    struct lh_error why = {.pos = -1};
+    int retval;
 
-    part->n_waiting--;
-    if (!query_block_open(&part->block, first_damage(q)) &&
-        !query_block_history(&part->block, m.at, &h, &owned,
-                             first_damage(q))) {
-        q->config.give(q->config.aux, h);
-        history_destroy(owned);
-        q->totals.n++;
-    } else {
-        q->totals.damaged++;
+    if (part->state == PART_READING) {
+        return false;
     }
-    end_part(q, part);
+    if (part->job && !query_block_is_open(&part->job->block)) {
+        part->state = PART_READING;
+        give_job(q, part);
+        return false;
+    }
+    if (part->job) {
+        retval = query_block_history(
+            &part->job->block, part->matches[part->next].at, &h, &owned, &why);
+        if (retval) {
+            note_damage(q, part, retval, &why);
+        } else {
+            q->config.give(q->config.aux, h);
+            q->totals.n++;
+        }
+        history_destroy(owned);
+    }
+    pop_match(q);
+    return true;
 }
 
 static enum query_state
@@ -326,35 +446,80 @@ finish(struct query *q, bool is_truncated)
 {
     q->is_done = true;
     q->totals.is_truncated = is_truncated;
+    atomic_store(&q->shared->is_cancelled, true);
     return QUERY_DONE;
+}
+
+/* Gives out some matches. */
+static enum query_state
+give_some(struct query *q)
+{
+    for (int i = 0; i < GIVE_PER_STEP && can_give(q); i++) {
+        if (q->config.is_busy(q->config.aux)) {
+            return QUERY_BUSY;
+        }
+        if (!give_one(q)) {
+            return q->config.crew ? QUERY_WAIT : QUERY_MORE;
+        }
+        if (q->config.limit && q->totals.n >= q->config.limit) {
+            return finish(q, true);
+        }
+    }
+    return QUERY_MORE;
 }
 
 enum query_state
 query_step(struct query *q)
 {
+    bool has_read;
+
     if (q->is_done) {
         return QUERY_DONE;
     }
+    if (q->n_waiting > QUERY_MAX_WAITING) {
+        return finish(q, true);
+    }
     if (can_give(q)) {
-        for (int i = 0; i < GIVE_PER_STEP && can_give(q); i++) {
-            if (q->config.is_busy(q->config.aux)) {
-                return QUERY_BUSY;
-            }
-            give_one(q);
-            if (q->config.limit && q->totals.n >= q->config.limit) {
-                return finish(q, true);
-            }
+        if (q->config.crew) {
+            read_ahead(q, false);
         }
-    } else if (q->is_scanning) {
-        scan(q);
-        if (q->n_matches > QUERY_MAX_WAITING) {
-            return finish(q, true);
-        }
-    } else if (q->next_part < q->n_parts) {
-        open_next_part(q);
-    } else {
-        assert(!q->n_matches);
+        return give_some(q);
+    }
+    has_read = read_ahead(q, true);
+    if (!q->n_given && q->next_part == q->n_parts && !q->n_heap) {
         return finish(q, false);
     }
-    return QUERY_MORE;
+    return q->config.crew && !has_read ? QUERY_WAIT : QUERY_MORE;
+}
+
+void
+query_run(struct query *q, bool (*is_ended)(void *aux), void *aux)
+{
+    enum query_state state = QUERY_MORE;
+
+    while (state != QUERY_DONE && !(is_ended && is_ended(aux))) {
+        struct crew_job *job;
+
+        state = query_step(q);
+        if (state == QUERY_WAIT) {
+            crew_wait(q->config.crew, 100);
+        }
+        while (q->config.crew && (job = crew_take(q->config.crew)) != NULL) {
+            query_take(job);
+        }
+    }
+}
+
+void
+query_drain(struct crew *crew)
+{
+    while (crew_n_jobs(crew)) {
+        struct crew_job *job = crew_take(crew);
+
+        if (job) {
+            query_take(job);
+        } else {
+            crew_wait(crew, -1);
+        }
+    }
 }

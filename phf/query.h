@@ -4,13 +4,14 @@
  * The time of a history is that of its first postcard.  A query sees what was
  * in the archive and what was pending when it was made, each history once.
  * It is worked off in small steps, so that who runs it can do other things in
- * between.
+ * between; blocks are read by the threads of a crew, several at a time, or
+ * where there is none, one in a step.
  *
  * Blocks overlap in time.  A match is given out when no block that is still to
  * be read can hold an earlier one (a later one, in descending order); until
- * then it is remembered by its place, in 24 bytes.
+ * then it is remembered by its place, in 16 bytes.
  *
- * Threads: one. */
+ * Threads: one, the owner of the crew. */
 #ifndef PHF_QUERY_H
 #define PHF_QUERY_H 1
 
@@ -20,6 +21,7 @@
 
 #include "lib/archive_reader.h"
 #include "lib/archive_writer.h"
+#include "lib/crew.h"
 #include "lib/history.h"
 #include "lib/lh_error.h"
 #include "lib/topology.h"
@@ -32,6 +34,9 @@
 #define QUERY_MAX_KEPT ((size_t) 64 << 20)
 
 struct query_config {
+    /* Who reads blocks; NULL: query_step().  Several queries may share it. Its
+     * owner gives what it takes from it to query_take(). */
+    struct crew *crew;
     struct archive_reader *reader;   /* NULL: only what is pending. */
     struct archive_pending pending;  /* Its payload is taken. */
     struct phf *phf;                 /* Taken. */
@@ -60,6 +65,7 @@ struct query_totals {
 enum query_state {
     QUERY_MORE, /* Step again. */
     QUERY_BUSY, /* Step again when 'is_busy' is false. */
+    QUERY_WAIT, /* Step again when the crew has finished a job. */
     QUERY_DONE
 };
 
@@ -67,8 +73,16 @@ struct query;
 
 struct query *query_create(const struct query_config *);
 void query_destroy(struct query *);
-/* Reads a block, or looks at or gives out some histories. */
+/* Reads a block, or gives out some histories. */
 enum query_state query_step(struct query *);
+/* A job of a query that the crew has finished; of one that is destroyed
+ * meanwhile as well. */
+void query_take(struct crew_job *);
+/* Waits for all that the crew still has; before crew_destroy(). */
+void query_drain(struct crew *);
+/* Steps until it is done or, if not NULL, 'is_ended' is true; waits where it
+ * has to, as whoever has nothing else to do. */
+void query_run(struct query *, bool (*is_ended)(void *aux), void *aux);
 const struct query_totals *query_totals(const struct query *);
 
 #endif /* phf/query.h */

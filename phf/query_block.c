@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/archive_fetch.h"
 #include "lib/history_codec.h"
 #include "lib/lh_alloc.h"
 #include "phf/flow_sieve.h"
@@ -39,10 +40,9 @@ open_stored(struct query_block *b, struct lh_error *error)
     int retval;
 
     if (b->entry.block.kind == ARCHIVE_COLUMNS) {
-        return archive_reader_columns(b->reader, &b->entry, &b->columns,
-                                      error);
+        return archive_fetch_columns(b->dir, &b->entry, &b->columns, error);
     }
-    retval = archive_reader_load(b->reader, &b->entry, &b->payload, error);
+    retval = archive_fetch_load(b->dir, &b->entry, &b->payload, error);
     if (!retval) {
         retval = history_decoder_create(b->payload, b->entry.block.raw_len,
                                         &b->decoder, error);
@@ -58,10 +58,10 @@ query_block_open(struct query_block *b, struct lh_error *error)
     if (b->columns || b->payload) {
         return 0;
     }
-    retval = b->reader ? open_stored(b, error)
-                       : column_decoder_open(b->pending, b->pending_len,
-                                             b->pending_table_len, &b->columns,
-                                             error);
+    retval =
+        b->dir ? open_stored(b, error)
+               : column_decoder_open(b->pending, b->pending_len,
+                                     b->pending_table_len, &b->columns, error);
     if (retval) {
         query_block_close(b);
     }
@@ -88,20 +88,6 @@ query_block_size(const struct query_block *b)
 {
     return (b->columns ? column_decoder_size(b->columns) : 0) +
            (b->payload ? b->entry.block.raw_len : 0);
-}
-
-/* Makes '*error' name the block, if it is a stored one. */
-static int
-tell(struct query_block *b, int retval, struct lh_error *why,
-     struct lh_error *error)
-{
-    if (retval && b->reader) {
-        return archive_reader_broken(b->reader, &b->entry, retval, why, error);
-    }
-    if (retval && error) {
-        *error = *why;
-    }
-    return retval;
 }
 
 /* --- Scanning ----------------------------------------------------------- */
@@ -378,20 +364,19 @@ enum query_block_state
 query_block_step(struct query_block *b, const struct query_filter *filter,
                  struct query_block_counters *counters,
                  void (*found)(void *aux, const struct query_place *),
-                 void *aux, struct lh_error *error)
+                 void *aux, int *error, struct lh_error *why)
 {
-    struct lh_error why = {.pos = -1};
     int retval = 0;
 
     switch ((enum phase) b->phase) {
     case PHASE_BEGIN:
-        retval = begin(b, filter, counters, &why);
+        retval = begin(b, filter, counters, why);
         break;
     case PHASE_FLOWS:
         if (b->flow < column_decoder_n_flows(b->columns)) {
             ask_flows(b, filter, counters);
         } else {
-            retval = end_flows(b, &why);
+            retval = end_flows(b, why);
         }
         break;
     case PHASE_ROWS:
@@ -400,14 +385,14 @@ query_block_step(struct query_block *b, const struct query_filter *filter,
         }
         break;
     case PHASE_RECORDS:
-        retval = scan_records(b, filter, counters, found, aux, &why);
+        retval = scan_records(b, filter, counters, found, aux, why);
         if (retval == ENODATA) {
             return QUERY_BLOCK_END;
         }
         break;
     }
-    return tell(b, retval, &why, error) ? QUERY_BLOCK_BROKEN
-                                        : QUERY_BLOCK_MORE;
+    *error = retval;
+    return retval ? QUERY_BLOCK_BROKEN : QUERY_BLOCK_MORE;
 }
 
 /* --- Reading ------------------------------------------------------------ */
@@ -430,11 +415,28 @@ find_flow(const struct column_decoder *d, uint32_t row)
 }
 
 int
+query_block_load(struct query_block *b, struct lh_error *why)
+{
+    struct history_decoder *plain;
+    int retval = 0;
+
+    if (b->columns) {
+        retval = column_decoder_need_times(b->columns, why);
+        if (!retval) {
+            retval = column_decoder_need_rows(b->columns, why);
+        }
+        if (!retval) {
+            retval = column_decoder_plain(b->columns, &plain, why);
+        }
+    }
+    return retval;
+}
+
+int
 query_block_history(struct query_block *b, uint32_t at,
                     const struct history **h, struct history **owned,
-                    struct lh_error *error)
+                    struct lh_error *why)
 {
-    struct lh_error why = {.pos = -1};
     struct history_decoder *plain = b->decoder;
     int retval = 0;
 
@@ -443,23 +445,23 @@ query_block_history(struct query_block *b, uint32_t at,
         uint32_t row = at & ~AT_ROW;
         size_t flow = find_flow(b->columns, row);
 
-        retval = column_decoder_need_times(b->columns, &why);
+        retval = column_decoder_need_times(b->columns, why);
         if (!retval) {
-            retval = column_decoder_need_rows(b->columns, &why);
+            retval = column_decoder_need_rows(b->columns, why);
         }
         if (!retval) {
             row -= column_decoder_flow(b->columns, flow)->first_row;
-            retval = column_decoder_history(b->columns, flow, row, h, &why);
+            retval = column_decoder_history(b->columns, flow, row, h, why);
         }
     } else {
         if (b->columns) {
-            retval = column_decoder_plain(b->columns, &plain, &why);
+            retval = column_decoder_plain(b->columns, &plain, why);
         }
         if (!retval) {
             retval =
-                plain ? history_decoder_read(plain, at, owned, &why) : EBADMSG;
+                plain ? history_decoder_read(plain, at, owned, why) : EBADMSG;
         }
         *h = *owned;
     }
-    return tell(b, retval, &why, error);
+    return retval;
 }

@@ -10,7 +10,7 @@
  *
  * Work is done in small steps.
  *
- * Threads: one. */
+ * Threads: one at a time. */
 #ifndef PHF_QUERY_BLOCK_H
 #define PHF_QUERY_BLOCK_H 1
 
@@ -39,9 +39,9 @@ struct query_place {
 };
 
 struct query_block {
-    struct archive_reader *reader; /* NULL: pending. */
-    struct archive_entry entry;    /* Of the reader. */
-    const uint8_t *pending;        /* Its payload; must stay. */
+    const char *dir;            /* NULL: pending. */
+    struct archive_entry entry; /* In the archive there. */
+    const uint8_t *pending;     /* Its payload; must stay. */
     size_t pending_len, pending_table_len;
 
     /* While it is open. */
@@ -63,8 +63,13 @@ struct query_block_counters {
 };
 
 /* Opens the block for scanning or reading; nothing when it is open.  Returns
- * 0, or EBADMSG, ENOENT or another errno with the reason. */
+ * 0, or an errno as archive_fetch_columns(). */
 int query_block_open(struct query_block *, struct lh_error *);
+static inline bool
+query_block_is_open(const struct query_block *b)
+{
+    return b->columns || b->payload;
+}
 /* Closes it; it may be opened again. */
 void query_block_close(struct query_block *);
 /* Bytes of memory it holds now. */
@@ -76,20 +81,25 @@ enum query_block_state {
     QUERY_BLOCK_BROKEN
 };
 
-/* Looks at some histories of an open block, from the first on after a
- * query_block_rewind(), and calls 'found' for each that matches. */
+/* Looks at some histories of a block, open and not scanned before, from the
+ * first on after a query_block_rewind(), and calls 'found' for each that
+ * matches.  Sets '*error', to 0 unless it is broken. */
 void query_block_rewind(struct query_block *);
 enum query_block_state
 query_block_step(struct query_block *, const struct query_filter *,
                  struct query_block_counters *,
                  void (*found)(void *aux, const struct query_place *),
-                 void *aux, struct lh_error *);
+                 void *aux, int *error, struct lh_error *why);
+
+/* Reads all that histories at places are made of.  Returns 0 or an errno as
+ * above. */
+int query_block_load(struct query_block *, struct lh_error *why);
 
 /* The history at a place of an open block.  It is good until the next call of
  * a function for this block; '*owned' is what the caller has to destroy, or
  * NULL.  Returns 0 or an errno. */
 int query_block_history(struct query_block *, uint32_t at,
                         const struct history **h, struct history **owned,
-                        struct lh_error *);
+                        struct lh_error *why);
 
 #endif /* phf/query_block.h */

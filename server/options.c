@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/crew.h"
 #include "lib/lh_alloc.h"
 #include "lib/text_number.h"
 
@@ -40,6 +41,9 @@ const char options_help[] =
     "  --retain SIZE|AGE          remove the oldest past so much (10G) or so\n"
     "                             old (7d); may be given once each\n"
     "  --archive-time-unit us|ns  how exact times are kept (ns: as they are)\n"
+    "  --query-threads N          read the archive for queries with so many\n"
+    "                             threads, below all others in priority (one\n"
+    "                             for each processor)\n"
     "  --flow-log FILE            path of the recorder's log, noted in the\n"
     "                             archive for readers without a server\n"
     "  --round TIME               what is archived is durable after (1s)\n"
@@ -71,6 +75,7 @@ enum option_code {
     OPT_ARCHIVE,
     OPT_RETAIN,
     OPT_TIME_UNIT,
+    OPT_QUERY_THREADS,
     OPT_FLOW_LOG,
     OPT_ROUND,
     OPT_WINDOW,
@@ -94,6 +99,7 @@ static const struct option long_options[] = {
     {"archive", required_argument, NULL, OPT_ARCHIVE},
     {"retain", required_argument, NULL, OPT_RETAIN},
     {"archive-time-unit", required_argument, NULL, OPT_TIME_UNIT},
+    {"query-threads", required_argument, NULL, OPT_QUERY_THREADS},
     {"flow-log", required_argument, NULL, OPT_FLOW_LOG},
     {"round", required_argument, NULL, OPT_ROUND},
     {"window", required_argument, NULL, OPT_WINDOW},
@@ -235,6 +241,11 @@ parse_constant(struct options *options, int option, const char *text,
             return bad(error, "mac-vlan", text, "from 1 to 4094");
         }
         options->mac_vlan = (uint16_t) value;
+    } else if (option == OPT_QUERY_THREADS) {
+        if (!text_number(text, 10, 1, CREW_MAX_THREADS, &value)) {
+            return bad(error, "query-threads", text, "from 1 to 64");
+        }
+        options->n_query_threads = (unsigned int) value;
     } else if (option == OPT_ID_SEED) {
         if (!text_number(text, 16, 0, UINT64_MAX, &value)) {
             return bad(error, "id-seed", text, "up to 16 hex digits");

@@ -35,9 +35,10 @@ struct options {
     const char *flow_log;
     uint64_t window_ns;
     uint64_t round_ns;
-    uint64_t retain_bytes; /* 0: never. */
-    uint64_t retain_ns;    /* 0: never. */
-    bool is_archive_us;    /* It keeps whole microseconds. */
+    uint64_t retain_bytes;        /* 0: never. */
+    uint64_t retain_ns;           /* 0: never. */
+    bool is_archive_us;           /* It keeps whole microseconds. */
+    unsigned int n_query_threads; /* 0: one for each processor. */
     bool is_lossless;
     bool json;
     int verbosity;

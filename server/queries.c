@@ -13,6 +13,7 @@
 #include <time.h>
 
 #include "lib/byte_buf.h"
+#include "lib/crew.h"
 #include "lib/jmember.h"
 #include "lib/lh_alloc.h"
 #include "lib/say.h"
@@ -29,12 +30,16 @@ struct running {
     json_t *call_id;     /* Owned reference. */
     struct query *query; /* Owned. */
     bool is_waiting;     /* For the client to read. */
+    bool is_reading;     /* The crew works for it. */
     uint64_t told_ns;    /* When progress was last told. */
 };
 
 struct queries {
-    struct event *event; /* Next slice.  Owned. */
-    char *dir;           /* Owned; NULL: no archive. */
+    struct event_base *base;
+    struct event *event;      /* Next slice.  Owned. */
+    struct crew *crew;        /* NULL: none could be made.  Owned. */
+    struct event *crew_event; /* It has done something.  Owned. */
+    char *dir;                /* Owned; NULL: no archive. */
     struct archive_writer *writer;
     struct archive_reader *reader; /* Opened with the first query.  Owned. */
     struct topology *topology;
@@ -53,13 +58,19 @@ monotonic_ns(void)
     return (uint64_t) ts.tv_sec * 1000000000u + (uint64_t) ts.tv_nsec;
 }
 
+static bool
+can_go_on(const struct running *running)
+{
+    return !running->is_waiting && !running->is_reading;
+}
+
 static void
 arm(struct queries *queries)
 {
     static const struct timeval at_once = {0, 0};
 
     for (size_t i = 0; i < queries->n; i++) {
-        if (!queries->all[i]->is_waiting) {
+        if (can_go_on(queries->all[i])) {
             event_add(queries->event, &at_once);
             return;
         }
@@ -136,7 +147,7 @@ on_slice(evutil_socket_t fd, short what, void *queries_)
 
     for (size_t i = 0; i < queries->n && !running; i++) {
         queries->next = (queries->next + 1) % queries->n;
-        if (!queries->all[queries->next]->is_waiting) {
+        if (can_go_on(queries->all[queries->next])) {
             running = queries->all[queries->next];
         }
     }
@@ -152,8 +163,25 @@ on_slice(evutil_socket_t fd, short what, void *queries_)
             end_query(running, false);
         } else {
             running->is_waiting = state == QUERY_BUSY;
+            running->is_reading = state == QUERY_WAIT;
             tell_progress(running, now_ns);
         }
+    }
+    arm(queries);
+}
+
+/* The crew has done a job. */
+static void
+on_crew(evutil_socket_t fd, short what, void *queries_)
+{
+    struct queries *queries = queries_;
+    struct crew_job *job;
+
+    while ((job = crew_take(queries->crew)) != NULL) {
+        query_take(job);
+    }
+    for (size_t i = 0; i < queries->n; i++) {
+        queries->all[i]->is_reading = false;
     }
     arm(queries);
 }
@@ -163,6 +191,7 @@ queries_create(struct event_base *base)
 {
     struct queries *queries = lh_alloc_zero(sizeof *queries);
 
+    queries->base = base;
     queries->event = evtimer_new(base, on_slice, queries);
     return queries;
 }
@@ -173,6 +202,11 @@ queries_destroy(struct queries *queries)
     if (queries) {
         while (queries->n) {
             remove_running(queries, queries->all[0]);
+        }
+        if (queries->crew) {
+            query_drain(queries->crew);
+            event_free(queries->crew_event);
+            crew_destroy(queries->crew);
         }
         event_free(queries->event);
         archive_reader_close(queries->reader);
@@ -185,10 +219,19 @@ queries_destroy(struct queries *queries)
 
 void
 queries_set_archive(struct queries *queries, const char *dir,
-                    struct archive_writer *writer)
+                    struct archive_writer *writer, unsigned int n_threads)
 {
     queries->dir = lh_strdup(dir);
     queries->writer = writer;
+    queries->crew = crew_create(n_threads, CREW_BACKGROUND);
+    if (!queries->crew) {
+        say_warn("no thread could be made for queries: each block they read "
+                 "holds the server up");
+        return;
+    }
+    queries->crew_event = event_new(queries->base, crew_fd(queries->crew),
+                                    EV_READ | EV_PERSIST, on_crew, queries);
+    event_add(queries->crew_event, NULL);
 }
 
 void
@@ -286,6 +329,7 @@ start(struct queries *queries, struct api_call *call,
     running->peer = api_call_peer(call);
     running->call_id = json_incref(api_call_id(call));
     running->told_ns = monotonic_ns();
+    config->crew = queries->crew;
     config->reader = queries->reader;
     config->topology = queries->topology;
     config->give = give;

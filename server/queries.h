@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* queries - the queries of all clients, run beside the reception of postcards.
  *
- * Each turn of the event loop gives one query a slice of QUERIES_SLICE_NS; a
- * query whose client does not read waits.
+ * Blocks of the archive are read and matched by threads of their own, which
+ * run only where no other thread wants the processor or the disk
+ * (lib/crew.h).  What they find is given out by the event loop, of which each
+ * turn gives one query a slice of QUERIES_SLICE_NS; a query whose client does
+ * not read waits.
  *
  * Threads: that of the event loop. */
 #ifndef SERVER_QUERIES_H
@@ -28,10 +31,12 @@ struct queries;
 struct queries *queries_create(struct event_base *);
 void queries_destroy(struct queries *);
 
-/* Where to look: the archive in 'dir', which 'writer' writes.  Both must stay
- * until the end; without this call every query is refused. */
+/* Where to look: the archive in 'dir', which 'writer' writes, with so many
+ * threads.  Both must stay until the end; without this call every query is
+ * refused. */
 void queries_set_archive(struct queries *, const char *dir,
-                         struct archive_writer *writer);
+                         struct archive_writer *writer,
+                         unsigned int n_threads);
 /* Takes a reference of its own; NULL: none known. */
 void queries_set_topology(struct queries *, const struct topology *);
 

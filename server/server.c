@@ -12,6 +12,7 @@
 
 #include "lib/api_socket.h"
 #include "lib/archive_dir.h"
+#include "lib/crew.h"
 #include "lib/lh_alloc.h"
 #include "lib/say.h"
 #include "lib/time_spec.h"
@@ -326,7 +327,9 @@ open_core(struct server *server, struct lh_error *error)
     pipeline.triggers = server->triggers;
     server->pipeline = pipeline_create(&pipeline);
     if (pipeline.archive) {
-        queries_set_archive(server->queries, o->archive, pipeline.archive);
+        queries_set_archive(server->queries, o->archive, pipeline.archive,
+                            o->n_query_threads ? o->n_query_threads
+                                               : crew_n_processors());
     }
     /* Who sent the postcards in a file is asked only if it is said who
      * may. */

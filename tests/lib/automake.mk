@@ -139,6 +139,11 @@ tests_lib_test_api_link_LDADD = $(LIB_LIBS) $(TEST_LIBS)
 GOLDEN = tests/lib/golden.c tests/lib/golden.h
 EXTRA_DIST += tests/lib/golden
 
+check_PROGRAMS += tests/lib/test_crew
+TESTS += tests/lib/test_crew
+tests_lib_test_crew_SOURCES = tests/lib/test_crew.c
+tests_lib_test_crew_LDADD = $(LIB_LIBS) $(TEST_LIBS)
+
 check_PROGRAMS += tests/lib/test_dpid
 TESTS += tests/lib/test_dpid
 tests_lib_test_dpid_SOURCES = tests/lib/test_dpid.c

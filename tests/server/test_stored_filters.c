@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "gen/gen.h"
+#include "lib/crew.h"
 #include "lib/hdr.h"
 #include "lib/lh_alloc.h"
 #include "lib/postcard_geneve.h"
@@ -27,6 +28,7 @@
 
 #define N_FILTERS 150
 #define N_PACKETS 800
+#define N_FIRST   5
 #define N_BLOCK   250 /* Histories between two rounds of the archive. */
 
 static const char *const presets[] = {"fabric", "trouble", "faults"};
@@ -53,7 +55,11 @@ struct both {
     uint64_t n_histories, n_packets;
     struct hit now; /* What is being matched. */
     struct filter filters[N_FILTERS];
-    struct filter *asked; /* Whose query it is. */
+    struct filter *asked; /* Whose query it is, ... */
+    bool is_desc;         /* ... in which order ... */
+    uint64_t last_ns;     /* ... and the last time given out. */
+    size_t n_first;
+    uint64_t first_ns[N_FIRST]; /* Given out by a query with a limit. */
 };
 
 /* --- live ---------------------------------------------------------------- */
@@ -200,6 +206,9 @@ give(void *both_, const struct history *h)
     struct filter *f = both->asked;
     struct hit hit = hit_of(h);
 
+    ck_assert(both->is_desc ? hit.first_ns <= both->last_ns
+                            : hit.first_ns >= both->last_ns);
+    both->last_ns = hit.first_ns;
     for (size_t i = 0; i < f->n_hits; i++) {
         struct hit *live = &f->hits[i];
 
@@ -221,9 +230,10 @@ is_busy(void *both)
 
 static void
 ask_stored(struct both *both, struct archive_reader *reader, struct filter *f,
-           bool is_desc)
+           bool is_desc, struct crew *crew)
 {
-    struct query_config config = {.reader = reader,
+    struct query_config config = {.crew = crew,
+                                  .reader = reader,
                                   .topology = both->topology,
                                   .until_ns = UINT64_MAX,
                                   .is_desc = is_desc,
@@ -234,17 +244,80 @@ ask_stored(struct both *both, struct archive_reader *reader, struct filter *f,
     ck_assert(!phf_compile(f->text.text, NULL, &config.phf, NULL));
     archive_writer_pending(both->writer, &config.pending);
     both->asked = f;
+    both->is_desc = is_desc;
+    both->last_ns = is_desc ? UINT64_MAX : 0;
 
     struct query *q = query_create(&config);
 
-    while (query_step(q) != QUERY_DONE) {
-    }
+    query_run(q, NULL, NULL);
     ck_assert_uint_eq(query_totals(q)->damaged, 0);
     ck_assert_uint_eq(query_totals(q)->scanned, both->n_histories);
     ck_assert_msg(query_totals(q)->n == f->n_hits,
                   "%s: %zu live, %" PRIu64 " stored", f->text.text, f->n_hits,
                   query_totals(q)->n);
     ck_assert_uint_eq(query_totals(q)->n_limits, f->n_limits);
+    query_destroy(q);
+}
+
+static void
+note_first(void *both_, const struct history *h)
+{
+    struct both *both = both_;
+
+    ck_assert_uint_lt(both->n_first, N_FIRST);
+    both->first_ns[both->n_first++] = history_first_ns(h);
+}
+
+static int
+compare_ns(const void *a_, const void *b_)
+{
+    const uint64_t *a = a_, *b = b_;
+
+    return *a < *b ? -1 : *a > *b;
+}
+
+/* With a limit it gives the first matches of all, however many threads look
+ * for them, and one that is given up leaves nothing behind. */
+static void
+ask_first(struct both *both, struct archive_reader *reader, struct filter *f,
+          bool is_desc, struct crew *crew)
+{
+    struct query_config config = {.crew = crew,
+                                  .reader = reader,
+                                  .topology = both->topology,
+                                  .until_ns = UINT64_MAX,
+                                  .limit = N_FIRST,
+                                  .is_desc = is_desc,
+                                  .give = note_first,
+                                  .is_busy = is_busy,
+                                  .aux = both};
+    size_t n = f->n_hits < N_FIRST ? f->n_hits : N_FIRST;
+    uint64_t *live_ns = lh_alloc_array(NULL, f->n_hits + 1, sizeof *live_ns);
+
+    for (size_t i = 0; i < f->n_hits; i++) {
+        live_ns[i] = f->hits[i].first_ns;
+    }
+    qsort(live_ns, f->n_hits, sizeof *live_ns, compare_ns);
+    ck_assert(!phf_compile(f->text.text, NULL, &config.phf, NULL));
+    archive_writer_pending(both->writer, &config.pending);
+    both->n_first = 0;
+
+    struct query *q = query_create(&config);
+
+    query_run(q, NULL, NULL);
+    ck_assert_uint_eq(both->n_first, n);
+    for (size_t i = 0; i < n; i++) {
+        ck_assert_uint_eq(both->first_ns[i],
+                          live_ns[is_desc ? f->n_hits - 1 - i : i]);
+    }
+    query_destroy(q);
+    free(live_ns);
+
+    ck_assert(!phf_compile(f->text.text, NULL, &config.phf, NULL));
+    archive_writer_pending(both->writer, &config.pending);
+    both->n_first = 0;
+    q = query_create(&config);
+    query_step(q);
     query_destroy(q);
 }
 
@@ -260,15 +333,21 @@ START_TEST(stored_and_live_answers_are_equal)
 
     ck_assert_uint_gt(archive_reader_n_blocks(reader), 2);
     ck_assert_uint_gt(both->n_packets, both->n_histories / 4);
+    struct crew *crew = crew_create(3, CREW_BACKGROUND);
+
+    ck_assert_ptr_nonnull(crew);
     for (size_t i = 0; i < N_FILTERS; i++) {
         struct filter *f = &both->filters[i];
 
-        ask_stored(both, reader, f, i % 2);
+        ask_stored(both, reader, f, i % 2, i % 4 < 2 ? crew : NULL);
+        ask_first(both, reader, f, i % 2, crew);
         n_some += f->n_hits && f->n_hits < both->n_histories;
         free(f->hits);
     }
     /* Neither all nor nothing, or they would show little. */
     ck_assert_uint_gt(n_some, N_FILTERS / 4);
+    query_drain(crew);
+    crew_destroy(crew);
     archive_reader_close(reader);
     archive_writer_close(both->writer);
     phf_set_destroy(both->set);

@@ -72,6 +72,12 @@ struct app_exit {
     const char *meaning; /* NULL: the end. */
 };
 
+/* A line of the manual's .in file that is replaced by what 'put' writes. */
+struct app_fragment {
+    const char *line; /* NULL: the end. */
+    void (*put)(FILE *);
+};
+
 struct app;
 
 struct app_program {
@@ -85,6 +91,7 @@ struct app_program {
                                        * none. */
     const char *examples;             /* Lines, for --help; NULL: none. */
     const struct app_exit *exits;
+    const struct app_fragment *fragments; /* NULL: none. */
     bool takes_files; /* Shells offer files for what is no option. */
     int (*run)(struct app *, int argc, char *argv[]);
 };

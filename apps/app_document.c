@@ -235,6 +235,22 @@ put_manual_exits(const struct app_program *program, FILE *out)
     fputs(".El\n", out);
 }
 
+/* False when 'line' is none of the program's own. */
+static bool
+put_fragment(const struct app_program *program, const char *line, FILE *out)
+{
+    const struct app_fragment *f = program->fragments;
+
+    for (; f && f->line; f++) {
+        if (!strncmp(line, f->line, strlen(f->line)) &&
+            !strcmp(line + strlen(f->line), "\n")) {
+            f->put(out);
+            return true;
+        }
+    }
+    return false;
+}
+
 int
 app_document_manual(const struct app_program *program, const char *path,
                     FILE *out)
@@ -253,7 +269,7 @@ app_document_manual(const struct app_program *program, const char *path,
             put_manual_settings(program, out);
         } else if (!strcmp(line, "@exit-status@\n")) {
             put_manual_exits(program, out);
-        } else {
+        } else if (!put_fragment(program, line, out)) {
             fputs(line, out);
         }
     }

@@ -9,9 +9,12 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 static volatile sig_atomic_t came;
+static bool watches_output, is_output_gone;
 
 static void
 note(int number)
@@ -27,6 +30,25 @@ app_interrupt_init(void)
     memset(&action, 0, sizeof action);
     action.sa_handler = note; /* Without SA_RESTART. */
     sigaction(SIGINT, &action, NULL);
+}
+
+void
+app_interrupt_also(void)
+{
+    struct sigaction action;
+    struct stat st;
+
+    memset(&action, 0, sizeof action);
+    action.sa_handler = note;
+    sigaction(SIGTERM, &action, NULL);
+    watches_output = !fstat(STDOUT_FILENO, &st) &&
+                     (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode));
+}
+
+bool
+app_interrupt_output_gone(void)
+{
+    return is_output_gone;
 }
 
 bool
@@ -50,7 +72,9 @@ app_interrupt_wait(int fd, int timeout_ms)
 {
     struct timespec timeout = {timeout_ms / 1000,
                                timeout_ms % 1000 * 1000000L};
-    struct pollfd pfd = {.fd = fd, .events = POLLIN};
+    struct pollfd pfds[] = {
+        {.fd = fd, .events = POLLIN},
+        {.fd = watches_output ? STDOUT_FILENO : -1, .events = 0}};
     sigset_t blocked, before;
     int n = -1, retval = EINTR;
 
@@ -58,10 +82,15 @@ app_interrupt_wait(int fd, int timeout_ms)
      * that none is missed. */
     sigemptyset(&blocked);
     sigaddset(&blocked, SIGINT);
+    sigaddset(&blocked, SIGTERM);
     sigprocmask(SIG_BLOCK, &blocked, &before);
     if (!came) {
-        n = ppoll(&pfd, 1, timeout_ms < 0 ? NULL : &timeout, &before);
+        n = ppoll(pfds, 2, timeout_ms < 0 ? NULL : &timeout, &before);
         retval = n > 0 ? 0 : n < 0 ? errno : ETIMEDOUT;
+    }
+    if (n > 0 && pfds[1].revents & (POLLERR | POLLHUP)) {
+        is_output_gone = true;
+        retval = EINTR;
     }
     sigprocmask(SIG_SETMASK, &before, NULL);
     return retval;

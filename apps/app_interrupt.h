@@ -10,6 +10,11 @@
 
 /* From now on SIGINT is noted, and system calls that wait end with EINTR. */
 void app_interrupt_init(void);
+/* Ends what is waited for as SIGINT does: also SIGTERM, and that nobody reads
+ * standard output any more where that is a pipe or a socket. */
+void app_interrupt_also(void);
+/* Whether nobody reads standard output any more. */
+bool app_interrupt_output_gone(void);
 /* Whether it came since it was last cleared. */
 bool app_interrupt_came(void);
 void app_interrupt_clear(void);

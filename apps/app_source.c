@@ -113,3 +113,16 @@ app_source_wait(struct app_source *source, int timeout_ms,
                ? source->class->wait(source, timeout_ms, stop, error)
                : not_live(error);
 }
+
+int
+app_source_connect(struct app_source *source, struct lh_error *error)
+{
+    return source->class->connect ? source->class->connect(source, error)
+                                  : not_live(error);
+}
+
+bool
+app_source_is_connected(const struct app_source *source)
+{
+    return source->class->is_connected && source->class->is_connected(source);
+}

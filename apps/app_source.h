@@ -27,7 +27,7 @@ struct app_find {
     const char *phf;
     uint64_t since_ns; /* 0: no limit. */
     uint64_t until_ns; /* 0: no limit. */
-    uint64_t limit;
+    uint64_t limit;    /* 0: none. */
     bool is_asc; /* The oldest first, not the newest. */
     /* Gets each history that matches (taken). */
     void (*give)(void *aux, struct history *);
@@ -98,6 +98,11 @@ int app_source_unwatch(struct app_source *, uint64_t id, struct lh_error *);
 int app_source_wait(struct app_source *, int timeout_ms, struct app_stop *,
                     struct lh_error *);
 
+/* Connects for live filters, if that is not so already, and sets all of
+ * them. */
+int app_source_connect(struct app_source *, struct lh_error *);
+bool app_source_is_connected(const struct app_source *);
+
 /* --- for the sources --- */
 
 struct app_source_class {
@@ -120,6 +125,8 @@ struct app_source_class {
     int (*remove_watch)(struct app_source *, uint64_t id, struct lh_error *);
     int (*wait)(struct app_source *, int timeout_ms, struct app_stop *,
                 struct lh_error *);
+    int (*connect)(struct app_source *, struct lh_error *);
+    bool (*is_connected)(const struct app_source *);
 };
 
 /* First member of every source. */

@@ -332,8 +332,7 @@ find_histories(struct app_source *source, const struct app_find *find,
                struct app_found *found, struct lh_error *error)
 {
     struct source_server *server = server_of(source);
-    json_t *members = json_pack("{s:s, s:I, s:s}", "phf", find->phf, "limit",
-                                (json_int_t) find->limit, "order",
+    json_t *members = json_pack("{s:s, s:s}", "phf", find->phf, "order",
                                 find->is_asc ? "asc" : "desc");
     json_int_t id;
     int retval;
@@ -341,6 +340,10 @@ find_histories(struct app_source *source, const struct app_find *find,
     if (!members) {
         lh_error_set_at(error, 0, "the filter is not UTF-8");
         return EINVAL;
+    }
+    if (find->limit) {
+        json_object_set_new(members, "limit",
+                            json_integer((json_int_t) find->limit));
     }
     if (find->since_ns) {
         json_object_set_new(members, "since",
@@ -509,6 +512,18 @@ wait_live(struct app_source *source, int timeout_ms, struct app_stop *stop,
     return after_call(server, &server->live, retval, error);
 }
 
+static int
+connect_live(struct app_source *source, struct lh_error *error)
+{
+    return revive(server_of(source), error);
+}
+
+static bool
+is_live(const struct app_source *source)
+{
+    return ((const struct source_server *) source)->live != NULL;
+}
+
 /* --- the source ---------------------------------------------------------- */
 
 static void
@@ -541,6 +556,8 @@ app_source_open_server(const char *path, const char *name, int timeout_ms,
         .add_watch = add_watch,
         .remove_watch = remove_watch,
         .wait = wait_live,
+        .connect = connect_live,
+        .is_connected = is_live,
     };
     struct source_server *server = lh_alloc_zero(sizeof *server);
     int retval;

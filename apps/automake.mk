@@ -7,15 +7,18 @@ apps_libapp_a_SOURCES = \
 	apps/app.c apps/app.h \
 	apps/app_completion.c \
 	apps/app_document.c apps/app_document.h \
+	apps/app_follow.c apps/app_follow.h \
 	apps/app_interrupt.c apps/app_interrupt.h \
 	apps/app_names.c apps/app_names.h \
 	apps/app_option.c apps/app_option.h \
 	apps/app_pager.c apps/app_pager.h \
 	apps/app_progress.c apps/app_progress.h \
+	apps/app_rules.c apps/app_rules.h \
 	apps/app_setting.c apps/app_setting.h \
 	apps/app_source.c apps/app_source.h \
 	apps/app_source_archive.c \
-	apps/app_source_server.c
+	apps/app_source_server.c \
+	apps/app_view.c apps/app_view.h
 APP_LIBS = apps/libapp.a $(PHF_LIBS)
 
 # A program on the frame writes its own manual, of docs/man/NAME.1.in, and what
@@ -69,7 +72,34 @@ completion/_ndb: bin/ndb$(EXEEXT)
 	$(app_generate) bin/ndb --generate zsh > $@.tmp
 	$(AM_V_at)mv $@.tmp $@
 
-CLEANFILES += docs/man/phfc.1 docs/man/ndb.1 \
+# netshark: packets by what happened to them, for people and for Wireshark.
+bin_PROGRAMS += bin/netshark
+bin_netshark_SOURCES = \
+	apps/netshark.c apps/netshark.h \
+	apps/netshark_capture.c \
+	apps/netshark_fields.c \
+	apps/netshark_text.c
+bin_netshark_LDADD = $(APP_LIBS)
+man1_MANS += docs/man/netshark.1
+nodist_bashcompletion_DATA += completion/netshark
+nodist_zshcompletion_DATA += completion/_netshark
+docs/man/netshark.1: docs/man/netshark.1.in bin/netshark$(EXEEXT)
+	$(app_generate) bin/netshark --generate manual $(srcdir)/docs/man/netshark.1.in \
+		> $@.tmp
+	$(AM_V_at)mv $@.tmp $@
+completion/netshark: bin/netshark$(EXEEXT)
+	$(app_generate) bin/netshark --generate bash > $@.tmp
+	$(AM_V_at)mv $@.tmp $@
+completion/_netshark: bin/netshark$(EXEEXT)
+	$(app_generate) bin/netshark --generate zsh > $@.tmp
+	$(AM_V_at)mv $@.tmp $@
+
+# For Wireshark: netshark(1) says where they go.
+wiresharkdir = $(pkgdatadir)/wireshark
+dist_wireshark_DATA = apps/wireshark/lasthop.lua
+dist_wireshark_SCRIPTS = apps/wireshark/lasthop-extcap
+
+CLEANFILES += docs/man/phfc.1 docs/man/ndb.1 docs/man/netshark.1 \
 	$(nodist_bashcompletion_DATA) $(nodist_zshcompletion_DATA)
 
 # lasthopctl: steers the recorder, looks after archives.

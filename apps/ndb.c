@@ -164,6 +164,7 @@ static int
 debug(struct app *app, int argc, char *argv[])
 {
     struct app_source *source;
+    struct app_names *names;
     struct lh_error error;
     enum ndb_status status;
     struct ndb ndb;
@@ -171,10 +172,14 @@ debug(struct app *app, int argc, char *argv[])
     if (argc) {
         return app_wrong_usage(app, "commands are given with -e");
     }
-    if (app_open_source(app, &source, &error)) {
+    if (app_names_create(app->hosts, &names, &error)) {
         return app_fail(app, &error, NULL);
     }
-    ndb_init(&ndb, app, source);
+    if (app_open_source(app, &source, &error)) {
+        app_names_destroy(names);
+        return app_fail(app, &error, NULL);
+    }
+    ndb_init(&ndb, app, source, names);
     app_interrupt_init();
     status = run(&ndb, &options);
     ndb_uninit(&ndb);

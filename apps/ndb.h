@@ -17,6 +17,7 @@
 #include <stdio.h>
 
 #include "apps/app.h"
+#include "apps/app_names.h"
 #include "apps/app_source.h"
 #include "lib/history.h"
 #include "lib/lh_error.h"
@@ -41,6 +42,7 @@ struct ndb_breakpoint {
 struct ndb {
     /* Set at start. */
     struct app_source *source; /* Owned. */
+    struct app_names *names;   /* Of hosts.  Owned. */
     const struct app *app;
     bool is_interactive; /* Prompt, pager. */
     FILE *out;           /* stdout, or a pager's pipe during a command. */
@@ -65,8 +67,9 @@ struct ndb {
     unsigned int last_break;
 };
 
-/* Makes a run of 'app' (borrowed) that takes 'source'. */
-void ndb_init(struct ndb *, const struct app *app, struct app_source *source);
+/* Makes a run of 'app' (borrowed) that takes 'source' and 'names'. */
+void ndb_init(struct ndb *, const struct app *app, struct app_source *source,
+              struct app_names *names);
 void ndb_uninit(struct ndb *);
 
 /* Runs the command in 'line'; an empty one or a comment ('#') does nothing.

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "apps/app_rules.h"
 #include "lib/dpid.h"
 #include "lib/hdr.h"
 #include "lib/lh_alloc.h"
@@ -115,7 +116,10 @@ ndb_print_summary(struct ndb *ndb, size_t i)
     put_way(&line, ndb, h);
     if (h->n_hops && h->hops[0].caplen &&
         hdr_format(h->hops[0].header, h->hops[0].caplen, text, sizeof text)) {
-        text_line_put(&line, TEXT_BLUE, "  %s", text);
+        char *named = app_names_in_text(ndb->names, text);
+
+        text_line_put(&line, TEXT_BLUE, "  %s", named);
+        free(named);
     }
     text_line_end(&line);
     text_line_uninit(&line);
@@ -153,19 +157,26 @@ rule_text(void *asking_, uint64_t dpid, uint32_t version)
         asking->error = error;
         return NULL;
     }
-    text = lh_asprintf("%s%u priority %u %s%sactions=%s",
-                       rule->kind == RULE_FLOW   ? "table "
-                       : rule->kind == RULE_MISS ? "table miss of table "
-                                                 : rule_kind_name(rule->kind),
-                       rule->table_id, rule->priority, rule->match,
-                       *rule->match ? " " : "", rule->actions);
-    if (rule->kind == RULE_GROUP || rule->kind == RULE_PACKET_OUT) {
-        free(text);
-        text = lh_asprintf("%s actions=%s", rule_kind_name(rule->kind),
-                           rule->actions);
-    }
+    text = app_rules_format(rule);
     rule_unref(rule);
     return text;
+}
+
+static char *
+packet_text(void *asking_, const char *text)
+{
+    const struct rule_asking *asking = asking_;
+
+    return app_names_in_text(asking->ndb->names, text);
+}
+
+static char *
+time_text(void *asking_, uint64_t ns)
+{
+    const struct rule_asking *asking = asking_;
+    char buf[TIME_SPEC_BUFSIZE];
+
+    return lh_strdup(app_format_time(asking->ndb->app, ns, buf));
 }
 
 static struct history_text_options
@@ -178,6 +189,8 @@ text_options(struct ndb *ndb, struct rule_asking *asking)
         .width = ndb->width,
         .current = (int) ndb->frame,
         .rule_text = rule_text,
+        .packet_text = packet_text,
+        .time_text = time_text,
         .aux = asking,
     };
 }

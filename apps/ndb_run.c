@@ -14,10 +14,12 @@
 #include "phf/phf.h"
 
 void
-ndb_init(struct ndb *ndb, const struct app *app, struct app_source *source)
+ndb_init(struct ndb *ndb, const struct app *app, struct app_source *source,
+         struct app_names *names)
 {
     memset(ndb, 0, sizeof *ndb);
     ndb->source = source;
+    ndb->names = names;
     ndb->out = stdout;
     ndb->app = app;
     ndb->color = app->color;
@@ -38,6 +40,7 @@ ndb_uninit(struct ndb *ndb)
     free(ndb->until);
     topology_unref(ndb->topology);
     app_source_close(ndb->source);
+    app_names_destroy(ndb->names);
 }
 
 enum ndb_status

@@ -94,6 +94,7 @@ lib_liblasthop_a_SOURCES = \
 	lib/past_group.c \
 	lib/past_moment.c \
 	lib/past_table.c \
+	lib/pcapng.c lib/pcapng.h \
 	lib/postcard.c lib/postcard.h \
 	lib/postcard_geneve.c lib/postcard_geneve.h \
 	lib/postcard_mac.c lib/postcard_mac.h \

@@ -141,6 +141,10 @@ struct history_text_options {
      * callee and freed here, or NULL when unknown; the callback itself may be
      * NULL. */
     char *(*rule_text)(void *aux, uint64_t dpid, uint32_t version);
+    /* What to write for the line about a packet (names for its addresses) and
+     * for a time, for free(); NULL: as usual. */
+    char *(*packet_text)(void *aux, const char *text);
+    char *(*time_text)(void *aux, uint64_t ns);
     void *aux;
 };
 /* Writes the backtrace to 'stream':

@@ -212,9 +212,14 @@ put_packet(struct writer *w, size_t i)
 
     if (hop->caplen &&
         hdr_format(hop->header, hop->caplen, text, sizeof text)) {
+        char *named = w->options->packet_text
+                          ? w->options->packet_text(w->options->aux, text)
+                          : NULL;
+
         begin_detail(w, i);
-        text_line_put(&w->line, TEXT_BLUE, "%s", text);
+        text_line_put(&w->line, TEXT_BLUE, "%s", named ? named : text);
         text_line_end(&w->line);
+        free(named);
     }
 }
 
@@ -394,8 +399,13 @@ put_headline(struct writer *w)
         text_line_put(&w->line, TEXT_BOLD, "without ID");
     }
     if (w->first_ns) {
+        char *text = w->options->time_text
+                         ? w->options->time_text(w->options->aux, w->first_ns)
+                         : NULL;
+
         time_spec_format(w->first_ns, w->options->utc, 6, when);
-        text_line_put(&w->line, TEXT_PLAIN, "  %s", when);
+        text_line_put(&w->line, TEXT_PLAIN, "  %s", text ? text : when);
+        free(text);
     }
     text_line_put(&w->line, TEXT_PLAIN, "  ");
     if (h->verdict.name != VERDICT_NONE) {

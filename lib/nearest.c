@@ -60,10 +60,9 @@ nearest_init(const char *text)
 {
     size_t len = strlen(text);
 
-    /* A single letter is near to everything and so to nothing. */
+    /* Two letters are near to all others and so to none. */
     return (struct nearest){
-        .text = text,
-        .distance = len < 2 || len > MAX_LEN ? 0 : len / 3 + (len < 3) + 1};
+        .text = text, .distance = len < 3 || len > MAX_LEN ? 0 : len / 3 + 1};
 }
 
 void

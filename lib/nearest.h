@@ -28,7 +28,7 @@ struct nearest nearest_init(const char *text);
 /* One more name; of equally near ones the first stays.  NULL is none. */
 void nearest_try(struct nearest *, const char *name);
 /* The nearest name, or NULL when none is near: at most a third of the letters
- * are wrong, and of two or three letters one. */
+ * are wrong.  Nothing is near to one or two letters. */
 const char *nearest_name(const struct nearest *);
 
 #endif /* lib/nearest.h */

@@ -10,6 +10,7 @@
 
 #include "lib/dpid.h"
 #include "lib/lh_alloc.h"
+#include "lib/nearest.h"
 #include "lib/of_port.h"
 #include "phf/phf.h"
 
@@ -100,29 +101,51 @@ has_port_name(const struct topology *topology, const char *name)
     return false;
 }
 
+/* The name of a port of any switch that is nearest to 'name', or NULL. */
+static const char *
+nearest_port(const struct topology *topology, const char *name)
+{
+    struct nearest nearest = nearest_init(name);
+
+    for (size_t i = 0; i < topology_n_switches(topology); i++) {
+        const struct topology_switch *sw = topology_switch_at(topology, i);
+
+        for (size_t j = 0; j < sw->n_ports; j++) {
+            nearest_try(&nearest, sw->ports[j].name);
+        }
+    }
+    return nearest_name(&nearest);
+}
+
 /* Says that no switch is called 'name', and what they are called. */
 static int
 unknown_switch(struct scan *scan, size_t pos, const char *name,
                const struct topology *topology)
 {
+    struct nearest nearest = nearest_init(name);
     char known[160] = "";
     size_t used = 0;
 
     for (size_t i = 0; i < topology_n_switches(topology); i++) {
         const char *s = topology_switch_at(topology, i)->name;
 
+        nearest_try(&nearest, s);
         if (!s) {
             continue;
         }
         if (used + strlen(s) + 8 > sizeof known) {
             memcpy(known + used, ", ...", 6);
-            break;
+            used = sizeof known;
+            continue;
         }
         used += (size_t) snprintf(known + used, sizeof known - used, "%s%s",
                                   used ? ", " : "; there is ", s);
     }
-    lh_error_set_at(scan->error, (int) pos, "no switch is called \"%s\"%s",
-                    name, known);
+    lh_error_set_at(scan->error, (int) pos,
+                    "no switch is called \"%s\"%s%s%s%s", name, known,
+                    nearest_name(&nearest) ? "; is \"" : "",
+                    nearest_name(&nearest) ? nearest_name(&nearest) : "",
+                    nearest_name(&nearest) ? "\" meant?" : "");
     return EINVAL;
 }
 
@@ -180,10 +203,14 @@ parse_port(struct scan *scan, const struct scan_word *word,
         }
     }
     if (topology && !has_port_name(topology, term->name)) {
+        const char *near = nearest_port(topology, term->name);
+
         lh_error_set_at(scan->error, (int) word->pos,
                         "no port is called \"%s\" (nor is it one of DROP, "
-                        "CONTROLLER, FLOOD, ALL, LOCAL, IN_PORT, NORMAL)",
-                        term->name);
+                        "CONTROLLER, FLOOD, ALL, LOCAL, IN_PORT, "
+                        "NORMAL)%s%s%s",
+                        term->name, near ? "; is \"" : "", near ? near : "",
+                        near ? "\" meant?" : "");
         return EINVAL;
     }
     return 0;

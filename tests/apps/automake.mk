@@ -12,6 +12,12 @@ tests_apps_ndb_fixture_LDADD = $(PHF_LIBS)
 TESTS += tests/apps/test_ndb.sh
 EXTRA_DIST += tests/apps/test_ndb.sh tests/apps/ndb
 
+TESTS += tests/apps/test_netshark.sh
+EXTRA_DIST += tests/apps/test_netshark.sh tests/apps/netshark
+
+TESTS += tests/apps/test_frame.sh
+EXTRA_DIST += tests/apps/test_frame.sh
+
 TESTS += tests/apps/test_ndb_prompt.py
 EXTRA_DIST += tests/apps/test_ndb_prompt.py tests/apps/ndb_leaks
 

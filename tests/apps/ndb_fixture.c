@@ -11,7 +11,8 @@
  * MODE is "good"; "dies": the server closes the
  * connection in the middle of a query; "garbage": it
  * answers queries with a history that is none; "alone": it reaches no
- * recorder. */
+ * recorder; "restarts": it closes the connection on which a first live filter
+ * is set, and is there again.  netshark is tried on it too. */
 #include <config.h>
 
 #include <assert.h>
@@ -196,6 +197,9 @@ handle_query(struct api_call *call, const json_t *request, void *f_)
     struct phf *phf = compile(call, request);
     json_int_t n = 0;
 
+    /* Without one all are wanted. */
+    limit = limit ? limit : INT64_MAX;
+
     if (phf) {
         api_call_answer(call, NULL);
         if (!strcmp(f->mode, "dies")) {
@@ -231,6 +235,12 @@ handle_query(struct api_call *call, const json_t *request, void *f_)
     json_decref(id);
 }
 
+static void
+close_peer(evutil_socket_t fd, short what, void *peer)
+{
+    api_peer_close(peer);
+}
+
 /* All that matches "comes" at once, and some more is missed. */
 static void
 handle_trigger_add(struct api_call *call, const json_t *request, void *f_)
@@ -243,6 +253,12 @@ handle_trigger_add(struct api_call *call, const json_t *request, void *f_)
 
     if (phf) {
         api_call_answer(call, json_pack("{s:I}", "trigger", trigger));
+    }
+    if (phf && !strcmp(f->mode, "restarts") && trigger == 1) {
+        /* When the answer has gone out. */
+        event_base_once(f->base, -1, EV_TIMEOUT, close_peer, peer,
+                        &(struct timeval){.tv_usec = 50000});
+    } else if (phf) {
         for (size_t i = 0; i < N_SAMPLE; i++) {
             if (phf_match(phf, f->samples[i], f->topology) == PHF_MATCH) {
                 api_peer_offer(peer, id, "history",

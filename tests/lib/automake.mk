@@ -9,6 +9,17 @@ TESTS += tests/lib/test_bytes
 tests_lib_test_bytes_SOURCES = tests/lib/test_bytes.c
 tests_lib_test_bytes_LDADD = $(LIB_LIBS) $(TEST_LIBS)
 
+check_PROGRAMS += tests/lib/test_nearest
+TESTS += tests/lib/test_nearest
+tests_lib_test_nearest_SOURCES = tests/lib/test_nearest.c
+tests_lib_test_nearest_LDADD = $(LIB_LIBS) $(TEST_LIBS)
+
+check_PROGRAMS += tests/lib/test_pcapng
+TESTS += tests/lib/test_pcapng
+tests_lib_test_pcapng_SOURCES = tests/lib/test_pcapng.c \
+	tests/lib/golden.c tests/lib/golden.h
+tests_lib_test_pcapng_LDADD = $(LIB_LIBS) $(TEST_LIBS)
+
 check_PROGRAMS += tests/lib/test_hdr
 TESTS += tests/lib/test_hdr
 tests_lib_test_hdr_SOURCES = tests/lib/test_hdr.c $(FRAME)

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* app_follow - takes what matches live filters, as it comes.
+ *
+ * When the server goes away that is said once, the connection is made again as
+ * soon as it is back, and then the time that was missed is said.  How many
+ * matches came too fast is said too.
+ *
+ * Threads: one. */
+#ifndef APPS_APP_FOLLOW_H
+#define APPS_APP_FOLLOW_H 1
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "apps/app.h"
+#include "apps/app_source.h"
+#include "lib/history.h"
+#include "lib/lh_error.h"
+
+struct app_follow {
+    uint64_t until_ns; /* Ends then, by the system's clock; 0: never. */
+    /* Takes a match of the live filter 'id'; false: that is enough. */
+    bool (*give)(void *aux, uint64_t id, struct history *);
+    void *aux;
+    /* Total of what came too fast; counted here. */
+    uint64_t n_missed;
+};
+
+/* Follows the live filters of 'source' (app_source_watch()).  Returns 0 when
+ * it was enough or the time is over, EINTR when the user interrupted, another
+ * positive errno with the reason when it cannot go on. */
+int app_follow_run(const struct app *, struct app_source *source,
+                   struct app_follow *, struct lh_error *);
+
+#endif /* apps/app_follow.h */

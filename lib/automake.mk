@@ -77,6 +77,7 @@ lib_liblasthop_a_SOURCES = \
 	lib/flow_log_version.c \
 	lib/flow_log_view.c \
 	lib/flow_log_writer.c \
+	lib/huge_alloc.c lib/huge_alloc.h \
 	lib/inet_sum.c lib/inet_sum.h \
 	lib/keyed_hash.c lib/keyed_hash.h \
 	lib/jmember.c lib/jmember.h \

@@ -11,6 +11,7 @@
 
 #include <stdlib.h>
 
+#include "lib/huge_alloc.h"
 #include "lib/keyed_hash.h"
 
 #define FIRST_RECORDS 1024 /* A power of 2; there are twice as many slots. */
@@ -39,6 +40,13 @@ struct path_closed {
     size_t n;               /* Not taken. */
 };
 
+static void
+free_tables(struct record *records, struct slot *slots, size_t n_records)
+{
+    huge_free(records, n_records * sizeof *records);
+    huge_free(slots, n_records * 2 * sizeof *slots);
+}
+
 struct path_closed *
 path_closed_create(void)
 {
@@ -50,8 +58,8 @@ path_closed_create(void)
     closed->hash = keyed_hash_create();
     closed->n_records = FIRST_RECORDS;
     closed->n_slots = FIRST_RECORDS * 2;
-    closed->records = calloc(closed->n_records, sizeof *closed->records);
-    closed->slots = calloc(closed->n_slots, sizeof *closed->slots);
+    closed->records = huge_alloc(closed->n_records * sizeof *closed->records);
+    closed->slots = huge_alloc(closed->n_slots * sizeof *closed->slots);
     if (!closed->records || !closed->slots) {
         path_closed_destroy(closed);
         return NULL;
@@ -72,8 +80,7 @@ path_closed_destroy(struct path_closed *closed)
         for (uint32_t i = 0; i < closed->n_used; i++) {
             path_seen_uninit(&record_at(closed, closed->first + i)->seen);
         }
-        free(closed->records);
-        free(closed->slots);
+        free_tables(closed->records, closed->slots, closed->n_records);
         free(closed);
     }
 }
@@ -144,11 +151,10 @@ grow(struct path_closed *closed)
     if (n_records > UINT32_MAX / 2) {
         return false;
     }
-    records = malloc(n_records * sizeof *records);
-    slots = calloc(n_records * 2, sizeof *slots);
+    records = huge_alloc(n_records * sizeof *records);
+    slots = huge_alloc(n_records * 2 * sizeof *slots);
     if (!records || !slots) {
-        free(records);
-        free(slots);
+        free_tables(records, slots, n_records);
         return false;
     }
     for (uint32_t i = 0; i < closed->n_used; i++) {
@@ -161,8 +167,7 @@ grow(struct path_closed *closed)
             put_slot(slots, n_records * 2, closed->slots[i]);
         }
     }
-    free(closed->records);
-    free(closed->slots);
+    free_tables(closed->records, closed->slots, closed->n_records);
     closed->records = records;
     closed->slots = slots;
     closed->n_records = n_records;

@@ -7,7 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ENTRIES_PER_BLOCK 1024
+#include "lib/huge_alloc.h"
+
+/* As many as a huge page holds. */
+#define ENTRIES_PER_BLOCK                                                     \
+    ((HUGE_ALLOC_PAGE - sizeof(void *)) / sizeof(struct postcard_entry))
 
 struct block {
     struct block *next;
@@ -34,7 +38,7 @@ postcard_pool_destroy(struct postcard_pool *pool)
             struct block *block = pool->blocks;
 
             pool->blocks = block->next;
-            free(block);
+            huge_free(block, sizeof *block);
         }
         free(pool);
     }
@@ -50,7 +54,7 @@ take(struct postcard_pool *pool)
         return entry;
     }
     if (!pool->blocks || pool->n_used == ENTRIES_PER_BLOCK) {
-        struct block *block = malloc(sizeof *block);
+        struct block *block = huge_alloc(sizeof *block);
 
         if (!block) {
             return NULL;

@@ -12,6 +12,7 @@
 #include <xxhash.h>
 
 #include "lib/header_split.h"
+#include "lib/huge_alloc.h"
 #include "lib/lh_alloc.h"
 #include "server/plain_way.h"
 
@@ -64,11 +65,11 @@ struct trajectory_cache {
 struct trajectory_cache *
 trajectory_cache_create(void)
 {
-    struct trajectory_cache *cache = calloc(1, sizeof *cache);
+    struct trajectory_cache *cache = huge_alloc(sizeof *cache);
 
     if (cache && getrandom(&cache->seed, sizeof cache->seed, 0) !=
                      (ssize_t) sizeof cache->seed) {
-        free(cache);
+        huge_free(cache, sizeof *cache);
         return NULL;
     }
     return cache;
@@ -155,7 +156,7 @@ trajectory_cache_destroy(struct trajectory_cache *cache)
 {
     if (cache) {
         trajectory_cache_clear(cache);
-        free(cache);
+        huge_free(cache, sizeof *cache);
     }
 }
 

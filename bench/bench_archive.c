@@ -11,7 +11,8 @@
  * their dictionaries, and all of them back to histories.  If those are not the
  * ones that were added, it fails.
  *
- * usage: bench_archive [PACKETS]   (default 200,000) */
+ * usage: bench_archive [PACKETS [LEVEL]]   (default 200,000, zstd's level 3)
+ */
 #include <config.h>
 
 #include <inttypes.h>
@@ -36,7 +37,6 @@
 #define N_RUNS    3
 #define N_PACKETS 200000
 #define N_BLOCK   65536
-#define LEVEL     3
 
 struct item {
     struct trajectory *trajectory; /* NULL: a history of its own. */
@@ -47,6 +47,7 @@ struct item {
     uint8_t header[PACKET_ID_SNAP];
 };
 
+static int level = 3; /* Of zstd. */
 static struct item *items;
 static size_t n_items, n_cards;
 
@@ -177,6 +178,7 @@ add_item(struct column_encoder *e, const struct item *item)
             .header = item->header,
             .caplen = item->caplen,
             .times_ns = item->times_ns,
+            .has_own_id = true,
         };
 
         column_encoder_add(e, item->trajectory, &packet);
@@ -306,7 +308,7 @@ measure_blocks(const struct packet_id_config *config, bool is_checked,
         f->add_ns += (double) (now_ns() - start);
         byte_buf_clear(&out);
         start = now_ns();
-        table_len = column_encoder_finish(e, LEVEL, &out);
+        table_len = column_encoder_finish(e, level, &out);
         f->finish_ns += (double) (now_ns() - start);
         n_bytes += out.len + ARCHIVE_BLOCK_HEADER + ARCHIVE_COLUMNS_PREFIX;
         f->first_block = f->first_block ? f->first_block : n_bytes;
@@ -526,6 +528,7 @@ main(int argc, char *argv[])
 {
     size_t n_packets = argc > 1 ? strtoul(argv[1], NULL, 10) : N_PACKETS;
 
+    level = argc > 2 ? atoi(argv[2]) : level;
     measure(n_packets, 64);
     measure(n_packets, PACKET_ID_SNAP);
     return EXIT_SUCCESS;

@@ -21,7 +21,8 @@
 #include "lib/lh_alloc.h"
 #include "lib/section_list.h"
 
-#define ZSTD_LEVEL 3
+/* Nobody waits for it. */
+#define ZSTD_LEVEL 6
 /* A block has at least so many histories before it is written. */
 #define TARGET_RECORDS 65536u
 #define MAX_RECORDS    (2 * TARGET_RECORDS)

@@ -319,7 +319,7 @@ column_encoder_add(struct column_encoder *e, struct trajectory *t,
 
     row->packet_id = packet->packet_id;
     row->l3_len = (uint16_t) l3_len;
-    row->has_id = !is_own_id(e, flow, packet);
+    row->has_id = !packet->has_own_id && !is_own_id(e, flow, packet);
     memcpy(p, packet->times_ns, n_times);
     memcpy(p + n_times, packet->header + flow->l3_ofs, l3_len);
     for (uint32_t i = 1; i < flow->n_hops; i++) {
@@ -328,7 +328,8 @@ column_encoder_add(struct column_encoder *e, struct trajectory *t,
         first_ns = time < first_ns ? time : first_ns;
         last_ns = time > last_ns ? time : last_ns;
     }
-    for (uint32_t i = 0; i < flow->n_hops && e->is_us; i++) {
+    for (uint32_t i = 0;
+         i < flow->n_hops && e->is_us && e->unit == COLUMN_UNIT_AUTO; i++) {
         e->is_us = packet->times_ns[i] % 1000 == 0;
     }
     if (e->totals.n_rows == e->allocated_rows) {

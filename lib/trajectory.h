@@ -37,6 +37,8 @@ struct trajectory_packet {
     const uint8_t *header; /* Of the reference hop, as captured. */
     uint16_t caplen;
     const uint64_t *times_ns; /* Of each hop, in the order of the model. */
+    bool has_own_id; /* packet_id is known to be that of 'header', by the
+                      * constants of whoever stores it. */
 };
 
 /* Makes a trajectory of a copy of 'model'.  NULL when the history cannot be

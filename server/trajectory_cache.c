@@ -414,6 +414,7 @@ trajectory_cache_find(struct trajectory_cache *cache,
         .header = ref->header,
         .caplen = ref->caplen,
         .times_ns = hit->times_ns,
+        .has_own_id = true,
     };
     return true;
 }

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/hdr.h"
 #include "lib/history_columns.h"
 #include "lib/lh_alloc.h"
 #include "lib/section_list.h"
@@ -61,6 +62,19 @@ set_free(struct set *set)
     free(set);
 }
 
+/* Whether the packet ID is what packet_id() makes of the header. */
+static bool
+is_own_id(const struct trajectory_packet *packet)
+{
+    struct hdr h;
+    uint64_t id;
+
+    hdr_parse(packet->header, packet->caplen, &h);
+    return packet_id(&config, packet->header, packet->caplen, &h, &id) !=
+               PACKET_ID_SHORT &&
+           id == packet->packet_id;
+}
+
 /* Fills an encoder with packets of flows, and histories between them. */
 static struct set *
 fill(struct column_encoder *e, uint64_t seed, uint64_t unit_ns,
@@ -80,6 +94,7 @@ fill(struct column_encoder *e, uint64_t seed, uint64_t unit_ns,
         struct trajectory *t = flow_trajectory(flow, h, &packet, times_ns);
 
         if (t) {
+            packet.has_own_id = i % 2 && is_own_id(&packet);
             column_encoder_add(e, t, &packet);
             set->n_rows++;
         } else {

@@ -10,9 +10,9 @@
  * Only headers where that division is sure are split: IPv4 without options
  * that is no fragment and IPv6 without extension headers, each with its fixed
  * L4 header captured if it is TCP, UDP, ICMP or ICMPv6; of TCP and UDP the
- * ports are enough where the capture ends before the checksum.  SCTP and neighbor
- * discovery are not: their checksum, or what rules edit in them, is of another
- * kind.
+ * ports are enough where the capture ends before the checksum.  SCTP and
+ * neighbor discovery are not: their checksum, or what rules edit in them, is
+ * of another kind.
  *
  * Threads: pure functions. */
 #ifndef LIB_HEADER_SPLIT_H

@@ -247,6 +247,7 @@ api_server_create(struct event_base *base,
     set_default(&c->max_events, (size_t) 4 << 20);
     set_default(&c->max_queue, (size_t) 256 << 20);
     set_default(&c->max_peers, 256);
+    c->mode = c->mode ? c->mode : 0660;
     server->owner.base = base;
     server->owner.on_line = on_line;
     server->owner.on_long_line = on_long_line;
@@ -308,7 +309,11 @@ api_server_listen(struct api_server *server, const char *path,
     int fd, retval;
 
     assert(!server->listener);
-    retval = api_socket_listen(path, &fd, error);
+    retval = api_socket_listen_as(path, (mode_t) server->owner.config.mode,
+                                  server->owner.config.has_group
+                                      ? (gid_t) server->owner.config.group
+                                      : (gid_t) -1,
+                                  &fd, error);
     if (!retval) {
         server->path = lh_strdup(path);
         server->listener = evconnlistener_new(

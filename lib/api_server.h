@@ -16,6 +16,7 @@
 #ifndef LIB_API_SERVER_H
 #define LIB_API_SERVER_H 1
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <jansson.h>
@@ -28,14 +29,17 @@ struct event_base;
 
 /* Members left 0 get the default. */
 struct api_server_config {
-    size_t max_line;     /* Bytes of a request; default 1 MiB. */
-    size_t max_events;   /* Bytes waiting for one client at which offered
-                          * events are dropped and its requests wait; default
-                          * 4 MiB. */
-    size_t max_queue;    /* Bytes waiting for one client at which it is closed;
-                          * default 256 MiB. */
-    size_t max_peers;    /* Clients at a time; default 256. */
-    const char *program; /* What serves, for `hello`; borrowed. */
+    size_t max_line;   /* Bytes of a request; default 1 MiB. */
+    size_t max_events; /* Bytes waiting for one client at which offered
+                        * events are dropped and its requests wait; default
+                        * 4 MiB. */
+    size_t max_queue;  /* Bytes waiting for one client at which it is closed;
+                        * default 256 MiB. */
+    size_t max_peers;  /* Clients at a time; default 256. */
+    unsigned int mode; /* Of the socket's file; default 0660. */
+    bool has_group;    /* Its group is 'group', not the process's. */
+    unsigned int group;
+    const char *program;         /* What serves, for `hello`; borrowed. */
     const char *const *features; /* Ending in NULL, for `hello`; borrowed;
                                   * NULL: none. */
 

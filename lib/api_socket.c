@@ -163,7 +163,8 @@ lock_directory(const char *dir, int *fdp, struct lh_error *error)
 
 /* Makes the socket and its file; the directory is locked. */
 static int
-listen_at(const char *path, int *fdp, struct lh_error *error)
+listen_at(const char *path, mode_t mode, gid_t group, int *fdp,
+          struct lh_error *error)
 {
     struct sockaddr_un address;
     int fd, retval = remove_stale(path, error);
@@ -176,10 +177,11 @@ listen_at(const char *path, int *fdp, struct lh_error *error)
     }
     /* Linux gives the file the mode that the socket had; so it is never open
      * to more than it should be, and chmod() then lifts what umask took. */
-    if (fchmod(fd, 0660) ||
+    if (fchmod(fd, group == (gid_t) -1 ? mode : mode & 0700) ||
         bind(fd, (struct sockaddr *) &address, sizeof address)) {
         retval = fail(errno, path, "cannot make the socket", error);
-    } else if (chmod(path, 0660) || listen(fd, BACKLOG)) {
+    } else if ((group != (gid_t) -1 && lchown(path, (uid_t) -1, group)) ||
+               chmod(path, mode) || listen(fd, BACKLOG)) {
         retval = fail(errno, path, "cannot listen", error);
         unlink(path);
     }
@@ -194,12 +196,19 @@ listen_at(const char *path, int *fdp, struct lh_error *error)
 int
 api_socket_listen(const char *path, int *fdp, struct lh_error *error)
 {
+    return api_socket_listen_as(path, 0660, (gid_t) -1, fdp, error);
+}
+
+int
+api_socket_listen_as(const char *path, mode_t mode, gid_t group, int *fdp,
+                     struct lh_error *error)
+{
     char *dir = directory_of(path);
     int lock, retval = lock_directory(dir, &lock, error);
 
     *fdp = -1;
     if (!retval) {
-        retval = listen_at(path, fdp, error);
+        retval = listen_at(path, mode, group, fdp, error);
         close(lock);
     }
     free(dir);

@@ -7,6 +7,8 @@
 #ifndef LIB_API_SOCKET_H
 #define LIB_API_SOCKET_H 1
 
+#include <sys/types.h>
+
 #include "lib/lh_error.h"
 
 #define API_SOCKET_RECORDER "recorder.sock"
@@ -23,6 +25,9 @@ char *api_socket_path(const char *name);
  * that of several that start at once one gets it; EAGAIN when others have held
  * that lock for 2 seconds. */
 int api_socket_listen(const char *path, int *fdp, struct lh_error *);
+/* The same with another mode and group ((gid_t) -1: the process's). */
+int api_socket_listen_as(const char *path, mode_t mode, gid_t group, int *fdp,
+                         struct lh_error *);
 
 /* Connects to 'path'.  Returns 0 and the non-blocking socket, or a positive
  * errno with a reason that names 'path'. */

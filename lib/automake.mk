@@ -3,8 +3,10 @@
 
 noinst_LIBRARIES += lib/liblasthop.a
 lib_liblasthop_a_SOURCES = \
+	lib/api_access.c lib/api_access.h \
 	lib/api_client.c lib/api_client.h \
 	lib/api_code.c lib/api_code.h \
+	lib/api_door.c lib/api_door.h \
 	lib/api_line.c lib/api_line.h \
 	lib/api_link.c lib/api_link.h \
 	lib/api_peer.c lib/api_peer.h \
@@ -85,6 +87,7 @@ lib_liblasthop_a_SOURCES = \
 	lib/lh_error.c lib/lh_error.h \
 	lib/line_reader.c lib/line_reader.h \
 	lib/nearest.c lib/nearest.h \
+	lib/metrics_http.c lib/metrics_http.h \
 	lib/of_port.c lib/of_port.h \
 	lib/packet_id.c lib/packet_id.h \
 	lib/packet_id_inner.c \

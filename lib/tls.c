@@ -158,6 +158,32 @@ tls_bufferevent(struct tls *tls, struct event_base *base, int fd,
 }
 
 char *
+tls_peer_name(struct bufferevent *bev)
+{
+    SSL *ssl = bufferevent_openssl_get_ssl(bev);
+    X509 *certificate = ssl ? SSL_get1_peer_certificate(ssl) : NULL;
+    char name[256];
+    int len;
+
+    if (!certificate) {
+        return NULL;
+    }
+    len = X509_NAME_get_text_by_NID(X509_get_subject_name(certificate),
+                                    NID_commonName, name, sizeof name);
+    X509_free(certificate);
+    if (len <= 0 || (size_t) len != strlen(name) ||
+        (size_t) len >= sizeof name - 1) {
+        return NULL;
+    }
+    for (const char *p = name; *p; p++) {
+        if ((unsigned char) *p <= ' ' || *p == '#') {
+            return NULL;
+        }
+    }
+    return lh_strdup(name);
+}
+
+char *
 tls_reason(struct bufferevent *bev)
 {
     SSL *ssl = bufferevent_openssl_get_ssl(bev);

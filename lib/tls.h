@@ -33,6 +33,10 @@ void tls_destroy(struct tls *);
  * connect); NULL when memory is short. */
 struct bufferevent *tls_bufferevent(struct tls *, struct event_base *, int fd,
                                     bool is_accepting, int options);
+/* The common name in the certificate that the other side has shown, which is
+ * signed by the CA; NULL when there is none or it is none of a name (NUL,
+ * control characters).  For free(). */
+char *tls_peer_name(struct bufferevent *);
 /* Why a connection of it failed; NULL: not because of TLS.  For free(). */
 char *tls_reason(struct bufferevent *);
 

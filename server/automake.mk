@@ -48,14 +48,24 @@ server_libserver_a_SOURCES = \
 	server/rule_cache.c server/rule_cache.h \
 	server/server.c server/server.h \
 	server/server_api.c server/server_api.h \
+	server/server_metrics.c server/server_metrics.h \
 	server/source_pcap.c server/source_pcap.h \
 	server/source_udp.c server/source_udp.h \
 	server/told_history.c server/told_history.h \
 	server/trigger_gate.c server/trigger_gate.h \
 	server/triggers.c server/triggers.h
-SERVER_LIBS = server/libserver.a $(ASSEMBLE_LIBS) $(PHF_LIBS)
+SERVER_LIBS = server/libserver.a $(ASSEMBLE_LIBS) $(PHF_LIBS) $(TLS_LIBS)
 
 bin_PROGRAMS += bin/lasthop-server
 bin_lasthop_server_SOURCES = server/main.c
 bin_lasthop_server_LDADD = $(SERVER_LIBS)
 man8_MANS += docs/man/lasthop-server.8
+
+# What /metrics says of each counter is what docs/counters.md does.
+nodist_server_libserver_a_SOURCES = server/server_metric_list.c
+server/server_metric_list.c: docs/counters.md build-aux/metric-list
+	$(AM_V_GEN)$(MKDIR_P) $(@D) && LC_ALL=C $(AWK) -f \
+		$(srcdir)/build-aux/metric-list $(srcdir)/docs/counters.md > $@.tmp
+	$(AM_V_at)mv $@.tmp $@
+CLEANFILES += server/server_metric_list.c
+EXTRA_DIST += build-aux/metric-list

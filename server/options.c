@@ -57,6 +57,12 @@ const char options_help[] =
     "                             whole cluster (6c617374686f70, 70)\n"
     "  --rundir DIR               of the sockets (default $LASTHOP_RUNDIR or\n"
     "                             /run/lasthop)\n"
+    "  --socket-mode MODE         permissions of server.sock (0660)\n"
+    "  --socket-group GROUP       its group\n"
+    "  --api-listen ADDR:PORT     serve clients over TLS too, which needs\n"
+    "  --private-key FILE, --certificate FILE, --ca-cert FILE,\n"
+    "  --access FILE              PEM files, and who may do what\n"
+    "  --metrics ADDR:PORT        serve /metrics for Prometheus over HTTP\n"
     "  -v, --verbose              say more\n"
     "  -h, --help, -V, --version\n"
     "\n"
@@ -83,7 +89,15 @@ enum option_code {
     OPT_JSON,
     OPT_ID_SEED,
     OPT_ID_BYTES,
-    OPT_RUNDIR
+    OPT_RUNDIR,
+    OPT_SOCKET_MODE,
+    OPT_SOCKET_GROUP,
+    OPT_API_LISTEN,
+    OPT_PRIVATE_KEY,
+    OPT_CERTIFICATE,
+    OPT_CA_CERT,
+    OPT_ACCESS,
+    OPT_METRICS
 };
 
 static const struct option long_options[] = {
@@ -108,6 +122,14 @@ static const struct option long_options[] = {
     {"id-seed", required_argument, NULL, OPT_ID_SEED},
     {"id-bytes", required_argument, NULL, OPT_ID_BYTES},
     {"rundir", required_argument, NULL, OPT_RUNDIR},
+    {"socket-mode", required_argument, NULL, OPT_SOCKET_MODE},
+    {"socket-group", required_argument, NULL, OPT_SOCKET_GROUP},
+    {"api-listen", required_argument, NULL, OPT_API_LISTEN},
+    {"private-key", required_argument, NULL, OPT_PRIVATE_KEY},
+    {"certificate", required_argument, NULL, OPT_CERTIFICATE},
+    {"ca-cert", required_argument, NULL, OPT_CA_CERT},
+    {"access", required_argument, NULL, OPT_ACCESS},
+    {"metrics", required_argument, NULL, OPT_METRICS},
     {"verbose", no_argument, NULL, 'v'},
     {"help", no_argument, NULL, 'h'},
     {"version", no_argument, NULL, 'V'},
@@ -260,11 +282,47 @@ parse_constant(struct options *options, int option, const char *text,
     return 0;
 }
 
+/* Options about who may ask; false when 'option' is none of them. */
+static bool
+take_access(struct options *options, int option, const char *text)
+{
+    const char **texts[] = {
+        &options->socket_group, &options->api_listen, &options->private_key,
+        &options->certificate,  &options->ca_cert,    &options->access,
+        &options->metrics,
+    };
+
+    if (option < OPT_SOCKET_GROUP || option > OPT_METRICS) {
+        return false;
+    }
+    *texts[option - OPT_SOCKET_GROUP] = text;
+    return true;
+}
+
+static int
+parse_mode(struct options *options, const char *text, struct lh_error *error)
+{
+    char *end;
+    unsigned long mode = strtoul(text, &end, 8);
+
+    if (!*text || *end || mode > 0777 || !(mode & 0600)) {
+        return bad(error, "socket-mode", text,
+                   "octal, as 0660, with the owner's permission");
+    }
+    options->socket_mode = (unsigned int) mode;
+    return 0;
+}
+
 static int
 parse_one(struct options *options, int option, const char *text,
           struct lh_error *error)
 {
+    if (take_access(options, option, text)) {
+        return 0;
+    }
     switch (option) {
+    case OPT_SOCKET_MODE:
+        return parse_mode(options, text, error);
     case OPT_LISTEN:
         return parse_listen(options, text, error);
     case OPT_CAPTURE:
@@ -341,6 +399,14 @@ check(const struct options *options, struct lh_error *error)
     }
     if (n_live && options->n_read) {
         lh_error_set(error, "--read goes without --listen and --capture");
+        return EINVAL;
+    }
+    if (options->api_listen ? !options->private_key || !options->certificate ||
+                                  !options->ca_cert || !options->access
+                            : options->private_key || options->certificate ||
+                                  options->ca_cert || options->access) {
+        lh_error_set(error, "--api-listen, --private-key, --certificate, "
+                            "--ca-cert and --access go together");
         return EINVAL;
     }
     if (!options->archive &&

@@ -28,7 +28,12 @@ struct options {
     struct packet_id_config id_config;
     const char *topology;
     const char *rules;
-    const char *rundir;   /* NULL: the environment's, or the default. */
+    const char *rundir;       /* NULL: the environment's, or the default. */
+    unsigned int socket_mode; /* 0: the default. */
+    const char *socket_group; /* NULL: the process's. */
+    const char *api_listen;   /* ADDR:PORT of TLS; NULL: none. */
+    const char *private_key, *certificate, *ca_cert, *access;
+    const char *metrics;  /* ADDR:PORT; NULL: none. */
     const char *recorder; /* Socket; NULL: in the run directory. */
     bool no_recorder;
     const char *archive; /* NULL: none. */

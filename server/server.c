@@ -442,6 +442,7 @@ open_api(struct server *server, struct lh_error *error)
     char *path = socket_path(server->options, API_SOCKET_SERVER);
     struct server_api_config config = {
         .path = path,
+        .options = server->options,
         .triggers = server->triggers,
         .queries = server->queries,
         .rules = server->rules,

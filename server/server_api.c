@@ -5,24 +5,30 @@
 #include "server/server_api.h"
 
 #include <errno.h>
+#include <grp.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/api_door.h"
 #include "lib/api_service.h"
 #include "lib/dpid.h"
 #include "lib/jmember.h"
 #include "lib/lh_alloc.h"
 #include "lib/time_spec.h"
+#include "lib/metrics_http.h"
 #include "server/health.h"
+#include "server/server_metrics.h"
 
 /* What `hello` says this server has. */
-static const char *const features[] = {API_FEATURE_BINARY, "pause", "rate", "health",
-                                       NULL};
+static const char *const features[] = {API_FEATURE_BINARY, "pause", "rate",
+                                       "health", NULL};
 
 struct server_api {
     struct server_api_config config;
     struct health health;
-    struct api_server *server; /* Owned. */
+    struct api_server *server;    /* Owned. */
+    struct api_door *door;        /* Owned; NULL: none. */
+    struct metrics_http *metrics; /* The same. */
 };
 
 /* --- Passing on to the recorder ----------------------------------------- */
@@ -202,6 +208,65 @@ on_drain(struct api_peer *peer, void *api_)
     queries_wake_peer(api->config.queries, peer);
 }
 
+/* The group of the socket. */
+static int
+find_group(const char *name, struct api_server_config *config,
+           struct lh_error *error)
+{
+    const struct group *group = name ? getgrnam(name) : NULL;
+
+    if (name && !group) {
+        lh_error_set(error, "--socket-group: there is no group \"%s\"", name);
+        return EINVAL;
+    }
+    config->has_group = group;
+    config->group = group ? group->gr_gid : 0;
+    return 0;
+}
+
+static void
+write_metrics(void *api_, struct evbuffer *text)
+{
+    struct server_api *api = api_;
+    struct counters counters;
+
+    api->config.collect(api->config.aux, &counters);
+    server_metrics_write(&counters, text);
+}
+
+/* Listens at all places. */
+static int
+open_doors(struct event_base *base, struct server_api *api,
+           struct lh_error *error)
+{
+    const struct options *o = api->config.options;
+    struct api_door_config door = {
+        .listen = o->api_listen,
+        .files = {o->private_key, o->certificate, o->ca_cert},
+        .access = o->access,
+    };
+    int retval = 0;
+
+    if (o->metrics) {
+        retval = metrics_http_open(base, o->metrics, write_metrics, api,
+                                   &api->metrics, error);
+        if (retval) {
+            lh_error_prefix(error, "--metrics");
+        }
+    }
+    if (!retval && o->api_listen) {
+        retval = api_door_open(base, &door, api->server, &api->door, error);
+        if (retval) {
+            lh_error_prefix(error, "--api-listen");
+        }
+    }
+    if (!retval) {
+        retval = api_server_listen(api->server, api->config.path, error);
+    }
+    api->config.options = NULL;
+    return retval;
+}
+
 int
 server_api_open(struct event_base *base,
                 const struct server_api_config *config,
@@ -217,6 +282,11 @@ server_api_open(struct event_base *base,
     };
 
     *apip = NULL;
+    if (find_group(config->options->socket_group, &server, error)) {
+        free(api);
+        return EINVAL;
+    }
+    server.mode = config->options->socket_mode;
     api->config = *config;
     api->server = api_server_create(base, &server);
     api_server_add_op(api->server, "trigger.add", triggers_handle_add,
@@ -246,7 +316,7 @@ server_api_open(struct event_base *base,
     api_server_add_op(api->server, "stats", handle_stats, api);
     api_server_add_op(api->server, "health", handle_health, api);
 
-    int retval = api_server_listen(api->server, config->path, error);
+    int retval = open_doors(base, api, error);
 
     if (retval) {
         server_api_close(api);
@@ -260,6 +330,8 @@ void
 server_api_close(struct server_api *api)
 {
     if (api) {
+        api_door_close(api->door);
+        metrics_http_close(api->metrics);
         api_server_destroy(api->server);
         free(api);
     }

@@ -14,6 +14,7 @@
 #include "lib/lh_error.h"
 #include "lib/topology.h"
 #include "server/counters.h"
+#include "server/options.h"
 #include "server/queries.h"
 #include "server/recorder_link.h"
 #include "server/rule_cache.h"
@@ -22,7 +23,8 @@
 struct event_base;
 
 struct server_api_config {
-    const char *path; /* Of the socket. */
+    const char *path;              /* Of the socket. */
+    const struct options *options; /* Who may ask: not kept. */
     struct triggers *triggers;
     struct queries *queries;
     struct rule_cache *rules;       /* Answers `flow` without a recorder. */

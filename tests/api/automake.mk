@@ -21,6 +21,14 @@ tests_api_test_many_clients_LDFLAGS = $(CLIENT_RPATH)
 EXTRA_tests_api_test_many_clients_DEPENDENCIES = bin/lasthop-server \
 	lib/liblasthop.so.$(LASTHOP_SO)
 
+check_PROGRAMS += tests/api/test_access
+TESTS += tests/api/test_access
+tests_api_test_access_SOURCES = tests/api/test_access.c $(LIVE)
+tests_api_test_access_LDADD = $(CLIENT_SO) $(SERVER_LIBS) $(TEST_LIBS)
+tests_api_test_access_LDFLAGS = $(CLIENT_RPATH)
+EXTRA_tests_api_test_access_DEPENDENCIES = bin/lasthop-server \
+	lib/liblasthop.so.$(LASTHOP_SO)
+
 # The examples of liblasthop(3) see its header and nothing else of ours.
 examples = docs/examples/drops docs/examples/follow docs/examples/rates
 check_PROGRAMS += $(examples)

@@ -139,8 +139,9 @@ report(const char *metric, size_t n_histories, double *ns, size_t n_runs)
     printf("{\"bench\":\"phf\",\"metric\":\"%s, %s\",\"value\":%.1f,"
            "\"unit\":\"%s\",\"runs\":%zu,\"min\":%.1f,\"max\":%.1f}\n",
            metric, n_histories == N_CACHED ? "cached" : "memory",
-           strncmp(metric, "bpf ", 4) ? "ns/history" : "ns/header",
-           ns[n_runs / 2], n_runs, ns[0], ns[n_runs - 1]);
+           ns[n_runs / 2],
+           strncmp(metric, "bpf ", 4) ? "ns/history" : "ns/header", n_runs,
+           ns[0], ns[n_runs - 1]);
     fflush(stdout);
 }
 

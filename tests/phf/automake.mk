@@ -36,6 +36,11 @@ tests_phf_test_bpf_keys_SOURCES = tests/phf/test_bpf_keys.c \
 	tests/phf/random_bpf.c tests/phf/random_bpf.h
 tests_phf_test_bpf_keys_LDADD = $(PHF_LIBS) $(TEST_LIBS)
 
+check_PROGRAMS += tests/phf/test_key_map
+TESTS += tests/phf/test_key_map
+tests_phf_test_key_map_SOURCES = tests/phf/test_key_map.c
+tests_phf_test_key_map_LDADD = $(PHF_LIBS) $(TEST_LIBS)
+
 check_PROGRAMS += tests/phf/test_bpf_words
 TESTS += tests/phf/test_bpf_words
 tests_phf_test_bpf_words_SOURCES = tests/phf/test_bpf_words.c

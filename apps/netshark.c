@@ -147,6 +147,7 @@ struct seen {
 
 static uint64_t watch_ns; /* When the live filter was set; 0: none. */
 static size_t n_seen, allocated_seen;
+static uint64_t seen_until_ns; /* The latest of them. */
 static struct seen *seen;
 
 static void
@@ -157,6 +158,7 @@ remember(const struct history *h)
     if (watch_ns && first_ns + OVERLAP_NS > watch_ns) {
         seen = lh_alloc_grow(seen, n_seen, &allocated_seen, sizeof *seen);
         seen[n_seen++] = (struct seen){h->packet_id, first_ns};
+        seen_until_ns = first_ns > seen_until_ns ? first_ns : seen_until_ns;
     }
 }
 
@@ -265,7 +267,8 @@ take_live(void *app, uint64_t id, struct history *h)
     uint64_t first_ns = history_first_ns(h);
     bool is_new = true;
 
-    for (size_t i = 0; i < n_seen && is_new; i++) {
+    for (size_t i = 0; first_ns <= seen_until_ns && i < n_seen && is_new;
+         i++) {
         is_new =
             seen[i].packet_id != h->packet_id || seen[i].first_ns != first_ns;
     }

@@ -10,6 +10,7 @@ EXTRA_DIST += \
 	docs/glossary.md \
 	docs/instrumentation.md \
 	docs/limits.md \
+	docs/metrics.md \
 	docs/ovn.md \
 	docs/performance.md \
 	docs/roofline.md \

@@ -10,8 +10,10 @@
 #include "lib/flow_log.h"
 #include "lib/jmember.h"
 #include "lib/lh_alloc.h"
+#include "lib/metrics_http.h"
 #include "lib/time_spec.h"
 #include "lib/past.h"
+#include "recorder/metrics.h"
 #include "recorder/past_worker.h"
 
 /* Questions that may wait: for single rules, of which a server asks up to a
@@ -27,7 +29,8 @@ struct subscriber {
 };
 
 struct recorder_api {
-    struct api_server *server;  /* Owned. */
+    struct api_server *server;    /* Owned. */
+    struct metrics_http *metrics; /* Owned; NULL: none. */
     struct past_worker *quick;  /* For `flow`, which many wait for.  Owned. */
     struct past_worker *worker; /* For the rest.  Owned. */
     struct flow_log *log;
@@ -210,10 +213,9 @@ past_stats(const struct recorder_api *api)
                      (json_int_t) (a.refused + b.refused));
 }
 
-static void
-handle_stats(struct api_call *call, const json_t *request, void *api_)
+json_t *
+recorder_api_stats(struct recorder_api *api)
 {
-    struct recorder_api *api = api_;
     const struct api_server_counters *c = api_server_counters(api->server);
     json_t *stats = api->callbacks->stats(api->aux);
 
@@ -227,7 +229,14 @@ handle_stats(struct api_call *call, const json_t *request, void *api_)
                   (json_int_t) c->refusals, "events", (json_int_t) c->events,
                   "subscribers", (json_int_t) api->n_subscribers));
     json_object_set_new(stats, "past", past_stats(api));
-    api_call_answer(call, json_pack("{s:o}", "stats", stats));
+    return stats;
+}
+
+static void
+handle_stats(struct api_call *call, const json_t *request, void *api)
+{
+    api_call_answer(call,
+                    json_pack("{s:o}", "stats", recorder_api_stats(api)));
 }
 
 /* --- Questions about the past: the worker's. --- */
@@ -306,6 +315,28 @@ recorder_api_create(struct event_base *base, const char *path,
     return 0;
 }
 
+static void
+write_metrics(void *api, struct evbuffer *text)
+{
+    json_t *stats = recorder_api_stats(api);
+
+    metrics_write(stats, text);
+    json_decref(stats);
+}
+
+int
+recorder_api_metrics(struct recorder_api *api, struct event_base *base,
+                     const char *listen, struct lh_error *error)
+{
+    int retval = metrics_http_open(base, listen, write_metrics, api,
+                                   &api->metrics, error);
+
+    if (retval) {
+        lh_error_prefix(error, "--metrics");
+    }
+    return retval;
+}
+
 struct api_server *
 recorder_api_server(struct recorder_api *api)
 {
@@ -316,6 +347,7 @@ void
 recorder_api_destroy(struct recorder_api *api)
 {
     if (api) {
+        metrics_http_close(api->metrics);
         api_server_destroy(api->server);
         past_worker_destroy(api->quick);
         past_worker_destroy(api->worker);

@@ -34,6 +34,11 @@ int recorder_api_create(struct event_base *, const char *path,
                         struct flow_log *,
                         const struct recorder_api_callbacks *, void *aux,
                         struct recorder_api **, struct lh_error *);
+/* What `stats` answers: a new object. */
+json_t *recorder_api_stats(struct recorder_api *);
+/* Serves /metrics at "ADDR:PORT"; errors as metrics_http_open(). */
+int recorder_api_metrics(struct recorder_api *, struct event_base *,
+                         const char *listen, struct lh_error *);
 /* For operations of other files. */
 struct api_server *recorder_api_server(struct recorder_api *);
 void recorder_api_destroy(struct recorder_api *);

@@ -84,6 +84,7 @@ recorder_librecorder_a_SOURCES = \
 	recorder/of_hello.c recorder/of_hello.h \
 	recorder/of_records.c recorder/of_records.h \
 	recorder/of_wire.c recorder/of_wire.h \
+	recorder/metrics.c recorder/metrics.h \
 	recorder/mgmt_socket.c recorder/mgmt_socket.h \
 	recorder/options.c recorder/options.h \
 	recorder/options_help.c \

@@ -52,6 +52,7 @@ enum {
     OPT_KEEP_SIZE,
     OPT_RETAIN_FOR,
     OPT_RUNDIR,
+    OPT_METRICS,
     OPT_STANDBY,
     OPT_STRIP
 };
@@ -87,6 +88,7 @@ static const struct option long_options[] = {
     {"keep-size", required_argument, NULL, OPT_KEEP_SIZE},
     {"retain-for", required_argument, NULL, OPT_RETAIN_FOR},
     {"rundir", required_argument, NULL, OPT_RUNDIR},
+    {"metrics", required_argument, NULL, OPT_METRICS},
     {"standby", no_argument, NULL, OPT_STANDBY},
     {"strip", no_argument, NULL, OPT_STRIP},
     {"verbose", no_argument, NULL, 'v'},
@@ -315,6 +317,9 @@ take_option(int option, char *argument, struct recorder_config *config,
     case OPT_RUNDIR:
         take_text(&config->socket_path,
                   lh_asprintf("%s/%s", argument, API_SOCKET_RECORDER));
+        return 0;
+    case OPT_METRICS:
+        config->metrics = argument;
         return 0;
     case OPT_STANDBY:
         config->is_standby = true;

@@ -84,6 +84,7 @@ const char options_help[] =
     "                         take over as soon as it has ended\n"
     "  --rundir=DIR           directory of recorder.sock (default\n"
     "                         $LASTHOP_RUNDIR or /run/lasthop)\n"
+    "  --metrics=ADDR:PORT    serve /metrics for Prometheus over HTTP\n"
     "  -v, --verbose          say more\n"
     "  -h, --help             this text\n"
     "  -V, --version          the version\n";

@@ -476,6 +476,9 @@ recorder_create(const struct recorder_config *config, struct recorder **rp,
         retval = recorder_api_create(r->base, config->socket_path, r->log,
                                      &api_callbacks, r, &r->api, error);
     }
+    if (!retval && config->metrics) {
+        retval = recorder_api_metrics(r->api, r->base, config->metrics, error);
+    }
     if (!retval) {
         retval = recorder_tls_open(config, &r->switch_tls, &r->controller_tls,
                                    error);

@@ -46,6 +46,7 @@ struct recorder_config {
     const char *select_file; /* Of selections, or NULL. */
     char *state_dir;         /* Owned. */
     char *socket_path;       /* Owned. */
+    const char *metrics;     /* ADDR:PORT; NULL: none. */
     bool is_standby;         /* Waits while another recorder has the log. */
     uint64_t keep_bytes;     /* The flow log takes no more; 0: any. */
     uint64_t keep_ns;        /* What was over is kept so long; 0: for ever. */

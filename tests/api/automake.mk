@@ -44,3 +44,6 @@ docs_examples_rates_LDFLAGS = $(CLIENT_RPATH)
 
 TESTS += tests/api/check_library.sh
 EXTRA_DIST += tests/api/check_library.sh
+
+TESTS += tests/api/test_metrics.py
+EXTRA_DIST += tests/api/test_metrics.py

@@ -201,7 +201,7 @@ lib/liblasthop.so.$(LASTHOP_SO): lib/liblasthop.so
 CLEANFILES += lib/liblasthop.so.$(LASTHOP_SO)
 
 # What is installed is liblasthop.so.0.0, with the other two names for it.
-install-exec-hook:
+install-data-hook:
 	cd $(DESTDIR)$(libdir) && \
 	mv -f liblasthop.so liblasthop.so.$(LASTHOP_SO).$(LASTHOP_SO_MINOR) && \
 	ln -sf liblasthop.so.$(LASTHOP_SO).$(LASTHOP_SO_MINOR) \

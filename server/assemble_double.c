@@ -31,8 +31,8 @@ find_branch(struct assembler *a, int c)
         if (branch->child < 0 && branch->peer_dpid == p->dpid &&
             (branch->peer_port == a->cards[c].in_port ||
              a->cards[c].in_port == OF_PORT_UNKNOWN) &&
-            !branch->is_soft && sent_ns <= p->time_ns && sent_ns >= best_ns &&
-            !assemble_link_is_backward(a, branch) &&
+            !branch->is_soft && !branch->is_other && sent_ns <= p->time_ns &&
+            sent_ns >= best_ns && !assemble_link_is_backward(a, branch) &&
             assemble_header_fit(a, branch->out, a->cards[c].double_of) >=
                 ASSEMBLE_FIT_FLOW) {
             best = (int) b;

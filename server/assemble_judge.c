@@ -481,6 +481,19 @@ state_of_rules(const struct assembler *a, const struct assemble_visit *visit)
     return has_last ? ASSEMBLE_COMPLETE : ASSEMBLE_SETTLING;
 }
 
+/* True for a link's port that is down: news that it is up again may be later
+ * than the packet. */
+static bool
+is_link_down(const struct assembler *a, const struct assemble_visit *visit,
+             uint32_t port)
+{
+    const struct topology_port *p =
+        a->env->topology ? topology_port(a->env->topology, visit->dpid, port)
+                         : NULL;
+
+    return p && p->down && p->has_peer;
+}
+
 static enum assemble_state
 state_of_outs(struct assembler *a, const struct assemble_visit *visit)
 {
@@ -498,7 +511,8 @@ state_of_outs(struct assembler *a, const struct assemble_visit *visit)
             out->card < 0) {
             return ASSEMBLE_PARTIAL;
         }
-        if (out->port == OF_PORT_NORMAL || out->port == OF_PORT_GROUP) {
+        if (out->port == OF_PORT_NORMAL || out->port == OF_PORT_GROUP ||
+            is_link_down(a, visit, out->port)) {
             state = ASSEMBLE_SETTLING;
         }
     }

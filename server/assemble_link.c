@@ -323,10 +323,11 @@ is_taken(const struct assembler *a, const struct assemble_branch *branch)
 
 /* Among the branches from 'lo' up to 'hi' that fit visit 'v' by exactly 'fit',
  * the best in time; -1 when there is none.  With 'is_forward' only those that
- * are not later than the visit. */
+ * are not later than the visit; with 'is_other' only links that were not there
+ * when the packet left, otherwise only those that were. */
 static int
 best_branch(struct assembler *a, int v, size_t lo, size_t hi,
-            enum assemble_fit fit, bool is_forward)
+            enum assemble_fit fit, bool is_forward, bool is_other)
 {
     uint64_t time = a->visits[v].time_ns;
     uint64_t best_apart = 0;
@@ -337,13 +338,14 @@ best_branch(struct assembler *a, int v, size_t lo, size_t hi,
         uint64_t apart = assemble_link_apart(a, v, branch->visit);
         int cost;
 
-        if (branch->child >= 0 || is_taken(a, branch) ||
+        if (branch->child >= 0 || branch->is_other != is_other ||
+            is_taken(a, branch) ||
             (is_forward && a->visits[branch->visit].time_ns > time) ||
             assemble_link_is_backward(a, branch)) {
             continue;
         }
         /* It is seldom sent back where it came from. */
-        cost = (branch->is_soft ? 4 : 0) + (branch->is_other ? 2 : 0) +
+        cost = (branch->is_soft ? 2 : 0) +
                assemble_visit_has_out(a, v, branch->peer_port);
         if (best >= 0 &&
             (cost > best_cost || (cost == best_cost && apart >= best_apart))) {
@@ -366,7 +368,7 @@ best_branch(struct assembler *a, int v, size_t lo, size_t hi,
  * whose output to IN_PORT has a port only now. */
 static size_t
 join_by_links(struct assembler *a, enum assemble_fit fit, bool is_forward,
-              bool *has_newp)
+              bool is_other, bool *has_newp)
 {
     size_t n_left = 0, lo = 0, hi = 0;
 
@@ -378,7 +380,7 @@ join_by_links(struct assembler *a, enum assemble_fit fit, bool is_forward,
             continue;
         }
         lo = branches_to(a, visit->dpid, visit->in_port, &hi);
-        b = best_branch(a, (int) v, lo, hi, fit, is_forward);
+        b = best_branch(a, (int) v, lo, hi, fit, is_forward, is_other);
         if (b >= 0) {
             *has_newp = *has_newp ||
                         (visit->in_port == OF_PORT_UNKNOWN &&
@@ -402,9 +404,15 @@ join_all_by_links(struct assembler *a)
         has_new = false;
         for (enum assemble_fit fit = ASSEMBLE_FIT_EXACT;
              fit >= ASSEMBLE_FIT_EDITED && !has_new; fit--) {
-            if (!join_by_links(a, fit, true, &has_new) ||
-                (!has_new && !join_by_links(a, fit, false, &has_new))) {
+            if (!join_by_links(a, fit, true, false, &has_new) ||
+                (!has_new && !join_by_links(a, fit, false, false, &has_new))) {
                 return;
+            }
+            if (a->env->span && !has_new) {
+                join_by_links(a, fit, true, true, &has_new);
+            }
+            if (a->env->span && !has_new) {
+                join_by_links(a, fit, false, true, &has_new);
             }
         }
     } while (has_new);

@@ -63,7 +63,9 @@ add_output_port(const struct card_kind_cache *cache, struct card_kind *kind,
     const struct topology_port *port =
         topology_port(cache->topology, kind->dpid, no);
 
-    if (port && port->has_peer && !port->down) {
+    if (port && port->has_peer && port->down) {
+        kind->is_soft = true; /* It may be up again, and no news of it yet. */
+    } else if (port && port->has_peer) {
         kind->out += end_number(cache, port->peer_dpid, port->peer_port);
     }
 }

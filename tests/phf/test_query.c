@@ -44,9 +44,15 @@ is_busy(void *aux)
     return given.n_busy-- > 0;
 }
 
-/* An archive whose blocks overlap in time, the last part of it pending. */
+/* Of clocks that were wrong: 1970, 2100, and further on. */
+static const uint64_t absurd[] = {1, UINT64_C(4102444800000000000),
+                                  UINT64_MAX >> 1, UINT64_C(1) << 63,
+                                  UINT64_MAX - 1000000000};
+
+/* An archive whose blocks overlap in time, the last part of it pending;
+ * 'has_absurd': every 13th time is wrong. */
 static void
-set_up(void)
+fill(bool has_absurd)
 {
     uint64_t seed = 5;
 
@@ -55,6 +61,9 @@ set_up(void)
     for (size_t i = 0; i < N_HISTORIES; i++) {
         times[i] =
             FIXTURE_NOW_NS + i * 1000000 + random_u32(&seed) % 90 * 1000000;
+        if (has_absurd && i % 13 == 5) {
+            times[i] = absurd[i / 13 % (sizeof absurd / sizeof absurd[0])];
+        }
 
         struct history *h =
             line_history(i + 1, 1 + i % 3, times[i], 64 + i % 20);
@@ -67,6 +76,18 @@ set_up(void)
     }
     reader = fixture_reader(dir);
     memset(&given, 0, sizeof given);
+}
+
+static void
+set_up(void)
+{
+    fill(false);
+}
+
+static void
+set_up_absurd(void)
+{
+    fill(true);
 }
 
 static void
@@ -268,6 +289,15 @@ main(void)
     tcase_add_test(tc, a_query_can_be_dropped_at_any_step);
     tcase_set_timeout(tc, 60);
     suite_add_tcase(suite, tc);
+
+    /* The same, where some times are absurd. */
+    TCase *tc_absurd = tcase_create("absurd times");
+
+    tcase_add_checked_fixture(tc_absurd, set_up_absurd, tear_down);
+    tcase_add_loop_test(tc_absurd, all_are_given_once_and_in_order, 0, 2);
+    tcase_add_loop_test(
+        tc_absurd, filter_time_and_limit_agree_with_a_plain_search, 0, 10);
+    suite_add_tcase(suite, tc_absurd);
 
     SRunner *runner = srunner_create(suite);
 

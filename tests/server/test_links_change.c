@@ -246,6 +246,30 @@ START_TEST(only_ways_over_changed_switches_are_forgotten)
 }
 END_TEST
 
+/* The link is up again, but news of it comes after the packet. */
+START_TEST(a_link_may_be_up_before_there_is_news_of_it)
+{
+    struct topology_builder *b = topology_builder_create();
+    struct topology *down;
+
+    topology_builder_add_port(b, 1, 1, NULL, true);
+    topology_builder_add_port(b, 2, 3, NULL, true);
+    topology_builder_add_link(b, 1, 4, 2, 1);
+    topology_builder_set_port_down(b, 1, 4, true);
+    topology_builder_set_port_down(b, 2, 1, true);
+    down = topology_build(b, 2);
+    change(down, 0);
+    add(1, 1, 4, 11, 2000000);
+    ck_assert_uint_eq(n_out, 0);
+    add(2, 1, 3, 22, 2000100);
+    path_table_run(pt, SKETCH_T0 + 2015 * MS);
+    change(network(2, 1, 3, 1), 2020000);
+    end_window();
+    ck_assert_uint_eq(n_out, 1);
+    ck_assert_str_eq(sketch_tree(out[0]), "1.1>4 (2.1>3)");
+}
+END_TEST
+
 START_TEST(a_clock_put_back_leaves_the_newest_topology)
 {
     change(network(3, 4, 3, 1), 5000000);
@@ -317,6 +341,7 @@ main(void)
     tcase_add_test(tc, a_link_that_stayed_is_lost_on_for_sure);
     tcase_add_test(tc, nothing_is_deduced_while_links_change);
     tcase_add_test(tc, only_ways_over_changed_switches_are_forgotten);
+    tcase_add_test(tc, a_link_may_be_up_before_there_is_news_of_it);
     tcase_add_test(tc, a_clock_put_back_leaves_the_newest_topology);
     tcase_add_test(tc, changes_without_end_keep_no_more_than_a_few);
     tcase_add_test(tc, more_knowledge_holds_for_what_was_before);

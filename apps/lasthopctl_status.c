@@ -15,19 +15,19 @@
 
 /* Counters that should be 0: something was lost, refused or not understood. */
 static const char *const troubles[] = {
-    "ambiguous",         "archive_errors",   "archive_lost",
-    "archive_refused",   "clients_refused",  "clients_slow",
-    "dropped_full",      "dropped_memory",   "exhausted",
-    "failures",          "foreign",          "forged",
-    "given_up",          "index_full",       "kernel_drops",
-    "lldp_skipped",      "malformed",        "own_errors",
-    "passed_malformed",  "peers_refused",    "peers_slow",
-    "pending_dropped",   "recorder_garbage", "refused",
-    "rolled_back",       "source_errors",    "truncated",
-    "tx_dropped",        "tx_errors",        "unknown_format",
-    "unknown_index",     "unknown_rules",    "unknown_switch",
-    "unmatched",         "unreserved",       "xids_lost",
-    "recorder_timeouts",
+    "ambiguous",       "archive_errors",    "archive_lost",
+    "archive_refused", "clients_refused",   "clients_slow",
+    "dropped_busy",    "dropped_full",      "dropped_memory",
+    "exhausted",       "failures",          "foreign",
+    "forged",          "given_up",          "index_full",
+    "kernel_drops",    "lldp_skipped",      "malformed",
+    "own_errors",      "passed_malformed",  "peers_refused",
+    "peers_slow",      "pending_dropped",   "recorder_garbage",
+    "refused",         "rolled_back",       "source_errors",
+    "truncated",       "tx_dropped",        "tx_errors",
+    "unknown_format",  "unknown_index",     "unknown_rules",
+    "unknown_switch",  "unmatched",         "unreserved",
+    "xids_lost",       "recorder_timeouts",
 };
 
 /* Counters of that name mean something else there. */

@@ -102,6 +102,7 @@ lib_liblasthop_a_SOURCES = \
 	lib/postcard.c lib/postcard.h \
 	lib/postcard_geneve.c lib/postcard_geneve.h \
 	lib/postcard_mac.c lib/postcard_mac.h \
+	lib/ring.c lib/ring.h \
 	lib/rule.c lib/rule.h \
 	lib/rule_slab.c lib/rule_slab.h \
 	lib/rule_apply.c \

@@ -89,13 +89,15 @@ add_part(struct query *q, const struct part *part, uint64_t min_ns,
 static void
 add_pending(struct query *q)
 {
-    struct part part = {
-        .block = {.pending = q->shared->pending,
-                  .pending_len = q->config.pending.len,
-                  .pending_table_len = q->config.pending.table_len}};
+    for (size_t i = 0; i < q->shared->n_pending; i++) {
+        const struct archive_pending *p = &q->shared->pending[i];
+        struct part part = {.block = {.pending = p->payload,
+                                      .pending_len = p->len,
+                                      .pending_table_len = p->table_len}};
 
-    if (q->config.pending.len) {
-        add_part(q, &part, q->config.pending.min_ns, q->config.pending.max_ns);
+        if (p->len) {
+            add_part(q, &part, p->min_ns, p->max_ns);
+        }
     }
 }
 
@@ -110,7 +112,8 @@ share(struct query *q, const struct query_config *config)
     shared->phf = config->phf;
     shared->topology =
         config->topology ? topology_ref(config->topology) : NULL;
-    shared->pending = config->pending.payload;
+    shared->pending = config->pending;
+    shared->n_pending = config->n_pending;
     shared->dir =
         config->reader ? lh_strdup(archive_reader_dir(config->reader)) : NULL;
     shared->filter = (struct query_filter){shared->phf, shared->topology,
@@ -130,7 +133,7 @@ query_create(const struct query_config *config)
 
     q->config = *config;
     q->shared = share(q, config);
-    q->parts = lh_alloc_array(NULL, n + 1, sizeof *q->parts);
+    q->parts = lh_alloc_array(NULL, n + config->n_pending, sizeof *q->parts);
     for (size_t i = 0; i < n; i++) {
         struct part part = {.block = {.dir = q->shared->dir,
                                       .entry = *archive_reader_entry(r, i)}};

@@ -38,7 +38,8 @@ struct query_config {
      * owner gives what it takes from it to query_take(). */
     struct crew *crew;
     struct archive_reader *reader;   /* NULL: only what is pending. */
-    struct archive_pending pending;  /* Its payload is taken. */
+    struct archive_pending *pending; /* Taken, with the payloads. */
+    size_t n_pending;
     struct phf *phf;                 /* Taken. */
     const struct topology *topology; /* Referenced; may be NULL. */
     uint64_t since_ns, until_ns;     /* Times from since on, before until. */

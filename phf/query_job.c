@@ -16,6 +16,9 @@ query_shared_unref(struct query_shared *shared)
     if (!--shared->n_refs) {
         phf_destroy(shared->phf);
         topology_unref(shared->topology);
+        for (size_t i = 0; i < shared->n_pending; i++) {
+            free(shared->pending[i].payload);
+        }
         free(shared->pending);
         free(shared->dir);
         free(shared);

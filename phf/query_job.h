@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lib/archive_writer.h"
 #include "lib/crew.h"
 #include "lib/lh_error.h"
 #include "phf/query_block.h"
@@ -26,12 +27,13 @@ struct query_shared {
     bool is_desc;               /* Immutable: latest first. */
     atomic_bool is_cancelled;   /* Nobody waits for the answer. */
     /* Of the query's thread only: */
-    struct query *query;       /* NULL: it is gone. */
-    size_t n_refs;             /* The query's and those of its jobs. */
-    struct phf *phf;           /* Owned. */
-    struct topology *topology; /* Owned reference. */
-    uint8_t *pending;          /* Payload.  Owned. */
-    char *dir;                 /* Owned. */
+    struct query *query;             /* NULL: it is gone. */
+    size_t n_refs;                   /* The query's and those of its jobs. */
+    struct phf *phf;                 /* Owned. */
+    struct topology *topology;       /* Owned reference. */
+    struct archive_pending *pending; /* Owned, with the payloads. */
+    size_t n_pending;
+    char *dir; /* Owned. */
 };
 
 void query_shared_unref(struct query_shared *);

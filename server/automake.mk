@@ -35,18 +35,28 @@ ASSEMBLE_LIBS = server/libassemble.a
 noinst_LIBRARIES += server/libserver.a
 server_libserver_a_SOURCES = \
 	server/accept_list.c server/accept_list.h \
+	server/batch.c server/batch.h \
+	server/bell.c server/bell.h \
 	server/counters.c server/counters.h \
 	server/health.c server/health.h \
 	server/ingest.c server/ingest.h \
+	server/json_lines.c server/json_lines.h \
+	server/loss_wait.c server/loss_wait.h \
+	server/mailbox.c server/mailbox.h \
 	server/options.c server/options.h \
 	server/pcap_file.c server/pcap_file.h \
 	server/pipeline.c server/pipeline.h \
+	server/pipeline_impl.h server/pipeline_workers.c \
+	server/archive_open.c server/archive_open.h \
 	server/retain.c server/retain.h \
 	server/queries.c server/queries.h \
 	server/recorder_link.c server/recorder_link.h \
 	server/replay.c server/replay.h \
 	server/rule_cache.c server/rule_cache.h \
 	server/server.c server/server.h \
+	server/shard.c server/shard.h \
+	server/trigger_share.c server/trigger_share.h \
+	server/worker.c server/worker.h \
 	server/server_api.c server/server_api.h \
 	server/server_metrics.c server/server_metrics.h \
 	server/source_pcap.c server/source_pcap.h \

@@ -9,8 +9,8 @@
  *
  *     received = postcards + foreign + other + truncated + malformed +
  *                no_option + unknown_format + unknown_index
- *     postcards = assembled + duplicates + ambiguous + dropped_full +
- *                 dropped_memory + open_postcards
+ *     postcards = assembled + duplicates + ambiguous + dropped_busy +
+ *                 dropped_full + dropped_memory + open_postcards
  *     histories = archived + archive_lost + archive_refused + archive_held
  *                                                 (with an archive)
  *
@@ -42,6 +42,7 @@
     C(short_headers)                                                          \
     C(no_l3)                                                                  \
     C(unknown_switch)                                                         \
+    C(dropped_busy)                                                           \
     C(assembled)                                                              \
     C(duplicates)                                                             \
     C(ambiguous)                                                              \

@@ -131,7 +131,8 @@ note_unknown(struct ingest *ingest, uint64_t dpid, uint64_t time_ns)
     }
 }
 
-static void
+/* False for a packet that surely has no other inside. */
+static bool
 set_packet_id(struct ingest *ingest, struct postcard *p)
 {
     const struct packet_id_config *config = &ingest->config.id_config;
@@ -142,7 +143,8 @@ set_packet_id(struct ingest *ingest, struct postcard *p)
     if (header_split(p->header, p->caplen, &split) &&
         packet_id_of_split(config, p->header, p->caplen, &split,
                            &p->packet_id)) {
-        return;
+        return split.kind != HEADER_IP4_TCP && split.kind != HEADER_IP6_TCP &&
+               split.kind != HEADER_IP4_ICMP && split.kind != HEADER_IP6_ICMP;
     }
     hdr_parse(p->header, p->caplen, &h);
     switch (packet_id(config, p->header, p->caplen, &h, &p->packet_id)) {
@@ -155,6 +157,20 @@ set_packet_id(struct ingest *ingest, struct postcard *p)
         p->has_id = false;
         ingest->counters.short_headers++;
         break;
+    }
+    return p->has_id;
+}
+
+/* Tells of the packet inside that of 'p', if there is one. */
+static void
+give_inner(struct ingest *ingest, const struct postcard *p)
+{
+    uint64_t inner =
+        packet_id_inner(&ingest->config.id_config, p->header, p->caplen);
+
+    if (inner) {
+        ingest->config.give_inner(ingest->config.aux, inner, p->packet_id,
+                                  p->time_ns);
     }
 }
 
@@ -170,11 +186,16 @@ give(struct ingest *ingest, struct postcard *p, uint64_t time_ns)
                                         p->version, time_ns);
         p->version_bits = 32;
     }
-    set_packet_id(ingest, p);
+
+    bool may_carry = set_packet_id(ingest, p);
+
     if (!ingest->topology || !topology_find(ingest->topology, p->dpid)) {
         note_unknown(ingest, p->dpid, time_ns);
     }
     counters->postcards++;
+    if (may_carry && ingest->config.give_inner) {
+        give_inner(ingest, p);
+    }
     ingest->config.give(ingest->config.aux, p);
 }
 

@@ -30,6 +30,10 @@ struct ingest_config {
     uint16_t mac_vlan;                /* VLAN of mac postcards. */
     const struct accept_list *accept; /* NULL: senders are not checked. */
     struct rule_cache *rules;         /* Resolves 24-bit versions. */
+    /* Told that packet 'outer' carries packet 'inner', before the postcard
+     * that shows it is given.  NULL: nobody asks. */
+    void (*give_inner)(void *aux, uint64_t inner, uint64_t outer,
+                       uint64_t time_ns);
     /* Takes the postcard; its header is good until this returns. */
     void (*give)(void *aux, const struct postcard *);
     void *aux;

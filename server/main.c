@@ -78,9 +78,9 @@ print_summary(FILE *stream, const struct counters *c, uint64_t span_ns)
         "foreign",   "other",          "truncated",     "malformed",
         "no_option", "unknown_format", "unknown_index", NULL};
     static const char *const postcards[] = {
-        "short_headers", "unknown_switch",   "duplicates", "ambiguous",
-        "dropped_full",  "dropped_memory",   "late",       "without_id",
-        "rules_denied",  "versions_guessed", NULL};
+        "short_headers", "unknown_switch", "duplicates",       "ambiguous",
+        "dropped_busy",  "dropped_full",   "dropped_memory",   "late",
+        "without_id",    "rules_denied",   "versions_guessed", NULL};
     static const char *const assembly[] = {"recognised", "unforeseen",
                                            "known_paths", "known_flows", NULL};
     static const char *const archive[] = {"archived",

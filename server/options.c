@@ -12,6 +12,7 @@
 #include "lib/crew.h"
 #include "lib/lh_alloc.h"
 #include "lib/text_number.h"
+#include "server/pipeline.h"
 
 #define DEFAULT_MAC_VLAN 4094
 #define MAX_SPAN_NS      (UINT64_C(400) * 86400 * 1000000000)
@@ -41,6 +42,8 @@ const char options_help[] =
     "  --retain SIZE|AGE          remove the oldest past so much (10G) or so\n"
     "                             old (7d); may be given once each\n"
     "  --archive-time-unit us|ns  how exact times are kept (ns: as they are)\n"
+    "  --threads N                assemble and archive on so many threads "
+    "(1)\n"
     "  --query-threads N          read the archive for queries with so many\n"
     "                             threads, below all others in priority (one\n"
     "                             for each processor)\n"
@@ -81,6 +84,7 @@ enum option_code {
     OPT_ARCHIVE,
     OPT_RETAIN,
     OPT_TIME_UNIT,
+    OPT_THREADS,
     OPT_QUERY_THREADS,
     OPT_FLOW_LOG,
     OPT_ROUND,
@@ -113,6 +117,7 @@ static const struct option long_options[] = {
     {"archive", required_argument, NULL, OPT_ARCHIVE},
     {"retain", required_argument, NULL, OPT_RETAIN},
     {"archive-time-unit", required_argument, NULL, OPT_TIME_UNIT},
+    {"threads", required_argument, NULL, OPT_THREADS},
     {"query-threads", required_argument, NULL, OPT_QUERY_THREADS},
     {"flow-log", required_argument, NULL, OPT_FLOW_LOG},
     {"round", required_argument, NULL, OPT_ROUND},
@@ -263,6 +268,11 @@ parse_constant(struct options *options, int option, const char *text,
             return bad(error, "mac-vlan", text, "from 1 to 4094");
         }
         options->mac_vlan = (uint16_t) value;
+    } else if (option == OPT_THREADS) {
+        if (!text_number(text, 10, 1, PIPELINE_MAX_THREADS, &value)) {
+            return bad(error, "threads", text, "from 1 to 64");
+        }
+        options->n_threads = (unsigned int) value;
     } else if (option == OPT_QUERY_THREADS) {
         if (!text_number(text, 10, 1, CREW_MAX_THREADS, &value)) {
             return bad(error, "query-threads", text, "from 1 to 64");
@@ -426,6 +436,7 @@ options_parse(struct options *options, int argc, char *argv[],
 
     memset(options, 0, sizeof *options);
     options->mac_vlan = DEFAULT_MAC_VLAN;
+    options->n_threads = 1;
     options->round_ns = 1000000000;
     options->window_ns = 1000000000;
     options->id_config = id_config;

@@ -38,6 +38,7 @@ struct options {
     bool no_recorder;
     const char *archive; /* NULL: none. */
     const char *flow_log;
+    unsigned int n_threads; /* 1 or more. */
     uint64_t window_ns;
     uint64_t round_ns;
     uint64_t retain_bytes;        /* 0: never. */

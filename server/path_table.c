@@ -275,6 +275,13 @@ path_table_run_to(struct path_table *pt, uint64_t time_ns)
     close_due(pt);
 }
 
+void
+path_table_note_inner(struct path_table *pt, uint64_t inner, uint64_t outer,
+                      uint64_t time_ns)
+{
+    tunnel_map_add(pt->tunnels, inner, outer, time_ns);
+}
+
 uint64_t
 path_table_next_ns(const struct path_table *pt)
 {

@@ -143,6 +143,11 @@ void path_table_run_to(struct path_table *, uint64_t time_ns);
  * postcard came. */
 uint64_t path_table_next_ns(const struct path_table *);
 
+/* Packet 'outer' was seen to carry 'inner' at 'time_ns', by another table: of
+ * the tunnel packets that come here the table knows by itself. */
+void path_table_note_inner(struct path_table *, uint64_t inner, uint64_t outer,
+                           uint64_t time_ns);
+
 /* Closes and emits all open groups, as if their windows had ended. */
 void path_table_flush(struct path_table *);
 

@@ -4,350 +4,17 @@
 
 #include "server/pipeline.h"
 
-#include <errno.h>
-#include <jansson.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "lib/lh_alloc.h"
 #include "lib/say.h"
-#include "server/loss_ledger.h"
-#include "server/topology_past.h"
+#include "server/pipeline_impl.h"
 
-/* A history that waits for counters. */
-struct waiting {
-    struct waiting *next;
-    struct history *history; /* Owned. */
-    uint64_t dpid;           /* Of whom postcards may be missing. */
-    uint64_t from_ns, to_ns, due_ns;
-};
+/* How soon to look again at workers that have something to do. */
+#define LOOK_NS UINT64_C(2000000)
 
-struct pipeline {
-    struct pipeline_config config;
-    struct path_table *paths;  /* Owned. */
-    struct topology *topology; /* Owned reference, or NULL. */
-    uint64_t topology_ns;      /* When it came; 0: it holds for all times. */
-    uint64_t now_ns;           /* The latest time heard of. */
-    bool is_json_ok;
-    bool is_losing; /* The archive's trouble was said. */
-    uint64_t n_lost_said;
-    struct waiting *first_waiting, **last_waiting; /* Oldest first. */
-    uint64_t n_waiting;
-    uint64_t n_histories;
-    uint64_t n_verdicts[VERDICT_LOOPED + 1];
-};
-
-/* Nobody reads the output any more: the rest goes on without. */
-static void
-fail_json(struct pipeline *p)
-{
-    say_error("standard output: cannot write: %s", strerror(errno));
-    p->is_json_ok = false;
-}
-
-static void
-write_json(struct pipeline *p, const struct history *h)
-{
-    json_t *json = history_to_json(h, p->topology);
-
-    if (json_dumpf(json, p->config.json, JSON_COMPACT) ||
-        fputc('\n', p->config.json) == EOF) {
-        fail_json(p);
-    }
-    json_decref(json);
-}
-
-static void
-give(struct pipeline *p, struct history *h)
-{
-    p->n_histories++;
-    p->n_verdicts[h->verdict.name]++;
-    triggers_offer(p->config.triggers, h);
-    if (p->config.archive) {
-        archive_writer_add(p->config.archive, h);
-    }
-    if (p->config.json && p->is_json_ok) {
-        write_json(p, h);
-    }
-    history_destroy(h);
-}
-
-/* The switch that did not see the packet of a history that was lost in one
- * place. */
-static bool
-find_silent_end(const struct pipeline *p, const struct history *h,
-                uint64_t *dpidp)
-{
-    uint32_t port;
-    int n_lost = 0;
-
-    if (!p->config.ledger || !p->topology || h->verdict.name != VERDICT_LOST ||
-        h->verdict.evidence != EVIDENCE_UNCERTAIN) {
-        return false;
-    }
-    if (p->topology_ns &&
-        history_first_ns(h) < p->topology_ns + TOPOLOGY_PAST_SLACK_NS) {
-        return false; /* The link may have been another then. */
-    }
-    for (size_t i = 0; i < h->n_hops; i++) {
-        n_lost += h->hops[i].verdict.name == VERDICT_LOST;
-    }
-    return n_lost == 1 && topology_peer(p->topology, h->verdict.dpid,
-                                        h->verdict.port, dpidp, &port);
-}
-
-static void
-set_complete(struct history *h)
-{
-    h->verdict.evidence = EVIDENCE_COMPLETE;
-    for (size_t i = 0; i < h->n_hops; i++) {
-        if (h->hops[i].verdict.name == VERDICT_LOST) {
-            h->hops[i].verdict.evidence = EVIDENCE_COMPLETE;
-        }
-    }
-}
-
-/* Histories of which the ledger tells by now, or that have waited long
- * enough, go on. */
-static void
-settle(struct pipeline *p, bool is_end)
-{
-    struct waiting **wp = &p->first_waiting, *w;
-
-    while ((w = *wp)) {
-        enum loss_answer answer = loss_ledger_ask(
-            p->config.ledger, w->dpid, w->from_ns, w->to_ns, p->now_ns);
-
-        if (answer == LOSS_NOT_YET && p->now_ns < w->due_ns && !is_end) {
-            wp = &w->next;
-            continue;
-        }
-        if (answer == LOSS_NONE) {
-            set_complete(w->history);
-        }
-        *wp = w->next;
-        if (!w->next) {
-            p->last_waiting = wp;
-        }
-        p->n_waiting--;
-        give(p, w->history);
-        free(w);
-    }
-}
-
-static void
-emit(void *p_, struct history *h)
-{
-    struct pipeline *p = p_;
-    uint64_t from_ns, to_ns = p->now_ns, dpid;
-    struct waiting *w;
-
-    if (!find_silent_end(p, h, &dpid)) {
-        give(p, h);
-        return;
-    }
-    from_ns = history_first_ns(h);
-    switch (
-        loss_ledger_ask(p->config.ledger, dpid, from_ns, to_ns, p->now_ns)) {
-    case LOSS_NONE:
-        set_complete(h);
-        /* Fall through. */
-    case LOSS_UNKNOWN:
-        give(p, h);
-        return;
-    case LOSS_NOT_YET:
-        break;
-    }
-    if (p->n_waiting >= PIPELINE_MAX_WAIT) {
-        give(p, h);
-        return;
-    }
-    w = lh_alloc(sizeof *w);
-    *w = (struct waiting){.history = h,
-                          .dpid = dpid,
-                          .from_ns = from_ns,
-                          .to_ns = to_ns,
-                          .due_ns = p->now_ns + PIPELINE_WAIT_NS};
-    *p->last_waiting = w;
-    p->last_waiting = &w->next;
-    p->n_waiting++;
-}
-
-/* A packet on a known way: its history is made only if somebody looks at it.
+/* --- The archive's rounds -------------------------------------------------
  */
-static void
-emit_packet(void *p_, struct trajectory *t,
-            const struct trajectory_packet *packet)
-{
-    struct pipeline *p = p_;
-
-    p->n_histories++;
-    p->n_verdicts[trajectory_verdict(t)]++;
-    if (p->config.archive) {
-        archive_writer_add_packet(p->config.archive, t, packet);
-    }
-    triggers_offer_packet(p->config.triggers, t, packet);
-    if (p->config.json && p->is_json_ok) {
-        struct history *h = trajectory_history(t, packet);
-
-        write_json(p, h);
-        history_destroy(h);
-    }
-}
-
-void
-pipeline_count(struct pipeline *p, uint64_t dpid, uint64_t asked_ns,
-               uint64_t time_ns, uint64_t n_sent)
-{
-    if (p->config.ledger) {
-        loss_ledger_count(p->config.ledger, dpid, asked_ns, time_ns, n_sent);
-    }
-}
-
-static const struct rule *
-find_rule(void *p_, uint64_t dpid, uint32_t version)
-{
-    struct pipeline *p = p_;
-
-    return rule_cache_find(p->config.rules, dpid, version, p->now_ns);
-}
-
-static bool
-is_silent(void *p_, uint64_t dpid)
-{
-    const struct pipeline *p = p_;
-
-    return rule_cache_is_silent(p->config.rules, dpid);
-}
-
-static bool
-is_capped(void *p_, uint64_t dpid)
-{
-    const struct pipeline *p = p_;
-
-    return rule_cache_is_capped(p->config.rules, dpid);
-}
-
-static bool
-has_lossless(void *p_, uint64_t dpid, uint64_t from_ns, uint64_t to_ns)
-{
-    return true;
-}
-
-struct pipeline *
-pipeline_create(const struct pipeline_config *config)
-{
-    struct pipeline *p = lh_alloc_zero(sizeof *p);
-    struct path_table_config paths = {
-        .window_ns = config->window_ns,
-        .max_postcards = config->max_postcards,
-        .id_config = config->id_config,
-        .emit = emit,
-        .emit_packet = emit_packet,
-        .find_rule = find_rule,
-        .has_lossless = config->is_lossless ? has_lossless : NULL,
-        .is_silent = is_silent,
-        .is_capped = is_capped,
-        .aux = p,
-    };
-
-    p->config = *config;
-    p->last_waiting = &p->first_waiting;
-    p->is_json_ok = true;
-    p->paths = path_table_create(&paths);
-    if (!p->paths) {
-        abort();
-    }
-    return p;
-}
-
-void
-pipeline_destroy(struct pipeline *p)
-{
-    if (p) {
-        path_table_destroy(p->paths);
-        while (p->first_waiting) {
-            struct waiting *w = p->first_waiting;
-
-            p->first_waiting = w->next;
-            history_destroy(w->history);
-            free(w);
-        }
-        loss_ledger_destroy(p->config.ledger);
-        archive_writer_close(p->config.archive);
-        topology_unref(p->topology);
-        free(p);
-    }
-}
-
-void
-pipeline_set_topology(struct pipeline *p, const struct topology *topology,
-                      uint64_t now_ns)
-{
-    topology_unref(p->topology);
-    p->topology = topology_ref(topology);
-    p->topology_ns = now_ns;
-    if (now_ns) {
-        path_table_change_topology(p->paths, topology, now_ns);
-    } else {
-        path_table_set_topology(p->paths, topology);
-    }
-    triggers_set_topology(p->config.triggers, topology);
-    if (p->config.archive) {
-        archive_writer_set_topology(p->config.archive, topology, now_ns);
-    }
-}
-
-const struct topology *
-pipeline_topology(const struct pipeline *p)
-{
-    return p->topology;
-}
-
-void
-pipeline_add(struct pipeline *p, const struct postcard *postcard)
-{
-    p->now_ns = postcard->time_ns;
-    if (p->config.ledger) {
-        loss_ledger_came(p->config.ledger, postcard->dpid, postcard->time_ns);
-    }
-    path_table_push(p->paths, postcard);
-}
-
-void
-pipeline_drain(struct pipeline *p)
-{
-    path_table_drain(p->paths);
-}
-
-void
-pipeline_run(struct pipeline *p, uint64_t now_ns)
-{
-    p->now_ns = now_ns;
-    path_table_run(p->paths, now_ns);
-    if (p->n_waiting) {
-        settle(p, false);
-    }
-}
-
-void
-pipeline_run_to(struct pipeline *p, uint64_t time_ns)
-{
-    p->now_ns = time_ns;
-    path_table_run_to(p->paths, time_ns);
-    if (p->n_waiting) {
-        settle(p, false);
-    }
-}
-
-uint64_t
-pipeline_next_ns(const struct pipeline *p)
-{
-    uint64_t next_ns = path_table_next_ns(p->paths);
-    const struct waiting *w = p->first_waiting;
-
-    return w && w->due_ns < next_ns ? w->due_ns : next_ns;
-}
 
 /* Says when the archive begins and ends to lose histories. */
 static void
@@ -370,94 +37,443 @@ say_trouble(struct pipeline *p)
 }
 
 void
-pipeline_round(struct pipeline *p, uint64_t now_ns)
+pipeline_end_round(struct pipeline *p, uint64_t now_ns)
 {
     if (p->config.archive) {
         archive_writer_round(p->config.archive, now_ns);
         say_trouble(p);
     }
-    if (p->config.json && p->is_json_ok && fflush(p->config.json)) {
-        fail_json(p);
+    if (p->json) {
+        json_lines_flush(p->json);
+    }
+}
+
+/* --- Histories that wait ------------------------------------------------- */
+
+static bool
+wait_here(void *p_, struct history *h, uint64_t dpid, uint64_t now_ns)
+{
+    struct pipeline *p = p_;
+
+    if (!p->wait) {
+        return false;
+    }
+    loss_wait_add(p->wait, h, dpid, 0, now_ns);
+    return true;
+}
+
+static void
+give(void *p_, uint32_t index, struct history *h)
+{
+    struct pipeline *p = p_;
+    struct mail *mail;
+
+    if (p->shard) {
+        shard_give(p->shard, h);
+        return;
+    }
+    mail = mail_create(MAIL_GIVE, 0);
+    mail->history = h;
+    worker_post(p->workers[index], mail);
+}
+
+/* --- Life -----------------------------------------------------------------
+ */
+
+struct shard_config
+pipeline_shard_config(struct pipeline *p)
+{
+    const struct pipeline_config *config = &p->config;
+    struct shard_config shard = {
+        .window_ns = config->window_ns,
+        .max_postcards = config->max_postcards,
+        .id_config = config->id_config,
+        .is_lossless = config->is_lossless,
+        .rules = config->rules,
+        .archive =
+            config->archive ? archive_part_create(config->archive) : NULL,
+        .json = p->json,
+        .wait = wait_here,
+        .aux = p,
+    };
+
+    return shard;
+}
+
+struct pipeline *
+pipeline_create(const struct pipeline_config *config)
+{
+    struct pipeline *p = lh_alloc_zero(sizeof *p);
+
+    p->config = *config;
+    p->wake_fd = -1;
+    atomic_init(&p->n_flushing, 0);
+    atomic_init(&p->n_rounds, 0);
+    atomic_init(&p->has_counts, false);
+    if (config->json) {
+        p->json = json_lines_create(config->json);
+    }
+    if (config->ledger) {
+        p->wait = loss_wait_create(config->ledger, give, p);
+    }
+    if (config->n_threads > 1) {
+        pipeline_create_workers(p);
+    } else {
+        struct shard_config shard = pipeline_shard_config(p);
+
+        shard.triggers = config->triggers;
+        p->shard = shard_create(&shard);
+    }
+    return p;
+}
+
+void
+pipeline_destroy(struct pipeline *p)
+{
+    if (!p) {
+        return;
+    }
+    pipeline_destroy_workers(p);
+    shard_destroy(p->shard);
+    loss_wait_destroy(p->wait);
+    loss_ledger_destroy(p->config.ledger);
+    archive_writer_close(p->config.archive);
+    json_lines_destroy(p->json);
+    topology_unref(p->topology);
+    free(p);
+}
+
+/* --- What is known of the network -----------------------------------------
+ */
+
+/* Tells workers that had no room for it before. */
+static void
+tell_topology(struct pipeline *p, uint64_t now_ns)
+{
+    for (size_t i = 0; i < p->n_workers; i++) {
+        if (p->is_topology_due[i]) {
+            p->is_topology_due[i] =
+                !worker_add_topology(p->workers[i], p->topology, now_ns);
+        }
+    }
+}
+
+void
+pipeline_set_topology(struct pipeline *p, const struct topology *topology,
+                      uint64_t now_ns)
+{
+    topology_unref(p->topology);
+    p->topology = topology_ref(topology);
+    triggers_set_topology(p->config.triggers, topology);
+    if (p->shard) {
+        shard_set_topology(p->shard, topology, now_ns);
+        if (p->config.archive) {
+            archive_writer_set_topology(p->config.archive, topology, now_ns);
+        }
+        return;
+    }
+    for (size_t i = 0; i < p->n_workers; i++) {
+        p->is_topology_due[i] = true;
+    }
+    tell_topology(p, now_ns);
+}
+
+const struct topology *
+pipeline_topology(const struct pipeline *p)
+{
+    return p->topology;
+}
+
+void
+pipeline_count(struct pipeline *p, uint64_t dpid, uint64_t asked_ns,
+               uint64_t time_ns, uint64_t n_sent)
+{
+    if (p->config.ledger) {
+        loss_ledger_count(p->config.ledger, dpid, asked_ns, time_ns, n_sent);
+        atomic_store_explicit(&p->has_counts, true, memory_order_relaxed);
+    }
+}
+
+/* --- Postcards ------------------------------------------------------------
+ */
+
+/* Shards take the high bits: their tables take the low ones. */
+static struct worker *
+worker_of(const struct pipeline *p, uint64_t id)
+{
+    return p->workers[((id >> 32) * p->n_workers) >> 32];
+}
+
+void
+pipeline_add(struct pipeline *p, const struct postcard *postcard)
+{
+    bool is_taken = true;
+
+    p->now_ns = postcard->time_ns;
+    if (p->shard) {
+        shard_push(p->shard, postcard);
+    } else {
+        /* Any worker will do for a packet without an ID. */
+        uint64_t id = postcard->has_id
+                          ? postcard->packet_id
+                          : postcard->time_ns * UINT64_C(0x9e3779b97f4a7c15);
+
+        is_taken = worker_add(worker_of(p, id), postcard);
+    }
+    if (p->config.ledger && is_taken) {
+        loss_ledger_came(p->config.ledger, postcard->dpid, postcard->time_ns);
+    }
+}
+
+void
+pipeline_drain(struct pipeline *p)
+{
+    if (p->shard) {
+        shard_drain(p->shard);
+    }
+    for (size_t i = 0; i < p->n_workers && !p->config.is_file; i++) {
+        worker_send_if_idle(p->workers[i]);
+    }
+}
+
+bool
+pipeline_has_workers(const struct pipeline *p)
+{
+    return p->n_workers;
+}
+
+void
+pipeline_note_inner(struct pipeline *p, uint64_t inner, uint64_t outer,
+                    uint64_t time_ns)
+{
+    struct worker *w = worker_of(p, inner);
+
+    if (w != worker_of(p, outer)) {
+        worker_add_inner(w, inner, outer, time_ns);
+    }
+}
+
+bool
+pipeline_has_room(struct pipeline *p)
+{
+    for (size_t i = 0; i < p->n_workers; i++) {
+        if (!worker_has_room(p->workers[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool
+pipeline_is_idle(struct pipeline *p)
+{
+    for (size_t i = 0; i < p->n_workers; i++) {
+        worker_send(p->workers[i]);
+    }
+    for (size_t i = 0; i < p->n_workers; i++) {
+        if (!worker_is_idle(p->workers[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* --- Time -----------------------------------------------------------------
+ */
+
+void
+pipeline_run(struct pipeline *p, uint64_t now_ns)
+{
+    p->now_ns = now_ns;
+    if (p->shard) {
+        shard_run(p->shard, now_ns);
+    } else {
+        tell_topology(p, now_ns);
+        for (size_t i = 0; i < p->n_workers; i++) {
+            /* One without room comes to it by its postcards' times. */
+            worker_add_run(p->workers[i], now_ns);
+        }
+    }
+    if (p->wait && loss_wait_count(p->wait)) {
+        loss_wait_settle(p->wait, now_ns, false);
+    }
+}
+
+void
+pipeline_run_to(struct pipeline *p, uint64_t time_ns)
+{
+    p->now_ns = time_ns;
+    if (p->shard) {
+        shard_run_to(p->shard, time_ns);
+    }
+    if (p->wait && loss_wait_count(p->wait)) {
+        loss_wait_settle(p->wait, time_ns, false);
+    }
+}
+
+uint64_t
+pipeline_next_ns(const struct pipeline *p)
+{
+    uint64_t next_ns = p->wait ? loss_wait_next_ns(p->wait) : UINT64_MAX;
+
+    if (p->shard) {
+        uint64_t shard_ns = shard_next_ns(p->shard);
+
+        return shard_ns < next_ns ? shard_ns : next_ns;
+    }
+    if (p->config.is_file) {
+        return UINT64_MAX; /* Workers look at the time themselves. */
+    }
+    for (size_t i = 0; i < p->n_workers; i++) {
+        uint64_t worker_ns = worker_is_idle(p->workers[i])
+                                 ? worker_next_ns(p->workers[i])
+                                 : p->now_ns + LOOK_NS;
+
+        next_ns = worker_ns < next_ns ? worker_ns : next_ns;
+    }
+    return next_ns;
+}
+
+void
+pipeline_round(struct pipeline *p, uint64_t now_ns)
+{
+    struct round *round;
+
+    if (p->shard) {
+        if (shard_archive(p->shard)) {
+            archive_part_seal(shard_archive(p->shard));
+        }
+        pipeline_end_round(p, now_ns);
+        return;
+    }
+    /* One at a time; where this one cannot be, the next one will do. */
+    if (atomic_load(&p->n_rounds)) {
+        return;
+    }
+    for (size_t i = 0; i < p->n_workers; i++) {
+        if (!worker_can_tell(p->workers[i])) {
+            return;
+        }
+    }
+    round = lh_alloc(sizeof *round);
+    atomic_init(&round->n_left, (unsigned int) p->n_workers);
+    round->now_ns = now_ns;
+    atomic_fetch_add(&p->n_rounds, 1);
+    for (size_t i = 0; i < p->n_workers; i++) {
+        worker_add_round(p->workers[i], round);
     }
 }
 
 void
 pipeline_flush(struct pipeline *p, uint64_t now_ns)
 {
-    path_table_flush(p->paths);
+    if (p->shard) {
+        shard_flush(p->shard, now_ns);
+    } else {
+        pipeline_flush_workers(p, now_ns);
+    }
     p->now_ns = now_ns;
-    settle(p, true);
+    if (p->wait) {
+        loss_wait_settle(p->wait, now_ns, true);
+    }
+    if (p->n_workers) {
+        pipeline_wait_for(p, &p->n_rounds);
+    }
+    for (size_t i = 0; i < p->n_workers; i++) {
+        pipeline_wait_for_room(p, p->workers[i]);
+    }
     pipeline_round(p, now_ns);
+    if (p->n_workers) {
+        pipeline_wait_for(p, &p->n_rounds);
+    }
 }
 
-static void
-collect_archive(const struct pipeline *p, struct counters *c)
-{
-    struct archive_writer_counters archive;
+/* --- Looking --------------------------------------------------------------
+ */
 
-    archive_writer_get_counters(p->config.archive, &archive);
-    c->archived = archive.durable;
-    c->archived_hops = archive.hops;
-    c->archive_lost = archive.lost;
-    c->archive_refused = archive.refused;
-    c->archive_held = archive.held;
-    c->archive_blocks = archive.blocks;
-    c->archive_bytes = archive.bytes;
-    c->archive_raw_bytes = archive.raw_bytes;
-    c->archive_errors = archive.write_errors;
-    c->archive_removed = archive.segments_removed;
-    c->archive_merges = archive.merges;
-    c->archive_merge_bytes = archive.merged_bytes;
-    c->archive_merge_errors = archive.merge_errors;
-    c->archive_size = archive.total_bytes;
+void
+pipeline_pause(struct pipeline *p)
+{
+    for (size_t i = 0; i < p->n_workers; i++) {
+        worker_pause(p->workers[i]);
+    }
 }
 
 void
-pipeline_collect(const struct pipeline *p, struct counters *c)
+pipeline_resume(struct pipeline *p)
 {
-    struct path_table_counters paths;
+    for (size_t i = 0; i < p->n_workers; i++) {
+        worker_resume(p->workers[i]);
+    }
+}
 
-    path_table_get_counters(p->paths, &paths);
-    c->assembled = paths.out;
-    c->duplicates = paths.duplicates;
-    c->ambiguous = paths.ambiguous;
-    c->dropped_full = paths.dropped_full;
-    c->dropped_memory = paths.dropped_memory;
-    c->open_postcards = paths.held;
-    c->without_id = paths.without_id;
-    c->late = paths.late;
-    c->open_groups = paths.open_groups;
-    c->closed_groups = paths.closed_groups;
-    c->odd_times = paths.odd_times;
-    c->topologies_forgotten = paths.topologies_forgotten;
-    c->closed_early = paths.closed_early;
-    c->closed_settle = paths.closed_settle;
-    c->closed_window = paths.closed_window;
-    c->closed_size = paths.closed_size;
-    c->recognised = paths.recognised;
-    c->unforeseen = paths.unforeseen;
-    c->known_paths = paths.paths;
-    c->known_flows = paths.flows;
+struct archive_pending *
+pipeline_pending(struct pipeline *p, size_t *np)
+{
+    size_t n = p->n_workers ? p->n_workers : 1;
+    struct archive_pending *pending = lh_alloc_zero(n * sizeof *pending);
+
+    *np = 0;
+    for (size_t i = 0; i < n && p->config.archive; i++) {
+        struct shard *shard =
+            p->n_workers ? worker_shard(p->workers[i]) : p->shard;
+
+        archive_part_pending(shard_archive(shard), &pending[*np]);
+        *np += pending[*np].len != 0;
+    }
+    return pending;
+}
+
+static void
+collect_archive(struct pipeline *p, struct counters *c)
+{
+    struct archive_writer_counters *archive = &p->archive;
+
+    /* What a worker is about to sync counts as held until it has. */
+    archive_writer_peek(p->config.archive, archive);
+    c->archived = archive->durable;
+    c->archived_hops = archive->hops;
+    c->archive_lost = archive->lost;
+    c->archive_held -= c->archive_refused + archive->durable + archive->lost;
+    c->archive_blocks = archive->blocks;
+    c->archive_bytes = archive->bytes;
+    c->archive_raw_bytes = archive->raw_bytes;
+    c->archive_errors = archive->write_errors;
+    c->archive_removed = archive->segments_removed;
+    c->archive_merges = archive->merges;
+    c->archive_merge_bytes = archive->merged_bytes;
+    c->archive_merge_errors = archive->merge_errors;
+    c->archive_size = archive->total_bytes;
+}
+
+void
+pipeline_collect(struct pipeline *p, struct counters *c)
+{
+    pipeline_pause(p);
+    if (p->shard) {
+        shard_collect(p->shard, c);
+    }
+    for (size_t i = 0; i < p->n_workers; i++) {
+        struct worker_counters worker;
+
+        shard_collect(worker_shard(p->workers[i]), c);
+        worker_get_counters(p->workers[i], &worker);
+        c->dropped_busy += worker.n_dropped;
+        c->open_postcards += worker.n_waiting;
+    }
+    if (p->config.archive) {
+        collect_archive(p, c);
+    }
+    pipeline_resume(p);
     if (p->config.ledger) {
         loss_ledger_sum(p->config.ledger, p->now_ns, &c->missing_min,
                         &c->missing_max);
     }
-    c->awaiting_counters = p->n_waiting;
-    c->histories = p->n_histories;
-    c->delivered = p->n_verdicts[VERDICT_DELIVERED];
-    c->controller = p->n_verdicts[VERDICT_CONTROLLER];
-    c->open = p->n_verdicts[VERDICT_OPEN];
-    c->lost = p->n_verdicts[VERDICT_LOST];
-    c->dropped = p->n_verdicts[VERDICT_DROPPED];
-    c->looped = p->n_verdicts[VERDICT_LOOPED];
-    c->no_verdict = p->n_verdicts[VERDICT_NONE];
-    if (p->config.archive) {
-        collect_archive(p, c);
-    }
+    c->awaiting_counters = p->wait ? loss_wait_count(p->wait) : 0;
 }
 
 bool
 pipeline_json_is_ok(const struct pipeline *p)
 {
-    return p->is_json_ok;
+    return !p->json || json_lines_is_ok(p->json);
 }

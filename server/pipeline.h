@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* pipeline - what happens to a postcard after it was received.
  *
- *     postcard -> path table -> history -> triggers, archive, JSON output
+ *     postcard -> shard of its packet ID -> history -> triggers, archive, JSON
  *
- * A history that says `lost` waits up to PIPELINE_WAIT_NS for the counters
- * that tell whether postcards of the next switch are missing.
+ * With one thread there is one shard, which is called.  With more, each has a
+ * worker, and postcards go there in batches through rings (server/worker.h);
+ * when a worker has no room, its postcards are dropped here and counted, and
+ * nobody waits.  What is one for all stays here: the ledger of lost postcards
+ * and the histories that wait for it, the archive's writer and its rounds, and
+ * time.  A history that says `lost` waits for the counters that tell whether
+ * postcards of the next switch are missing (server/loss_wait.h).
  *
- * It owns the path table and the archive's writer, keeps time for both, and
- * tells everybody of a new topology.  Time is an argument: the system's clock
- * in a live server, that of the postcards when a file is read.
+ * Time is an argument: the system's clock in a live server, that of the
+ * postcards when a file is read.
  *
  * Threads: that of the event loop. */
 #ifndef SERVER_PIPELINE_H
@@ -26,12 +30,18 @@
 #include "server/rule_cache.h"
 #include "server/triggers.h"
 
-#define PIPELINE_WAIT_NS  UINT64_C(4000000000)
-#define PIPELINE_MAX_WAIT 10000 /* Histories that wait; past it none does. */
+#define PIPELINE_MAX_THREADS 64
+
+struct event_base;
+struct loss_ledger;
 
 struct pipeline_config {
-    uint64_t window_ns;   /* 0: the path table's default. */
-    size_t max_postcards; /* 0: the path table's default. */
+    struct event_base *base; /* Of several threads. */
+    unsigned int n_threads;  /* 0: one. */
+    bool is_file;            /* Postcards wait for room, and for rules. */
+    bool can_ask;            /* Somebody may know rules that are missing. */
+    uint64_t window_ns;      /* 0: the path table's default. */
+    size_t max_postcards;    /* Of all; 0: the path table's default. */
     struct packet_id_config id_config;
     bool is_lossless;           /* No postcard of the source is missing. */
     struct loss_ledger *ledger; /* Taken; NULL: nothing is counted. */
@@ -41,7 +51,6 @@ struct pipeline_config {
     FILE *json;                     /* Histories as JSON lines; NULL: none. */
 };
 
-struct loss_ledger;
 struct pipeline;
 
 struct pipeline *pipeline_create(const struct pipeline_config *);
@@ -55,6 +64,11 @@ void pipeline_set_topology(struct pipeline *, const struct topology *,
 /* NULL: none known. */
 const struct topology *pipeline_topology(const struct pipeline *);
 
+/* For rule_cache_config's 'on_change'. */
+void pipeline_change_rules(struct pipeline *, enum rule_cache_change,
+                           uint64_t dpid, uint32_t version,
+                           const struct rule *);
+
 /* Switch 'dpid' was asked at 'asked_ns' how many postcards it had sent, and
  * answered 'n_sent' at 'time_ns'. */
 void pipeline_count(struct pipeline *, uint64_t dpid, uint64_t asked_ns,
@@ -65,20 +79,40 @@ void pipeline_count(struct pipeline *, uint64_t dpid, uint64_t asked_ns,
  * last one of a batch. */
 void pipeline_add(struct pipeline *, const struct postcard *);
 void pipeline_drain(struct pipeline *);
+/* Whether there are workers, which also is what the next function is for: it
+ * tells the shard of packet 'inner' that 'outer' carries it, and is due before
+ * the postcard that shows it. */
+bool pipeline_has_workers(const struct pipeline *);
+void pipeline_note_inner(struct pipeline *, uint64_t inner, uint64_t outer,
+                         uint64_t time_ns);
+/* Of a file: whether the next postcard may be added; look again in a moment
+ * when not. */
+bool pipeline_has_room(struct pipeline *);
+/* Hands over what was added: whether all of it has been worked on. */
+bool pipeline_is_idle(struct pipeline *);
+
 /* Closes what is due. */
 void pipeline_run(struct pipeline *, uint64_t now_ns);
-/* The same by the time of a postcard in a file. */
+/* The same by the time of a postcard in a file, for one thread: workers look
+ * at the times of theirs. */
 void pipeline_run_to(struct pipeline *, uint64_t time_ns);
 /* When pipeline_run() is next needed; UINT64_MAX: not before another
  * postcard. */
 uint64_t pipeline_next_ns(const struct pipeline *);
-/* Makes what was archived durable. */
+/* Makes what was archived durable; with several threads soon. */
 void pipeline_round(struct pipeline *, uint64_t now_ns);
-/* Closes everything that is open. */
+/* Closes everything that is open, and makes it durable. */
 void pipeline_flush(struct pipeline *, uint64_t now_ns);
 
+/* Between these two nothing goes on but in the calling thread. */
+void pipeline_pause(struct pipeline *);
+void pipeline_resume(struct pipeline *);
+/* What is not in the archive's files yet, of which there are '*n' (0 or more);
+ * the array and its payloads are the caller's.  Only while paused. */
+struct archive_pending *pipeline_pending(struct pipeline *, size_t *n);
+
 /* Sets those of '*counters' that are counted here. */
-void pipeline_collect(const struct pipeline *, struct counters *);
+void pipeline_collect(struct pipeline *, struct counters *);
 /* False once writing JSON has failed. */
 bool pipeline_json_is_ok(const struct pipeline *);
 

@@ -19,6 +19,7 @@
 #include "lib/say.h"
 #include "lib/time_spec.h"
 #include "phf/query.h"
+#include "server/pipeline.h"
 #include "server/told_history.h"
 
 #define PROGRESS_NS UINT64_C(500000000)
@@ -40,7 +41,7 @@ struct queries {
     struct crew *crew;        /* NULL: none could be made.  Owned. */
     struct event *crew_event; /* It has done something.  Owned. */
     char *dir;                /* Owned; NULL: no archive. */
-    struct archive_writer *writer;
+    struct pipeline *pipeline;
     struct archive_reader *reader; /* Opened with the first query.  Owned. */
     struct topology *topology;
     size_t n, next, allocated;
@@ -219,10 +220,10 @@ queries_destroy(struct queries *queries)
 
 void
 queries_set_archive(struct queries *queries, const char *dir,
-                    struct archive_writer *writer, unsigned int n_threads)
+                    struct pipeline *pipeline, unsigned int n_threads)
 {
     queries->dir = lh_strdup(dir);
-    queries->writer = writer;
+    queries->pipeline = pipeline;
     queries->crew = crew_create(n_threads, CREW_BACKGROUND);
     if (!queries->crew) {
         say_warn("no thread could be made for queries: each block they read "
@@ -309,13 +310,30 @@ count_of(const struct queries *queries, const struct api_peer *peer)
     return n;
 }
 
-/* Makes the archive readable up to now. */
+/* Makes the archive readable up to now: what is in its files, and what is not
+ * yet, at one moment. */
 static int
-refresh(struct queries *queries, struct lh_error *error)
+refresh(struct queries *queries, struct query_config *config,
+        struct lh_error *error)
 {
-    return queries->reader
-               ? archive_reader_refresh(queries->reader, error)
-               : archive_reader_open(queries->dir, &queries->reader, error);
+    /* First what takes long, then what nobody may add to meanwhile. */
+    int retval =
+        queries->reader
+            ? archive_reader_refresh(queries->reader, error)
+            : archive_reader_open(queries->dir, &queries->reader, error);
+
+    if (!retval) {
+        pipeline_pause(queries->pipeline);
+        if (pipeline_has_workers(queries->pipeline)) {
+            retval = archive_reader_refresh(queries->reader, error);
+        }
+        if (!retval) {
+            config->pending =
+                pipeline_pending(queries->pipeline, &config->n_pending);
+        }
+        pipeline_resume(queries->pipeline);
+    }
+    return retval;
 }
 
 static void
@@ -324,7 +342,6 @@ start(struct queries *queries, struct api_call *call,
 {
     struct running *running = lh_alloc_zero(sizeof *running);
 
-    archive_writer_pending(queries->writer, &config->pending);
     running->queries = queries;
     running->peer = api_call_peer(call);
     running->call_id = json_incref(api_call_id(call));
@@ -372,7 +389,7 @@ queries_handle_query(struct api_call *call, const json_t *request,
                       QUERIES_MAX, QUERIES_MAX_PER_PEER);
     } else if (phf_compile(text, NULL, &config.phf, &error)) {
         api_call_fail_error(call, API_BAD_FILTER, &error);
-    } else if (refresh(queries, &error)) {
+    } else if (refresh(queries, &config, &error)) {
         phf_destroy(config.phf);
         error.pos = -1;
         api_call_fail_error(call, API_INTERNAL, &error);

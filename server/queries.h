@@ -26,16 +26,16 @@ struct event_base;
 #define QUERIES_MAX          64
 #define QUERIES_MAX_PER_PEER 16
 
+struct pipeline;
 struct queries;
 
 struct queries *queries_create(struct event_base *);
 void queries_destroy(struct queries *);
 
-/* Where to look: the archive in 'dir', which 'writer' writes, with so many
+/* Where to look: the archive in 'dir', which the pipeline writes, with so many
  * threads.  Both must stay until the end; without this call every query is
  * refused. */
-void queries_set_archive(struct queries *, const char *dir,
-                         struct archive_writer *writer,
+void queries_set_archive(struct queries *, const char *dir, struct pipeline *,
                          unsigned int n_threads);
 /* Takes a reference of its own; NULL: none known. */
 void queries_set_topology(struct queries *, const struct topology *);

@@ -23,6 +23,8 @@ struct replay {
     size_t next_path;
     uint64_t time_ns; /* Of the last frame. */
     uint64_t n_frames;
+    int retval; /* Why reading ended; 0: it has not. */
+    struct lh_error error;
 };
 
 /* Opens the next file.  ENODATA: there is none. */
@@ -79,29 +81,47 @@ arm(struct replay *replay, long wait_us)
     event_add(replay->event, &pause);
 }
 
+/* All was read: workers may still need rules for what they have. */
+static void
+end_if_idle(struct replay *replay)
+{
+    if (!pipeline_is_idle(replay->config.pipeline)) {
+        arm(replay, WAIT_US);
+        return;
+    }
+    pipeline_flush(replay->config.pipeline, replay->time_ns);
+    replay->config.on_end(replay->config.aux,
+                          replay->retval == ENODATA ? NULL : &replay->error);
+}
+
 static void
 on_slice(evutil_socket_t fd, short what, void *replay_)
 {
     struct replay *replay = replay_;
-    struct lh_error error;
     int retval = 0;
 
+    if (replay->retval) {
+        end_if_idle(replay);
+        return;
+    }
+
     for (int i = 0; i < SLICE && !retval; i++) {
-        if (rule_cache_n_waiting(replay->config.rules)) {
+        if (rule_cache_n_waiting(replay->config.rules) ||
+            !pipeline_has_room(replay->config.pipeline)) {
+            pipeline_drain(replay->config.pipeline);
             arm(replay, WAIT_US);
             return;
         }
-        retval = read_one(replay, &error);
+        retval = read_one(replay, &replay->error);
     }
     pipeline_drain(replay->config.pipeline);
     if (!retval) {
         arm(replay, 0);
         return;
     }
+    replay->retval = retval;
     close_source(replay);
-    pipeline_flush(replay->config.pipeline, replay->time_ns);
-    replay->config.on_end(replay->config.aux,
-                          retval == ENODATA ? NULL : &error);
+    end_if_idle(replay);
 }
 
 int

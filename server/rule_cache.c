@@ -177,6 +177,16 @@ set_silent(struct rule_cache *cache, struct entry *e, bool is_silent,
     set_flag(&e->is_capped, is_capped, &sw->n_capped);
 }
 
+static void
+tell(const struct rule_cache *cache, enum rule_cache_change change,
+     uint64_t dpid, uint32_t version, const struct rule *rule)
+{
+    if (cache->config.on_change) {
+        cache->config.on_change(cache->config.aux, change, dpid, version,
+                                rule);
+    }
+}
+
 /* A rule that ends a packet's way and says nothing of it.  Of packets that hit
  * a conjunction another rule tells. */
 static bool
@@ -279,6 +289,7 @@ rule_cache_add(struct rule_cache *cache, struct rule *rule)
     e->rule = rule;
     cache->n_waiting -= e->is_asked;
     e->is_asked = false;
+    tell(cache, RULE_CACHE_ADDED, rule->dpid, rule->version, rule);
 }
 
 void
@@ -288,6 +299,7 @@ rule_cache_gone(struct rule_cache *cache, uint64_t dpid, uint32_t version)
 
     if (e) {
         set_silent(cache, e, false, false);
+        tell(cache, RULE_CACHE_GONE, dpid, version, NULL);
     }
 }
 
@@ -300,6 +312,7 @@ rule_cache_restart(struct rule_cache *cache)
     for (size_t i = 0; i < cache->n_switches; i++) {
         cache->switches[i].n_silent = cache->switches[i].n_capped = 0;
     }
+    tell(cache, RULE_CACHE_RESTART, 0, 0, NULL);
 }
 
 bool
@@ -331,6 +344,7 @@ rule_cache_deny(struct rule_cache *cache, uint64_t dpid, uint32_t version,
         cache->n_waiting--;
         e->is_asked = false;
         e->retry_ns = now_ns + RULE_CACHE_RETRY_NS;
+        tell(cache, RULE_CACHE_DENIED, dpid, version, NULL);
     }
 }
 
@@ -457,6 +471,15 @@ rule_cache_load(struct rule_cache *cache, const char *path,
     line_reader_uninit(&lines);
     fclose(lines.stream);
     return retval;
+}
+
+bool
+rule_cache_is_asked(const struct rule_cache *cache, uint64_t dpid,
+                    uint32_t version)
+{
+    const struct entry *e = find_entry(cache, dpid, version);
+
+    return e && e->is_asked;
 }
 
 size_t

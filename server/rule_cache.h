@@ -22,12 +22,24 @@
 #define RULE_CACHE_MAX      500000
 #define RULE_CACHE_RETRY_NS UINT64_C(1000000000)
 
+enum rule_cache_change {
+    RULE_CACHE_ADDED,
+    RULE_CACHE_DENIED,
+    RULE_CACHE_GONE,
+    RULE_CACHE_RESTART
+};
+
 struct rule_cache_config {
     size_t max_rules; /* 0: RULE_CACHE_MAX. */
     /* Asks for a rule, to be given by rule_cache_add() or
      * rule_cache_deny() later; false when that is not possible now.  May be
      * NULL: never. */
     bool (*ask)(void *aux, uint64_t dpid, uint32_t version);
+    /* Told of each call of the functions that change what is known, after it,
+     * so that other caches can follow; 'rule' (borrowed) of RULE_CACHE_ADDED
+     * only.  May be NULL. */
+    void (*on_change)(void *aux, enum rule_cache_change, uint64_t dpid,
+                      uint32_t version, const struct rule *rule);
     void *aux;
 };
 
@@ -74,6 +86,9 @@ const struct rule *rule_cache_find(struct rule_cache *, uint64_t dpid,
 uint32_t rule_cache_resolve(struct rule_cache *, uint64_t dpid, uint32_t low,
                             uint64_t time_ns);
 
+/* True for a version that was asked for and not answered yet. */
+bool rule_cache_is_asked(const struct rule_cache *, uint64_t dpid,
+                         uint32_t version);
 /* Versions that were asked for and not answered yet. */
 size_t rule_cache_n_waiting(const struct rule_cache *);
 void rule_cache_get_counters(const struct rule_cache *,

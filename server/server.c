@@ -17,6 +17,7 @@
 #include "lib/say.h"
 #include "lib/time_spec.h"
 #include "server/accept_list.h"
+#include "server/archive_open.h"
 #include "server/loss_ledger.h"
 #include "server/pipeline.h"
 #include "server/queries.h"
@@ -213,11 +214,38 @@ ask(void *server_, uint64_t dpid, uint32_t version)
 }
 
 static void
+on_rule_change(void *server_, enum rule_cache_change change, uint64_t dpid,
+               uint32_t version, const struct rule *rule)
+{
+    struct server *server = server_;
+
+    if (server->pipeline) {
+        pipeline_change_rules(server->pipeline, change, dpid, version, rule);
+    }
+}
+
+static bool
+wants_recorder(const struct server *server)
+{
+    const struct options *o = server->options;
+
+    return o->recorder || (server->is_live && !o->no_recorder);
+}
+
+static void
 give(void *server_, const struct postcard *postcard)
 {
     struct server *server = server_;
 
     pipeline_add(server->pipeline, postcard);
+}
+
+static void
+give_inner(void *server_, uint64_t inner, uint64_t outer, uint64_t time_ns)
+{
+    struct server *server = server_;
+
+    pipeline_note_inner(server->pipeline, inner, outer, time_ns);
 }
 
 static const struct topology *
@@ -245,53 +273,18 @@ socket_path(const struct options *options, const char *name)
                            : api_socket_path(name);
 }
 
-static int
-open_archive(struct server *server, struct archive_writer **archive,
-             struct lh_error *error)
-{
-    const struct options *o = server->options;
-    struct archive_writer_config config = {
-        .dir = o->archive,
-        .packet_id = o->id_config,
-        .flow_log = o->flow_log,
-        .retain_bytes = o->retain_bytes,
-        .retain_ns = o->retain_ns,
-        .now_ns = time_spec_now(),
-        .unit = o->is_archive_us ? COLUMN_UNIT_US : COLUMN_UNIT_AUTO,
-        .merges = true,
-    };
-    struct archive_recovery recovery;
-
-    *archive = NULL;
-    if (!o->archive) {
-        return 0;
-    }
-
-    int retval = archive_writer_open(&config, archive, &recovery, error);
-
-    if (retval) {
-        lh_error_prefix(error, "archive");
-        return retval;
-    }
-    if (recovery.was_torn) {
-        say_warn("archive: %s: cut %llu bytes at byte %llu, which a server "
-                 "that died left half written",
-                 recovery.file, (unsigned long long) recovery.n_cut,
-                 (unsigned long long) recovery.offset);
-    }
-    if (recovery.is_damaged) {
-        say_warn("archive: damaged: %s", recovery.damage);
-    }
-    return 0;
-}
-
 /* The parts that postcards run through. */
 static int
 open_core(struct server *server, struct lh_error *error)
 {
     const struct options *o = server->options;
-    struct rule_cache_config rules = {.ask = ask, .aux = server};
+    struct rule_cache_config rules = {
+        .ask = ask, .on_change = on_rule_change, .aux = server};
     struct pipeline_config pipeline = {
+        .base = server->base,
+        .n_threads = o->n_threads,
+        .is_file = !server->is_live,
+        .can_ask = wants_recorder(server),
         .window_ns = o->window_ns,
         .id_config = o->id_config,
         .is_lossless = o->is_lossless,
@@ -314,7 +307,7 @@ open_core(struct server *server, struct lh_error *error)
         }
     }
 
-    int retval = open_archive(server, &pipeline.archive, error);
+    int retval = archive_open(o, &pipeline.archive, error);
 
     if (retval) {
         return retval;
@@ -327,7 +320,7 @@ open_core(struct server *server, struct lh_error *error)
     pipeline.triggers = server->triggers;
     server->pipeline = pipeline_create(&pipeline);
     if (pipeline.archive) {
-        queries_set_archive(server->queries, o->archive, pipeline.archive,
+        queries_set_archive(server->queries, o->archive, server->pipeline,
                             o->n_query_threads ? o->n_query_threads
                                                : crew_n_processors());
     }
@@ -335,6 +328,9 @@ open_core(struct server *server, struct lh_error *error)
      * may. */
     ingest.accept = server->is_live || o->n_accept ? server->accept : NULL;
     ingest.rules = server->rules;
+    if (pipeline_has_workers(server->pipeline)) {
+        ingest.give_inner = give_inner;
+    }
     server->ingest = ingest_create(&ingest);
     return 0;
 }
@@ -363,7 +359,7 @@ open_knowledge(struct server *server, struct lh_error *error)
             return retval;
         }
     }
-    if (o->recorder || (server->is_live && !o->no_recorder)) {
+    if (wants_recorder(server)) {
         char *path = o->recorder ? lh_strdup(o->recorder)
                                  : socket_path(o, API_SOCKET_RECORDER);
         struct recorder_link_config config = {
@@ -527,6 +523,7 @@ server_close(struct server *server)
     server_api_close(server->api);
     queries_destroy(server->queries);
     pipeline_destroy(server->pipeline);
+    server->pipeline = NULL;
     triggers_destroy(server->triggers);
     ingest_destroy(server->ingest);
     rule_cache_destroy(server->rules);

@@ -4,6 +4,7 @@
 
 #include "server/triggers.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,6 +13,9 @@
 #include "phf/phf_set.h"
 #include "server/told_history.h"
 #include "server/trigger_gate.h"
+
+/* Workers at most. */
+#define TRIGGERS_MAX_SHARES 64
 
 struct trigger {
     uint32_t id; /* That of the filter in the set. */
@@ -32,11 +36,19 @@ struct triggers {
     uint64_t n_hits;      /* Histories that a trigger matched. */
     uint64_t n_missed;    /* Of these, not told: the client was too slow. */
     uint64_t n_limits;    /* Matchings that gave up. */
+
+    /* Where workers match. */
+    struct trigger_share **shares; /* Their owner's. */
+    size_t n_shares;
+    void (*pause)(void *aux);
+    void (*resume)(void *aux);
+    void *aux;
 };
 
 /* One history on its way to those who want it. */
 struct delivery {
     struct triggers *triggers;
+    const struct history *history; /* NULL: that of the set. */
     struct told_history told;
     bool is_made; /* 'told' is, when first needed. */
 };
@@ -55,6 +67,13 @@ remove_at(struct triggers *triggers, size_t i)
 {
     struct trigger *trigger = triggers->all[i];
 
+    if (triggers->n_shares) {
+        triggers->pause(triggers->aux);
+        for (size_t j = 0; j < triggers->n_shares; j++) {
+            trigger_share_remove(triggers->shares[j], trigger->id);
+        }
+        triggers->resume(triggers->aux);
+    }
     phf_set_remove(triggers->set, trigger->id);
     json_decref(trigger->call_id);
     free(trigger->name);
@@ -88,6 +107,28 @@ count_of(const struct triggers *triggers, const struct api_peer *peer)
         n += triggers->all[i]->peer == peer;
     }
     return n;
+}
+
+/* Gives each worker a filter of its own. */
+static void
+add_to_shares(struct triggers *triggers, const struct trigger *trigger)
+{
+    struct phf *phfs[TRIGGERS_MAX_SHARES];
+    struct lh_error error;
+
+    for (size_t i = 0; i < triggers->n_shares; i++) {
+        /* It was compiled before. */
+        if (phf_compile(trigger->phf, triggers->topology, &phfs[i], &error)) {
+            abort();
+        }
+    }
+    if (triggers->n_shares) {
+        triggers->pause(triggers->aux);
+        for (size_t i = 0; i < triggers->n_shares; i++) {
+            trigger_share_add(triggers->shares[i], trigger->id, phfs[i]);
+        }
+        triggers->resume(triggers->aux);
+    }
 }
 
 void
@@ -141,6 +182,7 @@ triggers_handle_add(struct api_call *call, const json_t *request,
     triggers->all = lh_alloc_grow(triggers->all, triggers->n,
                                   &triggers->allocated, sizeof *triggers->all);
     triggers->all[triggers->n++] = trigger;
+    add_to_shares(triggers, trigger);
     api_call_answer(call,
                     json_pack("{s:I}", "trigger", (json_int_t) trigger->id));
 }
@@ -300,17 +342,25 @@ triggers_set_topology(struct triggers *triggers,
     triggers->topology = topology ? topology_ref(topology) : NULL;
 }
 
-static void
-on_hit(void *delivery_, uint32_t id, void *trigger_, enum phf_result result)
+void
+triggers_set_shares(struct triggers *triggers, struct trigger_share **shares,
+                    size_t n, void (*pause)(void *aux),
+                    void (*resume)(void *aux), void *aux)
 {
-    struct delivery *delivery = delivery_;
-    struct trigger *trigger = trigger_;
+    assert(n <= TRIGGERS_MAX_SHARES);
+    triggers->shares = shares;
+    triggers->n_shares = n;
+    triggers->pause = pause;
+    triggers->resume = resume;
+    triggers->aux = aux;
+}
+
+/* Tells the client of one match. */
+static void
+deliver(struct delivery *delivery, struct trigger *trigger)
+{
     struct triggers *triggers = delivery->triggers;
 
-    if (result != PHF_MATCH) {
-        triggers->n_limits++;
-        return;
-    }
     triggers->n_hits++;
     trigger->n_hits++;
     if (!trigger_gate_lets(&trigger->gate)) {
@@ -319,15 +369,77 @@ on_hit(void *delivery_, uint32_t id, void *trigger_, enum phf_result result)
 
     /* No history is made for events that will be dropped. */
     if (!delivery->is_made && !api_peer_is_busy(trigger->peer)) {
-        told_history_init(&delivery->told, phf_set_history(triggers->set),
+        told_history_init(&delivery->told,
+                          delivery->history ? delivery->history
+                                            : phf_set_history(triggers->set),
                           triggers->topology);
         delivery->is_made = true;
     }
     if (!told_history_offer(&delivery->told, trigger->peer, trigger->call_id,
-                            id, trigger->name)) {
+                            trigger->id, trigger->name)) {
         triggers->n_missed++;
         trigger->n_missed++;
     }
+}
+
+static void
+on_hit(void *delivery_, uint32_t id, void *trigger, enum phf_result result)
+{
+    struct delivery *delivery = delivery_;
+
+    if (result == PHF_MATCH) {
+        deliver(delivery, trigger);
+    } else {
+        delivery->triggers->n_limits++;
+    }
+}
+
+/* The trigger with that number, NULL when it is gone: they are in the order of
+ * their numbers. */
+static struct trigger *
+find(const struct triggers *triggers, uint32_t id)
+{
+    size_t low = 0, high = triggers->n;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (triggers->all[middle]->id < id) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low < triggers->n && triggers->all[low]->id == id
+               ? triggers->all[low]
+               : NULL;
+}
+
+void
+triggers_deliver(struct triggers *triggers, const struct mail *mail)
+{
+    struct delivery delivery = {.triggers = triggers,
+                                .history = mail->history};
+
+    for (size_t i = 0; i < mail->n_hits; i++) {
+        const struct mail_hit *hit = &mail->hits[i];
+        struct trigger *trigger = find(triggers, hit->id);
+
+        if (!trigger) {
+            continue; /* Deleted while this was on its way. */
+        }
+        if (hit->n_missed) {
+            triggers->n_hits += hit->n_missed;
+            trigger->n_hits += hit->n_missed;
+            triggers->n_missed += hit->n_missed;
+            trigger->n_missed += hit->n_missed;
+            api_peer_miss(trigger->peer, trigger->call_id, hit->n_missed);
+        }
+        if (hit->is_match) {
+            deliver(&delivery, trigger);
+        }
+    }
+    told_history_uninit(&delivery.told);
 }
 
 void
@@ -358,7 +470,7 @@ void
 triggers_collect(const struct triggers *triggers, struct counters *c)
 {
     c->triggers = triggers->n;
-    c->trigger_hits = triggers->n_hits;
-    c->trigger_missed = triggers->n_missed;
-    c->trigger_limits = triggers->n_limits;
+    c->trigger_hits += triggers->n_hits;
+    c->trigger_missed += triggers->n_missed;
+    c->trigger_limits += triggers->n_limits;
 }

@@ -19,6 +19,8 @@
 #include "lib/topology.h"
 #include "lib/trajectory.h"
 #include "server/counters.h"
+#include "server/mailbox.h"
+#include "server/trigger_share.h"
 
 #define TRIGGERS_MAX          8192
 #define TRIGGERS_MAX_PER_PEER 2048
@@ -45,6 +47,14 @@ void triggers_tell(struct triggers *);
 /* The client is gone, and its triggers with it. */
 void triggers_forget_peer(struct triggers *, struct api_peer *);
 
+/* From now on 'n' workers match, each with one of 'shares', which are changed
+ * between 'pause' and 'resume' only.  None: triggers_offer() does. */
+void triggers_set_shares(struct triggers *, struct trigger_share **shares,
+                         size_t n, void (*pause)(void *aux),
+                         void (*resume)(void *aux), void *aux);
+/* Tells clients of what a worker has matched: mail of MAIL_HIT. */
+void triggers_deliver(struct triggers *, const struct mail *);
+
 /* Takes a reference of its own; NULL: none known. */
 void triggers_set_topology(struct triggers *, const struct topology *);
 /* Sends 'h' to the clients whose triggers it matches. */
@@ -54,7 +64,8 @@ void triggers_offer(struct triggers *, const struct history *h);
 void triggers_offer_packet(struct triggers *, struct trajectory *,
                            const struct trajectory_packet *);
 
-/* Sets those of '*counters' that are counted here. */
+/* Sets those of '*counters' that are counted here, or adds to what
+ * trigger_share_collect() counted. */
 void triggers_collect(const struct triggers *, struct counters *);
 
 #endif /* server/triggers.h */

@@ -112,7 +112,9 @@ make(const char *filter, uint64_t since_ns, uint64_t until_ns, uint64_t limit,
         .is_busy = is_busy,
     };
 
-    archive_writer_pending(writer, &config.pending);
+    config.pending = lh_alloc_zero(sizeof *config.pending);
+    config.n_pending = 1;
+    archive_writer_pending(writer, config.pending);
     ck_assert_int_eq(phf_compile(filter, NULL, &config.phf, NULL), 0);
     return query_create(&config);
 }

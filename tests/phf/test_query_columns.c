@@ -138,7 +138,9 @@ START_TEST(stored_and_live_agree)
     for (size_t i = 0; i < N_PACKETS; i++) {
         n += phf_match(config.phf, all[i], NULL) == PHF_MATCH;
     }
-    archive_writer_pending(writer, &config.pending);
+    config.pending = lh_alloc_zero(sizeof *config.pending);
+    config.n_pending = 1;
+    archive_writer_pending(writer, config.pending);
 
     struct query *q = query_create(&config);
 

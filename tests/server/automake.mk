@@ -89,6 +89,13 @@ tests_server_test_stored_filters_SOURCES = \
 tests_server_test_stored_filters_LDADD = \
 	$(SERVER_LIBS) $(GEN_LIBS) $(TEST_LIBS)
 
+check_PROGRAMS += tests/server/test_pipeline_threads
+TESTS += tests/server/test_pipeline_threads
+tests_server_test_pipeline_threads_SOURCES = \
+	tests/server/test_pipeline_threads.c $(ARCHIVE_FIXTURE)
+tests_server_test_pipeline_threads_LDADD = \
+	$(SERVER_LIBS) $(GEN_LIBS) $(TEST_LIBS)
+
 check_PROGRAMS += tests/server/test_assemble_mac
 TESTS += tests/server/test_assemble_mac
 tests_server_test_assemble_mac_SOURCES = \
@@ -137,6 +144,9 @@ tests_server_test_server_recorder_SOURCES = \
 	tests/server/fake_recorder.c tests/server/fake_recorder.h $(LIVE)
 tests_server_test_server_recorder_LDADD = $(SERVER_LIBS) $(TEST_LIBS)
 EXTRA_tests_server_test_server_recorder_DEPENDENCIES = bin/lasthop-server
+
+TESTS += tests/server/test_server_threads.sh
+EXTRA_DIST += tests/server/test_server_threads.sh
 
 check_PROGRAMS += tests/server/test_rule_cache
 TESTS += tests/server/test_rule_cache

@@ -94,6 +94,10 @@ live_init(struct live *live, const char *argument, ...)
     add_argument(live, lh_asprintf("--rundir=%s", live->dir));
     add_argument(live,
                  lh_asprintf("--listen=geneve:127.0.0.1:%u", live->port));
+    if (getenv("LASTHOP_TEST_THREADS")) {
+        add_argument(
+            live, lh_asprintf("--threads=%s", getenv("LASTHOP_TEST_THREADS")));
+    }
     va_start(args, argument);
     for (; argument; argument = va_arg(args, const char *)) {
         const char *at = strstr(argument, "@");
@@ -261,8 +265,8 @@ live_check_sums(struct api_client *client)
         "truncated",      "malformed",     "no_option",
         "unknown_format", "unknown_index", NULL};
     static const char *const postcards[] = {
-        "assembled",      "duplicates",     "ambiguous", "dropped_full",
-        "dropped_memory", "open_postcards", NULL};
+        "assembled",    "duplicates",     "ambiguous",      "dropped_busy",
+        "dropped_full", "dropped_memory", "open_postcards", NULL};
     static const char *const histories[] = {
         "archived", "archive_lost", "archive_refused", "archive_held", NULL};
     static const char *const verdicts[] = {

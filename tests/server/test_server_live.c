@@ -267,6 +267,7 @@ START_TEST(sigterm_flushes)
     live_send(&live, 1, SCENE_SWITCHES, false);
     live_send(&live, 2, 2, false);
     live_wait(client, "received", SCENE_SWITCHES + 2);
+    live_wait(client, "histories", 1);
     ck_assert_uint_eq(live_counter(client, "open_postcards"), 2);
     ck_assert_int_eq(live_stop(&live, SIGTERM), 0);
     api_client_close(client);

@@ -242,7 +242,9 @@ ask_stored(struct both *both, struct archive_reader *reader, struct filter *f,
                                   .aux = both};
 
     ck_assert(!phf_compile(f->text.text, NULL, &config.phf, NULL));
-    archive_writer_pending(both->writer, &config.pending);
+    config.pending = lh_alloc_zero(sizeof *config.pending);
+    config.n_pending = 1;
+    archive_writer_pending(both->writer, config.pending);
     both->asked = f;
     both->is_desc = is_desc;
     both->last_ns = is_desc ? UINT64_MAX : 0;
@@ -299,7 +301,9 @@ ask_first(struct both *both, struct archive_reader *reader, struct filter *f,
     }
     qsort(live_ns, f->n_hits, sizeof *live_ns, compare_ns);
     ck_assert(!phf_compile(f->text.text, NULL, &config.phf, NULL));
-    archive_writer_pending(both->writer, &config.pending);
+    config.pending = lh_alloc_zero(sizeof *config.pending);
+    config.n_pending = 1;
+    archive_writer_pending(both->writer, config.pending);
     both->n_first = 0;
 
     struct query *q = query_create(&config);
@@ -314,7 +318,9 @@ ask_first(struct both *both, struct archive_reader *reader, struct filter *f,
     free(live_ns);
 
     ck_assert(!phf_compile(f->text.text, NULL, &config.phf, NULL));
-    archive_writer_pending(both->writer, &config.pending);
+    config.pending = lh_alloc_zero(sizeof *config.pending);
+    config.n_pending = 1;
+    archive_writer_pending(both->writer, config.pending);
     both->n_first = 0;
     q = query_create(&config);
     query_step(q);

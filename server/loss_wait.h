@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* loss_wait - histories that say `lost`, until counters tell whether that is
+ * all there is to say.
+ *
+ * A history that was lost onto one switch asks the ledger whether postcards of
+ * that switch are missing; it waits up to LOSS_WAIT_NS for the answer.
+ *
+ * Threads: that of the ledger. */
+#ifndef SERVER_LOSS_WAIT_H
+#define SERVER_LOSS_WAIT_H 1
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/history.h"
+#include "lib/topology.h"
+#include "server/loss_ledger.h"
+
+#define LOSS_WAIT_NS  UINT64_C(4000000000)
+#define LOSS_WAIT_MAX 10000 /* Histories that wait; past it none does. */
+
+struct loss_wait;
+
+/* 'give' takes the histories back, with the number they came with. */
+struct loss_wait *loss_wait_create(struct loss_ledger *,
+                                   void (*give)(void *aux, uint32_t from,
+                                                struct history *),
+                                   void *aux);
+/* Histories that wait are destroyed. */
+void loss_wait_destroy(struct loss_wait *);
+
+/* The switch that did not see the packet of a history that was lost in one
+ * place; false for all others, which have nothing to wait for. */
+bool loss_wait_find(const struct history *, const struct topology *,
+                    uint64_t *dpidp);
+/* Takes a history of loss_wait_find() and gives it back at once or later. */
+void loss_wait_add(struct loss_wait *, struct history *, uint64_t dpid,
+                   uint32_t from, uint64_t now_ns);
+/* Gives those of which the ledger tells by now, or that have waited long
+ * enough; at the end all. */
+void loss_wait_settle(struct loss_wait *, uint64_t now_ns, bool is_end);
+
+uint64_t loss_wait_count(const struct loss_wait *);
+/* When the oldest has waited long enough; UINT64_MAX: none waits. */
+uint64_t loss_wait_next_ns(const struct loss_wait *);
+
+#endif /* server/loss_wait.h */

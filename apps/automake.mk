@@ -108,7 +108,9 @@ bin_lasthopctl_SOURCES = \
 	apps/lasthopctl.c apps/lasthopctl.h \
 	apps/lasthopctl_archive.c \
 	apps/lasthopctl_repair.c \
+	apps/lasthopctl_select.c \
+	apps/lasthopctl_server.c \
 	apps/lasthopctl_status.c \
 	apps/archive_survey.c apps/archive_survey.h
-bin_lasthopctl_LDADD = $(LIB_LIBS)
+bin_lasthopctl_LDADD = $(CLIENT_LIBS)
 man8_MANS += docs/man/lasthopctl.8

@@ -17,8 +17,7 @@
 #include "lib/packet_id.h"
 #include "lib/text_number.h"
 
-#define MAX_FILE (1024 * 1024)
-#define POLL_MS  20
+#define POLL_MS 20
 
 static const char usage[] =
     "usage: lasthopctl [OPTION].. COMMAND [ARGUMENT]..\n"
@@ -34,6 +33,13 @@ static const char usage[] =
     "  attach [--force] BRIDGE\n"
     "                         instruments a bridge that has no controller\n"
     "  detach BRIDGE          takes everything of lasthop off it again\n"
+    "  clients                who is connected to the server\n"
+    "  triggers [list]        the live filters of all clients\n"
+    "  triggers add PHF       prints what matches, as JSON, until ended\n"
+    "  triggers pause|resume|delete NUMBER..\n"
+    "  topology [json|dot]    switches and links, for Graphviz too\n"
+    "  log [server|recorder] [error|warn|info|debug]\n"
+    "                         the level of the log, or sets it\n"
     "  archive verify DIR     reads an archive whole and names what is "
     "damaged\n"
     "  archive stat DIR       what is in it\n"
@@ -61,8 +67,8 @@ static const char usage[] =
     "that is\n"
     "not as it should be.\n";
 
-static int
-wrong_usage(const char *what, const char *which)
+int
+ctl_wrong_usage(const char *what, const char *which)
 {
     fprintf(stderr, "lasthopctl: %s%s\nlasthopctl --help says more\n", what,
             which);
@@ -128,6 +134,22 @@ ctl_ask(const struct ctl *ctl, const char *op, json_t *members,
     }
     fprintf(stderr, "lasthopctl: %s\n", error.text);
     return CTL_FAILED;
+}
+
+int
+ctl_demand(const struct ctl *ctl, const char *op, json_t *members,
+           json_t **answer)
+{
+    struct lh_error error;
+    int retval = ask(ctl, ctl->server_path, op, members, answer, &error);
+
+    if (retval) {
+        fprintf(stderr, "lasthopctl: %s%s\n", error.text,
+                retval == ENOENT || retval == ECONNREFUSED
+                    ? " (is lasthop-server running?)"
+                    : "");
+    }
+    return retval ? CTL_FAILED : CTL_OK;
 }
 
 void
@@ -222,8 +244,8 @@ print_change(const json_t *sw)
 
 /* Asks for a change, waits until it has come to the switches and prints what
  * it came to. */
-static int
-change(const struct ctl *ctl, const char *op, json_t *members)
+int
+ctl_change(const struct ctl *ctl, const char *op, json_t *members)
 {
     json_t *answer, *status_answer = NULL, *item;
     int status = ctl_ask(ctl, op, members, &answer);
@@ -270,133 +292,7 @@ pause_or_resume(const struct ctl *ctl, int argc, char *argv[])
         }
         members = json_pack("{s:o}", "switches", switches);
     }
-    return change(ctl, argv[0], members);
-}
-
-/* --- Selections. --- */
-
-static int
-select_list(const struct ctl *ctl)
-{
-    json_t *answer, *item;
-    size_t i;
-    int status = ctl_ask(ctl, "select.list", NULL, &answer);
-
-    if (status) {
-        return status;
-    }
-    if (ctl->is_json) {
-        status = ctl_print_json(answer);
-    } else {
-        json_array_foreach(json_object_get(answer, "selections"), i, item)
-        {
-            puts(ctl_text(item, "text"));
-        }
-    }
-    json_decref(answer);
-    return status;
-}
-
-static int
-select_add(const struct ctl *ctl, int argc, char *argv[])
-{
-    json_t *members;
-    char *line;
-
-    if (!argc) {
-        return wrong_usage("select add: a selection is missing", "");
-    }
-    /* One argument or several: a selection is words. */
-    line = lh_strdup(argv[0]);
-    for (int i = 1; i < argc; i++) {
-        char *longer = lh_asprintf("%s %s", line, argv[i]);
-
-        free(line);
-        line = longer;
-    }
-    members = json_pack("{s:s}", "selection", line);
-    free(line);
-    if (!members) {
-        return wrong_usage("select add: not UTF-8", "");
-    }
-    if (ctl->before) {
-        json_object_set_new(members, "before", json_string(ctl->before));
-    }
-    return change(ctl, "select.add", members);
-}
-
-static int
-select_delete(const struct ctl *ctl, int argc, char *argv[])
-{
-    if (!argc) {
-        return wrong_usage("select delete: a name is missing", "");
-    }
-    for (int i = 0; i < argc; i++) {
-        int status =
-            change(ctl, "select.delete", json_pack("{s:s}", "name", argv[i]));
-
-        if (status) {
-            return status;
-        }
-    }
-    return CTL_OK;
-}
-
-static int
-select_load(const struct ctl *ctl, int argc, char *argv[])
-{
-    const char *path = argv[0];
-    FILE *file;
-    json_t *members;
-    char *text;
-    size_t len;
-    bool has_failed;
-
-    if (argc != 1) {
-        return wrong_usage("select load takes one file", "");
-    }
-    file = strcmp(path, "-") ? fopen(path, "r") : stdin;
-    if (!file) {
-        fprintf(stderr, "lasthopctl: %s: %s\n", path, strerror(errno));
-        return CTL_FAILED;
-    }
-    text = lh_alloc(MAX_FILE + 1);
-    len = fread(text, 1, MAX_FILE + 1, file);
-    has_failed = ferror(file);
-    if (file != stdin) {
-        fclose(file);
-    }
-    members = !has_failed && len <= MAX_FILE
-                  ? json_pack("{s:s%}", "text", text, len)
-                  : NULL;
-    free(text);
-    if (!members) {
-        fprintf(stderr, "lasthopctl: %s: %s\n", path,
-                has_failed ? "cannot be read"
-                           : "no list of selections: not UTF-8, or too long");
-        return CTL_FAILED;
-    }
-    return change(ctl, "select.load", members);
-}
-
-static int
-select_command(const struct ctl *ctl, int argc, char *argv[])
-{
-    const char *what = argc > 1 ? argv[1] : "";
-
-    if (!strcmp(what, "list") && argc == 2) {
-        return select_list(ctl);
-    }
-    if (!strcmp(what, "add")) {
-        return select_add(ctl, argc - 2, argv + 2);
-    }
-    if (!strcmp(what, "delete")) {
-        return select_delete(ctl, argc - 2, argv + 2);
-    }
-    if (!strcmp(what, "load")) {
-        return select_load(ctl, argc - 2, argv + 2);
-    }
-    return wrong_usage("select is followed by list, add, delete or load", "");
+    return ctl_change(ctl, argv[0], members);
 }
 
 /* --- Bridges without a controller. --- */
@@ -408,7 +304,7 @@ attach_or_detach(const struct ctl *ctl, int argc, char *argv[])
     int status;
 
     if (argc != 2) {
-        return wrong_usage(argv[0], " takes one bridge");
+        return ctl_wrong_usage(argv[0], " takes one bridge");
     }
     members = json_pack("{s:s}", "bridge", argv[1]);
     if (ctl->has_force) {
@@ -427,8 +323,9 @@ attach_or_detach(const struct ctl *ctl, int argc, char *argv[])
 static int
 status_command(const struct ctl *ctl, int argc, char *argv[])
 {
-    return argc > 1 ? wrong_usage("status takes no argument, not ", argv[1])
-                    : ctl_status(ctl);
+    return argc > 1
+               ? ctl_wrong_usage("status takes no argument, not ", argv[1])
+               : ctl_status(ctl);
 }
 
 /* Runs the command in 'argv', which getopt left over. */
@@ -440,34 +337,36 @@ run(const struct ctl *ctl, int argc, char *argv[])
         int (*run)(const struct ctl *, int argc, char *argv[]);
     } commands[] = {
         {"status", status_command},   {"pause", pause_or_resume},
-        {"resume", pause_or_resume},  {"select", select_command},
+        {"clients", ctl_clients},     {"triggers", ctl_triggers},
+        {"topology", ctl_topology},   {"log", ctl_log},
+        {"resume", pause_or_resume},  {"select", ctl_select},
         {"attach", attach_or_detach}, {"detach", attach_or_detach},
         {"archive", ctl_archive},
     };
     const char *name = argc ? argv[0] : "";
 
     if (ctl->is_check && strcmp(name, "status")) {
-        return wrong_usage("--check belongs to status", "");
+        return ctl_wrong_usage("--check belongs to status", "");
     }
     if (ctl->has_force && strcmp(name, "attach")) {
-        return wrong_usage("--force belongs to attach", "");
+        return ctl_wrong_usage("--force belongs to attach", "");
     }
     if ((ctl->has_id_seed || ctl->id_bytes) &&
         (strcmp(name, "archive") || argc < 2 || strcmp(argv[1], "repair"))) {
-        return wrong_usage("--id-seed and --id-bytes belong to archive repair",
-                           "");
+        return ctl_wrong_usage(
+            "--id-seed and --id-bytes belong to archive repair", "");
     }
     if (ctl->before &&
         (strcmp(name, "select") || argc < 2 || strcmp(argv[1], "add"))) {
-        return wrong_usage("--before belongs to select add", "");
+        return ctl_wrong_usage("--before belongs to select add", "");
     }
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
         if (!strcmp(name, commands[i].name)) {
             return commands[i].run(ctl, argc, argv);
         }
     }
-    return argc ? wrong_usage("there is no command ", name)
-                : wrong_usage("a command is missing", "");
+    return argc ? ctl_wrong_usage("there is no command ", name)
+                : ctl_wrong_usage("a command is missing", "");
 }
 
 static bool
@@ -536,8 +435,8 @@ take_options(struct ctl *ctl, int argc, char *argv[], int *status)
             break;
         case 't':
             if (!take_timeout(ctl, optarg)) {
-                *status = wrong_usage("--timeout is 1 to 3600 seconds, not ",
-                                      optarg);
+                *status = ctl_wrong_usage(
+                    "--timeout is 1 to 3600 seconds, not ", optarg);
                 return false;
             }
             break;
@@ -553,9 +452,9 @@ take_options(struct ctl *ctl, int argc, char *argv[], int *status)
         case 's':
         case 'n':
             if (!take_constant(ctl, c, optarg)) {
-                *status = wrong_usage("--id-seed is up to 16 hex digits, "
-                                      "--id-bytes 40 to 1500, not ",
-                                      optarg);
+                *status = ctl_wrong_usage("--id-seed is up to 16 hex digits, "
+                                          "--id-bytes 40 to 1500, not ",
+                                          optarg);
                 return false;
             }
             break;

@@ -29,6 +29,14 @@ int ctl_ask(const struct ctl *, const char *op, json_t *members,
 /* The same of the server; says nothing, and '*answer' is NULL when it does not
  * answer. */
 void ctl_ask_server(const struct ctl *, const char *op, json_t **answer);
+/* The same as ctl_ask() of the server. */
+int ctl_demand(const struct ctl *, const char *op, json_t *members,
+               json_t **answer);
+/* Says what is wrong with the command line; CTL_USAGE. */
+int ctl_wrong_usage(const char *what, const char *which);
+/* Asks the recorder for a change, waits until it has come to the switches and
+ * prints what it came to.  Takes 'members'. */
+int ctl_change(const struct ctl *, const char *op, json_t *members);
 /* Prints JSON on one line. */
 int ctl_print_json(const json_t *);
 
@@ -41,6 +49,15 @@ int ctl_archive(const struct ctl *, int argc, char *argv[]);
 /* lasthopctl_repair.c: `archive repair`, with the same results; 1 also when
  * not all could be repaired. */
 int ctl_archive_repair(const struct ctl *, const char *dir);
+
+/* lasthopctl_select.c: the command `select`. */
+int ctl_select(const struct ctl *, int argc, char *argv[]);
+/* lasthopctl_server.c: the commands `clients`, `triggers`, `topology`,
+ * `log`. */
+int ctl_clients(const struct ctl *, int argc, char *argv[]);
+int ctl_triggers(const struct ctl *, int argc, char *argv[]);
+int ctl_topology(const struct ctl *, int argc, char *argv[]);
+int ctl_log(const struct ctl *, int argc, char *argv[]);
 
 /* The text at 'key', "" if there is none, and the number, 0 if there is
  * none. */

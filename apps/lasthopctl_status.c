@@ -280,6 +280,18 @@ print_server(const json_t *server)
            "packets open\n",
            ctl_number(server, "postcards"), ctl_number(server, "histories"),
            ctl_number(server, "archived"), ctl_number(server, "open_groups"));
+    printf("  lost: %lld postcards by the kernel, %lld by too many open "
+           "packets, %lld by too little memory; %lld histories not stored\n",
+           ctl_number(server, "kernel_drops"),
+           ctl_number(server, "dropped_full"),
+           ctl_number(server, "dropped_memory"),
+           ctl_number(server, "archive_lost"));
+    printf("  archive: %lld bytes; clients: %lld, %lld triggers, %lld queries "
+           "running, %lld events missed by slow ones\n",
+           ctl_number(server, "archive_size"),
+           ctl_number(server, "clients_now"), ctl_number(server, "triggers"),
+           ctl_number(server, "queries_running"),
+           ctl_number(server, "events_missed"));
 }
 
 static void

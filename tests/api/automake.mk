@@ -47,3 +47,5 @@ EXTRA_DIST += tests/api/check_library.sh
 
 TESTS += tests/api/test_metrics.py
 EXTRA_DIST += tests/api/test_metrics.py
+TESTS += tests/api/test_ctl.sh
+EXTRA_DIST += tests/api/test_ctl.sh

@@ -11,6 +11,10 @@
  * per postcard, files whole.  A run that does not take every postcard, or
  * archive every history, fails.
  *
+ * Beside each run with one thread, on one core, there is one with two on two
+ * cores: how much sooner it is done (scaling), what CPU it takes, and its
+ * archive.
+ *
  * usage: bench_pipeline [PACKETS]   (default 200,000) */
 #include <config.h>
 
@@ -20,6 +24,7 @@
 #include <inttypes.h>
 #include <jansson.h>
 #include <pcap/pcap.h>
+#include <sched.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -169,11 +174,12 @@ now_s(void)
 
 /* Starts the server over the file; its summary goes to summary.txt. */
 static pid_t
-start_server(uint16_t snap)
+start_server(uint16_t snap, int n_threads)
 {
     char cards[256], archive[256], topology[256], rules[256], summary[256],
         recorder[256];
-    char id_bytes[8];
+    char id_bytes[8], threads[16];
+    cpu_set_t cpus;
     pid_t pid;
 
     snprintf(cards, sizeof cards, "%s/cards.pcap", dir);
@@ -184,6 +190,12 @@ start_server(uint16_t snap)
     snprintf(recorder, sizeof recorder, "%s/recorder.sock", dir);
     snprintf(id_bytes, sizeof id_bytes, "%d",
              snap < PACKET_ID_SNAP ? snap - L2_LEN : PACKET_ID_BYTES);
+    snprintf(threads, sizeof threads, "%d", n_threads);
+    /* As many cores as threads. */
+    CPU_ZERO(&cpus);
+    for (int i = 0; i < n_threads; i++) {
+        CPU_SET(i, &cpus);
+    }
     pid = fork();
     if (pid < 0) {
         die("fork");
@@ -192,10 +204,11 @@ start_server(uint16_t snap)
         int out = open(summary, O_WRONLY | O_CREAT | O_TRUNC, 0600);
 
         dup2(out, STDOUT_FILENO);
+        sched_setaffinity(0, sizeof cpus, &cpus);
         execl("bin/lasthop-server", "lasthop-server", "--read", cards,
               "--archive", archive, "--topology", topology, "--rules", rules,
               "--rundir", dir, "--id-bytes", id_bytes, "--recorder", recorder,
-              (char *) NULL);
+              "--threads", threads, (char *) NULL);
         die("bin/lasthop-server");
     }
     return pid;
@@ -262,7 +275,7 @@ static const char *const filters[] = {
 #define N_FILTERS (sizeof filters / sizeof *filters)
 
 static void
-run_once(uint16_t snap, size_t n_cards, struct run *run)
+run_once(uint16_t snap, int n_threads, size_t n_cards, struct run *run)
 {
     char archive[256];
     struct rusage usage;
@@ -273,7 +286,7 @@ run_once(uint16_t snap, size_t n_cards, struct run *run)
 
     snprintf(archive, sizeof archive, "%s/archive", dir);
     remove_tree(archive);
-    pid = start_server(snap);
+    pid = start_server(snap, n_threads);
     pipeline_gate_add(gate, filters, N_FILTERS);
     start = now_s();
     pipeline_gate_open(gate);
@@ -324,13 +337,18 @@ static void
 measure(size_t n_packets, uint16_t snap)
 {
     double wall[N_RUNS], cpu[N_RUNS], bytes[N_RUNS];
+    double scaling[N_RUNS], cost[N_RUNS], bytes_2[N_RUNS];
     const char *traffic;
     size_t n_cards = write_cards(&traffic, n_packets, snap);
-    struct run run;
+    struct run run, two;
 
-    run_once(snap, n_cards, &run); /* Warms the page cache. */
+    run_once(snap, 1, n_cards, &run); /* Warms the page cache. */
     for (size_t i = 0; i < N_RUNS; i++) {
-        run_once(snap, n_cards, &run);
+        run_once(snap, 1, n_cards, &run);
+        run_once(snap, 2, n_cards, &two);
+        scaling[i] = run.wall_s / two.wall_s;
+        cost[i] = two.cpu_s / run.cpu_s;
+        bytes_2[i] = (double) two.archive_bytes / (double) n_cards;
         wall[i] = (double) n_cards / run.wall_s;
         cpu[i] = (double) n_cards / run.cpu_s;
         bytes[i] = (double) run.archive_bytes / (double) n_cards;
@@ -338,6 +356,9 @@ measure(size_t n_packets, uint16_t snap)
     print("postcards_per_s", traffic, snap, wall, "postcards/s");
     print("postcards_per_cpu_s", traffic, snap, cpu, "postcards/s");
     print("bytes_per_postcard", traffic, snap, bytes, "bytes");
+    print("scaling_1_to_2_threads", traffic, snap, scaling, "times");
+    print("cpu_of_2_threads_to_1", traffic, snap, cost, "times");
+    print("bytes_per_postcard_2_threads", traffic, snap, bytes_2, "bytes");
 }
 
 int

@@ -49,3 +49,5 @@ TESTS += tests/api/test_metrics.py
 EXTRA_DIST += tests/api/test_metrics.py
 TESTS += tests/api/test_ctl.sh
 EXTRA_DIST += tests/api/test_ctl.sh
+TESTS += tests/api/test_schema.py
+EXTRA_DIST += tests/api/test_schema.py docs/api.schema.json

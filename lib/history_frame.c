@@ -10,8 +10,8 @@
 #include "lib/bytes.h"
 #include "lib/history_codec.h"
 
-#define TYPE_HISTORY 1
-#define FRAME_VERSION      1
+#define TYPE_HISTORY  1
+#define FRAME_VERSION 1
 
 /* --- Writing ------------------------------------------------------------- */
 
@@ -89,7 +89,8 @@ history_frame_read_head(const uint8_t head[HISTORY_FRAME_HEAD], size_t *len,
     *id = bytes_be64(head + 8);
     *trigger = bytes_be32(head + 16);
     return head[0] == HISTORY_FRAME_MARK && head[1] == TYPE_HISTORY &&
-                   bytes_be16(head + 2) == FRAME_VERSION && *len <= HISTORY_FRAME_MAX
+                   bytes_be16(head + 2) == FRAME_VERSION &&
+                   *len <= HISTORY_FRAME_MAX
                ? 0
                : EBADMSG;
 }

@@ -94,7 +94,7 @@ def examples():
         if line[0] == ">":
             request = line[2:]
         elif request and '"event"' not in line:
-            code = re.search(r'"code":"([a-z-]+)"', line)
+            code = re.search(r'"ok":false.*"code":"([a-z-]+)"', line)
             yield request, code and code[1]
             request = None
 

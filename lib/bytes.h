@@ -27,6 +27,27 @@
 #include <stdint.h>
 #include <string.h>
 
+/* Whether 'n' bytes, few of them, are equal: memcmp() without a call. */
+static inline bool
+bytes_equal(const uint8_t *a, const uint8_t *b, size_t n)
+{
+    uint64_t x, y;
+
+    if (n < sizeof x) {
+        return !memcmp(a, b, n);
+    }
+    for (size_t i = 0; i + sizeof x < n; i += sizeof x) {
+        memcpy(&x, a + i, sizeof x);
+        memcpy(&y, b + i, sizeof y);
+        if (x != y) {
+            return false;
+        }
+    }
+    memcpy(&x, a + n - sizeof x, sizeof x);
+    memcpy(&y, b + n - sizeof y, sizeof y);
+    return x == y;
+}
+
 static inline uint16_t
 bytes_be16(const uint8_t *p)
 {

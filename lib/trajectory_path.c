@@ -164,9 +164,8 @@ plain_view_predicts(const struct trajectory_path *path,
     if (header == ref) {
         return true;
     }
-    if (memcmp(header, ref, ofs) != 0 ||
-        memcmp(header + ofs, ref + ofs, is_ip4 ? 8 : 6) != 0 ||
-        memcmp(header + rest, ref + rest, len - rest) != 0 ||
+    if (!bytes_equal(header, ref, ttl) ||
+        !bytes_equal(header + rest, ref + rest, len - rest) ||
         bytes_be16(header + ttl) !=
             (uint16_t) (bytes_be16(ref + ttl) - v->minus)) {
         return false;

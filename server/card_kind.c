@@ -5,8 +5,6 @@
 #include "server/card_kind.h"
 
 #include <stdlib.h>
-#define XXH_INLINE_ALL
-#include <xxhash.h>
 
 #include "lib/keyed_hash.h"
 #include "lib/of_port.h"
@@ -14,7 +12,7 @@
 #define N_PLACES 4096 /* A power of 2. */
 
 struct card_kind_cache {
-    uint64_t seed;
+    struct keyed_hash hash;
     const struct topology *topology; /* Or NULL. */
     struct card_kind places[N_PLACES];
 };
@@ -25,7 +23,7 @@ card_kind_cache_create(void)
     struct card_kind_cache *cache = calloc(1, sizeof *cache);
 
     if (cache) {
-        cache->seed = keyed_hash_create().key[0];
+        cache->hash = keyed_hash_create();
     }
     return cache;
 }
@@ -50,8 +48,8 @@ card_kind_cache_set_topology(struct card_kind_cache *cache,
 static uint64_t
 end_number(const struct card_kind_cache *cache, uint64_t dpid, uint32_t port)
 {
-    const uint64_t about[2] = {dpid, port};
-    uint64_t number = XXH3_64bits_withSeed(about, sizeof about, cache->seed);
+    uint64_t number = keyed_hash_number(
+        &cache->hash, keyed_hash_number(&cache->hash, dpid) + port);
 
     return number ? number : 1;
 }
@@ -135,10 +133,11 @@ work_out(const struct card_kind_cache *cache, const struct postcard *p,
 const struct card_kind *
 card_kind_get(struct card_kind_cache *cache, const struct postcard *p)
 {
-    const uint64_t about[3] = {p->dpid,
-                               (uint64_t) p->version << 32 | p->in_port,
-                               (uint64_t) p->out_port << 32 | p->flags};
-    uint64_t hash = XXH3_64bits_withSeed(about, sizeof about, cache->seed);
+    const struct keyed_hash *h = &cache->hash;
+    uint64_t by = (uint64_t) p->version << 32 | p->in_port;
+    uint64_t to = (uint64_t) p->out_port << 32 | p->flags;
+    uint64_t hash = keyed_hash_number(
+        h, keyed_hash_number(h, keyed_hash_number(h, p->dpid) ^ by) ^ to);
     struct card_kind *kind = &cache->places[hash & (N_PLACES - 1)];
 
     if (!kind->is_known || kind->hash != hash || kind->dpid != p->dpid ||

@@ -361,9 +361,12 @@ ingest_frame(struct ingest *ingest, enum ingest_encap encap,
         return;
     }
 
-    struct accept_address from = accept_address_ip4(ip_src);
+    if (ingest->config.accept) {
+        struct accept_address from = accept_address_ip4(ip_src);
 
-    if (accept_sender(ingest, &from)) {
-        give(ingest, &p, time_ns);
+        if (!accept_sender(ingest, &from)) {
+            return;
+        }
     }
+    give(ingest, &p, time_ns);
 }

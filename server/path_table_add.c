@@ -128,7 +128,7 @@ add_entry(struct path_table *pt, struct postcard_entry *entry)
         note_inner(pt, g, p);
     }
     if (pt->trajectories) {
-        entry->key = trajectory_cache_key(kind, p);
+        entry->key = trajectory_cache_key(pt->trajectories, kind, p);
     }
     g->key_sum += entry->key;
     g->is_strange |= !entry->key;

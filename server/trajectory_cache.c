@@ -7,12 +7,13 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "lib/bytes.h"
 #include "lib/header_split.h"
 #include "lib/huge_alloc.h"
+#include "lib/keyed_hash.h"
 #include "lib/lh_alloc.h"
 #include "server/plain_way.h"
 
@@ -52,7 +53,7 @@ struct flow_way {
 };
 
 struct trajectory_cache {
-    uint64_t seed;
+    struct keyed_hash hash;
     uint64_t tick;
     struct trajectory_cache_counters n;
     struct path_way paths[N_PATH_SETS][N_WAYS];
@@ -67,10 +68,8 @@ trajectory_cache_create(void)
 {
     struct trajectory_cache *cache = huge_alloc(sizeof *cache);
 
-    if (cache && getrandom(&cache->seed, sizeof cache->seed, 0) !=
-                     (ssize_t) sizeof cache->seed) {
-        huge_free(cache, sizeof *cache);
-        return NULL;
+    if (cache) {
+        cache->hash = keyed_hash_create();
     }
     return cache;
 }
@@ -171,19 +170,13 @@ trajectory_cache_get_counters(const struct trajectory_cache *cache,
  */
 
 uint64_t
-trajectory_cache_key(const struct card_kind *kind, const struct postcard *p)
+trajectory_cache_key(const struct trajectory_cache *cache,
+                     const struct card_kind *kind, const struct postcard *p)
 {
-    struct {
-        uint16_t clipped; /* Captured of a packet that was longer. */
-        uint16_t icmp;    /* Type and code. */
-        uint8_t kind, proto;
-        uint8_t is_dying; /* Its TTL ends here, if the rule takes from it. */
-        uint8_t l3_ofs;
-    } about = {0};
     struct header_split split;
     const uint8_t *ip;
     size_t l3_len;
-    uint64_t key;
+    uint64_t about, key;
     bool is_ip4;
 
     if (!header_split(p->header, p->caplen, &split) ||
@@ -193,15 +186,17 @@ trajectory_cache_key(const struct card_kind *kind, const struct postcard *p)
     ip = p->header + split.l3_ofs;
     is_ip4 = header_kind_is_ip4(split.kind);
     l3_len = (size_t) p->caplen - split.l3_ofs;
-    about.clipped = l3_len < split.own_len ? (uint16_t) l3_len : 0;
-    about.is_dying = ip[is_ip4 ? 8 : 7] <= 1;
-    about.kind = (uint8_t) split.kind;
-    about.proto = ip[is_ip4 ? 9 : 6];
-    about.l3_ofs = (uint8_t) split.l3_ofs;
+    about = ip[is_ip4 ? 9 : 6];
+    about = about << 8 | (uint64_t) split.kind;
+    about = about << 8 | split.l3_ofs;
+    /* The TTL ends here, if the rule takes from it. */
+    about = about << 8 | (ip[is_ip4 ? 8 : 7] <= 1);
+    /* Captured of a packet that was longer. */
+    about = about << 16 | (l3_len < split.own_len ? (uint16_t) l3_len : 0);
     if (split.kind == HEADER_IP4_ICMP || split.kind == HEADER_IP6_ICMP) {
-        memcpy(&about.icmp, p->header + split.l4_ofs, sizeof about.icmp);
+        about = about << 16 | bytes_be16(p->header + split.l4_ofs);
     }
-    key = XXH3_64bits_withSeed(&about, sizeof about, kind->hash);
+    key = keyed_hash_number(&cache->hash, kind->hash ^ about);
     if (split.l3_ofs > ETH_LEN) {
         key = XXH3_64bits_withSeed(p->header + 12, split.l3_ofs - 12u, key);
     }
@@ -219,7 +214,7 @@ narrow_key(const struct trajectory_cache *cache,
     header_split(e->p.header, e->p.caplen, &split);
     header_split_constant(e->p.header, &split, constants);
     return XXH3_64bits_withSeed(constants, split.tail_ofs,
-                                cache->seed ^ e->key);
+                                cache->hash.key[0] ^ e->key);
 }
 
 static struct path_way *
@@ -261,10 +256,23 @@ flow_place_init(struct flow_place *place, struct trajectory_cache *cache,
 
     header_split_constant(ref, split, place->constants);
     place->hash = XXH3_64bits_withSeed(place->constants, split->tail_ofs,
-                                       cache->seed ^ (uintptr_t) path);
+                                       cache->hash.key[0] ^ (uintptr_t) path);
     place->set = cache->flows[place->hash & (N_FLOW_SETS - 1)];
     __builtin_prefetch(place->set);
     __builtin_prefetch((const uint8_t *) place->set + 64);
+}
+
+/* Once the place has come: asks for the flow. */
+static void
+flow_place_prefetch(const struct flow_place *place)
+{
+    for (size_t i = 0; i < N_WAYS; i++) {
+        if (place->set[i].hash == place->hash) {
+            __builtin_prefetch(place->set[i].trajectory);
+            __builtin_prefetch((const uint8_t *) place->set[i].trajectory +
+                               64);
+        }
+    }
 }
 
 static struct trajectory *
@@ -278,7 +286,8 @@ find_flow(struct trajectory_cache *cache, const struct flow_place *place,
         struct trajectory *t = set[i].trajectory;
 
         if (t && set[i].hash == place->hash && trajectory_path(t) == path &&
-            !memcmp(trajectory_constants(t), place->constants, n_constants)) {
+            bytes_equal(trajectory_constants(t), place->constants,
+                        n_constants)) {
             set[i].used = ++cache->tick;
             return t;
         }
@@ -351,7 +360,8 @@ place_cards(const struct entry *entry, const struct postcard_entry *first,
 
 /* True when the path foresees every header. */
 static bool
-is_foreseen(const struct entry *entry, const struct postcard *const *shown)
+is_foreseen(const struct entry *entry, const struct postcard *const *shown,
+            const struct flow_place *place)
 {
     const struct trajectory_path *path = entry->path;
     const struct postcard *ref = shown[entry->reference];
@@ -360,6 +370,9 @@ is_foreseen(const struct entry *entry, const struct postcard *const *shown)
         return false;
     }
     for (size_t i = 0; i < entry->n_hops; i++) {
+        if (i == entry->n_hops / 2u) {
+            flow_place_prefetch(place);
+        }
         if (!trajectory_path_predicts(path, i, ref->header, ref->caplen,
                                       shown[i]->header, shown[i]->caplen)) {
             return false;
@@ -402,7 +415,7 @@ trajectory_cache_find(struct trajectory_cache *cache,
         return false;
     }
     flow_place_init(&place, cache, entry->path, ref->header);
-    if (!is_foreseen(entry, shown)) {
+    if (!is_foreseen(entry, shown, &place)) {
         cache->n.unlike++;
         return false;
     }

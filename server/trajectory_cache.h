@@ -71,7 +71,8 @@ void trajectory_cache_forget(struct trajectory_cache *,
 
 /* The key of a postcard of that kind; 0: a packet with this one is never
  * recognised. */
-uint64_t trajectory_cache_key(const struct card_kind *,
+uint64_t trajectory_cache_key(const struct trajectory_cache *,
+                              const struct card_kind *,
                               const struct postcard *);
 
 /* Looks for the packet whose 'n' postcards are the list at 'first', with keys

@@ -24,8 +24,8 @@ sed 's/@@.*//' "$work/exported" | diff "$work/declared" - \
 ! grep -v '@@LASTHOP_[0-9]*$' "$work/exported" || fail "without a version"
 
 make --no-print-directory DESTDIR="$work/root" prefix=/usr \
-    install-lasthoplibPROGRAMS install-exec-hook install-pkgconfigDATA \
-    install-lasthopincludeHEADERS > "$work/log" 2>&1 \
+    install-lasthoplibPROGRAMS install-pkgconfigDATA \
+    install-lasthopincludeHEADERS install-data-hook > "$work/log" 2>&1 \
     || fail "make install: $(cat "$work/log")"
 sed -i "s|^prefix=.*|prefix=$work/root/usr|; s|^exec_prefix=.*|exec_prefix=\${prefix}|" \
     "$work"/root/usr/lib/pkgconfig/lasthop.pc

@@ -353,7 +353,10 @@ START_TEST(a_hung_server_is_not_waited_for)
     ck_assert_int_eq(kill(live.pid, SIGSTOP), 0);
 
     /* Neither a question, nor a new connection, nor one that only listens. */
-    ck_assert_int_eq(lasthop_request_run(r, -1), ETIMEDOUT);
+    int result = lasthop_request_run(r, -1);
+
+    /* Or the connection was found to be dead before. */
+    ck_assert(result == ETIMEDOUT || result == ECONNRESET);
     ck_assert_ptr_nonnull(strstr(lasthop_request_error(r), live.dir));
     lasthop_client_set_timeout(late, 100);
     ck_assert_int_eq(lasthop_client_connect(late), ETIMEDOUT);

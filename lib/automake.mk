@@ -40,6 +40,7 @@ lib_liblasthop_a_SOURCES = \
 	lib/client_json.h \
 	lib/client_request.c \
 	lib/column_dictionary.c lib/column_dictionary.h \
+	lib/column_lengths.c lib/column_lengths.h \
 	lib/column_reader.c lib/column_reader.h \
 	lib/column_shapes.c lib/column_shapes.h \
 	lib/column_writer.c lib/column_writer.h \

@@ -153,9 +153,16 @@ const struct history *column_decoder_model(struct column_decoder *,
 
 /* Reads the times, and shapes if they were not. */
 int column_decoder_need_times(struct column_decoder *, struct lh_error *);
+/* Reads the length of each packet, and shapes if they were not: far less than
+ * its header. */
+int column_decoder_need_lengths(struct column_decoder *, struct lh_error *);
+/* Of a flow's rows, the packet's own length from the IP header on, as that
+ * says; after need_lengths(). */
+const uint32_t *column_decoder_lengths(const struct column_decoder *,
+                                       size_t flow);
 /* Reads the headers, and shapes and models if they were not. */
 int column_decoder_need_rows(struct column_decoder *, struct lh_error *);
-/* Frees what the two have read. */
+/* Frees what the three have read. */
 void column_decoder_drop_rows(struct column_decoder *);
 /* Times of the first and last postcard of a row; after need_times(). */
 uint64_t column_decoder_first_ns(const struct column_decoder *, size_t flow,

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "lib/column_dictionary.h"
+#include "lib/column_lengths.h"
 #include "lib/column_reader.h"
 #include "lib/column_writer.h"
 #include "lib/lh_alloc.h"
@@ -24,9 +25,10 @@ struct row {
 struct column_decoder {
     struct column_dictionary dictionary;
 
-    uint64_t *times;  /* Of all hops of all rows; NULL: not read.  Owned. */
-    struct row *rows; /* NULL: not read.  Owned. */
-    uint8_t *headers; /* From the IP header on.  Owned. */
+    uint64_t *times;   /* Of all hops of all rows; NULL: not read.  Owned. */
+    uint32_t *lengths; /* Of all rows; NULL: not read.  Owned. */
+    struct row *rows;  /* NULL: not read.  Owned. */
+    uint8_t *headers;  /* From the IP header on.  Owned. */
     size_t n_headers;
 
     /* The flow last asked for. */
@@ -208,6 +210,7 @@ column_decoder_size(const struct column_decoder *d)
         n += s ? s->raw_len : 0;
     }
     n += d->times ? d->dictionary.n_times * sizeof *d->times : 0;
+    n += d->lengths ? d->dictionary.n_rows * sizeof *d->lengths : 0;
     n += d->rows ? d->dictionary.n_rows * sizeof *d->rows : 0;
     return n;
 }
@@ -216,9 +219,11 @@ void
 column_decoder_drop_rows(struct column_decoder *d)
 {
     free(d->times);
+    free(d->lengths);
     free(d->rows);
     free(d->headers);
     d->times = NULL;
+    d->lengths = NULL;
     d->rows = NULL;
     d->headers = NULL;
     d->n_headers = 0;
@@ -280,6 +285,23 @@ column_decoder_need_times(struct column_decoder *d, struct lh_error *error)
         d->times[i] *= d->dictionary.unit_ns;
     }
     return 0;
+}
+
+int
+column_decoder_need_lengths(struct column_decoder *d, struct lh_error *error)
+{
+    int retval =
+        d->lengths ? 0 : column_decoder_need_shapes(d, NULL, NULL, error);
+
+    return d->lengths || retval
+               ? retval
+               : column_lengths_read(&d->dictionary, &d->lengths, error);
+}
+
+const uint32_t *
+column_decoder_lengths(const struct column_decoder *d, size_t flow)
+{
+    return d->lengths + d->dictionary.flows[flow].first_row;
 }
 
 /* Makes all rows of a flow; false when they are broken. */

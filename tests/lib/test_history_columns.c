@@ -115,6 +115,20 @@ fill(struct column_encoder *e, uint64_t seed, uint64_t unit_ns,
     return set;
 }
 
+/* A trajectory's packet has one length at all hops, also at the reference. */
+static void
+check_length(const struct history *h, uint32_t length)
+{
+    struct hdr hdr;
+    size_t i = 0;
+
+    while (i < h->n_hops - 1 && !h->hops[i].caplen) {
+        i++;
+    }
+    hdr_parse(h->hops[i].header, h->hops[i].caplen, &hdr);
+    ck_assert_uint_eq(hdr.own_len, length);
+}
+
 /* Reads all of a payload and holds it against the set. */
 static void
 check_all(struct set *set, const uint8_t *payload, size_t len,
@@ -131,6 +145,7 @@ check_all(struct set *set, const uint8_t *payload, size_t len,
     ck_assert_msg(!column_decoder_open(payload, len, table_len, &d, &error),
                   "%s", error.text);
     ck_assert_msg(!column_decoder_need_times(d, &error), "%s", error.text);
+    ck_assert_msg(!column_decoder_need_lengths(d, &error), "%s", error.text);
     ck_assert_msg(!column_decoder_need_rows(d, &error), "%s", error.text);
     for (size_t i = 0; i < column_decoder_n_flows(d); i++) {
         const struct column_flow *flow = column_decoder_flow(d, i);
@@ -146,6 +161,7 @@ check_all(struct set *set, const uint8_t *payload, size_t len,
                               column_decoder_first_ns(d, i, row));
             ck_assert_uint_eq(history_last_ns(h),
                               column_decoder_last_ns(d, i, row));
+            check_length(h, column_decoder_lengths(d, i)[row]);
             set_find(set, h);
         }
     }
@@ -358,6 +374,7 @@ read_all(const uint8_t *payload, size_t len, size_t table_len)
     if (column_decoder_open(payload, len, table_len, &d, &error)) {
         return;
     }
+    column_decoder_need_lengths(d, &error);
     if (!column_decoder_need_times(d, &error) &&
         !column_decoder_need_rows(d, &error)) {
         for (size_t i = 0; i < column_decoder_n_flows(d); i++) {

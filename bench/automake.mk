@@ -113,3 +113,8 @@ BENCHES += bench/bench_machine
 bench_bench_machine_SOURCES = bench/bench_machine.c
 bench_bench_machine_LDADD = $(LIB_LIBS)
 EXTRA_DIST += bench/roofline.py
+
+# stream: a history on a socket, as JSON and as bytes.
+BENCHES += bench/bench_stream
+bench_bench_stream_SOURCES = bench/bench_stream.c $(SAMPLE_HISTORY)
+bench_bench_stream_LDADD = $(LIB_LIBS)

@@ -129,3 +129,9 @@ tests_fuzz_fuzz_instr_LDADD = $(RECORDER_LIBS) $(FUZZ_LIBS)
 fuzz_targets += tests/fuzz/fuzz_pcap_file
 tests_fuzz_fuzz_pcap_file_SOURCES = tests/fuzz/fuzz_pcap_file.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_pcap_file_LDADD = $(SERVER_LIBS) $(FUZZ_LIBS)
+
+# history_frame: histories on a socket.
+fuzz_targets += tests/fuzz/fuzz_history_frame
+tests_fuzz_fuzz_history_frame_SOURCES = tests/fuzz/fuzz_history_frame.c \
+	$(FUZZ_MAIN)
+tests_fuzz_fuzz_history_frame_LDADD = $(LIB_LIBS) $(FUZZ_LIBS)

@@ -28,7 +28,7 @@ struct app_find {
     uint64_t since_ns; /* 0: no limit. */
     uint64_t until_ns; /* 0: no limit. */
     uint64_t limit;    /* 0: none. */
-    bool is_asc; /* The oldest first, not the newest. */
+    bool is_asc;       /* The oldest first, not the newest. */
     /* Gets each history that matches (taken). */
     void (*give)(void *aux, struct history *);
     /* May be NULL: called now and then. */

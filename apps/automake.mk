@@ -49,13 +49,17 @@ completion/_phfc: bin/phfc$(EXEEXT)
 bin_PROGRAMS += bin/ndb
 bin_ndb_SOURCES = \
 	apps/ndb.c apps/ndb.h \
+	apps/ndb_args.c apps/ndb_args.h \
+	apps/ndb_break.c apps/ndb_break.h \
 	apps/ndb_commands.c apps/ndb_commands.h \
+	apps/ndb_continue.c \
 	apps/ndb_info.c \
 	apps/ndb_past.c \
 	apps/ndb_past_print.c apps/ndb_past_print.h \
 	apps/ndb_print.c apps/ndb_print.h \
 	apps/ndb_prompt.c apps/ndb_prompt.h \
 	apps/ndb_run.c \
+	apps/ndb_script.c apps/ndb_script.h \
 	apps/ndb_search.c
 bin_ndb_LDADD = $(APP_LIBS) $(EDIT_LIBS)
 man1_MANS += docs/man/ndb.1

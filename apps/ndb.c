@@ -2,15 +2,15 @@
 /* ndb - a debugger for packets: what happened to them, hop by hop. */
 #include <config.h>
 
-#include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "apps/app.h"
 #include "apps/app_interrupt.h"
 #include "apps/ndb.h"
+#include "apps/ndb_break.h"
 #include "apps/ndb_prompt.h"
+#include "apps/ndb_script.h"
 #include "lib/lh_alloc.h"
 
 /* One -e or -x. */
@@ -26,69 +26,17 @@ static struct options {
 } options;
 
 static enum ndb_status
-graver(enum ndb_status a, enum ndb_status b)
-{
-    return a > b ? a : b;
-}
-
-/* A script ends at an error, not because nothing was found. */
-static bool
-goes_on(const struct ndb *ndb, enum ndb_status status)
-{
-    return !ndb->wants_quit && status < NDB_ERROR;
-}
-
-static enum ndb_status
-run_stream(struct ndb *ndb, FILE *stream, const char *name)
-{
-    enum ndb_status status = NDB_OK;
-    unsigned int line_no = 0;
-    char *line = NULL;
-    size_t size = 0;
-
-    while (goes_on(ndb, status) && getline(&line, &size, stream) >= 0) {
-        snprintf(ndb->where, sizeof ndb->where, "%s:%u", name, ++line_no);
-        status = graver(status, ndb_run(ndb, line));
-    }
-    if (goes_on(ndb, status) && ferror(stream) && app_interrupt_came()) {
-        status = NDB_INTERRUPTED;
-    } else if (goes_on(ndb, status) && ferror(stream)) {
-        fprintf(stderr, "ndb: %s: %s\n", name, strerror(errno));
-        status = NDB_ERROR;
-    }
-    strcpy(ndb->where, "ndb");
-    free(line);
-    return status;
-}
-
-static enum ndb_status
-run_file(struct ndb *ndb, const char *path)
-{
-    enum ndb_status status;
-    FILE *stream;
-
-    if (!strcmp(path, "-")) {
-        return run_stream(ndb, stdin, "(standard input)");
-    }
-    stream = fopen(path, "r");
-    if (!stream) {
-        fprintf(stderr, "ndb: %s: %s\n", path, strerror(errno));
-        return NDB_ERROR;
-    }
-    status = run_stream(ndb, stream, path);
-    fclose(stream);
-    return status;
-}
-
-static enum ndb_status
 run_jobs(struct ndb *ndb, const struct options *o)
 {
     enum ndb_status status = NDB_OK;
 
-    for (size_t i = 0; i < o->n_jobs && goes_on(ndb, status); i++) {
-        status =
-            graver(status, o->jobs[i].is_file ? run_file(ndb, o->jobs[i].text)
-                                              : ndb_run(ndb, o->jobs[i].text));
+    for (size_t i = 0; i < o->n_jobs && ndb_script_goes_on(ndb, status); i++) {
+        status = ndb_script_graver(
+            status, o->jobs[i].is_file ? ndb_script_run(ndb, o->jobs[i].text)
+                                       : ndb_run(ndb, o->jobs[i].text));
+    }
+    if (!o->is_interactive && ndb_script_lacks_end(ndb)) {
+        status = NDB_ERROR;
     }
     return status;
 }
@@ -117,9 +65,8 @@ run(struct ndb *ndb, const struct options *o)
     if (ndb->wants_quit || (o->n_jobs && !o->is_interactive)) {
         return status;
     }
-    return is_terminal
-               ? run_prompt(ndb)
-               : graver(status, run_stream(ndb, stdin, "(standard input)"));
+    return is_terminal ? run_prompt(ndb)
+                       : ndb_script_graver(status, ndb_script_run(ndb, "-"));
 }
 
 /* --- options ------------------------------------------------------------- */

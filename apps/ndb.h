@@ -22,6 +22,7 @@
 #include "lib/history.h"
 #include "lib/lh_error.h"
 #include "lib/topology.h"
+#include "phf/phf.h"
 
 /* How a command went, in rising order of gravity; also exit statuses, but for
  * the last. */
@@ -32,11 +33,27 @@ enum ndb_status {
     NDB_INTERRUPTED = 130
 };
 
-struct ndb_breakpoint {
+/* apps/ndb_break.h */
+struct ndb_break {
     unsigned int number; /* As the user sees it. */
-    uint64_t id;         /* The source's. */
-    char *phf;           /* Owned. */
-    uint64_t n_hits;
+    bool is_enabled, is_temporary;
+    uint64_t id;           /* The source's, while it is enabled. */
+    char *phf;             /* Owned. */
+    struct phf *condition; /* NULL: none.  Owned. */
+    uint64_t n_hits;       /* Matches, with the condition. */
+    uint64_t n_ignored;    /* How many of the next are passed over. */
+    size_t n_commands, allocated_commands;
+    char **commands; /* Run when it stops.  Owned. */
+};
+
+/* All of a run; set to zero it is empty. */
+struct ndb_breaks {
+    size_t n, allocated;
+    struct ndb_break *breaks; /* Owned. */
+    unsigned int last_number;
+    unsigned int last_stop; /* Stopped here last; 0: nowhere. */
+    unsigned int defining;  /* Takes lines as its commands; 0: none. */
+    bool is_running_commands;
 };
 
 struct ndb {
@@ -62,9 +79,9 @@ struct ndb {
     size_t current;         /* Index in 'found' when n_found is not 0. */
     size_t frame;           /* Hop of the current history. */
 
-    size_t n_breaks, allocated_breaks;
-    struct ndb_breakpoint *breaks; /* Owned. */
-    unsigned int last_break;
+    struct ndb_breaks breaks;
+    bool wants_continue; /* Said by a breakpoint's commands. */
+    uint64_t continue_timeout_s;
 };
 
 /* Makes a run of 'app' (borrowed) that takes 'source' and 'names'. */

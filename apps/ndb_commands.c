@@ -6,7 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "apps/ndb_break.h"
 #include "apps/ndb_print.h"
+#include "apps/ndb_script.h"
 
 static enum ndb_status
 no_history(const struct ndb *ndb)
@@ -202,6 +204,13 @@ help(struct ndb *ndb, const char *args)
         fprintf(ndb->out, "    (or %s)", c->alias);
     }
     fprintf(ndb->out, "\n%s\n", c->help);
+    if (c->example) {
+        fputs("\nFor example:\n", ndb->out);
+    }
+    for (const char *s = c->example; s && *s; s += *s == '\n') {
+        fprintf(ndb->out, "  %.*s\n", (int) strcspn(s, "\n"), s);
+        s += strcspn(s, "\n");
+    }
     return NDB_OK;
 }
 
@@ -226,18 +235,21 @@ const struct ndb_command ndb_commands[] = {
      "epoch.  The first found becomes current: bt, frame and info look at "
      "it;\n"
      "next and prev go on.",
-     true, ndb_search_find},
+     "find {{--bpf tcp port 80}}.*{{--outport DROP}}$ --since -10m", true,
+     ndb_search_find},
     {"bt", "backtrace", "[full]",
      "Show the current history hop by hop.\n"
      "With the rule that matched at each hop and what changed in the header;\n"
      "full shows the header bytes too.",
-     true, backtrace},
+     "bt full", true, backtrace},
     {"frame", "f", "[N]", "Go to hop N of the current history and show it.",
-     false, frame},
-    {"up", NULL, "", "Go to the hop that the packet came from.", false, up},
-    {"down", NULL, "", "Go to the hop that the packet went to.", false, down},
-    {"next", "n", "", "Go to the next history found.", false, next},
-    {"prev", "p", "", "Go to the history found before.", false, prev},
+     "frame 2", false, frame},
+    {"up", NULL, "", "Go to the hop that the packet came from.", NULL, false,
+     up},
+    {"down", NULL, "", "Go to the hop that the packet went to.", NULL, false,
+     down},
+    {"next", "n", "", "Go to the next history found.", NULL, false, next},
+    {"prev", "p", "", "Go to the history found before.", NULL, false, prev},
     {"why", "w", "[frame N | SWITCH FLOW | SWITCH PORT HEX] [TIME] [not vN]",
      "Show which rules a packet met, or would have met, table by table.\n"
      "why                 the packet of the current hop, then and there\n"
@@ -249,11 +261,11 @@ const struct ndb_command ndb_commands[] = {
      "A TIME is as for find, or vN: right after version N was made.  What is\n"
      "not known (the state of connections, select groups) is followed every\n"
      "way.  Rules that postcards of this hop name are marked.",
-     true, ndb_past_why},
+     NULL, true, ndb_past_why},
     {"diff", NULL, "SWITCH FROM [TO]",
      "Show what differs between two moments of a switch's tables.\n"
      "Each is a time as for find, or a version (vN); TO is now unless given.",
-     true, ndb_past_diff},
+     "diff s1 -10m\ndiff s1 v7 v12", true, ndb_past_diff},
     {"info", "i",
      "flow | table .. | changes .. | topology | stats | breakpoints",
      "Show what is known about something.\n"
@@ -270,27 +282,56 @@ const struct ndb_command ndb_commands[] = {
      "topology     switches, ports and links\n"
      "stats        the server's counters, or what the archive holds\n"
      "breakpoints  breakpoints and how often they matched",
-     true, ndb_info},
-    {"break", "b", "PHF",
-     "Set a breakpoint: continue stops at histories that match.", false,
-     ndb_search_break},
-    {"delete", "d", "[N]", "Delete breakpoint N, or all.", false,
-     ndb_search_delete},
-    {"continue", "c", "[--timeout SECONDS]",
-     "Wait for the next history that a breakpoint matches.\n"
+     "info table\ninfo table s1 0 --at -5m\ninfo changes s1 -1h", true,
+     ndb_info},
+    {"break", "b", "PHF [if PHF]",
+     "Set a breakpoint: continue stops at histories that match.\n"
+     "With \"if\", only at those that match the second filter too.",
+     "break {{--bpf udp port 53 --verdict not delivered}}$\n"
+     "break {{--dpid s3}} if {{--version 7}}",
+     false, ndb_break_set},
+    {"tbreak", "tb", "PHF [if PHF]",
+     "Set a breakpoint that goes when it has stopped once.",
+     "tbreak {{--verdict dropped}}", false, ndb_break_set_temporary},
+    {"condition", "cond", "N [PHF]",
+     "Let breakpoint N stop only at histories that match a filter too.\n"
+     "Without one it stops at all again.",
+     "condition 1 ^{{--dpid s1}}", false, ndb_break_condition},
+    {"ignore", NULL, "N COUNT",
+     "Let breakpoint N pass over its next COUNT matches.", "ignore 1 10",
+     false, ndb_break_ignore},
+    {"commands", NULL, "[N]",
+     "Set what is done when breakpoint N (the last one set) stops.\n"
+     "The lines that follow, up to one with \"end\", are run in order;\n"
+     "\"silent\" as the first of them leaves out what continue prints, and\n"
+     "\"continue\" goes on waiting.",
+     "commands 1\n  silent\n  why\n  continue\nend", false,
+     ndb_break_commands},
+    {"enable", "en", "[N]..", "Let breakpoints, or all, stop again.",
+     "enable 1 2", false, ndb_break_enable},
+    {"disable", "dis", "[N]..", "Let breakpoints, or all, not stop for now.",
+     "disable 1", false, ndb_break_disable},
+    {"delete", "d", "[N]..", "Delete breakpoints, or all.", "delete 1", false,
+     ndb_break_remove},
+    {"continue", "c", "[N] [--timeout SECONDS]",
+     "Wait for the next history at which a breakpoint stops.\n"
      "Ctrl-C ends the waiting.  Matches that came since the last stop are\n"
-     "shown first, one at a time.",
-     false, ndb_search_continue},
+     "shown first, one at a time.  With N, the breakpoint it stopped at last\n"
+     "passes over N - 1 matches.  When the server goes away, continue waits\n"
+     "for it and says which time was missed.",
+     "continue --timeout 60", false, ndb_continue},
     {"since", NULL, "[TIME | all]",
-     "Let find begin at TIME unless it is told otherwise.", false,
+     "Let find begin at TIME unless it is told otherwise.", "since -1h", false,
      ndb_search_since},
     {"until", NULL, "[TIME | all]",
-     "Let find end before TIME unless it is told otherwise.", false,
-     ndb_search_until},
-    {"help", "h", "[COMMAND]", "Show the commands, or one of them.", true,
-     help},
-    {"quit", "q", "", "Leave ndb.", false, quit},
-    {NULL, NULL, NULL, NULL, false, NULL},
+     "Let find end before TIME unless it is told otherwise.",
+     "until 2026-11-22T05:36:44Z", false, ndb_search_until},
+    {"source", NULL, "FILE", "Run the commands in a file.", "source case.ndb",
+     false, ndb_script_source},
+    {"help", "h", "[COMMAND]", "Show the commands, or one of them.",
+     "help find", true, help},
+    {"quit", "q", "", "Leave ndb.", NULL, false, quit},
+    {NULL, NULL, NULL, NULL, NULL, false, NULL},
 };
 
 const struct ndb_command *

@@ -9,10 +9,11 @@
 
 struct ndb_command {
     const char *name;
-    const char *alias; /* Or NULL. */
-    const char *args;  /* For help. */
-    const char *help;  /* The first line is the summary. */
-    bool is_paged;     /* Its output may be long. */
+    const char *alias;   /* Or NULL. */
+    const char *args;    /* For help. */
+    const char *help;    /* The first line is the summary. */
+    const char *example; /* Lines, or NULL. */
+    bool is_paged;       /* Its output may be long. */
     /* 'args' is what follows the name, without blanks around it. */
     enum ndb_status (*run)(struct ndb *, const char *args);
 };
@@ -37,12 +38,8 @@ enum ndb_status ndb_past_diff(struct ndb *, const char *args);
 enum ndb_status ndb_past_changes(struct ndb *, const char *args);
 enum ndb_status ndb_past_table(struct ndb *, const char *args);
 
-/* `find`, `break`, `delete`, `continue`, `since`, `until`, in
- * apps/ndb_search.c. */
+/* `find`, `since`, `until`, in apps/ndb_search.c. */
 enum ndb_status ndb_search_find(struct ndb *, const char *args);
-enum ndb_status ndb_search_break(struct ndb *, const char *args);
-enum ndb_status ndb_search_delete(struct ndb *, const char *args);
-enum ndb_status ndb_search_continue(struct ndb *, const char *args);
 enum ndb_status ndb_search_since(struct ndb *, const char *args);
 enum ndb_status ndb_search_until(struct ndb *, const char *args);
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "apps/ndb_break.h"
 #include "apps/ndb_commands.h"
 #include "apps/ndb_print.h"
 #include "lib/dpid.h"
@@ -222,29 +223,6 @@ info_stats(struct ndb *ndb, const char *args)
     return NDB_OK;
 }
 
-static enum ndb_status
-info_breakpoints(struct ndb *ndb, const char *args)
-{
-    if (!ndb->n_breaks && !ndb->app->is_json) {
-        fputs("no breakpoints\n", ndb->out);
-    }
-    for (size_t i = 0; i < ndb->n_breaks; i++) {
-        const struct ndb_breakpoint *b = &ndb->breaks[i];
-
-        if (ndb->app->is_json) {
-            ndb_print_json(ndb,
-                           json_pack("{s:I, s:s, s:I}", "breakpoint",
-                                     (json_int_t) b->number, "phf", b->phf,
-                                     "hits", (json_int_t) b->n_hits));
-        } else {
-            fprintf(ndb->out, "%-3u stopped at %llu time%s  %s\n", b->number,
-                    (unsigned long long) b->n_hits, b->n_hits == 1 ? "" : "s",
-                    b->phf);
-        }
-    }
-    return NDB_OK;
-}
-
 /* --- topics -------------------------------------------------------------- */
 
 const char *const ndb_info_topics[] = {
@@ -252,8 +230,8 @@ const char *const ndb_info_topics[] = {
 
 static enum ndb_status (*const topic_functions[])(struct ndb *,
                                                   const char *) = {
-    info_flow,  info_table,       info_topology,
-    info_stats, info_breakpoints, ndb_past_changes};
+    info_flow,  info_table,     info_topology,
+    info_stats, ndb_break_info, ndb_past_changes};
 
 enum ndb_status
 ndb_info(struct ndb *ndb, const char *args)

@@ -7,9 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "apps/ndb_commands.h"
 #include "apps/app_interrupt.h"
 #include "apps/app_pager.h"
+#include "apps/ndb_break.h"
+#include "apps/ndb_commands.h"
 #include "lib/lh_alloc.h"
 #include "phf/phf.h"
 
@@ -31,10 +32,7 @@ void
 ndb_uninit(struct ndb *ndb)
 {
     ndb_clear_found(ndb);
-    for (size_t i = 0; i < ndb->n_breaks; i++) {
-        free(ndb->breaks[i].phf);
-    }
-    free(ndb->breaks);
+    ndb_break_uninit(&ndb->breaks);
     free(ndb->found);
     free(ndb->since);
     free(ndb->until);
@@ -132,6 +130,10 @@ ndb_run(struct ndb *ndb, const char *line)
     char *args;
     size_t len;
 
+    if (ndb->breaks.defining) {
+        ndb_break_take_line(ndb, line);
+        return NDB_OK;
+    }
     line += strspn(line, " \t\r\n");
     if (!*line || *line == '#') {
         return NDB_OK;

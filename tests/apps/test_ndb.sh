@@ -71,6 +71,29 @@ for script in "$cases"/*.ndb; do
     done
 done
 
+# --- commands that go wrong ---------------------------------------------------
+
+# Each line of wrong.txt is run by itself, on a server; what it says is in
+# wrong.out.
+: > "$work/got"
+grep -v '^#' "$cases/wrong.txt" > "$work/wrong.txt"
+while IFS= read -r line; do
+    on good -e "$line"
+    {
+        echo "> $line"
+        cat "$work/out"
+        sed "s|$work|WORK|g" "$work/err"
+        echo "exit $code"
+    } >> "$work/got"
+done < "$work/wrong.txt"
+if [ -n "${GOLDEN_UPDATE-}" ]; then
+    cp "$work/got" "$cases/wrong.out"
+elif diff -u "$cases/wrong.out" "$work/got"; then
+    echo "ok   what goes wrong"
+else
+    fail "what goes wrong"
+fi
+
 # --- the other side does wrong ----------------------------------------------
 
 # expect CODE PATTERN: how the last run exited, and what stderr holds.

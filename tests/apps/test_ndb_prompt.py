@@ -174,7 +174,7 @@ def test_ctrl_c_ends_waiting_and_lines_but_not_ndb(work):
     while not t.seen_again(r"\(ndb\) "):
         t.interrupt()
     t.send("\x15info breakpoints\n")
-    t.expect(r"1   stopped at 0 times")
+    t.expect(r"1   keep y   0 ")
     t.expect_prompt()
     t.quit()
 

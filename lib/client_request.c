@@ -120,10 +120,13 @@ find_running(const struct lasthop_client *client, json_int_t id)
 static void
 set_error(struct lasthop_request *r, int pos, const char *text)
 {
+    /* The text may be the client's own. */
+    char *copy = lh_strdup(text);
+
     free(r->error);
-    r->error = lh_strdup(text);
+    r->error = copy;
     r->error_pos = pos;
-    lh_error_set_at(&r->client->error, pos, "%s", text);
+    lh_error_set_at(&r->client->error, pos, "%s", copy);
 }
 
 /* Ends 'r'; 'text' is NULL when nothing is wrong. */

@@ -292,6 +292,7 @@ START_TEST(a_trigger_follows_until_it_is_cancelled)
     /* One that is cancelled before it was answered is deleted too. */
     ck_assert_int_eq(lasthop_request_start(r), 0);
     lasthop_request_destroy(r);
+    lasthop_history_unref(seen.last);
     r = request(client, "stats", NULL, &seen);
     ck_assert_int_eq(lasthop_request_run(r, LIVE_DEADLINE_MS), 0);
     ck_assert_uint_eq(live_counter(other, "triggers"), 0);

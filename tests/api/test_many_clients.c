@@ -223,12 +223,14 @@ START_TEST(a_trigger_pauses_and_keeps_its_rate)
     ck_assert_int_eq(api_client_call(control, "trigger.list", NULL,
                                      LIVE_DEADLINE_MS, &answer, NULL),
                      0);
-    answer = json_array_get(json_object_get(answer, "triggers"), 0);
-    ck_assert_int_eq(json_integer_value(json_object_get(answer, "limited")),
+    const json_t *one = json_array_get(json_object_get(answer, "triggers"), 0);
+
+    ck_assert_int_eq(json_integer_value(json_object_get(one, "limited")),
                      (json_int_t) told.n_limited);
-    ck_assert(json_is_false(json_object_get(answer, "paused")));
-    ck_assert_str_eq(json_string_value(json_object_get(answer, "program")),
+    ck_assert(json_is_false(json_object_get(one, "paused")));
+    ck_assert_str_eq(json_string_value(json_object_get(one, "program")),
                      "liblasthop");
+    json_decref(answer);
     lasthop_client_destroy(client);
     api_client_close(control);
 }

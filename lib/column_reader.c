@@ -263,7 +263,7 @@ get_sums(struct column_reader *r, uint32_t mask, uint8_t *ip)
     struct packet_row *row = &r->row;
 
     if (header_kind_is_ip4(row->kind)) {
-        uint16_t right = packet_row_ip_sum(ip);
+        uint16_t right = packet_row_ip_sum(row);
         uint16_t sum = packet_row_add(right, row->ip_diff);
 
         if (mask & ROW_BIT_IP_SUM) {
@@ -314,7 +314,7 @@ column_reader_row(struct column_reader *r, uint8_t *ip, size_t room,
         } else {
             bytes_put_be32(ip + p->ofs, value);
         }
-        packet_row_learn(row, p->field, value);
+        packet_row_learn(row, row->kind, p->field, value);
     }
 
     uint64_t l3_len = mask & ROW_BIT_CAPLEN

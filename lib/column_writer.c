@@ -191,15 +191,33 @@ column_writer_begin_flow(struct column_writer *w, enum header_kind kind,
 
 /* --- Rows --------------------------------------------------------------- */
 
-static void
-put_times(struct column_writer *w, const uint64_t *times_ns)
+/* Puts the times of a row, in units of 'unit_ns' and as many planes; inlined
+ * for each unit. */
+static inline __attribute__((always_inline)) void
+put_times_in(struct column_writer *w, const uint64_t *times_ns,
+             uint64_t unit_ns, unsigned int n_planes)
 {
     uint64_t times[TRAJECTORY_MAX_HOPS];
-    unsigned int n_planes = w->n_planes;
     uint64_t limit = (1ull << (8 * n_planes)) - 1;
+    size_t n_hops = w->n_hops;
+    uint8_t *at[2] = {w->at[COLUMN_HOPS], w->at[COLUMN_HOPS + 1]};
 
-    for (size_t i = 0; i < w->n_hops; i++) {
-        times[i] = w->unit_ns == 1 ? times_ns[i] : times_ns[i] / 1000;
+    times[0] = times_ns[0] / unit_ns;
+    for (size_t i = 1; i < n_hops; i++) {
+        uint64_t value;
+
+        times[i] = times_ns[i] / unit_ns;
+        value = zigzag(times[i] - times[w->parents[i]]);
+        if (value >= limit) {
+            put_uvarint(w, COLUMN_HOPS_MORE, value - limit);
+            value = limit;
+        }
+        for (unsigned int plane = 0; plane < n_planes; plane++) {
+            *at[plane]++ = (uint8_t) (value >> 8 * plane);
+        }
+    }
+    for (unsigned int plane = 0; plane < n_planes; plane++) {
+        w->at[COLUMN_HOPS + plane] = at[plane];
     }
     if (w->row.is_first) {
         put_class(w, COLUMN_TIME_FIRST, zigzag(times[0] - w->first_time));
@@ -208,16 +226,15 @@ put_times(struct column_writer *w, const uint64_t *times_ns)
         put_class(w, COLUMN_TIME_NEXT, zigzag(times[0] - w->previous_time));
     }
     w->previous_time = times[0];
-    for (size_t i = 1; i < w->n_hops; i++) {
-        uint64_t value = zigzag(times[i] - times[w->parents[i]]);
-        uint64_t stored = value < limit ? value : limit;
+}
 
-        for (unsigned int plane = 0; plane < n_planes; plane++) {
-            put_u8(w, COLUMN_HOPS + plane, (uint8_t) (stored >> 8 * plane));
-        }
-        if (value >= limit) {
-            put_uvarint(w, COLUMN_HOPS_MORE, value - limit);
-        }
+static void
+put_times(struct column_writer *w, const uint64_t *times_ns)
+{
+    if (w->unit_ns == 1) {
+        put_times_in(w, times_ns, 1, 2);
+    } else {
+        put_times_in(w, times_ns, 1000, 1);
     }
 }
 
@@ -246,6 +263,57 @@ put_field(struct column_writer *w, unsigned int field, unsigned int len,
                     zigzag((uint64_t) (int64_t) change));
     }
     return bit;
+}
+
+/* Inlined for each kind, so that nothing of the list is left to look up. */
+static inline __attribute__((always_inline)) uint32_t
+put_places(struct column_writer *w, const uint8_t *ip, enum header_kind kind)
+{
+    struct packet_row *row = &w->row;
+    bool is_first = row->is_first;
+    uint32_t mask = 0;
+
+#pragma GCC unroll 8
+    for (unsigned int i = 0; i < ROW_MAX_PLACES; i++) {
+        const struct row_place *p = &row_places[kind][i];
+
+        if (p->len) {
+            uint32_t value = p->len == 2 ? bytes_be16(ip + p->ofs)
+                                         : bytes_be32(ip + p->ofs);
+
+            mask |= put_field(w, p->field, p->len, p->bit, value,
+                              packet_row_expect(row, p->field), is_first);
+            packet_row_learn(row, kind, p->field, value);
+        }
+    }
+    return mask;
+}
+
+static uint32_t
+put_fields(struct column_writer *w, const uint8_t *ip)
+{
+    switch (w->row.kind) {
+    case HEADER_IP4_TCP:
+        return put_places(w, ip, HEADER_IP4_TCP);
+    case HEADER_IP4_UDP:
+        return put_places(w, ip, HEADER_IP4_UDP);
+    case HEADER_IP6_TCP:
+        return put_places(w, ip, HEADER_IP6_TCP);
+    case HEADER_IP6_UDP:
+        return put_places(w, ip, HEADER_IP6_UDP);
+    case HEADER_IP4_ICMP:
+        return put_places(w, ip, HEADER_IP4_ICMP);
+    case HEADER_IP6_ICMP:
+        return put_places(w, ip, HEADER_IP6_ICMP);
+    case HEADER_IP4_OTHER:
+    case HEADER_IP4_PORTS:
+        return put_places(w, ip, HEADER_IP4_OTHER);
+    case HEADER_IP6_OTHER:
+    case HEADER_IP6_PORTS:
+    case N_HEADER_KINDS:
+        break;
+    }
+    return put_places(w, ip, HEADER_IP6_OTHER);
 }
 
 static uint32_t
@@ -317,7 +385,7 @@ put_sums(struct column_writer *w, const uint8_t *ip)
     uint32_t mask = 0;
 
     if (header_kind_is_ip4(row->kind)) {
-        uint16_t right = packet_row_ip_sum(ip);
+        uint16_t right = packet_row_ip_sum(row);
         uint16_t sum = bytes_be16(ip + 10);
 
         if (sum != packet_row_add(right, row->ip_diff)) {
@@ -358,14 +426,7 @@ column_writer_put_row(struct column_writer *w, const struct column_row *r)
     uint32_t mask = 0;
 
     put_times(w, r->times_ns);
-    for (const struct row_place *p = row_places[row->kind]; p->len; p++) {
-        uint32_t value = p->len == 2 ? bytes_be16(r->ip + p->ofs)
-                                     : bytes_be32(r->ip + p->ofs);
-
-        mask |= put_field(w, p->field, p->len, p->bit, value,
-                          packet_row_expect(row, p->field), row->is_first);
-        packet_row_learn(row, p->field, value);
-    }
+    mask |= put_fields(w, r->ip);
     if (r->l3_len != packet_row_expect_len(row, &w->block)) {
         put_uvarint(w, COLUMN_CAPLEN, r->l3_len);
         mask |= ROW_BIT_CAPLEN;

@@ -151,6 +151,7 @@ struct packet_row {
     uint8_t l4_mode;
     uint8_t ts_room;      /* packet_row_ts_room() when it was last there. */
     uint32_t address_sum; /* Of the pseudo-header but its length. */
+    uint32_t ip_sum;      /* Of the IPv4 header but length, ID, checksum. */
 
     /* The row at hand. */
     uint32_t own_len, l3_len;
@@ -160,18 +161,33 @@ struct packet_row {
     size_t tail_len;
 };
 
+/* The ones' complement sum of 'n' bytes: 0 just if all are. */
 static inline uint32_t
 packet_row_sum(const uint8_t *p, size_t n)
 {
     uint64_t sum = 0;
+    uint32_t word;
+    uint8_t end[4] = {0, 0, 0, 0};
 
-    for (; n >= 2; n -= 2, p += 2) {
-        sum += bytes_be16(p);
+    for (; n >= 4; n -= 4, p += 4) {
+        memcpy(&word, p, 4);
+        sum += word;
     }
-    if (n) {
-        sum += (uint32_t) p[0] << 8;
+    for (size_t i = 0; i < n; i++) {
+        end[i] = p[i];
     }
-    return (uint32_t) sum;
+    memcpy(&word, end, 4);
+    sum += word;
+    sum = (sum & 0xffffffff) + (sum >> 32);
+    sum = (sum & 0xffff) + (sum >> 16);
+    sum = (sum & 0xffff) + (sum >> 16);
+    sum = (sum & 0xffff) + (sum >> 16);
+
+    /* In whichever order bytes are added, they are the same bytes. */
+    uint16_t folded = (uint16_t) sum;
+
+    memcpy(end, &folded, 2);
+    return bytes_be16(end);
 }
 
 static inline uint16_t
@@ -212,6 +228,10 @@ packet_row_begin(struct packet_row *row, enum header_kind kind,
         row->address_sum = is_ip4 ? packet_row_sum(ip + 12, 8) + ip[9]
                                   : packet_row_sum(ip + 8, 32) + ip[6];
     }
+    if (is_ip4) {
+        row->ip_sum = packet_row_sum(ip, 2) + packet_row_sum(ip + 6, 4) +
+                      packet_row_sum(ip + 12, 8);
+    }
 }
 
 /* The value expected of a field, once those before it in the list are
@@ -237,11 +257,11 @@ packet_row_expect(const struct packet_row *row, unsigned int field)
 
 /* Tells the value of a field. */
 static inline void
-packet_row_learn(struct packet_row *row, unsigned int field, uint32_t value)
+packet_row_learn(struct packet_row *row, enum header_kind kind,
+                 unsigned int field, uint32_t value)
 {
     if (field == ROW_LEN) {
-        row->own_len =
-            header_kind_is_ip4(row->kind) ? value : value + row->l4_ofs;
+        row->own_len = header_kind_is_ip4(kind) ? value : value + row->l4_ofs;
     } else if (field == ROW_IP_ID) {
         row->id_steps = value != row->previous[field];
     } else if (field == ROW_ICMP_B) {
@@ -295,12 +315,12 @@ packet_row_ts_room(const struct packet_row *row, const uint8_t *ip)
     return n < at + 8 ? n - at : 8;
 }
 
-/* The IP header's right checksum; the one there does not matter. */
+/* The IPv4 header's right checksum, once length and ID are known. */
 static inline uint16_t
-packet_row_ip_sum(const uint8_t *ip)
+packet_row_ip_sum(const struct packet_row *row)
 {
-    return (uint16_t) ~packet_row_fold(packet_row_sum(ip, 20) -
-                                       bytes_be16(ip + 10));
+    return (uint16_t) ~packet_row_fold(row->ip_sum + row->previous[ROW_LEN] +
+                                       row->previous[ROW_IP_ID]);
 }
 
 static inline bool
@@ -322,10 +342,11 @@ packet_row_pseudo(const struct packet_row *row)
 static inline uint16_t
 packet_row_l4_sum(const struct packet_row *row, const uint8_t *ip)
 {
+    uint16_t behind = row->l4_sum_ofs + 2;
     uint32_t sum =
         packet_row_pseudo(row) +
-        packet_row_sum(ip + row->l4_ofs, row->own_len - row->l4_ofs) -
-        bytes_be16(ip + row->l4_sum_ofs);
+        packet_row_sum(ip + row->l4_ofs, row->l4_sum_ofs - row->l4_ofs) +
+        packet_row_sum(ip + behind, row->own_len - behind);
     uint16_t folded = (uint16_t) ~packet_row_fold(sum);
 
     return !folded &&

@@ -66,7 +66,7 @@ struct archive_writer {
     char trouble[600]; /* Empty while all is well. */
 };
 
-#define ARCHIVE_ZSTD_LEVEL 3
+#define ARCHIVE_ZSTD_LEVEL 1
 
 /* What a column_encoder finished. */
 struct archive_columns {

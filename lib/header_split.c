@@ -84,10 +84,6 @@ skip_tags(const uint8_t *data, size_t len, uint16_t *typep)
 {
     size_t ofs = 12;
 
-    if (len >= ETH_LEN && bytes_be16(data + ofs) == HDR_ETH_IP4) {
-        *typep = HDR_ETH_IP4;
-        return ETH_LEN;
-    }
     for (int n = 0; ofs + 2 <= len; n++) {
         uint16_t type = bytes_be16(data + ofs);
 
@@ -149,9 +145,37 @@ find_kind(uint8_t proto, bool is_ip4, enum header_kind *kindp)
     }
 }
 
+/* Most packets: TCP or UDP over IPv4, without a tag.  False: look closer. */
+static inline bool
+split_plain(const uint8_t *data, size_t len, struct header_split *split)
+{
+    const uint8_t *ip = data + ETH_LEN;
+    bool is_tcp;
+
+    if (len < ETH_LEN + IP4_LEN + TCP_LEN ||
+        bytes_be16(data + 12) != HDR_ETH_IP4 || ip[0] != 0x45 ||
+        bytes_be16(ip + 6) & 0x3fff ||
+        (ip[9] != HDR_IP_TCP && ip[9] != HDR_IP_UDP)) {
+        return false;
+    }
+    is_tcp = ip[9] == HDR_IP_TCP;
+    *split =
+        (struct header_split){.kind = is_tcp ? HEADER_IP4_TCP : HEADER_IP4_UDP,
+                              .l3_ofs = ETH_LEN,
+                              .l4_ofs = ETH_LEN + IP4_LEN,
+                              .tail_ofs = is_tcp ? ETH_LEN + IP4_LEN + TCP_LEN
+                                                 : ETH_LEN + IP4_LEN + UDP_LEN,
+                              .own_len = bytes_be16(ip + 2)};
+    return split->own_len >= (uint32_t) split->tail_ofs - ETH_LEN;
+}
+
 bool
 header_split(const uint8_t *data, size_t len, struct header_split *split)
 {
+    if (split_plain(data, len, split)) {
+        return true;
+    }
+
     uint16_t type = 0;
     size_t ofs = skip_tags(data, len, &type);
     const uint8_t *ip = data + ofs;

@@ -16,6 +16,7 @@
 
 /* Senders and switches that are warned of one by one; more are counted. */
 #define MAX_WARNED 64
+#define N_KNOWN    64 /* A power of 2. */
 /* A switch that connects emits postcards before its topology arrives. */
 #define MAX_UNKNOWN_NS UINT64_C(3000000000)
 
@@ -30,6 +31,12 @@ struct ingest {
     struct ingest_config config;
     struct topology *topology; /* Owned reference, or NULL. */
     struct ingest_counters counters;
+    /* Switches that the topology has and a postcard came from, each at the
+     * place of its dpid's lowest bits. */
+    struct {
+        uint64_t dpid;
+        bool is_there;
+    } known[N_KNOWN];
     /* Noticed since the topology last changed. */
     struct accept_address strangers[MAX_WARNED];
     struct unknown_switch unknown[MAX_WARNED];
@@ -61,6 +68,7 @@ ingest_set_topology(struct ingest *ingest, const struct topology *topology)
     topology_unref(ingest->topology);
     ingest->topology = topology ? topology_ref(topology) : NULL;
     ingest->n_strangers = ingest->n_unknown = 0;
+    memset(ingest->known, 0, sizeof ingest->known);
 }
 
 const struct ingest_counters *
@@ -174,6 +182,22 @@ give_inner(struct ingest *ingest, const struct postcard *p)
     }
 }
 
+static bool
+is_known(struct ingest *ingest, uint64_t dpid)
+{
+    size_t i = dpid & (N_KNOWN - 1);
+
+    if (ingest->known[i].is_there && ingest->known[i].dpid == dpid) {
+        return true;
+    }
+    if (!ingest->topology || !topology_find(ingest->topology, dpid)) {
+        return false;
+    }
+    ingest->known[i].dpid = dpid;
+    ingest->known[i].is_there = true;
+    return true;
+}
+
 /* Completes a decoded postcard and gives it on. */
 static void
 give(struct ingest *ingest, struct postcard *p, uint64_t time_ns)
@@ -189,7 +213,7 @@ give(struct ingest *ingest, struct postcard *p, uint64_t time_ns)
 
     bool may_carry = set_packet_id(ingest, p);
 
-    if (!ingest->topology || !topology_find(ingest->topology, p->dpid)) {
+    if (!is_known(ingest, p->dpid)) {
         note_unknown(ingest, p->dpid, time_ns);
     }
     counters->postcards++;

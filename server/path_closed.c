@@ -193,6 +193,7 @@ forget_first(struct path_closed *closed)
     path_seen_uninit(&record->seen);
     closed->first++;
     closed->n_used--;
+    __builtin_prefetch(record_at(closed, closed->first + 2 * AHEAD));
     if (closed->n_used > AHEAD) {
         path_closed_prefetch(closed,
                              record_at(closed, closed->first + AHEAD)->id);

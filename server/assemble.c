@@ -92,6 +92,10 @@ assemble(struct assembler *a, const struct assemble_env *env,
     assemble_visit_make(a, cards, n);
     assemble_link_make(a);
     assemble_double_settle(a);
+    if (wanted > ASSEMBLE_PARTIAL && assemble_gap_is_sure(a)) {
+        result->state = ASSEMBLE_PARTIAL;
+        return a->is_short_of_memory ? ENOMEM : 0;
+    }
     assemble_gap_close(a);
     assemble_blind_settle(a);
     if (a->is_short_of_memory) {

@@ -432,6 +432,25 @@ join_nearby(struct assembler *a, int v)
     }
 }
 
+bool
+assemble_gap_is_sure(const struct assembler *a)
+{
+    bool has_orphan = false;
+
+    for (size_t v = 0; v < a->n_visits && a->env->topology; v++) {
+        const struct assemble_visit *visit = &a->visits[v];
+
+        if (visit->is_removed) {
+            continue;
+        }
+        if (visit->in_port == OF_PORT_UNKNOWN || is_unresolved(a, visit)) {
+            return false;
+        }
+        has_orphan |= assemble_gap_is_orphan(a, (int) v);
+    }
+    return has_orphan;
+}
+
 static void
 mark_orphans(struct assembler *a, size_t n_visits)
 {

@@ -218,6 +218,9 @@ void assemble_way_find(struct assembler *, int w, uint32_t from_port, int v,
                        uint64_t dpid, uint32_t port, struct assemble_way *);
 
 /* --- assemble_gap -------------------------------------------------------- */
+/* True when postcards are missing, whatever assemble_gap_close() will find: a
+ * visit came by a link that nothing seen leads onto. */
+bool assemble_gap_is_sure(const struct assembler *);
 void assemble_gap_close(struct assembler *);
 /* True for a visit that came in by a link on which nobody sent it. */
 bool assemble_gap_is_orphan(const struct assembler *, int visit);

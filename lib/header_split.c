@@ -256,6 +256,18 @@ header_split_is_constant(const struct header_split *split, uint32_t ofs,
 }
 
 void
+header_split_constant_bytes(const struct header_split *split,
+                            uint64_t bytes[2])
+{
+    bytes[0] = bytes[1] = 0;
+    for (uint32_t ofs = 0; ofs < split->tail_ofs && ofs < 128; ofs++) {
+        if (byte_is_constant(split, ofs)) {
+            bytes[ofs / 64] |= UINT64_C(1) << ofs % 64;
+        }
+    }
+}
+
+void
 header_split_constant(const uint8_t *data, const struct header_split *split,
                       uint8_t *out)
 {

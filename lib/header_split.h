@@ -71,6 +71,10 @@ bool header_split(const uint8_t *data, size_t len, struct header_split *);
 bool header_split_is_constant(const struct header_split *, uint32_t ofs,
                               uint32_t n);
 
+/* All bytes that are, bit by bit from the first, of 128. */
+void header_split_constant_bytes(const struct header_split *,
+                                 uint64_t bytes[2]);
+
 /* Copies the first tail_ofs bytes of 'data' into 'out' with every byte that
  * varies set to 0. */
 void header_split_constant(const uint8_t *data, const struct header_split *,

@@ -72,6 +72,12 @@ bool trajectory_path_flow_kind(const struct trajectory_path *,
 /* Which bytes of the frame are, for each packet, the same at all hops: bit by
  * bit from the first, of those up to trajectory_path_split()->tail_ofs. */
 void trajectory_path_kept(const struct trajectory_path *, uint64_t bytes[2]);
+/* The 'n' bytes, four at most, at 'ofs' of the frame at a hop, as a number, if
+ * they stay the same from packet to packet of the flow.  False where that
+ * header is not laid out like the reference's. */
+bool trajectory_path_load(const struct trajectory_path *, size_t hop,
+                          const uint8_t *ref, uint32_t ofs, uint32_t n,
+                          uint32_t *value);
 /* Words for whoever collects packets of many paths: 0 at first. */
 struct trajectory_path_mark {
     uint64_t owner, kind;

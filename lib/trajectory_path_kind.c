@@ -148,6 +148,14 @@ clear_bytes(uint64_t bytes[2], size_t ofs, size_t n)
     }
 }
 
+/* The view's header is the reference's up to the tail, but for edits. */
+static bool
+is_level(const struct trajectory_path *path, const struct path_view *v)
+{
+    return v->l3_ofs == path->split.l3_ofs &&
+           v->l3_limit >= path->split.tail_ofs - path->split.l3_ofs;
+}
+
 /* Takes out what the view does not show as it is at the reference. */
 static void
 clear_changed(const struct trajectory_path *path, const struct path_view *v,
@@ -157,8 +165,7 @@ clear_changed(const struct trajectory_path *path, const struct path_view *v,
     uint16_t ip_sum = header_kind_ip_sum_ofs(split->kind);
     uint16_t l4_sum = header_kind_l4_sum_ofs(split->kind);
 
-    if (v->l3_ofs != split->l3_ofs ||
-        v->l3_limit < split->tail_ofs - split->l3_ofs) {
+    if (!is_level(path, v)) {
         bytes[0] = bytes[1] = 0;
         return;
     }
@@ -179,6 +186,48 @@ clear_changed(const struct trajectory_path *path, const struct path_view *v,
     if (v->n_edits && l4_sum) {
         clear_bytes(bytes, (size_t) split->l3_ofs + l4_sum, 2);
     }
+}
+
+static uint8_t
+byte_of(const struct trajectory_path *path, const struct path_view *v,
+        const uint8_t *ref, uint32_t ofs)
+{
+    uint32_t l3_ofs = path->split.l3_ofs;
+    uint32_t word = (ofs - l3_ofs) & ~1u;
+
+    if (ofs < PATH_MACS_LEN) {
+        return v->has_macs ? (ref[ofs] & v->mac_keep[ofs]) | v->mac_value[ofs]
+                           : ref[ofs];
+    }
+    if (ofs < l3_ofs) {
+        return v->l2[ofs];
+    }
+    for (size_t i = 0; i < v->n_edits; i++) {
+        if (v->edits[i].word.ofs == word) {
+            uint16_t value =
+                path_edit_apply(&v->edits[i], bytes_be16(ref + l3_ofs + word));
+
+            return (uint8_t) ((ofs - l3_ofs) & 1 ? value : value >> 8);
+        }
+    }
+    return ref[ofs];
+}
+
+bool
+trajectory_path_load(const struct trajectory_path *path, size_t hop,
+                     const uint8_t *ref, uint32_t ofs, uint32_t n,
+                     uint32_t *value)
+{
+    const struct path_view *v = &path->views[hop];
+
+    *value = 0;
+    if (!is_level(path, v) || n > 4 || ofs > path->split.tail_ofs - n) {
+        return false;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        *value = *value << 8 | byte_of(path, v, ref, ofs + i);
+    }
+    return true;
 }
 
 void

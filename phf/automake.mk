@@ -18,7 +18,8 @@ phf_libphf_a_SOURCES = \
 	phf/phf.c phf/phf.h phf/phf_impl.h \
 	phf/phf_explain.c phf/phf_explain.h \
 	phf/phf_parse.c phf/phf_parse.h \
-	phf/phf_set.c phf/phf_set.h \
+	phf/phf_set.c phf/phf_set.h phf/phf_set_impl.h \
+	phf/phf_set_packet.c \
 	phf/phf_underline.c \
 	phf/predicates.c phf/predicates.h \
 	phf/program.c phf/program.h \

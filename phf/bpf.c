@@ -11,7 +11,6 @@
 
 #include "lib/bytes.h"
 #include "lib/hdr.h"
-#include "lib/header_split.h"
 #include "lib/lh_alloc.h"
 #include "phf/bpf_machine.h"
 #include "phf/bpf_words.h"
@@ -232,7 +231,7 @@ bpf_test_run(const struct bpf_test *test, const uint8_t *header, size_t caplen)
 /* What a program works on; a load of what varies ends it. */
 struct machine {
     const uint8_t *header;
-    struct header_split split;
+    const struct header_split *split;
     uint32_t a, x, memory[BPF_MEMWORDS];
 };
 
@@ -241,7 +240,7 @@ static bool
 load(const struct machine *m, uint32_t ofs, uint32_t n, uint32_t *value)
 {
     *value = 0;
-    if (!header_split_is_constant(&m->split, ofs, n)) {
+    if (!header_split_is_constant(m->split, ofs, n)) {
         return false;
     }
     for (uint32_t i = 0; i < n; i++) {
@@ -381,12 +380,21 @@ bool
 bpf_test_run_model(const struct bpf_test *test, const uint8_t *header,
                    size_t caplen, bool *varies)
 {
-    struct machine m = {.header = header};
+    struct header_split split;
 
-    if (!header_split(header, caplen, &m.split)) {
+    if (!header_split(header, caplen, &split)) {
         *varies = true;
         return false;
     }
+    return bpf_test_run_split(test, header, &split, varies);
+}
+
+bool
+bpf_test_run_split(const struct bpf_test *test, const uint8_t *header,
+                   const struct header_split *split, bool *varies)
+{
+    struct machine m = {.header = header, .split = split};
+
     return run(&m, &test->program, varies);
 }
 

@@ -20,6 +20,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lib/header_split.h"
 #include "lib/lh_error.h"
 #include "phf/bpf_demands.h"
 #include "phf/bpf_keys.h"
@@ -44,6 +45,9 @@ bool bpf_test_run(const struct bpf_test *, const uint8_t *header,
  * bytes, or the length, there is none: '*varies' is set. */
 bool bpf_test_run_model(const struct bpf_test *, const uint8_t *header,
                         size_t caplen, bool *varies);
+/* The same of a header that was split before. */
+bool bpf_test_run_split(const struct bpf_test *, const uint8_t *header,
+                        const struct header_split *, bool *varies);
 
 /* Keys, one of which every packet has for which the answer is true; NULL when
  * there are none. */

@@ -12,6 +12,9 @@
 #include "phf/backref.h"
 #include "phf/filter_keys.h"
 
+/* Indices that are sorted by insertion. */
+#define FEW 32
+
 static void
 clear(struct set_index *x)
 {
@@ -335,6 +338,64 @@ find_by_headers(struct search *s, const struct history *history, bool is_flow)
     }
 }
 
+/* --- Facts of headers that are all laid out alike ----------------------- */
+
+static bool
+is_in(const uint64_t bytes[2], uint32_t ofs, uint32_t n)
+{
+    for (uint32_t i = ofs; i < ofs + n; i++) {
+        if (i >= 128 || !(bytes[i / 64] >> i % 64 & 1)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Looks the field up as the hops show it that do not show the reference's,
+ * 'value'. */
+static void
+find_at_hops(struct search *s, const struct set_index_field *f,
+             const struct set_index_flow *flow, uint32_t ofs, uint32_t value)
+{
+    size_t n_hops = trajectory_path_n_hops(flow->path);
+
+    for (size_t i = 0; i < n_hops; i++) {
+        uint32_t here;
+
+        if (!trajectory_path_load(flow->path, i, flow->header, ofs,
+                                  f->field.size, &here)) {
+            key_map_find_all(s->map, f->column, &s->found);
+            return;
+        }
+        if (here != value) {
+            value = here;
+            key_map_find(s->map, f->column, value, &s->found);
+        }
+    }
+}
+
+static void
+find_level_field(struct search *s, const struct set_index_field *f,
+                 const struct set_index_flow *flow)
+{
+    const struct bpf_field *field = &f->field;
+    uint32_t ofs, value;
+
+    if (!bpf_field_find(field, flow->header, flow->caplen, &ofs) ||
+        !is_in(flow->constant, ofs, field->size) ||
+        (field->base != UINT32_MAX &&
+         !(is_in(flow->constant, field->base, 1) &&
+           is_in(flow->kept, field->base, 1)))) {
+        key_map_find_all(s->map, f->column, &s->found);
+        return;
+    }
+    value = bpf_field_load(field, flow->header, ofs);
+    key_map_find(s->map, f->column, value, &s->found);
+    if (!is_in(flow->kept, ofs, field->size)) {
+        find_at_hops(s, f, flow, ofs, value);
+    }
+}
+
 /* --- Finding ------------------------------------------------------------ */
 
 static int
@@ -343,6 +404,25 @@ compare_indices(const void *a_, const void *b_)
     const uint32_t *a = a_, *b = b_;
 
     return (*a > *b) - (*a < *b);
+}
+
+/* Few, as they mostly are, need no call for each comparison. */
+static void
+sort_indices(uint32_t *indices, size_t n)
+{
+    if (n > FEW) {
+        qsort(indices, n, sizeof *indices, compare_indices);
+        return;
+    }
+    for (size_t i = 1; i < n; i++) {
+        uint32_t index = indices[i];
+        size_t j = i;
+
+        for (; j && indices[j - 1] > index; j--) {
+            indices[j] = indices[j - 1];
+        }
+        indices[j] = index;
+    }
 }
 
 static struct search
@@ -369,9 +449,7 @@ end(struct set_index *x, const struct set_index_list *always, size_t *n)
                always->n * sizeof *x->found);
         x->n_found += always->n;
     }
-    if (x->n_found > 1) {
-        qsort(x->found, x->n_found, sizeof *x->found, compare_indices);
-    }
+    sort_indices(x->found, x->n_found);
     *n = x->n_found;
     return x->found;
 }
@@ -404,5 +482,23 @@ set_index_find_flow(struct set_index *x, const struct history *history,
     struct search s = begin(x, &x->flows);
 
     find_by_headers(&s, history, true);
+    return end(x, NULL, n);
+}
+
+const uint32_t *
+set_index_find_level(struct set_index *x, const struct set_index_flow *flow,
+                     size_t *n)
+{
+    struct search s = begin(x, &x->flows);
+    struct bpf_class class = bpf_class_of(flow->header, flow->caplen);
+
+    for (size_t i = 0; i < x->n_fields; i++) {
+        const struct set_index_field *f = &x->fields[i];
+
+        if (bpf_field_is_in(&f->field, class) &&
+            key_map_has_column(s.map, f->column)) {
+            find_level_field(&s, f, flow);
+        }
+    }
     return end(x, NULL, n);
 }

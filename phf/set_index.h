@@ -30,6 +30,7 @@
 
 #include "lib/history.h"
 #include "lib/topology.h"
+#include "lib/trajectory_path.h"
 #include "phf/bpf_keys.h"
 #include "phf/key_map.h"
 #include "phf/phf_impl.h"
@@ -92,6 +93,17 @@ const uint32_t *set_index_find(struct set_index *, const struct history *,
 const uint32_t *set_index_find_path(struct set_index *, const struct history *,
                                     const struct topology *topology,
                                     size_t *n);
+/* A flow on a path whose headers are all laid out alike: Ethernet, IP. */
+struct set_index_flow {
+    const struct trajectory_path *path;
+    const uint8_t *header; /* Of one packet, at the reference hop. */
+    size_t caplen;
+    /* Bytes, bit by bit: the same at all hops; in all packets. */
+    const uint64_t *kept, *constant;
+};
+/* Those to be run on such a flow. */
+const uint32_t *set_index_find_level(struct set_index *,
+                                     const struct set_index_flow *, size_t *n);
 /* Those to be run on the flow of 'history', one packet of it. */
 const uint32_t *set_index_find_flow(struct set_index *, const struct history *,
                                     size_t *n);

@@ -19,6 +19,8 @@ set_verdicts_uninit(struct set_verdicts *v)
     free(v->all);
     free(v->items);
     free(v->tests);
+    free(v->paths);
+    free(v->memos);
 }
 
 void
@@ -38,7 +40,7 @@ void
 set_verdicts_prepare(struct set_verdicts *v, const struct topology *topology)
 {
     if (v->owner && v->topology == topology &&
-        v->n + v->n_items + v->n_tests < SET_VERDICTS_MAX_ITEMS) {
+        v->n + v->n_items + v->n_tests + v->n_paths < SET_VERDICTS_MAX_ITEMS) {
         return;
     }
     if (v->topology != topology) {
@@ -47,7 +49,7 @@ set_verdicts_prepare(struct set_verdicts *v, const struct topology *topology)
     }
     v->owner =
         atomic_fetch_add_explicit(&last_owner, 1, memory_order_relaxed) + 1;
-    v->n = v->n_items = v->n_tests = 0;
+    v->n = v->n_items = v->n_tests = v->n_paths = 0;
     add_verdict(v, 0, 0);
 }
 
@@ -80,4 +82,37 @@ set_verdicts_end(struct set_verdicts *v, uint64_t *owner, uint32_t *index)
         add_verdict(v, first, v->n_items - first);
     }
     return &v->all[*index];
+}
+
+const struct set_verdict_path *
+set_verdicts_add_path(struct set_verdicts *v,
+                      const struct set_verdict_path *path, uint64_t *owner,
+                      uint32_t *index)
+{
+    v->paths = lh_alloc_grow(v->paths, v->n_paths, &v->allocated_paths,
+                             sizeof *v->paths);
+    v->paths[v->n_paths] = *path;
+    *owner = v->owner;
+    *index = (uint32_t) v->n_paths++;
+    return &v->paths[*index];
+}
+
+struct set_verdict_memo *
+set_verdicts_memo(struct set_verdicts *v, uint32_t path, uint32_t index,
+                  uint32_t answers)
+{
+    uint64_t hash = ((uint64_t) path << 32 | index) + answers * 0x9e3779b9u;
+    struct set_verdict_memo *memo;
+
+    if (!v->memos) {
+        v->memos = lh_alloc_zero(SET_VERDICTS_MEMOS * sizeof *v->memos);
+    }
+    hash *= UINT64_C(0x9e3779b97f4a7c15);
+    memo = &v->memos[hash >> 32 & (SET_VERDICTS_MEMOS - 1)];
+    if (memo->path != path || memo->answers != answers ||
+        memo->item.index != index) {
+        *memo = (struct set_verdict_memo){
+            .path = path, .answers = answers, .item = {.index = index}};
+    }
+    return memo;
 }

@@ -23,7 +23,7 @@
 #include "phf/bpf.h"
 #include "phf/phf.h"
 
-/* Verdicts, their items and tests together. */
+/* Verdicts, their items, tests and paths together. */
 #define SET_VERDICTS_MAX_ITEMS (1 << 20)
 
 struct set_verdict_item {
@@ -39,6 +39,24 @@ struct set_verdict {
     uint32_t first, n; /* Items. */
 };
 
+/* What is known of a path. */
+struct set_verdict_path {
+    uint32_t verdict; /* In 'all'. */
+    /* All headers are Ethernet and IP without tags, to the same end.  Then
+     * these are bytes, bit by bit, that are the same at all hops, and those
+     * that are the same in all packets of a flow. */
+    bool is_level;
+    uint64_t kept[2], constant[2];
+};
+
+/* What a filter said of a flow, whose BPF expressions gave 'answers'. */
+struct set_verdict_memo {
+    uint64_t owner;
+    uint32_t path, answers;
+    struct set_verdict_item item;
+};
+#define SET_VERDICTS_MEMOS 4096
+
 struct set_verdicts {
     uint64_t owner;            /* In marks; 0: none is valid. */
     struct topology *topology; /* Owned reference, or NULL. */
@@ -48,6 +66,9 @@ struct set_verdicts {
     struct set_verdict_item *items; /* Owned. */
     size_t n_tests, allocated_tests;
     const struct bpf_test **tests; /* Of the filters.  Owned. */
+    size_t n_paths, allocated_paths;
+    struct set_verdict_path *paths; /* Owned. */
+    struct set_verdict_memo *memos; /* By hash; made when needed.  Owned. */
 };
 
 /* All zero is an empty one. */
@@ -72,5 +93,23 @@ void set_verdicts_add(struct set_verdicts *, struct set_verdict_item);
 void set_verdicts_add_test(struct set_verdicts *, const struct bpf_test *);
 const struct set_verdict *set_verdicts_end(struct set_verdicts *,
                                            uint64_t *owner, uint32_t *index);
+
+/* Adds a path and marks it. */
+const struct set_verdict_path *
+set_verdicts_add_path(struct set_verdicts *, const struct set_verdict_path *,
+                      uint64_t *owner, uint32_t *index);
+/* The path by its mark, or NULL.  Good until one is added. */
+static inline const struct set_verdict_path *
+set_verdicts_path(const struct set_verdicts *v, uint64_t owner, uint32_t index)
+{
+    return owner == v->owner ? &v->paths[index] : NULL;
+}
+
+/* Where is noted what filter 'index' says of all flows of a path on which its
+ * BPF expressions give these answers.  'owner' is not that of the verdicts
+ * when nothing is.  Others may have the same place. */
+struct set_verdict_memo *set_verdicts_memo(struct set_verdicts *,
+                                           uint32_t path, uint32_t index,
+                                           uint32_t answers);
 
 #endif /* phf/set_verdicts.h */

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* phf_set_impl - what the files of phf_set share.
+ *
+ * Ownership, threads: as in phf/phf_set.h. */
+#ifndef PHF_PHF_SET_IMPL_H
+#define PHF_PHF_SET_IMPL_H 1
+
+#include "lib/trajectory_pen.h"
+#include "phf/phf_impl.h"
+#include "phf/phf_set.h"
+#include "phf/set_index.h"
+#include "phf/set_verdicts.h"
+
+struct set_entry {
+    uint32_t id;
+    struct phf *phf; /* Owned. */
+    void *aux;
+    uint32_t *map; /* The set's number for each of its predicates.  Owned. */
+};
+
+struct phf_set {
+    size_t n, allocated;
+    struct set_entry *entries; /* In order of 'id'.  Owned. */
+    uint32_t last_id;
+    struct phf_set_counters counters;
+
+    /* Made anew before a match when filters came or went. */
+    bool is_stale;
+    struct predicates predicates;
+    struct set_index index;
+
+    uint32_t round; /* Of the memo; counts matches. */
+    size_t n_memo;
+    uint32_t *memo; /* See hop_tests.  Owned. */
+    struct set_verdicts verdicts;
+
+    /* What is matched now. */
+    const struct history *history; /* NULL: to be made of: */
+    struct trajectory *trajectory;
+    const struct trajectory_packet *packet;
+    struct trajectory_pen *pen; /* Made when first needed.  Owned. */
+};
+
+/* Who is told of hits. */
+struct set_matching {
+    void (*hit)(void *aux, uint32_t id, void *filter_aux, enum phf_result);
+    void *aux;
+};
+
+/* Makes what is stale anew. */
+void phf_set_refresh(struct phf_set *);
+/* Begins a round: nothing is known of any hop. */
+void phf_set_begin_round(struct phf_set *);
+/* Counts a history on which so many filters were run. */
+void phf_set_count_runs(struct phf_set *, size_t n_runs);
+/* What filters ask of 'history' in this round, ... */
+struct hop_tests phf_set_tests(struct phf_set *, const struct history *,
+                               const struct topology *);
+/* ... made what 'entry' asks. */
+void phf_set_turn_to(const struct phf_set *, struct hop_tests *,
+                     const struct set_entry *entry);
+/* Tells of a hit, unless 'result' is none. */
+void phf_set_tell(struct phf_set *, const struct set_entry *,
+                  enum phf_result result, const struct set_matching *);
+
+#endif /* phf/phf_set_impl.h */

@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* phf_set_packet - live filters on packets of trajectories. */
+#include <config.h>
+
+#include <assert.h>
+#include <string.h>
+
+#include "phf/bpf.h"
+#include "phf/phf_set_impl.h"
+
+/* Answers that a number holds. */
+#define MAX_ANSWERS 16
+#define ETH_LEN     14
+
+/* A flow that is judged, one packet of which is at hand. */
+struct flow {
+    const struct topology *topology;
+    uint32_t path; /* Its number among the verdicts. */
+    bool is_level; /* As they say of the path. */
+    uint64_t kept[2], constant[2];
+    const struct header_split *split;
+    struct hop_tests tests; /* All zero before they are needed. */
+};
+
+/* What 'flow' needs to be asked hop by hop. */
+static struct hop_tests *
+tests_of_flow(struct phf_set *set, struct flow *flow)
+{
+    if (!flow->tests.history) {
+        flow->tests = phf_set_tests(set, phf_set_history(set), flow->topology);
+    }
+    return &flow->tests;
+}
+
+/* Whether nothing that the expression reads differs from hop to hop. */
+static bool
+reads_kept(const struct flow *flow, const struct bpf_test *test,
+           uint64_t reads[2])
+{
+    return flow->is_level && header_kind_is_ip4(flow->split->kind) &&
+           bpf_test_reads(test, reads) && !(reads[0] & ~flow->kept[0]) &&
+           !(reads[1] & ~flow->kept[1]);
+}
+
+/* Sees whether packets of the flow are missed by the filter if none of some
+ * tests is true for the header at the reference hop, which then are those of
+ * '*item'.  It is so when the filter misses where all that varies is false,
+ * and all that its expressions read is the same at all hops. */
+static void
+find_tests(struct phf_set *set, struct flow *flow, const struct phf *phf,
+           struct set_verdict_item *item)
+{
+    uint64_t reads[2];
+
+    item->first_test = (uint32_t) set->verdicts.n_tests;
+    for (size_t i = 0; i < phf->predicates.n_terms; i++) {
+        const struct bpf_test *test = phf->predicates.terms[i].bpf;
+
+        if (test && !reads_kept(flow, test, reads)) {
+            return;
+        }
+    }
+    if (phf_run_plain(phf, tests_of_flow(set, flow)) != PHF_MISS) {
+        return;
+    }
+    for (size_t i = 0; i < phf->predicates.n_terms; i++) {
+        const struct bpf_test *test = phf->predicates.terms[i].bpf;
+        bool varies = false;
+
+        if (test) {
+            bpf_test_run_split(test, set->packet->header, flow->split,
+                               &varies);
+        }
+        if (varies) {
+            set_verdicts_add_test(&set->verdicts, test);
+        }
+    }
+    item->n_tests = (uint32_t) set->verdicts.n_tests - item->first_test;
+}
+
+/* The answers of the filter's BPF expressions, three to each, as a number.
+ * False when they may differ from hop to hop, or are too many. */
+static bool
+find_answers(const struct phf_set *set, const struct flow *flow,
+             const struct phf *phf, uint32_t *answers)
+{
+    size_t n_bpf = 0;
+
+    *answers = 0;
+    for (size_t i = 0; i < phf->predicates.n_terms; i++) {
+        const struct bpf_test *test = phf->predicates.terms[i].bpf;
+        uint64_t reads[2];
+        bool varies = false, holds;
+
+        if (!test) {
+            continue;
+        }
+        if (++n_bpf > MAX_ANSWERS || !reads_kept(flow, test, reads)) {
+            return false;
+        }
+        holds =
+            reads[0] & ~flow->constant[0] || reads[1] & ~flow->constant[1]
+                ? bpf_test_run_split(test, set->packet->header, flow->split,
+                                     &varies)
+                : bpf_test_run(test, set->packet->header, set->packet->caplen);
+        *answers = 3 * *answers + (varies ? 2 : holds);
+    }
+    return true;
+}
+
+/* What filter 'index' says of the flow. */
+static struct set_verdict_item
+ask_flow(struct phf_set *set, struct flow *flow, uint32_t index)
+{
+    const struct set_entry *entry = &set->entries[index];
+    struct set_verdict_item item = {.index = index};
+    struct hop_tests *tests = tests_of_flow(set, flow);
+
+    phf_set_turn_to(set, tests, entry);
+    item.result = phf_run_model(entry->phf, tests, &item.is_asked);
+    if (item.is_asked) {
+        find_tests(set, flow, entry->phf, &item);
+    }
+    return item;
+}
+
+static void
+add_item(struct phf_set *set, const struct set_verdict_item *item)
+{
+    if (item->is_asked || item->result != PHF_MISS) {
+        set_verdicts_add(&set->verdicts, *item);
+    }
+}
+
+/* Adds what filter 'index' says of the flow, which is what it said of flows on
+ * the same path for whose headers its expressions gave the same answers. */
+static void
+judge(struct phf_set *set, struct flow *flow, uint32_t index)
+{
+    const struct phf *phf = set->entries[index].phf;
+    struct set_verdict_item item;
+    struct set_verdict_memo *memo;
+    uint32_t answers;
+
+    if (!find_answers(set, flow, phf, &answers)) {
+        item = ask_flow(set, flow, index);
+    } else {
+        memo = set_verdicts_memo(&set->verdicts, flow->path, index, answers);
+        if (memo->owner != set->verdicts.owner) {
+            memo->item = ask_flow(set, flow, index);
+            memo->owner = set->verdicts.owner;
+        }
+        item = memo->item;
+    }
+    add_item(set, &item);
+}
+
+/* What the set says of all flows on the path of 't'. */
+static const struct set_verdict_path *
+find_path(struct phf_set *set, const struct trajectory *t,
+          const struct topology *topology)
+{
+    const struct trajectory_path *path = trajectory_path(t);
+    const struct header_split *split = trajectory_path_split(path);
+    struct trajectory_path_mark *mark = trajectory_path_filter_mark(path);
+    const struct set_verdict_path *known =
+        set_verdicts_path(&set->verdicts, mark->owner, mark->index);
+    struct set_verdict_path found = {.is_level = false};
+    struct history_hop hops[TRAJECTORY_MAX_HOPS];
+    struct history bare; /* No header: what asks for one varies. */
+    const uint32_t *indices;
+    struct hop_tests tests;
+    uint64_t owner;
+    size_t n;
+
+    if (known) {
+        return known;
+    }
+    set->counters.paths++;
+    bare = *trajectory_path_model(path);
+    assert(bare.n_hops <= TRAJECTORY_MAX_HOPS);
+    memcpy(hops, bare.hops, bare.n_hops * sizeof *hops);
+    bare.hops = hops;
+    for (size_t i = 0; i < bare.n_hops; i++) {
+        hops[i].caplen = 0;
+    }
+    phf_set_begin_round(set);
+    indices = set_index_find_path(&set->index, &bare, topology, &n);
+    tests = phf_set_tests(set, &bare, topology);
+    for (size_t i = 0; i < n; i++) {
+        const struct set_entry *entry = &set->entries[indices[i]];
+        struct set_verdict_item item = {.index = indices[i]};
+
+        phf_set_turn_to(set, &tests, entry);
+        item.result = phf_run_model(entry->phf, &tests, &item.is_asked);
+        add_item(set, &item);
+    }
+    set_verdicts_end(&set->verdicts, &owner, &found.verdict);
+    header_split_constant_bytes(split, found.constant);
+    trajectory_path_kept(path, found.kept);
+    found.is_level =
+        split->l3_ofs == ETH_LEN && found.kept[0] >> (ETH_LEN - 1) & 1;
+    return set_verdicts_add_path(&set->verdicts, &found, &mark->owner,
+                                 &mark->index);
+}
+
+/* Adds what the set says of a flow on a path of which it says 'path', where it
+ * has found 'n' filters. */
+static void
+judge_flow(struct phf_set *set, struct flow *flow, struct set_verdict path,
+           const uint32_t *found, size_t n)
+{
+    size_t i = 0;
+
+    for (uint32_t j = 0; j < path.n; j++) {
+        struct set_verdict_item item = set->verdicts.items[path.first + j];
+        bool is_found;
+
+        for (; i < n && found[i] < item.index; i++) {
+            if (set_index_is_on_headers(&set->index, found[i])) {
+                judge(set, flow, found[i]);
+            }
+        }
+        is_found = i < n && found[i] == item.index;
+        i += is_found;
+        if (!item.is_asked) {
+            set_verdicts_add(&set->verdicts, item);
+        } else if (is_found ||
+                   !set_index_has_header_keys(&set->index, item.index)) {
+            judge(set, flow, item.index);
+        }
+    }
+    for (; i < n; i++) {
+        if (set_index_is_on_headers(&set->index, found[i])) {
+            judge(set, flow, found[i]);
+        }
+    }
+}
+
+/* The filters that may match the flow by what its headers have. */
+static const uint32_t *
+find_by_flow(struct phf_set *set, const struct flow *flow,
+             const struct trajectory *t, size_t *n)
+{
+    const struct set_index_flow level = {.path = trajectory_path(t),
+                                         .header = set->packet->header,
+                                         .caplen = set->packet->caplen,
+                                         .kept = flow->kept,
+                                         .constant = flow->constant};
+
+    return flow->is_level
+               ? set_index_find_level(&set->index, &level, n)
+               : set_index_find_flow(&set->index, phf_set_history(set), n);
+}
+
+/* Finds what the set says of all packets of 't', one of which is at hand. */
+static const struct set_verdict *
+find_verdict(struct phf_set *set, struct trajectory *t,
+             const struct topology *topology)
+{
+    const struct set_verdict_path *path = find_path(set, t, topology);
+    struct set_verdict all = set->verdicts.all[path->verdict];
+    struct trajectory_mark *mark = trajectory_filter_mark(t);
+    struct flow flow = {
+        .topology = topology,
+        .path = (uint32_t) (path - set->verdicts.paths),
+        .is_level = path->is_level,
+        .kept = {path->kept[0], path->kept[1]},
+        .constant = {path->constant[0], path->constant[1]},
+        .split = trajectory_path_split(trajectory_path(t)),
+    };
+    const uint32_t *found;
+    size_t n;
+
+    set->counters.trajectories++;
+    if (all.n || set_index_asks_headers(&set->index)) {
+        phf_set_begin_round(set);
+        found = find_by_flow(set, &flow, t, &n);
+        judge_flow(set, &flow, all, found, n);
+    }
+    return set_verdicts_end(&set->verdicts, &mark->owner, &mark->index);
+}
+
+/* Whether the packet at hand may match the filter of 'item', which is
+ * asked. */
+static bool
+may_match(const struct phf_set *set, const struct set_verdict_item *item)
+{
+    for (uint32_t i = 0; i < item->n_tests; i++) {
+        if (bpf_test_run(set->verdicts.tests[item->first_test + i],
+                         set->packet->header, set->packet->caplen)) {
+            return true;
+        }
+    }
+    return item->n_tests == 0;
+}
+
+static void
+match_by(struct phf_set *set, const struct set_verdict *verdict,
+         const struct topology *topology, const struct set_matching *m)
+{
+    struct hop_tests tests = {.history = NULL};
+    size_t n_runs = 0;
+
+    for (uint32_t i = 0; i < verdict->n; i++) {
+        const struct set_verdict_item *item =
+            &set->verdicts.items[verdict->first + i];
+        const struct set_entry *entry = &set->entries[item->index];
+        enum phf_result result = item->result;
+
+        if (item->is_asked && !may_match(set, item)) {
+            continue;
+        }
+        if (item->is_asked) {
+            if (!n_runs++) {
+                phf_set_begin_round(set);
+                tests = phf_set_tests(set, phf_set_history(set), topology);
+            }
+            phf_set_turn_to(set, &tests, entry);
+            result = phf_run(entry->phf, &tests);
+        }
+        phf_set_tell(set, entry, result, m);
+    }
+    phf_set_count_runs(set, n_runs);
+}
+
+void
+phf_set_match_packet(struct phf_set *set, struct trajectory *t,
+                     const struct trajectory_packet *packet,
+                     const struct topology *topology,
+                     void (*hit)(void *aux, uint32_t id, void *filter_aux,
+                                 enum phf_result),
+                     void *aux)
+{
+    const struct set_matching m = {hit, aux};
+    const struct trajectory_mark *mark;
+    const struct set_verdict *verdict;
+
+    phf_set_refresh(set);
+    set_verdicts_prepare(&set->verdicts, topology);
+    set->history = NULL;
+    set->trajectory = t;
+    set->packet = packet;
+    mark = trajectory_filter_mark(t);
+    verdict = set_verdicts_find(&set->verdicts, mark->owner, mark->index);
+    if (!verdict) {
+        verdict = find_verdict(set, t, topology);
+    }
+    match_by(set, verdict, topology, &m);
+}
+
+const struct history *
+phf_set_history(struct phf_set *set)
+{
+    if (!set->history) {
+        if (!set->pen) {
+            set->pen = trajectory_pen_create();
+        }
+        set->history =
+            trajectory_pen_write(set->pen, set->trajectory, set->packet);
+        set->counters.written++;
+    }
+    return set->history;
+}

@@ -52,15 +52,20 @@ bin_ndb_SOURCES = \
 	apps/ndb_args.c apps/ndb_args.h \
 	apps/ndb_break.c apps/ndb_break.h \
 	apps/ndb_commands.c apps/ndb_commands.h \
+	apps/ndb_compare.c apps/ndb_compare.h \
 	apps/ndb_continue.c \
 	apps/ndb_info.c \
+	apps/ndb_ladder.c apps/ndb_ladder.h \
+	apps/ndb_near.c apps/ndb_near.h \
+	apps/ndb_packet.c apps/ndb_packet.h \
 	apps/ndb_past.c \
 	apps/ndb_past_print.c apps/ndb_past_print.h \
 	apps/ndb_print.c apps/ndb_print.h \
 	apps/ndb_prompt.c apps/ndb_prompt.h \
 	apps/ndb_run.c \
 	apps/ndb_script.c apps/ndb_script.h \
-	apps/ndb_search.c
+	apps/ndb_search.c \
+	apps/packet_fields.c apps/packet_fields.h
 bin_ndb_LDADD = $(APP_LIBS) $(EDIT_LIBS)
 man1_MANS += docs/man/ndb.1
 nodist_bashcompletion_DATA += completion/ndb

@@ -7,6 +7,8 @@
 #include <string.h>
 
 #include "apps/ndb_break.h"
+#include "apps/ndb_ladder.h"
+#include "apps/ndb_packet.h"
 #include "apps/ndb_print.h"
 #include "apps/ndb_script.h"
 
@@ -250,8 +252,50 @@ const struct ndb_command ndb_commands[] = {
      down},
     {"next", "n", "", "Go to the next history found.", NULL, false, next},
     {"prev", "p", "", "Go to the history found before.", NULL, false, prev},
+    {"info", "i",
+     "flow | table .. | packet | changes .. | topology | stats | breakpoints",
+     "Show what is known about something.\n"
+     "flow         the rules that matched at the current hop\n"
+     "table [N]    all flow tables (or table N) of that switch as they were "
+     "at\n"
+     "             the moment of that hop, with the rules that matched "
+     "marked\n"
+     "table SWITCH [N] [--at TIME | vN] [--groups]\n"
+     "             the tables of that switch at that time\n"
+     "packet       the header fields at the current hop; * marks those that\n"
+     "             are changed here (->) or were before (was)\n"
+     "changes [near [SPAN]]\n"
+     "             the hops of the current history and what was changed at\n"
+     "             its switches up to SPAN (10s) before and after, on one\n"
+     "             timeline\n"
+     "changes [SWITCH] [SINCE [UNTIL]] [--limit N] [--follow]\n"
+     "             what happened, in order: rules, groups, ports, links;\n"
+     "             the last 100 when there is neither time nor history\n"
+     "topology     switches, ports and links\n"
+     "stats        the server's counters, or what the archive holds\n"
+     "breakpoints  breakpoints, what they ask and do, how often they matched",
+     "info flow\ninfo table\ninfo table s1 0 --at -5m\ninfo packet\n"
+     "info changes near 2s\ninfo changes s1 -1h",
+     true, ndb_info},
+    {"x", NULL, "[/FMT] [out] [WHERE]",
+     "Show bytes of the packet at the current hop.\n"
+     "FMT is a count, a format (x, d, u, o, t for binary, c) and a size (b, "
+     "h,\n"
+     "w, g for 1, 2, 4, 8 bytes), each of which may be left out.  WHERE is "
+     "an\n"
+     "offset, a layer (eth, vlan, ip, ip6, arp, tcp, udp, ..), \"payload\", "
+     "or\n"
+     "a field of info packet, and perhaps +N.  \"out\" shows what this rule "
+     "sent\n"
+     "on.  * marks what is not as it was before.",
+     "x\nx/16xb\nx/4xb ip.src\nx/2dh tcp\nx out ip+8", true, ndb_packet_x},
+    {"ladder", "l", "",
+     "Draw the current history: switches as columns, hops in time.", NULL,
+     true, ndb_ladder},
     {"why", "w", "[frame N | SWITCH FLOW | SWITCH PORT HEX] [TIME] [not vN]",
      "Show which rules a packet met, or would have met, table by table.\n"
+     "With each rule the one that would have matched without it, then the\n"
+     "verdict and its reason, and what was changed at that switch near then.\n"
      "why                 the packet of the current hop, then and there\n"
      "why frame 2         that of hop 2\n"
      "why not v7          and why it did not match rule v7\n"
@@ -262,28 +306,14 @@ const struct ndb_command ndb_commands[] = {
      "not known (the state of connections, select groups) is followed every\n"
      "way.  Rules that postcards of this hop name are marked.",
      NULL, true, ndb_past_why},
-    {"diff", NULL, "SWITCH FROM [TO]",
-     "Show what differs between two moments of a switch's tables.\n"
-     "Each is a time as for find, or a version (vN); TO is now unless given.",
-     "diff s1 -10m\ndiff s1 v7 v12", true, ndb_past_diff},
-    {"info", "i",
-     "flow | table .. | changes .. | topology | stats | breakpoints",
-     "Show what is known about something.\n"
-     "flow         the rules that matched at the current hop\n"
-     "table [N]    all flow tables (or table N) of that switch as they were "
-     "at\n"
-     "             the moment of that hop, with the rules that matched "
-     "marked\n"
-     "table SWITCH [N] [--at TIME | vN] [--groups]\n"
-     "             the tables of that switch at that time\n"
-     "changes [SWITCH] [SINCE [UNTIL]] [--limit N] [--follow]\n"
-     "             what happened, in order: rules, groups, ports, links;\n"
-     "             the last 100 when no time is given\n"
-     "topology     switches, ports and links\n"
-     "stats        the server's counters, or what the archive holds\n"
-     "breakpoints  breakpoints and how often they matched",
-     "info table\ninfo table s1 0 --at -5m\ninfo changes s1 -1h", true,
-     ndb_info},
+    {"diff", NULL, "N [M] | SWITCH FROM [TO]",
+     "Show what differs between two packets, or two moments of a switch.\n"
+     "N and M are histories that find listed (M, or the current one): where "
+     "their\n"
+     "ways part, by which rules, and what was changed there in between.\n"
+     "FROM and TO are times as for find, or versions (vN); TO is now unless "
+     "given.",
+     "diff 1 2\ndiff s1 -10m\ndiff s1 v7 v12", true, ndb_past_diff},
     {"break", "b", "PHF [if PHF]",
      "Set a breakpoint: continue stops at histories that match.\n"
      "With \"if\", only at those that match the second filter too.",

@@ -8,6 +8,7 @@
 
 #include "apps/ndb_break.h"
 #include "apps/ndb_commands.h"
+#include "apps/ndb_packet.h"
 #include "apps/ndb_print.h"
 #include "lib/dpid.h"
 #include "lib/jmember.h"
@@ -196,6 +197,7 @@ info_topology(struct ndb *ndb, const char *args)
     }
     topology_unref(ndb->topology);
     ndb->topology = topology;
+    app_names_set_topology(ndb->names, topology);
     if (ndb->app->is_json) {
         ndb_print_json(ndb, topology_to_json(topology));
     } else {
@@ -225,13 +227,15 @@ info_stats(struct ndb *ndb, const char *args)
 
 /* --- topics -------------------------------------------------------------- */
 
-const char *const ndb_info_topics[] = {
-    "flow", "table", "topology", "stats", "breakpoints", "changes", NULL};
+/* In the same order. */
+const char *const ndb_info_topics[] = {"flow",   "table",       "topology",
+                                       "stats",  "breakpoints", "changes",
+                                       "packet", NULL};
 
 static enum ndb_status (*const topic_functions[])(struct ndb *,
                                                   const char *) = {
-    info_flow,  info_table,     info_topology,
-    info_stats, ndb_break_info, ndb_past_changes};
+    info_flow,      info_table,       info_topology,  info_stats,
+    ndb_break_info, ndb_past_changes, ndb_packet_info};
 
 enum ndb_status
 ndb_info(struct ndb *ndb, const char *args)
@@ -248,8 +252,8 @@ ndb_info(struct ndb *ndb, const char *args)
         }
     }
     if (found < 0) {
-        lh_error_set(&error, "info what? flow, table, changes, topology, "
-                             "stats or breakpoints");
+        lh_error_set(&error, "info what? flow, table, packet, changes, "
+                             "topology, stats or breakpoints");
         return ndb_fail(ndb, &error, NULL);
     }
     if (*rest && topic_functions[found] != info_table &&

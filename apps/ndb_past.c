@@ -11,6 +11,8 @@
 
 #include "apps/ndb_commands.h"
 #include "apps/app_interrupt.h"
+#include "apps/ndb_compare.h"
+#include "apps/ndb_near.h"
 #include "apps/ndb_past_print.h"
 #include "apps/ndb_print.h"
 #include "lib/dpid.h"
@@ -24,6 +26,9 @@
 #define FOLLOW_MS 300
 /* Changes that are shown when no time is given. */
 #define NEWEST 100
+/* Around the moment of why, and how many changes on each side. */
+#define WHY_NEAR_NS    UINT64_C(10000000000)
+#define WHY_NEAR_LIMIT 5
 
 /* --- words --------------------------------------------------------------- */
 
@@ -111,20 +116,10 @@ find_switch(struct ndb *ndb, const char *word, uint64_t *dpid)
 static enum ndb_status
 no_switch(const struct ndb *ndb, struct words *w)
 {
-    char names[300] = "";
     struct lh_error error;
-    size_t len = 0;
-    size_t n = ndb->topology ? topology_n_switches(ndb->topology) : 0;
+    uint64_t dpid;
 
-    for (size_t i = 0; i < n && len < sizeof names - 40; i++) {
-        const struct topology_switch *sw =
-            topology_switch_at(ndb->topology, i);
-
-        len += (size_t) snprintf(names + len, sizeof names - len, "%s%.30s",
-                                 i ? ", " : "", sw->name ? sw->name : "?");
-    }
-    lh_error_set(&error, "no switch is called \"%s\"; there is %s", peek(w),
-                 *names ? names : "none known");
+    app_names_find_switch(ndb->names, peek(w), &dpid, &error);
     free(w->copy);
     return ndb_fail(ndb, &error, NULL);
 }
@@ -177,6 +172,51 @@ ask(struct ndb *ndb, const char *op, json_t *members,
 }
 
 /* --- why ----------------------------------------------------------------- */
+
+/* Adds the changes of the switch near the moment of the answer, as a member
+ * "changes".  They help to understand; that they are not known is no error. */
+static void
+add_changes(struct ndb *ndb, uint64_t dpid, json_t *answer)
+{
+    const json_t *at = json_object_get(answer, "at_ns");
+    uint64_t at_ns = (uint64_t) json_integer_value(at);
+    struct lh_error error;
+    json_t *changes;
+    bool is_cut;
+
+    if (at_ns > WHY_NEAR_NS &&
+        !ndb_near_changes(ndb, dpid, at_ns - WHY_NEAR_NS, at_ns,
+                          at_ns + WHY_NEAR_NS, WHY_NEAR_LIMIT, &changes,
+                          &is_cut, &error)) {
+        json_object_set_new(answer, "changes", changes);
+    }
+}
+
+/* Asks why, and shows what was changed at that switch near then. */
+static enum ndb_status
+ask_why(struct ndb *ndb, json_t *members, uint64_t dpid)
+{
+    struct lh_error error;
+    json_t *answer;
+
+    if (app_source_ask(ndb->source, "why", members, &answer, &error)) {
+        return ndb_fail(ndb, &error, NULL);
+    }
+    add_changes(ndb, dpid, answer);
+    if (ndb->app->is_json) {
+        ndb_print_json(ndb, answer);
+        return NDB_OK;
+    }
+    ndb_past_print_why(ndb, answer);
+    if (json_array_size(json_object_get(answer, "changes"))) {
+        fputs("changes of this switch near then:\n", ndb->out);
+        ndb_near_print(
+            ndb, json_object_get(answer, "changes"),
+            (uint64_t) json_integer_value(json_object_get(answer, "at_ns")));
+    }
+    json_decref(answer);
+    return NDB_OK;
+}
 
 static const char why_usage[] =
     "why [frame N] [not vN], why SWITCH FLOW [TIME | vN] [not vN], or "
@@ -290,6 +330,7 @@ ndb_past_why(struct ndb *ndb, const char *args)
         if (!which_hop(ndb, &w, &n)) {
             return wrong(ndb, &w, why_usage);
         }
+        dpid = ndb_history(ndb)->hops[n].dpid;
         members = hop_members(ndb_history(ndb), n, &error);
         if (!members) {
             free(w.copy);
@@ -319,7 +360,7 @@ ndb_past_why(struct ndb *ndb, const char *args)
         return wrong(ndb, &w, why_usage);
     }
     free(w.copy);
-    return ask(ndb, "why", members, ndb_past_print_why);
+    return ask_why(ndb, members, dpid);
 }
 
 /* --- diff ---------------------------------------------------------------- */
@@ -327,12 +368,18 @@ ndb_past_why(struct ndb *ndb, const char *args)
 enum ndb_status
 ndb_past_diff(struct ndb *ndb, const char *args)
 {
-    static const char usage[] = "diff SWITCH FROM [TO], each a time or a "
+    static const char usage[] = "diff N [M] of histories that were found, or "
+                                "diff SWITCH FROM [TO], each a time or a "
                                 "version (vN)";
     struct words w = split(args);
     json_t *members;
     uint64_t dpid;
+    size_t a, b;
 
+    if (ndb_compare_is(ndb, args, &a, &b)) {
+        free(w.copy);
+        return ndb_compare(ndb, a, b);
+    }
     if (w.n < 2 || w.n > 3) {
         w.i = w.n;
         return wrong(ndb, &w, usage);
@@ -404,13 +451,22 @@ enum ndb_status
 ndb_past_changes(struct ndb *ndb, const char *args)
 {
     static const char usage[] =
-        "info changes [SWITCH] [SINCE [UNTIL]] [--limit N] [--follow]";
+        "info changes [near [SPAN] | [SWITCH] [SINCE [UNTIL]] [--limit N] "
+        "[--follow]]";
     struct words w = split(args);
     json_t *members = json_object();
     bool is_following = false;
     uint32_t limit;
     uint64_t dpid;
 
+    if (w.n <= 2 && (take(&w, "near") || (!w.n && ndb_history(ndb)))) {
+        enum ndb_status status;
+
+        json_decref(members);
+        status = ndb_near_show(ndb, peek(&w));
+        free(w.copy);
+        return status;
+    }
     if (w.n && *peek(&w) != '-' && !is_moment(peek(&w))) {
         if (!find_switch(ndb, peek(&w), &dpid)) {
             json_decref(members);

@@ -141,6 +141,7 @@ print_step(struct ndb *ndb, const json_t *step, const char *dpid)
     struct text_line line = begin_line(ndb);
     bool seen = was_seen(ndb, step, dpid);
     const char *match = text_of(step, "match");
+    const json_t *next = json_object_get(step, "next");
     json_t *edit;
     size_t i;
 
@@ -165,6 +166,15 @@ print_step(struct ndb *ndb, const json_t *step, const char *dpid)
                       text_of(step, "actions"));
     }
     text_line_end(&line);
+    if (json_is_object(next)) {
+        text_line_put(&line, TEXT_DIM,
+                      "        without it v%lld, priority %lld, %s actions=%s",
+                      number_of(next, "version"), number_of(next, "priority"),
+                      *text_of(next, "match") ? text_of(next, "match")
+                                              : "(all packets)",
+                      text_of(next, "actions"));
+        text_line_end(&line);
+    }
     json_array_foreach(json_object_get(step, "edits"), i, edit)
     {
         text_line_put(&line, TEXT_BLUE, "        %s %s -> %s",
@@ -399,8 +409,8 @@ ndb_past_print_diff(struct ndb *ndb, const json_t *answer)
 
 /* --- changes and tables -------------------------------------------------- */
 
-static void
-print_change(struct ndb *ndb, const json_t *change)
+void
+ndb_past_print_change(struct ndb *ndb, const json_t *change, const char *when)
 {
     const char *what = text_of(change, "what");
     struct text_line line = begin_line(ndb);
@@ -409,7 +419,11 @@ print_change(struct ndb *ndb, const json_t *change)
     bool is_gone = strstr(what, "-gone") != NULL;
     const char *object = !strncmp(what, "meter", 5) ? "meter" : "group";
 
-    put_time(&line, ndb, json_object_get(change, "time_ns"));
+    if (when) {
+        text_line_put(&line, TEXT_DIM, "%s", when);
+    } else {
+        put_time(&line, ndb, json_object_get(change, "time_ns"));
+    }
     text_line_put(&line, TEXT_PLAIN, "  ");
     put_switch(&line, ndb, text_of(change, "dpid"));
     text_line_put(&line,
@@ -455,7 +469,8 @@ ndb_past_print_changes(struct ndb *ndb, const json_t *answer)
         fputs("(older ones are not shown: --limit N, or a time)\n", ndb->out);
     }
     for (size_t i = 0; i < n; i++) {
-        print_change(ndb, json_array_get(changes, is_desc ? n - 1 - i : i));
+        ndb_past_print_change(
+            ndb, json_array_get(changes, is_desc ? n - 1 - i : i), NULL);
     }
     if (is_cut && !is_desc) {
         fputs("(later ones are not shown: --limit N, or a later time)\n",

@@ -48,8 +48,8 @@ put_switch(struct text_line *line, const struct ndb *ndb, uint64_t dpid)
     }
 }
 
-static enum text_style
-verdict_style(enum verdict_name name)
+enum text_style
+ndb_print_verdict_style(enum verdict_name name)
 {
     switch (name) {
     case VERDICT_DELIVERED:
@@ -109,7 +109,7 @@ ndb_print_summary(struct ndb *ndb, size_t i)
     }
     text_line_put(&line, TEXT_DIM, "%-3zu ", i + 1);
     text_line_put(&line, TEXT_PLAIN, "%s  ", text);
-    text_line_put(&line, verdict_style(h->verdict.name), "%-10s ",
+    text_line_put(&line, ndb_print_verdict_style(h->verdict.name), "%-10s ",
                   h->verdict.name == VERDICT_NONE
                       ? "no verdict"
                       : verdict_name_string(h->verdict.name));

@@ -10,9 +10,11 @@
 
 #include "apps/ndb.h"
 #include "lib/rule.h"
+#include "lib/text_line.h"
 
 /* A line with number, time, verdict, way and packet of found history 'i'. */
 void ndb_print_summary(struct ndb *, size_t i);
+enum text_style ndb_print_verdict_style(enum verdict_name);
 /* The whole current history. */
 void ndb_print_backtrace(struct ndb *, bool is_full);
 /* The current hop. */

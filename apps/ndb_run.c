@@ -97,6 +97,7 @@ ndb_refresh_topology(struct ndb *ndb)
                              &topology, NULL)) {
         topology_unref(ndb->topology);
         ndb->topology = topology;
+        app_names_set_topology(ndb->names, topology);
     }
 }
 

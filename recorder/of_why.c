@@ -258,7 +258,7 @@ why_run_table(struct why_run *run, uint8_t table_id, ofp_port_t in_port,
     ofp_port_t old_in_port = run->packet.flow.in_port.ofp_port;
     uint8_t old_table = run->table_id;
     size_t old_step = run->step;
-    const struct why_rule *rule;
+    const struct why_rule *rule, *next;
     struct of_why_step *step;
 
     unsigned int deepens = run->path->n_steps && table_id <= old_table;
@@ -269,7 +269,7 @@ why_run_table(struct why_run *run, uint8_t table_id, ofp_port_t in_port,
     run->table_id = table_id;
     run->depth++;
     run->packet.flow.in_port.ofp_port = in_port;
-    rule = why_lookup(run, table_id);
+    rule = why_lookup(run, table_id, &next);
     run->packet.flow.in_port.ofp_port = old_in_port;
     if (rule) {
         step = why_run_step(run, OF_WHY_TABLE);
@@ -277,6 +277,12 @@ why_run_table(struct why_run *run, uint8_t table_id, ofp_port_t in_port,
         step->priority = rule->r.priority;
         step->match = lh_strdup(rule->r.match);
         step->actions = lh_strdup(rule->r.actions);
+        if (next) {
+            step->next_version = next->r.version;
+            step->next_priority = next->r.priority;
+            step->next_match = lh_strdup(next->r.match);
+            step->next_actions = lh_strdup(next->r.actions);
+        }
         if (!rule->acts.len) {
             why_run_drop(run, "v%u in table %u has no actions",
                          (unsigned) rule->r.version, table_id);
@@ -429,6 +435,8 @@ path_uninit(struct of_why_path *path)
 
         free(step->match);
         free(step->actions);
+        free(step->next_match);
+        free(step->next_actions);
         free(step->before);
         edits_uninit(step->edits, step->n_edits);
         texts_uninit(&step->did);

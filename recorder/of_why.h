@@ -112,7 +112,11 @@ struct of_why_step {
     uint32_t group_id; /* OF_WHY_BUCKET. */
     size_t bucket;
     char *match, *actions; /* Owned. */
-    char *before;          /* The packet as it came here.  Owned. */
+    uint32_t next_version; /* Would match without this rule; 0: none, or not
+                            * known. */
+    uint16_t next_priority;
+    char *next_match, *next_actions; /* Owned. */
+    char *before;                    /* The packet as it came here.  Owned. */
     size_t n_edits, allocated_edits;
     struct of_why_edit *edits; /* By this step's own actions.  Owned. */
     struct of_why_texts did;   /* What else they did, in order. */

@@ -196,8 +196,28 @@ explain(struct why_run *run, uint8_t table_id, const struct why_rule *found)
     }
 }
 
+/* The rule that would match if 'found' did not stand; NULL when none does for
+ * certain. */
+static const struct why_rule *
+find_next(struct why_run *run, const struct why_rule *found)
+{
+    const struct of_why_table *t = run->table;
+    const struct why_rule *end = &t->rules[t->first[found->r.table_id + 1]];
+
+    for (const struct why_rule *r = found + 1; r < end; r++) {
+        enum why_match match = r->is_conjunction
+                                   ? WHY_NO
+                                   : why_packet_match(&run->packet, &r->match);
+
+        if (match != WHY_NO) {
+            return match == WHY_YES ? r : NULL;
+        }
+    }
+    return NULL;
+}
+
 const struct why_rule *
-why_lookup(struct why_run *run, uint8_t table_id)
+why_lookup(struct why_run *run, uint8_t table_id, const struct why_rule **next)
 {
     struct flow *flow = &run->packet.flow;
     ovs_be16 tp_src = flow->tp_src, tp_dst = flow->tp_dst;
@@ -212,6 +232,7 @@ why_lookup(struct why_run *run, uint8_t table_id)
         check_others(run, found);
     }
     explain(run, table_id, found);
+    *next = found ? find_next(run, found) : NULL;
     flow->tp_src = tp_src;
     flow->tp_dst = tp_dst;
     return found;

@@ -228,8 +228,10 @@ bool why_run_has_room(struct why_run *);
 
 /* --- of_why_lookup.c --- */
 
-/* The rule that the packet matches in the table, or NULL. */
-const struct why_rule *why_lookup(struct why_run *, uint8_t table_id);
+/* The rule that the packet matches in the table, or NULL; and the one that it
+ * would match without that one, or NULL. */
+const struct why_rule *why_lookup(struct why_run *, uint8_t table_id,
+                                  const struct why_rule **next);
 
 /* --- of_why_act.c: actions that are no edits. --- */
 

@@ -283,6 +283,15 @@ step_json(const struct of_why_step *s)
             json_object_set_new(json, "priority", json_integer(s->priority));
             json_object_set_new(json, "match", jmember_text_new(s->match));
         }
+        if (s->next_version) {
+            json_object_set_new(
+                json, "next",
+                json_pack("{s:I, s:i, s:o, s:o}", "version",
+                          (json_int_t) s->next_version, "priority",
+                          (int) s->next_priority, "match",
+                          jmember_text_new(s->next_match), "actions",
+                          jmember_text_new(s->next_actions)));
+        }
     } else if (s->kind == OF_WHY_BUCKET) {
         json_object_set_new(json, "group", json_integer(s->group_id));
         json_object_set_new(json, "bucket",

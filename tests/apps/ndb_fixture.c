@@ -366,6 +366,8 @@ handle_why(struct api_call *call, const json_t *request, void *f)
         "{'dpid':'0000000000000003','at_ns':1700000000000000000,"
         "'steps':[{'depth':1,'table':0,'version':9,'priority':200,"
         "'match':'udp,tp_dst=53','actions':'group:1','before':'',"
+        "'next':{'version':4,'priority':50,'match':'ip',"
+        "'actions':'output:3'},"
         "'edits':[{'field':'nw_ttl','before':'64','after':'63'}],"
         "'did':['group 1']},{'depth':2,'group':1,'bucket':0,'version':20,"
         "'actions':'output:2','edits':[],'did':['output to port 2']}],"

@@ -396,6 +396,37 @@ START_TEST(why_a_rule_did_not_match)
 }
 END_TEST
 
+static const struct {
+    const char *rules;
+    unsigned int next; /* Of the first step. */
+} nexts[] = {
+    {"priority=9,udp actions=drop; priority=5,ip actions=output:2", 2},
+    {"priority=9,udp actions=drop; priority=5,tcp actions=output:2;"
+     "priority=1,actions=output:3",
+     3},
+    {"priority=9,udp actions=drop; priority=5,tcp actions=output:2", 0},
+    {"priority=9,udp actions=drop; table=1,priority=5 actions=output:2", 0},
+    /* The packet was not tracked. */
+    {"priority=9,udp actions=drop; priority=5,ct_state=+new+trk,udp "
+     "actions=drop; priority=1,actions=output:3",
+     3},
+};
+
+START_TEST(the_rule_that_would_match_next_is_told)
+{
+    struct of_why_table *t = make_table(nexts[_i].rules);
+    struct of_why_packet *packet = udp_packet();
+    struct of_why_answer answer;
+
+    of_why_run(t, packet, 0, &answer);
+    ck_assert_int_eq(answer.n_paths, 1);
+    ck_assert_uint_eq(answer.paths[0].steps[0].next_version, nexts[_i].next);
+    of_why_answer_uninit(&answer);
+    of_why_packet_destroy(packet);
+    of_why_table_destroy(t);
+}
+END_TEST
+
 START_TEST(packets_cut_short_keep_their_headers)
 {
     struct of_why_table *t =
@@ -480,6 +511,8 @@ main(void)
     tcase_add_test(tc, edits_are_told_field_by_field);
     tcase_add_loop_test(tc, why_a_rule_did_not_match, 0,
                         sizeof nots / sizeof nots[0]);
+    tcase_add_loop_test(tc, the_rule_that_would_match_next_is_told, 0,
+                        sizeof nexts / sizeof nexts[0]);
     tcase_add_test(tc, packets_cut_short_keep_their_headers);
     tcase_add_test(tc, packets_are_read_from_text);
     tcase_add_test(tc, too_many_ways_are_cut_and_said);

@@ -223,6 +223,30 @@ column_dictionary_begin(struct column_dictionary *d, const uint8_t *table,
     return retval ? retval : read_params(d, error);
 }
 
+/* Frees all but the table of sections and the parameters. */
+static void
+forget(struct column_dictionary *d)
+{
+    for (size_t i = 0; i < d->n_shapes; i++) {
+        trajectory_shape_destroy(d->shapes[i].whole);
+    }
+    free(d->shapes);
+    history_decoder_destroy(d->shape_decoder);
+    free(d->shape_payload);
+    byte_buf_uninit(&d->bases);
+    free(d->flows);
+    for (unsigned int i = 0; i < N_COLUMNS; i++) {
+        free(d->columns[i]);
+        d->columns[i] = NULL;
+    }
+    d->shapes = NULL;
+    d->n_shapes = 0;
+    d->shape_decoder = NULL;
+    d->shape_payload = NULL;
+    d->flows = NULL;
+    d->n_flows = 0;
+}
+
 int
 column_dictionary_need_flows(struct column_dictionary *d,
                              column_visit_function *visit, void *aux,
@@ -237,7 +261,9 @@ column_dictionary_need_flows(struct column_dictionary *d,
     if (!retval) {
         retval = read_flows(d, error);
     }
-    d->n_flows = retval ? 0 : d->n_flows;
+    if (retval) { /* Who asks again is told again. */
+        forget(d);
+    }
     return retval;
 }
 
@@ -311,17 +337,7 @@ column_dictionary_need_all(struct column_dictionary *d, struct lh_error *error)
 void
 column_dictionary_uninit(struct column_dictionary *d)
 {
-    for (size_t i = 0; i < d->n_shapes; i++) {
-        trajectory_shape_destroy(d->shapes[i].whole);
-    }
-    free(d->shapes);
-    history_decoder_destroy(d->shape_decoder);
-    free(d->shape_payload);
-    byte_buf_uninit(&d->bases);
-    free(d->flows);
-    for (unsigned int i = 0; i < N_COLUMNS; i++) {
-        free(d->columns[i]);
-    }
+    forget(d);
     if (d->source.close) {
         d->source.close(d->source.aux);
     }

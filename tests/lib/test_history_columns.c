@@ -374,6 +374,11 @@ read_all(const uint8_t *payload, size_t len, size_t table_len)
     if (column_decoder_open(payload, len, table_len, &d, &error)) {
         return;
     }
+    /* Who asks again hears the same. */
+    int retval = column_decoder_need_shapes(d, NULL, NULL, &error);
+
+    ck_assert_int_eq(column_decoder_need_shapes(d, NULL, NULL, &error),
+                     retval);
     column_decoder_need_lengths(d, &error);
     if (!column_decoder_need_times(d, &error) &&
         !column_decoder_need_rows(d, &error)) {

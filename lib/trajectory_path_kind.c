@@ -98,6 +98,19 @@ is_whole_label(const struct path_view *v)
     return has_upper == has_lower;
 }
 
+/* Whether the view shows each of its flows' bytes as they are, but for the
+ * TTL: most do. */
+static bool
+sets_nothing(const struct path_view *v)
+{
+    bool sets = v->has_macs;
+
+    for (size_t i = 0; i < v->n_edits; i++) {
+        sets |= v->edits[i].keep != 0xffff;
+    }
+    return !sets;
+}
+
 /* The view's part of trajectory_path_flow_kind(). */
 static bool
 view_kind(const struct trajectory_path *path, const struct path_view *v,
@@ -133,7 +146,8 @@ trajectory_path_flow_kind(const struct trajectory_path *path,
     for (size_t i = 0; path->is_wide && i < 2 * path->model->n_hops; i++) {
         const struct path_view *v = &path->views[i];
 
-        if (v->is_there && !view_kind(path, v, ref, kindp)) {
+        if (v->is_there && !sets_nothing(v) &&
+            !view_kind(path, v, ref, kindp)) {
             return false;
         }
     }

@@ -524,6 +524,18 @@ trajectory_shape_l3_ofs(const struct trajectory_shape *s)
     return s->l3_ofs;
 }
 
+/* What the model's IP headers say is the packet's length: of a header that is
+ * captured up to its ports only, all of that header at least. */
+static uint16_t
+model_own_len(const struct trajectory_shape *s)
+{
+    uint16_t least = s->kind == HEADER_IP4_PORTS   ? 40
+                     : s->kind == HEADER_IP6_PORTS ? 60
+                                                   : 0;
+
+    return s->l3_len > least ? s->l3_len : least;
+}
+
 /* Writes the fixed part of one header of the model. */
 static void
 fill_view(const struct trajectory_shape *s, const struct view *v,
@@ -555,9 +567,9 @@ fill_view(const struct trajectory_shape *s, const struct view *v,
     }
     ip[places->ttl] = (uint8_t) (whole[s->l3_ofs + places->ttl] + v->ttl_diff);
     if (header_kind_is_ip4(s->kind)) {
-        bytes_put_be16(ip + 2, s->l3_len);
+        bytes_put_be16(ip + 2, model_own_len(s));
     } else {
-        bytes_put_be16(ip + 4, (uint16_t) (s->l3_len - 40));
+        bytes_put_be16(ip + 4, (uint16_t) (model_own_len(s) - 40));
     }
     correct_sums(s->kind, whole + s->l3_ofs, ip);
 }

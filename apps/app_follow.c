@@ -40,6 +40,25 @@ time_left(uint64_t until_ns, int max_ms)
     return left_ms < (uint64_t) max_ms ? (int) left_ms : max_ms;
 }
 
+static void
+tick(const struct app_follow *follow)
+{
+    if (follow->tick) {
+        follow->tick(follow->aux);
+    }
+}
+
+/* Gives what came; false: that is enough. */
+static bool
+give(const struct app_follow *follow, const struct app_stop *stop)
+{
+    if (stop->n_limited && follow->limited) {
+        follow->limited(follow->aux, stop->id, stop->n_limited);
+    }
+    return !stop->history ||
+           follow->give(follow->aux, stop->id, stop->history);
+}
+
 static bool
 is_over(const struct app_follow *follow)
 {
@@ -65,9 +84,13 @@ wait_for_server(const struct app *app, struct app_source *source,
         if (retval == EINTR) {
             return EINTR;
         }
+        tick(follow);
         pause_ms = 2 * pause_ms < MAX_PAUSE_MS ? 2 * pause_ms : MAX_PAUSE_MS;
         retval = app_source_connect(source, error);
     } while (is_away(retval));
+    if (!retval && follow->missed) {
+        follow->missed(follow->aux, away_ns, time_spec_now());
+    }
     if (!retval) {
         time_spec_format(away_ns, app->is_utc, 3, from);
         time_spec_format(time_spec_now(), app->is_utc, 3, to);
@@ -86,17 +109,19 @@ app_follow_run(const struct app *app, struct app_source *source,
     for (;;) {
         struct lh_error why;
         struct app_stop stop;
-        int retval = app_source_wait(source, time_left(follow->until_ns, -1),
-                                     &stop, &why);
+        int max_ms = follow->tick ? follow->tick_ms : -1;
+        int retval = app_source_wait(
+            source, time_left(follow->until_ns, max_ms), &stop, &why);
 
         if (stop.n_missed) {
             follow->n_missed += stop.n_missed;
             app_say(app, "%" PRIu64 " matches came too fast and are not shown",
                     stop.n_missed);
         }
-        if (!retval && !follow->give(follow->aux, stop.id, stop.history)) {
+        if (!retval && !give(follow, &stop)) {
             return 0;
         }
+        tick(follow);
         if (is_over(follow)) {
             return 0;
         }

@@ -21,6 +21,12 @@ struct app_follow {
     uint64_t until_ns; /* Ends then, by the system's clock; 0: never. */
     /* Takes a match of the live filter 'id'; false: that is enough. */
     bool (*give)(void *aux, uint64_t id, struct history *);
+    /* May be NULL: so many matches were above the filter's rate; called every
+     * 'tick_ms'; and nothing was seen between two times. */
+    void (*limited)(void *aux, uint64_t id, uint64_t n);
+    void (*tick)(void *aux);
+    int tick_ms;
+    void (*missed)(void *aux, uint64_t since_ns, uint64_t until_ns);
     void *aux;
     /* Total of what came too fast; counted here. */
     uint64_t n_missed;

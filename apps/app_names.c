@@ -143,6 +143,25 @@ app_names_host(const struct app_names *names, const char *address)
     return host ? host->name : NULL;
 }
 
+const char *
+app_names_address(const struct app_names *names, const char *name, size_t i)
+{
+    for (size_t k = 0; k < names->n_hosts; k++) {
+        if (!strcmp(names->hosts[k].name, name) && !i--) {
+            return names->hosts[k].address;
+        }
+    }
+    return NULL;
+}
+
+void
+app_names_try_hosts(const struct app_names *names, struct nearest *nearest)
+{
+    for (size_t i = 0; i < names->n_hosts; i++) {
+        nearest_try(nearest, names->hosts[i].name);
+    }
+}
+
 /* The name for the longest beginning of 'word' (its first 'len' bytes) that is
  * an address, up to its end or a ':' or '.' before a port; '*used' is how long
  * that is. */
@@ -260,6 +279,16 @@ no_such(const char *what, const char *text, const struct nearest *nearest,
     return ENOENT;
 }
 
+void
+app_names_try_switches(const struct app_names *names, struct nearest *nearest)
+{
+    size_t n = names->topology ? topology_n_switches(names->topology) : 0;
+
+    for (size_t i = 0; i < n; i++) {
+        nearest_try(nearest, topology_switch_at(names->topology, i)->name);
+    }
+}
+
 int
 app_names_find_switch(const struct app_names *names, const char *text,
                       uint64_t *dpid, struct lh_error *error)
@@ -275,10 +304,7 @@ app_names_find_switch(const struct app_names *names, const char *text,
     if (dpid_from_string(text, dpid)) {
         return 0;
     }
-    for (size_t i = 0;
-         names->topology && i < topology_n_switches(names->topology); i++) {
-        nearest_try(&nearest, topology_switch_at(names->topology, i)->name);
-    }
+    app_names_try_switches(names, &nearest);
     return no_such("switch", text, &nearest, error);
 }
 

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "lib/lh_error.h"
+#include "lib/nearest.h"
 #include "lib/topology.h"
 
 #define APP_NAMES_BUFSIZE 128
@@ -41,6 +42,13 @@ char *app_names_port(const struct app_names *, uint64_t dpid, uint32_t port,
 
 /* The name of the host with 'address', as text, or NULL. */
 const char *app_names_host(const struct app_names *, const char *address);
+/* Address 'i' of those called 'name' there, or NULL when there are not so
+ * many. */
+const char *app_names_address(const struct app_names *, const char *name,
+                              size_t i);
+/* Tries all names of hosts, or of switches. */
+void app_names_try_hosts(const struct app_names *, struct nearest *);
+void app_names_try_switches(const struct app_names *, struct nearest *);
 /* 'text' with names in place of the addresses in it, for free(). */
 char *app_names_in_text(const struct app_names *, const char *text);
 

@@ -90,8 +90,15 @@ int
 app_source_watch(struct app_source *source, const char *phf, uint64_t *id,
                  struct lh_error *error)
 {
+    return app_source_watch_at_rate(source, phf, 0, id, error);
+}
+
+int
+app_source_watch_at_rate(struct app_source *source, const char *phf,
+                         uint64_t rate, uint64_t *id, struct lh_error *error)
+{
     return source->class->add_watch
-               ? source->class->add_watch(source, phf, id, error)
+               ? source->class->add_watch(source, phf, rate, id, error)
                : not_live(error);
 }
 

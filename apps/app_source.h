@@ -56,6 +56,7 @@ struct app_stop {
     uint64_t id;             /* Of the filter; 0 if only missed. */
     struct history *history; /* NULL if only missed. */
     uint64_t n_missed;       /* Matches that came too fast for us. */
+    uint64_t n_limited;      /* Matches of 'id' above its rate. */
 };
 
 /* Opens the server at 'path', or the archive in 'dir' with the flow log
@@ -91,6 +92,10 @@ int app_source_ask(struct app_source *, const char *op, json_t *members,
 /* Live filters, on packets to come; '*id' is the source's number. */
 int app_source_watch(struct app_source *, const char *phf, uint64_t *id,
                      struct lh_error *);
+/* The same, of which at most 'rate' matches a second are sent (0: all), the
+ * others counted. */
+int app_source_watch_at_rate(struct app_source *, const char *phf,
+                             uint64_t rate, uint64_t *id, struct lh_error *);
 int app_source_unwatch(struct app_source *, uint64_t id, struct lh_error *);
 /* Waits up to 'timeout_ms' (negative: for ever; then ETIMEDOUT).  A server
  * that went away is ECONNRESET and the like, and the next call connects
@@ -120,8 +125,8 @@ struct app_source_class {
     int (*ask)(struct app_source *, const char *op, json_t *members,
                json_t **answer, struct lh_error *);
     /* NULL: nothing live here. */
-    int (*add_watch)(struct app_source *, const char *phf, uint64_t *id,
-                     struct lh_error *);
+    int (*add_watch)(struct app_source *, const char *phf, uint64_t rate,
+                     uint64_t *id, struct lh_error *);
     int (*remove_watch)(struct app_source *, uint64_t id, struct lh_error *);
     int (*wait)(struct app_source *, int timeout_ms, struct app_stop *,
                 struct lh_error *);

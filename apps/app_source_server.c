@@ -19,6 +19,7 @@
 struct watch {
     uint64_t id;      /* Ours; never changes. */
     uint64_t trigger; /* The server's, on this connection. */
+    uint64_t rate;    /* 0: no limit. */
     char *phf;        /* Owned. */
 };
 
@@ -383,6 +384,10 @@ set_trigger(struct source_server *server, struct watch *b,
         lh_error_set_at(error, 0, "the filter is not UTF-8");
         return EINVAL;
     }
+    if (b->rate) {
+        json_object_set_new(members, "rate",
+                            json_integer((json_int_t) b->rate));
+    }
     retval =
         call(server, &server->live, "trigger.add", members, &answer, error);
     if (!retval) {
@@ -413,11 +418,11 @@ revive(struct source_server *server, struct lh_error *error)
 }
 
 static int
-add_watch(struct app_source *source, const char *phf, uint64_t *id,
-          struct lh_error *error)
+add_watch(struct app_source *source, const char *phf, uint64_t rate,
+          uint64_t *id, struct lh_error *error)
 {
     struct source_server *server = server_of(source);
-    struct watch b = {.phf = lh_strdup(phf)};
+    struct watch b = {.rate = rate, .phf = lh_strdup(phf)};
     int retval = revive(server, error);
 
     if (!retval) {
@@ -479,8 +484,14 @@ take_live(const struct source_server *server, const json_t *event,
         return 0;
     }
     for (size_t i = 0; i < server->n_watches; i++) {
-        if (server->watches[i].trigger == trigger && name &&
-            !strcmp(name, "history")) {
+        if (server->watches[i].trigger != trigger || !name) {
+            continue;
+        }
+        if (!strcmp(name, "limited")) {
+            stop->id = server->watches[i].id;
+            stop->n_limited = get_count(event, "n");
+            *is_stop = true;
+        } else if (!strcmp(name, "history")) {
             stop->id = server->watches[i].id;
             if (history_from_json(json_object_get(event, "history"),
                                   &stop->history, error)) {

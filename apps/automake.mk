@@ -103,12 +103,48 @@ completion/_netshark: bin/netshark$(EXEEXT)
 	$(app_generate) bin/netshark --generate zsh > $@.tmp
 	$(AM_V_at)mv $@.tmp $@
 
+# netwatch: what must hold of all packets.
+noinst_LIBRARIES += apps/libnetwatch.a
+apps_libnetwatch_a_SOURCES = \
+	apps/alarm_board.c apps/alarm_board.h \
+	apps/alert_command.c apps/alert_command.h \
+	apps/invariant.c apps/invariant.h \
+	apps/invariant_file.c apps/invariant_file.h \
+	apps/invariant_lexer.c apps/invariant_lexer.h \
+	apps/invariant_line.c apps/invariant_line.h \
+	apps/invariant_members.c apps/invariant_members.h \
+	apps/invariant_phf.c apps/invariant_phf.h \
+	apps/pf_terms.c apps/pf_terms.h
+NETWATCH_LIBS = apps/libnetwatch.a $(APP_LIBS)
+bin_PROGRAMS += bin/netwatch
+bin_netwatch_SOURCES = \
+	apps/netwatch.c apps/netwatch.h \
+	apps/netwatch_init.c \
+	apps/netwatch_live.c \
+	apps/netwatch_past.c \
+	apps/netwatch_report.c
+bin_netwatch_LDADD = $(NETWATCH_LIBS)
+man1_MANS += docs/man/netwatch.1
+nodist_bashcompletion_DATA += completion/netwatch
+nodist_zshcompletion_DATA += completion/_netwatch
+docs/man/netwatch.1: docs/man/netwatch.1.in bin/netwatch$(EXEEXT)
+	$(app_generate) bin/netwatch --generate manual $(srcdir)/docs/man/netwatch.1.in \
+		> $@.tmp
+	$(AM_V_at)mv $@.tmp $@
+completion/netwatch: bin/netwatch$(EXEEXT)
+	$(app_generate) bin/netwatch --generate bash > $@.tmp
+	$(AM_V_at)mv $@.tmp $@
+completion/_netwatch: bin/netwatch$(EXEEXT)
+	$(app_generate) bin/netwatch --generate zsh > $@.tmp
+	$(AM_V_at)mv $@.tmp $@
+
 # For Wireshark: netshark(1) says where they go.
 wiresharkdir = $(pkgdatadir)/wireshark
 dist_wireshark_DATA = apps/wireshark/lasthop.lua
 dist_wireshark_SCRIPTS = apps/wireshark/lasthop-extcap
 
 CLEANFILES += docs/man/phfc.1 docs/man/ndb.1 docs/man/netshark.1 \
+	docs/man/netwatch.1 \
 	$(nodist_bashcompletion_DATA) $(nodist_zshcompletion_DATA)
 
 # lasthopctl: steers the recorder, looks after archives.

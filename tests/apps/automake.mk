@@ -15,6 +15,20 @@ EXTRA_DIST += tests/apps/test_ndb.sh tests/apps/ndb
 TESTS += tests/apps/test_netshark.sh
 EXTRA_DIST += tests/apps/test_netshark.sh tests/apps/netshark
 
+check_PROGRAMS += tests/apps/test_invariant
+TESTS += tests/apps/test_invariant
+tests_apps_test_invariant_SOURCES = tests/apps/test_invariant.c \
+	tests/lib/sample_history.c tests/lib/sample_history.h $(FRAME)
+tests_apps_test_invariant_LDADD = $(NETWATCH_LIBS) $(TEST_LIBS)
+
+check_PROGRAMS += tests/apps/test_alarm_board
+TESTS += tests/apps/test_alarm_board
+tests_apps_test_alarm_board_SOURCES = tests/apps/test_alarm_board.c
+tests_apps_test_alarm_board_LDADD = $(NETWATCH_LIBS) $(TEST_LIBS)
+
+TESTS += tests/apps/test_netwatch.sh
+EXTRA_DIST += tests/apps/test_netwatch.sh tests/apps/netwatch
+
 TESTS += tests/apps/test_frame.sh
 EXTRA_DIST += tests/apps/test_frame.sh
 

@@ -36,7 +36,7 @@ run() {
 }
 
 "$fixture" archive "$work" || exit 99
-framed="ndb netshark phfc"
+framed="ndb netshark netwatch phfc"
 shark="bin/netshark -r $work/archive"
 
 # --- --help, the manual and completion are in step ---------------------------

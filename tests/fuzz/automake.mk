@@ -98,6 +98,11 @@ tests_fuzz_fuzz_phf_match_SOURCES = tests/fuzz/fuzz_phf_match.c \
 	tests/phf/naive.c tests/phf/naive.h $(FUZZ_MAIN)
 tests_fuzz_fuzz_phf_match_LDADD = $(PHF_LIBS) $(FUZZ_LIBS)
 
+# invariant: files of invariants.
+fuzz_targets += tests/fuzz/fuzz_invariant
+tests_fuzz_fuzz_invariant_SOURCES = tests/fuzz/fuzz_invariant.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_invariant_LDADD = $(NETWATCH_LIBS) $(FUZZ_LIBS)
+
 # bpf_machine: BPF programs and packets.
 fuzz_targets += tests/fuzz/fuzz_bpf_machine
 tests_fuzz_fuzz_bpf_machine_SOURCES = tests/fuzz/fuzz_bpf_machine.c \

@@ -84,7 +84,7 @@ int app_source_topology(struct app_source *, uint64_t at_ns,
                         struct topology **, struct lh_error *);
 int app_source_stats(struct app_source *, json_t **, struct lh_error *);
 
-/* A question about the past, `why`, `diff`, `changes` or `table` of
+/* A question about the past, `why`, `diff`, `changes`, `table` or `profile` of
  * docs/api.md, with the members of its request (taken) and of its answer. */
 int app_source_ask(struct app_source *, const char *op, json_t *members,
                    json_t **answer, struct lh_error *);

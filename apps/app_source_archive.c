@@ -14,6 +14,7 @@
 #include "lib/lh_alloc.h"
 #include "lib/past.h"
 #include "lib/time_spec.h"
+#include "phf/profile.h"
 #include "phf/query.h"
 
 struct source_archive {
@@ -214,6 +215,54 @@ is_interrupted(void *aux)
     return app_interrupt_came();
 }
 
+/* The request `profile`. */
+static int
+make_profile(struct source_archive *archive, const json_t *request,
+             json_t **answer, struct lh_error *error)
+{
+    struct topology *topology;
+    struct profile_config config = {.reader = archive->reader,
+                                    .now_ns = time_spec_now()};
+    struct profile *profile;
+    struct crew *crew;
+    int retval = archive_reader_refresh(archive->reader, error);
+
+    if (retval) {
+        return retval;
+    }
+    topology = archive_reader_topology(archive->reader, UINT64_MAX);
+    config.topology = topology;
+    retval = profile_create(&config, request, &profile, error);
+    topology_unref(topology);
+    if (retval) {
+        return retval;
+    }
+    crew = crew_create(crew_n_processors(), CREW_NORMAL);
+    profile_start(profile, crew);
+    while (crew && !profile_is_done(profile) && crew_n_jobs(crew)) {
+        struct crew_job *job = crew_take(crew);
+
+        if (job) {
+            profile_take(job);
+        } else {
+            crew_wait(crew, 100);
+        }
+        if (app_interrupt_came()) {
+            profile_cancel(profile);
+        }
+    }
+    *answer = profile_answer(profile);
+    profile_destroy(profile);
+    crew_destroy(crew);
+    if (app_interrupt_came()) {
+        json_decref(*answer);
+        *answer = NULL;
+        lh_error_set(error, "interrupted");
+        return EINTR;
+    }
+    return 0;
+}
+
 static int
 ask(struct app_source *source, const char *op, json_t *members,
     json_t **answer, struct lh_error *error)
@@ -226,6 +275,9 @@ ask(struct app_source *source, const char *op, json_t *members,
     };
     int retval;
 
+    if (!strcmp(op, "profile")) {
+        return make_profile(archive, members, answer, error);
+    }
     if (!strcmp(op, "why")) {
         lh_error_set(error,
                      "why needs the recorder: ask a server (--server SOCKET)");

@@ -77,6 +77,7 @@ trajectory_skim_read(struct trajectory_skim *skim, const struct history *h)
     }
     for (size_t i = 0; i < h->n_hops; i++) {
         skim_hop(s, &s->views[i], &skim->keys[i]);
+        skim->keys[i].out_l3_ofs = s->views[h->n_hops + i].l3_ofs;
     }
     skim->n_hops = h->n_hops;
     return true;

@@ -31,8 +31,9 @@ struct flow_key {
 /* At a hop they are the flow's but where 'mask' has bits, which are there from
  * 'own'. */
 struct flow_key_at {
-    uint16_t l3_ofs; /* Of the header there. */
-    bool is_own;     /* There are such; else the two are not set. */
+    uint16_t l3_ofs;     /* Of the header there, */
+    uint16_t out_l3_ofs; /* and as it leaves; 0: that is not known. */
+    bool is_own;         /* There are such; else the two are not set. */
     struct flow_key mask, own;
 };
 

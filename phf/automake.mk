@@ -22,6 +22,13 @@ phf_libphf_a_SOURCES = \
 	phf/phf_set_packet.c \
 	phf/phf_underline.c \
 	phf/predicates.c phf/predicates.h \
+	phf/profile.c phf/profile.h \
+	phf/profile_block.c phf/profile_block.h \
+	phf/profile_crossing.c phf/profile_crossing.h \
+	phf/profile_label.c phf/profile_label.h \
+	phf/profile_links.c phf/profile_links.h \
+	phf/profile_table.c phf/profile_table.h \
+	phf/profile_tree.c phf/profile_tree.h \
 	phf/program.c phf/program.h \
 	phf/query.c phf/query.h \
 	phf/query_job.c phf/query_job.h \

@@ -163,16 +163,36 @@ sift_flows(struct query_block *b, const struct flow_sieve *sieve,
     return asks;
 }
 
+/* Who is shown the shapes. */
+struct viewers {
+    struct flow_sieve *sieve;
+    column_visit_function *visit; /* Another one, or NULL. */
+    void *aux;
+};
+
+static void
+show(void *viewers_, const struct history *h,
+     const struct trajectory_skim *skim)
+{
+    struct viewers *viewers = viewers_;
+
+    flow_sieve_visit(viewers->sieve, h, skim);
+    if (viewers->visit) {
+        viewers->visit(viewers->aux, h, skim);
+    }
+}
+
 /* Asks the dictionary all that needs no model. */
 static int
 begin_flows(struct query_block *b, const struct query_filter *filter,
-            struct query_block_counters *counters, struct lh_error *error)
+            struct query_block_counters *counters,
+            column_visit_function *visit, void *aux, struct lh_error *error)
 {
     struct flow_sieve *sieve =
         flow_sieve_create(filter->phf, filter->topology);
+    struct viewers viewers = {sieve, visit, aux};
     bool asks = false;
-    int retval =
-        column_decoder_need_shapes(b->columns, flow_sieve_visit, sieve, error);
+    int retval = column_decoder_need_shapes(b->columns, show, &viewers, error);
 
     for (size_t i = 0;
          !retval && !asks && i < column_decoder_n_shapes(b->columns); i++) {
@@ -219,6 +239,28 @@ ask_flows(struct query_block *b, const struct query_filter *filter,
         b->asks_rows = b->asks_rows || varies;
         n_asked++;
     }
+}
+
+int
+query_block_decide(struct query_block *b, const struct query_filter *filter,
+                   struct query_block_counters *counters,
+                   column_visit_function *visit, void *aux,
+                   struct lh_error *why)
+{
+    int retval = begin_flows(b, filter, counters, visit, aux, why);
+
+    while (!retval && b->flow < column_decoder_n_flows(b->columns)) {
+        ask_flows(b, filter, counters);
+    }
+    return retval;
+}
+
+enum query_block_verdict
+query_block_verdict(const struct query_block *b, size_t flow)
+{
+    return b->verdicts[flow] == FLOW_ASK     ? QUERY_FLOW_ASK
+           : b->verdicts[flow] == FLOW_MATCH ? QUERY_FLOW_MATCH
+                                             : QUERY_FLOW_MISS;
 }
 
 /* Whether the packets of some flow have to be read. */
@@ -336,7 +378,7 @@ begin(struct query_block *b, const struct query_filter *filter,
 
     b->phase = PHASE_FLOWS;
 
-    int retval = begin_flows(b, filter, counters, error);
+    int retval = begin_flows(b, filter, counters, NULL, NULL, error);
 
     return retval ? retval
                   : column_decoder_plain(b->columns, &b->decoder, error);

@@ -91,6 +91,22 @@ query_block_step(struct query_block *, const struct query_filter *,
                  void (*found)(void *aux, const struct query_place *),
                  void *aux, int *error, struct lh_error *why);
 
+/* What a filter says of a flow of a block of columns. */
+enum query_block_verdict {
+    QUERY_FLOW_MISS,
+    QUERY_FLOW_MATCH,
+    QUERY_FLOW_ASK /* Each of its packets is to be asked. */
+};
+/* Asks all flows of an open block of columns, not scanned before, and shows
+ * 'visit' the shapes (column_decoder_need_shapes()).  Returns 0, or an errno
+ * as above with the reason. */
+int query_block_decide(struct query_block *, const struct query_filter *,
+                       struct query_block_counters *,
+                       column_visit_function *visit, void *aux,
+                       struct lh_error *why);
+enum query_block_verdict query_block_verdict(const struct query_block *,
+                                             size_t flow);
+
 /* Reads all that histories at places are made of.  Returns 0 or an errno as
  * above. */
 int query_block_load(struct query_block *, struct lh_error *why);

@@ -49,6 +49,7 @@ server_libserver_a_SOURCES = \
 	server/pipeline_impl.h server/pipeline_workers.c \
 	server/archive_open.c server/archive_open.h \
 	server/retain.c server/retain.h \
+	server/profiles.c server/profiles.h \
 	server/queries.c server/queries.h \
 	server/recorder_link.c server/recorder_link.h \
 	server/replay.c server/replay.h \

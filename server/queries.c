@@ -310,29 +310,33 @@ count_of(const struct queries *queries, const struct api_peer *peer)
     return n;
 }
 
-/* Makes the archive readable up to now: what is in its files, and what is not
- * yet, at one moment. */
-static int
-refresh(struct queries *queries, struct query_config *config,
-        struct lh_error *error)
+int
+queries_look(struct queries *queries, struct archive_reader **reader,
+             struct archive_pending **pending, size_t *n_pending,
+             struct lh_error *error)
 {
-    /* First what takes long, then what nobody may add to meanwhile. */
-    int retval =
-        queries->reader
-            ? archive_reader_refresh(queries->reader, error)
-            : archive_reader_open(queries->dir, &queries->reader, error);
+    int retval;
 
+    if (!queries->dir) {
+        lh_error_set(error, "this server keeps no archive (start it with "
+                            "--archive DIR)");
+        return ENOENT;
+    }
+    /* First what takes long, then what nobody may add to meanwhile. */
+    retval = queries->reader
+                 ? archive_reader_refresh(queries->reader, error)
+                 : archive_reader_open(queries->dir, &queries->reader, error);
     if (!retval) {
         pipeline_pause(queries->pipeline);
         if (pipeline_has_workers(queries->pipeline)) {
             retval = archive_reader_refresh(queries->reader, error);
         }
         if (!retval) {
-            config->pending =
-                pipeline_pending(queries->pipeline, &config->n_pending);
+            *pending = pipeline_pending(queries->pipeline, n_pending);
         }
         pipeline_resume(queries->pipeline);
     }
+    *reader = queries->reader;
     return retval;
 }
 
@@ -347,7 +351,6 @@ start(struct queries *queries, struct api_call *call,
     running->call_id = json_incref(api_call_id(call));
     running->told_ns = monotonic_ns();
     config->crew = queries->crew;
-    config->reader = queries->reader;
     config->topology = queries->topology;
     config->give = give;
     config->is_busy = is_busy;
@@ -389,7 +392,8 @@ queries_handle_query(struct api_call *call, const json_t *request,
                       QUERIES_MAX, QUERIES_MAX_PER_PEER);
     } else if (phf_compile(text, NULL, &config.phf, &error)) {
         api_call_fail_error(call, API_BAD_FILTER, &error);
-    } else if (refresh(queries, &config, &error)) {
+    } else if (queries_look(queries, &config.reader, &config.pending,
+                            &config.n_pending, &error)) {
         phf_destroy(config.phf);
         error.pos = -1;
         api_call_fail_error(call, API_INTERNAL, &error);

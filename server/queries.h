@@ -16,7 +16,9 @@
 #include <jansson.h>
 
 #include "lib/api_peer.h"
+#include "lib/archive_reader.h"
 #include "lib/archive_writer.h"
+#include "lib/lh_error.h"
 #include "lib/topology.h"
 #include "server/counters.h"
 
@@ -39,6 +41,13 @@ void queries_set_archive(struct queries *, const char *dir, struct pipeline *,
                          unsigned int n_threads);
 /* Takes a reference of its own; NULL: none known. */
 void queries_set_topology(struct queries *, const struct topology *);
+
+/* Makes the archive readable up to now: what is in its files, and what is not
+ * yet ('*pending' is the caller's, with the payloads), at one moment.  Returns
+ * 0, ENOENT when there is none, or another errno, with the reason. */
+int queries_look(struct queries *, struct archive_reader **,
+                 struct archive_pending **pending, size_t *n_pending,
+                 struct lh_error *);
 
 /* Handlers of the requests; 'queries' is a struct queries. */
 void queries_handle_query(struct api_call *, const json_t *request,

@@ -20,8 +20,8 @@
 #include "server/server_metrics.h"
 
 /* What `hello` says this server has. */
-static const char *const features[] = {API_FEATURE_BINARY, "pause", "rate",
-                                       "health", NULL};
+static const char *const features[] = {API_FEATURE_BINARY, "pause",   "rate",
+                                       "health",           "profile", NULL};
 
 struct server_api {
     struct server_api_config config;
@@ -198,6 +198,7 @@ on_close(struct api_peer *peer, void *api_)
 
     triggers_forget_peer(api->config.triggers, peer);
     queries_forget_peer(api->config.queries, peer);
+    profiles_forget_peer(api->config.profiles, peer);
 }
 
 static void
@@ -307,6 +308,8 @@ server_api_open(struct event_base *base,
                       config->queries);
     api_server_add_op(api->server, "cancel", queries_handle_cancel,
                       config->queries);
+    api_server_add_op(api->server, "profile", profiles_handle,
+                      config->profiles);
     api_server_add_op(api->server, "flow", handle_flow, api);
     api_server_add_op(api->server, "table", handle_table, api);
     api_server_add_op(api->server, "diff", handle_diff, api);

@@ -162,6 +162,9 @@ def follow(server, path, port):
             event = server.event(20)
             if event["event"] == "end" and event["id"] == request["id"]:
                 break
+    profile = server.ask("profile", by=["link", "hosts", "flow"],
+                         interval_ns=10**9)
+    assert profile["packets"] and profile["tree"], profile
     assert server.ask("trigger.delete", trigger=first["trigger"])["ok"]
     assert not server.ask("cancel", query=4711)["ok"]
 

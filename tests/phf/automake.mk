@@ -61,3 +61,9 @@ check_PROGRAMS += tests/phf/test_bpf_demands
 TESTS += tests/phf/test_bpf_demands
 tests_phf_test_bpf_demands_SOURCES = tests/phf/test_bpf_demands.c
 tests_phf_test_bpf_demands_LDADD = $(PHF_LIBS) $(TEST_LIBS)
+
+check_PROGRAMS += tests/phf/test_profile
+TESTS += tests/phf/test_profile
+tests_phf_test_profile_SOURCES = tests/phf/test_profile.c \
+	tests/lib/archive_fixture.c tests/lib/archive_fixture.h $(FLOW_FIXTURE)
+tests_phf_test_profile_LDADD = $(PHF_LIBS) $(TEST_LIBS)

@@ -1,0 +1,463 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* profile_block - what the histories of one block sent over the links of a
+ * profile. */
+#include <config.h>
+
+#include "phf/profile_block.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/bytes.h"
+#include "lib/hdr.h"
+#include "lib/lh_alloc.h"
+#include "phf/profile_crossing.h"
+
+/* Where the crossings of a shape stand. */
+struct shape {
+    size_t first, n;
+    enum header_kind kind;
+};
+
+/* Packets in a row that count alike. */
+struct run {
+    uint32_t bucket;
+    uint64_t packets, bytes; /* From the IP header on. */
+};
+
+struct work {
+    const struct profile_ask *ask;
+    struct profile_sums *sums;
+    struct query_block *block;
+    bool is_whole;   /* All of the block is in the range, */
+    uint32_t bucket; /* and in this interval; */
+    bool is_split;   /* but not in one of them. */
+    size_t n_shapes, allocated_shapes;
+    struct shape *shapes; /* Owned. */
+    struct profile_crossings crossings;
+};
+
+/* --- Keys --------------------------------------------------------------- */
+
+/* Addresses and ports of a packet, before it is known which are asked for. */
+struct who {
+    uint16_t proto; /* Of IP; EtherType where there are MAC addresses; 0: not
+                     * known. */
+    uint8_t n_addr, n_ports;
+    const uint8_t *src, *dst, *ports;
+};
+
+/* Fills in what the first 'n' levels ask for. */
+static void
+make_key(const struct profile_ask *ask, size_t n, const struct who *who,
+         struct profile_key *key)
+{
+    bool src = false, dst = false, all = false;
+
+    for (size_t i = 0; i < n; i++) {
+        enum profile_level by = ask->by[i];
+
+        all = all || by == PROFILE_BY_FLOW;
+        src = src || by == PROFILE_BY_SRC || by == PROFILE_BY_HOSTS;
+        dst = dst || by == PROFILE_BY_DST || by == PROFILE_BY_HOSTS;
+    }
+    memset(key, 0, sizeof *key);
+    if (!who->n_addr || !(src || dst || all)) {
+        return;
+    }
+    key->n_addr = who->n_addr;
+    if (src || all) {
+        memcpy(key->flow.bytes, who->src, who->n_addr);
+    }
+    if (dst || all) {
+        memcpy(key->flow.bytes + who->n_addr, who->dst, who->n_addr);
+    }
+    if (all) {
+        key->proto = who->proto;
+        key->has_ports = who->n_ports != 0;
+        if (who->n_ports) {
+            memcpy(key->flow.bytes + 2 * who->n_addr, who->ports,
+                   who->n_ports);
+        }
+    }
+}
+
+/* The keys of a flow, which crossings complete. */
+struct keys {
+    struct profile_key all, first;
+};
+
+static void
+make_keys(const struct profile_ask *ask, const struct who *who,
+          struct keys *keys)
+{
+    make_key(ask, ask->n_by, who, &keys->all);
+    if (ask->interval_ns) {
+        make_key(ask, ask->n_by ? 1 : 0, who, &keys->first);
+    }
+}
+
+static void
+count(struct work *w, struct keys *keys, const struct profile_crossing *c,
+      uint32_t bucket, uint64_t packets, uint64_t bytes)
+{
+    struct profile_table *table = &w->sums->table;
+
+    keys->all.link = c->link;
+    keys->all.way = c->way;
+    profile_table_count(table, &keys->all, packets, bytes);
+    if (w->ask->interval_ns) {
+        keys->first.link =
+            w->ask->n_by && w->ask->by[0] == PROFILE_BY_LINK ? c->link : 0;
+        keys->first.way = c->first_way;
+        keys->first.bucket = bucket;
+        profile_table_count(table, &keys->first, packets, bytes);
+    }
+}
+
+static uint32_t
+bucket_of(const struct profile_ask *ask, uint64_t ns)
+{
+    return ask->interval_ns
+               ? 1 + (uint32_t) ((ns - ask->since_ns) / ask->interval_ns)
+               : 0;
+}
+
+static bool
+is_in_range(const struct profile_ask *ask, uint64_t ns)
+{
+    return ns >= ask->since_ns && ns < ask->until_ns;
+}
+
+/* --- Packets of trajectories -------------------------------------------- */
+
+/* Where the IP header is when the packet crosses there. */
+static uint32_t
+l3_ofs_at(const struct trajectory_skim *skim, const struct profile_crossing *c)
+{
+    const struct flow_key_at *key = &trajectory_skim_keys(skim)[c->hop];
+
+    return !c->is_in && key->out_l3_ofs ? key->out_l3_ofs : key->l3_ofs;
+}
+
+static void
+note_shape(void *work_, const struct history *h,
+           const struct trajectory_skim *skim)
+{
+    struct work *w = work_;
+    struct shape *shape;
+
+    w->shapes = lh_alloc_grow(w->shapes, w->n_shapes, &w->allocated_shapes,
+                              sizeof *w->shapes);
+    shape = &w->shapes[w->n_shapes++];
+    shape->first = w->crossings.n;
+    shape->kind = trajectory_skim_kind(skim);
+    profile_crossings_add(&w->crossings, w->ask, h, &w->sums->table);
+    shape->n = w->crossings.n - shape->first;
+    for (size_t i = shape->first; i < w->crossings.n; i++) {
+        w->crossings.all[i].extra = l3_ofs_at(skim, &w->crossings.all[i]);
+    }
+}
+
+static uint16_t
+proto_of(enum header_kind kind)
+{
+    switch (kind) {
+    case HEADER_IP4_TCP:
+    case HEADER_IP6_TCP:
+        return HDR_IP_TCP;
+    case HEADER_IP4_UDP:
+    case HEADER_IP6_UDP:
+        return HDR_IP_UDP;
+    case HEADER_IP4_ICMP:
+        return HDR_IP_ICMP;
+    case HEADER_IP6_ICMP:
+        return HDR_IP_ICMP6;
+    case HEADER_IP4_OTHER:
+    case HEADER_IP6_OTHER:
+    case HEADER_IP4_PORTS:
+    case HEADER_IP6_PORTS:
+    case N_HEADER_KINDS:
+    default:
+        return 0;
+    }
+}
+
+static void
+flush(struct work *w, const struct shape *shape, struct keys *keys,
+      struct run *run)
+{
+    for (size_t i = 0; run->packets && i < shape->n; i++) {
+        const struct profile_crossing *c = &w->crossings.all[shape->first + i];
+
+        count(w, keys, c, run->bucket, run->packets,
+              run->bytes + run->packets * c->extra);
+    }
+    run->packets = 0;
+    run->bytes = 0;
+}
+
+/* Whether the filter matches a row of a flow that it has to be asked of. */
+static bool
+row_matches(struct work *w, size_t flow, size_t row)
+{
+    enum phf_result result = PHF_MISS;
+    const struct history *h;
+
+    if (!column_decoder_history(w->block->columns, flow, row, &h, NULL)) {
+        result = phf_match(w->ask->phf, h, w->ask->topology);
+    }
+    w->sums->counters.n_limits += result == PHF_LIMIT;
+    return result == PHF_MATCH;
+}
+
+static void
+count_flow(struct work *w, size_t i, bool asks_rows)
+{
+    struct column_decoder *d = w->block->columns;
+    const struct column_flow *flow = column_decoder_flow(d, i);
+    const struct shape *shape = &w->shapes[flow->shape];
+    const uint32_t *lengths = column_decoder_lengths(d, i);
+    struct run run = {.bucket = w->bucket};
+    struct who who = {.proto = proto_of(shape->kind)};
+    struct keys keys;
+
+    if (w->ask->n_by) {
+        struct column_key key = column_decoder_key(d, i);
+
+        who.n_addr = key.n_addr;
+        who.n_ports = key.n_ports;
+        who.src = key.src;
+        who.dst = key.dst;
+        who.ports = key.ports;
+    }
+    make_keys(w->ask, &who, &keys);
+    for (uint32_t row = 0; row < flow->n_rows; row++) {
+        if (w->is_split) {
+            uint64_t ns = column_decoder_first_ns(d, i, row);
+
+            if (!is_in_range(w->ask, ns)) {
+                continue;
+            }
+            if (bucket_of(w->ask, ns) != run.bucket) {
+                flush(w, shape, &keys, &run);
+                run.bucket = bucket_of(w->ask, ns);
+            }
+        }
+        if (!asks_rows || row_matches(w, i, row)) {
+            run.packets++;
+            run.bytes += lengths[row];
+        }
+    }
+    flush(w, shape, &keys, &run);
+}
+
+/* What is to be read besides shapes: 0 or an errno. */
+static int
+read_columns(struct work *w, struct lh_error *why)
+{
+    struct column_decoder *d = w->block->columns;
+    bool asks_rows = false;
+    int retval = column_decoder_need_lengths(d, why);
+
+    for (size_t i = 0;
+         w->ask->phf && i < column_decoder_n_flows(d) && !asks_rows; i++) {
+        asks_rows = query_block_verdict(w->block, i) == QUERY_FLOW_ASK &&
+                    w->shapes[column_decoder_flow(d, i)->shape].n;
+    }
+    if (!retval) {
+        retval = column_decoder_need_keys(d, why);
+    }
+    if (!retval && (w->is_split || asks_rows)) {
+        retval = column_decoder_need_times(d, why);
+    }
+    if (!retval && asks_rows) {
+        retval = column_decoder_need_rows(d, why);
+    }
+    return retval;
+}
+
+static int
+count_columns(struct work *w, struct lh_error *why)
+{
+    struct column_decoder *d = w->block->columns;
+    struct query_filter filter = {w->ask->phf, w->ask->topology,
+                                  w->ask->since_ns, w->ask->until_ns};
+    struct query_block_counters ignored = {0};
+    int retval;
+
+    query_block_rewind(w->block);
+    retval = w->ask->phf ? query_block_decide(w->block, &filter, &ignored,
+                                              note_shape, w, why)
+                         : column_decoder_need_shapes(d, note_shape, w, why);
+    if (!retval && w->crossings.n) {
+        retval = read_columns(w, why);
+    }
+    for (size_t i = 0; !retval && i < column_decoder_n_flows(d); i++) {
+        const struct column_flow *flow = column_decoder_flow(d, i);
+        enum query_block_verdict verdict =
+            w->ask->phf ? query_block_verdict(w->block, i) : QUERY_FLOW_MATCH;
+
+        w->sums->counters.scanned += flow->n_rows;
+        if (verdict != QUERY_FLOW_MISS && w->shapes[flow->shape].n) {
+            count_flow(w, i, verdict == QUERY_FLOW_ASK);
+        }
+    }
+    return retval;
+}
+
+/* --- Other histories ---------------------------------------------------- */
+
+/* Bytes of the frame, as far as its header tells; what is not IP or ARP has at
+ * least what was captured. */
+static uint32_t
+frame_len(const uint8_t *header, size_t caplen)
+{
+    struct hdr hdr;
+
+    hdr_parse(header, caplen, &hdr);
+    return hdr_has_l3(&hdr) ? hdr.l3_ofs + hdr.own_len : (uint32_t) caplen;
+}
+
+static uint32_t
+frame_len_at(const struct history *h, const struct profile_crossing *c)
+{
+    const struct history_hop *hop = &h->hops[c->hop];
+
+    if (!c->is_in && hop->has_header_out) {
+        return frame_len(hop->header_out, hop->header_out_len);
+    }
+    while (!hop->caplen && hop->parent >= 0) {
+        hop = &h->hops[hop->parent];
+    }
+    return hop->caplen ? frame_len(hop->header, hop->caplen) : 0;
+}
+
+/* Who sent it, of the first header there is. */
+static void
+find_who(const struct history *h, struct who *who, uint8_t ports[4])
+{
+    const struct history_hop *hop = &h->hops[0];
+    struct hdr hdr;
+    size_t i = 0;
+
+    memset(who, 0, sizeof *who);
+    while (i < h->n_hops && !h->hops[i].caplen) {
+        i++;
+    }
+    if (i == h->n_hops || h->hops[i].caplen < 14) {
+        return;
+    }
+    hop = &h->hops[i];
+    hdr_parse(hop->header, hop->caplen, &hdr);
+    if (hdr.is_ip4 || hdr.is_ip6) {
+        who->proto = hdr.ip_proto;
+        who->n_addr = hdr.is_ip4 ? 4 : 16;
+        who->src = hop->header + hdr.l3_ofs + (hdr.is_ip4 ? 12 : 8);
+    } else {
+        who->proto = hdr.eth_type;
+        who->n_addr = 6;
+        who->dst = hop->header;
+        who->src = hop->header + 6;
+        return;
+    }
+    who->dst = who->src + who->n_addr;
+    if (hdr.l4_ofs && (hdr.src_port || hdr.dst_port)) {
+        bytes_put_be16(ports, hdr.src_port);
+        bytes_put_be16(ports + 2, hdr.dst_port);
+        who->n_ports = 4;
+        who->ports = ports;
+    } else if (hdr.l4_ofs) {
+        ports[0] = hdr.icmp_type;
+        ports[1] = hdr.icmp_code;
+        who->n_ports = 2;
+        who->ports = ports;
+    }
+}
+
+static void
+count_history(struct work *w, const struct history *h, uint64_t first_ns)
+{
+    struct profile_crossings crossings = {.n = 0};
+    uint8_t ports[4];
+    struct keys keys;
+    struct who who;
+
+    if (!h->n_hops) {
+        return;
+    }
+    if (w->ask->phf) {
+        enum phf_result result = phf_match(w->ask->phf, h, w->ask->topology);
+
+        w->sums->counters.n_limits += result == PHF_LIMIT;
+        if (result != PHF_MATCH) {
+            return;
+        }
+    }
+    profile_crossings_add(&crossings, w->ask, h, &w->sums->table);
+    find_who(h, &who, ports);
+    make_keys(w->ask, &who, &keys);
+    for (size_t i = 0; i < crossings.n; i++) {
+        count(w, &keys, &crossings.all[i], bucket_of(w->ask, first_ns), 1,
+              frame_len_at(h, &crossings.all[i]));
+    }
+    free(crossings.all);
+}
+
+static int
+count_records(struct work *w, struct history_decoder *decoder,
+              struct lh_error *why)
+{
+    struct history_record record;
+    int retval = 0;
+
+    while (decoder && !retval) {
+        struct history *h;
+
+        retval = history_decoder_next(decoder, &record, why);
+        if (retval || !is_in_range(w->ask, record.first_ns)) {
+            continue;
+        }
+        retval = history_decoder_read(decoder, record.offset, &h, why);
+        if (!retval) {
+            w->sums->counters.scanned++;
+            count_history(w, h, record.first_ns);
+            history_destroy(h);
+        }
+    }
+    return retval == ENODATA ? 0 : retval;
+}
+
+/* --- The whole ---------------------------------------------------------- */
+
+int
+profile_block_count(struct query_block *block, const struct profile_ask *ask,
+                    uint64_t min_ns, uint64_t max_ns,
+                    struct profile_sums *sums, struct lh_error *why)
+{
+    struct work w = {.ask = ask, .sums = sums, .block = block};
+    struct history_decoder *plain = NULL;
+    int retval;
+
+    w.is_whole = is_in_range(ask, min_ns) && is_in_range(ask, max_ns);
+    w.is_split =
+        !w.is_whole || bucket_of(ask, min_ns) != bucket_of(ask, max_ns);
+    w.bucket = w.is_whole ? bucket_of(ask, min_ns) : 0;
+    retval = query_block_open(block, why);
+    if (!retval && block->columns) {
+        retval = count_columns(&w, why);
+        if (!retval) {
+            retval = column_decoder_plain(block->columns, &plain, why);
+        }
+    } else {
+        plain = block->decoder;
+    }
+    if (!retval) {
+        retval = count_records(&w, plain, why);
+    }
+    query_block_close(block);
+    free(w.shapes);
+    free(w.crossings.all);
+    return retval;
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* profile_block - what the histories of one block of an archive, or of what is
+ * pending, sent over the links of a profile.
+ *
+ * Of a block of columns the shapes tell which links packets crossed; of flows
+ * that crossed none nothing is looked at.  Bytes are of the column of lengths
+ * alone (lib/column_lengths.h).  Times are read only where the block is not
+ * wholly in the range, or in one interval; headers only where a filter asks
+ * for what differs from packet to packet.
+ *
+ * A frame counts as long as its IP packet and what stands before it there say:
+ * no padding, no frame check sequence.
+ *
+ * Threads: one per block and sums; an ask is immutable. */
+#ifndef PHF_PROFILE_BLOCK_H
+#define PHF_PROFILE_BLOCK_H 1
+
+#include <stdint.h>
+
+#include "lib/lh_error.h"
+#include "lib/topology.h"
+#include "phf/phf.h"
+#include "phf/profile_links.h"
+#include "phf/profile_table.h"
+#include "phf/query_block.h"
+
+/* What a profile can be divided by. */
+enum profile_level {
+    PROFILE_BY_LINK,
+    PROFILE_BY_INGRESS, /* Switch and port where packets came in. */
+    PROFILE_BY_PATH,    /* The switches passed, before and after. */
+    PROFILE_BY_SRC,     /* Addresses, as packets came in. */
+    PROFILE_BY_DST,
+    PROFILE_BY_HOSTS, /* Both. */
+    PROFILE_BY_FLOW,  /* With protocol and ports. */
+    N_PROFILE_LEVELS
+};
+
+struct profile_ask {
+    struct profile_links links;  /* Owned. */
+    struct phf *phf;             /* NULL: all histories.  Owned. */
+    struct topology *topology;   /* May be NULL.  Owned reference. */
+    uint64_t since_ns, until_ns; /* Of first postcards: from, before. */
+    uint64_t interval_ns;        /* 0: none; since_ns is where they begin. */
+    enum profile_level by[N_PROFILE_LEVELS];
+    size_t n_by;
+};
+
+/* Rows of bucket 0 are of all of the range and of all levels; of bucket 1 and
+ * up of an interval, and of the first level alone. */
+struct profile_sums {
+    struct profile_table table;
+    struct query_block_counters counters;
+};
+
+/* Adds what is in the block, which lies between these times (of the earliest
+ * first postcard, and the latest last one), and closes it.  Returns 0, or an
+ * errno as query_block_open() with the reason; then nothing was added, unless
+ * what is broken came to light late. */
+int profile_block_count(struct query_block *, const struct profile_ask *,
+                        uint64_t min_ns, uint64_t max_ns,
+                        struct profile_sums *, struct lh_error *why);
+
+#endif /* phf/profile_block.h */

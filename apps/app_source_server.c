@@ -77,7 +77,10 @@ after_call(struct source_server *server, struct api_client **clientp,
         *clientp = NULL;
         lh_error_prefix(error, "%s", server->path);
     } else if (retval == ETIMEDOUT) {
-        lh_error_prefix(error, "%s", server->path);
+        lh_error_set(error,
+                     "%s: no answer in %d s (--timeout SECONDS waits longer, "
+                     "--read DIR reads an archive without a server)",
+                     server->path, server->timeout_ms / 1000);
     }
     return retval;
 }

@@ -53,6 +53,7 @@ bin_ndb_SOURCES = \
 	apps/ndb_break.c apps/ndb_break.h \
 	apps/ndb_commands.c apps/ndb_commands.h \
 	apps/ndb_compare.c apps/ndb_compare.h \
+	apps/ndb_completion.c apps/ndb_completion.h \
 	apps/ndb_continue.c \
 	apps/ndb_info.c \
 	apps/ndb_ladder.c apps/ndb_ladder.h \

@@ -3,12 +3,13 @@
 #include <config.h>
 
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "apps/app.h"
 #include "apps/app_interrupt.h"
 #include "apps/ndb.h"
-#include "apps/ndb_break.h"
+#include "apps/ndb_commands.h"
 #include "apps/ndb_prompt.h"
 #include "apps/ndb_script.h"
 #include "lib/lh_alloc.h"
@@ -44,14 +45,28 @@ run_jobs(struct ndb *ndb, const struct options *o)
 static enum ndb_status
 run_prompt(struct ndb *ndb)
 {
-    struct ndb_prompt *prompt = ndb_prompt_create();
-    char *line;
+    struct ndb_prompt *prompt = ndb_prompt_create(ndb);
+    char *line, *last = NULL;
 
     ndb->is_interactive = true;
+    if (!ndb->topology) {
+        ndb_refresh_topology(ndb); /* For Tab. */
+    }
     while (!ndb->wants_quit && (line = ndb_prompt_read(prompt))) {
-        ndb_run(ndb, line);
+        bool is_blank = !line[strspn(line, " \t\r\n")];
+
+        if (app_interrupt_came()) {
+            ndb->breaks.defining = 0;
+        } else if (!is_blank || ndb->breaks.defining) {
+            ndb_run(ndb, line);
+            free(last);
+            last = lh_strdup(line);
+        } else if (last && ndb_commands_repeats(last)) {
+            ndb_run(ndb, last);
+        }
         free(line);
     }
+    free(last);
     ndb_prompt_destroy(prompt);
     return NDB_OK;
 }

@@ -6,11 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "apps/ndb_args.h"
 #include "apps/ndb_break.h"
 #include "apps/ndb_ladder.h"
 #include "apps/ndb_packet.h"
 #include "apps/ndb_print.h"
 #include "apps/ndb_script.h"
+#include "lib/lh_alloc.h"
+#include "lib/nearest.h"
 
 static enum ndb_status
 no_history(const struct ndb *ndb)
@@ -82,40 +85,65 @@ frame(struct ndb *ndb, const char *args)
     return go_to_frame(ndb, n);
 }
 
+/* How many hops `up` and `down` go: 1 unless it is said. */
+static bool
+parse_steps(const struct ndb *ndb, const char *args, uint64_t *n)
+{
+    struct lh_error error;
+
+    *n = 1;
+    if (*args &&
+        ndb_args_number(args, "how many hops", 1, UINT16_MAX, n, &error)) {
+        ndb_fail(ndb, &error, NULL);
+        return false;
+    }
+    return true;
+}
+
 static enum ndb_status
 up(struct ndb *ndb, const char *args)
 {
-    const struct history_hop *hop = ndb_hop(ndb);
+    const struct history *h = ndb_history(ndb);
+    size_t frame = ndb->frame;
+    uint64_t n;
 
-    if (has_args(ndb, args)) {
+    if (!parse_steps(ndb, args, &n)) {
         return NDB_ERROR;
     }
-    if (!hop) {
+    if (!ndb_hop(ndb)) {
         return no_history(ndb);
     }
-    if (hop->parent < 0) {
+    if (h->hops[frame].parent < 0) {
         fprintf(stderr, "%s: this is where the history begins\n", ndb->where);
         return NDB_NOTHING;
     }
-    return go_to_frame(ndb, (size_t) hop->parent);
+    for (; n && h->hops[frame].parent >= 0; n--) {
+        frame = (size_t) h->hops[frame].parent;
+    }
+    return go_to_frame(ndb, frame);
 }
 
 static enum ndb_status
 down(struct ndb *ndb, const char *args)
 {
     const struct history *h = ndb_history(ndb);
+    size_t frame = ndb->frame;
+    uint64_t n;
 
-    if (has_args(ndb, args)) {
+    if (!parse_steps(ndb, args, &n)) {
         return NDB_ERROR;
     }
     if (!ndb_hop(ndb)) {
         return no_history(ndb);
     }
-    if (history_is_leaf(h, ndb->frame)) {
+    if (history_is_leaf(h, frame)) {
         fprintf(stderr, "%s: this is a last hop\n", ndb->where);
         return NDB_NOTHING;
     }
-    return go_to_frame(ndb, ndb->frame + 1);
+    for (; n && !history_is_leaf(h, frame); n--) {
+        frame++; /* The first child follows. */
+    }
+    return go_to_frame(ndb, frame);
 }
 
 /* --- among what was found ------------------------------------------------ */
@@ -246,10 +274,10 @@ const struct ndb_command ndb_commands[] = {
      "bt full", true, backtrace},
     {"frame", "f", "[N]", "Go to hop N of the current history and show it.",
      "frame 2", false, frame},
-    {"up", NULL, "", "Go to the hop that the packet came from.", NULL, false,
-     up},
-    {"down", NULL, "", "Go to the hop that the packet went to.", NULL, false,
-     down},
+    {"up", NULL, "[N]", "Go to the hop, or N hops, that the packet came from.",
+     NULL, false, up},
+    {"down", NULL, "[N]", "Go to the hop, or N hops, that the packet went to.",
+     NULL, false, down},
     {"next", "n", "", "Go to the next history found.", NULL, false, next},
     {"prev", "p", "", "Go to the history found before.", NULL, false, prev},
     {"info", "i",
@@ -364,6 +392,25 @@ const struct ndb_command ndb_commands[] = {
     {NULL, NULL, NULL, NULL, NULL, false, NULL},
 };
 
+/* Says that there is none, and which is nearest. */
+static void
+no_command(const char *name, size_t len, struct lh_error *error)
+{
+    char *text = lh_asprintf("%.*s", (int) len, name);
+    struct nearest nearest = nearest_init(text);
+
+    for (const struct ndb_command *c = ndb_commands; c->name; c++) {
+        nearest_try(&nearest, c->name);
+    }
+    if (nearest_name(&nearest)) {
+        lh_error_set(error, "no command \"%s\"; is \"%s\" meant?", text,
+                     nearest_name(&nearest));
+    } else {
+        lh_error_set(error, "no command \"%s\"; \"help\" lists them", text);
+    }
+    free(text);
+}
+
 const struct ndb_command *
 ndb_commands_find(const char *name, size_t len, struct lh_error *error)
 {
@@ -388,8 +435,24 @@ ndb_commands_find(const char *name, size_t len, struct lh_error *error)
         found = c;
     }
     if (!found) {
-        lh_error_set(error, "no command \"%.*s\"; \"help\" lists them",
-                     (int) len, name);
+        no_command(name, len, error);
     }
     return found;
+}
+
+bool
+ndb_commands_repeats(const char *line)
+{
+    static const char *const names[] = {"next", "prev",     "up",
+                                        "down", "continue", NULL};
+    const struct ndb_command *c;
+
+    line += strspn(line, " \t");
+    c = ndb_commands_find(line, strcspn(line, " \t\r\n"), NULL);
+    for (size_t i = 0; c && names[i]; i++) {
+        if (!strcmp(c->name, names[i])) {
+            return true;
+        }
+    }
+    return false;
 }

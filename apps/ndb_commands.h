@@ -26,6 +26,9 @@ extern const struct ndb_command ndb_commands[];
 const struct ndb_command *ndb_commands_find(const char *name, size_t len,
                                             struct lh_error *);
 
+/* Whether an empty line does the command in 'line' once more. */
+bool ndb_commands_repeats(const char *line);
+
 /* `info TOPIC`, in apps/ndb_info.c. */
 enum ndb_status ndb_info(struct ndb *, const char *args);
 /* Topics of info; the last is NULL. */

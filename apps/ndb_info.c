@@ -12,6 +12,7 @@
 #include "apps/ndb_print.h"
 #include "lib/dpid.h"
 #include "lib/jmember.h"
+#include "lib/nearest.h"
 #include "lib/time_spec.h"
 
 static enum ndb_status
@@ -242,14 +243,27 @@ ndb_info(struct ndb *ndb, const char *args)
 {
     size_t len = strcspn(args, " \t");
     const char *rest = args + len + strspn(args + len, " \t");
+    struct nearest nearest;
     struct lh_error error;
     int found = -1;
+    char topic[40];
+
+    snprintf(topic, sizeof topic, "%.*s", (int) len, args);
+    nearest = nearest_init(topic);
 
     for (int i = 0; len && ndb_info_topics[i]; i++) {
         if (!strncmp(ndb_info_topics[i], args, len)) {
             /* "t" is a table: there is a topology but once. */
             found = found < 0 ? i : found;
         }
+    }
+    for (int i = 0; found < 0 && len && ndb_info_topics[i]; i++) {
+        nearest_try(&nearest, ndb_info_topics[i]);
+    }
+    if (found < 0 && nearest_name(&nearest)) {
+        lh_error_set(&error, "info has no \"%s\"; is \"%s\" meant?", topic,
+                     nearest_name(&nearest));
+        return ndb_fail(ndb, &error, NULL);
     }
     if (found < 0) {
         lh_error_set(&error, "info what? flow, table, packet, changes, "

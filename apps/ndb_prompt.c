@@ -10,13 +10,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "apps/ndb_commands.h"
 #include "apps/app_interrupt.h"
+#include "apps/ndb_completion.h"
 #include "lib/lh_alloc.h"
 
 #define HISTORY_LINES 1000
 
 struct ndb_prompt {
+    struct ndb *ndb;  /* Borrowed. */
     EditLine *el;     /* Owned. */
     History *history; /* Owned. */
     char *path;       /* Of the history's file; NULL: nowhere.  Owned. */
@@ -25,71 +26,33 @@ struct ndb_prompt {
 static char *
 prompt_text(EditLine *el)
 {
-    static char text[] = "(ndb) ";
+    static char text[] = "(ndb) ", more[] = ">";
+    struct ndb_prompt *prompt;
 
-    return text;
+    el_get(el, EL_CLIENTDATA, &prompt);
+    return prompt->ndb->breaks.defining ? more : text;
 }
 
-/* What may be completed with. */
-struct candidates {
-    const char *word; /* What stands there, 'len' bytes. */
-    size_t len;
-    size_t n;
-    size_t common; /* Bytes that all candidates share. */
-    const char *first;
-};
-
+/* Shows what may stand there, in columns. */
 static void
-consider(struct candidates *c, const char *candidate)
+show_words(const struct ndb *ndb, const struct ndb_completion *c)
 {
-    size_t i = 0;
+    size_t width = 0, screen = ndb->width > 0 ? (size_t) ndb->width : 80;
+    size_t n_columns;
 
-    if (strncmp(candidate, c->word, c->len) != 0) {
-        return;
-    }
-    if (!c->n++) {
-        c->first = candidate;
-        c->common = strlen(candidate);
-        return;
-    }
-    while (i < c->common && candidate[i] == c->first[i]) {
-        i++;
-    }
-    c->common = i;
-}
+    for (size_t i = 0; i < c->n; i++) {
+        size_t len = strlen(c->words[i]);
 
-/* Considers what may stand at the cursor: a command, or the topic of info, the
- * name of a command after help, an option of find, a term of a filter. */
-static void
-consider_all(struct candidates *c, const char *line, const char *word)
-{
-    static const char *const terms[] = {"--bpf ",     "--dpid ",
-                                        "--inport ",  "--outport ",
-                                        "--version ", "--verdict "};
-    static const char *const options[] = {"--since ", "--until ", "--limit ",
-                                          "--oldest "};
-    const char *open = NULL;
-
-    for (const char *s = line; s + 1 < word; s++) {
-        open = !strncmp(s, "{{", 2) ? s : !strncmp(s, "}}", 2) ? NULL : open;
+        width = len > width ? len : width;
     }
-    if (word == line || !strncmp(line, "help ", 5)) {
-        for (const struct ndb_command *k = ndb_commands; k->name; k++) {
-            consider(c, k->name);
-        }
-    } else if (!strncmp(line, "info ", 5)) {
-        for (size_t i = 0; ndb_info_topics[i]; i++) {
-            consider(c, ndb_info_topics[i]);
-        }
-    } else if (open) {
-        for (size_t i = 0; i < sizeof terms / sizeof *terms; i++) {
-            consider(c, terms[i]);
-        }
-    } else {
-        for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
-            consider(c, options[i]);
-        }
+    n_columns = screen / (width + 2) ? screen / (width + 2) : 1;
+    for (size_t i = 0; i < c->n; i++) {
+        printf("%s%-*s", i % n_columns ? "  " : "\n",
+               (i + 1) % n_columns && i + 1 < c->n ? (int) width : 0,
+               c->words[i]);
     }
+    putchar('\n');
+    fflush(stdout);
 }
 
 static unsigned char
@@ -98,32 +61,37 @@ complete(EditLine *el, int ch)
     const LineInfo *info = el_line(el);
     size_t len = (size_t) (info->cursor - info->buffer);
     char *line = lh_alloc_zero(len + 1);
-    struct candidates c = {.n = 0};
-    const char *word;
-    char more[80];
+    unsigned char result = CC_REFRESH_BEEP;
+    struct ndb_prompt *prompt;
+    struct ndb_completion c;
+    char *more;
 
+    el_get(el, EL_CLIENTDATA, &prompt);
     memcpy(line, info->buffer, len);
-    word = line + len;
-    while (word > line && !strchr(" \t{", word[-1])) {
-        word--;
+    ndb_completion_find(prompt->ndb, line, &c);
+    more =
+        lh_asprintf("%.*s%s", c.n ? (int) (c.common - c.word_len) : 0,
+                    c.n ? c.words[0] + c.word_len : "", c.n == 1 ? " " : "");
+    if (*more) {
+        result = el_insertstr(el, more) ? CC_ERROR : CC_REFRESH;
+    } else if (c.n) {
+        show_words(prompt->ndb, &c);
+        result = CC_REDISPLAY;
     }
-    c.word = word;
-    c.len = strlen(word);
-    consider_all(&c, line, word);
-    snprintf(more, sizeof more, "%.*s%s", c.n ? (int) (c.common - c.len) : 0,
-             c.n ? c.first + c.len : "",
-             c.n == 1 && c.first[c.common - 1] != ' ' ? " " : "");
+    ndb_completion_uninit(&c);
+    free(more);
     free(line);
-    return *more && !el_insertstr(el, more) ? CC_REFRESH : CC_REFRESH_BEEP;
+    return result;
 }
 
 struct ndb_prompt *
-ndb_prompt_create(void)
+ndb_prompt_create(struct ndb *ndb)
 {
     struct ndb_prompt *prompt = lh_alloc_zero(sizeof *prompt);
     const char *home = getenv("HOME");
     HistEvent event;
 
+    prompt->ndb = ndb;
     prompt->el = el_init("ndb", stdin, stdout, stderr);
     prompt->history = history_init();
     history(prompt->history, &event, H_SETSIZE, HISTORY_LINES);
@@ -132,6 +100,7 @@ ndb_prompt_create(void)
         prompt->path = lh_asprintf("%s/.ndb_history", home);
         history(prompt->history, &event, H_LOAD, prompt->path);
     }
+    el_set(prompt->el, EL_CLIENTDATA, prompt);
     el_set(prompt->el, EL_PROMPT, prompt_text);
     el_set(prompt->el, EL_EDITOR, "emacs");
     el_set(prompt->el, EL_HIST, history, prompt->history);

@@ -6,10 +6,13 @@
 #ifndef APPS_NDB_PROMPT_H
 #define APPS_NDB_PROMPT_H 1
 
+#include "apps/ndb.h"
+
 struct ndb_prompt;
 
-/* Reads the history of earlier runs from ~/.ndb_history. */
-struct ndb_prompt *ndb_prompt_create(void);
+/* Reads the history of earlier runs from ~/.ndb_history.  What Tab offers is
+ * that of 'ndb' (borrowed). */
+struct ndb_prompt *ndb_prompt_create(struct ndb *);
 /* Writes the history. */
 void ndb_prompt_destroy(struct ndb_prompt *);
 

@@ -144,6 +144,53 @@ def test_commands_are_completed_and_kept(work):
     assert t.wait() == 0, t.text
 
 
+def test_names_are_completed_and_listed(work):
+    """Switches, ports, verdicts where they belong; a list where many fit."""
+    t = Terminal(serve(work), work)
+    t.expect_prompt()
+    t.send("find {{--dp\ts3 --inp\ts3-s1\t}}\n")
+    t.expect(r"2   2023")
+    t.expect_prompt()
+    t.send("find {{--verdict d\t")
+    t.expect(r"delivered +dropped\r\n")
+    t.expect(r"find \{\{--verdict d")
+    t.send("r\t}}\n")
+    t.expect(r"1   2023.*dropped")
+    t.expect_prompt()
+    t.send("x ip.pr\t\n")
+    t.expect(r"<ip.proto>:   0x11")
+    t.expect_prompt()
+    t.quit()
+
+
+def test_commands_of_a_breakpoint_have_a_prompt_of_their_own(work):
+    """Up to "end"; and an empty line repeats."""
+    t = Terminal(serve(work, "-i", "-e", "break {{--dpid s3}}"), work)
+    t.expect_prompt()
+    t.send("commands\n")
+    t.expect(r'A line with "end" ends them.\r\n')
+    t.expect(r">")
+    t.send("silent\n")
+    t.expect(r">")
+    t.send("x/1xb ip.ttl\n")
+    t.expect(r">")
+    t.send("end\n")
+    t.expect_prompt()
+    t.send("continue\n")
+    t.expect(r"<ip.ttl>:   0x40")
+    t.expect_prompt()
+    t.send("find .\n")
+    t.expect(r"4   2023")
+    t.expect_prompt()
+    t.send("next\n")
+    t.expect(r"\n2   2023")
+    t.expect_prompt()
+    t.send("\n")
+    t.expect(r"\n3   2023")
+    t.expect_prompt()
+    t.quit()
+
+
 def test_an_error_underlines_the_place_and_the_prompt_stays(work):
     """An error at the prompt is not the end."""
     t = Terminal(serve(work), work)

@@ -77,10 +77,8 @@ enum op {
     OP_RET_A,
     OP_TAX,
     OP_TXA,
-    /* A load and the comparison after it. */
-    OP_LD_ABS_W_JEQ,
-    OP_LD_ABS_H_JEQ,
-    OP_LD_ABS_B_JEQ,
+    /* A load, masked by what is and-ed, and the comparison after it. */
+    OP_LD_ABS_JEQ,
     OP_LD_IND_H_JEQ,
     OP_LD_ABS_H_JSET
 };
@@ -90,7 +88,9 @@ struct step {
     uint32_t k;       /* Of the comparison, if it is one. */
     uint32_t ofs;     /* Loads: where, */
     uint32_t end;     /* and behind it; UINT32_MAX: never captured. */
+    uint32_t mask;    /* OP_LD_ABS_JEQ: of the four bytes before 'end'. */
     uint32_t yes, no; /* Jumps: the next step. */
+    uint32_t unused;  /* Makes it half a cache line. */
 };
 
 struct bpf_machine {
@@ -227,9 +227,6 @@ fuse(struct step *s, const struct step *next)
     static const struct {
         enum op load, jump, both;
     } pairs[] = {
-        {OP_LD_ABS_W, OP_JEQ, OP_LD_ABS_W_JEQ},
-        {OP_LD_ABS_H, OP_JEQ, OP_LD_ABS_H_JEQ},
-        {OP_LD_ABS_B, OP_JEQ, OP_LD_ABS_B_JEQ},
         {OP_LD_IND_H, OP_JEQ, OP_LD_IND_H_JEQ},
         {OP_LD_ABS_H, OP_JSET, OP_LD_ABS_H_JSET},
     };
@@ -244,6 +241,34 @@ fuse(struct step *s, const struct step *next)
             return;
         }
     }
+}
+
+/* The same of a load from a fixed place, what is then and-ed, and a
+ * comparison; 'end' is behind the last step. */
+static bool
+fuse_masked(struct step *s, const struct step *end)
+{
+    const struct step *next = s + 1;
+    uint32_t mask = s->op == OP_LD_ABS_W   ? UINT32_MAX
+                    : s->op == OP_LD_ABS_H ? UINT16_MAX
+                                           : UINT8_MAX;
+
+    if (!is_between(s->op, OP_LD_ABS_W, OP_LD_ABS_B) || s->end < 4 ||
+        s->end == UINT32_MAX) {
+        return false;
+    }
+    for (; next < end && next->op == OP_AND; next++) {
+        mask &= next->k;
+    }
+    if (next == end || next->op != OP_JEQ) {
+        return false;
+    }
+    s->op = OP_LD_ABS_JEQ;
+    s->mask = mask;
+    s->k = next->k;
+    s->yes = next->yes;
+    s->no = next->no;
+    return true;
 }
 
 struct bpf_machine *
@@ -261,7 +286,9 @@ bpf_machine_create(const struct bpf_machine_code *codes, size_t n)
         return NULL;
     }
     for (size_t i = 0; i + 1 < n; i++) {
-        fuse(&m->steps[i], &m->steps[i + 1]);
+        if (!fuse_masked(&m->steps[i], &m->steps[n])) {
+            fuse(&m->steps[i], &m->steps[i + 1]);
+        }
     }
     return m;
 }
@@ -290,6 +317,17 @@ shift(uint32_t a, uint32_t by, bool is_left)
     return by > 31 ? 0 : is_left ? a << by : a >> by;
 }
 
+/* The step after a jump.  A branch, not a conditional move: the processor may
+ * then go on while it waits for the packet. */
+static inline const struct step *
+jump(const struct bpf_machine *m, const struct step *s, bool is_taken)
+{
+    if (__builtin_expect_with_probability(is_taken, 0, 0.99)) {
+        return &m->steps[s->yes];
+    }
+    return &m->steps[s->no];
+}
+
 uint32_t
 bpf_machine_run(const struct bpf_machine *m, const uint8_t *packet,
                 uint32_t wirelen, uint32_t caplen)
@@ -300,34 +338,20 @@ bpf_machine_run(const struct bpf_machine *m, const uint8_t *packet,
     const uint8_t *p;
 
     for (;;) {
+        while (s->op == OP_LD_ABS_JEQ) { /* Most are. */
+            if (s->end > caplen) {
+                return 0;
+            }
+            a = bytes_be32(packet + s->end - 4) & s->mask;
+            s = jump(m, s, a == s->k);
+        }
         switch ((enum op) s->op) {
-        case OP_LD_ABS_W_JEQ:
-            if (s->end > caplen) {
-                return 0;
-            }
-            a = bytes_be32(packet + s->ofs);
-            s = &m->steps[a == s->k ? s->yes : s->no];
-            continue;
-        case OP_LD_ABS_H_JEQ:
-            if (s->end > caplen) {
-                return 0;
-            }
-            a = bytes_be16(packet + s->ofs);
-            s = &m->steps[a == s->k ? s->yes : s->no];
-            continue;
-        case OP_LD_ABS_B_JEQ:
-            if (s->end > caplen) {
-                return 0;
-            }
-            a = packet[s->ofs];
-            s = &m->steps[a == s->k ? s->yes : s->no];
-            continue;
         case OP_LD_ABS_H_JSET:
             if (s->end > caplen) {
                 return 0;
             }
             a = bytes_be16(packet + s->ofs);
-            s = &m->steps[a & s->k ? s->yes : s->no];
+            s = jump(m, s, a & s->k);
             continue;
         case OP_LD_IND_H_JEQ:
             p = at_x(s, packet, x, caplen, 2);
@@ -335,7 +359,7 @@ bpf_machine_run(const struct bpf_machine *m, const uint8_t *packet,
                 return 0;
             }
             a = bytes_be16(p);
-            s = &m->steps[a == s->k ? s->yes : s->no];
+            s = jump(m, s, a == s->k);
             continue;
         case OP_LD_ABS_W:
             if (s->end > caplen) {
@@ -479,28 +503,28 @@ bpf_machine_run(const struct bpf_machine *m, const uint8_t *packet,
             s = &m->steps[s->yes];
             continue;
         case OP_JEQ:
-            s = &m->steps[a == s->k ? s->yes : s->no];
+            s = jump(m, s, a == s->k);
             continue;
         case OP_JEQ_X:
-            s = &m->steps[a == x ? s->yes : s->no];
+            s = jump(m, s, a == x);
             continue;
         case OP_JGT:
-            s = &m->steps[a > s->k ? s->yes : s->no];
+            s = jump(m, s, a > s->k);
             continue;
         case OP_JGT_X:
-            s = &m->steps[a > x ? s->yes : s->no];
+            s = jump(m, s, a > x);
             continue;
         case OP_JGE:
-            s = &m->steps[a >= s->k ? s->yes : s->no];
+            s = jump(m, s, a >= s->k);
             continue;
         case OP_JGE_X:
-            s = &m->steps[a >= x ? s->yes : s->no];
+            s = jump(m, s, a >= x);
             continue;
         case OP_JSET:
-            s = &m->steps[a & s->k ? s->yes : s->no];
+            s = jump(m, s, a & s->k);
             continue;
         case OP_JSET_X:
-            s = &m->steps[a & x ? s->yes : s->no];
+            s = jump(m, s, a & x);
             continue;
         case OP_TAX:
             x = a;
@@ -514,6 +538,7 @@ bpf_machine_run(const struct bpf_machine *m, const uint8_t *packet,
         case OP_NONE:
         case OP_NEG_X:
         case OP_JA_X:
+        case OP_LD_ABS_JEQ:
             return s->k;
         }
         s++;

@@ -136,15 +136,20 @@ static bool
 add_filter(const struct finder *f, const struct postcard_filter *filter,
            struct filter_keys *keys)
 {
-    struct filter_keys best = {.cost = UINT64_MAX};
+    struct filter_keys best;
 
+    best.n = 0; /* The rest is large, and not looked at. */
+    best.cost = UINT64_MAX;
     for (uint32_t i = 0; i < filter->terms.n; i++) {
         const struct term *term =
             &f->phf->predicates.terms[filter->terms.ids[i]];
-        struct filter_keys own = {.n = 0};
+        struct filter_keys own;
         struct filter_key key;
         uint32_t cost = path_key(term, &key);
         bool has_keys = false;
+
+        own.n = 0;
+        own.cost = 0;
 
         if (term->kind == TERM_BPF) {
             has_keys = f->on_headers && add_bpf(term->bpf, &own);
@@ -152,7 +157,9 @@ add_filter(const struct finder *f, const struct postcard_filter *filter,
             has_keys = add_key(&own, &key, cost);
         }
         if (has_keys && own.cost < best.cost) {
-            best = own;
+            best.n = own.n;
+            best.cost = own.cost;
+            memcpy(best.keys, own.keys, own.n * sizeof *own.keys);
         }
     }
     if (best.cost == UINT64_MAX || keys->n + best.n > FILTER_KEYS_MAX) {

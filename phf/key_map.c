@@ -210,7 +210,10 @@ key_map_build(struct key_map *m, size_t n_columns)
         assert(item->column < n_columns);
         if (!column->n++) {
             column->first = i;
+            column->low = item->low;
         }
+        column->low = item->low < column->low ? item->low : column->low;
+        column->high = item->high > column->high ? item->high : column->high;
         column->n_points += is_point(item);
     }
     for (size_t i = 0; i < n_columns; i++) {
@@ -244,15 +247,12 @@ find_point(const struct key_map *m, uint32_t column, uint64_t value,
 }
 
 void
-key_map_find(const struct key_map *m, uint32_t column, uint64_t value,
-             struct key_map_found *found)
+key_map_find_within(const struct key_map *m, uint32_t column, uint64_t value,
+                    struct key_map_found *found)
 {
     const struct key_map_segments *s;
     size_t i;
 
-    if (!key_map_has_column(m, column)) {
-        return;
-    }
     if (m->columns[column].n_points) {
         find_point(m, column, value, found);
     }

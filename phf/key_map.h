@@ -36,6 +36,7 @@ struct key_map_segments {
 
 struct key_map_column {
     size_t first, n_points, n; /* Items; points come first. */
+    uint64_t low, high;        /* Of all of them. */
     struct key_map_segments segments;
 };
 
@@ -67,8 +68,19 @@ key_map_has_column(const struct key_map *m, uint32_t column)
     return column < m->n_columns && m->columns[column].n;
 }
 
-void key_map_find(const struct key_map *, uint32_t column, uint64_t value,
-                  struct key_map_found *);
+/* Tells the numbers under 'value', which is within the column's bounds. */
+void key_map_find_within(const struct key_map *, uint32_t column,
+                         uint64_t value, struct key_map_found *);
+static inline void
+key_map_find(const struct key_map *m, uint32_t column, uint64_t value,
+             struct key_map_found *found)
+{
+    if (key_map_has_column(m, column) && value >= m->columns[column].low &&
+        value <= m->columns[column].high) {
+        key_map_find_within(m, column, value, found);
+    }
+}
+
 /* All numbers of a column. */
 void key_map_find_all(const struct key_map *, uint32_t column,
                       struct key_map_found *);

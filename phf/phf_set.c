@@ -12,6 +12,9 @@
 /* A memo larger than this (entries) is not worth its memory: the filters then
  * ask on their own. */
 #define MAX_MEMO (1 << 22)
+/* Filters, of a large set, that are tried everywhere before an index is made
+ * of them: making it is dear. */
+#define MAX_RECENT 32
 struct phf_set *
 phf_set_create(void)
 {
@@ -45,6 +48,19 @@ phf_set_destroy(struct phf_set *set)
     }
 }
 
+/* Gives the entry the set's numbers for its predicates. */
+static void
+import(struct phf_set *set, struct set_entry *entry)
+{
+    const struct predicates *own = &entry->phf->predicates;
+
+    entry->map =
+        lh_alloc_array(entry->map, own->n_predicates, sizeof *entry->map);
+    for (uint32_t id = 0; id < own->n_predicates; id++) {
+        entry->map[id] = predicates_import(&set->predicates, own, id);
+    }
+}
+
 uint32_t
 phf_set_add(struct phf_set *set, struct phf *phf, void *filter_aux)
 {
@@ -58,7 +74,7 @@ phf_set_add(struct phf_set *set, struct phf *phf, void *filter_aux)
         .phf = phf,
         .aux = filter_aux,
     };
-    set->is_stale = true;
+    import(set, entry);
     return entry->id;
 }
 
@@ -66,12 +82,11 @@ bool
 phf_set_remove(struct phf_set *set, uint32_t id)
 {
     for (size_t i = 0; i < set->n; i++) {
-        if (set->entries[i].id == id) {
+        if (set->entries[i].id == id && set->entries[i].phf) {
             entry_uninit(&set->entries[i]);
-            memmove(&set->entries[i], &set->entries[i + 1],
-                    (set->n - i - 1) * sizeof *set->entries);
-            set->n--;
-            set->is_stale = true;
+            set->entries[i].phf = NULL;
+            set->entries[i].map = NULL;
+            set->n_gone++;
             return true;
         }
     }
@@ -81,7 +96,7 @@ phf_set_remove(struct phf_set *set, uint32_t id)
 size_t
 phf_set_count(const struct phf_set *set)
 {
-    return set->n;
+    return set->n - set->n_gone;
 }
 
 void
@@ -91,31 +106,40 @@ phf_set_get_counters(const struct phf_set *set,
     *counters = set->counters;
 }
 
+/* Forgets the entries that were taken out. */
+static void
+compact(struct phf_set *set)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < set->n; i++) {
+        if (set->entries[i].phf) {
+            set->entries[n++] = set->entries[i];
+        }
+    }
+    set->n = n;
+    set->n_gone = 0;
+}
+
 static void
 rebuild(struct phf_set *set)
 {
-    const struct phf **filters = lh_alloc(set->n * sizeof *filters);
+    const struct phf **filters;
 
+    compact(set);
+    filters = lh_alloc((set->n + 1) * sizeof *filters);
     predicates_uninit(&set->predicates);
     predicates_init(&set->predicates);
     set->round = 0;
     for (size_t i = 0; i < set->n; i++) {
-        struct set_entry *entry = &set->entries[i];
-        const struct predicates *own = &entry->phf->predicates;
-
-        entry->map =
-            lh_alloc_array(entry->map, own->n_predicates, sizeof *entry->map);
-        for (uint32_t id = 0; id < own->n_predicates; id++) {
-            entry->map[id] = predicates_import(&set->predicates, own, id);
-        }
-        filters[i] = entry->phf;
+        import(set, &set->entries[i]);
+        filters[i] = set->entries[i].phf;
     }
     set_index_build(&set->index, filters, set->n);
     free(filters);
     free(set->memo);
     set->memo = NULL;
     set->n_memo = 0;
-    set->is_stale = false;
     set_verdicts_clear(&set->verdicts);
 }
 
@@ -144,8 +168,14 @@ make_memo(struct phf_set *set, size_t n_hops)
 void
 phf_set_refresh(struct phf_set *set)
 {
-    if (set->is_stale) {
+    size_t n_indexed = set_index_count(&set->index);
+    size_t max_recent =
+        n_indexed < 16 * MAX_RECENT ? n_indexed / 16 : MAX_RECENT;
+
+    if (set->n - n_indexed > max_recent || set->n_gone > set->n / 4) {
         rebuild(set);
+    } else if (set_index_extend(&set->index, set->n)) {
+        set_verdicts_clear(&set->verdicts);
     }
 }
 
@@ -167,7 +197,7 @@ phf_set_count_runs(struct phf_set *set, size_t n_runs)
 {
     set->counters.histories++;
     set->counters.runs += n_runs;
-    set->counters.skipped += set->n - n_runs;
+    set->counters.skipped += phf_set_count(set) - n_runs;
 }
 
 struct hop_tests
@@ -202,6 +232,20 @@ phf_set_tell(struct phf_set *set, const struct set_entry *entry,
     }
 }
 
+/* Takes filters that are no more out of 'n'; returns how many are left. */
+static size_t
+drop_gone(const struct phf_set *set, uint32_t *found, size_t n)
+{
+    size_t n_left = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        if (set->entries[found[i]].phf) {
+            found[n_left++] = found[i];
+        }
+    }
+    return n_left;
+}
+
 void
 phf_set_match(struct phf_set *set, const struct history *history,
               const struct topology *topology,
@@ -210,12 +254,13 @@ phf_set_match(struct phf_set *set, const struct history *history,
               void *aux)
 {
     const struct set_matching m = {hit, aux};
-    const uint32_t *found;
+    uint32_t *found;
     struct hop_tests tests;
     size_t n;
 
     phf_set_begin_round(set);
     found = set_index_find(&set->index, history, topology, &n);
+    n = drop_gone(set, found, n);
     phf_set_count_runs(set, n);
     if (!n) {
         return;

@@ -13,7 +13,7 @@
 
 struct set_entry {
     uint32_t id;
-    struct phf *phf; /* Owned. */
+    struct phf *phf; /* NULL: taken out.  Owned. */
     void *aux;
     uint32_t *map; /* The set's number for each of its predicates.  Owned. */
 };
@@ -21,11 +21,11 @@ struct set_entry {
 struct phf_set {
     size_t n, allocated;
     struct set_entry *entries; /* In order of 'id'.  Owned. */
+    size_t n_gone;             /* Of them taken out. */
     uint32_t last_id;
     struct phf_set_counters counters;
 
-    /* Made anew before a match when filters came or went. */
-    bool is_stale;
+    /* Of all entries; made anew when enough filters came or went. */
     struct predicates predicates;
     struct set_index index;
 
@@ -47,7 +47,7 @@ struct set_matching {
     void *aux;
 };
 
-/* Makes what is stale anew. */
+/* Before a match: sees to the filters that came and went. */
 void phf_set_refresh(struct phf_set *);
 /* Begins a round: nothing is known of any hop. */
 void phf_set_begin_round(struct phf_set *);

@@ -142,6 +142,9 @@ judge(struct phf_set *set, struct flow *flow, uint32_t index)
     struct set_verdict_memo *memo;
     uint32_t answers;
 
+    if (!phf) {
+        return;
+    }
     if (!find_answers(set, flow, phf, &answers)) {
         item = ask_flow(set, flow, index);
     } else {
@@ -191,8 +194,13 @@ find_path(struct phf_set *set, const struct trajectory *t,
         const struct set_entry *entry = &set->entries[indices[i]];
         struct set_verdict_item item = {.index = indices[i]};
 
+        if (!entry->phf) {
+            continue;
+        }
         phf_set_turn_to(set, &tests, entry);
         item.result = phf_run_model(entry->phf, &tests, &item.is_asked);
+        item.by_key = item.is_asked &&
+                      set_index_has_header_keys(&set->index, item.index);
         add_item(set, &item);
     }
     set_verdicts_end(&set->verdicts, &owner, &found.verdict);
@@ -213,21 +221,26 @@ judge_flow(struct phf_set *set, struct flow *flow, struct set_verdict path,
     size_t i = 0;
 
     for (uint32_t j = 0; j < path.n; j++) {
-        struct set_verdict_item item = set->verdicts.items[path.first + j];
+        const struct set_verdict_item *item =
+            &set->verdicts.items[path.first + j];
+        uint32_t index = item->index;
         bool is_found;
 
-        for (; i < n && found[i] < item.index; i++) {
+        for (; i < n && found[i] < index; i++) {
             if (set_index_is_on_headers(&set->index, found[i])) {
-                judge(set, flow, found[i]);
+                judge(set, flow, found[i]); /* May move items. */
             }
         }
-        is_found = i < n && found[i] == item.index;
+        item = &set->verdicts.items[path.first + j];
+        is_found = i < n && found[i] == index;
         i += is_found;
-        if (!item.is_asked) {
-            set_verdicts_add(&set->verdicts, item);
-        } else if (is_found ||
-                   !set_index_has_header_keys(&set->index, item.index)) {
-            judge(set, flow, item.index);
+        if (item->by_key && !is_found) {
+            continue;
+        }
+        if (item->is_asked) {
+            judge(set, flow, index);
+        } else {
+            set_verdicts_add(&set->verdicts, *item);
         }
     }
     for (; i < n; i++) {
@@ -308,7 +321,7 @@ match_by(struct phf_set *set, const struct set_verdict *verdict,
         const struct set_entry *entry = &set->entries[item->index];
         enum phf_result result = item->result;
 
-        if (item->is_asked && !may_match(set, item)) {
+        if (!entry->phf || (item->is_asked && !may_match(set, item))) {
             continue;
         }
         if (item->is_asked) {

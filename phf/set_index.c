@@ -140,7 +140,7 @@ set_index_build(struct set_index *x, const struct phf *const *filters,
     size_t n_columns;
 
     clear(x);
-    x->n_filters = n;
+    x->n_built = x->n_filters = n;
     x->filters = lh_alloc_zero((n + 1) * sizeof *x->filters);
     x->found = lh_alloc((n + 1) * sizeof *x->found);
     for (uint32_t i = 0; i < n; i++) {
@@ -150,6 +150,20 @@ set_index_build(struct set_index *x, const struct phf *const *filters,
     key_map_build(&x->paths, n_columns);
     key_map_build(&x->flows, n_columns);
     key_map_build(&x->both, n_columns);
+}
+
+bool
+set_index_extend(struct set_index *x, size_t n)
+{
+    if (n == x->n_filters) {
+        return false;
+    }
+    x->filters = lh_alloc_array(x->filters, n + 1, sizeof *x->filters);
+    x->found = lh_alloc_array(x->found, n + 1, sizeof *x->found);
+    memset(x->filters + x->n_filters, 0,
+           (n - x->n_filters) * sizeof *x->filters);
+    x->n_filters = n;
+    return true;
 }
 
 /* --- Facts of a path ---------------------------------------------------- */
@@ -441,7 +455,9 @@ begin(struct set_index *x, const struct key_map *map)
     return (struct search){.found = {note}, .index = x, .map = map};
 }
 
-static const uint32_t *
+/* What was found.  'always' are those that are found anyway; NULL: not of a
+ * path. */
+static uint32_t *
 end(struct set_index *x, const struct set_index_list *always, size_t *n)
 {
     if (always && always->n) {
@@ -450,11 +466,14 @@ end(struct set_index *x, const struct set_index_list *always, size_t *n)
         x->n_found += always->n;
     }
     sort_indices(x->found, x->n_found);
+    for (size_t i = x->n_built; always && i < x->n_filters; i++) {
+        x->found[x->n_found++] = (uint32_t) i;
+    }
     *n = x->n_found;
     return x->found;
 }
 
-const uint32_t *
+uint32_t *
 set_index_find(struct set_index *x, const struct history *history,
                const struct topology *topology, size_t *n)
 {

@@ -64,7 +64,7 @@ struct set_index_list {
 };
 
 struct set_index {
-    size_t n_filters;
+    size_t n_built, n_filters; /* With keys; and with those added since. */
     struct set_index_filter *filters; /* Owned. */
     struct key_map paths;             /* Filters by facts of paths, */
     struct key_map flows;             /* by those of headers, */
@@ -84,11 +84,20 @@ struct set_index {
 /* Makes the index of 'n' filters. */
 void set_index_build(struct set_index *, const struct phf *const *, size_t n);
 void set_index_uninit(struct set_index *);
+/* Filters of which the index was made. */
+static inline size_t
+set_index_count(const struct set_index *x)
+{
+    return x->n_built;
+}
+/* Makes them 'n', of which the last are found wherever a path is.  False when
+ * they are so many already. */
+bool set_index_extend(struct set_index *, size_t n);
 
 /* The filters to be run on 'history', in order; '*n' says how many.  Good
  * until the next call.  'topology' gives names and may be NULL. */
-const uint32_t *set_index_find(struct set_index *, const struct history *,
-                               const struct topology *topology, size_t *n);
+uint32_t *set_index_find(struct set_index *, const struct history *,
+                         const struct topology *topology, size_t *n);
 /* Those to be run on the path of 'history' whatever its headers. */
 const uint32_t *set_index_find_path(struct set_index *, const struct history *,
                                     const struct topology *topology,

@@ -29,6 +29,7 @@
 struct set_verdict_item {
     uint32_t index;         /* Of the filter in the set. */
     bool is_asked;          /* Flow by flow, or packet by packet; */
+    bool by_key;            /* But only flows that have one of its keys. */
     enum phf_result result; /* else the answer for all: no PHF_MISS. */
     /* Asked packet by packet: 'n_tests' not 0 means that a packet is missed
      * for whose header at the reference hop none of these tests is true. */

@@ -207,6 +207,48 @@ START_TEST(many_filters)
 }
 END_TEST
 
+/* Of a large set: the answers are right at every moment, and removing and
+ * adding a few does not make filters be run that cannot match. */
+START_TEST(many_filters_come_and_go)
+{
+    struct phf_set *set = phf_set_create();
+    struct phf_set_counters before, after;
+    uint32_t ids[600];
+    char filter[64];
+
+    for (unsigned int i = 0; i < 600; i++) {
+        char expected[64];
+        char history[64];
+
+        snprintf(filter, sizeof filter, "{{--dpid %u}}$", 1000 + i);
+        ids[i] = add(set, filter, "");
+        snprintf(history, sizeof history, "%u:1>2", 1000 + i);
+        snprintf(expected, sizeof expected, " %u", ids[i]);
+        check_hits(set, history, expected);
+        if (i % 3 == 0) {
+            ck_assert(phf_set_remove(set, ids[i]));
+            ck_assert(!phf_set_remove(set, ids[i]));
+            check_hits(set, history, "");
+        }
+    }
+    ck_assert_uint_eq(phf_set_count(set), 400);
+    phf_set_get_counters(set, &before);
+    for (unsigned int i = 0; i < 600; i++) {
+        char expected[64] = "";
+        char history[64];
+
+        snprintf(history, sizeof history, "%u:1>2", 1000 + i);
+        if (i % 3) {
+            snprintf(expected, sizeof expected, " %u", ids[i]);
+        }
+        check_hits(set, history, expected);
+    }
+    phf_set_get_counters(set, &after);
+    ck_assert_uint_lt(after.runs - before.runs, 600 * 40);
+    phf_set_destroy(set);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -227,6 +269,7 @@ main(void)
     tcase_add_test(tcase, shared_predicates_on_the_verdict);
     tcase_add_test(tcase, giving_up_is_told);
     tcase_add_test(tcase, many_filters);
+    tcase_add_test(tcase, many_filters_come_and_go);
     suite_add_tcase(suite, tcase);
     srunner_run_all(runner, CK_NORMAL);
     n_failed = srunner_ntests_failed(runner);

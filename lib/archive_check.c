@@ -133,6 +133,7 @@ check_columns(const struct archive_block *block, const uint8_t *payload,
               struct archive_check *check, struct lh_error *error)
 {
     struct history_decoder *plain;
+    struct block_index index;
     struct column_decoder *d;
     int retval;
 
@@ -154,7 +155,14 @@ check_columns(const struct archive_block *block, const uint8_t *payload,
     if (retval) {
         return retval;
     }
-    retval = check_rows(d, check, error);
+    retval = column_decoder_index(d, &index, error);
+    if (!retval && index.n_records != block->n_records) {
+        retval = broken(error, "its index is of another block");
+    }
+    block_index_uninit(&index);
+    if (!retval || retval == ENOENT) {
+        retval = check_rows(d, check, error);
+    }
     check->n_flows = column_decoder_n_flows(d);
     check->n_shapes = column_decoder_n_shapes(d);
     if (!retval) {

@@ -31,6 +31,9 @@ lib_liblasthop_a_SOURCES = \
 	lib/archive_writer_impl.h \
 	lib/archive_writer_merge.c \
 	lib/archive_writer_open.c \
+	lib/block_index.c lib/block_index.h \
+	lib/block_index_impl.h \
+	lib/block_index_maker.c \
 	lib/byte_buf.c lib/byte_buf.h \
 	lib/bytes.c lib/bytes.h \
 	lib/client.c lib/client_impl.h \

@@ -12,12 +12,17 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "lib/block_index.h"
 #include "lib/column_shapes.h"
 #include "lib/column_writer.h"
 #include "lib/hdr.h"
 #include "lib/lh_alloc.h"
 #include "lib/packet_row.h"
 #include "lib/section_list.h"
+
+/* An index has at most so many bytes, and one for so many of its block. */
+#define INDEX_MIN_ROOM 256
+#define INDEX_SHARE    40
 
 /* A packet as it was added: its times, then its header from the IP header on
  * follow.  All is aligned to 8 bytes. */
@@ -66,7 +71,8 @@ struct column_encoder {
 
     struct history_encoder *plain;
 
-    struct column_shapes *shapes; /* Owned. */
+    struct column_shapes *shapes;    /* Owned. */
+    struct block_index_maker *index; /* Owned. */
     struct column_writer writer;
     struct compressor *compressor;
     struct byte_buf sections; /* Scratch. */
@@ -86,6 +92,7 @@ column_encoder_create(const struct packet_id_config *packet_id,
     e->is_us = true;
     e->plain = history_encoder_create();
     e->shapes = column_shapes_create();
+    e->index = block_index_maker_create();
     e->compressor = compressor_create();
     return e;
 }
@@ -108,6 +115,7 @@ column_encoder_reset(struct column_encoder *e)
     e->n_header_bytes = 0;
     history_encoder_reset(e->plain);
     column_shapes_shrink(e->shapes);
+    block_index_maker_reset(e->index);
 }
 
 void
@@ -125,6 +133,7 @@ column_encoder_destroy(struct column_encoder *e)
         free(e->flows);
         free(e->flow_slots);
         column_shapes_destroy(e->shapes);
+        block_index_maker_destroy(e->index);
         free(e);
     }
 }
@@ -182,6 +191,7 @@ column_encoder_add_history(struct column_encoder *e, const struct history *h)
     error = history_encoder_add(e->plain, cut ? cut : h);
     if (!error) {
         count_record(e, h->n_hops, history_first_ns(h), history_last_ns(h));
+        block_index_maker_add_history(e->index, h);
     }
     history_destroy(cut);
     return error;
@@ -371,6 +381,7 @@ put_shapes(struct column_encoder *e)
     struct history_encoder *shapes = history_encoder_create();
 
     column_shapes_begin(e->shapes);
+    block_index_maker_begin_shapes(e->index);
     for (size_t i = 0; i < e->n_flows; i++) {
         const struct flow *flow = &e->flows[i];
         const struct history *shape;
@@ -379,6 +390,7 @@ put_shapes(struct column_encoder *e)
             shape = column_shapes_number(e->shapes, flow->shape);
             if (shape) {
                 history_encoder_add(shapes, shape);
+                block_index_maker_add_shape(e->index, shape);
             }
         }
     }
@@ -415,13 +427,14 @@ static void
 put_flow(struct column_encoder *e, const struct flow *flow,
          const struct row_ref *refs)
 {
+    const uint8_t *header = trajectory_constants(flow->trajectory);
+    uint32_t shape = column_shapes_index(e->shapes, flow->shape);
     struct column_row row;
 
-    column_writer_begin_flow(
-        &e->writer, (enum header_kind) flow->kind, flow->l3_ofs,
-        trajectory_constants(flow->trajectory),
-        column_shapes_index(e->shapes, flow->shape), flow->n_rows,
-        column_shapes_history(e->shapes, flow->shape));
+    block_index_maker_add_flow(e->index, shape, header);
+    column_writer_begin_flow(&e->writer, (enum header_kind) flow->kind,
+                             flow->l3_ofs, header, shape, flow->n_rows,
+                             column_shapes_history(e->shapes, flow->shape));
     for (uint32_t i = 0; i < flow->n_rows; i++) {
         if (i + 2 < flow->n_rows) {
             const char *p = (const char *) raw_row_at(e, refs + i + 2);
@@ -432,6 +445,19 @@ put_flow(struct column_encoder *e, const struct flow *flow,
         row = get_row(e, refs + i, flow->n_hops);
         column_writer_put_row(&e->writer, &row);
     }
+}
+
+static void
+put_index(struct column_encoder *e, struct section_list *list)
+{
+    struct byte_buf index = BYTE_BUF_INIT;
+
+    block_index_maker_finish(e->index, e->totals.n_records,
+                             INDEX_MIN_ROOM + e->sections.len / INDEX_SHARE,
+                             &index);
+    section_list_add(list, COLUMN_INDEX, index.data, index.len, 0,
+                     e->compressor, &e->sections);
+    byte_buf_uninit(&index);
 }
 
 size_t
@@ -465,6 +491,7 @@ column_encoder_finish(struct column_encoder *e, int level,
         section_list_add(&list, i, column->data, column->len, level,
                          e->compressor, &e->sections);
     }
+    put_index(e, &list);
 
     size_t table_len = section_list_put_table(&list, out);
 

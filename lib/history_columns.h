@@ -28,6 +28,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lib/block_index.h"
 #include "lib/byte_buf.h"
 #include "lib/history.h"
 #include "lib/history_codec.h"
@@ -112,6 +113,15 @@ int column_decoder_open(const uint8_t *payload, size_t len, size_t table_len,
 void column_decoder_destroy(struct column_decoder *);
 /* Bytes of memory it holds. */
 size_t column_decoder_size(const struct column_decoder *);
+
+/* Rows: packets of trajectories. */
+size_t column_decoder_n_rows(const struct column_decoder *);
+
+/* Reads which items the block may have (the caller's, for
+ * block_index_uninit()).  ENOENT when there is no index, or an errno as
+ * above. */
+int column_decoder_index(struct column_decoder *, struct block_index *,
+                         struct lh_error *);
 
 /* Reads the dictionary but what single flows have: shapes and the numbers of
  * rows.  All flows of a shape

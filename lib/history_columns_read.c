@@ -124,6 +124,28 @@ column_decoder_destroy(struct column_decoder *d)
     }
 }
 
+size_t
+column_decoder_n_rows(const struct column_decoder *d)
+{
+    return d->dictionary.n_rows;
+}
+
+int
+column_decoder_index(struct column_decoder *d, struct block_index *index,
+                     struct lh_error *error)
+{
+    uint8_t *raw;
+    size_t len;
+    int retval = column_dictionary_load(&d->dictionary, COLUMN_INDEX, &raw,
+                                        &len, error);
+
+    memset(index, 0, sizeof *index);
+    if (retval) {
+        return retval;
+    }
+    return raw ? block_index_parse(index, raw, len, error) : ENOENT;
+}
+
 int
 column_decoder_need_shapes(struct column_decoder *d,
                            column_visit_function *visit, void *aux,

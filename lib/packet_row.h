@@ -43,6 +43,7 @@ enum column {
     COLUMN_L4_SUM,
     COLUMN_TAIL,
     COLUMN_PLAIN,
+    COLUMN_INDEX, /* block_index. */
     COLUMN_FIELD_FIRST = 32,
     COLUMN_FIELD_NEXT = 48,
     N_COLUMNS = 64

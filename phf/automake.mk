@@ -5,6 +5,7 @@ noinst_LIBRARIES += phf/libphf.a
 phf_libphf_a_SOURCES = \
 	phf/automaton.c phf/automaton.h \
 	phf/backref.c phf/backref.h \
+	phf/block_sieve.c phf/block_sieve.h \
 	phf/bpf.c phf/bpf.h \
 	phf/bpf_demands.c phf/bpf_demands.h \
 	phf/bpf_keys.c phf/bpf_keys.h \

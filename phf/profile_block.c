@@ -282,8 +282,10 @@ static int
 count_columns(struct work *w, struct lh_error *why)
 {
     struct column_decoder *d = w->block->columns;
-    struct query_filter filter = {w->ask->phf, w->ask->topology,
-                                  w->ask->since_ns, w->ask->until_ns};
+    struct query_filter filter = {.phf = w->ask->phf,
+                                  .topology = w->ask->topology,
+                                  .since_ns = w->ask->since_ns,
+                                  .until_ns = w->ask->until_ns};
     struct query_block_counters ignored = {0};
     int retval;
 

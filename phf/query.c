@@ -116,8 +116,14 @@ share(struct query *q, const struct query_config *config)
     shared->n_pending = config->n_pending;
     shared->dir =
         config->reader ? lh_strdup(archive_reader_dir(config->reader)) : NULL;
-    shared->filter = (struct query_filter){shared->phf, shared->topology,
-                                           config->since_ns, config->until_ns};
+    shared->sieve = block_sieve_create(shared->phf);
+    shared->filter = (struct query_filter){
+        .phf = shared->phf,
+        .topology = shared->topology,
+        .sieve = shared->sieve,
+        .since_ns = config->since_ns,
+        .until_ns = config->until_ns,
+    };
     shared->limit = config->limit;
     shared->is_desc = config->is_desc;
     atomic_init(&shared->is_cancelled, false);
@@ -285,6 +291,7 @@ end_scan(struct query *q, struct part *part, size_t index)
     q->totals.n_read++;
     q->totals.scanned += job->counters.scanned;
     q->totals.n_limits += job->counters.n_limits;
+    q->totals.n_skipped += job->counters.n_skipped;
     part->state = PART_SCANNED;
     while (q->first_open < q->n_parts &&
            q->parts[q->first_open].state >= PART_SCANNED) {

@@ -56,6 +56,7 @@ struct query_totals {
     uint64_t scanned;       /* Histories looked at. */
     uint64_t n_blocks;      /* To be read in all. */
     uint64_t n_read;        /* Read. */
+    uint64_t n_skipped;     /* Of these, only their index. */
     uint64_t damaged;       /* Blocks that could not be read. */
     struct lh_error damage; /* Which was the first, and why: empty if none. */
     uint64_t lost;     /* Histories of that time that were never stored. */

@@ -366,22 +366,47 @@ scan_records(struct query_block *b, const struct query_filter *filter,
     return 0;
 }
 
+/* What the index says.  One that is not there, or broken, spares nothing. */
+static enum block_sieve_answer
+ask_index(struct query_block *b, const struct query_filter *filter,
+          struct query_block_counters *counters)
+{
+    enum block_sieve_answer answer = BLOCK_SIEVE_ALL;
+    struct block_index index;
+
+    if (filter->sieve && !column_decoder_index(b->columns, &index, NULL)) {
+        answer = block_sieve_ask(filter->sieve, &index);
+        if (answer == BLOCK_SIEVE_NONE) {
+            counters->scanned += index.n_records;
+            counters->n_skipped++;
+        } else if (answer == BLOCK_SIEVE_PLAIN) {
+            counters->scanned += column_decoder_n_rows(b->columns);
+        }
+        block_index_uninit(&index);
+    }
+    return answer;
+}
+
 /* Begins with the flows, if there are any, or the records. */
 static int
 begin(struct query_block *b, const struct query_filter *filter,
       struct query_block_counters *counters, struct lh_error *error)
 {
-    if (!b->columns) {
-        b->phase = PHASE_RECORDS;
-        return 0;
+    enum block_sieve_answer answer = BLOCK_SIEVE_NONE;
+    int retval = 0;
+
+    b->phase = PHASE_RECORDS;
+    if (b->columns) {
+        answer = ask_index(b, filter, counters);
     }
-
-    b->phase = PHASE_FLOWS;
-
-    int retval = begin_flows(b, filter, counters, NULL, NULL, error);
-
-    return retval ? retval
-                  : column_decoder_plain(b->columns, &b->decoder, error);
+    if (answer == BLOCK_SIEVE_ALL) {
+        b->phase = PHASE_FLOWS;
+        retval = begin_flows(b, filter, counters, NULL, NULL, error);
+    }
+    if (answer != BLOCK_SIEVE_NONE && !retval) {
+        retval = column_decoder_plain(b->columns, &b->decoder, error);
+    }
+    return retval;
 }
 
 /* The dictionary is done: reads what it leaves open. */

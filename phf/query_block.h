@@ -2,11 +2,12 @@
 /* query_block - the histories of one block of an archive, or of what is
  * pending, that match a filter.
  *
- * Of a block of columns the filter is asked of the dictionary first: once for
- * each shape when it asks nothing of headers, else once for each flow.  Only a
- * flow for which that does not decide, because a test read bytes that differ
- * from packet to packet, has its packets looked at; and of flows that cannot
- * match nothing is read at all.
+ * Of a block of columns the index is asked first, and most often nothing else
+ * is read.  Then the filter is asked of the dictionary: once for each shape
+ * when it asks nothing of headers, else once for each flow.  Only a flow for
+ * which that does not decide, because a test read bytes that differ from
+ * packet to packet, has its packets looked at; and of flows that cannot match
+ * nothing is read at all.
  *
  * Work is done in small steps.
  *
@@ -23,12 +24,14 @@
 #include "lib/history_columns.h"
 #include "lib/lh_error.h"
 #include "lib/topology.h"
+#include "phf/block_sieve.h"
 #include "phf/phf.h"
 
 /* What is asked. */
 struct query_filter {
     const struct phf *phf;
     const struct topology *topology; /* May be NULL. */
+    struct block_sieve *sieve;       /* Of phf; NULL: no index is asked. */
     uint64_t since_ns, until_ns;     /* Of the first postcard. */
 };
 
@@ -58,8 +61,9 @@ struct query_block {
 
 /* Counted while a block is scanned. */
 struct query_block_counters {
-    uint64_t scanned;  /* Histories decided. */
-    uint64_t n_limits; /* Matchings that gave up. */
+    uint64_t scanned;   /* Histories decided. */
+    uint64_t n_limits;  /* Matchings that gave up. */
+    uint64_t n_skipped; /* 1 if the index of the block said enough. */
 };
 
 /* Opens the block for scanning or reading; nothing when it is open.  Returns

@@ -14,6 +14,7 @@ void
 query_shared_unref(struct query_shared *shared)
 {
     if (!--shared->n_refs) {
+        block_sieve_destroy(shared->sieve);
         phf_destroy(shared->phf);
         topology_unref(shared->topology);
         for (size_t i = 0; i < shared->n_pending; i++) {

@@ -30,6 +30,7 @@ struct query_shared {
     struct query *query;             /* NULL: it is gone. */
     size_t n_refs;                   /* The query's and those of its jobs. */
     struct phf *phf;                 /* Owned. */
+    struct block_sieve *sieve;       /* Owned. */
     struct topology *topology;       /* Owned reference. */
     struct archive_pending *pending; /* Owned, with the payloads. */
     size_t n_pending;

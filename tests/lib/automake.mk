@@ -9,6 +9,11 @@ TESTS += tests/lib/test_bytes
 tests_lib_test_bytes_SOURCES = tests/lib/test_bytes.c
 tests_lib_test_bytes_LDADD = $(LIB_LIBS) $(TEST_LIBS)
 
+check_PROGRAMS += tests/lib/test_block_index
+TESTS += tests/lib/test_block_index
+tests_lib_test_block_index_SOURCES = tests/lib/test_block_index.c
+tests_lib_test_block_index_LDADD = $(LIB_LIBS) $(TEST_LIBS)
+
 check_PROGRAMS += tests/lib/test_nearest
 TESTS += tests/lib/test_nearest
 tests_lib_test_nearest_SOURCES = tests/lib/test_nearest.c

@@ -149,7 +149,7 @@ netwatch_init_write(const struct netwatch *nw, FILE *out)
           "what tcpdump does.\n"
           "loops: no loops\n"
           "black-holes: no black-holes except \"arp or icmp6 or multicast\"\n"
-          "punts: no punts except \"arp or icmp6\"\n\n"
+          "punts: no punts except \"arp or icmp6 or multicast\"\n\n"
           "# What else can be said; take the # away from what you mean.\n",
           out);
     fprintf(out,

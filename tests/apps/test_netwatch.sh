@@ -146,6 +146,20 @@ expect "a restart" 3 'what happened meanwhile was not watched'
 on restarts --for 1s --json holds.watch
 expect "a restart as JSON" 3 '^{"event":"unseen","since_ns":[0-9]*,"until_' out
 
+# A server that stands still is noticed by its silence.
+timeout 60 "$fixture" serve "$work" "$work/sock" good \
+    "$netwatch" -s "$work/sock" --timeout 1 holds.watch > out 2> err &
+waiter=$!
+until grep -q 'watching 1' err; do sleep 0.05; done
+server=$(pgrep -P $waiter)
+kill -STOP "$server"
+until grep -q 'no answer' err; do sleep 0.1; done
+kill -CONT "$server"
+kill -INT "$(pgrep -P "$server")"
+wait $waiter
+code=$?
+expect "a server that stands still" 3 'no answer .*; nothing is watched'
+
 # --- the command -------------------------------------------------------------
 
 printf 'loops: no loops\n' > loops.watch

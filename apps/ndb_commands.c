@@ -273,7 +273,7 @@ const struct ndb_command ndb_commands[] = {
      "full shows the header bytes too.",
      "bt full", true, backtrace},
     {"frame", "f", "[N]", "Go to hop N of the current history and show it.",
-     "frame 2", false, frame},
+     "frame 1", false, frame},
     {"up", NULL, "[N]", "Go to the hop, or N hops, that the packet came from.",
      NULL, false, up},
     {"down", NULL, "[N]", "Go to the hop, or N hops, that the packet went to.",
@@ -341,7 +341,7 @@ const struct ndb_command ndb_commands[] = {
      "ways part, by which rules, and what was changed there in between.\n"
      "FROM and TO are times as for find, or versions (vN); TO is now unless "
      "given.",
-     "diff 1 2\ndiff s1 -10m\ndiff s1 v7 v12", true, ndb_past_diff},
+     "diff 1 2\ndiff s1 -10m\ndiff s1 v7 v8", true, ndb_past_diff},
     {"break", "b", "PHF [if PHF]",
      "Set a breakpoint: continue stops at histories that match.\n"
      "With \"if\", only at those that match the second filter too.",

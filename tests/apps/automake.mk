@@ -35,6 +35,9 @@ EXTRA_DIST += tests/apps/test_frame.sh
 TESTS += tests/apps/test_ndb_prompt.py
 EXTRA_DIST += tests/apps/test_ndb_prompt.py tests/apps/ndb_leaks
 
+TESTS += tests/apps/test_ndb_screen.py tests/apps/test_ndb_manual.py
+EXTRA_DIST += tests/apps/test_ndb_screen.py tests/apps/test_ndb_manual.py
+
 TESTS += tests/apps/check_completion.sh
 EXTRA_DIST += tests/apps/check_completion.sh
 

@@ -155,10 +155,10 @@ def test_names_are_completed_and_listed(work):
     t.expect(r"delivered +dropped\r\n")
     t.expect(r"find \{\{--verdict d")
     t.send("r\t}}\n")
-    t.expect(r"1   2023.*dropped")
+    t.expect(r"2   2023.*dropped")
     t.expect_prompt()
-    t.send("x ip.pr\t\n")
-    t.expect(r"<ip.proto>:   0x11")
+    t.send("x arp.o\t\n")
+    t.expect(r"<arp.op>:   0x00   0x01")
     t.expect_prompt()
     t.quit()
 

@@ -70,6 +70,7 @@ struct column_encoder {
     uint32_t *flow_slots; /* 1 + index.  Owned. */
 
     struct history_encoder *plain;
+    size_t plain_size; /* Bytes it holds. */
 
     struct column_shapes *shapes;    /* Owned. */
     struct block_index_maker *index; /* Owned. */
@@ -114,6 +115,7 @@ column_encoder_reset(struct column_encoder *e)
     e->is_us = true;
     e->n_header_bytes = 0;
     history_encoder_reset(e->plain);
+    e->plain_size = 0;
     column_shapes_shrink(e->shapes);
     block_index_maker_reset(e->index);
 }
@@ -150,12 +152,12 @@ column_encoder_is_full(const struct column_encoder *e)
     return e->totals.n_records >= COLUMNS_MAX_ROWS ||
            e->totals.n_hops > COLUMNS_MAX_HOPS - HISTORY_CODEC_MAX_HOPS ||
            e->n_header_bytes > COLUMNS_MAX_BYTES - TRAJECTORY_MAX_HEADER ||
-           history_encoder_totals(e->plain)->size > SECTION_MAX_RAW / 2;
+           e->plain_size > SECTION_MAX_RAW / 2;
 }
 
 /* --- Adding ------------------------------------------------------------- */
 
-static void
+static inline void
 count_record(struct column_encoder *e, size_t n_hops, uint64_t first_ns,
              uint64_t last_ns)
 {
@@ -173,7 +175,7 @@ count_record(struct column_encoder *e, size_t n_hops, uint64_t first_ns,
     }
     t->n_records++;
     t->n_hops += (uint32_t) n_hops;
-    t->size = e->raw.len + history_encoder_totals(e->plain)->size;
+    t->size = e->raw.len + e->plain_size;
 }
 
 int
@@ -190,6 +192,7 @@ column_encoder_add_history(struct column_encoder *e, const struct history *h)
     }
     error = history_encoder_add(e->plain, cut ? cut : h);
     if (!error) {
+        e->plain_size = history_encoder_totals(e->plain)->size;
         count_record(e, h->n_hops, history_first_ns(h), history_last_ns(h));
         block_index_maker_add_history(e->index, h);
     }
@@ -326,6 +329,7 @@ column_encoder_add(struct column_encoder *e, struct trajectory *t,
         &e->raw, sizeof *row + n_times + ((l3_len + 7) & ~(size_t) 7));
     uint8_t *p = (uint8_t *) (row + 1);
     uint64_t first_ns = packet->times_ns[0], last_ns = first_ns;
+    uint64_t below_us = first_ns % 1000;
 
     row->packet_id = packet->packet_id;
     row->l3_len = (uint16_t) l3_len;
@@ -337,11 +341,9 @@ column_encoder_add(struct column_encoder *e, struct trajectory *t,
 
         first_ns = time < first_ns ? time : first_ns;
         last_ns = time > last_ns ? time : last_ns;
+        below_us |= time % 1000;
     }
-    for (uint32_t i = 0;
-         i < flow->n_hops && e->is_us && e->unit == COLUMN_UNIT_AUTO; i++) {
-        e->is_us = packet->times_ns[i] % 1000 == 0;
-    }
+    e->is_us &= !below_us;
     if (e->totals.n_rows == e->allocated_rows) {
         e->allocated_rows = e->allocated_rows * 2 + 1024;
         e->rows = lh_alloc_array(e->rows, e->allocated_rows, sizeof *e->rows);

@@ -40,8 +40,9 @@ struct merge {
     uint64_t size;                  /* Written. */
     struct column_encoder *encoder; /* Owned. */
     uint64_t first, last;           /* Sequences of what it holds. */
-    struct byte_buf packed;         /* Scratch. */
-    struct byte_buf topology;       /* The last one, as stored. */
+    uint64_t next; /* Sequence of the next block if none is missing; 0: any. */
+    struct byte_buf packed;   /* Scratch. */
+    struct byte_buf topology; /* The last one, as stored. */
 };
 
 static bool
@@ -215,14 +216,31 @@ is_full(const struct merge *m, const struct archive_block *block)
            totals->size > MAX_SIZE;
 }
 
+/* Ends the block at hand where others are missing, so that between any two of
+ * the sequences of a block none is.  Returns 0 or an errno. */
+static int
+follow(struct merge *m, const struct archive_block *block,
+       const uint8_t *payload)
+{
+    uint64_t first =
+        block->kind == ARCHIVE_COLUMNS ? bytes_be64(payload) : block->sequence;
+    bool follows = !m->next || first == m->next;
+
+    m->next = block->sequence + 1;
+    return follows ? 0 : flush(m);
+}
+
 /* Adds the whole block, header and payload, at 'bytes'. */
 static int
 add_block(struct merge *m, const struct archive_block *block,
           const uint8_t *bytes, size_t len, struct lh_error *error)
 {
     const uint8_t *payload = bytes + ARCHIVE_BLOCK_HEADER;
-    int retval = 0;
+    int retval = follow(m, block, payload);
 
+    if (retval) {
+        return retval;
+    }
     if (block->kind == ARCHIVE_COLUMNS && !is_large(block)) {
         retval = is_full(m, block) ? flush(m) : 0;
         return retval ? retval : add_columns(m, block, payload, error);

@@ -106,6 +106,37 @@ add_covered(struct archive_writer *w, const struct archive_segment *covered,
     }
 }
 
+/* Takes stock of a file that nothing is written into any more.  One that
+ * cannot be read is said and left as it is, as old as the system says. */
+static bool
+take_old(struct archive_writer *w, const struct archive_segment *segment,
+         struct archive_stock *stock, struct archive_recovery *recovery)
+{
+    char *path = archive_dir_segment(w->dir, segment);
+    int fd = open(path, O_RDONLY | O_CLOEXEC), retval;
+    struct lh_error error;
+    struct stat st;
+
+    if (fd >= 0) {
+        retval = archive_stock_take(path, fd, stock, &error);
+        close(fd);
+    } else {
+        retval = errno;
+        lh_error_set(&error, "%s: %s", path, strerror(retval));
+    }
+    if (retval) {
+        memset(stock, 0, sizeof *stock);
+        if (!stat(path, &st)) {
+            stock->size = (uint64_t) st.st_size;
+            stock->max_ns = (uint64_t) st.st_mtim.tv_sec * 1000000000u;
+        }
+        recovery->is_damaged = true;
+        snprintf(recovery->damage, sizeof recovery->damage, "%s", error.text);
+    }
+    free(path);
+    return !retval;
+}
+
 /* Takes stock of the files that are there. */
 static int
 open_segments(struct archive_writer *w, uint64_t now_ns,
@@ -126,26 +157,16 @@ open_segments(struct archive_writer *w, uint64_t now_ns,
     bool has_open = n && segments[n - 1].first == segments[n - 1].last;
 
     for (size_t i = 0; i < n - has_open && !retval; i++) {
-        char *path = archive_dir_segment(w->dir, &segments[i]);
-        int fd = open(path, O_RDONLY | O_CLOEXEC);
-        struct archive_stock stock = {0};
-
-        if (fd < 0) {
-            retval = errno;
-            lh_error_set(error, "%s: %s", path, strerror(retval));
-        } else {
-            retval = archive_stock_take(path, fd, &stock, error);
-            close(fd);
-        }
-        free(path);
-
+        struct archive_stock stock;
+        bool is_readable = take_old(w, &segments[i], &stock, recovery);
         struct archive_old_file file = {
             .segment = segments[i],
             .size = stock.size,
             .max_ns = stock.max_ns,
             .n_blocks = stock.n_blocks,
             .n_records = stock.n_records,
-            .is_fixed = stock.has_damage || stock.has_newer || stock.is_torn,
+            .is_fixed = !is_readable || stock.has_damage || stock.has_newer ||
+                        stock.is_torn,
         };
 
         archive_old_add(w->old, &file);

@@ -121,6 +121,12 @@ tests_lib_test_archive_damage_SOURCES = tests/lib/test_archive_damage.c \
 	$(ARCHIVE_FIXTURE)
 tests_lib_test_archive_damage_LDADD = $(LIB_LIBS) $(TEST_LIBS)
 
+check_PROGRAMS += tests/lib/test_archive_bad_files
+TESTS += tests/lib/test_archive_bad_files
+tests_lib_test_archive_bad_files_SOURCES = \
+	tests/lib/test_archive_bad_files.c $(ARCHIVE_FIXTURE)
+tests_lib_test_archive_bad_files_LDADD = $(LIB_LIBS) $(TEST_LIBS)
+
 check_PROGRAMS += tests/lib/test_archive_merge
 TESTS += tests/lib/test_archive_merge
 tests_lib_test_archive_merge_SOURCES = tests/lib/test_archive_merge.c \

@@ -12,10 +12,13 @@
  *     in times, and nothing twice.
  * In the end the server answers the same over its socket.
  *
- * LASTHOP_SERVER_KILLS says how many rounds (4), LASTHOP_SERVER_SEED which. */
+ * LASTHOP_SERVER_KILLS says how many rounds (4), LASTHOP_SERVER_SEED which,
+ * LASTHOP_SERVER_ROUND how often the archive is synced (20ms): with 1ms there
+ * are so many small blocks that kills fall into merges, which are counted. */
 #include <config.h>
 
 #include <check.h>
+#include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
@@ -56,6 +59,8 @@ struct sent {
 static struct sent *all; /* Owned. */
 static size_t n_all, allocated_all;
 static uint64_t n_promised;
+static uint64_t n_in_merge; /* Kills that left a file half merged. */
+static uint64_t n_merged;   /* Files made of others that a kill left. */
 
 /* What one life of the server is given. */
 struct life {
@@ -400,10 +405,35 @@ count_stored(uint64_t round)
     return n;
 }
 
+/* Looks at what a kill left: the name of a file that a merge was writing ends
+ * with ".new", and that of one which was merged has a second number. */
+static void
+count_merges(const char *dir)
+{
+    DIR *stream = opendir(dir);
+    const struct dirent *entry;
+
+    ck_assert_ptr_nonnull(stream);
+    while ((entry = readdir(stream)) != NULL) {
+        const char *number = strchr(entry->d_name, '-');
+        const char *end = strrchr(entry->d_name, '.');
+
+        if (number && end && !strcmp(end, ".new")) {
+            n_in_merge++;
+        } else if (number && strchr(number + 1, '-')) {
+            n_merged++;
+        }
+    }
+    closedir(stream);
+}
+
 static void
 check_archive(uint64_t round)
 {
     char *dir = lh_asprintf("%s/archive", live.dir);
+
+    count_merges(dir);
+
     struct archive_reader *reader = fixture_reader(dir);
     struct query_config config = {.reader = reader,
                                   .until_ns = UINT64_MAX,
@@ -504,15 +534,21 @@ tear_down(void)
 START_TEST(what_was_durable_outlives_every_kill)
 {
     uint64_t n_kills = setting("LASTHOP_SERVER_KILLS", N_KILLS);
+    const char *every = getenv("LASTHOP_SERVER_ROUND");
+    char *option = lh_asprintf("--round=%s", every ? every : "20ms");
     struct gen_random r = {setting("LASTHOP_SERVER_SEED", 1)};
 
     live_init(&live, "--topology=@/topology.json", "--rules=@/rules.jsonl",
-              "--recorder=none", "--accept=127.0.0.1", "--window=1h",
-              "--round=20ms", "--archive=@/archive", NULL);
+              "--recorder=none", "--accept=127.0.0.1", "--window=1h", option,
+              "--archive=@/archive", NULL);
+    free(option);
     for (uint64_t round = 1; round <= n_kills; round++) {
         live_and_die(&r);
         check_archive(round);
     }
+    printf("%" PRIu64 " of %" PRIu64 " kills fell into a merge, %" PRIu64
+           " left files that were merged\n",
+           n_in_merge, n_kills, n_merged);
     ck_assert_uint_gt(n_promised, 0);
     check_answers(n_kills);
 }

@@ -46,13 +46,14 @@ on() {
 
 # --- scripts with golden output ---------------------------------------------
 
+cd "$cases" || exit 99 # For scripts that run scripts.
 for script in "$cases"/*.ndb; do
     name=$(basename "$script" .ndb)
     only=$(sed -n '1s/^# only //p' "$script")
     options=$(sed -n '1,2s/^# with //p' "$script")
     for source in ${only:-good archive}; do
         [ "$source" = server ] && source=good
-        (cd "$cases" && cp "$script" "$work/$name.ndb")
+        cp "$script" "$work/$name.ndb"
         # shellcheck disable=SC2086
         on "$source" --utc $options -x "$work/$name.ndb"
         {
@@ -70,6 +71,8 @@ for script in "$cases"/*.ndb; do
         fi
     done
 done
+
+cd "$build" || exit 99
 
 # --- commands that go wrong ---------------------------------------------------
 

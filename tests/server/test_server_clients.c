@@ -391,6 +391,80 @@ START_TEST(a_query_waits_for_a_client_that_does_not_read)
 }
 END_TEST
 
+/* Three that look at every packet, and one that gives out all of them. */
+static void
+begin_heavy(struct api_client *client, size_t i)
+{
+    call_only(client, "query",
+              json_pack("{s:s}", "phf",
+                        i ? "{{--bpf \"ip[4:2] = 65535 and ip[10:2] = 1\"}}"
+                          : ".*"));
+}
+
+/* Reads what there is; true when the query has ended. */
+static bool
+read_some(struct api_client *client)
+{
+    for (int i = 0; i < 200; i++) {
+        json_t *history = live_next(client);
+
+        if (!history) {
+            return true;
+        }
+        json_decref(history);
+    }
+    return false;
+}
+
+/* Bursts of a size that the socket holds, each taken before the next comes,
+ * while queries run all the time. */
+START_TEST(heavy_queries_cost_no_postcard)
+{
+    enum { N_QUERIES = 4, N_BURSTS = 60, BURST = 50 };
+    struct api_client *client = live_client(&live);
+    struct api_client *askers[N_QUERIES];
+    uint32_t n = 0;
+    size_t n_beside = 0; /* Bursts while a query ran. */
+
+    for (; n < 3000; n++) {
+        live_send(&live, n, SCENE_SWITCHES, false);
+        if (n % BURST == BURST - 1) {
+            live_wait(client, "postcards",
+                      (uint64_t) (n + 1) * SCENE_SWITCHES);
+        }
+    }
+    live_wait(client, "archived", n / 2);
+    for (size_t i = 0; i < N_QUERIES; i++) {
+        askers[i] = live_client(&live);
+        begin_heavy(askers[i], i);
+    }
+    for (int burst = 0; burst < N_BURSTS; burst++) {
+        for (uint32_t end = n + BURST; n < end; n++) {
+            live_send(&live, n, SCENE_SWITCHES, false);
+        }
+        n_beside += live_counter(client, "queries_running") > 0;
+        live_wait(client, "postcards", (uint64_t) n * SCENE_SWITCHES);
+        for (size_t i = 0; i < N_QUERIES; i++) {
+            if (read_some(askers[i])) {
+                begin_heavy(askers[i], i);
+            }
+        }
+    }
+    live_wait(client, "histories", n);
+    ck_assert_uint_gt(n_beside, N_BURSTS / 2);
+    ck_assert_uint_eq(live_counter(client, "kernel_drops"), 0);
+    ck_assert_uint_eq(live_counter(client, "postcards"),
+                      (uint64_t) n * SCENE_SWITCHES);
+    ck_assert_uint_eq(live_counter(client, "histories"), n);
+    ck_assert_uint_eq(live_counter(client, "archive_lost"), 0);
+    live_check_sums(client);
+    for (size_t i = 0; i < N_QUERIES; i++) {
+        api_client_close(askers[i]);
+    }
+    api_client_close(client);
+}
+END_TEST
+
 START_TEST(a_query_can_be_cancelled)
 {
     FILE *stream = fdopen(raw_client(), "r");
@@ -470,6 +544,7 @@ main(void)
     tcase_add_test(tc, a_slow_client_misses_and_is_told_how_many);
     tcase_add_test(tc, queries_are_in_order_within_time_and_limit);
     tcase_add_test(tc, a_query_waits_for_a_client_that_does_not_read);
+    tcase_add_test(tc, heavy_queries_cost_no_postcard);
     tcase_add_test(tc, a_query_can_be_cancelled);
     tcase_add_test(tc, one_client_has_no_more_queries_than_it_may);
     tcase_set_timeout(tc, 120);

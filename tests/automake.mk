@@ -28,6 +28,7 @@ check_PROGRAMS += $(fuzz_targets)
 # others have nothing that the thread sanitizer looks at.
 threaded_tests = \
 	tests/lib/test_archive_part \
+	tests/lib/test_crew \
 	tests/lib/test_flow_log \
 	tests/lib/test_flow_log_disk \
 	tests/lib/test_flow_log_states \
@@ -35,7 +36,8 @@ threaded_tests = \
 	tests/lib/test_say \
 	tests/lib/test_topology \
 	tests/recorder/test_past_worker \
-	tests/server/test_pipeline_threads
+	tests/server/test_pipeline_threads \
+	tests/server/test_stored_filters
 
 check-threads: $(threaded_tests)
 	$(MAKE) check-TESTS TESTS='$(threaded_tests)'

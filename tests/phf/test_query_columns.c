@@ -153,6 +153,48 @@ START_TEST(stored_and_live_agree)
 }
 END_TEST
 
+/* Asks for what is, or is not, in any block. */
+START_TEST(blocks_that_have_nothing_of_it_are_not_read)
+{
+    static const struct {
+        const char *text;
+        bool is_skipped; /* All of them are. */
+    } rows[] = {
+        {"{{--dpid 4711}}", true},
+        {"{{--dpid 1 --outport 4711}}", true},
+        {".*{{--dpid 4711}}.*{{--dpid 1}}", true},
+        {"{{--inport 4711}}|{{--version 4711000}}", true},
+        {"[{{--dpid 4711}}{{--dpid 4712}}]", true},
+        {"{{--dpid 4711}}*", false},
+        {"{{--dpid 1}}|{{--dpid 4711}}", false},
+        {"[^{{--dpid 4711}}]", false},
+        {"{{--dpid not 4711}}", false},
+        {".", false},
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct query_config config = {.reader = reader,
+                                      .until_ns = UINT64_MAX,
+                                      .give = give,
+                                      .is_busy = is_busy};
+
+        memset(is_given, 0, sizeof is_given);
+        ck_assert(!phf_compile(rows[i].text, NULL, &config.phf, NULL));
+
+        struct query *q = query_create(&config);
+        const struct query_totals *t = query_totals(q);
+
+        while (query_step(q) != QUERY_DONE) {
+        }
+        ck_assert_uint_gt(t->n_blocks, 1);
+        ck_assert_uint_eq(t->n_read, t->n_blocks);
+        ck_assert_msg(t->n_skipped == (rows[i].is_skipped ? t->n_blocks : 0),
+                      "%s: %d", rows[i].text, (int) t->n_skipped);
+        query_destroy(q);
+    }
+}
+END_TEST
+
 /* Which filters the dictionary decides, for a flow of TCP. */
 START_TEST(what_is_constant_is_decided_once)
 {
@@ -204,6 +246,7 @@ main(void)
     tcase_add_checked_fixture(tc, set_up, tear_down);
     tcase_add_loop_test(tc, stored_and_live_agree, 0,
                         (int) (sizeof filters / sizeof filters[0]));
+    tcase_add_test(tc, blocks_that_have_nothing_of_it_are_not_read);
     tcase_add_test(tc, what_is_constant_is_decided_once);
     tcase_set_timeout(tc, 30);
     suite_add_tcase(suite, tc);

@@ -36,11 +36,11 @@ def datagram(number):
 class Server:
     """A server with its archive on a small disk of its own."""
 
-    def __init__(self, directory):
+    def __init__(self, directory, size, every):
         self.dir = str(directory)
         self.archive = f"{self.dir}/archive"
         os.mkdir(self.archive)
-        self.mount("size=200k")
+        self.mount(f"size={size}")
         for name, lines in (("topology.json", TOPOLOGY),
                             ("rules.jsonl", RULE)):
             with open(f"{self.dir}/{name}", "w", encoding="utf-8") as stream:
@@ -53,7 +53,7 @@ class Server:
             "geneve:%s:%d" % self.address, "--accept", "127.0.0.1",
             "--recorder", "none", "--topology", f"{self.dir}/topology.json",
             "--rules", f"{self.dir}/rules.jsonl", "--archive", self.archive,
-            "--round", "20ms"], f"{self.dir}/log", daemon=True)
+            "--round", every], f"{self.dir}/log", daemon=True)
         self.process.wait_for("serving clients")
         self.api = Api(f"{self.dir}/server.sock")
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -79,18 +79,35 @@ class Server:
         subprocess.run(["umount", self.archive], check=True)
 
 
-@pytest.fixture
-def server(tmp_path):
-    made = Server(tmp_path)
+@pytest.fixture(params=["200k", "1m"], ids=["blocks", "merged"])
+def server(tmp_path, request):
+    # With a round of 1 ms files end soon, and are merged.
+    made = Server(tmp_path, request.param,
+                  "1ms" if request.param == "1m" else "20ms")
+    made.merges = request.param == "1m"
     yield made
     made.close()
 
 
+def merge(server):
+    """Sends few packets at a time until small blocks have been merged."""
+    while server.stats()["archive_blocks"] < 200:
+        server.send(5)
+    wait_until(lambda: server.stats()["archive_merges"] > 0, 60, "a merge")
+
+
 def test_full_disk_loses_says_so_and_recovers(server):
+    if server.merges:
+        merge(server)
+        assert server.stats()["archive_lost"] == 0
     while server.stats()["archive_lost"] == 0:
         server.send(200)
         assert server.n_sent < 50000
     full = server.stats()
+    health = server.api.call("health")
+    assert health["health"] == "degraded"
+    assert "histories-not-stored" in [problem["code"] for problem in
+                                      health["problems"]]
     assert full["archived"] > 0
     assert full["kernel_drops"] == 0
     assert "No space left on device" in server.process.output()

@@ -102,14 +102,52 @@ wait_for_server(const struct app *app, struct app_source *source,
     return retval;
 }
 
+/* How long to wait for matches before the server is asked whether it is still
+ * there: as long as it has to answer. */
+static int
+quiet_time(const struct app *app)
+{
+    return (int) app->timeout_s * 1000;
+}
+
+/* After a quiet time: whether the server answers at all.  Says so once when it
+ * does not, and when it does again.  0, or EINTR. */
+static int
+check_server(const struct app *app, struct app_source *source,
+             const struct app_follow *follow, bool *is_silent)
+{
+    struct lh_error why;
+    json_t *answer;
+    int retval;
+
+    if (follow->until_ns &&
+        time_left(follow->until_ns, quiet_time(app)) < quiet_time(app)) {
+        return 0; /* It would take longer than is left. */
+    }
+    retval = app_source_ask(source, "hello", json_object(), &answer, &why);
+    if (!retval) {
+        json_decref(answer);
+    }
+    if (retval == ETIMEDOUT && !*is_silent) {
+        app_say(app, "%s; still waiting", why.text);
+        *is_silent = true;
+    } else if (*is_silent && retval != ETIMEDOUT && retval != EINTR) {
+        app_say(app, "the server answers again");
+        *is_silent = false;
+    }
+    return retval == EINTR ? EINTR : 0;
+}
+
 int
 app_follow_run(const struct app *app, struct app_source *source,
                struct app_follow *follow, struct lh_error *error)
 {
+    bool is_silent = false;
+
     for (;;) {
         struct lh_error why;
         struct app_stop stop;
-        int max_ms = follow->tick ? follow->tick_ms : -1;
+        int max_ms = follow->tick ? follow->tick_ms : quiet_time(app);
         int retval = app_source_wait(
             source, time_left(follow->until_ns, max_ms), &stop, &why);
 
@@ -126,6 +164,11 @@ app_follow_run(const struct app *app, struct app_source *source,
             return 0;
         }
         if (retval == ETIMEDOUT && app_source_is_connected(source)) {
+            /* Who has ticks cannot wait for an answer. */
+            if (!follow->tick &&
+                check_server(app, source, follow, &is_silent)) {
+                return EINTR;
+            }
             continue;
         }
         if (is_away(retval)) {

@@ -3,7 +3,9 @@
  *
  * When the server goes away that is said once, the connection is made again as
  * soon as it is back, and then the time that was missed is said.  How many
- * matches came too fast is said too.
+ * matches came too fast is said too.  A server from which nothing comes for as
+ * long as --timeout is asked whether it is there (not where there are ticks);
+ * that it does not answer is said once, and that it does again.
  *
  * Threads: one. */
 #ifndef APPS_APP_FOLLOW_H

@@ -233,9 +233,23 @@ info breakpoints
 def test_a_server_that_hangs_is_not_waited_for(net):
     """Stopped, it answers nothing: the time-out and the socket are named."""
     server = net.lab.process("server")
+    live = net.lab.spawn("hung-ndb", [NDB, "--timeout", "1", "-e",
+                                      "break {{--bpf udp port 9997}}", "-e",
+                                      "continue"], netns=net.lab.col)
+    wait_until(lambda: net.stack.server.call("trigger.list")["triggers"], 10,
+               "a breakpoint")
     os.kill(server.pid, signal.SIGSTOP)
     try:
+        wait_until(lambda: "no answer in 1 s" in live.output(), 20,
+                   "word that the server is silent")
         text = net.ndb("find .", status=2, options=["--timeout", "1"])
     finally:
         os.kill(server.pid, signal.SIGCONT)
     assert f"{net.lab.dir}/server.sock: no answer in 1 s" in text, text
+    # Who waits for packets goes on waiting.
+    wait_until(lambda: "the server answers again" in live.output(), 20,
+               "word that the server answers")
+    net.send(9997)
+    wait_until(lambda: not live.is_running(), 20, "the breakpoint")
+    assert "Breakpoint 1, " in live.output(), live.output()
+    assert live.output().count("still waiting") == 1

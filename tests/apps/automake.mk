@@ -26,6 +26,11 @@ TESTS += tests/apps/test_alarm_board
 tests_apps_test_alarm_board_SOURCES = tests/apps/test_alarm_board.c
 tests_apps_test_alarm_board_LDADD = $(NETWATCH_LIBS) $(TEST_LIBS)
 
+check_PROGRAMS += tests/apps/test_alert_command
+TESTS += tests/apps/test_alert_command
+tests_apps_test_alert_command_SOURCES = tests/apps/test_alert_command.c
+tests_apps_test_alert_command_LDADD = $(NETWATCH_LIBS) $(TEST_LIBS)
+
 TESTS += tests/apps/test_netwatch.sh
 EXTRA_DIST += tests/apps/test_netwatch.sh tests/apps/netwatch
 

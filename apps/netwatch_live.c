@@ -37,7 +37,7 @@ struct live {
     size_t n;
     struct watch *watches; /* Owned. */
     uint64_t ticked_ns, asked_ns;
-    char *problem; /* The server's, said last, or NULL.  Owned. */
+    char *problem; /* The codes of the server's, said last, or NULL.  Owned. */
 };
 
 static const struct watch *
@@ -88,32 +88,42 @@ take_missed(void *live_, uint64_t since_ns, uint64_t until_ns)
 
 /* --- how the server is --------------------------------------------------- */
 
-/* The problems that 'answer' tells, in a line, or NULL. */
+/* Puts 'more' behind '*text', which is NULL at first. */
+static void
+append(char **text, const char *first, const char *more)
+{
+    char *longer =
+        lh_asprintf("%s%s%s", *text ? *text : first, *text ? "; " : "", more);
+
+    free(*text);
+    *text = longer;
+}
+
+/* The problems that 'answer' tells, in a line, and their codes; NULL where
+ * there are none. */
 static char *
-problems_of(const json_t *answer)
+problems_of(const json_t *answer, char **codes)
 {
     const json_t *problem;
     char *all = NULL;
     size_t i;
 
+    *codes = NULL;
     json_array_foreach(json_object_get(answer, "problems"), i, problem)
     {
         const char *message =
             json_string_value(json_object_get(problem, "message"));
         const char *code = json_string_value(json_object_get(problem, "code"));
-        char *more;
 
         /* Those that keep packets from being watched. */
-        if (!message || !code ||
-            (strcmp(code, "postcards-lost") &&
-             strcmp(code, "postcards-dropped") &&
-             strcmp(code, "memory-short") && strcmp(code, "source-failing"))) {
-            continue;
+        if (message && code &&
+            (!strcmp(code, "postcards-lost") ||
+             !strcmp(code, "postcards-dropped") ||
+             !strcmp(code, "memory-short") ||
+             !strcmp(code, "source-failing"))) {
+            append(&all, "the server: ", message);
+            append(codes, "", code);
         }
-        more = lh_asprintf(
-            "%s%s%s", all ? all : "the server: ", all ? "; " : "", message);
-        free(all);
-        all = more;
     }
     return all;
 }
@@ -123,21 +133,25 @@ ask_health(struct live *live, uint64_t now_ns)
 {
     struct lh_error error;
     json_t *answer;
-    char *problem = NULL;
+    char *text = NULL, *problem = NULL;
     int retval = app_source_ask(live->nw->source, "health", json_object(),
                                 &answer, &error);
 
     if (!retval) {
-        problem = problems_of(answer);
+        text = problems_of(answer, &problem);
         json_decref(answer);
     } else if (retval == ETIMEDOUT) {
-        problem = lh_asprintf("%s; nothing is watched", error.text);
+        text = lh_asprintf("%s; nothing is watched", error.text);
+        problem = lh_strdup("no answer");
     }
     if (problem && (!live->problem || strcmp(problem, live->problem))) {
-        netwatch_report_unseen(live->nw, now_ns, now_ns, problem);
+        netwatch_report_unseen(live->nw, now_ns, now_ns, text);
+    } else if (!problem && live->problem) {
+        app_say(live->nw->app, "the server is well again");
     }
     free(live->problem);
     live->problem = problem;
+    free(text);
 }
 
 static void

@@ -155,6 +155,7 @@ server=$(pgrep -P $waiter)
 kill -STOP "$server"
 until grep -q 'no answer' err; do sleep 0.1; done
 kill -CONT "$server"
+until grep -q 'the server is well again' err; do sleep 0.1; done
 kill -INT "$(pgrep -P "$server")"
 wait $waiter
 code=$?

@@ -22,11 +22,9 @@ struct running {
 };
 
 struct profiles {
-    struct event_base *base;
     struct queries *queries;
     struct crew *crew;        /* NULL: none.  Owned. */
     struct event *crew_event; /* It has done something.  Owned. */
-    struct topology *topology;
     size_t n;
     struct running all[PROFILES_MAX];
 };
@@ -59,12 +57,23 @@ on_crew(evutil_socket_t fd, short what, void *profiles_)
 }
 
 struct profiles *
-profiles_create(struct event_base *base, struct queries *queries)
+profiles_create(struct event_base *base, struct queries *queries,
+                unsigned int n_threads)
 {
     struct profiles *profiles = lh_alloc_zero(sizeof *profiles);
 
-    profiles->base = base;
     profiles->queries = queries;
+    profiles->crew =
+        n_threads ? crew_create(n_threads, CREW_BACKGROUND) : NULL;
+    if (profiles->crew) {
+        profiles->crew_event =
+            event_new(base, crew_fd(profiles->crew), EV_READ | EV_PERSIST,
+                      on_crew, profiles);
+        event_add(profiles->crew_event, NULL);
+    } else if (n_threads) {
+        say_warn("no thread could be made for profiles: each holds the "
+                 "server up");
+    }
     return profiles;
 }
 
@@ -99,32 +108,8 @@ profiles_destroy(struct profiles *profiles)
             event_free(profiles->crew_event);
             crew_destroy(profiles->crew);
         }
-        topology_unref(profiles->topology);
         free(profiles);
     }
-}
-
-void
-profiles_set_threads(struct profiles *profiles, unsigned int n_threads)
-{
-    profiles->crew = crew_create(n_threads ? n_threads : crew_n_processors(),
-                                 CREW_BACKGROUND);
-    if (!profiles->crew) {
-        say_warn("no thread could be made for profiles: each holds the "
-                 "server up");
-        return;
-    }
-    profiles->crew_event = event_new(profiles->base, crew_fd(profiles->crew),
-                                     EV_READ | EV_PERSIST, on_crew, profiles);
-    event_add(profiles->crew_event, NULL);
-}
-
-void
-profiles_set_topology(struct profiles *profiles,
-                      const struct topology *topology)
-{
-    topology_unref(profiles->topology);
-    profiles->topology = topology ? topology_ref(topology) : NULL;
 }
 
 static size_t
@@ -139,9 +124,10 @@ count_of(const struct profiles *profiles, const struct api_peer *peer)
 }
 
 static void
-start(struct profiles *profiles, struct api_call *call, const json_t *request)
+start(struct profiles *profiles, struct api_call *call, const json_t *request,
+      const struct topology *topology)
 {
-    struct profile_config config = {.topology = profiles->topology,
+    struct profile_config config = {.topology = topology,
                                     .now_ns = time_spec_now()};
     struct profile *profile;
     struct lh_error error;
@@ -170,10 +156,10 @@ start(struct profiles *profiles, struct api_call *call, const json_t *request)
 }
 
 void
-profiles_handle(struct api_call *call, const json_t *request, void *profiles_)
+profiles_handle(struct profiles *profiles, struct api_call *call,
+                const json_t *request, const struct topology *topology)
 {
-    struct profiles *profiles = profiles_;
-    struct profile_config config = {.topology = profiles->topology,
+    struct profile_config config = {.topology = topology,
                                     .now_ns = time_spec_now()};
     struct api_peer *peer = api_call_peer(call);
     struct profile_verdict verdict;
@@ -195,7 +181,7 @@ profiles_handle(struct api_call *call, const json_t *request, void *profiles_)
                       "no more than %d profiles at a time, %d of one client",
                       PROFILES_MAX, PROFILES_MAX_PER_PEER);
     } else {
-        start(profiles, call, request);
+        start(profiles, call, request, topology);
     }
 }
 

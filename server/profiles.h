@@ -21,20 +21,16 @@
 struct event_base;
 struct profiles;
 
-/* 'queries' (borrowed) knows the archive. */
-struct profiles *profiles_create(struct event_base *, struct queries *);
+/* 'queries' (borrowed) knows the archive.  With 'n_threads' of 0, or none that
+ * could be made, the event loop does their work. */
+struct profiles *profiles_create(struct event_base *, struct queries *,
+                                 unsigned int n_threads);
 /* Ends what runs, with answers that say so; while clients are there. */
 void profiles_end(struct profiles *);
 void profiles_destroy(struct profiles *);
-/* Begins to have so many threads (0: one for each processor); without this
- * call the event loop does their work. */
-void profiles_set_threads(struct profiles *, unsigned int n_threads);
-/* Takes a reference of its own; NULL: none known. */
-void profiles_set_topology(struct profiles *, const struct topology *);
-
-/* The handler of the request; 'profiles' is a struct profiles. */
-void profiles_handle(struct api_call *call, const json_t *request,
-                     void *profiles);
+/* Handles the request; 'topology' (NULL: none known) gives names. */
+void profiles_handle(struct profiles *, struct api_call *call,
+                     const json_t *request, const struct topology *topology);
 /* The client is gone: what runs for it ends. */
 void profiles_forget_peer(struct profiles *, struct api_peer *);
 

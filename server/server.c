@@ -20,7 +20,6 @@
 #include "server/archive_open.h"
 #include "server/loss_ledger.h"
 #include "server/pipeline.h"
-#include "server/profiles.h"
 #include "server/queries.h"
 #include "server/recorder_link.h"
 #include "server/replay.h"
@@ -47,7 +46,6 @@ struct server {
     struct pipeline *pipeline;
     struct ingest *ingest;
     struct queries *queries;
-    struct profiles *profiles;
     struct recorder_link *recorder; /* NULL: none. */
     struct server_api *api;         /* NULL: none. */
     size_t n_udp, n_pcap;
@@ -158,7 +156,6 @@ set_topology(struct server *server, struct topology *topology)
                           server->is_live ? time_spec_now() : 0);
     ingest_set_topology(server->ingest, topology);
     queries_set_topology(server->queries, topology);
-    profiles_set_topology(server->profiles, topology);
     accept_list_set_topology(server->accept, topology);
     say_debug("topology: %zu switches", topology_n_switches(topology));
     arm_tick(server);
@@ -318,7 +315,6 @@ open_core(struct server *server, struct lh_error *error)
     server->rules = rule_cache_create(&rules);
     server->triggers = triggers_create();
     server->queries = queries_create(server->base);
-    server->profiles = profiles_create(server->base, server->queries);
     pipeline.rules = server->rules;
     pipeline.ledger = loss_ledger_create();
     pipeline.triggers = server->triggers;
@@ -327,7 +323,6 @@ open_core(struct server *server, struct lh_error *error)
         queries_set_archive(server->queries, o->archive, server->pipeline,
                             o->n_query_threads ? o->n_query_threads
                                                : crew_n_processors());
-        profiles_set_threads(server->profiles, o->n_query_threads);
     }
     /* Who sent the postcards in a file is asked only if it is said who
      * may. */
@@ -446,7 +441,6 @@ open_api(struct server *server, struct lh_error *error)
         .options = server->options,
         .triggers = server->triggers,
         .queries = server->queries,
-        .profiles = server->profiles,
         .rules = server->rules,
         .recorder = server->recorder,
         .topology = get_topology,
@@ -525,10 +519,8 @@ server_close(struct server *server)
     /* Clients that wait for the recorder get their answers with this. */
     server->recorder = NULL;
     recorder_link_destroy(recorder);
-    profiles_end(server->profiles);
     /* Clients hold triggers and queries; both look at the archive. */
     server_api_close(server->api);
-    profiles_destroy(server->profiles);
     queries_destroy(server->queries);
     pipeline_destroy(server->pipeline);
     server->pipeline = NULL;

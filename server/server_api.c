@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/crew.h"
 #include "lib/api_door.h"
 #include "lib/api_service.h"
 #include "lib/dpid.h"
@@ -17,6 +18,7 @@
 #include "lib/time_spec.h"
 #include "lib/metrics_http.h"
 #include "server/health.h"
+#include "server/profiles.h"
 #include "server/server_metrics.h"
 
 /* What `hello` says this server has. */
@@ -26,6 +28,7 @@ static const char *const features[] = {API_FEATURE_BINARY, "pause",   "rate",
 struct server_api {
     struct server_api_config config;
     struct health health;
+    struct profiles *profiles;    /* Owned. */
     struct api_server *server;    /* Owned. */
     struct api_door *door;        /* Owned; NULL: none. */
     struct metrics_http *metrics; /* The same. */
@@ -141,6 +144,15 @@ handle_why(struct api_call *call, const json_t *request, void *api)
 }
 
 static void
+handle_profile(struct api_call *call, const json_t *request, void *api_)
+{
+    struct server_api *api = api_;
+
+    profiles_handle(api->profiles, call, request,
+                    api->config.topology(api->config.aux));
+}
+
+static void
 handle_topology(struct api_call *call, const json_t *request, void *api_)
 {
     struct server_api *api = api_;
@@ -198,7 +210,7 @@ on_close(struct api_peer *peer, void *api_)
 
     triggers_forget_peer(api->config.triggers, peer);
     queries_forget_peer(api->config.queries, peer);
-    profiles_forget_peer(api->config.profiles, peer);
+    profiles_forget_peer(api->profiles, peer);
 }
 
 static void
@@ -268,6 +280,15 @@ open_doors(struct event_base *base, struct server_api *api,
     return retval;
 }
 
+/* Threads that read the archive. */
+static unsigned int
+query_threads(const struct options *o)
+{
+    return !o->archive          ? 0
+           : o->n_query_threads ? o->n_query_threads
+                                : crew_n_processors();
+}
+
 int
 server_api_open(struct event_base *base,
                 const struct server_api_config *config,
@@ -289,6 +310,8 @@ server_api_open(struct event_base *base,
     }
     server.mode = config->options->socket_mode;
     api->config = *config;
+    api->profiles =
+        profiles_create(base, config->queries, query_threads(config->options));
     api->server = api_server_create(base, &server);
     api_server_add_op(api->server, "trigger.add", triggers_handle_add,
                       config->triggers);
@@ -308,8 +331,7 @@ server_api_open(struct event_base *base,
                       config->queries);
     api_server_add_op(api->server, "cancel", queries_handle_cancel,
                       config->queries);
-    api_server_add_op(api->server, "profile", profiles_handle,
-                      config->profiles);
+    api_server_add_op(api->server, "profile", handle_profile, api);
     api_server_add_op(api->server, "flow", handle_flow, api);
     api_server_add_op(api->server, "table", handle_table, api);
     api_server_add_op(api->server, "diff", handle_diff, api);
@@ -335,7 +357,9 @@ server_api_close(struct server_api *api)
     if (api) {
         api_door_close(api->door);
         metrics_http_close(api->metrics);
+        profiles_end(api->profiles);
         api_server_destroy(api->server);
+        profiles_destroy(api->profiles);
         free(api);
     }
 }

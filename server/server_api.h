@@ -15,7 +15,6 @@
 #include "lib/topology.h"
 #include "server/counters.h"
 #include "server/options.h"
-#include "server/profiles.h"
 #include "server/queries.h"
 #include "server/recorder_link.h"
 #include "server/rule_cache.h"
@@ -28,7 +27,6 @@ struct server_api_config {
     const struct options *options; /* Who may ask: not kept. */
     struct triggers *triggers;
     struct queries *queries;
-    struct profiles *profiles;
     struct rule_cache *rules;       /* Answers `flow` without a recorder. */
     struct recorder_link *recorder; /* NULL: none. */
     const struct topology *(*topology)(void *aux); /* NULL: none known. */

@@ -139,6 +139,28 @@ completion/_netwatch: bin/netwatch$(EXEEXT)
 	$(app_generate) bin/netwatch --generate zsh > $@.tmp
 	$(AM_V_at)mv $@.tmp $@
 
+# nprof: who fills a link.
+bin_PROGRAMS += bin/nprof
+bin_nprof_SOURCES = \
+	apps/nprof.c apps/nprof.h \
+	apps/nprof_drawing.c \
+	apps/nprof_page.c \
+	apps/nprof_tree.c
+bin_nprof_LDADD = $(APP_LIBS) -lm
+man1_MANS += docs/man/nprof.1
+nodist_bashcompletion_DATA += completion/nprof
+nodist_zshcompletion_DATA += completion/_nprof
+docs/man/nprof.1: docs/man/nprof.1.in bin/nprof$(EXEEXT)
+	$(app_generate) bin/nprof --generate manual $(srcdir)/docs/man/nprof.1.in \
+		> $@.tmp
+	$(AM_V_at)mv $@.tmp $@
+completion/nprof: bin/nprof$(EXEEXT)
+	$(app_generate) bin/nprof --generate bash > $@.tmp
+	$(AM_V_at)mv $@.tmp $@
+completion/_nprof: bin/nprof$(EXEEXT)
+	$(app_generate) bin/nprof --generate zsh > $@.tmp
+	$(AM_V_at)mv $@.tmp $@
+
 # For Wireshark: netshark(1) says where they go.
 wiresharkdir = $(pkgdatadir)/wireshark
 dist_wireshark_DATA = apps/wireshark/lasthop.lua

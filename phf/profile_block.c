@@ -14,25 +14,27 @@
 #include "lib/lh_alloc.h"
 #include "phf/profile_crossing.h"
 
-/* Where the crossings of a shape stand. */
-struct shape {
-    size_t first, n;
-    enum header_kind kind;
-};
-
 /* Packets in a row that count alike. */
 struct run {
     uint32_t bucket;
     uint64_t packets, bytes; /* From the IP header on. */
 };
 
+/* Where the crossings of a shape stand. */
+struct shape {
+    size_t first, n;
+    enum header_kind kind;
+    struct run run; /* Of all its flows, where these are not told apart. */
+};
+
 struct work {
     const struct profile_ask *ask;
     struct profile_sums *sums;
     struct query_block *block;
-    bool is_whole;   /* All of the block is in the range, */
-    uint32_t bucket; /* and in this interval; */
-    bool is_split;   /* but not in one of them. */
+    bool tells_flows; /* Some level is of addresses. */
+    bool is_whole;    /* All of the block is in the range, */
+    uint32_t bucket;  /* and in this interval; */
+    bool is_split;    /* but not in one of them. */
     size_t n_shapes, allocated_shapes;
     struct shape *shapes; /* Owned. */
     struct profile_crossings crossings;
@@ -151,6 +153,7 @@ note_shape(void *work_, const struct history *h,
     w->shapes = lh_alloc_grow(w->shapes, w->n_shapes, &w->allocated_shapes,
                               sizeof *w->shapes);
     shape = &w->shapes[w->n_shapes++];
+    memset(shape, 0, sizeof *shape);
     shape->first = w->crossings.n;
     shape->kind = trajectory_skim_kind(skim);
     profile_crossings_add(&w->crossings, w->ask, h, &w->sums->table);
@@ -217,13 +220,13 @@ count_flow(struct work *w, size_t i, bool asks_rows)
 {
     struct column_decoder *d = w->block->columns;
     const struct column_flow *flow = column_decoder_flow(d, i);
-    const struct shape *shape = &w->shapes[flow->shape];
+    struct shape *shape = &w->shapes[flow->shape];
     const uint32_t *lengths = column_decoder_lengths(d, i);
     struct run run = {.bucket = w->bucket};
     struct who who = {.proto = proto_of(shape->kind)};
     struct keys keys;
 
-    if (w->ask->n_by) {
+    if (w->tells_flows) {
         struct column_key key = column_decoder_key(d, i);
 
         who.n_addr = key.n_addr;
@@ -250,7 +253,12 @@ count_flow(struct work *w, size_t i, bool asks_rows)
             run.bytes += lengths[row];
         }
     }
-    flush(w, shape, &keys, &run);
+    if (w->tells_flows || w->is_split) {
+        flush(w, shape, &keys, &run);
+    } else {
+        shape->run.packets += run.packets;
+        shape->run.bytes += run.bytes;
+    }
 }
 
 /* What is to be read besides shapes: 0 or an errno. */
@@ -266,7 +274,7 @@ read_columns(struct work *w, struct lh_error *why)
         asks_rows = query_block_verdict(w->block, i) == QUERY_FLOW_ASK &&
                     w->shapes[column_decoder_flow(d, i)->shape].n;
     }
-    if (!retval) {
+    if (!retval && w->tells_flows) {
         retval = column_decoder_need_keys(d, why);
     }
     if (!retval && (w->is_split || asks_rows)) {
@@ -305,6 +313,14 @@ count_columns(struct work *w, struct lh_error *why)
         if (verdict != QUERY_FLOW_MISS && w->shapes[flow->shape].n) {
             count_flow(w, i, verdict == QUERY_FLOW_ASK);
         }
+    }
+    for (size_t i = 0; !retval && i < w->n_shapes; i++) {
+        struct who nobody = {.n_addr = 0};
+        struct keys keys;
+
+        make_keys(w->ask, &nobody, &keys);
+        w->shapes[i].run.bucket = w->bucket;
+        flush(w, &w->shapes[i], &keys, &w->shapes[i].run);
     }
     return retval;
 }
@@ -442,6 +458,9 @@ profile_block_count(struct query_block *block, const struct profile_ask *ask,
     struct history_decoder *plain = NULL;
     int retval;
 
+    for (size_t i = 0; i < ask->n_by; i++) {
+        w.tells_flows = w.tells_flows || ask->by[i] >= PROFILE_BY_SRC;
+    }
     w.is_whole = is_in_range(ask, min_ns) && is_in_range(ask, max_ns);
     w.is_split =
         !w.is_whole || bucket_of(ask, min_ns) != bucket_of(ask, max_ns);

@@ -472,8 +472,8 @@ static const struct app_program program = {
     .summary =
         "Shows who fills links: packets and bytes in a range of time, and a "
         "tree of\nwho sent them. A LINK is s1:2 (what s1 sends out at port "
-        "2), s1:2/in,\ns1->s2, s1--s2 (both ways), s1 (all it sends), all, or "
-        "entry (each packet once).",
+        "2), s1:2/in, s1->s2,\ns1--s2 (both ways), s1 (all it sends), all, "
+        "or entry (each packet once).",
     .usages = usages,
     .has = APP_HAS_SOURCE | APP_HAS_RANGE | APP_HAS_SHOWING | APP_HAS_JSON,
     .options = options,

@@ -215,6 +215,19 @@ row_matches(struct work *w, size_t flow, size_t row)
     return result == PHF_MATCH;
 }
 
+/* All packets of a flow that is not told apart from others of its shape. */
+static void
+count_shape(struct run *run, const uint32_t *lengths, uint32_t n_rows)
+{
+    uint64_t bytes = 0;
+
+    for (uint32_t i = 0; i < n_rows; i++) {
+        bytes += lengths[i];
+    }
+    run->packets += n_rows;
+    run->bytes += bytes;
+}
+
 static void
 count_flow(struct work *w, size_t i, bool asks_rows)
 {
@@ -226,6 +239,10 @@ count_flow(struct work *w, size_t i, bool asks_rows)
     struct who who = {.proto = proto_of(shape->kind)};
     struct keys keys;
 
+    if (!w->tells_flows && !w->is_split && !asks_rows) {
+        count_shape(&shape->run, lengths, flow->n_rows);
+        return;
+    }
     if (w->tells_flows) {
         struct column_key key = column_decoder_key(d, i);
 

@@ -25,6 +25,15 @@ compare_u64(uint64_t a, uint64_t b)
 }
 
 static int
+compare_link(const struct profile_link *a, const struct profile_link *b)
+{
+    int order = compare_u64(a->dpid, b->dpid);
+
+    order = order ? order : compare_u64(a->port, b->port);
+    return order ? order : compare_u64(a->is_in, b->is_in);
+}
+
+static int
 compare_way(const struct profile_way *a, const struct profile_way *b,
             enum profile_level level)
 {
@@ -61,7 +70,9 @@ profile_label_compare(const struct profile_table *table,
     int order;
 
     if (level == PROFILE_BY_LINK) {
-        return compare_u64(a->link, b->link);
+        return a->link == b->link ? 0
+                                  : compare_link(&table->links[a->link],
+                                                 &table->links[b->link]);
     }
     if (level == PROFILE_BY_INGRESS || level == PROFILE_BY_PATH) {
         return a->way == b->way ? 0

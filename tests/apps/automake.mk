@@ -51,3 +51,6 @@ TESTS += tests/apps/test_archive_ctl
 tests_apps_test_archive_ctl_SOURCES = tests/apps/test_archive_ctl.c \
 	$(ARCHIVE_FIXTURE)
 tests_apps_test_archive_ctl_LDADD = $(LIB_LIBS) $(TEST_LIBS)
+
+TESTS += tests/apps/test_nprof.sh
+EXTRA_DIST += tests/apps/test_nprof.sh tests/apps/nprof

@@ -28,7 +28,7 @@ expect() {
     fi
 }
 
-for program in lasthop-recorder lasthop-server lasthopctl ndb netshark netwatch phfc; do
+for program in lasthop-recorder lasthop-server lasthopctl ndb netshark netwatch nprof phfc; do
     . "completion/$program" || exit 1
     complete -p "$program" >/dev/null || fail "$program has no completion"
     # Of a line of the help, the options that stand at its beginning.

@@ -36,7 +36,7 @@ run() {
 }
 
 "$fixture" archive "$work" || exit 99
-framed="ndb netshark netwatch phfc"
+framed="ndb netshark netwatch nprof phfc"
 shark="bin/netshark -r $work/archive"
 
 # --- --help, the manual and completion are in step ---------------------------

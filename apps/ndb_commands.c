@@ -211,9 +211,39 @@ help_all(struct ndb *ndb)
                 (int) strcspn(c->help, "\n"), c->help);
     }
     fputs("\nhelp COMMAND says more; the beginning of a name is enough.  "
-          "Filters: phf(7).\n",
+          "help filters shows\nhow they are written.\n",
           ndb->out);
 }
+
+static const char help_filters[] =
+    "A filter is a regular expression whose letters are hops.  A hop is\n"
+    "\n"
+    "  {{TERM..}}     one for which all terms hold\n"
+    "  .              any\n"
+    "  [^{{TERM..}}]  one for which they do not\n"
+    "\n"
+    "and *, +, ?, {2,4}, |, ( ), ^ and $ (the ends of the way) and \\1 (the "
+    "same\n"
+    "switch again) mean what they mean elsewhere.  Terms, each with \"not\" "
+    "before\n"
+    "its value if it is not to hold:\n"
+    "\n"
+    "  --bpf EXPR       the packet at that hop, as for tcpdump\n"
+    "  --dpid SWITCH    by name or number\n"
+    "  --inport PORT    by name or number\n"
+    "  --outport PORT   also DROP, CONTROLLER, FLOOD\n"
+    "  --version N      the rule that matched\n"
+    "  --verdict NAME   delivered, dropped, lost, looped, open, controller\n"
+    "\n"
+    "For example:\n"
+    "  .                                       every packet\n"
+    "  {{--verdict dropped}}                   what is dropped anywhere\n"
+    "  ^{{--dpid s1 --bpf tcp port 80}}        what comes in at s1\n"
+    "  {{--dpid s1}}.*{{--dpid s3}}            by s1 and later by s3\n"
+    "  ^[^{{--dpid s2}}]*$                     what does not pass s2\n"
+    "  (.).*\\1                                 what loops\n"
+    "\n"
+    "phf(7) says it all.\n";
 
 static enum ndb_status
 help(struct ndb *ndb, const char *args)
@@ -221,6 +251,10 @@ help(struct ndb *ndb, const char *args)
     const struct ndb_command *c;
     struct lh_error error;
 
+    if (!strcmp(args, "filters") || !strcmp(args, "filter")) {
+        fputs(help_filters, ndb->out);
+        return NDB_OK;
+    }
     if (!*args) {
         help_all(ndb);
         return NDB_OK;
@@ -386,7 +420,7 @@ const struct ndb_command ndb_commands[] = {
      "until 2026-11-22T05:36:44Z", false, ndb_search_until},
     {"source", NULL, "FILE", "Run the commands in a file.", "source case.ndb",
      false, ndb_script_source},
-    {"help", "h", "[COMMAND]", "Show the commands, or one of them.",
+    {"help", "h", "[COMMAND | filters]", "Show the commands, or one of them.",
      "help find", true, help},
     {"quit", "q", "", "Leave ndb.", NULL, false, quit},
     {NULL, NULL, NULL, NULL, NULL, false, NULL},

@@ -165,6 +165,7 @@ add_argument(struct place *p, const char *command)
 
     if (!strcmp(command, "help")) {
         add_commands(p);
+        add(p, "filters");
     } else if (!strcmp(command, "info") && !strcmp(p->before, "info")) {
         add_all(p, ndb_info_topics);
     } else if (!strcmp(command, "info")) {

@@ -81,6 +81,10 @@ def test_examples_of_help_are_run(work):
               "find . --oldest"]
     with open(f"{work}/case.ndb", "w", encoding="utf-8") as script:
         script.write("bt\n")
+    filters = ndb(work, ["-e", "help filters"])[1].split("For example:\n")[1]
+    filters = re.findall(r"^  (\S.*?)   +\S", filters, re.MULTILINE)
+    check(len(filters) > 5, f"filters: {filters}")
+    run_script(work, [f"find {phf}" for phf in filters], "help filters")
     n = 0
     for name in commands(work):
         text = ndb(work, ["-e", f"help {name}"])[1]
@@ -118,12 +122,16 @@ def test_examples_of_the_manual_are_run(work):
 def test_what_the_readme_says_in_passing_works(work):
     """Its whole sessions are run by tests/net/test_demo.py."""
     readme = read("README.md")
-    for line in ("break {{--verdict dropped}}", "continue", "why",
-                 "info changes s3", "help"):
-        check(f"`{line}`" in readme, f"README has no {line}")
-    run_script(work, ["break {{--verdict dropped}}", "continue", "why",
-                      "why not v4", "info changes s3", "diff s3 v9", "help"],
-               "README")
+    lines = ["find .", "break {{--verdict dropped}}", "continue", "why",
+             "why not v5", "info changes s3", "diff s3 v8",
+             "info changes near", "ladder", "info packet", "x/16xb ip",
+             "help", "find .", "diff 1 2"]
+    for line in lines:
+        check(f"`{line}`" in readme or line == "find .",
+              f"README has no {line}")
+    # Its rules have other numbers in the fixture.
+    run_script(work, [line.replace("v5", "v4").replace("v8", "v9")
+                      for line in lines], "README")
 
 
 def main():

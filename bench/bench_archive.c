@@ -11,6 +11,8 @@
  * their dictionaries, and all of them back to histories.  If those are not the
  * ones that were added, it fails.
  *
+ * From level 6 on blocks are made as merging does, with flows sorted.
+ *
  * usage: bench_archive [PACKETS [LEVEL]]   (default 200,000, zstd's level 1)
  */
 #include <config.h>
@@ -33,10 +35,11 @@
 #include "lib/postcard_geneve.h"
 #include "lib/rule.h"
 
-#define N_HOPS    5
-#define N_RUNS    3
-#define N_PACKETS 200000
-#define N_BLOCK   65536
+#define N_HOPS      5
+#define N_RUNS      3
+#define N_PACKETS   200000
+#define N_BLOCK     65536
+#define MERGE_LEVEL 6
 
 struct item {
     struct trajectory *trajectory; /* NULL: a history of its own. */
@@ -296,6 +299,10 @@ measure_blocks(const struct packet_id_config *config, bool is_checked,
         is_checked ? history_encoder_create() : NULL;
     struct byte_buf out = BYTE_BUF_INIT;
     uint64_t n_bytes = 0;
+
+    if (level >= MERGE_LEVEL) {
+        column_encoder_join_flows(e);
+    }
 
     memset(f, 0, sizeof *f);
     for (size_t i = 0; i < n_items;) {

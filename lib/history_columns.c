@@ -359,16 +359,52 @@ column_encoder_add(struct column_encoder *e, struct trajectory *t,
 
 /* --- Finishing ---------------------------------------------------------- */
 
+/* Flows of one shape stand together, and with them those of one host, as
+ * neighbours compress best. */
+static int
+compare_flows(const void *a_, const void *b_, void *flows_)
+{
+    const struct flow *flows = flows_;
+    const struct flow *a = &flows[*(const uint32_t *) a_];
+    const struct flow *b = &flows[*(const uint32_t *) b_];
+
+    if (a->shape != b->shape) {
+        return a->shape < b->shape ? -1 : 1;
+    }
+    if (a->shape == COLUMN_NO_SHAPE) {
+        return 0;
+    }
+    return memcmp(trajectory_constants(a->trajectory),
+                  trajectory_constants(b->trajectory),
+                  trajectory_split(a->trajectory)->tail_ofs);
+}
+
+/* The order of flows in the block, for free(): as they came, or, where they
+ * are joined and nobody waits, sorted. */
+static uint32_t *
+order_flows(const struct column_encoder *e)
+{
+    uint32_t *order = lh_alloc((e->n_flows + 1) * sizeof *order);
+
+    for (size_t i = 0; i < e->n_flows; i++) {
+        order[i] = (uint32_t) i;
+    }
+    if (e->joins_flows) {
+        qsort_r(order, e->n_flows, sizeof *order, compare_flows, e->flows);
+    }
+    return order;
+}
+
 /* Sorts the rows by flow, keeping their order within each. */
 static void
-group(struct column_encoder *e)
+group(struct column_encoder *e, const uint32_t *order)
 {
     uint32_t *next = lh_alloc((e->n_flows + 1) * sizeof *next);
     uint32_t at = 0;
 
     for (size_t i = 0; i < e->n_flows; i++) {
-        next[i] = at;
-        at += e->flows[i].n_rows;
+        next[order[i]] = at;
+        at += e->flows[order[i]].n_rows;
     }
     for (size_t i = 0; i < e->totals.n_rows; i++) {
         e->sorted[next[e->rows[i].flow]++] = e->rows[i];
@@ -378,14 +414,14 @@ group(struct column_encoder *e)
 
 /* Numbers the shapes that flows of this block use, and writes them. */
 static void
-put_shapes(struct column_encoder *e)
+put_shapes(struct column_encoder *e, const uint32_t *order)
 {
     struct history_encoder *shapes = history_encoder_create();
 
     column_shapes_begin(e->shapes);
     block_index_maker_begin_shapes(e->index);
     for (size_t i = 0; i < e->n_flows; i++) {
-        const struct flow *flow = &e->flows[i];
+        const struct flow *flow = &e->flows[order[i]];
         const struct history *shape;
 
         if (flow->n_rows) {
@@ -471,17 +507,22 @@ column_encoder_finish(struct column_encoder *e, int level,
         e->unit == COLUMN_UNIT_US || (e->unit == COLUMN_UNIT_AUTO && e->is_us);
     const struct row_ref *refs = e->sorted;
 
-    group(e);
+    uint32_t *order = order_flows(e);
+
+    group(e, order);
     column_writer_begin(&e->writer, &e->packet_id, is_us ? 1000 : 1,
                         e->totals.n_rows, e->totals.n_hops, e->raw.len,
                         e->snap);
-    put_shapes(e);
+    put_shapes(e, order);
     for (size_t i = 0; i < e->n_flows; i++) {
-        if (e->flows[i].n_rows) {
-            put_flow(e, &e->flows[i], refs);
-            refs += e->flows[i].n_rows;
+        const struct flow *flow = &e->flows[order[i]];
+
+        if (flow->n_rows) {
+            put_flow(e, flow, refs);
+            refs += flow->n_rows;
         }
     }
+    free(order);
     column_writer_end(&e->writer);
     if (history_encoder_totals(e->plain)->n_records) {
         history_encoder_finish(e->plain, &e->writer.columns[COLUMN_PLAIN]);

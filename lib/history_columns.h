@@ -64,8 +64,9 @@ struct column_encoder;
 struct column_encoder *column_encoder_create(const struct packet_id_config *,
                                              enum column_unit);
 void column_encoder_destroy(struct column_encoder *);
-/* From now on trajectories of one flow and shape are one in the block also
- * where they were created several times. */
+/* For blocks that nobody waits for: from now on trajectories of one flow and
+ * shape are one in the block also where they were created several times, and
+ * flows are sorted, so that blocks are smaller. */
 void column_encoder_join_flows(struct column_encoder *);
 /* Adds a packet, for which trajectory_predicts() is true at every hop. */
 void column_encoder_add(struct column_encoder *, struct trajectory *,

@@ -9,6 +9,7 @@
 
 #include "lib/block_index.h"
 #include "lib/block_index_impl.h"
+#include "lib/hdr.h"
 #include "lib/lh_alloc.h"
 #include "lib/of_port.h"
 #include "lib/trajectory_shape.h"
@@ -232,6 +233,23 @@ key_of(enum header_kind kind, uint16_t l3_ofs, const uint8_t *header)
 
 /* --- Histories, shapes, flows -------------------------------------------- */
 
+/* The form of a header that is not split (a fragment, neighbor discovery, one
+ * captured too short): of "other" ones nothing is known but addresses.  False
+ * when even these are not where such headers have them. */
+static bool
+find_form(const uint8_t *header, size_t len, struct header_split *split)
+{
+    struct hdr h;
+
+    hdr_parse(header, len, &h);
+    split->kind = h.is_ip4 ? HEADER_IP4_OTHER : HEADER_IP6_OTHER;
+    split->l3_ofs = h.l3_ofs;
+    if (h.is_ip4) {
+        return len >= h.l3_ofs + 20u && header[h.l3_ofs] == 0x45;
+    }
+    return h.is_ip6 && len >= h.l3_ofs + 40u;
+}
+
 void
 block_index_maker_add_history(struct block_index_maker *m,
                               const struct history *h)
@@ -241,7 +259,9 @@ block_index_maker_add_history(struct block_index_maker *m,
         const struct history_hop *hop = &h->hops[i];
         struct header_split split;
 
-        if (hop->caplen && header_split(hop->header, hop->caplen, &split) &&
+        if (hop->caplen &&
+            (header_split(hop->header, hop->caplen, &split) ||
+             find_form(hop->header, hop->caplen, &split)) &&
             split.l3_ofs <= FLOW_MAX_COLD / 2) {
             struct flow_key key =
                 key_of(split.kind, split.l3_ofs, hop->header);

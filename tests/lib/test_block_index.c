@@ -218,8 +218,18 @@ START_TEST(headers_of_no_form_are_told)
     h = one_hop(1, 1, 2, 3, header, sizeof header);
     block_index_maker_add_history(m, h);
     finish(m, 1, 4096, &index);
+    ck_assert(!index.has_others);
+    ck_assert_uint_eq(index.n_forms, 1);
+    ck_assert_uint_eq(index.forms[0].kind, HEADER_IP4_OTHER);
+    block_index_uninit(&index);
+    history_destroy(h);
+
+    header[14] = 0x46; /* Options. */
+    h = one_hop(1, 1, 2, 3, header, sizeof header);
+    block_index_maker_add_history(m, h);
+    finish(m, 2, 4096, &index);
     ck_assert(index.has_others);
-    ck_assert_uint_eq(index.n_forms, 0);
+    ck_assert_uint_eq(index.n_forms, 1);
     block_index_uninit(&index);
     history_destroy(h);
 

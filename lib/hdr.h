@@ -138,6 +138,9 @@ enum hdr_tunnel {
     HDR_TUNNEL_GRE
 };
 
+/* Whether UDP packets to that port are those of a tunnel. */
+bool hdr_is_tunnel_port(uint16_t dst_port);
+
 /* Where the packet inside the tunnel packet 'data' (already parsed into 'h')
  * begins.  Returns which tunnel, HDR_TUNNEL_NONE when it is none we know or
  * the capture ends before the inner packet.  '*inner_ofs' is the offset of the

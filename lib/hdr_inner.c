@@ -15,6 +15,13 @@
 #define GRE_SEQUENCE 0x1000
 #define GRE_REST     0x4fff /* Routing, recursion, flags and version. */
 
+bool
+hdr_is_tunnel_port(uint16_t dst_port)
+{
+    return dst_port == VXLAN_PORT || dst_port == VXLAN_PORT_LINUX ||
+           dst_port == GENEVE_PORT;
+}
+
 /* Whether a tunnel may carry 'proto'; sets '*inner_type' if so. */
 static bool
 is_inner(uint16_t proto, uint16_t *inner_type)

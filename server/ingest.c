@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/bytes.h"
 #include "lib/dpid.h"
 #include "lib/hdr.h"
 #include "lib/lh_alloc.h"
@@ -141,6 +142,20 @@ note_unknown(struct ingest *ingest, uint64_t dpid, uint64_t time_ns)
 
 /* False for a packet that surely has no other inside. */
 static bool
+may_carry(const struct postcard *p, const struct header_split *split)
+{
+    if (split->kind == HEADER_IP4_UDP || split->kind == HEADER_IP6_UDP) {
+        size_t ofs = split->l4_ofs + 2u;
+
+        return ofs + 2 <= p->caplen &&
+               hdr_is_tunnel_port(bytes_be16(p->header + ofs));
+    }
+    return split->kind != HEADER_IP4_TCP && split->kind != HEADER_IP6_TCP &&
+           split->kind != HEADER_IP4_ICMP && split->kind != HEADER_IP6_ICMP;
+}
+
+/* As may_carry(), where somebody asks. */
+static bool
 set_packet_id(struct ingest *ingest, struct postcard *p)
 {
     const struct packet_id_config *config = &ingest->config.id_config;
@@ -151,8 +166,7 @@ set_packet_id(struct ingest *ingest, struct postcard *p)
     if (header_split(p->header, p->caplen, &split) &&
         packet_id_of_split(config, p->header, p->caplen, &split,
                            &p->packet_id)) {
-        return split.kind != HEADER_IP4_TCP && split.kind != HEADER_IP6_TCP &&
-               split.kind != HEADER_IP4_ICMP && split.kind != HEADER_IP6_ICMP;
+        return ingest->config.give_inner && may_carry(p, &split);
     }
     hdr_parse(p->header, p->caplen, &h);
     switch (packet_id(config, p->header, p->caplen, &h, &p->packet_id)) {
@@ -211,13 +225,13 @@ give(struct ingest *ingest, struct postcard *p, uint64_t time_ns)
         p->version_bits = 32;
     }
 
-    bool may_carry = set_packet_id(ingest, p);
+    bool may_have_inner = set_packet_id(ingest, p);
 
     if (!is_known(ingest, p->dpid)) {
         note_unknown(ingest, p->dpid, time_ns);
     }
     counters->postcards++;
-    if (may_carry && ingest->config.give_inner) {
+    if (may_have_inner && ingest->config.give_inner) {
         give_inner(ingest, p);
     }
     ingest->config.give(ingest->config.aux, p);

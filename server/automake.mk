@@ -45,6 +45,7 @@ server_libserver_a_SOURCES = \
 	server/mailbox.c server/mailbox.h \
 	server/options.c server/options.h \
 	server/pcap_file.c server/pcap_file.h \
+	server/piece.c server/piece.h \
 	server/pipeline.c server/pipeline.h \
 	server/pipeline_impl.h server/pipeline_workers.c \
 	server/archive_open.c server/archive_open.h \

@@ -9,16 +9,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/lh_alloc.h"
+#define LINE 64
+
+_Static_assert(sizeof(struct batch_record) == LINE, "a line of the cache");
 
 struct batch *
 batch_create(void)
 {
-    struct batch *batch = lh_alloc(sizeof *batch);
+    struct batch *batch = aligned_alloc(LINE, sizeof *batch);
 
+    if (!batch) {
+        abort();
+    }
     batch->next = NULL;
-    batch->len = batch->n_postcards = 0;
-    batch->is_awaited = false;
+    batch->n = batch->n_pieces = 0;
+    batch->has_topology = false;
+    batch_clear(batch);
     return batch;
 }
 
@@ -31,69 +37,56 @@ batch_destroy(struct batch *batch)
     }
 }
 
-bool
-batch_is_full(const struct batch *batch)
-{
-    return batch->len >= BATCH_BYTES;
-}
-
-static struct batch_record *
-add(struct batch *batch, enum batch_kind kind, size_t n_more)
-{
-    struct batch_record *r =
-        (struct batch_record *) (void *) (batch->bytes + batch->len);
-
-    assert(!batch_is_full(batch));
-    r->kind = kind;
-    batch->is_awaited |= kind == BATCH_ROUND || kind == BATCH_FLUSH;
-    r->len = (uint32_t) (sizeof *r + ((n_more + 7) & ~(size_t) 7));
-    batch->len += r->len;
-    return r;
-}
-
 struct batch_record *
 batch_add(struct batch *batch, enum batch_kind kind)
 {
-    return add(batch, kind, 0);
+    struct batch_record *r = &batch->records[batch->n];
+
+    assert(!batch_is_full(batch));
+    batch->n++;
+    r->kind = kind;
+    batch->is_awaited |= kind == BATCH_ROUND || kind == BATCH_FLUSH;
+    batch->has_topology |= kind == BATCH_TOPOLOGY;
+    return r;
+}
+
+/* Makes sure that the piece stays. */
+static void
+hold(struct batch *batch, struct piece *piece)
+{
+    if (!batch->n_pieces || batch->pieces[batch->n_pieces - 1] != piece) {
+        batch->pieces[batch->n_pieces++] = piece_ref(piece);
+    }
 }
 
 void
-batch_add_postcard(struct batch *batch, const struct postcard *p)
+batch_add_postcard(struct batch *batch, const struct postcard *p,
+                   struct piece *piece)
 {
-    struct batch_record *r = add(batch, BATCH_POSTCARD, p->caplen);
+    struct batch_record *r = batch_add(batch, BATCH_POSTCARD);
 
     r->postcard = *p;
-    r->postcard.header = (const uint8_t *) (r + 1);
-    if (p->caplen) {
-        memcpy(r + 1, p->header, p->caplen);
-    }
     batch->n_postcards++;
-}
-
-struct batch_record *
-batch_next(struct batch *batch, size_t *ofs)
-{
-    struct batch_record *r;
-
-    if (*ofs >= batch->len) {
-        return NULL;
+    if (piece && piece_has(piece, p->header, p->caplen)) {
+        hold(batch, piece);
+    } else if (p->caplen) {
+        r->postcard.header = batch->bytes + batch->n_bytes;
+        memcpy(batch->bytes + batch->n_bytes, p->header, p->caplen);
+        batch->n_bytes += p->caplen;
     }
-    r = (struct batch_record *) (void *) (batch->bytes + *ofs);
-    *ofs += r->len;
-    return r;
 }
 
 void
 batch_clear(struct batch *batch)
 {
-    struct batch_record *r;
-    size_t ofs = 0;
-
-    while ((r = batch_next(batch, &ofs))) {
-        if (r->kind == BATCH_TOPOLOGY) {
-            topology_unref(r->topology.topology);
+    for (size_t i = 0; i < batch->n && batch->has_topology; i++) {
+        if (batch->records[i].kind == BATCH_TOPOLOGY) {
+            topology_unref(batch->records[i].topology.topology);
         }
     }
-    batch->len = batch->n_postcards = 0;
-    batch->is_awaited = false;
+    for (size_t i = 0; i < batch->n_pieces; i++) {
+        piece_unref(batch->pieces[i]);
+    }
+    batch->n = batch->n_postcards = batch->n_bytes = batch->n_pieces = 0;
+    batch->is_awaited = batch->has_topology = false;
 }

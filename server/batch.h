@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* batch - postcards, and what belongs between them, on their way to a worker.
  *
- * Records stand one after the other in one piece of memory, each with the
- * bytes of its header, so that handing over many postcards costs one pointer.
+ * A record is a line of the cache.  Headers stay in the pieces that they were
+ * received in, which the batch holds, or are copied into it; so handing over
+ * many postcards costs one pointer.
  *
- * Ownership: a batch owns what its records refer to until they are read.
+ * Ownership: a batch owns what its records refer to until it is cleared.
  *
- * Threads: one at a time. */
+ * Threads: one at a time; that of the event loop fills it and clears it. */
 #ifndef SERVER_BATCH_H
 #define SERVER_BATCH_H 1
 
@@ -16,8 +17,12 @@
 
 #include "lib/postcard.h"
 #include "lib/topology.h"
+#include "server/piece.h"
 
-#define BATCH_BYTES 32768 /* Full from there on. */
+/* Full from there on. */
+#define BATCH_RECORDS 256
+#define BATCH_BYTES   32768 /* Of headers that were copied. */
+#define BATCH_PIECES  16
 
 enum batch_kind {
     BATCH_POSTCARD,
@@ -29,10 +34,9 @@ enum batch_kind {
 };
 
 struct batch_record {
-    enum batch_kind kind;
-    uint32_t len; /* Of the record with what follows it. */
+    _Alignas(64) enum batch_kind kind;
     union {
-        struct postcard postcard; /* Its header follows. */
+        struct postcard postcard;
         struct {
             uint64_t inner, outer, time_ns;
         } inner;
@@ -49,25 +53,47 @@ struct batch_record {
 
 struct batch {
     struct batch *next; /* For the owner's list. */
-    size_t len, n_postcards;
+    size_t n, n_postcards, n_bytes, n_pieces;
     bool is_awaited; /* Has a round or flush. */
-    /* Room for one record more when all but full. */
-    _Alignas(struct batch_record) uint8_t
-        bytes[BATCH_BYTES + sizeof(struct batch_record) + UINT16_MAX + 8];
+    bool has_topology;
+    struct piece *pieces[BATCH_PIECES]; /* Owned references. */
+    struct batch_record records[BATCH_RECORDS];
+    uint8_t bytes[BATCH_BYTES + UINT16_MAX];
 };
 
 struct batch *batch_create(void);
 /* Gives back what its records refer to. */
 void batch_destroy(struct batch *);
 
-bool batch_is_full(const struct batch *);
+static inline bool
+batch_is_full(const struct batch *batch)
+{
+    return batch->n == BATCH_RECORDS || batch->n_bytes >= BATCH_BYTES ||
+           batch->n_pieces == BATCH_PIECES;
+}
+
 /* Adds a record, to be filled in; the batch must not be full. */
 struct batch_record *batch_add(struct batch *, enum batch_kind);
-void batch_add_postcard(struct batch *, const struct postcard *);
+/* A header that lies in 'piece' (NULL: none) is not copied. */
+void batch_add_postcard(struct batch *, const struct postcard *,
+                        struct piece *);
 
-/* The record at '*ofs', which is moved on; NULL at the end. */
-struct batch_record *batch_next(struct batch *, size_t *ofs);
-/* Empties it; topologies go. */
+/* Asks for what the records after 'i' need, as they were written by another
+ * core: records a few ahead, and the headers of those that are here. */
+static inline void
+batch_prefetch(const struct batch *batch, size_t i)
+{
+    const struct batch_record *r = &batch->records[i];
+
+    /* What stands behind the last record may be asked for too. */
+    __builtin_prefetch(r + 6);
+    if (i + 3 < batch->n && r[3].kind == BATCH_POSTCARD) {
+        __builtin_prefetch(r[3].postcard.header);
+        __builtin_prefetch(r[3].postcard.header + 63);
+    }
+}
+
+/* Empties it; topologies and pieces go. */
 void batch_clear(struct batch *);
 
 #endif /* server/batch.h */

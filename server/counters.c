@@ -31,6 +31,14 @@ counters_get(const struct counters *counters, size_t i)
     return value;
 }
 
+void
+counters_add(struct counters *counters, const struct counters *more)
+{
+#define C(NAME) counters->NAME += more->NAME;
+    COUNTERS(C)
+#undef C
+}
+
 json_t *
 counters_to_json(const struct counters *counters)
 {

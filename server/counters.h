@@ -129,6 +129,8 @@ extern const size_t n_counters;
 
 /* The value of the counter with that index. */
 uint64_t counters_get(const struct counters *, size_t i);
+/* Adds all of 'more' to '*counters'. */
+void counters_add(struct counters *counters, const struct counters *more);
 /* A new object with a member per counter. */
 json_t *counters_to_json(const struct counters *);
 

@@ -65,6 +65,7 @@ mail_destroy(struct mail *mail)
     if (mail) {
         rule_unref(mail->rule);
         history_destroy(mail->history);
+        phf_destroy(mail->phf);
         free(mail);
     }
 }

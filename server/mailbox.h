@@ -18,6 +18,7 @@
 
 #include "lib/history.h"
 #include "lib/rule.h"
+#include "phf/phf.h"
 
 enum mail_kind {
     /* To a worker. */
@@ -25,7 +26,9 @@ enum mail_kind {
     MAIL_RULE_DENIED,
     MAIL_RULE_GONE,
     MAIL_RULE_RESTART,
-    MAIL_GIVE, /* A history that was waited for. */
+    MAIL_GIVE,         /* A history that was waited for. */
+    MAIL_FILTER_ADDED, /* Of a trigger. */
+    MAIL_FILTER_GONE,
     /* From a worker. */
     MAIL_ASK,  /* For a rule. */
     MAIL_WAIT, /* A history of which counters may tell more. */
@@ -47,6 +50,8 @@ struct mail {
     uint64_t dpid;
     struct rule *rule;       /* Owned reference, or NULL. */
     struct history *history; /* Owned, or NULL. */
+    uint32_t trigger;        /* Whose filter. */
+    struct phf *phf;         /* Owned, or NULL. */
     size_t n_hits;
     struct mail_hit hits[];
 };

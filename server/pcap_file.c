@@ -31,9 +31,11 @@ struct pcap_file {
     bool is_ended;   /* read() has said so. */
     uint32_t tick_ns;
     uint32_t snap;
-    uint64_t buf_place; /* Of buf[0] in the file. */
-    size_t ofs, n;      /* Bytes of 'buf' that were handed out; in it. */
-    uint8_t buf[FRAME_HEADER_LEN + MAX_FRAME + PIECE];
+    uint64_t buf_place;      /* Of buf[0] in the file. */
+    size_t ofs, n;           /* Bytes of 'buf' that were handed out; in it. */
+    uint8_t *buf;            /* Of 'piece'. */
+    struct piece *piece;     /* Owned reference. */
+    struct piece_pool *pool; /* Owned. */
 };
 
 static inline uint32_t
@@ -54,12 +56,28 @@ get_u16(const struct pcap_file *file, const uint8_t *p)
     return file->is_swapped ? __builtin_bswap16(value) : value;
 }
 
+static void
+set_piece(struct pcap_file *file, struct piece *piece)
+{
+    file->piece = piece;
+    file->buf = piece->bytes;
+}
+
 /* Reads until 'need' bytes that were not handed out are there, or the file
  * ends.  Returns 0 or the errno of read(). */
 static int
 fill(struct pcap_file *file, size_t need)
 {
-    memmove(file->buf, file->buf + file->ofs, file->n - file->ofs);
+    const uint8_t *rest = file->buf + file->ofs;
+    struct piece *old = file->piece;
+
+    if (piece_is_shared(old)) {
+        set_piece(file, piece_create(file->pool));
+        memcpy(file->buf, rest, file->n - file->ofs);
+        piece_unref(old);
+    } else {
+        memmove(file->buf, rest, file->n - file->ofs);
+    }
     file->buf_place += file->ofs;
     file->n -= file->ofs;
     file->ofs = 0;
@@ -124,6 +142,8 @@ pcap_file_open(const char *path, struct pcap_file **filep,
     }
     file = lh_alloc_zero(sizeof *file);
     file->fd = fd;
+    file->pool = piece_pool_create(FRAME_HEADER_LEN + MAX_FRAME + PIECE);
+    set_piece(file, piece_create(file->pool));
     retval = fill(file, FILE_HEADER_LEN);
     if (retval) {
         lh_error_set(error, "%s: %s", path, strerror(retval));
@@ -137,10 +157,11 @@ pcap_file_open(const char *path, struct pcap_file **filep,
     return 0;
 
 error:
-    if (fd >= 0) {
+    if (file) {
+        pcap_file_close(file);
+    } else if (fd >= 0) {
         close(fd);
     }
-    free(file);
     return retval;
 }
 
@@ -149,6 +170,8 @@ pcap_file_close(struct pcap_file *file)
 {
     if (file) {
         close(file->fd);
+        piece_unref(file->piece);
+        piece_pool_destroy(file->pool);
         free(file);
     }
 }
@@ -214,4 +237,10 @@ pcap_file_next(struct pcap_file *file, struct pcap_file_frame *frame,
     frame->len = caplen < file->snap ? caplen : file->snap;
     file->ofs += FRAME_HEADER_LEN + caplen;
     return 0;
+}
+
+struct piece *
+pcap_file_piece(const struct pcap_file *file)
+{
+    return file->piece;
 }

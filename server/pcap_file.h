@@ -10,7 +10,8 @@
  * A frame that is longer than the file's own limit is cut to it, as libpcap
  * does.
  *
- * Ownership: a frame's bytes are good until the next is asked for.
+ * Ownership: a frame's bytes are good until the next is asked for, or as long
+ * as somebody holds the piece that they are in.
  *
  * Threads: one. */
 #ifndef SERVER_PCAP_FILE_H
@@ -20,6 +21,7 @@
 #include <stdint.h>
 
 #include "lib/lh_error.h"
+#include "server/piece.h"
 
 struct pcap_file;
 
@@ -39,5 +41,8 @@ void pcap_file_close(struct pcap_file *);
  * something else than a frame, or the errno of a read that failed. */
 int pcap_file_next(struct pcap_file *, struct pcap_file_frame *,
                    struct lh_error *);
+
+/* Where the frame that was asked for last lies.  Borrowed. */
+struct piece *pcap_file_piece(const struct pcap_file *);
 
 #endif /* server/pcap_file.h */

@@ -5,6 +5,7 @@
 #include "server/pipeline.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "lib/lh_alloc.h"
 #include "lib/say.h"
@@ -12,6 +13,8 @@
 
 /* How soon to look again at workers that have something to do. */
 #define LOOK_NS UINT64_C(2000000)
+/* Reception waits no longer until workers rest. */
+#define MAX_REST_NS 20000000
 
 /* --- The archive's rounds -------------------------------------------------
  */
@@ -205,6 +208,12 @@ worker_of(const struct pipeline *p, uint64_t id)
 }
 
 void
+pipeline_set_piece(struct pipeline *p, struct piece *piece)
+{
+    p->piece = piece;
+}
+
+void
 pipeline_add(struct pipeline *p, const struct postcard *postcard)
 {
     bool is_taken = true;
@@ -218,7 +227,7 @@ pipeline_add(struct pipeline *p, const struct postcard *postcard)
                           ? postcard->packet_id
                           : postcard->time_ns * UINT64_C(0x9e3779b97f4a7c15);
 
-        is_taken = worker_add(worker_of(p, id), postcard);
+        is_taken = worker_add(worker_of(p, id), postcard, p->piece);
     }
     if (p->config.ledger && is_taken) {
         loss_ledger_came(p->config.ledger, postcard->dpid, postcard->time_ns);
@@ -399,6 +408,22 @@ pipeline_pause(struct pipeline *p)
     }
 }
 
+bool
+pipeline_try_pause(struct pipeline *p)
+{
+    unsigned int n_looks = MAX_REST_NS / WORKER_LOOK_NS;
+
+    for (size_t i = 0; i < p->n_workers; i++) {
+        if (!worker_try_pause(p->workers[i], &n_looks)) {
+            while (i > 0) {
+                worker_resume(p->workers[--i]);
+            }
+            return false;
+        }
+    }
+    return true;
+}
+
 void
 pipeline_resume(struct pipeline *p)
 {
@@ -446,25 +471,51 @@ collect_archive(struct pipeline *p, struct counters *c)
     c->archive_size = archive->total_bytes;
 }
 
-void
-pipeline_collect(struct pipeline *p, struct counters *c)
+/* Counts what all workers have done, while they rest. */
+static void
+collect_rested(struct pipeline *p)
 {
-    pipeline_pause(p);
+    memset(&p->rested, 0, sizeof p->rested);
+    p->n_done_rested = 0;
     if (p->shard) {
-        shard_collect(p->shard, c);
+        shard_collect(p->shard, &p->rested);
     }
     for (size_t i = 0; i < p->n_workers; i++) {
         struct worker_counters worker;
 
-        shard_collect(worker_shard(p->workers[i]), c);
+        shard_collect(worker_shard(p->workers[i]), &p->rested);
         worker_get_counters(p->workers[i], &worker);
-        c->dropped_busy += worker.n_dropped;
-        c->open_postcards += worker.n_waiting;
+        p->n_done_rested += worker.n_sent - worker.n_waiting;
     }
     if (p->config.archive) {
-        collect_archive(p, c);
+        collect_archive(p, &p->rested);
     }
-    pipeline_resume(p);
+}
+
+void
+pipeline_collect(struct pipeline *p, struct counters *c)
+{
+    bool is_resting = true;
+
+    /* A file's postcards wait anyhow, and its sums are its answer. */
+    if (p->config.is_file) {
+        pipeline_pause(p);
+    } else {
+        is_resting = pipeline_try_pause(p);
+    }
+    if (is_resting) {
+        collect_rested(p);
+        pipeline_resume(p);
+    }
+    counters_add(c, &p->rested);
+    c->open_postcards -= p->n_done_rested;
+    for (size_t i = 0; i < p->n_workers; i++) {
+        struct worker_counters worker;
+
+        worker_get_counters(p->workers[i], &worker);
+        c->dropped_busy += worker.n_dropped;
+        c->open_postcards += worker.n_sent;
+    }
     if (p->config.ledger) {
         loss_ledger_sum(p->config.ledger, p->now_ns, &c->missing_min,
                         &c->missing_max);

@@ -27,6 +27,7 @@
 #include "lib/topology.h"
 #include "server/counters.h"
 #include "server/path_table.h"
+#include "server/piece.h"
 #include "server/rule_cache.h"
 #include "server/triggers.h"
 
@@ -74,6 +75,10 @@ void pipeline_change_rules(struct pipeline *, enum rule_cache_change,
 void pipeline_count(struct pipeline *, uint64_t dpid, uint64_t asked_ns,
                     uint64_t time_ns, uint64_t n_sent);
 
+/* The headers of postcards to be added that lie in 'piece' are good while
+ * somebody holds it: workers need no copy.  NULL: none.  Borrowed until the
+ * next call. */
+void pipeline_set_piece(struct pipeline *, struct piece *);
 /* Adds a postcard; its time is the time now.  It may take effect a few
  * postcards later, or when pipeline_drain() is called, which is due after the
  * last one of a batch. */
@@ -88,6 +93,8 @@ void pipeline_note_inner(struct pipeline *, uint64_t inner, uint64_t outer,
 /* Of a file: whether the next postcard may be added; look again in a moment
  * when not. */
 bool pipeline_has_room(struct pipeline *);
+/* Waits until it may, or a little. */
+void pipeline_wait_room(struct pipeline *);
 /* Hands over what was added: whether all of it has been worked on. */
 bool pipeline_is_idle(struct pipeline *);
 
@@ -106,12 +113,17 @@ void pipeline_flush(struct pipeline *, uint64_t now_ns);
 
 /* Between these two nothing goes on but in the calling thread. */
 void pipeline_pause(struct pipeline *);
+/* The same, but gives up, and returns false, when a worker does not rest
+ * within 20 ms: it may wait for the disk, and reception shall not. */
+bool pipeline_try_pause(struct pipeline *);
 void pipeline_resume(struct pipeline *);
 /* What is not in the archive's files yet, of which there are '*n' (0 or more);
  * the array and its payloads are the caller's.  Only while paused. */
 struct archive_pending *pipeline_pending(struct pipeline *, size_t *n);
 
-/* Sets those of '*counters' that are counted here. */
+/* Sets those of '*counters' that are counted here.  While a worker does not
+ * rest these are of the last time that all did; what was handed over since
+ * then counts as open. */
 void pipeline_collect(struct pipeline *, struct counters *);
 /* False once writing JSON has failed. */
 bool pipeline_json_is_ok(const struct pipeline *);

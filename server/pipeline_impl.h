@@ -39,6 +39,7 @@ struct pipeline {
     struct archive_writer_counters archive; /* As far as heard of. */
 
     struct shard *shard; /* Of one thread; NULL: */
+    struct piece *piece; /* Where headers lie, or NULL.  Borrowed. */
     size_t n_workers;
     struct worker **workers;      /* Owned. */
     struct trigger_share **share; /* One of each.  Owned. */
@@ -50,6 +51,11 @@ struct pipeline {
     atomic_uint n_flushing;       /* Workers that are. */
     atomic_uint n_rounds;         /* That workers are at. */
     atomic_bool has_counts;       /* Some switch told how many it sent. */
+
+    /* What was counted when all workers rested last, and the postcards that
+     * they had worked on then. */
+    struct counters rested;
+    uint64_t n_done_rested;
 
     /* Of whoever makes a round, one at a time. */
     bool is_losing; /* The archive's trouble was said. */

@@ -13,6 +13,9 @@
 
 /* Histories that triggers matched and no client was told of yet. */
 #define MAX_MAIL 4096
+/* A file is kept waiting no longer at once: rules may be what is needed. */
+#define MAX_WAIT_MS 2
+
 /* --- Called by workers ----------------------------------------------------
  */
 
@@ -128,6 +131,8 @@ take_mail(struct pipeline *p)
         case MAIL_RULE_GONE:
         case MAIL_RULE_RESTART:
         case MAIL_GIVE:
+        case MAIL_FILTER_ADDED:
+        case MAIL_FILTER_GONE:
             break; /* These go the other way. */
         }
         mail_destroy(mail);
@@ -163,19 +168,43 @@ pipeline_wait_for_room(struct pipeline *p, struct worker *w)
     }
 }
 
+void
+pipeline_wait_room(struct pipeline *p)
+{
+    struct pollfd fd = {.fd = p->wake_fd, .events = POLLIN};
+    bool must_wait = false;
+
+    for (size_t i = 0; i < p->n_workers && !must_wait; i++) {
+        must_wait = worker_want_room(p->workers[i]);
+    }
+    if (must_wait) {
+        poll(&fd, 1, MAX_WAIT_MS);
+        take_mail(p);
+    }
+}
+
 /* --- Life -----------------------------------------------------------------
  */
 
 static void
-pause_all(void *p)
+add_filter(void *p_, size_t index, uint32_t trigger, struct phf *phf)
 {
-    pipeline_pause(p);
+    struct pipeline *p = p_;
+    struct mail *mail = mail_create(MAIL_FILTER_ADDED, 0);
+
+    mail->trigger = trigger;
+    mail->phf = phf;
+    worker_post(p->workers[index], mail);
 }
 
 static void
-resume_all(void *p)
+remove_filter(void *p_, size_t index, uint32_t trigger)
 {
-    pipeline_resume(p);
+    struct pipeline *p = p_;
+    struct mail *mail = mail_create(MAIL_FILTER_GONE, 0);
+
+    mail->trigger = trigger;
+    worker_post(p->workers[index], mail);
 }
 
 void
@@ -204,6 +233,7 @@ pipeline_create_workers(struct pipeline *p)
             .main = p->mail,
             .on_done = on_done,
             .on_topology = on_worker_topology,
+            .on_room = wake,
             .aux = p,
         };
 
@@ -219,18 +249,19 @@ pipeline_create_workers(struct pipeline *p)
         p->workers[i] = worker_create(&config);
         p->n_workers++;
     }
-    triggers_set_shares(p->config.triggers, p->share, n, pause_all, resume_all,
-                        p);
+    triggers_share(p->config.triggers, n, add_filter, remove_filter, p);
 }
 
 void
 pipeline_destroy_workers(struct pipeline *p)
 {
+    if (p->n_workers) {
+        triggers_share(p->config.triggers, 0, NULL, NULL, NULL);
+    }
     for (size_t i = 0; i < p->n_workers; i++) {
         worker_destroy(p->workers[i]);
     }
     if (p->n_workers) {
-        triggers_set_shares(p->config.triggers, NULL, 0, NULL, NULL, NULL);
         for (size_t i = 0; i < p->n_workers; i++) {
             trigger_share_destroy(p->share[i]);
         }

@@ -20,6 +20,7 @@ struct replay {
     struct replay_config config;
     struct event *event;        /* Next slice.  Owned. */
     struct source_pcap *source; /* The file being read.  Owned. */
+    bool has_workers;
     size_t next_path;
     uint64_t time_ns; /* Of the last frame. */
     uint64_t n_frames;
@@ -42,6 +43,7 @@ open_next(struct replay *replay, struct lh_error *error)
 static void
 close_source(struct replay *replay)
 {
+    pipeline_set_piece(replay->config.pipeline, NULL);
     source_pcap_close(replay->source);
     replay->source = NULL;
 }
@@ -66,6 +68,10 @@ read_one(struct replay *replay, struct lh_error *error)
     }
     if (time_ns >= pipeline_next_ns(replay->config.pipeline)) {
         pipeline_run_to(replay->config.pipeline, time_ns);
+    }
+    if (replay->has_workers) {
+        pipeline_set_piece(replay->config.pipeline,
+                           source_pcap_piece(replay->source));
     }
     source_pcap_take(replay->source);
     replay->time_ns = time_ns;
@@ -106,10 +112,14 @@ on_slice(evutil_socket_t fd, short what, void *replay_)
     }
 
     for (int i = 0; i < SLICE && !retval; i++) {
-        if (rule_cache_n_waiting(replay->config.rules) ||
-            !pipeline_has_room(replay->config.pipeline)) {
+        bool waits_for_rules = rule_cache_n_waiting(replay->config.rules);
+
+        if (waits_for_rules || !pipeline_has_room(replay->config.pipeline)) {
             pipeline_drain(replay->config.pipeline);
-            arm(replay, WAIT_US);
+            if (!waits_for_rules) {
+                pipeline_wait_room(replay->config.pipeline);
+            }
+            arm(replay, waits_for_rules ? WAIT_US : 0);
             return;
         }
         retval = read_one(replay, &replay->error);
@@ -131,6 +141,7 @@ replay_open(struct event_base *base, const struct replay_config *config,
     struct replay *replay = lh_alloc_zero(sizeof *replay);
 
     replay->config = *config;
+    replay->has_workers = pipeline_has_workers(config->pipeline);
     replay->event = evtimer_new(base, on_slice, replay);
 
     int retval = open_next(replay, error);

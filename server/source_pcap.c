@@ -336,6 +336,12 @@ source_pcap_peek(struct source_pcap *source, uint64_t *time_ns,
     return 0;
 }
 
+struct piece *
+source_pcap_piece(const struct source_pcap *source)
+{
+    return source->plain ? pcap_file_piece(source->plain) : NULL;
+}
+
 void
 source_pcap_take(struct source_pcap *source)
 {

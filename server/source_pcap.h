@@ -18,6 +18,7 @@
 
 #include "lib/lh_error.h"
 #include "server/ingest.h"
+#include "server/piece.h"
 
 struct event_base;
 
@@ -48,6 +49,9 @@ int source_pcap_open_file(const char *path, enum ingest_encap encap,
  * errno of a read that failed. */
 int source_pcap_peek(struct source_pcap *, uint64_t *time_ns,
                      struct lh_error *);
+/* Where the frame that source_pcap_peek() read lies; NULL when it is good for
+ * no longer than until the next is read.  Borrowed. */
+struct piece *source_pcap_piece(const struct source_pcap *);
 /* Hands over the frame that source_pcap_peek() read. */
 void source_pcap_take(struct source_pcap *);
 

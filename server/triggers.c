@@ -4,7 +4,6 @@
 
 #include "server/triggers.h"
 
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,9 +12,6 @@
 #include "phf/phf_set.h"
 #include "server/told_history.h"
 #include "server/trigger_gate.h"
-
-/* Workers at most. */
-#define TRIGGERS_MAX_SHARES 64
 
 struct trigger {
     uint32_t id; /* That of the filter in the set. */
@@ -38,10 +34,9 @@ struct triggers {
     uint64_t n_limits;    /* Matchings that gave up. */
 
     /* Where workers match. */
-    struct trigger_share **shares; /* Their owner's. */
     size_t n_shares;
-    void (*pause)(void *aux);
-    void (*resume)(void *aux);
+    void (*add)(void *aux, size_t worker, uint32_t trigger, struct phf *);
+    void (*remove)(void *aux, size_t worker, uint32_t trigger);
     void *aux;
 };
 
@@ -67,12 +62,8 @@ remove_at(struct triggers *triggers, size_t i)
 {
     struct trigger *trigger = triggers->all[i];
 
-    if (triggers->n_shares) {
-        triggers->pause(triggers->aux);
-        for (size_t j = 0; j < triggers->n_shares; j++) {
-            trigger_share_remove(triggers->shares[j], trigger->id);
-        }
-        triggers->resume(triggers->aux);
+    for (size_t j = 0; j < triggers->n_shares; j++) {
+        triggers->remove(triggers->aux, j, trigger->id);
     }
     phf_set_remove(triggers->set, trigger->id);
     json_decref(trigger->call_id);
@@ -113,21 +104,16 @@ count_of(const struct triggers *triggers, const struct api_peer *peer)
 static void
 add_to_shares(struct triggers *triggers, const struct trigger *trigger)
 {
-    struct phf *phfs[TRIGGERS_MAX_SHARES];
     struct lh_error error;
 
     for (size_t i = 0; i < triggers->n_shares; i++) {
+        struct phf *phf;
+
         /* It was compiled before. */
-        if (phf_compile(trigger->phf, triggers->topology, &phfs[i], &error)) {
+        if (phf_compile(trigger->phf, triggers->topology, &phf, &error)) {
             abort();
         }
-    }
-    if (triggers->n_shares) {
-        triggers->pause(triggers->aux);
-        for (size_t i = 0; i < triggers->n_shares; i++) {
-            trigger_share_add(triggers->shares[i], trigger->id, phfs[i]);
-        }
-        triggers->resume(triggers->aux);
+        triggers->add(triggers->aux, i, trigger->id, phf);
     }
 }
 
@@ -343,15 +329,15 @@ triggers_set_topology(struct triggers *triggers,
 }
 
 void
-triggers_set_shares(struct triggers *triggers, struct trigger_share **shares,
-                    size_t n, void (*pause)(void *aux),
-                    void (*resume)(void *aux), void *aux)
+triggers_share(struct triggers *triggers, size_t n,
+               void (*add)(void *aux, size_t worker, uint32_t trigger,
+                           struct phf *),
+               void (*remove)(void *aux, size_t worker, uint32_t trigger),
+               void *aux)
 {
-    assert(n <= TRIGGERS_MAX_SHARES);
-    triggers->shares = shares;
     triggers->n_shares = n;
-    triggers->pause = pause;
-    triggers->resume = resume;
+    triggers->add = add;
+    triggers->remove = remove;
     triggers->aux = aux;
 }
 

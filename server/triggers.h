@@ -47,11 +47,14 @@ void triggers_tell(struct triggers *);
 /* The client is gone, and its triggers with it. */
 void triggers_forget_peer(struct triggers *, struct api_peer *);
 
-/* From now on 'n' workers match, each with one of 'shares', which are changed
- * between 'pause' and 'resume' only.  None: triggers_offer() does. */
-void triggers_set_shares(struct triggers *, struct trigger_share **shares,
-                         size_t n, void (*pause)(void *aux),
-                         void (*resume)(void *aux), void *aux);
+/* From now on 'n' workers match: each is given the filters that come ('add'
+ * takes them), and told which go.  What a worker is sent after that, it
+ * matches so.  None: triggers_offer() does. */
+void triggers_share(struct triggers *, size_t n,
+                    void (*add)(void *aux, size_t worker, uint32_t trigger,
+                                struct phf *),
+                    void (*remove)(void *aux, size_t worker, uint32_t trigger),
+                    void *aux);
 /* Tells clients of what a worker has matched: mail of MAIL_HIT. */
 void triggers_deliver(struct triggers *, const struct mail *);
 

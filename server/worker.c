@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "lib/lh_alloc.h"
 #include "lib/ring.h"
@@ -15,10 +16,11 @@
 #include "server/bell.h"
 
 #define MAX_BATCHES  512 /* 16 MiB of postcards. */
-#define FILE_BATCHES 64  /* From a file: as much as caches hold. */
-#define RESERVED     8   /* Of these, for what is no postcard. */
-#define FEW_BATCHES  2   /* A worker with no more than so many has little. */
-#define MANY_BATCHES 16  /* Worth to wake it for. */
+#define LIVE_BATCHES (MAX_BATCHES - RESERVED)
+#define FILE_BATCHES 24 /* From a file: as much as caches hold. */
+#define RESERVED     8  /* Of these, for what is no postcard. */
+#define FEW_BATCHES  2  /* A worker with no more than so many has little. */
+#define MANY_BATCHES 4  /* Worth to wake it for. */
 
 struct worker {
     struct worker_config config;
@@ -42,6 +44,7 @@ struct worker {
     atomic_uint_least64_t next_ns;     /* Of the shard. */
     atomic_uint_least64_t n_postcards; /* Worked on. */
     atomic_uint_least64_t n_batches;   /* Worked on. */
+    atomic_bool is_room_wanted;        /* The main thread waits for some. */
 
     /* The main thread's. */
     struct batch *current; /* Being filled; NULL: none. */
@@ -97,6 +100,13 @@ take_mail(struct worker *w)
         case MAIL_GIVE:
             shard_give(w->shard, mail->history);
             mail->history = NULL;
+            break;
+        case MAIL_FILTER_ADDED:
+            trigger_share_add(w->config.shard.share, mail->trigger, mail->phf);
+            mail->phf = NULL;
+            break;
+        case MAIL_FILTER_GONE:
+            trigger_share_remove(w->config.shard.share, mail->trigger);
             break;
         case MAIL_ASK:
         case MAIL_WAIT:
@@ -178,10 +188,9 @@ work_on(struct worker *w, struct batch_record *r)
 static void
 tell_done(struct worker *w, struct batch *batch)
 {
-    struct batch_record *r;
-    size_t ofs = 0;
+    for (size_t i = 0; i < batch->n; i++) {
+        const struct batch_record *r = &batch->records[i];
 
-    while ((r = batch_next(batch, &ofs))) {
         if (r->kind == BATCH_ROUND) {
             w->config.on_done(w->config.aux, w->config.index, r->round.round);
         } else if (r->kind == BATCH_FLUSH) {
@@ -193,14 +202,12 @@ tell_done(struct worker *w, struct batch *batch)
 static void
 work_on_batch(struct worker *w, struct batch *batch)
 {
-    struct batch_record *r;
     uint64_t n_postcards = 0;
-    size_t ofs = 0;
 
     if (batch) {
-        while ((r = batch_next(batch, &ofs)) &&
-               !atomic_load_explicit(&w->is_stopping, memory_order_relaxed)) {
-            work_on(w, r);
+        for (size_t i = 0; i < batch->n; i++) {
+            batch_prefetch(batch, i);
+            work_on(w, &batch->records[i]);
         }
         n_postcards = batch->n_postcards;
     }
@@ -209,6 +216,24 @@ work_on_batch(struct worker *w, struct batch *batch)
     atomic_store_explicit(&w->n_postcards,
                           atomic_load(&w->n_postcards) + n_postcards,
                           memory_order_relaxed);
+}
+
+/* Batches that wait for the worker when there is plenty of room again. */
+static size_t
+low_water(const struct worker *w)
+{
+    return (w->max_batches - RESERVED) / 2;
+}
+
+/* Wakes the main thread when it waits for room and there is plenty. */
+static void
+tell_room(struct worker *w)
+{
+    if (atomic_load(&w->is_room_wanted) &&
+        ring_count(w->full) <= low_water(w)) {
+        atomic_store(&w->is_room_wanted, false);
+        w->config.on_room(w->config.aux);
+    }
 }
 
 static void *
@@ -239,9 +264,9 @@ run(void *w_)
             if (batch->is_awaited) {
                 tell_done(w, batch);
             }
-            batch_clear(batch);
             ring_push(w->emptied, batch);
             atomic_store(&w->n_batches, atomic_load(&w->n_batches) + 1);
+            tell_room(w);
         }
     }
     return NULL;
@@ -265,7 +290,8 @@ worker_create(const struct worker_config *config)
     sigset_t all, before;
 
     w->config = *config;
-    w->max_batches = config->waits_for_rules ? FILE_BATCHES : MAX_BATCHES;
+    w->max_batches =
+        (config->waits_for_rules ? FILE_BATCHES : LIVE_BATCHES) + RESERVED;
     w->rules = rule_cache_create(&rules);
     w->config.shard.rules = w->rules;
     w->shard = shard_create(&w->config.shard);
@@ -279,6 +305,7 @@ worker_create(const struct worker_config *config)
     atomic_init(&w->next_ns, UINT64_MAX);
     atomic_init(&w->n_postcards, 0);
     atomic_init(&w->n_batches, 0);
+    atomic_init(&w->is_room_wanted, false);
     /* Signals are the event loop's. */
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
@@ -328,6 +355,7 @@ take_free(struct worker *w, size_t n_reserved)
     struct batch *batch;
 
     while ((batch = ring_pop(w->emptied))) {
+        batch_clear(batch);
         batch->next = w->free;
         w->free = batch;
         w->n_free++;
@@ -361,6 +389,18 @@ worker_has_room(struct worker *w)
 }
 
 bool
+worker_want_room(struct worker *w)
+{
+    if (worker_has_room(w)) {
+        return false;
+    }
+    atomic_store(&w->is_room_wanted, true);
+    bell_ring(w->bell);
+    /* It may have made room before it saw that it is wanted. */
+    return ring_count(w->full) > low_water(w);
+}
+
+bool
 worker_can_tell(struct worker *w)
 {
     return has_room(w, 0);
@@ -380,7 +420,7 @@ push(struct worker *w)
 void
 worker_send(struct worker *w)
 {
-    if (w->current && w->current->len) {
+    if (w->current && w->current->n) {
         push(w);
     }
     bell_ring(w->bell);
@@ -389,7 +429,7 @@ worker_send(struct worker *w)
 void
 worker_send_if_idle(struct worker *w)
 {
-    if (w->current && w->current->len && ring_count(w->full) <= FEW_BATCHES) {
+    if (w->current && w->current->n && ring_count(w->full) <= FEW_BATCHES) {
         worker_send(w);
     }
 }
@@ -408,13 +448,13 @@ send_if_full(struct worker *w)
 }
 
 bool
-worker_add(struct worker *w, const struct postcard *p)
+worker_add(struct worker *w, const struct postcard *p, struct piece *piece)
 {
     if (!worker_has_room(w)) {
         w->counters.n_dropped++;
         return false;
     }
-    batch_add_postcard(w->current, p);
+    batch_add_postcard(w->current, p, piece);
     send_if_full(w);
     return true;
 }
@@ -500,7 +540,7 @@ worker_post(struct worker *w, struct mail *mail)
 bool
 worker_is_idle(const struct worker *w)
 {
-    return (!w->current || !w->current->len) &&
+    return (!w->current || !w->current->n) &&
            atomic_load(&w->n_batches) == w->n_batches_sent;
 }
 
@@ -515,6 +555,24 @@ worker_pause(struct worker *w)
 {
     pthread_mutex_lock(&w->gate);
     pthread_mutex_lock(&w->mutex);
+}
+
+bool
+worker_try_pause(struct worker *w, unsigned int *n_looks)
+{
+    static const struct timespec moment = {.tv_nsec = WORKER_LOOK_NS};
+
+    /* The worker stands at the gate after its batch. */
+    pthread_mutex_lock(&w->gate);
+    while (pthread_mutex_trylock(&w->mutex)) {
+        if (!*n_looks) {
+            pthread_mutex_unlock(&w->gate);
+            return false;
+        }
+        --*n_looks;
+        nanosleep(&moment, NULL);
+    }
+    return true;
 }
 
 void

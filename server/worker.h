@@ -23,7 +23,11 @@
 #include "lib/postcard.h"
 #include "lib/topology.h"
 #include "server/mailbox.h"
+#include "server/piece.h"
 #include "server/shard.h"
+
+/* Between two looks whether a worker rests. */
+#define WORKER_LOOK_NS 100000
 
 struct worker_config {
     uint32_t index;
@@ -39,6 +43,8 @@ struct worker_config {
     /* The topology has reached the worker. */
     void (*on_topology)(void *aux, uint32_t index, const struct topology *,
                         uint64_t now_ns);
+    /* There is room again, which worker_want_room() asked for. */
+    void (*on_room)(void *aux);
     void *aux;
 };
 
@@ -56,8 +62,12 @@ void worker_destroy(struct worker *);
 
 /* Whether the next postcard finds room. */
 bool worker_has_room(struct worker *);
-/* When there is no room, counts the postcard as dropped and returns false. */
-bool worker_add(struct worker *, const struct postcard *);
+/* Where there is no room, asks for 'on_room', and returns true when it is
+ * worth to wait for that. */
+bool worker_want_room(struct worker *);
+/* When there is no room, counts the postcard as dropped and returns false. A
+ * header that lies in 'piece' (NULL: none) is not copied. */
+bool worker_add(struct worker *, const struct postcard *, struct piece *);
 /* The following are false, and nothing done, when there is no room. */
 bool worker_add_inner(struct worker *, uint64_t inner, uint64_t outer,
                       uint64_t time_ns);
@@ -84,6 +94,9 @@ uint64_t worker_next_ns(const struct worker *);
 /* The worker rests between these two, after the batch at hand; its shard may
  * be used. */
 void worker_pause(struct worker *);
+/* The same, but looks no more than '*n_looks' times, which it counts down, and
+ * returns false then: the batch at hand may wait for the disk. */
+bool worker_try_pause(struct worker *, unsigned int *n_looks);
 void worker_resume(struct worker *);
 struct shard *worker_shard(struct worker *);
 void worker_get_counters(struct worker *, struct worker_counters *);

@@ -75,8 +75,10 @@ invariant_file_parse(const char *text, size_t len,
     file->text = lh_alloc(len + 1);
     memcpy(file->text, text, len);
     file->text[len] = '\0';
-    for (size_t begin = 0, end;
-         begin < len && file->n_errors < INVARIANT_FILE_MAX_ERRORS;
+    /* Nothing is read behind a NUL, which is an error where it stands. */
+    for (size_t begin = 0, end, text_len = strlen(file->text);
+         begin < len && begin <= text_len &&
+         file->n_errors < INVARIANT_FILE_MAX_ERRORS;
          begin = end + 1) {
         const char *newline = memchr(text + begin, '\n', len - begin);
 

@@ -54,3 +54,9 @@ tests_apps_test_archive_ctl_LDADD = $(LIB_LIBS) $(TEST_LIBS)
 
 TESTS += tests/apps/test_nprof.sh
 EXTRA_DIST += tests/apps/test_nprof.sh tests/apps/nprof
+
+check_PROGRAMS += tests/apps/test_packet_fields
+TESTS += tests/apps/test_packet_fields
+tests_apps_test_packet_fields_SOURCES = tests/apps/test_packet_fields.c \
+	apps/packet_fields.c apps/packet_fields.h $(FRAME)
+tests_apps_test_packet_fields_LDADD = $(LIB_LIBS) $(TEST_LIBS)

@@ -71,6 +71,7 @@ SERVER_LIBS = server/libserver.a $(ASSEMBLE_LIBS) $(PHF_LIBS) $(TLS_LIBS)
 bin_PROGRAMS += bin/lasthop-server
 bin_lasthop_server_SOURCES = server/main.c
 bin_lasthop_server_LDADD = $(SERVER_LIBS)
+bin_lasthop_server_LDFLAGS = $(LH_SANITIZE) $(LH_LDFLAGS) $(LH_LTO_LDFLAGS)
 man8_MANS += docs/man/lasthop-server.8
 
 # What /metrics says of each counter is what docs/counters.md does.

@@ -56,6 +56,7 @@ server_libserver_a_SOURCES = \
 	server/replay.c server/replay.h \
 	server/rule_cache.c server/rule_cache.h \
 	server/server.c server/server.h \
+	server/server_counters.c server/server_impl.h \
 	server/shard.c server/shard.h \
 	server/trigger_share.c server/trigger_share.h \
 	server/worker.c server/worker.h \

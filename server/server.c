@@ -16,51 +16,12 @@
 #include "lib/lh_alloc.h"
 #include "lib/say.h"
 #include "lib/time_spec.h"
-#include "server/accept_list.h"
-#include "server/archive_open.h"
-#include "server/loss_ledger.h"
-#include "server/pipeline.h"
-#include "server/queries.h"
-#include "server/recorder_link.h"
-#include "server/replay.h"
-#include "server/retain.h"
-#include "server/rule_cache.h"
-#include "server/server_api.h"
-#include "server/source_pcap.h"
-#include "server/source_udp.h"
-#include "server/triggers.h"
+#include "server/server_impl.h"
 
 /* A file is read when the recorder has told its rules, or after so long. */
 #define SYNC_TIMEOUT_NS UINT64_C(10000000000)
 /* The path table is looked at no more often. */
 #define MIN_TICK_NS UINT64_C(1000000)
-
-struct server {
-    struct event_base *base;
-    const struct options *options;
-    bool is_live; /* Receives; otherwise reads files. */
-
-    struct accept_list *accept; /* All owned. */
-    struct rule_cache *rules;
-    struct triggers *triggers;
-    struct pipeline *pipeline;
-    struct ingest *ingest;
-    struct queries *queries;
-    struct recorder_link *recorder; /* NULL: none. */
-    struct server_api *api;         /* NULL: none. */
-    size_t n_udp, n_pcap;
-    struct source_udp **udp;
-    struct source_pcap **pcap;
-    struct replay *replay;
-    bool has_started_replay;
-    uint64_t opened_ns;
-    struct retain retain;
-
-    struct event *tick;  /* The path table is due. */
-    struct event *round; /* The archive's round. */
-    void (*on_end)(void *aux, const struct lh_error *error);
-    void *aux;
-};
 
 static struct timeval
 to_timeval(uint64_t ns)
@@ -533,64 +494,6 @@ server_close(struct server *server)
     free(server->udp);
     free(server->pcap);
     free(server);
-}
-
-/* --- Counters ----------------------------------------------------------- */
-
-static void
-collect_sources(struct server *server, struct counters *c)
-{
-    for (size_t i = 0; i < server->n_udp; i++) {
-        const struct source_udp_counters *udp =
-            source_udp_counters(server->udp[i]);
-
-        c->datagrams += udp->datagrams;
-        c->cut_datagrams += udp->cut;
-        c->kernel_drops += udp->kernel_drops;
-        c->source_errors += udp->errors;
-    }
-    for (size_t i = 0; i < server->n_pcap; i++) {
-        const struct source_pcap_counters *pcap =
-            source_pcap_counters(server->pcap[i]);
-
-        c->frames += pcap->frames;
-        c->kernel_drops += pcap->kernel_drops;
-        c->source_errors += pcap->errors;
-    }
-    if (server->replay) {
-        c->frames += replay_frames(server->replay);
-    }
-}
-
-static void
-collect_rules(struct server *server, struct counters *c)
-{
-    struct rule_cache_counters rules;
-
-    rule_cache_get_counters(server->rules, &rules);
-    c->rules = rules.rules;
-    c->rules_asked = rules.asked;
-    c->rules_denied = rules.denied;
-    c->rules_evicted = rules.evicted;
-    c->versions_guessed = rules.guessed;
-}
-
-void
-server_collect(struct server *server, struct counters *c)
-{
-    memset(c, 0, sizeof *c);
-    collect_sources(server, c);
-    ingest_collect(server->ingest, c);
-    pipeline_collect(server->pipeline, c);
-    collect_rules(server, c);
-    triggers_collect(server->triggers, c);
-    queries_collect(server->queries, c);
-    if (server->recorder) {
-        recorder_link_collect(server->recorder, c);
-    }
-    if (server->api) {
-        server_api_collect(server->api, c);
-    }
 }
 
 bool

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* server_impl - what the parts of server share.
+ *
+ *   server           life, sources, time, what is known of the network
+ *   server_counters  everything that is counted, in one place
+ *
+ * Included by server*.c of these only. */
+#ifndef SERVER_SERVER_IMPL_H
+#define SERVER_SERVER_IMPL_H 1
+
+#include "server/accept_list.h"
+#include "server/archive_open.h"
+#include "server/loss_ledger.h"
+#include "server/pipeline.h"
+#include "server/queries.h"
+#include "server/recorder_link.h"
+#include "server/replay.h"
+#include "server/retain.h"
+#include "server/rule_cache.h"
+#include "server/server_api.h"
+#include "server/source_pcap.h"
+#include "server/source_udp.h"
+#include "server/triggers.h"
+#include "server/server.h"
+
+struct server {
+    struct event_base *base;
+    const struct options *options;
+    bool is_live; /* Receives; otherwise reads files. */
+
+    struct accept_list *accept; /* All owned. */
+    struct rule_cache *rules;
+    struct triggers *triggers;
+    struct pipeline *pipeline;
+    struct ingest *ingest;
+    struct queries *queries;
+    struct recorder_link *recorder; /* NULL: none. */
+    struct server_api *api;         /* NULL: none. */
+    size_t n_udp, n_pcap;
+    struct source_udp **udp;
+    struct source_pcap **pcap;
+    struct replay *replay;
+    bool has_started_replay;
+    uint64_t opened_ns;
+    struct retain retain;
+
+    struct event *tick;  /* The path table is due. */
+    struct event *round; /* The archive's round. */
+    void (*on_end)(void *aux, const struct lh_error *error);
+    void *aux;
+};
+
+#endif /* server/server_impl.h */

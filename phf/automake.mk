@@ -20,7 +20,7 @@ phf_libphf_a_SOURCES = \
 	phf/phf_explain.c phf/phf_explain.h \
 	phf/phf_parse.c phf/phf_parse.h \
 	phf/phf_set.c phf/phf_set.h phf/phf_set_impl.h \
-	phf/phf_set_packet.c \
+	phf/phf_set_packet.c phf/phf_set_path.c \
 	phf/phf_underline.c \
 	phf/predicates.c phf/predicates.h \
 	phf/profile.c phf/profile.h \
@@ -36,6 +36,7 @@ phf_libphf_a_SOURCES = \
 	phf/query_block.c phf/query_block.h \
 	phf/scan.c phf/scan.h \
 	phf/set_index.c phf/set_index.h \
+	phf/set_paths.c phf/set_paths.h \
 	phf/set_verdicts.c phf/set_verdicts.h \
 	phf/term.c phf/term.h
 

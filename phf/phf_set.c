@@ -247,13 +247,10 @@ drop_gone(const struct phf_set *set, uint32_t *found, size_t n)
 }
 
 void
-phf_set_match(struct phf_set *set, const struct history *history,
-              const struct topology *topology,
-              void (*hit)(void *aux, uint32_t id, void *filter_aux,
-                          enum phf_result),
-              void *aux)
+phf_set_match_alone(struct phf_set *set, const struct history *history,
+                    const struct topology *topology,
+                    const struct set_matching *m)
 {
-    const struct set_matching m = {hit, aux};
     uint32_t *found;
     struct hop_tests tests;
     size_t n;
@@ -271,6 +268,6 @@ phf_set_match(struct phf_set *set, const struct history *history,
         const struct set_entry *entry = &set->entries[found[i]];
 
         phf_set_turn_to(set, &tests, entry);
-        phf_set_tell(set, entry, phf_run(entry->phf, &tests), &m);
+        phf_set_tell(set, entry, phf_run(entry->phf, &tests), m);
     }
 }

@@ -59,6 +59,23 @@ struct hop_tests phf_set_tests(struct phf_set *, const struct history *,
 /* ... made what 'entry' asks. */
 void phf_set_turn_to(const struct phf_set *, struct hop_tests *,
                      const struct set_entry *entry);
+/* The number among the verdicts of what the set says of the path of 'history',
+ * TRAJECTORY_MAX_HOPS long at most, whatever its headers are.  '*n_runs' is
+ * how many filters were run for that. */
+uint32_t phf_set_judge_path(struct phf_set *, const struct history *,
+                            const struct topology *, size_t *n_runs);
+/* Whether filter 'index', which was found by a header, may match on 'path'. */
+static inline bool
+phf_set_may_match(const struct phf_set *set,
+                  const struct set_verdict_path *path, uint32_t index)
+{
+    return set_index_is_on_headers(&set->index, index) ||
+           set->verdicts.keyed[path->keyed + index / 64] >> index % 64 & 1;
+}
+/* phf_set_match() of a history whose path is not remembered: it is too long,
+ * or has no hop. */
+void phf_set_match_alone(struct phf_set *, const struct history *,
+                         const struct topology *, const struct set_matching *);
 /* Tells of a hit, unless 'result' is none. */
 void phf_set_tell(struct phf_set *, const struct set_entry *,
                   enum phf_result result, const struct set_matching *);

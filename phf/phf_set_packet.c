@@ -2,9 +2,6 @@
 /* phf_set_packet - live filters on packets of trajectories. */
 #include <config.h>
 
-#include <assert.h>
-#include <string.h>
-
 #include "phf/bpf.h"
 #include "phf/phf_set_impl.h"
 
@@ -159,94 +156,62 @@ judge(struct phf_set *set, struct flow *flow, uint32_t index)
 }
 
 /* What the set says of all flows on the path of 't'. */
-static const struct set_verdict_path *
+static uint32_t
 find_path(struct phf_set *set, const struct trajectory *t,
           const struct topology *topology)
 {
     const struct trajectory_path *path = trajectory_path(t);
     const struct header_split *split = trajectory_path_split(path);
     struct trajectory_path_mark *mark = trajectory_path_filter_mark(path);
-    const struct set_verdict_path *known =
-        set_verdicts_path(&set->verdicts, mark->owner, mark->index);
-    struct set_verdict_path found = {.is_level = false};
-    struct history_hop hops[TRAJECTORY_MAX_HOPS];
-    struct history bare; /* No header: what asks for one varies. */
-    const uint32_t *indices;
-    struct hop_tests tests;
-    uint64_t owner;
-    size_t n;
+    struct set_verdict_path found;
+    uint32_t number;
+    size_t n_runs;
 
-    if (known) {
-        return known;
+    if (mark->owner == set->verdicts.owner) {
+        return mark->index;
     }
-    set->counters.paths++;
-    bare = *trajectory_path_model(path);
-    assert(bare.n_hops <= TRAJECTORY_MAX_HOPS);
-    memcpy(hops, bare.hops, bare.n_hops * sizeof *hops);
-    bare.hops = hops;
-    for (size_t i = 0; i < bare.n_hops; i++) {
-        hops[i].caplen = 0;
-    }
-    phf_set_begin_round(set);
-    indices = set_index_find_path(&set->index, &bare, topology, &n);
-    tests = phf_set_tests(set, &bare, topology);
-    for (size_t i = 0; i < n; i++) {
-        const struct set_entry *entry = &set->entries[indices[i]];
-        struct set_verdict_item item = {.index = indices[i]};
-
-        if (!entry->phf) {
-            continue;
-        }
-        phf_set_turn_to(set, &tests, entry);
-        item.result = phf_run_model(entry->phf, &tests, &item.is_asked);
-        item.by_key = item.is_asked &&
-                      set_index_has_header_keys(&set->index, item.index);
-        add_item(set, &item);
-    }
-    set_verdicts_end(&set->verdicts, &owner, &found.verdict);
+    number = phf_set_judge_path(set, trajectory_path_model(path), topology,
+                                &n_runs);
+    found = set->verdicts.paths[number];
     header_split_constant_bytes(split, found.constant);
     trajectory_path_kept(path, found.kept);
     found.is_level =
         split->l3_ofs == ETH_LEN && found.kept[0] >> (ETH_LEN - 1) & 1;
-    return set_verdicts_add_path(&set->verdicts, &found, &mark->owner,
-                                 &mark->index);
+    mark->owner = set->verdicts.owner;
+    mark->index = set_verdicts_add_path(&set->verdicts, &found);
+    return mark->index;
 }
 
-/* Adds what the set says of a flow on a path of which it says 'path', where it
- * has found 'n' filters. */
+/* Adds what the set says of a flow on 'path', where it has found 'n' filters.
+ */
 static void
-judge_flow(struct phf_set *set, struct flow *flow, struct set_verdict path,
-           const uint32_t *found, size_t n)
+judge_flow(struct phf_set *set, struct flow *flow,
+           const struct set_verdict_path *path, const uint32_t *found,
+           size_t n)
 {
+    struct set_verdict all = set->verdicts.all[path->verdict];
+    uint32_t j = 0;
     size_t i = 0;
 
-    for (uint32_t j = 0; j < path.n; j++) {
-        const struct set_verdict_item *item =
-            &set->verdicts.items[path.first + j];
-        uint32_t index = item->index;
-        bool is_found;
+    while (i < n || j < all.n) {
+        struct set_verdict_item item = {.index = UINT32_MAX};
 
-        for (; i < n && found[i] < index; i++) {
-            if (set_index_is_on_headers(&set->index, found[i])) {
-                judge(set, flow, found[i]); /* May move items. */
-            }
+        if (j < all.n) {
+            item = set->verdicts.items[all.first + j];
         }
-        item = &set->verdicts.items[path.first + j];
-        is_found = i < n && found[i] == index;
-        i += is_found;
-        if (item->by_key && !is_found) {
+        if (i < n && found[i] < item.index) {
+            if (phf_set_may_match(set, path, found[i])) {
+                judge(set, flow, found[i]);
+            }
+            i++;
             continue;
         }
-        if (item->is_asked) {
-            judge(set, flow, index);
+        if (item.is_asked) {
+            judge(set, flow, item.index);
         } else {
-            set_verdicts_add(&set->verdicts, *item);
+            set_verdicts_add(&set->verdicts, item);
         }
-    }
-    for (; i < n; i++) {
-        if (set_index_is_on_headers(&set->index, found[i])) {
-            judge(set, flow, found[i]);
-        }
+        j++;
     }
 }
 
@@ -271,12 +236,12 @@ static const struct set_verdict *
 find_verdict(struct phf_set *set, struct trajectory *t,
              const struct topology *topology)
 {
-    const struct set_verdict_path *path = find_path(set, t, topology);
-    struct set_verdict all = set->verdicts.all[path->verdict];
+    uint32_t number = find_path(set, t, topology);
+    const struct set_verdict_path *path = &set->verdicts.paths[number];
     struct trajectory_mark *mark = trajectory_filter_mark(t);
     struct flow flow = {
         .topology = topology,
-        .path = (uint32_t) (path - set->verdicts.paths),
+        .path = number,
         .is_level = path->is_level,
         .kept = {path->kept[0], path->kept[1]},
         .constant = {path->constant[0], path->constant[1]},
@@ -286,10 +251,10 @@ find_verdict(struct phf_set *set, struct trajectory *t,
     size_t n;
 
     set->counters.trajectories++;
-    if (all.n || set_index_asks_headers(&set->index)) {
+    if (path->verdict || set_index_asks_headers(&set->index)) {
         phf_set_begin_round(set);
         found = find_by_flow(set, &flow, t, &n);
-        judge_flow(set, &flow, all, found, n);
+        judge_flow(set, &flow, path, found, n);
     }
     return set_verdicts_end(&set->verdicts, &mark->owner, &mark->index);
 }

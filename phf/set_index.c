@@ -495,6 +495,16 @@ set_index_find_path(struct set_index *x, const struct history *history,
 }
 
 const uint32_t *
+set_index_find_headers(struct set_index *x, const struct history *history,
+                       size_t *n)
+{
+    struct search s = begin(x, &x->flows);
+
+    find_by_headers(&s, history, false);
+    return end(x, NULL, n);
+}
+
+const uint32_t *
 set_index_find_flow(struct set_index *x, const struct history *history,
                     size_t *n)
 {

@@ -113,7 +113,10 @@ struct set_index_flow {
 /* Those to be run on such a flow. */
 const uint32_t *set_index_find_level(struct set_index *,
                                      const struct set_index_flow *, size_t *n);
-/* Those to be run on the flow of 'history', one packet of it. */
+/* Those to be run on 'history' by what its headers have, or on the flow of
+ * which it is one packet. */
+const uint32_t *set_index_find_headers(struct set_index *,
+                                       const struct history *, size_t *n);
 const uint32_t *set_index_find_flow(struct set_index *, const struct history *,
                                     size_t *n);
 

@@ -6,6 +6,7 @@
 
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "lib/lh_alloc.h"
 
@@ -20,6 +21,8 @@ set_verdicts_uninit(struct set_verdicts *v)
     free(v->items);
     free(v->tests);
     free(v->paths);
+    free(v->keyed);
+    set_paths_uninit(&v->known);
     free(v->memos);
 }
 
@@ -40,7 +43,9 @@ void
 set_verdicts_prepare(struct set_verdicts *v, const struct topology *topology)
 {
     if (v->owner && v->topology == topology &&
-        v->n + v->n_items + v->n_tests + v->n_paths < SET_VERDICTS_MAX_ITEMS) {
+        v->n + v->n_items + v->n_tests + v->n_paths + v->n_keyed +
+                set_paths_size(&v->known) <
+            SET_VERDICTS_MAX_ITEMS) {
         return;
     }
     if (v->topology != topology) {
@@ -49,7 +54,8 @@ set_verdicts_prepare(struct set_verdicts *v, const struct topology *topology)
     }
     v->owner =
         atomic_fetch_add_explicit(&last_owner, 1, memory_order_relaxed) + 1;
-    v->n = v->n_items = v->n_tests = v->n_paths = 0;
+    v->n = v->n_items = v->n_tests = v->n_paths = v->n_keyed = 0;
+    set_paths_clear(&v->known);
     add_verdict(v, 0, 0);
 }
 
@@ -84,17 +90,30 @@ set_verdicts_end(struct set_verdicts *v, uint64_t *owner, uint32_t *index)
     return &v->all[*index];
 }
 
-const struct set_verdict_path *
+uint32_t
 set_verdicts_add_path(struct set_verdicts *v,
-                      const struct set_verdict_path *path, uint64_t *owner,
-                      uint32_t *index)
+                      const struct set_verdict_path *path)
 {
     v->paths = lh_alloc_grow(v->paths, v->n_paths, &v->allocated_paths,
                              sizeof *v->paths);
     v->paths[v->n_paths] = *path;
-    *owner = v->owner;
-    *index = (uint32_t) v->n_paths++;
-    return &v->paths[*index];
+    return (uint32_t) v->n_paths++;
+}
+
+size_t
+set_verdicts_add_keyed(struct set_verdicts *v, size_t n)
+{
+    size_t first = v->n_keyed;
+
+    while (first + n > v->allocated_keyed) {
+        v->keyed = lh_alloc_grow(v->keyed, v->allocated_keyed,
+                                 &v->allocated_keyed, sizeof *v->keyed);
+    }
+    if (n) {
+        memset(v->keyed + first, 0, n * sizeof *v->keyed);
+    }
+    v->n_keyed += n;
+    return first;
 }
 
 struct set_verdict_memo *

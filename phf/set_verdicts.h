@@ -22,6 +22,7 @@
 #include "lib/topology.h"
 #include "phf/bpf.h"
 #include "phf/phf.h"
+#include "phf/set_paths.h"
 
 /* Verdicts, their items, tests and paths together. */
 #define SET_VERDICTS_MAX_ITEMS (1 << 20)
@@ -29,7 +30,6 @@
 struct set_verdict_item {
     uint32_t index;         /* Of the filter in the set. */
     bool is_asked;          /* Flow by flow, or packet by packet; */
-    bool by_key;            /* But only flows that have one of its keys. */
     enum phf_result result; /* else the answer for all: no PHF_MISS. */
     /* Asked packet by packet: 'n_tests' not 0 means that a packet is missed
      * for whose header at the reference hop none of these tests is true. */
@@ -43,6 +43,10 @@ struct set_verdict {
 /* What is known of a path. */
 struct set_verdict_path {
     uint32_t verdict; /* In 'all'. */
+    /* In 'keyed', bit by bit for each filter of the set: those with keys in
+     * headers that this path does not rule out.  Flows that have one of its
+     * keys are asked. */
+    size_t keyed;
     /* All headers are Ethernet and IP without tags, to the same end.  Then
      * these are bytes, bit by bit, that are the same at all hops, and those
      * that are the same in all packets of a flow. */
@@ -69,6 +73,9 @@ struct set_verdicts {
     const struct bpf_test **tests; /* Of the filters.  Owned. */
     size_t n_paths, allocated_paths;
     struct set_verdict_path *paths; /* Owned. */
+    size_t n_keyed, allocated_keyed;
+    uint64_t *keyed;                /* Owned. */
+    struct set_paths known;         /* Numbers of paths, by what they are. */
     struct set_verdict_memo *memos; /* By hash; made when needed.  Owned. */
 };
 
@@ -95,10 +102,11 @@ void set_verdicts_add_test(struct set_verdicts *, const struct bpf_test *);
 const struct set_verdict *set_verdicts_end(struct set_verdicts *,
                                            uint64_t *owner, uint32_t *index);
 
-/* Adds a path and marks it. */
-const struct set_verdict_path *
-set_verdicts_add_path(struct set_verdicts *, const struct set_verdict_path *,
-                      uint64_t *owner, uint32_t *index);
+/* Adds a path, and returns its number. */
+uint32_t set_verdicts_add_path(struct set_verdicts *,
+                               const struct set_verdict_path *);
+/* Adds 'n' words that are zero to 'keyed'; returns the first. */
+size_t set_verdicts_add_keyed(struct set_verdicts *, size_t n);
 /* The path by its mark, or NULL.  Good until one is added. */
 static inline const struct set_verdict_path *
 set_verdicts_path(const struct set_verdicts *v, uint64_t owner, uint32_t index)

@@ -9,6 +9,7 @@
  * archive on:
  *
  *   few      the packets of one flow, by addresses and ports
+ *   none     those of its addresses and other ports, which no flow has
  *   switch   a switch by dpid and a port that no packet takes: only indexes
  *            matter
  *   shapes   twelve hops in a row, which no path has: the dictionary of each
@@ -202,6 +203,7 @@ struct answer {
 /* A flow to look for: that of a packet a twentieth into the archive. */
 struct example {
     char *filter; /* Owned. */
+    char *absent; /* Its addresses, other ports.  Owned. */
     bool is_found;
 };
 
@@ -240,6 +242,10 @@ note_example(void *example_, const struct history *h)
         "src port %u and dst port %u\"}}",
         ip[12], ip[13], ip[14], ip[15], ip[16], ip[17], ip[18], ip[19],
         l4[0] << 8 | l4[1], l4[2] << 8 | l4[3]);
+    example->absent = lh_asprintf(
+        "^{{--bpf \"src host %u.%u.%u.%u and dst host %u.%u.%u.%u and "
+        "src port 7 and dst port 9\"}}",
+        ip[12], ip[13], ip[14], ip[15], ip[16], ip[17], ip[18], ip[19]);
     example->is_found = true;
 }
 
@@ -396,6 +402,7 @@ main(int argc, char *argv[])
 
         for (n_threads = 0; n_threads <= 2; n_threads += 2) {
             measure(dir, "few", example.filter, until_ns);
+            measure(dir, "none", example.absent, until_ns);
             measure(dir, "switch", "{{--dpid 1 --outport 77}}", until_ns);
             measure(dir, "shapes", "{{--dpid not 4711}}{12}", until_ns);
         }
@@ -404,6 +411,7 @@ main(int argc, char *argv[])
     measure(dir, "varies", "{{--bpf \"tcp[4:4] = 0x12345678\"}}",
             first_ns + (last_ns - first_ns) / 8 + 1);
     free(example.filter);
+    free(example.absent);
     if (made) {
         nftw(made, unlink_one, 16, FTW_DEPTH | FTW_PHYS);
         free(made);

@@ -145,7 +145,7 @@ block_index_parse(struct block_index *index, uint8_t *raw, size_t len,
     for (size_t i = 0; i < index->n_forms && !is_broken; i++) {
         index->forms[i].kind = bytes_get_u8(&r);
         index->forms[i].l3_ofs = bytes_get_u16(&r);
-        is_broken = index->forms[i].kind >= N_HEADER_KINDS;
+        is_broken = index->forms[i].kind >= N_HEADER_FORMS;
     }
     index->n_lines = bytes_left(&r) / BLOCK_INDEX_LINE;
     if (is_broken || r.failed || bytes_left(&r) % BLOCK_INDEX_LINE) {
@@ -168,7 +168,11 @@ bool
 block_index_has_hop(const struct block_index *index, enum block_index_hop what,
                     uint64_t dpid, uint32_t value)
 {
-    return has_item(index, BLOCK_INDEX_HOPS,
+    bool is_version =
+        what == BLOCK_INDEX_VERSION || what == BLOCK_INDEX_VERSION_AT;
+
+    return has_item(index,
+                    is_version ? BLOCK_INDEX_VERSIONS : BLOCK_INDEX_HOPS,
                     block_index_hop_item(what, dpid, value));
 }
 

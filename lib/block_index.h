@@ -8,7 +8,7 @@
  * docs/formats/archive.md is the format.
  *
  * Items are of classes.  Those that would make the index too long are left
- * out, the last class first; of a class that is not there everything may be.
+ * out; of a class that is not there everything may be.
  *
  * Ownership: block_index_maker_create() to _destroy(); an index is uninit'ed.
  *
@@ -26,13 +26,13 @@
 #include "lib/lh_error.h"
 #include "lib/trajectory_skim.h"
 
-/* In the order in which they are kept. */
 enum block_index_class {
-    BLOCK_INDEX_HOPS,  /* Switches, their ports and rules; verdicts. */
-    BLOCK_INDEX_ADDRS, /* Source and destination, each alone. */
-    BLOCK_INDEX_PAIRS, /* Source and destination together. */
-    BLOCK_INDEX_FLOWS, /* These and the ports. */
-    BLOCK_INDEX_PORTS, /* Ports, or ICMP's type and code, each alone. */
+    BLOCK_INDEX_HOPS,     /* Switches, their ports; verdicts. */
+    BLOCK_INDEX_ADDRS,    /* Source and destination, each alone. */
+    BLOCK_INDEX_PAIRS,    /* Source and destination together. */
+    BLOCK_INDEX_FLOWS,    /* These and the ports. */
+    BLOCK_INDEX_PORTS,    /* Ports, or ICMP's type and code, each alone. */
+    BLOCK_INDEX_VERSIONS, /* Rules. */
     N_BLOCK_INDEX_CLASSES
 };
 
@@ -48,10 +48,11 @@ enum block_index_hop {
     BLOCK_INDEX_VERDICT
 };
 
-/* Headers of a kind whose L3 header begins there. */
+/* Headers of a kind whose L3 header begins there.  From N_HEADER_KINDS on they
+ * are of histories that are no trajectory's. */
 struct block_index_form {
-    uint8_t kind; /* enum header_kind. */
-    uint16_t l3_ofs;
+    uint8_t kind;    /* enum header_kind. */
+    uint16_t l3_ofs; /* HEADER_TYPE: bytes 12 and 13, 0 for any below 0x600. */
 };
 /* More of them are not told. */
 #define BLOCK_INDEX_MAX_FORMS 64
@@ -88,7 +89,7 @@ struct block_index {
     uint8_t classes;    /* Bits: 1 << enum block_index_class. */
     bool has_any;       /* There are forms that are not told. */
     bool has_others;    /* Of the histories that are no trajectory's, some have
-                         * headers that are not split. */
+                         * headers of a form that is not told. */
     size_t n_forms;
     struct block_index_form forms[BLOCK_INDEX_MAX_FORMS];
     size_t n_lines;

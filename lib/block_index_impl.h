@@ -14,7 +14,9 @@
 
 #define BLOCK_INDEX_LINE   64 /* Bytes. */
 #define BLOCK_INDEX_PROBES 6
-#define BLOCK_INDEX_BITS   10 /* For each item. */
+/* Bits for each item. */
+#define BLOCK_INDEX_MAX_BITS 10
+#define BLOCK_INDEX_MIN_BITS 6
 
 /* Parts of a key that are items. */
 enum block_index_part {
@@ -56,8 +58,12 @@ struct block_index_span {
 static inline struct block_index_span
 block_index_span(enum block_index_part part, enum header_kind kind)
 {
-    uint8_t n_addr = header_kind_is_ip4(kind) ? 4 : 16;
-    uint8_t n_ports = kind == HEADER_IP4_OTHER || kind == HEADER_IP6_OTHER ? 0
+    uint8_t n_addr = kind == HEADER_TYPE                              ? 0
+                     : header_kind_is_ip4(kind) || kind > HEADER_TYPE ? 4
+                                                                      : 16;
+    uint8_t n_ports = kind == HEADER_IP4_OTHER || kind == HEADER_IP6_OTHER ||
+                              kind >= N_HEADER_KINDS
+                          ? 0
                       : kind == HEADER_IP4_ICMP || kind == HEADER_IP6_ICMP ? 2
                                                                            : 4;
     uint8_t ports = (uint8_t) (2 * n_addr);

@@ -9,10 +9,18 @@
 
 #include "lib/block_index.h"
 #include "lib/block_index_impl.h"
+#include "lib/bytes.h"
 #include "lib/hdr.h"
 #include "lib/lh_alloc.h"
 #include "lib/of_port.h"
 #include "lib/trajectory_shape.h"
+
+#define ETH_LEN      14
+#define MIN_ETH_TYPE 0x600 /* Below it is a length (IEEE 802.3). */
+#define IP4_ADDRS    12
+#define ARP_LEN      28
+#define ARP_SENDER   14
+#define ARP_TARGET   24
 
 struct shape {
     uint8_t kind;
@@ -167,8 +175,13 @@ add_hop(struct block_index_maker *m, const struct history_hop *hop)
         add_out_port(m, hop->dpid, OF_PORT_NONE);
     }
     for (size_t i = 0; i < hop->n_versions; i++) {
-        add_hop_item(m, BLOCK_INDEX_VERSION, 0, hop->versions[i]);
-        add_hop_item(m, BLOCK_INDEX_VERSION_AT, hop->dpid, hop->versions[i]);
+        uint32_t version = hop->versions[i];
+
+        add_item(m, BLOCK_INDEX_VERSIONS,
+                 block_index_hop_item(BLOCK_INDEX_VERSION, 0, version));
+        add_item(
+            m, BLOCK_INDEX_VERSIONS,
+            block_index_hop_item(BLOCK_INDEX_VERSION_AT, hop->dpid, version));
     }
     add_hop_item(m, BLOCK_INDEX_VERDICT, 0, hop->verdict.name);
 }
@@ -193,7 +206,11 @@ add_form(struct block_index_maker *m, enum header_kind kind, uint16_t l3_ofs)
         }
     }
     if (head->n_forms == BLOCK_INDEX_MAX_FORMS) {
-        head->has_any = true;
+        if (kind < N_HEADER_KINDS) {
+            head->has_any = true;
+        } else {
+            head->has_others = true;
+        }
     } else {
         head->forms[head->n_forms++] =
             (struct block_index_form){(uint8_t) kind, l3_ofs};
@@ -237,17 +254,68 @@ key_of(enum header_kind kind, uint16_t l3_ofs, const uint8_t *header)
  * captured too short): of "other" ones nothing is known but addresses.  False
  * when even these are not where such headers have them. */
 static bool
-find_form(const uint8_t *header, size_t len, struct header_split *split)
+find_ip_form(const uint8_t *header, size_t len, struct header_split *split)
 {
     struct hdr h;
 
     hdr_parse(header, len, &h);
-    split->kind = h.is_ip4 ? HEADER_IP4_OTHER : HEADER_IP6_OTHER;
     split->l3_ofs = h.l3_ofs;
-    if (h.is_ip4) {
-        return len >= h.l3_ofs + 20u && header[h.l3_ofs] == 0x45;
+    if (h.l3_ofs > FLOW_MAX_COLD / 2) {
+        return false;
     }
+    if (h.is_ip4) {
+        split->kind =
+            header[h.l3_ofs] == 0x45 ? HEADER_IP4_OTHER : HEADER_IP4_OPTIONS;
+        return len >= h.l3_ofs + 20u;
+    }
+    split->kind = HEADER_IP6_OTHER;
     return h.is_ip6 && len >= h.l3_ofs + 40u;
+}
+
+/* Adds a header that has no IP addresses, or not where IP has them. */
+static void
+add_other(struct block_index_maker *m, const uint8_t *header, size_t len)
+{
+    uint16_t type;
+
+    if (len < ETH_LEN) {
+        m->head.has_others = true;
+        return;
+    }
+    type = bytes_be16(header + ETH_LEN - 2);
+    if (type == HDR_ETH_ARP && len >= ETH_LEN + ARP_LEN) {
+        struct flow_key key;
+
+        memset(&key, 0, sizeof key);
+        memcpy(key.bytes, header + ETH_LEN + ARP_SENDER, 4);
+        memcpy(key.bytes + 4, header + ETH_LEN + ARP_TARGET, 4);
+        add_form(m, HEADER_ARP, ETH_LEN);
+        add_key(m, HEADER_ARP, &key);
+    } else {
+        add_form(m, HEADER_TYPE, type < MIN_ETH_TYPE ? 0 : type);
+    }
+}
+
+static void
+add_header(struct block_index_maker *m, const uint8_t *header, size_t len)
+{
+    struct header_split split;
+    struct flow_key key;
+
+    if (!(header_split(header, len, &split) &&
+          split.l3_ofs <= FLOW_MAX_COLD / 2) &&
+        !find_ip_form(header, len, &split)) {
+        add_other(m, header, len);
+        return;
+    }
+    if (split.kind == HEADER_IP4_OPTIONS) {
+        memset(&key, 0, sizeof key);
+        memcpy(key.bytes, header + split.l3_ofs + IP4_ADDRS, 8);
+    } else {
+        key = key_of(split.kind, split.l3_ofs, header);
+    }
+    add_form(m, split.kind, split.l3_ofs);
+    add_key(m, split.kind, &key);
 }
 
 void
@@ -257,19 +325,9 @@ block_index_maker_add_history(struct block_index_maker *m,
     add_hops(m, h);
     for (size_t i = 0; i < h->n_hops; i++) {
         const struct history_hop *hop = &h->hops[i];
-        struct header_split split;
 
-        if (hop->caplen &&
-            (header_split(hop->header, hop->caplen, &split) ||
-             find_form(hop->header, hop->caplen, &split)) &&
-            split.l3_ofs <= FLOW_MAX_COLD / 2) {
-            struct flow_key key =
-                key_of(split.kind, split.l3_ofs, hop->header);
-
-            add_form(m, split.kind, split.l3_ofs);
-            add_key(m, split.kind, &key);
-        } else if (hop->caplen) {
-            m->head.has_others = true;
+        if (hop->caplen) {
+            add_header(m, hop->header, hop->caplen);
         }
     }
 }
@@ -333,33 +391,61 @@ block_index_maker_add_flow(struct block_index_maker *m, size_t index,
 
 /* --- Finishing ----------------------------------------------------------- */
 
+/* In the order in which they find room. */
+static const enum block_index_class order[N_BLOCK_INDEX_CLASSES] = {
+    BLOCK_INDEX_HOPS,     BLOCK_INDEX_ADDRS, BLOCK_INDEX_FLOWS,
+    BLOCK_INDEX_VERSIONS, BLOCK_INDEX_PAIRS, BLOCK_INDEX_PORTS,
+};
+/* For the first of these, items get fewer bits; rather for all of them. */
+#define MIN_WANTED 3
+#define MAX_WANTED 4
+
 static size_t
-lines_for(size_t n_items)
+lines_for(size_t n_items, size_t n_bits)
 {
-    return (n_items * BLOCK_INDEX_BITS + 8 * BLOCK_INDEX_LINE - 1) /
+    return (n_items * n_bits + 8 * BLOCK_INDEX_LINE - 1) /
            (8 * BLOCK_INDEX_LINE);
+}
+
+/* Bits of an item: as many as leave room for what is wanted. */
+static size_t
+find_bits(const struct block_index_maker *m, size_t max)
+{
+    for (size_t wanted = MAX_WANTED; wanted >= MIN_WANTED; wanted--) {
+        size_t n_items = 0;
+
+        for (size_t i = 0; i < wanted; i++) {
+            n_items += m->classes[order[i]].n;
+        }
+        for (size_t bits = BLOCK_INDEX_MAX_BITS; bits >= BLOCK_INDEX_MIN_BITS;
+             bits--) {
+            if (lines_for(n_items, bits) * BLOCK_INDEX_LINE <= max) {
+                return bits;
+            }
+        }
+    }
+    return BLOCK_INDEX_MAX_BITS;
 }
 
 void
 block_index_maker_finish(struct block_index_maker *m, uint32_t n_records,
                          size_t max, struct byte_buf *out)
 {
-    size_t n_items = 0, n_lines;
+    size_t n_items = 0, n_lines, n_bits = find_bits(m, max);
     uint8_t *lines;
 
     m->head.n_records = n_records;
     m->head.classes = 0;
     for (int i = 0; i < N_BLOCK_INDEX_CLASSES; i++) {
-        size_t n = m->classes[i].n;
+        size_t n = m->classes[order[i]].n;
 
-        if (lines_for(n_items + n) * BLOCK_INDEX_LINE > max) {
-            break;
+        if (lines_for(n_items + n, n_bits) * BLOCK_INDEX_LINE <= max) {
+            m->head.classes |= (uint8_t) (1u << order[i]);
+            n_items += n;
         }
-        m->head.classes |= (uint8_t) (1u << i);
-        n_items += n;
     }
     block_index_put_head(&m->head, out);
-    n_lines = lines_for(n_items);
+    n_lines = lines_for(n_items, n_bits);
     lines = byte_buf_extend(out, n_lines * BLOCK_INDEX_LINE);
     memset(lines, 0, n_lines * BLOCK_INDEX_LINE);
     for (int i = 0; i < N_BLOCK_INDEX_CLASSES; i++) {

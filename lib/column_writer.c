@@ -310,7 +310,10 @@ put_fields(struct column_writer *w, const uint8_t *ip)
         return put_places(w, ip, HEADER_IP4_OTHER);
     case HEADER_IP6_OTHER:
     case HEADER_IP6_PORTS:
-    case N_HEADER_KINDS:
+    case HEADER_TYPE:
+    case HEADER_ARP:
+    case HEADER_IP4_OPTIONS:
+    case N_HEADER_FORMS:
         break;
     }
     return put_places(w, ip, HEADER_IP6_OTHER);

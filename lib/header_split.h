@@ -34,7 +34,13 @@ enum header_kind {
     HEADER_IP6_OTHER,
     HEADER_IP4_PORTS, /* TCP or UDP, captured to before its checksum. */
     HEADER_IP6_PORTS,
-    N_HEADER_KINDS
+    N_HEADER_KINDS,
+
+    /* Never those of a split: of such headers indexes tell what they can. */
+    HEADER_TYPE = N_HEADER_KINDS, /* Nothing but the bytes 12 and 13, */
+    HEADER_ARP,                   /* IPv4's, untagged; */
+    HEADER_IP4_OPTIONS,           /* addresses, and no L4 header. */
+    N_HEADER_FORMS
 };
 
 static inline bool

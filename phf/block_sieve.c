@@ -32,7 +32,7 @@ struct block_sieve {
 struct question {
     struct block_sieve *sieve;
     const struct block_index *index;
-    bool with_others; /* Headers that are not split count. */
+    bool with_others; /* Headers that no trajectory has count. */
     size_t n_forms;
     const struct form *forms[BLOCK_INDEX_MAX_FORMS];
 };
@@ -114,6 +114,9 @@ can_be_bpf(const struct question *q, uint32_t term)
         const struct form *form = q->forms[i];
         const struct bpf_demands *demands = &form->demands[term];
 
+        if (form->of.kind >= N_HEADER_KINDS && !q->with_others) {
+            continue;
+        }
         if (demands->is_any) {
             return true;
         }
@@ -275,7 +278,6 @@ block_sieve_ask(struct block_sieve *sieve, const struct block_index *index)
         return BLOCK_SIEVE_ALL;
     }
     q.with_others = true;
-    return sieve->asks_headers && index->has_others && can_match(&q)
-               ? BLOCK_SIEVE_PLAIN
-               : BLOCK_SIEVE_NONE;
+    return sieve->asks_headers && can_match(&q) ? BLOCK_SIEVE_PLAIN
+                                                : BLOCK_SIEVE_NONE;
 }

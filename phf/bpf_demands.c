@@ -9,7 +9,11 @@
 #include "lib/hdr.h"
 
 /* Instructions walked over at most, on all ways together. */
-#define MAX_STEPS 4096
+#define MAX_STEPS    4096
+#define MIN_ETH_TYPE 0x600 /* Below it is a length (IEEE 802.3). */
+/* Addresses of ARP over Ethernet. */
+#define ARP_SENDER 28
+#define ARP_TARGET 38
 /* Ways begun and not walked yet. */
 #define MAX_WAYS 64
 
@@ -24,8 +28,9 @@ enum { JUMP_ALWAYS = 0x00, JUMP_EQ = 0x10, JUMP_GT = 0x20, JUMP_GE = 0x30 };
 
 /* What is known of a register. */
 struct value {
-    enum { UNKNOWN, CONSTANT, KEY } what;
-    uint32_t number; /* CONSTANT; KEY: what it was ANDed with. */
+    enum { UNKNOWN, CONSTANT, KEY, BELOW } what;
+    uint32_t number; /* CONSTANT; KEY: what it was ANDed with; BELOW: is
+                      * less. */
     uint8_t at, len; /* KEY: bytes of the key. */
 };
 
@@ -61,10 +66,20 @@ constant(uint32_t number)
 static int
 key_at(const struct walk *w, uint32_t ofs)
 {
-    bool is_ip4 = header_kind_is_ip4(w->kind);
+    bool is_ip4 = header_kind_is_ip4(w->kind) || w->kind == HEADER_IP4_OPTIONS;
     uint32_t addrs = w->l3_ofs + (is_ip4 ? 12u : 8u);
     uint32_t l4 = w->l3_ofs + (is_ip4 ? 20u : 40u);
 
+    if (w->kind == HEADER_TYPE) {
+        return -1;
+    }
+    if (w->kind == HEADER_ARP) {
+        return ofs >= ARP_SENDER && ofs < ARP_SENDER + 4
+                   ? (int) ofs - ARP_SENDER
+               : ofs >= ARP_TARGET && ofs < ARP_TARGET + 4
+                   ? (int) ofs - ARP_TARGET + 4
+                   : -1;
+    }
     if (ofs >= addrs && ofs < addrs + 2 * w->n_addr) {
         return (int) (ofs - addrs);
     }
@@ -85,6 +100,16 @@ fixed_byte(const struct walk *w, uint32_t ofs)
     };
     bool is_ip4 = header_kind_is_ip4(w->kind);
 
+    if (w->kind >= N_HEADER_KINDS) {
+        uint16_t type = w->kind == HEADER_TYPE  ? w->l3_ofs
+                        : w->kind == HEADER_ARP ? HDR_ETH_ARP
+                        : w->l3_ofs == 14       ? HDR_ETH_IP4
+                                                : 0;
+
+        return !type || ofs - 12 > 1 ? -1
+               : ofs == 12           ? type >> 8
+                                     : type & 0xff;
+    }
     /* With tags or labels the type before IP stands elsewhere. */
     if (w->l3_ofs == 14 && ofs == 12) {
         return is_ip4 ? 0x08 : 0x86;
@@ -109,6 +134,9 @@ load(const struct walk *w, uint32_t ofs, uint32_t len)
 
     if (len > UINT32_MAX - ofs) {
         return unknown;
+    }
+    if (w->kind == HEADER_TYPE && !w->l3_ofs && ofs == 12 && len == 2) {
+        return (struct value){.what = BELOW, .number = MIN_ETH_TYPE};
     }
     if (at >= 0 && key_at(w, ofs + len - 1) == at + (int) len - 1) {
         return (struct value){KEY, UINT32_MAX >> (32 - 8 * len), (uint8_t) at,
@@ -208,6 +236,9 @@ run_jump(struct walk *w, const struct way *way,
                                      : (a & b.number) != 0;
 
         begin_way(w, way, jumps ? yes : no);
+    } else if (way->a.what == BELOW && b.what == CONSTANT && b.number >= a &&
+               op >= JUMP_EQ && op <= JUMP_GE) {
+        begin_way(w, way, no);
     } else {
         if (op != JUMP_EQ || way->a.what != KEY || b.what != CONSTANT ||
             demand(&next.key, &way->a, b.number)) {
@@ -231,7 +262,7 @@ run_simple(const struct walk *w, struct way *way,
         break;
     case ALU:
         if ((code->code & 0xf0) == OP_AND && !(code->code & SOURCE_X) &&
-            way->a.what != UNKNOWN) {
+            (way->a.what == CONSTANT || way->a.what == KEY)) {
             way->a.number &= code->k;
         } else {
             way->a = unknown;
@@ -303,12 +334,13 @@ bpf_demands_find(const struct bpf_machine_code *codes, size_t n,
 {
     bool is_ip4 = header_kind_is_ip4(kind);
     bool is_icmp = kind == HEADER_IP4_ICMP || kind == HEADER_IP6_ICMP;
-    bool has_none = kind == HEADER_IP4_OTHER || kind == HEADER_IP6_OTHER;
+    bool has_none = kind == HEADER_IP4_OTHER || kind == HEADER_IP6_OTHER ||
+                    kind >= N_HEADER_KINDS;
     struct walk w = {.codes = codes,
                      .n = n,
                      .kind = kind,
                      .l3_ofs = l3_ofs,
-                     .n_addr = is_ip4 ? 4 : 16,
+                     .n_addr = is_ip4 || kind >= N_HEADER_KINDS ? 4 : 16,
                      .n_ports = has_none  ? 0
                                 : is_icmp ? 2
                                           : 4,

@@ -181,7 +181,10 @@ proto_of(enum header_kind kind)
     case HEADER_IP6_OTHER:
     case HEADER_IP4_PORTS:
     case HEADER_IP6_PORTS:
-    case N_HEADER_KINDS:
+    case HEADER_TYPE:
+    case HEADER_ARP:
+    case HEADER_IP4_OPTIONS:
+    case N_HEADER_FORMS:
     default:
         return 0;
     }

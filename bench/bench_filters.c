@@ -18,9 +18,11 @@
  * "matches" says how many.
  *
  * usage: bench_filters [PACKETS [FILTERS]]
+ *        bench_filters --print FILTERS
  *
  * PACKETS is 50,000 by default.  With FILTERS there is one turn, with so many,
- * and nothing is printed: for those who count instructions. */
+ * and nothing is printed: for those who count instructions.  --print writes so
+ * many of the filters, one to a line: for bench_pipeline. */
 #include <config.h>
 
 #include <stdio.h>
@@ -37,8 +39,9 @@
 #include "phf/phf_set.h"
 #include "server/path_table.h"
 
-#define N_RUNS    7
-#define N_PACKETS 50000
+#define N_RUNS      7
+#define N_PACKETS   50000
+#define RANDOM_SEED 20261122
 
 static const unsigned int n_filters[] = {0, 4, 100, 1000};
 #define N_SETS (sizeof n_filters / sizeof *n_filters)
@@ -175,7 +178,7 @@ static struct phf_set *
 make_set(unsigned int n)
 {
     struct phf_set *set = phf_set_create();
-    struct gen_random r = {20261122};
+    struct gen_random r = {RANDOM_SEED};
 
     for (unsigned int i = 0; i < n; i++) {
         struct lh_error error;
@@ -339,6 +342,19 @@ run_once(struct traffic *traffic, unsigned int n)
     phf_set_destroy(side.set);
 }
 
+static int
+print_filters(unsigned int n)
+{
+    struct gen_random r = {RANDOM_SEED};
+    char text[300];
+
+    for (unsigned int i = 0; i < n; i++) {
+        write_filter(text, sizeof text, i, &r);
+        puts(text);
+    }
+    return EXIT_SUCCESS;
+}
+
 int
 main(int argc, char *argv[])
 {
@@ -349,6 +365,9 @@ main(int argc, char *argv[])
     struct side sides[N_SETS];
     char *path = NULL;
 
+    if (argc == 3 && !strcmp(argv[1], "--print")) {
+        return print_filters((unsigned int) strtoul(argv[2], NULL, 10));
+    }
     read_traffic(&traffic, n_packets, &path);
     if (argc > 2) {
         run_once(&traffic, (unsigned int) strtoul(argv[2], NULL, 10));

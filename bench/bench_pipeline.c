@@ -15,7 +15,11 @@
  * cores: how much sooner it is done (scaling), what CPU it takes, and its
  * archive.
  *
- * usage: bench_pipeline [PACKETS]   (default 200,000) */
+ * usage: bench_pipeline [PACKETS [FILE]]   (default 200,000)
+ *
+ * With FILE, by turns as well with the live filters that are in it, one to a
+ * line (bench_filters --print writes some): "kept" is what they leave of the
+ * postcards per second of CPU with four. */
 #include <config.h>
 
 #include <errno.h>
@@ -38,6 +42,7 @@
 #include "bench/bench_preset.h"
 #include "bench/pipeline_gate.h"
 #include "gen/gen.h"
+#include "lib/lh_alloc.h"
 
 #define N_RUNS    5
 #define L2_LEN    18 /* Of Ethernet with one tag. */
@@ -274,8 +279,33 @@ static const char *const filters[] = {
 };
 #define N_FILTERS (sizeof filters / sizeof *filters)
 
+/* Those of the file, when there is one. */
+static char **more_filters;
+static size_t n_more;
+
 static void
-run_once(uint16_t snap, int n_threads, size_t n_cards, struct run *run)
+read_filters(const char *path)
+{
+    FILE *file = fopen(path, "r");
+    size_t size = 0, allocated = 0;
+    char *line = NULL;
+
+    if (!file) {
+        die(path);
+    }
+    while (getline(&line, &size, file) > 0) {
+        line[strcspn(line, "\n")] = '\0';
+        more_filters = lh_alloc_grow(more_filters, n_more, &allocated,
+                                     sizeof *more_filters);
+        more_filters[n_more++] = lh_strdup(line);
+    }
+    free(line);
+    fclose(file);
+}
+
+static void
+run_filters(uint16_t snap, int n_threads, size_t n_cards,
+            const char *const *live, size_t n_live, struct run *run)
 {
     char archive[256];
     struct rusage usage;
@@ -287,7 +317,7 @@ run_once(uint16_t snap, int n_threads, size_t n_cards, struct run *run)
     snprintf(archive, sizeof archive, "%s/archive", dir);
     remove_tree(archive);
     pid = start_server(snap, n_threads);
-    pipeline_gate_add(gate, filters, N_FILTERS);
+    pipeline_gate_add(gate, live, n_live);
     start = now_s();
     pipeline_gate_open(gate);
     if (wait4(pid, &status, 0, &usage) < 0) {
@@ -310,6 +340,12 @@ run_once(uint16_t snap, int n_threads, size_t n_cards, struct run *run)
     archive_bytes = 0;
     nftw(archive, add_size, 16, FTW_PHYS);
     run->archive_bytes = archive_bytes;
+}
+
+static void
+run_once(uint16_t snap, int n_threads, size_t n_cards, struct run *run)
+{
+    run_filters(snap, n_threads, n_cards, filters, N_FILTERS, run);
 }
 
 static int
@@ -340,7 +376,8 @@ measure(size_t n_packets, uint16_t snap)
     double scaling[N_RUNS], cost[N_RUNS], bytes_2[N_RUNS];
     const char *traffic;
     size_t n_cards = write_cards(&traffic, n_packets, snap);
-    struct run run, two;
+    double kept[N_RUNS];
+    struct run run, two, more;
 
     run_once(snap, 1, n_cards, &run); /* Warms the page cache. */
     for (size_t i = 0; i < N_RUNS; i++) {
@@ -349,6 +386,11 @@ measure(size_t n_packets, uint16_t snap)
         scaling[i] = run.wall_s / two.wall_s;
         cost[i] = two.cpu_s / run.cpu_s;
         bytes_2[i] = (double) two.archive_bytes / (double) n_cards;
+        if (n_more) {
+            run_filters(snap, 1, n_cards, (const char *const *) more_filters,
+                        n_more, &more);
+            kept[i] = run.cpu_s / more.cpu_s;
+        }
         wall[i] = (double) n_cards / run.wall_s;
         cpu[i] = (double) n_cards / run.cpu_s;
         bytes[i] = (double) run.archive_bytes / (double) n_cards;
@@ -356,6 +398,9 @@ measure(size_t n_packets, uint16_t snap)
     print("postcards_per_s", traffic, snap, wall, "postcards/s");
     print("postcards_per_cpu_s", traffic, snap, cpu, "postcards/s");
     print("bytes_per_postcard", traffic, snap, bytes, "bytes");
+    if (n_more) {
+        print("kept_with_more_filters", traffic, snap, kept, "ratio");
+    }
     print("scaling_1_to_2_threads", traffic, snap, scaling, "times");
     print("cpu_of_2_threads_to_1", traffic, snap, cost, "times");
     print("bytes_per_postcard_2_threads", traffic, snap, bytes_2, "bytes");
@@ -370,6 +415,9 @@ main(int argc, char *argv[])
         die(dir);
     }
     atexit(remove_dir);
+    if (argc > 2) {
+        read_filters(argv[2]);
+    }
     measure(n_packets, 64);
     measure(n_packets, PACKET_ID_SNAP);
     return EXIT_SUCCESS;

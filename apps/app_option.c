@@ -337,3 +337,20 @@ app_option_parse(const struct app_option *const *tables, int argc,
     free(g.letters);
     return retval;
 }
+
+int
+app_option_take_span(void *ns, const char *value, struct lh_error *error)
+{
+    char *before = lh_asprintf("-%s", value);
+    uint64_t now_ns = time_spec_now(), then_ns;
+    int retval = time_spec_parse(before, now_ns, &then_ns, NULL);
+
+    free(before);
+    if (retval || then_ns >= now_ns) {
+        lh_error_set(error, "must be a span of time (30s, 10m), not \"%s\"",
+                     value);
+        return EINVAL;
+    }
+    *(uint64_t *) ns = now_ns - then_ns;
+    return 0;
+}

@@ -98,4 +98,8 @@ size_t app_option_count(const struct app_option *const *tables);
 const struct app_option *app_option_at(const struct app_option *const *tables,
                                        size_t i);
 
+/* For APP_CALL: a span of time ("30s", "10m"), put as nanoseconds into the
+ * uint64_t at 'ns'. */
+int app_option_take_span(void *ns, const char *value, struct lh_error *);
+
 #endif /* apps/app_option.h */

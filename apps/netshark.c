@@ -36,23 +36,6 @@ take_field(void *netshark, const char *name, struct lh_error *error)
     return netshark_fields_add(netshark, name, error);
 }
 
-static int
-take_span(void *ns, const char *value, struct lh_error *error)
-{
-    char *before = lh_asprintf("-%s", value);
-    uint64_t now_ns = time_spec_now(), then_ns;
-    int retval = time_spec_parse(before, now_ns, &then_ns, NULL);
-
-    free(before);
-    if (retval || then_ns >= now_ns) {
-        lh_error_set(error, "must be a span of time (30s, 10m), not \"%s\"",
-                     value);
-        return EINVAL;
-    }
-    *(uint64_t *) ns = now_ns - then_ns;
-    return 0;
-}
-
 static const struct app_option options[] = {
     APP_HEADING("What is shown"),
     {'f', "follow", .type = APP_FLAG, .target = &is_following,
@@ -60,7 +43,7 @@ static const struct app_option options[] = {
              "a time or --last is given."},
     {'c', "count", "COUNT", APP_NUMBER, &max_count, .min = 1, .max = INT64_MAX,
      .help = "End after COUNT histories."},
-    {0, "for", "SPAN", APP_CALL, &for_ns, .take = take_span,
+    {0, "for", "SPAN", APP_CALL, &for_ns, .take = app_option_take_span,
      .help = "With --follow: end after so long."},
     APP_HEADING("In which form"),
     {'T', "format", "FORMAT", APP_CHOICE, &format,

@@ -27,28 +27,13 @@ static struct netwatch watch = {.clear_ns = 30 * SECOND_NS};
 
 /* --- options ------------------------------------------------------------- */
 
-static int
-take_span(void *ns, const char *value, struct lh_error *error)
-{
-    char *before = lh_asprintf("-%s", value);
-    uint64_t now_ns = time_spec_now(), then_ns;
-    int retval = time_spec_parse(before, now_ns, &then_ns, NULL);
-
-    free(before);
-    if (retval || then_ns >= now_ns) {
-        lh_error_set(error, "must be a span of time (30s, 10m), not \"%s\"",
-                     value);
-        return EINVAL;
-    }
-    *(uint64_t *) ns = now_ns - then_ns;
-    return 0;
-}
-
 static const struct app_option options[] = {
     APP_HEADING("What is told"),
-    {0, "clear", "SPAN", APP_CALL, &watch.clear_ns, .take = take_span,
+    {0, "clear", "SPAN", APP_CALL, &watch.clear_ns,
+     .take = app_option_take_span,
      .help = "An invariant holds again when nothing broke it for SPAN (30s)."},
-    {0, "remind", "SPAN", APP_CALL, &watch.remind_ns, .take = take_span,
+    {0, "remind", "SPAN", APP_CALL, &watch.remind_ns,
+     .take = app_option_take_span,
      .help = "Say again every SPAN that it is still broken."},
     {'q', "quiet", .type = APP_FLAG, .target = &watch.is_quiet,
      .help = "Alerts only: nothing about what holds."},
@@ -59,7 +44,7 @@ static const struct app_option options[] = {
     {0, "exec-timeout", "SECONDS", APP_NUMBER, &command_timeout_s, .min = 1,
      .max = 3600, .help = "Kill it after so long (10)."},
     APP_HEADING("What is watched"),
-    {0, "for", "SPAN", APP_CALL, &for_ns, .take = take_span,
+    {0, "for", "SPAN", APP_CALL, &for_ns, .take = app_option_take_span,
      .help = "Packets to come: end after so long."},
     {'t', "topology", "FILE", APP_FILE, &topology_path,
      .help = "With check and explain: take names of switches and ports from "

@@ -26,23 +26,6 @@ static bool is_following;
 static const char *by, *filter, *html;
 static uint64_t top = 10, interval_ns, refresh_ns, max_count;
 
-static int
-take_span(void *ns, const char *value, struct lh_error *error)
-{
-    char *before = lh_asprintf("-%s", value);
-    uint64_t now_ns = time_spec_now(), then_ns;
-    int retval = time_spec_parse(before, now_ns, &then_ns, NULL);
-
-    free(before);
-    if (retval || then_ns >= now_ns) {
-        lh_error_set(error, "must be a span of time (30s, 10m), not \"%s\"",
-                     value);
-        return EINVAL;
-    }
-    *(uint64_t *) ns = now_ns - then_ns;
-    return 0;
-}
-
 static const struct app_option options[] = {
     APP_HEADING("What is counted"),
     {0, "filter", "PHF", APP_TEXT, &filter,
@@ -52,7 +35,8 @@ static const struct app_option options[] = {
              "link, ingress, path, src, dst, hosts, flow.",
      .more = "Without it: link if there are several, then ingress, path, "
              "hosts, flow."},
-    {'i', "interval", "SPAN", APP_CALL, &interval_ns, .take = take_span,
+    {'i', "interval", "SPAN", APP_CALL, &interval_ns,
+     .take = app_option_take_span,
      .help = "Count in each SPAN of the range as well."},
     APP_HEADING("How it is shown"),
     {'n', "top", "COUNT", APP_NUMBER, &top, .min = 1, .max = 1000,
@@ -60,7 +44,7 @@ static const struct app_option options[] = {
     {'f', "follow", .type = APP_FLAG, .target = &is_following,
      .help = "Show the last ten seconds (or --last SPAN), again and again, "
              "until Ctrl-C."},
-    {0, "refresh", "SPAN", APP_CALL, &refresh_ns, .take = take_span,
+    {0, "refresh", "SPAN", APP_CALL, &refresh_ns, .take = app_option_take_span,
      .help = "With --follow: every SPAN (2s)."},
     {'c', "count", "COUNT", APP_NUMBER, &max_count, .min = 1, .max = INT64_MAX,
      .help = "With --follow: end after COUNT times."},

@@ -51,14 +51,10 @@ verdict_style(enum verdict_name name)
 static void
 put_switch(struct writer *w, enum text_style style, uint64_t dpid)
 {
-    const struct topology *t = w->options->topology;
-    const struct topology_switch *sw = t ? topology_find(t, dpid) : NULL;
+    char text[DPID_BUFSIZE];
 
-    if (sw && sw->name) {
-        text_line_put(&w->line, style, "%s", sw->name);
-    } else {
-        text_line_put(&w->line, style, DPID_FMT, dpid);
-    }
+    text_line_put(&w->line, style, "%s",
+                  topology_switch_text(w->options->topology, dpid, text));
 }
 
 static void

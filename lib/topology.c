@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/dpid.h"
 #include "lib/lh_alloc.h"
 #include "lib/of_port.h"
 
@@ -384,6 +385,16 @@ topology_is_edge(const struct topology *t, uint64_t dpid, uint32_t port)
     }
     p = find_port(t, dpid, port);
     return p && p->edge;
+}
+
+const char *
+topology_switch_text(const struct topology *topology, uint64_t dpid,
+                     char buf[DPID_BUFSIZE])
+{
+    const struct topology_switch *sw =
+        topology ? find_switch(topology, dpid) : NULL;
+
+    return sw && sw->name ? sw->name : dpid_to_string(dpid, buf);
 }
 
 bool

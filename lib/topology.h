@@ -17,6 +17,7 @@
 #include <stdint.h>
 #include <jansson.h>
 
+#include "lib/dpid.h"
 #include "lib/lh_error.h"
 
 struct topology_port {
@@ -101,6 +102,10 @@ bool topology_peer(const struct topology *, uint64_t dpid, uint32_t port,
 /* True when (dpid, port) is known to be an edge port.  OF_PORT_LOCAL is
  * one. */
 bool topology_is_edge(const struct topology *, uint64_t dpid, uint32_t port);
+/* The name of a switch, or its dpid written into 'buf'; 'topology' may be
+ * NULL. */
+const char *topology_switch_text(const struct topology *topology,
+                                 uint64_t dpid, char buf[DPID_BUFSIZE]);
 /* Number by name on one switch, for filters: false when not there. */
 bool topology_port_by_name(const struct topology *, uint64_t dpid,
                            const char *name, uint32_t *portp);

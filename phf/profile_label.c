@@ -93,14 +93,9 @@ profile_label_compare(const struct profile_table *table,
 static void
 put_switch(struct text_buf *t, uint64_t dpid, const struct topology *topology)
 {
-    const struct topology_switch *sw =
-        topology ? topology_find(topology, dpid) : NULL;
+    char text[DPID_BUFSIZE];
 
-    if (sw && sw->name) {
-        text_buf_put(t, "%s", sw->name);
-    } else {
-        text_buf_put(t, DPID_FMT, dpid);
-    }
+    text_buf_put(t, "%s", topology_switch_text(topology, dpid, text));
 }
 
 static void

@@ -126,8 +126,9 @@ recorder_librecorder_a_SOURCES = \
 # exports thousands of names, some of which other libraries use too.
 noinst_LIBRARIES += recorder/libofdoor.a
 recorder_libofdoor_a_CPPFLAGS = $(AM_CPPFLAGS) -I$(OVS_PREFIX)/include
-# The library's headers are not as strict as we are.
-recorder_libofdoor_a_CFLAGS = $(AM_CFLAGS) -Wno-sign-compare -Wno-shadow \
+# The library's headers are not as strict as we are; names cannot be made local
+# in code that is kept for the linker to optimise.
+recorder_libofdoor_a_CFLAGS = $(AM_CFLAGS) -fno-lto -Wno-sign-compare -Wno-shadow \
 	-Wno-switch-enum -Wno-pointer-arith -Wno-undef -Wno-cast-align
 recorder_libofdoor_a_SOURCES = \
 	recorder/of_acts.c recorder/of_acts.h \

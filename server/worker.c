@@ -495,16 +495,28 @@ worker_add_topology(struct worker *w, const struct topology *topology,
     return r != NULL;
 }
 
-bool
-worker_add_run(struct worker *w, uint64_t now_ns)
+static bool
+add_time(struct worker *w, enum batch_kind kind, uint64_t now_ns)
 {
-    struct batch_record *r = add(w, BATCH_RUN);
+    struct batch_record *r = add(w, kind);
 
     if (r) {
         r->now_ns = now_ns;
         worker_send(w);
     }
     return r != NULL;
+}
+
+bool
+worker_add_run(struct worker *w, uint64_t now_ns)
+{
+    return add_time(w, BATCH_RUN, now_ns);
+}
+
+bool
+worker_add_flush(struct worker *w, uint64_t now_ns)
+{
+    return add_time(w, BATCH_FLUSH, now_ns);
 }
 
 bool
@@ -514,18 +526,6 @@ worker_add_round(struct worker *w, void *round)
 
     if (r) {
         r->round.round = round;
-        worker_send(w);
-    }
-    return r != NULL;
-}
-
-bool
-worker_add_flush(struct worker *w, uint64_t now_ns)
-{
-    struct batch_record *r = add(w, BATCH_FLUSH);
-
-    if (r) {
-        r->now_ns = now_ns;
         worker_send(w);
     }
     return r != NULL;

@@ -21,7 +21,8 @@ AM_TESTS_ENVIRONMENT = \
 	FUZZ_TARGETS='$(fuzz_targets)'; export FUZZ_TARGETS; \
 	LH_PROGRAMS='$(bin_PROGRAMS) $(sbin_PROGRAMS)'; export LH_PROGRAMS; \
 	LH_MANUALS='$(man1_MANS) $(man3_MANS) $(man5_MANS) $(man7_MANS) $(man8_MANS)'; \
-	export LH_MANUALS;
+	export LH_MANUALS; \
+	LH_SANITIZE='$(LH_SANITIZE)'; export LH_SANITIZE;
 check_PROGRAMS += $(fuzz_targets)
 
 # The tests of what several threads may use at once, for --enable-tsan: the

@@ -156,6 +156,32 @@ START_TEST(shared_predicates_on_the_verdict)
 }
 END_TEST
 
+/* A path must not be taken for one that was met before. */
+START_TEST(paths_that_differ_in_one_thing)
+{
+    struct phf_set *set = phf_set_create();
+
+    add(set, "{{--dpid 9}}", "s");
+    add(set, "{{--inport 5}}", "i");
+    add(set, "{{--outport 8}}", "o");
+    add(set, "{{--version 6}}", "v");
+    add(set, "{{--verdict lost}}", "l");
+    add(set, "{{--dpid 2}}{{--dpid 3}}", "p");
+    for (int i = 0; i < 2; i++) {
+        check_hits(set, "1:1>2/7 2:1>3/8 3:1>4", " 6p");
+        check_hits(set, "1:1>2/7 2:1>3/8 9:1>4", " 1s");
+        check_hits(set, "1:5>2/7 2:1>3/8 3:1>4", " 2i 6p");
+        check_hits(set, "1:1>2/7 2:1>8/8 3:1>4", " 3o 6p");
+        check_hits(set, "1:1>FLOOD+2/7 2:1>3/8 3:1>4", " 6p");
+        check_hits(set, "1:1>FLOOD+8/7 2:1>3/8 3:1>4", " 3o 6p");
+        check_hits(set, "1:1>2/7 2:1>3/6 3:1>4", " 4v 6p");
+        check_hits(set, "1:1>2/7 2:1>3/8 3:1>4=lost", " 5l 6p");
+        check_hits(set, "1:1>2,3/7 2:1>3/8 <0 3:1>4", "");
+    }
+    phf_set_destroy(set);
+}
+END_TEST
+
 START_TEST(giving_up_is_told)
 {
     struct phf_set *set = phf_set_create();
@@ -267,6 +293,7 @@ main(void)
         tcase,
         filters_that_name_ports_or_versions_are_run_where_they_can_match);
     tcase_add_test(tcase, shared_predicates_on_the_verdict);
+    tcase_add_test(tcase, paths_that_differ_in_one_thing);
     tcase_add_test(tcase, giving_up_is_told);
     tcase_add_test(tcase, many_filters);
     tcase_add_test(tcase, many_filters_come_and_go);

@@ -147,15 +147,22 @@ on restarts --for 1s --json holds.watch
 expect "a restart as JSON" 3 '^{"event":"unseen","since_ns":[0-9]*,"until_' out
 
 # A server that stands still is noticed by its silence.
+: > err # What the run before said is not what is waited for.
 timeout 60 "$fixture" serve "$work" "$work/sock" good \
-    "$netwatch" -s "$work/sock" --timeout 1 holds.watch > out 2> err &
+    "$netwatch" -s "$work/sock" --timeout 1 holds.watch > out 2>> err &
 waiter=$!
-until grep -q 'watching 1' err; do sleep 0.05; done
+# Until 'err' has it, or the minute is over.
+await_said() {
+    until grep -q "$1" err || ! kill -0 $waiter 2> /dev/null; do
+        sleep 0.05
+    done
+}
+await_said 'watching 1'
 server=$(pgrep -P $waiter)
 kill -STOP "$server"
-until grep -q 'no answer' err; do sleep 0.1; done
+await_said 'no answer'
 kill -CONT "$server"
-until grep -q 'the server is well again' err; do sleep 0.1; done
+await_said 'the server is well again'
 kill -INT "$(pgrep -P "$server")"
 wait $waiter
 code=$?

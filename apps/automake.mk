@@ -167,7 +167,7 @@ dist_wireshark_DATA = apps/wireshark/lasthop.lua
 dist_wireshark_SCRIPTS = apps/wireshark/lasthop-extcap
 
 CLEANFILES += docs/man/phfc.1 docs/man/ndb.1 docs/man/netshark.1 \
-	docs/man/netwatch.1 \
+	docs/man/netwatch.1 docs/man/nprof.1 \
 	$(nodist_bashcompletion_DATA) $(nodist_zshcompletion_DATA)
 
 # lasthopctl: steers the recorder, looks after archives.

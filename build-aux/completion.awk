@@ -9,7 +9,7 @@
 # `commands` are those that the first word may be, `after` what follows one of
 # them, `values` what an option takes; any other argument is a file.
 
-/\{"[a-z][a-z-]*", *(no|required)_argument/ {
+/\{"[a-z][a-z0-9-]*", *(no|required)_argument/ {
     name = $0
     sub(/^[^"]*"/, "", name)
     sub(/".*/, "", name)

@@ -28,12 +28,13 @@ expect() {
     fi
 }
 
-for program in lasthop-recorder lasthop-server lasthopctl ndb netshark netwatch nprof phfc; do
+for program in lasthop-recorder lasthop-server lasthopctl lasthop-gen ndb \
+               netshark netwatch nprof phfc; do
     . "completion/$program" || exit 1
     complete -p "$program" >/dev/null || fail "$program has no completion"
     # Of a line of the help, the options that stand at its beginning.
     said=$("bin/$program" --help | grep -E '^ +-' | sed 's/  *[^ ,-].*//' |
-           grep -oE -- '--[a-z][a-z-]*' | sort -u)
+           grep -oE -- '--[a-z][a-z0-9-]*' | sort -u)
     got=$(offer "$program" -- | tr ' ' '\n' | sed 's/=$//; /^$/d' | sort -u)
     if [[ -z $said ]]; then
         fail "$program --help names no options"
@@ -52,20 +53,25 @@ for program in lasthop-recorder lasthop-server lasthopctl ndb netshark netwatch 
     done
 done
 
-expect 'archive attach detach pause resume select status ' lasthopctl ''
+# The commands of the help, which begin a line there.
+commands=$(bin/lasthopctl --help | sed -n 's/^  \([a-z][a-z]*\) .*/\1/p' |
+           sort -u | tr '\n' ' ')
+[[ $commands == *'archive '*'triggers '* ]] ||
+    fail "lasthopctl --help names no commands: $commands"
+expect "$commands" lasthopctl ''
 expect 'select status ' lasthopctl s
 expect 'pause ' lasthopctl --rundir = /tmp -j pa
 expect 'pause ' lasthopctl --timeout 3 pa
 expect 'add delete list load ' lasthopctl select ''
 expect 'repair stat verify ' lasthopctl archive ''
+expect 'dot json ' lasthopctl topology ''
+expect 'add delete list pause resume ' lasthopctl triggers ''
+expect 'debug error info recorder server warn ' lasthopctl log ''
 expect '--timeout= ' lasthopctl select --ti
 expect 'always auto ' ndb --color = a
-expect 'geneve mac ' lasthop-server --encap ''
+expect 'auto geneve mac ' lasthop-server --encap ''
+expect 'fabric faults mix trouble ' lasthop-gen --preset ''
 expect 'check explain match ' phfc ''
-for command in status pause resume select attach detach archive; do
-    bin/lasthopctl --help | grep -q "$command" ||
-        fail "lasthopctl has no $command"
-done
 
 # Files, also those with a blank.
 directory=$(mktemp -d) || exit 1

@@ -165,6 +165,7 @@ completion/_nprof: bin/nprof$(EXEEXT)
 wiresharkdir = $(pkgdatadir)/wireshark
 dist_wireshark_DATA = apps/wireshark/lasthop.lua
 dist_wireshark_SCRIPTS = apps/wireshark/lasthop-extcap
+man1_MANS += docs/man/lasthop-extcap.1
 
 CLEANFILES += docs/man/phfc.1 docs/man/ndb.1 docs/man/netshark.1 \
 	docs/man/netwatch.1 docs/man/nprof.1 \

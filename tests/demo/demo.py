@@ -199,8 +199,13 @@ But ndb still has the table as it was when the packet died:""")
         tell("""
 It can send that packet through those tables again, and tell what has changed
 since:""")
-        self.ndb(f"find {LOST}", "frame 2", "why", "why not v5",
-                 "info changes s3 --limit 3", "diff s3 v8")
+        self.ndb(f"find {LOST}", "frame 2", "why not v5", "info changes s3 --limit 3",
+                 "diff s3 v8")
+
+    def elsewhere(self):
+        """What makes a shell find the programs and this network."""
+        return (f"export LASTHOP_RUNDIR={shlex.quote(self.net.dir)} "
+                f"PATH={shlex.quote(bindir())}:$PATH")
 
     def prompt(self):
         """ndb's prompt, while the network stands and has something to
@@ -216,7 +221,10 @@ trying.  This is ndb's own prompt; three things to try:
     find {READ}
     break {{{{--verdict dropped}}}}          and then: continue, bt
 
-`help` lists the commands, `quit` ends the demo.
+`help` lists the commands, `quit` ends the demo.  In another terminal the other
+programs see this network too, as root and after
+
+    {self.elsewhere()}
 """)
         ours = signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is ndb's.
         subprocess.run(["ndb"], env=self.env, check=False,

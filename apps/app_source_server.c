@@ -56,7 +56,12 @@ open_client(struct source_server *server, struct api_client **clientp,
     int retval =
         *clientp ? 0 : api_client_open(server->path, clientp, &reason);
 
-    if (retval) {
+    if (retval == EACCES) {
+        lh_error_set(error,
+                     "no server: %s (only the owner and the group of the "
+                     "socket may use it)",
+                     reason.text);
+    } else if (retval) {
         lh_error_set(error,
                      "no server: %s (is lasthop-server running? --server "
                      "SOCKET asks another one, --read DIR reads an archive "

@@ -97,7 +97,8 @@ gen_config_preset(struct gen_config *config, const char *name,
     if (!strcmp(name, "mix")) {
         if (!data) {
             lh_error_set(error, "preset mix reads " MIX_FILE " in the "
-                                "directory LASTHOP_DATA, which is not set");
+                                "directory LASTHOP_DATA, which is not set; "
+                                "the other presets need no file");
             return ENOENT;
         }
         *path = lh_asprintf("%s/" MIX_FILE, data);

@@ -254,6 +254,13 @@ if [ "$(id -u)" -eq 0 ] && command -v setpriv > /dev/null; then
         -r "$work/archive" 2> "$work/err"
     code=$?
     expect "no permission" 2 'Permission denied'
+    "$fixture" serve "$work" "$work/sock" good bash -c "
+        chmod 600 '$work/sock'
+        setpriv --reuid=65534 --regid=65534 --clear-groups '$netshark' \
+            -s '$work/sock' 2> '$work/err'"
+    code=$?
+    expect "no permission for the socket" 2 \
+        'Permission denied (only the owner and the group of the socket'
 fi
 
 # --- extcap, as Wireshark drives it ------------------------------------------
@@ -262,6 +269,8 @@ extcap=$srcdir/apps/wireshark/lasthop-extcap
 LASTHOP_NETSHARK=$netshark
 PATH=$build/bin:$PATH
 export LASTHOP_NETSHARK PATH
+"$extcap" --help | grep -q 'tshark -i lasthop' || fail "extcap --help"
+"$extcap" | grep -q 'lasthop-extcap(1)' || fail "extcap alone"
 "$extcap" --extcap-interfaces --extcap-version=4.0 > "$work/out" || fail extcap
 grep -q '^interface {value=lasthop}' "$work/out" || fail "extcap interfaces"
 "$extcap" --extcap-interface lasthop --extcap-dlts > "$work/out"

@@ -88,7 +88,8 @@ put_way(struct text_line *line, const struct ndb *ndb, const struct history *h)
         }
     }
     if (i < h->n_hops) {
-        text_line_put(line, TEXT_PLAIN, " (and %zu more hops)", h->n_hops - i);
+        text_line_put(line, TEXT_PLAIN, " (and %zu more hop%s)", h->n_hops - i,
+                      h->n_hops - i == 1 ? "" : "s");
     }
 }
 

@@ -99,8 +99,8 @@ netshark_text_put(struct netshark *shark, const struct history *h)
         text_line_put(&line, TEXT_BOLD, "%s", text);
         free(text);
         if (n < h->n_hops) {
-            text_line_put(&line, TEXT_PLAIN, " (and %zu more hops)",
-                          h->n_hops - n);
+            text_line_put(&line, TEXT_PLAIN, " (and %zu more hop%s)",
+                          h->n_hops - n, h->n_hops - n == 1 ? "" : "s");
         }
         text = app_view_packet(shark->names, &h->hops[0]);
         text_line_put(&line, TEXT_BLUE, "%s%s", *text ? "  " : "", text);

@@ -28,13 +28,19 @@ span(uint64_t ns, char buf[TIME_SPEC_BUFSIZE])
 static char *
 about_history(const struct netwatch *nw, const struct history *h)
 {
+    size_t n_before, n = h->n_hops ? app_view_path_length(h, 0, &n_before) : 0;
     char *path = h->n_hops ? app_view_path(nw->names, h, 0) : lh_strdup("");
     char *packet =
         h->n_hops ? app_view_packet(nw->names, &h->hops[0]) : lh_strdup("");
     char *verdict = app_view_verdict(nw->names, &h->verdict);
-    char *text =
-        lh_asprintf("%s%s%s, %s", packet, *packet ? "  " : "", path, verdict);
+    char *more = n < h->n_hops
+                     ? lh_asprintf(" (and %zu more hop%s)", h->n_hops - n,
+                                   h->n_hops - n == 1 ? "" : "s")
+                     : lh_strdup("");
+    char *text = lh_asprintf("%s%s%s%s, %s", packet, *packet ? "  " : "", path,
+                             more, verdict);
 
+    free(more);
     free(path);
     free(packet);
     free(verdict);

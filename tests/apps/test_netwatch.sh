@@ -123,6 +123,10 @@ golden quiet 1 --since 2023-11-14T22:13:00Z --until 2023-11-14T22:13:21Z \
 printf 'reach every 10s from any\nreach within 3s to 10.0.0.9\n' > reach.watch
 golden reach 1 --since 2023-11-14T22:13:00Z --until 2023-11-14T22:14:20Z \
     reach.watch
+printf 'no loops\n' > loops.watch
+on archive loops.watch
+expect "hops beside the way are told" 1 's1 > s2 > s3 > s1 (and 1 more hop), ' \
+    out
 printf 'holds: no traffic from vlan 77\n' > holds.watch
 golden holds 0 --since 2023-11-14T22:13:00Z --until 2023-11-14T22:14:20Z \
     holds.watch

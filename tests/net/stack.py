@@ -10,6 +10,7 @@
 """
 
 import os
+import time
 
 from api import Api, ApiError
 from lab import UNDER_COLLECTOR, bindir
@@ -26,6 +27,7 @@ class Stack:
     """Controller, recorder and server of one lab, each a real process."""
 
     def __init__(self, lab, encapsulation="geneve", openflow="1.3"):
+        self.settled_since = None
         self.lab = lab
         self.encapsulation = encapsulation
         self.openflow = openflow
@@ -97,6 +99,18 @@ class Stack:
                     for port in switch["ports"])
         return (len(topology["links"]) == links
                 and edges == len(self.lab.hosts))
+
+    def has_been_settled(self, seconds):
+        """Whether the server has known them for so long, by how often this
+        was asked.  A packet of the time around a change of links is judged
+        by the links before it and after it."""
+        now = time.monotonic()
+        if not self.is_settled():
+            self.settled_since = None
+        elif self.settled_since is None:
+            self.settled_since = now
+        return (self.settled_since is not None
+                and now - self.settled_since >= seconds)
 
     # --- rules ---------------------------------------------------------------
 

@@ -134,7 +134,8 @@ def test_a_bond_s_history_names_the_link_taken(pair, mode, dport):
         return negotiated and len(re.findall(r": enabled\b", shown)) == 2
     for name in ("s1-bond", "s2-bond"):
         wait_until(lambda name=name: is_up(name), 20, f"{name} to be up")
-    wait_until(stack.is_settled, 20, "the links to be found again")
+    wait_until(lambda: stack.has_been_settled(1), 20,
+               "the links to be found again")
     lab.appctl("fdb/add", "s1", "s1-s2", "0", pair.h2.mac)
     lab.appctl("fdb/add", "s2", "s2-h2", "0", pair.h2.mac)
     for dpid in (1, 2):

@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/event.h>
 #include <event2/listener.h>
@@ -24,6 +25,7 @@ struct guest {
     LIST_ENTRY(guest) node;
     struct api_door *door;
     struct bufferevent *stream; /* Owned. */
+    bool is_refused;            /* And was told so. */
 };
 
 struct api_door {
@@ -32,10 +34,13 @@ struct api_door {
     struct evconnlistener *listener; /* Owned, as are the next two. */
     struct tls *tls;
     struct api_access *access;
+    char *access_path; /* Owned. */
     LIST_HEAD(, guest) guests;
     size_t n_guests;
     struct api_door_counters counters;
 };
+
+static void on_guest(struct bufferevent *, short what, void *guest);
 
 /* Ends the waiting of 'guest'; its stream is the caller's. */
 static struct bufferevent *
@@ -50,6 +55,29 @@ take_stream(struct guest *guest)
 }
 
 static void
+discard(struct bufferevent *stream, void *guest)
+{
+    struct evbuffer *in = bufferevent_get_input(stream);
+
+    evbuffer_drain(in, evbuffer_get_length(in));
+}
+
+/* Tells 'guest' that it is not let in.  It hangs up then, or is after
+ * API_DOOR_TIMEOUT_S; if we did at once, it might never read why. */
+static void
+refuse(struct guest *guest)
+{
+    static const char refusal[] =
+        "{\"id\":null,\"ok\":false,\"error\":{\"code\":\"denied\","
+        "\"message\":\"the server's access file does not let this "
+        "certificate in\"}}\n";
+
+    guest->is_refused = true;
+    bufferevent_write(guest->stream, refusal, sizeof refusal - 1);
+    bufferevent_setcb(guest->stream, discard, NULL, on_guest, guest);
+}
+
+static void
 on_guest(struct bufferevent *stream, short what, void *guest_)
 {
     struct guest *guest = guest_;
@@ -58,21 +86,14 @@ on_guest(struct bufferevent *stream, short what, void *guest_)
     char *name, *address;
 
     if (!(what & BEV_EVENT_CONNECTED)) {
-        door->counters.refused++;
+        door->counters.refused += !guest->is_refused;
         bufferevent_free(take_stream(guest));
         return;
     }
     name = tls_peer_name(stream);
     if (!name || !api_access_find(door->access, name, &rights)) {
-        static const char refusal[] =
-            "{\"id\":null,\"ok\":false,\"error\":{\"code\":\"denied\","
-            "\"message\":\"the server's access file does not let this "
-            "certificate in\"}}\n";
-
         door->counters.refused++;
-        bufferevent_write(stream, refusal, sizeof refusal - 1);
-        bufferevent_flush(stream, EV_WRITE, BEV_FINISHED);
-        bufferevent_free(take_stream(guest));
+        refuse(guest);
     } else {
         address = lh_asprintf("ssl:%s", name);
         take_stream(guest);
@@ -123,6 +144,7 @@ api_door_open(struct event_base *base, const struct api_door_config *config,
     *doorp = NULL;
     door->base = base;
     door->server = server;
+    door->access_path = lh_strdup(config->access);
     LIST_INIT(&door->guests);
     if (evutil_parse_sockaddr_port(config->listen,
                                    (struct sockaddr *) &address, &len) ||
@@ -166,9 +188,41 @@ api_door_close(struct api_door *door)
             evconnlistener_free(door->listener);
         }
         api_access_destroy(door->access);
+        free(door->access_path);
         tls_destroy(door->tls);
         free(door);
     }
+}
+
+/* Closes 'peer' if it came by the door and would not be let in like that
+ * now. */
+static void
+check_peer(void *door_, struct api_peer *peer)
+{
+    const struct api_door *door = door_;
+    struct api_peer_info info;
+    unsigned int rights;
+
+    api_peer_info(peer, &info);
+    if (!strncmp(info.address, "ssl:", 4) &&
+        (!api_access_find(door->access, info.address + 4, &rights) ||
+         rights != info.rights)) {
+        api_peer_close(peer);
+    }
+}
+
+int
+api_door_reload(struct api_door *door, struct lh_error *error)
+{
+    struct api_access *access;
+    int retval = api_access_load(door->access_path, &access, error);
+
+    if (!retval) {
+        api_access_destroy(door->access);
+        door->access = access;
+        api_server_each(door->server, check_peer, door);
+    }
+    return retval;
 }
 
 const struct api_door_counters *

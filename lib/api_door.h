@@ -36,6 +36,10 @@ struct api_door;
 int api_door_open(struct event_base *, const struct api_door_config *,
                   struct api_server *server, struct api_door **,
                   struct lh_error *);
+/* Reads the access file again.  Clients whose rights it has changed are
+ * closed, and come again with the new ones.  0, or an errno value with the
+ * reason; then all is as it was. */
+int api_door_reload(struct api_door *, struct lh_error *);
 /* Those that came in stay with the server. */
 void api_door_close(struct api_door *);
 const struct api_door_counters *api_door_counters(const struct api_door *);

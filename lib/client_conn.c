@@ -125,7 +125,7 @@ become_ready(struct lasthop_client *client)
     free(client->told_why);
     client->told_why = NULL;
     evtimer_del(client->deadline);
-    client->has_pinged = false;
+    client->has_pinged = client->was_silent = false;
     start_timer(client->alive, half(client->timeout_ms));
     client_request_resume_all(client);
     if (!client->is_destroyed) {
@@ -196,10 +196,13 @@ take_message(struct lasthop_client *client, const json_t *message)
     } else if (!event && json_is_null(id) &&
                client->phase == CLIENT_GREETING) {
         /* It says why it takes no client. */
-        const char *text = json_string_value(
-            json_object_get(json_object_get(message, "error"), "message"));
+        const json_t *error = json_object_get(message, "error");
+        const char *text =
+            json_string_value(json_object_get(error, "message"));
+        const char *code = json_string_value(json_object_get(error, "code"));
 
-        lose(client, EDQUOT, text ? text : "it takes no client");
+        lose(client, api_code_errno(api_code_from_name(code)),
+             text ? text : "it takes no client");
     } else {
         client_request_take(client, message);
     }
@@ -325,6 +328,7 @@ on_alive(evutil_socket_t fd, short what, void *client_)
     struct lasthop_client *client = client_;
 
     if (client->has_pinged) {
+        client->was_silent = true;
         lose(client, ECONNRESET, "the server answers nothing any more");
         return;
     }

@@ -63,6 +63,7 @@ struct lasthop_client {
     struct event *deadline; /* Of connecting; or tries again. */
     struct event *alive;    /* Looks whether the server still answers. */
     bool has_pinged;        /* And nothing came since. */
+    bool was_silent;        /* It was given up for that. */
     unsigned int pause_ms;
     unsigned int n_full; /* Tries since CLIENT_FULL. */
     int lost_error;      /* Why the connection was lost last. */

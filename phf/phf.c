@@ -80,15 +80,21 @@ phf_match(const struct phf *phf, const struct history *history,
     return phf_run(phf, &tests);
 }
 
-bool
-phf_asks_headers(const struct phf *phf)
+const char *
+phf_bpf_term(const struct phf *phf)
 {
     for (size_t i = 0; i < phf->predicates.n_terms; i++) {
         if (phf->predicates.terms[i].kind == TERM_BPF) {
-            return true;
+            return bpf_test_text(phf->predicates.terms[i].bpf);
         }
     }
-    return false;
+    return NULL;
+}
+
+bool
+phf_asks_headers(const struct phf *phf)
+{
+    return phf_bpf_term(phf) != NULL;
 }
 
 /* More predicates holding never make a match a miss, so what is missed when

@@ -79,10 +79,12 @@ enum phf_result phf_match(const struct phf *, const struct history *,
 
 /* Whether the answer can depend on headers: some term is a BPF expression. */
 bool phf_asks_headers(const struct phf *);
-/* The same of the model of a trajectory, whose headers hold what is constant
- * for all of its packets.  '*varies' is set when the answer may be another for
- * each of them, because tests that it depends on read other bytes than the
- * constant ones; else the answer is that of each. */
+/* The first of those terms' expressions; NULL: there is none. */
+const char *phf_bpf_term(const struct phf *);
+/* phf_match() of the model of a trajectory, whose headers hold what is
+ * constant for all of its packets.  '*varies' is set when the answer may be
+ * another for each of them, because tests that it depends on read other bytes
+ * than the constant ones; else the answer is that of each. */
 enum phf_result phf_match_model(const struct phf *,
                                 const struct history *model,
                                 const struct topology *topology, bool *varies);

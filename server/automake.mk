@@ -38,6 +38,7 @@ server_libserver_a_SOURCES = \
 	server/batch.c server/batch.h \
 	server/bell.c server/bell.h \
 	server/counters.c server/counters.h \
+	server/filter_right.c server/filter_right.h \
 	server/health.c server/health.h \
 	server/ingest.c server/ingest.h \
 	server/json_lines.c server/json_lines.h \

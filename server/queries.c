@@ -19,6 +19,7 @@
 #include "lib/say.h"
 #include "lib/time_spec.h"
 #include "phf/query.h"
+#include "server/filter_right.h"
 #include "server/pipeline.h"
 #include "server/told_history.h"
 
@@ -392,6 +393,8 @@ queries_handle_query(struct api_call *call, const json_t *request,
                       QUERIES_MAX, QUERIES_MAX_PER_PEER);
     } else if (phf_compile(text, NULL, &config.phf, &error)) {
         api_call_fail_error(call, API_BAD_FILTER, &error);
+    } else if (!filter_right_check(call, config.phf)) {
+        phf_destroy(config.phf);
     } else if (queries_look(queries, &config.reader, &config.pending,
                             &config.n_pending, &error)) {
         phf_destroy(config.phf);

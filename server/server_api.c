@@ -6,17 +6,21 @@
 
 #include <errno.h>
 #include <grp.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/crew.h"
+#include <event2/event.h>
+
 #include "lib/api_door.h"
 #include "lib/api_service.h"
+#include "lib/crew.h"
 #include "lib/dpid.h"
 #include "lib/jmember.h"
 #include "lib/lh_alloc.h"
-#include "lib/time_spec.h"
 #include "lib/metrics_http.h"
+#include "lib/say.h"
+#include "lib/time_spec.h"
 #include "server/health.h"
 #include "server/profiles.h"
 #include "server/server_metrics.h"
@@ -31,6 +35,7 @@ struct server_api {
     struct profiles *profiles;    /* Owned. */
     struct api_server *server;    /* Owned. */
     struct api_door *door;        /* Owned; NULL: none. */
+    struct event *reload;         /* SIGHUP, while there is a door. */
     struct metrics_http *metrics; /* The same. */
 };
 
@@ -247,6 +252,19 @@ write_metrics(void *api_, struct evbuffer *text)
     server_metrics_write(&counters, text);
 }
 
+static void
+on_reload(evutil_socket_t signal_number, short what, void *api_)
+{
+    struct server_api *api = api_;
+    struct lh_error error;
+
+    if (api_door_reload(api->door, &error)) {
+        say_error("%s; all rights stay as they were", error.text);
+    } else {
+        say_info("the access file was read again");
+    }
+}
+
 /* Listens at all places. */
 static int
 open_doors(struct event_base *base, struct server_api *api,
@@ -271,6 +289,9 @@ open_doors(struct event_base *base, struct server_api *api,
         retval = api_door_open(base, &door, api->server, &api->door, error);
         if (retval) {
             lh_error_prefix(error, "--api-listen");
+        } else {
+            api->reload = evsignal_new(base, SIGHUP, on_reload, api);
+            event_add(api->reload, NULL);
         }
     }
     if (!retval) {
@@ -355,6 +376,9 @@ void
 server_api_close(struct server_api *api)
 {
     if (api) {
+        if (api->reload) {
+            event_free(api->reload);
+        }
         api_door_close(api->door);
         metrics_http_close(api->metrics);
         profiles_end(api->profiles);

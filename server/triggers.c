@@ -10,6 +10,7 @@
 #include "lib/jmember.h"
 #include "lib/lh_alloc.h"
 #include "phf/phf_set.h"
+#include "server/filter_right.h"
 #include "server/told_history.h"
 #include "server/trigger_gate.h"
 
@@ -154,6 +155,10 @@ triggers_handle_add(struct api_call *call, const json_t *request,
     }
     if (phf_compile(text, triggers->topology, &phf, &error)) {
         api_call_fail_error(call, API_BAD_FILTER, &error);
+        return;
+    }
+    if (!filter_right_check(call, phf)) {
+        phf_destroy(phf);
         return;
     }
 

@@ -8,6 +8,8 @@
 #include <errno.h>
 #include <lasthop/client.h>
 #include <netinet/in.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,10 +50,14 @@ static void
 write_access(const char *text)
 {
     char *path = lh_asprintf("%s/access", live.dir);
-    FILE *file = fopen(path, "w");
+    char *next = lh_asprintf("%s/access.new", live.dir);
+    FILE *file = fopen(next, "w");
 
+    /* Whole or not at all: the server may be reading it. */
     fputs(text, file);
     fclose(file);
+    ck_assert_int_eq(rename(next, path), 0);
+    free(next);
     free(path);
 }
 
@@ -146,13 +152,40 @@ query(struct lasthop_client *client)
 }
 
 static int
-ask(struct lasthop_client *client, const char *op)
+ask_with(struct lasthop_client *client, const char *op, const char *phf)
 {
     struct lasthop_request *r = lasthop_request_create(client, op);
 
-    lasthop_request_set_text(r, "phf", ".*");
+    lasthop_request_set_text(r, "phf", phf);
     ck_assert_int_eq(lasthop_request_start(r), 0);
     return lasthop_request_wait_answer(r, LIVE_DEADLINE_MS);
+}
+
+static int
+ask(struct lasthop_client *client, const char *op)
+{
+    return ask_with(client, op, ".*");
+}
+
+/* Has the server read the access file 'text'. */
+static void
+reload(const char *text)
+{
+    write_access(text);
+    ck_assert_int_eq(kill(live.pid, SIGHUP), 0);
+}
+
+/* Asks until the server has closed the connection. */
+static void
+wait_for_close(struct lasthop_client *client)
+{
+    struct lasthop_request *r = lasthop_request_create(client, "stats");
+
+    while (!lasthop_request_run(r, LIVE_DEADLINE_MS)) {
+        poll(NULL, 0, 5);
+    }
+    lasthop_request_destroy(r);
+    ck_assert_int_eq(lasthop_client_state(client), LASTHOP_DOWN);
 }
 
 START_TEST(rights_are_those_of_the_certificates_name)
@@ -202,6 +235,63 @@ START_TEST(rights_are_those_of_the_certificates_name)
     lasthop_client_destroy(noc);
     lasthop_client_destroy(guest);
     api_client_close(control);
+}
+END_TEST
+
+START_TEST(a_filter_tells_nobody_what_he_may_not_see)
+{
+    static const char filter[] = "{{--dpid 1}}.*{{--bpf udp port 53}}";
+    struct lasthop_client *noc = client_of("noc"), *guest = client_of("guest");
+    struct lasthop_request *r;
+
+    write_access("noc bytes triggers\nguest triggers\n");
+    kill(live.pid, SIGHUP);
+    ck_assert_int_eq(lasthop_client_connect(noc), 0);
+    while (lasthop_client_connect(guest) || ask(guest, "trigger.add")) {
+        poll(NULL, 0, 5); /* Until the file was read. */
+    }
+    ck_assert_int_eq(ask_with(noc, "trigger.add", filter), 0);
+    ck_assert_int_eq(ask_with(noc, "query", filter), 0);
+    ck_assert_int_eq(ask_with(guest, "query", filter), EACCES);
+    r = lasthop_request_create(guest, "trigger.add");
+    lasthop_request_set_text(r, "phf", filter);
+    ck_assert_int_eq(lasthop_request_run(r, LIVE_DEADLINE_MS), EACCES);
+    ck_assert_str_eq(lasthop_request_error(r),
+                     "--bpf \"udp port 53\" asks about bytes of packets, "
+                     "which this client may not see (it has no right "
+                     "\"bytes\")");
+    ck_assert_int_eq(lasthop_request_error_pos(r), 16);
+    ck_assert_int_eq(ask_with(guest, "query", "{{--verdict dropped}}"), 0);
+    lasthop_client_destroy(noc);
+    lasthop_client_destroy(guest);
+}
+END_TEST
+
+START_TEST(rights_are_read_again_by_a_signal)
+{
+    struct lasthop_client *noc = client_of("noc"), *guest = client_of("guest");
+
+    ck_assert_int_eq(lasthop_client_connect(noc), 0);
+    ck_assert_int_eq(lasthop_client_connect(guest), 0);
+    ck_assert_int_eq(ask(guest, "trigger.add"), EACCES);
+
+    /* Whose rights change comes again, others stay. */
+    reload("noc bytes triggers\nguest triggers\n");
+    wait_for_close(guest);
+    ck_assert_int_eq(lasthop_client_connect(guest), 0);
+    ck_assert_int_eq(ask(guest, "trigger.add"), 0);
+    ck_assert_int_eq(ask(noc, "stats"), 0);
+
+    /* A file with an error changes nothing; one without a line shuts out. */
+    reload("noc fly\n");
+    reload("noc bytes triggers\n");
+    wait_for_close(guest);
+    ck_assert_int_eq(lasthop_client_connect(guest), EACCES);
+    ck_assert_ptr_nonnull(strstr(lasthop_client_error(guest),
+                                 "does not let this certificate in"));
+    ck_assert_int_eq(ask(noc, "stats"), 0);
+    lasthop_client_destroy(noc);
+    lasthop_client_destroy(guest);
 }
 END_TEST
 
@@ -272,6 +362,8 @@ main(void)
 
     tcase_add_checked_fixture(tc, set_up, tear_down);
     tcase_add_test(tc, rights_are_those_of_the_certificates_name);
+    tcase_add_test(tc, a_filter_tells_nobody_what_he_may_not_see);
+    tcase_add_test(tc, rights_are_read_again_by_a_signal);
     tcase_add_test(tc, who_has_no_line_or_no_certificate_of_ours_is_refused);
     tcase_add_test(tc, the_socket_has_the_mode_that_was_asked_for);
     tcase_add_test(tc, an_access_file_is_read_with_errors_that_name_the_line);

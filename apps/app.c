@@ -56,7 +56,18 @@ static const struct app_option source_options[] = {
     APP_HEADING("Where answers come from"),
     {'s', "server", "SOCKET", APP_FILE, &the_app.server,
      .help = "Ask the server there, by default $LASTHOP_RUNDIR/server.sock "
-             "or /run/lasthop/server.sock.",
+             "or /run/lasthop/server.sock; tcp:HOST:PORT is a server "
+             "elsewhere, over TLS.",
+     .is_setting = true},
+    {0, "tls-cert", "FILE", APP_FILE, &the_app.tls_cert,
+     .help = "With tcp: show the server this certificate (PEM).",
+     .more = "Without these three options, LASTHOP_CERT, LASTHOP_KEY and "
+             "LASTHOP_CA name the files.",
+     .is_setting = true},
+    {0, "tls-key", "FILE", APP_FILE, &the_app.tls_key,
+     .help = "The private key of that certificate.", .is_setting = true},
+    {0, "tls-ca", "FILE", APP_FILE, &the_app.tls_ca,
+     .help = "The certificate of who signed that of the server.",
      .is_setting = true},
     {'r', "read", "DIR", APP_DIR, &the_app.archive,
      .help = "Read the archive in DIR instead, without a server.",
@@ -244,6 +255,13 @@ int
 app_open_source(const struct app *app, struct app_source **sourcep,
                 struct lh_error *error)
 {
+    struct app_server where = {
+        .name = app->program->name,
+        .timeout_ms = (int) app->timeout_s * 1000,
+        .tls_key = app->tls_key,
+        .tls_cert = app->tls_cert,
+        .tls_ca = app->tls_ca,
+    };
     char *path;
     int retval;
 
@@ -253,8 +271,8 @@ app_open_source(const struct app *app, struct app_source **sourcep,
     }
     path = app->server ? lh_strdup(app->server)
                        : api_socket_path(API_SOCKET_SERVER);
-    retval = app_source_open_server(
-        path, app->program->name, (int) app->timeout_s * 1000, sourcep, error);
+    where.address = path;
+    retval = app_source_open_server(&where, sourcep, error);
     free(path);
     return retval;
 }

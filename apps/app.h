@@ -103,11 +103,12 @@ struct app {
     const char *server;   /* NULL: the default socket. */
     const char *archive;  /* NULL: a server. */
     const char *flow_log; /* NULL: the one that the archive names. */
-    uint64_t timeout_s;   /* For answers. */
-    uint64_t since_ns;    /* 0: no limit. */
-    uint64_t until_ns;    /* 0: no limit. */
-    uint64_t last_n;      /* 0: not given. */
-    uint64_t first_n;     /* 0: not given. */
+    const char *tls_key, *tls_cert, *tls_ca; /* PEM files, or NULL. */
+    uint64_t timeout_s;                      /* For answers. */
+    uint64_t since_ns;                       /* 0: no limit. */
+    uint64_t until_ns;                       /* 0: no limit. */
+    uint64_t last_n;                         /* 0: not given. */
+    uint64_t first_n;                        /* 0: not given. */
     bool is_all;
     bool is_json;
     bool is_utc;

@@ -4,6 +4,7 @@
 #include <config.h>
 #include "apps/app_interrupt.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -70,14 +71,23 @@ app_interrupt_clear(void)
 int
 app_interrupt_wait(int fd, int timeout_ms)
 {
+    const struct pollfd pfd = {.fd = fd, .events = POLLIN};
+
+    return app_interrupt_poll(&pfd, 1, timeout_ms);
+}
+
+int
+app_interrupt_poll(const struct pollfd *fds, size_t n_fds, int timeout_ms)
+{
     struct timespec timeout = {timeout_ms / 1000,
                                timeout_ms % 1000 * 1000000L};
-    struct pollfd pfds[] = {
-        {.fd = fd, .events = POLLIN},
+    struct pollfd pfds[APP_INTERRUPT_MAX_FDS + 1] = {
         {.fd = watches_output ? STDOUT_FILENO : -1, .events = 0}};
     sigset_t blocked, before;
     int n = -1, retval = EINTR;
 
+    assert(n_fds <= APP_INTERRUPT_MAX_FDS);
+    memcpy(pfds + 1, fds, n_fds * sizeof *fds);
     /* Between the look at the flag and the wait the signal is kept back, so
      * that none is missed. */
     sigemptyset(&blocked);
@@ -85,10 +95,10 @@ app_interrupt_wait(int fd, int timeout_ms)
     sigaddset(&blocked, SIGTERM);
     sigprocmask(SIG_BLOCK, &blocked, &before);
     if (!came) {
-        n = ppoll(pfds, 2, timeout_ms < 0 ? NULL : &timeout, &before);
+        n = ppoll(pfds, n_fds + 1, timeout_ms < 0 ? NULL : &timeout, &before);
         retval = n > 0 ? 0 : n < 0 ? errno : ETIMEDOUT;
     }
-    if (n > 0 && pfds[1].revents & (POLLERR | POLLHUP)) {
+    if (n > 0 && pfds[0].revents & (POLLERR | POLLHUP)) {
         is_output_gone = true;
         retval = EINTR;
     }

@@ -6,7 +6,9 @@
 #ifndef APPS_APP_INTERRUPT_H
 #define APPS_APP_INTERRUPT_H 1
 
+#include <poll.h>
 #include <stdbool.h>
+#include <stddef.h>
 
 /* From now on SIGINT is noted, and system calls that wait end with EINTR. */
 void app_interrupt_init(void);
@@ -22,5 +24,8 @@ void app_interrupt_clear(void);
 /* Waits until 'fd' is readable: 0; ETIMEDOUT after 'timeout_ms' (negative: no
  * limit); or EINTR when the interrupt comes, or came before. */
 int app_interrupt_wait(int fd, int timeout_ms);
+/* The same for what up to APP_INTERRUPT_MAX_FDS 'fds' wait for. */
+#define APP_INTERRUPT_MAX_FDS 16
+int app_interrupt_poll(const struct pollfd *fds, size_t n, int timeout_ms);
 
 #endif /* apps/app_interrupt.h */

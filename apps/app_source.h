@@ -16,6 +16,7 @@
 #include <stdint.h>
 #include <jansson.h>
 
+#include "apps/app_link.h"
 #include "lib/history.h"
 #include "lib/lh_error.h"
 #include "lib/rule.h"
@@ -59,12 +60,12 @@ struct app_stop {
     uint64_t n_limited;      /* Matches of 'id' above its rate. */
 };
 
-/* Opens the server at 'path', or the archive in 'dir' with the flow log
- * 'flow_log' (NULL: the one the archive names).  Errors name the place.  What
- * a server is told to watch for has 'name' (borrowed; that of the program); no
- * answer in 'timeout_ms' is ETIMEDOUT. */
-int app_source_open_server(const char *path, const char *name, int timeout_ms,
-                           struct app_source **, struct lh_error *);
+/* Opens a server, or the archive in 'dir' with the flow log 'flow_log' (NULL:
+ * the one the archive names).  Errors name the place.  What a server is told
+ * to watch for has the name of the program; no answer in time is ETIMEDOUT or,
+ * where it says nothing at all, ECONNRESET. */
+int app_source_open_server(const struct app_server *, struct app_source **,
+                           struct lh_error *);
 int app_source_open_archive(const char *dir, const char *flow_log,
                             struct app_source **, struct lh_error *);
 void app_source_close(struct app_source *);

@@ -3,36 +3,44 @@
  *
  * Two connections: one for questions and their answers, one on which matches
  * of live filters arrive, made with the first of them.  A connection that
- * broke is made again at the next use, and live filters are set again. */
+ * broke is made again at the next use, and live filters are set again.
+ *
+ * Callbacks of the library only put what came into a queue, and whoever waits
+ * takes it from there (apps/app_link.h says why). */
 #include <config.h>
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "apps/app_interrupt.h"
+#include "apps/app_arrivals.h"
+#include "apps/app_link.h"
+#include "apps/app_query.h"
 #include "apps/app_source.h"
-#include "lib/api_client.h"
+#include "lib/client_json.h"
 #include "lib/jmember.h"
 #include "lib/lh_alloc.h"
 
+struct source_server;
+
 struct watch {
-    uint64_t id;      /* Ours; never changes. */
-    uint64_t trigger; /* The server's, on this connection. */
-    uint64_t rate;    /* 0: no limit. */
-    char *phf;        /* Owned. */
+    uint64_t id;                     /* Never changes. */
+    uint64_t rate;                   /* 0: no limit. */
+    char *phf;                       /* Owned. */
+    struct lasthop_request *request; /* While there is a connection. */
+    struct source_server *server;
 };
 
 struct source_server {
     struct app_source base;
-    char *path;                /* Owned. */
-    const char *name;          /* Of the program that asks. */
-    int timeout_ms;            /* For answers, and silence in a query. */
-    struct api_client *client; /* NULL: to be made.  Owned. */
-    struct api_client *live;   /* The same, for watches.  */
+    struct app_server where; /* Its address is owned. */
+    struct app_link *link;   /* NULL: to be made.  Owned. */
+    struct app_link *live;   /* The same, for watches.  */
     size_t n_watches, allocated_watches;
-    struct watch *watches; /* Owned. */
+    struct watch **watches; /* Array and watches owned. */
     uint64_t last_id;
+    struct app_arrivals arrivals; /* Of watches. */
 };
 
 static struct source_server *
@@ -41,26 +49,42 @@ server_of(struct app_source *source)
     return (struct source_server *) source;
 }
 
-/* True when the connection is of no use any more. */
-static bool
-is_broken(int retval)
+/* 'retval' of what was asked by 'link', which may be NULL: a server that says
+ * nothing is the same, whether an answer did not come or nothing did. */
+static int
+explain_timeout(const struct source_server *server, struct app_link *link,
+                int retval, struct lh_error *error)
 {
-    return retval == ECONNRESET || retval == EPROTO || retval == EPIPE;
+    if (retval == ECONNRESET && link &&
+        client_json_was_silent(app_link_client(link))) {
+        retval = ETIMEDOUT;
+    }
+    if (retval == ETIMEDOUT) {
+        lh_error_set(error,
+                     "%s: no answer in %d s (--timeout SECONDS waits longer, "
+                     "--read DIR reads an archive without a server)",
+                     server->where.address, server->where.timeout_ms / 1000);
+    }
+    return retval;
 }
 
 static int
-open_client(struct source_server *server, struct api_client **clientp,
-            struct lh_error *error)
+open_link(struct source_server *server, struct app_link **linkp,
+          struct lh_error *error)
 {
     struct lh_error reason;
-    int retval =
-        *clientp ? 0 : api_client_open(server->path, clientp, &reason);
+    int retval = *linkp ? 0 : app_link_open(&server->where, linkp, &reason);
 
-    if (retval == EACCES) {
-        lh_error_set(error,
-                     "no server: %s (only the owner and the group of the "
-                     "socket may use it)",
-                     reason.text);
+    if (retval == ETIMEDOUT) {
+        explain_timeout(server, NULL, retval, error);
+    } else if (retval == EACCES) {
+        bool is_tcp = !strncmp(server->where.address, "tcp:", 4) ||
+                      !strncmp(server->where.address, "ssl:", 4);
+
+        lh_error_set(error, "no server: %s%s", reason.text,
+                     is_tcp ? ""
+                            : " (only the owner and the group of the socket "
+                              "may use it)");
     } else if (retval) {
         lh_error_set(error,
                      "no server: %s (is lasthop-server running? --server "
@@ -71,71 +95,43 @@ open_client(struct source_server *server, struct api_client **clientp,
     return retval;
 }
 
-/* Closes '*clientp' if 'retval' says that it broke; returns 'retval' with the
- * server named in '*error'. */
+/* The same for questions; a link that turns out to be dead is made anew. */
 static int
-after_call(struct source_server *server, struct api_client **clientp,
-           int retval, struct lh_error *error)
+open_for_question(struct source_server *server, struct lh_error *error)
 {
-    if (is_broken(retval)) {
-        api_client_close(*clientp);
-        *clientp = NULL;
-        lh_error_prefix(error, "%s", server->path);
-    } else if (retval == ETIMEDOUT) {
-        lh_error_set(error,
-                     "%s: no answer in %d s (--timeout SECONDS waits longer, "
-                     "--read DIR reads an archive without a server)",
-                     server->path, server->timeout_ms / 1000);
+    int retval = 0;
+
+    while (server->link && !retval) {
+        retval = app_link_wait(server->link, 0, NULL);
     }
-    return retval;
+    if (server->link && retval != ETIMEDOUT && retval != EINTR) {
+        app_link_close(server->link);
+        server->link = NULL;
+    }
+    return open_link(server, &server->link, error);
 }
 
-/* One call on '*clientp', which is opened if need be; a connection that turns
- * out to be dead is made once more. */
+/* Asks a question. */
 static int
-call(struct source_server *server, struct api_client **clientp, const char *op,
-     json_t *members, json_t **answer, struct lh_error *error)
+call(struct source_server *server, const char *op, json_t *members,
+     json_t **answer, struct lh_error *error)
 {
-    bool is_old = *clientp != NULL;
-    int retval = open_client(server, clientp, error);
+    int retval = open_for_question(server, error);
 
-    if (!retval) {
-        json_incref(members);
-        retval = api_client_call(*clientp, op, members, server->timeout_ms,
-                                 answer, error);
-        retval = after_call(server, clientp, retval, error);
+    if (retval) {
+        json_decref(members);
+        return retval;
     }
-    if (is_old && is_broken(retval) && clientp == &server->client) {
-        return call(server, clientp, op, members, answer, error);
-    }
-    json_decref(members);
-    return retval;
-}
-
-/* The next event on 'client', waited for up to 'timeout_ms'. */
-static int
-next_event(struct api_client *client, int timeout_ms, json_t **event,
-           struct lh_error *error)
-{
-    int retval = api_client_next_event(client, 0, event, error);
-
-    while (retval == ETIMEDOUT) {
-        retval = app_interrupt_wait(api_client_fd(client), timeout_ms);
-        if (retval == ETIMEDOUT) {
-            return retval;
-        }
-        if (!retval) {
-            retval = api_client_next_event(client, 0, event, error);
-        }
-    }
-    return retval;
+    retval = app_link_call(server->link, op, members, answer, error);
+    return explain_timeout(server, server->link, retval, error);
 }
 
 static int
 bad_answer(const struct source_server *server, const char *what,
            struct lh_error *error)
 {
-    lh_error_prefix(error, "%s: the server's %s is none", server->path, what);
+    lh_error_prefix(error, "%s: the server's %s is none",
+                    server->where.address, what);
     return EBADMSG;
 }
 
@@ -149,7 +145,7 @@ get_rule(struct app_source *source, uint64_t dpid, uint32_t version,
     json_t *answer;
     int retval;
 
-    retval = call(server, &server->client, "flow",
+    retval = call(server, "flow",
                   json_pack("{s:o, s:I}", "dpid", jmember_dpid_new(dpid),
                             "version", (json_int_t) version),
                   &answer, error);
@@ -202,7 +198,7 @@ get_table(struct app_source *source, uint64_t dpid, const uint32_t *version,
     } else {
         json_object_set_new(members, "at", json_integer((json_int_t) at_ns));
     }
-    retval = call(server, &server->client, "table", members, &answer, error);
+    retval = call(server, "table", members, &answer, error);
     if (!retval) {
         retval = read_table(server, answer, table, error);
         json_decref(answer);
@@ -218,7 +214,7 @@ get_topology(struct app_source *source, uint64_t at_ns,
     json_t *answer, *json;
     int retval;
 
-    retval = call(server, &server->client, "topology", NULL, &answer, error);
+    retval = call(server, "topology", NULL, &answer, error);
     if (!retval) {
         json = json_object_get(answer, "topology");
         if (!json || json_is_null(json)) {
@@ -239,7 +235,7 @@ get_stats(struct app_source *source, json_t **statsp, struct lh_error *error)
     json_t *answer;
     int retval;
 
-    retval = call(server, &server->client, "stats", NULL, &answer, error);
+    retval = call(server, "stats", NULL, &answer, error);
     if (!retval) {
         *statsp = json_incref(json_object_get(answer, "stats"));
         json_decref(answer);
@@ -252,11 +248,13 @@ ask(struct app_source *source, const char *op, json_t *members,
     json_t **answer, struct lh_error *error)
 {
     struct source_server *server = server_of(source);
+    json_t *whole;
     int retval;
 
-    retval =
-        call(server, &server->client, op, json_incref(members), answer, error);
+    retval = call(server, op, json_incref(members), &whole, error);
     if (!retval) {
+        *answer = json_copy(whole);
+        json_decref(whole);
         json_object_del(*answer, "id");
         json_object_del(*answer, "ok");
     }
@@ -265,144 +263,114 @@ ask(struct app_source *source, const char *op, json_t *members,
 
 /* --- queries ------------------------------------------------------------- */
 
-static uint64_t
-get_count(const json_t *event, const char *name)
-{
-    json_int_t n = json_integer_value(json_object_get(event, name));
-
-    return n > 0 ? (uint64_t) n : 0;
-}
-
-/* Takes one event of a query.  '*is_over' when it was the last. */
-static int
-take_event(const struct source_server *server, const struct app_find *find,
-           const json_t *event, struct app_found *found, bool *is_over,
-           struct lh_error *error)
-{
-    const char *name = json_string_value(json_object_get(event, "event"));
-    struct history *history;
-
-    *is_over = false;
-    if (!name) {
-        return 0;
-    }
-    if (!strcmp(name, "history")) {
-        if (history_from_json(json_object_get(event, "history"), &history,
-                              error)) {
-            return bad_answer(server, "history", error);
-        }
-        find->give(find->aux, history);
-    } else if (!strcmp(name, "progress") && find->progress) {
-        find->progress(find->aux, get_count(event, "blocks_read"),
-                       get_count(event, "blocks"));
-    } else if (!strcmp(name, "end")) {
-        found->scanned = get_count(event, "scanned");
-        found->damaged = get_count(event, "damaged");
-
-        const char *damage =
-            json_string_value(json_object_get(event, "damage"));
-
-        snprintf(found->damage, sizeof found->damage, "%s",
-                 damage ? damage : "the server does not say which");
-        found->lost = get_count(event, "lost");
-        found->is_truncated =
-            json_is_true(json_object_get(event, "truncated"));
-        *is_over = true;
-    }
-    return 0;
-}
-
-/* Takes the events of query 'id' up to its end. */
-static int
-take_events(struct source_server *server, const struct app_find *find,
-            json_int_t id, int timeout_ms, struct app_found *found,
-            struct lh_error *error)
-{
-    bool is_over = false;
-    int retval = 0;
-
-    while (!retval && !is_over) {
-        json_t *event;
-
-        retval = next_event(server->client, timeout_ms, &event, error);
-        if (!retval) {
-            if (json_integer_value(json_object_get(event, "id")) == id) {
-                retval =
-                    take_event(server, find, event, found, &is_over, error);
-            }
-            json_decref(event);
-        }
-    }
-    return retval;
-}
-
 static int
 find_histories(struct app_source *source, const struct app_find *find,
                struct app_found *found, struct lh_error *error)
 {
     struct source_server *server = server_of(source);
-    json_t *members = json_pack("{s:s, s:s}", "phf", find->phf, "order",
-                                find->is_asc ? "asc" : "desc");
-    json_int_t id;
-    int retval;
+    int retval = open_for_question(server, error);
 
-    if (!members) {
-        lh_error_set_at(error, 0, "the filter is not UTF-8");
-        return EINVAL;
+    if (!retval) {
+        retval = app_query_run(server->link, find, found, error);
+        retval = explain_timeout(server, server->link, retval, error);
+        if (retval == EINTR) {
+            /* With its connection the query ends at once. */
+            app_link_close(server->link);
+            server->link = NULL;
+        }
     }
-    if (find->limit) {
-        json_object_set_new(members, "limit",
-                            json_integer((json_int_t) find->limit));
-    }
-    if (find->since_ns) {
-        json_object_set_new(members, "since",
-                            json_integer((json_int_t) find->since_ns));
-    }
-    if (find->until_ns) {
-        json_object_set_new(members, "until",
-                            json_integer((json_int_t) find->until_ns));
-    }
-    retval = call(server, &server->client, "query", members, NULL, error);
-    if (retval) {
-        return retval;
-    }
-    id = api_client_last_id(server->client);
-    retval = take_events(server, find, id, server->timeout_ms, found, error);
-    if (retval == EINTR) {
-        /* With its connection the query ends. */
-        api_client_close(server->client);
-        server->client = NULL;
-        return EINTR;
-    }
-    return after_call(server, &server->client, retval, error);
+    return retval;
 }
 
 /* --- watches ------------------------------------------------------------- */
 
+static void
+on_match(struct lasthop_request *r, struct lasthop_history *h, void *watch_)
+{
+    struct watch *watch = watch_;
+
+    app_arrivals_put(&watch->server->arrivals, watch->id, h);
+}
+
+static void
+on_missed(struct lasthop_request *r, uint64_t n, uint64_t since_ns,
+          uint64_t until_ns, void *watch_)
+{
+    struct watch *watch = watch_;
+
+    app_arrivals_put_count(&watch->server->arrivals, 0, n);
+}
+
+static void
+on_missed_by_all(struct lasthop_client *client, uint64_t n, void *server_)
+{
+    struct source_server *server = server_;
+
+    app_arrivals_put_count(&server->arrivals, 0, n);
+}
+
+/* Matches above the rate of a watch. */
+static void
+on_event(struct lasthop_request *r, const char *json, void *watch_)
+{
+    struct watch *watch = watch_;
+    const json_t *event = client_json_event(r);
+    const char *name = json_string_value(json_object_get(event, "event"));
+    json_int_t n = json_integer_value(json_object_get(event, "n"));
+
+    if (name && !strcmp(name, "limited") && n > 0) {
+        app_arrivals_put_count(&watch->server->arrivals, watch->id,
+                               (uint64_t) n);
+    }
+}
+
+/* How long the live connection may be silent. */
+static void
+set_patience(struct source_server *server, unsigned int ms)
+{
+    lasthop_client_set_timeout(app_link_client(server->live), ms);
+}
+
 static int
-set_trigger(struct source_server *server, struct watch *b,
+set_trigger(struct source_server *server, struct watch *watch,
             struct lh_error *error)
 {
-    json_t *members =
-        json_pack("{s:s, s:s}", "phf", b->phf, "name", server->name);
-    json_t *answer;
+    struct lasthop_request *r;
     int retval;
 
-    if (!members) {
-        lh_error_set_at(error, 0, "the filter is not UTF-8");
-        return EINVAL;
+    r = lasthop_request_create(app_link_client(server->live), "trigger.add");
+    lasthop_request_set_text(r, "phf", watch->phf);
+    lasthop_request_set_text(r, "name", server->where.name);
+    if (watch->rate) {
+        lasthop_request_set_number(r, "rate", (int64_t) watch->rate);
     }
-    if (b->rate) {
-        json_object_set_new(members, "rate",
-                            json_integer((json_int_t) b->rate));
+    lasthop_request_on_history(r, on_match, watch);
+    lasthop_request_on_missed(r, on_missed, watch);
+    lasthop_request_on_event(r, on_event, watch);
+    set_patience(server, (unsigned int) server->where.timeout_ms);
+    retval = app_link_ask(server->live, r, error);
+    if (strncmp(lasthop_client_address(app_link_client(server->live)),
+                "ssl:", 4) != 0) {
+        /* The kernel tells when a server of this machine is gone, and one that
+         * only hangs sends later what there is. */
+        set_patience(server, UINT_MAX);
     }
-    retval =
-        call(server, &server->live, "trigger.add", members, &answer, error);
-    if (!retval) {
-        b->trigger = get_count(answer, "trigger");
-        json_decref(answer);
+    if (retval) {
+        lasthop_request_destroy(r);
+        r = NULL;
     }
+    watch->request = r;
     return retval;
+}
+
+static void
+close_live(struct source_server *server)
+{
+    for (size_t i = 0; i < server->n_watches; i++) {
+        server->watches[i]->request = NULL;
+    }
+    app_link_close(server->live);
+    server->live = NULL;
 }
 
 /* Makes the live connection if there is none, with all watches. */
@@ -414,15 +382,25 @@ revive(struct source_server *server, struct lh_error *error)
     if (server->live) {
         return 0;
     }
-    retval = open_client(server, &server->live, error);
+    retval = open_link(server, &server->live, error);
+    if (!retval) {
+        lasthop_client_on_missed(app_link_client(server->live),
+                                 on_missed_by_all, server);
+    }
     for (size_t i = 0; !retval && i < server->n_watches; i++) {
-        retval = set_trigger(server, &server->watches[i], error);
+        retval = set_trigger(server, server->watches[i], error);
     }
     if (retval) {
-        api_client_close(server->live);
-        server->live = NULL;
+        close_live(server);
     }
     return retval;
+}
+
+static void
+free_watch(struct watch *watch)
+{
+    free(watch->phf);
+    free(watch);
 }
 
 static int
@@ -430,21 +408,26 @@ add_watch(struct app_source *source, const char *phf, uint64_t rate,
           uint64_t *id, struct lh_error *error)
 {
     struct source_server *server = server_of(source);
-    struct watch b = {.rate = rate, .phf = lh_strdup(phf)};
+    struct watch *watch;
     int retval = revive(server, error);
 
-    if (!retval) {
-        retval = set_trigger(server, &b, error);
-    }
     if (retval) {
-        free(b.phf);
         return retval;
     }
-    *id = b.id = ++server->last_id;
+    watch = lh_alloc_zero(sizeof *watch);
+    watch->id = *id = ++server->last_id;
+    watch->phf = lh_strdup(phf);
+    watch->rate = rate;
+    watch->server = server;
+    retval = set_trigger(server, watch, error);
+    if (retval) {
+        free_watch(watch);
+        return retval;
+    }
     server->watches =
         lh_alloc_grow(server->watches, server->n_watches,
                       &server->allocated_watches, sizeof *server->watches);
-    server->watches[server->n_watches++] = b;
+    server->watches[server->n_watches++] = watch;
     return 0;
 }
 
@@ -453,62 +436,63 @@ remove_watch(struct app_source *source, uint64_t id, struct lh_error *error)
 {
     struct source_server *server = server_of(source);
     size_t i = 0;
-    int retval = 0;
 
-    while (i < server->n_watches && server->watches[i].id != id) {
+    while (i < server->n_watches && server->watches[i]->id != id) {
         i++;
     }
     if (i == server->n_watches) {
         lh_error_set(error, "no such live filter");
         return ENOENT;
     }
+    /* Tells the server; without a connection it has forgotten it by itself. */
+    lasthop_request_destroy(server->watches[i]->request);
     if (server->live) {
-        json_t *members = json_pack("{s:I}", "trigger",
-                                    (json_int_t) server->watches[i].trigger);
-
-        retval = call(server, &server->live, "trigger.delete", members, NULL,
-                      error);
+        app_link_wait(server->live, 0, NULL);
     }
-    /* Without a connection the server has forgotten it by itself. */
-    if (!retval || !server->live) {
-        free(server->watches[i].phf);
-        memmove(&server->watches[i], &server->watches[i + 1],
-                (--server->n_watches - i) * sizeof *server->watches);
-        retval = 0;
-    }
-    return retval;
+    app_arrivals_drop(&server->arrivals, id);
+    free_watch(server->watches[i]);
+    memmove(&server->watches[i], &server->watches[i + 1],
+            (--server->n_watches - i) * sizeof *server->watches);
+    return 0;
 }
 
-/* What the live connection brought; '*is_stop' when it is for the user. */
+/* Whether the server ended a watch by itself: another client may delete it. */
 static int
-take_live(const struct source_server *server, const json_t *event,
-          struct app_stop *stop, bool *is_stop, struct lh_error *error)
+check_watches(struct source_server *server, struct lh_error *error)
 {
-    const char *name = json_string_value(json_object_get(event, "event"));
-    uint64_t trigger = get_count(event, "trigger");
-
-    if (name && !strcmp(name, "missed")) {
-        stop->n_missed += get_count(event, "n");
-        return 0;
-    }
     for (size_t i = 0; i < server->n_watches; i++) {
-        if (server->watches[i].trigger != trigger || !name) {
-            continue;
-        }
-        if (!strcmp(name, "limited")) {
-            stop->id = server->watches[i].id;
-            stop->n_limited = get_count(event, "n");
-            *is_stop = true;
-        } else if (!strcmp(name, "history")) {
-            stop->id = server->watches[i].id;
-            if (history_from_json(json_object_get(event, "history"),
-                                  &stop->history, error)) {
-                return bad_answer(server, "history", error);
-            }
-            *is_stop = true;
+        struct watch *watch = server->watches[i];
+        int retval = watch->request ? lasthop_request_result(watch->request)
+                                    : EINPROGRESS;
+
+        if (retval != EINPROGRESS) {
+            lh_error_set(error, "%s: %s", server->where.address,
+                         lasthop_request_error(watch->request));
+            lasthop_request_destroy(watch->request);
+            watch->request = NULL;
+            return retval;
         }
     }
     return 0;
+}
+
+/* Takes what came first.  False when it is nothing to stop for: what was
+ * missed is told with the next that is. */
+static bool
+take_arrival(struct source_server *server, struct app_stop *stop)
+{
+    struct app_arrival a;
+
+    while (app_arrivals_take(&server->arrivals, &a)) {
+        if (a.history || a.id) {
+            stop->id = a.id;
+            stop->history = a.history;
+            stop->n_limited = a.n;
+            return true;
+        }
+        stop->n_missed += a.n;
+    }
+    return false;
 }
 
 static int
@@ -516,19 +500,23 @@ wait_live(struct app_source *source, int timeout_ms, struct app_stop *stop,
           struct lh_error *error)
 {
     struct source_server *server = server_of(source);
-    bool is_stop = false;
-    int retval = revive(server, error);
+    bool is_stop = take_arrival(server, stop);
+    int retval = is_stop ? 0 : revive(server, error);
 
     while (!retval && !is_stop) {
-        json_t *event;
-
-        retval = next_event(server->live, timeout_ms, &event, error);
+        retval = app_link_wait(server->live, timeout_ms, error);
+        is_stop = take_arrival(server, stop);
+        if (is_stop) {
+            return 0; /* What else happened is told by the next call. */
+        }
         if (!retval) {
-            retval = take_live(server, event, stop, &is_stop, error);
-            json_decref(event);
+            retval = check_watches(server, error);
         }
     }
-    return after_call(server, &server->live, retval, error);
+    if (retval && server->live && !app_link_is_up(server->live)) {
+        close_live(server);
+    }
+    return retval;
 }
 
 static int
@@ -550,18 +538,19 @@ close_server(struct app_source *source)
 {
     struct source_server *server = server_of(source);
 
+    close_live(server);
+    app_link_close(server->link);
+    app_arrivals_drop(&server->arrivals, 0);
     for (size_t i = 0; i < server->n_watches; i++) {
-        free(server->watches[i].phf);
+        free_watch(server->watches[i]);
     }
     free(server->watches);
-    api_client_close(server->client);
-    api_client_close(server->live);
-    free(server->path);
+    free((char *) server->where.address);
     free(server);
 }
 
 int
-app_source_open_server(const char *path, const char *name, int timeout_ms,
+app_source_open_server(const struct app_server *where,
                        struct app_source **sourcep, struct lh_error *error)
 {
     static const struct app_source_class class = {
@@ -583,10 +572,10 @@ app_source_open_server(const char *path, const char *name, int timeout_ms,
 
     *sourcep = NULL;
     server->base.class = &class;
-    server->path = lh_strdup(path);
-    server->name = name;
-    server->timeout_ms = timeout_ms;
-    retval = open_client(server, &server->client, error);
+    server->where = *where;
+    server->where.address = lh_strdup(where->address);
+    app_arrivals_init(&server->arrivals);
+    retval = open_link(server, &server->link, error);
     if (retval) {
         close_server(&server->base);
         return retval;

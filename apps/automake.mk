@@ -5,21 +5,24 @@
 noinst_LIBRARIES += apps/libapp.a
 apps_libapp_a_SOURCES = \
 	apps/app.c apps/app.h \
+	apps/app_arrivals.c apps/app_arrivals.h \
 	apps/app_completion.c \
 	apps/app_document.c apps/app_document.h \
 	apps/app_follow.c apps/app_follow.h \
 	apps/app_interrupt.c apps/app_interrupt.h \
+	apps/app_link.c apps/app_link.h \
 	apps/app_names.c apps/app_names.h \
 	apps/app_option.c apps/app_option.h \
 	apps/app_pager.c apps/app_pager.h \
 	apps/app_progress.c apps/app_progress.h \
+	apps/app_query.c apps/app_query.h \
 	apps/app_rules.c apps/app_rules.h \
 	apps/app_setting.c apps/app_setting.h \
 	apps/app_source.c apps/app_source.h \
 	apps/app_source_archive.c \
 	apps/app_source_server.c \
 	apps/app_view.c apps/app_view.h
-APP_LIBS = apps/libapp.a $(PHF_LIBS)
+APP_LIBS = apps/libapp.a $(PHF_LIBS) $(TLS_LIBS)
 
 # A program on the frame writes its own manual, of docs/man/NAME.1.in, and what
 # completes its options in bash and zsh.

@@ -30,7 +30,8 @@ lasthop_version(void)
 
 /* --- Creation ------------------------------------------------------------ */
 
-/* "unix:PATH" is PATH, the two names are sockets in the run directory. */
+/* "unix:PATH" is PATH, "tcp:.." is "ssl:..", the two names are sockets in the
+ * run directory. */
 static char *
 full_address(const char *address)
 {
@@ -44,6 +45,9 @@ full_address(const char *address)
     }
     if (!strcmp(address, "recorder")) {
         return api_socket_path(API_SOCKET_RECORDER);
+    }
+    if (!strncmp(address, "tcp:", 4)) {
+        return lh_asprintf("ssl:%s", address + 4);
     }
     return lh_strdup(!strncmp(address, "unix:", 5) ? address + 5 : address);
 }

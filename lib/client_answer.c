@@ -131,6 +131,12 @@ client_json_end(const struct lasthop_request *r)
     return r->end;
 }
 
+bool
+client_json_was_silent(const struct lasthop_client *client)
+{
+    return client->was_silent;
+}
+
 const json_t *
 client_json_event(const struct lasthop_request *r)
 {

@@ -84,6 +84,16 @@ client_json_history(const struct lasthop_history *history)
     return history->h;
 }
 
+struct history *
+client_json_take_history(struct lasthop_history *history)
+{
+    struct history *h = history->h;
+
+    assert(h && atomic_load(&history->n_refs) == 1);
+    history->h = NULL;
+    return h;
+}
+
 static const char *
 verdict_text(const struct verdict *verdict)
 {

@@ -24,5 +24,10 @@ const json_t *client_json_end(const struct lasthop_request *);
 const json_t *client_json_event(const struct lasthop_request *);
 
 const struct history *client_json_history(const struct lasthop_history *);
+/* Whether the connection was given up because the server said nothing. */
+bool client_json_was_silent(const struct lasthop_client *);
+/* In a callback for a history: takes it out, for history_destroy(); there must
+ * be no other reference, and only lasthop_history_unref() may follow. */
+struct history *client_json_take_history(struct lasthop_history *);
 
 #endif /* lib/client_json.h */

@@ -110,6 +110,7 @@ enum lasthop_state {
  *
  *     "/run/lasthop/server.sock", "unix:/run/lasthop/server.sock"
  *     "ssl:server.example.net:7654", "ssl:[2001:db8::1]:7654"
+ *     "tcp:server.example.net:7654": the same; TCP is always with TLS
  *     "recorder": recorder.sock in the run directory
  *     NULL or "server": $LASTHOP_SERVER where that is set, else server.sock
  *     in the run directory
@@ -130,7 +131,8 @@ void lasthop_client_set_name(struct lasthop_client *, const char *name);
  * of the server.  Default: $LASTHOP_KEY, $LASTHOP_CERT, $LASTHOP_CA. */
 void lasthop_client_set_tls(struct lasthop_client *, const char *private_key,
                             const char *certificate, const char *ca_cert);
-/* How long the server may take to accept us and to answer (default 10000). */
+/* How long the server may take to accept us and to answer (default 10000).
+ * Set later, it holds for what is asked from then on. */
 void lasthop_client_set_timeout(struct lasthop_client *, unsigned int ms);
 /* Connects again whenever the connection is lost, after growing pauses up to
  * 'max_pause_ms' (0: does not, the default).  Triggers and subscriptions are

@@ -47,6 +47,8 @@ EXTRA_DIST += tests/api/check_library.sh
 
 TESTS += tests/api/test_metrics.py
 EXTRA_DIST += tests/api/test_metrics.py
+TESTS += tests/api/test_apps_tls.py
+EXTRA_DIST += tests/api/test_apps_tls.py
 TESTS += tests/api/test_ctl.sh
 EXTRA_DIST += tests/api/test_ctl.sh
 TESTS += tests/api/test_schema.py

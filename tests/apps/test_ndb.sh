@@ -125,7 +125,7 @@ expect 2 "$work/sock: the server closed the connection"
 
 what="a server that sends no history"
 on garbage -e 'find .'
-expect 2 "the server's history is none: hops"
+expect 2 "the server sent a history that is none"
 
 what="a server without recorder"
 on alone -e 'find {{--outport DROP}}$' -e bt

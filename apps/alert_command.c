@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "lib/lh_alloc.h"
+#include "lib/monotonic.h"
 
 extern char **environ;
 
@@ -38,15 +39,6 @@ struct alert_command {
     struct waiting queue[ALERT_COMMAND_QUEUE];
     struct alert_command_totals totals;
 };
-
-static uint64_t
-now_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t) now.tv_sec * 1000000000 + (uint64_t) now.tv_nsec;
-}
 
 static void
 say(struct alert_command *ac, const char *what, const char *why)
@@ -198,7 +190,7 @@ start(struct alert_command *ac)
         say(ac, "the command could not be run", strerror(error));
     } else {
         ac->totals.run++;
-        ac->started_ns = now_ns();
+        ac->started_ns = monotonic_ns();
         ac->is_killed = false;
     }
     posix_spawnattr_destroy(&attributes);
@@ -229,7 +221,8 @@ reap(struct alert_command *ac)
             say(ac, "the command failed", how);
             free(how);
         }
-    } else if (!ac->is_killed && now_ns() - ac->started_ns > ac->timeout_ns) {
+    } else if (!ac->is_killed &&
+               monotonic_ns() - ac->started_ns > ac->timeout_ns) {
         ac->is_killed = true;
         kill(-ac->pid, SIGKILL);
     }

@@ -13,6 +13,7 @@
 #include "apps/app_interrupt.h"
 #include "lib/client_json.h"
 #include "lib/lh_alloc.h"
+#include "lib/monotonic.h"
 
 #define MAX_FDS 8
 /* The library's timers are told by the wall clock, which may jump. */
@@ -130,15 +131,6 @@ bool
 app_link_is_up(struct app_link *link)
 {
     return lasthop_client_state(link->client) == LASTHOP_UP;
-}
-
-static int64_t
-monotonic_ms(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (int64_t) ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
 /* Sleeps until the library has something to do, up to 'left_ms' (negative: no

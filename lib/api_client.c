@@ -21,6 +21,7 @@
 #include "lib/api_socket.h"
 #include "lib/jmember.h"
 #include "lib/lh_alloc.h"
+#include "lib/monotonic.h"
 
 struct api_client {
     int fd;
@@ -70,20 +71,10 @@ api_client_close(struct api_client *client)
     }
 }
 
-/* Milliseconds on a clock that only goes forward. */
-static long long
-now_ms(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return ts.tv_sec * 1000LL + ts.tv_nsec / 1000000;
-}
-
 static long long
 deadline(int timeout_ms)
 {
-    return timeout_ms < 0 ? LLONG_MAX : now_ms() + timeout_ms;
+    return timeout_ms < 0 ? LLONG_MAX : monotonic_ms() + timeout_ms;
 }
 
 /* Sets '*error' to the reason of 'error_number', which it returns. */
@@ -116,7 +107,7 @@ static int
 wait_for(const struct api_client *client, short events, long long until_ms)
 {
     struct pollfd pfd = {.fd = client->fd, .events = events};
-    long long left_ms = until_ms - now_ms();
+    long long left_ms = until_ms - monotonic_ms();
     int n;
 
     if (until_ms == LLONG_MAX) {

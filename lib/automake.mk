@@ -92,6 +92,7 @@ lib_liblasthop_a_SOURCES = \
 	lib/line_reader.c lib/line_reader.h \
 	lib/nearest.c lib/nearest.h \
 	lib/metrics_http.c lib/metrics_http.h \
+	lib/monotonic.h \
 	lib/of_port.c lib/of_port.h \
 	lib/packet_id.c lib/packet_id.h \
 	lib/packet_id_inner.c \

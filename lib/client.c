@@ -17,6 +17,7 @@
 
 #include "lib/api_socket.h"
 #include "lib/lh_alloc.h"
+#include "lib/monotonic.h"
 
 #define TIMEOUT_MS  10000
 #define MAX_FDS     16
@@ -307,15 +308,6 @@ lasthop_client_pollfds(struct lasthop_client *client, struct pollfd *fds,
         }
     }
     return g.n;
-}
-
-static int64_t
-monotonic_ms(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (int64_t) ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
 /* Calls what is due; until something was told, or 'timeout_ms'. */

@@ -15,6 +15,7 @@
 #include "lib/api_code.h"
 #include "lib/client_json.h"
 #include "lib/lh_alloc.h"
+#include "lib/monotonic.h"
 #include "lib/time_spec.h"
 
 static void
@@ -516,15 +517,6 @@ lasthop_request_start(struct lasthop_request *r)
     }
     r->result = EINPROGRESS;
     return 0;
-}
-
-static int64_t
-monotonic_ms(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (int64_t) ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
 /* Waits until 'r' has ended, or, where that is enough, was answered. */

@@ -368,7 +368,6 @@ void flow_log_queue_add(struct flow_log *, struct flow_log_note *);
 bool flow_log_is_crowded(const struct flow_log_shared *);
 
 /* The writer (flow_log_writer.c). */
-uint64_t flow_log_mono_ns(void);
 /* Starts the thread, which takes 'writer' over. */
 int flow_log_writer_start(struct flow_log_shared *, struct lh_error *);
 /* Writes what is queued, as far as that is possible, and ends the thread: then

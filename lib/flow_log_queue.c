@@ -11,6 +11,7 @@
 
 #include "lib/flow_log_db.h"
 #include "lib/lh_alloc.h"
+#include "lib/monotonic.h"
 #include "lib/of_port.h"
 
 /* Bytes at which the writer does not wait for more. */
@@ -203,7 +204,7 @@ flow_log_hand_over(struct flow_log *log)
     if (!pending->n) {
         return;
     }
-    now_ns = flow_log_mono_ns();
+    now_ns = monotonic_ns();
     pthread_mutex_lock(&shared->mutex);
     was_empty = shared->queue.n == shared->queue.first;
     was_crowded = flow_log_is_crowded(shared);
@@ -261,7 +262,7 @@ flow_log_wait(struct flow_log *log, unsigned int timeout_ms,
               struct lh_error *error)
 {
     struct flow_log_shared *shared = log->shared;
-    uint64_t end_ns = flow_log_mono_ns() + timeout_ms * UINT64_C(1000000);
+    uint64_t end_ns = monotonic_ns() + timeout_ms * UINT64_C(1000000);
     struct timespec end = {.tv_sec = (time_t) (end_ns / 1000000000),
                            .tv_nsec = (long) (end_ns % 1000000000)};
     int retval = 0;
@@ -362,7 +363,7 @@ flow_log_lag(const struct flow_log *log, struct flow_log_lag *lag,
              struct lh_error *reason)
 {
     struct flow_log_shared *shared = log->shared;
-    uint64_t now_ns = flow_log_mono_ns();
+    uint64_t now_ns = monotonic_ns();
 
     pthread_mutex_lock(&shared->mutex);
     *lag = shared->lag;

@@ -16,6 +16,7 @@
 
 #include "lib/flow_log_db.h"
 #include "lib/lh_alloc.h"
+#include "lib/monotonic.h"
 
 /* The versions of 'dpid', made if they are not there. */
 static struct flow_log_versions *
@@ -181,7 +182,7 @@ refresh(struct flow_log_shared *shared, struct flow_log_versions *v)
 static void
 await_mark(struct flow_log_shared *shared, struct flow_log_versions *v)
 {
-    uint64_t until_ns = flow_log_mono_ns() + FLOW_LOG_RESERVE_MS * 1000000ULL;
+    uint64_t until_ns = monotonic_ns() + FLOW_LOG_RESERVE_MS * 1000000ULL;
     struct timespec ts = {
         .tv_sec = (time_t) (until_ns / 1000000000),
         .tv_nsec = (long) (until_ns % 1000000000),

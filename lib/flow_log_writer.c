@@ -18,6 +18,7 @@
 
 #include "lib/flow_log_db.h"
 #include "lib/lh_alloc.h"
+#include "lib/monotonic.h"
 #include "lib/time_spec.h"
 
 #define MS_NS     UINT64_C(1000000)
@@ -50,15 +51,6 @@ struct batch {
     uint64_t n_duplicates, n_trimmed;
     bool is_trim_done, is_too_large;
 };
-
-uint64_t
-flow_log_mono_ns(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (uint64_t) ts.tv_sec * 1000 * MS_NS + (uint64_t) ts.tv_nsec;
-}
 
 /* Waits for 'cond' until the monotonic time 'until_ns'. */
 static void
@@ -162,11 +154,11 @@ wants_marks(const struct flow_log_shared *shared)
 static bool
 wait_for_work(struct flow_log_shared *shared)
 {
-    uint64_t alive_ns = flow_log_mono_ns() + ALIVE_NS;
+    uint64_t alive_ns = monotonic_ns() + ALIVE_NS;
     uint64_t first_ns = 0;
 
     for (;;) {
-        uint64_t now_ns = flow_log_mono_ns();
+        uint64_t now_ns = monotonic_ns();
         uint64_t until_ns = alive_ns;
         bool has_work = has_notes(shared);
 
@@ -251,12 +243,12 @@ take_batch(struct flow_log_shared *shared, struct batch *batch)
     }
     batch->must_sync = batch->n_marks || batch->new_wanted ||
                        shared->is_urgent ||
-                       flow_log_mono_ns() >= shared->synced_ns + SYNC_NS;
+                       monotonic_ns() >= shared->synced_ns + SYNC_NS;
     /* What is left for the next transaction came before now. */
     batch->alive_ns = n < writing->n - writing->first ? shared->lag.written_ns
                                                       : time_spec_now();
     shared->is_urgent = false;
-    shared->begun_ns = flow_log_mono_ns();
+    shared->begun_ns = monotonic_ns();
     shared->n_started++;
 }
 
@@ -279,7 +271,7 @@ settle_batch(struct flow_log_shared *shared, const struct batch *batch)
         shared->durable_seq = batch->seq;
         lag->durable_change = batch->change;
         lag->durable_ns = batch->alive_ns;
-        shared->synced_ns = flow_log_mono_ns();
+        shared->synced_ns = monotonic_ns();
         for (size_t i = 0; i < batch->n_marks; i++) {
             for (size_t j = 0; j < shared->n_marks; j++) {
                 if (shared->marks[j].dpid == batch->marks[i].dpid) {
@@ -386,13 +378,13 @@ run(void *shared_)
         run_batch(shared);
         give_back(shared);
         if (shared->failure) {
-            uint64_t until_ns = flow_log_mono_ns() + RETRY_NS;
+            uint64_t until_ns = monotonic_ns() + RETRY_NS;
 
             if (shared->is_stopping) {
                 break;
             }
             while (!shared->is_urgent && !shared->is_stopping &&
-                   flow_log_mono_ns() < until_ns) {
+                   monotonic_ns() < until_ns) {
                 wait_until(shared, until_ns);
             }
         }

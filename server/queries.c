@@ -16,6 +16,7 @@
 #include "lib/crew.h"
 #include "lib/jmember.h"
 #include "lib/lh_alloc.h"
+#include "lib/monotonic.h"
 #include "lib/say.h"
 #include "lib/time_spec.h"
 #include "phf/query.h"
@@ -50,15 +51,6 @@ struct queries {
     uint64_t n_begun;
     uint64_t n_scanned, n_given, n_damaged; /* Of queries that ended. */
 };
-
-static uint64_t
-monotonic_ns(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (uint64_t) ts.tv_sec * 1000000000u + (uint64_t) ts.tv_nsec;
-}
 
 static bool
 can_go_on(const struct running *running)

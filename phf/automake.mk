@@ -7,6 +7,7 @@ phf_libphf_a_SOURCES = \
 	phf/backref.c phf/backref.h \
 	phf/block_sieve.c phf/block_sieve.h \
 	phf/bpf.c phf/bpf.h \
+	phf/bpf_code.h \
 	phf/bpf_demands.c phf/bpf_demands.h \
 	phf/bpf_keys.c phf/bpf_keys.h \
 	phf/bpf_machine.c phf/bpf_machine.h \

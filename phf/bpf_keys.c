@@ -10,9 +10,9 @@
 #include "lib/bytes.h"
 #include "lib/hdr.h"
 #include "lib/lh_alloc.h"
+#include "phf/bpf_code.h"
 
-#define N_MEMORY 16
-#define NO_BASE  UINT32_MAX
+#define NO_BASE UINT32_MAX
 /* Longer programs have no keys. */
 #define MAX_CODES 4096
 
@@ -22,18 +22,7 @@
 #define PROTO4_OFS 23
 #define PROTO6_OFS 20
 
-/* The fields of an instruction's code. */
-enum {
-    CLASS_LD,
-    CLASS_LDX,
-    CLASS_ST,
-    CLASS_STX,
-    CLASS_ALU,
-    CLASS_JMP,
-    CLASS_RET,
-    CLASS_MISC
-};
-enum { MODE_IMM, MODE_ABS, MODE_IND, MODE_MEM, MODE_LEN, MODE_MSH };
+/* Of an instruction's code. */
 enum { JUMP_ALWAYS, JUMP_EQ, JUMP_GT, JUMP_GE };
 #define CODE_AND   0x54 /* A &= k */
 #define CODE_RET_A 0x16
@@ -58,7 +47,7 @@ struct value {
 /* What is known before an instruction, on all ways there. */
 struct state {
     bool is_reached;
-    struct value a, x, memory[N_MEMORY];
+    struct value a, x, memory[BPF_N_MEMORY];
     uint8_t ethers;           /* By the two bytes at ETHER_OFS. */
     uint8_t protos4, protos6; /* By the byte at PROTO4_OFS, PROTO6_OFS. */
 };
@@ -214,7 +203,7 @@ arrive(struct state *to, const struct state *s)
     }
     to->a = join(&to->a, &s->a);
     to->x = join(&to->x, &s->x);
-    for (size_t i = 0; i < N_MEMORY; i++) {
+    for (size_t i = 0; i < BPF_N_MEMORY; i++) {
         to->memory[i] = join(&to->memory[i], &s->memory[i]);
     }
     to->ethers |= s->ethers;
@@ -229,18 +218,18 @@ loaded(const struct state *s, const struct bpf_machine_code *c, bool is_x)
     uint8_t size = sizes[c->code >> 3 & 3];
 
     switch (c->code >> 5) {
-    case MODE_IMM:
+    case BPF_MODE_IMM:
         return constant(c->k);
-    case MODE_MEM:
-        return c->k < N_MEMORY ? s->memory[c->k] : anything;
-    case MODE_ABS:
+    case BPF_MODE_MEM:
+        return c->k < BPF_N_MEMORY ? s->memory[c->k] : anything;
+    case BPF_MODE_ABS:
         return size && !is_x ? field(NO_BASE, c->k, size) : anything;
-    case MODE_IND:
+    case BPF_MODE_IND:
         if (size && !is_x && s->x.known == HEADER) {
             return field(s->x.low, c->k, size);
         }
         return anything;
-    case MODE_MSH:
+    case BPF_MODE_MSH:
         return (struct value){.known = HEADER, .low = c->k};
     default:
         return anything;
@@ -362,27 +351,27 @@ step(struct finder *f, size_t i)
     struct state s = f->states[i];
 
     switch (c->code & 7) {
-    case CLASS_LD:
+    case BPF_CLASS_LD:
         s.a = loaded(&s, c, false);
         break;
-    case CLASS_LDX:
+    case BPF_CLASS_LDX:
         s.x = loaded(&s, c, true);
         break;
-    case CLASS_ST:
-        s.memory[c->k % N_MEMORY] = s.a;
+    case BPF_CLASS_ST:
+        s.memory[c->k % BPF_N_MEMORY] = s.a;
         break;
-    case CLASS_STX:
-        s.memory[c->k % N_MEMORY] = s.x;
+    case BPF_CLASS_STX:
+        s.memory[c->k % BPF_N_MEMORY] = s.x;
         break;
-    case CLASS_ALU:
+    case BPF_CLASS_ALU:
         s.a = c->code == CODE_AND ? masked(s.a, c->k) : anything;
         break;
-    case CLASS_JMP:
+    case BPF_CLASS_JMP:
         jump(f, i);
         return;
-    case CLASS_RET:
+    case BPF_CLASS_RET:
         return;
-    default: /* CLASS_MISC */
+    default: /* BPF_CLASS_MISC */
         if (c->code == CODE_TAX) {
             s.x = s.a;
         } else {
@@ -457,9 +446,9 @@ make_cut(struct finder *f, size_t i)
     if (!f->states[i].is_reached) {
         return;
     }
-    if ((c->code & 7) == CLASS_RET) {
+    if ((c->code & 7) == BPF_CLASS_RET) {
         cut->is_none = c->code == CODE_RET_A || c->k;
-    } else if ((c->code & 7) != CLASS_JMP) {
+    } else if ((c->code & 7) != BPF_CLASS_JMP) {
         *cut = f->cuts[i + 1];
     } else if (c->code >> 4 == JUMP_ALWAYS) {
         *cut = f->cuts[i + 1 + c->k];

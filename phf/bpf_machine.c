@@ -7,21 +7,7 @@
 
 #include "lib/bytes.h"
 #include "lib/lh_alloc.h"
-
-#define N_MEMORY 16
-
-/* The fields of an instruction's code. */
-enum {
-    CLASS_LD,
-    CLASS_LDX,
-    CLASS_ST,
-    CLASS_STX,
-    CLASS_ALU,
-    CLASS_JMP,
-    CLASS_RET,
-    CLASS_MISC
-};
-enum { MODE_IMM, MODE_ABS, MODE_IND, MODE_MEM, MODE_LEN, MODE_MSH };
+#include "phf/bpf_code.h"
 
 enum op {
     OP_NONE, /* Unknown. */
@@ -108,15 +94,15 @@ load_op(uint16_t code)
     unsigned int size = code >> 3 & 3;
 
     switch (code >> 5) {
-    case MODE_IMM:
+    case BPF_MODE_IMM:
         return size ? OP_NONE : OP_LD_IMM;
-    case MODE_ABS:
+    case BPF_MODE_ABS:
         return size < 3 ? abs[size] : OP_NONE;
-    case MODE_IND:
+    case BPF_MODE_IND:
         return size < 3 ? ind[size] : OP_NONE;
-    case MODE_MEM:
+    case BPF_MODE_MEM:
         return size ? OP_NONE : OP_LD_MEM;
-    case MODE_LEN:
+    case BPF_MODE_LEN:
         return size ? OP_NONE : OP_LD_LEN;
     default:
         return OP_NONE;
@@ -129,13 +115,13 @@ loadx_op(uint16_t code)
     unsigned int size = code >> 3 & 3;
 
     switch (code >> 5) {
-    case MODE_IMM:
+    case BPF_MODE_IMM:
         return size ? OP_NONE : OP_LDX_IMM;
-    case MODE_MEM:
+    case BPF_MODE_MEM:
         return size ? OP_NONE : OP_LDX_MEM;
-    case MODE_LEN:
+    case BPF_MODE_LEN:
         return size ? OP_NONE : OP_LDX_LEN;
-    case MODE_MSH:
+    case BPF_MODE_MSH:
         return size == 2 ? OP_LDX_MSH : OP_NONE;
     default:
         return OP_NONE;
@@ -152,21 +138,21 @@ op_of(uint16_t code)
     unsigned int what = code >> 4, x = code >> 3 & 1;
 
     switch (code & 7) {
-    case CLASS_LD:
+    case BPF_CLASS_LD:
         return load_op(code);
-    case CLASS_LDX:
+    case BPF_CLASS_LDX:
         return loadx_op(code);
-    case CLASS_ST:
+    case BPF_CLASS_ST:
         return code >> 3 ? OP_NONE : OP_ST;
-    case CLASS_STX:
+    case BPF_CLASS_STX:
         return code >> 3 ? OP_NONE : OP_STX;
-    case CLASS_ALU:
+    case BPF_CLASS_ALU:
         return what < sizeof alu / sizeof *alu ? alu[what] + x : OP_NONE;
-    case CLASS_JMP:
+    case BPF_CLASS_JMP:
         return what < sizeof jump / sizeof *jump ? jump[what] + x : OP_NONE;
-    case CLASS_RET:
+    case BPF_CLASS_RET:
         return code == 0x06 ? OP_RET_K : code == 0x16 ? OP_RET_A : OP_NONE;
-    default: /* CLASS_MISC */
+    default: /* BPF_CLASS_MISC */
         return code == 0x07 ? OP_TAX : code == 0x87 ? OP_TXA : OP_NONE;
     }
 }
@@ -203,7 +189,7 @@ decode(const struct bpf_machine_code *c, size_t i, size_t n, struct step *s)
     *s = (struct step){.op = op_of(c->code), .k = c->k, .ofs = c->k};
     s->end = end_of(s->op, c->k);
     if (s->op == OP_NONE || s->op == OP_NEG_X || s->op == OP_JA_X ||
-        (is_memory(s->op) && c->k >= N_MEMORY) ||
+        (is_memory(s->op) && c->k >= BPF_N_MEMORY) ||
         ((s->op == OP_DIV || s->op == OP_MOD) && !c->k)) {
         return false;
     }
@@ -333,7 +319,7 @@ bpf_machine_run(const struct bpf_machine *m, const uint8_t *packet,
                 uint32_t wirelen, uint32_t caplen)
 {
     const struct step *s = m->steps;
-    uint32_t memory[N_MEMORY];
+    uint32_t memory[BPF_N_MEMORY];
     uint32_t a = 0, x = 0;
     const uint8_t *p;
 

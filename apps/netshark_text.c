@@ -52,25 +52,6 @@ put_all(struct netshark *shark, const struct history *h)
     history_to_text(h, &options, shark->out);
 }
 
-static enum text_style
-verdict_style(enum verdict_name name)
-{
-    switch (name) {
-    case VERDICT_DELIVERED:
-        return TEXT_GREEN;
-    case VERDICT_CONTROLLER:
-        return TEXT_CYAN;
-    case VERDICT_LOST:
-    case VERDICT_DROPPED:
-    case VERDICT_LOOPED:
-        return TEXT_RED;
-    case VERDICT_NONE:
-    case VERDICT_OPEN:
-        break;
-    }
-    return TEXT_YELLOW;
-}
-
 /* "TIME  dropped    s1 > s2  10.0.0.1:4 > 10.0.0.2:80 tcp SYN" */
 void
 netshark_text_put(struct netshark *shark, const struct history *h)
@@ -88,7 +69,7 @@ netshark_text_put(struct netshark *shark, const struct history *h)
     text_line_put(&line, TEXT_DIM, "%s  ",
                   first_ns ? app_format_time(shark->app, first_ns, buf)
                            : "no time");
-    text_line_put(&line, verdict_style(h->verdict.name), "%-10s ",
+    text_line_put(&line, history_verdict_style(h->verdict.name), "%-10s ",
                   h->verdict.name == VERDICT_NONE
                       ? "no verdict"
                       : verdict_name_string(h->verdict.name));

@@ -22,6 +22,7 @@
 
 #include "lib/lh_error.h"
 #include "lib/of_port.h"
+#include "lib/text_line.h"
 #include "lib/topology.h"
 
 /* In rising order of what a person would look at first, so that the verdict
@@ -166,5 +167,8 @@ void history_to_text(const struct history *,
 /* The part of it that is about hop 'i', and the packet there. */
 void history_hop_to_text(const struct history *, size_t i,
                          const struct history_text_options *, FILE *stream);
+
+/* How a verdict's name is shown. */
+enum text_style history_verdict_style(enum verdict_name);
 
 #endif /* lib/history.h */

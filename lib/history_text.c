@@ -24,8 +24,8 @@ struct writer {
     bool is_alone; /* One hop is written, not the whole. */
 };
 
-static enum text_style
-verdict_style(enum verdict_name name)
+enum text_style
+history_verdict_style(enum verdict_name name)
 {
     switch (name) {
     case VERDICT_DELIVERED:
@@ -108,7 +108,7 @@ put_far_end(struct writer *w, const struct verdict *v)
 static void
 put_verdict(struct writer *w, const struct verdict *v, bool with_place)
 {
-    text_line_put(&w->line, verdict_style(v->name), "%s",
+    text_line_put(&w->line, history_verdict_style(v->name), "%s",
                   verdict_name_string(v->name));
     if (with_place) {
         text_line_put(&w->line, TEXT_PLAIN, " at ");

@@ -53,6 +53,7 @@ lib_liblasthop_a_SOURCES = \
 	lib/hdr_diff.c \
 	lib/hdr_inner.c \
 	lib/hdr_text.c \
+	lib/hop_template.c lib/hop_template.h \
 	lib/header_split.c lib/header_split.h \
 	lib/history.c lib/history.h \
 	lib/history_codec.c lib/history_codec.h \

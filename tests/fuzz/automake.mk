@@ -74,6 +74,12 @@ fuzz_targets += tests/fuzz/fuzz_hdr
 tests_fuzz_fuzz_hdr_SOURCES = tests/fuzz/fuzz_hdr.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_hdr_LDADD = $(LIB_LIBS) $(FUZZ_LIBS)
 
+# hop_template: both forms.
+fuzz_targets += tests/fuzz/fuzz_hop_template
+tests_fuzz_fuzz_hop_template_SOURCES = tests/fuzz/fuzz_hop_template.c \
+	$(FUZZ_MAIN)
+tests_fuzz_fuzz_hop_template_LDADD = $(LIB_LIBS) $(FUZZ_LIBS)
+
 fuzz_targets += tests/fuzz/fuzz_postcard_geneve
 tests_fuzz_fuzz_postcard_geneve_SOURCES = tests/fuzz/fuzz_postcard_geneve.c \
 	$(FUZZ_MAIN)

@@ -14,6 +14,11 @@ TESTS += tests/lib/test_block_index
 tests_lib_test_block_index_SOURCES = tests/lib/test_block_index.c
 tests_lib_test_block_index_LDADD = $(LIB_LIBS) $(TEST_LIBS)
 
+check_PROGRAMS += tests/lib/test_hop_template
+TESTS += tests/lib/test_hop_template
+tests_lib_test_hop_template_SOURCES = tests/lib/test_hop_template.c
+tests_lib_test_hop_template_LDADD = $(LIB_LIBS) $(TEST_LIBS)
+
 check_PROGRAMS += tests/lib/test_nearest
 TESTS += tests/lib/test_nearest
 tests_lib_test_nearest_SOURCES = tests/lib/test_nearest.c

@@ -3,6 +3,7 @@
 
 noinst_LIBRARIES += lib/liblasthop.a
 lib_liblasthop_a_SOURCES = \
+	lib/agent_frame.c lib/agent_frame.h \
 	lib/api_access.c lib/api_access.h \
 	lib/api_client.c lib/api_client.h \
 	lib/api_code.c lib/api_code.h \

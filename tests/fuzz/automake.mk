@@ -146,3 +146,9 @@ fuzz_targets += tests/fuzz/fuzz_history_frame
 tests_fuzz_fuzz_history_frame_SOURCES = tests/fuzz/fuzz_history_frame.c \
 	$(FUZZ_MAIN)
 tests_fuzz_fuzz_history_frame_LDADD = $(LIB_LIBS) $(FUZZ_LIBS)
+
+# agent_frame: frames between agent and server.
+fuzz_targets += tests/fuzz/fuzz_agent_frame
+tests_fuzz_fuzz_agent_frame_SOURCES = tests/fuzz/fuzz_agent_frame.c \
+	$(FUZZ_MAIN)
+tests_fuzz_fuzz_agent_frame_LDADD = $(LIB_LIBS) $(FUZZ_LIBS)

@@ -4,6 +4,13 @@
 # frame: packets for tests.
 FRAME = tests/lib/frame.c tests/lib/frame.h
 
+# agent_frame: frames between agent and server.
+check_PROGRAMS += tests/lib/test_agent_frame
+TESTS += tests/lib/test_agent_frame
+tests_lib_test_agent_frame_SOURCES = tests/lib/test_agent_frame.c \
+	tests/lib/golden.c tests/lib/golden.h
+tests_lib_test_agent_frame_LDADD = $(LIB_LIBS) $(TEST_LIBS)
+
 check_PROGRAMS += tests/lib/test_bytes
 TESTS += tests/lib/test_bytes
 tests_lib_test_bytes_SOURCES = tests/lib/test_bytes.c

@@ -152,3 +152,9 @@ fuzz_targets += tests/fuzz/fuzz_agent_frame
 tests_fuzz_fuzz_agent_frame_SOURCES = tests/fuzz/fuzz_agent_frame.c \
 	$(FUZZ_MAIN)
 tests_fuzz_fuzz_agent_frame_LDADD = $(LIB_LIBS) $(FUZZ_LIBS)
+
+# agent_batch: postcards packed.
+fuzz_targets += tests/fuzz/fuzz_agent_batch
+tests_fuzz_fuzz_agent_batch_SOURCES = tests/fuzz/fuzz_agent_batch.c \
+	$(FUZZ_MAIN)
+tests_fuzz_fuzz_agent_batch_LDADD = $(LIB_LIBS) $(FUZZ_LIBS)

@@ -4,6 +4,12 @@
 # frame: packets for tests.
 FRAME = tests/lib/frame.c tests/lib/frame.h
 
+# agent_batch: postcards packed.
+check_PROGRAMS += tests/lib/test_agent_batch
+TESTS += tests/lib/test_agent_batch
+tests_lib_test_agent_batch_SOURCES = tests/lib/test_agent_batch.c
+tests_lib_test_agent_batch_LDADD = $(LIB_LIBS) $(TEST_LIBS)
+
 # agent_frame: frames between agent and server.
 check_PROGRAMS += tests/lib/test_agent_frame
 TESTS += tests/lib/test_agent_frame

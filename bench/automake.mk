@@ -101,8 +101,17 @@ bench_bench_filters_LDADD = \
 
 # query: many stored histories; trigger: how soon a client hears of a packet.
 BENCHES += bench/bench_query bench/bench_trigger
-bench_bench_query_SOURCES = bench/bench_query.c
+bench_bench_query_SOURCES = bench/bench_query.c \
+	bench/bench_maker.c bench/bench_maker.h
 bench_bench_query_LDADD = $(SERVER_LIBS) $(GEN_LIBS)
+
+# profile: who fills which link.
+BENCHES += bench/bench_profile
+bench_bench_profile_SOURCES = bench/bench_profile.c \
+	bench/bench_maker.c bench/bench_maker.h \
+	bench/bench_preset.c bench/bench_preset.h
+bench_bench_profile_LDADD = $(SERVER_LIBS) $(GEN_LIBS)
+
 bench_bench_trigger_SOURCES = bench/bench_trigger.c \
 	bench/bench_boost.c bench/bench_boost.h \
 	bench/bench_preset.c bench/bench_preset.h

@@ -35,22 +35,18 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "gen/gen.h"
+#include "bench/bench_maker.h"
 #include "lib/archive_reader.h"
-#include "lib/archive_writer.h"
 #include "lib/crew.h"
 #include "lib/hdr.h"
 #include "lib/lh_alloc.h"
-#include "lib/postcard_geneve.h"
 #include "phf/query.h"
-#include "server/path_table.h"
 
 #define N_PACKETS 500000
 #define N_FLOWS   20000
 #define EPOCH     ((size_t) 2000000) /* Packets after which all flows are new. */
 #define N_RUNS    3
-#define RATE      200000      /* Packets a second, */
-#define ROUND_NS  1000000000u /* and rounds of the archive. */
+#define RATE      200000 /* Packets a second. */
 
 static void
 die(const char *what)
@@ -76,70 +72,11 @@ now_s(clockid_t clock)
 
 /* --- making the archive -------------------------------------------------- */
 
-struct maker {
-    struct gen *gen;
-    struct archive_writer *writer;
-    struct path_table *paths;
-    struct packet_id_config id_config;
-    uint64_t round_ns; /* When the next is due. */
-};
-
-static void
-emit(void *maker_, struct history *h)
-{
-    struct maker *maker = maker_;
-
-    archive_writer_add(maker->writer, h);
-    history_destroy(h);
-}
-
-static void
-emit_packet(void *maker_, struct trajectory *t,
-            const struct trajectory_packet *packet)
-{
-    struct maker *maker = maker_;
-
-    archive_writer_add_packet(maker->writer, t, packet);
-}
-
-static const struct rule *
-find_rule(void *maker_, uint64_t dpid, uint32_t version)
-{
-    struct maker *maker = maker_;
-
-    return gen_net_find_rule(gen_get_net(maker->gen), dpid, version);
-}
-
-static void
-add_frame(struct maker *maker, const struct gen_frame *frame)
-{
-    struct postcard p;
-    struct hdr outer, h;
-
-    if (postcard_geneve_decode_frame(frame->data, frame->len, &outer, &p) !=
-        POSTCARD_OK) {
-        die("a made-up postcard is none");
-    }
-    p.time_ns = frame->time_ns;
-    hdr_parse(p.header, p.caplen, &h);
-    p.has_id = packet_id(&maker->id_config, p.header, p.caplen, &h,
-                         &p.packet_id) != PACKET_ID_SHORT;
-    path_table_add(maker->paths, &p);
-    path_table_run(maker->paths, p.time_ns);
-    if (p.time_ns >= maker->round_ns) {
-        archive_writer_round(maker->writer, p.time_ns);
-        maker->round_ns = p.time_ns + ROUND_NS;
-    }
-}
-
 /* Sends 'n' packets of flows that no other epoch has. */
 static void
-make_epoch(struct maker *maker, uint64_t epoch, size_t n)
+make_epoch(struct bench_maker *maker, uint64_t epoch, size_t n)
 {
-    struct gen_frame frames[GEN_BATCH];
-    struct lh_error error = {.text = "-"};
     struct gen_config config;
-    size_t n_frames;
 
     gen_config_init(&config);
     config.topology = "fat-tree:4";
@@ -151,46 +88,20 @@ make_epoch(struct maker *maker, uint64_t epoch, size_t n)
     config.is_micro = true;
     config.shares[GEN_NAT] = GEN_RANDOM_ALL / 10;
     config.shares[GEN_DROP] = GEN_RANDOM_ALL / 20;
-    if (gen_create(&config, &maker->gen, &error)) {
-        die(error.text);
-    }
-    path_table_set_topology(maker->paths,
-                            gen_net_topology(gen_get_net(maker->gen)));
-    while (!gen_next(maker->gen, frames, GEN_BATCH, &n_frames, &error) &&
-           n_frames) {
-        for (size_t i = 0; i < n_frames; i++) {
-            add_frame(maker, &frames[i]);
-        }
-    }
-    path_table_flush(maker->paths);
-    gen_destroy(maker->gen);
+    bench_maker_add(maker, &config);
 }
 
 static void
 make_archive(const char *dir, size_t n_packets)
 {
-    struct maker maker = {0};
-    struct path_table_config paths = {.emit = emit,
-                                      .emit_packet = emit_packet,
-                                      .find_rule = find_rule,
-                                      .aux = &maker};
-    struct archive_writer_config archive = {.dir = dir, .now_ns = 1};
-    struct lh_error error = {.text = "-"};
-    struct gen_config config;
+    struct bench_maker *maker = bench_maker_create(dir, "bench_query");
 
-    gen_config_init(&config);
-    maker.id_config = archive.packet_id = paths.id_config = config.id_config;
-    if (archive_writer_open(&archive, &maker.writer, NULL, &error)) {
-        die(error.text);
-    }
-    maker.paths = path_table_create(&paths);
     for (size_t done = 0; done < n_packets; done += EPOCH) {
         size_t n = n_packets - done < EPOCH ? n_packets - done : EPOCH;
 
-        make_epoch(&maker, done / EPOCH, n);
+        make_epoch(maker, done / EPOCH, n);
     }
-    archive_writer_close(maker.writer);
-    path_table_destroy(maker.paths);
+    bench_maker_end(maker);
 }
 
 /* --- asking -------------------------------------------------------------- */

@@ -12,8 +12,10 @@
 #include <xxhash.h>
 
 #include "lib/archive_scan.h"
+#include "lib/block_sums.h"
 #include "lib/bytes.h"
 #include "lib/history_columns.h"
+#include "lib/lh_alloc.h"
 #include "lib/section_list.h"
 #include "lib/topology.h"
 
@@ -27,10 +29,11 @@ broken(struct lh_error *error, const char *why)
     return EBADMSG;
 }
 
-/* Decodes all that 'd' (may be NULL) has. */
+/* Decodes all that 'd' (may be NULL) has, and counts it in 'sums' (may be
+ * NULL). */
 static int
 check_records(struct history_decoder *d, struct archive_check *check,
-              struct lh_error *error)
+              struct block_sums *sums, struct lh_error *error)
 {
     struct history_record record;
     int retval = d ? history_decoder_next(d, &record, error) : ENODATA;
@@ -42,6 +45,9 @@ check_records(struct history_decoder *d, struct archive_check *check,
         if (!retval) {
             check->n_histories++;
             check->n_hops += h->n_hops;
+            if (sums) {
+                block_sums_add_history(sums, h);
+            }
             history_destroy(h);
             retval = history_decoder_next(d, &record, error);
         }
@@ -57,7 +63,7 @@ check_histories(const struct archive_block *block, const uint8_t *raw,
     int retval = history_decoder_create(raw, block->raw_len, &d, error);
 
     if (!retval) {
-        retval = check_records(d, check, error);
+        retval = check_records(d, check, NULL, error);
         history_decoder_destroy(d);
     }
     return retval;
@@ -128,10 +134,103 @@ check_rows(struct column_decoder *d, struct archive_check *check,
     return retval;
 }
 
+/* Shapes and their sums, for comparison. */
+struct count {
+    struct block_sums *sums;
+    size_t n;                  /* Shapes seen. */
+    uint64_t *packets, *bytes; /* Of shapes.  Owned. */
+};
+
+/* Adds up the packets and bytes of each shape. */
+static int
+count_flows(struct column_decoder *d, struct count *count,
+            struct lh_error *error)
+{
+    size_t n = column_decoder_n_shapes(d);
+    int retval = column_decoder_need_lengths(d, error);
+
+    if (!retval) {
+        retval = column_decoder_need_flow_bytes(d, error);
+    }
+    count->packets = lh_alloc_zero((n + 1) * sizeof *count->packets);
+    count->bytes = lh_alloc_zero((n + 1) * sizeof *count->bytes);
+    for (size_t i = 0; i < column_decoder_n_flows(d) && !retval; i++) {
+        const struct column_flow *flow = column_decoder_flow(d, i);
+        const uint32_t *lengths = column_decoder_lengths(d, i);
+        uint64_t bytes = 0;
+
+        for (uint32_t k = 0; k < flow->n_rows; k++) {
+            bytes += lengths[k];
+        }
+        if (bytes != column_decoder_flow_bytes(d, i)) {
+            retval = broken(error, "a flow has another sum than its packets");
+        }
+        count->packets[flow->shape] += flow->n_rows;
+        count->bytes[flow->shape] += bytes;
+    }
+    return retval;
+}
+
+static void
+count_shape(void *count_, const struct history *h,
+            const struct trajectory_skim *skim)
+{
+    struct count *count = count_;
+
+    block_sums_add_shape(count->sums, h, trajectory_skim_keys(skim),
+                         count->packets[count->n], count->bytes[count->n]);
+    count->n++;
+}
+
+static int
+open_columns(const struct archive_block *block, const uint8_t *payload,
+             struct column_decoder **d, struct lh_error *error)
+{
+    return column_decoder_open(payload + ARCHIVE_COLUMNS_PREFIX,
+                               block->stored_len - ARCHIVE_COLUMNS_PREFIX,
+                               block->raw_len - ARCHIVE_COLUMNS_PREFIX, d,
+                               error);
+}
+
+/* Compares the sums of the block, if it has some, with what it holds: the rows
+ * that 'd' has, and the 'others'. */
+static int
+check_sums(const struct archive_block *block, const uint8_t *payload,
+           struct column_decoder *d, const struct block_sums *others,
+           struct lh_error *error)
+{
+    struct block_sums *said = block_sums_create();
+    struct count count = {.sums = block_sums_create()};
+    struct column_decoder *again = NULL; /* Which shows its shapes. */
+    int retval = column_decoder_sums(d, said, error);
+
+    if (!retval) {
+        retval = count_flows(d, &count, error);
+        if (!retval) {
+            retval = open_columns(block, payload, &again, error);
+        }
+        if (!retval) {
+            retval =
+                column_decoder_need_shapes(again, count_shape, &count, error);
+        }
+        block_sums_merge(count.sums, others);
+        if (!retval && !block_sums_equal(said, count.sums)) {
+            retval = broken(error, "its sums are of other packets");
+        }
+    }
+    column_decoder_destroy(again);
+    free(count.packets);
+    free(count.bytes);
+    block_sums_destroy(count.sums);
+    block_sums_destroy(said);
+    return retval == ENOENT ? 0 : retval;
+}
+
 static int
 check_columns(const struct archive_block *block, const uint8_t *payload,
               struct archive_check *check, struct lh_error *error)
 {
+    struct block_sums *others = NULL;
     struct history_decoder *plain;
     struct block_index index;
     struct column_decoder *d;
@@ -147,10 +246,7 @@ check_columns(const struct archive_block *block, const uint8_t *payload,
     }
     retval = check_sections(block, payload, check, error);
     if (!retval) {
-        retval = column_decoder_open(
-            payload + ARCHIVE_COLUMNS_PREFIX,
-            block->stored_len - ARCHIVE_COLUMNS_PREFIX,
-            block->raw_len - ARCHIVE_COLUMNS_PREFIX, &d, error);
+        retval = open_columns(block, payload, &d, error);
     }
     if (retval) {
         return retval;
@@ -169,8 +265,13 @@ check_columns(const struct archive_block *block, const uint8_t *payload,
         retval = column_decoder_plain(d, &plain, error);
     }
     if (!retval) {
-        retval = check_records(plain, check, error);
+        others = block_sums_create();
+        retval = check_records(plain, check, others, error);
     }
+    if (!retval) {
+        retval = check_sums(block, payload, d, others, error);
+    }
+    block_sums_destroy(others);
     column_decoder_destroy(d);
     return retval;
 }

@@ -37,6 +37,7 @@ lib_liblasthop_a_SOURCES = \
 	lib/block_index.c lib/block_index.h \
 	lib/block_index_impl.h \
 	lib/block_index_maker.c \
+	lib/block_sums.c lib/block_sums.h \
 	lib/byte_buf.c lib/byte_buf.h \
 	lib/bytes.c lib/bytes.h \
 	lib/client.c lib/client_impl.h \
@@ -49,6 +50,7 @@ lib_liblasthop_a_SOURCES = \
 	lib/column_lengths.c lib/column_lengths.h \
 	lib/column_reader.c lib/column_reader.h \
 	lib/column_shapes.c lib/column_shapes.h \
+	lib/column_sums.c lib/column_sums.h \
 	lib/column_writer.c lib/column_writer.h \
 	lib/compress.c lib/compress.h \
 	lib/dpid.c lib/dpid.h \
@@ -87,6 +89,7 @@ lib_liblasthop_a_SOURCES = \
 	lib/flow_log_version.c \
 	lib/flow_log_view.c \
 	lib/flow_log_writer.c \
+	lib/hop_traffic.c lib/hop_traffic.h \
 	lib/huge_alloc.c lib/huge_alloc.h \
 	lib/inet_sum.c lib/inet_sum.h \
 	lib/keyed_hash.c lib/keyed_hash.h \

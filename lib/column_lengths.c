@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
+#include "lib/byte_buf.h"
 #include "lib/bytes.h"
 #include "lib/packet_row.h"
 
@@ -124,6 +125,62 @@ column_lengths_read(struct column_dictionary *d, uint32_t **lengthsp,
         free(lengths);
     } else {
         *lengthsp = lengths;
+    }
+    return retval;
+}
+
+/* The block does not say sums. */
+static int
+add_up(struct column_dictionary *d, uint64_t *bytes, struct lh_error *error)
+{
+    uint32_t *lengths;
+    int retval = column_lengths_read(d, &lengths, error);
+
+    for (size_t i = 0; i < d->n_flows && !retval; i++) {
+        const struct column_flow *flow = &d->flows[i];
+
+        bytes[i] = 0;
+        for (uint32_t k = 0; k < flow->n_rows; k++) {
+            bytes[i] += lengths[flow->first_row + k];
+        }
+    }
+    free(lengths);
+    return retval;
+}
+
+int
+column_lengths_read_flows(struct column_dictionary *d, uint64_t **bytesp,
+                          struct lh_error *error)
+{
+    uint64_t *bytes = malloc((d->n_flows + 1) * sizeof *bytes);
+    uint8_t *raw;
+    size_t len;
+    int retval =
+        column_dictionary_load(d, COLUMN_FLOW_BYTES, &raw, &len, error);
+
+    *bytesp = NULL;
+    if (!bytes && !retval) {
+        lh_error_set(error, "no memory for %zu sums", d->n_flows);
+        retval = ENOMEM;
+    }
+    if (!retval && !raw) {
+        retval = add_up(d, bytes, error);
+    } else if (!retval) {
+        struct bytes_reader r = bytes_reader(raw, len);
+
+        for (size_t i = 0; i < d->n_flows; i++) {
+            bytes[i] = byte_buf_get_uvarint(&r);
+        }
+        if (r.failed) {
+            lh_error_set(error, "the column of sums is broken");
+            retval = EBADMSG;
+        }
+    }
+    free(raw);
+    if (retval) {
+        free(bytes);
+    } else {
+        *bytesp = bytes;
     }
     return retval;
 }

@@ -19,4 +19,9 @@
 int column_lengths_read(struct column_dictionary *, uint32_t **lengths,
                         struct lh_error *);
 
+/* Reads, for each flow, the sum of these, which most blocks have.  '*bytes' is
+ * for free().  The rest is as above. */
+int column_lengths_read_flows(struct column_dictionary *, uint64_t **bytes,
+                              struct lh_error *);
+
 #endif /* lib/column_lengths.h */

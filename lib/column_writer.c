@@ -185,8 +185,16 @@ column_writer_begin_flow(struct column_writer *w, enum header_kind kind,
     memcpy(w->at[COLUMN_FLOW_PORTS], flow.ports, flow.n_ports);
     w->at[COLUMN_FLOW_PORTS] += flow.n_ports;
     packet_row_begin(&w->row, kind, l3_ofs, header + l3_ofs);
+    w->flow_bytes = 0;
     w->n_hops = model->n_hops;
     column_time_bases(model, w->parents);
+}
+
+uint64_t
+column_writer_end_flow(struct column_writer *w)
+{
+    put_uvarint(w, COLUMN_FLOW_BYTES, w->flow_bytes);
+    return w->flow_bytes;
 }
 
 /* --- Rows --------------------------------------------------------------- */
@@ -443,6 +451,7 @@ column_writer_put_row(struct column_writer *w, const struct column_row *r)
         mask |= ROW_BIT_ID;
     }
     put_control(w, mask);
+    w->flow_bytes += row->own_len;
     packet_row_end(row);
 }
 

@@ -34,6 +34,7 @@ struct column_writer {
 
     /* The flow at hand. */
     struct packet_row row;
+    uint64_t flow_bytes; /* From the IP header on. */
     size_t n_hops;
     uint8_t parents[TRAJECTORY_MAX_HOPS]; /* Whose times are the base. */
 };
@@ -60,6 +61,9 @@ void column_writer_begin_flow(struct column_writer *, enum header_kind,
                               uint32_t shape, uint32_t n_rows,
                               const struct history *model);
 void column_writer_put_row(struct column_writer *, const struct column_row *);
+/* Ends the flow and returns how many bytes its packets have together, from the
+ * IP header on. */
+uint64_t column_writer_end_flow(struct column_writer *);
 void column_writer_end(struct column_writer *);
 
 /* Sets 'bases[i]' to the hop whose time that of hop 'i' is stored as a

@@ -14,6 +14,7 @@
 
 #include "lib/block_index.h"
 #include "lib/column_shapes.h"
+#include "lib/column_sums.h"
 #include "lib/column_writer.h"
 #include "lib/hdr.h"
 #include "lib/lh_alloc.h"
@@ -23,6 +24,9 @@
 /* An index has at most so many bytes, and one for so many of its block. */
 #define INDEX_MIN_ROOM 256
 #define INDEX_SHARE    40
+/* Sums are left out if they have more before compression. */
+#define SUMS_MIN_ROOM 1024
+#define SUMS_SHARE    4
 
 /* A packet as it was added: its times, then its header from the IP header on
  * follow.  All is aligned to 8 bytes. */
@@ -74,6 +78,7 @@ struct column_encoder {
 
     struct column_shapes *shapes;    /* Owned. */
     struct block_index_maker *index; /* Owned. */
+    struct column_sums *sums;        /* Owned. */
     struct column_writer writer;
     struct compressor *compressor;
     struct byte_buf sections; /* Scratch. */
@@ -94,6 +99,7 @@ column_encoder_create(const struct packet_id_config *packet_id,
     e->plain = history_encoder_create();
     e->shapes = column_shapes_create();
     e->index = block_index_maker_create();
+    e->sums = column_sums_create();
     e->compressor = compressor_create();
     return e;
 }
@@ -118,6 +124,7 @@ column_encoder_reset(struct column_encoder *e)
     e->plain_size = 0;
     column_shapes_shrink(e->shapes);
     block_index_maker_reset(e->index);
+    column_sums_reset(e->sums);
 }
 
 void
@@ -136,6 +143,7 @@ column_encoder_destroy(struct column_encoder *e)
         free(e->flow_slots);
         column_shapes_destroy(e->shapes);
         block_index_maker_destroy(e->index);
+        column_sums_destroy(e->sums);
         free(e);
     }
 }
@@ -195,6 +203,7 @@ column_encoder_add_history(struct column_encoder *e, const struct history *h)
         e->plain_size = history_encoder_totals(e->plain)->size;
         count_record(e, h->n_hops, history_first_ns(h), history_last_ns(h));
         block_index_maker_add_history(e->index, h);
+        column_sums_add_history(e->sums, h);
     }
     history_destroy(cut);
     return error;
@@ -419,6 +428,7 @@ put_shapes(struct column_encoder *e, const uint32_t *order)
     struct history_encoder *shapes = history_encoder_create();
 
     column_shapes_begin(e->shapes);
+    column_sums_begin(e->sums);
     block_index_maker_begin_shapes(e->index);
     for (size_t i = 0; i < e->n_flows; i++) {
         const struct flow *flow = &e->flows[order[i]];
@@ -429,6 +439,7 @@ put_shapes(struct column_encoder *e, const uint32_t *order)
             if (shape) {
                 history_encoder_add(shapes, shape);
                 block_index_maker_add_shape(e->index, shape);
+                column_sums_add_shape(e->sums, shape);
             }
         }
     }
@@ -483,6 +494,21 @@ put_flow(struct column_encoder *e, const struct flow *flow,
         row = get_row(e, refs + i, flow->n_hops);
         column_writer_put_row(&e->writer, &row);
     }
+    column_sums_add_flow(e->sums, shape, flow->n_rows,
+                         column_writer_end_flow(&e->writer));
+}
+
+static void
+put_sums(struct column_encoder *e, int level, struct section_list *list)
+{
+    struct byte_buf sums = BYTE_BUF_INIT;
+
+    column_sums_put(e->sums, &sums);
+    if (sums.len <= SUMS_MIN_ROOM + e->sections.len / SUMS_SHARE) {
+        section_list_add(list, COLUMN_SUMS, sums.data, sums.len, level,
+                         e->compressor, &e->sections);
+    }
+    byte_buf_uninit(&sums);
 }
 
 static void
@@ -534,6 +560,7 @@ column_encoder_finish(struct column_encoder *e, int level,
         section_list_add(&list, i, column->data, column->len, level,
                          e->compressor, &e->sections);
     }
+    put_sums(e, level, &list);
     put_index(e, &list);
 
     size_t table_len = section_list_put_table(&list, out);

@@ -29,6 +29,7 @@
 #include <stdint.h>
 
 #include "lib/block_index.h"
+#include "lib/block_sums.h"
 #include "lib/byte_buf.h"
 #include "lib/history.h"
 #include "lib/history_codec.h"
@@ -124,6 +125,12 @@ size_t column_decoder_n_rows(const struct column_decoder *);
 int column_decoder_index(struct column_decoder *, struct block_index *,
                          struct lh_error *);
 
+/* Adds how many packets and bytes of the block went which way, also those of
+ * histories that are no trajectory's.  ENOENT when the block does not say, or
+ * an errno as above. */
+int column_decoder_sums(struct column_decoder *, struct block_sums *,
+                        struct lh_error *);
+
 /* Reads the dictionary but what single flows have: shapes and the numbers of
  * rows.  All flows of a shape
  * have the same switches, ports, rules and verdicts.  'visit' (which may be
@@ -171,9 +178,14 @@ int column_decoder_need_lengths(struct column_decoder *, struct lh_error *);
  * says; after need_lengths(). */
 const uint32_t *column_decoder_lengths(const struct column_decoder *,
                                        size_t flow);
+/* Reads how many bytes each flow has, and shapes if they were not; of blocks
+ * that do not say, the length of each packet. */
+int column_decoder_need_flow_bytes(struct column_decoder *, struct lh_error *);
+/* Those of its packets together, from the IP header on. */
+uint64_t column_decoder_flow_bytes(const struct column_decoder *, size_t flow);
 /* Reads the headers, and shapes and models if they were not. */
 int column_decoder_need_rows(struct column_decoder *, struct lh_error *);
-/* Frees what the three have read. */
+/* Frees what these have read. */
 void column_decoder_drop_rows(struct column_decoder *);
 /* Times of the first and last postcard of a row; after need_times(). */
 uint64_t column_decoder_first_ns(const struct column_decoder *, size_t flow,

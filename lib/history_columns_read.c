@@ -27,8 +27,9 @@ struct column_decoder {
 
     uint64_t *times;   /* Of all hops of all rows; NULL: not read.  Owned. */
     uint32_t *lengths; /* Of all rows; NULL: not read.  Owned. */
-    struct row *rows;  /* NULL: not read.  Owned. */
-    uint8_t *headers;  /* From the IP header on.  Owned. */
+    uint64_t *flow_bytes; /* Of all flows; NULL: not read.  Owned. */
+    struct row *rows;     /* NULL: not read.  Owned. */
+    uint8_t *headers;     /* From the IP header on.  Owned. */
     size_t n_headers;
 
     /* The flow last asked for. */
@@ -147,6 +148,22 @@ column_decoder_index(struct column_decoder *d, struct block_index *index,
 }
 
 int
+column_decoder_sums(struct column_decoder *d, struct block_sums *sums,
+                    struct lh_error *error)
+{
+    uint8_t *raw;
+    size_t len;
+    int retval =
+        column_dictionary_load(&d->dictionary, COLUMN_SUMS, &raw, &len, error);
+
+    if (!retval) {
+        retval = raw ? block_sums_read(sums, raw, len, error) : ENOENT;
+    }
+    free(raw);
+    return retval;
+}
+
+int
 column_decoder_need_shapes(struct column_decoder *d,
                            column_visit_function *visit, void *aux,
                            struct lh_error *error)
@@ -232,6 +249,7 @@ column_decoder_size(const struct column_decoder *d)
         n += s ? s->raw_len : 0;
     }
     n += d->times ? d->dictionary.n_times * sizeof *d->times : 0;
+    n += d->flow_bytes ? d->dictionary.n_flows * sizeof *d->flow_bytes : 0;
     n += d->lengths ? d->dictionary.n_rows * sizeof *d->lengths : 0;
     n += d->rows ? d->dictionary.n_rows * sizeof *d->rows : 0;
     return n;
@@ -242,10 +260,12 @@ column_decoder_drop_rows(struct column_decoder *d)
 {
     free(d->times);
     free(d->lengths);
+    free(d->flow_bytes);
     free(d->rows);
     free(d->headers);
     d->times = NULL;
     d->lengths = NULL;
+    d->flow_bytes = NULL;
     d->rows = NULL;
     d->headers = NULL;
     d->n_headers = 0;
@@ -324,6 +344,25 @@ const uint32_t *
 column_decoder_lengths(const struct column_decoder *d, size_t flow)
 {
     return d->lengths + d->dictionary.flows[flow].first_row;
+}
+
+int
+column_decoder_need_flow_bytes(struct column_decoder *d,
+                               struct lh_error *error)
+{
+    int retval =
+        d->flow_bytes ? 0 : column_decoder_need_shapes(d, NULL, NULL, error);
+
+    return d->flow_bytes || retval
+               ? retval
+               : column_lengths_read_flows(&d->dictionary, &d->flow_bytes,
+                                           error);
+}
+
+uint64_t
+column_decoder_flow_bytes(const struct column_decoder *d, size_t flow)
+{
+    return d->flow_bytes[flow];
 }
 
 /* Makes all rows of a flow; false when they are broken. */

@@ -44,6 +44,8 @@ enum column {
     COLUMN_TAIL,
     COLUMN_PLAIN,
     COLUMN_INDEX, /* block_index. */
+    COLUMN_SUMS,  /* block_sums. */
+    COLUMN_FLOW_BYTES,
     COLUMN_FIELD_FIRST = 32,
     COLUMN_FIELD_NEXT = 48,
     N_COLUMNS = 64

@@ -383,6 +383,7 @@ run_job(struct crew_job *base)
         }
         atomic_fetch_add(&p->n_read, 1);
     }
+    profile_block_end(&p->ask, &job->sums);
 }
 
 void

@@ -11,6 +11,7 @@
 
 #include "lib/bytes.h"
 #include "lib/hdr.h"
+#include "lib/hop_traffic.h"
 #include "lib/lh_alloc.h"
 #include "phf/profile_crossing.h"
 
@@ -31,10 +32,11 @@ struct work {
     const struct profile_ask *ask;
     struct profile_sums *sums;
     struct query_block *block;
-    bool tells_flows; /* Some level is of addresses. */
-    bool is_whole;    /* All of the block is in the range, */
-    uint32_t bucket;  /* and in this interval; */
-    bool is_split;    /* but not in one of them. */
+    bool tells_flows;  /* Some level is of addresses. */
+    bool is_whole;     /* All of the block is in the range, */
+    uint32_t bucket;   /* and in this interval; */
+    bool is_split;     /* but not in one of them. */
+    bool asks_lengths; /* Of packets, not of flows only. */
     size_t n_shapes, allocated_shapes;
     struct shape *shapes; /* Owned. */
     struct profile_crossings crossings;
@@ -218,32 +220,20 @@ row_matches(struct work *w, size_t flow, size_t row)
     return result == PHF_MATCH;
 }
 
-/* All packets of a flow that is not told apart from others of its shape. */
-static void
-count_shape(struct run *run, const uint32_t *lengths, uint32_t n_rows)
-{
-    uint64_t bytes = 0;
-
-    for (uint32_t i = 0; i < n_rows; i++) {
-        bytes += lengths[i];
-    }
-    run->packets += n_rows;
-    run->bytes += bytes;
-}
-
 static void
 count_flow(struct work *w, size_t i, bool asks_rows)
 {
     struct column_decoder *d = w->block->columns;
     const struct column_flow *flow = column_decoder_flow(d, i);
     struct shape *shape = &w->shapes[flow->shape];
-    const uint32_t *lengths = column_decoder_lengths(d, i);
     struct run run = {.bucket = w->bucket};
     struct who who = {.proto = proto_of(shape->kind)};
+    const uint32_t *lengths;
     struct keys keys;
 
-    if (!w->tells_flows && !w->is_split && !asks_rows) {
-        count_shape(&shape->run, lengths, flow->n_rows);
+    if (!w->tells_flows && !w->asks_lengths) {
+        shape->run.packets += flow->n_rows;
+        shape->run.bytes += column_decoder_flow_bytes(d, i);
         return;
     }
     if (w->tells_flows) {
@@ -256,6 +246,13 @@ count_flow(struct work *w, size_t i, bool asks_rows)
         who.ports = key.ports;
     }
     make_keys(w->ask, &who, &keys);
+    if (!w->asks_lengths) {
+        run.packets = flow->n_rows;
+        run.bytes = column_decoder_flow_bytes(d, i);
+        flush(w, shape, &keys, &run);
+        return;
+    }
+    lengths = column_decoder_lengths(d, i);
     for (uint32_t row = 0; row < flow->n_rows; row++) {
         if (w->is_split) {
             uint64_t ns = column_decoder_first_ns(d, i, row);
@@ -287,13 +284,16 @@ read_columns(struct work *w, struct lh_error *why)
 {
     struct column_decoder *d = w->block->columns;
     bool asks_rows = false;
-    int retval = column_decoder_need_lengths(d, why);
+    int retval;
 
     for (size_t i = 0;
          w->ask->phf && i < column_decoder_n_flows(d) && !asks_rows; i++) {
         asks_rows = query_block_verdict(w->block, i) == QUERY_FLOW_ASK &&
                     w->shapes[column_decoder_flow(d, i)->shape].n;
     }
+    w->asks_lengths = w->is_split || asks_rows;
+    retval = w->asks_lengths ? column_decoder_need_lengths(d, why)
+                             : column_decoder_need_flow_bytes(d, why);
     if (!retval && w->tells_flows) {
         retval = column_decoder_need_keys(d, why);
     }
@@ -346,31 +346,6 @@ count_columns(struct work *w, struct lh_error *why)
 }
 
 /* --- Other histories ---------------------------------------------------- */
-
-/* Bytes of the frame, as far as its header tells; what is not IP or ARP has at
- * least what was captured. */
-static uint32_t
-frame_len(const uint8_t *header, size_t caplen)
-{
-    struct hdr hdr;
-
-    hdr_parse(header, caplen, &hdr);
-    return hdr_has_l3(&hdr) ? hdr.l3_ofs + hdr.own_len : (uint32_t) caplen;
-}
-
-static uint32_t
-frame_len_at(const struct history *h, const struct profile_crossing *c)
-{
-    const struct history_hop *hop = &h->hops[c->hop];
-
-    if (!c->is_in && hop->has_header_out) {
-        return frame_len(hop->header_out, hop->header_out_len);
-    }
-    while (!hop->caplen && hop->parent >= 0) {
-        hop = &h->hops[hop->parent];
-    }
-    return hop->caplen ? frame_len(hop->header, hop->caplen) : 0;
-}
 
 /* Who sent it, of the first header there is. */
 static void
@@ -438,7 +413,8 @@ count_history(struct work *w, const struct history *h, uint64_t first_ns)
     make_keys(w->ask, &who, &keys);
     for (size_t i = 0; i < crossings.n; i++) {
         count(w, &keys, &crossings.all[i], bucket_of(w->ask, first_ns), 1,
-              frame_len_at(h, &crossings.all[i]));
+              hop_traffic_bytes(h, crossings.all[i].hop,
+                                crossings.all[i].is_in));
     }
     free(crossings.all);
 }
@@ -467,6 +443,72 @@ count_records(struct work *w, struct history_decoder *decoder,
     return retval == ENODATA ? 0 : retval;
 }
 
+/* --- Sums ---------------------------------------------------------------- */
+
+/* Ways kept before they are put into the table. */
+#define MAX_WAYS_SIZE ((size_t) 64 << 20)
+
+static void
+count_way(void *way_work, const struct history *h, uint64_t packets,
+          const uint64_t *bytes)
+{
+    struct work *w = way_work;
+    struct who nobody = {.n_addr = 0};
+    struct keys keys;
+
+    w->crossings.n = 0;
+    profile_crossings_add(&w->crossings, w->ask, h, &w->sums->table);
+    make_keys(w->ask, &nobody, &keys);
+    for (size_t i = 0; i < w->crossings.n; i++) {
+        const struct profile_crossing *c = &w->crossings.all[i];
+
+        count(w, &keys, c, w->sums->ways_bucket, packets,
+              bytes[2 * c->hop + (c->is_in ? 0 : 1)]);
+    }
+}
+
+static void
+count_ways(const struct profile_ask *ask, struct profile_sums *sums)
+{
+    struct work w = {.ask = ask, .sums = sums};
+
+    if (sums->ways) {
+        block_sums_visit(sums->ways, count_way, &w);
+        block_sums_reset(sums->ways);
+    }
+    free(w.crossings.all);
+}
+
+void
+profile_block_end(const struct profile_ask *ask, struct profile_sums *sums)
+{
+    count_ways(ask, sums);
+    block_sums_destroy(sums->ways);
+    sums->ways = NULL;
+}
+
+/* Adds the sums of the block: 0, ENOENT when it has none, or an errno. */
+static int
+add_sums(struct work *w, struct lh_error *why)
+{
+    struct profile_sums *sums = w->sums;
+    uint64_t before;
+    int retval;
+
+    if (!sums->ways) {
+        sums->ways = block_sums_create();
+    }
+    if (sums->ways_bucket != w->bucket ||
+        block_sums_size(sums->ways) > MAX_WAYS_SIZE) {
+        count_ways(w->ask, sums);
+    }
+    sums->ways_bucket = w->bucket;
+    before = block_sums_n_packets(sums->ways);
+    retval = column_decoder_sums(w->block->columns, sums->ways, why);
+    sums->counters.scanned += block_sums_n_packets(sums->ways) - before;
+    return retval;
+}
+
 /* --- The whole ---------------------------------------------------------- */
 
 int
@@ -486,6 +528,15 @@ profile_block_count(struct query_block *block, const struct profile_ask *ask,
         !w.is_whole || bucket_of(ask, min_ns) != bucket_of(ask, max_ns);
     w.bucket = w.is_whole ? bucket_of(ask, min_ns) : 0;
     retval = query_block_open(block, why);
+    if (!retval && block->columns && !w.is_split && !w.tells_flows &&
+        !ask->phf) {
+        retval = add_sums(&w, why);
+        if (retval != ENOENT) {
+            query_block_close(block);
+            return retval;
+        }
+        retval = 0;
+    }
     if (!retval && block->columns) {
         retval = count_columns(&w, why);
         if (!retval) {

@@ -2,14 +2,18 @@
 /* profile_block - what the histories of one block of an archive, or of what is
  * pending, sent over the links of a profile.
  *
- * Of a block of columns the shapes tell which links packets crossed; of flows
- * that crossed none nothing is looked at.  Bytes are of the column of lengths
- * alone (lib/column_lengths.h).  Times are read only where the block is not
- * wholly in the range, or in one interval; headers only where a filter asks
- * for what differs from packet to packet.
+ * Where no addresses and no filter are asked for, and all of the block is in
+ * the range and in one interval, only its sums are read (lib/block_sums.h),
+ * and those of block after block are added up as ways, which are looked at in
+ * the end.
  *
- * A frame counts as long as its IP packet and what stands before it there say:
- * no padding, no frame check sequence.
+ * Else shapes tell which links packets crossed; of flows that crossed none
+ * nothing is looked at.  The block says how many packets and bytes each flow
+ * has.  Times, and the length of each packet, are read only where the block is
+ * not wholly in the range, or in one interval; headers only where a filter
+ * asks for what differs from packet to packet.
+ *
+ * How long a frame is: lib/hop_traffic.h.
  *
  * Threads: one per block and sums; an ask is immutable. */
 #ifndef PHF_PROFILE_BLOCK_H
@@ -17,6 +21,7 @@
 
 #include <stdint.h>
 
+#include "lib/block_sums.h"
 #include "lib/lh_error.h"
 #include "lib/topology.h"
 #include "phf/phf.h"
@@ -50,6 +55,8 @@ struct profile_ask {
  * up of an interval, and of the first level alone. */
 struct profile_sums {
     struct profile_table table;
+    struct block_sums *ways; /* Not in the table yet; NULL: none.  Owned. */
+    uint32_t ways_bucket;    /* Their interval. */
     struct query_block_counters counters;
 };
 
@@ -60,5 +67,9 @@ struct profile_sums {
 int profile_block_count(struct query_block *, const struct profile_ask *,
                         uint64_t min_ns, uint64_t max_ns,
                         struct profile_sums *, struct lh_error *why);
+
+/* Puts what is left of the blocks counted into the table, and frees the
+ * rest. */
+void profile_block_end(const struct profile_ask *, struct profile_sums *);
 
 #endif /* phf/profile_block.h */

@@ -6,8 +6,8 @@
 
 #include <stdlib.h>
 
+#include "lib/hop_traffic.h"
 #include "lib/lh_alloc.h"
-#include "lib/of_port.h"
 
 static bool
 has_level(const struct profile_ask *ask, size_t n, enum profile_level level)
@@ -84,46 +84,13 @@ add(struct profile_crossings *c, const struct profile_ask *ask,
     c->all[c->n++] = crossing;
 }
 
-/* What hop 'i' sends to 'port', one of its outputs. */
-static void
-add_output(struct profile_crossings *c, const struct profile_ask *ask,
-           const struct history *h, size_t i, uint32_t port,
-           struct profile_table *table)
-{
-    const struct history_hop *hop = &h->hops[i];
-    struct profile_link link = {.dpid = hop->dpid, .port = port};
-    bool is_dropped = hop->verdict.name == VERDICT_DROPPED &&
-                      (hop->n_out == 1 || hop->verdict.port == port);
-
-    if (is_dropped) {
-        return;
-    }
-    switch (port) {
-    case OF_PORT_FLOOD:
-    case OF_PORT_ALL:
-    case OF_PORT_NORMAL:
-        for (size_t k = 0; k < hop->n_branches; k++) {
-            link.port = hop->branches[k];
-            add(c, ask, h, i, &link, table);
-        }
-        break;
-    case OF_PORT_IN_PORT:
-        link.port = hop->in_port;
-        add(c, ask, h, i, &link, table);
-        break;
-    default:
-        if (port < 0xff00u || port == OF_PORT_LOCAL) {
-            add(c, ask, h, i, &link, table);
-        }
-        break;
-    }
-}
-
 void
 profile_crossings_add(struct profile_crossings *c,
                       const struct profile_ask *ask, const struct history *h,
                       struct profile_table *table)
 {
+    struct hop_ports sent = {.n = 0};
+
     for (size_t i = 0; i < h->n_hops; i++) {
         const struct history_hop *hop = &h->hops[i];
         struct profile_link in = {hop->dpid, hop->in_port, true};
@@ -131,9 +98,15 @@ profile_crossings_add(struct profile_crossings *c,
         if (ask->links.scope == PROFILE_ENTRY ? !i : !hop->is_packet_out) {
             add(c, ask, h, i, &in, table);
         }
-        for (size_t k = 0; ask->links.scope != PROFILE_ENTRY && k < hop->n_out;
-             k++) {
-            add_output(c, ask, h, i, hop->out_ports[k], table);
+        if (ask->links.scope == PROFILE_ENTRY) {
+            continue;
+        }
+        hop_traffic_ports(hop, &sent);
+        for (size_t k = 0; k < sent.n; k++) {
+            struct profile_link out = {hop->dpid, sent.ports[k], false};
+
+            add(c, ask, h, i, &out, table);
         }
     }
+    free(sent.ports);
 }

@@ -48,6 +48,30 @@ read_all(struct column_decoder *d)
     history_encoder_destroy(e);
 }
 
+/* Sums that were read are put and read again. */
+static void
+read_sums(struct column_decoder *d)
+{
+    struct block_sums *sums = block_sums_create();
+    struct block_sums *again = block_sums_create();
+    struct byte_buf buf = BYTE_BUF_INIT;
+
+    if (!column_decoder_sums(d, sums, NULL)) {
+        block_sums_put(sums, &buf);
+        if (block_sums_read(again, buf.data, buf.len, NULL) ||
+            !block_sums_equal(sums, again)) {
+            abort();
+        }
+    }
+    if (!column_decoder_need_flow_bytes(d, NULL) &&
+        column_decoder_n_flows(d)) {
+        column_decoder_flow_bytes(d, column_decoder_n_flows(d) - 1);
+    }
+    byte_buf_uninit(&buf);
+    block_sums_destroy(sums);
+    block_sums_destroy(again);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -70,6 +94,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     byte_buf_put(&payload, sections.data, sections.len);
     if (!column_decoder_open(payload.data, payload.len, table_len, &d, NULL)) {
+        read_sums(d);
         if (!column_decoder_need_times(d, NULL) &&
             !column_decoder_need_rows(d, NULL)) {
             read_all(d);

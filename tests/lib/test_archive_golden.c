@@ -21,13 +21,18 @@
 /* The histories of a golden archive, as JSON lines. */
 #define HISTORIES "histories.jsonl"
 
+static const char *const names[] = {
+    "archive-v1", "archive-v2",
+    "archive-v2-sums", /* With the sections of sums. */
+};
+
 static char *
-golden_dir(int version)
+golden_dir(int i)
 {
     const char *srcdir = getenv("srcdir");
 
-    return lh_asprintf("%s/tests/lib/golden/archive-v%d",
-                       srcdir ? srcdir : ".", version);
+    return lh_asprintf("%s/tests/lib/golden/%s", srcdir ? srcdir : ".",
+                       names[i]);
 }
 
 #define N_FLOWS     12
@@ -164,7 +169,7 @@ START_TEST(released_versions_are_read)
     ck_assert_uint_eq(archive_reader_n_damages(r), 0);
     ck_assert_uint_eq(archive_reader_meta(r)->packet_id.seed, PACKET_ID_SEED);
     ck_assert_str_eq(topology_find(topology, 2)->name, "s2");
-    ck_assert_uint_eq(n, _i == 1 ? 40 : N_HISTORIES);
+    ck_assert_uint_eq(n, _i == 0 ? 40 : N_HISTORIES);
     for (size_t i = 0; i < n; i++) {
         json_t *expected = json_loadf(stream, JSON_DISABLE_EOF_CHECK, NULL);
         json_t *json = history_to_json(all[i], topology);
@@ -197,7 +202,8 @@ main(void)
     if (getenv("LASTHOP_WRITE_GOLDEN")) {
         tcase_add_test(tc, a_golden_archive_is_written);
     } else {
-        tcase_add_loop_test(tc, released_versions_are_read, 1, 3);
+        tcase_add_loop_test(tc, released_versions_are_read, 0,
+                            sizeof names / sizeof *names);
     }
     suite_add_tcase(suite, tc);
 

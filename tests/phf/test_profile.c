@@ -264,6 +264,41 @@ START_TEST(one_link_with_a_filter)
 }
 END_TEST
 
+/* Blocks that say no sums have their packets' lengths read. */
+START_TEST(an_archive_without_sums)
+{
+    const char *srcdir = getenv("srcdir");
+    char *golden =
+        lh_asprintf("%s/tests/lib/golden/archive-v2", srcdir ? srcdir : ".");
+    struct archive_reader *old = fixture_reader(golden), *ours = reader;
+    char *new_dir = fixture_dir(), request[160];
+    struct archive_writer *w = fixture_writer(new_dir, NULL);
+    json_t *answers[2];
+    size_t n;
+    struct history **histories = fixture_read_all(old, &n);
+
+    for (size_t i = 0; i < n; i++) {
+        archive_writer_add(w, histories[i]);
+    }
+    archive_writer_round(w, FIXTURE_NOW_NS);
+    fixture_free_all(histories, n);
+    snprintf(request, sizeof request, "{\"by\": %s, \"top\": 1000}", bys[_i]);
+    for (int i = 0; i < 2; i++) {
+        reader = i ? old : fixture_reader(new_dir);
+        answers[i] = profile_of(request, NULL);
+        archive_reader_close(reader);
+    }
+    ck_assert_uint_gt(sum_of(answers[0]).packets, 0);
+    ck_assert(json_equal(answers[0], answers[1]));
+    json_decref(answers[0]);
+    json_decref(answers[1]);
+    reader = ours;
+    archive_writer_close(w);
+    fixture_remove(new_dir);
+    free(golden);
+}
+END_TEST
+
 START_TEST(a_range_in_intervals)
 {
     uint64_t min_ns = UINT64_MAX, max_ns = 0, since_ns, until_ns, step_ns;
@@ -461,6 +496,8 @@ main(void)
     tcase_add_loop_test(archive, all_links, 0, sizeof bys / sizeof *bys);
     tcase_add_loop_test(archive, one_link_with_a_filter, 0,
                         sizeof filters / sizeof *filters);
+    tcase_add_loop_test(archive, an_archive_without_sums, 0,
+                        sizeof bys / sizeof *bys);
     tcase_add_test(archive, a_range_in_intervals);
     suite_add_tcase(suite, archive);
     tcase_add_loop_test(names, links_have_names, 0,

@@ -63,6 +63,7 @@ lib_liblasthop_a_SOURCES = \
 	lib/history.c lib/history.h \
 	lib/history_codec.c lib/history_codec.h \
 	lib/history_codec_format.h \
+	lib/history_codec_key.c \
 	lib/history_codec_read.c \
 	lib/history_columns.c lib/history_columns.h \
 	lib/history_columns_read.c \
@@ -122,6 +123,7 @@ lib_liblasthop_a_SOURCES = \
 	lib/rule_text.c \
 	lib/say.c lib/say.h \
 	lib/section_list.c lib/section_list.h \
+	lib/shape_memo.c lib/shape_memo.h \
 	lib/text_line.c lib/text_line.h \
 	lib/text_number.c lib/text_number.h \
 	lib/time_spec.c lib/time_spec.h \

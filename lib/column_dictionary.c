@@ -119,15 +119,92 @@ forget_headers(struct history *h)
     }
 }
 
-/* Reads the shapes, without making what only their flows need. */
-static int
-read_shapes(struct column_dictionary *d, column_visit_function *visit,
-            void *aux, struct lh_error *error)
+/* Where shapes are read to. */
+struct shape_reader {
+    struct column_dictionary *d;
+    struct shape_memo *memo; /* Or NULL. */
+    column_visit_function *visit;
+    void *aux;
+    struct history_view *view;
+    struct trajectory_skim *skim;
+    size_t allocated; /* Of the dictionary's shapes. */
+};
+
+static void
+add_shape(struct shape_reader *sr, size_t offset,
+          const struct shape_memo_entry *entry)
 {
-    struct history_view *view = history_view_create();
-    struct trajectory_skim *skim = trajectory_skim_create();
-    struct history_record record;
-    size_t len, allocated = 0;
+    struct column_dictionary *d = sr->d;
+
+    d->shapes = lh_alloc_grow(d->shapes, d->n_shapes, &sr->allocated,
+                              sizeof *d->shapes);
+    d->shapes[d->n_shapes++] = (struct column_shape){
+        .offset = offset,
+        .n_hops = entry->n_hops,
+        .bases = d->bases.len,
+        .kind = entry->kind,
+        .l3_ofs = entry->l3_ofs,
+        .number = entry->number,
+    };
+    byte_buf_put(&d->bases, entry->bases, entry->n_hops);
+}
+
+/* Reads a shape that the memo does not know and, if 'is_keyed', gets to know,
+ * without making what only its flows need. */
+static int
+read_new_shape(struct shape_reader *sr, size_t offset, bool is_keyed,
+               struct lh_error *error)
+{
+    struct column_dictionary *d = sr->d;
+    uint8_t bases[TRAJECTORY_MAX_HOPS];
+    struct shape_memo_entry entry = {.number = (uint32_t) d->n_shapes,
+                                     .bases = bases};
+    struct history *h;
+    int retval =
+        history_decoder_view(d->shape_decoder, offset, sr->view, &h, error);
+
+    if (retval) {
+        return retval;
+    }
+    if (!trajectory_skim_read(sr->skim, h)) {
+        return broken(error, "a shape describes no trajectory");
+    }
+    entry.n_hops = (uint32_t) h->n_hops;
+    entry.kind = trajectory_skim_kind(sr->skim);
+    entry.l3_ofs = trajectory_skim_l3_ofs(sr->skim);
+    column_time_bases(h, bases);
+    assert(is_keyed || !sr->memo);
+    if (is_keyed) {
+        shape_memo_add(sr->memo, &entry);
+    }
+    add_shape(sr, offset, &entry);
+    if (sr->visit) {
+        forget_headers(h);
+        sr->visit(sr->aux, h, sr->skim);
+    }
+    return 0;
+}
+
+static int
+read_shape(struct shape_reader *sr, size_t offset, struct lh_error *error)
+{
+    bool is_keyed =
+        sr->memo && history_decoder_key(sr->d->shape_decoder, offset,
+                                        shape_memo_key(sr->memo));
+    struct shape_memo_entry entry;
+
+    if (!is_keyed || !shape_memo_find(sr->memo, &entry)) {
+        return read_new_shape(sr, offset, is_keyed, error);
+    }
+    add_shape(sr, offset, &entry);
+    return 0;
+}
+
+static int
+read_shapes(struct shape_reader *sr, struct lh_error *error)
+{
+    struct column_dictionary *d = sr->d;
+    size_t len;
     int retval = column_dictionary_load(d, COLUMN_SHAPES, &d->shape_payload,
                                         &len, error);
 
@@ -136,7 +213,7 @@ read_shapes(struct column_dictionary *d, column_visit_function *visit,
                                         &d->shape_decoder, error);
     }
     while (!retval && d->shape_decoder) {
-        struct history *h;
+        struct history_record record;
 
         retval = history_decoder_next(d->shape_decoder, &record, error);
         if (retval == ENODATA) {
@@ -144,31 +221,9 @@ read_shapes(struct column_dictionary *d, column_visit_function *visit,
             break;
         }
         if (!retval) {
-            retval = history_decoder_view(d->shape_decoder, record.offset,
-                                          view, &h, error);
-        }
-        if (!retval && !trajectory_skim_read(skim, h)) {
-            retval = broken(error, "a shape describes no trajectory");
-        }
-        if (!retval) {
-            d->shapes = lh_alloc_grow(d->shapes, d->n_shapes, &allocated,
-                                      sizeof *d->shapes);
-            d->shapes[d->n_shapes++] = (struct column_shape){
-                .offset = record.offset,
-                .n_hops = h->n_hops,
-                .bases = d->bases.len,
-                .kind = trajectory_skim_kind(skim),
-                .l3_ofs = trajectory_skim_l3_ofs(skim),
-            };
-            column_time_bases(h, byte_buf_extend(&d->bases, h->n_hops));
-            if (visit) {
-                forget_headers(h);
-                visit(aux, h, skim);
-            }
+            retval = read_shape(sr, record.offset, error);
         }
     }
-    trajectory_skim_destroy(skim);
-    history_view_destroy(view);
     return retval;
 }
 
@@ -249,15 +304,22 @@ forget(struct column_dictionary *d)
 
 int
 column_dictionary_need_flows(struct column_dictionary *d,
+                             struct shape_memo *memo,
                              column_visit_function *visit, void *aux,
                              struct lh_error *error)
 {
+    struct shape_reader sr = {
+        .d = d, .memo = memo, .visit = visit, .aux = aux};
     int retval;
 
     if (d->flows) {
         return 0;
     }
-    retval = read_shapes(d, visit, aux, error);
+    sr.view = history_view_create();
+    sr.skim = trajectory_skim_create();
+    retval = read_shapes(&sr, error);
+    trajectory_skim_destroy(sr.skim);
+    history_view_destroy(sr.view);
     if (!retval) {
         retval = read_flows(d, error);
     }

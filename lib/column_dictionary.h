@@ -20,6 +20,7 @@
 #include "lib/packet_id.h"
 #include "lib/packet_row.h"
 #include "lib/section_list.h"
+#include "lib/shape_memo.h"
 #include "lib/trajectory_shape.h"
 #include "lib/trajectory_skim.h"
 
@@ -30,6 +31,7 @@ struct column_shape {
     size_t bases; /* column_time_bases(), in the dictionary's. */
     enum header_kind kind;
     uint16_t l3_ofs;
+    uint32_t number;                /* Of the memo's, or its own. */
     struct trajectory_shape *whole; /* NULL: not made yet.  Owned. */
 };
 
@@ -59,9 +61,11 @@ struct column_dictionary {
 int column_dictionary_begin(struct column_dictionary *, const uint8_t *table,
                             size_t table_len, const struct column_source *,
                             struct lh_error *);
-/* Reads shapes, each of which is shown to 'visit' (which may be NULL), then
- * what shape and how many rows each flow has.  Nothing when it was read. */
+/* Reads shapes, each of which that 'memo' (which may be NULL) did not know is
+ * shown to 'visit' (which may be NULL), then what shape and how many rows each
+ * flow has.  Nothing when it was read. */
 int column_dictionary_need_flows(struct column_dictionary *,
+                                 struct shape_memo *memo,
                                  column_visit_function *visit, void *aux,
                                  struct lh_error *);
 /* Reads addresses and ports of flows. */

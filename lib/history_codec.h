@@ -11,6 +11,7 @@
 #ifndef LIB_HISTORY_CODEC_H
 #define LIB_HISTORY_CODEC_H 1
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -66,6 +67,14 @@ int history_decoder_next(struct history_decoder *, struct history_record *,
  * the caller's.  Returns 0 or EBADMSG. */
 int history_decoder_read(const struct history_decoder *, size_t offset,
                          struct history **hp, struct lh_error *);
+
+/* Appends to 'key' bytes by which the record at 'offset' is known again in any
+ * payload: where they are equal, the two histories differ in nothing but when
+ * they began; and they are, if an encoder wrote both and no hop is without a
+ * time that others have.  False, with nothing appended, when the record is
+ * broken; true does not say that it is not. */
+bool history_decoder_key(const struct history_decoder *, size_t offset,
+                         struct byte_buf *key);
 
 /* Memory for one history after the other. */
 struct history_view;

@@ -1,12 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* history_codec_format - what the two sides of history_codec share.
+/* history_codec_format - what the parts of history_codec share.
  *
- * The bits of docs/formats/archive.md, and which header a hop's header is
- * written as a difference to.  Included by history_codec*.c only. */
+ * The bits of docs/formats/archive.md, which header a hop's header is written
+ * as a difference to, and a payload being read.  Included by history_codec*.c
+ * only. */
 #ifndef LIB_HISTORY_CODEC_FORMAT_H
 #define LIB_HISTORY_CODEC_FORMAT_H 1
 
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/bytes.h"
 #include "lib/history.h"
+
+struct history_decoder {
+    struct bytes_reader reader; /* Before the next record. */
+    uint64_t base_ns;
+    size_t n_dpids;
+    const uint8_t *dpids; /* 8 bytes each, in the payload. */
+};
 
 /* Of a record. */
 #define CODEC_HAS_ID     0x01u

@@ -14,13 +14,6 @@
 #include "lib/lh_alloc.h"
 #include "lib/of_port.h"
 
-struct history_decoder {
-    struct bytes_reader reader; /* Before the next record. */
-    uint64_t base_ns;
-    size_t n_dpids;
-    const uint8_t *dpids; /* 8 bytes each, in the payload. */
-};
-
 /* Memory of a history_view: chunks, of which the first is kept. */
 struct chunk {
     struct chunk *next;

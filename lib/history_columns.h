@@ -96,6 +96,7 @@ struct column_source {
 };
 
 struct column_decoder;
+struct shape_memo;
 struct trajectory_skim;
 /* Shown a shape: 'h', in which no header is captured, and what 'skim'
  * says. */
@@ -140,6 +141,16 @@ int column_decoder_sums(struct column_decoder *, struct block_sums *,
 int column_decoder_need_shapes(struct column_decoder *,
                                column_visit_function *visit, void *aux,
                                struct lh_error *);
+/* The same, but 'visit' is shown only shapes that 'memo' does not know, which
+ * then knows them.  Of shapes that were read before none is shown, and their
+ * numbers are none of the memo's. */
+int column_decoder_need_new_shapes(struct column_decoder *,
+                                   struct shape_memo *memo,
+                                   column_visit_function *visit, void *aux,
+                                   struct lh_error *);
+/* The number of a shape in that memo; without one, its own. */
+uint32_t column_decoder_shape_number(const struct column_decoder *,
+                                     size_t shape);
 size_t column_decoder_n_shapes(const struct column_decoder *);
 size_t column_decoder_n_flows(const struct column_decoder *);
 /* A trajectory of the block: its packets are n_rows rows from first_row on. */

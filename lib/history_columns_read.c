@@ -168,7 +168,24 @@ column_decoder_need_shapes(struct column_decoder *d,
                            column_visit_function *visit, void *aux,
                            struct lh_error *error)
 {
-    return column_dictionary_need_flows(&d->dictionary, visit, aux, error);
+    return column_dictionary_need_flows(&d->dictionary, NULL, visit, aux,
+                                        error);
+}
+
+int
+column_decoder_need_new_shapes(struct column_decoder *d,
+                               struct shape_memo *memo,
+                               column_visit_function *visit, void *aux,
+                               struct lh_error *error)
+{
+    return column_dictionary_need_flows(&d->dictionary, memo, visit, aux,
+                                        error);
+}
+
+uint32_t
+column_decoder_shape_number(const struct column_decoder *d, size_t shape)
+{
+    return d->dictionary.shapes[shape].number;
 }
 
 size_t

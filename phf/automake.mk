@@ -14,6 +14,7 @@ phf_libphf_a_SOURCES = \
 	phf/bpf_words.c phf/bpf_words.h \
 	phf/filter_keys.c phf/filter_keys.h \
 	phf/flow_sieve.c phf/flow_sieve.h \
+	phf/flow_sieves.c phf/flow_sieves.h \
 	phf/hop_tests.c phf/hop_tests.h \
 	phf/key_map.c phf/key_map.h \
 	phf/pf_parse.c phf/pf_parse.h \

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "lib/lh_alloc.h"
+#include "lib/shape_memo.h"
 #include "phf/bpf_demands.h"
 #include "phf/phf_impl.h"
 
@@ -30,6 +31,7 @@ struct flow_sieve {
     const struct phf *phf;
     const struct topology *topology;
     bool asks_headers;
+    struct shape_memo *memo; /* NULL: none is known again.  Owned. */
     size_t n_forms, allocated_forms;
     struct form *forms; /* Owned. */
     size_t n_shapes, allocated_shapes;
@@ -53,6 +55,7 @@ void
 flow_sieve_destroy(struct flow_sieve *sieve)
 {
     if (sieve) {
+        shape_memo_destroy(sieve->memo);
         free(sieve->forms);
         free(sieve->shapes);
         free(sieve->keys);
@@ -203,6 +206,34 @@ flow_sieve_visit(void *sieve_, const struct history *h,
         lh_alloc_grow(sieve->shapes, sieve->n_shapes, &sieve->allocated_shapes,
                       sizeof *sieve->shapes);
     sieve->shapes[sieve->n_shapes++] = shape;
+}
+
+size_t
+flow_sieve_size(const struct flow_sieve *sieve)
+{
+    return (sieve->memo ? shape_memo_size(sieve->memo) : 0) +
+           sieve->allocated_shapes * sizeof *sieve->shapes +
+           sieve->allocated_keys * sizeof *sieve->keys;
+}
+
+int
+flow_sieve_read(struct flow_sieve *sieve, struct column_decoder *d,
+                struct lh_error *error)
+{
+    if (!sieve->memo) {
+        sieve->memo = shape_memo_create();
+    }
+    if (flow_sieve_size(sieve) > FLOW_SIEVE_MAX_SIZE) {
+        shape_memo_forget(sieve->memo);
+        free(sieve->shapes);
+        free(sieve->keys);
+        sieve->shapes = NULL;
+        sieve->keys = NULL;
+        sieve->n_shapes = sieve->allocated_shapes = 0;
+        sieve->n_keys = sieve->allocated_keys = 0;
+    }
+    return column_decoder_need_new_shapes(d, sieve->memo, flow_sieve_visit,
+                                          sieve, error);
 }
 
 enum flow_sieve_answer

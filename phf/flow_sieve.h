@@ -6,13 +6,15 @@
  * what addresses and ports a flow must have for one of them to hold at some
  * hop.  So of most flows nothing but these is looked at:
  *
- *     column_decoder_need_shapes(d, flow_sieve_visit, sieve, &error);
+ *     flow_sieve_read(sieve, d, &error);
  *     ..
- *     switch (flow_sieve_shape(sieve, flow->shape)) {
+ *     shape = column_decoder_shape_number(d, flow->shape);
+ *     switch (flow_sieve_shape(sieve, shape)) {
  *     case FLOW_SIEVE_SIFT:
- *         answer = flow_sieve_sift(sieve, flow->shape, &key);
+ *         answer = flow_sieve_sift(sieve, shape, &key);
  *
- * Answers are those that phf_match() gives for each packet.
+ * Answers are those that phf_match() gives for each packet.  A shape that a
+ * block before had is known again, and the filter not asked of it once more.
  *
  * Ownership: borrows filter and topology.
  *
@@ -25,6 +27,7 @@
 
 #include "lib/history.h"
 #include "lib/history_columns.h"
+#include "lib/lh_error.h"
 #include "lib/topology.h"
 #include "lib/trajectory_skim.h"
 #include "phf/phf.h"
@@ -37,16 +40,28 @@ enum flow_sieve_answer {
     FLOW_SIEVE_SIFT   /* Its addresses and ports tell. */
 };
 
+/* Bytes. */
+#define FLOW_SIEVE_MAX_SIZE ((size_t) 4 << 20)
+
 struct flow_sieve;
 
 struct flow_sieve *flow_sieve_create(const struct phf *,
                                      const struct topology *);
 void flow_sieve_destroy(struct flow_sieve *);
 
-/* A column_visit_function: notes the next shape. */
+/* Reads the shapes of a block, which were not read before, and notes those
+ * that are new; what is known takes FLOW_SIEVE_MAX_SIZE and what one block
+ * needs at most, then it is forgotten.  Returns as
+ * column_decoder_need_shapes(). */
+int flow_sieve_read(struct flow_sieve *, struct column_decoder *,
+                    struct lh_error *);
+/* Bytes of memory that grow with the shapes. */
+size_t flow_sieve_size(const struct flow_sieve *);
+/* A column_visit_function, instead of that for one block and shown all of its
+ * shapes: notes the next one. */
 void flow_sieve_visit(void *sieve, const struct history *,
                       const struct trajectory_skim *);
-/* The answer for all flows of a shape. */
+/* The answer for all flows of the shape of that number. */
 enum flow_sieve_answer flow_sieve_shape(const struct flow_sieve *,
                                         size_t shape);
 /* Where that is FLOW_SIEVE_SIFT, the one for a flow; never that again. */

@@ -117,10 +117,12 @@ share(struct query *q, const struct query_config *config)
     shared->dir =
         config->reader ? lh_strdup(archive_reader_dir(config->reader)) : NULL;
     shared->sieve = block_sieve_create(shared->phf);
+    shared->sieves = flow_sieves_create(shared->phf, shared->topology);
     shared->filter = (struct query_filter){
         .phf = shared->phf,
         .topology = shared->topology,
         .sieve = shared->sieve,
+        .sieves = shared->sieves,
         .since_ns = config->since_ns,
         .until_ns = config->until_ns,
     };

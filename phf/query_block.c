@@ -79,6 +79,8 @@ query_block_close(struct query_block *b)
     b->columns = NULL;
     free(b->payload);
     b->payload = NULL;
+    history_view_destroy(b->view);
+    b->view = NULL;
     free(b->verdicts);
     b->verdicts = NULL;
 }
@@ -131,23 +133,26 @@ key_of(const struct column_decoder *d, size_t flow)
     return key;
 }
 
-/* What addresses, ports and shapes say of all flows; then of which models have
- * to be asked. */
+/* What addresses, ports and shapes say of all flows, where 'answers' are those
+ * for shapes; then of which models have to be asked. */
 static bool
 sift_flows(struct query_block *b, const struct flow_sieve *sieve,
-           struct query_block_counters *counters)
+           const uint8_t *answers, struct query_block_counters *counters)
 {
     size_t n_flows = column_decoder_n_flows(b->columns);
     bool asks = false;
 
     for (size_t i = 0; i < n_flows; i++) {
         const struct column_flow *flow = column_decoder_flow(b->columns, i);
-        enum flow_sieve_answer answer = flow_sieve_shape(sieve, flow->shape);
+        enum flow_sieve_answer answer =
+            (enum flow_sieve_answer) answers[flow->shape];
 
         if (answer == FLOW_SIEVE_SIFT) {
             struct flow_key key = key_of(b->columns, i);
 
-            answer = flow_sieve_sift(sieve, flow->shape, &key);
+            answer = flow_sieve_sift(
+                sieve, column_decoder_shape_number(b->columns, flow->shape),
+                &key);
         }
         if (answer == FLOW_SIEVE_ASK) {
             b->verdicts[i] = FLOW_MODEL;
@@ -163,55 +168,54 @@ sift_flows(struct query_block *b, const struct flow_sieve *sieve,
     return asks;
 }
 
-/* Who is shown the shapes. */
-struct viewers {
-    struct flow_sieve *sieve;
-    column_visit_function *visit; /* Another one, or NULL. */
-    void *aux;
-};
-
-static void
-show(void *viewers_, const struct history *h,
-     const struct trajectory_skim *skim)
-{
-    struct viewers *viewers = viewers_;
-
-    flow_sieve_visit(viewers->sieve, h, skim);
-    if (viewers->visit) {
-        viewers->visit(viewers->aux, h, skim);
-    }
-}
-
-/* Asks the dictionary all that needs no model. */
+/* Asks the dictionary, whose shapes were read, all that needs no model. */
 static int
-begin_flows(struct query_block *b, const struct query_filter *filter,
-            struct query_block_counters *counters,
-            column_visit_function *visit, void *aux, struct lh_error *error)
+ask_dictionary(struct query_block *b, const struct flow_sieve *sieve,
+               struct query_block_counters *counters, struct lh_error *error)
 {
-    struct flow_sieve *sieve =
-        flow_sieve_create(filter->phf, filter->topology);
-    struct viewers viewers = {sieve, visit, aux};
+    size_t n_shapes = column_decoder_n_shapes(b->columns);
+    size_t n_flows = column_decoder_n_flows(b->columns);
+    uint8_t *answers = lh_alloc(n_shapes + 1);
     bool asks = false;
-    int retval = column_decoder_need_shapes(b->columns, show, &viewers, error);
+    int retval = 0;
 
-    for (size_t i = 0;
-         !retval && !asks && i < column_decoder_n_shapes(b->columns); i++) {
-        asks = flow_sieve_shape(sieve, i) == FLOW_SIEVE_SIFT;
+    for (size_t i = 0; i < n_shapes; i++) {
+        answers[i] = (uint8_t) flow_sieve_shape(
+            sieve, column_decoder_shape_number(b->columns, i));
+        asks = asks || answers[i] == FLOW_SIEVE_SIFT;
     }
     if (asks) {
         retval = column_decoder_need_keys(b->columns, error);
     }
     if (!retval) {
-        size_t n_flows = column_decoder_n_flows(b->columns);
-
         b->verdicts = lh_alloc(n_flows + 1);
-        if (!sift_flows(b, sieve, counters)) {
+        if (!sift_flows(b, sieve, answers, counters)) {
             b->flow = n_flows;
         } else {
             retval = column_decoder_need_models(b->columns, error);
         }
     }
-    flow_sieve_destroy(sieve);
+    free(answers);
+    return retval;
+}
+
+static int
+begin_flows(struct query_block *b, const struct query_filter *filter,
+            struct query_block_counters *counters, struct lh_error *error)
+{
+    struct flow_sieve *sieve =
+        filter->sieves ? flow_sieves_take(filter->sieves)
+                       : flow_sieve_create(filter->phf, filter->topology);
+    int retval = flow_sieve_read(sieve, b->columns, error);
+
+    if (!retval) {
+        retval = ask_dictionary(b, sieve, counters, error);
+    }
+    if (filter->sieves) {
+        flow_sieves_put(filter->sieves, sieve);
+    } else {
+        flow_sieve_destroy(sieve);
+    }
     return retval;
 }
 
@@ -241,14 +245,38 @@ ask_flows(struct query_block *b, const struct query_filter *filter,
     }
 }
 
+/* Who is shown the shapes. */
+struct viewers {
+    struct flow_sieve *sieve;
+    column_visit_function *visit;
+    void *aux;
+};
+
+static void
+show(void *viewers_, const struct history *h,
+     const struct trajectory_skim *skim)
+{
+    struct viewers *viewers = viewers_;
+
+    flow_sieve_visit(viewers->sieve, h, skim);
+    viewers->visit(viewers->aux, h, skim);
+}
+
 int
 query_block_decide(struct query_block *b, const struct query_filter *filter,
                    struct query_block_counters *counters,
                    column_visit_function *visit, void *aux,
                    struct lh_error *why)
 {
-    int retval = begin_flows(b, filter, counters, visit, aux, why);
+    struct flow_sieve *sieve =
+        flow_sieve_create(filter->phf, filter->topology);
+    struct viewers viewers = {sieve, visit, aux};
+    int retval = column_decoder_need_shapes(b->columns, show, &viewers, why);
 
+    if (!retval) {
+        retval = ask_dictionary(b, sieve, counters, why);
+    }
+    flow_sieve_destroy(sieve);
     while (!retval && b->flow < column_decoder_n_flows(b->columns)) {
         ask_flows(b, filter, counters);
     }
@@ -336,6 +364,9 @@ scan_records(struct query_block *b, const struct query_filter *filter,
              void (*found)(void *aux, const struct query_place *), void *aux,
              struct lh_error *error)
 {
+    if (!b->view) {
+        b->view = history_view_create();
+    }
     for (int i = 0; i < RECORDS_PER_STEP; i++) {
         struct history_record record;
         enum phf_result result;
@@ -349,12 +380,12 @@ scan_records(struct query_block *b, const struct query_filter *filter,
         }
         if (record.first_ns < filter->since_ns ||
             record.first_ns >= filter->until_ns ||
-            history_decoder_read(b->decoder, record.offset, &h, NULL)) {
+            history_decoder_view(b->decoder, record.offset, b->view, &h,
+                                 NULL)) {
             continue;
         }
         counters->scanned++;
         result = phf_match(filter->phf, h, filter->topology);
-        history_destroy(h);
         if (result == PHF_MATCH) {
             struct query_place place = {record.first_ns,
                                         (uint32_t) record.offset};
@@ -401,7 +432,7 @@ begin(struct query_block *b, const struct query_filter *filter,
     }
     if (answer == BLOCK_SIEVE_ALL) {
         b->phase = PHASE_FLOWS;
-        retval = begin_flows(b, filter, counters, NULL, NULL, error);
+        retval = begin_flows(b, filter, counters, error);
     }
     if (answer != BLOCK_SIEVE_NONE && !retval) {
         retval = column_decoder_plain(b->columns, &b->decoder, error);

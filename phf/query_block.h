@@ -25,6 +25,7 @@
 #include "lib/lh_error.h"
 #include "lib/topology.h"
 #include "phf/block_sieve.h"
+#include "phf/flow_sieves.h"
 #include "phf/phf.h"
 
 /* What is asked. */
@@ -32,6 +33,8 @@ struct query_filter {
     const struct phf *phf;
     const struct topology *topology; /* May be NULL. */
     struct block_sieve *sieve;       /* Of phf; NULL: no index is asked. */
+    struct flow_sieves *sieves;      /* Of phf and topology; NULL: nothing is
+                                      * remembered from block to block. */
     uint64_t since_ns, until_ns;     /* Of the first postcard. */
 };
 
@@ -54,8 +57,9 @@ struct query_block {
 
     /* While it is scanned. */
     int phase;
-    uint8_t *verdicts; /* Of each flow.  Owned. */
-    bool asks_rows;    /* Some flow needs its packets looked at. */
+    uint8_t *verdicts;         /* Of each flow.  Owned. */
+    struct history_view *view; /* Of the record at hand; or NULL.  Owned. */
+    bool asks_rows;            /* Some flow needs its packets looked at. */
     size_t flow, row;
 };
 

@@ -15,6 +15,7 @@ query_shared_unref(struct query_shared *shared)
 {
     if (!--shared->n_refs) {
         block_sieve_destroy(shared->sieve);
+        flow_sieves_destroy(shared->sieves);
         phf_destroy(shared->phf);
         topology_unref(shared->topology);
         for (size_t i = 0; i < shared->n_pending; i++) {

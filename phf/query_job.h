@@ -31,6 +31,7 @@ struct query_shared {
     size_t n_refs;                   /* The query's and those of its jobs. */
     struct phf *phf;                 /* Owned. */
     struct block_sieve *sieve;       /* Owned. */
+    struct flow_sieves *sieves;      /* Owned. */
     struct topology *topology;       /* Owned reference. */
     struct archive_pending *pending; /* Owned, with the payloads. */
     size_t n_pending;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Fuzzes the decoder of the archive's payloads: whatever it accepts must come
- * back the same when encoded again. */
+ * back the same when encoded again, and has a key. */
 #include <config.h>
 
 #include <stdlib.h>
@@ -34,6 +34,17 @@ check_again(const struct history *h)
     history_encoder_destroy(e);
 }
 
+static void
+need_key(const struct history_decoder *d, size_t offset)
+{
+    struct byte_buf key = BYTE_BUF_INIT;
+
+    if (!history_decoder_key(d, offset, &key)) {
+        abort();
+    }
+    byte_buf_uninit(&key);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -47,6 +58,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         struct history *h;
 
         if (!history_decoder_read(d, record.offset, &h, NULL)) {
+            need_key(d, record.offset);
             check_again(h);
             history_destroy(h);
         }

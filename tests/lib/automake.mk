@@ -253,6 +253,14 @@ tests_lib_rule_apply_tool_LDADD = $(LIB_LIBS)
 FLOW_FIXTURE = tests/lib/flow_fixture.c tests/lib/flow_fixture.h \
 	$(FRAME) $(RANDOM_HISTORY)
 
+# flow_block: a block of columns of such packets.
+FLOW_BLOCK = tests/lib/flow_block.c tests/lib/flow_block.h $(FLOW_FIXTURE)
+
+check_PROGRAMS += tests/lib/test_shape_memo
+TESTS += tests/lib/test_shape_memo
+tests_lib_test_shape_memo_SOURCES = tests/lib/test_shape_memo.c
+tests_lib_test_shape_memo_LDADD = $(LIB_LIBS) $(TEST_LIBS)
+
 check_PROGRAMS += tests/lib/test_history_columns
 TESTS += tests/lib/test_history_columns
 tests_lib_test_history_columns_SOURCES = tests/lib/test_history_columns.c \

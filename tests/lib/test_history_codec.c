@@ -5,6 +5,7 @@
 #include <check.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "lib/history_codec.h"
 #include "lib/lh_alloc.h"
@@ -123,6 +124,133 @@ START_TEST(a_hop_without_time_is_not_the_first)
 }
 END_TEST
 
+/* Encodes 'before', if any, and 'h'; appends the key of 'h'. */
+static void
+put_key(const struct history *before, const struct history *h,
+        struct byte_buf *key)
+{
+    struct history_encoder *e = history_encoder_create();
+    struct byte_buf payload = BYTE_BUF_INIT;
+    struct history_decoder *d;
+    struct history_record record;
+
+    if (before) {
+        ck_assert(!history_encoder_add(e, before));
+    }
+    ck_assert(!history_encoder_add(e, h));
+    history_encoder_finish(e, &payload);
+    ck_assert(!history_decoder_create(payload.data, payload.len, &d, NULL));
+    if (before) {
+        ck_assert(!history_decoder_next(d, &record, NULL));
+    }
+    ck_assert(!history_decoder_next(d, &record, NULL));
+    ck_assert(history_decoder_key(d, record.offset, key));
+    history_decoder_destroy(d);
+    history_encoder_destroy(e);
+    byte_buf_uninit(&payload);
+}
+
+static bool
+is_same_key(const struct byte_buf *a, const struct byte_buf *b)
+{
+    return a->len == b->len && !memcmp(a->data, b->data, a->len);
+}
+
+/* Whatever switches stand before it in the dictionary, and whenever it
+ * began. */
+START_TEST(a_history_has_one_key_in_all_payloads)
+{
+    uint64_t seed = (uint64_t) _i + 50;
+
+    for (int i = 0; i < 300; i++) {
+        struct history *h = random_history(&seed, 12, NOW_NS);
+        struct history *before = random_history(&seed, 12, NOW_NS);
+        struct byte_buf keys[3] = {BYTE_BUF_INIT, BYTE_BUF_INIT,
+                                   BYTE_BUF_INIT};
+        bool is_timed = true;
+
+        put_key(NULL, h, &keys[0]);
+        put_key(before, h, &keys[1]);
+        ck_assert(is_same_key(&keys[0], &keys[1]));
+        for (size_t k = 0; k < h->n_hops; k++) {
+            is_timed = is_timed && h->hops[k].time_ns;
+            h->hops[k].time_ns += 123456789;
+        }
+        if (is_timed) {
+            put_key(before, h, &keys[2]);
+            ck_assert(is_same_key(&keys[0], &keys[2]));
+        }
+        for (size_t k = 0; k < 3; k++) {
+            byte_buf_uninit(&keys[k]);
+        }
+        history_destroy(before);
+        history_destroy(h);
+    }
+}
+END_TEST
+
+START_TEST(another_history_has_another_key)
+{
+    struct byte_buf keys[2] = {BYTE_BUF_INIT, BYTE_BUF_INIT};
+    struct history *h = line_history(7, 4, NOW_NS, 40);
+    size_t n = 0;
+
+    put_key(NULL, h, &keys[0]);
+    for (int i = 0; i < 12; i++) {
+        struct history *other = history_clone(h);
+        struct history_hop *hop = &other->hops[2];
+
+        switch (i) {
+        case 0:
+            hop->dpid++;
+            break;
+        case 1:
+            hop->in_port++;
+            break;
+        case 2:
+            hop->out_ports[0]++;
+            break;
+        case 3:
+            hop->versions[0]++;
+            break;
+        case 4:
+            hop->header[39]++;
+            break;
+        case 5:
+            hop->is_deduced = true;
+            break;
+        case 6:
+            verdict_set(&hop->verdict, VERDICT_DROPPED, 3, 4, "full");
+            break;
+        case 7:
+            hop->parent = 0;
+            break;
+        case 8:
+            other->packet_id++;
+            break;
+        case 9:
+            other->verdict.dpid++;
+            break;
+        case 10:
+            history_hop_add_out(hop, 9);
+            break;
+        default:
+            history_add_hop(other)->time_ns = NOW_NS;
+            break;
+        }
+        byte_buf_clear(&keys[1]);
+        put_key(NULL, other, &keys[1]);
+        ck_assert_msg(!is_same_key(&keys[0], &keys[1]), "change %d", i);
+        history_destroy(other);
+        n++;
+    }
+    ck_assert_uint_eq(n, 12);
+    history_destroy(h);
+    byte_buf_uninit(&keys[0]);
+    byte_buf_uninit(&keys[1]);
+}
+END_TEST
+
 START_TEST(too_big_is_refused_and_nothing_added)
 {
     struct history_encoder *e = history_encoder_create();
@@ -223,6 +351,8 @@ main(void)
     tcase_add_loop_test(tc, every_member_comes_back, 0, 10);
     tcase_add_test(tc, totals_count_what_was_added);
     tcase_add_test(tc, a_hop_without_time_is_not_the_first);
+    tcase_add_loop_test(tc, a_history_has_one_key_in_all_payloads, 0, 4);
+    tcase_add_test(tc, another_history_has_another_key);
     tcase_add_test(tc, too_big_is_refused_and_nothing_added);
     tcase_add_test(tc, any_cut_is_survived);
     tcase_add_test(tc, any_flipped_bit_is_survived);

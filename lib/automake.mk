@@ -66,6 +66,7 @@ lib_liblasthop_a_SOURCES = \
 	lib/history_codec_key.c \
 	lib/history_codec_read.c \
 	lib/history_columns.c lib/history_columns.h \
+	lib/history_columns_memory.c \
 	lib/history_columns_read.c \
 	lib/history_frame.c lib/history_frame.h \
 	lib/history_json.c \

@@ -78,41 +78,6 @@ column_decoder_create(const uint8_t *table, size_t table_len,
     return 0;
 }
 
-struct memory {
-    const uint8_t *data;
-    size_t len;
-};
-
-static int
-read_memory(void *memory, uint64_t offset, uint8_t *data, size_t n)
-{
-    const struct memory *m = memory;
-
-    if (offset > m->len || n > m->len - offset) {
-        return ENODATA;
-    }
-    if (n) {
-        memcpy(data, m->data + offset, n);
-    }
-    return 0;
-}
-
-int
-column_decoder_open(const uint8_t *payload, size_t len, size_t table_len,
-                    struct column_decoder **dp, struct lh_error *error)
-{
-    if (table_len > len) {
-        *dp = NULL;
-        return broken(error, "the table of sections is broken");
-    }
-
-    struct memory *memory = lh_alloc(sizeof *memory);
-    struct column_source source = {read_memory, free, memory};
-
-    *memory = (struct memory){payload + table_len, len - table_len};
-    return column_decoder_create(payload, table_len, &source, dp, error);
-}
-
 void
 column_decoder_destroy(struct column_decoder *d)
 {

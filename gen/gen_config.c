@@ -87,6 +87,7 @@ gen_config_set_all(struct gen_config *config)
     config->shares[GEN_TUNNEL] = 3 * PERCENT;
     config->rate = 20000;
     config->link_change_ns = UINT64_C(1500000000);
+    config->traffic.fragments = 20 * PERCENT;
 }
 
 int

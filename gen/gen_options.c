@@ -40,7 +40,8 @@ const char gen_options_help[] =
     "  --flows N                  made up: of so many flows (1000),\n"
     "  --sizes imix|fixed:N|uniform:A-B  frames of these sizes (imix),\n"
     "  --ip6 SHARE                so much IPv6 (10%)\n"
-    "  --zero-ids                 and with IP IDs of 0\n"
+    "  --zero-ids                 with IP IDs of 0,\n"
+    "  --fragments SHARE          and UDP and ICMP in fragments (0%)\n"
     "\n"
     "What befalls them, by share of the flows (2% or 0.5%):\n"
     "  --nat, --mixed (edits and several tables), --flood, --loop, --drop,\n"
@@ -83,6 +84,7 @@ enum option_code {
     OPT_SIZES,
     OPT_IP6,
     OPT_ZERO_IDS,
+    OPT_FRAGMENTS,
     OPT_NAT,
     OPT_MIXED,
     OPT_FLOOD,
@@ -125,6 +127,7 @@ static const struct option long_options[] = {
     {"sizes", required_argument, NULL, OPT_SIZES},
     {"ip6", required_argument, NULL, OPT_IP6},
     {"zero-ids", no_argument, NULL, OPT_ZERO_IDS},
+    {"fragments", required_argument, NULL, OPT_FRAGMENTS},
     {"nat", required_argument, NULL, OPT_NAT},
     {"mixed", required_argument, NULL, OPT_MIXED},
     {"flood", required_argument, NULL, OPT_FLOOD},
@@ -379,6 +382,8 @@ parse_one(struct gen_options *options, int option, const char *text,
         break;
     case OPT_IP6:
         return parse_share(option, text, &config->traffic.ip6_share, error);
+    case OPT_FRAGMENTS:
+        return parse_share(option, text, &config->traffic.fragments, error);
     case OPT_IDENTICAL:
         return parse_share(option, text, &config->identical, error);
     case OPT_LOSE:

@@ -19,6 +19,10 @@
 #define ARP_SHARE 2000 /* Of packets, in parts of GEN_RANDOM_ALL. */
 #define MSS       1448
 
+#define MIN_FRAGMENTS 2
+#define MAX_FRAGMENTS 4
+#define IP6_FRAG_LEN  8
+
 struct gen_traffic {
     struct gen_traffic_options options;
     struct gen_random random;
@@ -26,6 +30,11 @@ struct gen_traffic {
     uint64_t n_packets;
     uint32_t *counts; /* Packets of each flow so far.  Owned. */
     uint8_t *buf;     /* Owned. */
+
+    /* The datagram of which fragments are still to come. */
+    uint32_t n_fragments, fragment; /* 0: none; the next one's number. */
+    uint32_t fragment_len;          /* Payload of each. */
+    uint32_t flow, count;
 };
 
 /* What a flow's packets share. */
@@ -296,15 +305,92 @@ make_arp(struct gen_traffic *traffic, const struct flow *flow)
     return GEN_TRAFFIC_MIN_SIZE;
 }
 
+static void
+begin_datagram(struct gen_traffic *traffic, const struct flow *flow,
+               uint32_t i, uint32_t count, uint32_t size)
+{
+    uint32_t head =
+        ETH_LEN + (flow->is_ip6 ? IP6_LEN + IP6_FRAG_LEN : IP4_LEN);
+
+    traffic->n_fragments =
+        MIN_FRAGMENTS +
+        gen_random_pick(&traffic->random, MAX_FRAGMENTS - MIN_FRAGMENTS + 1);
+    traffic->fragment = 0;
+    /* All but the last must be multiples of 8. */
+    traffic->fragment_len = size > head + 16 ? (size - head) / 8 * 8 : 16;
+    traffic->flow = i;
+    traffic->count = count;
+}
+
+/* Returns where the fragment's payload begins. */
+static uint8_t *
+put_fragment(const struct gen_traffic *traffic, bool is_ip6, uint8_t *p)
+{
+    bool is_last = traffic->fragment + 1 == traffic->n_fragments;
+    uint32_t ofs = traffic->fragment * traffic->fragment_len;
+
+    if (!is_ip6) {
+        bytes_put_be16(p + 6, (uint16_t) (ofs / 8 | (is_last ? 0 : 0x2000)));
+        bytes_put_be16(p + 10, 0);
+        bytes_put_be16(p + 10, finish(sum(p, IP4_LEN, 0)));
+        return p + IP4_LEN;
+    }
+    p[IP6_LEN] = p[6];
+    p[6] = HDR_IP6_FRAGMENT;
+    bytes_put_be16(p + IP6_LEN + 2, (uint16_t) (ofs | !is_last));
+    bytes_put_be32(p + IP6_LEN + 4, traffic->count);
+    return p + IP6_LEN + IP6_FRAG_LEN;
+}
+
+/* The next fragment; returns the frame's size. */
+static uint32_t
+make_fragment(struct gen_traffic *traffic)
+{
+    struct flow flow = flow_of(traffic, traffic->flow);
+    uint32_t n = traffic->fragment_len;
+    uint32_t head = flow.is_ip6 ? IP6_LEN + IP6_FRAG_LEN : IP4_LEN;
+    uint8_t *payload;
+
+    put_macs(traffic->buf, flow.src, flow.dst,
+             flow.is_ip6 ? HDR_ETH_IP6 : HDR_ETH_IP4);
+    put_ip(traffic, &flow, traffic->count, head + n);
+    payload = put_fragment(traffic, flow.is_ip6, traffic->buf + ETH_LEN);
+    if (traffic->fragment) {
+        put_payload(traffic, payload, n);
+    } else {
+        put_l4(traffic, &flow, traffic->count, payload, n);
+        if (flow.proto == HDR_IP_UDP) {
+            bytes_put_be16(payload + 4, (uint16_t) (traffic->n_fragments * n));
+        }
+    }
+    if (++traffic->fragment == traffic->n_fragments) {
+        traffic->n_fragments = 0;
+    }
+    return ETH_LEN + head + n;
+}
+
+static bool
+is_fragmented(struct gen_traffic *traffic, const struct flow *flow)
+{
+    return traffic->options.fragments && flow->proto != HDR_IP_TCP &&
+           gen_random_chance(&traffic->random, traffic->options.fragments);
+}
+
 void
 gen_traffic_next(struct gen_traffic *traffic, struct gen_packet *packet)
 {
     uint32_t i = pick_flow(traffic), size = pick_size(traffic), ip_len;
     struct flow flow = flow_of(traffic, i);
-    uint32_t count = traffic->counts[i]++;
+    uint32_t count = traffic->n_fragments ? 0 : traffic->counts[i]++;
 
     memset(traffic->buf, 0, MAX_HEAD);
-    if (gen_random_chance(&traffic->random, ARP_SHARE) && !flow.is_ip6) {
+    if (traffic->n_fragments) {
+        size = make_fragment(traffic);
+    } else if (is_fragmented(traffic, &flow)) {
+        begin_datagram(traffic, &flow, i, count, size);
+        size = make_fragment(traffic);
+    } else if (gen_random_chance(&traffic->random, ARP_SHARE) &&
+               !flow.is_ip6) {
         size = make_arp(traffic, &flow);
     } else {
         uint32_t ip_head = flow.is_ip6 ? IP6_LEN : IP4_LEN;

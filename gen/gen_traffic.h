@@ -4,7 +4,8 @@
  *
  * No two packets are equal: payloads begin with the packet's number, and what
  * has none differs by sequence number and IP ID, ARP by the sender's MAC.
- * Checksums are right, for payloads that are zeros after that.
+ * Checksums are right, for payloads that are zeros after that; not those of
+ * datagrams in fragments, which follow each other at once.
  *
  * Threads: one at a time. */
 #ifndef GEN_GEN_TRAFFIC_H
@@ -29,7 +30,9 @@ struct gen_traffic_options {
     enum gen_sizes sizes;
     uint32_t size_a, size_b;
     uint32_t ip6_share; /* Of flows, in parts of GEN_RANDOM_ALL. */
-    bool has_zero_ids;  /* IPv4's ID is always 0. */
+    uint32_t
+        fragments;     /* Of UDP and ICMP datagrams: that come in fragments. */
+    bool has_zero_ids; /* IPv4's ID is always 0. */
     uint64_t seed;
 };
 

@@ -23,6 +23,7 @@ CASES = [
     "--topology fat-tree:4 --hops 5 --sizes uniform:60-1514 --rate 10000",
     "--topology line:7 --hop-delay normal:20us,5us --skew 1us " + ALL,
     "--topology ring:3 --hop-delay exp:20us --zero-ids --snap 200 " + ALL,
+    "--topology fat-tree:4 --seed 5 --fragments 30% " + ALL,
     # The inner packet's IP ID is all that tells the tunnel's packets apart.
     "--topology fat-tree:4 --tunnel 30% --ip6 0% --snap 300",
 ]

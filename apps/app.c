@@ -52,7 +52,7 @@ take_last(void *app_, const char *value, struct lh_error *error)
     return retval;
 }
 
-static const struct app_option source_options[] = {
+static const struct app_option server_options[] = {
     APP_HEADING("Where answers come from"),
     {'s', "server", "SOCKET", APP_FILE, &the_app.server,
      .help = "Ask the server there, by default $LASTHOP_RUNDIR/server.sock "
@@ -69,15 +69,18 @@ static const struct app_option source_options[] = {
     {0, "tls-ca", "FILE", APP_FILE, &the_app.tls_ca,
      .help = "The certificate of who signed that of the server.",
      .is_setting = true},
+    {0, "timeout", "SECONDS", APP_NUMBER, &the_app.timeout_s,
+     .help = "Wait so long for a server that says nothing (30).", .min = 1,
+     .max = 3600, .is_setting = true},
+    APP_OPTIONS_END};
+
+static const struct app_option archive_options[] = {
     {'r', "read", "DIR", APP_DIR, &the_app.archive,
      .help = "Read the archive in DIR instead, without a server.",
      .more = "It may be written to meanwhile."},
     {0, "flow-log", "FILE", APP_FILE, &the_app.flow_log,
      .help = "With --read: take rules and tables from this flow log of "
              "lasthop-recorder, not from the one that the archive names."},
-    {0, "timeout", "SECONDS", APP_NUMBER, &the_app.timeout_s,
-     .help = "Wait so long for a server that says nothing (30).", .min = 1,
-     .max = 3600, .is_setting = true},
     APP_OPTIONS_END};
 
 static const struct app_option range_options[] = {
@@ -111,13 +114,16 @@ static const struct app_option json_options[] = {
      .help = "Print JSON, an object a line."},
     APP_OPTIONS_END};
 
-static const struct app_option showing_options[] = {
+static const struct app_option time_options[] = {
     {0, "utc", .type = APP_FLAG, .target = &the_app.is_utc,
      .help = "Print times in UTC, not local time.", .is_setting = true},
     {0, "time-format", "FORMAT", APP_CHOICE, &the_app.time_format,
      .help = "Print times as rfc3339 (as usual), time (without the date), "
              "unix (seconds since the epoch), ns, or ago.",
      .choices = "rfc3339|time|unix|ns|ago", .is_setting = true},
+    APP_OPTIONS_END};
+
+static const struct app_option look_options[] = {
     {0, "hosts", "FILE", APP_FILE, &the_app.hosts,
      .help = "Show addresses by their names in FILE, which is like "
              "/etc/hosts.",
@@ -130,7 +136,7 @@ static const struct app_option showing_options[] = {
 
 /* The options that are settings, of all programs: they share the files. */
 static const struct app_option *const setting_tables[] = {
-    source_options, showing_options, NULL};
+    server_options, time_options, look_options, NULL};
 
 static const struct app_option general_options[] = {
     APP_HEADING("Help"),
@@ -143,14 +149,17 @@ static const struct app_option general_options[] = {
 const struct app_option *const *
 app_tables(const struct app_program *program)
 {
-    static const struct app_option *tables[9];
+    static const struct app_option *tables[10];
     size_t n = 0;
 
     if (program->options) {
         tables[n++] = program->options;
     }
-    if (program->has & APP_HAS_SOURCE) {
-        tables[n++] = source_options;
+    if (program->has & APP_HAS_SERVER) {
+        tables[n++] = server_options;
+    }
+    if (program->has & APP_HAS_ARCHIVE) {
+        tables[n++] = archive_options;
     }
     if (program->has & APP_HAS_RANGE) {
         tables[n++] = range_options;
@@ -160,8 +169,11 @@ app_tables(const struct app_program *program)
     if (program->has & APP_HAS_JSON) {
         tables[n++] = json_options;
     }
-    if (program->has & APP_HAS_SHOWING) {
-        tables[n++] = showing_options;
+    if (program->has & APP_HAS_TIMES) {
+        tables[n++] = time_options;
+    }
+    if (program->has & APP_HAS_LOOKS) {
+        tables[n++] = look_options;
     }
     tables[n++] = general_options;
     tables[n] = NULL;
@@ -210,6 +222,12 @@ app_wrong_usage(const struct app *app, const char *format, ...)
     return APP_ERROR;
 }
 
+const char *
+app_noun(uint64_t n, const char *one, const char *many)
+{
+    return n == 1 ? one : many;
+}
+
 /* --- times --------------------------------------------------------------- */
 
 static char *
@@ -251,29 +269,42 @@ app_format_time(const struct app *app, uint64_t ns,
 
 /* --- the source ---------------------------------------------------------- */
 
-int
-app_open_source(const struct app *app, struct app_source **sourcep,
-                struct lh_error *error)
+struct app_server
+app_server_at(const struct app *app, const char *address)
 {
-    struct app_server where = {
+    return (struct app_server){
+        .address = address,
         .name = app->program->name,
         .timeout_ms = (int) app->timeout_s * 1000,
         .tls_key = app->tls_key,
         .tls_cert = app->tls_cert,
         .tls_ca = app->tls_ca,
     };
-    char *path;
+}
+
+char *
+app_server_address(const struct app *app)
+{
+    return app->server ? lh_strdup(app->server)
+                       : api_socket_path(API_SOCKET_SERVER);
+}
+
+int
+app_open_source(const struct app *app, struct app_source **sourcep,
+                struct lh_error *error)
+{
+    struct app_server where;
+    char *address;
     int retval;
 
     if (app->archive) {
         return app_source_open_archive(app->archive, app->flow_log, sourcep,
                                        error);
     }
-    path = app->server ? lh_strdup(app->server)
-                       : api_socket_path(API_SOCKET_SERVER);
-    where.address = path;
+    address = app_server_address(app);
+    where = app_server_at(app, address);
     retval = app_source_open_server(&where, sourcep, error);
-    free(path);
+    free(address);
     return retval;
 }
 
@@ -357,7 +388,7 @@ int
 app_main(const struct app_program *program, int argc, char *argv[])
 {
     struct app *app = &the_app;
-    struct lh_error error;
+    struct lh_error warning, error;
     int status, first;
     bool has_failed;
 
@@ -370,8 +401,11 @@ app_main(const struct app_program *program, int argc, char *argv[])
         status = app_document_write(program, argv[2], argv[3], stdout);
         return finish_output(app, status ? APP_ERROR : APP_FOUND);
     }
-    has_failed = app_setting_apply(setting_tables, &error);
+    has_failed = app_setting_apply(setting_tables, &warning, &error);
     status = set_up(app, argc, argv, &first);
+    if (status < 0 && *warning.text) {
+        app_say(app, "%s", warning.text);
+    }
     if (status < 0 && has_failed) {
         status = app_fail(app, &error, NULL);
     }

@@ -53,17 +53,21 @@ enum {
 };
 
 /* Options that the frame brings, for struct app_program's 'has'. */
-#define APP_HAS_SOURCE (1u << 0) /* --server, --read, --flow-log.. */
-#define APP_HAS_RANGE  (1u << 1) /* --since, --until, --last SPAN */
-#define APP_HAS_COUNTS (1u << 2) /* --last N, --first N, --all */
-#define APP_HAS_SHOWING                                                       \
-    (1u << 3)                  /* --utc, --time-format, --color, --hosts      \
-                                */
-#define APP_HAS_JSON (1u << 4) /* --json */
+#define APP_HAS_SERVER  (1u << 0) /* --server, --tls-.., --timeout */
+#define APP_HAS_ARCHIVE (1u << 5) /* --read, --flow-log */
+#define APP_HAS_SOURCE  (APP_HAS_SERVER | APP_HAS_ARCHIVE)
+#define APP_HAS_RANGE   (1u << 1) /* --since, --until, --last SPAN */
+#define APP_HAS_COUNTS  (1u << 2) /* --last N, --first N, --all */
+#define APP_HAS_LOOKS   (1u << 3) /* --color, --hosts */
+#define APP_HAS_TIMES   (1u << 6) /* --utc, --time-format */
+#define APP_HAS_SHOWING (APP_HAS_LOOKS | APP_HAS_TIMES)
+#define APP_HAS_JSON    (1u << 4) /* --json */
 
 struct app_command {
     const char *name; /* One word, or two: "select add".  NULL: the end. */
-    const char *args; /* "" for none. */
+    const char *args; /* "" for none.  Shells offer what is between '|' in it,
+                       * and files or directories where it ends in FILE or
+                       * DIR. */
     const char *help;
 };
 
@@ -127,6 +131,11 @@ int app_main(const struct app_program *, int argc, char *argv[]);
 int app_open_source(const struct app *, struct app_source **,
                     struct lh_error *);
 
+/* Where a server at 'address' is, and how it is asked, as the options say. */
+struct app_server app_server_at(const struct app *, const char *address);
+/* The address of the server that was asked for, for free(). */
+char *app_server_address(const struct app *);
+
 /* Says "PROGRAM: error" on stderr, with the place in 'text' underlined when
  * the error has one ('text' may be NULL).  Returns APP_ERROR. */
 int app_fail(const struct app *, const struct lh_error *, const char *text);
@@ -141,6 +150,9 @@ int app_wrong_usage(const struct app *, const char *format, ...)
 /* Writes a time as --time-format and --utc want it. */
 char *app_format_time(const struct app *, uint64_t ns,
                       char buf[TIME_SPEC_BUFSIZE]);
+
+/* 'one' of 1, otherwise 'many'. */
+const char *app_noun(uint64_t n, const char *one, const char *many);
 
 /* All tables of options of 'program', ending in NULL, good until the next
  * call. */

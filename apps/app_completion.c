@@ -58,7 +58,57 @@ is_same_word(const struct app_command *commands,
            command[-1].name[len] == ' ';
 }
 
+/* The second words of the commands that begin as 'first', the first of
+ * them. */
+static void
+put_second_words(FILE *out, const struct app_command *commands,
+                 const struct app_command *first)
+{
+    size_t len = strcspn(first->name, " ");
+
+    for (const struct app_command *c = first;
+         c == first || (c->name && is_same_word(commands, c)); c++) {
+        fprintf(out, "%s%s", c == first ? "" : " ", c->name + len + 1);
+    }
+}
+
+static bool
+has_choices(const struct app_command *command)
+{
+    return strchr(command->args, '|');
+}
+
+/* The words between '|' and brackets in what it takes: "[a|b] [c|d]". */
+static void
+put_arg_choices(FILE *out, const struct app_command *command)
+{
+    for (const char *s = command->args; *s; s++) {
+        fputc(strchr("[]|", *s) ? ' ' : *s, out);
+    }
+}
+
+/* What files it takes: 'f' any, 'd' directories, '\0' none. */
+static char
+what_files(const struct app_command *command)
+{
+    size_t len = strlen(command->args);
+    const char *end = command->args + (len < 4 ? 0 : len - 4);
+
+    return !strcmp(end, "FILE")                                  ? 'f'
+           : len >= 3 && !strcmp(command->args + len - 3, "DIR") ? 'd'
+                                                                 : '\0';
+}
+
 /* --- bash ---------------------------------------------------------------- */
+
+static void
+put_bash_files(char what, FILE *out)
+{
+    fprintf(out,
+            "        compopt -o filenames 2>/dev/null\n"
+            "        mapfile -t COMPREPLY < <(compgen -%c -- \"$cur\")\n",
+            what);
+}
 
 /* A case of "what stands before" for each option that takes something. */
 static void
@@ -82,11 +132,7 @@ put_bash_values(const struct app_option *const *tables, FILE *out)
             put_choices(out, o->choices);
             fputs("\" -- \"$cur\"))\n", out);
         } else if (app_option_takes_file(o) || app_option_takes_dir(o)) {
-            fprintf(out,
-                    "        compopt -o filenames 2>/dev/null\n"
-                    "        mapfile -t COMPREPLY < <(compgen -%c -- "
-                    "\"$cur\")\n",
-                    app_option_takes_dir(o) ? 'd' : 'f');
+            put_bash_files(app_option_takes_dir(o) ? 'd' : 'f', out);
         }
         fputs("        return ;;\n", out);
     }
@@ -114,6 +160,33 @@ put_bash_names(const struct app_option *const *tables, FILE *out)
           "        return\n"
           "    fi\n",
           out);
+}
+
+/* What comes after the command: its second word, words, or files. */
+static void
+put_bash_after(const struct app_command *commands, const struct app_command *c,
+               FILE *out)
+{
+    size_t len = strcspn(c->name, " ");
+    char files = what_files(c);
+
+    if (c->name[len] && !is_same_word(commands, c)) {
+        fprintf(out, "    \"%.*s %.*s\")\n        COMPREPLY=($(compgen -W \"",
+                (int) len, c->name, (int) len, c->name);
+        put_second_words(out, commands, c);
+        fputs("\" -- \"$cur\"))\n        return ;;\n", out);
+    }
+    if (has_choices(c)) {
+        fprintf(out, "    \"%s \"*)\n        COMPREPLY=($(compgen -W \"",
+                c->name);
+        put_arg_choices(out, c);
+        fputs("\" -- \"$cur\"))\n        return ;;\n", out);
+    } else if (files) {
+        fprintf(out, "    \"%s%s%s\")\n", c->name, c->name[len] ? "" : " ",
+                c->name[len] ? "" : c->name);
+        put_bash_files(files, out);
+        fputs("        return ;;\n", out);
+    }
 }
 
 /* Finds out whether the command is there already. */
@@ -159,21 +232,10 @@ put_bash_commands(const struct app_program *program, FILE *out)
     fputs("\" -- \"$cur\"))\n"
           "        return\n"
           "    fi\n"
-          "    case $prev in\n",
+          "    case \"$command $prev\" in\n",
           out);
     for (const struct app_command *c = commands; c->name; c++) {
-        size_t len = strcspn(c->name, " ");
-
-        if (!c->name[len] || is_same_word(commands, c)) {
-            continue;
-        }
-        fprintf(out, "    %.*s)\n        COMPREPLY=($(compgen -W \"",
-                (int) len, c->name);
-        for (const struct app_command *d = c;
-             d == c || (d->name && is_same_word(commands, d)); d++) {
-            fprintf(out, "%s%s", d == c ? "" : " ", d->name + len + 1);
-        }
-        fputs("\" -- \"$cur\"))\n        return ;;\n", out);
+        put_bash_after(commands, c, out);
     }
     fputs("    esac\n", out);
 }
@@ -277,6 +339,47 @@ put_zsh_option(FILE *out, const struct app_option *o)
     fputs("' \\\n", out);
 }
 
+/* What comes after the command. */
+static void
+put_zsh_after(const struct app_command *commands, const struct app_command *c,
+              FILE *out)
+{
+    size_t len = strcspn(c->name, " ");
+
+    if (c->name[len] && !is_same_word(commands, c)) {
+        fprintf(out, "    '%.*s')\n        compadd -- ", (int) len, c->name);
+        put_second_words(out, commands, c);
+        fputs(" ;;\n", out);
+    }
+    if (has_choices(c)) {
+        fprintf(out, "    '%s'*)\n        compadd -- ", c->name);
+        put_arg_choices(out, c);
+        fputs(" ;;\n", out);
+    } else if (what_files(c)) {
+        fprintf(out, "    '%s')\n        _files%s ;;\n", c->name,
+                what_files(c) == 'd' ? " -/" : "");
+    }
+}
+
+static void
+put_zsh_commands(const struct app_program *program, FILE *out)
+{
+    const struct app_command *commands = program->commands;
+
+    fputs("    '1:command:(", out);
+    put_commands(out, commands);
+    fputs(")' \\\n"
+          "    '*::argument:->argument'\n\n"
+          "[[ $state == argument ]] || return\n"
+          "case \"${words[1,CURRENT-1]}\" in\n",
+          out);
+    for (const struct app_command *c = commands; c->name; c++) {
+        put_zsh_after(commands, c, out);
+    }
+    fprintf(out, "%sesac\n",
+            program->takes_files ? "    *)\n        _files ;;\n" : "");
+}
+
 void
 app_document_zsh(const struct app_program *program, FILE *out)
 {
@@ -287,8 +390,11 @@ app_document_zsh(const struct app_program *program, FILE *out)
             "#compdef %s\n"
             "# SPDX-License-Identifier: Apache-2.0\n"
             "# zsh completion for %s, made from its options.\n\n"
-            "_arguments -s -S \\\n",
-            program->name, program->name);
+            "%s_arguments -s -S%s \\\n",
+            program->name, program->name,
+            program->commands ? "local curcontext=\"$curcontext\" state\n"
+                              : "",
+            program->commands ? " -C" : "");
     for (size_t i = 0; i < n; i++) {
         const struct app_option *o = app_option_at(tables, i);
 
@@ -297,10 +403,9 @@ app_document_zsh(const struct app_program *program, FILE *out)
         }
     }
     if (program->commands) {
-        fputs("    '1:command:(", out);
-        put_commands(out, program->commands);
-        fputs(")' \\\n", out);
+        put_zsh_commands(program, out);
+    } else {
+        fprintf(out, "    '*:argument:%s'\n",
+                program->takes_files ? "_files" : "");
     }
-    fprintf(out, "    '*:argument:%s'\n",
-            program->takes_files ? "_files" : "");
 }

@@ -211,7 +211,7 @@ put_manual_settings(const struct app_program *program, FILE *out)
           ".It Ev LASTHOP_CONFIG\nA file that is read instead of the two "
           "below.\n",
           out);
-    if (program->has & APP_HAS_SHOWING) {
+    if (program->has & APP_HAS_LOOKS) {
         fputs(".It Ev LASTHOP_PAGER , PAGER\nThe pager for long output at a "
               "terminal, by default\n.Xr less 1 ;\nempty or\n.Sq cat\n"
               "for none.\n"

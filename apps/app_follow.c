@@ -153,8 +153,9 @@ app_follow_run(const struct app *app, struct app_source *source,
 
         if (stop.n_missed) {
             follow->n_missed += stop.n_missed;
-            app_say(app, "%" PRIu64 " matches came too fast and are not shown",
-                    stop.n_missed);
+            app_say(app, "%" PRIu64 " %s came too fast and %s not shown",
+                    stop.n_missed, app_noun(stop.n_missed, "match", "matches"),
+                    app_noun(stop.n_missed, "is", "are"));
         }
         if (!retval && !give(follow, &stop)) {
             return 0;

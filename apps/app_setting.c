@@ -113,18 +113,23 @@ take_line(const struct app_option *const *tables, char *line,
     return retval;
 }
 
+/* 'warning' takes why it cannot be opened; NULL: that is an error. */
 static int
 read_file(const struct app_option *const *tables, const char *path,
-          bool is_wanted, struct lh_error *error)
+          struct lh_error *warning, struct lh_error *error)
 {
     struct line_reader lines = {.stream = fopen(path, "r")};
     int retval;
 
     if (!lines.stream) {
-        if (!is_wanted && (errno == ENOENT || errno == ENOTDIR)) {
+        retval = errno;
+        if (warning) {
+            if (retval != ENOENT && retval != ENOTDIR) {
+                lh_error_set(warning, "%s: %s; its settings are not used",
+                             path, strerror(retval));
+            }
             return 0;
         }
-        retval = errno;
         lh_error_set(error, "%s: %s", path, strerror(retval));
         return retval;
     }
@@ -159,19 +164,20 @@ user_path(void)
 }
 
 static int
-read_files(const struct app_option *const *tables, struct lh_error *error)
+read_files(const struct app_option *const *tables, struct lh_error *warning,
+           struct lh_error *error)
 {
     const char *only = getenv("LASTHOP_CONFIG");
     char *path;
     int retval;
 
     if (only) {
-        return *only ? read_file(tables, only, true, error) : 0;
+        return *only ? read_file(tables, only, NULL, error) : 0;
     }
-    retval = read_file(tables, SYSTEM_FILE, false, error);
+    retval = read_file(tables, SYSTEM_FILE, warning, error);
     path = user_path();
     if (!retval && path) {
-        retval = read_file(tables, path, false, error);
+        retval = read_file(tables, path, warning, error);
     }
     free(path);
     return retval;
@@ -201,10 +207,13 @@ take_variable(const struct app_option *option, struct lh_error *error)
 
 int
 app_setting_apply(const struct app_option *const *tables,
-                  struct lh_error *error)
+                  struct lh_error *warning, struct lh_error *error)
 {
     size_t n = app_option_count(tables);
-    int retval = read_files(tables, error);
+    int retval;
+
+    lh_error_set(warning, "%s", "");
+    retval = read_files(tables, warning, error);
 
     for (size_t i = 0; i < n && !retval; i++) {
         const struct app_option *option = app_option_at(tables, i);

@@ -20,10 +20,11 @@
 #include "lib/lh_error.h"
 
 /* Applies all settings of 'tables', which ends in NULL.  A file that is not
- * there is no error (but that of LASTHOP_CONFIG).  0, or a positive errno with
- * a reason that names file and line, or variable. */
+ * there is no error, and one that cannot be opened is only worth '*warning'
+ * (else ""), but for that of LASTHOP_CONFIG.  0, or a positive errno with a
+ * reason that names file and line, or variable. */
 int app_setting_apply(const struct app_option *const *tables,
-                      struct lh_error *);
+                      struct lh_error *warning, struct lh_error *);
 /* Frees what values point to. */
 void app_setting_forget(void);
 

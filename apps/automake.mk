@@ -170,19 +170,33 @@ dist_wireshark_DATA = apps/wireshark/lasthop.lua
 dist_wireshark_SCRIPTS = apps/wireshark/lasthop-extcap
 man1_MANS += docs/man/lasthop-extcap.1
 
-CLEANFILES += docs/man/phfc.1 docs/man/ndb.1 docs/man/netshark.1 \
-	docs/man/netwatch.1 docs/man/nprof.1 \
-	$(nodist_bashcompletion_DATA) $(nodist_zshcompletion_DATA)
-
 # lasthopctl: steers the recorder, looks after archives.
 bin_PROGRAMS += bin/lasthopctl
 bin_lasthopctl_SOURCES = \
 	apps/lasthopctl.c apps/lasthopctl.h \
 	apps/lasthopctl_archive.c \
+	apps/lasthopctl_change.c \
+	apps/lasthopctl_glance.c \
 	apps/lasthopctl_repair.c \
 	apps/lasthopctl_select.c \
 	apps/lasthopctl_server.c \
 	apps/lasthopctl_status.c \
 	apps/archive_survey.c apps/archive_survey.h
-bin_lasthopctl_LDADD = $(CLIENT_LIBS)
+bin_lasthopctl_LDADD = $(APP_LIBS)
 man8_MANS += docs/man/lasthopctl.8
+nodist_bashcompletion_DATA += completion/lasthopctl
+nodist_zshcompletion_DATA += completion/_lasthopctl
+docs/man/lasthopctl.8: docs/man/lasthopctl.8.in bin/lasthopctl$(EXEEXT)
+	$(app_generate) bin/lasthopctl --generate manual \
+		$(srcdir)/docs/man/lasthopctl.8.in > $@.tmp
+	$(AM_V_at)mv $@.tmp $@
+completion/lasthopctl: bin/lasthopctl$(EXEEXT)
+	$(app_generate) bin/lasthopctl --generate bash > $@.tmp
+	$(AM_V_at)mv $@.tmp $@
+completion/_lasthopctl: bin/lasthopctl$(EXEEXT)
+	$(app_generate) bin/lasthopctl --generate zsh > $@.tmp
+	$(AM_V_at)mv $@.tmp $@
+
+CLEANFILES += docs/man/phfc.1 docs/man/ndb.1 docs/man/netshark.1 \
+	docs/man/netwatch.1 docs/man/nprof.1 docs/man/lasthopctl.8 \
+	$(nodist_bashcompletion_DATA) $(nodist_zshcompletion_DATA)

@@ -1,177 +1,130 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* lasthopctl - steers a running recorder, looks after archives:
+/* lasthopctl - steers a running recorder, looks after servers and archives:
  * lasthopctl(8). */
 #include <config.h>
 #include "apps/lasthopctl.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-#include "lib/api_client.h"
+#include "apps/app_link.h"
 #include "lib/api_socket.h"
 #include "lib/lh_alloc.h"
+#include "lib/nearest.h"
 #include "lib/packet_id.h"
 #include "lib/text_number.h"
 
-#define POLL_MS 20
+/* --- Options. ------------------------------------------------------------ */
 
-static const char usage[] =
-    "usage: lasthopctl [OPTION].. COMMAND [ARGUMENT]..\n"
-    "\n"
-    "  status [--check]       recorder, server and switches at a glance\n"
-    "  pause [BRIDGE]..       takes all postcards off, of all switches or of "
-    "these\n"
-    "  resume [BRIDGE]..      puts them back\n"
-    "  select list            the selections, as a file that load takes\n"
-    "  select add [--before NAME] 'include|exclude NAME [TERM]..'\n"
-    "  select delete NAME..\n"
-    "  select load FILE       replaces them all (- is standard input)\n"
-    "  attach [--force] BRIDGE\n"
-    "                         instruments a bridge that has no controller\n"
-    "  detach BRIDGE          takes everything of lasthop off it again\n"
-    "  clients                who is connected to the server\n"
-    "  triggers [list]        the live filters of all clients\n"
-    "  triggers add PHF       prints what matches, as JSON, until ended\n"
-    "  triggers pause|resume|delete NUMBER..\n"
-    "  topology [json|dot]    switches and links, for Graphviz too\n"
-    "  log [server|recorder] [error|warn|info|debug]\n"
-    "                         the level of the log, or sets it\n"
-    "  archive verify DIR     reads an archive whole and names what is "
-    "damaged\n"
-    "  archive stat DIR       what is in it\n"
-    "  archive repair DIR     writes damaged files anew, of what is sound\n"
-    "\n"
-    "  -j, --json             print JSON, an object a line\n"
-    "      --rundir DIR       directory of recorder.sock and server.sock\n"
-    "                         ($LASTHOP_RUNDIR, /run/lasthop by default)\n"
-    "  -t, --timeout SECONDS  wait so long for an answer (default 10)\n"
-    "      --id-seed HEX      for archive repair, where meta.json is gone "
-    "too:\n"
-    "      --id-bytes N       lasthop-server's constants of packet IDs\n"
-    "  -h, --help             this text\n"
-    "  -V, --version          the version\n"
-    "\n"
-    "BRIDGE is a name or a datapath ID.  Terms of a selection: bridge=, "
-    "table=,\n"
-    "cookie=VALUE[/MASK], match=, priority=, snap-len=, encap=; "
-    "lasthopctl(8)\n"
-    "says more.\n"
-    "\n"
-    "Exit status: 0 done, 1 it could not be done or the archive is damaged, 2 "
-    "wrong\n"
-    "usage or no archive that can be read, 3 status --check found something "
-    "that is\n"
-    "not as it should be.\n";
+static struct ctl the_ctl;
+static const char *rundir, *recorder_path;
 
-int
-ctl_wrong_usage(const char *what, const char *which)
+static int
+take_id_seed(void *ctl_, const char *value, struct lh_error *error)
 {
-    fprintf(stderr, "lasthopctl: %s%s\nlasthopctl --help says more\n", what,
-            which);
-    return CTL_USAGE;
+    struct ctl *ctl = ctl_;
+
+    ctl->has_id_seed = text_number(value, 16, 0, UINT64_MAX, &ctl->id_seed);
+    if (!ctl->has_id_seed) {
+        lh_error_set(error, "must be up to 16 hex digits, not \"%s\"", value);
+    }
+    return ctl->has_id_seed ? 0 : EINVAL;
 }
 
-/* --- Asking. --- */
+static const struct app_option options[] = {
+    APP_HEADING("What some commands take"),
+    {0, "check", .type = APP_FLAG, .target = &the_ctl.is_check,
+     .help = "With status: the exit status says whether anything should be "
+             "looked at."},
+    {0, "before", "NAME", APP_TEXT, &the_ctl.before,
+     .help = "With select add: put it before the selection NAME."},
+    {0, "force", .type = APP_FLAG, .target = &the_ctl.has_force,
+     .help = "With attach: also a bridge with fail-mode standalone."},
+    {0, "rate", "N", APP_NUMBER, &the_ctl.rate,
+     .help = "With triggers add: print at most N a second.", .min = 1,
+     .max = 1000000000},
+    {0, "id-seed", "HEX", APP_CALL, &the_ctl, .take = take_id_seed,
+     .help = "With archive repair, where neither meta.json nor a block tells "
+             "it: the --id-seed that lasthop-server was given."},
+    {0, "id-bytes", "N", APP_NUMBER, &the_ctl.id_bytes,
+     .help = "The same of its --id-bytes.", .min = PACKET_ID_MIN_BYTES,
+     .max = 1500},
+    APP_HEADING("Where the sockets are"),
+    {0, "rundir", "DIR", APP_DIR, &rundir,
+     .help = "Where recorder.sock and server.sock are, by default "
+             "$LASTHOP_RUNDIR or /run/lasthop."},
+    {0, "recorder", "SOCKET", APP_FILE, &recorder_path,
+     .help = "Ask the recorder there."},
+    APP_OPTIONS_END};
 
-/* Asks whoever listens at 'path'. */
-static int
-ask(const struct ctl *ctl, const char *path, const char *op, json_t *members,
-    json_t **answer, struct lh_error *error)
+/* --- Asking. ------------------------------------------------------------- */
+
+int
+ctl_try(struct ctl *ctl, enum ctl_daemon daemon, const char *op,
+        json_t *members, json_t **answer, struct lh_error *error)
 {
-    struct api_client *client;
-    int retval = api_client_open(path, &client, error);
+    struct ctl_end *end = &ctl->ends[daemon];
+    int retval = 0;
 
     *answer = NULL;
+    if (!end->link) {
+        struct app_server where = app_server_at(ctl->app, end->address);
+
+        retval = app_link_open(&where, &end->link, error);
+    }
     if (retval) {
         json_decref(members);
         return retval;
     }
-    retval =
-        api_client_call(client, op, members, ctl->timeout_ms, answer, error);
-    api_client_close(client);
-    return retval;
+    return app_link_call(end->link, op, members, answer, error);
 }
 
 int
-ctl_ask(const struct ctl *ctl, const char *op, json_t *members,
-        json_t **answer)
+ctl_fail(const struct ctl *ctl, enum ctl_daemon daemon, const char *op,
+         int error_number, const struct lh_error *error)
 {
-    struct lh_error error;
-    int retval = ask(ctl, ctl->recorder_path, op, members, answer, &error);
+    bool is_recorder = daemon == CTL_RECORDER;
+    const char *program = is_recorder ? "lasthop-recorder" : "lasthop-server";
+    bool was_asked = ctl->ends[daemon].link;
 
-    switch (retval) {
-    case 0:
-        return CTL_OK;
-    case ENOENT:
-    case ECONNREFUSED:
-        if (strstr(error.text, ctl->recorder_path)) {
-            fprintf(stderr,
-                    "lasthopctl: no recorder: %s\n"
-                    "Is lasthop-recorder running?  If its --rundir is another "
-                    "one, give it to lasthopctl too.\n",
-                    error.text);
-            return CTL_FAILED;
-        }
-        break;
-    case EACCES:
-        fprintf(stderr,
-                "lasthopctl: %s\nOnly the owner and the group of the socket "
-                "may use it.\n",
-                error.text);
-        return CTL_FAILED;
-    case ETIMEDOUT:
-        fprintf(stderr,
-                "lasthopctl: %s: no answer in %d s; whether \"%s\" was done "
-                "is not known\n",
-                ctl->recorder_path, ctl->timeout_ms / 1000, op);
-        return CTL_FAILED;
-    default:
-        break;
+    if (!was_asked &&
+        (error_number == ENOENT || error_number == ECONNREFUSED)) {
+        app_say(ctl->app,
+                "no %s: %s\nIs %s running?  If its --rundir is another one, "
+                "give it to lasthopctl too.",
+                is_recorder ? "recorder" : "server", error->text, program);
+    } else if (!was_asked && error_number == EACCES) {
+        app_say(ctl->app,
+                "%s\nOnly the owner and the group of the socket may use it.",
+                error->text);
+    } else if (was_asked &&
+               (error_number == ETIMEDOUT || error_number == ECONNRESET)) {
+        app_say(ctl->app, "%s; whether \"%s\" was done is not known",
+                error->text, op);
+    } else {
+        app_say(ctl->app, "%s", error->text);
     }
-    fprintf(stderr, "lasthopctl: %s\n", error.text);
     return CTL_FAILED;
 }
 
 int
-ctl_demand(const struct ctl *ctl, const char *op, json_t *members,
-           json_t **answer)
+ctl_ask(struct ctl *ctl, enum ctl_daemon daemon, const char *op,
+        json_t *members, json_t **answer)
 {
     struct lh_error error;
-    int retval = ask(ctl, ctl->server_path, op, members, answer, &error);
+    int retval = ctl_try(ctl, daemon, op, members, answer, &error);
 
-    if (retval) {
-        fprintf(stderr, "lasthopctl: %s%s\n", error.text,
-                retval == ENOENT || retval == ECONNREFUSED
-                    ? " (is lasthop-server running?)"
-                    : "");
-    }
-    return retval ? CTL_FAILED : CTL_OK;
+    return retval ? ctl_fail(ctl, daemon, op, retval, &error) : CTL_OK;
 }
 
 void
-ctl_ask_server(const struct ctl *ctl, const char *op, json_t **answer)
-{
-    struct lh_error error;
-
-    ask(ctl, ctl->server_path, op, NULL, answer, &error);
-}
-
-int
 ctl_print_json(const json_t *json)
 {
-    if (json_dumpf(json, stdout, JSON_COMPACT) || putchar('\n') == EOF ||
-        fflush(stdout)) {
-        fprintf(stderr, "lasthopctl: standard output: %s\n", strerror(errno));
-        return CTL_FAILED;
-    }
-    return CTL_OK;
+    json_dumpf(json, stdout, JSON_COMPACT | JSON_REAL_PRECISION(6));
+    putchar('\n');
 }
-
-/* --- What became of the switches. --- */
 
 const char *
 ctl_text(const json_t *object, const char *key)
@@ -187,304 +140,288 @@ ctl_number(const json_t *object, const char *key)
     return json_integer_value(json_object_get(object, key));
 }
 
-/* How many of 'switches' have `switch` as 'answer'. */
-static size_t
-count_answers(const json_t *switches, const char *answer)
+const char *
+ctl_name(const json_t *sw)
 {
-    size_t i, n = 0;
-    json_t *item;
+    return *ctl_text(sw, "name") ? ctl_text(sw, "name") : ctl_text(sw, "dpid");
+}
 
-    json_array_foreach(switches, i, item)
+void
+ctl_print_count(long long n, const char *one, const char *many)
+{
+    printf("%lld %s", n, app_noun((uint64_t) n, one, many));
+}
+
+const char *
+ctl_end_name(const json_t *topology, const json_t *end)
+{
+    json_t *sw;
+    size_t i;
+
+    json_array_foreach(json_object_get(topology, "switches"), i, sw)
     {
-        n += !strcmp(ctl_text(item, "switch"), answer);
-    }
-    return n;
-}
-
-/* Asks for the status until no switch has still to take what it was told.
- * '*status' is for json_decref(). */
-static int
-wait_for_switches(const struct ctl *ctl, json_t **status)
-{
-    int waited_ms = 0;
-
-    for (;;) {
-        struct timespec pause = {.tv_nsec = POLL_MS * 1000000L};
-        int result = ctl_ask(ctl, "status", NULL, status);
-        const json_t *switches =
-            json_object_get(json_object_get(*status, "status"), "switches");
-
-        if (result || !count_answers(switches, "waiting")) {
-            return result;
-        }
-        if (waited_ms >= ctl->timeout_ms) {
-            fprintf(stderr,
-                    "lasthopctl: a switch has not answered for %d s; see "
-                    "lasthopctl status\n",
-                    ctl->timeout_ms / 1000);
-            return CTL_FAILED;
-        }
-        json_decref(*status);
-        nanosleep(&pause, NULL);
-        waited_ms += POLL_MS;
-    }
-}
-
-static void
-print_change(const json_t *sw)
-{
-    const char *name = ctl_text(sw, "name"), *why = ctl_text(sw, "why");
-
-    printf("%s: %s%s%s%s, %lld of %lld rules send postcards, %lld "
-           "rewritten\n",
-           *name ? name : ctl_text(sw, "dpid"), ctl_text(sw, "state"),
-           *why ? " (" : "", why, *why ? ")" : "", ctl_number(sw, "carded"),
-           ctl_number(sw, "rules"), ctl_number(sw, "rewritten"));
-}
-
-/* Asks for a change, waits until it has come to the switches and prints what
- * it came to. */
-int
-ctl_change(const struct ctl *ctl, const char *op, json_t *members)
-{
-    json_t *answer, *status_answer = NULL, *item;
-    int status = ctl_ask(ctl, op, members, &answer);
-    json_t *switches = json_object_get(answer, "switches");
-    size_t i, n_refused = 0;
-
-    if (!status && count_answers(switches, "waiting")) {
-        status = wait_for_switches(ctl, &status_answer);
-        n_refused = count_answers(
-            json_object_get(json_object_get(status_answer, "status"),
-                            "switches"),
-            "refused");
-    }
-    if (!status && ctl->is_json) {
-        status = ctl_print_json(answer);
-    } else if (!status) {
-        json_array_foreach(switches, i, item)
-        {
-            print_change(item);
+        if (!strcmp(ctl_text(sw, "dpid"), ctl_text(end, "dpid"))) {
+            return ctl_name(sw);
         }
     }
-    if (n_refused) {
-        fprintf(stderr,
-                "lasthopctl: %zu switches refused it; the log of the "
-                "recorder says why\n",
-                n_refused);
-        status = CTL_FAILED;
-    }
-    json_decref(status_answer);
-    json_decref(answer);
-    return status;
+    return ctl_text(end, "dpid");
 }
 
+/* "s2" before "s10". */
 static int
-pause_or_resume(const struct ctl *ctl, int argc, char *argv[])
+compare_switches(const void *a_, const void *b_)
 {
-    json_t *members = NULL;
+    const json_t *a = *(json_t *const *) a_, *b = *(json_t *const *) b_;
+    int retval = strverscmp(ctl_name(a), ctl_name(b));
 
-    if (argc > 1) {
-        json_t *switches = json_array();
-
-        for (int i = 1; i < argc; i++) {
-            json_array_append_new(switches, json_string(argv[i]));
-        }
-        members = json_pack("{s:o}", "switches", switches);
-    }
-    return ctl_change(ctl, argv[0], members);
+    return retval ? retval : strcmp(ctl_text(a, "dpid"), ctl_text(b, "dpid"));
 }
 
-/* --- Bridges without a controller. --- */
-
-static int
-attach_or_detach(const struct ctl *ctl, int argc, char *argv[])
+json_t *
+ctl_sort_switches(const json_t *switches)
 {
-    json_t *members, *answer;
-    int status;
+    size_t n = json_array_size(switches);
+    json_t **sorted = lh_alloc_array(NULL, n, sizeof *sorted);
+    json_t *copy = switches ? json_array() : NULL;
 
-    if (argc != 2) {
-        return ctl_wrong_usage(argv[0], " takes one bridge");
+    for (size_t i = 0; i < n; i++) {
+        sorted[i] = json_array_get(switches, i);
     }
-    members = json_pack("{s:s}", "bridge", argv[1]);
-    if (ctl->has_force) {
-        json_object_set_new(members, "force", json_true());
+    if (n) {
+        qsort(sorted, n, sizeof *sorted, compare_switches);
     }
-    status = ctl_ask(ctl, argv[0], members, &answer);
-    if (!status && ctl->is_json) {
-        status = ctl_print_json(answer);
-    } else if (!status) {
-        printf("%s: %sed\n", argv[1], argv[0]);
+    for (size_t i = 0; i < n; i++) {
+        json_array_append(copy, sorted[i]);
     }
-    json_decref(answer);
-    return status;
+    free(sorted);
+    return copy;
 }
 
-static int
-status_command(const struct ctl *ctl, int argc, char *argv[])
-{
-    return argc > 1
-               ? ctl_wrong_usage("status takes no argument, not ", argv[1])
-               : ctl_status(ctl);
-}
+/* --- The commands. ------------------------------------------------------- */
 
-/* Runs the command in 'argv', which getopt left over. */
-static int
-run(const struct ctl *ctl, int argc, char *argv[])
-{
-    static const struct {
-        const char *name;
-        int (*run)(const struct ctl *, int argc, char *argv[]);
-    } commands[] = {
-        {"status", status_command},   {"pause", pause_or_resume},
-        {"clients", ctl_clients},     {"triggers", ctl_triggers},
-        {"topology", ctl_topology},   {"log", ctl_log},
-        {"resume", pause_or_resume},  {"select", ctl_select},
-        {"attach", attach_or_detach}, {"detach", attach_or_detach},
-        {"archive", ctl_archive},
-    };
-    const char *name = argc ? argv[0] : "";
+static const struct app_command commands[] = {
+    {"status", "",
+     "Show how server, recorder, switches, links and clients are, and what "
+     "should be looked at."},
+    {"pause", "[BRIDGE]..",
+     "Take all postcards off these switches, or off all."},
+    {"resume", "[BRIDGE]..", "Put them back."},
+    {"select list", "", "Print the selections, as load takes them."},
+    {"select add", "SELECTION",
+     "Add one: include|exclude NAME [TERM].. Terms are bridge=, table=, "
+     "cookie=VALUE[/MASK], match=, priority=, snap-len=, encap=."},
+    {"select delete", "NAME..", "Take selections out of the list."},
+    {"select load", "FILE", "Replace them all (- is standard input)."},
+    {"attach", "BRIDGE", "Instrument a bridge that has no controller."},
+    {"detach", "BRIDGE", "Take everything of lasthop off it again."},
+    {"clients", "", "Show who is connected to the server."},
+    {"triggers list", "", "Show the live filters of all clients."},
+    {"triggers add", "PHF",
+     "Print what matches PHF from now on, as JSON, until Ctrl-C."},
+    {"triggers pause", "NUMBER..", "Have live filters send nothing."},
+    {"triggers resume", "NUMBER..", "Have them send again."},
+    {"triggers delete", "NUMBER..", "End them."},
+    {"topology json", "", "Print switches, ports and links as JSON."},
+    {"topology dot", "", "Print them for Graphviz."},
+    {"log", "[server|recorder] [error|warn|info|debug]",
+     "Print the level of the log, or set it."},
+    {"archive verify", "DIR",
+     "Read an archive whole and name what is damaged."},
+    {"archive stat", "DIR", "Show what is in it."},
+    {"archive repair", "DIR", "Write damaged files anew, of what is sound."},
+    {NULL, NULL, NULL}};
 
-    if (ctl->is_check && strcmp(name, "status")) {
-        return ctl_wrong_usage("--check belongs to status", "");
-    }
-    if (ctl->has_force && strcmp(name, "attach")) {
-        return ctl_wrong_usage("--force belongs to attach", "");
-    }
-    if ((ctl->has_id_seed || ctl->id_bytes) &&
-        (strcmp(name, "archive") || argc < 2 || strcmp(argv[1], "repair"))) {
-        return ctl_wrong_usage(
-            "--id-seed and --id-bytes belong to archive repair", "");
-    }
-    if (ctl->before &&
-        (strcmp(name, "select") || argc < 2 || strcmp(argv[1], "add"))) {
-        return ctl_wrong_usage("--before belongs to select add", "");
-    }
-    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
-        if (!strcmp(name, commands[i].name)) {
-            return commands[i].run(ctl, argc, argv);
-        }
-    }
-    return argc ? ctl_wrong_usage("there is no command ", name)
-                : ctl_wrong_usage("a command is missing", "");
-}
+/* What runs them, and how many arguments they take; in the same order. */
+static const struct {
+    int (*run)(struct ctl *, int argc, char *argv[]);
+    int min, max;
+} runs[] = {
+    {ctl_status, 0, 0},
+    {ctl_pause, 0, INT32_MAX},
+    {ctl_resume, 0, INT32_MAX},
+    {ctl_select_list, 0, 0},
+    {ctl_select_add, 1, INT32_MAX},
+    {ctl_select_delete, 1, INT32_MAX},
+    {ctl_select_load, 1, 1},
+    {ctl_attach, 1, 1},
+    {ctl_detach, 1, 1},
+    {ctl_clients, 0, 0},
+    {ctl_triggers_list, 0, 0},
+    {ctl_triggers_add, 1, 1},
+    {ctl_triggers_pause, 1, INT32_MAX},
+    {ctl_triggers_resume, 1, INT32_MAX},
+    {ctl_triggers_delete, 1, INT32_MAX},
+    {ctl_topology_json, 0, 0},
+    {ctl_topology_dot, 0, 0},
+    {ctl_log, 0, 2},
+    {ctl_archive_verify, 1, 1},
+    {ctl_archive_stat, 1, 1},
+    {ctl_archive_repair, 1, 1},
+};
 
+/* Whether argv begins with the words of command 'i'; '*n' is how many they
+ * are.  "triggers" and "topology" alone are the first of theirs. */
 static bool
-take_timeout(struct ctl *ctl, const char *text)
+is_command(size_t i, int argc, char *argv[], int *n)
 {
-    char *end;
-    long seconds = strtol(text, &end, 10);
+    const char *name = commands[i].name, *second = strchr(name, ' ');
+    size_t len = strcspn(name, " ");
 
-    ctl->timeout_ms = (int) seconds * 1000;
-    return *text && !*end && seconds >= 1 && seconds <= 3600;
-}
-
-/* Of --id-seed ('s') and --id-bytes. */
-static bool
-take_constant(struct ctl *ctl, int option, const char *text)
-{
-    uint64_t n_bytes;
-
-    if (option == 's') {
-        ctl->has_id_seed = true;
-        return text_number(text, 16, 0, UINT64_MAX, &ctl->id_seed);
-    }
-    if (!text_number(text, 10, PACKET_ID_MIN_BYTES, 1500, &n_bytes)) {
+    if (!argc || strlen(argv[0]) != len || memcmp(argv[0], name, len) != 0) {
         return false;
     }
-    ctl->id_bytes = (uint16_t) n_bytes;
-    return true;
+    *n = second && argc > 1 ? 2 : 1;
+    return !second || (argc > 1 ? !strcmp(argv[1], second + 1)
+                                : !strcmp(name, "triggers list") ||
+                                      !strcmp(name, "topology json"));
 }
 
-static void
-take_rundir(struct ctl *ctl, const char *dir)
+/* Says what could have been meant. */
+static int
+explain_unknown(const struct app *app, int argc, char *argv[])
 {
-    free(ctl->recorder_path);
-    free(ctl->server_path);
-    ctl->recorder_path = lh_asprintf("%s/%s", dir, API_SOCKET_RECORDER);
-    ctl->server_path = lh_asprintf("%s/%s", dir, API_SOCKET_SERVER);
+    struct nearest nearest = nearest_init(argc ? argv[0] : "");
+    char words[sizeof runs / sizeof *runs][16];
+    char *after;
+
+    if (!argc) {
+        return app_wrong_usage(app, "a command is missing");
+    }
+    after = lh_strdup("");
+    for (const struct app_command *c = commands; c->name; c++) {
+        size_t len = strcspn(c->name, " ");
+        char *word = words[c - commands];
+
+        snprintf(word, sizeof *words, "%.*s", (int) len, c->name);
+        if (!strcmp(word, argv[0]) && c->name[len]) {
+            char *longer = lh_asprintf("%s%s%s", after, *after ? ", " : "",
+                                       c->name + len + 1);
+
+            free(after);
+            after = longer;
+        }
+        nearest_try(&nearest, word);
+    }
+    if (*after) {
+        app_wrong_usage(app, "%s is followed by one of %s", argv[0], after);
+    } else if (nearest_name(&nearest)) {
+        app_wrong_usage(app, "there is no command %s; is %s meant?", argv[0],
+                        nearest_name(&nearest));
+    } else {
+        app_wrong_usage(app, "there is no command %s", argv[0]);
+    }
+    free(after);
+    return CTL_USAGE;
 }
 
-/* True to go on; otherwise '*status' is the exit status. */
-static bool
-take_options(struct ctl *ctl, int argc, char *argv[], int *status)
+/* Checks which options go with the command. */
+static int
+check_options(const struct ctl *ctl, const char *name)
 {
-    static const struct option options[] = {
-        {"json", no_argument, NULL, 'j'},
-        {"rundir", required_argument, NULL, 'r'},
-        {"timeout", required_argument, NULL, 't'},
-        {"check", no_argument, NULL, 'c'},
-        {"force", no_argument, NULL, 'f'},
-        {"before", required_argument, NULL, 'b'},
-        {"id-seed", required_argument, NULL, 's'},
-        {"id-bytes", required_argument, NULL, 'n'},
-        {"help", no_argument, NULL, 'h'},
-        {"version", no_argument, NULL, 'V'},
-        {NULL, 0, NULL, 0},
-    };
-    int c;
+    static const char *const at[] = {"status", "select add", "attach",
+                                     "triggers add", "archive repair"};
+    static const char *const what[] = {"--check", "--before", "--force",
+                                       "--rate", "--id-seed and --id-bytes"};
+    const bool is_given[] = {ctl->is_check, ctl->before, ctl->has_force,
+                             ctl->rate, ctl->has_id_seed || ctl->id_bytes};
 
-    *status = CTL_OK;
-    while ((c = getopt_long(argc, argv, "jt:hV", options, NULL)) != -1) {
-        switch (c) {
-        case 'j':
-            ctl->is_json = true;
-            break;
-        case 'r':
-            take_rundir(ctl, optarg);
-            break;
-        case 't':
-            if (!take_timeout(ctl, optarg)) {
-                *status = ctl_wrong_usage(
-                    "--timeout is 1 to 3600 seconds, not ", optarg);
-                return false;
-            }
-            break;
-        case 'c':
-            ctl->is_check = true;
-            break;
-        case 'f':
-            ctl->has_force = true;
-            break;
-        case 'b':
-            ctl->before = optarg;
-            break;
-        case 's':
-        case 'n':
-            if (!take_constant(ctl, c, optarg)) {
-                *status = ctl_wrong_usage("--id-seed is up to 16 hex digits, "
-                                          "--id-bytes 40 to 1500, not ",
-                                          optarg);
-                return false;
-            }
-            break;
-        case 'h':
-            fputs(usage, stdout);
-            return false;
-        case 'V':
-            puts("lasthopctl (lasthop) " PACKAGE_VERSION);
-            return false;
-        default: /* getopt_long() has said what is wrong. */
-            fputs("lasthopctl --help says more\n", stderr);
-            *status = CTL_USAGE;
-            return false;
+    for (size_t i = 0; i < sizeof at / sizeof *at; i++) {
+        if (is_given[i] && strcmp(name, at[i]) != 0) {
+            return app_wrong_usage(ctl->app, "%s belong%s to %s", what[i],
+                                   i == 4 ? "" : "s", at[i]);
         }
     }
-    return true;
+    return CTL_OK;
 }
+
+static int
+run_command(struct ctl *ctl, size_t i, int argc, char *argv[])
+{
+    const struct app_command *c = &commands[i];
+
+    if (check_options(ctl, c->name)) {
+        return CTL_USAGE;
+    }
+    if (argc < runs[i].min) {
+        return app_wrong_usage(ctl->app, "%s: %s is missing", c->name,
+                               c->args);
+    }
+    if (argc > runs[i].max) {
+        return app_wrong_usage(ctl->app, "%s: \"%s\" is too much", c->name,
+                               argv[runs[i].max]);
+    }
+    return runs[i].run(ctl, argc, argv);
+}
+
+/* Where the two daemons are. */
+static void
+find_ends(struct ctl *ctl)
+{
+    const struct app *app = ctl->app;
+
+    ctl->has_recorder = rundir || recorder_path;
+    ctl->ends[CTL_RECORDER].address =
+        recorder_path ? lh_strdup(recorder_path)
+        : rundir      ? lh_asprintf("%s/%s", rundir, API_SOCKET_RECORDER)
+                      : api_socket_path(API_SOCKET_RECORDER);
+    ctl->ends[CTL_SERVER].address =
+        rundir && !app->server
+            ? lh_asprintf("%s/%s", rundir, API_SOCKET_SERVER)
+            : app_server_address(app);
+}
+
+static int
+run(struct app *app, int argc, char *argv[])
+{
+    struct ctl *ctl = &the_ctl;
+    int status, n_words;
+    size_t i = 0;
+
+    ctl->app = app;
+    while (commands[i].name && !is_command(i, argc, argv, &n_words)) {
+        i++;
+    }
+    if (!commands[i].name) {
+        return explain_unknown(app, argc, argv);
+    }
+    find_ends(ctl);
+    status = run_command(ctl, i, argc - n_words, argv + n_words);
+    for (size_t j = 0; j < 2; j++) {
+        app_link_close(ctl->ends[j].link);
+        free(ctl->ends[j].address);
+    }
+    return status;
+}
+
+static const char *const usages[] = {"[OPTION].. COMMAND [ARGUMENT]..", NULL};
+
+static const struct app_exit exits[] = {
+    {CTL_OK, "Done."},
+    {CTL_FAILED, "It could not be done: nobody answers, or says why not; or "
+                 "the archive is damaged."},
+    {CTL_USAGE, "Wrong usage, or no archive that can be read."},
+    {CTL_ATTENTION, "status --check found something to be looked at."},
+    {0, NULL}};
+
+static const struct app_program program = {
+    .name = "lasthopctl",
+    .section = 8,
+    .summary = "Shows how recorder, server and switches are, steers them, and "
+               "looks after\narchives. A BRIDGE is a name or a datapath ID.",
+    .usages = usages,
+    .commands = commands,
+    .has = APP_HAS_SERVER | APP_HAS_TIMES | APP_HAS_JSON,
+    .options = options,
+    .examples = "  lasthopctl status\n"
+                "  lasthopctl pause s1\n"
+                "  lasthopctl select add 'include web match=tcp,tp_dst=80'\n"
+                "  lasthopctl topology dot | dot -Tsvg > network.svg\n",
+    .exits = exits,
+    .run = run,
+};
 
 int
 main(int argc, char *argv[])
 {
-    struct ctl ctl = {.recorder_path = api_socket_path(API_SOCKET_RECORDER),
-                      .server_path = api_socket_path(API_SOCKET_SERVER),
-                      .timeout_ms = 10000};
-    int status;
-
-    if (take_options(&ctl, argc, argv, &status)) {
-        status = run(&ctl, argc - optind, argv + optind);
-    }
-    free(ctl.recorder_path);
-    free(ctl.server_path);
-    return status;
+    return app_main(&program, argc, argv);
 }

@@ -95,7 +95,9 @@ print_damage(const struct archive_survey *survey,
         printf(", times from %s to %s: %s", format_bound(d->min_ns, from),
                format_bound(d->max_ns, to), d->why);
         if (d->n_histories && d->n_histories != UINT64_MAX) {
-            printf("; it held %" PRIu64 " histories", d->n_histories);
+            printf("; it held ");
+            ctl_print_count((long long) d->n_histories, "history",
+                            "histories");
         }
         putchar('\n');
     }
@@ -117,14 +119,13 @@ print_notes(const struct archive_survey *survey)
         free(path);
     }
     if (survey->n_newer) {
-        printf("%" PRIu64
-               " blocks are of a newer format version and were not read\n",
-               survey->n_newer);
+        ctl_print_count((long long) survey->n_newer, "block is", "blocks are");
+        puts(" of a newer format version and not read");
     }
     if (survey->all.n_lost) {
-        printf("%" PRIu64
-               " histories are noted as lost: they are not stored\n",
-               survey->all.n_lost);
+        ctl_print_count((long long) survey->all.n_lost, "history is",
+                        "histories are");
+        puts(" noted as lost and not stored");
     }
 }
 
@@ -135,7 +136,7 @@ print_summary(const struct ctl *ctl, const struct archive_survey *survey,
     const struct archive_check *all = &survey->all;
     bool is_sound = !survey->n_damages && !meta_trouble;
 
-    if (ctl->is_json) {
+    if (ctl->app->is_json) {
         json_t *json = json_pack(
             "{s:b, s:s?, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
             "sound", is_sound, "meta", meta_trouble, "files",
@@ -150,18 +151,23 @@ print_summary(const struct ctl *ctl, const struct archive_survey *survey,
         json_decref(json);
     } else {
         print_notes(survey);
-        printf("%s: %s: %" PRIu64 " files, %" PRIu64 " sound blocks, %" PRIu64
-               " histories of %" PRIu64 " hops, %" PRIu64 " bytes read\n",
-               survey->dir, is_sound ? "sound" : "damaged", survey->n_files,
-               survey->n_blocks, all->n_histories, all->n_hops,
-               survey->n_bytes);
+        printf("%s: %s: ", survey->dir, is_sound ? "sound" : "damaged");
+        ctl_print_count((long long) survey->n_files, "file, ", "files, ");
+        ctl_print_count((long long) survey->n_blocks, "sound block, ",
+                        "sound blocks, ");
+        ctl_print_count((long long) all->n_histories, "history of ",
+                        "histories of ");
+        ctl_print_count((long long) all->n_hops, "hop, ", "hops, ");
+        ctl_print_count((long long) survey->n_bytes, "byte read\n",
+                        "bytes read\n");
     }
     return is_sound ? ARCHIVE_SOUND : ARCHIVE_DAMAGED;
 }
 
-static int
-verify(const struct ctl *ctl, const char *dir)
+int
+ctl_archive_verify(struct ctl *ctl, int argc, char *argv[])
 {
+    const char *dir = argv[0];
     struct archive_survey survey;
     struct archive_meta meta;
     struct lh_error error, trouble;
@@ -169,7 +175,7 @@ verify(const struct ctl *ctl, const char *dir)
 
     meta_error = archive_meta_load(dir, &meta, &trouble);
     if (archive_survey_take(&survey, dir, &error)) {
-        fprintf(stderr, "lasthopctl: %s\n", error.text);
+        app_say(ctl->app, "%s", error.text);
         if (!meta_error) {
             archive_meta_uninit(&meta);
         }
@@ -180,16 +186,16 @@ verify(const struct ctl *ctl, const char *dir)
     }
     if ((meta_error == ENOENT && !survey.n_files && !survey.n_damages) ||
         meta_error == EPROTONOSUPPORT) {
-        fprintf(stderr, "lasthopctl: %s: %s\n",
-                meta_error == ENOENT ? "no archive" : dir, trouble.text);
+        app_say(ctl->app, "%s: %s", meta_error == ENOENT ? "no archive" : dir,
+                trouble.text);
         archive_survey_uninit(&survey);
         return ARCHIVE_UNREADABLE;
     }
-    if (meta_error && !ctl->is_json) {
+    if (meta_error && !ctl->app->is_json) {
         printf("%s\n", trouble.text);
     }
     for (size_t i = 0; i < survey.n_damages; i++) {
-        print_damage(&survey, &survey.damages[i], ctl->is_json);
+        print_damage(&survey, &survey.damages[i], ctl->app->is_json);
     }
     status = print_summary(ctl, &survey, meta_error ? trouble.text : NULL);
     archive_survey_uninit(&survey);
@@ -260,7 +266,7 @@ count_block(struct archive_reader *reader, size_t i, struct totals *totals)
     }
 }
 
-static int
+static void
 print_stat_json(struct archive_reader *reader, const struct totals *t,
                 uint64_t n_lost)
 {
@@ -286,10 +292,8 @@ print_stat_json(struct archive_reader *reader, const struct totals *t,
     json_object_set_new(json, "damages",
                         number(archive_reader_n_damages(reader)));
 
-    int status = ctl_print_json(json);
-
+    ctl_print_json(json);
     json_decref(json);
-    return status;
 }
 
 static void
@@ -303,8 +307,10 @@ print_stat(struct archive_reader *reader, const struct totals *t,
     printf("format       version %u\n", meta->version);
     printf("packet IDs   --id-seed %016" PRIx64 " --id-bytes %u\n",
            meta->packet_id.seed, meta->packet_id.n_bytes);
-    printf("files        %" PRIu64 ", %zu blocks, %" PRIu64 " bytes\n",
-           t->n_files, archive_reader_n_blocks(reader), t->n_bytes);
+    printf("files        %" PRIu64 ", ", t->n_files);
+    ctl_print_count((long long) archive_reader_n_blocks(reader), "block, ",
+                    "blocks, ");
+    ctl_print_count((long long) t->n_bytes, "byte\n", "bytes\n");
     printf("histories    %" PRIu64, t->n_histories);
     if (t->n_old) {
         printf(", %" PRIu64 " of these in blocks of version 1", t->n_old);
@@ -320,27 +326,32 @@ print_stat(struct archive_reader *reader, const struct totals *t,
                time_spec_format(t->max_ns, true, 6, to),
                time_spec_format_span(t->max_ns - t->min_ns, span));
     }
-    printf("trajectories %" PRIu64 " flows of %" PRIu64
-           " shapes, summed over blocks; %" PRIu64 " packets are theirs\n",
-           t->n_flows, t->n_shapes, t->n_rows);
+    printf("trajectories ");
+    ctl_print_count((long long) t->n_flows, "flow of ", "flows of ");
+    ctl_print_count((long long) t->n_shapes, "shape, summed over blocks; ",
+                    "shapes, summed over blocks; ");
+    ctl_print_count((long long) t->n_rows, "packet is theirs\n",
+                    "packets are theirs\n");
     printf("topologies   %" PRIu64 "\n", t->n_topologies);
-    printf("lost         %" PRIu64 " histories noted as not stored\n", n_lost);
+    printf("lost         ");
+    ctl_print_count((long long) n_lost, "history noted as not stored\n",
+                    "histories noted as not stored\n");
     if (archive_reader_n_damages(reader)) {
         printf("damages      %zu; lasthopctl archive verify says more\n",
                archive_reader_n_damages(reader));
     }
 }
 
-static int
-stat_archive(const struct ctl *ctl, const char *dir)
+int
+ctl_archive_stat(struct ctl *ctl, int argc, char *argv[])
 {
+    const char *dir = argv[0];
     struct archive_reader *reader;
     struct lh_error error;
     struct totals totals = {0};
-    int status = ARCHIVE_SOUND;
 
     if (archive_reader_open(dir, &reader, &error)) {
-        fprintf(stderr, "lasthopctl: %s\n", error.text);
+        app_say(ctl->app, "%s", error.text);
         return ARCHIVE_UNREADABLE;
     }
     for (size_t i = 0; i < archive_reader_n_blocks(reader); i++) {
@@ -349,36 +360,11 @@ stat_archive(const struct ctl *ctl, const char *dir)
 
     uint64_t n_lost = archive_reader_lost(reader, 0, UINT64_MAX);
 
-    if (ctl->is_json) {
-        status = print_stat_json(reader, &totals, n_lost);
+    if (ctl->app->is_json) {
+        print_stat_json(reader, &totals, n_lost);
     } else {
         print_stat(reader, &totals, n_lost);
     }
     archive_reader_close(reader);
-    return status;
-}
-
-int
-ctl_archive(const struct ctl *ctl, int argc, char *argv[])
-{
-    const char *what = argc > 1 ? argv[1] : "";
-    int status;
-
-    if (argc == 3 && !strcmp(what, "verify")) {
-        status = verify(ctl, argv[2]);
-    } else if (argc == 3 && !strcmp(what, "stat")) {
-        status = stat_archive(ctl, argv[2]);
-    } else if (argc == 3 && !strcmp(what, "repair")) {
-        status = ctl_archive_repair(ctl, argv[2]);
-    } else {
-        fprintf(stderr,
-                "lasthopctl: archive is followed by verify, stat or "
-                "repair, and a directory\nlasthopctl --help says more\n");
-        return CTL_USAGE;
-    }
-    if (fflush(stdout) || ferror(stdout)) {
-        fprintf(stderr, "lasthopctl: standard output: %s\n", strerror(errno));
-        status = ARCHIVE_UNREADABLE;
-    }
-    return status;
+    return ARCHIVE_SOUND;
 }

@@ -279,7 +279,7 @@ rebuild_meta(const struct ctl *ctl, const struct archive_survey *survey)
         meta.packet_id.seed = ctl->id_seed;
     }
     if (ctl->id_bytes) {
-        meta.packet_id.n_bytes = ctl->id_bytes;
+        meta.packet_id.n_bytes = (uint16_t) ctl->id_bytes;
     }
     if (!survey->all.has_packet_id && (!ctl->has_id_seed || !ctl->id_bytes)) {
         fprintf(stderr,
@@ -324,21 +324,23 @@ repair_locked(const struct ctl *ctl, const char *dir, int meta_error)
         n_left += !is_repairable(&survey.damages[i]);
     }
     if (n_left) {
-        printf("%s: %zu places cannot be repaired from what is there, blocks "
+        printf("%s: %zu %s cannot be repaired from what is there, blocks "
                "that are missing or files that cannot be read; lasthopctl "
                "archive verify names them\n",
-               dir, n_left);
+               dir, n_left, app_noun(n_left, "place", "places"));
     }
-    printf("%s: %zu files repaired, %zu could not be; %" PRIu64
-           " sound histories\n",
-           dir, n_repaired, n_failed, survey.all.n_histories);
+    printf("%s: %zu %s repaired, %zu could not be; ", dir, n_repaired,
+           app_noun(n_repaired, "file", "files"), n_failed);
+    ctl_print_count((long long) survey.all.n_histories, "sound history\n",
+                    "sound histories\n");
     archive_survey_uninit(&survey);
     return n_failed || n_left ? CTL_FAILED : CTL_OK;
 }
 
 int
-ctl_archive_repair(const struct ctl *ctl, const char *dir)
+ctl_archive_repair(struct ctl *ctl, int argc, char *argv[])
 {
+    const char *dir = argv[0];
     struct archive_segment *segments;
     struct archive_meta meta;
     struct lh_error trouble, error;

@@ -12,18 +12,18 @@
 
 #define MAX_FILE (1024 * 1024)
 
-static int
-select_list(const struct ctl *ctl)
+int
+ctl_select_list(struct ctl *ctl, int argc, char *argv[])
 {
     json_t *answer, *item;
     size_t i;
-    int status = ctl_ask(ctl, "select.list", NULL, &answer);
+    int status = ctl_ask(ctl, CTL_RECORDER, "select.list", NULL, &answer);
 
     if (status) {
         return status;
     }
-    if (ctl->is_json) {
-        status = ctl_print_json(answer);
+    if (ctl->app->is_json) {
+        ctl_print_json(answer);
     } else {
         json_array_foreach(json_object_get(answer, "selections"), i, item)
         {
@@ -34,15 +34,12 @@ select_list(const struct ctl *ctl)
     return status;
 }
 
-static int
-select_add(const struct ctl *ctl, int argc, char *argv[])
+int
+ctl_select_add(struct ctl *ctl, int argc, char *argv[])
 {
     json_t *members;
     char *line;
 
-    if (!argc) {
-        return ctl_wrong_usage("select add: a selection is missing", "");
-    }
     /* One argument or several: a selection is words. */
     line = lh_strdup(argv[0]);
     for (int i = 1; i < argc; i++) {
@@ -54,7 +51,7 @@ select_add(const struct ctl *ctl, int argc, char *argv[])
     members = json_pack("{s:s}", "selection", line);
     free(line);
     if (!members) {
-        return ctl_wrong_usage("select add: not UTF-8", "");
+        return app_wrong_usage(ctl->app, "select add: not UTF-8");
     }
     if (ctl->before) {
         json_object_set_new(members, "before", json_string(ctl->before));
@@ -62,12 +59,9 @@ select_add(const struct ctl *ctl, int argc, char *argv[])
     return ctl_change(ctl, "select.add", members);
 }
 
-static int
-select_delete(const struct ctl *ctl, int argc, char *argv[])
+int
+ctl_select_delete(struct ctl *ctl, int argc, char *argv[])
 {
-    if (!argc) {
-        return ctl_wrong_usage("select delete: a name is missing", "");
-    }
     for (int i = 0; i < argc; i++) {
         int status = ctl_change(ctl, "select.delete",
                                 json_pack("{s:s}", "name", argv[i]));
@@ -79,8 +73,8 @@ select_delete(const struct ctl *ctl, int argc, char *argv[])
     return CTL_OK;
 }
 
-static int
-select_load(const struct ctl *ctl, int argc, char *argv[])
+int
+ctl_select_load(struct ctl *ctl, int argc, char *argv[])
 {
     const char *path = argv[0];
     FILE *file;
@@ -89,12 +83,9 @@ select_load(const struct ctl *ctl, int argc, char *argv[])
     size_t len;
     bool has_failed;
 
-    if (argc != 1) {
-        return ctl_wrong_usage("select load takes one file", "");
-    }
     file = strcmp(path, "-") ? fopen(path, "r") : stdin;
     if (!file) {
-        fprintf(stderr, "lasthopctl: %s: %s\n", path, strerror(errno));
+        app_say(ctl->app, "%s: %s", path, strerror(errno));
         return CTL_FAILED;
     }
     text = lh_alloc(MAX_FILE + 1);
@@ -108,31 +99,10 @@ select_load(const struct ctl *ctl, int argc, char *argv[])
                   : NULL;
     free(text);
     if (!members) {
-        fprintf(stderr, "lasthopctl: %s: %s\n", path,
+        app_say(ctl->app, "%s: %s", path,
                 has_failed ? "cannot be read"
                            : "no list of selections: not UTF-8, or too long");
         return CTL_FAILED;
     }
     return ctl_change(ctl, "select.load", members);
-}
-
-int
-ctl_select(const struct ctl *ctl, int argc, char *argv[])
-{
-    const char *what = argc > 1 ? argv[1] : "";
-
-    if (!strcmp(what, "list") && argc == 2) {
-        return select_list(ctl);
-    }
-    if (!strcmp(what, "add")) {
-        return select_add(ctl, argc - 2, argv + 2);
-    }
-    if (!strcmp(what, "delete")) {
-        return select_delete(ctl, argc - 2, argv + 2);
-    }
-    if (!strcmp(what, "load")) {
-        return select_load(ctl, argc - 2, argv + 2);
-    }
-    return ctl_wrong_usage("select is followed by list, add, delete or load",
-                           "");
 }

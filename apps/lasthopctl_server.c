@@ -6,33 +6,37 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <lasthop/client.h>
 
+#include "apps/app_follow.h"
+#include "apps/app_interrupt.h"
 #include "lib/lh_alloc.h"
 #include "lib/text_number.h"
-#include "lib/time_spec.h"
 
 /* --- Clients ------------------------------------------------------------- */
 
 static void
-print_client(const json_t *client)
+print_client(const struct ctl *ctl, const json_t *client)
 {
     const json_t *rights = json_object_get(client, "rights");
     char since[TIME_SPEC_BUFSIZE];
     json_t *right;
     size_t i;
 
-    time_spec_format((uint64_t) ctl_number(client, "since_ns"), false, 0,
-                     since);
-    printf("%lld %s %s since %s: %lld requests, %lld events, %lld missed, "
-           "%lld bytes wait; may",
-           ctl_number(client, "client"), ctl_text(client, "address"),
+    app_format_time(ctl->app, (uint64_t) ctl_number(client, "since_ns"),
+                    since);
+    printf("%lld %s %s since %s: ", ctl_number(client, "client"),
+           ctl_text(client, "address"),
            *ctl_text(client, "program") ? ctl_text(client, "program") : "-",
-           since, ctl_number(client, "requests"), ctl_number(client, "events"),
-           ctl_number(client, "missed"), ctl_number(client, "waiting_bytes"));
+           since);
+    ctl_print_count(ctl_number(client, "requests"), "request, ", "requests, ");
+    ctl_print_count(ctl_number(client, "events"), "event, ", "events, ");
+    printf("%lld missed, ", ctl_number(client, "missed"));
+    ctl_print_count(ctl_number(client, "waiting_bytes"), "byte waits; may",
+                    "bytes wait; may");
     json_array_foreach(rights, i, right)
     {
         printf(" %s", json_string_value(right));
@@ -41,22 +45,18 @@ print_client(const json_t *client)
 }
 
 int
-ctl_clients(const struct ctl *ctl, int argc, char *argv[])
+ctl_clients(struct ctl *ctl, int argc, char *argv[])
 {
     json_t *answer, *client;
     size_t i;
-    int status;
+    int status = ctl_ask(ctl, CTL_SERVER, "clients", NULL, &answer);
 
-    if (argc > 1) {
-        return ctl_wrong_usage("clients takes no argument, not ", argv[1]);
-    }
-    status = ctl_demand(ctl, "clients", NULL, &answer);
-    if (!status && ctl->is_json) {
-        status = ctl_print_json(answer);
+    if (!status && ctl->app->is_json) {
+        ctl_print_json(answer);
     } else if (!status) {
         json_array_foreach(json_object_get(answer, "clients"), i, client)
         {
-            print_client(client);
+            print_client(ctl, client);
         }
     }
     json_decref(answer);
@@ -65,131 +65,131 @@ ctl_clients(const struct ctl *ctl, int argc, char *argv[])
 
 /* --- Triggers ------------------------------------------------------------ */
 
-static int
-list_triggers(const struct ctl *ctl)
+int
+ctl_triggers_list(struct ctl *ctl, int argc, char *argv[])
 {
     json_t *answer, *t;
     size_t i;
-    int status = ctl_demand(ctl, "trigger.list", NULL, &answer);
+    int status = ctl_ask(ctl, CTL_SERVER, "trigger.list", NULL, &answer);
 
-    if (!status && ctl->is_json) {
-        status = ctl_print_json(answer);
-    } else if (!status) {
-        json_array_foreach(json_object_get(answer, "triggers"), i, t)
-        {
-            printf("%lld %s (client %lld, %s)%s: %lld hits, %lld missed, %lld "
-                   "above the rate: %s\n",
-                   ctl_number(t, "trigger"),
-                   *ctl_text(t, "name") ? ctl_text(t, "name") : "-",
-                   ctl_number(t, "client"),
-                   *ctl_text(t, "program") ? ctl_text(t, "program") : "-",
-                   json_is_true(json_object_get(t, "paused")) ? " paused" : "",
-                   ctl_number(t, "hits"), ctl_number(t, "missed"),
-                   ctl_number(t, "limited"), ctl_text(t, "phf"));
-        }
+    if (!status && ctl->app->is_json) {
+        ctl_print_json(answer);
+        json_decref(answer);
+        return status;
+    }
+    json_array_foreach(json_object_get(answer, "triggers"), i, t)
+    {
+        printf("%lld %s (client %lld, %s)%s: ", ctl_number(t, "trigger"),
+               *ctl_text(t, "name") ? ctl_text(t, "name") : "-",
+               ctl_number(t, "client"),
+               *ctl_text(t, "program") ? ctl_text(t, "program") : "-",
+               json_is_true(json_object_get(t, "paused")) ? " paused" : "");
+        ctl_print_count(ctl_number(t, "hits"), "hit, ", "hits, ");
+        printf("%lld missed, %lld above the rate: %s\n",
+               ctl_number(t, "missed"), ctl_number(t, "limited"),
+               ctl_text(t, "phf"));
     }
     json_decref(answer);
     return status;
 }
 
-/* Whether standard output still takes what is printed. */
-static bool has_failed;
+/* For names of switches; may be NULL. */
+static struct topology *network; /* Reference. */
 
-static void
-print_history(struct lasthop_request *r, struct lasthop_history *h, void *aux)
+static bool
+print_history(void *ctl, uint64_t id, struct history *history)
 {
-    char *text = lasthop_history_json(h);
+    json_t *json = history_to_json(history, network);
 
-    has_failed = puts(text) == EOF || fflush(stdout);
-    free(text);
+    ctl_print_json(json);
+    json_decref(json);
+    history_destroy(history);
+    return !fflush(stdout);
 }
 
 static void
-say_missed(struct lasthop_request *r, uint64_t n, uint64_t since_ns,
-           uint64_t until_ns, void *aux)
+say_limited(void *ctl_, uint64_t id, uint64_t n)
 {
-    fprintf(stderr, "lasthopctl: %" PRIu64 " more came too fast\n", n);
+    const struct ctl *ctl = ctl_;
+
+    app_say(ctl->app, "%" PRIu64 " more were above the rate", n);
 }
 
-/* Sets a trigger and prints what comes. */
-static int
-follow(const struct ctl *ctl, const char *phf)
+int
+ctl_triggers_add(struct ctl *ctl, int argc, char *argv[])
 {
-    struct lasthop_client *client = lasthop_client_create(ctl->server_path);
-    struct lasthop_request *r = lasthop_request_create(client, "trigger.add");
+    struct app_server where =
+        app_server_at(ctl->app, ctl->ends[CTL_SERVER].address);
+    struct app_follow follow = {
+        .give = print_history, .limited = say_limited, .aux = ctl};
+    struct app_source *source;
+    struct lh_error error = {.text = "", .pos = -1};
+    uint64_t id;
     int retval;
 
-    lasthop_client_set_name(client, "lasthopctl");
-    lasthop_client_set_timeout(client, (unsigned int) ctl->timeout_ms);
-    lasthop_request_set_text(r, "phf", phf);
-    lasthop_request_set_text(r, "name", "lasthopctl");
-    lasthop_request_on_history(r, print_history, NULL);
-    lasthop_request_on_missed(r, say_missed, NULL);
-    retval = lasthop_client_connect(client);
+    app_interrupt_init();
+    app_interrupt_also();
+    retval = app_source_open_server(&where, &source, &error);
     if (!retval) {
-        retval = lasthop_request_start(r);
+        app_source_topology(source, UINT64_MAX, &network, NULL);
+        retval =
+            app_source_watch_at_rate(source, argv[0], ctl->rate, &id, &error);
     }
-    while (!retval && !has_failed &&
-           lasthop_request_result(r) == EINPROGRESS) {
-        retval = lasthop_client_process(client, -1);
+    if (!retval) {
+        retval = app_follow_run(ctl->app, source, &follow, &error);
     }
-    if (lasthop_request_result(r) == EINVAL &&
-        lasthop_request_error_pos(r) >= 0) {
-        fprintf(stderr, "lasthopctl: %s\n%s\n%*s^\n", lasthop_request_error(r),
-                phf, lasthop_request_error_pos(r), "");
-    } else if (has_failed) {
-        fputs("lasthopctl: standard output cannot be written\n", stderr);
-    } else {
-        fprintf(stderr, "lasthopctl: %s\n", lasthop_client_error(client));
+    app_source_close(source);
+    topology_unref(network);
+    if (app_interrupt_output_gone()) {
+        raise(SIGPIPE);
     }
-    lasthop_client_destroy(client);
-    return CTL_FAILED;
+    if (retval && retval != EINTR) {
+        app_fail(ctl->app, &error, argv[0]);
+        return CTL_FAILED;
+    }
+    return CTL_OK;
 }
 
 static int
-each_trigger(const struct ctl *ctl, const char *what, int argc, char *argv[])
+each_trigger(struct ctl *ctl, const char *op, int argc, char *argv[])
 {
-    char *op = lh_asprintf("trigger.%s", what);
     int status = CTL_OK;
 
-    if (!argc) {
-        status = ctl_wrong_usage("the number of a trigger is missing", "");
-    }
     for (int i = 0; i < argc && !status; i++) {
         json_t *answer = NULL;
         uint64_t id;
 
         if (!text_number(argv[i], 10, 1, UINT32_MAX, &id)) {
-            status = ctl_wrong_usage("a trigger has a number, not ", argv[i]);
+            status = app_wrong_usage(ctl->app,
+                                     "a trigger has a number, not "
+                                     "\"%s\"",
+                                     argv[i]);
         } else {
-            status = ctl_demand(ctl, op,
-                                json_pack("{s:I}", "trigger", (json_int_t) id),
-                                &answer);
+            status = ctl_ask(ctl, CTL_SERVER, op,
+                             json_pack("{s:I}", "trigger", (json_int_t) id),
+                             &answer);
         }
         json_decref(answer);
     }
-    free(op);
     return status;
 }
 
 int
-ctl_triggers(const struct ctl *ctl, int argc, char *argv[])
+ctl_triggers_pause(struct ctl *ctl, int argc, char *argv[])
 {
-    const char *what = argc > 1 ? argv[1] : "list";
+    return each_trigger(ctl, "trigger.pause", argc, argv);
+}
 
-    if (!strcmp(what, "list") && argc <= 2) {
-        return list_triggers(ctl);
-    }
-    if (!strcmp(what, "add") && argc == 3) {
-        return follow(ctl, argv[2]);
-    }
-    if (!strcmp(what, "delete") || !strcmp(what, "pause") ||
-        !strcmp(what, "resume")) {
-        return each_trigger(ctl, what, argc - 2, argv + 2);
-    }
-    return ctl_wrong_usage("triggers is followed by list, add PHF, pause, "
-                           "resume or delete NUMBER",
-                           "");
+int
+ctl_triggers_resume(struct ctl *ctl, int argc, char *argv[])
+{
+    return each_trigger(ctl, "trigger.resume", argc, argv);
+}
+
+int
+ctl_triggers_delete(struct ctl *ctl, int argc, char *argv[])
+{
+    return each_trigger(ctl, "trigger.delete", argc, argv);
 }
 
 /* --- Topology ------------------------------------------------------------ */
@@ -208,46 +208,25 @@ print_quoted(const char *text)
     putchar('"');
 }
 
-static const char *
-name_of(const json_t *sw)
-{
-    return *ctl_text(sw, "name") ? ctl_text(sw, "name") : ctl_text(sw, "dpid");
-}
-
-static const json_t *
-find_switch(const json_t *topology, const char *dpid)
-{
-    json_t *sw;
-    size_t i;
-
-    json_array_foreach(json_object_get(topology, "switches"), i, sw)
-    {
-        if (!strcmp(ctl_text(sw, "dpid"), dpid)) {
-            return sw;
-        }
-    }
-    return NULL;
-}
-
 static void
 print_end(const json_t *topology, const json_t *end)
 {
-    const json_t *sw = find_switch(topology, ctl_text(end, "dpid"));
-
-    print_quoted(sw ? name_of(sw) : ctl_text(end, "dpid"));
+    print_quoted(ctl_end_name(topology, end));
 }
 
 static void
 print_dot(const json_t *topology)
 {
+    json_t *switches =
+        ctl_sort_switches(json_object_get(topology, "switches"));
     json_t *item;
     size_t i;
 
     puts("graph lasthop {\n    node [shape=box];");
-    json_array_foreach(json_object_get(topology, "switches"), i, item)
+    json_array_foreach(switches, i, item)
     {
         fputs("    ", stdout);
-        print_quoted(name_of(item));
+        print_quoted(ctl_name(item));
         fputs(" [tooltip=", stdout);
         print_quoted(ctl_text(item, "dpid"));
         puts("];");
@@ -265,23 +244,30 @@ print_dot(const json_t *topology)
                ctl_number(a, "port"), ctl_number(b, "port"));
     }
     puts("}");
+    json_decref(switches);
 }
 
 int
-ctl_topology(const struct ctl *ctl, int argc, char *argv[])
+ctl_topology_json(struct ctl *ctl, int argc, char *argv[])
 {
-    const char *form = argc > 1 ? argv[1] : "json";
     json_t *answer;
-    int status;
+    int status = ctl_ask(ctl, CTL_SERVER, "topology", NULL, &answer);
 
-    if (argc > 2 || (strcmp(form, "json") && strcmp(form, "dot"))) {
-        return ctl_wrong_usage("topology is followed by json or dot", "");
+    if (!status) {
+        ctl_print_json(json_object_get(answer, "topology"));
     }
-    status = ctl_demand(ctl, "topology", NULL, &answer);
-    if (!status && !strcmp(form, "dot")) {
+    json_decref(answer);
+    return status;
+}
+
+int
+ctl_topology_dot(struct ctl *ctl, int argc, char *argv[])
+{
+    json_t *answer;
+    int status = ctl_ask(ctl, CTL_SERVER, "topology", NULL, &answer);
+
+    if (!status) {
         print_dot(json_object_get(answer, "topology"));
-    } else if (!status) {
-        status = ctl_print_json(json_object_get(answer, "topology"));
     }
     json_decref(answer);
     return status;
@@ -290,28 +276,30 @@ ctl_topology(const struct ctl *ctl, int argc, char *argv[])
 /* --- Log ----------------------------------------------------------------- */
 
 int
-ctl_log(const struct ctl *ctl, int argc, char *argv[])
+ctl_log(struct ctl *ctl, int argc, char *argv[])
 {
-    bool is_recorder = argc > 1 && !strcmp(argv[1], "recorder");
-    bool is_named = is_recorder || (argc > 1 && !strcmp(argv[1], "server"));
-    const char *level = argc > 1 + is_named ? argv[1 + is_named] : NULL;
+    bool is_recorder = argc && !strcmp(argv[0], "recorder");
+    int n_named = is_recorder || (argc && !strcmp(argv[0], "server"));
+    const char *level = argc > n_named ? argv[n_named] : NULL;
     json_t *members = NULL, *answer;
     int status;
 
-    if (argc > 2 + is_named) {
-        return ctl_wrong_usage("log takes a daemon and a level, not also ",
-                               argv[2 + is_named]);
+    if (argc > 1 + n_named) {
+        return app_wrong_usage(ctl->app,
+                               "log: \"%s\" is no daemon; there are "
+                               "server and recorder",
+                               argv[0]);
     }
     if (level) {
         members = json_pack("{s:s}", "level", level);
         if (!members) {
-            return ctl_wrong_usage("log: not UTF-8", "");
+            return app_wrong_usage(ctl->app, "log: not UTF-8");
         }
     }
-    status = is_recorder ? ctl_ask(ctl, "log.level", members, &answer)
-                         : ctl_demand(ctl, "log.level", members, &answer);
-    if (!status && ctl->is_json) {
-        status = ctl_print_json(answer);
+    status = ctl_ask(ctl, is_recorder ? CTL_RECORDER : CTL_SERVER, "log.level",
+                     members, &answer);
+    if (!status && ctl->app->is_json) {
+        ctl_print_json(answer);
     } else if (!status) {
         puts(ctl_text(answer, "level"));
     }

@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* lasthopctl - the command `status`: recorder, switches and server at a
- * glance. */
+/* lasthopctl - the command `status`: asks recorder and server how they are,
+ * and finds what should be looked at. */
 #include <config.h>
 #include "apps/lasthopctl.h"
 
-#include <inttypes.h>
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -81,12 +79,6 @@ find_troubles(const json_t *json, const char *path, json_t *found)
     }
 }
 
-static const char *
-name_of(const json_t *sw)
-{
-    return *ctl_text(sw, "name") ? ctl_text(sw, "name") : ctl_text(sw, "dpid");
-}
-
 /* --- What is not as it should be. --- */
 
 static void
@@ -98,24 +90,25 @@ judge_switch(const json_t *sw, json_t *found)
     if (strcmp(state, "instrumented") && strcmp(state, "paused") &&
         !(strcmp(state, "recorded") == 0 && !*why)) {
         json_array_append_new(found,
-                              json_sprintf("%s is %s%s%s", name_of(sw), state,
+                              json_sprintf("%s is %s%s%s", ctl_name(sw), state,
                                            *why ? ": " : "", why));
     } else if (*why) {
         json_array_append_new(
-            found, json_sprintf("%s has no postcards: %s", name_of(sw), why));
+            found, json_sprintf("%s has no postcards: %s", ctl_name(sw), why));
     }
     if (!strcmp(ctl_text(sw, "switch"), "refused")) {
         json_array_append_new(
             found, json_sprintf("%s refused the last change of its selection",
-                                name_of(sw)));
+                                ctl_name(sw)));
     }
     if (ctl_number(postcards, "shed_rules") > 0) {
         long long n = ctl_number(postcards, "shed_rules");
 
         json_array_append_new(
             found, json_sprintf("%s: too many postcards, %lld of the busiest "
-                                "rules send%s none (%lld a second)",
-                                name_of(sw), n, n == 1 ? "s" : "",
+                                "rules %s none (%lld a second)",
+                                ctl_name(sw), n,
+                                app_noun((uint64_t) n, "sends", "send"),
                                 ctl_number(postcards, "shed_pps")));
     }
     if (json_is_integer(json_object_get(postcards, "shed_below"))) {
@@ -123,7 +116,7 @@ judge_switch(const json_t *sw, json_t *found)
             found,
             json_sprintf("%s: too many postcards, selections below priority "
                          "%lld send none",
-                         name_of(sw), ctl_number(postcards, "shed_below")));
+                         ctl_name(sw), ctl_number(postcards, "shed_below")));
     }
 }
 
@@ -136,229 +129,166 @@ judge_log(const json_t *log, json_t *found)
     if (ctl_number(log, "age_ns") >= LOG_LATE_NS) {
         json_array_append_new(
             found,
-            json_sprintf("the flow log is %s behind, %lld changes wait for "
-                         "the disk",
+            json_sprintf("the flow log is %s behind, %lld %s for the disk",
                          time_spec_format_span(
                              (uint64_t) ctl_number(log, "age_ns"), span),
-                         ctl_number(log, "queued")));
+                         ctl_number(log, "queued"),
+                         app_noun((uint64_t) ctl_number(log, "queued"),
+                                  "change waits", "changes wait")));
+    }
+}
+
+/* What the server itself says of the last minute. */
+static void
+judge_health(const json_t *health, json_t *found)
+{
+    json_t *problem;
+    size_t i;
+
+    json_array_foreach(json_object_get(health, "problems"), i, problem)
+    {
+        json_array_append_new(found, json_sprintf("server: %s (%lld)",
+                                                  ctl_text(problem, "message"),
+                                                  ctl_number(problem, "n")));
     }
 }
 
 static json_t *
-judge(const json_t *status, const json_t *stats, const json_t *server)
+judge(const struct ctl_glance *glance)
 {
     json_t *found = json_array();
     json_t *sw;
     size_t i;
 
-    json_array_foreach(json_object_get(status, "switches"), i, sw)
+    json_array_foreach(json_object_get(glance->recorder, "switches"), i, sw)
     {
         judge_switch(sw, found);
     }
-    if (!server) {
+    /* A server may run without one on purpose. */
+    if (!glance->recorder &&
+        !json_is_null(json_object_get(glance->server, "recorder"))) {
+        json_array_append_new(found, json_string("no recorder answers"));
+    }
+    if (!glance->server) {
         json_array_append_new(found, json_string("no server answers"));
     }
-    judge_log(json_object_get(stats, "flow_log"), found);
-    find_troubles(stats, "recorder", found);
-    find_troubles(server, "server", found);
+    judge_log(json_object_get(glance->recorder_stats, "flow_log"), found);
+    judge_health(glance->health, found);
+    find_troubles(glance->recorder_stats, "recorder", found);
+    find_troubles(glance->server_stats, "server", found);
     return found;
 }
 
-/* --- Text. --- */
+/* --- Asking. --- */
 
-/* Since when servers need the tables. */
-static void
-print_retained(const json_t *retained)
+/* The member 'name' of the answer (NULL: all of it), a reference, or NULL with
+ * the reason. */
+static json_t *
+get(struct ctl *ctl, enum ctl_daemon daemon, const char *op, const char *name,
+    struct lh_error *why)
 {
-    long long since_ns = LLONG_MAX;
-    char since[TIME_SPEC_BUFSIZE];
-    json_t *server;
-    size_t i;
+    json_t *answer, *member;
 
-    json_array_foreach(retained, i, server)
-    {
-        if (ctl_number(server, "since_ns") < since_ns) {
-            since_ns = ctl_number(server, "since_ns");
-        }
+    if (ctl_try(ctl, daemon, op, NULL, &answer, why)) {
+        return NULL;
     }
-    if (json_array_size(retained)) {
-        time_spec_format((uint64_t) since_ns, false, 0, since);
-        printf("  kept since %s for %zu server%s\n", since,
-               json_array_size(retained),
-               json_array_size(retained) == 1 ? "" : "s");
-    }
+    member = json_incref(name ? json_object_get(answer, name) : answer);
+    json_decref(answer);
+    return member;
 }
 
 static void
-print_recorder(const json_t *status, const json_t *stats)
+ask_server(struct ctl *ctl, struct ctl_glance *glance, struct lh_error *why)
 {
-    char span[TIME_SPEC_BUFSIZE];
-    uint64_t started_ns = (uint64_t) ctl_number(status, "started_ns");
-    const json_t *log = json_object_get(stats, "flow_log");
-    const json_t *max = json_object_get(status, "max_postcards");
-    json_t *route;
-    size_t i;
-
-    printf("recorder %s, up %s\n", ctl_text(status, "version"),
-           time_spec_format_span(time_spec_now() - started_ns, span));
-    json_array_foreach(json_object_get(status, "routes"), i, route)
-    {
-        printf("  switches at %s, their controller at %s\n",
-               ctl_text(route, "listen"), ctl_text(route, "controller"));
-    }
-    printf("  flow log %s: %lld changes written, %lld waiting\n",
-           ctl_text(log, "path"), ctl_number(log, "written"),
-           ctl_number(log, "queued"));
-    print_retained(json_object_get(log, "retained"));
-    printf("  selections: %lld", ctl_number(status, "selections"));
-    if (json_is_integer(max)) {
-        printf("; at most %lld postcards a second and switch",
-               ctl_number(status, "max_postcards"));
-    }
-    puts(json_is_true(json_object_get(status, "all_paused"))
-             ? "; all switches are paused"
-             : "");
-}
-
-static void
-print_postcards(const json_t *postcards)
-{
-    static const char *const bad[] = {"tx_dropped", "tx_errors"};
-
-    if (!json_is_object(postcards)) {
+    glance->server_stats = get(ctl, CTL_SERVER, "stats", "stats", why);
+    if (!glance->server_stats) {
         return;
     }
-    printf("    postcards: %lld a second, %lld in all",
-           ctl_number(postcards, "pps"), ctl_number(postcards, "tx_packets"));
-    for (size_t i = 0; i < 2; i++) {
-        if (json_is_integer(json_object_get(postcards, bad[i]))) {
-            printf(", %lld %s", ctl_number(postcards, bad[i]),
-                   i ? "errors" : "dropped");
-        }
+    /* A server that is older than this program does not know all of it. */
+    glance->server = get(ctl, CTL_SERVER, "status", "status", why);
+    if (!glance->server) {
+        glance->server = json_object();
     }
-    puts("");
+    glance->health = get(ctl, CTL_SERVER, "health", NULL, why);
+    glance->clients = get(ctl, CTL_SERVER, "clients", "clients", why);
+    glance->topology = get(ctl, CTL_SERVER, "topology", "topology", why);
 }
 
+/* Asks the recorder by its own socket, or by the server, which may be on
+ * another machine, together with the recorder that belongs to it. */
 static void
-print_switch(const json_t *sw)
+ask_recorder(struct ctl *ctl, struct ctl_glance *glance, struct lh_error *why)
 {
-    json_t *connection;
-    size_t i;
+    const char *server = ctl->ends[CTL_SERVER].address;
+    bool is_remote =
+        (!strncmp(server, "tcp:", 4) || !strncmp(server, "ssl:", 4)) &&
+        !ctl->has_recorder;
+    struct lh_error by_server;
 
-    printf("  %s (%s): %s", name_of(sw), ctl_text(sw, "dpid"),
-           ctl_text(sw, "state"));
-    if (*ctl_text(sw, "why")) {
-        printf(" (%s)", ctl_text(sw, "why"));
+    if (!is_remote) {
+        glance->recorder = get(ctl, CTL_RECORDER, "status", "status", why);
+        glance->recorder_stats = get(ctl, CTL_RECORDER, "stats", "stats", why);
     }
-    if (json_object_get(sw, "rules")) {
-        printf(", %lld of %lld rules send postcards", ctl_number(sw, "carded"),
-               ctl_number(sw, "rules"));
+    if (!glance->recorder && glance->server) {
+        glance->recorder = get(ctl, CTL_SERVER, "recorder.status", "status",
+                               is_remote ? why : &by_server);
+        glance->recorder_stats =
+            get(ctl, CTL_SERVER, "recorder.stats", "stats", &by_server);
     }
-    puts("");
-    print_postcards(json_object_get(sw, "postcards"));
-    json_array_foreach(json_object_get(sw, "connections"), i, connection)
-    {
-        const char *controller = ctl_text(connection, "controller");
-        const char *role = ctl_text(connection, "role");
-
-        printf("    %s: OpenFlow 1.%lld%s%s%s%s\n",
-               ctl_text(connection, "peer"),
-               ctl_number(connection, "of_version") - 1,
-               *controller ? ", controller " : "", controller,
-               *role ? ", " : "", role);
+    if (glance->recorder && !glance->topology) {
+        glance->topology =
+            get(ctl, CTL_RECORDER, "topology", "topology", &by_server);
     }
 }
 
 static void
-print_server(const json_t *server)
+print_json(const struct ctl_glance *glance)
 {
-    if (!server) {
-        puts("server: none answers");
-        return;
-    }
-    printf("server: %lld postcards, %lld histories, %lld archived, %lld "
-           "packets open\n",
-           ctl_number(server, "postcards"), ctl_number(server, "histories"),
-           ctl_number(server, "archived"), ctl_number(server, "open_groups"));
-    printf("  lost: %lld postcards by the kernel, %lld by too many open "
-           "packets, %lld by too little memory; %lld histories not stored\n",
-           ctl_number(server, "kernel_drops"),
-           ctl_number(server, "dropped_full"),
-           ctl_number(server, "dropped_memory"),
-           ctl_number(server, "archive_lost"));
-    printf("  archive: %lld bytes; clients: %lld, %lld triggers, %lld queries "
-           "running, %lld events missed by slow ones\n",
-           ctl_number(server, "archive_size"),
-           ctl_number(server, "clients_now"), ctl_number(server, "triggers"),
-           ctl_number(server, "queries_running"),
-           ctl_number(server, "events_missed"));
-}
+    const json_t *problems = json_object_get(glance->health, "problems");
+    json_t *all = json_pack(
+        "{s:O?, s:O?, s:O?, s:O?, s:O?, s:O?, s:O?, s:O}", "status",
+        glance->recorder, "stats", glance->recorder_stats, "server_status",
+        glance->server, "server", glance->server_stats, "problems", problems,
+        "clients", glance->clients, "topology", glance->topology, "attention",
+        glance->found);
 
-static void
-print_all(const json_t *status, const json_t *stats, const json_t *server,
-          const json_t *found)
-{
-    json_t *item;
-    size_t i;
-
-    print_recorder(status, stats);
-    puts("switches:");
-    json_array_foreach(json_object_get(status, "switches"), i, item)
-    {
-        print_switch(item);
-    }
-    json_array_foreach(json_object_get(status, "absent"), i, item)
-    {
-        printf("  %s (%s): not connected%s\n", name_of(item),
-               ctl_text(item, "dpid"),
-               json_is_true(json_object_get(item, "paused")) ? ", paused"
-                                                             : "");
-    }
-    print_server(server);
-    if (json_array_size(found)) {
-        puts("to be looked at:");
-    }
-    json_array_foreach(found, i, item)
-    {
-        printf("  %s\n", json_string_value(item));
-    }
+    ctl_print_json(all);
+    json_decref(all);
 }
 
 int
-ctl_status(const struct ctl *ctl)
+ctl_status(struct ctl *ctl, int argc, char *argv[])
 {
-    json_t *status_answer, *stats_answer = NULL, *server_answer = NULL;
-    json_t *found = NULL;
-    int result = ctl_ask(ctl, "status", NULL, &status_answer);
+    struct lh_error recorder_why = {.text = ""}, server_why = {.text = ""};
+    struct ctl_glance glance = {.recorder_why = recorder_why.text,
+                                .server_why = server_why.text};
+    int result = CTL_OK;
 
-    if (!result) {
-        result = ctl_ask(ctl, "stats", NULL, &stats_answer);
+    ask_server(ctl, &glance, &server_why);
+    ask_recorder(ctl, &glance, &recorder_why);
+    glance.found = judge(&glance);
+    if (!glance.recorder && !glance.server) {
+        app_say(ctl->app,
+                "neither recorder nor server answers\n  %s\n  %s\nIs "
+                "lasthop-recorder running?  If its --rundir is another one, "
+                "give it to lasthopctl too.",
+                glance.recorder_why, glance.server_why);
+        result = CTL_FAILED;
+    } else if (ctl->app->is_json) {
+        print_json(&glance);
+    } else {
+        ctl_glance_print(ctl, &glance);
     }
-    if (!result) {
-        json_t *status = json_object_get(status_answer, "status");
-        json_t *stats = json_object_get(stats_answer, "stats");
-        json_t *server;
-
-        ctl_ask_server(ctl, "stats", &server_answer);
-        server = json_object_get(server_answer, "stats");
-        found = judge(status, stats, server);
-        if (ctl->is_json) {
-            json_t *all =
-                json_pack("{s:O, s:O, s:O?, s:O}", "status", status, "stats",
-                          stats, "server", server, "attention", found);
-
-            result = ctl_print_json(all);
-            json_decref(all);
-        } else {
-            print_all(status, stats, server, found);
-        }
-    }
-    if (!result && ctl->is_check && json_array_size(found)) {
+    if (!result && ctl->is_check && json_array_size(glance.found)) {
         result = CTL_ATTENTION;
     }
-    json_decref(found);
-    json_decref(server_answer);
-    json_decref(stats_answer);
-    json_decref(status_answer);
+    json_decref(glance.recorder);
+    json_decref(glance.recorder_stats);
+    json_decref(glance.server);
+    json_decref(glance.server_stats);
+    json_decref(glance.health);
+    json_decref(glance.clients);
+    json_decref(glance.topology);
+    json_decref(glance.found);
     return result;
 }

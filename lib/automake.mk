@@ -25,9 +25,9 @@ lib_liblasthop_a_SOURCES = \
 	lib/archive_merger.c lib/archive_merger.h \
 	lib/archive_old.c lib/archive_old.h \
 	lib/archive_fetch.c lib/archive_fetch.h \
-	lib/archive_oldest.c lib/archive_oldest.h \
 	lib/archive_reader.c lib/archive_reader.h \
 	lib/archive_scan.c lib/archive_scan.h \
+	lib/archive_span.c lib/archive_span.h \
 	lib/archive_stock.c lib/archive_stock.h \
 	lib/archive_part.c lib/archive_part.h \
 	lib/archive_writer.c lib/archive_writer.h \
@@ -116,6 +116,7 @@ lib_liblasthop_a_SOURCES = \
 	lib/postcard.c lib/postcard.h \
 	lib/postcard_geneve.c lib/postcard_geneve.h \
 	lib/postcard_mac.c lib/postcard_mac.h \
+	lib/process_memory.c lib/process_memory.h \
 	lib/ring.c lib/ring.h \
 	lib/rule.c lib/rule.h \
 	lib/rule_slab.c lib/rule_slab.h \

@@ -7,6 +7,7 @@
 
 #include "lib/flow_log.h"
 #include "lib/jmember.h"
+#include "lib/process_memory.h"
 #include "recorder/control.h"
 #include "recorder/datapath.h"
 #include "recorder/recorder_config.h"
@@ -74,10 +75,10 @@ status_get(const struct session_env *env, uint64_t started_ns)
     const struct recorder_config *config = env->config;
 
     return json_pack(
-        "{s:s, s:I, s:o, s:b, s:i, s:o, s:I, s:o, s:o}", "version",
-        PACKAGE_VERSION, "started_ns", (json_int_t) started_ns, "routes",
-        get_routes(config), "all_paused", control_is_all_paused(env->control),
-        "selections",
+        "{s:s, s:I, s:I, s:o, s:b, s:i, s:o, s:I, s:o, s:o}", "version",
+        PACKAGE_VERSION, "started_ns", (json_int_t) started_ns, "memory_bytes",
+        (json_int_t) process_memory(), "routes", get_routes(config),
+        "all_paused", control_is_all_paused(env->control), "selections",
         (int) selection_list_count(control_selections(env->control)),
         "max_postcards",
         config->max_postcards

@@ -63,6 +63,7 @@ server_libserver_a_SOURCES = \
 	server/worker.c server/worker.h \
 	server/server_api.c server/server_api.h \
 	server/server_metrics.c server/server_metrics.h \
+	server/server_status.c server/server_status.h \
 	server/source_pcap.c server/source_pcap.h \
 	server/source_udp.c server/source_udp.h \
 	server/told_history.c server/told_history.h \

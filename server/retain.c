@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "lib/archive_oldest.h"
+#include "lib/archive_span.h"
 #include "lib/jmember.h"
 #include "lib/lh_alloc.h"
 #include "server/recorder_link.h"
@@ -58,7 +58,7 @@ retain_tell(struct retain *r, struct recorder_link *link, const char *archive,
         return;
     }
     r->told_ns = now_ns;
-    if (archive_oldest(archive, &oldest_ns, NULL) || oldest_ns > now_ns) {
+    if (archive_span_oldest(archive, &oldest_ns, NULL) || oldest_ns > now_ns) {
         oldest_ns = now_ns; /* Nothing is archived yet. */
     }
     oldest_ns -= oldest_ns > MARGIN_NS ? MARGIN_NS : 0;

@@ -24,14 +24,17 @@
 #include "server/health.h"
 #include "server/profiles.h"
 #include "server/server_metrics.h"
+#include "server/server_status.h"
 
 /* What `hello` says this server has. */
-static const char *const features[] = {API_FEATURE_BINARY, "pause",   "rate",
-                                       "health",           "profile", NULL};
+static const char *const features[] = {
+    API_FEATURE_BINARY, "pause", "rate", "health", "profile", "status", NULL};
 
 struct server_api {
     struct server_api_config config;
     struct health health;
+    struct server_status status;
+    const char *archive;          /* Its directory, or NULL. */
     struct profiles *profiles;    /* Owned. */
     struct api_server *server;    /* Owned. */
     struct api_door *door;        /* Owned; NULL: none. */
@@ -195,6 +198,34 @@ handle_health(struct api_call *call, const json_t *request, void *api_)
                                    recorder && recorder_link_is_up(recorder)));
 }
 
+static void
+handle_status(struct api_call *call, const json_t *request, void *api_)
+{
+    struct server_api *api = api_;
+    const struct recorder_link *recorder = api->config.recorder;
+    struct counters counters;
+
+    api->config.collect(api->config.aux, &counters);
+    api_call_answer(
+        call,
+        json_pack("{s:o}", "status",
+                  server_status_to_json(
+                      &api->status, &counters, time_spec_now(), api->archive,
+                      recorder, recorder && recorder_link_is_up(recorder))));
+}
+
+static void
+handle_recorder_status(struct api_call *call, const json_t *request, void *api)
+{
+    pass_on(api, call, "status", request);
+}
+
+static void
+handle_recorder_stats(struct api_call *call, const json_t *request, void *api)
+{
+    pass_on(api, call, "stats", request);
+}
+
 void
 server_api_tick(struct server_api *api, uint64_t now_ns)
 {
@@ -203,6 +234,7 @@ server_api_tick(struct server_api *api, uint64_t now_ns)
     if (api) {
         api->config.collect(api->config.aux, &counters);
         health_sample(&api->health, &counters, now_ns);
+        server_status_sample(&api->status, &counters, now_ns);
     }
 }
 
@@ -331,6 +363,8 @@ server_api_open(struct event_base *base,
     }
     server.mode = config->options->socket_mode;
     api->config = *config;
+    api->archive = config->options->archive;
+    api->status.started_ns = time_spec_now();
     api->profiles =
         profiles_create(base, config->queries, query_threads(config->options));
     api->server = api_server_create(base, &server);
@@ -361,6 +395,11 @@ server_api_open(struct event_base *base,
     api_server_add_op(api->server, "topology", handle_topology, api);
     api_server_add_op(api->server, "stats", handle_stats, api);
     api_server_add_op(api->server, "health", handle_health, api);
+    api_server_add_op(api->server, "status", handle_status, api);
+    api_server_add_op(api->server, "recorder.status", handle_recorder_status,
+                      api);
+    api_server_add_op(api->server, "recorder.stats", handle_recorder_stats,
+                      api);
 
     int retval = open_doors(base, api, error);
 

@@ -3,8 +3,8 @@
  *
  * Triggers and queries are answered by their own parts; what is asked about
  * the past (`flow`, `table`, `diff`, `changes`, `why`) is passed on to the
- * recorder, whose answer is the client's; `topology` and `stats` are answered
- * here.
+ * recorder, whose answer is the client's, and so are `recorder.status` and
+ * `recorder.stats`; the others are answered here.
  *
  * Threads: that of the event loop. */
 #ifndef SERVER_SERVER_API_H
@@ -42,7 +42,8 @@ int server_api_open(struct event_base *, const struct server_api_config *,
 /* Closes all clients. */
 void server_api_close(struct server_api *);
 
-/* Looks at the counters for `health`; due every round.  'api' may be NULL. */
+/* Looks at the counters for `health` and `status`; due every round.  'api' may
+ * be NULL. */
 void server_api_tick(struct server_api *, uint64_t now_ns);
 
 /* The sockets' own counters. */

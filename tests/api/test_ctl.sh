@@ -11,7 +11,8 @@ cat > "$work/topology.json" <<'END'
 {"dpid":"0000000000000002","name":"s2","ports":[]}],
 "links":[{"a":{"dpid":"0000000000000001","port":2},"b":{"dpid":"0000000000000002","port":3}}]}
 END
-bin/lasthop-server --rundir="$work" --recorder=none --listen=geneve:127.0.0.1:0 \
+bin/lasthop-server --rundir="$work" --recorder=none --listen=geneve:127.0.0.1:0 --archive="$work/archive" \
+    --round=100ms \
     --topology="$work/topology.json" > "$work/log" 2>&1 &
 server=$!
 trap 'kill $server 2> /dev/null; wait $server; rm -rf "$work"' EXIT
@@ -62,11 +63,25 @@ expect '^info$' $ctl log
 expect '^debug$' $ctl log server debug
 expect '^debug$' $ctl log
 refuse 1 'level: must be' $ctl log loud
-expect ' unix - since .*may bytes triggers control$' $ctl clients
+expect ' unix lasthopctl since .*may bytes triggers control$' $ctl clients
 expect '"switches"' $ctl topology
 expect '^    "s\\"1" -- "s2" \[taillabel="2", headlabel="3"\];$' $ctl topology dot
 refuse 1 'no such term' $ctl triggers add '{{--doid 2}}'
-refuse 1 '^  ^$' $ctl triggers add '{{--doid 2}}'
+refuse 1 '^  ^~' $ctl triggers add '{{--doid 2}}'
+
+# Without a recorder: what the server knows, and what is missing.
+expect '^recorder: none answers: .*recorder.sock' $ctl status
+expect '^switches, as the server knows them:' $ctl status
+expect '^  s2 (0000000000000002)$' $ctl status
+expect '^  s"1:2 -- s2:3$' $ctl status
+expect '^  lost: nothing$' $ctl status
+expect '^  archive .*empty$' $ctl status
+expect '^server 0.* of memory: ok$' $ctl status
+expect '^  0 triggers, 0 queries running, 1 client$' $ctl status
+until_ok sh -c "$ctl status | grep '^  0 postcards a second, 0 histories a sec'"
+# Nothing is wrong: this server is to run without one.
+expect '^server' $ctl status --check
+expect '"status":null,.*"server_status":{.*"clients":\[{' $ctl status --json
 $ctl triggers add '.*' > "$work/followed" 2>&1 &
 follower=$!
 until_ok has_trigger
@@ -79,8 +94,10 @@ wait $follower
 [ $? -eq 1 ] || { echo "the follower went on"; status=1; }
 refuse 1 'no trigger 4711' $ctl triggers delete 4711
 refuse 2 'a trigger has a number' $ctl triggers delete x
-refuse 2 'topology is followed by' $ctl topology xml
+refuse 2 'topology is followed by one of json, dot' $ctl topology xml
+refuse 2 'there is no command topolgy; is topology meant' $ctl topolgy
 kill $server
 wait $server
-refuse 1 'nobody listens there (is lasthop-server running?)' $ctl clients
+refuse 1 'no server: .*nobody listens there' $ctl clients
+refuse 1 'Is lasthop-server running' $ctl clients
 exit $status

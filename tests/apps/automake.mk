@@ -43,8 +43,8 @@ EXTRA_DIST += tests/apps/test_ndb_prompt.py tests/apps/ndb_leaks
 TESTS += tests/apps/test_ndb_screen.py tests/apps/test_ndb_manual.py
 EXTRA_DIST += tests/apps/test_ndb_screen.py tests/apps/test_ndb_manual.py
 
-TESTS += tests/apps/check_completion.sh
-EXTRA_DIST += tests/apps/check_completion.sh
+TESTS += tests/apps/check_completion.sh tests/apps/test_zsh.py
+EXTRA_DIST += tests/apps/check_completion.sh tests/apps/test_zsh.py
 
 check_PROGRAMS += tests/apps/test_archive_ctl
 TESTS += tests/apps/test_archive_ctl

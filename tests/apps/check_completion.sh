@@ -54,7 +54,7 @@ for program in lasthop-recorder lasthop-server lasthopctl lasthop-gen ndb \
 done
 
 # The commands of the help, which begin a line there.
-commands=$(bin/lasthopctl --help | sed -n 's/^  \([a-z][a-z]*\) .*/\1/p' |
+commands=$(bin/lasthopctl --help | sed '/^What /,$d' | sed -n 's/^  \([a-z][a-z]*\) .*/\1/p' |
            sort -u | tr '\n' ' ')
 [[ $commands == *'archive '*'triggers '* ]] ||
     fail "lasthopctl --help names no commands: $commands"
@@ -67,7 +67,8 @@ expect 'repair stat verify ' lasthopctl archive ''
 expect 'dot json ' lasthopctl topology ''
 expect 'add delete list pause resume ' lasthopctl triggers ''
 expect 'debug error info recorder server warn ' lasthopctl log ''
-expect '--timeout= ' lasthopctl select --ti
+expect 'debug ' lasthopctl log recorder d
+expect '--timeout= ' lasthopctl select --timeo
 expect 'always auto ' ndb --color = a
 expect 'auto geneve mac ' lasthop-server --encap ''
 expect 'fabric faults mix trouble ' lasthop-gen --preset ''

@@ -139,7 +139,7 @@ START_TEST(a_sound_archive_is_sound)
 
     make_archive(dir, 0);
     ck_assert_int_eq(run("verify %s", dir), 0);
-    expect_said(": sound: 1 files, 5 sound blocks, 50 histories");
+    expect_said(": sound: 1 file, 5 sound blocks, 50 histories");
     ck_assert_int_eq(run("--json verify %s", dir), 0);
     expect_said("\"sound\":true");
     expect_said("\"damages\":0");
@@ -448,7 +448,7 @@ START_TEST(a_missing_file_stays_missing)
 
     ck_assert_int_eq(unlink(path), 0);
     ck_assert_int_eq(run("repair %s", dir), 1);
-    expect_said("1 places cannot be repaired");
+    expect_said("1 place cannot be repaired");
     free(path);
     fixture_remove(dir);
 }

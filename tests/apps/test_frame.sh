@@ -36,7 +36,7 @@ run() {
 }
 
 "$fixture" archive "$work" || exit 99
-framed="ndb netshark netwatch nprof phfc"
+framed="ndb netshark netwatch nprof phfc lasthopctl"
 shark="bin/netshark -r $work/archive"
 
 # --- --help, the manual and completion are in step ---------------------------
@@ -57,7 +57,7 @@ for program in $framed; do
     bin/$program --generate bash > "$work/bash"
     sed -n 's/.*compgen -W " --/--/p' "$work/bash" | options > "$work/bashed"
     diff "$work/helped" "$work/bashed" || fail "$program: bash and --help"
-    grep '^\.It.* Fl -' "docs/man/$program.1" | sed 's/Fl -/--/' \
+    grep '^\.It.* Fl -' docs/man/$program.[18] | sed 's/Fl -/--/' \
         | grep -v 'It Cm' | options > "$work/manualed"
     LC_ALL=C comm -23 "$work/helped" "$work/manualed" > "$work/missing"
     [ ! -s "$work/missing" ] \
@@ -119,6 +119,13 @@ run 2 'LASTHOP_COLOR: must be auto' env LASTHOP_COLOR=red $shark
 mkdir -p "$work/xdg/lasthop"
 echo 'time-format = ns' > "$work/xdg/lasthop/config"
 run 0 '^1700000000000000000 ' env XDG_CONFIG_HOME="$work/xdg" $shark
+# A file that cannot be opened (a home of somebody else, a loop of links) is
+# said, and is no reason to stop.
+ln -s loop "$work/loop"
+run 0 "loop/lasthop/config: .*; its settings are not used" \
+    env XDG_CONFIG_HOME="$work/loop" $shark
+run 0 '^2023-11-14T22:13:20' env XDG_CONFIG_HOME="$work/loop" $shark
+run 2 'loop: Too many levels' env LASTHOP_CONFIG="$work/loop" $shark
 
 # --- names of hosts ----------------------------------------------------------
 

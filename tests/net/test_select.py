@@ -368,7 +368,7 @@ def test_wrong_commands_say_what_to_do(lab, tmp_path):
     for argv in ([], ["paus"], ["select"], ["select", "ad"], ["status", "x"],
                  ["--check", "pause"], ["--nope"], ["attach"],
                  ["select", "load"], ["select", "delete"],
-                 ["-t", "0", "status"]):
+                 ["--timeout", "0", "status"]):
         assert "lasthopctl --help says more" in ctl(lab, *argv, status=2)
     recorder = Recorder(lab, None).start()
     wrong = tmp_path / "wrong"

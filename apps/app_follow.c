@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <inttypes.h>
 
+#include "apps/app_gap.h"
 #include "apps/app_interrupt.h"
 #include "lib/time_spec.h"
 
@@ -14,6 +15,19 @@
 #define MAX_PAUSE_MS   2000
 
 #define MS_NS UINT64_C(1000000)
+/* A history comes at most so late after its first postcard
+ * (docs/limits.md), and some. */
+#define LATE_NS (5000 * MS_NS)
+
+struct following {
+    const struct app *app;
+    struct app_source *source;
+    struct app_follow *follow;
+    struct app_gap *gap; /* NULL: gaps are not filled.  Owned. */
+    uint64_t since_ns;   /* When it began, */
+    uint64_t waits_ns;   /* and waited for a match the last time. */
+    uint64_t filled_ns;  /* Up to here matches may come twice. */
+};
 
 /* Whether 'retval' says that the server is not there, or not any more. */
 static bool
@@ -50,10 +64,18 @@ tick(const struct app_follow *follow)
 
 /* Gives what came; false: that is enough. */
 static bool
-give(const struct app_follow *follow, const struct app_stop *stop)
+give(struct following *f, const struct app_stop *stop)
 {
+    const struct app_follow *follow = f->follow;
+
     if (stop->n_limited && follow->limited) {
         follow->limited(follow->aux, stop->id, stop->n_limited);
+    }
+    if (stop->history && f->gap &&
+        !app_gap_note(f->gap, stop->id, stop->history) &&
+        history_first_ns(stop->history) < f->filled_ns) {
+        history_destroy(stop->history);
+        return true;
     }
     return !stop->history ||
            follow->give(follow->aux, stop->id, stop->history);
@@ -65,17 +87,90 @@ is_over(const struct app_follow *follow)
     return follow->until_ns && time_spec_now() >= follow->until_ns;
 }
 
-/* Connects again, however long that takes.  0, EINTR, or another reason. */
-static int
-wait_for_server(const struct app *app, struct app_source *source,
-                const struct app_follow *follow, const struct lh_error *why,
-                struct lh_error *error)
+/* Tells of the time from 'from_ns' to 'to_ns', which was not seen, why. */
+static void
+say_missed(const struct following *f, uint64_t from_ns, uint64_t to_ns,
+           const char *what)
 {
-    uint64_t away_ns = time_spec_now();
-    int pause_ms = FIRST_PAUSE_MS, retval;
     char from[TIME_SPEC_BUFSIZE], to[TIME_SPEC_BUFSIZE];
 
-    app_say(app, "%s; waiting for it to come back", why->text);
+    if (f->follow->missed) {
+        f->follow->missed(f->follow->aux, from_ns, to_ns);
+    }
+    time_spec_format(from_ns, f->app->is_utc, 3, from);
+    time_spec_format(to_ns, f->app->is_utc, 3, to);
+    app_say(f->app, what, from, to);
+}
+
+/* When the server that answers now was started; 0: it does not say. */
+static uint64_t
+started_ns(struct app_source *source)
+{
+    struct lh_error ignored;
+    json_t *answer;
+    uint64_t ns = 0;
+
+    if (!app_source_ask(source, "status", json_object(), &answer, &ignored)) {
+        const json_t *status = json_object_get(answer, "status");
+
+        ns = (uint64_t) json_integer_value(
+            json_object_get(status, "started_ns"));
+        json_decref(answer);
+    }
+    return ns;
+}
+
+/* Gives what the server, which is back, has stored of the time since it was
+ * last heard of; 'away_ns' is when it was seen to be gone.  0, EINTR, or
+ * ECANCELED when it is enough. */
+static int
+fill_gap(struct following *f, uint64_t away_ns)
+{
+    uint64_t since_ns = f->waits_ns > LATE_NS ? f->waits_ns - LATE_NS : 0;
+    uint64_t start_ns;
+    struct app_gap_filled filled;
+    struct lh_error why;
+    int retval;
+
+    since_ns = since_ns > f->since_ns ? since_ns : f->since_ns;
+    f->filled_ns = time_spec_now();
+    retval = app_gap_fill(f->gap, f->source, since_ns, f->follow->give,
+                          f->follow->aux, &filled, &why);
+    if (retval == EINTR) {
+        return EINTR;
+    }
+    if (retval) {
+        app_say(f->app, "%s", why.text);
+        say_missed(f, away_ns, time_spec_now(),
+                   "the server is back; what matched from %s to %s is not "
+                   "shown here");
+        return 0;
+    }
+    app_say(f->app,
+            "the server is back; %" PRIu64 " match%s that it has stored "
+            "meanwhile %s shown here%s",
+            filled.n, filled.n == 1 ? "" : "es", filled.n == 1 ? "is" : "are",
+            filled.has_more ? ", there are more" : "");
+    start_ns = started_ns(f->source);
+    if (start_ns > f->waits_ns) {
+        say_missed(f, start_ns > away_ns ? away_ns : f->waits_ns, start_ns,
+                   "packets from %s to %s were not recorded: no server was "
+                   "running");
+    }
+    return filled.is_enough ? ECANCELED : 0;
+}
+
+/* Connects again, however long that takes.  0, EINTR, ECANCELED when it is
+ * enough, or another reason. */
+static int
+wait_for_server(struct following *f, const struct lh_error *why,
+                struct lh_error *error)
+{
+    const struct app_follow *follow = f->follow;
+    uint64_t away_ns = time_spec_now();
+    int pause_ms = FIRST_PAUSE_MS, retval;
+
+    app_say(f->app, "%s; waiting for it to come back", why->text);
     do {
         if (is_over(follow)) {
             return 0;
@@ -86,18 +181,14 @@ wait_for_server(const struct app *app, struct app_source *source,
         }
         tick(follow);
         pause_ms = 2 * pause_ms < MAX_PAUSE_MS ? 2 * pause_ms : MAX_PAUSE_MS;
-        retval = app_source_connect(source, error);
+        retval = app_source_connect(f->source, error);
     } while (is_away(retval));
-    if (!retval && follow->missed) {
-        follow->missed(follow->aux, away_ns, time_spec_now());
-    }
-    if (!retval) {
-        time_spec_format(away_ns, app->is_utc, 3, from);
-        time_spec_format(time_spec_now(), app->is_utc, 3, to);
-        app_say(app,
-                "the server is back; what matched in between is not shown "
-                "here (--since %s --until %s asks for what it has stored)",
-                from, to);
+    if (!retval && f->gap) {
+        retval = fill_gap(f, away_ns);
+    } else if (!retval) {
+        say_missed(f, away_ns, time_spec_now(),
+                   "the server is back; what matched in between is not shown "
+                   "here (--since %s --until %s asks for what it has stored)");
     }
     return retval;
 }
@@ -138,42 +229,45 @@ check_server(const struct app *app, struct app_source *source,
     return retval == EINTR ? EINTR : 0;
 }
 
-int
-app_follow_run(const struct app *app, struct app_source *source,
-               struct app_follow *follow, struct lh_error *error)
+/* As app_follow_run(); ECANCELED when it was enough. */
+static int
+run(struct following *f, struct lh_error *error)
 {
+    const struct app *app = f->app;
+    struct app_follow *follow = f->follow;
     bool is_silent = false;
 
     for (;;) {
         struct lh_error why;
         struct app_stop stop;
-        int max_ms = follow->tick ? follow->tick_ms : quiet_time(app);
-        int retval = app_source_wait(
-            source, time_left(follow->until_ns, max_ms), &stop, &why);
+        int max_ms = follow->tick ? follow->tick_ms : quiet_time(app), retval;
 
+        f->waits_ns = time_spec_now();
+        retval = app_source_wait(
+            f->source, time_left(follow->until_ns, max_ms), &stop, &why);
         if (stop.n_missed) {
             follow->n_missed += stop.n_missed;
             app_say(app, "%" PRIu64 " %s came too fast and %s not shown",
                     stop.n_missed, app_noun(stop.n_missed, "match", "matches"),
                     app_noun(stop.n_missed, "is", "are"));
         }
-        if (!retval && !give(follow, &stop)) {
-            return 0;
+        if (!retval && !give(f, &stop)) {
+            return ECANCELED;
         }
         tick(follow);
         if (is_over(follow)) {
             return 0;
         }
-        if (retval == ETIMEDOUT && app_source_is_connected(source)) {
+        if (retval == ETIMEDOUT && app_source_is_connected(f->source)) {
             /* Who has ticks cannot wait for an answer. */
             if (!follow->tick &&
-                check_server(app, source, follow, &is_silent)) {
+                check_server(app, f->source, follow, &is_silent)) {
                 return EINTR;
             }
             continue;
         }
         if (is_away(retval)) {
-            retval = wait_for_server(app, source, follow, &why, error);
+            retval = wait_for_server(f, &why, error);
         } else if (retval && error) {
             *error = why;
         }
@@ -181,4 +275,19 @@ app_follow_run(const struct app *app, struct app_source *source,
             return retval;
         }
     }
+}
+
+int
+app_follow_run(const struct app *app, struct app_source *source,
+               struct app_follow *follow, struct lh_error *error)
+{
+    struct following f = {.app = app,
+                          .source = source,
+                          .follow = follow,
+                          .gap = follow->fills_gap ? app_gap_create() : NULL,
+                          .since_ns = time_spec_now()};
+    int retval = run(&f, error);
+
+    app_gap_destroy(f.gap);
+    return retval == ECANCELED ? 0 : retval;
 }

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* app_follow - takes what matches live filters, as it comes.
  *
- * When the server goes away that is said once, the connection is made again as
- * soon as it is back, and then the time that was missed is said.  How many
- * matches came too fast is said too.  A server from which nothing comes for as
- * long as --timeout is asked whether it is there (not where there are ticks);
- * that it does not answer is said once, and that it does again.
+ * When the server goes away that is said once, and the connection is made
+ * again as soon as it is back.  Where 'fills_gap', what it has stored of the
+ * time in between is given then (apps/app_gap.h), and the time that nobody has
+ * recorded is said; else what to ask for.  How many matches came too fast is
+ * said too.  A server from which nothing comes for as long as --timeout is
+ * asked whether it is there (not where there are ticks); that it does not
+ * answer is said once, and that it does again.
  *
  * Threads: one. */
 #ifndef APPS_APP_FOLLOW_H
@@ -29,6 +31,7 @@ struct app_follow {
     void (*tick)(void *aux);
     int tick_ms;
     void (*missed)(void *aux, uint64_t since_ns, uint64_t until_ns);
+    bool fills_gap;
     void *aux;
     /* Total of what came too fast; counted here. */
     uint64_t n_missed;

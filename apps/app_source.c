@@ -111,6 +111,13 @@ app_source_unwatch(struct app_source *source, uint64_t id,
                : not_live(error);
 }
 
+const char *
+app_source_watched(struct app_source *source, size_t i, uint64_t *id)
+{
+    return source->class->watched ? source->class->watched(source, i, id)
+                                  : NULL;
+}
+
 int
 app_source_wait(struct app_source *source, int timeout_ms,
                 struct app_stop *stop, struct lh_error *error)

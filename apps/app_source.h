@@ -98,6 +98,8 @@ int app_source_watch(struct app_source *, const char *phf, uint64_t *id,
 int app_source_watch_at_rate(struct app_source *, const char *phf,
                              uint64_t rate, uint64_t *id, struct lh_error *);
 int app_source_unwatch(struct app_source *, uint64_t id, struct lh_error *);
+/* The live filter at place 'i' and its number; NULL behind the last. */
+const char *app_source_watched(struct app_source *, size_t i, uint64_t *id);
 /* Waits up to 'timeout_ms' (negative: for ever; then ETIMEDOUT).  A server
  * that went away is ECONNRESET and the like, and the next call connects
  * again, with all filters. */
@@ -129,6 +131,7 @@ struct app_source_class {
     int (*add_watch)(struct app_source *, const char *phf, uint64_t rate,
                      uint64_t *id, struct lh_error *);
     int (*remove_watch)(struct app_source *, uint64_t id, struct lh_error *);
+    const char *(*watched)(struct app_source *, size_t i, uint64_t *id);
     int (*wait)(struct app_source *, int timeout_ms, struct app_stop *,
                 struct lh_error *);
     int (*connect)(struct app_source *, struct lh_error *);

@@ -456,6 +456,18 @@ remove_watch(struct app_source *source, uint64_t id, struct lh_error *error)
     return 0;
 }
 
+static const char *
+watched(struct app_source *source, size_t i, uint64_t *id)
+{
+    struct source_server *server = server_of(source);
+
+    if (i >= server->n_watches) {
+        return NULL;
+    }
+    *id = server->watches[i]->id;
+    return server->watches[i]->phf;
+}
+
 /* Whether the server ended a watch by itself: another client may delete it. */
 static int
 check_watches(struct source_server *server, struct lh_error *error)
@@ -563,6 +575,7 @@ app_source_open_server(const struct app_server *where,
         .ask = ask,
         .add_watch = add_watch,
         .remove_watch = remove_watch,
+        .watched = watched,
         .wait = wait_live,
         .connect = connect_live,
         .is_connected = is_live,

@@ -9,6 +9,7 @@ apps_libapp_a_SOURCES = \
 	apps/app_completion.c \
 	apps/app_document.c apps/app_document.h \
 	apps/app_follow.c apps/app_follow.h \
+	apps/app_gap.c apps/app_gap.h \
 	apps/app_interrupt.c apps/app_interrupt.h \
 	apps/app_link.c apps/app_link.h \
 	apps/app_names.c apps/app_names.h \

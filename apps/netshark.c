@@ -282,6 +282,7 @@ follow(const struct app *app)
     struct app_follow config = {
         .until_ns = for_ns ? time_spec_now() + for_ns : 0,
         .give = take_live,
+        .fills_gap = true,
     };
     struct lh_error error;
     int retval = app_follow_run(app, shark.source, &config, &error);

@@ -225,6 +225,7 @@ netwatch_live(struct netwatch *nw)
         .tick = tick,
         .tick_ms = TICK_MS,
         .missed = take_missed,
+        .fills_gap = true,
         .aux = &live,
     };
     int status = set_watches(&live), retval;

@@ -165,7 +165,7 @@ def restart(net):
         net.until(lambda: "waiting for it to come back" in words(),
                   "it notices")
         net.start()
-        net.until(lambda: "the server is back; what matched in between"
+        net.until(lambda: "the server is back; "
                   in words(), "it comes back")
         net.until(listed, "it follows again")
         before = lines()

@@ -32,6 +32,7 @@
 #include "lib/of_port.h"
 #include "lib/past.h"
 #include "lib/lh_alloc.h"
+#include "lib/time_spec.h"
 #include "phf/phf.h"
 #include "tests/lib/sample_history.h"
 
@@ -417,6 +418,14 @@ handle_stats(struct api_call *call, const json_t *request, void *f_)
                                     N_SAMPLE, "dir", "/somewhere"));
 }
 
+/* A server that has just been started. */
+static void
+handle_status(struct api_call *call, const json_t *request, void *f_)
+{
+    api_call_answer(call, json_pack("{s:{s:I}}", "status", "started_ns",
+                                    (json_int_t) time_spec_now()));
+}
+
 static void
 on_child(evutil_socket_t fd, short what, void *f_)
 {
@@ -454,6 +463,7 @@ serve(const char *flow_log, const char *path, const char *mode,
     api_server_add_op(server, "why", handle_why, &f);
     api_server_add_op(server, "topology", handle_topology, &f);
     api_server_add_op(server, "stats", handle_stats, &f);
+    api_server_add_op(server, "status", handle_status, &f);
     if (api_server_listen(server, path, &error)) {
         fail(path, &error);
     }

@@ -4,6 +4,8 @@
 
 import json
 import os
+import re
+import signal
 
 import frames
 from lab import bindir
@@ -75,12 +77,35 @@ def test_netshark_shows_what_happens_and_what_happened(lab):
     wait_until(lambda: "waiting for it to come back" in live.output(), 10,
                "word that the server is away")
     stack.start_server()
-    wait_until(lambda: "the server is back; what matched in between" in
-               live.output(), 20, "word that the server is back")
+    wait_until(lambda: "the server is back; 0 matches" in live.output(), 20,
+               "word that the server is back")
+    wait_until(lambda: re.search(r"packets from \S+ to \S+ were not "
+                                 "recorded", live.output()), 10,
+               "word of the time that was missed")
     wait_until(stack.is_settled, 20, "the server to know the network")
     send(53, b"second")
     wait_until(lambda: len(lines(live)) == 2, 10, "the second history")
     assert lines(live)[1]["verdict"]["name"] == "delivered"
+
+    # What the server has seen before netshark was there again is filled in,
+    # once.
+    live.signal(signal.SIGSTOP)
+    lab.process("server").stop()
+    stack.start_server()
+    wait_until(stack.is_settled, 20, "the server to know the network")
+    send(55, b"meanwhile")
+    stack.histories("{{--bpf udp dst port 55}}", n=1)
+    live.signal(signal.SIGCONT)
+    wait_until(lambda: "the server is back; 1 match that" in live.output(), 20,
+               "word of what was filled in")
+    send(56, b"after it")
+    wait_until(lambda: len(lines(live)) == 4, 10, "the last history")
+    ids = [history["packet_id"] for history in lines(live)]
+    assert len(set(ids)) == 4
+    stored = json.loads(run([NETSHARK, "--json", "--last", "1m",
+                             "{{--bpf udp dst port 55}}"],
+                            env={**os.environ, **lab.env}))
+    assert ids[2] == stored["packet_id"]
 
     # A live capture, which ends by itself.
     path = f"{lab.dir}/live.pcapng"
@@ -93,7 +118,7 @@ def test_netshark_shows_what_happens_and_what_happened(lab):
     assert len(fields(path, "-e", "frame.number")) == 2
 
     # Stored, of the server and of its archive when it is gone.
-    stack.histories("{{--bpf udp}}", n=3)
+    stack.histories("{{--bpf udp}}", n=5)
     env = {**os.environ, **lab.env, "TZ": "UTC"}
     text = run([NETSHARK, "--last", "5m", "{{--bpf udp --verdict dropped}}$"],
                env=env)

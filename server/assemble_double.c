@@ -68,7 +68,7 @@ make_visit(struct assembler *a, const int *doubles, size_t i, size_t n)
         }
     }
     a->cards[c].is_double = false;
-    assemble_visit_make_outs(a, v);
+    assemble_outs_make(a, v);
     for (int o = a->visits[v].first_out; o >= 0; o = a->outs[o].next) {
         assemble_link_add_branches(a, v, o);
     }

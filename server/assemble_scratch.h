@@ -4,8 +4,8 @@
  * The stages run in this order, each in a file of its own, over one
  * `struct assembler` whose arrays are reused from call to call:
  *
- *   assemble_visit   postcards -> visits, with the outputs their rules name
- *                    (assemble_blind: and in_ports and flags, if need be)
+ *   assemble_visit   postcards -> visits (assemble_blind: in_ports and flags,
+ *                    if need be), with assemble_outs: and their outputs
  *   assemble_link    visits -> trees, by links, headers, then time
  *   assemble_double  equal postcards: more visits, or the same again
  *   assemble_gap     trees -> joined across lost postcards, with
@@ -131,14 +131,20 @@ int assemble_visit_add_out(struct assembler *, int visit, uint32_t port,
 /* Puts a card that is in no visit into 'visit'; 0 when it does not belong
  * there. */
 bool assemble_visit_put(struct assembler *, int visit, int card);
-/* Fills the outputs of a visit from its cards and their rules. */
-void assemble_visit_make_outs(struct assembler *, int visit);
 /* True when visit 'v' has the output 'port'. */
 bool assemble_visit_has_out(const struct assembler *, int v, uint32_t port);
 /* True when the rules let the two postcards be of one visit. */
 bool assemble_visit_may_share(struct assembler *, int card_a, int card_b);
+/* True when a packet that met the rule may meet others of its switch. */
+bool assemble_visit_is_passed_on(const struct rule *);
+/* Orders the cards of a visit by stage and sets 'rep', the first. */
+void assemble_visit_order(struct assembler *, struct assemble_visit *);
 /* Moves the postcards and outputs of 'from' to 'into'; 'from' is removed. */
 void assemble_visit_merge(struct assembler *, int into, int from);
+
+/* --- assemble_outs ------------------------------------------------------- */
+/* Fills the outputs of a visit from its cards and their rules. */
+void assemble_outs_make(struct assembler *, int visit);
 
 /* --- assemble_blind ------------------------------------------------------ */
 /* For cards without in_port: asks their rules for in_port and flags.  True

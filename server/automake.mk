@@ -13,6 +13,7 @@ server_libassemble_a_SOURCES = \
 	server/assemble_judge.c \
 	server/assemble_link.c \
 	server/assemble_scratch.h \
+	server/assemble_outs.c \
 	server/assemble_tree.c \
 	server/assemble_visit.c \
 	server/assemble_way.c \

@@ -23,7 +23,8 @@ gen_libgen_a_SOURCES = \
 	gen/gen_traffic.c gen/gen_traffic.h \
 	gen/gen_vxlan.c gen/gen_vxlan.h \
 	gen/gen_walk.c gen/gen_walk.h \
-	gen/gen_walk_history.c
+	gen/gen_walk_history.c \
+	gen/gen_whole.c gen/gen_whole.h
 GEN_LIBS = gen/libgen.a $(LIB_LIBS) $(PCAP_LIBS)
 
 # lasthop-gen: the same as a program.

@@ -26,6 +26,8 @@ gen_walk_uninit(struct gen_walk *walk)
 {
     free(walk->cards);
     free(walk->visits);
+    free(walk->met);
+    free(walk->sent);
     free(walk->bytes);
     memset(walk, 0, sizeof *walk);
 }
@@ -96,6 +98,32 @@ arrive(struct gen_walk *walk, uint32_t sw, uint32_t in_port, int parent,
     return visit;
 }
 
+/* Visit 'v' meets the rule; the packet is at 'ofs'. */
+static void
+meet(struct gen_walk *walk, uint32_t v, const struct rule *rule, uint32_t ofs,
+     uint32_t len)
+{
+    if (walk->n_met == walk->allocated_met) {
+        walk->met = lh_alloc_grow(walk->met, walk->n_met, &walk->allocated_met,
+                                  sizeof *walk->met);
+    }
+    walk->met[walk->n_met++] = (struct gen_met){rule, ofs, len};
+    walk->visits[v].n_met++;
+    walk->visits[v].last = rule;
+}
+
+static void
+note_sent(struct gen_walk *walk, uint32_t v, const struct rule *rule,
+          uint32_t port, uint32_t ofs, uint32_t len)
+{
+    if (walk->n_sent == walk->allocated_sent) {
+        walk->sent = lh_alloc_grow(walk->sent, walk->n_sent,
+                                   &walk->allocated_sent, sizeof *walk->sent);
+    }
+    walk->sent[walk->n_sent++] = (struct gen_sent){rule, port, ofs, len};
+    walk->visits[v].n_sent++;
+}
+
 static void
 set_dead(struct gen_fate *fate, const char *why, uint32_t port,
          const struct rule *rule)
@@ -145,10 +173,12 @@ send_out(struct gen_walk *walk, uint32_t v, const struct gen_out *named,
         set_dead(fate, "output to a port that is down", out->port, rule);
         break;
     case GEN_END_EDGE:
+        note_sent(walk, v, rule, out->port, ofs, len);
         fate->n_left++;
         fate->left_port = out->port;
         break;
     case GEN_END_LINK:
+        note_sent(walk, v, rule, out->port, ofs, len);
         if ((visit->sw == route->lossy_sw && out->port == route->lossy_port) ||
             walk->n_visits >= GEN_WALK_MAX_VISITS ||
             (route->is_blind && walk->n_visits >= LOOP_VISITS)) {
@@ -225,6 +255,7 @@ leave(struct gen_walk *walk, uint32_t v, const struct gen_out *out,
 
     switch (out->end) {
     case GEN_END_CONTROLLER:
+        note_sent(walk, v, rule, OF_PORT_CONTROLLER, ofs, len);
         visit->fate.is_punted = true;
         break;
     case GEN_END_FLOOD:
@@ -345,7 +376,7 @@ meet_entry(struct gen_walk *walk, uint32_t v, const struct gen_entry *entry,
     for (size_t i = 0; i < entry->n_rules; i++) {
         const struct gen_rule *rule = entry->rules[i];
 
-        walk->visits[v].last = rule->rule;
+        meet(walk, v, rule->rule, ofs, len);
         if (!meet_rule(walk, v, rule, &ofs, &len)) {
             break;
         }
@@ -375,8 +406,10 @@ meet_switch(struct gen_walk *walk, uint32_t v)
     const struct gen_entry *entry;
 
     visit->first_card = (uint32_t) walk->n_cards;
+    visit->first_met = (uint32_t) walk->n_met;
+    visit->first_sent = (uint32_t) walk->n_sent;
     if (visit->is_packet_out) {
-        visit->last = route->packet_out->rule;
+        meet(walk, v, route->packet_out->rule, ofs, len);
         if (meet_rule(walk, v, route->packet_out, &ofs, &len)) {
             meet_entry(walk, v, &route->after, ofs, len);
         }
@@ -393,7 +426,7 @@ meet_switch(struct gen_walk *walk, uint32_t v)
     }
     walk->hint++;
     if (entry->n_rules == 1 && entry->rules[0]->is_plain) {
-        visit->last = entry->rules[0]->rule;
+        meet(walk, v, entry->rules[0]->rule, ofs, len);
         meet_plain(walk, v, entry->rules[0]);
     } else {
         meet_entry(walk, v, entry, ofs, len);
@@ -432,6 +465,7 @@ gen_walk_run(struct gen_walk *walk, const struct gen_route *route,
     walk->route = route;
     walk->carrier = NULL;
     walk->n_cards = walk->n_visits = walk->n_bytes = walk->hint = 0;
+    walk->n_met = walk->n_sent = 0;
     grow_bytes(walk, len);
     memcpy(walk->bytes, data, len);
     set_ttl(walk, walk->bytes, len);

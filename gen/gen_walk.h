@@ -36,6 +36,19 @@ struct gen_card {
     uint8_t n_copies; /* 1; 0: lost; 2: doubled. */
 };
 
+/* A rule that the packet met, and the packet before it, in walk->bytes. */
+struct gen_met {
+    const struct rule *rule;
+    uint32_t ofs, len;
+};
+
+/* The packet as it really left by a port, or went to the controller. */
+struct gen_sent {
+    const struct rule *rule;
+    uint32_t port;
+    uint32_t ofs, len;
+};
+
 /* What became of a visit's outputs. */
 struct gen_fate {
     bool has_gone_on, is_punted, has_lost;
@@ -56,7 +69,9 @@ struct gen_visit {
     bool is_packet_out;
     uint32_t ofs, len; /* Of the packet as it came, in walk->bytes. */
     uint32_t first_card, n_cards;
-    const struct rule *last; /* The last that it met. */
+    uint32_t first_met, n_met;   /* In walk->met, */
+    uint32_t first_sent, n_sent; /* walk->sent. */
+    const struct rule *last;     /* The last that it met. */
     struct gen_fate fate;
 };
 
@@ -73,6 +88,10 @@ struct gen_walk {
     struct gen_card *cards; /* Owned, as all that follows. */
     size_t n_visits, allocated_visits;
     struct gen_visit *visits; /* A parent before its children. */
+    size_t n_met, allocated_met;
+    struct gen_met *met; /* Of one visit together, in order. */
+    size_t n_sent, allocated_sent;
+    struct gen_sent *sent; /* The same. */
     size_t n_bytes, allocated_bytes;
     uint8_t *bytes;
     uint32_t ttl_ofs; /* Of the TTL or hop limit, 0: none. */

@@ -19,6 +19,13 @@
 #define POSTCARD_PACKET_OUT 0x01 /* `version` names a packet-out. */
 #define POSTCARD_AFTER      0x02 /* Header is after the rule's own edits. */
 #define POSTCARD_GROUP      0x04 /* A group decides the port. */
+/* Of postcards that tell a whole visit only: */
+#define POSTCARD_DROPPED   0x08 /* A meter dropped it after all. */
+#define POSTCARD_CONTINUED 0x10 /* A later pass through the tables. */
+#define POSTCARD_CONTINUES 0x20 /* Another pass follows. */
+#define POSTCARD_VISIT     0x80 /* Always. */
+
+struct hop_template;
 
 struct postcard {
     uint64_t dpid;            /* Switch. */
@@ -36,6 +43,10 @@ struct postcard {
     uint16_t caplen;          /* Bytes in `header`. */
     const uint8_t *header;    /* Ethernet header onwards, as captured, without
                                * postcard tags.  Borrowed. */
+    /* NULL, or all that the switch knows of the visit: then in place of
+     * 'version' and 'out_port' stands a hash of it, so that postcards that
+     * differ in it differ there.  Borrowed. */
+    const struct hop_template *visit;
 };
 
 /* What became of a received packet that should be a postcard.  Receivers keep
@@ -51,8 +62,14 @@ enum postcard_result {
     N_POSTCARD_RESULTS
 };
 
-/* A copy of 'p' whose header bytes follow it in the same allocation; free()
- * it.  NULL when memory is short. */
+/* Makes '*p' one that tells the whole visit '*visit', which is borrowed; with
+ * 'is_dropped' that a meter dropped it.  Time, packet ID and header are left
+ * alone. */
+void postcard_set_visit(struct postcard *p, const struct hop_template *visit,
+                        bool is_dropped);
+
+/* A copy of 'p' whose header bytes, and visit, follow it in the same
+ * allocation; free() it.  NULL when memory is short. */
 struct postcard *postcard_clone(const struct postcard *p);
 
 #endif /* lib/postcard.h */

@@ -154,6 +154,7 @@ decode_plain(const uint8_t *data, size_t len, struct postcard *p)
     p->has_id = false;
     p->caplen = (uint16_t) (left < UINT16_MAX ? left : UINT16_MAX);
     p->header = data + POSTCARD_GENEVE_OVERHEAD;
+    p->visit = NULL;
     return true;
 }
 

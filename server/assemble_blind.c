@@ -76,7 +76,7 @@ assemble_blind_load(struct assembler *a)
         struct assemble_card *card = &a->cards[i];
         const struct rule *rule;
 
-        if (card->p->in_port != OF_PORT_UNKNOWN) {
+        if (card->p->in_port != OF_PORT_UNKNOWN || card->p->visit) {
             continue;
         }
         has_blind = true;

@@ -191,6 +191,9 @@ join_by_one_hop(struct assembler *a, int v, uint64_t dpid, uint32_t port)
 static bool
 is_unresolved(const struct assembler *a, const struct assemble_visit *visit)
 {
+    if (visit->is_whole) {
+        return visit->n_passes_due != 0;
+    }
     for (int c = visit->first_card; c >= 0; c = a->cards[c].next) {
         const struct assemble_card *card = &a->cards[c];
 
@@ -218,7 +221,7 @@ join_by_open_visit(struct assembler *a, int v, uint64_t dpid, uint32_t port)
         bool is_forward = before->time_ns <= a->visits[v].time_ns;
 
         if (before->is_removed || before->dpid != dpid ||
-            !is_unresolved(a, before) ||
+            !is_unresolved(a, before) || (before->is_whole && !is_forward) ||
             (before->in_port == port && !before->is_packet_out) ||
             assemble_visit_has_out(a, (int) w, port) ||
             assemble_link_root(a, (int) w) == v) {

@@ -117,6 +117,12 @@ compute_out(struct assembler *a, struct assemble_out *out)
         return;
     }
     card = &a->cards[out->card];
+    if (card->p->visit) {
+        assemble_whole_compute_out(a, out);
+        a->n_bytes +=
+            out->state == ASSEMBLE_HEADER_KNOWN ? out->header_len : 0;
+        return;
+    }
     rule = card->rule;
     size = (size_t) card->p->caplen + MAX_GROWTH;
     if (!assemble_scratch_grow(a, (void **) &a->bytes, &a->allocated_bytes,
@@ -183,6 +189,9 @@ brief_of_out(struct assembler *a, struct assemble_out *out)
 static bool
 may_be_edited(const struct assemble_card *card)
 {
+    if (card->p->visit) {
+        return card->flags & POSTCARD_CONTINUED;
+    }
     return card->flags & POSTCARD_AFTER || !card->rule ||
            card->rule->kind == RULE_GROUP || card->rule->table_id > 0;
 }

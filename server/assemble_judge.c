@@ -313,7 +313,14 @@ judge(struct assembler *a, const struct assemble_visit *visit,
     *fate = (struct fate){.lost_port = OF_PORT_UNKNOWN, .dead_card = -1};
     for (int o = visit->first_out; o >= 0; o = a->outs[o].next) {
         fate->card = a->outs[o].card;
-        judge_out(a, visit, o, fate);
+        if (visit->is_metered) {
+            judge_branches(a, o, false, fate);
+        } else {
+            judge_out(a, visit, o, fate);
+        }
+    }
+    if (visit->n_passes_due > 0 && !fate->has_gone_on) {
+        fate->open = "what the switch did after recirculation was not seen";
     }
 }
 
@@ -360,6 +367,10 @@ set_dropped(const struct assembler *a, const struct assemble_visit *visit,
 {
     const struct assemble_card *card;
 
+    if (visit->is_whole) {
+        assemble_whole_set_dropped(a, visit, port, reason, v);
+        return;
+    }
     c = c >= 0 ? c : find_last_word(a, visit);
     card = c >= 0 ? &a->cards[c] : NULL;
     if (!reason) {
@@ -403,7 +414,7 @@ assemble_judge_visit(struct assembler *a, int v, struct verdict *verdict)
     struct fate fate;
 
     verdict_set(verdict, VERDICT_NONE, visit->dpid, OF_PORT_UNKNOWN, NULL);
-    if (visit->first_out < 0) {
+    if (visit->first_out < 0 && visit->n_passes_due <= 0) {
         set_dropped(a, visit, OF_PORT_UNKNOWN, NULL, -1, verdict);
         return;
     }
@@ -415,6 +426,8 @@ assemble_judge_visit(struct assembler *a, int v, struct verdict *verdict)
     } else if (fate.open) {
         verdict_set(verdict, VERDICT_OPEN, visit->dpid, OF_PORT_UNKNOWN,
                     fate.open);
+    } else if (visit->is_metered) {
+        set_dropped(a, visit, OF_PORT_UNKNOWN, NULL, -1, verdict);
     } else if (fate.has_gone_on) {
         return;
     } else if (fate.has_left) {
@@ -461,10 +474,13 @@ state_of_start(const struct assembler *a, int v)
 
 /* Whether the rules of a visit may still show other outputs. */
 static enum assemble_state
-state_of_rules(const struct assembler *a, const struct assemble_visit *visit)
+state_of_rules(struct assembler *a, const struct assemble_visit *visit)
 {
     bool has_last = false;
 
+    if (visit->is_whole) {
+        return assemble_whole_state(a, visit);
+    }
     for (int c = visit->first_card; c >= 0; c = a->cards[c].next) {
         const struct rule *rule = a->cards[c].rule;
 

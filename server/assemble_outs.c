@@ -128,6 +128,10 @@ assemble_outs_make(struct assembler *a, int v)
         a->visits[v].rep = a->visits[v].first_card;
     }
 
+    if (a->visits[v].is_whole) {
+        assemble_whole_make_outs(a, v);
+        return;
+    }
     for (int c = a->visits[v].first_card; c >= 0; c = a->cards[c].next) {
         uint32_t port = a->cards[c].p->out_port;
 

@@ -6,6 +6,7 @@
  *
  *   assemble_visit   postcards -> visits (assemble_blind: in_ports and flags,
  *                    if need be), with assemble_outs: and their outputs
+ *                    (assemble_whole: of switches that know them)
  *   assemble_link    visits -> trees, by links, headers, then time
  *   assemble_double  equal postcards: more visits, or the same again
  *   assemble_gap     trees -> joined across lost postcards, with
@@ -82,8 +83,12 @@ struct assemble_visit {
     bool is_packet_out;
     bool is_deduced;
     bool has_gap_before;
-    bool is_removed; /* Merged into another, or a double. */
-    bool is_open;    /* Tables that were not seen may have had outputs. */
+    bool is_removed;  /* Merged into another, or a double. */
+    bool is_open;     /* Tables that were not seen may have had outputs. */
+    bool is_whole;    /* A postcard tells all of it. */
+    bool is_metered;  /* ... and another that a meter dropped it. */
+    int n_passes_due; /* Passes that were announced and not seen; less than 0:
+                       * seen, and not those before. */
     int first_card, last_card, n_cards;
     int rep; /* Card whose header is the packet as it came in; -1 deduced. */
     int first_out;
@@ -113,6 +118,7 @@ struct assembler {
     struct history **histories;
     size_t n_duplicates, n_ambiguous; /* Postcards. */
     bool is_short_of_memory;          /* Some array could not grow. */
+    bool is_short_of_rules;           /* See assemble_whole_state(). */
 };
 
 /* Makes room for one more element in an array of '*allocatedp'; false, and
@@ -153,6 +159,32 @@ bool assemble_blind_load(struct assembler *);
 /* Gives first visits whose in_port is not known the one edge port that they
  * can have come by, if there is just one. */
 void assemble_blind_settle(struct assembler *);
+
+/* --- assemble_whole ------------------------------------------------------ */
+/* How well card 'c' would belong to visit 'v', where one of them is whole: 0
+ * not at all, up to 2. */
+int assemble_whole_fit(const struct assembler *, int v, int c);
+/* Fills the outputs of a whole visit.  One to its own input port becomes an
+ * output to IN_PORT. */
+void assemble_whole_make_outs(struct assembler *, int visit);
+/* Joins later passes, which do not say so, to those that a packet-out began.
+ */
+void assemble_whole_join_passes(struct assembler *);
+/* What output 'out' of a whole visit sends. */
+void assemble_whole_compute_out(struct assembler *, struct assemble_out *);
+/* False for an output that a meter kept from happening. */
+bool assemble_whole_is_sent(const struct assembler *,
+                            const struct assemble_visit *, int out);
+void assemble_whole_add_versions(const struct assembler *,
+                                 const struct assemble_visit *,
+                                 struct history_hop *);
+/* Sets why it was dropped: 'reason', or if NULL what the switch says. */
+void assemble_whole_set_dropped(const struct assembler *,
+                                const struct assemble_visit *, uint32_t port,
+                                const char *reason, struct verdict *);
+/* Whether more may come of the visit. */
+enum assemble_state assemble_whole_state(struct assembler *,
+                                         const struct assemble_visit *);
 
 /* --- assemble_header ----------------------------------------------------- */
 const struct assemble_brief *assemble_header_of_card(struct assembler *,

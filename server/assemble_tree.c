@@ -65,10 +65,14 @@ fill_ports(struct assembler *a, const struct assemble_visit *visit,
         if ((out->is_expected && out->state == ASSEMBLE_HEADER_TTL) ||
             out->port == OF_PORT_UNKNOWN ||
             (!is_alone &&
-             (out->port == OF_PORT_GROUP || out->port == OF_PORT_TABLE))) {
+             (out->port == OF_PORT_GROUP || out->port == OF_PORT_TABLE)) ||
+            !assemble_whole_is_sent(a, visit, o)) {
             continue;
         }
-        history_hop_add_out(hop, out->port);
+        history_hop_add_out(hop,
+                            visit->is_whole && out->port == OF_PORT_IN_PORT
+                                ? visit->in_port
+                                : out->port);
         if (out->port == OF_PORT_FLOOD || out->port == OF_PORT_ALL ||
             out->port == OF_PORT_NORMAL) {
             for (int b = out->first_branch; b >= 0; b = a->branches[b].next) {
@@ -90,7 +94,8 @@ fill_header_out(struct assembler *a, const struct assemble_visit *visit,
     for (int o = visit->first_out; o >= 0; o = a->outs[o].next) {
         const struct assemble_out *out = assemble_header_of_out(a, o);
 
-        if (out->port == OF_PORT_CONTROLLER || out->port == OF_PORT_GROUP ||
+        if (!assemble_whole_is_sent(a, visit, o) ||
+            out->port == OF_PORT_CONTROLLER || out->port == OF_PORT_GROUP ||
             out->port == OF_PORT_TABLE || out->state == ASSEMBLE_HEADER_TTL) {
             continue;
         }
@@ -162,7 +167,11 @@ add_hop(struct assembler *a, struct history *h, int v)
     hop->is_deduced = visit->is_deduced;
     hop->has_gap_before = visit->has_gap_before;
     hop->time_ns = visit->time_ns;
-    for (int c = visit->first_card; c >= 0; c = a->cards[c].next) {
+    if (visit->is_whole) {
+        assemble_whole_add_versions(a, visit, hop);
+    }
+    for (int c = visit->first_card; c >= 0 && !visit->is_whole;
+         c = a->cards[c].next) {
         history_hop_add_version(hop, a->cards[c].p->version);
     }
     if (visit->rep >= 0) {
@@ -174,6 +183,9 @@ add_hop(struct assembler *a, struct history *h, int v)
         hop->is_after = a->cards[visit->rep].flags & POSTCARD_AFTER;
     }
     fill_ports(a, visit, hop);
+    if (!hop->n_out && visit->n_passes_due > 0) {
+        history_hop_add_out(hop, OF_PORT_UNKNOWN);
+    }
     fill_header_out(a, visit, hop);
     fill_verdict(a, v, hop);
 }

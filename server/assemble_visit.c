@@ -35,6 +35,7 @@ compare_cards(const void *a_, const void *b_)
     ORDER(card_a->flags & POSTCARD_PACKET_OUT,
           card_b->flags & POSTCARD_PACKET_OUT);
     ORDER(a->time_ns, b->time_ns);
+    ORDER(a->flags & POSTCARD_CONTINUED, b->flags & POSTCARD_CONTINUED);
     ORDER(a->version, b->version);
     ORDER(a->out_port, b->out_port);
     ORDER(a->flags, b->flags);
@@ -195,6 +196,9 @@ card_fit(struct assembler *a, int v, int c, bool has_packet_outs)
     const struct postcard *p = a->cards[c].p;
     int fit = 1;
 
+    if (p->visit || a->visits[v].is_whole) {
+        return assemble_whole_fit(a, v, c);
+    }
     for (int d = a->visits[v].first_card; d >= 0; d = a->cards[d].next) {
         const struct postcard *q = a->cards[d].p;
 
@@ -256,6 +260,7 @@ put_card(struct assembler *a, int v, int c)
     }
     visit->last_card = c;
     visit->n_cards++;
+    visit->is_whole |= a->cards[c].p->visit != NULL;
 }
 
 /* Puts the cards from 'begin' up to 'end', all of one (switch, in_port), into
@@ -270,7 +275,8 @@ make_visits(struct assembler *a, size_t begin, size_t end,
         const struct postcard *p = a->cards[c].p;
         uint32_t in_port = a->cards[c].in_port;
         bool is_packet_out = a->cards[c].flags & POSTCARD_PACKET_OUT;
-        bool is_own = is_packet_out || in_port == OF_PORT_UNKNOWN;
+        bool is_own =
+            !p->visit && (is_packet_out || in_port == OF_PORT_UNKNOWN);
         int best = find_equal(a, begin, c), best_fit = 0;
 
         if (best >= 0) {
@@ -319,6 +325,9 @@ assemble_visit_put(struct assembler *a, int v, int c)
 static int
 stage_of(const struct assemble_card *card)
 {
+    if (card->p->visit) {
+        return -2;
+    }
     if (card->flags & POSTCARD_PACKET_OUT) {
         return -1;
     }
@@ -397,6 +406,8 @@ assemble_visit_merge(struct assembler *a, int into, int from)
     }
     to->n_packet_outs += visit->n_packet_outs;
     to->is_open = to->is_open || visit->is_open;
+    to->is_whole = to->is_whole || visit->is_whole;
+    to->is_metered = to->is_metered || visit->is_metered;
     visit->first_card = visit->last_card = visit->first_out = -1;
     visit->n_cards = 0;
     visit->n_packet_outs = 0;
@@ -409,7 +420,7 @@ void
 assemble_visit_make(struct assembler *a, const struct postcard *const *cards,
                     size_t n)
 {
-    bool has_packet_outs = false;
+    bool has_packet_outs = false, has_whole = false;
 
     if (!assemble_scratch_grow(a, (void **) &a->cards, &a->allocated_cards, n,
                                sizeof *a->cards)) {
@@ -430,7 +441,12 @@ assemble_visit_make(struct assembler *a, const struct postcard *const *cards,
         if (a->cards[i].flags & POSTCARD_PACKET_OUT) {
             has_packet_outs = true;
         }
-        if (i && a->cards[i - 1].p->dpid == p->dpid &&
+        has_whole |= p->visit != NULL;
+        if (p->visit) {
+            continue; /* Names several rules, or none. */
+        }
+        if (i && !a->cards[i - 1].p->visit &&
+            a->cards[i - 1].p->dpid == p->dpid &&
             a->cards[i - 1].p->version == p->version) {
             a->cards[i].rule = a->cards[i - 1].rule;
         } else if (a->env->find_rule) {
@@ -456,5 +472,8 @@ assemble_visit_make(struct assembler *a, const struct postcard *const *cards,
     }
     for (size_t v = 0; v < a->n_visits; v++) {
         assemble_outs_make(a, (int) v);
+    }
+    if (has_whole) {
+        assemble_whole_join_passes(a);
     }
 }

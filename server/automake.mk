@@ -17,6 +17,7 @@ server_libassemble_a_SOURCES = \
 	server/assemble_tree.c \
 	server/assemble_visit.c \
 	server/assemble_way.c \
+	server/assemble_whole.c \
 	server/loss_ledger.c server/loss_ledger.h \
 	server/path_group.c server/path_group.h \
 	server/card_kind.c server/card_kind.h \
@@ -29,7 +30,8 @@ server_libassemble_a_SOURCES = \
 	server/postcard_pool.c server/postcard_pool.h \
 	server/topology_past.c server/topology_past.h \
 	server/trajectory_cache.c server/trajectory_cache.h \
-	server/tunnel.c server/tunnel.h
+	server/tunnel.c server/tunnel.h \
+	server/visit_table.c server/visit_table.h
 ASSEMBLE_LIBS = server/libassemble.a
 
 # All of the server but main(), for its tests and benchmarks too.

@@ -59,6 +59,19 @@ hold(struct batch *batch, struct piece *piece)
     }
 }
 
+/* A copy of the visit in the batch; neighbours mostly have the same. */
+static const struct hop_template *
+copy_visit(struct batch *batch, const struct hop_template *visit)
+{
+    if (!batch->visit || !hop_template_equal(batch->visit, visit)) {
+        batch->n_bytes = (batch->n_bytes + 7) & ~(size_t) 7;
+        batch->visit =
+            memcpy(batch->bytes + batch->n_bytes, visit, visit->size);
+        batch->n_bytes += visit->size;
+    }
+    return batch->visit;
+}
+
 void
 batch_add_postcard(struct batch *batch, const struct postcard *p,
                    struct piece *piece)
@@ -67,6 +80,9 @@ batch_add_postcard(struct batch *batch, const struct postcard *p,
 
     r->postcard = *p;
     batch->n_postcards++;
+    if (p->visit) {
+        r->postcard.visit = copy_visit(batch, p->visit);
+    }
     if (piece && piece_has(piece, p->header, p->caplen)) {
         hold(batch, piece);
     } else if (p->caplen) {
@@ -89,4 +105,5 @@ batch_clear(struct batch *batch)
     }
     batch->n = batch->n_postcards = batch->n_bytes = batch->n_pieces = 0;
     batch->is_awaited = batch->has_topology = false;
+    batch->visit = NULL;
 }

@@ -15,13 +15,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lib/hop_template.h"
 #include "lib/postcard.h"
 #include "lib/topology.h"
 #include "server/piece.h"
 
 /* Full from there on. */
 #define BATCH_RECORDS 256
-#define BATCH_BYTES   32768 /* Of headers that were copied. */
+#define BATCH_BYTES   32768 /* Of headers and visits that were copied. */
 #define BATCH_PIECES  16
 
 enum batch_kind {
@@ -58,7 +59,10 @@ struct batch {
     bool has_topology;
     struct piece *pieces[BATCH_PIECES]; /* Owned references. */
     struct batch_record records[BATCH_RECORDS];
-    uint8_t bytes[BATCH_BYTES + UINT16_MAX];
+    /* Of the last postcard that has one, in 'bytes', or NULL. */
+    const struct hop_template *visit;
+    _Alignas(
+        8) uint8_t bytes[BATCH_BYTES + UINT16_MAX + HOP_TEMPLATE_MAX_SIZE + 8];
 };
 
 struct batch *batch_create(void);

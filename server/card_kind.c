@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* card_kind - what all postcards of one output of one rule have in common. */
+/* card_kind - what all postcards of one output of one rule, or of one visit
+ * that is told whole, have in common. */
 #include <config.h>
 
 #include "server/card_kind.h"
 
 #include <stdlib.h>
 
+#include "lib/hop_template.h"
 #include "lib/keyed_hash.h"
 #include "lib/of_port.h"
 
@@ -103,6 +105,34 @@ add_output(const struct card_kind_cache *cache, struct card_kind *kind)
     }
 }
 
+/* All outputs of a visit that is told whole.  Between two passes through the
+ * tables lies a link of its own. */
+static void
+add_visit(const struct card_kind_cache *cache, struct card_kind *kind,
+          const struct hop_template *visit)
+{
+    const struct hop_output *outputs = hop_template_outputs(visit);
+    uint64_t pass = end_number(cache, ~kind->dpid, kind->in_port);
+
+    if (kind->flags & POSTCARD_CONTINUES) {
+        kind->out += pass;
+    }
+    if (kind->flags & POSTCARD_CONTINUED) {
+        kind->out -= pass;
+    }
+    if (kind->flags & POSTCARD_DROPPED || visit->flags & HOP_METER) {
+        kind->is_soft = true;
+        return;
+    }
+    for (size_t i = 0; i < visit->n_outputs; i++) {
+        if (outputs[i].port == OF_PORT_CONTROLLER) {
+            kind->is_punted = true;
+        } else if (outputs[i].port < OF_PORT_GROUP) {
+            add_output_port(cache, kind, outputs[i].port);
+        }
+    }
+}
+
 static void
 work_out(const struct card_kind_cache *cache, const struct postcard *p,
          uint64_t hash, struct card_kind *kind)
@@ -127,7 +157,11 @@ work_out(const struct card_kind_cache *cache, const struct postcard *p,
     } else {
         kind->is_start = true;
     }
-    add_output(cache, kind);
+    if (p->visit) {
+        add_visit(cache, kind, p->visit);
+    } else {
+        add_output(cache, kind);
+    }
 }
 
 const struct card_kind *

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* card_kind - what all postcards of one output of one rule have in common.
+/* card_kind - what all postcards of one output of one rule, or of one visit
+ * that is told whole, have in common.
  *
  * Where their links lead and a keyed hash of what they name: looked up for
  * every postcard, worked out once.  Entries share places, so one that is not

@@ -29,7 +29,7 @@ path_sum_add(struct path_sum *sum, const struct card_kind *kind,
 {
     bool is_visit_new = true;
 
-    if (kind->is_soft || is_dying(p)) {
+    if (kind->is_soft || (!p->visit && is_dying(p))) {
         sum->is_soft = true;
         return;
     }

@@ -21,6 +21,8 @@
  * Postcards without a packet ID make a history of one hop each, at once.
  *
  * Time comes only from arguments: the postcards' time_ns and run()'s now_ns.
+ * Of postcards that tell whole visits it is run()'s alone: they have the time
+ * of their switch and may come much later, so windows go by arrival.
  * The table's clock is the latest of them; a step back of more than a window
  * starts the windows of all open groups anew.  What a postcard says is
  * believed, when it is PATH_TABLE_LEAP_NS ahead of the clock, or more than a

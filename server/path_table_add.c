@@ -113,7 +113,9 @@ add_entry(struct path_table *pt, struct postcard_entry *entry)
     const struct card_kind *kind = card_kind_get(pt->kinds, p);
     struct path_group *g;
 
-    path_table_keep_time(pt, p->time_ns);
+    if (!p->visit || !pt->clock_ns) {
+        path_table_keep_time(pt, p->time_ns);
+    }
     while (pt->n.held >= pt->config.max_postcards) {
         pt->n.dropped_full += pt->open.first->n_cards;
         path_table_forget(pt, pt->open.first);
@@ -173,7 +175,9 @@ path_table_push(struct path_table *pt, const struct postcard *p)
     pt->n.in++;
     if (!p->has_id) {
         path_table_drain(pt);
-        path_table_keep_time(pt, p->time_ns);
+        if (!p->visit || !pt->clock_ns) {
+            path_table_keep_time(pt, p->time_ns);
+        }
         add_without_id(pt, p);
         return;
     }

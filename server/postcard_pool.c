@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "lib/huge_alloc.h"
+#include "server/visit_table.h"
 
 /* As many as a huge page holds. */
 #define ENTRIES_PER_BLOCK                                                     \
@@ -22,6 +23,7 @@ struct postcard_pool {
     struct block *blocks;        /* Newest first. */
     size_t n_used;               /* Of the newest block, ever given. */
     struct postcard_entry *free; /* Given back. */
+    struct visit_table *visits;  /* Owned; NULL until there is one. */
 };
 
 struct postcard_pool *
@@ -40,6 +42,7 @@ postcard_pool_destroy(struct postcard_pool *pool)
             pool->blocks = block->next;
             huge_free(block, sizeof *block);
         }
+        visit_table_destroy(pool->visits);
         free(pool);
     }
 }
@@ -64,6 +67,29 @@ take(struct postcard_pool *pool)
         pool->n_used = 0;
     }
     return &pool->blocks->entries[pool->n_used++];
+}
+
+/* The pool's own copy of the visit; NULL when memory is short. */
+static const struct hop_template *
+keep_visit(struct postcard_pool *pool, const struct hop_template *visit)
+{
+    if (!pool->visits) {
+        pool->visits = visit_table_create();
+    }
+    return pool->visits ? visit_table_get(pool->visits, visit) : NULL;
+}
+
+static void
+put_one(struct postcard_pool *pool, struct postcard_entry *entry)
+{
+    if (entry->p.header != entry->header) {
+        free((uint8_t *) entry->p.header);
+    }
+    if (entry->p.visit) {
+        visit_table_put(pool->visits, entry->p.visit);
+    }
+    entry->next = pool->free;
+    pool->free = entry;
 }
 
 struct postcard_entry *
@@ -91,6 +117,13 @@ postcard_pool_get(struct postcard_pool *pool, const struct postcard *p)
     entry->key = 0;
     entry->p = *p;
     entry->p.header = header;
+    if (p->visit) {
+        entry->p.visit = keep_visit(pool, p->visit);
+        if (!entry->p.visit) {
+            put_one(pool, entry);
+            return NULL;
+        }
+    }
     return entry;
 }
 
@@ -100,11 +133,7 @@ postcard_pool_put(struct postcard_pool *pool, struct postcard_entry *first)
     while (first) {
         struct postcard_entry *next = first->next;
 
-        if (first->p.header != first->header) {
-            free((uint8_t *) first->p.header);
-        }
-        first->next = pool->free;
-        pool->free = first;
+        put_one(pool, first);
         first = next;
     }
 }

@@ -19,7 +19,8 @@
 struct postcard_entry {
     struct postcard_entry *next; /* For the owner's list. */
     uint64_t key;                /* See trajectory_cache; 0 at first. */
-    struct postcard p;           /* p.header is in 'header' or malloc()ed. */
+    struct postcard p; /* p.header is in 'header' or malloc()ed, p.visit is
+                        * the pool's (server/visit_table.h). */
     uint8_t header[POSTCARD_POOL_HEADER];
 };
 

@@ -60,6 +60,13 @@ tests_server_test_links_change_SOURCES = \
 	tests/server/test_links_change.c $(SKETCH)
 tests_server_test_links_change_LDADD = $(ASSEMBLE_LIBS) $(LIB_LIBS) $(TEST_LIBS)
 
+check_PROGRAMS += tests/server/test_assemble_whole
+TESTS += tests/server/test_assemble_whole
+tests_server_test_assemble_whole_SOURCES = \
+	tests/server/test_assemble_whole.c $(SKETCH)
+tests_server_test_assemble_whole_LDADD = \
+	$(ASSEMBLE_LIBS) $(LIB_LIBS) $(TEST_LIBS)
+
 check_PROGRAMS += tests/server/test_hostile
 TESTS += tests/server/test_hostile
 tests_server_test_hostile_SOURCES = tests/server/test_hostile.c $(SKETCH)

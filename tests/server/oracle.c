@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "gen/gen_topology.h"
+#include "gen/gen_whole.h"
 #include "lib/hdr.h"
 #include "lib/lh_alloc.h"
 #include "lib/of_port.h"
@@ -209,13 +210,61 @@ oracle_send(struct oracle_flow *flow, uint64_t id, uint64_t time_ns,
     return packet;
 }
 
+static void
+free_cards(struct oracle_packet *packet)
+{
+    for (size_t i = 0; i < packet->n_cards; i++) {
+        free((uint8_t *) packet->cards[i].p.header);
+        free((struct hop_template *) packet->cards[i].p.visit);
+    }
+    packet->n_cards = 0;
+}
+
+struct oracle_packet *
+oracle_send_whole(struct oracle_flow *flow, uint64_t id, uint64_t time_ns,
+                  uint32_t variant)
+{
+    struct oracle_packet *packet = oracle_send(flow, id, time_ns, variant);
+    const struct gen_walk *walk = &flow->net->walk;
+    int *hop_of = lh_alloc(walk->n_visits * sizeof *hop_of);
+
+    free_cards(packet);
+    gen_walk_order(walk, hop_of);
+    gen_whole_history(walk, SNAP, packet->truth);
+    for (uint32_t v = 0; v < walk->n_visits; v++) {
+        const struct gen_visit *visit = &walk->visits[v];
+        struct gen_whole passes[2];
+        size_t n = gen_whole_passes(walk, v, (variant ^ v) & 3, passes);
+
+        packet->truth->hops[hop_of[v]].time_ns = visit->time_ns;
+        for (size_t i = 0; i < n; i++) {
+            struct oracle_card *card;
+            uint32_t len = passes[i].len < SNAP ? passes[i].len : SNAP;
+
+            packet->cards =
+                lh_alloc_grow(packet->cards, packet->n_cards,
+                              &packet->allocated_cards, sizeof *packet->cards);
+            card = &packet->cards[packet->n_cards++];
+            *card = (struct oracle_card){
+                .hop = hop_of[v],
+                .p = {.packet_id = id,
+                      .has_id = true,
+                      .time_ns = visit->time_ns + i,
+                      .caplen = (uint16_t) len,
+                      .header = lh_memdup(walk->bytes + passes[i].ofs, len)}};
+            postcard_set_visit(&card->p,
+                               hop_template_clone(&passes[i].visit.t), false);
+        }
+    }
+    free(hop_of);
+    return packet;
+}
+
 void
 oracle_packet_destroy(struct oracle_packet *packet)
 {
     if (packet) {
-        for (size_t i = 0; i < packet->n_cards; i++) {
-            free((uint8_t *) packet->cards[i].p.header);
-        }
+        free_cards(packet);
         free(packet->cards);
         free(packet->via);
         history_destroy(packet->truth);
@@ -241,6 +290,9 @@ oracle_packet_double(struct oracle_packet *packet, struct gen_random *r,
         card = &packet->cards[packet->n_cards++];
         *card = packet->cards[i];
         card->p.header = lh_memdup(card->p.header, card->p.caplen);
+        if (card->p.visit) {
+            card->p.visit = hop_template_clone(card->p.visit);
+        }
         card->p.time_ns += 1 + gen_random_pick(r, 200000);
         card->is_double = true;
     }

@@ -38,7 +38,7 @@ struct oracle_flow;
 struct oracle_flow *oracle_flow_create(struct oracle_net *, enum gen_kind);
 
 struct oracle_card {
-    struct postcard p; /* p.header is owned. */
+    struct postcard p; /* p.header and p.visit are owned. */
     int hop;           /* Of the true history. */
     bool is_lost;      /* The caller's to set. */
     bool is_double;
@@ -57,6 +57,10 @@ struct oracle_packet {
  * 'variant'. */
 struct oracle_packet *oracle_send(struct oracle_flow *, uint64_t id,
                                   uint64_t time_ns, uint32_t variant);
+/* The same, as switches tell it that know their visits; some of them need two
+ * passes. */
+struct oracle_packet *oracle_send_whole(struct oracle_flow *, uint64_t id,
+                                        uint64_t time_ns, uint32_t variant);
 /* What a walk was, with the losses and doubles of its cards. */
 struct oracle_packet *oracle_packet_of_walk(const struct gen_walk *,
                                             const struct packet_id_config *,

@@ -27,6 +27,7 @@ struct noise {
     bool is_shuffled; /* Times say nothing. */
     bool is_blind;    /* As in a destination MAC. */
     bool is_skewed;   /* The switches' clocks differ. */
+    bool is_whole;    /* Of switches that know their visits. */
 };
 
 static uint64_t
@@ -213,7 +214,9 @@ try_kind(int net_i, enum gen_kind kind, const struct noise *noise)
         if (!flow) {
             break;
         }
-        packet = oracle_send(flow, 7, 1000000000, (uint32_t) i);
+        packet = noise->is_whole
+                     ? oracle_send_whole(flow, 7, 1000000000, (uint32_t) i)
+                     : oracle_send(flow, 7, 1000000000, (uint32_t) i);
         if (noise->is_shuffled && (noise->percent_lost || !needs_time(kind))) {
             shuffle_times(packet, r, noise->percent_lost);
         }
@@ -305,6 +308,30 @@ START_TEST(says_what_is_missing_without_in_ports)
 }
 END_TEST
 
+START_TEST(equals_the_truth_of_whole_visits)
+{
+    try_all_kinds(_i, &(struct noise){.is_whole = true});
+}
+END_TEST
+
+START_TEST(equals_the_truth_of_whole_visits_with_doubles)
+{
+    try_all_kinds(_i, &(struct noise){.is_whole = true, .percent_double = 15});
+}
+END_TEST
+
+START_TEST(says_which_whole_visits_are_missing)
+{
+    try_all_kinds(_i, &(struct noise){.is_whole = true, .percent_lost = 12});
+}
+END_TEST
+
+START_TEST(says_when_many_whole_visits_are_missing)
+{
+    try_all_kinds(_i, &(struct noise){.is_whole = true, .percent_lost = 25});
+}
+END_TEST
+
 /* Two packets of one ID: equal ones some time apart, or others by address.
  * With loss what remains of the two may fit together, so that only single
  * hops can be checked. */
@@ -389,6 +416,12 @@ main(void)
 
     tcase_set_timeout(tc, 600);
     tcase_add_loop_test(tc, equals_the_truth_in_any_order, 0, N_NETS);
+    tcase_add_loop_test(tc, equals_the_truth_of_whole_visits, 0, N_NETS);
+    tcase_add_loop_test(tc, equals_the_truth_of_whole_visits_with_doubles, 0,
+                        N_NETS);
+    tcase_add_loop_test(tc, says_which_whole_visits_are_missing, 0, N_NETS);
+    tcase_add_loop_test(tc, says_when_many_whole_visits_are_missing, 0,
+                        N_NETS);
     tcase_add_loop_test(tc, equals_the_truth_with_doubles, 0, N_NETS);
     tcase_add_loop_test(tc, equals_the_truth_without_in_ports, 0, N_NETS);
     tcase_add_loop_test(tc, equals_the_truth_with_doubles_without_in_ports, 0,

@@ -65,10 +65,10 @@ no_such(const char *what, const char *text, const struct nearest *nearest,
     const char *name = nearest_name(nearest);
 
     if (name) {
-        lh_error_set(error, "no %s \"%s\" is known; is it \"%s\"?", what, text,
-                     name);
+        lh_error_set(error, "no %s is called \"%s\"; is \"%s\" meant?", what,
+                     text, name);
     } else {
-        lh_error_set(error, "no %s \"%s\" is known", what, text);
+        lh_error_set(error, "no %s is called \"%s\"", what, text);
     }
     return EINVAL;
 }

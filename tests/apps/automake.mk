@@ -34,6 +34,9 @@ tests_apps_test_alert_command_LDADD = $(NETWATCH_LIBS) $(TEST_LIBS)
 TESTS += tests/apps/test_netwatch.sh
 EXTRA_DIST += tests/apps/test_netwatch.sh tests/apps/netwatch
 
+TESTS += tests/apps/test_bad_input.sh
+EXTRA_DIST += tests/apps/test_bad_input.sh
+
 TESTS += tests/apps/test_frame.sh
 EXTRA_DIST += tests/apps/test_frame.sh
 

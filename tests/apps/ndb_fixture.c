@@ -34,6 +34,7 @@
 #include "lib/lh_alloc.h"
 #include "lib/time_spec.h"
 #include "phf/phf.h"
+#include "phf/profile.h"
 #include "tests/lib/sample_history.h"
 
 #define START    UINT64_C(1700000000000000000)
@@ -157,6 +158,7 @@ make_archive(const char *dir, const char *flow_log)
 
 struct fixture {
     struct event_base *base;
+    const char *archive;
     const char *mode;
     struct flow_log *log;
     struct topology *topology;
@@ -401,6 +403,29 @@ handle_why(struct api_call *call, const json_t *request, void *f)
     free(json);
 }
 
+/* Of the archive that holds the same histories. */
+static void
+handle_profile(struct api_call *call, const json_t *request, void *f_)
+{
+    struct fixture *f = f_;
+    struct profile_config config = {.topology = f->topology,
+                                    .now_ns = time_spec_now()};
+    struct profile *profile;
+    struct lh_error error;
+
+    if (archive_reader_open(f->archive, &config.reader, &error)) {
+        fail(f->archive, &error);
+    }
+    if (profile_create(&config, request, &profile, &error)) {
+        api_call_fail_error(call, API_BAD_REQUEST, &error);
+    } else {
+        profile_start(profile, NULL);
+        api_call_answer(call, profile_answer(profile));
+        profile_destroy(profile);
+    }
+    archive_reader_close(config.reader);
+}
+
 static void
 handle_topology(struct api_call *call, const json_t *request, void *f_)
 {
@@ -437,10 +462,11 @@ on_child(evutil_socket_t fd, short what, void *f_)
 }
 
 static int
-serve(const char *flow_log, const char *path, const char *mode,
-      char *command[])
+serve(const char *flow_log, const char *archive, const char *path,
+      const char *mode, char *command[])
 {
-    struct fixture f = {.base = event_base_new(), .mode = mode};
+    struct fixture f = {
+        .base = event_base_new(), .archive = archive, .mode = mode};
     struct api_server_config config = {.max_line = 0};
     struct api_server *server = api_server_create(f.base, &config);
     struct event *child_event = evsignal_new(f.base, SIGCHLD, on_child, &f);
@@ -461,6 +487,7 @@ serve(const char *flow_log, const char *path, const char *mode,
     api_server_add_op(server, "diff", handle_diff, &f);
     api_server_add_op(server, "changes", handle_changes, &f);
     api_server_add_op(server, "why", handle_why, &f);
+    api_server_add_op(server, "profile", handle_profile, &f);
     api_server_add_op(server, "topology", handle_topology, &f);
     api_server_add_op(server, "stats", handle_stats, &f);
     api_server_add_op(server, "status", handle_status, &f);
@@ -503,7 +530,7 @@ main(int argc, char *argv[])
         make_flow_log(flow_log);
         make_archive(archive, flow_log);
     } else if (argc > 5) {
-        status = serve(flow_log, argv[3], argv[4], argv + 5);
+        status = serve(flow_log, archive, argv[3], argv[4], argv + 5);
     }
     free(flow_log);
     free(archive);

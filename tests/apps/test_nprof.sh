@@ -114,8 +114,8 @@ done < "$work/examples"
 
 # --- what is wrong -----------------------------------------------------------
 
-says 'no switch "s77" is known' s77:1
-says 'no port "s1-s9" is known; is it "s1-s' s1:s1-s9
+says 'no switch is called "s77"' s77:1
+says 'no port is called "s1-s9"; is "s1-s' s1:s1-s9
 says 'no link is known between these two' 's1->s1'
 says 'must be link, ingress, path' --by link,host
 says 'is there twice' --by src,src

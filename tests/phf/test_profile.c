@@ -385,19 +385,20 @@ static const struct {
     {"s2--spine3", "s2:2 -> spine3;spine3:1 -> s2;", false},
     {"s1->client", "s1:client ->;", false},
     {"s1", "s1:client ->;s1:2 -> s2;s1:3 -> s2;", false},
-    {"s9:1", "s9:1: no switch \"s9\" is known", true},
+    {"s9:1", "s9:1: no switch is called \"s9\"", true},
     {"spine4:1",
-     "spine4:1: no switch \"spine4\" is known; is it "
-     "\"spine3\"?",
+     "spine4:1: no switch is called \"spine4\"; is "
+     "\"spine3\" meant?",
      true},
-    {"s1:cleint", "s1:cleint: no port \"cleint\" is known; is it \"client\"?",
-     true},
-    {"s1:77", "s1:77: no port \"77\" is known", true},
+    {"s1:cleint",
+     "s1:cleint: no port is called \"cleint\"; is \"client\" meant?", true},
+    {"s1:77", "s1:77: no port is called \"77\"", true},
     {"s1->spine3",
      "s1->spine3: no link is known between these two (lasthopctl topology "
      "shows all)",
      true},
-    {"s1->spime3", "no switch \"spime3\" is known; is it \"spine3\"?", true},
+    {"s1->spime3", "no switch is called \"spime3\"; is \"spine3\" meant?",
+     true},
 };
 
 START_TEST(links_have_names)

@@ -16,11 +16,13 @@ EXTRA_DIST += \
 	tests/net/process.py \
 	tests/net/random_openflow.py \
 	tests/net/recorder.py \
+	tests/net/schema.py \
 	tests/net/scripted_controller.py \
 	tests/net/scripted_switch.py \
 	tests/net/stack.py \
 	tests/net/stopped_clock.c \
 	tests/net/tap.py \
+	tests/net/test_api_schema.py \
 	tests/net/test_attach.py \
 	tests/net/test_bad_input.py \
 	tests/net/test_bonds.py \

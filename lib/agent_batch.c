@@ -81,6 +81,14 @@ agent_batch_writer_add(struct agent_batch_writer *w,
     return true;
 }
 
+bool
+agent_batch_writer_is_full(const struct agent_batch_writer *w)
+{
+    return w->n == AGENT_BATCH_MAX ||
+           (w->n &&
+            w->n_bytes + AGENT_BATCH_MAX_CAPLEN > AGENT_BATCH_MAX_BYTES);
+}
+
 uint32_t
 agent_batch_writer_n(const struct agent_batch_writer *w)
 {

@@ -67,6 +67,8 @@ void agent_batch_writer_destroy(struct agent_batch_writer *);
  * first.  Never false for the first postcard of a batch. */
 bool agent_batch_writer_add(struct agent_batch_writer *,
                             const struct agent_postcard *);
+/* Whether the next one may find it full. */
+bool agent_batch_writer_is_full(const struct agent_batch_writer *);
 uint32_t agent_batch_writer_n(const struct agent_batch_writer *);
 /* Appends the packed postcards to 'out'; the writer is empty then. */
 void agent_batch_writer_finish(struct agent_batch_writer *,

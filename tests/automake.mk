@@ -8,6 +8,7 @@ include tests/lib/automake.mk
 include tests/phf/automake.mk
 include tests/server/automake.mk
 include tests/recorder/automake.mk
+include tests/agent/automake.mk
 include tests/gen/automake.mk
 include tests/apps/automake.mk
 include tests/net/automake.mk

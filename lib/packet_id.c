@@ -379,3 +379,41 @@ packet_id_bytes(const struct packet_id_config *config, const uint8_t *data,
     collect(config, data, len, h, out, &n_out);
     return n_out;
 }
+
+uint64_t
+packet_id_share(const struct packet_id_config *config, const uint8_t *ip,
+                size_t len, bool is_ip4)
+{
+    size_t l3_len = is_ip4 ? IP4_LEN : IP6_LEN;
+    size_t n = config->n_bytes, own_len;
+    bool is_tcp;
+
+    /* Whatever is looked at here is hashed, so that equal IDs have equal
+     * shares. */
+    if (len < l3_len + 8) {
+        return 0;
+    }
+    if (is_ip4) {
+        if (ip[0] != 0x45 || bytes_be16(ip + 6) & 0x3fff) {
+            return 0;
+        }
+        own_len = bytes_be16(ip + 2);
+    } else {
+        if (ip[0] >> 4 != 6) {
+            return 0;
+        }
+        own_len = IP6_LEN + (size_t) bytes_be16(ip + 4);
+    }
+    is_tcp = ip[is_ip4 ? 9 : 6] == HDR_IP_TCP;
+    if (!is_tcp && ip[is_ip4 ? 9 : 6] != HDR_IP_UDP) {
+        return 0;
+    }
+    n = n < own_len ? n : own_len;
+    if (n < l3_len + (is_tcp ? 20 : 16) || n > len) {
+        return 0;
+    }
+    return packet_id_mix_share(is_ip4 ? bytes_be32(ip + 2)
+                                      : (uint32_t) own_len,
+                               is_tcp ? ip + l3_len + 4 : ip + l3_len + 8,
+                               is_tcp ? NULL : ip + n - 8);
+}

@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "lib/hdr.h"
 #include "lib/header_split.h"
@@ -63,6 +64,34 @@ bool packet_id_of_split(const struct packet_id_config *config,
 size_t packet_id_bytes(const struct packet_id_config *config,
                        const uint8_t *data, size_t len, const struct hdr *h,
                        uint8_t *out);
+
+/* A number that all hops of a packet share as they share its ID, but quicker:
+ * of TCP and UDP packets whose IP header, without options, extensions or
+ * fragments, is at 'ip', with 'len' bytes captured from there on.  0: neither,
+ * or it has less than 20 bytes behind that header, or is too short to have an
+ * ID. */
+uint64_t packet_id_share(const struct packet_id_config *config,
+                         const uint8_t *ip, size_t len, bool is_ip4);
+
+/* The same of what goes into it: the total length and ID of an IPv4 or the own
+ * length of an IPv6 packet; and eight bytes each, from the sequence number of
+ * TCP on (and 'last' NULL), or the first and the last that the ID of a UDP
+ * packet has of its payload. */
+static inline uint64_t
+packet_id_mix_share(uint32_t lengths, const uint8_t *first,
+                    const uint8_t *last)
+{
+    uint64_t key, more = 0;
+
+    memcpy(&key, first, sizeof key);
+    if (last) {
+        memcpy(&more, last, sizeof more);
+    }
+    key = (key ^ more << 1 ^ lengths) * UINT64_C(0x9e3779b97f4a7c15);
+    key ^= key >> 32;
+    key *= UINT64_C(0xd6e8feb86659fd93);
+    return key ? key : 1;
+}
 
 /* The ID of the packet inside the tunnel packet 'data' (hdr_inner()), 0 when
  * it is none or too little of it was captured. */

@@ -130,15 +130,23 @@ postcard_geneve_decode_frame(const uint8_t *data, size_t len,
     ((uint32_t) POSTCARD_GENEVE_CLASS << 16 | POSTCARD_GENEVE_TYPE << 8 |     \
      POSTCARD_GENEVE_LEN / 4)
 
+/* Whether the 'len' bytes are a plain Geneve packet. */
 static inline bool
-decode_plain(const uint8_t *data, size_t len, struct postcard *p)
+is_plain(const uint8_t *data, size_t len)
+{
+    return len > POSTCARD_GENEVE_OVERHEAD && data[0] == PLAIN_LENGTH &&
+           bytes_be16(data + 2) == HDR_ETH_TEB &&
+           bytes_be32(data + 8) == PLAIN_OPTION &&
+           data[12] == POSTCARD_GENEVE_FORMAT;
+}
+
+bool
+postcard_geneve_decode_plain(const uint8_t *data, size_t len,
+                             struct postcard *p)
 {
     size_t left = len - POSTCARD_GENEVE_OVERHEAD;
 
-    if (len <= POSTCARD_GENEVE_OVERHEAD || data[0] != PLAIN_LENGTH ||
-        bytes_be16(data + 2) != HDR_ETH_TEB ||
-        bytes_be32(data + 8) != PLAIN_OPTION ||
-        data[12] != POSTCARD_GENEVE_FORMAT) {
+    if (!is_plain(data, len)) {
         return false;
     }
     p->dpid = bytes_be64(data + 16);
@@ -158,39 +166,40 @@ decode_plain(const uint8_t *data, size_t len, struct postcard *p)
     return true;
 }
 
-bool
-postcard_geneve_decode_plain(const uint8_t *data, size_t len,
-                             struct postcard *p)
+/* The Geneve packet in a plain frame, which 'len' becomes the length of; NULL:
+ * it is another. */
+static inline const uint8_t *
+find_plain(const uint8_t *data, size_t *len)
 {
-    return decode_plain(data, len, p);
+    const uint8_t *ip = data + ETH_LEN, *udp = ip + IP4_LEN;
+
+    if (*len < ETH_LEN + IP4_LEN + UDP_LEN ||
+        bytes_be16(data + 12) != HDR_ETH_IP4 || ip[0] != 0x45 ||
+        ip[9] != HDR_IP_UDP || bytes_be16(ip + 6) & 0x3fff ||
+        bytes_be16(udp + 2) != POSTCARD_GENEVE_PORT) {
+        return NULL;
+    }
+
+    size_t udp_len = bytes_be16(udp + 4);
+    size_t captured = *len - ETH_LEN - IP4_LEN;
+
+    if (udp_len < UDP_LEN || IP4_LEN + udp_len > bytes_be16(ip + 2)) {
+        return NULL;
+    }
+    *len = (udp_len < captured ? udp_len : captured) - UDP_LEN;
+    return udp + UDP_LEN;
 }
 
 bool
 postcard_geneve_decode_plain_frame(const uint8_t *data, size_t len,
                                    const uint8_t **ip_src, struct postcard *p)
 {
-    const uint8_t *ip = data + ETH_LEN, *udp = ip + IP4_LEN;
+    const uint8_t *geneve = find_plain(data, &len);
 
-    if (len < ETH_LEN + IP4_LEN + UDP_LEN ||
-        bytes_be16(data + 12) != HDR_ETH_IP4 || ip[0] != 0x45 ||
-        ip[9] != HDR_IP_UDP || bytes_be16(ip + 6) & 0x3fff ||
-        bytes_be16(udp + 2) != POSTCARD_GENEVE_PORT) {
+    if (!geneve || !postcard_geneve_decode_plain(geneve, len, p)) {
         return false;
     }
-
-    size_t udp_len = bytes_be16(udp + 4);
-    size_t captured = len - ETH_LEN - IP4_LEN;
-
-    if (udp_len < UDP_LEN || IP4_LEN + udp_len > bytes_be16(ip + 2)) {
-        return false;
-    }
-    if (udp_len > captured) {
-        udp_len = captured;
-    }
-    if (!decode_plain(udp + UDP_LEN, udp_len - UDP_LEN, p)) {
-        return false;
-    }
-    *ip_src = ip + 12;
+    *ip_src = data + ETH_LEN + 12;
     return true;
 }
 

@@ -42,6 +42,20 @@ accept_list_destroy(struct accept_list *list)
     }
 }
 
+struct accept_list *
+accept_list_clone(const struct accept_list *list)
+{
+    struct accept_list *clone = lh_alloc(sizeof *clone);
+
+    *clone = *list;
+    clone->allocated_networks = list->n_networks;
+    clone->networks =
+        lh_memdup(list->networks, list->n_networks * sizeof *list->networks);
+    clone->switches =
+        lh_memdup(list->switches, list->n_slots * sizeof *list->switches);
+    return clone;
+}
+
 struct accept_address
 accept_address_ip4(const uint8_t bytes[4])
 {

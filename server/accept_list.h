@@ -25,6 +25,7 @@ struct accept_list;
 
 struct accept_list *accept_list_create(void);
 void accept_list_destroy(struct accept_list *);
+struct accept_list *accept_list_clone(const struct accept_list *);
 
 /* Adds "ADDR" or "ADDR/LEN".  Returns 0, or EINVAL with the reason. */
 int accept_list_add(struct accept_list *, const char *text, struct lh_error *);

@@ -46,10 +46,10 @@ server_libserver_a_SOURCES = \
 	server/ingest.c server/ingest.h \
 	server/json_lines.c server/json_lines.h \
 	server/loss_wait.c server/loss_wait.h \
+	server/dispatch.c server/dispatch.h \
 	server/mailbox.c server/mailbox.h \
 	server/options.c server/options.h \
 	server/pcap_file.c server/pcap_file.h \
-	server/piece.c server/piece.h \
 	server/pipeline.c server/pipeline.h \
 	server/pipeline_impl.h server/pipeline_workers.c \
 	server/archive_open.c server/archive_open.h \
@@ -62,6 +62,8 @@ server_libserver_a_SOURCES = \
 	server/server.c server/server.h \
 	server/server_counters.c server/server_impl.h \
 	server/shard.c server/shard.h \
+	server/sieve.c server/sieve.h \
+	server/split_file.c server/split_file.h \
 	server/trigger_share.c server/trigger_share.h \
 	server/worker.c server/worker.h \
 	server/server_api.c server/server_api.h \

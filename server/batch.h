@@ -1,103 +1,89 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* batch - postcards, and what belongs between them, on their way to a worker.
+/* batch - packets as they were received, or something that belongs between
+ * them, on their way to all workers.
  *
- * A record is a line of the cache.  Headers stay in the pieces that they were
- * received in, which the batch holds, or are copied into it; so handing over
- * many postcards costs one pointer.
+ * Every worker looks at every packet and takes its share; so all see the same
+ * order, and handing over many packets costs a pointer for each worker.  Of a
+ * plain capture file workers are told how far to read it themselves.
  *
- * Ownership: a batch owns what its records refer to until it is cleared.
+ * Ownership: a batch owns what it refers to until it is cleared.
  *
- * Threads: one at a time; that of the event loop fills it and clears it. */
+ * Threads: that of the event loop fills and clears it; in between workers read
+ * it, each until it has called batch_unref(). */
 #ifndef SERVER_BATCH_H
 #define SERVER_BATCH_H 1
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "lib/hop_template.h"
-#include "lib/postcard.h"
 #include "lib/topology.h"
-#include "server/piece.h"
+#include "server/ingest.h"
+#include "server/split_file.h"
 
 /* Full from there on. */
-#define BATCH_RECORDS 256
-#define BATCH_BYTES   32768 /* Of headers and visits that were copied. */
-#define BATCH_PIECES  16
+#define BATCH_PACKETS 256
+#define BATCH_BYTES   65536  /* That were copied. */
+#define BATCH_MAX_LEN 262144 /* Of a packet; what is longer is cut. */
 
 enum batch_kind {
-    BATCH_POSTCARD,
-    BATCH_INNER,    /* A packet carries another. */
+    BATCH_RECEIVED, /* Packets. */
+    BATCH_FILE,     /* Packets, in a file. */
     BATCH_TOPOLOGY, /* The network is this from now on. */
     BATCH_RUN,      /* So late is it. */
     BATCH_ROUND,    /* What was archived becomes durable. */
     BATCH_FLUSH     /* Everything that is open is closed. */
 };
 
-struct batch_record {
-    _Alignas(64) enum batch_kind kind;
-    union {
-        struct postcard postcard;
-        struct {
-            uint64_t inner, outer, time_ns;
-        } inner;
-        struct {
-            struct topology *topology; /* Owned reference. */
-            uint64_t now_ns;
-        } topology;
-        uint64_t now_ns; /* Of a run, a flush. */
-        struct {
-            void *round; /* The caller's. */
-        } round;
-    };
-};
-
 struct batch {
-    struct batch *next; /* For the owner's list. */
-    size_t n, n_postcards, n_bytes, n_pieces;
-    bool is_awaited; /* Has a round or flush. */
-    bool has_topology;
-    struct piece *pieces[BATCH_PIECES]; /* Owned references. */
-    struct batch_record records[BATCH_RECORDS];
-    /* Of the last postcard that has one, in 'bytes', or NULL. */
-    const struct hop_template *visit;
-    _Alignas(
-        8) uint8_t bytes[BATCH_BYTES + UINT16_MAX + HOP_TEMPLATE_MAX_SIZE + 8];
+    struct batch *older, *newer; /* For the owner's lists. */
+    atomic_uint n_refs;          /* Workers that have it. */
+    enum batch_kind kind;
+    uint64_t now_ns;           /* Of packets: of the first. */
+    struct split_file *file;   /* Borrowed, or NULL. */
+    uint64_t end;              /* Of the part to be read. */
+    struct topology *topology; /* Owned reference, or NULL. */
+    void *round;               /* The caller's. */
+    size_t n, n_bytes;
+    struct ingest_packet packets[BATCH_PACKETS];
+    uint8_t bytes[BATCH_BYTES + BATCH_MAX_LEN + sizeof(struct accept_address)];
 };
 
 struct batch *batch_create(void);
-/* Gives back what its records refer to. */
+/* Gives back what it refers to. */
 void batch_destroy(struct batch *);
 
 static inline bool
 batch_is_full(const struct batch *batch)
 {
-    return batch->n == BATCH_RECORDS || batch->n_bytes >= BATCH_BYTES ||
-           batch->n_pieces == BATCH_PIECES;
+    return batch->n == BATCH_PACKETS || batch->n_bytes >= BATCH_BYTES;
 }
 
-/* Adds a record, to be filled in; the batch must not be full. */
-struct batch_record *batch_add(struct batch *, enum batch_kind);
-/* A header that lies in 'piece' (NULL: none) is not copied. */
-void batch_add_postcard(struct batch *, const struct postcard *,
-                        struct piece *);
+/* Adds a copy of a packet; the batch must not be full. */
+void batch_add(struct batch *, const struct ingest_packet *);
 
-/* Asks for what the records after 'i' need, as they were written by another
- * core: records a few ahead, and the headers of those that are here. */
+/* The worker is done with it: true for the last one. */
+static inline bool
+batch_unref(struct batch *batch)
+{
+    return atomic_fetch_sub(&batch->n_refs, 1) == 1;
+}
+
+/* Asks for the bytes of a packet some packets after 'i'; those of a whole
+ * postcard are most often in these lines. */
 static inline void
 batch_prefetch(const struct batch *batch, size_t i)
 {
-    const struct batch_record *r = &batch->records[i];
+    const uint8_t *data = batch->packets[(i + 4) % BATCH_PACKETS].data;
 
-    /* What stands behind the last record may be asked for too. */
-    __builtin_prefetch(r + 6);
-    if (i + 3 < batch->n && r[3].kind == BATCH_POSTCARD) {
-        __builtin_prefetch(r[3].postcard.header);
-        __builtin_prefetch(r[3].postcard.header + 63);
-    }
+    /* What stands behind the last packet may be asked for too. */
+    __builtin_prefetch(data);
+    __builtin_prefetch(data + 64);
+    __builtin_prefetch(data + 128);
 }
 
-/* Empties it; topologies and pieces go. */
+/* Empties it; topologies go. */
 void batch_clear(struct batch *);
 
 #endif /* server/batch.h */

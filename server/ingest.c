@@ -83,18 +83,18 @@ ingest_collect(const struct ingest *ingest, struct counters *c)
 {
     const struct ingest_counters *from = &ingest->counters;
 
-    c->received = from->received;
-    c->foreign = from->foreign;
-    c->other = from->bad[POSTCARD_OTHER];
-    c->truncated = from->bad[POSTCARD_TRUNCATED];
-    c->malformed = from->bad[POSTCARD_MALFORMED];
-    c->no_option = from->bad[POSTCARD_NO_OPTION];
-    c->unknown_format = from->bad[POSTCARD_UNKNOWN_FORMAT];
-    c->unknown_index = from->bad[POSTCARD_UNKNOWN_SWITCH];
-    c->postcards = from->postcards;
-    c->short_headers = from->short_headers;
-    c->no_l3 = from->no_l3;
-    c->unknown_switch = from->unknown_switch;
+    c->received += from->received;
+    c->foreign += from->foreign;
+    c->other += from->bad[POSTCARD_OTHER];
+    c->truncated += from->bad[POSTCARD_TRUNCATED];
+    c->malformed += from->bad[POSTCARD_MALFORMED];
+    c->no_option += from->bad[POSTCARD_NO_OPTION];
+    c->unknown_format += from->bad[POSTCARD_UNKNOWN_FORMAT];
+    c->unknown_index += from->bad[POSTCARD_UNKNOWN_SWITCH];
+    c->postcards += from->postcards;
+    c->short_headers += from->short_headers;
+    c->no_l3 += from->no_l3;
+    c->unknown_switch += from->unknown_switch;
 }
 
 /* The entry of 'dpid', made if there is room, or NULL. */
@@ -154,33 +154,86 @@ may_carry(const struct postcard *p, const struct header_split *split)
            split->kind != HEADER_IP4_ICMP && split->kind != HEADER_IP6_ICMP;
 }
 
-/* As may_carry(), where somebody asks. */
+/* Any share will do for what has no packet ID. */
+static uint64_t
+share_of_time(uint64_t time_ns)
+{
+    return time_ns * UINT64_C(0x9e3779b97f4a7c15);
+}
+
+/* Shards take the high bits: their tables take the low ones. */
+static inline bool
+is_mine(const struct ingest *ingest, uint64_t key)
+{
+    return !ingest->config.n_shares ||
+           (key >> 32) * ingest->config.n_shares >> 32 == ingest->config.share;
+}
+
+/* Whether the packet of 'split' is surely another's, and carries nothing.
+ * '*keyp' gets what its share goes by, 0 if that is not known yet. */
+static inline bool
+is_others(const struct ingest *ingest, const struct postcard *p,
+          const struct header_split *split, uint64_t *keyp)
+{
+    *keyp = packet_id_share(
+        &ingest->config.id_config, p->header + split->l3_ofs,
+        (size_t) p->caplen - split->l3_ofs, header_kind_is_ip4(split->kind));
+    return *keyp && !is_mine(ingest, *keyp) && !may_carry(p, split);
+}
+
+/* What the share of a packet that was not split goes by. */
+static uint64_t
+share_of_hdr(const struct ingest *ingest, const struct postcard *p,
+             const struct hdr *h)
+{
+    uint64_t key = 0;
+
+    if ((h->is_ip4 || h->is_ip6) && h->l3_ofs && h->l3_ofs < p->caplen) {
+        key = packet_id_share(&ingest->config.id_config, p->header + h->l3_ofs,
+                              (size_t) p->caplen - h->l3_ofs, h->is_ip4);
+    }
+    if (!key) {
+        key = p->has_id ? p->packet_id : share_of_time(p->time_ns);
+    }
+    return key;
+}
+
+/* Names the packet, if it is of this share.  '*may_carryp' where it is not:
+ * whether another may be inside. */
 static bool
-set_packet_id(struct ingest *ingest, struct postcard *p)
+set_packet_id(struct ingest *ingest, struct postcard *p, bool *may_carryp)
 {
     const struct packet_id_config *config = &ingest->config.id_config;
+    enum packet_id_result result;
     struct header_split split;
+    uint64_t key = 0;
     struct hdr h;
 
     p->has_id = true;
-    if (header_split(p->header, p->caplen, &split) &&
-        packet_id_of_split(config, p->header, p->caplen, &split,
-                           &p->packet_id)) {
-        return ingest->config.give_inner && may_carry(p, &split);
+    *may_carryp = false;
+    if (header_split(p->header, p->caplen, &split)) {
+        if (ingest->config.n_shares && is_others(ingest, p, &split, &key)) {
+            return false;
+        }
+        if (packet_id_of_split(config, p->header, p->caplen, &split,
+                               &p->packet_id)) {
+            if (!ingest->config.n_shares) {
+                return true;
+            }
+            *may_carryp = may_carry(p, &split);
+            return is_mine(ingest, key ? key : p->packet_id);
+        }
     }
     hdr_parse(p->header, p->caplen, &h);
-    switch (packet_id(config, p->header, p->caplen, &h, &p->packet_id)) {
-    case PACKET_ID_OK:
-        break;
-    case PACKET_ID_NO_L3:
-        ingest->counters.no_l3++;
-        break;
-    case PACKET_ID_SHORT:
-        p->has_id = false;
-        ingest->counters.short_headers++;
-        break;
+    result = packet_id(config, p->header, p->caplen, &h, &p->packet_id);
+    p->has_id = *may_carryp = result != PACKET_ID_SHORT;
+    if (ingest->config.n_shares &&
+        !is_mine(ingest, share_of_hdr(ingest, p, &h))) {
+        return false;
     }
-    return p->has_id;
+    ingest->counters.no_l3 += result == PACKET_ID_NO_L3;
+    ingest->counters.short_headers += result == PACKET_ID_SHORT;
+    return true;
 }
 
 /* Tells of the packet inside that of 'p', if there is one. */
@@ -210,31 +263,6 @@ is_known(struct ingest *ingest, uint64_t dpid)
     ingest->known[i].dpid = dpid;
     ingest->known[i].is_there = true;
     return true;
-}
-
-/* Completes a decoded postcard and gives it on. */
-static void
-give(struct ingest *ingest, struct postcard *p, uint64_t time_ns)
-{
-    struct ingest_counters *counters = &ingest->counters;
-
-    p->time_ns = time_ns;
-    if (p->version_bits < 32) {
-        p->version = rule_cache_resolve(ingest->config.rules, p->dpid,
-                                        p->version, time_ns);
-        p->version_bits = 32;
-    }
-
-    bool may_have_inner = set_packet_id(ingest, p);
-
-    if (!is_known(ingest, p->dpid)) {
-        note_unknown(ingest, p->dpid, time_ns);
-    }
-    counters->postcards++;
-    if (may_have_inner && ingest->config.give_inner) {
-        give_inner(ingest, p);
-    }
-    ingest->config.give(ingest->config.aux, p);
 }
 
 /* Says once that postcards of 'from' are refused. */
@@ -281,9 +309,7 @@ warn_stranger(struct ingest *ingest, const struct accept_address *from)
 static bool
 accept_sender(struct ingest *ingest, const struct accept_address *from)
 {
-    const struct accept_list *accept = ingest->config.accept;
-
-    if (!accept || accept_list_has(accept, from)) {
+    if (accept_list_has(ingest->config.accept, from)) {
         return true;
     }
     ingest->counters.foreign++;
@@ -291,25 +317,62 @@ accept_sender(struct ingest *ingest, const struct accept_address *from)
     return false;
 }
 
-void
-ingest_datagram(struct ingest *ingest, const uint8_t *data, size_t len,
-                uint64_t time_ns, const struct accept_address *from)
+/* Completes a decoded postcard and gives it on.  'from' NULL: whoever sent it
+ * is accepted. */
+static void
+give(struct ingest *ingest, struct postcard *p, uint64_t time_ns,
+     const struct accept_address *from)
 {
-    struct postcard p;
+    struct ingest_counters *counters = &ingest->counters;
+    bool may_have_inner;
 
-    ingest->counters.received++;
-    if (!accept_sender(ingest, from)) {
+    p->time_ns = time_ns;
+    if (!set_packet_id(ingest, p, &may_have_inner)) {
+        if (may_have_inner && ingest->config.give_inner &&
+            (!from || accept_list_has(ingest->config.accept, from))) {
+            give_inner(ingest, p);
+        }
         return;
     }
+    counters->received++;
+    if (from && !accept_sender(ingest, from)) {
+        return;
+    }
+    if (p->version_bits < 32) {
+        p->version = rule_cache_resolve(ingest->config.rules, p->dpid,
+                                        p->version, time_ns);
+        p->version_bits = 32;
+    }
+    if (!is_known(ingest, p->dpid)) {
+        note_unknown(ingest, p->dpid, time_ns);
+    }
+    counters->postcards++;
+    ingest->config.give(ingest->config.aux, p);
+}
 
+/* What is no postcard. */
+static void
+count_bad(struct ingest *ingest, enum postcard_result result, uint64_t time_ns)
+{
+    if (is_mine(ingest, share_of_time(time_ns))) {
+        ingest->counters.received++;
+        ingest->counters.bad[result]++;
+    }
+}
+
+static void
+take_datagram(struct ingest *ingest, const uint8_t *data, size_t len,
+              uint64_t time_ns, const struct accept_address *from)
+{
+    struct postcard p;
     enum postcard_result result = postcard_geneve_decode_plain(data, len, &p)
                                       ? POSTCARD_OK
                                       : postcard_geneve_decode(data, len, &p);
 
     if (result == POSTCARD_OK) {
-        give(ingest, &p, time_ns);
+        give(ingest, &p, time_ns, ingest->config.accept ? from : NULL);
     } else {
-        ingest->counters.bad[result]++;
+        count_bad(ingest, result, time_ns);
     }
 }
 
@@ -363,25 +426,74 @@ take_other_frame(struct ingest *ingest, enum ingest_encap encap,
                  const uint8_t *data, size_t len, uint64_t time_ns)
 {
     enum postcard_result result = POSTCARD_OTHER;
+    struct accept_address from;
+    bool has_from = false;
     struct postcard p;
 
     if (encap != INGEST_MAC) {
         struct hdr outer;
-        struct accept_address from;
 
         result = postcard_geneve_decode_frame(data, len, &outer, &p);
-        if (result == POSTCARD_OK && (!get_sender(data, len, &outer, &from) ||
-                                      !accept_sender(ingest, &from))) {
-            return;
-        }
+        has_from = result == POSTCARD_OK &&
+                   get_sender(data, len, &outer, &from) &&
+                   ingest->config.accept;
     }
     if (result == POSTCARD_OTHER && encap != INGEST_GENEVE) {
         result = decode_mac(ingest, data, len, &p);
     }
     if (result == POSTCARD_OK) {
-        give(ingest, &p, time_ns);
+        give(ingest, &p, time_ns, has_from ? &from : NULL);
     } else {
-        ingest->counters.bad[result]++;
+        count_bad(ingest, result, time_ns);
+    }
+}
+
+static inline void
+take_frame(struct ingest *ingest, enum ingest_encap encap, const uint8_t *data,
+           size_t len, uint64_t time_ns)
+{
+    const uint8_t *ip_src;
+    struct postcard p;
+
+    if (encap == INGEST_MAC ||
+        !postcard_geneve_decode_plain_frame(data, len, &ip_src, &p)) {
+        take_other_frame(ingest, encap, data, len, time_ns);
+    } else if (ingest->config.accept) {
+        struct accept_address from = accept_address_ip4(ip_src);
+
+        give(ingest, &p, time_ns, &from);
+    } else {
+        give(ingest, &p, time_ns, NULL);
+    }
+}
+
+/* --- What sources call --------------------------------------------------- */
+
+void
+ingest_take(struct ingest *ingest, const struct ingest_packet *packet)
+{
+    if (packet->from) {
+        take_datagram(ingest, packet->data, packet->len, packet->time_ns,
+                      packet->from);
+    } else {
+        take_frame(ingest, packet->encap, packet->data, packet->len,
+                   packet->time_ns);
+    }
+}
+
+void
+ingest_datagram(struct ingest *ingest, const uint8_t *data, size_t len,
+                uint64_t time_ns, const struct accept_address *from)
+{
+    if (ingest->config.pass) {
+        struct ingest_packet packet = {.data = data,
+                                       .from = from,
+                                       .time_ns = time_ns,
+                                       .len = (uint32_t) len};
+
+        ingest->config.pass(ingest->config.aux, &packet);
+    } else {
+        take_datagram(ingest, data, len, time_ns, from);
     }
 }
 
@@ -389,22 +501,20 @@ void
 ingest_frame(struct ingest *ingest, enum ingest_encap encap,
              const uint8_t *data, size_t len, uint64_t time_ns)
 {
-    const uint8_t *ip_src;
-    struct postcard p;
+    if (ingest->config.pass) {
+        struct ingest_packet packet = {.data = data,
+                                       .time_ns = time_ns,
+                                       .len = (uint32_t) len,
+                                       .encap = encap};
 
-    ingest->counters.received++;
-    if (encap == INGEST_MAC ||
-        !postcard_geneve_decode_plain_frame(data, len, &ip_src, &p)) {
-        take_other_frame(ingest, encap, data, len, time_ns);
-        return;
+        ingest->config.pass(ingest->config.aux, &packet);
+    } else {
+        take_frame(ingest, encap, data, len, time_ns);
     }
+}
 
-    if (ingest->config.accept) {
-        struct accept_address from = accept_address_ip4(ip_src);
-
-        if (!accept_sender(ingest, &from)) {
-            return;
-        }
-    }
-    give(ingest, &p, time_ns);
+void
+ingest_set_share(struct ingest *ingest, uint32_t share)
+{
+    ingest->config.share = share;
 }

@@ -5,6 +5,11 @@
  * packet ID computed, a 24-bit version resolved.  What is not given on is
  * counted: received = postcards + foreign + bad[].
  *
+ * Several may be given the same packets, each to take its share of them: all
+ * postcards of a packet are of one share, and each packet that was received is
+ * counted once.  One that only passes packets on is where sources hand over
+ * what threads of a share each will take (server/dispatch.h).
+ *
  * Threads: one. */
 #ifndef SERVER_INGEST_H
 #define SERVER_INGEST_H 1
@@ -25,17 +30,30 @@ enum ingest_encap {
     INGEST_MAC
 };
 
+/* A packet as it was received. */
+struct ingest_packet {
+    const uint8_t *data;
+    const struct accept_address *from; /* Of a datagram; NULL: a frame. */
+    uint64_t time_ns;
+    uint32_t len;
+    enum ingest_encap encap; /* Of a frame. */
+};
+
 struct ingest_config {
+    uint32_t n_shares, share; /* Takes one of so many; 0: all there is. */
     struct packet_id_config id_config;
     uint16_t mac_vlan;                /* VLAN of mac postcards. */
     const struct accept_list *accept; /* NULL: senders are not checked. */
     struct rule_cache *rules;         /* Resolves 24-bit versions. */
-    /* Told that packet 'outer' carries packet 'inner', before the postcard
-     * that shows it is given.  NULL: nobody asks. */
+    /* Told that packet 'outer', which is of another share, carries packet
+     * 'inner'.  NULL: nobody asks. */
     void (*give_inner)(void *aux, uint64_t inner, uint64_t outer,
                        uint64_t time_ns);
     /* Takes the postcard; its header is good until this returns. */
     void (*give)(void *aux, const struct postcard *);
+    /* Not NULL: takes what was received, and nothing else is done; all that
+     * it points at is good until this returns. */
+    void (*pass)(void *aux, const struct ingest_packet *);
     void *aux;
 };
 
@@ -57,6 +75,11 @@ void ingest_destroy(struct ingest *);
 /* Takes a reference of its own; NULL: none known. */
 void ingest_set_topology(struct ingest *, const struct topology *);
 
+/* Which share is taken from now on. */
+void ingest_set_share(struct ingest *, uint32_t share);
+
+/* One of either kind below. */
+void ingest_take(struct ingest *, const struct ingest_packet *);
 /* A datagram that came to a Geneve socket from 'from'. */
 void ingest_datagram(struct ingest *, const uint8_t *data, size_t len,
                      uint64_t time_ns, const struct accept_address *from);
@@ -65,7 +88,7 @@ void ingest_frame(struct ingest *, enum ingest_encap, const uint8_t *data,
                   size_t len, uint64_t time_ns);
 
 const struct ingest_counters *ingest_counters(const struct ingest *);
-/* Sets those of '*counters' that are counted here. */
+/* Adds to '*counters' what is counted here. */
 void ingest_collect(const struct ingest *, struct counters *);
 
 #endif /* server/ingest.h */

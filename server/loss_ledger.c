@@ -3,7 +3,8 @@
 #include <config.h>
 #include "server/loss_ledger.h"
 
-#include <stdbool.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -37,12 +38,22 @@ struct loss_ledger {
     struct account **accounts; /* Owned. */
     size_t n, allocated;
     size_t latest; /* Found last. */
+    uint64_t told_ns;
+    atomic_bool is_counting;
+    /* Held by all functions: workers tell what came, a batch at a time, while
+     * the event loop asks. */
+    pthread_mutex_t mutex;
 };
 
 struct loss_ledger *
 loss_ledger_create(void)
 {
-    return lh_alloc_zero(sizeof(struct loss_ledger));
+    struct loss_ledger *ledger = lh_alloc_zero(sizeof *ledger);
+
+    ledger->told_ns = UINT64_MAX;
+    atomic_init(&ledger->is_counting, false);
+    pthread_mutex_init(&ledger->mutex, NULL);
+    return ledger;
 }
 
 void
@@ -52,6 +63,7 @@ loss_ledger_destroy(struct loss_ledger *ledger)
         for (size_t i = 0; i < ledger->n; i++) {
             free(ledger->accounts[i]);
         }
+        pthread_mutex_destroy(&ledger->mutex);
         free(ledger->accounts);
         free(ledger);
     }
@@ -88,15 +100,17 @@ get(struct loss_ledger *ledger, uint64_t dpid)
     return account;
 }
 
-void
-loss_ledger_came(struct loss_ledger *ledger, uint64_t dpid, uint64_t time_ns)
+bool
+loss_ledger_is_counting(const struct loss_ledger *ledger)
 {
-    struct account *account = find(ledger, dpid);
+    return atomic_load_explicit(&ledger->is_counting, memory_order_relaxed);
+}
+
+static void
+came(struct account *account, uint64_t time_ns)
+{
     uint64_t slot = time_ns / SLOT_NS;
 
-    if (!account) {
-        return;
-    }
     account->n_came++;
     if (slot > account->newest) {
         uint64_t n = slot - account->newest;
@@ -109,6 +123,29 @@ loss_ledger_came(struct loss_ledger *ledger, uint64_t dpid, uint64_t time_ns)
     if (account->newest - slot < N_SLOTS) {
         account->slots[slot % N_SLOTS]++;
     }
+}
+
+void
+loss_ledger_came(struct loss_ledger *ledger, const struct loss_came *cards,
+                 size_t n)
+{
+    pthread_mutex_lock(&ledger->mutex);
+    for (size_t i = 0; i < n; i++) {
+        struct account *account = find(ledger, cards[i].dpid);
+
+        if (account) {
+            came(account, cards[i].time_ns);
+        }
+    }
+    pthread_mutex_unlock(&ledger->mutex);
+}
+
+void
+loss_ledger_set_told(struct loss_ledger *ledger, uint64_t time_ns)
+{
+    pthread_mutex_lock(&ledger->mutex);
+    ledger->told_ns = time_ns;
+    pthread_mutex_unlock(&ledger->mutex);
 }
 
 /* How many came in slots before that of 'time_ns', or in it too. */
@@ -127,8 +164,12 @@ came_until(const struct account *account, uint64_t time_ns, bool including)
 /* Fixes the bounds of the readings of which everything has come that could be
  * under way. */
 static void
-judge(struct account *account, uint64_t now_ns)
+judge(const struct loss_ledger *ledger, struct account *account,
+      uint64_t now_ns)
 {
+    if (now_ns > ledger->told_ns) {
+        now_ns = ledger->told_ns;
+    }
     for (size_t i = 0; i < account->n_readings; i++) {
         struct reading *r = &account->readings[i];
 
@@ -149,9 +190,9 @@ judge(struct account *account, uint64_t now_ns)
     }
 }
 
-void
-loss_ledger_count(struct loss_ledger *ledger, uint64_t dpid, uint64_t asked_ns,
-                  uint64_t time_ns, uint64_t n_sent)
+static void
+count(struct loss_ledger *ledger, uint64_t dpid, uint64_t asked_ns,
+      uint64_t time_ns, uint64_t n_sent)
 {
     struct account *account = get(ledger, dpid);
     size_t n = account->n_readings;
@@ -162,7 +203,7 @@ loss_ledger_count(struct loss_ledger *ledger, uint64_t dpid, uint64_t asked_ns,
     if (asked_ns < account->begun_ns + LOSS_LAG_NS + LOSS_SLACK_NS) {
         return; /* May lack what came before. */
     }
-    judge(account, time_ns);
+    judge(ledger, account, time_ns);
     if (n && (n_sent < account->readings[n - 1].n_sent ||
               time_ns < account->readings[n - 1].time_ns)) {
         account->n_readings = 0;
@@ -177,6 +218,16 @@ loss_ledger_count(struct loss_ledger *ledger, uint64_t dpid, uint64_t asked_ns,
     account->readings[n++] = (struct reading){
         .asked_ns = asked_ns, .time_ns = time_ns, .n_sent = n_sent};
     account->n_readings = n;
+}
+
+void
+loss_ledger_count(struct loss_ledger *ledger, uint64_t dpid, uint64_t asked_ns,
+                  uint64_t time_ns, uint64_t n_sent)
+{
+    pthread_mutex_lock(&ledger->mutex);
+    atomic_store_explicit(&ledger->is_counting, true, memory_order_relaxed);
+    count(ledger, dpid, asked_ns, time_ns, n_sent);
+    pthread_mutex_unlock(&ledger->mutex);
 }
 
 /* What is missing only grows: at least as much as any reading before 'end'
@@ -208,9 +259,9 @@ at_most(const struct account *account, size_t begin)
     return max;
 }
 
-enum loss_answer
-loss_ledger_ask(struct loss_ledger *ledger, uint64_t dpid, uint64_t from_ns,
-                uint64_t to_ns, uint64_t now_ns)
+static enum loss_answer
+ask(struct loss_ledger *ledger, uint64_t dpid, uint64_t from_ns,
+    uint64_t to_ns, uint64_t now_ns)
 {
     struct account *account = find(ledger, dpid);
     size_t n_before = 0, after = 0;
@@ -219,7 +270,7 @@ loss_ledger_ask(struct loss_ledger *ledger, uint64_t dpid, uint64_t from_ns,
     if (!account) {
         return LOSS_UNKNOWN;
     }
-    judge(account, now_ns);
+    judge(ledger, account, now_ns);
     /* The counter of a reading is that of some moment between LOSS_LAG_NS
      * before its question and its answer. */
     while (n_before < account->n_readings &&
@@ -245,16 +296,29 @@ loss_ledger_ask(struct loss_ledger *ledger, uint64_t dpid, uint64_t from_ns,
                : LOSS_UNKNOWN;
 }
 
+enum loss_answer
+loss_ledger_ask(struct loss_ledger *ledger, uint64_t dpid, uint64_t from_ns,
+                uint64_t to_ns, uint64_t now_ns)
+{
+    enum loss_answer answer;
+
+    pthread_mutex_lock(&ledger->mutex);
+    answer = ask(ledger, dpid, from_ns, to_ns, now_ns);
+    pthread_mutex_unlock(&ledger->mutex);
+    return answer;
+}
+
 void
 loss_ledger_sum(struct loss_ledger *ledger, uint64_t now_ns, uint64_t *min,
                 uint64_t *max)
 {
     *min = *max = 0;
+    pthread_mutex_lock(&ledger->mutex);
     for (size_t i = 0; i < ledger->n; i++) {
         struct account *account = ledger->accounts[i];
         const struct reading *last = NULL;
 
-        judge(account, now_ns);
+        judge(ledger, account, now_ns);
         for (size_t j = 0; j < account->n_readings; j++) {
             if (account->readings[j].is_judged) {
                 last = &account->readings[j];
@@ -267,4 +331,5 @@ loss_ledger_sum(struct loss_ledger *ledger, uint64_t now_ns, uint64_t *min,
             *max += (uint64_t) (last->max - account->first_min);
         }
     }
+    pthread_mutex_unlock(&ledger->mutex);
 }

@@ -9,10 +9,12 @@
  * then.  What is lost only grows; so bounds of several readings narrow each
  * other, and where the switch was quiet for LOSS_LAG_NS they are exact.
  *
- * Threads: one at a time.  Time comes only from arguments. */
+ * Threads: any may tell of postcards that came, for all other functions one at
+ * a time.  Time comes only from arguments. */
 #ifndef SERVER_LOSS_LEDGER_H
 #define SERVER_LOSS_LEDGER_H 1
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -26,8 +28,19 @@ struct loss_ledger;
 struct loss_ledger *loss_ledger_create(void);
 void loss_ledger_destroy(struct loss_ledger *);
 
-/* A postcard of 'dpid' came.  Without effect before the first reading. */
-void loss_ledger_came(struct loss_ledger *, uint64_t dpid, uint64_t time_ns);
+/* Whether there were readings: before that, it is of no use to tell what came.
+ */
+bool loss_ledger_is_counting(const struct loss_ledger *);
+
+/* A postcard that came. */
+struct loss_came {
+    uint64_t dpid, time_ns;
+};
+void loss_ledger_came(struct loss_ledger *, const struct loss_came *,
+                      size_t n);
+/* The ledger has been told of all that came before 'time_ns'; at first of
+ * everything. */
+void loss_ledger_set_told(struct loss_ledger *, uint64_t time_ns);
 
 /* Readings of the first LOSS_LAG_NS are let pass: they may lack what came
  * before. 'dpid' was asked at 'asked_ns' and had sent 'n_sent' when its answer

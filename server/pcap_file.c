@@ -2,7 +2,8 @@
 /* pcap_file - the frames of a plain capture file, quickly.
  *
  * The file is read, not mapped: who cuts a mapped file kills its readers, and
- * pieces that stay in the cache cost no more than the faults of a mapping. */
+ * a buffer that stays in the cache costs no more than the faults of a mapping.
+ */
 #include <config.h>
 
 #include "server/pcap_file.h"
@@ -27,15 +28,15 @@
 
 struct pcap_file {
     int fd;
+    bool is_clone;   /* The other one's 'fd'. */
     bool is_swapped; /* Of the other byte order than this machine. */
-    bool is_ended;   /* read() has said so. */
+    bool is_ended;   /* Nothing is behind what is in 'buf'. */
     uint32_t tick_ns;
     uint32_t snap;
-    uint64_t buf_place;      /* Of buf[0] in the file. */
-    size_t ofs, n;           /* Bytes of 'buf' that were handed out; in it. */
-    uint8_t *buf;            /* Of 'piece'. */
-    struct piece *piece;     /* Owned reference. */
-    struct piece_pool *pool; /* Owned. */
+    uint64_t size;      /* Is read no further. */
+    uint64_t buf_place; /* Of buf[0] in the file. */
+    size_t ofs, n;      /* Bytes of 'buf' that were handed out; in it. */
+    uint8_t buf[FRAME_HEADER_LEN + MAX_FRAME + PIECE];
 };
 
 static inline uint32_t
@@ -56,33 +57,20 @@ get_u16(const struct pcap_file *file, const uint8_t *p)
     return file->is_swapped ? __builtin_bswap16(value) : value;
 }
 
-static void
-set_piece(struct pcap_file *file, struct piece *piece)
-{
-    file->piece = piece;
-    file->buf = piece->bytes;
-}
-
 /* Reads until 'need' bytes that were not handed out are there, or the file
- * ends.  Returns 0 or the errno of read(). */
+ * ends.  Returns 0 or the errno of pread(). */
 static int
 fill(struct pcap_file *file, size_t need)
 {
-    const uint8_t *rest = file->buf + file->ofs;
-    struct piece *old = file->piece;
-
-    if (piece_is_shared(old)) {
-        set_piece(file, piece_create(file->pool));
-        memcpy(file->buf, rest, file->n - file->ofs);
-        piece_unref(old);
-    } else {
-        memmove(file->buf, rest, file->n - file->ofs);
-    }
+    memmove(file->buf, file->buf + file->ofs, file->n - file->ofs);
     file->buf_place += file->ofs;
     file->n -= file->ofs;
     file->ofs = 0;
     while (file->n < need && !file->is_ended) {
-        ssize_t n = read(file->fd, file->buf + file->n, PIECE);
+        uint64_t place = file->buf_place + file->n;
+        uint64_t left = file->size - place;
+        ssize_t n = pread(file->fd, file->buf + file->n,
+                          left < PIECE ? (size_t) left : PIECE, (off_t) place);
 
         if (n < 0 && errno != EINTR) {
             return errno;
@@ -142,8 +130,7 @@ pcap_file_open(const char *path, struct pcap_file **filep,
     }
     file = lh_alloc_zero(sizeof *file);
     file->fd = fd;
-    file->pool = piece_pool_create(FRAME_HEADER_LEN + MAX_FRAME + PIECE);
-    set_piece(file, piece_create(file->pool));
+    file->size = INT64_MAX;
     retval = fill(file, FILE_HEADER_LEN);
     if (retval) {
         lh_error_set(error, "%s: %s", path, strerror(retval));
@@ -169,11 +156,26 @@ void
 pcap_file_close(struct pcap_file *file)
 {
     if (file) {
-        close(file->fd);
-        piece_unref(file->piece);
-        piece_pool_destroy(file->pool);
+        if (!file->is_clone) {
+            close(file->fd);
+        }
         free(file);
     }
+}
+
+struct pcap_file *
+pcap_file_clone(const struct pcap_file *file, uint64_t size)
+{
+    struct pcap_file *clone = lh_alloc(sizeof *clone);
+
+    /* Not what is in its buffer. */
+    memcpy(clone, file, offsetof(struct pcap_file, buf));
+    clone->is_clone = true;
+    clone->is_ended = false;
+    clone->size = size;
+    clone->buf_place = FILE_HEADER_LEN;
+    clone->ofs = clone->n = 0;
+    return clone;
 }
 
 /* Makes sure of 'need' bytes; ENODATA when there is nothing at all. */
@@ -239,8 +241,25 @@ pcap_file_next(struct pcap_file *file, struct pcap_file_frame *frame,
     return 0;
 }
 
-struct piece *
-pcap_file_piece(const struct pcap_file *file)
+uint64_t
+pcap_file_place(const struct pcap_file *file)
 {
-    return file->piece;
+    return file->buf_place + file->ofs;
+}
+
+uint64_t
+pcap_file_size(const struct pcap_file *file)
+{
+    struct stat st;
+
+    return fstat(file->fd, &st) ? 0 : (uint64_t) st.st_size;
+}
+
+bool
+pcap_file_has_next(const struct pcap_file *file)
+{
+    size_t n = file->n - file->ofs;
+
+    return n >= FRAME_HEADER_LEN &&
+           n - FRAME_HEADER_LEN >= get_u32(file, file->buf + file->ofs + 8);
 }

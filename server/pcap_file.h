@@ -10,18 +10,17 @@
  * A frame that is longer than the file's own limit is cut to it, as libpcap
  * does.
  *
- * Ownership: a frame's bytes are good until the next is asked for, or as long
- * as somebody holds the piece that they are in.
+ * Ownership: a frame's bytes are good until the next is asked for.
  *
  * Threads: one. */
 #ifndef SERVER_PCAP_FILE_H
 #define SERVER_PCAP_FILE_H 1
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "lib/lh_error.h"
-#include "server/piece.h"
 
 struct pcap_file;
 
@@ -35,6 +34,9 @@ struct pcap_file_frame {
  * such file, or an errno with the reason when it cannot be opened or read. */
 int pcap_file_open(const char *path, struct pcap_file **, struct lh_error *);
 void pcap_file_close(struct pcap_file *);
+/* Another reader of the same file, at its first frame, which reads no further
+ * than the first 'size' bytes.  The first one must stay open. */
+struct pcap_file *pcap_file_clone(const struct pcap_file *, uint64_t size);
 
 /* The next frame.  Returns 0, ENODATA at the end of the file, or, with the
  * reason, which tells the place in the file: EINVAL when it goes on with
@@ -42,7 +44,11 @@ void pcap_file_close(struct pcap_file *);
 int pcap_file_next(struct pcap_file *, struct pcap_file_frame *,
                    struct lh_error *);
 
-/* Where the frame that was asked for last lies.  Borrowed. */
-struct piece *pcap_file_piece(const struct pcap_file *);
+/* Whether the next frame is here already, so that those before it stay. */
+bool pcap_file_has_next(const struct pcap_file *);
+/* Where in the file the next frame begins. */
+uint64_t pcap_file_place(const struct pcap_file *);
+/* How many bytes the file has now; 0 when that cannot be told. */
+uint64_t pcap_file_size(const struct pcap_file *);
 
 #endif /* server/pcap_file.h */

@@ -51,6 +51,17 @@ pipeline_end_round(struct pipeline *p, uint64_t now_ns)
     }
 }
 
+/* --- Counters of switches --------------------------------------------------
+ */
+
+void
+pipeline_tell_ledger(struct pipeline *p)
+{
+    if (p->dispatch && p->config.ledger) {
+        loss_ledger_set_told(p->config.ledger, dispatch_done_ns(p->dispatch));
+    }
+}
+
 /* --- Histories that wait ------------------------------------------------- */
 
 static bool
@@ -112,7 +123,6 @@ pipeline_create(const struct pipeline_config *config)
     p->wake_fd = -1;
     atomic_init(&p->n_flushing, 0);
     atomic_init(&p->n_rounds, 0);
-    atomic_init(&p->has_counts, false);
     if (config->json) {
         p->json = json_lines_create(config->json);
     }
@@ -149,15 +159,13 @@ pipeline_destroy(struct pipeline *p)
 /* --- What is known of the network -----------------------------------------
  */
 
-/* Tells workers that had no room for it before. */
+/* Tells workers, if they had no room for it before. */
 static void
 tell_topology(struct pipeline *p, uint64_t now_ns)
 {
-    for (size_t i = 0; i < p->n_workers; i++) {
-        if (p->is_topology_due[i]) {
-            p->is_topology_due[i] =
-                !worker_add_topology(p->workers[i], p->topology, now_ns);
-        }
+    if (p->is_topology_due) {
+        p->is_topology_due =
+            !dispatch_topology(p->dispatch, p->topology, now_ns);
     }
 }
 
@@ -175,9 +183,8 @@ pipeline_set_topology(struct pipeline *p, const struct topology *topology,
         }
         return;
     }
-    for (size_t i = 0; i < p->n_workers; i++) {
-        p->is_topology_due[i] = true;
-    }
+    ingest_set_topology(p->door, topology);
+    p->is_topology_due = true;
     tell_topology(p, now_ns);
 }
 
@@ -192,46 +199,37 @@ pipeline_count(struct pipeline *p, uint64_t dpid, uint64_t asked_ns,
                uint64_t time_ns, uint64_t n_sent)
 {
     if (p->config.ledger) {
+        pipeline_tell_ledger(p);
         loss_ledger_count(p->config.ledger, dpid, asked_ns, time_ns, n_sent);
-        atomic_store_explicit(&p->has_counts, true, memory_order_relaxed);
     }
 }
 
 /* --- Postcards ------------------------------------------------------------
  */
 
-/* Shards take the high bits: their tables take the low ones. */
-static struct worker *
-worker_of(const struct pipeline *p, uint64_t id)
-{
-    return p->workers[((id >> 32) * p->n_workers) >> 32];
-}
-
-void
-pipeline_set_piece(struct pipeline *p, struct piece *piece)
-{
-    p->piece = piece;
-}
-
 void
 pipeline_add(struct pipeline *p, const struct postcard *postcard)
 {
-    bool is_taken = true;
-
     p->now_ns = postcard->time_ns;
-    if (p->shard) {
-        shard_push(p->shard, postcard);
-    } else {
-        /* Any worker will do for a packet without an ID. */
-        uint64_t id = postcard->has_id
-                          ? postcard->packet_id
-                          : postcard->time_ns * UINT64_C(0x9e3779b97f4a7c15);
+    shard_push(p->shard, postcard);
+    if (p->config.ledger && loss_ledger_is_counting(p->config.ledger)) {
+        struct loss_came came = {postcard->dpid, postcard->time_ns};
 
-        is_taken = worker_add(worker_of(p, id), postcard, p->piece);
+        loss_ledger_came(p->config.ledger, &came, 1);
     }
-    if (p->config.ledger && is_taken) {
-        loss_ledger_came(p->config.ledger, postcard->dpid, postcard->time_ns);
-    }
+}
+
+void
+pipeline_pass(struct pipeline *p, const struct ingest_packet *packet)
+{
+    p->now_ns = packet->time_ns;
+    dispatch_add(p->dispatch, packet);
+}
+
+void
+pipeline_read(struct pipeline *p, struct split_file *file, uint64_t end)
+{
+    dispatch_read(p->dispatch, file, end);
 }
 
 void
@@ -239,52 +237,38 @@ pipeline_drain(struct pipeline *p)
 {
     if (p->shard) {
         shard_drain(p->shard);
-    }
-    for (size_t i = 0; i < p->n_workers && !p->config.is_file; i++) {
-        worker_send_if_idle(p->workers[i]);
+    } else if (!p->config.is_file) {
+        dispatch_send_if_idle(p->dispatch);
     }
 }
 
-bool
-pipeline_has_workers(const struct pipeline *p)
+size_t
+pipeline_n_workers(const struct pipeline *p)
 {
     return p->n_workers;
-}
-
-void
-pipeline_note_inner(struct pipeline *p, uint64_t inner, uint64_t outer,
-                    uint64_t time_ns)
-{
-    struct worker *w = worker_of(p, inner);
-
-    if (w != worker_of(p, outer)) {
-        worker_add_inner(w, inner, outer, time_ns);
-    }
 }
 
 bool
 pipeline_has_room(struct pipeline *p)
 {
-    for (size_t i = 0; i < p->n_workers; i++) {
-        if (!worker_has_room(p->workers[i])) {
-            return false;
-        }
-    }
-    return true;
+    return p->shard || dispatch_has_room(p->dispatch);
 }
 
 bool
 pipeline_is_idle(struct pipeline *p)
 {
-    for (size_t i = 0; i < p->n_workers; i++) {
-        worker_send(p->workers[i]);
+    return p->shard || dispatch_is_idle(p->dispatch);
+}
+
+/* Histories that wait for counters, if these tell by now. */
+static void
+settle(struct pipeline *p, uint64_t now_ns, bool is_end)
+{
+    if (!p->wait || !loss_wait_count(p->wait)) {
+        return;
     }
-    for (size_t i = 0; i < p->n_workers; i++) {
-        if (!worker_is_idle(p->workers[i])) {
-            return false;
-        }
-    }
-    return true;
+    pipeline_tell_ledger(p);
+    loss_wait_settle(p->wait, now_ns, is_end);
 }
 
 /* --- Time -----------------------------------------------------------------
@@ -298,14 +282,10 @@ pipeline_run(struct pipeline *p, uint64_t now_ns)
         shard_run(p->shard, now_ns);
     } else {
         tell_topology(p, now_ns);
-        for (size_t i = 0; i < p->n_workers; i++) {
-            /* One without room comes to it by its postcards' times. */
-            worker_add_run(p->workers[i], now_ns);
-        }
+        /* Without room they come to it by their postcards' times. */
+        dispatch_run(p->dispatch, now_ns);
     }
-    if (p->wait && loss_wait_count(p->wait)) {
-        loss_wait_settle(p->wait, now_ns, false);
-    }
+    settle(p, now_ns, false);
 }
 
 void
@@ -315,9 +295,7 @@ pipeline_run_to(struct pipeline *p, uint64_t time_ns)
     if (p->shard) {
         shard_run_to(p->shard, time_ns);
     }
-    if (p->wait && loss_wait_count(p->wait)) {
-        loss_wait_settle(p->wait, time_ns, false);
-    }
+    settle(p, time_ns, false);
 }
 
 uint64_t
@@ -333,10 +311,11 @@ pipeline_next_ns(const struct pipeline *p)
     if (p->config.is_file) {
         return UINT64_MAX; /* Workers look at the time themselves. */
     }
+    if (!dispatch_is_done(p->dispatch)) {
+        return next_ns < p->now_ns + LOOK_NS ? next_ns : p->now_ns + LOOK_NS;
+    }
     for (size_t i = 0; i < p->n_workers; i++) {
-        uint64_t worker_ns = worker_is_idle(p->workers[i])
-                                 ? worker_next_ns(p->workers[i])
-                                 : p->now_ns + LOOK_NS;
+        uint64_t worker_ns = worker_next_ns(p->workers[i]);
 
         next_ns = worker_ns < next_ns ? worker_ns : next_ns;
     }
@@ -356,21 +335,14 @@ pipeline_round(struct pipeline *p, uint64_t now_ns)
         return;
     }
     /* One at a time; where this one cannot be, the next one will do. */
-    if (atomic_load(&p->n_rounds)) {
+    if (atomic_load(&p->n_rounds) || !dispatch_can_tell(p->dispatch)) {
         return;
-    }
-    for (size_t i = 0; i < p->n_workers; i++) {
-        if (!worker_can_tell(p->workers[i])) {
-            return;
-        }
     }
     round = lh_alloc(sizeof *round);
     atomic_init(&round->n_left, (unsigned int) p->n_workers);
     round->now_ns = now_ns;
     atomic_fetch_add(&p->n_rounds, 1);
-    for (size_t i = 0; i < p->n_workers; i++) {
-        worker_add_round(p->workers[i], round);
-    }
+    dispatch_round(p->dispatch, round);
 }
 
 void
@@ -382,14 +354,10 @@ pipeline_flush(struct pipeline *p, uint64_t now_ns)
         pipeline_flush_workers(p, now_ns);
     }
     p->now_ns = now_ns;
-    if (p->wait) {
-        loss_wait_settle(p->wait, now_ns, true);
-    }
+    settle(p, now_ns, true);
     if (p->n_workers) {
         pipeline_wait_for(p, &p->n_rounds);
-    }
-    for (size_t i = 0; i < p->n_workers; i++) {
-        pipeline_wait_for_room(p, p->workers[i]);
+        pipeline_wait_to_tell(p);
     }
     pipeline_round(p, now_ns);
     if (p->n_workers) {
@@ -476,16 +444,11 @@ static void
 collect_rested(struct pipeline *p)
 {
     memset(&p->rested, 0, sizeof p->rested);
-    p->n_done_rested = 0;
     if (p->shard) {
         shard_collect(p->shard, &p->rested);
     }
     for (size_t i = 0; i < p->n_workers; i++) {
-        struct worker_counters worker;
-
-        shard_collect(worker_shard(p->workers[i]), &p->rested);
-        worker_get_counters(p->workers[i], &worker);
-        p->n_done_rested += worker.n_sent - worker.n_waiting;
+        worker_collect(p->workers[i], &p->rested);
     }
     if (p->config.archive) {
         collect_archive(p, &p->rested);
@@ -508,15 +471,12 @@ pipeline_collect(struct pipeline *p, struct counters *c)
         pipeline_resume(p);
     }
     counters_add(c, &p->rested);
-    c->open_postcards -= p->n_done_rested;
-    for (size_t i = 0; i < p->n_workers; i++) {
-        struct worker_counters worker;
-
-        worker_get_counters(p->workers[i], &worker);
-        c->dropped_busy += worker.n_dropped;
-        c->open_postcards += worker.n_sent;
+    if (p->door) {
+        ingest_collect(p->door, c);
+        c->dropped_busy += p->n_dropped;
     }
     if (p->config.ledger) {
+        pipeline_tell_ledger(p);
         loss_ledger_sum(p->config.ledger, p->now_ns, &c->missing_min,
                         &c->missing_max);
     }

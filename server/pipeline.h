@@ -4,12 +4,14 @@
  *     postcard -> shard of its packet ID -> history -> triggers, archive, JSON
  *
  * With one thread there is one shard, which is called.  With more, each has a
- * worker, and postcards go there in batches through rings (server/worker.h);
- * when a worker has no room, its postcards are dropped here and counted, and
- * nobody waits.  What is one for all stays here: the ledger of lost postcards
- * and the histories that wait for it, the archive's writer and its rounds, and
- * time.  A history that says `lost` waits for the counters that tell whether
- * postcards of the next switch are missing (server/loss_wait.h).
+ * worker, and what was received goes to all of them in batches
+ * (server/dispatch.h), where each takes its share, decodes it and names its
+ * packets; when a worker has no room, its postcards are dropped here and
+ * counted, and nobody waits.  What is one for all stays here: the ledger of
+ * lost postcards and the histories that wait for it, the archive's writer and
+ * its rounds, and time.  A history that says `lost` waits for the counters
+ * that tell whether postcards of the next switch are missing
+ * (server/loss_wait.h).
  *
  * Time is an argument: the system's clock in a live server, that of the
  * postcards when a file is read.
@@ -27,11 +29,13 @@
 #include "lib/topology.h"
 #include "server/counters.h"
 #include "server/path_table.h"
-#include "server/piece.h"
+#include "server/ingest.h"
 #include "server/rule_cache.h"
+#include "server/split_file.h"
 #include "server/triggers.h"
+#include "server/worker.h"
 
-#define PIPELINE_MAX_THREADS 64
+#define PIPELINE_MAX_THREADS WORKER_MAX
 
 struct event_base;
 struct loss_ledger;
@@ -44,8 +48,10 @@ struct pipeline_config {
     uint64_t window_ns;      /* 0: the path table's default. */
     size_t max_postcards;    /* Of all; 0: the path table's default. */
     struct packet_id_config id_config;
-    bool is_lossless;           /* No postcard of the source is missing. */
-    struct loss_ledger *ledger; /* Taken; NULL: nothing is counted. */
+    struct ingest_config ingest; /* Of several threads: what of it is not the
+                                  * workers' own affair. */
+    bool is_lossless;            /* No postcard of the source is missing. */
+    struct loss_ledger *ledger;  /* Taken; NULL: nothing is counted. */
     struct rule_cache *rules;
     struct triggers *triggers;
     struct archive_writer *archive; /* Taken; NULL: none. */
@@ -75,22 +81,18 @@ void pipeline_change_rules(struct pipeline *, enum rule_cache_change,
 void pipeline_count(struct pipeline *, uint64_t dpid, uint64_t asked_ns,
                     uint64_t time_ns, uint64_t n_sent);
 
-/* The headers of postcards to be added that lie in 'piece' are good while
- * somebody holds it: workers need no copy.  NULL: none.  Borrowed until the
- * next call. */
-void pipeline_set_piece(struct pipeline *, struct piece *);
-/* Adds a postcard; its time is the time now.  It may take effect a few
- * postcards later, or when pipeline_drain() is called, which is due after the
- * last one of a batch. */
+/* Of one thread: adds a postcard; its time is the time now.  It may take
+ * effect a few postcards later, or when pipeline_drain() is called, which is
+ * due after the last one of a batch. */
 void pipeline_add(struct pipeline *, const struct postcard *);
+/* Of several threads: the same for what was received, and for what is in a
+ * file up to 'end', which must stay until pipeline_is_idle(). */
+void pipeline_pass(struct pipeline *, const struct ingest_packet *);
+void pipeline_read(struct pipeline *, struct split_file *, uint64_t end);
 void pipeline_drain(struct pipeline *);
-/* Whether there are workers, which also is what the next function is for: it
- * tells the shard of packet 'inner' that 'outer' carries it, and is due before
- * the postcard that shows it. */
-bool pipeline_has_workers(const struct pipeline *);
-void pipeline_note_inner(struct pipeline *, uint64_t inner, uint64_t outer,
-                         uint64_t time_ns);
-/* Of a file: whether the next postcard may be added; look again in a moment
+/* 0 with one thread. */
+size_t pipeline_n_workers(const struct pipeline *);
+/* Of a file: whether the next packet may be added; look again in a moment
  * when not. */
 bool pipeline_has_room(struct pipeline *);
 /* Waits until it may, or a little. */
@@ -121,9 +123,8 @@ void pipeline_resume(struct pipeline *);
  * the array and its payloads are the caller's.  Only while paused. */
 struct archive_pending *pipeline_pending(struct pipeline *, size_t *n);
 
-/* Sets those of '*counters' that are counted here.  While a worker does not
- * rest these are of the last time that all did; what was handed over since
- * then counts as open. */
+/* Adds to '*counters' what is counted here.  While a worker does not rest that
+ * is of the last time that all did. */
 void pipeline_collect(struct pipeline *, struct counters *);
 /* False once writing JSON has failed. */
 bool pipeline_json_is_ok(const struct pipeline *);

@@ -10,6 +10,7 @@
 
 #include <stdatomic.h>
 
+#include "server/dispatch.h"
 #include "server/json_lines.h"
 #include "server/loss_ledger.h"
 #include "server/loss_wait.h"
@@ -39,23 +40,22 @@ struct pipeline {
     struct archive_writer_counters archive; /* As far as heard of. */
 
     struct shard *shard; /* Of one thread; NULL: */
-    struct piece *piece; /* Where headers lie, or NULL.  Borrowed. */
     size_t n_workers;
     struct worker **workers;      /* Owned. */
     struct trigger_share **share; /* One of each.  Owned. */
-    bool *is_topology_due;        /* Of each worker. */
+    struct dispatch *dispatch;    /* To the workers.  Owned. */
+    struct ingest *door;          /* Counts what they have no room for.
+                                   * Owned. */
+    uint64_t n_dropped;           /* Postcards that were. */
+    bool is_topology_due;         /* Workers had no room for it. */
     struct waiter *waiters;       /* One of each.  Owned. */
     struct mailbox *mail;         /* From workers.  Owned. */
     int wake_fd;                  /* Readable when there is mail, or: */
     struct event *woken;          /* Owned. */
     atomic_uint n_flushing;       /* Workers that are. */
     atomic_uint n_rounds;         /* That workers are at. */
-    atomic_bool has_counts;       /* Some switch told how many it sent. */
 
-    /* What was counted when all workers rested last, and the postcards that
-     * they had worked on then. */
-    struct counters rested;
-    uint64_t n_done_rested;
+    struct counters rested; /* What was counted when all rested last. */
 
     /* Of whoever makes a round, one at a time. */
     bool is_losing; /* The archive's trouble was said. */
@@ -64,6 +64,8 @@ struct pipeline {
 
 /* Of each shard, to be completed. */
 struct shard_config pipeline_shard_config(struct pipeline *);
+/* Tells the ledger of losses how far workers have come. */
+void pipeline_tell_ledger(struct pipeline *);
 /* Makes durable what all parts have sealed.  Any thread, one at a time. */
 void pipeline_end_round(struct pipeline *, uint64_t now_ns);
 
@@ -73,7 +75,7 @@ void pipeline_destroy_workers(struct pipeline *);
 void pipeline_flush_workers(struct pipeline *, uint64_t now_ns);
 /* Waits until '*n' is 0, while workers' mail is worked on. */
 void pipeline_wait_for(struct pipeline *, atomic_uint *n);
-/* Waits until the worker can be told something. */
-void pipeline_wait_for_room(struct pipeline *, struct worker *);
+/* Waits until the workers can be told something. */
+void pipeline_wait_to_tell(struct pipeline *);
 
 #endif /* server/pipeline_impl.h */

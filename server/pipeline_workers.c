@@ -66,7 +66,7 @@ wait_at_main(void *waiter_, struct history *h, uint64_t dpid, uint64_t now_ns)
     struct pipeline *p = waiter->pipeline;
     struct mail *mail;
 
-    if (!atomic_load_explicit(&p->has_counts, memory_order_relaxed)) {
+    if (!loss_ledger_is_counting(p->config.ledger)) {
         return false;
     }
     mail = mail_create(MAIL_WAIT, 0);
@@ -119,6 +119,7 @@ take_mail(struct pipeline *p)
             answer_rule(p, mail);
             break;
         case MAIL_WAIT:
+            pipeline_tell_ledger(p);
             loss_wait_add(p->wait, mail->history, mail->dpid, mail->worker,
                           p->now_ns);
             mail->history = NULL;
@@ -158,9 +159,9 @@ pipeline_wait_for(struct pipeline *p, atomic_uint *n)
 }
 
 void
-pipeline_wait_for_room(struct pipeline *p, struct worker *w)
+pipeline_wait_to_tell(struct pipeline *p)
 {
-    while (!worker_can_tell(w)) {
+    while (!dispatch_can_tell(p->dispatch)) {
         struct pollfd fd = {.fd = p->wake_fd, .events = POLLIN};
 
         poll(&fd, 1, 1);
@@ -172,15 +173,20 @@ void
 pipeline_wait_room(struct pipeline *p)
 {
     struct pollfd fd = {.fd = p->wake_fd, .events = POLLIN};
-    bool must_wait = false;
 
-    for (size_t i = 0; i < p->n_workers && !must_wait; i++) {
-        must_wait = worker_want_room(p->workers[i]);
-    }
-    if (must_wait) {
+    if (p->dispatch && dispatch_want_room(p->dispatch)) {
         poll(&fd, 1, MAX_WAIT_MS);
         take_mail(p);
     }
+}
+
+/* A postcard that its worker has no room for. */
+static void
+drop(void *p_, const struct postcard *postcard)
+{
+    struct pipeline *p = p_;
+
+    p->n_dropped++;
 }
 
 /* --- Life -----------------------------------------------------------------
@@ -207,6 +213,18 @@ remove_filter(void *p_, size_t index, uint32_t trigger)
     worker_post(p->workers[index], mail);
 }
 
+static void
+create_door(struct pipeline *p)
+{
+    struct ingest_config config = p->config.ingest;
+
+    config.n_shares = p->config.n_threads;
+    config.rules = p->config.rules;
+    config.give = drop;
+    config.aux = p;
+    p->door = ingest_create(&config);
+}
+
 void
 pipeline_create_workers(struct pipeline *p)
 {
@@ -223,11 +241,12 @@ pipeline_create_workers(struct pipeline *p)
     p->workers = lh_alloc_array(NULL, n, sizeof(struct worker *));
     p->share = lh_alloc_array(NULL, n, sizeof(struct trigger_share *));
     p->waiters = lh_alloc_array(NULL, n, sizeof *p->waiters);
-    p->is_topology_due = lh_alloc_zero(n * sizeof(bool));
     for (size_t i = 0; i < n; i++) {
         struct worker_config config = {
             .index = (uint32_t) i,
             .shard = pipeline_shard_config(p),
+            .ingest = p->config.ingest,
+            .ledger = p->config.ledger,
             .can_ask = p->config.can_ask,
             .waits_for_rules = p->config.is_file,
             .main = p->mail,
@@ -238,6 +257,8 @@ pipeline_create_workers(struct pipeline *p)
         };
 
         p->waiters[i] = (struct waiter){p, (uint32_t) i};
+        config.ingest.n_shares = (uint32_t) n;
+        config.ingest.share = (uint32_t) i;
         config.shard.max_postcards =
             (config.shard.max_postcards ? config.shard.max_postcards
                                         : PATH_TABLE_MAX_POSTCARDS) /
@@ -249,6 +270,8 @@ pipeline_create_workers(struct pipeline *p)
         p->workers[i] = worker_create(&config);
         p->n_workers++;
     }
+    create_door(p);
+    p->dispatch = dispatch_create(p->workers, n, p->config.is_file, p->door);
     triggers_share(p->config.triggers, n, add_filter, remove_filter, p);
 }
 
@@ -268,11 +291,12 @@ pipeline_destroy_workers(struct pipeline *p)
         event_free(p->woken);
         close(p->wake_fd);
     }
+    dispatch_destroy(p->dispatch);
+    ingest_destroy(p->door);
     mailbox_destroy(p->mail);
     free(p->workers);
     free(p->share);
     free(p->waiters);
-    free(p->is_topology_due);
 }
 
 /* --- Telling workers -------------------------------------------------------
@@ -303,9 +327,7 @@ void
 pipeline_flush_workers(struct pipeline *p, uint64_t now_ns)
 {
     atomic_store(&p->n_flushing, (unsigned int) p->n_workers);
-    for (size_t i = 0; i < p->n_workers; i++) {
-        pipeline_wait_for_room(p, p->workers[i]);
-        worker_add_flush(p->workers[i], now_ns);
-    }
+    pipeline_wait_to_tell(p);
+    dispatch_flush(p->dispatch, now_ns);
     pipeline_wait_for(p, &p->n_flushing);
 }

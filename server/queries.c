@@ -321,7 +321,7 @@ queries_look(struct queries *queries, struct archive_reader **reader,
                  : archive_reader_open(queries->dir, &queries->reader, error);
     if (!retval) {
         pipeline_pause(queries->pipeline);
-        if (pipeline_has_workers(queries->pipeline)) {
+        if (pipeline_n_workers(queries->pipeline)) {
             retval = archive_reader_refresh(queries->reader, error);
         }
         if (!retval) {

@@ -10,6 +10,7 @@
 
 #include "lib/lh_alloc.h"
 #include "server/source_pcap.h"
+#include "server/split_file.h"
 
 /* Frames in one slice. */
 #define SLICE 1024
@@ -20,7 +21,8 @@ struct replay {
     struct replay_config config;
     struct event *event;        /* Next slice.  Owned. */
     struct source_pcap *source; /* The file being read.  Owned. */
-    bool has_workers;
+    size_t n_readers;           /* Workers, if there are some. */
+    struct split_file *split;   /* Of the source, when they read it.  Owned. */
     size_t next_path;
     uint64_t time_ns; /* Of the last frame. */
     uint64_t n_frames;
@@ -32,51 +34,91 @@ struct replay {
 static int
 open_next(struct replay *replay, struct lh_error *error)
 {
+    int retval;
+
     if (replay->next_path == replay->config.n_paths) {
         return ENODATA;
     }
-    return source_pcap_open_file(replay->config.paths[replay->next_path++],
-                                 replay->config.encap, replay->config.ingest,
-                                 &replay->source, error);
+    retval = source_pcap_open_file(replay->config.paths[replay->next_path++],
+                                   replay->config.encap, replay->config.ingest,
+                                   &replay->source, error);
+    if (!retval && replay->n_readers && source_pcap_plain(replay->source)) {
+        replay->split =
+            split_file_create(source_pcap_plain(replay->source),
+                              replay->config.encap, replay->n_readers);
+    }
+    return retval;
 }
 
 static void
 close_source(struct replay *replay)
 {
-    pipeline_set_piece(replay->config.pipeline, NULL);
+    split_file_destroy(replay->split);
+    replay->split = NULL;
     source_pcap_close(replay->source);
     replay->source = NULL;
 }
 
-/* Reads one frame.  ENODATA: all files have ended. */
+/* Reads one frame.  ENODATA: the file has ended. */
 static int
 read_one(struct replay *replay, struct lh_error *error)
 {
     uint64_t time_ns;
-    int retval;
+    int retval = source_pcap_peek(replay->source, &time_ns, error);
 
-    while ((retval = source_pcap_peek(replay->source, &time_ns, error)) ==
-           ENODATA) {
-        close_source(replay);
-        retval = open_next(replay, error);
-        if (retval) {
-            return retval;
-        }
-    }
     if (retval) {
         return retval;
     }
     if (time_ns >= pipeline_next_ns(replay->config.pipeline)) {
         pipeline_run_to(replay->config.pipeline, time_ns);
     }
-    if (replay->has_workers) {
-        pipeline_set_piece(replay->config.pipeline,
-                           source_pcap_piece(replay->source));
-    }
     source_pcap_take(replay->source);
     replay->time_ns = time_ns;
     replay->n_frames++;
     return 0;
+}
+
+/* Lets workers read the next part.  EAGAIN: they are at the last one; ENODATA:
+ * the file has ended. */
+static int
+read_part(struct replay *replay, struct lh_error *error)
+{
+    uint64_t end = split_file_next(replay->split), time_ns;
+    struct lh_error why;
+    int retval;
+
+    if (end) {
+        pipeline_read(replay->config.pipeline, replay->split, end);
+        return 0;
+    }
+    if (!pipeline_is_idle(replay->config.pipeline)) {
+        return EAGAIN;
+    }
+    retval = split_file_result(replay->split, &time_ns, &why);
+    replay->n_frames += split_file_frames(replay->split);
+    replay->time_ns = time_ns ? time_ns : replay->time_ns;
+    if (retval) {
+        source_pcap_explain(replay->source, split_file_frames(replay->split),
+                            &why, error);
+    }
+    split_file_destroy(replay->split);
+    replay->split = NULL;
+    return retval ? retval : ENODATA;
+}
+
+/* Reads a frame or a part.  ENODATA: all files have ended; EAGAIN: look again
+ * in a moment. */
+static int
+read_some(struct replay *replay, struct lh_error *error)
+{
+    int retval =
+        replay->split ? read_part(replay, error) : read_one(replay, error);
+
+    if (retval == ENODATA) {
+        close_source(replay);
+        retval = open_next(replay, error);
+    }
+    return retval;
 }
 
 static void
@@ -122,11 +164,11 @@ on_slice(evutil_socket_t fd, short what, void *replay_)
             arm(replay, waits_for_rules ? WAIT_US : 0);
             return;
         }
-        retval = read_one(replay, &replay->error);
+        retval = read_some(replay, &replay->error);
     }
     pipeline_drain(replay->config.pipeline);
-    if (!retval) {
-        arm(replay, 0);
+    if (!retval || retval == EAGAIN) {
+        arm(replay, retval ? WAIT_US : 0);
         return;
     }
     replay->retval = retval;
@@ -141,7 +183,7 @@ replay_open(struct event_base *base, const struct replay_config *config,
     struct replay *replay = lh_alloc_zero(sizeof *replay);
 
     replay->config = *config;
-    replay->has_workers = pipeline_has_workers(config->pipeline);
+    replay->n_readers = pipeline_n_workers(config->pipeline);
     replay->event = evtimer_new(base, on_slice, replay);
 
     int retval = open_next(replay, error);
@@ -173,5 +215,6 @@ replay_close(struct replay *replay)
 uint64_t
 replay_frames(const struct replay *replay)
 {
-    return replay->n_frames;
+    return replay->n_frames +
+           (replay->split ? split_file_frames(replay->split) : 0);
 }

@@ -202,11 +202,11 @@ give(void *server_, const struct postcard *postcard)
 }
 
 static void
-give_inner(void *server_, uint64_t inner, uint64_t outer, uint64_t time_ns)
+pass(void *server_, const struct ingest_packet *packet)
 {
     struct server *server = server_;
 
-    pipeline_note_inner(server->pipeline, inner, outer, time_ns);
+    pipeline_pass(server->pipeline, packet);
 }
 
 static const struct topology *
@@ -254,8 +254,6 @@ open_core(struct server *server, struct lh_error *error)
     struct ingest_config ingest = {
         .id_config = o->id_config,
         .mac_vlan = o->mac_vlan,
-        .give = give,
-        .aux = server,
     };
 
     server->accept = accept_list_create();
@@ -279,18 +277,21 @@ open_core(struct server *server, struct lh_error *error)
     pipeline.rules = server->rules;
     pipeline.ledger = loss_ledger_create();
     pipeline.triggers = server->triggers;
+    /* Who sent the postcards in a file is asked only if it is said who
+     * may. */
+    ingest.accept = server->is_live || o->n_accept ? server->accept : NULL;
+    pipeline.ingest = ingest;
     server->pipeline = pipeline_create(&pipeline);
     if (pipeline.archive) {
         queries_set_archive(server->queries, o->archive, server->pipeline,
                             o->n_query_threads ? o->n_query_threads
                                                : crew_n_processors());
     }
-    /* Who sent the postcards in a file is asked only if it is said who
-     * may. */
-    ingest.accept = server->is_live || o->n_accept ? server->accept : NULL;
     ingest.rules = server->rules;
-    if (pipeline_has_workers(server->pipeline)) {
-        ingest.give_inner = give_inner;
+    ingest.give = give;
+    ingest.aux = server;
+    if (pipeline_n_workers(server->pipeline)) {
+        ingest.pass = pass;
     }
     server->ingest = ingest_create(&ingest);
     return 0;

@@ -41,7 +41,7 @@ collect_rules(struct server *server, struct counters *c)
     c->rules_asked = rules.asked;
     c->rules_denied = rules.denied;
     c->rules_evicted = rules.evicted;
-    c->versions_guessed = rules.guessed;
+    c->versions_guessed += rules.guessed;
 }
 
 void

@@ -313,6 +313,14 @@ next_offline(struct source_pcap *source, struct lh_error *error)
     return EINVAL;
 }
 
+void
+source_pcap_explain(const struct source_pcap *source, uint64_t n_frames,
+                    const struct lh_error *why, struct lh_error *error)
+{
+    lh_error_set(error, "%s: after %llu frames: %s", source->name,
+                 (unsigned long long) n_frames, why->text);
+}
+
 int
 source_pcap_peek(struct source_pcap *source, uint64_t *time_ns,
                  struct lh_error *error)
@@ -325,9 +333,8 @@ source_pcap_peek(struct source_pcap *source, uint64_t *time_ns,
 
         if (retval) {
             if (retval != ENODATA) {
-                lh_error_set(error, "%s: after %llu frames: %s", source->name,
-                             (unsigned long long) source->counters.frames,
-                             why.text);
+                source_pcap_explain(source, source->counters.frames, &why,
+                                    error);
             }
             return retval;
         }
@@ -336,10 +343,10 @@ source_pcap_peek(struct source_pcap *source, uint64_t *time_ns,
     return 0;
 }
 
-struct piece *
-source_pcap_piece(const struct source_pcap *source)
+const struct pcap_file *
+source_pcap_plain(const struct source_pcap *source)
 {
-    return source->plain ? pcap_file_piece(source->plain) : NULL;
+    return source->plain;
 }
 
 void

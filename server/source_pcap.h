@@ -18,7 +18,7 @@
 
 #include "lib/lh_error.h"
 #include "server/ingest.h"
-#include "server/piece.h"
+#include "server/pcap_file.h"
 
 struct event_base;
 
@@ -49,9 +49,12 @@ int source_pcap_open_file(const char *path, enum ingest_encap encap,
  * errno of a read that failed. */
 int source_pcap_peek(struct source_pcap *, uint64_t *time_ns,
                      struct lh_error *);
-/* Where the frame that source_pcap_peek() read lies; NULL when it is good for
- * no longer than until the next is read.  Borrowed. */
-struct piece *source_pcap_piece(const struct source_pcap *);
+/* A plain file, at its first frame, for others to read it; NULL: it is none.
+ * Borrowed. */
+const struct pcap_file *source_pcap_plain(const struct source_pcap *);
+/* Says why a read after 'n' frames failed. */
+void source_pcap_explain(const struct source_pcap *, uint64_t n_frames,
+                         const struct lh_error *why, struct lh_error *);
 /* Hands over the frame that source_pcap_peek() read. */
 void source_pcap_take(struct source_pcap *);
 

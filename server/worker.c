@@ -4,6 +4,7 @@
 
 #include "server/worker.h"
 
+#include <assert.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -14,13 +15,6 @@
 #include "lib/ring.h"
 #include "server/batch.h"
 #include "server/bell.h"
-
-#define MAX_BATCHES  512 /* 16 MiB of postcards. */
-#define LIVE_BATCHES (MAX_BATCHES - RESERVED)
-#define FILE_BATCHES 24 /* From a file: as much as caches hold. */
-#define RESERVED     8  /* Of these, for what is no postcard. */
-#define FEW_BATCHES  2  /* A worker with no more than so many has little. */
-#define MANY_BATCHES 4  /* Worth to wake it for. */
 
 struct worker {
     struct worker_config config;
@@ -38,20 +32,19 @@ struct worker {
     pthread_mutex_t mutex, gate;
 
     /* The worker's. */
-    struct shard *shard;      /* Owned. */
-    struct rule_cache *rules; /* Owned. */
+    struct shard *shard;        /* Owned. */
+    struct rule_cache *rules;   /* Owned. */
+    struct ingest *ingest;      /* Owned. */
+    struct sieve sieve;         /* Before it. */
+    struct accept_list *accept; /* Owned, or NULL. */
+    /* What the ledger is told of after the batch, if it counts. */
+    bool is_counting;
+    size_t n_came;
+    struct loss_came came[BATCH_PACKETS];
     uint64_t now_ns;
-    atomic_uint_least64_t next_ns;     /* Of the shard. */
-    atomic_uint_least64_t n_postcards; /* Worked on. */
-    atomic_uint_least64_t n_batches;   /* Worked on. */
-    atomic_bool is_room_wanted;        /* The main thread waits for some. */
-
-    /* The main thread's. */
-    struct batch *current; /* Being filled; NULL: none. */
-    struct batch *free;    /* Empty ones, last used first. */
-    size_t n_free, n_allocated, max_batches;
-    uint64_t n_batches_sent;
-    struct worker_counters counters;
+    atomic_uint_least64_t next_ns; /* Of the shard. */
+    atomic_size_t room_at; /* The main thread waits until one less wait than
+                            * so many; 0: it does not. */
 };
 
 /* --- The worker's thread ------------------------------------------------- */
@@ -135,9 +128,14 @@ wait_for_rules(struct worker *w)
 }
 
 static void
-work_on_postcard(struct worker *w, const struct postcard *p)
+work_on_postcard(void *w_, const struct postcard *p)
 {
+    struct worker *w = w_;
+
     w->now_ns = p->time_ns;
+    if (w->is_counting) {
+        w->came[w->n_came++] = (struct loss_came){p->dpid, p->time_ns};
+    }
     if (w->config.waits_for_rules) {
         /* Only time in the file tells when something is due. */
         if (p->time_ns >= shard_next_ns(w->shard)) {
@@ -152,25 +150,59 @@ work_on_postcard(struct worker *w, const struct postcard *p)
     }
 }
 
+/* A packet of another's carries one that may be this worker's. */
 static void
-work_on(struct worker *w, struct batch_record *r)
+note_inner(void *w_, uint64_t inner, uint64_t outer, uint64_t time_ns)
 {
-    switch (r->kind) {
-    case BATCH_POSTCARD:
-        work_on_postcard(w, &r->postcard);
+    struct worker *w = w_;
+
+    shard_note_inner(w->shard, inner, outer, time_ns);
+}
+
+static void
+work_on_packets(struct worker *w, const struct batch *batch)
+{
+    w->is_counting =
+        w->config.ledger && loss_ledger_is_counting(w->config.ledger);
+    w->n_came = 0;
+    for (size_t i = 0; i < batch->n; i++) {
+        batch_prefetch(batch, i);
+        ingest_take(w->ingest, &batch->packets[i]);
+    }
+    if (w->n_came) {
+        loss_ledger_came(w->config.ledger, w->came, w->n_came);
+    }
+}
+
+static void
+set_topology(struct worker *w, const struct topology *topology,
+             uint64_t now_ns)
+{
+    ingest_set_topology(w->ingest, topology);
+    if (w->accept) {
+        accept_list_set_topology(w->accept, topology);
+    }
+    shard_set_topology(w->shard, topology, now_ns);
+    w->config.on_topology(w->config.aux, w->config.index, topology, now_ns);
+}
+
+static void
+work_on(struct worker *w, const struct batch *batch)
+{
+    switch (batch->kind) {
+    case BATCH_RECEIVED:
+        work_on_packets(w, batch);
         break;
-    case BATCH_INNER:
-        shard_note_inner(w->shard, r->inner.inner, r->inner.outer,
-                         r->inner.time_ns);
+    case BATCH_FILE:
+        split_file_read(batch->file, w->config.index, batch->end, &w->sieve,
+                        w->ingest);
         break;
     case BATCH_TOPOLOGY:
-        shard_set_topology(w->shard, r->topology.topology, r->topology.now_ns);
-        w->config.on_topology(w->config.aux, w->config.index,
-                              r->topology.topology, r->topology.now_ns);
+        set_topology(w, batch->topology, batch->now_ns);
         break;
     case BATCH_RUN:
-        w->now_ns = r->now_ns;
-        shard_run(w->shard, r->now_ns);
+        w->now_ns = batch->now_ns;
+        shard_run(w->shard, batch->now_ns);
         break;
     case BATCH_ROUND:
         if (shard_archive(w->shard)) {
@@ -178,60 +210,37 @@ work_on(struct worker *w, struct batch_record *r)
         }
         break;
     case BATCH_FLUSH:
-        shard_flush(w->shard, r->now_ns);
+        shard_flush(w->shard, batch->now_ns);
         break;
     }
 }
 
-/* Tells of rounds and flushes that were in the batch.  The worker holds
- * nothing: a round may wait for the disk. */
+/* Tells of a round or flush.  The worker holds nothing: a round may wait for
+ * the disk. */
 static void
-tell_done(struct worker *w, struct batch *batch)
+tell_done(struct worker *w, const struct batch *batch)
 {
-    for (size_t i = 0; i < batch->n; i++) {
-        const struct batch_record *r = &batch->records[i];
-
-        if (r->kind == BATCH_ROUND) {
-            w->config.on_done(w->config.aux, w->config.index, r->round.round);
-        } else if (r->kind == BATCH_FLUSH) {
-            w->config.on_done(w->config.aux, w->config.index, NULL);
-        }
+    if (batch->kind == BATCH_ROUND || batch->kind == BATCH_FLUSH) {
+        w->config.on_done(w->config.aux, w->config.index, batch->round);
     }
 }
 
+/* Gives the batch back, and wakes the main thread when it waits for room and
+ * there is plenty. */
 static void
-work_on_batch(struct worker *w, struct batch *batch)
+give_back(struct worker *w, struct batch *batch)
 {
-    uint64_t n_postcards = 0;
+    size_t room_at;
 
-    if (batch) {
-        for (size_t i = 0; i < batch->n; i++) {
-            batch_prefetch(batch, i);
-            work_on(w, &batch->records[i]);
-        }
-        n_postcards = batch->n_postcards;
+    if (batch_unref(batch)) {
+        bool has_room = ring_push(w->emptied, batch);
+
+        /* Of each batch that it got it gives back one at most. */
+        assert(has_room);
     }
-    shard_drain(w->shard);
-    atomic_store(&w->next_ns, shard_next_ns(w->shard));
-    atomic_store_explicit(&w->n_postcards,
-                          atomic_load(&w->n_postcards) + n_postcards,
-                          memory_order_relaxed);
-}
-
-/* Batches that wait for the worker when there is plenty of room again. */
-static size_t
-low_water(const struct worker *w)
-{
-    return (w->max_batches - RESERVED) / 2;
-}
-
-/* Wakes the main thread when it waits for room and there is plenty. */
-static void
-tell_room(struct worker *w)
-{
-    if (atomic_load(&w->is_room_wanted) &&
-        ring_count(w->full) <= low_water(w)) {
-        atomic_store(&w->is_room_wanted, false);
+    room_at = atomic_load(&w->room_at);
+    if (room_at && ring_count(w->full) < room_at) {
+        atomic_store(&w->room_at, 0);
         w->config.on_room(w->config.aux);
     }
 }
@@ -258,17 +267,19 @@ run(void *w_)
         pthread_mutex_unlock(&w->gate);
         pthread_mutex_lock(&w->mutex);
         take_mail(w);
-        work_on_batch(w, batch);
+        if (batch) {
+            work_on(w, batch);
+        }
+        shard_drain(w->shard);
+        atomic_store(&w->next_ns, shard_next_ns(w->shard));
         pthread_mutex_unlock(&w->mutex);
         if (batch) {
-            if (batch->is_awaited) {
-                tell_done(w, batch);
-            }
-            ring_push(w->emptied, batch);
-            atomic_store(&w->n_batches, atomic_load(&w->n_batches) + 1);
-            tell_room(w);
+            tell_done(w, batch);
+            give_back(w, batch);
         }
     }
+    /* Here, as there is much to free, and each does it at the same time. */
+    shard_destroy(w->shard);
     return NULL;
 }
 
@@ -282,6 +293,25 @@ wake(void *w_)
     bell_ring(w->bell);
 }
 
+static void
+create_ingest(struct worker *w)
+{
+    struct ingest_config *config = &w->config.ingest;
+
+    if (config->accept) {
+        w->accept = accept_list_clone(config->accept);
+        config->accept = w->accept;
+    }
+    config->rules = w->rules;
+    config->give = work_on_postcard;
+    config->give_inner = note_inner;
+    config->aux = w;
+    w->ingest = ingest_create(config);
+    w->sieve = (struct sieve){.n_shares = config->n_shares,
+                              .share = config->share,
+                              .id_bytes = config->id_config.n_bytes};
+}
+
 struct worker *
 worker_create(const struct worker_config *config)
 {
@@ -290,22 +320,19 @@ worker_create(const struct worker_config *config)
     sigset_t all, before;
 
     w->config = *config;
-    w->max_batches =
-        (config->waits_for_rules ? FILE_BATCHES : LIVE_BATCHES) + RESERVED;
     w->rules = rule_cache_create(&rules);
     w->config.shard.rules = w->rules;
     w->shard = shard_create(&w->config.shard);
+    create_ingest(w);
     w->bell = bell_create();
-    w->full = ring_create(MAX_BATCHES);
-    w->emptied = ring_create(MAX_BATCHES);
+    w->full = ring_create(WORKER_MAX_BATCHES);
+    w->emptied = ring_create(WORKER_MAX_BATCHES);
     w->mail = mailbox_create(SIZE_MAX, wake, w);
     pthread_mutex_init(&w->mutex, NULL);
     pthread_mutex_init(&w->gate, NULL);
     atomic_init(&w->is_stopping, false);
     atomic_init(&w->next_ns, UINT64_MAX);
-    atomic_init(&w->n_postcards, 0);
-    atomic_init(&w->n_batches, 0);
-    atomic_init(&w->is_room_wanted, false);
+    atomic_init(&w->room_at, 0);
     /* Signals are the event loop's. */
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
@@ -319,24 +346,15 @@ worker_create(const struct worker_config *config)
 void
 worker_destroy(struct worker *w)
 {
-    struct batch *batch;
-
     if (!w) {
         return;
     }
     atomic_store(&w->is_stopping, true);
     bell_ring(w->bell);
     pthread_join(w->thread, NULL);
-    batch_destroy(w->current);
-    while ((batch = ring_pop(w->full)) || (batch = ring_pop(w->emptied))) {
-        batch_destroy(batch);
-    }
-    while ((batch = w->free)) {
-        w->free = batch->next;
-        batch_destroy(batch);
-    }
     mailbox_destroy(w->mail);
-    shard_destroy(w->shard);
+    ingest_destroy(w->ingest);
+    accept_list_destroy(w->accept);
     rule_cache_destroy(w->rules);
     ring_destroy(w->full);
     ring_destroy(w->emptied);
@@ -348,200 +366,42 @@ worker_destroy(struct worker *w)
 
 /* --- The main thread ----------------------------------------------------- */
 
-/* An empty batch, if so many more stay; NULL: none. */
-static struct batch *
-take_free(struct worker *w, size_t n_reserved)
+void
+worker_push(struct worker *w, struct batch *batch)
 {
-    struct batch *batch;
+    bool has_room = ring_push(w->full, batch);
 
-    while ((batch = ring_pop(w->emptied))) {
-        batch_clear(batch);
-        batch->next = w->free;
-        w->free = batch;
-        w->n_free++;
-    }
-    if (w->n_free + (w->max_batches - w->n_allocated) <= n_reserved) {
-        return NULL;
-    }
-    batch = w->free;
-    if (batch) {
-        w->free = batch->next;
-        w->n_free--;
-        return batch;
-    }
-    w->n_allocated++;
-    return batch_create();
-}
-
-static bool
-has_room(struct worker *w, size_t n_reserved)
-{
-    if (!w->current) {
-        w->current = take_free(w, n_reserved);
-    }
-    return w->current != NULL;
-}
-
-bool
-worker_has_room(struct worker *w)
-{
-    return has_room(w, RESERVED);
-}
-
-bool
-worker_want_room(struct worker *w)
-{
-    if (worker_has_room(w)) {
-        return false;
-    }
-    atomic_store(&w->is_room_wanted, true);
-    bell_ring(w->bell);
-    /* It may have made room before it saw that it is wanted. */
-    return ring_count(w->full) > low_water(w);
-}
-
-bool
-worker_can_tell(struct worker *w)
-{
-    return has_room(w, 0);
-}
-
-/* Hands over the current batch. */
-static void
-push(struct worker *w)
-{
-    w->counters.n_sent += w->current->n_postcards;
-    w->n_batches_sent++;
-    /* There are no more batches than it has room for. */
-    ring_push(w->full, w->current);
-    w->current = NULL;
+    assert(has_room);
 }
 
 void
-worker_send(struct worker *w)
+worker_wake(struct worker *w)
 {
-    if (w->current && w->current->n) {
-        push(w);
-    }
     bell_ring(w->bell);
 }
 
+struct batch *
+worker_take_back(struct worker *w)
+{
+    return ring_pop(w->emptied);
+}
+
+size_t
+worker_n_waiting(const struct worker *w)
+{
+    return ring_count(w->full);
+}
+
 void
-worker_send_if_idle(struct worker *w)
+worker_tell_room(struct worker *w, size_t n)
 {
-    if (w->current && w->current->n && ring_count(w->full) <= FEW_BATCHES) {
-        worker_send(w);
-    }
-}
-
-static void
-send_if_full(struct worker *w)
-{
-    if (!batch_is_full(w->current)) {
-        return;
-    }
-    push(w);
-    /* Nobody waits for what is in a file: not to be woken for each. */
-    if (!w->config.waits_for_rules || ring_count(w->full) >= MANY_BATCHES) {
-        bell_ring(w->bell);
-    }
-}
-
-bool
-worker_add(struct worker *w, const struct postcard *p, struct piece *piece)
-{
-    if (!worker_has_room(w)) {
-        w->counters.n_dropped++;
-        return false;
-    }
-    batch_add_postcard(w->current, p, piece);
-    send_if_full(w);
-    return true;
-}
-
-static struct batch_record *
-add(struct worker *w, enum batch_kind kind)
-{
-    return worker_can_tell(w) ? batch_add(w->current, kind) : NULL;
-}
-
-bool
-worker_add_inner(struct worker *w, uint64_t inner, uint64_t outer,
-                 uint64_t time_ns)
-{
-    struct batch_record *r =
-        worker_has_room(w) ? batch_add(w->current, BATCH_INNER) : NULL;
-
-    if (r) {
-        r->inner.inner = inner;
-        r->inner.outer = outer;
-        r->inner.time_ns = time_ns;
-        send_if_full(w);
-    }
-    return r != NULL;
-}
-
-bool
-worker_add_topology(struct worker *w, const struct topology *topology,
-                    uint64_t now_ns)
-{
-    struct batch_record *r = add(w, BATCH_TOPOLOGY);
-
-    if (r) {
-        r->topology.topology = topology_ref(topology);
-        r->topology.now_ns = now_ns;
-        worker_send(w);
-    }
-    return r != NULL;
-}
-
-static bool
-add_time(struct worker *w, enum batch_kind kind, uint64_t now_ns)
-{
-    struct batch_record *r = add(w, kind);
-
-    if (r) {
-        r->now_ns = now_ns;
-        worker_send(w);
-    }
-    return r != NULL;
-}
-
-bool
-worker_add_run(struct worker *w, uint64_t now_ns)
-{
-    return add_time(w, BATCH_RUN, now_ns);
-}
-
-bool
-worker_add_flush(struct worker *w, uint64_t now_ns)
-{
-    return add_time(w, BATCH_FLUSH, now_ns);
-}
-
-bool
-worker_add_round(struct worker *w, void *round)
-{
-    struct batch_record *r = add(w, BATCH_ROUND);
-
-    if (r) {
-        r->round.round = round;
-        worker_send(w);
-    }
-    return r != NULL;
+    atomic_store(&w->room_at, n + 1);
 }
 
 void
 worker_post(struct worker *w, struct mail *mail)
 {
     mailbox_post(w->mail, mail);
-}
-
-bool
-worker_is_idle(const struct worker *w)
-{
-    return (!w->current || !w->current->n) &&
-           atomic_load(&w->n_batches) == w->n_batches_sent;
 }
 
 uint64_t
@@ -589,9 +449,12 @@ worker_shard(struct worker *w)
 }
 
 void
-worker_get_counters(struct worker *w, struct worker_counters *counters)
+worker_collect(struct worker *w, struct counters *counters)
 {
-    *counters = w->counters;
-    counters->n_sent += w->current ? w->current->n_postcards : 0;
-    counters->n_waiting = counters->n_sent - atomic_load(&w->n_postcards);
+    struct rule_cache_counters rules;
+
+    ingest_collect(w->ingest, counters);
+    shard_collect(w->shard, counters);
+    rule_cache_get_counters(w->rules, &rules);
+    counters->versions_guessed += rules.guessed;
 }

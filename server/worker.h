@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* worker - a thread with a shard.
  *
- * The thread of the event loop hands it batches of postcards through a ring
- * and gets them back, empty, through another.  Of batches there are so many
- * and no more: when all are under way, worker_has_room() is false, and who has
- * postcards drops them, or waits where they come from a file.  The last few
- * are kept for what is no postcard.
+ * The thread of the event loop hands it batches of received packets through a
+ * ring and gets them back, from whoever was last to look at them, through
+ * another (server/dispatch.h).  The worker takes its share of the packets:
+ * decodes them, names them, and gives them to its shard.
  *
  * Rules come as mail, before the batches that were sent after them.
  *
@@ -20,19 +19,25 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "lib/postcard.h"
 #include "lib/topology.h"
+#include "server/ingest.h"
+#include "server/loss_ledger.h"
 #include "server/mailbox.h"
-#include "server/piece.h"
 #include "server/shard.h"
 
+#define WORKER_MAX         64
+#define WORKER_MAX_BATCHES 1024 /* On their way to one; a power of 2. */
 /* Between two looks whether a worker rests. */
 #define WORKER_LOOK_NS 100000
 
 struct worker_config {
     uint32_t index;
     struct shard_config shard; /* 'rules' is the worker's own affair. */
-    bool can_ask;              /* Whether somebody knows more rules. */
+    /* 'rules', 'accept' (copied; NULL: all), 'give' and 'give_inner' are, too.
+     */
+    struct ingest_config ingest;
+    struct loss_ledger *ledger; /* Told of what came; NULL: nobody counts. */
+    bool can_ask;               /* Whether somebody knows more rules. */
     /* Postcards wait until rules that were asked for have come; for a file,
      * whose time stands still meanwhile. */
     bool waits_for_rules;
@@ -43,51 +48,30 @@ struct worker_config {
     /* The topology has reached the worker. */
     void (*on_topology)(void *aux, uint32_t index, const struct topology *,
                         uint64_t now_ns);
-    /* There is room again, which worker_want_room() asked for. */
+    /* There is room again, which worker_tell_room() asked for. */
     void (*on_room)(void *aux);
     void *aux;
 };
 
-struct worker_counters {
-    uint64_t n_sent;    /* Postcards handed over. */
-    uint64_t n_dropped; /* Postcards refused: no room. */
-    uint64_t n_waiting; /* Of the sent, not worked on yet. */
-};
-
+struct batch;
 struct worker;
 
 struct worker *worker_create(const struct worker_config *);
 /* Stops the thread.  What was not worked on is dropped: flush first. */
 void worker_destroy(struct worker *);
 
-/* Whether the next postcard finds room. */
-bool worker_has_room(struct worker *);
-/* Where there is no room, asks for 'on_room', and returns true when it is
- * worth to wait for that. */
-bool worker_want_room(struct worker *);
-/* When there is no room, counts the postcard as dropped and returns false. A
- * header that lies in 'piece' (NULL: none) is not copied. */
-bool worker_add(struct worker *, const struct postcard *, struct piece *);
-/* The following are false, and nothing done, when there is no room. */
-bool worker_add_inner(struct worker *, uint64_t inner, uint64_t outer,
-                      uint64_t time_ns);
-bool worker_add_topology(struct worker *, const struct topology *,
-                         uint64_t now_ns);
-bool worker_add_run(struct worker *, uint64_t now_ns);
-bool worker_add_round(struct worker *, void *round);
-bool worker_add_flush(struct worker *, uint64_t now_ns);
-/* Whether one of these finds room. */
-bool worker_can_tell(struct worker *);
-
-/* Hands over what was added, at the latest now ... */
-void worker_send(struct worker *);
-/* ... or when the worker has little to do. */
-void worker_send_if_idle(struct worker *);
+/* Hands it a batch, for which there must be room; wake it soon after. */
+void worker_push(struct worker *, struct batch *);
+void worker_wake(struct worker *);
+/* A batch of which it was the last to look at; NULL: none for now. */
+struct batch *worker_take_back(struct worker *);
+/* Batches that it has not begun with. */
+size_t worker_n_waiting(const struct worker *);
+/* Asks for one 'on_room' when there are no more than 'n' of these. */
+void worker_tell_room(struct worker *, size_t n);
 /* Moves the mail to the worker. */
 void worker_post(struct worker *, struct mail *);
 
-/* Whether it has nothing to do. */
-bool worker_is_idle(const struct worker *);
 /* As path_table_next_ns(), of when it last had nothing to do. */
 uint64_t worker_next_ns(const struct worker *);
 
@@ -99,6 +83,7 @@ void worker_pause(struct worker *);
 bool worker_try_pause(struct worker *, unsigned int *n_looks);
 void worker_resume(struct worker *);
 struct shard *worker_shard(struct worker *);
-void worker_get_counters(struct worker *, struct worker_counters *);
+/* Adds to '*counters' what is counted here, while it rests. */
+void worker_collect(struct worker *, struct counters *);
 
 #endif /* server/worker.h */

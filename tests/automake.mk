@@ -38,7 +38,8 @@ threaded_tests = \
 	tests/lib/test_say \
 	tests/lib/test_topology \
 	tests/recorder/test_past_worker \
-	tests/server/test_pipeline_threads
+	tests/server/test_pipeline_threads \
+	tests/server/test_loss_ledger
 
 check-threads: $(threaded_tests)
 	$(MAKE) check-TESTS TESTS='$(threaded_tests)'

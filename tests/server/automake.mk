@@ -174,3 +174,8 @@ check_PROGRAMS += tests/server/test_source_udp
 TESTS += tests/server/test_source_udp
 tests_server_test_source_udp_SOURCES = tests/server/test_source_udp.c
 tests_server_test_source_udp_LDADD = $(SERVER_LIBS) $(TEST_LIBS)
+
+check_PROGRAMS += tests/server/test_shares
+TESTS += tests/server/test_shares
+tests_server_test_shares_SOURCES = tests/server/test_shares.c
+tests_server_test_shares_LDADD = $(SERVER_LIBS) $(GEN_LIBS) $(TEST_LIBS)

@@ -44,7 +44,9 @@ count(uint64_t ms, uint64_t n)
 static void
 came(uint64_t ms)
 {
-    loss_ledger_came(ledger, SW, T0 + ms * MS);
+    struct loss_came came = {SW, T0 + ms * MS};
+
+    loss_ledger_came(ledger, &came, 1);
 }
 
 static enum loss_answer

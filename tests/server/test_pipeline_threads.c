@@ -107,11 +107,11 @@ give(void *rig_, const struct postcard *p)
 }
 
 static void
-give_inner(void *rig_, uint64_t inner, uint64_t outer, uint64_t time_ns)
+pass(void *rig_, const struct ingest_packet *packet)
 {
     struct rig *rig = rig_;
 
-    pipeline_note_inner(rig->pipeline, inner, outer, time_ns);
+    pipeline_pass(rig->pipeline, packet);
 }
 
 static void
@@ -142,6 +142,7 @@ set_up(struct rig *rig, unsigned int n_threads, bool is_file, bool can_ask,
         .is_file = is_file,
         .can_ask = can_ask,
         .id_config = id_config,
+        .ingest = {.id_config = id_config},
         .ledger = loss_ledger_create(),
         .rules = rig->rules,
         .triggers = rig->triggers,
@@ -158,7 +159,7 @@ set_up(struct rig *rig, unsigned int n_threads, bool is_file, bool can_ask,
         .id_config = id_config,
         .rules = rig->rules,
         .give = give,
-        .give_inner = pipeline_has_workers(rig->pipeline) ? give_inner : NULL,
+        .pass = pipeline_n_workers(rig->pipeline) ? pass : NULL,
         .aux = rig,
     };
 

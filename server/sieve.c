@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sieve - which of many received packets are surely another share's. */
+#include <config.h>
+
+#include "server/sieve.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+#include "lib/bytes.h"
+#include "lib/hdr.h"
+#include "lib/packet_id.h"
+#include "lib/postcard_geneve.h"
+
+/* Where things are in a plain frame, and from the Geneve header on. */
+#define ETH_LEN    14
+#define IP4_LEN    20
+#define UDP_LEN    8
+#define GENEVE_OFS (ETH_LEN + IP4_LEN + UDP_LEN)
+#define TCP_LEN    20
+#define MIN_UDP    (UDP_LEN + 8) /* With so much payload that it is told. */
+
+static inline uint64_t
+get_u64(const uint8_t *p)
+{
+    return bytes_be64(p);
+}
+
+/* Not 0 if the frame is no plain one, as postcard_geneve decodes it. */
+static inline uint64_t
+check_frame(const uint8_t *data)
+{
+    uint64_t type = get_u64(data + 12); /* EtherType, first bytes of IPv4. */
+    uint64_t frag = get_u64(data + 20); /* Fragment, TTL, protocol. */
+
+    return ((type >> 40) ^ (HDR_ETH_IP4 << 8 | 0x45)) |
+           ((frag & 0x3fff00ff00000000) ^ (uint64_t) HDR_IP_UDP << 32) |
+           (bytes_be16(data + 36) ^ POSTCARD_GENEVE_PORT);
+}
+
+/* The same of the Geneve packet. */
+static inline uint64_t
+check_geneve(const uint8_t *data)
+{
+    return (data[0] ^ (4 + POSTCARD_GENEVE_LEN) / 4) |
+           (bytes_be16(data + 2) ^ HDR_ETH_TEB) |
+           (bytes_be32(data + 8) ^
+            ((uint32_t) POSTCARD_GENEVE_CLASS << 16 |
+             POSTCARD_GENEVE_TYPE << 8 | POSTCARD_GENEVE_LEN / 4)) |
+           (data[12] ^ POSTCARD_GENEVE_FORMAT);
+}
+
+/* The same of the packet in it: IPv4 without options, no fragment. */
+static inline uint64_t
+check_packet(const uint8_t *data)
+{
+    return ((get_u64(data + 12) >> 40) ^ (HDR_ETH_IP4 << 8 | 0x45)) |
+           (bytes_be16(data + 20) & 0x3fff);
+}
+
+/* Whether the Geneve packet is surely another's. */
+static inline bool
+is_others_geneve(const struct sieve *sieve, const uint8_t *data, size_t len)
+{
+    const uint8_t *packet = data + POSTCARD_GENEVE_OVERHEAD;
+    const uint8_t *ip = packet + ETH_LEN, *l4 = ip + IP4_LEN;
+    size_t n, own_len;
+    uint64_t key;
+    bool is_tcp;
+
+    if (len < POSTCARD_GENEVE_OVERHEAD + ETH_LEN + IP4_LEN + TCP_LEN ||
+        len > UINT16_MAX || check_geneve(data) | check_packet(packet)) {
+        return false;
+    }
+    is_tcp = ip[9] == HDR_IP_TCP;
+    own_len = bytes_be16(ip + 2);
+    n = own_len < sieve->id_bytes ? own_len : sieve->id_bytes;
+    if ((!is_tcp &&
+         (ip[9] != HDR_IP_UDP || hdr_is_tunnel_port(bytes_be16(l4 + 2)))) ||
+        n < IP4_LEN + (is_tcp ? TCP_LEN : MIN_UDP) ||
+        n > len - POSTCARD_GENEVE_OVERHEAD - ETH_LEN) {
+        return false;
+    }
+    key =
+        packet_id_mix_share(bytes_be32(ip + 2), is_tcp ? l4 + 4 : l4 + UDP_LEN,
+                            is_tcp ? NULL : ip + n - 8);
+    return (key >> 32) * sieve->n_shares >> 32 != sieve->share;
+}
+
+static inline bool
+is_others(const struct sieve *sieve, const struct ingest_packet *packet)
+{
+    const uint8_t *data = packet->data;
+    size_t len = packet->len, udp_len;
+
+    if (packet->from) {
+        return is_others_geneve(sieve, data, len);
+    }
+    if (packet->encap == INGEST_MAC || len < GENEVE_OFS || check_frame(data)) {
+        return false;
+    }
+    udp_len = bytes_be16(data + 38);
+    len -= ETH_LEN + IP4_LEN;
+    if (udp_len < UDP_LEN || IP4_LEN + udp_len > bytes_be16(data + 16)) {
+        return false;
+    }
+    len = udp_len < len ? udp_len : len;
+    return is_others_geneve(sieve, data + GENEVE_OFS, len - UDP_LEN);
+}
+
+size_t
+sieve_run(const struct sieve *sieve, struct ingest_packet *packets, size_t n)
+{
+    size_t n_left = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        /* Which of two a packet is nobody foresees: so no branch here. */
+        packets[n_left] = packets[i];
+        n_left += !is_others(sieve, &packets[i]);
+    }
+    return n_left;
+}

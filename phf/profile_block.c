@@ -423,6 +423,7 @@ static int
 count_records(struct work *w, struct history_decoder *decoder,
               struct lh_error *why)
 {
+    struct history_view *view = history_view_create();
     struct history_record record;
     int retval = 0;
 
@@ -433,13 +434,13 @@ count_records(struct work *w, struct history_decoder *decoder,
         if (retval || !is_in_range(w->ask, record.first_ns)) {
             continue;
         }
-        retval = history_decoder_read(decoder, record.offset, &h, why);
+        retval = history_decoder_view(decoder, record.offset, view, &h, why);
         if (!retval) {
             w->sums->counters.scanned++;
             count_history(w, h, record.first_ns);
-            history_destroy(h);
         }
     }
+    history_view_destroy(view);
     return retval == ENODATA ? 0 : retval;
 }
 

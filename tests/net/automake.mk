@@ -40,6 +40,7 @@ EXTRA_DIST += \
 	tests/net/test_netshark.py \
 	tests/net/test_netwatch.py \
 	tests/net/test_nprof.py \
+	tests/net/test_readme.py \
 	tests/net/test_ovn.py \
 	tests/net/test_past.py \
 	tests/net/test_monitor.py \

@@ -8,7 +8,7 @@ import re
 import signal
 
 import frames
-from lab import bindir
+from lab import HERE, bindir
 from process import run, wait_until
 from stack import Stack
 
@@ -139,3 +139,8 @@ def test_netshark_shows_what_happens_and_what_happened(lab):
     assert "path: s1 > s2" in hops[0][1]
     assert "verdict: dropped at s2" in hops[0][1]
     assert "udp,tp_dst=9999 actions=drop" in hops[1][1], hops[1][1]
+    lua = os.path.join(HERE, "..", "..", "apps", "wireshark", "lasthop.lua")
+    by_path = fields(path, "-X", f"lua_script:{lua}", "-Y",
+                     'lasthop.path == "s1 > s2" && lasthop.verdict == '
+                     '"dropped"', "-e", "udp.dstport")
+    assert by_path == [["9999"], ["9999"]], by_path

@@ -255,9 +255,13 @@ on_detached(void *b_)
     const struct recorder_config *config = b->attach->env->config;
     const struct postcard_port *p =
         postcard_ports_find(&config->postcards, b->name, INSTR_GENEVE);
+    bool is_agent =
+        postcard_ports_find(&config->postcards, b->name, INSTR_AGENT);
 
-    if (config->ovsdb.db && p) {
-        char *port = postcard_port_name(p, b->name, session_index(b->session));
+    if (config->ovsdb.db && (p || is_agent)) {
+        char *port =
+            p ? postcard_port_name(p, b->name, session_index(b->session))
+              : NULL;
 
         b->removal = port_removal_start(b->attach->env->base, config->ovsdb.db,
                                         b->name, port, on_port_removed, b);

@@ -50,6 +50,7 @@ recorder_librecorder_a_SOURCES = \
 	recorder/instr_object.c recorder/instr_objects.h \
 	recorder/instr_out.c \
 	recorder/instr_owed.c \
+	recorder/instr_action.c recorder/instr_action.h \
 	recorder/instr_inject.c recorder/instr_inject.h \
 	recorder/instr_own.c recorder/instr_own.h \
 	recorder/instr_packet.c \

@@ -75,6 +75,10 @@ datapath_control_apply(struct datapath *dp)
     n = datapath_control_select(dp);
     n_rules = instr_counters(dp->instr)->rules;
     n_cards = instr_select_count(dp->instr);
+    if (was_paused != dp->is_paused && dp->postcards[INSTR_AGENT].is_wanted &&
+        dp->env->config->ovsdb.db) {
+        datapath_ports_prepare(dp);
+    }
     if (was_paused != dp->is_paused) {
         datapath_control_note(
             dp, lh_asprintf("%s; %zu of %zu rules send postcards",
@@ -128,7 +132,6 @@ switch_answer(const struct datapath *dp)
 void
 datapath_control_ports(const struct datapath *dp, json_t *json)
 {
-    static const char *const names[INSTR_N_ENCAPSULATIONS] = {"geneve", "mac"};
     struct instr_selection selection;
     json_t *ports = json_array();
     uint32_t first = 0;
@@ -145,8 +148,9 @@ datapath_control_ports(const struct datapath *dp, json_t *json)
         if (!no) {
             continue;
         }
-        port = json_pack("{s:s, s:I}", "encap", names[i], "port",
-                         (json_int_t) no);
+        port = json_pack("{s:s, s:I}", "encap",
+                         postcard_port_kind((enum instr_encapsulation) i),
+                         "port", (json_int_t) no);
         if (counted->is_there) {
             postcard_counters_to_json(
                 &(struct postcard_counters){.tx_packets = counted->tx_packets,
@@ -161,6 +165,9 @@ datapath_control_ports(const struct datapath *dp, json_t *json)
             json_array_append_new(ports, port);
         }
     }
+    json_object_set_new(
+        json, "makes_postcards",
+        json_boolean(dp->instr && instr_makes_cards(dp->instr)));
     json_object_set_new(json, "postcard_port",
                         first ? json_integer((json_int_t) first)
                               : json_null());

@@ -16,14 +16,12 @@
 #include "recorder/mono_clock.h"
 #include "recorder/session_state.h"
 
-static const char *const kind_names[INSTR_N_ENCAPSULATIONS] = {"geneve",
-                                                               "mac"};
-
 bool
 datapath_ports_has_postcards(const struct datapath *dp)
 {
     return dp->postcards[INSTR_GENEVE].no || dp->postcards[INSTR_MAC].no ||
-           (dp->instr && instr_card_port(dp->instr));
+           (dp->instr &&
+            (instr_makes_cards(dp->instr) || instr_card_port(dp->instr)));
 }
 
 char *
@@ -32,10 +30,14 @@ datapath_ports_text(const struct datapath *dp)
     uint32_t geneve = dp->postcards[INSTR_GENEVE].no;
     uint32_t mac = dp->postcards[INSTR_MAC].no;
 
+    if (instr_makes_cards(dp->instr)) {
+        return lh_strdup("are made by the switch itself, for lasthop-agent");
+    }
     return geneve && mac
-               ? lh_asprintf("port %u (geneve) and port %u (mac)",
+               ? lh_asprintf("leave by port %u (geneve) and port %u (mac)",
                              (unsigned) geneve, (unsigned) mac)
-               : lh_asprintf("port %u", (unsigned) instr_card_port(dp->instr));
+               : lh_asprintf("leave by port %u",
+                             (unsigned) instr_card_port(dp->instr));
 }
 
 void
@@ -76,11 +78,12 @@ set_postcard_port(struct datapath *dp, enum instr_encapsulation kind,
     }
     if (no) {
         say_info("%s: %s postcards leave by port %u",
-                 datapath_describe(dp, who, sizeof who), kind_names[kind],
-                 (unsigned) no);
+                 datapath_describe(dp, who, sizeof who),
+                 postcard_port_kind(kind), (unsigned) no);
     } else {
         say_warn("%s: the port of its %s postcards is gone%s",
-                 datapath_describe(dp, who, sizeof who), kind_names[kind],
+                 datapath_describe(dp, who, sizeof who),
+                 postcard_port_kind(kind),
                  dp->postcards[INSTR_GENEVE].no || dp->postcards[INSTR_MAC].no
                      ? ""
                      : ": no postcards");
@@ -183,6 +186,8 @@ datapath_ports_prepare(struct datapath *dp)
     if (!dp->task) {
         dp->ovsdb = dp->env->config->ovsdb;
         dp->ovsdb.force |= dp->first && dp->first->route->force;
+        dp->ovsdb.is_paused = dp->is_paused;
+        dp->ovsdb.snap_len = dp->env->config->snap_len;
         dp->task = ovsdb_start(dp->env->base, &dp->ovsdb, dp->dpid, dp->index,
                                on_prepared, dp);
     }
@@ -223,8 +228,8 @@ choose_port_by_name(struct datapath *dp, const struct postcard_port *p)
     } else if (!port && dp->state == DATAPATH_READ) {
         char *why = lh_asprintf("it has no port %s", name);
 
-        say_error("%s: no %s postcards: %s", who, kind_names[p->encapsulation],
-                  why);
+        say_error("%s: no %s postcards: %s", who,
+                  postcard_port_kind(p->encapsulation), why);
         datapath_control_why(dp, why);
         free(why);
     }
@@ -242,7 +247,8 @@ choose_ports_by_name(struct datapath *dp)
             postcard_ports_find(&dp->env->config->postcards, dp->name,
                                 (enum instr_encapsulation) i);
 
-        if (p && postcard_port_is_at(p, dp->dpid, dp->name)) {
+        if (p && i != INSTR_AGENT &&
+            postcard_port_is_at(p, dp->dpid, dp->name)) {
             choose_port_by_name(dp, p);
         }
     }

@@ -381,7 +381,7 @@ datapath_setup_ready(struct datapath *dp)
     } else if (datapath_ports_has_postcards(dp)) {
         char *ports = datapath_ports_text(dp);
 
-        say_info("%s: instrumented, %llu rules, postcards leave by %s", who,
+        say_info("%s: instrumented, %llu rules, postcards %s", who,
                  (unsigned long long) instr_counters(dp->instr)->rules, ports);
         free(ports);
     } else {

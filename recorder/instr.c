@@ -456,6 +456,9 @@ take_error(struct instr_change *c, uint64_t tag, uint16_t type, uint16_t code)
         instr_inject_drop_one(instr, INSTR_GENEVE);
         return false;
     }
+    if (instr_action_refused(instr, tag)) {
+        return false;
+    }
     instr_counts_refused(instr, tag);
     instr_monitor_refused(c, tag);
     instr_detach_refused(c, tag);

@@ -66,8 +66,10 @@
 
 #include "lib/rule.h"
 
-enum instr_encapsulation { INSTR_GENEVE, INSTR_MAC };
-#define INSTR_N_ENCAPSULATIONS 2
+/* INSTR_AGENT: the switch itself makes the postcards, for lasthop-agent, and
+ * needs no port for them. */
+enum instr_encapsulation { INSTR_GENEVE, INSTR_MAC, INSTR_AGENT };
+#define INSTR_N_ENCAPSULATIONS 3
 
 struct selection_list;
 
@@ -79,11 +81,13 @@ struct instr_selection {
     uint32_t shed_below;               /* None of a lower priority. */
     /* Of postcards of which the list does not say otherwise.  Where the port
      * of one is not there the other takes its place; without any port instr
-     * gives versions but injects nothing. */
+     * gives versions but injects nothing.  A switch that makes postcards
+     * itself makes all, whatever is said here. */
     enum instr_encapsulation encapsulation;
 };
 
-/* The Geneve port, or the collector port, that postcards leave by. */
+/* The Geneve port, or the collector port, that postcards leave by; of
+ * INSTR_AGENT, which has none, only `is_wanted` counts. */
 struct instr_postcard_port {
     bool is_wanted; /* There is to be one. */
     uint32_t no;    /* 0: none yet. */
@@ -406,6 +410,8 @@ bool instr_tree_is_settled(const struct instr *);
  * which is used where nothing else is said. */
 uint16_t instr_card_port_of(const struct instr *, enum instr_encapsulation);
 uint16_t instr_card_port(const struct instr *);
+/* True when the switch makes postcards itself. */
+bool instr_makes_cards(const struct instr *);
 
 /* Other rules are to emit postcards ('list' and 'bridge' must stay until the
  * next call).  Rewrites what that concerns in place, over 1.3 in one bundle;

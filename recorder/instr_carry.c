@@ -73,9 +73,10 @@ instr_card_port(const struct instr *instr)
     enum instr_encapsulation kind = instr->config.selection.encapsulation;
     uint16_t port = instr_card_port_of(instr, kind);
 
-    return port ? port
-                : instr_card_port_of(instr, kind == INSTR_MAC ? INSTR_GENEVE
-                                                              : INSTR_MAC);
+    for (int i = 0; !port && i < INSTR_N_ENCAPSULATIONS; i++) {
+        port = instr_card_port_of(instr, (enum instr_encapsulation) i);
+    }
+    return port;
 }
 
 /* --- The rules. --- */

@@ -20,7 +20,12 @@ set_one(struct instr *instr, enum instr_encapsulation encapsulation)
                                   .switch_index = config->switch_index,
                                   .vlan = config->ports[encapsulation].vlan};
 
-    if (port && (ic.is_mac || (instr->has_tlv && !instr->tlv_move.state))) {
+    if (encapsulation == INSTR_AGENT && instr_action_is_there(instr)) {
+        ic.is_agent = true;
+        instr->inject[encapsulation] = of_inject_create(&ic);
+        instr->inject_10[encapsulation] = of_inject_create(&ic);
+    } else if (port &&
+               (ic.is_mac || (instr->has_tlv && !instr->tlv_move.state))) {
         instr->inject[encapsulation] = of_inject_create(&ic);
         ic.of_version = OF_WIRE_10;
         instr->inject_10[encapsulation] = of_inject_create(&ic);
@@ -34,8 +39,9 @@ instr_inject_set(struct instr *instr)
     for (unsigned int t = 0; t < N_TABLES; t++) {
         instr->miss[t].is_stale = true;
     }
-    set_one(instr, INSTR_GENEVE);
-    set_one(instr, INSTR_MAC);
+    for (int i = 0; i < INSTR_N_ENCAPSULATIONS; i++) {
+        set_one(instr, (enum instr_encapsulation) i);
+    }
 }
 
 void
@@ -50,20 +56,23 @@ instr_inject_drop_one(struct instr *instr,
 void
 instr_inject_drop(struct instr *instr)
 {
-    instr_inject_drop_one(instr, INSTR_GENEVE);
-    instr_inject_drop_one(instr, INSTR_MAC);
+    for (int i = 0; i < INSTR_N_ENCAPSULATIONS; i++) {
+        instr_inject_drop_one(instr, (enum instr_encapsulation) i);
+    }
 }
 
 bool
 instr_inject_has(const struct instr *instr)
 {
-    return instr->inject[INSTR_GENEVE] || instr->inject[INSTR_MAC];
+    return instr->inject[INSTR_GENEVE] || instr->inject[INSTR_MAC] ||
+           instr->inject[INSTR_AGENT];
 }
 
 enum instr_encapsulation
 instr_inject_choose(const struct instr *instr, enum instr_encapsulation wanted)
 {
-    return instr->inject[wanted]         ? wanted
+    return instr->inject[INSTR_AGENT]    ? INSTR_AGENT
+           : instr->inject[wanted]       ? wanted
            : instr->inject[INSTR_GENEVE] ? INSTR_GENEVE
                                          : INSTR_MAC;
 }

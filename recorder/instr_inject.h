@@ -16,7 +16,7 @@ void instr_inject_drop_one(struct instr *, enum instr_encapsulation);
 /* True when there is one at all. */
 bool instr_inject_has(const struct instr *);
 /* The one that postcards go by which are to have 'wanted': that, or the other
- * when it is not there. */
+ * when it is not there; and always the switch's own where it makes them. */
 enum instr_encapsulation instr_inject_choose(const struct instr *,
                                              enum instr_encapsulation wanted);
 /* That for messages of this link; NULL as instr->inject is. */

@@ -39,7 +39,9 @@ wants(const struct instr *instr, unsigned int t)
     const struct shadow_table *table =
         instr_shadow_table(instr->shadow, (uint8_t) t);
 
-    if (!instr_select_is_on(instr) || instr->config.leaves_misses ||
+    /* A switch that makes postcards itself tells of misses, too. */
+    if (!instr_select_is_on(instr) || instr_makes_cards(instr) ||
+        instr->config.leaves_misses ||
         t == instr->index_table || instr_table_continues(instr, t) ||
         of_tables_has(instr_shadow_lookups(instr->shadow), t) ||
         (!table->n_reaches && !instr_table_is_entered(instr, t))) {

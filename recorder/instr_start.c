@@ -86,6 +86,7 @@ instr_start(struct instr_link *link, uint64_t now_ns, struct instr_out *out)
     if (instr->config.is_attached) {
         set_controller_id(&c);
     }
+    instr_action_ask(&c);
     instr_ask_switch(&c);
     instr_ask_barrier(&c);
 }
@@ -408,7 +409,7 @@ recall_misses(struct instr_change *c)
     struct instr *instr = c->instr;
     const struct instr_start *start = instr->start;
 
-    for (size_t i = 0; instr_inject_has(instr) && i < start->n_records; i++) {
+    for (size_t i = 0; i < start->n_records; i++) {
         const struct of_flow_record *record = &start->records[i];
         struct instr_miss *miss = &instr->miss[record->table_id];
         bool punts = instr_table_punts(instr, record->table_id);
@@ -528,7 +529,9 @@ finish_reading(struct instr_change *c)
         instr->start_bundle = c->tag;
         instr_bundle_begin(c);
     }
-    recall_misses(c);
+    if (instr_inject_has(instr) && !instr_makes_cards(instr)) {
+        recall_misses(c);
+    }
     start_flows(c);
     start_meters(instr);
     instr_found_groups(c, start->groups, start->n_groups, find_indexed, start);

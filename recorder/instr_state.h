@@ -150,6 +150,12 @@ struct instr_base {
     bool is_full; /* Tells in full what the link itself changes. */
 };
 
+/* Whether the switch makes postcards itself. */
+struct instr_action {
+    uint64_t tag; /* Of the question; 0: not asked. */
+    bool is_refused;
+};
+
 /* Our option is on its way to another index. */
 struct instr_tlv_move {
     int state;       /* Of instr_tlv_move.c; 0: it is not. */
@@ -295,6 +301,7 @@ struct instr {
     uint8_t tlv_index;
     bool has_tlv;
     uint64_t tlv_tag;
+    struct instr_action action;
     struct instr_tlv_move tlv_move;
     struct of_tlv *tlvs; /* The controller's.  Owned. */
     size_t n_tlvs, allocated_tlvs;
@@ -563,6 +570,7 @@ void instr_start_destroy(struct instr_start *);
 
 #include "recorder/instr_carry.h"
 #include "recorder/instr_counts.h"
+#include "recorder/instr_action.h"
 #include "recorder/instr_inject.h"
 #include "recorder/instr_links.h"
 #include "recorder/instr_objects.h"

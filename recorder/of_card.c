@@ -41,14 +41,19 @@ struct of_card *
 of_card_create(const struct of_inject_config *c)
 {
     struct of_card *card = lh_alloc_zero(sizeof *card);
-    char *head = head_text(c);
+    char *head, *tail, *error;
+
+    card->config = *c;
+    if (c->is_agent) {
+        return card;
+    }
+    head = head_text(c);
     /* A packet is not sent back by the port that it came by, a postcard of it
      * is; only the clone forgets that port. */
-    char *tail = lh_asprintf("%soutput(port=%d,max_len=%d)",
-                             c->is_inband ? "load:0->NXM_OF_IN_PORT[]," : "",
-                             c->port, c->snap_len);
-    char *error = of_acts_from_text(&card->head, head);
-
+    tail = lh_asprintf("%soutput(port=%d,max_len=%d)",
+                       c->is_inband ? "load:0->NXM_OF_IN_PORT[]," : "",
+                       c->port, c->snap_len);
+    error = of_acts_from_text(&card->head, head);
     if (!error) {
         error = of_acts_from_text(&card->tail, tail);
     }
@@ -59,7 +64,6 @@ of_card_create(const struct of_inject_config *c)
         of_card_destroy(card);
         return NULL;
     }
-    card->config = *c;
     card->port_field = (struct mf_subfield){
         .field = c->is_mac ? mf_from_id(MFF_ETH_DST)
                            : mf_from_id(MFF_TUN_METADATA0 + c->tlv_index),
@@ -141,6 +145,35 @@ put_body(const struct of_card *card, struct ofpbuf *out, uint32_t version,
         move->dst.n_bits = n;
     }
     ofpbuf_put(out, card->tail.data, card->tail.len);
+    return true;
+}
+
+bool
+of_card_is_action(const struct of_card *card)
+{
+    return card->config.is_agent;
+}
+
+void
+of_card_put_action(struct ofpbuf *out, const struct ofpact *acts, size_t len,
+                   uint32_t version)
+{
+    size_t before = len && acts->type == OFPACT_METER
+                        ? (size_t) OFPACT_ALIGN(acts->len)
+                        : 0;
+
+    ofpbuf_put(out, acts, before);
+    ofpact_put_POSTCARD(out)->version = version;
+    ofpbuf_put(out, (const uint8_t *) acts + before, len - before);
+}
+
+bool
+of_card_get_action(const struct ofpact *a, uint32_t *versionp)
+{
+    if (a->type != OFPACT_POSTCARD) {
+        return false;
+    }
+    *versionp = ofpact_get_POSTCARD(a)->version;
     return true;
 }
 
@@ -232,7 +265,7 @@ bool
 of_card_is_end(const struct of_card *card, const struct ofpact *a,
                const struct ofpact *before)
 {
-    return a->type == OFPACT_OUTPUT_TRUNC &&
+    return !card->config.is_agent && a->type == OFPACT_OUTPUT_TRUNC &&
            of_ovs_u16(ofpact_get_OUTPUT_TRUNC(a)->port) == card->config.port &&
            (!card->config.is_inband ||
             (before && before->type == OFPACT_SET_FIELD &&

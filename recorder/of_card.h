@@ -28,6 +28,18 @@ void of_card_put_keep(struct ofpbuf *out);
 /* True when 'a' does that. */
 bool of_card_is_keep(const struct ofpact *a);
 
+/* True when the switch makes the postcards itself: then of the functions that
+ * put one only of_card_put_action() may be called. */
+bool of_card_is_action(const struct of_card *);
+
+/* Adds the 'len' bytes of 'acts' and what tells the switch that they are those
+ * of 'version': "postcard(version=N)", before all but a meter. */
+void of_card_put_action(struct ofpbuf *out, const struct ofpact *acts,
+                        size_t len, uint32_t version);
+
+/* True when 'a' is "postcard(version=N)". */
+bool of_card_get_action(const struct ofpact *a, uint32_t *versionp);
+
 /* Makes the postcard whose actions begin at byte 'start' of 'out' (of a clone
  * or alone) take the in_port that was kept. */
 void of_card_take_kept(const struct of_card *, struct ofpbuf *out,

@@ -573,6 +573,13 @@ of_inject_run(const struct of_inject *inj, const struct of_acts *acts,
     } else if (facts.is_conjunction) {
         ofpbuf_put(&out, acts->data, acts->len);
         of_card_put_note(&out, ask->version);
+    } else if (of_card_is_action(inj->card)) {
+        /* A bucket's output is told with that of the rule. */
+        if (ask->place == OF_INJECT_BUCKET) {
+            ofpbuf_put(&out, acts->data, acts->len);
+        } else {
+            of_card_put_action(&out, acts->data, acts->len, ask->version);
+        }
     } else if (ask->place == OF_INJECT_BUCKET) {
         copy_set(&rw, acts->data, acts->len,
                  has_edit(acts->data, acts->len) ? POSTCARD_AFTER : 0, true);

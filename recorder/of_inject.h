@@ -17,6 +17,7 @@
 #include "recorder/of_acts.h"
 
 struct of_inject_config {
+    bool is_agent;  /* The switch's own action; no other member counts. */
     bool is_mac;    /* Else Geneve. */
     bool is_inband; /* 'port' is one that packets come by, too. */
     uint8_t of_version;

@@ -98,7 +98,7 @@ is_ours(const struct list *list, const struct ofpact *a, uint32_t *versionp)
         return is_card(list, nest->actions, ofpact_nest_get_action_len(nest),
                        versionp);
     }
-    return of_card_get_note(a, versionp);
+    return of_card_get_action(a, versionp) || of_card_get_note(a, versionp);
 }
 
 static const struct of_acts *

@@ -496,6 +496,30 @@ on_present(void *task_, const char *output, const char *error)
 }
 
 static void
+on_mode(void *task_, const char *output, const char *error)
+{
+    struct ovsdb_task *task = task_;
+
+    task->child = NULL;
+    end_port(task, error ? lh_strdup(error) : NULL);
+}
+
+/* Tells the bridge to make postcards itself, or not to. */
+static void
+set_mode(struct ovsdb_task *task)
+{
+    bool is_off = task->config->is_paused;
+
+    begin_vsctl(task);
+    add_args(task, (const char *const[]){"set", "bridge", task->bridge, NULL});
+    add_arg(task, lh_asprintf("other_config:" OVSDB_MODE "=%s",
+                              is_off ? "off" : "postcard"));
+    add_arg(task, lh_asprintf("other_config:" OVSDB_SNAP "=%u",
+                              (unsigned) task->config->snap_len));
+    run(task, on_mode);
+}
+
+static void
 add_port(struct ovsdb_task *task)
 {
     const struct postcard_port *p = NULL;
@@ -514,6 +538,10 @@ add_port(struct ovsdb_task *task)
         return;
     }
     task->postcard = p;
+    if (p->encapsulation == INSTR_AGENT) {
+        set_mode(task);
+        return;
+    }
     task->port_name = postcard_port_name(p, task->bridge, task->index);
     if (p->encapsulation == INSTR_GENEVE) {
         look_at_port(task, on_present);

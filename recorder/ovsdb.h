@@ -7,7 +7,9 @@
  * and keeps them out of FLOOD and NORMAL with an OpenFlow 1.0 port-mod through
  * the bridge's management socket, the only way that Open vSwitch has for it; a
  * bridge whose `protocols` exclude OpenFlow 1.0 is given it for that, which
- * makes it reconnect once.
+ * makes it reconnect once.  A bridge whose switch is to make postcards itself
+ * is told so in its `other_config` (docs/datapath.md); that of a switch that
+ * cannot takes no notice.
  *
  * Everything may be done again: a second task finds what the first made.
  *
@@ -28,12 +30,20 @@
 #define OVSDB_MARK_NO_FLOOD "no-flood"   /* Interface: kept out of FLOOD. */
 #define OVSDB_MARK_PROTOCOL "OpenFlow10" /* Bridge: added to protocols. */
 
+/* other_config of a bridge whose switch makes postcards itself. */
+#define OVSDB_MODE "lasthop-mode"
+#define OVSDB_SNAP "lasthop-snap"
+
 struct event_base;
 struct ovsdb_task;
 
 struct ovsdb_config {
     const char *db; /* "unix:/run/openvswitch/db.sock" or "tcp:..". */
     bool force;     /* Take bridges with fail-mode standalone too. */
+    /* Of postcards that the switch makes itself: not now; bytes of the packet
+     * in each. */
+    bool is_paused;
+    uint16_t snap_len;
     const struct postcard_ports *postcards;
 };
 

@@ -15,7 +15,8 @@
 
 struct port_removal {
     struct event_base *base;
-    char *db, *bridge, *port; /* Owned. */
+    char *db, *bridge;        /* Owned. */
+    char *port;               /* Owned, or NULL. */
     port_removal_done *done;
     void *aux;
     struct child *child; /* The step that runs, or NULL. */
@@ -107,6 +108,24 @@ on_found(void *r_, const char *output, const char *error)
     }
 }
 
+/* The bridge makes no postcards itself any more. */
+static void
+on_quiet(void *r_, const char *output, const char *error)
+{
+    struct port_removal *r = r_;
+
+    r->child = NULL;
+    if (error || !r->port) {
+        finish(r, error);
+    } else {
+        run(r,
+            (const char *const[]){"ovs-vsctl", r->db, "--format=json",
+                                  "--if-exists", "--columns=external_ids",
+                                  "list", "interface", r->port, NULL},
+            on_found);
+    }
+}
+
 struct port_removal *
 port_removal_start(struct event_base *base, const char *db, const char *bridge,
                    const char *port, port_removal_done *done, void *aux)
@@ -116,14 +135,14 @@ port_removal_start(struct event_base *base, const char *db, const char *bridge,
     r->base = base;
     r->db = lh_asprintf("--db=%s", db);
     r->bridge = lh_strdup(bridge);
-    r->port = lh_strdup(port);
+    r->port = port ? lh_strdup(port) : NULL;
     r->done = done;
     r->aux = aux;
     run(r,
-        (const char *const[]){"ovs-vsctl", r->db, "--format=json",
-                              "--if-exists", "--columns=external_ids", "list",
-                              "interface", r->port, NULL},
-        on_found);
+        (const char *const[]){"ovs-vsctl", r->db, "--if-exists", "remove",
+                              "bridge", r->bridge, "other_config", OVSDB_MODE,
+                              OVSDB_SNAP, NULL},
+        on_quiet);
     return r;
 }
 

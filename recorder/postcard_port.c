@@ -111,6 +111,8 @@ static const struct key mac_keys[] = {{"vlan=", take_vlan},
                                       {"collector=", take_collector},
                                       {"bridge=", take_bridge},
                                       {NULL, NULL}};
+static const struct key agent_keys[] = {{"bridge=", take_bridge},
+                                        {NULL, NULL}};
 
 static int
 take_key(char *text, const struct key keys[], struct postcard_port *p,
@@ -237,10 +239,14 @@ postcard_port_parse(const char *text, struct postcard_port *p,
     } else if (!strncmp(copy, "mac:", 4)) {
         p->encapsulation = INSTR_MAC;
         retval = parse_mac(copy + 4, p, error);
+    } else if (!strncmp(copy, "agent", 5) && (!copy[5] || copy[5] == ',')) {
+        p->encapsulation = INSTR_AGENT;
+        retval = take_keys(copy, agent_keys, p, error);
     } else {
         lh_error_set(error, "must be geneve:ADDRESS[:PORT][,port=NAME], "
-                            "mac:NAME[,vlan=N] or "
-                            "mac:inband,collector=BRIDGE:PORT[,vlan=N]");
+                            "mac:NAME[,vlan=N], "
+                            "mac:inband,collector=BRIDGE:PORT[,vlan=N] or "
+                            "agent");
         retval = EINVAL;
     }
     free(copy);
@@ -264,6 +270,18 @@ postcard_port_uninit(struct postcard_port *p)
     }
     free(p->underlays);
     memset(p, 0, sizeof *p);
+}
+
+const char *
+postcard_port_kind(enum instr_encapsulation encapsulation)
+{
+    static const char *const names[INSTR_N_ENCAPSULATIONS] = {
+        [INSTR_GENEVE] = "geneve",
+        [INSTR_MAC] = "mac",
+        [INSTR_AGENT] = "agent",
+    };
+
+    return names[encapsulation];
 }
 
 bool

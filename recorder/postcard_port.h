@@ -8,6 +8,8 @@
  * to the port PORT of BRIDGE, which is a name or 16 hex digits of a dpid
  *     geneve:..,underlay=BRIDGE            they pass through BRIDGE, too (may
  *                                          be repeated)
+ *     agent                                the switch makes them itself, for
+ *                                          lasthop-agent, if it can
  *
  * %b in NAME stands for the bridge's name; a Geneve port without a name of its
  * own is called lhp-INDEX.  With ",bridge=BRIDGE" it is for that bridge only.
@@ -47,6 +49,9 @@ struct postcard_port {
 int postcard_port_parse(const char *text, struct postcard_port *,
                         struct lh_error *);
 void postcard_port_uninit(struct postcard_port *);
+
+/* "geneve", "mac" or "agent". */
+const char *postcard_port_kind(enum instr_encapsulation);
 
 /* True when that bridge ('bridge' is NULL for unknown) has a postcard port of
  * its own. */

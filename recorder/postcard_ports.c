@@ -44,7 +44,7 @@ postcard_ports_add(struct postcard_ports *ports, const char *text,
         }
         if (old->encapsulation == port.encapsulation) {
             lh_error_set(error, "%s: %s was given before for %s%s", text,
-                         port.encapsulation == INSTR_MAC ? "mac" : "geneve",
+                         postcard_port_kind(port.encapsulation),
                          port.bridge ? "bridge " : "all bridges",
                          port.bridge ? port.bridge : "");
             retval = EINVAL;
@@ -111,7 +111,7 @@ postcard_ports_find(const struct postcard_ports *ports, const char *bridge,
 const struct postcard_port *
 postcard_ports_default(const struct postcard_ports *ports, const char *bridge)
 {
-    return find(ports, bridge, 1u << INSTR_GENEVE | 1u << INSTR_MAC);
+    return find(ports, bridge, (1u << INSTR_N_ENCAPSULATIONS) - 1);
 }
 
 const struct postcard_port *

@@ -214,6 +214,12 @@ on_marks(void *s_, const char *output, const char *error)
             take_port(s, name, mark);
         }
     }
+    if (ovsdb_table_value(ovsdb_table_cell(bridges, 0, "other_config"),
+                          OVSDB_MODE)) {
+        add_command(s, "ovs-vsctl", "remove", "bridge", s->bridge,
+                    "other_config", OVSDB_MODE, OVSDB_SNAP, NULL);
+        add_removed(s, "the bridge's own postcards", "", "");
+    }
     mark = ovsdb_table_value(ovsdb_table_cell(bridges, 0, "external_ids"),
                              OVSDB_MARK);
     if (mark && !strcmp(mark, OVSDB_MARK_PROTOCOL)) {
@@ -246,7 +252,8 @@ strip_port_start(struct event_base *base, const char *db, const char *bridge,
     s->done = done;
     s->aux = aux;
     add_command(s, "ovs-vsctl", "--format=json", "--", "list-ifaces", bridge,
-                "--", "--columns=external_ids", "find", "bridge", name, "--",
+                "--", "--columns=external_ids,other_config", "find", "bridge",
+                name, "--",
                 "--columns=name,external_ids", "find", "interface",
                 "external_ids:" OVSDB_MARK "!=none", NULL);
     free(name);

@@ -129,6 +129,14 @@ tests_recorder_test_instr_counts_SOURCES = \
 	tests/recorder/rig.c tests/recorder/rig.h
 tests_recorder_test_instr_counts_LDADD = $(RECORDER_LIBS) $(TEST_LIBS)
 
+check_PROGRAMS += tests/recorder/test_instr_action
+TESTS += tests/recorder/test_instr_action
+tests_recorder_test_instr_action_SOURCES = \
+	tests/recorder/test_instr_action.c \
+	tests/recorder/fake_switch.c tests/recorder/fake_switch.h \
+	tests/recorder/rig.c tests/recorder/rig.h
+tests_recorder_test_instr_action_LDADD = $(RECORDER_LIBS) $(TEST_LIBS)
+
 check_PROGRAMS += tests/recorder/test_instr_sets
 TESTS += tests/recorder/test_instr_sets
 tests_recorder_test_instr_sets_SOURCES = \

@@ -163,8 +163,12 @@ run(struct rig *rig, struct instr_out *out)
 static void
 start(struct rig *rig, uint32_t port)
 {
+    bool is_agent = port == RIG_AGENT;
     struct instr_config config = {.dpid = 0x1122,
-                                  .ports = {{.is_wanted = true, .no = port}},
+                                  .ports = {{.is_wanted = !is_agent,
+                                             .no = is_agent ? 0 : port},
+                                            [INSTR_AGENT].is_wanted =
+                                                is_agent},
                                   .lldp_dst = {1, 0x23, 0x20, 0, 0, 1},
                                   .lldp_type = 0x88cc,
                                   .is_unwatched = rig->is_unwatched,
@@ -200,6 +204,7 @@ rig_create(uint8_t of_version, uint32_t port)
     rig->now_ns = UINT64_C(1700000000000000000);
     rig->behind = fake_switch_create(of_version);
     rig->direct = fake_switch_create(of_version);
+    rig->port = port;
     start(rig, port);
     return rig;
 }
@@ -209,7 +214,7 @@ rig_restart(struct rig *rig)
 {
     instr_destroy(rig->instr);
     rig_clear_inbox(rig);
-    start(rig, FAKE_POSTCARD_PORT);
+    start(rig, rig->port ? rig->port : FAKE_POSTCARD_PORT);
 }
 
 void

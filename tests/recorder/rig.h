@@ -20,6 +20,7 @@ struct rig_message {
 
 struct rig {
     uint8_t version;
+    uint32_t port;
     uint64_t now_ns;
     struct instr *instr;
     struct instr_link *link;
@@ -47,6 +48,8 @@ struct rig {
 
 /* With instr started; 'port' as in instr_config. */
 struct rig *rig_create(uint8_t of_version, uint32_t port);
+/* The same with a switch that makes postcards itself. */
+#define RIG_AGENT UINT32_MAX
 void rig_destroy(struct rig *);
 /* A new instr on the same switch, as when the recorder starts again. */
 void rig_restart(struct rig *);

@@ -74,6 +74,7 @@ START_TEST(what_names_the_bridge_comes_first)
                      &ports.ports[2]);
     ck_assert_ptr_eq(postcard_ports_find(&ports, "br1", INSTR_GENEVE),
                      &ports.ports[0]);
+    ck_assert_ptr_null(postcard_ports_find(&ports, "br2", INSTR_AGENT));
     ck_assert_ptr_eq(postcard_ports_find(&ports, "br2", INSTR_MAC),
                      &ports.ports[1]);
     postcard_ports_uninit(&ports);
@@ -112,6 +113,10 @@ START_TEST(what_is_wrong_is_said)
               "mac:inband is for all bridges");
     add(&ports, "mac:c,bridge=br0");
     add_fails(&ports, "mac:d,bridge=br0", "given before for bridge br0");
+    add_fails(&ports, "agents", "must be geneve:");
+    add_fails(&ports, "agent,port=p1", "is not bridge=");
+    add(&ports, "agent,bridge=br0");
+    add_fails(&ports, "agent,bridge=br0", "given before for bridge br0");
     postcard_ports_uninit(&ports);
 }
 END_TEST

@@ -22,7 +22,7 @@
 #include "lib/section_list.h"
 
 /* An index has at most so many bytes, and one for so many of its block. */
-#define INDEX_MIN_ROOM 256
+#define INDEX_MIN_ROOM 2048
 #define INDEX_SHARE    40
 /* Sums are left out if they have more before compression. */
 #define SUMS_MIN_ROOM 1024

@@ -28,14 +28,15 @@ enum { JUMP_ALWAYS = 0x00, JUMP_EQ = 0x10, JUMP_GT = 0x20, JUMP_GE = 0x30 };
 
 /* What is known of a register. */
 struct value {
-    enum { UNKNOWN, CONSTANT, KEY, BELOW } what;
+    enum { UNKNOWN, CONSTANT, KEY, BELOW, TAG } what;
     uint32_t number; /* CONSTANT; KEY: what it was ANDed with; BELOW: is
-                      * less. */
+                      * less; TAG: the type of a tag or label. */
     uint8_t at, len; /* KEY: bytes of the key. */
 };
 
 struct way {
     size_t pc;
+    bool is_vlan; /* The first type is that of a VLAN tag. */
     struct value a, x;
     struct bpf_demand key;
 };
@@ -89,9 +90,10 @@ key_at(const struct walk *w, uint32_t ofs)
     return -1;
 }
 
-/* The byte at 'ofs' if it is the same in all headers of the kind, or -1. */
+/* The byte at 'ofs' if it is the same in all headers of the kind that go the
+ * way, or -1. */
 static int
-fixed_byte(const struct walk *w, uint32_t ofs)
+fixed_byte(const struct walk *w, bool is_vlan, uint32_t ofs)
 {
     static const uint8_t protos[N_HEADER_KINDS] = {
         [HEADER_IP4_TCP] = HDR_IP_TCP,   [HEADER_IP4_UDP] = HDR_IP_UDP,
@@ -110,11 +112,11 @@ fixed_byte(const struct walk *w, uint32_t ofs)
                : ofs == 12           ? type >> 8
                                      : type & 0xff;
     }
-    /* With tags or labels the type before IP stands elsewhere. */
-    if (w->l3_ofs == 14 && ofs == 12) {
+    /* Before IP stands its type, if not behind labels. */
+    if (w->l3_ofs == (is_vlan ? 18 : 14) && ofs == w->l3_ofs - 2u) {
         return is_ip4 ? 0x08 : 0x86;
     }
-    if (w->l3_ofs == 14 && ofs == 13) {
+    if (w->l3_ofs == (is_vlan ? 18 : 14) && ofs == w->l3_ofs - 1u) {
         return is_ip4 ? 0x00 : 0xdd;
     }
     if (is_ip4 && ofs == w->l3_ofs) {
@@ -126,8 +128,16 @@ fixed_byte(const struct walk *w, uint32_t ofs)
     return -1;
 }
 
+/* Whether the first type is that of a tag or label. */
+static bool
+is_tagged(const struct walk *w)
+{
+    return w->l3_ofs > 14 &&
+           (w->kind < N_HEADER_KINDS || w->kind == HEADER_IP4_OPTIONS);
+}
+
 static struct value
-load(const struct walk *w, uint32_t ofs, uint32_t len)
+load(const struct walk *w, bool is_vlan, uint32_t ofs, uint32_t len)
 {
     uint32_t number = 0;
     int at = key_at(w, ofs);
@@ -138,12 +148,15 @@ load(const struct walk *w, uint32_t ofs, uint32_t len)
     if (w->kind == HEADER_TYPE && !w->l3_ofs && ofs == 12 && len == 2) {
         return (struct value){.what = BELOW, .number = MIN_ETH_TYPE};
     }
+    if (is_tagged(w) && ofs == 12 && len == 2) {
+        return (struct value){.what = TAG};
+    }
     if (at >= 0 && key_at(w, ofs + len - 1) == at + (int) len - 1) {
         return (struct value){KEY, UINT32_MAX >> (32 - 8 * len), (uint8_t) at,
                               (uint8_t) len};
     }
     for (uint32_t i = 0; i < len; i++) {
-        int byte = fixed_byte(w, ofs + i);
+        int byte = fixed_byte(w, is_vlan, ofs + i);
 
         if (byte < 0) {
             return unknown;
@@ -165,14 +178,14 @@ run_load(const struct walk *w, const struct way *way,
     case IMM:
         return constant(code->k);
     case ABS:
-        return size ? load(w, code->k, size) : unknown;
+        return size ? load(w, way->is_vlan, code->k, size) : unknown;
     case IND:
         return size && way->x.what == CONSTANT &&
                        code->k <= UINT32_MAX - way->x.number
-                   ? load(w, way->x.number + code->k, size)
+                   ? load(w, way->is_vlan, way->x.number + code->k, size)
                    : unknown;
     case MSH:
-        value = load(w, code->k, 1);
+        value = load(w, way->is_vlan, code->k, 1);
         return value.what == CONSTANT ? constant((value.number & 0xf) << 2)
                                       : unknown;
     default: /* Memory, the length. */
@@ -217,6 +230,13 @@ begin_way(struct walk *w, const struct way *way, size_t pc)
     w->ways[w->n_ways++].pc = pc;
 }
 
+static bool
+is_vlan_type(uint32_t type)
+{
+    return type == HDR_ETH_VLAN || type == HDR_ETH_QINQ ||
+           type == HDR_ETH_QINQ_9;
+}
+
 static void
 run_jump(struct walk *w, const struct way *way,
          const struct bpf_machine_code *code)
@@ -238,6 +258,13 @@ run_jump(struct walk *w, const struct way *way,
         begin_way(w, way, jumps ? yes : no);
     } else if (way->a.what == BELOW && b.what == CONSTANT && b.number >= a &&
                op >= JUMP_EQ && op <= JUMP_GE) {
+        begin_way(w, way, no);
+    } else if (way->a.what == TAG && b.what == CONSTANT && op == JUMP_EQ) {
+        next.is_vlan = is_vlan_type(b.number);
+        if (next.is_vlan || b.number == HDR_ETH_MPLS ||
+            b.number == HDR_ETH_MPLS_M) {
+            begin_way(w, &next, yes);
+        }
         begin_way(w, way, no);
     } else {
         if (op != JUMP_EQ || way->a.what != KEY || b.what != CONSTANT ||

@@ -26,6 +26,25 @@ pick(uint32_t n)
     return (uint32_t) (seed >> 33) % n;
 }
 
+/* Tags, or one label behind them. */
+static void
+put_tags(uint8_t *p, uint16_t l3_ofs, bool is_ip4)
+{
+    static const uint16_t types[] = {0x8100, 0x88a8, 0x9100, 0x8100};
+    bool has_label = l3_ofs > 14 && !pick(3);
+
+    for (uint16_t ofs = 12; ofs + 2 < l3_ofs; ofs = (uint16_t) (ofs + 4)) {
+        bytes_put_be16(p + ofs, types[pick(4)]);
+        bytes_put_be16(p + ofs + 2, (uint16_t) pick(3));
+    }
+    if (has_label) {
+        bytes_put_be16(p + l3_ofs - 6, pick(2) ? 0x8847 : 0x8848);
+        bytes_put_be32(p + l3_ofs - 4, (uint32_t) pick(3) << 12 | 0x100);
+    } else {
+        bytes_put_be16(p + l3_ofs - 2, is_ip4 ? 0x0800 : 0x86dd);
+    }
+}
+
 /* A header of few addresses and ports, so that some fit. */
 static size_t
 make_header(uint8_t *p, uint16_t l3_ofs)
@@ -36,11 +55,7 @@ make_header(uint8_t *p, uint16_t l3_ofs)
     uint8_t *ip = p + l3_ofs, *l4 = ip + (is_ip4 ? 20 : 40);
 
     memset(p, 0, 120);
-    if (l3_ofs == 18) {
-        bytes_put_be16(p + 12, 0x8100);
-        bytes_put_be16(p + 14, (uint16_t) pick(3));
-    }
-    bytes_put_be16(ip - 2, is_ip4 ? 0x0800 : 0x86dd);
+    put_tags(p, l3_ofs, is_ip4);
     if (is_ip4) {
         ip[0] = 0x45;
         bytes_put_be16(ip + 2, 60);
@@ -117,6 +132,14 @@ static const struct {
     {"not host 10.0.0.1", false},
     {"tcp[tcpflags] & tcp-syn != 0 and ip host 10.0.0.3", false},
     {"vlan and host 10.0.0.2", false},
+    {"vlan and ip src host 10.0.0.1 and udp dst port 81", false},
+    {"vlan and ip6 host 2001:db8::2", false},
+    {"vlan and vlan and ip host 10.0.0.1", false},
+    {"mpls and ip host 10.0.0.1", false},
+    {"vlan and mpls and ip src host 10.0.0.1", false},
+    {"ether[12:2] > 0x8100 and ip host 10.0.0.1", false},
+    {"ether[12:2] = 0x8100 and ether[26:4] = 0x40069999", false},
+    {"ether[16:2] = 0x800 and ether[30:4] = 0x0a000001", false},
     {"portrange 80-82 and dst port 83", false},
     {"icmp[icmptype] = icmp-echo", false},
     {"less 100 and dst port 80", false},
@@ -163,7 +186,7 @@ START_TEST(what_does_not_fit_is_not_accepted)
         struct header_split split;
         struct bpf_demands keys;
         uint8_t p[120];
-        uint16_t l3_ofs = pick(4) ? 14 : 18;
+        uint16_t l3_ofs = (uint16_t) (pick(3) ? 14 : 18 + 4 * pick(2));
         size_t len = make_header(p, l3_ofs);
         bool accepts = bpf_test_run(test, p, len), may;
 
@@ -190,6 +213,35 @@ START_TEST(what_does_not_fit_is_not_accepted)
 END_TEST
 
 /* Of four addresses each and four ports each, one in 256. */
+/* Of headers with tags or labels as well; "vlan" looks behind one tag. */
+START_TEST(an_address_is_demanded_behind_tags)
+{
+    static const struct {
+        const char *text;
+        uint16_t l3_ofs;
+        size_t n;
+    } told[] = {
+        {"src host 10.0.0.1", 18, 0},
+        {"src host 10.0.0.1", 22, 0},
+        {"vlan and src host 10.0.0.1", 14, 0},
+        {"vlan and src host 10.0.0.1", 18, 1},
+        {"mpls and src host 10.0.0.1", 14, 0},
+    };
+
+    for (size_t i = 0; i < sizeof told / sizeof told[0]; i++) {
+        struct bpf_test *test;
+        struct bpf_demands keys;
+
+        ck_assert(!bpf_test_create(told[i].text, strlen(told[i].text), false,
+                                   &test, NULL));
+        bpf_test_demands(test, HEADER_IP4_UDP, told[i].l3_ofs, &keys);
+        ck_assert_msg(!keys.is_any && keys.n == told[i].n, "%s at %d: %d",
+                      told[i].text, told[i].l3_ofs, (int) keys.n);
+        bpf_test_unref(test);
+    }
+}
+END_TEST
+
 START_TEST(a_flow_is_told_from_most_others)
 {
     const char *text = "src host 10.0.0.1 and dst host 10.0.0.2 and src port "
@@ -307,6 +359,7 @@ main(void)
 
     tcase_add_loop_test(tc, what_does_not_fit_is_not_accepted, 0,
                         (int) (sizeof rows / sizeof rows[0]));
+    tcase_add_test(tc, an_address_is_demanded_behind_tags);
     tcase_add_test(tc, a_flow_is_told_from_most_others);
     tcase_add_loop_test(tc, what_an_index_denies_is_not_accepted, 0,
                         (int) (sizeof odd_rows / sizeof odd_rows[0]));

@@ -442,3 +442,21 @@ column_dictionary_flow(const struct column_dictionary *d, size_t index,
                bytes->n_ports);
     }
 }
+
+struct column_key
+column_dictionary_key(const struct column_dictionary *d, size_t index)
+{
+    const struct column_flow *flow = &d->flows[index];
+    const struct column_shape *shape = &d->shapes[flow->shape];
+    struct flow_bytes bytes;
+
+    flow_bytes_init(&bytes, shape->kind, shape->l3_ofs);
+    return (struct column_key){
+        .n_addr = bytes.n_addr,
+        .n_ports = bytes.n_ports,
+        .src = d->columns[COLUMN_FLOW_SRC] + flow->src,
+        .dst = d->columns[COLUMN_FLOW_DST] + flow->dst,
+        .ports =
+            bytes.n_ports ? d->columns[COLUMN_FLOW_PORTS] + flow->ports : NULL,
+    };
+}

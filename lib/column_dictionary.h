@@ -88,6 +88,9 @@ int column_dictionary_load_range(struct column_dictionary *,
 /* The shape, for models; after need_flows(). */
 struct trajectory_shape *column_dictionary_shape(struct column_dictionary *,
                                                  size_t shape);
+/* Addresses and ports of flow 'flow'; after need_keys(). */
+struct column_key column_dictionary_key(const struct column_dictionary *,
+                                        size_t flow);
 /* Sets '*bytes' to those of flow 'flow'; after need_all(). */
 void column_dictionary_flow(const struct column_dictionary *, size_t flow,
                             struct flow_bytes *bytes);

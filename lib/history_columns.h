@@ -180,6 +180,11 @@ int column_decoder_need_models(struct column_decoder *, struct lh_error *);
 const struct history *column_decoder_model(struct column_decoder *,
                                            size_t flow);
 
+/* Says that times and headers are wanted of the first 'n' flows only
+ * (SIZE_MAX, as at first: of all); what comes behind them is then neither read
+ * nor may it be asked for.  Where fewer were read, the next call reads them
+ * again. */
+void column_decoder_want_flows(struct column_decoder *, size_t n);
 /* Reads the times, and shapes if they were not. */
 int column_decoder_need_times(struct column_decoder *, struct lh_error *);
 /* Reads the length of each packet, and shapes if they were not: far less than

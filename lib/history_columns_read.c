@@ -27,9 +27,11 @@ struct column_decoder {
 
     uint64_t *times;   /* Of all hops of all rows; NULL: not read.  Owned. */
     uint32_t *lengths; /* Of all rows; NULL: not read.  Owned. */
-    uint64_t *flow_bytes; /* Of all flows; NULL: not read.  Owned. */
-    struct row *rows;     /* NULL: not read.  Owned. */
-    uint8_t *headers;     /* From the IP header on.  Owned. */
+    uint64_t *flow_bytes;   /* Of all flows; NULL: not read.  Owned. */
+    struct row *rows;       /* NULL: not read.  Owned. */
+    size_t n_wanted;        /* Flows; SIZE_MAX: all. */
+    size_t n_timed, n_made; /* Flows whose times, rows were read. */
+    uint8_t *headers;       /* From the IP header on.  Owned. */
     size_t n_headers;
 
     /* The flow last asked for. */
@@ -70,6 +72,7 @@ column_decoder_create(const uint8_t *table, size_t table_len,
 
     *dp = NULL;
     d->flow = SIZE_MAX;
+    d->n_wanted = SIZE_MAX;
     if (retval) {
         column_decoder_destroy(d);
         return retval;
@@ -178,23 +181,9 @@ column_decoder_need_keys(struct column_decoder *d, struct lh_error *error)
 }
 
 struct column_key
-column_decoder_key(const struct column_decoder *d, size_t index)
+column_decoder_key(const struct column_decoder *d, size_t flow)
 {
-    const struct column_dictionary *dictionary = &d->dictionary;
-    const struct column_flow *flow = &dictionary->flows[index];
-    const struct column_shape *shape = &dictionary->shapes[flow->shape];
-    uint8_t *const *columns = dictionary->columns;
-    struct flow_bytes bytes;
-
-    flow_bytes_init(&bytes, shape->kind, shape->l3_ofs);
-    return (struct column_key){
-        .n_addr = bytes.n_addr,
-        .n_ports = bytes.n_ports,
-        .src = columns[COLUMN_FLOW_SRC] + flow->src,
-        .dst = columns[COLUMN_FLOW_DST] + flow->dst,
-        .ports =
-            bytes.n_ports ? columns[COLUMN_FLOW_PORTS] + flow->ports : NULL,
-    };
+    return column_dictionary_key(&d->dictionary, flow);
 }
 
 int
@@ -237,20 +226,26 @@ column_decoder_size(const struct column_decoder *d)
     return n;
 }
 
+static void
+free_rows(struct column_decoder *d)
+{
+    free(d->rows);
+    free(d->headers);
+    d->rows = NULL;
+    d->headers = NULL;
+    d->n_headers = 0;
+}
+
 void
 column_decoder_drop_rows(struct column_decoder *d)
 {
     free(d->times);
     free(d->lengths);
     free(d->flow_bytes);
-    free(d->rows);
-    free(d->headers);
+    free_rows(d);
     d->times = NULL;
     d->lengths = NULL;
     d->flow_bytes = NULL;
-    d->rows = NULL;
-    d->headers = NULL;
-    d->n_headers = 0;
     trajectory_unref(d->trajectory);
     history_destroy(d->history);
     d->trajectory = NULL;
@@ -258,21 +253,36 @@ column_decoder_drop_rows(struct column_decoder *d)
     d->flow = SIZE_MAX;
 }
 
+void
+column_decoder_want_flows(struct column_decoder *d, size_t n)
+{
+    d->n_wanted = n;
+}
+
+/* Of how many flows rows are to be read. */
+static size_t
+n_wanted(const struct column_decoder *d)
+{
+    return d->n_wanted < d->dictionary.n_flows ? d->n_wanted
+                                               : d->dictionary.n_flows;
+}
+
 int
 column_decoder_need_times(struct column_decoder *d, struct lh_error *error)
 {
     uint8_t *raws[N_COLUMNS] = {NULL};
     struct column_reader r;
-    uint64_t *at;
-    int retval;
+    size_t n_flows;
+    uint64_t n_times, *at;
+    int retval = column_decoder_need_shapes(d, NULL, NULL, error);
 
-    if (d->times) {
-        return 0;
-    }
-    retval = column_decoder_need_shapes(d, NULL, NULL, error);
-    if (retval) {
+    n_flows = retval ? 0 : n_wanted(d);
+    if (retval || (d->times && n_flows <= d->n_timed)) {
         return retval;
     }
+    n_times = n_flows < d->dictionary.n_flows
+                  ? d->dictionary.flows[n_flows].first_time
+                  : d->dictionary.n_times;
     column_reader_init(&r, d->dictionary.snap, d->dictionary.n_planes);
     retval = column_dictionary_load_range(
         &d->dictionary, &r, COLUMN_TIME_FIRST, COLUMN_HOPS + 3, raws, error);
@@ -280,16 +290,17 @@ column_decoder_need_times(struct column_decoder *d, struct lh_error *error)
         free_raws(raws);
         return retval;
     }
-    at =
-        malloc(d->dictionary.n_times ? d->dictionary.n_times * sizeof *at : 1);
+    at = malloc(n_times ? n_times * sizeof *at : 1);
     if (!at) {
         free_raws(raws);
         lh_error_set(error, "no memory for %llu times",
-                     (unsigned long long) d->dictionary.n_times);
+                     (unsigned long long) n_times);
         return ENOMEM;
     }
+    free(d->times);
     d->times = at;
-    for (size_t i = 0; i < d->dictionary.n_flows && !r.failed; i++) {
+    d->n_timed = n_flows;
+    for (size_t i = 0; i < n_flows && !r.failed; i++) {
         const struct column_flow *flow = &d->dictionary.flows[i];
         const struct column_shape *shape = &d->dictionary.shapes[flow->shape];
         const uint8_t *bases = d->dictionary.bases.data + shape->bases;
@@ -305,7 +316,7 @@ column_decoder_need_times(struct column_decoder *d, struct lh_error *error)
         d->times = NULL;
         return broken(error, "the columns of times are broken");
     }
-    for (uint64_t i = 0; i < d->dictionary.n_times; i++) {
+    for (uint64_t i = 0; i < n_times; i++) {
         d->times[i] *= d->dictionary.unit_ns;
     }
     return 0;
@@ -384,19 +395,21 @@ column_decoder_need_rows(struct column_decoder *d, struct lh_error *error)
 {
     uint8_t *raws[N_COLUMNS] = {NULL};
     struct column_reader r;
-    size_t room;
-    int retval;
+    size_t n_flows, n_rows, room;
+    int retval = column_decoder_need_shapes(d, NULL, NULL, error);
 
-    if (d->rows) {
-        return 0;
+    n_flows = retval ? 0 : n_wanted(d);
+    if (retval || (d->rows && n_flows <= d->n_made)) {
+        return retval;
     }
-    retval = column_decoder_need_shapes(d, NULL, NULL, error);
-    if (!retval) {
-        retval = column_decoder_need_models(d, error);
-    }
+    n_rows = n_flows < d->dictionary.n_flows
+                 ? d->dictionary.flows[n_flows].first_row
+                 : d->dictionary.n_rows;
+    retval = column_decoder_need_models(d, error);
     if (retval) {
         return retval;
     }
+    free_rows(d);
     column_reader_init(&r, d->dictionary.snap, d->dictionary.n_planes);
     retval = column_dictionary_load_range(&d->dictionary, &r, COLUMN_CONTROL,
                                           COLUMN_TAIL, raws, error);
@@ -410,17 +423,17 @@ column_decoder_need_rows(struct column_decoder *d, struct lh_error *error)
         return retval;
     }
     /* No header is longer than the snap length. */
-    room = d->dictionary.n_rows * d->dictionary.snap;
+    room = n_rows * d->dictionary.snap;
     room = (room < COLUMNS_MAX_BYTES ? room : COLUMNS_MAX_BYTES) +
            TRAJECTORY_MAX_HEADER;
     d->headers = malloc(room);
-    d->rows = malloc(
-        d->dictionary.n_rows ? d->dictionary.n_rows * sizeof *d->rows : 1);
+    d->rows = malloc(n_rows ? n_rows * sizeof *d->rows : 1);
+    d->n_made = n_flows;
     if (!d->headers || !d->rows) {
         lh_error_set(error, "no memory for %zu bytes", room);
         retval = ENOMEM;
     }
-    for (size_t i = 0; i < d->dictionary.n_flows && !retval; i++) {
+    for (size_t i = 0; i < n_flows && !retval; i++) {
         const struct column_flow *flow = &d->dictionary.flows[i];
         uint16_t l3_ofs = d->dictionary.shapes[flow->shape].l3_ofs;
         struct flow_bytes bytes;
@@ -436,11 +449,7 @@ column_decoder_need_rows(struct column_decoder *d, struct lh_error *error)
     free_raws(raws);
     d->flow = SIZE_MAX;
     if (retval) {
-        free(d->headers);
-        free(d->rows);
-        d->headers = NULL;
-        d->rows = NULL;
-        d->n_headers = 0;
+        free_rows(d);
     }
     return retval;
 }

@@ -101,6 +101,7 @@ query_block_rewind(struct query_block *b)
     b->flow = 0;
     b->row = 0;
     b->asks_rows = false;
+    b->n_wanted = SIZE_MAX;
     free(b->verdicts);
     b->verdicts = NULL;
 }
@@ -291,14 +292,16 @@ query_block_verdict(const struct query_block *b, size_t flow)
                                              : QUERY_FLOW_MISS;
 }
 
-/* Whether the packets of some flow have to be read. */
-static bool
-needs_rows(const struct query_block *b)
+/* How many of the first flows have all whose packets have to be read. */
+static size_t
+find_wanted(const struct query_block *b)
 {
-    size_t n_flows = column_decoder_n_flows(b->columns);
+    size_t n = column_decoder_n_flows(b->columns);
 
-    return n_flows && (memchr(b->verdicts, FLOW_MATCH, n_flows) ||
-                       memchr(b->verdicts, FLOW_ASK, n_flows));
+    while (n && b->verdicts[n - 1] == FLOW_MISS) {
+        n--;
+    }
+    return n;
 }
 
 /* Looks at the row at hand of a flow that may match; returns how much work
@@ -448,7 +451,9 @@ end_flows(struct query_block *b, struct lh_error *error)
 
     b->flow = 0;
     b->phase = PHASE_RECORDS;
-    if (needs_rows(b)) {
+    b->n_wanted = find_wanted(b);
+    column_decoder_want_flows(b->columns, b->n_wanted);
+    if (b->n_wanted) {
         b->phase = PHASE_ROWS;
         retval = column_decoder_need_times(b->columns, error);
         if (!retval && b->asks_rows) {
@@ -519,6 +524,7 @@ query_block_load(struct query_block *b, struct lh_error *why)
     int retval = 0;
 
     if (b->columns) {
+        column_decoder_want_flows(b->columns, b->n_wanted);
         retval = column_decoder_need_times(b->columns, why);
         if (!retval) {
             retval = column_decoder_need_rows(b->columns, why);

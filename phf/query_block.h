@@ -61,6 +61,8 @@ struct query_block {
     struct history_view *view; /* Of the record at hand; or NULL.  Owned. */
     bool asks_rows;            /* Some flow needs its packets looked at. */
     size_t flow, row;
+    size_t n_wanted; /* The first flows, of which some may have matches; stays
+                      * when the block is closed. */
 };
 
 /* Counted while a block is scanned. */

@@ -256,6 +256,18 @@ FLOW_FIXTURE = tests/lib/flow_fixture.c tests/lib/flow_fixture.h \
 # flow_block: a block of columns of such packets.
 FLOW_BLOCK = tests/lib/flow_block.c tests/lib/flow_block.h $(FLOW_FIXTURE)
 
+check_PROGRAMS += tests/lib/test_trajectory_skim
+TESTS += tests/lib/test_trajectory_skim
+tests_lib_test_trajectory_skim_SOURCES = tests/lib/test_trajectory_skim.c \
+	$(FLOW_BLOCK)
+tests_lib_test_trajectory_skim_LDADD = $(LIB_LIBS) $(TEST_LIBS)
+
+check_PROGRAMS += tests/lib/test_archive_fetch
+TESTS += tests/lib/test_archive_fetch
+tests_lib_test_archive_fetch_SOURCES = tests/lib/test_archive_fetch.c \
+	$(ARCHIVE_FIXTURE)
+tests_lib_test_archive_fetch_LDADD = $(LIB_LIBS) $(TEST_LIBS)
+
 check_PROGRAMS += tests/lib/test_shape_memo
 TESTS += tests/lib/test_shape_memo
 tests_lib_test_shape_memo_SOURCES = tests/lib/test_shape_memo.c

@@ -57,6 +57,16 @@ tests_phf_test_query_columns_SOURCES = tests/phf/test_query_columns.c \
 	tests/lib/archive_fixture.c tests/lib/archive_fixture.h $(FLOW_FIXTURE)
 tests_phf_test_query_columns_LDADD = $(PHF_LIBS) $(TEST_LIBS)
 
+check_PROGRAMS += tests/phf/test_query_job
+TESTS += tests/phf/test_query_job
+tests_phf_test_query_job_SOURCES = tests/phf/test_query_job.c $(FLOW_BLOCK)
+tests_phf_test_query_job_LDADD = $(PHF_LIBS) $(TEST_LIBS)
+
+check_PROGRAMS += tests/phf/test_block_sieve
+TESTS += tests/phf/test_block_sieve
+tests_phf_test_block_sieve_SOURCES = tests/phf/test_block_sieve.c $(FLOW_BLOCK)
+tests_phf_test_block_sieve_LDADD = $(PHF_LIBS) $(TEST_LIBS)
+
 check_PROGRAMS += tests/phf/test_flow_sieve
 TESTS += tests/phf/test_flow_sieve
 tests_phf_test_flow_sieve_SOURCES = tests/phf/test_flow_sieve.c $(FLOW_BLOCK)

@@ -385,8 +385,14 @@ datapath_setup_ready(struct datapath *dp)
                  (unsigned long long) instr_counters(dp->instr)->rules, ports);
         free(ports);
     } else {
-        say_info("%s: recorded, %llu rules, no postcards", who,
-                 (unsigned long long) instr_counters(dp->instr)->rules);
+        if (dp->postcards[INSTR_AGENT].is_wanted && !dp->why) {
+            datapath_control_why(dp, "the switch has no action "
+                                     "postcard(version=N): it is without "
+                                     "lasthop's patches");
+        }
+        say_info("%s: recorded, %llu rules, no postcards%s%s", who,
+                 (unsigned long long) instr_counters(dp->instr)->rules,
+                 dp->why ? ": " : "", dp->why ? dp->why : "");
     }
     discovery_connected(dp->env->discovery, dp->dpid, dp->name, dp->index,
                         dp->address, mono_clock_ns());

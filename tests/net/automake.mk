@@ -45,6 +45,7 @@ EXTRA_DIST += \
 	tests/net/test_past.py \
 	tests/net/test_monitor.py \
 	tests/net/test_pipelines.py \
+	tests/net/test_recorder_agent.py \
 	tests/net/test_recorder_gone.py \
 	tests/net/test_recorder_links.py \
 	tests/net/test_recorder_postcards.py \

@@ -17,6 +17,7 @@ EXTRA_DIST += \
 	tests/net/random_openflow.py \
 	tests/net/recorder.py \
 	tests/net/schema.py \
+	tests/net/rings.py \
 	tests/net/scripted_controller.py \
 	tests/net/scripted_switch.py \
 	tests/net/stack.py \

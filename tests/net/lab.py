@@ -25,6 +25,10 @@ namespaces, whose names begin with lab.prefix:
           send out of their mac collector ports comes in
   HOST    each host, on its interface eth0
 
+With Lab(patched=True), or LASTHOP_SWITCH=patched in the environment, the
+switch is the one that build-aux/openvswitch-build makes of ovs-patches/, with
+its own tools, and its bridges observe packets themselves (postcard mode).
+
 Ports get the numbers 1, 2, 3.. on each bridge in the order of declaration.
 Offloads are off everywhere, so that what is on the wire is what was sent.
 
@@ -48,7 +52,8 @@ from process import Failed, Process, environment, in_netns, run, wait_until
 HERE = os.path.dirname(os.path.abspath(__file__))
 PYTHON = "/usr/bin/python3"
 TRAFFIC = os.path.join(HERE, "traffic.py")
-SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema"
+TOP = os.path.join(HERE, "..", "..")
+SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema"     # Stock.
 
 UNDER_SWITCH = "172.31.255.1"     # br-under, the tunnels' own end.
 UNDER_COLLECTOR = "172.31.255.2"  # Where lasthop-server listens.
@@ -61,6 +66,13 @@ def bindir():
     """Where the programs under test are: $LASTHOP_BINDIR or build/bin."""
     return os.environ.get("LASTHOP_BINDIR") or os.path.join(
         HERE, "..", "..", "build", "bin")
+
+
+def patched_prefix():
+    """Where the patched switch is installed: $LASTHOP_OVS_PREFIX, or what
+    openvswitch-build makes, if need be."""
+    return os.environ.get("LASTHOP_OVS_PREFIX") or run([os.path.join(TOP, "build-aux", "openvswitch-build")],
+               deadline=3600.0).strip()
 
 
 def memory_bound(n_bytes):
@@ -173,17 +185,27 @@ class Capture:
 class Lab:
     """A network.  See the top of this file."""
 
-    def __init__(self):
+    def __init__(self, patched=None):
         if os.geteuid() != 0:
             raise Failed("a network in namespaces needs root")
+        if patched is None:
+            patched = os.environ.get("LASTHOP_SWITCH") == "patched"
+        self.is_patched = patched
+        prefix = patched_prefix() if patched else "/usr"
+        self._ovs_sbin = os.path.join(prefix, "sbin")
+        self._ovs_share = os.path.join(prefix, "share", "openvswitch")
         self.dir = tempfile.mkdtemp(prefix="lasthop-lab-")
         self.prefix = f"lh{os.getpid()}{self.dir[-3:]}-".replace("_", "x")
         self.bridges = {}
         self.hosts = {}
         self.env = environment(
             OVS_RUNDIR=self.dir, OVS_LOGDIR=self.dir, OVS_DBDIR=self.dir,
-            OVS_SYSCONFDIR=self.dir, OVS_PKGDATADIR="/usr/share/openvswitch",
+            OVS_SYSCONFDIR=self.dir, OVS_PKGDATADIR=self._ovs_share,
             LASTHOP_RUNDIR=self.dir)
+        if patched:
+            self.env["PATH"] = os.pathsep.join([
+                os.path.join(prefix, "bin"), self._ovs_sbin,
+                self.env["PATH"]])
         self.db = f"unix:{self.dir}/db.sock"
         self._links = []            # (netns, interface, netns, interface)
         self._has_collector = False
@@ -326,9 +348,10 @@ class Lab:
                  "under0"], netns=self.col)
 
     def _start_ovs(self):
-        run(["ovsdb-tool", "create", f"{self.dir}/conf.db", SCHEMA])
+        run(["ovsdb-tool", "create", f"{self.dir}/conf.db",
+             f"{self._ovs_share}/vswitch.ovsschema"], env=self.env)
         self.spawn("ovsdb-server", [
-            "/usr/sbin/ovsdb-server", f"{self.dir}/conf.db",
+            f"{self._ovs_sbin}/ovsdb-server", f"{self.dir}/conf.db",
             f"--remote=punix:{self.dir}/db.sock",
             f"--unixctl={self.dir}/ovsdb.ctl", "-vconsole:warn"],
             netns=self.sw)
@@ -341,16 +364,18 @@ class Lab:
         """Starts ovs-vswitchd, for the first time or after it was ended
         (process "ovs-vswitchd"); its bridges come back without flows."""
         return self.spawn("ovs-vswitchd", [
-            "/usr/sbin/ovs-vswitchd", self.db, "--disable-system",
+            f"{self._ovs_sbin}/ovs-vswitchd", self.db, "--disable-system",
             f"--pidfile={self.dir}/ovs-vswitchd.pid", "-vconsole:warn"],
             netns=self.sw)
 
     def _make_bridges(self):
         command = []
+        postcard = ["other-config:lasthop-mode=postcard"] \
+            if self.is_patched else []
         for bridge in self.bridges.values():
             command += _bridge_command(
                 bridge.name, bridge.ports, "fail-mode=secure",
-                f"other-config:datapath-id={bridge.dpid:016x}",
+                f"other-config:datapath-id={bridge.dpid:016x}", *postcard,
                 "protocols=[OpenFlow10,OpenFlow11,OpenFlow12,OpenFlow13,"
                 "OpenFlow14,OpenFlow15]")
         if self._has_collector:

@@ -34,7 +34,7 @@ static const struct app_option options[] = {
      .help = "The levels of the tree, from the root, with commas between: "
              "link, ingress, path, src, dst, hosts, flow.",
      .more = "Without it: link if there are several, then ingress, path, "
-             "hosts, flow."},
+             "hosts, flow; where no LINK is given, link alone."},
     {'i', "interval", "SPAN", APP_CALL, &interval_ns,
      .take = app_option_take_span,
      .help = "Count in each SPAN of the range as well."},
@@ -178,6 +178,9 @@ make_request(int argc, char *argv[])
             json_array_append_new(levels, json_string(word));
         }
         json_object_set_new(request, "by", levels);
+    } else if (!argc && !filter && !html) {
+        /* Which links to look at. */
+        json_object_set_new(request, "by", json_pack("[s]", "link"));
     }
     if (interval_ns) {
         json_object_set_new(request, "interval_ns",

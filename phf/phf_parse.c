@@ -272,7 +272,11 @@ no_atom(struct parser *parser, char c)
                        "terms stand in double braces: {{--dpid 1}}");
     }
     return fail_at(parser, pos,
-                   "expected a hop: \".\", {{..}}, [..], (..), ^, $ or \\1");
+                   "expected a hop: \".\", {{..}}, [..], (..), ^, $ or \\1%s",
+                   c >= 'a' && c <= 'z'
+                       ? "; {{--bpf \"udp port 53\"}} asks for packets, "
+                         "{{--dpid s1}} for a switch"
+                       : "");
 }
 
 /* --- quantifiers --------------------------------------------------------- */

@@ -73,6 +73,23 @@ no_such(const char *what, const char *text, const struct nearest *nearest,
     return EINVAL;
 }
 
+/* Whether it is two switches with a dash between. */
+static bool
+is_pair(const char *text, const struct topology *topology)
+{
+    const char *dash = strchr(text, '-');
+    char *left = dash ? lh_strdup(text) : NULL;
+    bool is;
+
+    if (left) {
+        left[dash - text] = '\0';
+    }
+    is = left && topology && topology_find_name(topology, left) &&
+         topology_find_name(topology, dash + 1);
+    free(left);
+    return is;
+}
+
 static int
 find_switch(const char *text, const struct topology *topology, uint64_t *dpid,
             struct lh_error *error)
@@ -88,6 +105,13 @@ find_switch(const char *text, const struct topology *topology, uint64_t *dpid,
     if (dpid_from_string(text, dpid) &&
         (!topology || topology_find(topology, *dpid))) {
         return 0;
+    }
+    if (is_pair(text, topology)) {
+        lh_error_set(error,
+                     "no switch is called \"%s\"; s1->s2 is what s1 sends to "
+                     "s2, s1--s2 both ways",
+                     text);
+        return EINVAL;
     }
     for (size_t i = 0; topology && i < topology_n_switches(topology); i++) {
         nearest_try(&nearest, topology_switch_at(topology, i)->name);

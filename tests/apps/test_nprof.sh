@@ -69,6 +69,7 @@ says() {
 
 echo "10.0.0.5 <b>&\"client\"" > "$work/hosts"
 golden all all
+golden alone
 golden one 's1->s2'
 golden by --by src,flow --top 1 s1
 golden entry --filter '{{--verdict dropped}}' --by src

@@ -13,6 +13,7 @@ from process import run, wait_until
 from stack import Stack
 
 NETSHARK = f"{bindir()}/netshark"
+NETWATCH = f"{bindir()}/netwatch"
 
 
 def make_network(lab):
@@ -87,21 +88,36 @@ def test_netshark_shows_what_happens_and_what_happened(lab):
     wait_until(lambda: len(lines(live)) == 2, 10, "the second history")
     assert lines(live)[1]["verdict"]["name"] == "delivered"
 
-    # What the server has seen before netshark was there again is filled in,
-    # once.
+    # What the server has seen before netshark, or netwatch, was there again is
+    # filled in, once.
+    with open(f"{lab.dir}/net.watch", "w", encoding="ascii") as file:
+        file.write("holes: no black-holes\n")
+    watcher = lab.spawn("netwatch", [NETWATCH, "--json",
+                                     f"{lab.dir}/net.watch"], netns=lab.col)
+    wait_until(lambda: len(watched()) == 2, 10, "netwatch's live filter")
     live.signal(signal.SIGSTOP)
+    watcher.signal(signal.SIGSTOP)
     lab.process("server").stop()
     stack.start_server()
     wait_until(stack.is_settled, 20, "the server to know the network")
     send(55, b"meanwhile")
+    send(9999, b"meanwhile too")
     stack.histories("{{--bpf udp dst port 55}}", n=1)
+    stack.histories("{{--bpf udp dst port 9999 --verdict dropped}}", n=2)
     live.signal(signal.SIGCONT)
-    wait_until(lambda: "the server is back; 1 match that" in live.output(), 20,
+    watcher.signal(signal.SIGCONT)
+    wait_until(lambda: "the server is back; 2 matches that" in live.output(), 20,
                "word of what was filled in")
     send(56, b"after it")
-    wait_until(lambda: len(lines(live)) == 4, 10, "the last history")
+    wait_until(lambda: len(lines(live)) == 5, 10, "the last history")
     ids = [history["packet_id"] for history in lines(live)]
-    assert len(set(ids)) == 4
+    assert len(set(ids)) == 5
+    wait_until(lambda: any(event["event"] == "violated" and
+                           event["name"] == "holes"
+                           for event in lines(watcher)), 10,
+               "netwatch's word of what it had not seen")
+    assert "were not recorded: no server was running" in watcher.output()
+    watcher.stop()
     stored = json.loads(run([NETSHARK, "--json", "--last", "1m",
                              "{{--bpf udp dst port 55}}"],
                             env={**os.environ, **lab.env}))
@@ -118,12 +134,12 @@ def test_netshark_shows_what_happens_and_what_happened(lab):
     assert len(fields(path, "-e", "frame.number")) == 2
 
     # Stored, of the server and of its archive when it is gone.
-    stack.histories("{{--bpf udp}}", n=5)
+    stack.histories("{{--bpf udp}}", n=6)
     env = {**os.environ, **lab.env, "TZ": "UTC"}
     text = run([NETSHARK, "--last", "5m", "{{--bpf udp --verdict dropped}}$"],
                env=env)
     assert " dropped    s1 > s2  " in text and "9999 udp" in text, text
-    assert len(text.splitlines()) == 1, text
+    assert len(text.splitlines()) == 2, text
     lab.process("server").stop()
     path = f"{lab.dir}/stored.pcapng"
     run([NETSHARK, "-r", f"{lab.dir}/archive", "--all", "-w", path,
@@ -143,4 +159,4 @@ def test_netshark_shows_what_happens_and_what_happened(lab):
     by_path = fields(path, "-X", f"lua_script:{lua}", "-Y",
                      'lasthop.path == "s1 > s2" && lasthop.verdict == '
                      '"dropped"', "-e", "udp.dstport")
-    assert by_path == [["9999"], ["9999"]], by_path
+    assert by_path == [["9999"]] * 4, by_path

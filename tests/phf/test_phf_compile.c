@@ -132,6 +132,7 @@ static const struct {
     {".X", 1, "expected a hop"},
     {"--dpid 1", 0, "double braces"},
     {"dpid", 0, "expected a hop"},
+    {"tcp", 0, "{{--bpf \"udp port 53\"}} asks for packets"},
     /* Braces. */
     {"{{--dpid 1", 0, "never closed"},
     {"..{{--dpid 1}", 2, "never closed"},

@@ -392,6 +392,10 @@ static const struct {
      true},
     {"s1:cleint",
      "s1:cleint: no port is called \"cleint\"; is \"client\" meant?", true},
+    {"s1-s2",
+     "no switch is called \"s1-s2\"; s1->s2 is what s1 sends to s2, s1--s2 "
+     "both ways",
+     true},
     {"s1:77", "s1:77: no port is called \"77\"", true},
     {"s1->spine3",
      "s1->spine3: no link is known between these two (lasthopctl topology "

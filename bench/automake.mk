@@ -127,3 +127,10 @@ EXTRA_DIST += bench/roofline.py
 BENCHES += bench/bench_stream
 bench_bench_stream_SOURCES = bench/bench_stream.c $(SAMPLE_HISTORY)
 bench_bench_stream_LDADD = $(LIB_LIBS)
+
+# agent: from a ring to batches, and to a socket.
+BENCHES += bench/bench_agent
+bench_bench_agent_SOURCES = bench/bench_agent.c $(FAKE_RING) \
+	tests/agent/fake_server.c tests/agent/fake_server.h \
+	bench/bench_preset.c bench/bench_preset.h
+bench_bench_agent_LDADD = agent/libagent.a $(GEN_LIBS) $(TLS_LIBS)

@@ -3,9 +3,10 @@
 
 noinst_LIBRARIES += lib/liblasthop.a
 lib_liblasthop_a_SOURCES = \
-	lib/agent_batch.c lib/agent_batch.h \
+	lib/agent_batch.c lib/agent_batch.h lib/agent_batch_impl.h \
 	lib/agent_batch_reader.c \
 	lib/agent_frame.c lib/agent_frame.h \
+	lib/agent_sections.c lib/agent_sections.h \
 	lib/api_access.c lib/api_access.h \
 	lib/api_client.c lib/api_client.h \
 	lib/api_code.c lib/api_code.h \

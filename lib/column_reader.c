@@ -184,10 +184,9 @@ get_field(struct column_reader *r, unsigned int field, unsigned int len,
 }
 
 static void
-get_timestamps(struct column_reader *r, uint32_t mask, uint8_t *ts,
-               uint32_t room)
+get_timestamps(struct column_reader *r, struct packet_row *row, uint32_t mask,
+               uint8_t *ts, uint32_t room)
 {
-    struct packet_row *row = &r->row;
     bool is_first = !row->ts_room;
     uint32_t value = get_field(r, ROW_TS_VALUE, 4, mask & ROW_BIT_TS_VAL,
                                row->previous[ROW_TS_VALUE], is_first);
@@ -210,10 +209,10 @@ get_timestamps(struct column_reader *r, uint32_t mask, uint8_t *ts,
 }
 
 static void
-get_tail(struct column_reader *r, uint32_t mask, uint8_t *ip)
+get_tail(struct column_reader *r, struct packet_row *row, uint32_t mask,
+         uint8_t *ip)
 {
     static const uint8_t ts_option[4] = {1, 1, 8, 10};
-    struct packet_row *row = &r->row;
     uint32_t in_packet = packet_row_in_packet(row);
     uint32_t at = row->fixed_len;
 
@@ -225,7 +224,7 @@ get_tail(struct column_reader *r, uint32_t mask, uint8_t *ip)
             return;
         }
         memcpy(ip + at, ts_option, 4);
-        get_timestamps(r, mask, ip + at + 4, room);
+        get_timestamps(r, row, mask, ip + at + 4, room);
         at += 4 + room;
     }
 
@@ -258,10 +257,9 @@ get_tail(struct column_reader *r, uint32_t mask, uint8_t *ip)
 }
 
 static void
-get_sums(struct column_reader *r, uint32_t mask, uint8_t *ip)
+get_sums(struct column_reader *r, struct packet_row *row, uint32_t mask,
+         uint8_t *ip)
 {
-    struct packet_row *row = &r->row;
-
     if (header_kind_is_ip4(row->kind)) {
         uint16_t right = packet_row_ip_sum(row);
         uint16_t sum = packet_row_add(right, row->ip_diff);
@@ -286,9 +284,9 @@ get_sums(struct column_reader *r, uint32_t mask, uint8_t *ip)
 }
 
 static uint32_t
-get_control(struct column_reader *r)
+get_control(struct column_reader *r, const struct packet_row *row)
 {
-    if (r->row.is_first) {
+    if (row->is_first) {
         return get_u16(r, COLUMN_CONTROL);
     }
 
@@ -301,8 +299,14 @@ size_t
 column_reader_row(struct column_reader *r, uint8_t *ip, size_t room,
                   bool *has_id, uint64_t *id)
 {
-    struct packet_row *row = &r->row;
-    uint32_t mask = get_control(r);
+    return column_reader_packet(r, &r->row, ip, room, has_id, id);
+}
+
+size_t
+column_reader_packet(struct column_reader *r, struct packet_row *row,
+                     uint8_t *ip, size_t room, bool *has_id, uint64_t *id)
+{
+    uint32_t mask = get_control(r, row);
 
     for (const struct row_place *p = row_places[row->kind]; p->len; p++) {
         uint32_t value =
@@ -327,11 +331,11 @@ column_reader_row(struct column_reader *r, uint8_t *ip, size_t room,
         return 0;
     }
     packet_row_learn_len(row, &r->block, (uint32_t) l3_len);
-    get_tail(r, mask, ip);
+    get_tail(r, row, mask, ip);
     if (r->failed) {
         return 0;
     }
-    get_sums(r, mask, ip);
+    get_sums(r, row, mask, ip);
     *has_id = (mask & ROW_BIT_ID) != 0;
     *id = 0;
     if (*has_id) {

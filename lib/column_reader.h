@@ -3,7 +3,8 @@
  * column_writer.
  *
  * Bytes come from outside: every read is bounded, and the first that does not
- * fit makes the whole reader fail.  Used by history_columns_read.c only.
+ * fit makes the whole reader fail.  Used by history_columns_read.c and
+ * agent_batch_reader.c.
  *
  * Ownership: the columns are borrowed.
  *
@@ -56,5 +57,10 @@ void column_reader_begin_flow(struct column_reader *, enum header_kind,
  * The row before must still be where it was made. */
 size_t column_reader_row(struct column_reader *, uint8_t *ip, size_t room,
                          bool *has_id, uint64_t *id);
+/* The same of packets that come in any order: 'row' is that of the packet's
+ * flow, which the caller keeps. */
+size_t column_reader_packet(struct column_reader *, struct packet_row *row,
+                            uint8_t *ip, size_t room, bool *has_id,
+                            uint64_t *id);
 
 #endif /* lib/column_reader.h */

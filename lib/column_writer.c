@@ -166,6 +166,21 @@ column_writer_begin(struct column_writer *w,
 }
 
 void
+column_writer_begin_packets(struct column_writer *w, size_t n_rows,
+                            size_t n_bytes, uint16_t snap)
+{
+    for (unsigned int i = 0; i < N_COLUMNS; i++) {
+        reserve(w, i, i < COLUMN_CONTROL ? 0 : n_rows * 5);
+    }
+    reserve(w, COLUMN_TAIL, n_bytes);
+    byte_buf_clear(&w->columns[COLUMN_PARAMS]);
+    byte_buf_clear(&w->columns[COLUMN_SHAPES]);
+    byte_buf_clear(&w->columns[COLUMN_PLAIN]);
+    w->block = (struct row_block){.snap = snap};
+    w->n_bits = 0;
+}
+
+void
 column_writer_begin_flow(struct column_writer *w, enum header_kind kind,
                          uint16_t l3_ofs, const uint8_t *header,
                          uint32_t shape, uint32_t n_rows,
@@ -275,9 +290,9 @@ put_field(struct column_writer *w, unsigned int field, unsigned int len,
 
 /* Inlined for each kind, so that nothing of the list is left to look up. */
 static inline __attribute__((always_inline)) uint32_t
-put_places(struct column_writer *w, const uint8_t *ip, enum header_kind kind)
+put_places(struct column_writer *w, struct packet_row *row, const uint8_t *ip,
+           enum header_kind kind)
 {
-    struct packet_row *row = &w->row;
     bool is_first = row->is_first;
     uint32_t mask = 0;
 
@@ -298,24 +313,24 @@ put_places(struct column_writer *w, const uint8_t *ip, enum header_kind kind)
 }
 
 static uint32_t
-put_fields(struct column_writer *w, const uint8_t *ip)
+put_fields(struct column_writer *w, struct packet_row *row, const uint8_t *ip)
 {
-    switch (w->row.kind) {
+    switch (row->kind) {
     case HEADER_IP4_TCP:
-        return put_places(w, ip, HEADER_IP4_TCP);
+        return put_places(w, row, ip, HEADER_IP4_TCP);
     case HEADER_IP4_UDP:
-        return put_places(w, ip, HEADER_IP4_UDP);
+        return put_places(w, row, ip, HEADER_IP4_UDP);
     case HEADER_IP6_TCP:
-        return put_places(w, ip, HEADER_IP6_TCP);
+        return put_places(w, row, ip, HEADER_IP6_TCP);
     case HEADER_IP6_UDP:
-        return put_places(w, ip, HEADER_IP6_UDP);
+        return put_places(w, row, ip, HEADER_IP6_UDP);
     case HEADER_IP4_ICMP:
-        return put_places(w, ip, HEADER_IP4_ICMP);
+        return put_places(w, row, ip, HEADER_IP4_ICMP);
     case HEADER_IP6_ICMP:
-        return put_places(w, ip, HEADER_IP6_ICMP);
+        return put_places(w, row, ip, HEADER_IP6_ICMP);
     case HEADER_IP4_OTHER:
     case HEADER_IP4_PORTS:
-        return put_places(w, ip, HEADER_IP4_OTHER);
+        return put_places(w, row, ip, HEADER_IP4_OTHER);
     case HEADER_IP6_OTHER:
     case HEADER_IP6_PORTS:
     case HEADER_TYPE:
@@ -324,13 +339,13 @@ put_fields(struct column_writer *w, const uint8_t *ip)
     case N_HEADER_FORMS:
         break;
     }
-    return put_places(w, ip, HEADER_IP6_OTHER);
+    return put_places(w, row, ip, HEADER_IP6_OTHER);
 }
 
 static uint32_t
-put_timestamps(struct column_writer *w, const uint8_t *ts, uint32_t room)
+put_timestamps(struct column_writer *w, struct packet_row *row,
+               const uint8_t *ts, uint32_t room)
 {
-    struct packet_row *row = &w->row;
     bool is_first = !row->ts_room;
     uint32_t value = bytes_be32(ts), echo = 0;
     uint32_t mask = ROW_BIT_HAS_TS;
@@ -355,17 +370,16 @@ put_timestamps(struct column_writer *w, const uint8_t *ts, uint32_t room)
 
 /* What stands behind the fixed L4 header. */
 static uint32_t
-put_tail(struct column_writer *w, const uint8_t *ip)
+put_tail(struct column_writer *w, struct packet_row *row, const uint8_t *ip)
 {
     static const uint8_t ts_option[4] = {1, 1, 8, 10};
-    struct packet_row *row = &w->row;
     uint32_t in_packet = packet_row_in_packet(row);
     uint32_t room = packet_row_ts_room(row, ip);
     uint32_t at = row->fixed_len;
     uint32_t mask = 0;
 
     if (room && !memcmp(ip + at, ts_option, 4)) {
-        mask |= put_timestamps(w, ip + at + 4, room);
+        mask |= put_timestamps(w, row, ip + at + 4, room);
         at += 4 + room;
     }
 
@@ -390,9 +404,8 @@ put_tail(struct column_writer *w, const uint8_t *ip)
 }
 
 static uint32_t
-put_sums(struct column_writer *w, const uint8_t *ip)
+put_sums(struct column_writer *w, struct packet_row *row, const uint8_t *ip)
 {
-    struct packet_row *row = &w->row;
     uint32_t mask = 0;
 
     if (header_kind_is_ip4(row->kind)) {
@@ -420,9 +433,10 @@ put_sums(struct column_writer *w, const uint8_t *ip)
 }
 
 static void
-put_control(struct column_writer *w, uint32_t mask)
+put_control(struct column_writer *w, const struct packet_row *row,
+            uint32_t mask)
 {
-    if (w->row.is_first) {
+    if (row->is_first) {
         put_u16(w, COLUMN_CONTROL, mask);
     } else {
         put_u8(w, COLUMN_CONTROL_LOW, mask);
@@ -430,29 +444,41 @@ put_control(struct column_writer *w, uint32_t mask)
     }
 }
 
-void
-column_writer_put_row(struct column_writer *w, const struct column_row *r)
+/* Inlined where the row is in a place of its own. */
+static inline __attribute__((always_inline)) void
+put_packet(struct column_writer *w, struct packet_row *row,
+           const struct column_row *r)
 {
-    struct packet_row *row = &w->row;
-    uint32_t mask = 0;
+    uint32_t mask = put_fields(w, row, r->ip);
 
-    put_times(w, r->times_ns);
-    mask |= put_fields(w, r->ip);
     if (r->l3_len != packet_row_expect_len(row, &w->block)) {
         put_uvarint(w, COLUMN_CAPLEN, r->l3_len);
         mask |= ROW_BIT_CAPLEN;
     }
     packet_row_learn_len(row, &w->block, r->l3_len);
-    mask |= put_tail(w, r->ip);
-    mask |= put_sums(w, r->ip);
+    mask |= put_tail(w, row, r->ip);
+    mask |= put_sums(w, row, r->ip);
     if (r->has_id) {
         bytes_put_be64(w->at[COLUMN_ID], r->packet_id);
         w->at[COLUMN_ID] += 8;
         mask |= ROW_BIT_ID;
     }
-    put_control(w, mask);
-    w->flow_bytes += row->own_len;
+    put_control(w, row, mask);
     packet_row_end(row);
+}
+
+void
+column_writer_put_row(struct column_writer *w, const struct column_row *r)
+{
+    put_times(w, r->times_ns);
+    put_packet(w, &w->row, r);
+}
+
+void
+column_writer_put_packet(struct column_writer *w, struct packet_row *row,
+                         const struct column_row *r)
+{
+    put_packet(w, row, r);
 }
 
 void

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* column_writer - makes columns of packets that come grouped by flow.
+/* column_writer - makes columns of packets that come grouped by flow, or of
+ * packets of many flows in any order.
  *
- * Used by history_columns.c only.
+ * Used by history_columns.c for the first, by agent_batch.c for the second.
  *
  * Ownership: column_writer_uninit() frees the columns; all zero is a new one.
  *
@@ -64,6 +65,15 @@ void column_writer_put_row(struct column_writer *, const struct column_row *);
 /* Ends the flow and returns how many bytes its packets have together, from the
  * IP header on. */
 uint64_t column_writer_end_flow(struct column_writer *);
+
+/* Packets in any order: the caller keeps a packet_row for each flow
+ * (packet_row_begin()).  A row's packet before must still be where it was.
+ * Times are the caller's. */
+void column_writer_begin_packets(struct column_writer *, size_t n_rows,
+                                 size_t n_bytes, uint16_t snap);
+void column_writer_put_packet(struct column_writer *, struct packet_row *,
+                              const struct column_row *);
+
 void column_writer_end(struct column_writer *);
 
 /* Sets 'bases[i]' to the hop whose time that of hop 'i' is stored as a

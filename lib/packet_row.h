@@ -4,7 +4,8 @@
  *
  * Both sides keep a packet_row for the flow at hand and go through the fields
  * in one order; what is as expected costs a bit of the control vector.
- * docs/formats/archive.md is the format.  Included by history_columns*.c only.
+ * docs/formats/archive.md is the format.  Included by history_columns*.c and
+ * agent_batch*.c.
  *
  * Threads: plain data. */
 #ifndef LIB_PACKET_ROW_H

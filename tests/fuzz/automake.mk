@@ -158,3 +158,9 @@ fuzz_targets += tests/fuzz/fuzz_agent_batch
 tests_fuzz_fuzz_agent_batch_SOURCES = tests/fuzz/fuzz_agent_batch.c \
 	$(FUZZ_MAIN)
 tests_fuzz_fuzz_agent_batch_LDADD = $(LIB_LIBS) $(FUZZ_LIBS)
+
+# agent_ring: rings of switches.
+fuzz_targets += tests/fuzz/fuzz_agent_ring
+tests_fuzz_fuzz_agent_ring_SOURCES = tests/fuzz/fuzz_agent_ring.c \
+	$(FAKE_RING) $(FUZZ_MAIN)
+tests_fuzz_fuzz_agent_ring_LDADD = $(AGENT_LIBS) $(FUZZ_LIBS)

@@ -45,6 +45,7 @@ server_libserver_a_SOURCES = \
 	server/health.c server/health.h \
 	server/ingest.c server/ingest.h \
 	server/json_lines.c server/json_lines.h \
+	server/later.c server/later.h \
 	server/loss_wait.c server/loss_wait.h \
 	server/dispatch.c server/dispatch.h \
 	server/mailbox.c server/mailbox.h \

@@ -377,9 +377,9 @@ pipeline_pause(struct pipeline *p)
 }
 
 bool
-pipeline_try_pause(struct pipeline *p)
+pipeline_try_pause(struct pipeline *p, uint64_t max_ns)
 {
-    unsigned int n_looks = MAX_REST_NS / WORKER_LOOK_NS;
+    unsigned int n_looks = (unsigned int) (max_ns / WORKER_LOOK_NS);
 
     for (size_t i = 0; i < p->n_workers; i++) {
         if (!worker_try_pause(p->workers[i], &n_looks)) {
@@ -464,7 +464,7 @@ pipeline_collect(struct pipeline *p, struct counters *c)
     if (p->config.is_file) {
         pipeline_pause(p);
     } else {
-        is_resting = pipeline_try_pause(p);
+        is_resting = pipeline_try_pause(p, MAX_REST_NS);
     }
     if (is_resting) {
         collect_rested(p);

@@ -116,8 +116,8 @@ void pipeline_flush(struct pipeline *, uint64_t now_ns);
 /* Between these two nothing goes on but in the calling thread. */
 void pipeline_pause(struct pipeline *);
 /* The same, but gives up, and returns false, when a worker does not rest
- * within 20 ms: it may wait for the disk, and reception shall not. */
-bool pipeline_try_pause(struct pipeline *);
+ * within 'max_ns': it may wait for the disk, and reception shall not. */
+bool pipeline_try_pause(struct pipeline *, uint64_t max_ns);
 void pipeline_resume(struct pipeline *);
 /* What is not in the archive's files yet, of which there are '*n' (0 or more);
  * the array and its payloads are the caller's.  Only while paused. */

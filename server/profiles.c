@@ -124,6 +124,15 @@ count_of(const struct profiles *profiles, const struct api_peer *peer)
 }
 
 static void
+handle_again(struct api_call *call, const json_t *request, void *profiles_)
+{
+    struct profiles *profiles = profiles_;
+
+    profiles_handle(profiles, call, request,
+                    queries_topology(profiles->queries));
+}
+
+static void
 start(struct profiles *profiles, struct api_call *call, const json_t *request,
       const struct topology *topology)
 {
@@ -135,7 +144,11 @@ start(struct profiles *profiles, struct api_call *call, const json_t *request,
                               &config.pending, &config.n_pending, &error);
 
     error.pos = -1;
-    if (retval) {
+    if (retval == EAGAIN) {
+        queries_again(profiles->queries, call, request, handle_again,
+                      profiles);
+        return;
+    } else if (retval) {
         api_call_fail_error(
             call, retval == ENOENT ? API_UNAVAILABLE : API_INTERNAL, &error);
         return;

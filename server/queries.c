@@ -21,10 +21,13 @@
 #include "lib/time_spec.h"
 #include "phf/query.h"
 #include "server/filter_right.h"
+#include "server/later.h"
 #include "server/pipeline.h"
 #include "server/told_history.h"
 
 #define PROGRESS_NS UINT64_C(500000000)
+/* Reception is held up no longer until workers rest, each time it is tried. */
+#define MAX_REST_NS UINT64_C(5000000)
 
 /* One query of one client. */
 struct running {
@@ -46,6 +49,7 @@ struct queries {
     struct pipeline *pipeline;
     struct archive_reader *reader; /* Opened with the first query.  Owned. */
     struct topology *topology;
+    struct later *later; /* Until workers rest.  Owned. */
     size_t n, next, allocated;
     struct running **all; /* Owned. */
     uint64_t n_begun;
@@ -187,6 +191,7 @@ queries_create(struct event_base *base)
 
     queries->base = base;
     queries->event = evtimer_new(base, on_slice, queries);
+    queries->later = later_create(base);
     return queries;
 }
 
@@ -202,6 +207,7 @@ queries_destroy(struct queries *queries)
             event_free(queries->crew_event);
             crew_destroy(queries->crew);
         }
+        later_destroy(queries->later);
         event_free(queries->event);
         archive_reader_close(queries->reader);
         topology_unref(queries->topology);
@@ -319,8 +325,10 @@ queries_look(struct queries *queries, struct archive_reader **reader,
     retval = queries->reader
                  ? archive_reader_refresh(queries->reader, error)
                  : archive_reader_open(queries->dir, &queries->reader, error);
-    if (!retval) {
-        pipeline_pause(queries->pipeline);
+    if (!retval && !pipeline_try_pause(queries->pipeline, MAX_REST_NS)) {
+        lh_error_set(error, "the server is busy with the disk");
+        retval = EAGAIN;
+    } else if (!retval) {
         if (pipeline_n_workers(queries->pipeline)) {
             retval = archive_reader_refresh(queries->reader, error);
         }
@@ -331,6 +339,22 @@ queries_look(struct queries *queries, struct archive_reader **reader,
     }
     *reader = queries->reader;
     return retval;
+}
+
+void
+queries_again(struct queries *queries, struct api_call *call,
+              const json_t *request, api_handler *handler, void *aux)
+{
+    if (!later_add(queries->later, call, request, handler, aux)) {
+        api_call_fail(call, API_LIMIT,
+                      "no more than %d requests wait for the disk", LATER_MAX);
+    }
+}
+
+const struct topology *
+queries_topology(const struct queries *queries)
+{
+    return queries->topology;
 }
 
 static void
@@ -367,6 +391,7 @@ queries_handle_query(struct api_call *call, const json_t *request,
     struct query_config config = {0};
     struct lh_error error;
     const char *text;
+    int retval;
 
     error.pos = -1;
     if (jmember_string(&phf_member, &text, &error) ||
@@ -387,8 +412,11 @@ queries_handle_query(struct api_call *call, const json_t *request,
         api_call_fail_error(call, API_BAD_FILTER, &error);
     } else if (!filter_right_check(call, config.phf)) {
         phf_destroy(config.phf);
-    } else if (queries_look(queries, &config.reader, &config.pending,
-                            &config.n_pending, &error)) {
+    } else if ((retval = queries_look(queries, &config.reader, &config.pending,
+                                      &config.n_pending, &error)) == EAGAIN) {
+        phf_destroy(config.phf);
+        queries_again(queries, call, request, queries_handle_query, queries);
+    } else if (retval) {
         phf_destroy(config.phf);
         error.pos = -1;
         api_call_fail_error(call, API_INTERNAL, &error);
@@ -418,6 +446,11 @@ queries_handle_cancel(struct api_call *call, const json_t *request,
             api_call_answer(call, NULL);
             return;
         }
+    }
+    if (later_cancel(queries->later, api_call_peer(call), id,
+                     queries_handle_query)) {
+        api_call_answer(call, NULL);
+        return;
     }
     api_call_fail(call, API_NOT_FOUND, "no query of this client has that id");
 }

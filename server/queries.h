@@ -17,6 +17,7 @@
 
 #include "lib/api_peer.h"
 #include "lib/archive_reader.h"
+#include "lib/api_server.h"
 #include "lib/archive_writer.h"
 #include "lib/lh_error.h"
 #include "lib/topology.h"
@@ -44,10 +45,18 @@ void queries_set_topology(struct queries *, const struct topology *);
 
 /* Makes the archive readable up to now: what is in its files, and what is not
  * yet ('*pending' is the caller's, with the payloads), at one moment.  Returns
- * 0, ENOENT when there is none, or another errno, with the reason. */
+ * 0, ENOENT when there is none, EAGAIN when a thread is busy with the disk
+ * (see queries_again()), or another errno, with the reason. */
 int queries_look(struct queries *, struct archive_reader **,
                  struct archive_pending **pending, size_t *n_pending,
                  struct lh_error *);
+
+/* Hands the request to its handler again in a moment; fails it when too many
+ * wait. */
+void queries_again(struct queries *, struct api_call *, const json_t *request,
+                   api_handler *, void *aux);
+/* NULL: none known. */
+const struct topology *queries_topology(const struct queries *);
 
 /* Handlers of the requests; 'queries' is a struct queries. */
 void queries_handle_query(struct api_call *, const json_t *request,

@@ -179,3 +179,10 @@ check_PROGRAMS += tests/server/test_shares
 TESTS += tests/server/test_shares
 tests_server_test_shares_SOURCES = tests/server/test_shares.c
 tests_server_test_shares_LDADD = $(SERVER_LIBS) $(GEN_LIBS) $(TEST_LIBS)
+
+check_PROGRAMS += tests/server/test_live_threads
+TESTS += tests/server/test_live_threads
+tests_server_test_live_threads_SOURCES = \
+	tests/server/test_live_threads.c $(LIVE)
+tests_server_test_live_threads_LDADD = $(SERVER_LIBS) $(TEST_LIBS)
+EXTRA_tests_server_test_live_threads_DEPENDENCIES = bin/lasthop-server

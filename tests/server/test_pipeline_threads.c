@@ -5,9 +5,11 @@
 
 #include <check.h>
 #include <event2/event.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "gen/gen.h"
 #include "gen/gen_config.h"
@@ -123,8 +125,8 @@ add_rule(void *rig_, const struct rule *rule)
 }
 
 static void
-set_up(struct rig *rig, unsigned int n_threads, bool is_file, bool can_ask,
-       bool has_archive)
+set_up_json(struct rig *rig, unsigned int n_threads, bool is_file,
+            bool can_ask, bool has_archive, FILE *json)
 {
     struct packet_id_config id_config = PACKET_ID_CONFIG_INIT;
     struct rule_cache_config rules = {
@@ -134,7 +136,7 @@ set_up(struct rig *rig, unsigned int n_threads, bool is_file, bool can_ask,
     rig->base = event_base_new();
     rig->rules = rule_cache_create(&rules);
     rig->triggers = triggers_create();
-    rig->json = tmpfile();
+    rig->json = json;
 
     struct pipeline_config config = {
         .base = rig->base,
@@ -170,6 +172,13 @@ set_up(struct rig *rig, unsigned int n_threads, bool is_file, bool can_ask,
     if (!can_ask) {
         gen_net_each_version(gen_get_net(made.gen), add_rule, rig);
     }
+}
+
+static void
+set_up(struct rig *rig, unsigned int n_threads, bool is_file, bool can_ask,
+       bool has_archive)
+{
+    set_up_json(rig, n_threads, is_file, can_ask, has_archive, tmpfile());
 }
 
 static void
@@ -492,6 +501,59 @@ START_TEST(workers_histories_wait_for_counters)
 }
 END_TEST
 
+/* A worker that waits, here for who reads what it writes: statistics are those
+ * of before, add up, and cost this thread a moment only. */
+START_TEST(who_waits_for_the_disk_holds_nobody_up)
+{
+    struct counters before, while_waiting, after;
+    int ends[2];
+    struct rig rig;
+    char buf[4096];
+
+    make_frames(51);
+    ck_assert_int_eq(pipe(ends), 0);
+    set_up_json(&rig, 2, false, false, false, fdopen(ends[1], "w"));
+    while (pipeline_try_pause(rig.pipeline, 1000000)) {
+        pipeline_resume(rig.pipeline);
+        collect(&rig, &before);
+        for (size_t i = 0; i < 500; i++) {
+            ingest_frame(rig.ingest, INGEST_AUTO, made.frames[i].data,
+                         made.frames[i].len, made.frames[i].time_ns);
+        }
+        pipeline_drain(rig.pipeline);
+        rig.now_ns += 2000000000;
+        pipeline_run(rig.pipeline, rig.now_ns);
+    }
+    check_sums(&rig);
+    collect(&rig, &while_waiting);
+    ck_assert_uint_ge(while_waiting.received, before.received);
+    /* What comes is taken all the same. */
+    for (size_t i = 0; i < 500; i++) {
+        ingest_frame(rig.ingest, INGEST_AUTO, made.frames[i].data,
+                     made.frames[i].len, made.frames[i].time_ns);
+    }
+    pipeline_drain(rig.pipeline);
+    collect(&rig, &after);
+    ck_assert_uint_eq(after.received, while_waiting.received);
+    ck_assert_uint_eq(after.dropped_busy, 0);
+    /* The reader wakes up. */
+    ck_assert_int_eq(fcntl(ends[0], F_SETFL, O_NONBLOCK), 0);
+    while (!pipeline_is_idle(rig.pipeline)) {
+        while (read(ends[0], buf, sizeof buf) > 0) {
+        }
+        turn(&rig);
+    }
+    check_sums(&rig);
+    collect(&rig, &after);
+    ck_assert_uint_gt(after.received, while_waiting.received);
+    ck_assert_uint_eq(after.received % 500, 0);
+    ck_assert_int_eq(fcntl(ends[1], F_SETFL, O_NONBLOCK), 0);
+    free(tear_down(&rig));
+    close(ends[0]);
+    free_frames();
+}
+END_TEST
+
 int
 main(void)
 {
@@ -502,6 +564,7 @@ main(void)
     tcase_add_test(tc, a_new_topology_holds_from_the_same_postcard_on);
     tcase_add_test(tc, postcards_of_a_file_wait_for_rules);
     tcase_add_test(tc, a_slow_worker_costs_postcards_not_time);
+    tcase_add_test(tc, who_waits_for_the_disk_holds_nobody_up);
     tcase_add_test(tc, workers_histories_wait_for_counters);
     tcase_set_timeout(tc, 240);
     suite_add_tcase(suite, tc);

@@ -28,6 +28,7 @@ server_libassemble_a_SOURCES = \
 	server/path_table_impl.h \
 	server/plain_way.c server/plain_way.h \
 	server/postcard_pool.c server/postcard_pool.h \
+	server/sample_gate.c server/sample_gate.h \
 	server/topology_past.c server/topology_past.h \
 	server/trajectory_cache.c server/trajectory_cache.h \
 	server/tunnel.c server/tunnel.h \
@@ -38,6 +39,7 @@ ASSEMBLE_LIBS = server/libassemble.a
 noinst_LIBRARIES += server/libserver.a
 server_libserver_a_SOURCES = \
 	server/accept_list.c server/accept_list.h \
+	server/agent_book.c server/agent_book.h \
 	server/batch.c server/batch.h \
 	server/bell.c server/bell.h \
 	server/counters.c server/counters.h \
@@ -70,6 +72,8 @@ server_libserver_a_SOURCES = \
 	server/server_api.c server/server_api.h \
 	server/server_metrics.c server/server_metrics.h \
 	server/server_status.c server/server_status.h \
+	server/source_agent.c server/source_agent.h \
+	server/source_agent_frames.c server/source_agent_impl.h \
 	server/source_pcap.c server/source_pcap.h \
 	server/source_udp.c server/source_udp.h \
 	server/told_history.c server/told_history.h \

@@ -44,6 +44,17 @@ copy(struct batch *batch, const void *data, size_t len)
     return to;
 }
 
+/* A copy of the visit; neighbours mostly have the same. */
+static const struct hop_template *
+copy_visit(struct batch *batch, const struct hop_template *visit)
+{
+    if (!batch->visit || !hop_template_equal(batch->visit, visit)) {
+        batch->n_bytes = (batch->n_bytes + 7) & ~(size_t) 7;
+        batch->visit = copy(batch, visit, visit->size);
+    }
+    return batch->visit;
+}
+
 void
 batch_add(struct batch *batch, const struct ingest_packet *packet)
 {
@@ -53,6 +64,8 @@ batch_add(struct batch *batch, const struct ingest_packet *packet)
     to->len = packet->len < BATCH_MAX_LEN ? packet->len : BATCH_MAX_LEN;
     to->encap = packet->encap;
     to->data = copy(batch, packet->data, to->len);
+    to->is_dropped = packet->is_dropped;
+    to->visit = packet->visit ? copy_visit(batch, packet->visit) : NULL;
     to->from =
         packet->from ? copy(batch, packet->from, sizeof *packet->from) : NULL;
 }
@@ -65,4 +78,5 @@ batch_clear(struct batch *batch)
     batch->file = NULL;
     batch->round = NULL;
     batch->n = batch->n_bytes = 0;
+    batch->visit = NULL;
 }

@@ -18,6 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lib/hop_template.h"
 #include "lib/topology.h"
 #include "server/ingest.h"
 #include "server/split_file.h"
@@ -46,8 +47,11 @@ struct batch {
     struct topology *topology; /* Owned reference, or NULL. */
     void *round;               /* The caller's. */
     size_t n, n_bytes;
+    const struct hop_template *visit; /* The last that was copied, or NULL. */
     struct ingest_packet packets[BATCH_PACKETS];
-    uint8_t bytes[BATCH_BYTES + BATCH_MAX_LEN + sizeof(struct accept_address)];
+    _Alignas(8) uint8_t
+        bytes[BATCH_BYTES + BATCH_MAX_LEN + sizeof(struct accept_address) +
+              HOP_TEMPLATE_MAX_SIZE + 8];
 };
 
 struct batch *batch_create(void);

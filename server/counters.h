@@ -7,10 +7,12 @@
  *
  * What comes in is what goes out, is dropped, or is held:
  *
+ *     received = datagrams + frames + agent_postcards
  *     received = postcards + foreign + other + truncated + malformed +
  *                no_option + unknown_format + unknown_index
  *     postcards = assembled + duplicates + ambiguous + dropped_busy +
- *                 dropped_full + dropped_memory + open_postcards
+ *                 dropped_full + dropped_memory + sampled_out +
+ *                 open_postcards
  *     histories = archived + archive_lost + archive_refused + archive_held
  *                                                 (with an archive)
  *
@@ -30,6 +32,22 @@
     C(cut_datagrams)                                                          \
     C(kernel_drops)                                                           \
     C(source_errors)                                                          \
+    C(agents)                                                                 \
+    C(agent_connections)                                                      \
+    C(agents_refused)                                                         \
+    C(agent_garbage)                                                          \
+    C(agent_batches)                                                          \
+    C(agent_postcards)                                                        \
+    C(agent_bytes)                                                            \
+    C(agent_duplicates)                                                       \
+    C(agent_bad_batches)                                                      \
+    C(agent_gaps)                                                             \
+    C(agent_stalls)                                                           \
+    C(agent_lost_ring)                                                        \
+    C(agent_lost_spool)                                                       \
+    C(agent_lost_memory)                                                      \
+    C(agent_lost_capture)                                                     \
+    C(sample_threshold)                                                       \
     C(received)                                                               \
     C(foreign)                                                                \
     C(other)                                                                  \
@@ -48,6 +66,7 @@
     C(ambiguous)                                                              \
     C(dropped_full)                                                           \
     C(dropped_memory)                                                         \
+    C(sampled_out)                                                            \
     C(open_postcards)                                                         \
     C(without_id)                                                             \
     C(late)                                                                   \

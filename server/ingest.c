@@ -467,12 +467,24 @@ take_frame(struct ingest *ingest, enum ingest_encap encap, const uint8_t *data,
     }
 }
 
+static void
+take_visit(struct ingest *ingest, const struct ingest_packet *packet)
+{
+    struct postcard p = {.header = packet->data,
+                         .caplen = (uint16_t) packet->len};
+
+    postcard_set_visit(&p, packet->visit, packet->is_dropped);
+    give(ingest, &p, packet->time_ns, NULL);
+}
+
 /* --- What sources call --------------------------------------------------- */
 
 void
 ingest_take(struct ingest *ingest, const struct ingest_packet *packet)
 {
-    if (packet->from) {
+    if (packet->visit) {
+        take_visit(ingest, packet);
+    } else if (packet->from) {
         take_datagram(ingest, packet->data, packet->len, packet->time_ns,
                       packet->from);
     } else {
@@ -517,4 +529,22 @@ void
 ingest_set_share(struct ingest *ingest, uint32_t share)
 {
     ingest->config.share = share;
+}
+
+void
+ingest_visit(struct ingest *ingest, const struct hop_template *visit,
+             const uint8_t *header, uint16_t caplen, uint64_t time_ns,
+             bool is_dropped)
+{
+    struct ingest_packet packet = {.data = header,
+                                   .time_ns = time_ns,
+                                   .len = caplen,
+                                   .is_dropped = is_dropped,
+                                   .visit = visit};
+
+    if (ingest->config.pass) {
+        ingest->config.pass(ingest->config.aux, &packet);
+    } else {
+        take_visit(ingest, &packet);
+    }
 }

@@ -37,6 +37,9 @@ struct ingest_packet {
     uint64_t time_ns;
     uint32_t len;
     enum ingest_encap encap; /* Of a frame. */
+    bool is_dropped;         /* Of a visit: by a meter, after all. */
+    /* Not NULL: 'data' is the packet that met a switch, which told this. */
+    const struct hop_template *visit;
 };
 
 struct ingest_config {
@@ -86,6 +89,12 @@ void ingest_datagram(struct ingest *, const uint8_t *data, size_t len,
 /* A captured frame. */
 void ingest_frame(struct ingest *, enum ingest_encap, const uint8_t *data,
                   size_t len, uint64_t time_ns);
+
+/* A whole visit, told by a switch itself at 'time_ns' of its clock; with
+ * 'is_dropped' a meter dropped it.  All is borrowed. */
+void ingest_visit(struct ingest *, const struct hop_template *visit,
+                  const uint8_t *header, uint16_t caplen, uint64_t time_ns,
+                  bool is_dropped);
 
 const struct ingest_counters *ingest_counters(const struct ingest *);
 /* Adds to '*counters' what is counted here. */

@@ -15,11 +15,12 @@ struct waiting {
     struct history *history; /* Owned. */
     uint64_t dpid;           /* Of whom postcards may be missing. */
     uint32_t from;
-    uint64_t from_ns, to_ns, due_ns;
+    uint64_t to_ns, due_ns;
 };
 
 struct loss_wait {
     struct loss_ledger *ledger;
+    const struct agent_book *book; /* NULL: no agents. */
     void (*give)(void *aux, uint32_t from, struct history *);
     void *aux;
     struct waiting *first, **last; /* Oldest first. */
@@ -27,13 +28,14 @@ struct loss_wait {
 };
 
 struct loss_wait *
-loss_wait_create(struct loss_ledger *ledger,
+loss_wait_create(struct loss_ledger *ledger, const struct agent_book *book,
                  void (*give)(void *aux, uint32_t from, struct history *),
                  void *aux)
 {
     struct loss_wait *wait = lh_alloc_zero(sizeof *wait);
 
     wait->ledger = ledger;
+    wait->book = book;
     wait->give = give;
     wait->aux = aux;
     wait->last = &wait->first;
@@ -84,24 +86,75 @@ set_complete(struct history *h)
     }
 }
 
+static void
+set_reason(struct verdict *v, enum agent_place place)
+{
+    static const char *const by[] = {
+        [AGENT_PLACE_RING] = "by the ring",
+        [AGENT_PLACE_SPOOL] = "by the agent's spool",
+        [AGENT_PLACE_MEMORY] = "by the agent",
+        [AGENT_PLACE_CAPTURE] = "by the agent's capture",
+    };
+    char *reason =
+        lh_asprintf("%s; a postcard of that hop may have been dropped %s",
+                    v->reason ? v->reason : "not seen", by[place]);
+
+    free(v->reason);
+    v->reason = reason;
+}
+
+/* Says where postcards of the hop that is missing were lost. */
+static void
+set_dropped_at(struct history *h, enum agent_place place)
+{
+    set_reason(&h->verdict, place);
+    for (size_t i = 0; i < h->n_hops; i++) {
+        if (h->hops[i].verdict.name == VERDICT_LOST) {
+            set_reason(&h->hops[i].verdict, place);
+        }
+    }
+}
+
+/* Asks whoever may know of postcards that switch 'dpid' sent until 'to_ns' of
+ * the server's clock, and writes into the history what is known. */
+static enum loss_answer
+ask(const struct loss_wait *wait, struct history *h, uint64_t dpid,
+    uint64_t to_ns, uint64_t now_ns)
+{
+    enum loss_answer answer = LOSS_UNKNOWN;
+    enum agent_place place;
+
+    switch (wait->book ? agent_book_ask(wait->book, dpid, history_first_ns(h),
+                                        history_last_ns(h), &place)
+                       : AGENT_LOSS_UNKNOWN) {
+    case AGENT_LOSS_UNKNOWN:
+        answer = loss_ledger_ask(wait->ledger, dpid, history_first_ns(h),
+                                 to_ns, now_ns);
+        break;
+    case AGENT_LOSS_NOT_YET:
+        answer = LOSS_NOT_YET;
+        break;
+    case AGENT_LOSS_NONE:
+        answer = LOSS_NONE;
+        break;
+    case AGENT_LOSS_SOME:
+        set_dropped_at(h, place);
+        break;
+    }
+    if (answer == LOSS_NONE) {
+        set_complete(h);
+    }
+    return answer;
+}
+
 void
 loss_wait_add(struct loss_wait *wait, struct history *h, uint64_t dpid,
               uint32_t from, uint64_t now_ns)
 {
-    uint64_t from_ns = history_first_ns(h);
     struct waiting *w;
 
-    switch (loss_ledger_ask(wait->ledger, dpid, from_ns, now_ns, now_ns)) {
-    case LOSS_NONE:
-        set_complete(h);
-        /* Fall through. */
-    case LOSS_UNKNOWN:
-        wait->give(wait->aux, from, h);
-        return;
-    case LOSS_NOT_YET:
-        break;
-    }
-    if (wait->n >= LOSS_WAIT_MAX) {
+    if (ask(wait, h, dpid, now_ns, now_ns) != LOSS_NOT_YET ||
+        wait->n >= LOSS_WAIT_MAX) {
         wait->give(wait->aux, from, h);
         return;
     }
@@ -109,7 +162,6 @@ loss_wait_add(struct loss_wait *wait, struct history *h, uint64_t dpid,
     *w = (struct waiting){.history = h,
                           .dpid = dpid,
                           .from = from,
-                          .from_ns = from_ns,
                           .to_ns = now_ns,
                           .due_ns = now_ns + LOSS_WAIT_NS};
     *wait->last = w;
@@ -123,15 +175,12 @@ loss_wait_settle(struct loss_wait *wait, uint64_t now_ns, bool is_end)
     struct waiting **wp = &wait->first, *w;
 
     while ((w = *wp)) {
-        enum loss_answer answer = loss_ledger_ask(
-            wait->ledger, w->dpid, w->from_ns, w->to_ns, now_ns);
+        enum loss_answer answer =
+            ask(wait, w->history, w->dpid, w->to_ns, now_ns);
 
         if (answer == LOSS_NOT_YET && now_ns < w->due_ns && !is_end) {
             wp = &w->next;
             continue;
-        }
-        if (answer == LOSS_NONE) {
-            set_complete(w->history);
         }
         *wp = w->next;
         if (!w->next) {

@@ -3,7 +3,9 @@
  * all there is to say.
  *
  * A history that was lost onto one switch asks the ledger whether postcards of
- * that switch are missing; it waits up to LOSS_WAIT_NS for the answer.
+ * that switch are missing, or, where an agent tells of the switch, the agents'
+ * book; it waits up to LOSS_WAIT_NS for the answer.  Where postcards were lost
+ * the reason says so.
  *
  * Threads: that of the ledger. */
 #ifndef SERVER_LOSS_WAIT_H
@@ -14,6 +16,7 @@
 
 #include "lib/history.h"
 #include "lib/topology.h"
+#include "server/agent_book.h"
 #include "server/loss_ledger.h"
 
 #define LOSS_WAIT_NS  UINT64_C(4000000000)
@@ -21,11 +24,12 @@
 
 struct loss_wait;
 
-/* 'give' takes the histories back, with the number they came with. */
-struct loss_wait *loss_wait_create(struct loss_ledger *,
-                                   void (*give)(void *aux, uint32_t from,
-                                                struct history *),
-                                   void *aux);
+/* 'give' takes the histories back, with the number they came with.  'book' may
+ * be NULL: no agents. */
+struct loss_wait *
+loss_wait_create(struct loss_ledger *, const struct agent_book *book,
+                 void (*give)(void *aux, uint32_t from, struct history *),
+                 void *aux);
 /* Histories that wait are destroyed. */
 void loss_wait_destroy(struct loss_wait *);
 

@@ -24,6 +24,7 @@ const char options_help[] =
     "\n"
     "Where postcards come from (at least one; --read goes alone):\n"
     "  --listen geneve:ADDR:PORT  receive geneve postcards on a UDP socket\n"
+    "  --agents [ssl:]ADDR:PORT   take postcards from lasthop-agents\n"
     "  --capture INTERFACE        capture postcards on an interface\n"
     "  --read FILE                read a pcap or pcapng file (- is standard\n"
     "                             input), then end with a summary\n"
@@ -73,6 +74,7 @@ const char options_help[] =
 
 enum option_code {
     OPT_LISTEN = 256,
+    OPT_AGENTS,
     OPT_CAPTURE,
     OPT_READ,
     OPT_ENCAP,
@@ -106,6 +108,7 @@ enum option_code {
 
 static const struct option long_options[] = {
     {"listen", required_argument, NULL, OPT_LISTEN},
+    {"agents", required_argument, NULL, OPT_AGENTS},
     {"capture", required_argument, NULL, OPT_CAPTURE},
     {"read", required_argument, NULL, OPT_READ},
     {"encap", required_argument, NULL, OPT_ENCAP},
@@ -335,6 +338,9 @@ parse_one(struct options *options, int option, const char *text,
         return parse_mode(options, text, error);
     case OPT_LISTEN:
         return parse_listen(options, text, error);
+    case OPT_AGENTS:
+        options->agents = text;
+        return 0;
     case OPT_CAPTURE:
         append(&options->capture, &options->n_capture, text);
         return 0;
@@ -397,26 +403,36 @@ parse_one(struct options *options, int option, const char *text,
 static int
 check(const struct options *options, struct lh_error *error)
 {
-    size_t n_live = options->n_listen + options->n_capture;
+    size_t n_live =
+        options->n_listen + options->n_capture + (options->agents ? 1 : 0);
+    bool has_tls_agents =
+        options->agents && !strncmp(options->agents, "ssl:", 4);
+    bool has_files =
+        options->private_key && options->certificate && options->ca_cert;
+    bool has_any_file =
+        options->private_key || options->certificate || options->ca_cert;
 
     if (options->wants_help || options->wants_version) {
         return 0;
     }
     if (!n_live && !options->n_read) {
-        lh_error_set(error, "nothing to do: give --listen, --capture or "
-                            "--read");
+        lh_error_set(error, "nothing to do: give --listen, --agents, "
+                            "--capture or --read");
         return EINVAL;
     }
     if (n_live && options->n_read) {
-        lh_error_set(error, "--read goes without --listen and --capture");
+        lh_error_set(error, "--read goes without --listen, --agents and "
+                            "--capture");
         return EINVAL;
     }
-    if (options->api_listen ? !options->private_key || !options->certificate ||
-                                  !options->ca_cert || !options->access
-                            : options->private_key || options->certificate ||
-                                  options->ca_cert || options->access) {
-        lh_error_set(error, "--api-listen, --private-key, --certificate, "
-                            "--ca-cert and --access go together");
+    if (options->api_listen || has_tls_agents ? !has_files : has_any_file) {
+        lh_error_set(error, "--private-key, --certificate and --ca-cert go "
+                            "together, and with --api-listen or --agents "
+                            "ssl:ADDR:PORT");
+        return EINVAL;
+    }
+    if (!options->api_listen != !options->access) {
+        lh_error_set(error, "--api-listen and --access go together");
         return EINVAL;
     }
     if (!options->archive &&

@@ -17,6 +17,7 @@ struct options {
     /* All strings are borrowed from argv. */
     size_t n_listen;
     const char **listen; /* "ADDR:PORT" of geneve.  Owned array. */
+    const char *agents;  /* "[tcp:|ssl:]ADDR:PORT"; NULL: none. */
     size_t n_capture;
     const char **capture; /* Interfaces.  Owned array. */
     size_t n_read;

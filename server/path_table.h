@@ -77,13 +77,16 @@ struct path_table_config {
      * arrived.  May be NULL: then `lost` is always uncertain. */
     bool (*has_lossless)(void *aux, uint64_t dpid, uint64_t from_ns,
                          uint64_t to_ns);
+    /* True when hops of the packet may have been left out on purpose: unless
+     * it is whole it is dropped.  May be NULL: never. */
+    bool (*is_sampled_out)(void *aux, uint64_t packet_id);
     bool (*is_silent)(void *aux, uint64_t dpid);
     bool (*is_capped)(void *aux, uint64_t dpid);
     void *aux;
 };
 
 /* Postcards, always: in == out + duplicates + ambiguous + dropped_full +
- * dropped_memory + held. */
+ * dropped_memory + sampled_out + held. */
 struct path_table_counters {
     uint64_t in;             /* Given to path_table_add(). */
     uint64_t out;            /* Became part of a hop of an emitted history. */
@@ -91,6 +94,7 @@ struct path_table_counters {
     uint64_t ambiguous;      /* Equal postcards that cannot be told apart. */
     uint64_t dropped_full;   /* Oldest groups dropped at max_postcards. */
     uint64_t dropped_memory; /* malloc() failed. */
+    uint64_t sampled_out;    /* Of packets that others left out. */
     uint64_t held;           /* In open groups now. */
 
     uint64_t without_id; /* Of 'out': had no packet ID. */

@@ -170,6 +170,14 @@ path_table_try_close(struct path_table *pt, struct path_group *g,
         }
         return ASSEMBLE_PARTIAL;
     }
+    if (wanted == ASSEMBLE_PARTIAL && g->first->p.visit &&
+        pt->config.is_sampled_out &&
+        pt->config.is_sampled_out(pt->config.aux, g->id)) {
+        /* Had it been whole, it would have closed before. */
+        pt->n.sampled_out += n;
+        path_table_close(pt, g);
+        return ASSEMBLE_PARTIAL;
+    }
     n_out = path_table_assemble(pt, g, n, wanted, &state);
     if (state >= wanted) {
         if (g->was_closed && state < ASSEMBLE_SETTLING) {

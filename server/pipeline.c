@@ -103,6 +103,7 @@ pipeline_shard_config(struct pipeline *p)
         .max_postcards = config->max_postcards,
         .id_config = config->id_config,
         .is_lossless = config->is_lossless,
+        .gate = config->gate,
         .rules = config->rules,
         .archive =
             config->archive ? archive_part_create(config->archive) : NULL,
@@ -127,7 +128,7 @@ pipeline_create(const struct pipeline_config *config)
         p->json = json_lines_create(config->json);
     }
     if (config->ledger) {
-        p->wait = loss_wait_create(config->ledger, give, p);
+        p->wait = loss_wait_create(config->ledger, config->book, give, p);
     }
     if (config->n_threads > 1) {
         pipeline_create_workers(p);
@@ -210,8 +211,11 @@ pipeline_count(struct pipeline *p, uint64_t dpid, uint64_t asked_ns,
 void
 pipeline_add(struct pipeline *p, const struct postcard *postcard)
 {
-    p->now_ns = postcard->time_ns;
     shard_push(p->shard, postcard);
+    if (postcard->visit) {
+        return; /* Its time is that of its switch, and it has a number. */
+    }
+    p->now_ns = postcard->time_ns;
     if (p->config.ledger && loss_ledger_is_counting(p->config.ledger)) {
         struct loss_came came = {postcard->dpid, postcard->time_ns};
 
@@ -222,7 +226,9 @@ pipeline_add(struct pipeline *p, const struct postcard *postcard)
 void
 pipeline_pass(struct pipeline *p, const struct ingest_packet *packet)
 {
-    p->now_ns = packet->time_ns;
+    if (!packet->visit) {
+        p->now_ns = packet->time_ns;
+    }
     dispatch_add(p->dispatch, packet);
 }
 

@@ -66,7 +66,7 @@ wait_at_main(void *waiter_, struct history *h, uint64_t dpid, uint64_t now_ns)
     struct pipeline *p = waiter->pipeline;
     struct mail *mail;
 
-    if (!loss_ledger_is_counting(p->config.ledger)) {
+    if (!loss_ledger_is_counting(p->config.ledger) && !p->config.book) {
         return false;
     }
     mail = mail_create(MAIL_WAIT, 0);

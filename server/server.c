@@ -20,6 +20,8 @@
 
 /* A file is read when the recorder has told its rules, or after so long. */
 #define SYNC_TIMEOUT_NS UINT64_C(10000000000)
+/* Agents hear of a new threshold, and their batches come, so late. */
+#define AGENTS_LATE_NS UINT64_C(3000000000)
 /* The path table is looked at no more often. */
 #define MIN_TICK_NS UINT64_C(1000000)
 
@@ -271,10 +273,16 @@ open_core(struct server *server, struct lh_error *error)
     if (retval) {
         return retval;
     }
+    if (o->agents) {
+        server->book = agent_book_create();
+        server->gate = sample_gate_create(2 * o->window_ns + AGENTS_LATE_NS);
+    }
     server->rules = rule_cache_create(&rules);
     server->triggers = triggers_create();
     server->queries = queries_create(server->base);
     pipeline.rules = server->rules;
+    pipeline.gate = server->gate;
+    pipeline.book = server->book;
     pipeline.ledger = loss_ledger_create();
     pipeline.triggers = server->triggers;
     /* Who sent the postcards in a file is asked only if it is said who
@@ -340,6 +348,56 @@ open_knowledge(struct server *server, struct lh_error *error)
     return 0;
 }
 
+/* Windows go by when postcards of agents come, not by their stamps. */
+static void
+before_agents(void *server_, uint64_t now_ns)
+{
+    struct server *server = server_;
+
+    pipeline_run(server->pipeline, now_ns);
+}
+
+static bool
+has_room(void *server_)
+{
+    struct server *server = server_;
+
+    return pipeline_has_room(server->pipeline);
+}
+
+static int
+open_agents(struct server *server, struct lh_error *error)
+{
+    const struct options *o = server->options;
+    char *path = socket_path(o, "agents.json");
+    struct source_agent_config config = {
+        .listen = o->agents,
+        .files = {.private_key = o->private_key,
+                  .certificate = o->certificate,
+                  .ca_cert = o->ca_cert},
+        .book_path = path,
+        .id_config = o->id_config,
+        .accept = server->accept,
+        .book = server->book,
+        .gate = server->gate,
+        .ingest = server->ingest,
+        .before = before_agents,
+        .has_room = has_room,
+        .after = after_batch,
+        .aux = server,
+    };
+    int retval =
+        source_agent_open(server->base, &config, &server->agents, error);
+
+    if (retval) {
+        lh_error_prefix(error, "--agents");
+    } else {
+        say_info("taking postcards from agents at %s", o->agents);
+    }
+    free(path);
+    return retval;
+}
+
 static int
 open_sources(struct server *server, struct lh_error *error)
 {
@@ -370,6 +428,9 @@ open_sources(struct server *server, struct lh_error *error)
             server->pcap[server->n_pcap++] = source;
         }
     }
+    if (!retval && o->agents) {
+        retval = open_agents(server, error);
+    }
     if (!retval && o->n_read) {
         struct replay_config config = {
             .paths = o->read,
@@ -393,6 +454,14 @@ collect(void *server, struct counters *counters)
     server_collect(server, counters);
 }
 
+static json_t *
+tell_agents(void *server_)
+{
+    const struct server *server = server_;
+
+    return server->book ? agent_book_to_json(server->book) : NULL;
+}
+
 /* A server that receives serves clients; one that reads files does not. */
 static int
 open_api(struct server *server, struct lh_error *error)
@@ -407,6 +476,7 @@ open_api(struct server *server, struct lh_error *error)
         .recorder = server->recorder,
         .topology = get_topology,
         .collect = collect,
+        .agents = tell_agents,
         .aux = server,
     };
     int retval = server_api_open(server->base, &config, &server->api, error);
@@ -471,6 +541,7 @@ server_close(struct server *server)
     for (size_t i = 0; i < server->n_pcap; i++) {
         source_pcap_close(server->pcap[i]);
     }
+    source_agent_close(server->agents);
     replay_close(server->replay);
     if (server->pipeline && server->is_live) {
         pipeline_flush(server->pipeline, time_spec_now());
@@ -490,6 +561,8 @@ server_close(struct server *server)
     ingest_destroy(server->ingest);
     rule_cache_destroy(server->rules);
     accept_list_destroy(server->accept);
+    agent_book_destroy(server->book);
+    sample_gate_destroy(server->gate);
     event_free(server->tick);
     event_free(server->round);
     free(server->udp);

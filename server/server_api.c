@@ -211,7 +211,8 @@ handle_status(struct api_call *call, const json_t *request, void *api_)
         json_pack("{s:o}", "status",
                   server_status_to_json(
                       &api->status, &counters, time_spec_now(), api->archive,
-                      recorder, recorder && recorder_link_is_up(recorder))));
+                      recorder, recorder && recorder_link_is_up(recorder),
+                      api->config.agents(api->config.aux))));
 }
 
 static void

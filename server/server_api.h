@@ -30,6 +30,8 @@ struct server_api_config {
     struct rule_cache *rules;       /* Answers `flow` without a recorder. */
     struct recorder_link *recorder; /* NULL: none. */
     const struct topology *(*topology)(void *aux); /* NULL: none known. */
+    /* What is told of agents, a new reference; NULL: none are listened for. */
+    json_t *(*agents)(void *aux);
     void (*collect)(void *aux, struct counters *);
     void *aux;
 };

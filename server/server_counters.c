@@ -26,6 +26,9 @@ collect_sources(struct server *server, struct counters *c)
         c->kernel_drops += pcap->kernel_drops;
         c->source_errors += pcap->errors;
     }
+    if (server->agents) {
+        source_agent_collect(server->agents, c);
+    }
     if (server->replay) {
         c->frames += replay_frames(server->replay);
     }

@@ -9,6 +9,7 @@
 #define SERVER_SERVER_IMPL_H 1
 
 #include "server/accept_list.h"
+#include "server/agent_book.h"
 #include "server/archive_open.h"
 #include "server/loss_ledger.h"
 #include "server/pipeline.h"
@@ -18,6 +19,7 @@
 #include "server/retain.h"
 #include "server/rule_cache.h"
 #include "server/server_api.h"
+#include "server/source_agent.h"
 #include "server/source_pcap.h"
 #include "server/source_udp.h"
 #include "server/triggers.h"
@@ -36,6 +38,9 @@ struct server {
     struct queries *queries;
     struct recorder_link *recorder; /* NULL: none. */
     struct server_api *api;         /* NULL: none. */
+    struct agent_book *book;        /* These three: NULL without agents. */
+    struct sample_gate *gate;
+    struct source_agent *agents;
     size_t n_udp, n_pcap;
     struct source_udp **udp;
     struct source_pcap **pcap;

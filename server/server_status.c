@@ -91,14 +91,15 @@ json_t *
 server_status_to_json(const struct server_status *status,
                       const struct counters *now, uint64_t now_ns,
                       const char *archive, bool has_recorder,
-                      bool is_recorder_up)
+                      bool is_recorder_up, json_t *agents)
 {
     return json_pack(
-        "{s:s, s:I, s:I, s:o, s:o, s:o}", "version", PACKAGE_VERSION,
+        "{s:s, s:I, s:I, s:o, s:o, s:o, s:o}", "version", PACKAGE_VERSION,
         "started_ns", (json_int_t) status->started_ns, "memory_bytes",
         (json_int_t) process_memory(), "rates",
         rates_to_json(status, now, now_ns), "archive",
         archive ? archive_to_json(archive, now) : json_null(), "recorder",
         has_recorder ? json_string(is_recorder_up ? "connected" : "away")
-                     : json_null());
+                     : json_null(),
+        "agents", agents ? agents : json_null());
 }

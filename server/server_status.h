@@ -36,10 +36,11 @@ struct server_status {
 void server_status_sample(struct server_status *, const struct counters *now,
                           uint64_t now_ns);
 /* A new object.  'archive' is the directory, or NULL; 'has_recorder' is
- * whether there should be one. */
+ * whether there should be one; 'agents' (taken) is what is told of them, or
+ * NULL: none are listened for. */
 json_t *server_status_to_json(const struct server_status *,
                               const struct counters *now, uint64_t now_ns,
                               const char *archive, bool has_recorder,
-                              bool is_recorder_up);
+                              bool is_recorder_up, json_t *agents);
 
 #endif /* server/server_status.h */

@@ -101,6 +101,14 @@ find_rule(void *s_, uint64_t dpid, uint32_t version)
 }
 
 static bool
+is_sampled_out(void *s_, uint64_t packet_id)
+{
+    const struct shard *s = s_;
+
+    return sample_gate_is_out(s->config.gate, packet_id);
+}
+
+static bool
 is_silent(void *s_, uint64_t dpid)
 {
     const struct shard *s = s_;
@@ -134,6 +142,7 @@ shard_create(const struct shard_config *config)
         .emit_packet = emit_packet,
         .find_rule = find_rule,
         .has_lossless = config->is_lossless ? has_lossless : NULL,
+        .is_sampled_out = config->gate ? is_sampled_out : NULL,
         .is_silent = is_silent,
         .is_capped = is_capped,
         .aux = s,
@@ -175,7 +184,9 @@ shard_set_topology(struct shard *s, const struct topology *topology,
 void
 shard_push(struct shard *s, const struct postcard *postcard)
 {
-    s->now_ns = postcard->time_ns;
+    if (!postcard->visit) {
+        s->now_ns = postcard->time_ns;
+    }
     path_table_push(s->paths, postcard);
 }
 
@@ -242,6 +253,7 @@ collect_paths(const struct shard *s, struct counters *c)
     c->ambiguous += paths.ambiguous;
     c->dropped_full += paths.dropped_full;
     c->dropped_memory += paths.dropped_memory;
+    c->sampled_out += paths.sampled_out;
     c->open_postcards += paths.held;
     c->without_id += paths.without_id;
     c->late += paths.late;

@@ -20,6 +20,7 @@
 #include "server/json_lines.h"
 #include "server/path_table.h"
 #include "server/rule_cache.h"
+#include "server/sample_gate.h"
 #include "server/trigger_share.h"
 #include "server/triggers.h"
 
@@ -29,10 +30,11 @@ struct shard_config {
     struct packet_id_config id_config;
     bool is_lossless; /* No postcard of the source is missing. */
     struct rule_cache *rules;
-    struct triggers *triggers;    /* Of the same thread; NULL: */
-    struct trigger_share *share;  /* what stands for them here, or NULL. */
-    struct archive_part *archive; /* Taken; NULL: none. */
-    struct json_lines *json;      /* NULL: none. */
+    const struct sample_gate *gate; /* NULL: none. */
+    struct triggers *triggers;      /* Of the same thread; NULL: */
+    struct trigger_share *share;    /* what stands for them here, or NULL. */
+    struct archive_part *archive;   /* Taken; NULL: none. */
+    struct json_lines *json;        /* NULL: none. */
     /* Takes a history that says it was lost, of which counters of 'dpid' may
      * tell more, and gives it to shard_give() later; false: nobody can tell
      * more.  NULL: never. */

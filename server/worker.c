@@ -132,8 +132,10 @@ work_on_postcard(void *w_, const struct postcard *p)
 {
     struct worker *w = w_;
 
-    w->now_ns = p->time_ns;
-    if (w->is_counting) {
+    if (!p->visit) {
+        w->now_ns = p->time_ns;
+    }
+    if (w->is_counting && !p->visit) {
         w->came[w->n_came++] = (struct loss_came){p->dpid, p->time_ns};
     }
     if (w->config.waits_for_rules) {

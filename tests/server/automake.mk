@@ -129,6 +129,13 @@ tests_server_test_server_live_SOURCES = tests/server/test_server_live.c $(LIVE)
 tests_server_test_server_live_LDADD = $(SERVER_LIBS) $(TEST_LIBS)
 EXTRA_tests_server_test_server_live_DEPENDENCIES = bin/lasthop-server
 
+check_PROGRAMS += tests/server/test_source_agent
+TESTS += tests/server/test_source_agent
+tests_server_test_source_agent_SOURCES = \
+	tests/server/test_source_agent.c $(LIVE)
+tests_server_test_source_agent_LDADD = $(SERVER_LIBS) $(TEST_LIBS)
+EXTRA_tests_server_test_source_agent_DEPENDENCIES = bin/lasthop-server
+
 check_PROGRAMS += tests/server/test_server_clients
 TESTS += tests/server/test_server_clients
 tests_server_test_server_clients_SOURCES = \

@@ -265,8 +265,9 @@ live_check_sums(struct api_client *client)
         "truncated",      "malformed",     "no_option",
         "unknown_format", "unknown_index", NULL};
     static const char *const postcards[] = {
-        "assembled",    "duplicates",     "ambiguous",      "dropped_busy",
-        "dropped_full", "dropped_memory", "open_postcards", NULL};
+        "assembled",    "duplicates",     "ambiguous",
+        "dropped_busy", "dropped_full",   "dropped_memory",
+        "sampled_out",  "open_postcards", NULL};
     static const char *const histories[] = {
         "archived", "archive_lost", "archive_refused", "archive_held", NULL};
     static const char *const verdicts[] = {
@@ -276,7 +277,8 @@ live_check_sums(struct api_client *client)
 
     ck_assert_uint_eq(value_of(stats, "received"),
                       value_of(stats, "datagrams") +
-                          value_of(stats, "frames"));
+                          value_of(stats, "frames") +
+                          value_of(stats, "agent_postcards"));
     ck_assert_uint_eq(value_of(stats, "received"), sum_of(stats, received));
     ck_assert_uint_eq(value_of(stats, "postcards"), sum_of(stats, postcards));
     ck_assert_uint_eq(value_of(stats, "histories"), sum_of(stats, verdicts));

@@ -201,7 +201,8 @@ check_sums(struct rig *rig)
                                       c.unknown_format + c.unknown_index);
     ck_assert_uint_eq(c.postcards, c.assembled + c.duplicates + c.ambiguous +
                                        c.dropped_busy + c.dropped_full +
-                                       c.dropped_memory + c.open_postcards);
+                                       c.dropped_memory + c.sampled_out +
+                                       c.open_postcards);
     ck_assert_uint_eq(c.histories, c.delivered + c.controller + c.open +
                                        c.lost + c.dropped + c.looped +
                                        c.no_verdict);

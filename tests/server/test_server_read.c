@@ -298,7 +298,10 @@ START_TEST(bad_input_is_said)
         int status;
         const char *text; /* Somewhere in what it says. */
     } rows[] = {
-        {"", 2, "give --listen, --capture or --read"},
+        {"", 2, "give --listen, --agents, --capture or --read"},
+        {"--agents here", 2, "--agents: here: must be ADDR:PORT"},
+        {"--agents ssl:127.0.0.1:0", 2, "--certificate and --ca-cert go"},
+        {"--read cards.pcap --agents 127.0.0.1:0", 2, "--read goes"},
         {"--bogus", 2, "unknown option --bogus"},
         {"--read", 2, "--read needs a value"},
         {"cards.pcap", 2, "\"cards.pcap\" is no option"},

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* source_agent - takes postcards from lasthop-agents over TCP, or TLS.
+ *
+ * An agent says hello, is welcomed with the number of the last batch that was
+ * taken from it, and sends on from there.  What was taken is acknowledged when
+ * the book's file has it, four times a second, so that nothing that was
+ * acknowledged is taken twice and nothing is asked for again that was.  While
+ * the pipeline has no room nothing is read: TCP makes the agents wait.
+ *
+ * What an agent may hold here is bounded: a frame, AGENT_FRAME_MAX bytes, and
+ * as much again unread.  One that sends what is no frame is hung up on; a
+ * batch that cannot be read is counted and acknowledged, or it would come for
+ * ever.
+ *
+ * Without TLS an agent's address must be in the accept list; with it, it shows
+ * a certificate that our CA signed.
+ *
+ * Threads: that of the event loop. */
+#ifndef SERVER_SOURCE_AGENT_H
+#define SERVER_SOURCE_AGENT_H 1
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/lh_error.h"
+#include "lib/tls.h"
+#include "server/accept_list.h"
+#include "server/agent_book.h"
+#include "server/counters.h"
+#include "server/ingest.h"
+#include "server/sample_gate.h"
+
+struct event_base;
+
+#define SOURCE_AGENT_MAX 1024 /* Connections at a time. */
+
+struct source_agent_config {
+    const char *listen;     /* "[tcp:|ssl:]ADDR:PORT", "[ADDR]:PORT". */
+    struct tls_files files; /* For ssl:. */
+    const char *book_path;  /* File of the book, or NULL: none. */
+    struct packet_id_config id_config;
+    const struct accept_list *accept; /* NULL: anybody, as with TLS. */
+    struct agent_book *book;
+    struct sample_gate *gate;
+    struct ingest *ingest;
+    void (*before)(void *aux, uint64_t now_ns); /* A batch is worked on. */
+    bool (*has_room)(void *aux);                /* For some postcards more. */
+    void (*after)(void *aux);
+    void *aux;
+};
+
+struct source_agent;
+
+/* Returns 0, EINVAL when the address or a file is no good, or the errno of the
+ * socket, with the reason.  What the config points to must outlive it; its
+ * strings need not. */
+int source_agent_open(struct event_base *, const struct source_agent_config *,
+                      struct source_agent **, struct lh_error *);
+void source_agent_close(struct source_agent *);
+/* Where it listens: differs from what was asked for with port 0. */
+uint16_t source_agent_port(const struct source_agent *);
+/* The threshold that all agents are told. */
+uint32_t source_agent_threshold(const struct source_agent *);
+/* Sets those of '*counters' that are counted here. */
+void source_agent_collect(const struct source_agent *, struct counters *);
+
+#endif /* server/source_agent.h */

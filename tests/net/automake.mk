@@ -27,6 +27,7 @@ EXTRA_DIST += \
 	tests/net/test_attach.py \
 	tests/net/test_bad_input.py \
 	tests/net/test_bonds.py \
+	tests/net/test_commands.py \
 	tests/net/test_demo.py \
 	tests/net/test_demo_network.py \
 	tests/net/test_histories.py \

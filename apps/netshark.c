@@ -395,6 +395,28 @@ end_output(const struct app *app, int status)
     return status;
 }
 
+/* Says when the server keeps bytes of packets from this client. */
+static void
+say_withheld(const struct app *app)
+{
+    json_t *answer = NULL, *right;
+    bool sees_bytes = false;
+    size_t i;
+
+    if (app_source_ask(shark.source, "hello", json_object(), &answer, NULL)) {
+        return; /* It does not know the question. */
+    }
+    json_array_foreach(json_object_get(answer, "rights"), i, right)
+    {
+        sees_bytes |= !strcmp(json_string_value(right), "bytes");
+    }
+    if (!sees_bytes) {
+        app_say(app, "this client may not see bytes of packets (it has no "
+                     "right \"bytes\" there): headers are withheld");
+    }
+    json_decref(answer);
+}
+
 static int
 open_all(struct app *app, const char *phf)
 {
@@ -405,6 +427,9 @@ open_all(struct app *app, const char *phf)
         return app_fail(app, &error, NULL);
     }
     shark.rules = app_rules_create(shark.source);
+    if (!app->archive) {
+        say_withheld(app);
+    }
     return check(app, phf);
 }
 

@@ -12,7 +12,9 @@
 #include "lib/lh_alloc.h"
 #include "lib/say.h"
 #include "lib/time_spec.h"
+#include "phf/phf.h"
 #include "phf/profile.h"
+#include "server/filter_right.h"
 
 /* One of them. */
 struct running {
@@ -168,6 +170,24 @@ start(struct profiles *profiles, struct api_call *call, const json_t *request,
     answer_done(profiles);
 }
 
+/* Whether the client may use the filter of the request, which is a good one;
+ * if not, it has been answered. */
+static bool
+check_filter(struct api_call *call, const json_t *request,
+             const struct topology *topology)
+{
+    const char *text = json_string_value(json_object_get(request, "phf"));
+    struct phf *phf = NULL;
+    bool is_allowed;
+
+    if (!text || phf_compile(text, topology, &phf, NULL)) {
+        return true;
+    }
+    is_allowed = filter_right_check(call, phf);
+    phf_destroy(phf);
+    return is_allowed;
+}
+
 void
 profiles_handle(struct profiles *profiles, struct api_call *call,
                 const json_t *request, const struct topology *topology)
@@ -188,6 +208,8 @@ profiles_handle(struct profiles *profiles, struct api_call *call,
         api_call_fail(call, API_DENIED,
                       "by: this client may not see packets, so only link, "
                       "ingress and path");
+    } else if (!check_filter(call, request, topology)) {
+        return;
     } else if (profiles->n >= PROFILES_MAX ||
                count_of(profiles, peer) >= PROFILES_MAX_PER_PEER) {
         api_call_fail(call, API_LIMIT,

@@ -106,6 +106,35 @@ def headers(result):
             for hop in json.loads(line)["hops"]]
 
 
+def profiles(net):
+    """Addresses are bytes of packets, and so is what --bpf asks for."""
+    for who, code, *args in (
+            ("noc", 0, "all"), ("noc", 0, "--filter", "{{--bpf ip}}", "all"),
+            ("guest", 2, "all"), ("guest", 2, "--by", "link,src", "all"),
+            ("guest", 2, "--by", "link", "--filter", "{{--bpf ip}}", "all"),
+            ("guest", 0, "--by", "link,ingress,path", "all"),
+            ("guest", 0, "--by", "path", "--filter", "{{--dpid 1}}", "all")):
+        done = net.run(who, "bin/nprof", "--last=1h", "--json", *args)
+        assert done.returncode == code or code == 0 and \
+            done.returncode == 1 and "--filter" in args, (who, args, done)
+        if code:
+            assert "may not see" in done.stderr, done.stderr
+        assert not (who == "guest" and '"src"' in done.stdout), done.stdout
+
+
+def status(net):
+    """Of a server elsewhere, whose recorder is asked through it."""
+    for who in ("noc", "guest"):
+        done = net.run(who, "bin/lasthopctl", "status")
+        assert done.returncode == 0, done.stderr
+        assert "recorder: none answers: this server runs without a " \
+            "recorder" in done.stdout, done.stdout
+        assert "histories in all" in done.stdout, done.stdout
+        assert " ssl:noc lasthopctl" in done.stdout or who == "guest"
+    done = net.run("guest", "bin/lasthopctl", "log", "server", "debug")
+    assert done.returncode == 1 and "not for this client" in done.stderr, done.stderr
+
+
 def rights(net):
     net.send()
     net.until(lambda: headers(net.run("noc", "bin/netshark", "--all",
@@ -114,9 +143,13 @@ def rights(net):
     assert any(header for header, _ in seen)
     bare = headers(net.run("guest", "bin/netshark", "--all", "--json"))
     assert bare and set(bare) == {(None, None)}, bare[:3]
-    # Its way is shown all the same.
-    text = net.run("guest", "bin/netshark", "--last=1", "-v").stdout
-    assert "  #0 s" in text and "=> " in text, text
+    # Its way is shown all the same, and said once that more is withheld.
+    done = net.run("guest", "bin/netshark", "--last=2", "-v")
+    assert "  #0 s" in done.stdout and "=> " in done.stdout, done.stdout
+    assert done.stderr.count("headers are withheld") == 1, done.stderr
+    assert "withheld" not in net.run("noc", "bin/netshark", "--all").stderr
+    profiles(net)
+    status(net)
     refused = net.run("nobody", "bin/netshark", "--all")
     assert refused.returncode == 2 and \
         "does not let this certificate in" in refused.stderr, refused.stderr

@@ -10,6 +10,9 @@
 #include "apps/app_interrupt.h"
 #include "lib/time_spec.h"
 
+/* No errno: it was enough.  (A filter that somebody deleted is ECANCELED.) */
+#define ENOUGH (-1)
+
 /* Between two tries to connect again. */
 #define FIRST_PAUSE_MS 100
 #define MAX_PAUSE_MS   2000
@@ -122,7 +125,7 @@ started_ns(struct app_source *source)
 
 /* Gives what the server, which is back, has stored of the time since it was
  * last heard of; 'away_ns' is when it was seen to be gone.  0, EINTR, or
- * ECANCELED when it is enough. */
+ * ENOUGH when it is enough. */
 static int
 fill_gap(struct following *f, uint64_t away_ns)
 {
@@ -157,10 +160,10 @@ fill_gap(struct following *f, uint64_t away_ns)
                    "packets from %s to %s were not recorded: no server was "
                    "running");
     }
-    return filled.is_enough ? ECANCELED : 0;
+    return filled.is_enough ? ENOUGH : 0;
 }
 
-/* Connects again, however long that takes.  0, EINTR, ECANCELED when it is
+/* Connects again, however long that takes.  0, EINTR, ENOUGH when it is
  * enough, or another reason. */
 static int
 wait_for_server(struct following *f, const struct lh_error *why,
@@ -229,7 +232,7 @@ check_server(const struct app *app, struct app_source *source,
     return retval == EINTR ? EINTR : 0;
 }
 
-/* As app_follow_run(); ECANCELED when it was enough. */
+/* As app_follow_run(); ENOUGH when it was enough. */
 static int
 run(struct following *f, struct lh_error *error)
 {
@@ -252,7 +255,7 @@ run(struct following *f, struct lh_error *error)
                     app_noun(stop.n_missed, "is", "are"));
         }
         if (!retval && !give(f, &stop)) {
-            return ECANCELED;
+            return ENOUGH;
         }
         tick(follow);
         if (is_over(follow)) {
@@ -289,5 +292,5 @@ app_follow_run(const struct app *app, struct app_source *source,
     int retval = run(&f, error);
 
     app_gap_destroy(f.gap);
-    return retval == ECANCELED ? 0 : retval;
+    return retval == ENOUGH ? 0 : retval;
 }

@@ -91,7 +91,8 @@ expect ' paused: 0 hits' $ctl triggers
 expect '^$' sh -c "$ctl triggers resume $number; echo"
 expect '^$' sh -c "$ctl triggers delete $number; echo"
 wait $follower
-[ $? -eq 1 ] || { echo "the follower went on"; status=1; }
+got=$?
+[ $got -eq 1 ] || { echo "the follower ended with $got:"; cat "$work/followed"; status=1; }
 refuse 1 'no trigger 4711' $ctl triggers delete 4711
 refuse 2 'a trigger has a number' $ctl triggers delete x
 refuse 2 'topology is followed by one of json, dot' $ctl topology xml

@@ -4,10 +4,12 @@
 
 EXTRA_DIST += build-aux/completion.awk
 nodist_bashcompletion_DATA += \
+	completion/lasthop-agent \
 	completion/lasthop-recorder \
 	completion/lasthop-server \
 	completion/lasthop-gen
 nodist_zshcompletion_DATA += \
+	completion/_lasthop-agent \
 	completion/_lasthop-recorder \
 	completion/_lasthop-server \
 	completion/_lasthop-gen
@@ -16,6 +18,15 @@ completion_deps = $(srcdir)/build-aux/completion.awk \
 	$(srcdir)/build-aux/automake.mk
 completion_awk = $(AM_V_GEN)$(MKDIR_P) completion && \
 	$(AWK) -f $(srcdir)/build-aux/completion.awk
+
+completion/lasthop-agent: $(srcdir)/agent/options.c $(completion_deps)
+	$(completion_awk) -v program=lasthop-agent \
+		$(srcdir)/agent/options.c > $@.tmp
+	$(AM_V_at)mv $@.tmp $@
+completion/_lasthop-agent: $(srcdir)/agent/options.c $(completion_deps)
+	$(completion_awk) -v program=lasthop-agent -v shell=zsh \
+		$(srcdir)/agent/options.c > $@.tmp
+	$(AM_V_at)mv $@.tmp $@
 
 completion/lasthop-recorder: $(srcdir)/recorder/options.c $(completion_deps)
 	$(completion_awk) -v program=lasthop-recorder \

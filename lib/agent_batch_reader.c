@@ -113,9 +113,9 @@ static bool
 get_bytes(struct agent_batch_reader *r, enum batch_section which, uint8_t *to,
           size_t n)
 {
-    const uint8_t *from = bytes_get(section(r, which), n);
+    const uint8_t *from = n ? bytes_get(section(r, which), n) : NULL;
 
-    if (from && n) {
+    if (from) {
         memcpy(to, from, n);
     }
     return from || !n;
@@ -345,7 +345,7 @@ read_plain(struct agent_batch_reader *r, uint32_t op, uint32_t i,
         from = r->postcards[r->plain[which]].header;
     } else {
         caplen = get_uvarint(r, BATCH_PLAIN_LEN);
-        from = caplen <= AGENT_BATCH_MAX_CAPLEN
+        from = caplen && caplen <= AGENT_BATCH_MAX_CAPLEN
                    ? bytes_get(section(r, BATCH_PLAIN), caplen)
                    : NULL;
         if ((!from && caplen) || r->n_plain == r->max_plain) {

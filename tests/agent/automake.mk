@@ -16,3 +16,10 @@ TESTS += tests/agent/test_agent
 tests_agent_test_agent_SOURCES = tests/agent/test_agent.c $(FAKE_RING) \
 	tests/agent/fake_server.c tests/agent/fake_server.h
 tests_agent_test_agent_LDADD = $(AGENT_LIBS) $(TEST_LIBS)
+
+check_PROGRAMS += tests/agent/test_budget tests/agent/test_spool
+TESTS += tests/agent/test_budget tests/agent/test_spool
+tests_agent_test_budget_SOURCES = tests/agent/test_budget.c
+tests_agent_test_budget_LDADD = $(AGENT_LIBS) $(TEST_LIBS)
+tests_agent_test_spool_SOURCES = tests/agent/test_spool.c
+tests_agent_test_spool_LDADD = $(AGENT_LIBS) $(TEST_LIBS)

@@ -28,7 +28,7 @@ expect() {
     fi
 }
 
-for program in lasthop-recorder lasthop-server lasthopctl lasthop-gen ndb \
+for program in lasthop-agent lasthop-recorder lasthop-server lasthopctl lasthop-gen ndb \
                netshark netwatch nprof phfc; do
     . "completion/$program" || exit 1
     complete -p "$program" >/dev/null || fail "$program has no completion"

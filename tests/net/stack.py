@@ -26,7 +26,9 @@ MAC_VLAN = 4000
 class Stack:
     """Controller, recorder and server of one lab, each a real process."""
 
-    def __init__(self, lab, encapsulation="geneve", openflow="1.3"):
+    def __init__(self, lab, encapsulation="geneve", openflow="1.3",
+                 threads=1):
+        self.threads = threads  # Of the server.
         self.settled_since = None
         self.lab = lab
         self.encapsulation = encapsulation
@@ -78,7 +80,8 @@ class Stack:
                       "--mac-vlan", str(MAC_VLAN)]
         self.lab.spawn("server", [
             f"{bindir()}/lasthop-server", *source, "--archive",
-            f"{self.lab.dir}/archive"], netns=self.lab.col)
+            f"{self.lab.dir}/archive", "--threads", str(self.threads)],
+            netns=self.lab.col)
         self.server = Api(f"{self.lab.dir}/server.sock")
 
     def topology(self):

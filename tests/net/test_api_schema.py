@@ -39,7 +39,7 @@ class Net:
         lab.add_collector()
         lab.start()
         self.lone = lab.bridges.pop("lone")
-        stack = self.stack = Stack(lab)
+        stack = self.stack = Stack(lab, threads=2)
         stack.start()
         self.began_ns = time.time_ns()
         self.link, self.host = (lab.bridges["s1"].port_to("s2"),

@@ -57,7 +57,9 @@ class Net:
                 host.run("ip", "neigh", "add", address, "lladdr",
                          "02:00:00:00:00:fe", "dev", "eth0", "nud",
                          "permanent")
-        self.stack = Stack(lab, encapsulation)
+        # What one thread makes of packets several make of them, too.
+        self.stack = Stack(lab, encapsulation,
+                           threads=2 if encapsulation == "mac" else 1)
         self.wire = self.watch_postcards()
         self.stack.start()
         self.install()

@@ -90,6 +90,7 @@ recorder_librecorder_a_SOURCES = \
 	recorder/options.c recorder/options.h \
 	recorder/options_help.c \
 	recorder/ovsdb.c recorder/ovsdb.h \
+	recorder/ovsdb_paths.c recorder/ovsdb_paths.h \
 	recorder/ovsdb_table.c recorder/ovsdb_table.h \
 	recorder/own_cookie.h \
 	recorder/past_why.c \

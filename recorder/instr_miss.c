@@ -41,8 +41,8 @@ wants(const struct instr *instr, unsigned int t)
 
     /* A switch that makes postcards itself tells of misses, too. */
     if (!instr_select_is_on(instr) || instr_makes_cards(instr) ||
-        instr->config.leaves_misses ||
-        t == instr->index_table || instr_table_continues(instr, t) ||
+        instr->config.leaves_misses || t == instr->index_table ||
+        instr_table_continues(instr, t) ||
         of_tables_has(instr_shadow_lookups(instr->shadow), t) ||
         (!table->n_reaches && !instr_table_is_entered(instr, t))) {
         return false;

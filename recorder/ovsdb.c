@@ -5,8 +5,6 @@
 
 #include "recorder/ovsdb.h"
 
-#include <glob.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <event2/event.h>
@@ -15,6 +13,7 @@
 #include "lib/lh_alloc.h"
 #include "lib/say.h"
 #include "recorder/child.h"
+#include "recorder/ovsdb_paths.h"
 #include "recorder/ovsdb_table.h"
 
 #define MAX_ARGS 32
@@ -144,18 +143,6 @@ begin_vsctl(struct ovsdb_task *task)
     add_arg(task, lh_asprintf("--timeout=%d", OVSDB_TIMEOUT_S - 1));
 }
 
-/* The directory of the switch's sockets, for free(), or NULL. */
-static char *
-run_directory(const struct ovsdb_task *task)
-{
-    const char *db = task->config->db;
-    const char *slash = strrchr(db, '/');
-
-    return strncmp(db, "unix:", 5) || !slash
-               ? NULL
-               : lh_asprintf("%.*s", (int) (slash - db - 5), db + 5);
-}
-
 static void add_port(struct ovsdb_task *);
 
 /* The port is done with, or cannot be had, because of 'error' (taken): goes on
@@ -196,38 +183,13 @@ on_route(void *task_, const char *output, const char *error)
     end_port(task, NULL);
 }
 
-/* The socket by which ovs-appctl reaches ovs-vswitchd, for free(), or NULL. */
-static char *
-control_socket(const char *directory)
-{
-    char *pid_path = lh_asprintf("%s/ovs-vswitchd.pid", directory);
-    char *pattern = lh_asprintf("%s/*vswitchd*.ctl", directory);
-    FILE *file = fopen(pid_path, "r");
-    char *path = NULL;
-    glob_t found;
-    long pid;
-
-    if (file) {
-        if (fscanf(file, "%ld", &pid) == 1) {
-            path = lh_asprintf("%s/ovs-vswitchd.%ld.ctl", directory, pid);
-        }
-        fclose(file);
-    } else if (!glob(pattern, 0, NULL, &found)) {
-        path = lh_strdup(found.gl_pathv[0]);
-        globfree(&found);
-    }
-    free(pid_path);
-    free(pattern);
-    return path;
-}
-
 /* Asks the switch from which address it reaches the collector. */
 static void
 find_address(struct ovsdb_task *task)
 {
     const struct postcard_port *p = task->postcard;
-    char *directory = run_directory(task);
-    char *control = directory ? control_socket(directory) : NULL;
+    char *directory = ovsdb_paths_directory(task->config->db);
+    char *control = directory ? ovsdb_paths_control(directory) : NULL;
 
     if (control && !task->address && p->encapsulation == INSTR_GENEVE) {
         add_args(task, (const char *const[]){"ovs-appctl", "--timeout=2", "-t",
@@ -262,7 +224,7 @@ on_no_flood(void *task_, const char *output, const char *error)
 static void
 add_ofctl(struct ovsdb_task *task, const char *command)
 {
-    char *directory = run_directory(task);
+    char *directory = ovsdb_paths_directory(task->config->db);
 
     add_args(task, (const char *const[]){"ovs-ofctl", "-O", "OpenFlow10",
                                          "--timeout=4", command, NULL});
@@ -330,7 +292,7 @@ on_described(void *task_, const char *output, const char *error)
 static void
 set_no_flood(struct ovsdb_task *task)
 {
-    char *directory = run_directory(task);
+    char *directory = ovsdb_paths_directory(task->config->db);
 
     if (!directory) {
         free(task->warning);

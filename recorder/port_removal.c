@@ -15,8 +15,8 @@
 
 struct port_removal {
     struct event_base *base;
-    char *db, *bridge;        /* Owned. */
-    char *port;               /* Owned, or NULL. */
+    char *db, *bridge; /* Owned. */
+    char *port;        /* Owned, or NULL. */
     port_removal_done *done;
     void *aux;
     struct child *child; /* The step that runs, or NULL. */

@@ -253,8 +253,7 @@ strip_port_start(struct event_base *base, const char *db, const char *bridge,
     s->aux = aux;
     add_command(s, "ovs-vsctl", "--format=json", "--", "list-ifaces", bridge,
                 "--", "--columns=external_ids,other_config", "find", "bridge",
-                name, "--",
-                "--columns=name,external_ids", "find", "interface",
+                name, "--", "--columns=name,external_ids", "find", "interface",
                 "external_ids:" OVSDB_MARK "!=none", NULL);
     free(name);
     run(s, on_marks);

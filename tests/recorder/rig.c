@@ -164,17 +164,16 @@ static void
 start(struct rig *rig, uint32_t port)
 {
     bool is_agent = port == RIG_AGENT;
-    struct instr_config config = {.dpid = 0x1122,
-                                  .ports = {{.is_wanted = !is_agent,
-                                             .no = is_agent ? 0 : port},
-                                            [INSTR_AGENT].is_wanted =
-                                                is_agent},
-                                  .lldp_dst = {1, 0x23, 0x20, 0, 0, 1},
-                                  .lldp_type = 0x88cc,
-                                  .is_unwatched = rig->is_unwatched,
-                                  .next_version = next_version,
-                                  .known_rule = known_rule,
-                                  .aux = rig};
+    struct instr_config config = {
+        .dpid = 0x1122,
+        .ports = {{.is_wanted = !is_agent, .no = is_agent ? 0 : port},
+                  [INSTR_AGENT].is_wanted = is_agent},
+        .lldp_dst = {1, 0x23, 0x20, 0, 0, 1},
+        .lldp_type = 0x88cc,
+        .is_unwatched = rig->is_unwatched,
+        .next_version = next_version,
+        .known_rule = known_rule,
+        .aux = rig};
     struct instr_out out = INSTR_OUT_INIT;
 
     rig->instr = instr_create(&config);

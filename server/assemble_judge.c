@@ -311,6 +311,10 @@ judge(struct assembler *a, const struct assemble_visit *visit,
       struct fate *fate)
 {
     *fate = (struct fate){.lost_port = OF_PORT_UNKNOWN, .dead_card = -1};
+    if (assemble_whole_has_died(a, visit)) {
+        set_dead(fate, OF_PORT_UNKNOWN, "ttl expired");
+        return;
+    }
     for (int o = visit->first_out; o >= 0; o = a->outs[o].next) {
         fate->card = a->outs[o].card;
         if (visit->is_metered) {

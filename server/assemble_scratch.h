@@ -175,6 +175,10 @@ void assemble_whole_compute_out(struct assembler *, struct assemble_out *);
 /* False for an output that a meter kept from happening. */
 bool assemble_whole_is_sent(const struct assembler *,
                             const struct assemble_visit *, int out);
+/* True for a packet whose TTL ended, of which the switch told the controller
+ * although no rule says to. */
+bool assemble_whole_has_died(struct assembler *,
+                             const struct assemble_visit *);
 void assemble_whole_add_versions(const struct assembler *,
                                  const struct assemble_visit *,
                                  struct history_hop *);

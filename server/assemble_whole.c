@@ -316,6 +316,61 @@ assemble_whole_is_sent(const struct assembler *a,
     return false;
 }
 
+/* True when a rule that the card names, or one that is not known, sends to the
+ * controller. */
+static bool
+may_punt(const struct assembler *a, int c)
+{
+    const struct hop_template *t = a->cards[c].p->visit;
+    const struct hop_trail *trail = t ? hop_template_trail(t) : NULL;
+
+    for (size_t i = 0; t && i < t->n_trail; i++) {
+        const struct rule *rule =
+            trail[i].flags & HOP_TRAIL_VERSION && a->env->find_rule
+                ? a->env->find_rule(a->env->aux, t->dpid, trail[i].version)
+                : NULL;
+
+        if (!rule) {
+            return true;
+        }
+        for (size_t k = 0; k < rule->n_steps; k++) {
+            if (rule->steps[k].type == STEP_GROUP ||
+                rule->steps[k].type == STEP_UNKNOWN ||
+                (rule->steps[k].type == STEP_OUTPUT &&
+                 rule->steps[k].port == OF_PORT_CONTROLLER)) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+bool
+assemble_whole_has_died(struct assembler *a,
+                        const struct assemble_visit *visit)
+{
+    const struct assemble_brief *brief;
+    bool may = false;
+
+    if (!visit->is_whole || visit->first_out < 0 || visit->rep < 0 ||
+        visit->n_packet_outs) {
+        return false;
+    }
+    for (int o = visit->first_out; o >= 0; o = a->outs[o].next) {
+        if (a->outs[o].port != OF_PORT_CONTROLLER) {
+            return false;
+        }
+    }
+    brief = assemble_header_of_card(a, visit->rep);
+    if (!brief->has_ttl || brief->ttl > 1) {
+        return false;
+    }
+    for (int c = visit->first_card; c >= 0 && !may; c = a->cards[c].next) {
+        may = may_punt(a, c);
+    }
+    return !may;
+}
+
 void
 assemble_whole_add_versions(const struct assembler *a,
                             const struct assemble_visit *visit,

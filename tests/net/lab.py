@@ -362,9 +362,18 @@ class Lab:
 
     def start_vswitchd(self):
         """Starts ovs-vswitchd, for the first time or after it was ended
-        (process "ovs-vswitchd"); its bridges come back without flows."""
+        (process "ovs-vswitchd"); its bridges come back without flows.  A
+        patched one runs under a name of its own, self.vswitchd, so that an
+        agent for this lab reads no other's rings."""
+        program = [f"{self._ovs_sbin}/ovs-vswitchd"]
+        if self.is_patched:
+            self.vswitchd = "v" + self.prefix.rstrip("-")[:14]
+            named = f"{self.dir}/{self.vswitchd}"
+            if not os.path.lexists(named):
+                os.symlink(program[0], named)
+            program = ["bash", "-c", 'exec -a ovs-vswitchd "$0" "$@"', named]
         return self.spawn("ovs-vswitchd", [
-            f"{self._ovs_sbin}/ovs-vswitchd", self.db, "--disable-system",
+            *program, self.db, "--disable-system",
             f"--pidfile={self.dir}/ovs-vswitchd.pid", "-vconsole:warn"],
             netns=self.sw)
 

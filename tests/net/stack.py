@@ -63,6 +63,8 @@ class Stack:
     def start_recorder(self):
         if self.encapsulation == "geneve":
             postcards = f"geneve:{UNDER_COLLECTOR}"
+        elif self.encapsulation == "agent":
+            postcards = "agent"
         else:
             postcards = f"mac:%b-mac,vlan={MAC_VLAN}"
         self.lab.spawn("recorder", [
@@ -75,6 +77,8 @@ class Stack:
     def start_server(self):
         if self.encapsulation == "geneve":
             source = ["--listen", f"geneve:{UNDER_COLLECTOR}:6081"]
+        elif self.encapsulation == "agent":
+            source = ["--agents", "127.0.0.1:6082", "--accept", "127.0.0.1"]
         else:
             source = ["--capture", "mac0", "--encap", "mac",
                       "--mac-vlan", str(MAC_VLAN)]
@@ -83,6 +87,16 @@ class Stack:
             f"{self.lab.dir}/archive", "--threads", str(self.threads)],
             netns=self.lab.col)
         self.server = Api(f"{self.lab.dir}/server.sock")
+        if self.encapsulation == "agent":
+            self.start_agent()
+
+    def start_agent(self):
+        self.lab.spawn("agent", [
+            f"{bindir()}/lasthop-agent", "--server", "127.0.0.1:6082",
+            "--process", self.lab.vswitchd, "--name", "lab",
+            "--spool", f"{self.lab.dir}/spool"], netns=self.lab.col)
+        wait_until(lambda: self.server.call("stats")["stats"]["agents"] == 1,
+                   20, "the agent to be welcomed")
 
     def topology(self):
         """As the server has it."""

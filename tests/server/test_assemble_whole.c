@@ -273,6 +273,30 @@ START_TEST(a_header_is_computed_along_the_trail)
 }
 END_TEST
 
+/* A switch tells the controller of a TTL that ended; no rule says to. */
+START_TEST(a_ttl_that_ended_is_a_drop)
+{
+    struct postcard *p;
+
+    sketch_rule(&s, 1, 11, 1, 4);
+    p = visit(1, 1, 0, SAY(.ports = {OF_PORT_CONTROLLER}, .versions = {11}));
+    ((uint8_t *) p->header)[22] = 1;
+    ck_assert_int_eq(only()->verdict.name, VERDICT_DROPPED);
+    ck_assert_str_eq(only()->verdict.reason, "ttl expired");
+}
+END_TEST
+
+START_TEST(a_rule_may_send_such_a_packet_to_the_controller)
+{
+    struct postcard *p;
+
+    sketch_rule(&s, 1, 11, 1, OF_PORT_CONTROLLER);
+    p = visit(1, 1, 0, SAY(.ports = {OF_PORT_CONTROLLER}, .versions = {11}));
+    ((uint8_t *) p->header)[22] = 1;
+    ck_assert_int_eq(only()->verdict.name, VERDICT_CONTROLLER);
+}
+END_TEST
+
 /* No rule is asked for, and nothing waited for. */
 START_TEST(closes_with_its_last_postcard)
 {
@@ -387,6 +411,8 @@ main(void)
     tcase_add_test(tc, what_a_controller_sends_is_a_child);
     tcase_add_test(tc, stock_postcards_mix_with_it);
     tcase_add_test(tc, a_header_is_computed_along_the_trail);
+    tcase_add_test(tc, a_ttl_that_ended_is_a_drop);
+    tcase_add_test(tc, a_rule_may_send_such_a_packet_to_the_controller);
     tcase_add_test(tc, closes_with_its_last_postcard);
     tcase_add_test(tc, waits_for_the_pass_that_follows);
     tcase_add_test(tc, ways_are_recognised_by_what_visits_say);

@@ -37,9 +37,11 @@ threaded_tests = \
 	tests/lib/test_rule \
 	tests/lib/test_say \
 	tests/lib/test_topology \
+	tests/phf/test_query \
 	tests/recorder/test_past_worker \
 	tests/server/test_pipeline_threads \
-	tests/server/test_loss_ledger
+	tests/server/test_loss_ledger \
+	tests/server/test_stored_filters
 
 check-threads: $(threaded_tests)
 	$(MAKE) check-TESTS TESTS='$(threaded_tests)'

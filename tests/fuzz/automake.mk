@@ -48,6 +48,12 @@ tests_fuzz_fuzz_history_columns_SOURCES = \
 	tests/fuzz/fuzz_history_columns.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_history_columns_LDADD = $(LIB_LIBS) $(FUZZ_LIBS)
 
+# block_index: what a block may have.
+fuzz_targets += tests/fuzz/fuzz_block_index
+tests_fuzz_fuzz_block_index_SOURCES = tests/fuzz/fuzz_block_index.c \
+	$(FUZZ_MAIN)
+tests_fuzz_fuzz_block_index_LDADD = $(LIB_LIBS) $(FUZZ_LIBS)
+
 # topology: the JSON of topologies.
 fuzz_targets += tests/fuzz/fuzz_topology
 tests_fuzz_fuzz_topology_SOURCES = tests/fuzz/fuzz_topology.c $(FUZZ_MAIN)

@@ -3,7 +3,7 @@
  *
  * A golden archive is never written again.  That of a new format version is
  * made by running this program with LASTHOP_WRITE_GOLDEN set to the directory
- * to make. */
+ * to make; one of merged files if LASTHOP_MERGE_GOLDEN is set as well. */
 #include <config.h>
 
 #include <check.h>
@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "lib/lh_alloc.h"
 #include "tests/lib/archive_fixture.h"
@@ -23,8 +24,10 @@
 
 static const char *const names[] = {
     "archive-v1", "archive-v2",
-    "archive-v2-sums", /* With the sections of sums. */
+    "archive-v2-sums",   /* With the sections of sums. */
+    "archive-v2-merged", /* A file of several, its blocks with indexes. */
 };
+#define MERGED 3
 
 static char *
 golden_dir(int i)
@@ -41,7 +44,7 @@ golden_dir(int i)
 /* Adds packets of flows, and histories that are no trajectory's between them;
  * returns what was added. */
 static struct history **
-add_histories(struct archive_writer *w)
+add_histories(struct archive_writer *w, size_t n_round)
 {
     struct packet_id_config config = PACKET_ID_CONFIG_INIT;
     struct history **all =
@@ -70,7 +73,7 @@ add_histories(struct archive_writer *w)
         } else {
             archive_writer_add(w, all[i]);
         }
-        if (i % (N_HISTORIES / 2) == N_HISTORIES / 2 - 1) {
+        if (i % n_round == n_round - 1) {
             archive_writer_round(w, FIXTURE_NOW_NS);
         }
     }
@@ -122,13 +125,36 @@ write_lines(const char *dir, struct history **all,
     free(path);
 }
 
+/* Until the files are one, and those that it was made of are gone. */
+static void
+merge(struct archive_writer *w)
+{
+    const struct timespec pause = {0, 1000000};
+    struct archive_writer_counters c;
+    time_t deadline = time(NULL) + 50;
+
+    do {
+        if (time(NULL) > deadline) {
+            abort();
+        }
+        nanosleep(&pause, NULL);
+        archive_writer_round(w, FIXTURE_NOW_NS);
+        archive_writer_get_counters(w, &c);
+    } while (!c.merges);
+    archive_writer_round(w, 2 * FIXTURE_NOW_NS);
+}
+
 static void
 write_golden(const char *dir)
 {
+    bool merges = getenv("LASTHOP_MERGE_GOLDEN") != NULL;
     struct archive_writer_config config = {
         .dir = dir,
         .packet_id = PACKET_ID_CONFIG_INIT,
         .now_ns = FIXTURE_NOW_NS,
+        .merges = merges,
+        .merge_blocks = 2,
+        .merge_keep_ns = 1,
     };
     struct archive_writer *w;
     struct topology_builder *b = topology_builder_create();
@@ -145,12 +171,51 @@ write_golden(const char *dir)
     }
     archive_writer_set_topology(w, topology, FIXTURE_NOW_NS);
 
-    struct history **all = add_histories(w);
+    struct history **all = add_histories(w, merges ? 4 : N_HISTORIES / 2);
 
+    if (merges) {
+        merge(w);
+    }
     archive_writer_close(w);
     write_lines(dir, all, topology);
     fixture_free_all(all, N_HISTORIES);
     topology_unref(topology);
+}
+
+/* Each block of columns says what it may have. */
+static void
+check_indexes(struct archive_reader *r)
+{
+    size_t n = 0, n_denied = 0, largest = 0;
+
+    for (size_t i = 0; i < archive_reader_n_blocks(r); i++) {
+        const struct archive_entry *entry = archive_reader_entry(r, i);
+        struct column_decoder *d;
+        struct block_index index;
+
+        if (entry->block.kind != ARCHIVE_COLUMNS) {
+            continue;
+        }
+        ck_assert(!archive_reader_columns(r, entry, &d, NULL));
+        ck_assert(!column_decoder_index(d, &index, NULL));
+        ck_assert_uint_eq(index.n_records, entry->block.n_records);
+        ck_assert_uint_eq(index.classes, (1 << N_BLOCK_INDEX_CLASSES) - 1);
+        for (uint64_t dpid = 1; dpid < 3; dpid++) {
+            ck_assert(block_index_has_hop(&index, BLOCK_INDEX_DPID, dpid, 0));
+        }
+        for (uint64_t dpid = 4000; dpid < 4100; dpid++) {
+            n_denied +=
+                !block_index_has_hop(&index, BLOCK_INDEX_DPID, dpid, 0);
+        }
+        block_index_uninit(&index);
+        column_decoder_destroy(d);
+        n++;
+        largest = entry->block.n_records > largest ? entry->block.n_records
+                                                   : largest;
+    }
+    ck_assert_uint_gt(n, 0);
+    ck_assert_uint_gt(n_denied, 50 * n);
+    ck_assert_uint_gt(largest, 15);
 }
 
 START_TEST(released_versions_are_read)
@@ -177,6 +242,9 @@ START_TEST(released_versions_are_read)
         ck_assert_msg(json_equal(json, expected), "history %zu", i);
         json_decref(expected);
         json_decref(json);
+    }
+    if (_i == MERGED) {
+        check_indexes(r);
     }
     fixture_free_all(all, n);
     topology_unref(topology);

@@ -62,6 +62,7 @@ bench_bench_gen_LDADD = $(GEN_LIBS)
 # pipeline: lasthop-server from a file of postcards to its archive.
 BENCHES += bench/bench_pipeline
 bench_bench_pipeline_SOURCES = bench/bench_pipeline.c \
+	bench/query_storm.c bench/query_storm.h \
 	bench/pipeline_gate.c bench/pipeline_gate.h \
 	bench/bench_preset.c bench/bench_preset.h
 bench_bench_pipeline_LDADD = $(GEN_LIBS)

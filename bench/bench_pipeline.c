@@ -15,6 +15,11 @@
  * cores: how much sooner it is done (scaling), what CPU it takes, and its
  * archive.
  *
+ * And one with one thread and a second core, of which a client asks heavy
+ * queries all the time (query_storm): beside_queries is how much slower it is
+ * done, and queried_histories how many histories these looked at meanwhile,
+ * with what the machine has left.  It has to take every postcard as well.
+ *
  * usage: bench_pipeline [PACKETS [FILE]]   (default 200,000)
  *
  * With FILE, by turns as well with the live filters that are in it, one to a
@@ -41,6 +46,7 @@
 
 #include "bench/bench_preset.h"
 #include "bench/pipeline_gate.h"
+#include "bench/query_storm.h"
 #include "gen/gen.h"
 #include "lib/lh_alloc.h"
 
@@ -179,7 +185,7 @@ now_s(void)
 
 /* Starts the server over the file; its summary goes to summary.txt. */
 static pid_t
-start_server(uint16_t snap, int n_threads)
+start_server(uint16_t snap, int n_threads, int n_cores)
 {
     char cards[256], archive[256], topology[256], rules[256], summary[256],
         recorder[256];
@@ -196,9 +202,8 @@ start_server(uint16_t snap, int n_threads)
     snprintf(id_bytes, sizeof id_bytes, "%d",
              snap < PACKET_ID_SNAP ? snap - L2_LEN : PACKET_ID_BYTES);
     snprintf(threads, sizeof threads, "%d", n_threads);
-    /* As many cores as threads. */
     CPU_ZERO(&cpus);
-    for (int i = 0; i < n_threads; i++) {
+    for (int i = 0; i < n_cores; i++) {
         CPU_SET(i, &cpus);
     }
     pid = fork();
@@ -305,8 +310,10 @@ read_filters(const char *path)
 
 static void
 run_filters(uint16_t snap, int n_threads, size_t n_cards,
-            const char *const *live, size_t n_live, struct run *run)
+            const char *const *live, size_t n_live,
+            struct query_storm_totals *asked, struct run *run)
 {
+    struct query_storm *storm = NULL;
     char archive[256];
     struct rusage usage;
     struct pipeline_gate *gate = pipeline_gate_create(dir);
@@ -316,14 +323,21 @@ run_filters(uint16_t snap, int n_threads, size_t n_cards,
 
     snprintf(archive, sizeof archive, "%s/archive", dir);
     remove_tree(archive);
-    pid = start_server(snap, n_threads);
+    /* As many cores as threads, and one for queries. */
+    pid = start_server(snap, n_threads, n_threads + (asked != NULL));
     pipeline_gate_add(gate, live, n_live);
+    if (asked) {
+        storm = query_storm_start(dir);
+    }
     start = now_s();
     pipeline_gate_open(gate);
     if (wait4(pid, &status, 0, &usage) < 0) {
         die("wait4");
     }
     run->wall_s = now_s() - start;
+    if (asked) {
+        query_storm_stop(storm, asked);
+    }
     pipeline_gate_destroy(gate);
     run->cpu_s =
         (double) (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
@@ -345,7 +359,7 @@ run_filters(uint16_t snap, int n_threads, size_t n_cards,
 static void
 run_once(uint16_t snap, int n_threads, size_t n_cards, struct run *run)
 {
-    run_filters(snap, n_threads, n_cards, filters, N_FILTERS, run);
+    run_filters(snap, n_threads, n_cards, filters, N_FILTERS, NULL, run);
 }
 
 static int
@@ -376,7 +390,8 @@ measure(size_t n_packets, uint16_t snap)
     double scaling[N_RUNS], cost[N_RUNS], bytes_2[N_RUNS];
     const char *traffic;
     size_t n_cards = write_cards(&traffic, n_packets, snap);
-    double kept[N_RUNS];
+    double kept[N_RUNS], beside[N_RUNS], queried[N_RUNS];
+    struct query_storm_totals asked;
     struct run run, two, more;
 
     run_once(snap, 1, n_cards, &run); /* Warms the page cache. */
@@ -388,9 +403,12 @@ measure(size_t n_packets, uint16_t snap)
         bytes_2[i] = (double) two.archive_bytes / (double) n_cards;
         if (n_more) {
             run_filters(snap, 1, n_cards, (const char *const *) more_filters,
-                        n_more, &more);
+                        n_more, NULL, &more);
             kept[i] = run.cpu_s / more.cpu_s;
         }
+        run_filters(snap, 1, n_cards, filters, N_FILTERS, &asked, &more);
+        beside[i] = more.wall_s / run.wall_s;
+        queried[i] = (double) asked.n_scanned;
         wall[i] = (double) n_cards / run.wall_s;
         cpu[i] = (double) n_cards / run.cpu_s;
         bytes[i] = (double) run.archive_bytes / (double) n_cards;
@@ -403,6 +421,8 @@ measure(size_t n_packets, uint16_t snap)
     }
     print("scaling_1_to_2_threads", traffic, snap, scaling, "times");
     print("cpu_of_2_threads_to_1", traffic, snap, cost, "times");
+    print("beside_queries", traffic, snap, beside, "times");
+    print("queried_histories", traffic, snap, queried, "histories");
     print("bytes_per_postcard_2_threads", traffic, snap, bytes_2, "bytes");
 }
 

@@ -464,6 +464,7 @@ put_packet(struct column_writer *w, struct packet_row *row,
         mask |= ROW_BIT_ID;
     }
     put_control(w, row, mask);
+    w->flow_bytes += row->own_len;
     packet_row_end(row);
 }
 

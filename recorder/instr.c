@@ -544,7 +544,7 @@ instr_set_postcard_port(struct instr *instr,
     instr->config.ports[encapsulation] = *port;
     instr_ports_relist(instr);
     out->ports_changed = true;
-    if (instr->is_ready) {
+    if (instr->is_ready && !instr->is_detached) {
         instr_inject_set(instr);
         instr_owe(instr, OWES_NO_FLOOD | OWES_UPDATE | OWES_REWRITE);
         instr_owed_pay(instr, now_ns, out);

@@ -245,6 +245,18 @@ on_poll(evutil_socket_t fd, short what, void *agent_)
 }
 
 static void
+on_unread(void *agent_, uint64_t first_ns, uint64_t last_ns, uint64_t count)
+{
+    struct agent *agent = agent_;
+    struct agent_loss loss = {.place = AGENT_PLACE_RING,
+                              .first_ns = first_ns,
+                              .last_ns = last_ns,
+                              .count = count};
+
+    losses_add(agent->losses, &loss, NULL);
+}
+
+static void
 on_scan(evutil_socket_t fd, short what, void *agent_)
 {
     struct agent *agent = agent_;
@@ -496,7 +508,11 @@ agent_open(struct event_base *base, const struct options *options,
     struct agent *agent = lh_alloc_zero(sizeof *agent);
     struct ring_set_config rings = {.proc = "/proc",
                                     .log_dir = options->spool,
-                                    .process = options->process};
+                                    .process = options->process,
+                                    .pidfile = options->pidfile,
+                                    .since_ns = time_spec_now(),
+                                    .on_unread = on_unread,
+                                    .aux = agent};
     int retval;
 
     *agentp = NULL;

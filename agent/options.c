@@ -31,6 +31,8 @@ const char options_help[] =
     "  --snap N               bytes of each packet there (default 96)\n"
     "  --no-rings             only the interfaces\n"
     "  --process NAME         whose rings to read (default ovs-vswitchd)\n"
+    "  --pidfile FILE         only those of the process whose number is "
+    "there\n"
     "  --name NAME            what the server calls this host\n"
     "  --id-seed HEX, --id-bytes N  constants of packet IDs, the same in the\n"
     "                         whole cluster (6c617374686f70, 70)\n"
@@ -55,6 +57,7 @@ enum option_code {
     OPT_SNAP,
     OPT_NO_RINGS,
     OPT_PROCESS,
+    OPT_PIDFILE,
     OPT_NAME,
     OPT_ID_SEED,
     OPT_ID_BYTES,
@@ -76,6 +79,7 @@ static const struct option long_options[] = {
     {"snap", required_argument, NULL, OPT_SNAP},
     {"no-rings", no_argument, NULL, OPT_NO_RINGS},
     {"process", required_argument, NULL, OPT_PROCESS},
+    {"pidfile", required_argument, NULL, OPT_PIDFILE},
     {"name", required_argument, NULL, OPT_NAME},
     {"id-seed", required_argument, NULL, OPT_ID_SEED},
     {"id-bytes", required_argument, NULL, OPT_ID_BYTES},
@@ -232,6 +236,9 @@ parse_one(struct options *o, int code, const char *text,
         return 0;
     case OPT_PROCESS:
         o->process = text;
+        return 0;
+    case OPT_PIDFILE:
+        o->pidfile = text;
         return 0;
     case OPT_NAME:
         o->name = text;

@@ -28,6 +28,7 @@ struct options {
     struct packet_id_config id_config;
     bool no_rings;
     const char *process; /* Name of the switch's processes. */
+    const char *pidfile; /* NULL: all of these. */
     const char *name;    /* Of this host; NULL: its own. */
     const char *metrics; /* ADDR:PORT; NULL: none. */
     uint64_t flush_ns;   /* A batch waits no longer. */

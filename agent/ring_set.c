@@ -19,6 +19,7 @@
 #include "lib/lh_alloc.h"
 #include "lib/say.h"
 #include "lib/text_number.h"
+#include "lib/time_spec.h"
 
 struct entry {
     struct ring_entry ring;
@@ -116,6 +117,19 @@ open_log(const struct ring_set *set, struct ring_name name)
     return log;
 }
 
+/* Packets that came before anybody could have read them are not missing. */
+static void
+tell_unread(struct ring_set *set, const struct ring_reader *reader)
+{
+    uint64_t count = ring_reader_switch_counter(reader, RING_N_UNREAD);
+    uint64_t start_ns = ring_reader_name(reader).start_ns;
+
+    if (count && start_ns >= set->config.since_ns) {
+        set->config.on_unread(set->config.aux, start_ns, time_spec_now(),
+                              count);
+    }
+}
+
 static void
 add_ring(struct ring_set *set, const char *path, unsigned int pid,
          uint64_t inode, uint32_t threshold)
@@ -154,6 +168,7 @@ add_ring(struct ring_set *set, const char *path, unsigned int pid,
                         .was_seen = true};
     ring_reader_set_threshold(reader, threshold);
     ring_reader_attach(reader, find_position(set, name), e->log);
+    tell_unread(set, reader);
     say_info("reads ring %" PRIu64 " of process %u, %" PRIu64 " KiB",
              name.inode, pid, ring_reader_size(reader) >> 10);
 }
@@ -208,8 +223,27 @@ look_at_process(struct ring_set *set, const char *pid, uint32_t threshold)
     }
 }
 
-void
-ring_set_scan(struct ring_set *set, uint32_t threshold)
+/* The process of the pidfile, which may not be there now. */
+static void
+look_at_pidfile(struct ring_set *set, uint32_t threshold)
+{
+    int fd = open(set->config.pidfile, O_RDONLY | O_CLOEXEC);
+    char text[32];
+    ssize_t n = fd >= 0 ? read(fd, text, sizeof text - 1) : 0;
+    uint64_t pid;
+
+    if (fd >= 0) {
+        close(fd);
+    }
+    text[n > 0 ? n : 0] = '\0';
+    text[strcspn(text, "\n")] = '\0';
+    if (text_number(text, 10, 1, INT32_MAX, &pid)) {
+        look_at_process(set, text, threshold);
+    }
+}
+
+static void
+look_at_all(struct ring_set *set, uint32_t threshold)
 {
     DIR *dir = opendir(set->config.proc);
     const struct dirent *entry;
@@ -219,10 +253,6 @@ ring_set_scan(struct ring_set *set, uint32_t threshold)
         say_warn("%s: %s", set->config.proc, strerror(errno));
         return;
     }
-    for (size_t i = 0; i < set->n; i++) {
-        set->entries[i].was_seen = false;
-    }
-    set->n_refused = 0;
     while ((entry = readdir(dir)) != NULL) {
         if (text_number(entry->d_name, 10, 1, INT32_MAX, &pid) &&
             is_process(set, entry->d_name)) {
@@ -230,6 +260,20 @@ ring_set_scan(struct ring_set *set, uint32_t threshold)
         }
     }
     closedir(dir);
+}
+
+void
+ring_set_scan(struct ring_set *set, uint32_t threshold)
+{
+    for (size_t i = 0; i < set->n; i++) {
+        set->entries[i].was_seen = false;
+    }
+    set->n_refused = 0;
+    if (set->config.pidfile) {
+        look_at_pidfile(set, threshold);
+    } else {
+        look_at_all(set, threshold);
+    }
     for (size_t i = 0; i < set->n; i++) {
         struct entry *e = &set->entries[i];
 

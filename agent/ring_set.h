@@ -22,10 +22,17 @@ struct ring_set;
 struct ring_set_config {
     const char *proc;    /* "/proc". */
     const char *log_dir; /* Of template logs; NULL: none. */
-    const char *process; /* Name of processes to look at. */
+    const char *process; /* Name of processes to look at ... */
+    const char *pidfile; /* ... or of a file with the number of one. */
     /* Where to go on in a ring that was read before. */
     const struct ring_position *positions;
     size_t n_positions;
+    /* Packets that a ring made after 'since_ns' did not record because nobody
+     * read it yet: from 'first_ns' to 'last_ns'. */
+    uint64_t since_ns;
+    void (*on_unread)(void *aux, uint64_t first_ns, uint64_t last_ns,
+                      uint64_t count);
+    void *aux;
 };
 
 /* One ring and whose it is. */

@@ -23,6 +23,7 @@ EXTRA_DIST += \
 	tests/net/stack.py \
 	tests/net/stopped_clock.c \
 	tests/net/tap.py \
+	tests/net/test_agent.py \
 	tests/net/test_api_schema.py \
 	tests/net/test_attach.py \
 	tests/net/test_bad_input.py \

@@ -23,3 +23,16 @@ tests_agent_test_budget_SOURCES = tests/agent/test_budget.c
 tests_agent_test_budget_LDADD = $(AGENT_LIBS) $(TEST_LIBS)
 tests_agent_test_spool_SOURCES = tests/agent/test_spool.c
 tests_agent_test_spool_LDADD = $(AGENT_LIBS) $(TEST_LIBS)
+
+# What the switch's own header says of rings, out of the patches.
+EXTRA_DIST += tests/agent/ovs_layout.awk
+CLEANFILES += tests/agent/ovs_layout.h
+check_PROGRAMS += tests/agent/test_ring_layout
+TESTS += tests/agent/test_ring_layout
+tests_agent_test_ring_layout_SOURCES = tests/agent/test_ring_layout.c
+nodist_tests_agent_test_ring_layout_SOURCES = tests/agent/ovs_layout.h
+tests_agent_test_ring_layout_LDADD = $(AGENT_LIBS) $(TEST_LIBS)
+tests/agent/test_ring_layout.$(OBJEXT): tests/agent/ovs_layout.h
+tests/agent/ovs_layout.h: tests/agent/ovs_layout.awk ovs-patches/series
+	$(AM_V_GEN)$(MKDIR_P) $(@D) && awk -f $(srcdir)/tests/agent/ovs_layout.awk \
+	    $(srcdir)/ovs-patches/*.patch > $@.tmp && mv $@.tmp $@

@@ -48,6 +48,7 @@ EXTRA_DIST += \
 	tests/net/test_past.py \
 	tests/net/test_patched_histories.py \
 	tests/net/test_monitor.py \
+	tests/net/test_patched_rings.py \
 	tests/net/test_pipelines.py \
 	tests/net/test_recorder_agent.py \
 	tests/net/test_recorder_gone.py \

@@ -377,6 +377,12 @@ class Lab:
             f"--pidfile={self.dir}/ovs-vswitchd.pid", "-vconsole:warn"],
             netns=self.sw)
 
+    def start_agent(self, server, *options):
+        """Starts lasthop-agent for this lab's patched switch alone."""
+        return self.spawn("agent", [
+            f"{bindir()}/lasthop-agent", "--server", server, "--process",
+            self.vswitchd, *options], netns=self.sw, daemon=True)
+
     def _make_bridges(self):
         command = []
         postcard = ["other-config:lasthop-mode=postcard"] \

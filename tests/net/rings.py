@@ -7,9 +7,9 @@
     for record in rings.read(): print(record.type, record.template.bridge)
 
 A ring exists from the first packet that its thread observes; Rings finds new
-ones whenever it is used.  Also a program: `rings.py drain` reads the rings of
-all processes named ovs-vswitchd and throws away what is in them, until it gets
-SIGTERM.
+ones whenever it is used.  Also a program: `rings.py drain PID` reads the rings
+of that switch, `rings.py drain FOLDER` those of all whose program is there, and
+throws away what is in them, until it gets SIGTERM.
 """
 
 import collections
@@ -217,16 +217,16 @@ class Rings:
         return total
 
 
-def switches():
-    """Process IDs of all ovs-vswitchd."""
+def switches(folder):
+    """Process IDs of all ovs-vswitchd whose program is below 'folder'."""
     found = []
     for name in os.listdir("/proc"):
         try:
-            with open(f"/proc/{name}/comm", encoding="ascii") as comm:
-                if name.isdigit() and comm.read().strip() == "ovs-vswitchd":
-                    found.append(int(name))
+            program = os.readlink(f"/proc/{name}/exe")
         except OSError:
             continue
+        if program.startswith(folder) and program.endswith("/ovs-vswitchd"):
+            found.append(int(name))
     return found
 
 
@@ -256,10 +256,10 @@ def drain(pids):
 
 def main(arguments):
     """The program."""
-    if arguments[:1] != ["drain"] or len(arguments) > 2:
-        sys.exit("usage: rings.py drain [PID]")
-    chosen = [int(pid) for pid in arguments[1:]]
-    drain((lambda: chosen) if chosen else switches)
+    if len(arguments) != 2 or arguments[0] != "drain":
+        sys.exit("usage: rings.py drain PID|FOLDER")
+    which = arguments[1]
+    drain(lambda: [int(which)] if which.isdigit() else switches(which))
 
 
 if __name__ == "__main__":

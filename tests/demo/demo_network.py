@@ -2,7 +2,7 @@
 # The demo's network, built: a lab with the bridges, hosts and services of
 # network.py, its controller, and lasthop between them if wanted.
 """
-    with DemoNetwork() as net:
+    with DemoNetwork() as net:    # patched=True: the patched switch, an agent.
         net.start()
         net.start_lasthop()       # Without: the bridges go to the controller.
         net.connect()
@@ -25,6 +25,7 @@ from process import Failed, wait_until
 # By the address their tunnels come from, which the recorder learns so.
 SWITCHES_AT = f"tcp:{UNDER_SWITCH}:6633"
 CONTROLLER_AT = "tcp:127.0.0.1:6653"
+AGENTS_AT = f"{UNDER_COLLECTOR}:6082"       # Where the agent finds the server.
 SERVICES = {"web": [("tcp", 8000), ("tcp", network.WRONG_PORT)],
             "files": [("udp", 6900), ("tcp", 2049)]}
 
@@ -32,8 +33,8 @@ SERVICES = {"web": [("tcp", 8000), ("tcp", network.WRONG_PORT)],
 class DemoNetwork(Lab):
     """The network; everything of a Lab works too."""
 
-    def __init__(self):
-        super().__init__()
+    def __init__(self, patched=None):
+        super().__init__(patched)
         self.target = CONTROLLER_AT     # Where the bridges connect to.
         for name, dpid in network.SWITCHES.items():
             self.add_bridge(name, dpid)
@@ -70,13 +71,16 @@ class DemoNetwork(Lab):
     def start_lasthop(self):
         """Starts the recorder and the server between them."""
         self.start_recorder()
+        source = (["--agents", AGENTS_AT] if self.is_patched else
+                  ["--listen", f"geneve:{UNDER_COLLECTOR}:6081"])
         self.spawn("server", [
-            os.path.join(bindir(), "lasthop-server"),
-            "--listen", f"geneve:{UNDER_COLLECTOR}:6081",
+            os.path.join(bindir(), "lasthop-server"), *source,
             "--archive", os.path.join(self.dir, "archive")],
             netns=self.col, daemon=True)
         wait_until(lambda: os.path.exists(f"{self.dir}/server.sock"), 10,
                    "lasthop-server")
+        if self.is_patched:
+            self.start_agent(AGENTS_AT)
 
     def start_recorder(self):
         """Starts the recorder, for the first time or again."""
@@ -85,7 +89,8 @@ class DemoNetwork(Lab):
         self.spawn("recorder", [
             os.path.join(bindir(), "lasthop-recorder"),
             "--listen", SWITCHES_AT, "--controller", CONTROLLER_AT,
-            "--ovsdb", self.db, "--postcards", f"geneve:{UNDER_COLLECTOR}",
+            "--ovsdb", self.db, "--postcards",
+            "agent" if self.is_patched else f"geneve:{UNDER_COLLECTOR}",
             "--state", os.path.join(self.dir, "recorder")],
             netns=self.sw, daemon=True)
         wait_until(lambda: os.path.exists(f"{self.dir}/recorder.sock"), 10,

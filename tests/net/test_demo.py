@@ -127,3 +127,24 @@ def test_the_past_can_be_asked(told):
     assert re.search(r"rule-made +v8 table=0.*\n(.*\n)*.*rule-removed +v8 ",
                      asked)
     assert re.search(r"^- .*tp_dst=8443", asked, re.MULTILINE), asked
+
+
+def test_the_patched_switch_tells_the_same(told):
+    """Hops, changes of the header and verdicts are those of stock postcards;
+    only versions and times are others."""
+    done = subprocess.run([PYTHON, DEMO, "--batch", "--patched", "--bindir",
+                           bindir()], stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          text=True, timeout=180, check=False)
+    assert done.returncode == 0, done.stdout
+    assert "FAILED" not in done.stdout
+    parts = re.split(r"^\$ (.*)$", done.stdout, flags=re.MULTILINE)[1:]
+    patched = list(zip(parts[0::2], parts[1::2]))
+    for words in (("dst host 203.0.113.80", "-e bt"), ("src port 8000",),
+                  ("icmp6",), ("dst port 8443", "-e bt")):
+        stock_hops, patched_hops = (
+            [line for line in switches_in_order(answer(one, *words))
+             if re.search(r"#\d+ |this rule:|=> ", line)]
+            for one in (told, patched))
+        assert patched_hops == stock_hops
+        assert len(patched_hops) > 3

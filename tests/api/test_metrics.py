@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-# /metrics of a running server and recorder: every name is in docs/metrics.md
+# /metrics of a running server, recorder and agent: every name is in docs/metrics.md
 # with its type, and every name there exists.
 #
 # usage: test_metrics.py [--write]     (--write prints the tables anew)
@@ -99,15 +99,19 @@ def main():
                     "--state=@/state.db",
                     f"--listen=tcp:127.0.0.1:{free_port()}",
                     f"--controller=tcp:127.0.0.1:{free_port()}"], free_port())
+    agent = run(["bin/lasthop-agent", f"--server=127.0.0.1:{free_port()}",
+                 "--pidfile=@/nobody", "--spool=@/spool"], free_port())
     if "--write" in sys.argv:
-        print("server:\n" + table(server) + "\nrecorder:\n" + table(recorder))
+        print("server:\n" + table(server) + "\nrecorder:\n" + table(recorder)
+              + "\nagent:\n" + table(agent))
         return 0
     with open(os.path.join(SOURCE, "docs/metrics.md"),
               encoding="utf-8") as page:
         told = dict(re.findall(r"^\| `(lasthop_[a-z_0-9]+)` \| (\w+) \|",
                                page.read(), re.M))
     wrong = 0
-    found = {name: kind for name, (kind, _) in {**server, **recorder}.items()}
+    found = {name: kind for name, (kind, _) in
+             {**server, **recorder, **agent}.items()}
     for name in sorted(found.keys() | told.keys()):
         if found.get(name) != told.get(name):
             print(f"{name}: docs/metrics.md says {told.get(name, 'nothing')}, "

@@ -143,7 +143,7 @@ def test_the_patched_switch_tells_the_same(told):
     for words in (("dst host 203.0.113.80", "-e bt"), ("src port 8000",),
                   ("icmp6",), ("dst port 8443", "-e bt")):
         stock_hops, patched_hops = (
-            [line for line in switches_in_order(answer(one, *words))
+            [line for line in same_each_time(answer(one, *words))
              if re.search(r"#\d+ |this rule:|=> ", line)]
             for one in (told, patched))
         assert patched_hops == stock_hops

@@ -5,6 +5,7 @@ EXTRA_DIST += \
 	docs/api.md \
 	docs/assembly.md \
 	docs/counters.md \
+	docs/datapath.md \
 	docs/decisions \
 	docs/formats \
 	docs/glossary.md \

@@ -39,6 +39,10 @@ lib_liblasthop_a_SOURCES = \
 	lib/block_index_impl.h \
 	lib/block_index_maker.c \
 	lib/block_sums.c lib/block_sums.h \
+	lib/bus.c lib/bus.h \
+	lib/bus_message.c lib/bus_message.h \
+	lib/bus_wire.c lib/bus_wire.h \
+	lib/bus_wire_options.c lib/bus_wire_options.h \
 	lib/byte_buf.c lib/byte_buf.h \
 	lib/bytes.c lib/bytes.h \
 	lib/client.c lib/client_impl.h \
@@ -150,6 +154,9 @@ LIB_LIBS = lib/liblasthop.a $(JANSSON_LIBS) $(XXHASH_LIBS) $(SQLITE_LIBS) \
 
 # The same for one that is a client of a server (lib/client_impl.h, lib/tls.h).
 CLIENT_LIBS = $(LIB_LIBS) $(TLS_LIBS)
+
+# The same for one that uses the bus (lib/bus.h).
+BUS_LIBS = $(LIB_LIBS) $(NATS_LIBS)
 
 # liblasthop: the client for programs of others, <lasthop/client.h>.  It is made
 # without libtool, which would be in every link of the tree for this one

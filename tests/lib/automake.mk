@@ -17,6 +17,13 @@ tests_lib_test_agent_frame_SOURCES = tests/lib/test_agent_frame.c \
 	tests/lib/golden.c tests/lib/golden.h
 tests_lib_test_agent_frame_LDADD = $(LIB_LIBS) $(TEST_LIBS)
 
+# bus: NATS, with a server of the test's own.
+NATS_FIXTURE = tests/lib/nats_fixture.c tests/lib/nats_fixture.h
+check_PROGRAMS += tests/lib/test_bus
+TESTS += tests/lib/test_bus
+tests_lib_test_bus_SOURCES = tests/lib/test_bus.c $(NATS_FIXTURE)
+tests_lib_test_bus_LDADD = $(BUS_LIBS) $(TEST_LIBS)
+
 check_PROGRAMS += tests/lib/test_bytes
 TESTS += tests/lib/test_bytes
 tests_lib_test_bytes_SOURCES = tests/lib/test_bytes.c

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* nats_fixture - implementation. */
+#include <config.h>
+#include "tests/lib/nats_fixture.h"
+
+#include <arpa/inet.h>
+#include <check.h>
+#include <errno.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "lib/monotonic.h"
+
+#define DEADLINE_MS 60000
+
+static struct sockaddr_in
+loopback(int port)
+{
+    return (struct sockaddr_in){
+        .sin_family = AF_INET,
+        .sin_port = htons((uint16_t) port),
+        .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+    };
+}
+
+static int
+free_port(void)
+{
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    struct sockaddr_in where = loopback(0);
+    socklen_t len = sizeof where;
+
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(bind(fd, (struct sockaddr *) &where, len), 0);
+    ck_assert_int_eq(getsockname(fd, (struct sockaddr *) &where, &len), 0);
+    close(fd);
+    return ntohs(where.sin_port);
+}
+
+static bool
+is_listening(int port)
+{
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    struct sockaddr_in where = loopback(port);
+    char byte;
+    /* It greets, once it can be talked to. */
+    bool is_there = !connect(fd, (struct sockaddr *) &where, sizeof where) &&
+                    recv(fd, &byte, 1, 0) == 1;
+
+    close(fd);
+    return is_there;
+}
+
+static void
+write_configuration(const struct nats *nats, const char *extra)
+{
+    char path[128];
+    FILE *file;
+
+    snprintf(path, sizeof path, "%s/conf", nats->dir);
+    file = fopen(path, "w");
+    ck_assert_ptr_nonnull(file);
+    fprintf(file,
+            "listen: \"127.0.0.1:%d\"\n"
+            "log_file: \"%s/log\"\n"
+            "jetstream { store_dir: \"%s/store\", max_mem: 256MB, "
+            "max_file: 256MB }\n%s\n",
+            nats->port, nats->dir, nats->dir, extra ? extra : "");
+    fclose(file);
+}
+
+/* The process that has been forked; does not return. */
+static void
+become_server(const struct nats *nats, pid_t parent)
+{
+    char path[128];
+
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent) {
+        _exit(1);
+    }
+    snprintf(path, sizeof path, "%s/conf", nats->dir);
+    execlp("nats-server", "nats-server", "-c", path, NULL);
+    execl("/usr/sbin/nats-server", "nats-server", "-c", path, NULL);
+    fprintf(stderr, "cannot run nats-server: %s\n", strerror(errno));
+    _exit(1);
+}
+
+void
+nats_start(struct nats *nats, const char *extra)
+{
+    int64_t deadline_ms = monotonic_ms() + DEADLINE_MS;
+    pid_t self = getpid();
+
+    if (!nats->port) {
+        const char *tmp = getenv("TMPDIR");
+
+        snprintf(nats->dir, sizeof nats->dir, "%s/lasthop-nats-XXXXXX",
+                 tmp && strlen(tmp) < 32 ? tmp : "/tmp");
+        ck_assert_ptr_nonnull(mkdtemp(nats->dir));
+        nats->port = free_port();
+        snprintf(nats->url, sizeof nats->url, "nats://127.0.0.1:%d",
+                 nats->port);
+    }
+    write_configuration(nats, extra);
+    nats->pid = fork();
+    ck_assert_int_ge(nats->pid, 0);
+    if (!nats->pid) {
+        become_server(nats, self);
+    }
+    while (!is_listening(nats->port)) {
+        ck_assert_msg(monotonic_ms() < deadline_ms &&
+                          !waitpid(nats->pid, NULL, WNOHANG),
+                      "nats-server does not start; see %s/log", nats->dir);
+        poll(NULL, 0, 10);
+    }
+}
+
+void
+nats_kill(struct nats *nats)
+{
+    if (nats->pid) {
+        kill(nats->pid, SIGKILL);
+        waitpid(nats->pid, NULL, 0);
+        nats->pid = 0;
+    }
+}
+
+void
+nats_end(struct nats *nats)
+{
+    char command[128];
+
+    nats_kill(nats);
+    snprintf(command, sizeof command, "rm -rf '%s'", nats->dir);
+    ck_assert_int_eq(system(command), 0);
+}
+
+struct bus *
+nats_open(const struct nats *nats, struct event_base *base)
+{
+    const struct bus_options options = {.urls = nats->url};
+    struct lh_error error;
+    struct bus *bus;
+
+    ck_assert_msg(!bus_open(base, &options, &bus, &error), "%s", error.text);
+    return bus;
+}
+
+/* --- The loop. ----------------------------------------------------------- */
+
+void
+nats_loop_while(struct event_base *base, bool (*is_going)(void *aux),
+                void *aux)
+{
+    int64_t deadline_ms = monotonic_ms() + DEADLINE_MS;
+
+    while (is_going(aux)) {
+        const struct timeval at_most = {.tv_usec = 50000};
+
+        ck_assert_msg(monotonic_ms() < deadline_ms,
+                      "what the test waits for does not come");
+        event_base_loopexit(base, &at_most);
+        event_base_loop(base, EVLOOP_ONCE);
+    }
+}
+
+static bool
+is_undone(void *done)
+{
+    return !*(const volatile bool *) done;
+}
+
+void
+nats_loop_until(struct event_base *base, const bool *done)
+{
+    nats_loop_while(base, is_undone, (void *) done);
+}

@@ -549,6 +549,7 @@ agent_open(struct event_base *base, const struct options *options,
         add_timer(agent, &agent->scan, (uint64_t) SCAN_MS * NS_PER_MS,
                   on_scan);
         ring_set_scan(agent->rings, AGENT_THRESHOLD_ALL);
+        ring_set_clean_logs(agent->rings);
     }
     add_timer(agent, &agent->poll, options->poll_ns, on_poll);
     add_timer(agent, &agent->house, (uint64_t) HOUSE_MS * NS_PER_MS, on_house);

@@ -19,10 +19,16 @@
 
 #define BUDGET_PERIOD_MS 250
 
+#define BUDGET_PERIODS 8 /* That an estimate is made of. */
+
 struct budget {
     double share; /* Of one processor; 0: no bound. */
     double used;  /* In the last period. */
-    double whole; /* Estimate: what it would be without a threshold. */
+    double debt;  /* Seconds of CPU beyond the share, of late. */
+    struct {
+        double used, kept; /* Seconds of CPU; seconds times what was kept. */
+    } periods[BUDGET_PERIODS]; /* The newest first. */
+    unsigned int n;
     uint64_t cpu_ns, now_ns; /* At the step before. */
     uint32_t want;
     bool has_begun;

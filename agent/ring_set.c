@@ -285,6 +285,41 @@ ring_set_scan(struct ring_set *set, uint32_t threshold)
     }
 }
 
+static bool
+is_log_of(const struct ring_set *set, const char *file)
+{
+    for (size_t i = 0; i < set->n; i++) {
+        struct ring_name name = ring_reader_name(set->entries[i].ring.reader);
+        char own[64];
+
+        snprintf(own, sizeof own, "%016" PRIx64 "-%016" PRIx64 ".templates",
+                 name.inode, name.start_ns);
+        if (!strcmp(own, file)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void
+ring_set_clean_logs(struct ring_set *set)
+{
+    DIR *dir = set->config.log_dir ? opendir(set->config.log_dir) : NULL;
+    const struct dirent *entry;
+
+    while (dir && (entry = readdir(dir)) != NULL) {
+        const char *dot = strrchr(entry->d_name, '.');
+
+        if (dot && !strcmp(dot, ".templates") &&
+            !is_log_of(set, entry->d_name)) {
+            unlinkat(dirfd(dir), entry->d_name, 0);
+        }
+    }
+    if (dir) {
+        closedir(dir);
+    }
+}
+
 /* --- Interface -----------------------------------------------------------
  */
 

@@ -46,6 +46,9 @@ struct ring_set *ring_set_create(const struct ring_set_config *);
 void ring_set_destroy(struct ring_set *);
 /* Looks for rings that came and went; new ones get 'threshold'. */
 void ring_set_scan(struct ring_set *, uint32_t threshold);
+/* Removes the template logs of rings that are no more: those of no ring in the
+ * set. */
+void ring_set_clean_logs(struct ring_set *);
 size_t ring_set_n(const struct ring_set *);
 struct ring_entry *ring_set_get(struct ring_set *, size_t i);
 /* Forgets ring 'i', which is gone and was read to its end.  Another takes its

@@ -132,6 +132,7 @@ bench_bench_stream_LDADD = $(LIB_LIBS)
 # agent: from a ring to batches, and to a socket.
 BENCHES += bench/bench_agent
 bench_bench_agent_SOURCES = bench/bench_agent.c $(FAKE_RING) \
+	bench/agent_cards.c bench/agent_cards.h \
 	tests/agent/fake_server.c tests/agent/fake_server.h \
 	bench/bench_preset.c bench/bench_preset.h
 bench_bench_agent_LDADD = agent/libagent.a $(GEN_LIBS) $(TLS_LIBS)

@@ -10,7 +10,13 @@
  * with one, to a socket that another process reads.  CPU is the process's own,
  * kernel included, without what filling the ring takes.
  *
- * usage: bench_agent [PACKETS]   (default 100,000) */
+ * With the argument "budget" a process of its own is an agent with --cpu 10%
+ * while this one writes postcards of the mix at rates that change in steps,
+ * and leaves out, as a switch does, what is above the threshold.  used: what
+ * the agent uses, each second from the fifth after a step on; settled: seconds
+ * until it is first within 10 +- 1 % and stays there for the next two.
+ *
+ * usage: bench_agent [PACKETS | budget]   (default 100,000) */
 #include <config.h>
 
 #include <event2/event.h>
@@ -25,11 +31,9 @@
 
 #include "agent/agent.h"
 #include "agent/agent_impl.h"
-#include "bench/bench_preset.h"
-#include "gen/gen.h"
-#include "lib/inet_sum.h"
+#include "bench/agent_cards.h"
 #include "lib/lh_alloc.h"
-#include "lib/postcard_geneve.h"
+#include "lib/monotonic.h"
 #include "lib/say.h"
 #include "tests/agent/fake_ring.h"
 #include "tests/agent/fake_server.h"
@@ -37,193 +41,13 @@
 #define N_RUNS    5
 #define N_PACKETS 100000
 #define RING_SIZE (8u << 20)
-#define BURST     32
-#define N_FLOWS   8 /* Of TCP bulk. */
 #define PROCESS   "lhbench"
-
-struct card {
-    const struct hop_template *template;
-    uint64_t time_ns;
-    uint32_t packet_len;
-    uint16_t caplen;
-    uint8_t header[PACKET_ID_SNAP];
-};
-
-static struct card *cards;
-static size_t n_cards, n_allocated;
-static struct hop_template **templates;
-static size_t n_templates, templates_allocated;
 
 static void
 die(const char *what)
 {
     fprintf(stderr, "bench_agent: %s\n", what);
     exit(EXIT_FAILURE);
-}
-
-/* --- Postcards -----------------------------------------------------------
- */
-
-static const struct hop_template *
-find_template(uint64_t dpid, uint32_t in_port, uint32_t out_port,
-              uint32_t version)
-{
-    struct hop_output output = {.port = (uint16_t) out_port};
-    struct hop_trail trail = {.version = version, .flags = HOP_TRAIL_VERSION};
-    union hop_template_buf buf;
-
-    hop_template_make(&buf, &(struct hop_template_parts){.dpid = dpid,
-                                                         .in_port = in_port,
-                                                         .bridge = "br",
-                                                         .bridge_len = 2,
-                                                         .outputs = &output,
-                                                         .n_outputs = 1,
-                                                         .trail = &trail,
-                                                         .n_trail = 1});
-    for (size_t i = n_templates; i-- > 0;) {
-        if (hop_template_equal(templates[i], &buf.t)) {
-            return templates[i];
-        }
-    }
-    templates = lh_alloc_grow(templates, n_templates, &templates_allocated,
-                              sizeof *templates);
-    templates[n_templates] = hop_template_clone(&buf.t);
-    return templates[n_templates++];
-}
-
-static struct card *
-add_card(const struct hop_template *template, uint64_t time_ns,
-         const uint8_t *header, uint16_t caplen, uint32_t packet_len)
-{
-    struct card *card;
-
-    cards = lh_alloc_grow(cards, n_cards, &n_allocated, sizeof *cards);
-    card = &cards[n_cards++];
-    card->template = template;
-    card->time_ns = time_ns;
-    card->packet_len = packet_len;
-    card->caplen = caplen;
-    memcpy(card->header, header, caplen);
-    return card;
-}
-
-static const char *
-make_mix(size_t n_packets)
-{
-    struct gen_frame batch[GEN_BATCH];
-    struct gen_config config;
-    struct lh_error error;
-    char *trace;
-    struct gen *gen;
-    const char *traffic = bench_preset(&config, &trace);
-    size_t n;
-
-    config.n_packets = n_packets;
-    config.snap = PACKET_ID_SNAP;
-    if (gen_create(&config, &gen, &error)) {
-        die(error.text);
-    }
-    while (!gen_next(gen, batch, GEN_BATCH, &n, &error) && n) {
-        for (size_t i = 0; i < n; i++) {
-            struct postcard p;
-            struct hdr outer, h;
-
-            if (postcard_geneve_decode_frame(batch[i].data, batch[i].len,
-                                             &outer, &p) != POSTCARD_OK ||
-                p.caplen > PACKET_ID_SNAP) {
-                die("no postcard");
-            }
-            hdr_parse(p.header, p.caplen, &h);
-            add_card(find_template(p.dpid, p.in_port, p.out_port, p.version),
-                     batch[i].time_ns, p.header, p.caplen,
-                     hdr_has_l3(&h) ? h.l3_ofs + h.own_len : p.caplen);
-        }
-    }
-    gen_destroy(gen);
-    free(trace);
-    return traffic;
-}
-
-/* Segment or acknowledgement 'i' of a connection, as bridge 'hop' sees it. */
-static uint16_t
-make_segment(uint8_t *p, uint32_t flow, uint32_t i, unsigned int hop,
-             uint64_t *random)
-{
-    bool is_ack = flow & 1;
-    uint16_t own_len = is_ack ? 52 : 1500;
-
-    memset(p, 0, PACKET_ID_SNAP);
-    p[0] = p[6] = 2;
-    p[5] = (uint8_t) (hop + 1);
-    p[11] = (uint8_t) hop;
-    bytes_put_be16(p + 12, HDR_ETH_IP4);
-    p[14] = 0x45;
-    bytes_put_be16(p + 16, own_len);
-    bytes_put_be16(p + 18, (uint16_t) (flow * 771 + i));
-    p[20] = 0x40;
-    p[22] = (uint8_t) (64 - hop);
-    p[23] = HDR_IP_TCP;
-    bytes_put_be32(p + 26, 0x0a000001 + (is_ack ? 256 : 0));
-    bytes_put_be32(p + 30, 0x0a000001 + (is_ack ? 0 : 256));
-    bytes_put_be16(p + 24, inet_sum(p + 14, 20));
-    bytes_put_be16(p + 34, (uint16_t) (is_ack ? 5201 : 40000 + flow / 2));
-    bytes_put_be16(p + 36, (uint16_t) (is_ack ? 40000 + flow / 2 : 5201));
-    bytes_put_be32(p + 38, is_ack ? 77 : 1000 * flow + 1448 * i);
-    bytes_put_be32(p + 42, is_ack ? 1000 * flow + 2896 * i : 78);
-    p[46] = 0x80;
-    p[47] = 0x10;
-    bytes_put_be16(p + 48, is_ack ? (uint16_t) (3000 + i % 7) : 509);
-    bytes_put_be32(p + 54, 0x0101080a);
-    bytes_put_be32(p + 58, 100000 + flow + i / 800);
-    bytes_put_be32(p + 62, 200000 + flow + i / 800);
-    bytes_put_be16(p + 50, (uint16_t) (*random >> 16));
-    if (is_ack) {
-        return 66;
-    }
-    for (size_t at = 66; at < PACKET_ID_SNAP; at++) {
-        *random =
-            *random * UINT64_C(6364136223846793005) + 1442695040888963407;
-        p[at] = (uint8_t) (*random >> 56);
-    }
-    return PACKET_ID_SNAP;
-}
-
-static void
-make_bulk(size_t n_packets, unsigned int n_bridges)
-{
-    uint64_t now_ns = UINT64_C(1700000000000000000), random = 7;
-    uint32_t count[2 * N_FLOWS] = {0};
-    const struct hop_template *at[2][16];
-
-    for (unsigned int i = 0; i < n_bridges; i++) {
-        at[0][i] = find_template(0xa0 + i, 1, 2, 10 + i);
-        at[1][i] = find_template(0xa0 + i, 2, 1, 20 + i);
-    }
-    for (size_t n = 0; n < n_packets; n += BURST) {
-        uint8_t p[BURST][PACKET_ID_SNAP];
-        /* Two segments for an acknowledgement. */
-        bool is_ack = n / BURST % 3 == 2;
-        uint32_t flow[BURST], number[BURST];
-        uint64_t seeds[BURST];
-
-        for (unsigned int k = 0; k < BURST; k++) {
-            random = random * UINT64_C(6364136223846793005) + 1;
-            flow[k] = 2 * (uint32_t) (random >> 60) % (2 * N_FLOWS) + is_ack;
-            number[k] = count[flow[k]]++;
-            seeds[k] = random;
-        }
-        for (unsigned int hop = 0; hop < n_bridges; hop++) {
-            now_ns += 1000 + (random >> 50) % 3000;
-            for (unsigned int k = 0; k < BURST; k++) {
-                uint64_t seed = seeds[k];
-                uint16_t caplen =
-                    make_segment(p[k], flow[k], number[k], hop, &seed);
-
-                add_card(at[is_ack][hop], now_ns, p[k], caplen,
-                         is_ack ? 66 : 1514);
-            }
-        }
-    }
 }
 
 /* --- Measuring -----------------------------------------------------------
@@ -445,19 +269,154 @@ measure(const char *traffic)
     n_cards = 0;
 }
 
+/* --- The budget ----------------------------------------------------------
+ */
+
+#define SHARE       0.10
+#define STEP_S      12
+#define SETTLE_S    5
+#define MAX_SECONDS 256
+
+static pid_t
+start_agent(uint16_t port)
+{
+    pid_t pid = fork();
+
+    if (!pid) {
+        struct event_base *base = event_base_new();
+        char address[32];
+        struct options options = {.server = address,
+                                  .cpu = SHARE,
+                                  .memory_bytes = UINT64_C(1) << 30,
+                                  .snap = 96,
+                                  .id_config = PACKET_ID_CONFIG_INIT,
+                                  .process = PROCESS,
+                                  .flush_ns = 100000000,
+                                  .poll_ns = 5000000};
+        struct agent *agent;
+
+        prctl(PR_SET_NAME, "lhbenchagent");
+        snprintf(address, sizeof address, "127.0.0.1:%u", port);
+        if (agent_open(base, &options, &agent, NULL)) {
+            _exit(1);
+        }
+        event_base_dispatch(base);
+        _exit(0);
+    }
+    return pid;
+}
+
+static uint64_t
+cpu_of(pid_t pid)
+{
+    struct timespec ts;
+    clockid_t clock;
+
+    if (clock_getcpuclockid(pid, &clock) || clock_gettime(clock, &ts)) {
+        die("no clock");
+    }
+    return (uint64_t) ts.tv_sec * 1000000000u + (uint64_t) ts.tv_nsec;
+}
+
+/* Writes at 'rate' per second for a second; returns which part of it the agent
+ * has used. */
+static double
+run_second(struct fake_ring *ring, pid_t pid, uint64_t rate,
+           const uint64_t *ids, size_t *next)
+{
+    uint64_t begin_ns = monotonic_ns(), cpu = cpu_of(pid), done = 0, now_ns;
+
+    while ((now_ns = monotonic_ns()) - begin_ns < 1000000000u) {
+        uint64_t due = (now_ns - begin_ns) * rate / 1000000000u;
+
+        for (; done < due; done++) {
+            const struct card *c = &cards[*next];
+
+            if (ids[*next] >> 32 <= ring->page->threshold) {
+                fake_ring_put(ring, c->template, c->time_ns, c->header,
+                              c->caplen, c->packet_len, false);
+            }
+            *next = (*next + 1) % n_cards;
+        }
+        fake_ring_publish(ring);
+        usleep(1000);
+    }
+    return (double) (cpu_of(pid) - cpu) / (double) (monotonic_ns() - begin_ns);
+}
+
+static bool
+is_within(double used)
+{
+    return used >= SHARE - 0.01 && used <= SHARE + 0.01;
+}
+
+static void
+measure_budget(void)
+{
+    static const uint64_t rates[] = {1500000, 600000, 2000000, 800000};
+    struct packet_id_config config = PACKET_ID_CONFIG_INIT;
+    const char *traffic = agent_cards_make_mix(50000);
+    uint64_t *ids = lh_alloc_array(NULL, n_cards, sizeof *ids);
+    struct fake_ring *ring = fake_ring_create(RING_SIZE);
+    double used[MAX_SECONDS], settled[sizeof rates / sizeof rates[0]];
+    size_t next = 0, n_used = 0;
+    uint16_t port;
+    pid_t server = start_server(&port), pid;
+
+    for (size_t i = 0; i < n_cards; i++) {
+        struct hdr h;
+
+        hdr_parse(cards[i].header, cards[i].caplen, &h);
+        packet_id(&config, cards[i].header, cards[i].caplen, &h, &ids[i]);
+    }
+    pid = start_agent(port);
+    while (!ring->page->epoch) {
+        usleep(1000);
+    }
+    for (size_t step = 0; step < sizeof rates / sizeof rates[0]; step++) {
+        unsigned int n_within = 0;
+
+        settled[step] = STEP_S;
+        for (unsigned int s = 0; s < STEP_S; s++) {
+            double u = run_second(ring, pid, rates[step], ids, &next);
+
+            n_within = is_within(u) ? n_within + 1 : 0;
+            if (n_within == 3 && settled[step] > s) {
+                settled[step] = s - 2;
+            }
+            if (s >= SETTLE_S) {
+                used[n_used++] = 100 * u;
+            }
+        }
+    }
+    kill(pid, SIGTERM);
+    waitpid(pid, NULL, 0);
+    kill(server, SIGTERM);
+    waitpid(server, NULL, 0);
+    print(traffic, "used at --cpu 10%", "% of a processor", used, n_used);
+    print(traffic, "settled", "s", settled, sizeof rates / sizeof rates[0]);
+    fake_ring_destroy(ring);
+    free(ids);
+}
+
 int
 main(int argc, char *argv[])
 {
+    bool is_budget = argc > 1 && !strcmp(argv[1], "budget");
     size_t n_packets = argc > 1 ? strtoul(argv[1], NULL, 10) : N_PACKETS;
 
     /* Rings of this very process are looked for. */
     prctl(PR_SET_NAME, PROCESS);
     signal(SIGPIPE, SIG_IGN);
     say_set_level(SAY_ERROR);
-    measure(make_mix(n_packets));
-    make_bulk(n_packets, 3);
+    if (is_budget) {
+        measure_budget();
+        return EXIT_SUCCESS;
+    }
+    measure(agent_cards_make_mix(n_packets));
+    agent_cards_make_bulk(n_packets, 3);
     measure("tcp bulk 3 bridges");
-    make_bulk(n_packets, 5);
+    agent_cards_make_bulk(n_packets, 5);
     measure("tcp bulk 5 bridges");
     return EXIT_SUCCESS;
 }

@@ -5,6 +5,7 @@
 
 #include <check.h>
 #include <errno.h>
+#include <glob.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -283,6 +284,35 @@ be_a_switch(int fd)
     _exit(0);
 }
 
+/* Template logs in the spool. */
+static size_t
+count_logs(void)
+{
+    char *pattern = lh_asprintf("%s/*.templates", spool);
+    glob_t found;
+    size_t n = glob(pattern, 0, NULL, &found) ? 0 : found.gl_pathc;
+
+    globfree(&found);
+    free(pattern);
+    return n;
+}
+
+START_TEST(logs_of_rings_that_are_no_more_go)
+{
+    char *stale =
+        lh_asprintf("%s/0000000000000001-0000000000000002.templates", spool);
+    FILE *file = fopen(stale, "w");
+
+    ck_assert_ptr_nonnull(file);
+    fclose(file);
+    open_agent();
+    RUN_UNTIL(ring_set_n(agent->rings) == 1);
+    ck_assert_uint_eq(count_logs(), 1);
+    ck_assert_int_eq(access(stale, F_OK), -1);
+    free(stale);
+}
+END_TEST
+
 START_TEST(a_switch_that_is_killed_is_read_to_its_end)
 {
     int fds[2], status;
@@ -302,6 +332,7 @@ START_TEST(a_switch_that_is_killed_is_read_to_its_end)
     kill(pid, SIGKILL);
     waitpid(pid, &status, 0);
     RUN_UNTIL(ring_set_n(agent->rings) == 0);
+    ck_assert_uint_eq(count_logs(), 0);
     RUN_UNTIL(server->n_postcards == n_written &&
               server->lost[AGENT_PLACE_RING] == 1);
     ck_assert(fake_server_has_each(server, n_written));
@@ -478,6 +509,7 @@ main(void)
     tcase_add_test(tcase, a_new_agent_ships_what_the_old_one_left);
     tcase_add_test(tcase, a_full_spool_loses_what_is_new_and_says_so);
     tcase_add_test(tcase, a_full_ring_is_told_to_the_server);
+    tcase_add_test(tcase, logs_of_rings_that_are_no_more_go);
     tcase_add_test(tcase, a_switch_that_is_killed_is_read_to_its_end);
     tcase_add_test(tcase, the_threshold_is_the_smaller_of_both);
     tcase_add_test(tcase, what_the_cpu_allows_is_told);

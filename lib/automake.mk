@@ -40,6 +40,10 @@ lib_liblasthop_a_SOURCES = \
 	lib/block_index_maker.c \
 	lib/block_sums.c lib/block_sums.h \
 	lib/bus.c lib/bus.h \
+	lib/bus_answer.c lib/bus_answer.h \
+	lib/bus_kv.c lib/bus_kv.h \
+	lib/bus_kv_watch.c \
+	lib/bus_stream.c lib/bus_stream.h \
 	lib/bus_message.c lib/bus_message.h \
 	lib/bus_wire.c lib/bus_wire.h \
 	lib/bus_wire_options.c lib/bus_wire_options.h \

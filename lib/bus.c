@@ -25,7 +25,8 @@
 #define STATUS_NO_RESPONDERS 503
 
 struct request {
-    bus_reply_fn *reply; /* NULL: not open. */
+    bus_then_fn *reply; /* NULL: not open. */
+    bus_any_fn *then;
     void *aux;
     uint64_t deadline_ns;
     uint32_t generation; /* So that a late answer finds nobody. */
@@ -73,7 +74,8 @@ end_request(struct bus *bus, uint32_t slot, bool is_told, int error_number,
             const char *why, const struct bus_message *message)
 {
     struct request *request = &bus->requests[slot];
-    bus_reply_fn *reply = request->reply;
+    bus_then_fn *reply = request->reply;
+    bus_any_fn *then = request->then;
     void *aux = request->aux;
 
     request->reply = NULL;
@@ -82,7 +84,7 @@ end_request(struct bus *bus, uint32_t slot, bool is_told, int error_number,
     bus->first_free = slot;
     bus->n_open--;
     if (is_told) {
-        reply(aux, error_number, why, message);
+        reply(aux, then, error_number, why, message);
     }
 }
 
@@ -136,9 +138,9 @@ get_slot(struct bus *bus)
 }
 
 int
-bus_request(struct bus *bus, const struct bus_letter *letter,
-            uint32_t timeout_ms, bus_reply_fn *reply, void *aux,
-            struct lh_error *error)
+bus_request_then(struct bus *bus, const struct bus_letter *letter,
+                 uint32_t timeout_ms, bus_then_fn *reply, bus_any_fn *then,
+                 void *aux, struct lh_error *error)
 {
     uint32_t slot = get_slot(bus);
     char inbox[sizeof bus->inbox + 24];
@@ -153,6 +155,7 @@ bus_request(struct bus *bus, const struct bus_letter *letter,
     uint64_t tag = ((uint64_t) request->generation << 32) | (slot + 1);
 
     request->reply = reply;
+    request->then = then;
     request->aux = aux;
     request->deadline_ns = monotonic_ns() + (uint64_t) timeout_ms * 1000000u;
     bus->n_open++;
@@ -167,6 +170,22 @@ bus_request(struct bus *bus, const struct bus_letter *letter,
     bus->counters.requests++;
     start_tick(bus);
     return 0;
+}
+
+static void
+call_plain(void *aux, bus_any_fn *then, int error_number, const char *why,
+           const struct bus_message *message)
+{
+    ((bus_reply_fn *) then)(aux, error_number, why, message);
+}
+
+int
+bus_request(struct bus *bus, const struct bus_letter *letter,
+            uint32_t timeout_ms, bus_reply_fn *reply, void *aux,
+            struct lh_error *error)
+{
+    return bus_request_then(bus, letter, timeout_ms, call_plain,
+                            (bus_any_fn *) reply, aux, error);
 }
 
 void

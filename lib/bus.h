@@ -85,6 +85,15 @@ typedef void bus_reply_fn(void *aux, int error_number, const char *why,
  * returns. */
 int bus_request(struct bus *, const struct bus_letter *, uint32_t timeout_ms,
                 bus_reply_fn *, void *aux, struct lh_error *);
+/* For what stands on the bus: as bus_request(), with one function more that
+ * the callback is given, so that a request of theirs needs no memory but the
+ * bus's.  'then' is a function of any type, cast back by 'reply'. */
+typedef void bus_any_fn(void);
+typedef void bus_then_fn(void *aux, bus_any_fn *then, int error_number,
+                         const char *why, const struct bus_message *);
+int bus_request_then(struct bus *, const struct bus_letter *,
+                     uint32_t timeout_ms, bus_then_fn *reply, bus_any_fn *then,
+                     void *aux, struct lh_error *);
 /* No callback of a request of 'aux' comes any more. */
 void bus_forget(struct bus *, const void *aux);
 

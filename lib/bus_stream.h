@@ -5,8 +5,9 @@
  *         .name = "LH1", .subjects = "lh.1.*", .max_bytes = 1u << 30,
  *         .max_age_s = 3600, .replicas = 1, .discards_new = true};
  *
- *     bus_stream_ensure(bus, &config, on_ready, aux, &error);
- *     bus_stream_publish(bus, &letter, NULL, 0, 2000, on_kept, aux, &error);
+ *     bus_stream_create(bus, &config, 2000, on_ready, aux, &error);
+ *     bus_stream_publish(bus, &letter, NULL, BUS_ANY_SEQ, 2000, on_kept, aux,
+ * &error);
  *
  * A stream always has limits, so that no disk fills silently: one that is
  * full refuses what is new (the publication ends with ENOSPC) or drops what
@@ -18,7 +19,8 @@
  * (BUS_STREAM_WINDOW_S) and is kept once.
  *
  * Requests that find no room are refused by ENOBUFS, as in lib/bus.h; the
- * number of publications in flight is bounded by that.
+ * number of publications in flight is bounded by that.  bus_forget() ends
+ * those of an 'aux' without their callbacks.
  *
  * Threads: the bus's. */
 #ifndef LIB_BUS_STREAM_H
@@ -32,13 +34,13 @@
 #define BUS_STREAM_WINDOW_S 120
 
 struct bus_stream_config {
-    const char *name;     /* Letters, digits, '-' and '_'. */
-    const char *subjects; /* One pattern. */
-    uint64_t max_bytes;   /* Not 0. */
-    uint64_t max_age_s;   /* 0: none. */
-    uint32_t replicas;    /* Of NATS servers; 0: 1. */
+    const char *name;              /* Letters, digits, '-' and '_'. */
+    const char *subjects;          /* One pattern. */
+    uint64_t max_bytes;            /* Not 0. */
+    uint64_t max_age_s;            /* 0: none. */
+    uint32_t replicas;             /* Of NATS servers; 0: 1. */
     uint32_t max_msgs_per_subject; /* 0: no limit. */
-    bool discards_new;    /* When full; otherwise what is oldest. */
+    bool discards_new;             /* When full; otherwise what is oldest. */
     bool in_memory;
     bool is_bucket; /* What lib/bus_kv.h needs besides. */
 };
@@ -59,8 +61,12 @@ typedef void bus_stream_state_fn(void *aux, int error_number, const char *why,
 typedef void bus_publish_fn(void *aux, int error_number, const char *why,
                             uint64_t seq, bool was_there);
 
-/* Makes the stream, or gives one that is there these limits. */
-int bus_stream_ensure(struct bus *, const struct bus_stream_config *,
+/* Makes the stream, or finds that it is there with these limits; EEXIST: it
+ * is there with others, which bus_stream_update() replaces. */
+int bus_stream_create(struct bus *, const struct bus_stream_config *,
+                      uint32_t timeout_ms, bus_stream_fn *, void *aux,
+                      struct lh_error *);
+int bus_stream_update(struct bus *, const struct bus_stream_config *,
                       uint32_t timeout_ms, bus_stream_fn *, void *aux,
                       struct lh_error *);
 /* Asks for the state; ENOENT: there is no such stream. */
@@ -77,13 +83,11 @@ int bus_stream_delete(struct bus *, const char *name, uint32_t timeout_ms,
 /* What must be so for a publication. */
 #define BUS_ANY_SEQ UINT64_MAX
 
-/* 'id' may be NULL.  'last_seq': the number of the last message of this
- * subject must be that, 0: there is none; BUS_ANY_SEQ: whatever. */
-int bus_stream_publish(struct bus *, const struct bus_letter *,
-                       const char *id, uint64_t last_seq, uint32_t timeout_ms,
+/* 'id' may be NULL.  At most six headers of the caller's.  'last_seq': the
+ * number of the last message of this subject must be that, 0: there is none;
+ * BUS_ANY_SEQ: whatever. */
+int bus_stream_publish(struct bus *, const struct bus_letter *, const char *id,
+                       uint64_t last_seq, uint32_t timeout_ms,
                        bus_publish_fn *, void *aux, struct lh_error *);
-
-/* Ends what 'aux' has asked for without its callbacks. */
-void bus_stream_forget(struct bus *, const void *aux);
 
 #endif /* lib/bus_stream.h */

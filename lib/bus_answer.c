@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* bus_answer - implementation. */
+#include <config.h>
+#include "lib/bus_answer.h"
+
+#include <errno.h>
+
+/* Of nats-server: server/errors.json there. */
+static const struct {
+    unsigned int code;
+    int error_number;
+} codes[] = {
+    {10014, ENOENT},                  /* Consumer not found. */
+    {10037, ENOENT},                  /* No message found. */
+    {10059, ENOENT},                  /* Stream not found. */
+    {10013, EEXIST}, {10058, EEXIST}, /* Consumer, stream name in use. */
+    {10071, ESTALE},                  /* Wrong last sequence. */
+    {10023, ENOSPC}, {10047, ENOSPC}, /* Insufficient resources, storage. */
+    {10077, ENOSPC},                  /* Stream store failed: a limit. */
+};
+
+uint64_t
+bus_answer_number(const json_t *object, const char *key)
+{
+    json_int_t value = json_integer_value(json_object_get(object, key));
+
+    return value > 0 ? (uint64_t) value : 0;
+}
+
+static int
+errno_of(unsigned int code, unsigned int status)
+{
+    for (size_t i = 0; i < sizeof codes / sizeof *codes; i++) {
+        if (codes[i].code == code) {
+            return codes[i].error_number;
+        }
+    }
+    return status == 404 ? ENOENT : EPROTO;
+}
+
+int
+bus_answer_read(const struct bus_message *message, json_t **answer,
+                struct lh_error *error)
+{
+    json_t *json =
+        json_loadb((const char *) message->data, message->size, 0, NULL);
+    const json_t *refusal = json_object_get(json, "error");
+    int retval = 0;
+
+    *answer = NULL;
+    if (!json_is_object(json)) {
+        lh_error_set(error, "NATS: an answer that is not JetStream's");
+        retval = EPROTO;
+    } else if (refusal) {
+        const char *text =
+            json_string_value(json_object_get(refusal, "description"));
+
+        retval =
+            errno_of((unsigned int) bus_answer_number(refusal, "err_code"),
+                     (unsigned int) bus_answer_number(refusal, "code"));
+        lh_error_set(error, "NATS: %s", text ? text : "refused");
+    }
+    if (retval) {
+        json_decref(json);
+        return retval;
+    }
+    *answer = json;
+    return 0;
+}

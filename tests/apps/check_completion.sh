@@ -80,4 +80,6 @@ trap 'rm -r "$directory"' EXIT
 touch "$directory/a file"
 expect "$directory/a file " lasthop-recorder --select = "$directory/a"
 expect "$directory/a file " lasthopctl select load "$directory/a" 2>/dev/null
+mkdir "$directory/a dir"
+expect "$directory/a dir " lasthopctl archive verify "$directory/a" 2>/dev/null
 exit $failed

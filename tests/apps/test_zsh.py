@@ -27,7 +27,8 @@ compadd() {
     else
         builtin compadd -A words "$@"
         print -rl -- $words
-        (( $#words ))
+        # Where none were added the next tag would be tried.
+        builtin compadd "$@"
     fi
 }
 print -r -- '<ready>'
@@ -81,6 +82,9 @@ def main():
                                      "server", "warn"]),
                 ("lasthopctl log recorder d", ["debug"]),
                 (f"lasthopctl select load {work}/a", ["a-dir", "a-file"]),
+                ("lasthopctl archive ", ["repair", "stat", "verify"]),
+                (f"lasthopctl archive verify {work}/a", ["a-dir"]),
+                (f"lasthopctl -j archive repair {work}/a", ["a-dir"]),
                 ("lasthopctl --bef", ["--before"]),
                 ("netwatch e", ["explain"]),
                 ("ndb --color a", ["always", "auto"]),

@@ -259,13 +259,9 @@ on_detached(void *b_)
         postcard_ports_find(&config->postcards, b->name, INSTR_AGENT);
 
     if (config->ovsdb.db && (p || is_agent)) {
-        char *port =
-            p ? postcard_port_name(p, b->name, session_index(b->session))
-              : NULL;
-
-        b->removal = port_removal_start(b->attach->env->base, config->ovsdb.db,
-                                        b->name, port, on_port_removed, b);
-        free(port);
+        b->removal = port_removal_start(
+            b->attach->env->base, config->ovsdb.db, b->name,
+            p ? session_geneve_name(b->session) : NULL, on_port_removed, b);
     } else {
         finish(b, NULL);
     }

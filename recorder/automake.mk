@@ -95,6 +95,7 @@ recorder_librecorder_a_SOURCES = \
 	recorder/own_cookie.h \
 	recorder/past_why.c \
 	recorder/past_worker.c recorder/past_worker.h \
+	recorder/port_choice.c recorder/port_choice.h \
 	recorder/port_removal.c recorder/port_removal.h \
 	recorder/postcard_port.c recorder/postcard_port.h \
 	recorder/postcard_ports.c recorder/postcard_ports.h \

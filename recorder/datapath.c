@@ -65,10 +65,10 @@ datapath_detach(struct datapath *dp, void (*done)(void *aux), void *aux)
     return true;
 }
 
-uint16_t
-datapath_index(const struct datapath *dp)
+const char *
+datapath_geneve_name(const struct datapath *dp)
 {
-    return dp->index;
+    return dp->geneve_name;
 }
 
 struct instr *
@@ -105,6 +105,7 @@ destroy(struct datapath *dp)
     free(dp->ports);
     free(dp->name);
     free(dp->address);
+    free(dp->geneve_name);
     free(dp->why);
     free(dp);
 }

@@ -76,7 +76,7 @@ struct datapath *datapath_next(const struct datapath *);
 /* Takes what is ours out of the switch, then calls 'done', once.  False: there
  * is nothing. */
 bool datapath_detach(struct datapath *, void (*done)(void *aux), void *aux);
-uint16_t datapath_index(const struct datapath *);
+const char *datapath_geneve_name(const struct datapath *);
 
 struct instr *datapath_instr(const struct datapath *);
 uint64_t datapath_dpid(const struct datapath *);

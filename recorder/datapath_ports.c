@@ -146,6 +146,7 @@ on_prepared(void *dp_, const struct ovsdb_result *result)
     dp->has_controllers = result->has_controllers;
     set_text(&dp->name, result->bridge);
     set_text(&dp->address, result->address);
+    set_text(&dp->geneve_name, result->geneve_name);
     datapath_describe(dp, who, sizeof who);
     if (!datapath_setup_is_chosen(dp)) {
         datapath_setup_leave(dp);

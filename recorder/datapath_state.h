@@ -43,9 +43,10 @@ struct datapath {
     struct event *resume;   /* Sessions that wait for another try again. */
 
     uint16_t index;
-    char *name;    /* Of the bridge; NULL until known.  Owned. */
-    bool is_named; /* Known when instr was made. */
-    char *address; /* Where postcards come from, or NULL.  Owned. */
+    char *name;        /* Of the bridge; NULL until known.  Owned. */
+    bool is_named;     /* Known when instr was made. */
+    char *address;     /* Where postcards come from, or NULL.  Owned. */
+    char *geneve_name; /* Of its Geneve port by OVSDB, or NULL.  Owned. */
     struct ovsdb_config ovsdb; /* As configured, or with force. */
     bool has_controllers;      /* Of its own. */
     struct ovsdb_task *task;

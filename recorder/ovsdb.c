@@ -15,6 +15,7 @@
 #include "recorder/child.h"
 #include "recorder/ovsdb_paths.h"
 #include "recorder/ovsdb_table.h"
+#include "recorder/port_choice.h"
 
 #define MAX_ARGS 32
 
@@ -30,6 +31,8 @@ struct ovsdb_task {
     struct event *fail;  /* Reports what failed at once from the loop. */
     char *bridge;
     char *port_name;
+    char *geneve_name; /* Of the Geneve port, once it is chosen. */
+    uint32_t key;      /* Its tunnel key. */
     char *address;
     char *warning;
     char *error;
@@ -81,6 +84,7 @@ free_task(struct ovsdb_task *task)
     }
     free(task->bridge);
     free(task->port_name);
+    free(task->geneve_name);
     free(task->address);
     free(task->warning);
     free(task->error);
@@ -95,6 +99,7 @@ finish(struct ovsdb_task *task)
         .warning = task->warning,
         .bridge = task->bridge,
         .address = task->address,
+        .geneve_name = task->geneve_name,
         .has_controllers = task->has_controllers,
     };
 
@@ -366,28 +371,6 @@ on_port_added(void *task_, const char *output, const char *error)
     run(task, on_interface);
 }
 
-/* Asks for the port with task->port_name. */
-static void
-look_at_port(struct ovsdb_task *task, child_done *next)
-{
-    begin_vsctl(task);
-    add_args(task, (const char *const[]){"--format=json", "--if-exists",
-                                         "--columns=type,options,external_ids",
-                                         "list", "interface", NULL});
-    add_arg(task, lh_strdup(task->port_name));
-    run(task, next);
-}
-
-/* True when the first row has the mark of ports that a recorder made. */
-static bool
-is_marked(const json_t *table)
-{
-    const char *mark = ovsdb_table_value(
-        ovsdb_table_cell(table, 0, "external_ids"), OVSDB_MARK);
-
-    return mark && !strcmp(mark, OVSDB_MARK_PORT);
-}
-
 /* Makes the port what it is to be ('is_ours': it is made, or was, by a
  * recorder), and goes on with it. */
 static void
@@ -403,7 +386,7 @@ make_port(struct ovsdb_task *task, bool is_ours)
                            task->port_name, "type=geneve", NULL});
         add_arg(task, lh_asprintf("options:remote_ip=%s", p->address));
         add_arg(task, lh_asprintf("options:dst_port=%u", p->udp_port));
-        add_arg(task, lh_asprintf("options:key=%u", task->index));
+        add_arg(task, lh_asprintf("options:key=%u", (unsigned) task->key));
         add_arg(task,
                 lh_strdup("external_ids:" OVSDB_MARK "=" OVSDB_MARK_PORT));
     }
@@ -428,33 +411,53 @@ make_port(struct ovsdb_task *task, bool is_ours)
     run(task, on_port_added);
 }
 
-/* What there is of the name that the Geneve port is to have.  A port that no
- * recorder made is used if it leads to the collector, and not touched. */
+/* What ports there are.  A port that no recorder made is used if it leads to
+ * the collector, and not touched. */
 static void
 on_present(void *task_, const char *output, const char *error)
 {
     struct ovsdb_task *task = task_;
-    json_t *table = error ? NULL : json_loads(output, 0, NULL);
-    const char *type = ovsdb_table_string(ovsdb_table_cell(table, 0, "type"));
-    const char *to =
-        ovsdb_table_value(ovsdb_table_cell(table, 0, "options"), "remote_ip");
-    bool is_there = ovsdb_table_n_rows(table) != 0;
-    bool is_ours = is_marked(table);
-    bool fits = type && !strcmp(type, "geneve") && to &&
-                !strcmp(to, task->postcard->address);
+    const struct postcard_port *p = task->postcard;
+    struct port_choice choice;
 
     task->child = NULL;
-    json_decref(table);
     if (error) {
         end_port(task, lh_strdup(error));
-    } else if (is_there && !is_ours && !fits) {
+        return;
+    }
+    if (port_choice_make(output, p->name ? task->port_name : NULL, p->address,
+                         task->index, &choice)) {
+        end_port(task, lh_asprintf("ovs-vsctl says nothing that can be read "
+                                   "of the interfaces of %s",
+                                   task->bridge));
+        return;
+    }
+    free(task->port_name);
+    task->port_name = choice.name;
+    task->geneve_name = lh_strdup(choice.name);
+    task->key = choice.key;
+    if (choice.is_there && !choice.is_ours && !choice.is_geneve) {
         end_port(task, lh_asprintf("there is a port %s that is not of "
                                    "lasthop's and no Geneve port to %s; "
                                    "choose another name by port=",
-                                   task->port_name, task->postcard->address));
+                                   task->port_name, p->address));
     } else {
-        make_port(task, !is_there || is_ours);
+        make_port(task, !choice.is_there || choice.is_ours);
     }
+}
+
+/* Asks what port_choice needs to know. */
+static void
+look_at_ports(struct ovsdb_task *task)
+{
+    begin_vsctl(task);
+    add_args(task,
+             (const char *const[]){
+                 "--format=json", "--columns=" PORT_CHOICE_COLUMNS, "find",
+                 "interface", "type=geneve", "--", "--if-exists",
+                 "--columns=" PORT_CHOICE_COLUMNS, "list", "interface",
+                 task->port_name, "--", "list-ifaces", task->bridge, NULL});
+    run(task, on_present);
 }
 
 static void
@@ -506,7 +509,7 @@ add_port(struct ovsdb_task *task)
     }
     task->port_name = postcard_port_name(p, task->bridge, task->index);
     if (p->encapsulation == INSTR_GENEVE) {
-        look_at_port(task, on_present);
+        look_at_ports(task);
     } else {
         make_port(task, false);
     }

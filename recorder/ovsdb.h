@@ -53,11 +53,12 @@ struct ovsdb_port {
 };
 
 struct ovsdb_result {
-    const char *error;    /* NULL, or why a port is not there. */
-    const char *warning;  /* NULL, or what is not as it should be. */
-    const char *bridge;   /* NULL if not found. */
-    const char *address;  /* Where its postcards come from; NULL if unknown. */
-    bool has_controllers; /* The bridge is to connect to some. */
+    const char *error;   /* NULL, or why a port is not there. */
+    const char *warning; /* NULL, or what is not as it should be. */
+    const char *bridge;  /* NULL if not found. */
+    const char *address; /* Where its postcards come from; NULL if unknown. */
+    const char *geneve_name; /* Of its Geneve port; NULL if none was tried. */
+    bool has_controllers;    /* The bridge is to connect to some. */
     struct ovsdb_port ports[INSTR_N_ENCAPSULATIONS];
 };
 

@@ -80,8 +80,9 @@ struct session *session_attach(const struct session_env *,
 bool session_detach(struct session *, void (*done)(void *aux), void *aux);
 /* True when the bridge must not be attached to as it is. */
 bool session_is_refused(const struct session *);
-/* The switch's index; 0 when it is not known. */
-uint16_t session_index(const struct session *);
+/* The name of the switch's Geneve port for postcards that was chosen over
+ * OVSDB; NULL when there is none. */
+const char *session_geneve_name(const struct session *);
 /* Ends it: 'reason' is said and logged. */
 void session_end(struct session *, const char *reason);
 /* Ends it at once, without env->ended(). */

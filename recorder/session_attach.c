@@ -71,10 +71,10 @@ session_detach(struct session *s, void (*done)(void *aux), void *aux)
     return s->dp && datapath_detach(s->dp, done, aux);
 }
 
-uint16_t
-session_index(const struct session *s)
+const char *
+session_geneve_name(const struct session *s)
 {
-    return s->dp ? datapath_index(s->dp) : 0;
+    return s->dp ? datapath_geneve_name(s->dp) : NULL;
 }
 
 void

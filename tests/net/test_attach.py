@@ -2,10 +2,12 @@
 # Bridges that the recorder connects to itself.  What is done to "s1", with
 # the recorder on it, is done to "s2" without: in the end they must be alike.
 
+import os
 import re
 
 import pytest
 
+import frames
 from api import Api, ApiError
 from lab import UNDER_COLLECTOR, bindir
 from process import wait_until
@@ -217,6 +219,49 @@ def test_ports_of_others_stay_as_they_are(lab):
                       "lasthop's")
     assert recorder.stop() == 0
     assert (ports(), dump(lab, "s1")) == before
+
+
+def test_two_recorders_at_one_switch(lab):
+    """Each calls its first port lhp-1 where it can, and both send."""
+    make(lab)
+    directories = [f"{lab.dir}/one", f"{lab.dir}/two"]
+    recorders = []
+
+    def begin(directory, bridge):
+        os.makedirs(directory, exist_ok=True)
+        recorder = lab.spawn(
+            "recorder-" + bridge,
+            [f"{bindir()}/lasthop-recorder", f"--attach={bridge}",
+             f"--postcards=geneve:{UNDER_COLLECTOR}", f"--ovsdb={lab.db}",
+             f"--state={directory}/state", f"--rundir={directory}"],
+            netns=lab.sw)
+        recorder.wait_for(f"({bridge}): instrumented", deadline=20)
+        return recorder
+
+    def ports(bridge):
+        return [p for p in lab.vsctl("list-ports", bridge).split()
+                if p.startswith("lhp-")]
+    for directory, bridge in zip(directories, ("s1", "s2")):
+        recorders.append(begin(directory, bridge))
+    assert [ports("s1"), ports("s2")] == [["lhp-1"], ["lhp-4097"]]
+    for bridge in ("s1", "s2"):
+        lab.hosts[bridge + "h1"].send(frames.ethernet(
+            "02:00:00:00:00:01", "02:00:00:00:00:02", 0x0800,
+            frames.ipv4("10.0.0.1", "10.0.0.2", 17, frames.udp_datagram(
+                "10.0.0.1", "10.0.0.2", 1000, 9, b"x" * 20))))
+        [port] = ports(bridge)
+        wait_until(lambda p=port: int(lab.vsctl(
+            "get", "interface", p, "statistics:tx_packets").strip()) > 0,
+            what=f"a postcard by {port}")
+    # The first goes and takes its port along; the second keeps its own.
+    assert recorders[0].stop() == 0
+    assert ports("s1") == []
+    recorders[1].kill()
+    recorders[1] = begin(directories[1], "s2")
+    assert ports("s2") == ["lhp-4097"]
+    assert recorders[1].stop() == 0
+    assert ports("s2") == []
+    assert dump(lab, "s1") == dump(lab, "s2")
 
 
 def test_a_kept_instrumentation_is_found_again(lab):

@@ -13,6 +13,12 @@ tests_recorder_test_tree_SOURCES = tests/recorder/test_tree.c
 tests_recorder_test_tree_LDADD = recorder/librecorder.a $(LIB_LIBS) \
 	$(TEST_LIBS)
 
+check_PROGRAMS += tests/recorder/test_port_choice
+TESTS += tests/recorder/test_port_choice
+tests_recorder_test_port_choice_SOURCES = tests/recorder/test_port_choice.c
+tests_recorder_test_port_choice_LDADD = recorder/librecorder.a $(LIB_LIBS) \
+	$(TEST_LIBS)
+
 check_PROGRAMS += tests/recorder/test_of_framing
 TESTS += tests/recorder/test_of_framing
 tests_recorder_test_of_framing_SOURCES = tests/recorder/test_of_framing.c

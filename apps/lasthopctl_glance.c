@@ -309,6 +309,61 @@ print_rates(const json_t *rates)
     }
 }
 
+/* Of an agent's host: how far its clock is from the first one's. */
+static void
+print_clock(const json_t *clock)
+{
+    long long offset_ns = ctl_number(clock, "offset_ns");
+    char span[TIME_SPEC_BUFSIZE], error[TIME_SPEC_BUFSIZE];
+
+    if (json_is_object(clock)) {
+        printf(
+            ", clock %s %s, give or take %s",
+            time_spec_format_span(
+                (uint64_t) (offset_ns < 0 ? -offset_ns : offset_ns), span),
+            offset_ns < 0 ? "behind" : "ahead",
+            time_spec_format_span(unsigned_number(clock, "error_ns"), error));
+    }
+}
+
+static void
+print_agents(const json_t *agents)
+{
+    json_t *agent, *n;
+    const char *place;
+    size_t i;
+
+    json_array_foreach(agents, i, agent)
+    {
+        double ratio = json_number_value(json_object_get(agent, "ratio"));
+
+        if (i == MAX_CLIENTS) {
+            printf("  and %zu agents more: the operation status\n",
+                   json_array_size(agents) - i);
+            return;
+        }
+        printf("  agent %s%s: ", ctl_text(agent, "name"),
+               json_is_true(json_object_get(agent, "connected")) ? ""
+                                                                 : " (away)");
+        ctl_print_count(ctl_number(agent, "postcards"), "postcard",
+                        "postcards");
+        if (ratio < 1) {
+            printf(" of 1 packet in %.4g", ratio > 0 ? 1 / ratio : 0);
+        }
+        if (i) {
+            print_clock(json_object_get(agent, "clock"));
+        }
+        json_object_foreach(json_object_get(agent, "lost"), place, n)
+        {
+            if (json_integer_value(n)) {
+                printf(", %lld lost (%s)", (long long) json_integer_value(n),
+                       place);
+            }
+        }
+        putchar('\n');
+    }
+}
+
 static void
 print_server(const struct ctl *ctl, const struct ctl_glance *glance)
 {
@@ -330,6 +385,7 @@ print_server(const struct ctl *ctl, const struct ctl_glance *glance)
                     "packets open\n");
     print_losses(stats);
     print_archive(ctl, json_object_get(glance->server, "archive"));
+    print_agents(json_object_get(glance->server, "agents"));
     printf("  ");
     ctl_print_count(ctl_number(stats, "triggers"), "trigger, ", "triggers, ");
     ctl_print_count(ctl_number(stats, "queries_running"), "query running, ",

@@ -328,10 +328,35 @@ agent_book_save(const struct agent_book *book, const char *path,
 /* --- For people. ----------------------------------------------------------
  */
 
-json_t *
-agent_book_to_json(const struct agent_book *book)
+/* Which host's clock a switch has. */
+static size_t
+host_of(void *book_, uint64_t dpid)
 {
+    const struct agent_book *book = book_;
+    const struct agent_entry *e = agent_book_of_switch(book, dpid);
+
+    return e ? (size_t) (e - book->entries) : SIZE_MAX;
+}
+
+static json_t *
+clock_to_json(const struct clock_offset *offset)
+{
+    return offset->is_known
+               ? json_pack("{s:I, s:I}", "offset_ns",
+                           (json_int_t) offset->offset_ns, "error_ns",
+                           (json_int_t) offset->error_ns)
+               : json_null();
+}
+
+json_t *
+agent_book_to_json(const struct agent_book *book,
+                   const struct clock_delays *delays, uint64_t now_ns)
+{
+    struct clock_offset offsets[AGENT_BOOK_CLOCKS] = {{false, 0, 0}};
+    size_t n = book->n < AGENT_BOOK_CLOCKS ? book->n : AGENT_BOOK_CLOCKS;
     json_t *array = json_array();
+
+    clock_offset_estimate(delays, host_of, (void *) book, n, now_ns, offsets);
 
     for (size_t i = 0; i < book->n; i++) {
         const struct agent_entry *e = &book->entries[i];
@@ -347,7 +372,7 @@ agent_book_to_json(const struct agent_book *book)
         json_array_append_new(
             array,
             json_pack("{s:s, s:s, s:b, s:I, s:I, s:f, s:I, s:I, s:I, s:I, "
-                      "s:o}",
+                      "s:o, s:o}",
                       "id", hex, "name", e->name, "connected", e->is_connected,
                       "seen_ns", (json_int_t) e->seen_ns, "last_seq",
                       (json_int_t) e->last_seq, "ratio",
@@ -355,7 +380,8 @@ agent_book_to_json(const struct agent_book *book)
                       (json_int_t) e->batches, "postcards",
                       (json_int_t) e->postcards, "bytes",
                       (json_int_t) e->bytes, "duplicates",
-                      (json_int_t) e->duplicates, "lost", lost));
+                      (json_int_t) e->duplicates, "lost", lost, "clock",
+                      i < n ? clock_to_json(&offsets[i]) : json_null()));
     }
     return array;
 }

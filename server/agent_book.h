@@ -16,6 +16,7 @@
 
 #include "lib/agent_frame.h"
 #include "lib/lh_error.h"
+#include "server/clock_offset.h"
 
 #define AGENT_BOOK_MAX      4096 /* Agents; the one not seen longest goes. */
 #define AGENT_BOOK_SWITCHES 4096 /* Switches that agents tell of. */
@@ -77,7 +78,10 @@ enum agent_loss_answer agent_book_ask(const struct agent_book *, uint64_t dpid,
                                       uint64_t from_ns, uint64_t to_ns,
                                       enum agent_place *placep);
 
-/* A new array with an object for each agent (docs/api.md). */
-json_t *agent_book_to_json(const struct agent_book *);
+/* A new array with an object for each agent (docs/api.md); 'delays' tell how
+ * far the clocks of the first AGENT_BOOK_CLOCKS hosts are apart. */
+#define AGENT_BOOK_CLOCKS 256
+json_t *agent_book_to_json(const struct agent_book *,
+                           const struct clock_delays *delays, uint64_t now_ns);
 
 #endif /* server/agent_book.h */

@@ -42,6 +42,7 @@ server_libserver_a_SOURCES = \
 	server/agent_book.c server/agent_book.h \
 	server/batch.c server/batch.h \
 	server/bell.c server/bell.h \
+	server/clock_offset.c server/clock_offset.h \
 	server/counters.c server/counters.h \
 	server/filter_right.c server/filter_right.h \
 	server/health.c server/health.h \

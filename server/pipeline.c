@@ -104,6 +104,7 @@ pipeline_shard_config(struct pipeline *p)
         .id_config = config->id_config,
         .is_lossless = config->is_lossless,
         .gate = config->gate,
+        .has_delays = config->book != NULL,
         .rules = config->rules,
         .archive =
             config->archive ? archive_part_create(config->archive) : NULL,
@@ -487,6 +488,23 @@ pipeline_collect(struct pipeline *p, struct counters *c)
                         &c->missing_max);
     }
     c->awaiting_counters = p->wait ? loss_wait_count(p->wait) : 0;
+}
+
+void
+pipeline_collect_delays(struct pipeline *p, struct clock_delays *delays,
+                        uint64_t now_ns)
+{
+    if (!p->config.book || !pipeline_try_pause(p, MAX_REST_NS)) {
+        return;
+    }
+    if (p->shard) {
+        clock_delays_merge(delays, shard_delays(p->shard), now_ns);
+    }
+    for (size_t i = 0; i < p->n_workers; i++) {
+        clock_delays_merge(delays, shard_delays(worker_shard(p->workers[i])),
+                           now_ns);
+    }
+    pipeline_resume(p);
 }
 
 bool

@@ -458,8 +458,18 @@ static json_t *
 tell_agents(void *server_)
 {
     const struct server *server = server_;
+    uint64_t now_ns = time_spec_now();
+    struct clock_delays *delays;
+    json_t *agents;
 
-    return server->book ? agent_book_to_json(server->book) : NULL;
+    if (!server->book) {
+        return NULL;
+    }
+    delays = clock_delays_create();
+    pipeline_collect_delays(server->pipeline, delays, now_ns);
+    agents = agent_book_to_json(server->book, delays, now_ns);
+    clock_delays_destroy(delays);
+    return agents;
 }
 
 /* A server that receives serves clients; one that reads files does not. */

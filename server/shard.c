@@ -11,12 +11,15 @@
 #include "server/loss_wait.h"
 #include "server/topology_past.h"
 
+#define DELAYS_EVERY 8 /* A power of 2. */
+
 struct shard {
     struct shard_config config;
-    struct path_table *paths;  /* Owned. */
-    struct topology *topology; /* Owned reference, or NULL. */
-    uint64_t topology_ns;      /* When it came; 0: it holds for all times. */
-    uint64_t now_ns;           /* The latest time heard of. */
+    struct path_table *paths;    /* Owned. */
+    struct topology *topology;   /* Owned reference, or NULL. */
+    uint64_t topology_ns;        /* When it came; 0: it holds for all times. */
+    uint64_t now_ns;             /* The latest time heard of. */
+    struct clock_delays *delays; /* Owned, or NULL. */
     uint64_t n_histories;
     uint64_t n_verdicts[VERDICT_LOOPED + 1];
 };
@@ -61,6 +64,9 @@ emit(void *s_, struct history *h)
 {
     struct shard *s = s_;
 
+    if (s->delays) {
+        clock_delays_note_history(s->delays, h, NULL, s->now_ns);
+    }
     if (!wait(s, h)) {
         shard_give(s, h);
     }
@@ -76,6 +82,11 @@ emit_packet(void *s_, struct trajectory *t,
 
     s->n_histories++;
     s->n_verdicts[trajectory_verdict(t)]++;
+    /* The least of many is asked for: some will do. */
+    if (s->delays && !(s->n_histories & (DELAYS_EVERY - 1))) {
+        clock_delays_note_history(s->delays, trajectory_model(t),
+                                  packet->times_ns, s->now_ns);
+    }
     if (s->config.archive) {
         archive_part_add_packet(s->config.archive, t, packet);
     }
@@ -149,6 +160,7 @@ shard_create(const struct shard_config *config)
     };
 
     s->config = *config;
+    s->delays = config->has_delays ? clock_delays_create() : NULL;
     s->paths = path_table_create(&paths);
     if (!s->paths) {
         abort();
@@ -161,6 +173,7 @@ shard_destroy(struct shard *s)
 {
     if (s) {
         path_table_destroy(s->paths);
+        clock_delays_destroy(s->delays);
         archive_part_destroy(s->config.archive);
         topology_unref(s->topology);
         free(s);
@@ -234,6 +247,12 @@ shard_note_inner(struct shard *s, uint64_t inner, uint64_t outer,
                  uint64_t time_ns)
 {
     path_table_note_inner(s->paths, inner, outer, time_ns);
+}
+
+const struct clock_delays *
+shard_delays(const struct shard *s)
+{
+    return s->delays;
 }
 
 struct archive_part *

@@ -17,6 +17,7 @@
 #include "lib/postcard.h"
 #include "lib/topology.h"
 #include "server/counters.h"
+#include "server/clock_offset.h"
 #include "server/json_lines.h"
 #include "server/path_table.h"
 #include "server/rule_cache.h"
@@ -31,6 +32,7 @@ struct shard_config {
     bool is_lossless; /* No postcard of the source is missing. */
     struct rule_cache *rules;
     const struct sample_gate *gate; /* NULL: none. */
+    bool has_delays;                /* Delays between switches are noted. */
     struct triggers *triggers;      /* Of the same thread; NULL: */
     struct trigger_share *share;    /* what stands for them here, or NULL. */
     struct archive_part *archive;   /* Taken; NULL: none. */
@@ -64,6 +66,9 @@ void shard_note_inner(struct shard *, uint64_t inner, uint64_t outer,
 
 /* Goes on with a history that 'wait' took. */
 void shard_give(struct shard *, struct history *);
+
+/* NULL: they are not noted. */
+const struct clock_delays *shard_delays(const struct shard *);
 
 /* NULL: no archive. */
 struct archive_part *shard_archive(struct shard *);

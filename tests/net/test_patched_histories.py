@@ -213,6 +213,8 @@ def test_packet_in_and_packet_out(net):
 
 
 def test_nothing_was_lost(net):
+    shown = net.lab.command(net.lab.sw, f"{bindir()}/lasthopctl", "status")
+    assert "  agent lab: " in shown, shown
     stats = net.api.call("stats")["stats"]
     assert stats["agent_lost_ring"] == stats["agent_bad_batches"] == 0
     assert stats["lost"] == stats["open"] == 0, stats

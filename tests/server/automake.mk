@@ -67,6 +67,12 @@ tests_server_test_assemble_whole_SOURCES = \
 tests_server_test_assemble_whole_LDADD = \
 	$(ASSEMBLE_LIBS) $(LIB_LIBS) $(TEST_LIBS)
 
+check_PROGRAMS += tests/server/test_clock_offset
+TESTS += tests/server/test_clock_offset
+tests_server_test_clock_offset_SOURCES = tests/server/test_clock_offset.c
+tests_server_test_clock_offset_LDADD = \
+	$(SERVER_LIBS) $(GEN_LIBS) $(TEST_LIBS)
+
 check_PROGRAMS += tests/server/test_hostile
 TESTS += tests/server/test_hostile
 tests_server_test_hostile_SOURCES = tests/server/test_hostile.c $(SKETCH)

@@ -261,6 +261,8 @@ END_TEST
 START_TEST(several_agents_tell_of_one_packet)
 {
     struct api_client *client;
+    struct lh_error error;
+    json_t *status, *agents;
     struct talk a, b;
 
     start();
@@ -272,6 +274,23 @@ START_TEST(several_agents_tell_of_one_packet)
     send_batch(&a, 1, 0, 20, 1, 2, AGENT_THRESHOLD_ALL);
     live_wait(client, "delivered", 20);
     ck_assert_uint_eq(live_counter(client, "lost"), 0);
+
+    /* Nothing came back yet: how far clocks are apart is not known. */
+    ck_assert_int_eq(api_client_call(client, "status", NULL, LIVE_DEADLINE_MS,
+                                     &status, &error),
+                     0);
+    agents = json_object_get(json_object_get(status, "status"), "agents");
+    ck_assert_uint_eq(json_array_size(agents), 2);
+    ck_assert_int_eq(
+        json_integer_value(json_object_get(
+            json_object_get(json_array_get(agents, 0), "clock"), "offset_ns")),
+        0);
+    ck_assert(
+        json_is_null(json_object_get(json_array_get(agents, 1), "clock")));
+    ck_assert_str_eq(
+        json_string_value(json_object_get(json_array_get(agents, 1), "name")),
+        "host-a");
+    json_decref(status);
     close(a.fd);
     close(b.fd);
     api_client_close(client);

@@ -18,18 +18,13 @@
 #define MAX_PAUSE_MS   2000
 
 #define MS_NS UINT64_C(1000000)
-/* A history comes at most so late after its first postcard
- * (docs/limits.md), and some. */
-#define LATE_NS (5000 * MS_NS)
 
 struct following {
     const struct app *app;
     struct app_source *source;
     struct app_follow *follow;
-    struct app_gap *gap; /* NULL: gaps are not filled.  Owned. */
-    uint64_t since_ns;   /* When it began, */
-    uint64_t waits_ns;   /* and waited for a match the last time. */
-    uint64_t filled_ns;  /* Up to here matches may come twice. */
+    uint64_t waits_ns; /* When it waited for a match the last time. */
+    bool is_enough;    /* Of what was stored. */
 };
 
 /* Whether 'retval' says that the server is not there, or not any more. */
@@ -74,11 +69,15 @@ give(struct following *f, const struct app_stop *stop)
     if (stop->n_limited && follow->limited) {
         follow->limited(follow->aux, stop->id, stop->n_limited);
     }
-    if (stop->history && f->gap &&
-        !app_gap_note(f->gap, stop->id, stop->history) &&
-        history_first_ns(stop->history) < f->filled_ns) {
-        history_destroy(stop->history);
-        return true;
+    if (stop->history && follow->gap) {
+        uint64_t first_ns = history_first_ns(stop->history);
+
+        app_gap_heard(follow->gap,
+                      first_ns < f->waits_ns ? first_ns : f->waits_ns);
+        if (!app_gap_note(follow->gap, stop->id, stop->history)) {
+            history_destroy(stop->history);
+            return true;
+        }
     }
     return !stop->history ||
            follow->give(follow->aux, stop->id, stop->history);
@@ -123,22 +122,34 @@ started_ns(struct app_source *source)
     return ns;
 }
 
+/* Gives a match that was stored. */
+static bool
+give_stored(void *f_, uint64_t id, struct history *history)
+{
+    struct following *f = f_;
+    const struct app_follow *follow = f->follow;
+
+    if (!follow->give_stored) {
+        return follow->give(follow->aux, id, history);
+    }
+    f->is_enough = !follow->give_stored(follow->aux, id, history);
+    return true;
+}
+
 /* Gives what the server, which is back, has stored of the time since it was
  * last heard of; 'away_ns' is when it was seen to be gone.  0, EINTR, or
  * ENOUGH when it is enough. */
 static int
 fill_gap(struct following *f, uint64_t away_ns)
 {
-    uint64_t since_ns = f->waits_ns > LATE_NS ? f->waits_ns - LATE_NS : 0;
-    uint64_t start_ns;
+    uint64_t heard_ns = app_gap_heard_ns(f->follow->gap), start_ns;
     struct app_gap_filled filled;
     struct lh_error why;
     int retval;
 
-    since_ns = since_ns > f->since_ns ? since_ns : f->since_ns;
-    f->filled_ns = time_spec_now();
-    retval = app_gap_fill(f->gap, f->source, since_ns, f->follow->give,
-                          f->follow->aux, &filled, &why);
+    f->is_enough = false;
+    retval =
+        app_gap_fill(f->follow->gap, f->source, give_stored, f, &filled, &why);
     if (retval == EINTR) {
         return EINTR;
     }
@@ -155,12 +166,15 @@ fill_gap(struct following *f, uint64_t away_ns)
             filled.n, filled.n == 1 ? "" : "es", filled.n == 1 ? "is" : "are",
             filled.has_more ? ", there are more" : "");
     start_ns = started_ns(f->source);
-    if (start_ns > f->waits_ns) {
-        say_missed(f, start_ns > away_ns ? away_ns : f->waits_ns, start_ns,
+    if (f->waits_ns < start_ns) {
+        heard_ns = f->waits_ns;
+    }
+    if (start_ns > heard_ns) {
+        say_missed(f, start_ns > away_ns ? away_ns : heard_ns, start_ns,
                    "packets from %s to %s were not recorded: no server was "
                    "running");
     }
-    return filled.is_enough ? ENOUGH : 0;
+    return filled.is_enough || f->is_enough ? ENOUGH : 0;
 }
 
 /* Connects again, however long that takes.  0, EINTR, ENOUGH when it is
@@ -186,7 +200,7 @@ wait_for_server(struct following *f, const struct lh_error *why,
         pause_ms = 2 * pause_ms < MAX_PAUSE_MS ? 2 * pause_ms : MAX_PAUSE_MS;
         retval = app_source_connect(f->source, error);
     } while (is_away(retval));
-    if (!retval && f->gap) {
+    if (!retval && follow->gap) {
         retval = fill_gap(f, away_ns);
     } else if (!retval) {
         say_missed(f, away_ns, time_spec_now(),
@@ -262,6 +276,9 @@ run(struct following *f, struct lh_error *error)
             return 0;
         }
         if (retval == ETIMEDOUT && app_source_is_connected(f->source)) {
+            if (follow->gap) {
+                app_gap_heard(follow->gap, f->waits_ns);
+            }
             /* Who has ticks cannot wait for an answer. */
             if (!follow->tick &&
                 check_server(app, f->source, follow, &is_silent)) {
@@ -284,13 +301,8 @@ int
 app_follow_run(const struct app *app, struct app_source *source,
                struct app_follow *follow, struct lh_error *error)
 {
-    struct following f = {.app = app,
-                          .source = source,
-                          .follow = follow,
-                          .gap = follow->fills_gap ? app_gap_create() : NULL,
-                          .since_ns = time_spec_now()};
+    struct following f = {.app = app, .source = source, .follow = follow};
     int retval = run(&f, error);
 
-    app_gap_destroy(f.gap);
     return retval == ENOUGH ? 0 : retval;
 }

@@ -2,8 +2,8 @@
 /* app_follow - takes what matches live filters, as it comes.
  *
  * When the server goes away that is said once, and the connection is made
- * again as soon as it is back.  Where 'fills_gap', what it has stored of the
- * time in between is given then (apps/app_gap.h), and the time that nobody has
+ * again as soon as it is back.  Where there is a 'gap', what it has stored of
+ * the time in between is given then (app_gap.h), and the time that nobody has
  * recorded is said; else what to ask for.  How many matches came too fast is
  * said too.  A server from which nothing comes for as long as --timeout is
  * asked whether it is there (not where there are ticks); that it does not
@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "apps/app.h"
+#include "apps/app_gap.h"
 #include "apps/app_source.h"
 #include "lib/history.h"
 #include "lib/lh_error.h"
@@ -31,7 +32,10 @@ struct app_follow {
     void (*tick)(void *aux);
     int tick_ms;
     void (*missed)(void *aux, uint64_t since_ns, uint64_t until_ns);
-    bool fills_gap;
+    struct app_gap *gap; /* May be NULL; may be that of an earlier run. */
+    /* NULL: 'give'.  Takes what was stored meanwhile, all of it: what it
+     * returns for the last one tells whether that is enough. */
+    bool (*give_stored)(void *aux, uint64_t id, struct history *);
     void *aux;
     /* Total of what came too fast; counted here. */
     uint64_t n_missed;

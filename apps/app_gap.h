@@ -24,8 +24,13 @@ struct app_gap;
 
 struct app_gap *app_gap_create(void);
 void app_gap_destroy(struct app_gap *);
-/* Notes a match of the live filter 'id'.  False when it was noted before. */
+/* Notes a match of the live filter 'id'.  False when it was noted before, and
+ * may have come again because of a gap that was filled. */
 bool app_gap_note(struct app_gap *, uint64_t id, const struct history *);
+/* All matches up to 'time_ns' have come, but for those that are late. */
+void app_gap_heard(struct app_gap *, uint64_t time_ns);
+/* The last time that was heard of; when the gap was created, before any. */
+uint64_t app_gap_heard_ns(const struct app_gap *);
 
 struct app_gap_filled {
     uint64_t n;    /* Given. */
@@ -33,9 +38,9 @@ struct app_gap_filled {
     bool is_enough;
 };
 
-/* Gives 'give' all that is stored since 'since_ns' and was not noted: false
- * ends it.  Returns 0, or a positive errno as app_source_find(). */
-int app_gap_fill(struct app_gap *, struct app_source *, uint64_t since_ns,
+/* Gives 'give' all that is stored since what was heard of and was not noted:
+ * false ends it.  Returns 0, or a positive errno as app_source_find(). */
+int app_gap_fill(struct app_gap *, struct app_source *,
                  bool (*give)(void *aux, uint64_t id, struct history *),
                  void *aux, struct app_gap_filled *, struct lh_error *);
 

@@ -37,13 +37,20 @@ enum ndb_status {
 struct ndb_break {
     unsigned int number; /* As the user sees it. */
     bool is_enabled, is_temporary;
-    uint64_t id;           /* The source's, while it is enabled. */
+    uint64_t id;           /* The source's, while it is enabled, */
+    uint64_t since_ns;     /* and since when. */
     char *phf;             /* Owned. */
     struct phf *condition; /* NULL: none.  Owned. */
     uint64_t n_hits;       /* Matches, with the condition. */
     uint64_t n_ignored;    /* How many of the next are passed over. */
     size_t n_commands, allocated_commands;
     char **commands; /* Run when it stops.  Owned. */
+};
+
+/* A match of a breakpoint. */
+struct ndb_match {
+    uint64_t id;             /* Of the source's filter. */
+    struct history *history; /* Owned. */
 };
 
 /* All of a run; set to zero it is empty. */
@@ -54,6 +61,10 @@ struct ndb_breaks {
     unsigned int last_stop; /* Stopped here last; 0: nowhere. */
     unsigned int defining;  /* Takes lines as its commands; 0: none. */
     bool is_running_commands;
+    struct app_gap *gap; /* NULL before the first `continue`.  Owned. */
+    /* What a server that was away had stored: stopped at first.  Owned. */
+    size_t n_stored, next_stored, allocated_stored;
+    struct ndb_match *stored;
 };
 
 struct ndb {

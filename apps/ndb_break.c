@@ -8,9 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "apps/app_gap.h"
 #include "apps/ndb_args.h"
 #include "apps/ndb_print.h"
 #include "lib/lh_alloc.h"
+#include "lib/time_spec.h"
 
 /* --- the list ------------------------------------------------------------ */
 
@@ -39,6 +41,11 @@ ndb_break_uninit(struct ndb_breaks *breaks)
         uninit(&breaks->breaks[i]);
     }
     free(breaks->breaks);
+    while (breaks->next_stored < breaks->n_stored) {
+        history_destroy(breaks->stored[breaks->next_stored++].history);
+    }
+    free(breaks->stored);
+    app_gap_destroy(breaks->gap);
 }
 
 struct ndb_break *
@@ -81,7 +88,10 @@ enable(struct ndb *ndb, struct ndb_break *b, struct lh_error *error)
                      ? 0
                      : app_source_watch(ndb->source, b->phf, &b->id, error);
 
-    b->is_enabled |= !retval;
+    if (!b->is_enabled && !retval) {
+        b->is_enabled = true;
+        b->since_ns = time_spec_now();
+    }
     return retval;
 }
 

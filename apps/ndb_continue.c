@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "apps/app_follow.h"
+#include "apps/app_gap.h"
 #include "apps/app_interrupt.h"
 #include "apps/ndb_args.h"
 #include "apps/ndb_break.h"
@@ -40,6 +41,53 @@ take_match(void *stop_, uint64_t id, struct history *history)
     stop->number = b->number;
     stop->history = history;
     return false;
+}
+
+/* Takes what a server that was away had stored: all of it, to stop there one
+ * after the other. */
+static bool
+take_stored(void *stop_, uint64_t id, struct history *history)
+{
+    struct stop *stop = stop_;
+    struct ndb_breaks *breaks = &stop->ndb->breaks;
+
+    breaks->stored =
+        lh_alloc_grow(breaks->stored, breaks->n_stored,
+                      &breaks->allocated_stored, sizeof *breaks->stored);
+    breaks->stored[breaks->n_stored++] = (struct ndb_match){id, history};
+    return false;
+}
+
+static int
+compare_matches(const void *a_, const void *b_)
+{
+    const struct ndb_match *a = a_, *b = b_;
+    uint64_t a_ns = history_first_ns(a->history);
+    uint64_t b_ns = history_first_ns(b->history);
+
+    return a_ns < b_ns ? -1 : a_ns > b_ns;
+}
+
+/* Whether one of those is one to stop at; those before it are done with. */
+static bool
+take_next_stored(struct stop *stop)
+{
+    struct ndb_breaks *breaks = &stop->ndb->breaks;
+
+    while (!stop->history && breaks->next_stored < breaks->n_stored) {
+        struct ndb_match *m = &breaks->stored[breaks->next_stored++];
+        const struct ndb_break *b = ndb_break_find_id(breaks, m->id);
+
+        if (b && history_first_ns(m->history) >= b->since_ns) {
+            take_match(stop, m->id, m->history);
+        } else {
+            history_destroy(m->history);
+        }
+    }
+    if (breaks->next_stored == breaks->n_stored) {
+        breaks->n_stored = breaks->next_stored = 0;
+    }
+    return stop->history;
 }
 
 static bool
@@ -133,10 +181,11 @@ wait_for_stop(struct ndb *ndb, struct stop *stop, uint64_t timeout_s)
     struct app_follow follow = {
         .until_ns = timeout_s ? time_spec_now() + timeout_s * SECOND_NS : 0,
         .give = take_match,
+        .give_stored = take_stored,
         .aux = stop,
     };
     struct lh_error error;
-    int retval;
+    int retval = 0;
 
     if (!ndb_break_n_enabled(&ndb->breaks)) {
         lh_error_set(&error, "no breakpoint to wait for; %s",
@@ -148,7 +197,18 @@ wait_for_stop(struct ndb *ndb, struct stop *stop, uint64_t timeout_s)
         fputs("waiting; Ctrl-C ends it\n", stderr);
     }
     ndb_refresh_topology(ndb);
-    retval = app_follow_run(ndb->app, ndb->source, &follow, &error);
+    if (!ndb->breaks.gap) {
+        ndb->breaks.gap = app_gap_create();
+    }
+    follow.gap = ndb->breaks.gap;
+    while (!retval && !stop->history && !take_next_stored(stop)) {
+        retval = app_follow_run(ndb->app, ndb->source, &follow, &error);
+        if (!ndb->breaks.n_stored) {
+            break;
+        }
+        qsort(ndb->breaks.stored, ndb->breaks.n_stored,
+              sizeof *ndb->breaks.stored, compare_matches);
+    }
     if (stop->history) {
         return NDB_OK;
     } else if (retval == EINTR) {

@@ -282,10 +282,12 @@ follow(const struct app *app)
     struct app_follow config = {
         .until_ns = for_ns ? time_spec_now() + for_ns : 0,
         .give = take_live,
-        .fills_gap = true,
+        .gap = app_gap_create(),
     };
     struct lh_error error;
     int retval = app_follow_run(app, shark.source, &config, &error);
+
+    app_gap_destroy(config.gap);
 
     return retval && retval != EINTR ? app_fail(app, &error, NULL) : APP_FOUND;
 }

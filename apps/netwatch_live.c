@@ -225,7 +225,7 @@ netwatch_live(struct netwatch *nw)
         .tick = tick,
         .tick_ms = TICK_MS,
         .missed = take_missed,
-        .fills_gap = true,
+        .gap = app_gap_create(),
         .aux = &live,
     };
     int status = set_watches(&live), retval;
@@ -243,6 +243,7 @@ netwatch_live(struct netwatch *nw)
         status = retval && retval != EINTR ? app_fail(nw->app, &error, NULL)
                                            : netwatch_report_totals(nw);
     }
+    app_gap_destroy(follow.gap);
     free(live.watches);
     free(live.problem);
     return status;

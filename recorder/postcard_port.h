@@ -12,7 +12,8 @@
  *                                          lasthop-agent, if it can
  *
  * %b in NAME stands for the bridge's name; a Geneve port without a name of its
- * own is called lhp-INDEX, or as port_choice.h finds with OVSDB.  With ",bridge=BRIDGE" it is for that bridge only.
+ * own is called lhp-INDEX, or as port_choice.h finds with OVSDB.  With
+ * ",bridge=BRIDGE" it is for that bridge only.
  *
  * Threads: plain data. */
 #ifndef RECORDER_POSTCARD_PORT_H

@@ -200,7 +200,10 @@ commands 1
   frame 4
   continue --timeout 60
 end
-tbreak {{--bpf udp dst port 9998}}
+break {{--bpf udp dst port 9998}}
+tbreak {{--bpf udp dst port 9997}}
+continue --timeout 60
+continue --timeout 60
 continue --timeout 60
 info breakpoints
 """)
@@ -208,7 +211,7 @@ info breakpoints
 
     def filters():
         return net.stack.server.call("trigger.list")["triggers"]
-    wait_until(lambda: len(filters()) == 2, 10, "two breakpoints")
+    wait_until(lambda: len(filters()) == 3, 10, "three breakpoints")
     for sport in (1001, 1002):
         net.send(9999, sport)
     wait_until(lambda: "alice:1002" in live.output() or
@@ -217,17 +220,28 @@ info breakpoints
     net.lab.process("server").stop()
     wait_until(lambda: "waiting for it to come back" in live.output(), 10,
                "word that the server is away")
+    # What it stores before ndb is there is stopped at, one after the other.
+    live.signal(signal.SIGSTOP)
     net.stack.start_server()
-    wait_until(lambda: "the server is back; what matched in between" in
-               live.output(), 20, "word that the server is back")
     wait_until(net.stack.is_settled, 20, "the server to know the network")
-    net.send(9998, 1003)
+    for sport in (1003, 1004):
+        net.send(9998, sport)
+    net.stack.histories("^{{--bpf udp dst port 9998}}", 2)
+    live.signal(signal.SIGCONT)
+    wait_until(lambda: "the server is back; 2 matches that it has stored" in
+               live.output(), 20, "word that the server is back")
+    wait_until(lambda: live.output().count("Breakpoint 2, ") == 2, 20,
+               "two stops at what was stored")
+    net.send(9997, 1005)
     wait_until(lambda: not live.is_running(), 20, "the script's end")
     text = live.output()
     assert ":1001 > " not in text, text
-    assert "Temporary breakpoint 2, " in text and ":1003 > " in text, text
+    assert text.index(":1003 > ") < text.index(":1004 > "), text
+    assert "Temporary breakpoint 3, " in text and ":1005 > " in text, text
+    assert "were not recorded: no server was running" in text, text
+    assert re.search(r"^2   keep y   2 ", text, re.MULTILINE), text
     assert re.search(r"^1   keep y   2 ", text, re.MULTILINE), text
-    assert not re.search(r"^2   ", text, re.MULTILINE), text
+    assert not re.search(r"^3   ", text, re.MULTILINE), text
 
 
 def test_a_server_that_hangs_is_not_waited_for(net):

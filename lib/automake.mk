@@ -82,6 +82,7 @@ lib_liblasthop_a_SOURCES = \
 	lib/history_text.c \
 	lib/crew.c lib/crew.h \
 	lib/db.c lib/db.h \
+	lib/file_map.c lib/file_map.h \
 	lib/flow_log.c lib/flow_log.h \
 	lib/flow_log_db.c lib/flow_log_db.h \
 	lib/flow_log_query.c \

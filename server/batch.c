@@ -56,9 +56,12 @@ copy_visit(struct batch *batch, const struct hop_template *visit)
 }
 
 void
-batch_add(struct batch *batch, const struct ingest_packet *packet)
+batch_add(struct batch *batch, const struct ingest_packet *packet,
+          uint32_t share)
 {
-    struct ingest_packet *to = &batch->packets[batch->n++];
+    struct ingest_packet *to = &batch->packets[batch->n];
+
+    batch->shares[batch->n++] = share;
 
     to->time_ns = packet->time_ns;
     to->len = packet->len < BATCH_MAX_LEN ? packet->len : BATCH_MAX_LEN;

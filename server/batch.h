@@ -2,7 +2,7 @@
 /* batch - packets as they were received, or something that belongs between
  * them, on their way to all workers.
  *
- * Every worker looks at every packet and takes its share; so all see the same
+ * Every worker gets every packet and takes its share; so all see the same
  * order, and handing over many packets costs a pointer for each worker.  Of a
  * plain capture file workers are told how far to read it themselves.
  *
@@ -48,6 +48,7 @@ struct batch {
     void *round;               /* The caller's. */
     size_t n, n_bytes;
     const struct hop_template *visit; /* The last that was copied, or NULL. */
+    uint32_t shares[BATCH_PACKETS];   /* As sieve_share() says. */
     struct ingest_packet packets[BATCH_PACKETS];
     _Alignas(8) uint8_t
         bytes[BATCH_BYTES + BATCH_MAX_LEN + sizeof(struct accept_address) +
@@ -64,8 +65,9 @@ batch_is_full(const struct batch *batch)
     return batch->n == BATCH_PACKETS || batch->n_bytes >= BATCH_BYTES;
 }
 
-/* Adds a copy of a packet; the batch must not be full. */
-void batch_add(struct batch *, const struct ingest_packet *);
+/* Adds a copy of a packet, of which there may be something for that worker
+ * alone, or SIEVE_ANY; the batch must not be full. */
+void batch_add(struct batch *, const struct ingest_packet *, uint32_t share);
 
 /* The worker is done with it: true for the last one. */
 static inline bool

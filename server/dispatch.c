@@ -22,6 +22,7 @@ struct dispatch {
     size_t n_workers;
     bool is_file;
     struct ingest *door;
+    struct sieve sieve;
 
     struct batch *current; /* Being filled, or NULL.  Owned. */
     struct batch *free;    /* Empty ones, last used first.  Owned. */
@@ -32,7 +33,7 @@ struct dispatch {
 
 struct dispatch *
 dispatch_create(struct worker *const *workers, size_t n_workers, bool is_file,
-                struct ingest *door)
+                struct ingest *door, uint32_t id_bytes)
 {
     struct dispatch *d = lh_alloc_zero(sizeof *d);
 
@@ -40,6 +41,8 @@ dispatch_create(struct worker *const *workers, size_t n_workers, bool is_file,
     d->n_workers = n_workers;
     d->is_file = is_file;
     d->door = door;
+    d->sieve =
+        (struct sieve){.n_shares = (uint32_t) n_workers, .id_bytes = id_bytes};
     return d;
 }
 
@@ -262,7 +265,7 @@ dispatch_add(struct dispatch *d, const struct ingest_packet *packet)
     if (!d->current) {
         d->current = take_free(d, BATCH_RECEIVED, packet->time_ns);
     }
-    batch_add(d->current, packet);
+    batch_add(d->current, packet, sieve_share(&d->sieve, packet));
     if (batch_is_full(d->current)) {
         push_current(d);
         /* Nobody waits for what is in a file: not to be woken for each. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* dispatch - hands what was received to all workers, in order.
  *
- * Packets are gathered in batches, undecoded; each batch goes to every worker.
+ * Packets are gathered in batches, undecoded, each with whose share it surely
+ * is; each batch goes to every worker.
  * A worker that has not worked on so many gets no more: its share of a batch
  * is then looked at here, counted as dropped, and nobody waits.  Packets of a
  * file wait instead, until dispatch_has_room(): the worker that is ahead gets
@@ -25,10 +26,11 @@
 
 struct dispatch;
 
-/* 'door' counts what a worker has no room for; both are borrowed. */
+/* 'door' counts what a worker has no room for; both are borrowed.  'id_bytes'
+ * of a packet its ID is of. */
 struct dispatch *dispatch_create(struct worker *const *workers,
                                  size_t n_workers, bool is_file,
-                                 struct ingest *door);
+                                 struct ingest *door, uint32_t id_bytes);
 /* After the workers. */
 void dispatch_destroy(struct dispatch *);
 

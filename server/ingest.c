@@ -198,10 +198,11 @@ share_of_hdr(const struct ingest *ingest, const struct postcard *p,
     return key;
 }
 
-/* Names the packet, if it is of this share.  '*may_carryp' where it is not:
- * whether another may be inside. */
+/* Names the packet, if it is of this share; 'is_surely_mine': it is.
+ * '*may_carryp' where it is not: whether another may be inside. */
 static bool
-set_packet_id(struct ingest *ingest, struct postcard *p, bool *may_carryp)
+set_packet_id(struct ingest *ingest, struct postcard *p, bool is_surely_mine,
+              bool *may_carryp)
 {
     const struct packet_id_config *config = &ingest->config.id_config;
     enum packet_id_result result;
@@ -212,12 +213,13 @@ set_packet_id(struct ingest *ingest, struct postcard *p, bool *may_carryp)
     p->has_id = true;
     *may_carryp = false;
     if (header_split(p->header, p->caplen, &split)) {
-        if (ingest->config.n_shares && is_others(ingest, p, &split, &key)) {
+        if (ingest->config.n_shares && !is_surely_mine &&
+            is_others(ingest, p, &split, &key)) {
             return false;
         }
         if (packet_id_of_split(config, p->header, p->caplen, &split,
                                &p->packet_id)) {
-            if (!ingest->config.n_shares) {
+            if (!ingest->config.n_shares || is_surely_mine) {
                 return true;
             }
             *may_carryp = may_carry(p, &split);
@@ -227,7 +229,7 @@ set_packet_id(struct ingest *ingest, struct postcard *p, bool *may_carryp)
     hdr_parse(p->header, p->caplen, &h);
     result = packet_id(config, p->header, p->caplen, &h, &p->packet_id);
     p->has_id = *may_carryp = result != PACKET_ID_SHORT;
-    if (ingest->config.n_shares &&
+    if (ingest->config.n_shares && !is_surely_mine &&
         !is_mine(ingest, share_of_hdr(ingest, p, &h))) {
         return false;
     }
@@ -317,17 +319,17 @@ accept_sender(struct ingest *ingest, const struct accept_address *from)
     return false;
 }
 
-/* Completes a decoded postcard and gives it on.  'from' NULL: whoever sent it
- * is accepted. */
+/* Completes a decoded postcard and gives it on, if it is of this share, as
+ * 'is_surely_mine' says.  'from' NULL: whoever sent it is accepted. */
 static void
 give(struct ingest *ingest, struct postcard *p, uint64_t time_ns,
-     const struct accept_address *from)
+     const struct accept_address *from, bool is_surely_mine)
 {
     struct ingest_counters *counters = &ingest->counters;
     bool may_have_inner;
 
     p->time_ns = time_ns;
-    if (!set_packet_id(ingest, p, &may_have_inner)) {
+    if (!set_packet_id(ingest, p, is_surely_mine, &may_have_inner)) {
         if (may_have_inner && ingest->config.give_inner &&
             (!from || accept_list_has(ingest->config.accept, from))) {
             give_inner(ingest, p);
@@ -362,7 +364,8 @@ count_bad(struct ingest *ingest, enum postcard_result result, uint64_t time_ns)
 
 static void
 take_datagram(struct ingest *ingest, const uint8_t *data, size_t len,
-              uint64_t time_ns, const struct accept_address *from)
+              uint64_t time_ns, const struct accept_address *from,
+              bool is_mine)
 {
     struct postcard p;
     enum postcard_result result = postcard_geneve_decode_plain(data, len, &p)
@@ -370,7 +373,8 @@ take_datagram(struct ingest *ingest, const uint8_t *data, size_t len,
                                       : postcard_geneve_decode(data, len, &p);
 
     if (result == POSTCARD_OK) {
-        give(ingest, &p, time_ns, ingest->config.accept ? from : NULL);
+        give(ingest, &p, time_ns, ingest->config.accept ? from : NULL,
+             is_mine);
     } else {
         count_bad(ingest, result, time_ns);
     }
@@ -442,7 +446,7 @@ take_other_frame(struct ingest *ingest, enum ingest_encap encap,
         result = decode_mac(ingest, data, len, &p);
     }
     if (result == POSTCARD_OK) {
-        give(ingest, &p, time_ns, has_from ? &from : NULL);
+        give(ingest, &p, time_ns, has_from ? &from : NULL, false);
     } else {
         count_bad(ingest, result, time_ns);
     }
@@ -450,7 +454,7 @@ take_other_frame(struct ingest *ingest, enum ingest_encap encap,
 
 static inline void
 take_frame(struct ingest *ingest, enum ingest_encap encap, const uint8_t *data,
-           size_t len, uint64_t time_ns)
+           size_t len, uint64_t time_ns, bool is_mine)
 {
     const uint8_t *ip_src;
     struct postcard p;
@@ -461,9 +465,9 @@ take_frame(struct ingest *ingest, enum ingest_encap encap, const uint8_t *data,
     } else if (ingest->config.accept) {
         struct accept_address from = accept_address_ip4(ip_src);
 
-        give(ingest, &p, time_ns, &from);
+        give(ingest, &p, time_ns, &from, is_mine);
     } else {
-        give(ingest, &p, time_ns, NULL);
+        give(ingest, &p, time_ns, NULL, is_mine);
     }
 }
 
@@ -474,7 +478,7 @@ take_visit(struct ingest *ingest, const struct ingest_packet *packet)
                          .caplen = (uint16_t) packet->len};
 
     postcard_set_visit(&p, packet->visit, packet->is_dropped);
-    give(ingest, &p, packet->time_ns, NULL);
+    give(ingest, &p, packet->time_ns, NULL, false);
 }
 
 /* --- What sources call --------------------------------------------------- */
@@ -486,10 +490,10 @@ ingest_take(struct ingest *ingest, const struct ingest_packet *packet)
         take_visit(ingest, packet);
     } else if (packet->from) {
         take_datagram(ingest, packet->data, packet->len, packet->time_ns,
-                      packet->from);
+                      packet->from, packet->is_mine);
     } else {
         take_frame(ingest, packet->encap, packet->data, packet->len,
-                   packet->time_ns);
+                   packet->time_ns, packet->is_mine);
     }
 }
 
@@ -505,7 +509,7 @@ ingest_datagram(struct ingest *ingest, const uint8_t *data, size_t len,
 
         ingest->config.pass(ingest->config.aux, &packet);
     } else {
-        take_datagram(ingest, data, len, time_ns, from);
+        take_datagram(ingest, data, len, time_ns, from, false);
     }
 }
 
@@ -521,7 +525,7 @@ ingest_frame(struct ingest *ingest, enum ingest_encap encap,
 
         ingest->config.pass(ingest->config.aux, &packet);
     } else {
-        take_frame(ingest, encap, data, len, time_ns);
+        take_frame(ingest, encap, data, len, time_ns, false);
     }
 }
 

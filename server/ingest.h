@@ -38,6 +38,7 @@ struct ingest_packet {
     uint32_t len;
     enum ingest_encap encap; /* Of a frame. */
     bool is_dropped;         /* Of a visit: by a meter, after all. */
+    bool is_mine;            /* Surely of the share of who takes it. */
     /* Not NULL: 'data' is the packet that met a switch, which told this. */
     const struct hop_template *visit;
 };

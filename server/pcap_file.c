@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* pcap_file - the frames of a plain capture file, quickly.
  *
- * The file is read, not mapped: who cuts a mapped file kills its readers, and
- * a buffer that stays in the cache costs no more than the faults of a mapping.
- */
+ * The file is mapped, a window at a time: it is not copied, and threads can
+ * share a window. */
 #include <config.h>
 
 #include "server/pcap_file.h"
@@ -23,20 +22,20 @@
 #define MAGIC_MICRO      0xa1b2c3d4u
 #define MAGIC_NANO       0xa1b23c4du
 #define LINK_ETHERNET    1u
-#define MAX_FRAME        262144 /* libpcap's limit for Ethernet. */
-#define PIECE            (128 << 10)
+#define MAX_FRAME        262144     /* libpcap's limit for Ethernet. */
+#define WINDOW           (32 << 20) /* Larger than any frame. */
 
 struct pcap_file {
     int fd;
     bool is_clone;   /* The other one's 'fd'. */
     bool is_swapped; /* Of the other byte order than this machine. */
-    bool is_ended;   /* Nothing is behind what is in 'buf'. */
     uint32_t tick_ns;
     uint32_t snap;
-    uint64_t size;      /* Is read no further. */
-    uint64_t buf_place; /* Of buf[0] in the file. */
-    size_t ofs, n;      /* Bytes of 'buf' that were handed out; in it. */
-    uint8_t buf[FRAME_HEADER_LEN + MAX_FRAME + PIECE];
+    uint64_t size;        /* Is read no further. */
+    struct file_map *map; /* The window.  Owned reference, or NULL. */
+    const uint8_t *buf;   /* Its bytes; NULL: none. */
+    uint64_t buf_place;   /* Of buf[0] in the file. */
+    size_t ofs, n;        /* Bytes of 'buf' that were handed out; in it. */
 };
 
 static inline uint32_t
@@ -57,30 +56,45 @@ get_u16(const struct pcap_file *file, const uint8_t *p)
     return file->is_swapped ? __builtin_bswap16(value) : value;
 }
 
-/* Reads until 'need' bytes that were not handed out are there, or the file
- * ends.  Returns 0 or the errno of pread(). */
+/* How many bytes the file has now. */
 static int
-fill(struct pcap_file *file, size_t need)
+get_size(const struct pcap_file *file, uint64_t *sizep)
 {
-    memmove(file->buf, file->buf + file->ofs, file->n - file->ofs);
-    file->buf_place += file->ofs;
-    file->n -= file->ofs;
-    file->ofs = 0;
-    while (file->n < need && !file->is_ended) {
-        uint64_t place = file->buf_place + file->n;
-        uint64_t left = file->size - place;
-        ssize_t n = pread(file->fd, file->buf + file->n,
-                          left < PIECE ? (size_t) left : PIECE, (off_t) place);
+    struct stat st;
 
-        if (n < 0 && errno != EINTR) {
-            return errno;
-        } else if (!n) {
-            file->is_ended = true;
-        } else if (n > 0) {
-            file->n += (size_t) n;
+    if (fstat(file->fd, &st)) {
+        *sizep = 0;
+        return errno;
+    }
+    *sizep = (uint64_t) st.st_size;
+    return 0;
+}
+
+/* Moves the window to what was not handed out, as far as the file goes now.
+ * Returns 0 or an errno. */
+static int
+fill(struct pcap_file *file)
+{
+    uint64_t size;
+    int retval = get_size(file, &size);
+
+    file->buf_place += file->ofs;
+    file->buf = NULL;
+    file->ofs = file->n = 0;
+    file_map_unref(file->map);
+    file->map = NULL;
+    size = size < file->size ? size : file->size;
+    if (!retval && size > file->buf_place) {
+        size -= file->buf_place;
+        size = size < WINDOW ? size : WINDOW;
+        retval = file_map_create(file->fd, file->buf_place, (size_t) size,
+                                 &file->map);
+        if (!retval) {
+            file->buf = file_map_data(file->map);
+            file->n = (size_t) size;
         }
     }
-    return 0;
+    return retval;
 }
 
 /* Whether the file begins as it must; sets what its header says. */
@@ -131,13 +145,8 @@ pcap_file_open(const char *path, struct pcap_file **filep,
     file = lh_alloc_zero(sizeof *file);
     file->fd = fd;
     file->size = INT64_MAX;
-    retval = fill(file, FILE_HEADER_LEN);
-    if (retval) {
-        lh_error_set(error, "%s: %s", path, strerror(retval));
-        goto error;
-    }
-    if (!read_header(file)) {
-        retval = ENOTSUP;
+    if (fill(file) || !read_header(file)) {
+        retval = ENOTSUP; /* What cannot be mapped may be read. */
         goto error;
     }
     *filep = file;
@@ -156,6 +165,7 @@ void
 pcap_file_close(struct pcap_file *file)
 {
     if (file) {
+        file_map_unref(file->map);
         if (!file->is_clone) {
             close(file->fd);
         }
@@ -168,10 +178,10 @@ pcap_file_clone(const struct pcap_file *file, uint64_t size)
 {
     struct pcap_file *clone = lh_alloc(sizeof *clone);
 
-    /* Not what is in its buffer. */
-    memcpy(clone, file, offsetof(struct pcap_file, buf));
+    *clone = *file;
     clone->is_clone = true;
-    clone->is_ended = false;
+    clone->map = NULL;
+    clone->buf = NULL;
     clone->size = size;
     clone->buf_place = FILE_HEADER_LEN;
     clone->ofs = clone->n = 0;
@@ -189,7 +199,7 @@ demand(struct pcap_file *file, size_t need, const char *what,
     if (__builtin_expect(file->n - file->ofs >= need, 1)) {
         return 0;
     }
-    retval = fill(file, need);
+    retval = fill(file);
     place = file->buf_place;
     if (retval) {
         lh_error_set(error, "byte %llu: %s",
@@ -205,6 +215,31 @@ demand(struct pcap_file *file, size_t need, const char *what,
         retval = EINVAL;
     }
     return retval;
+}
+
+/* Whether the file has become shorter than what was handed out of it: the
+ * bytes that are gone are zeros. */
+static bool
+is_cut(const struct pcap_file *file, struct lh_error *error)
+{
+    uint64_t size;
+
+    if (get_size(file, &size) ||
+        size >= file->buf_place + file->ofs + FRAME_HEADER_LEN) {
+        return false;
+    }
+    lh_error_set(error,
+                 "the file was cut while it was read: it ends at byte %llu",
+                 (unsigned long long) size);
+    return true;
+}
+
+/* The time in the header at 'p'. */
+static inline uint64_t
+get_time(const struct pcap_file *file, const uint8_t *p)
+{
+    return get_u32(file, p) * UINT64_C(1000000000) +
+           get_u32(file, p + 4) * (uint64_t) file->tick_ns;
 }
 
 int
@@ -228,17 +263,31 @@ pcap_file_next(struct pcap_file *file, struct pcap_file_frame *frame,
                      (unsigned int) caplen);
         return EINVAL;
     }
+    if (!caplen && is_cut(file, error)) {
+        return EINVAL;
+    }
     retval = demand(file, FRAME_HEADER_LEN + caplen, "a frame", error);
     if (retval) {
         return retval;
     }
     p = file->buf + file->ofs;
-    frame->time_ns = get_u32(file, p) * UINT64_C(1000000000) +
-                     get_u32(file, p + 4) * (uint64_t) file->tick_ns;
+    frame->time_ns = get_time(file, p);
     frame->data = p + FRAME_HEADER_LEN;
     frame->len = caplen < file->snap ? caplen : file->snap;
     file->ofs += FRAME_HEADER_LEN + caplen;
     return 0;
+}
+
+uint64_t
+pcap_file_time(const struct pcap_file *file, const uint8_t *data)
+{
+    return get_time(file, data - FRAME_HEADER_LEN);
+}
+
+struct file_map *
+pcap_file_window(const struct pcap_file *file)
+{
+    return file->map;
 }
 
 uint64_t
@@ -250,9 +299,10 @@ pcap_file_place(const struct pcap_file *file)
 uint64_t
 pcap_file_size(const struct pcap_file *file)
 {
-    struct stat st;
+    uint64_t size;
 
-    return fstat(file->fd, &st) ? 0 : (uint64_t) st.st_size;
+    get_size(file, &size);
+    return size;
 }
 
 bool

@@ -2,17 +2,19 @@
 /* pcap_file - the frames of a plain capture file, quickly.
  *
  * Reads classic pcap files (version 2.4, either byte order, microseconds or
- * nanoseconds) of Ethernet frames, a large piece at a time: half of what a
- * postcard costs would otherwise be the reading of its file.  Every other kind
- * of capture file is libpcap's: pcap_file_open() says so and nothing of the
- * file is lost.
+ * nanoseconds) of Ethernet frames, in a window of it that is mapped: half of
+ * what a postcard costs would otherwise be the reading of its file.  Every
+ * other kind of capture file is libpcap's: pcap_file_open() says so and
+ * nothing of the file is lost.
  *
  * A frame that is longer than the file's own limit is cut to it, as libpcap
  * does.
  *
- * Ownership: a frame's bytes are good until the next is asked for.
+ * Ownership: a frame's bytes are good until the next is asked for, or as long
+ * as somebody has a reference of the window.
  *
- * Threads: one. */
+ * Threads: one, which does not block SIGBUS (lib/file_map.h); any may call
+ * pcap_file_time(). */
 #ifndef SERVER_PCAP_FILE_H
 #define SERVER_PCAP_FILE_H 1
 
@@ -20,6 +22,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lib/file_map.h"
 #include "lib/lh_error.h"
 
 struct pcap_file;
@@ -40,11 +43,17 @@ struct pcap_file *pcap_file_clone(const struct pcap_file *, uint64_t size);
 
 /* The next frame.  Returns 0, ENODATA at the end of the file, or, with the
  * reason, which tells the place in the file: EINVAL when it goes on with
- * something else than a frame, or the errno of a read that failed. */
+ * something else than a frame or was cut while it was read, or the errno of
+ * what failed. */
 int pcap_file_next(struct pcap_file *, struct pcap_file_frame *,
                    struct lh_error *);
 
-/* Whether the next frame is here already, so that those before it stay. */
+/* The time of the frame with these bytes, which was given before. */
+uint64_t pcap_file_time(const struct pcap_file *, const uint8_t *data);
+/* The window that the last frame is in.  Borrowed. */
+struct file_map *pcap_file_window(const struct pcap_file *);
+
+/* Whether the next frame is in the same window. */
 bool pcap_file_has_next(const struct pcap_file *);
 /* Where in the file the next frame begins. */
 uint64_t pcap_file_place(const struct pcap_file *);

@@ -271,7 +271,8 @@ pipeline_create_workers(struct pipeline *p)
         p->n_workers++;
     }
     create_door(p);
-    p->dispatch = dispatch_create(p->workers, n, p->config.is_file, p->door);
+    p->dispatch = dispatch_create(p->workers, n, p->config.is_file, p->door,
+                                  p->config.ingest.id_config.n_bytes);
     triggers_share(p->config.triggers, n, add_filter, remove_filter, p);
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sieve - which of many received packets are surely another share's. */
+/* sieve - whose share received packets surely are. */
 #include <config.h>
 
 #include "server/sieve.h"
@@ -58,9 +58,8 @@ check_packet(const uint8_t *data)
            (bytes_be16(data + 20) & 0x3fff);
 }
 
-/* Whether the Geneve packet is surely another's. */
-static inline bool
-is_others_geneve(const struct sieve *sieve, const uint8_t *data, size_t len)
+static inline uint32_t
+share_geneve(const struct sieve *sieve, const uint8_t *data, size_t len)
 {
     const uint8_t *packet = data + POSTCARD_GENEVE_OVERHEAD;
     const uint8_t *ip = packet + ETH_LEN, *l4 = ip + IP4_LEN;
@@ -70,7 +69,7 @@ is_others_geneve(const struct sieve *sieve, const uint8_t *data, size_t len)
 
     if (len < POSTCARD_GENEVE_OVERHEAD + ETH_LEN + IP4_LEN + TCP_LEN ||
         len > UINT16_MAX || check_geneve(data) | check_packet(packet)) {
-        return false;
+        return SIEVE_ANY;
     }
     is_tcp = ip[9] == HDR_IP_TCP;
     own_len = bytes_be16(ip + 2);
@@ -79,44 +78,32 @@ is_others_geneve(const struct sieve *sieve, const uint8_t *data, size_t len)
          (ip[9] != HDR_IP_UDP || hdr_is_tunnel_port(bytes_be16(l4 + 2)))) ||
         n < IP4_LEN + (is_tcp ? TCP_LEN : MIN_UDP) ||
         n > len - POSTCARD_GENEVE_OVERHEAD - ETH_LEN) {
-        return false;
+        return SIEVE_ANY;
     }
     key =
         packet_id_mix_share(bytes_be32(ip + 2), is_tcp ? l4 + 4 : l4 + UDP_LEN,
                             is_tcp ? NULL : ip + n - 8);
-    return (key >> 32) * sieve->n_shares >> 32 != sieve->share;
+    return (uint32_t) ((key >> 32) * sieve->n_shares >> 32);
 }
 
-static inline bool
-is_others(const struct sieve *sieve, const struct ingest_packet *packet)
+uint32_t
+sieve_share(const struct sieve *sieve, const struct ingest_packet *packet)
 {
     const uint8_t *data = packet->data;
     size_t len = packet->len, udp_len;
 
     if (packet->from) {
-        return is_others_geneve(sieve, data, len);
+        return share_geneve(sieve, data, len);
     }
-    if (packet->encap == INGEST_MAC || len < GENEVE_OFS || check_frame(data)) {
-        return false;
+    if (packet->encap == INGEST_MAC || packet->visit || len < GENEVE_OFS ||
+        check_frame(data)) {
+        return SIEVE_ANY;
     }
     udp_len = bytes_be16(data + 38);
     len -= ETH_LEN + IP4_LEN;
     if (udp_len < UDP_LEN || IP4_LEN + udp_len > bytes_be16(data + 16)) {
-        return false;
+        return SIEVE_ANY;
     }
     len = udp_len < len ? udp_len : len;
-    return is_others_geneve(sieve, data + GENEVE_OFS, len - UDP_LEN);
-}
-
-size_t
-sieve_run(const struct sieve *sieve, struct ingest_packet *packets, size_t n)
-{
-    size_t n_left = 0;
-
-    for (size_t i = 0; i < n; i++) {
-        /* Which of two a packet is nobody foresees: so no branch here. */
-        packets[n_left] = packets[i];
-        n_left += !is_others(sieve, &packets[i]);
-    }
-    return n_left;
+    return share_geneve(sieve, data + GENEVE_OFS, len - UDP_LEN);
 }

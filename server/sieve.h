@@ -1,28 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sieve - which of many received packets are surely another share's.
+/* sieve - whose share received packets surely are.
  *
- * Several threads look at all packets, so this look is what each costs all of
- * them: for postcards as switches send them, of TCP and UDP packets over IPv4,
- * it reads what it needs in a few words and hardly branches.  Of everything
- * else it is not sure; ingest tells.
+ * Whoever hands packets to several threads looks at all of them: for postcards
+ * as switches send them, of TCP and UDP packets over IPv4, it reads what it
+ * needs in a few words and hardly branches.  Of everything else it is not
+ * sure; ingest tells.
  *
  * Threads: pure functions. */
 #ifndef SERVER_SIEVE_H
 #define SERVER_SIEVE_H 1
 
-#include <stddef.h>
 #include <stdint.h>
 
 #include "server/ingest.h"
 
+/* Of a packet that may be anybody's, and may have another inside. */
+#define SIEVE_ANY UINT32_MAX
+
 struct sieve {
-    uint32_t n_shares, share;
+    uint32_t n_shares;
     uint32_t id_bytes; /* Of a packet that its ID is of. */
 };
 
-/* Moves what may be of the share to the front, in order, and returns how many
- * these are.  Of the rest there is nothing to take: they are postcards whose
- * packets are of other shares and have no other inside. */
-size_t sieve_run(const struct sieve *, struct ingest_packet *, size_t n);
+/* The only share for which there is something to take of the packet, which is
+ * a postcard then and whose packet has no other inside; or SIEVE_ANY. */
+uint32_t sieve_share(const struct sieve *, const struct ingest_packet *);
 
 #endif /* server/sieve.h */

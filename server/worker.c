@@ -35,7 +35,7 @@ struct worker {
     struct shard *shard;        /* Owned. */
     struct rule_cache *rules;   /* Owned. */
     struct ingest *ingest;      /* Owned. */
-    struct sieve sieve;         /* Before it. */
+    struct sieve sieve;         /* Before it, of a file. */
     struct accept_list *accept; /* Owned, or NULL. */
     /* What the ledger is told of after the batch, if it counts. */
     bool is_counting;
@@ -168,8 +168,15 @@ work_on_packets(struct worker *w, const struct batch *batch)
         w->config.ledger && loss_ledger_is_counting(w->config.ledger);
     w->n_came = 0;
     for (size_t i = 0; i < batch->n; i++) {
-        batch_prefetch(batch, i);
-        ingest_take(w->ingest, &batch->packets[i]);
+        uint32_t share = batch->shares[i];
+
+        if (share == w->config.index || share == SIEVE_ANY) {
+            struct ingest_packet packet = batch->packets[i];
+
+            batch_prefetch(batch, i);
+            packet.is_mine = share != SIEVE_ANY;
+            ingest_take(w->ingest, &packet);
+        }
     }
     if (w->n_came) {
         loss_ledger_came(w->config.ledger, w->came, w->n_came);
@@ -310,7 +317,6 @@ create_ingest(struct worker *w)
     config->aux = w;
     w->ingest = ingest_create(config);
     w->sieve = (struct sieve){.n_shares = config->n_shares,
-                              .share = config->share,
                               .id_bytes = config->id_config.n_bytes};
 }
 
@@ -337,6 +343,7 @@ worker_create(const struct worker_config *config)
     atomic_init(&w->room_at, 0);
     /* Signals are the event loop's. */
     sigfillset(&all);
+    sigdelset(&all, SIGBUS); /* Of files that are cut. */
     pthread_sigmask(SIG_SETMASK, &all, &before);
     if (pthread_create(&w->thread, NULL, run, w)) {
         abort();

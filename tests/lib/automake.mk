@@ -202,6 +202,11 @@ TESTS += tests/lib/test_crew
 tests_lib_test_crew_SOURCES = tests/lib/test_crew.c
 tests_lib_test_crew_LDADD = $(LIB_LIBS) $(TEST_LIBS)
 
+check_PROGRAMS += tests/lib/test_file_map
+TESTS += tests/lib/test_file_map
+tests_lib_test_file_map_SOURCES = tests/lib/test_file_map.c
+tests_lib_test_file_map_LDADD = $(LIB_LIBS) $(TEST_LIBS)
+
 check_PROGRAMS += tests/lib/test_dpid
 TESTS += tests/lib/test_dpid
 tests_lib_test_dpid_SOURCES = tests/lib/test_dpid.c

@@ -240,6 +240,69 @@ START_TEST(a_frame_that_is_none_is_damage)
 }
 END_TEST
 
+/* What was there is given, and then it is said; '_i' bytes into a page. */
+START_TEST(a_file_that_is_cut_while_read_does_not_kill)
+{
+    struct kind kind = {false, false};
+    struct pcap_file_frame frame;
+    FILE *stream = create();
+    struct lh_error error;
+    uint32_t n = 0;
+    int retval;
+
+    put_header(stream, &kind, BIG, 1);
+    for (uint32_t i = 0; i < N_FRAMES; i++) {
+        put_frame(stream, &kind, i, 3000);
+    }
+    fclose(stream);
+
+    struct pcap_file *file = open_plain();
+
+    ck_assert_int_eq(pcap_file_next(file, &frame, &error), 0);
+    ck_assert_int_eq(truncate(path, 40960 + _i), 0);
+    do {
+        retval = pcap_file_next(file, &frame, &error);
+    } while (!retval && ++n < N_FRAMES);
+    ck_assert_int_eq(retval, EINVAL);
+    ck_assert_msg(strstr(error.text, "cut while it was read: it ends at byte"),
+                  "%s", error.text);
+    ck_assert_uint_ge(n, 40960 / 3016 - 1);
+    ck_assert_uint_le(n, 40960 / 3016 + 1);
+    pcap_file_close(file);
+}
+END_TEST
+
+START_TEST(two_frames_of_a_window_stay)
+{
+    struct kind kind = {false, false};
+    struct pcap_file_frame frames[2];
+    FILE *stream = create();
+    struct lh_error error;
+    struct file_map *window;
+
+    put_header(stream, &kind, BIG, 1);
+    put_frame(stream, &kind, 0, 10);
+    put_frame(stream, &kind, 1, 20);
+    fclose(stream);
+
+    struct pcap_file *file = open_plain();
+    struct pcap_file *clone = pcap_file_clone(file, pcap_file_size(file));
+
+    for (size_t i = 0; i < 2; i++) {
+        ck_assert(pcap_file_has_next(clone) == (i != 0));
+        ck_assert_int_eq(pcap_file_next(clone, &frames[i], &error), 0);
+    }
+    ck_assert(!pcap_file_has_next(clone));
+    window = file_map_ref(pcap_file_window(clone));
+    ck_assert_int_eq(pcap_file_next(clone, &frames[0], &error), ENODATA);
+    pcap_file_close(clone);
+    check_frame(&frames[1], time_of(&kind, 1), noise + 1, 20);
+    ck_assert_uint_eq(pcap_file_time(file, frames[1].data), frames[1].time_ns);
+    file_map_unref(window);
+    pcap_file_close(file);
+}
+END_TEST
+
 START_TEST(other_files_are_left_to_libpcap)
 {
     struct kind kind = {false, false};
@@ -284,6 +347,9 @@ main(void)
     tcase_add_loop_test(tcase, libpcap_reads_the_same, 0, 8);
     tcase_add_test(tcase, a_cut_file_tells_where);
     tcase_add_test(tcase, a_frame_that_is_none_is_damage);
+    tcase_add_loop_test(tcase, a_file_that_is_cut_while_read_does_not_kill, 0,
+                        3);
+    tcase_add_test(tcase, two_frames_of_a_window_stay);
     tcase_add_test(tcase, other_files_are_left_to_libpcap);
     suite_add_tcase(suite, tcase);
 

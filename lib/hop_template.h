@@ -50,12 +50,15 @@
 /* Bits of an output's 'flags'. */
 #define HOP_OUTPUT_REWRITTEN 0x01 /* The header was edited since it came. */
 #define HOP_OUTPUT_TUNNEL    0x02 /* Leaves through a tunnel. */
-#define HOP_OUTPUT_FLAGS     0x03
+#define HOP_OUTPUT_MAYBE     0x04 /* Not every packet: a bond chooses. */
+#define HOP_OUTPUT_MIRROR    0x08 /* A copy for a mirror. */
+#define HOP_OUTPUT_FLAGS     0x0f
 
 /* Bits of 'flags' in the trail. */
 #define HOP_TRAIL_VERSION 0x01 /* 'version' is known. */
 #define HOP_TRAIL_MISS    0x02 /* No rule of the table matched. */
-#define HOP_TRAIL_FLAGS   0x03
+#define HOP_TRAIL_MAYBE   0x04 /* Not for every packet. */
+#define HOP_TRAIL_FLAGS   0x07
 
 struct hop_output {
     uint16_t port; /* As OpenFlow 1.0 numbers them (lib/of_port.h). */

@@ -233,7 +233,7 @@ assemble_link_add_branches(struct assembler *a, int visit, int o)
         /* An output to the very port it came from is not done. */
         if (port < OF_PORT_GROUP &&
             (port != in_port || a->visits[visit].is_packet_out)) {
-            add_branch(a, visit, o, port, false);
+            add_branch(a, visit, o, port, a->outs[o].is_maybe);
         }
         break;
     }

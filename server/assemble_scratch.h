@@ -56,6 +56,7 @@ struct assemble_out {
     uint32_t port;    /* As the postcard or the rule has it. */
     int card;         /* That names it; -1: proven by the next hop alone. */
     bool is_expected; /* By the rule of 'card'; its postcard is missing. */
+    bool is_maybe;    /* Not every packet takes it: a bond chooses. */
     enum assemble_header state;
     size_t header_ofs; /* In the assembler's bytes: header as it left. */
     size_t header_len;

@@ -119,14 +119,21 @@ assemble_whole_make_outs(struct assembler *a, int v)
         a->visits[v].is_metered |= !!(a->cards[c].flags & POSTCARD_DROPPED);
         for (size_t i = 0; t && i < t->n_outputs; i++) {
             uint32_t port = outputs[i].port;
+            int o;
 
             if (port == a->visits[v].in_port) {
                 port = OF_PORT_IN_PORT;
             }
-            if (!assemble_visit_has_out(a, v, port) &&
-                assemble_visit_add_out(a, v, port, c) < 0) {
+            /* A mirror's copy is not where the packet went. */
+            if (outputs[i].flags & HOP_OUTPUT_MIRROR ||
+                assemble_visit_has_out(a, v, port)) {
+                continue;
+            }
+            o = assemble_visit_add_out(a, v, port, c);
+            if (o < 0) {
                 return;
             }
+            a->outs[o].is_maybe = outputs[i].flags & HOP_OUTPUT_MAYBE;
         }
     }
     a->visits[v].n_passes_due = count_passes_due(a, &a->visits[v], &n_passes);

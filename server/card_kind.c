@@ -125,7 +125,11 @@ add_visit(const struct card_kind_cache *cache, struct card_kind *kind,
         return;
     }
     for (size_t i = 0; i < visit->n_outputs; i++) {
-        if (outputs[i].port == OF_PORT_CONTROLLER) {
+        if (outputs[i].flags & HOP_OUTPUT_MAYBE) {
+            kind->is_soft = true;
+        } else if (outputs[i].flags & HOP_OUTPUT_MIRROR) {
+            continue;
+        } else if (outputs[i].port == OF_PORT_CONTROLLER) {
             kind->is_punted = true;
         } else if (outputs[i].port < OF_PORT_GROUP) {
             add_output_port(cache, kind, outputs[i].port);

@@ -166,7 +166,7 @@ START_TEST(reads_the_ring)
               "br\x01\xff",
               0xffffffff,
               {{0xfffe, 0xfffd}, {3, 0}},
-              {{5, 2, 0xfd, 9}},
+              {{5, 2, 0xf9, 9}},
               "meter\0\0\0"};
     union hop_template_buf buf;
 
@@ -180,7 +180,8 @@ START_TEST(reads_the_ring)
     ck_assert_uint_eq(buf.t.n_outputs, 2);
     ck_assert_uint_eq(hop_template_outputs(&buf.t)[0].port, OF_PORT_LOCAL);
     ck_assert_uint_eq(hop_template_outputs(&buf.t)[0].flags,
-                      HOP_OUTPUT_REWRITTEN);
+                      HOP_OUTPUT_REWRITTEN | HOP_OUTPUT_MAYBE |
+                          HOP_OUTPUT_MIRROR);
     ck_assert_uint_eq(hop_template_outputs(&buf.t)[1].port, 3);
     ck_assert_uint_eq(buf.t.n_trail, 1);
     ck_assert_uint_eq(hop_template_trail(&buf.t)[0].version, 5);

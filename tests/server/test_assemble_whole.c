@@ -139,6 +139,35 @@ START_TEST(a_table_miss_is_told)
 }
 END_TEST
 
+START_TEST(a_copy_for_a_mirror_is_no_way_on)
+{
+    visit(1, 1, 0,
+          SAY(.ports = {4}, .out_flags = HOP_OUTPUT_MIRROR, .versions = {11},
+              .reason = "no output"));
+
+    const struct history *h = only();
+
+    ck_assert_str_eq(sketch_tree(h), "1.1>");
+    ck_assert_int_eq(h->verdict.name, VERDICT_DROPPED);
+    ck_assert_str_eq(h->verdict.reason, "no output");
+}
+END_TEST
+
+/* Ports 4 and 5 lead to switches; a bond chose the first. */
+START_TEST(what_a_bond_did_not_choose_is_not_lost)
+{
+    visit(
+        1, 1, 0,
+        SAY(.ports = {4, 5}, .out_flags = HOP_OUTPUT_MAYBE, .versions = {11}));
+    visit(2, 1, 20, SAY(.ports = {3}, .versions = {21}));
+
+    const struct history *h = only();
+
+    ck_assert_int_eq(h->hops[0].verdict.name, VERDICT_NONE);
+    ck_assert_int_eq(h->verdict.name, VERDICT_DELIVERED);
+}
+END_TEST
+
 START_TEST(passes_are_one_hop)
 {
     visit(1, 1, 0, SAY(.flags = HOP_CONTINUES, .versions = {11}));
@@ -402,6 +431,8 @@ main(void)
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_test(tc, says_every_port_and_rule);
     tcase_add_test(tc, a_table_miss_is_told);
+    tcase_add_test(tc, a_copy_for_a_mirror_is_no_way_on);
+    tcase_add_test(tc, what_a_bond_did_not_choose_is_not_lost);
     tcase_add_test(tc, passes_are_one_hop);
     tcase_add_test(tc, a_pass_that_is_missing_leaves_it_open);
     tcase_add_test(tc, a_packet_out_goes_on_in_another_pass);

@@ -22,7 +22,8 @@
  * requests open and goes calls bus_forget() first.
  *
  * Threads: that of the event loop; callbacks too.  No callback may close the
- * bus. */
+ * bus.  A process forked after a bus was opened has none, and can open none:
+ * libnats's threads are not in it. */
 #ifndef LIB_BUS_H
 #define LIB_BUS_H 1
 

@@ -61,6 +61,10 @@ server_libserver_a_SOURCES = \
 	server/profiles.c server/profiles.h \
 	server/queries.c server/queries.h \
 	server/recorder_link.c server/recorder_link.h \
+	server/rendezvous.c server/rendezvous.h \
+	server/shard_commit.c server/shard_commit.h \
+	server/shard_lease.c server/shard_lease.h \
+	server/shard_lease_impl.h server/shard_lease_session.c \
 	server/replay.c server/replay.h \
 	server/rule_cache.c server/rule_cache.h \
 	server/server.c server/server.h \

@@ -149,6 +149,24 @@ tests_server_test_server_clients_SOURCES = \
 tests_server_test_server_clients_LDADD = $(SERVER_LIBS) $(TEST_LIBS)
 EXTRA_tests_server_test_server_clients_DEPENDENCIES = bin/lasthop-server
 
+# shard_lease: several processes, a nats-server of the test's own.
+check_PROGRAMS += tests/server/test_shard_lease
+TESTS += tests/server/test_shard_lease
+tests_server_test_shard_lease_SOURCES = tests/server/test_shard_lease.c \
+	tests/lib/nats_fixture.c tests/lib/nats_fixture.h
+tests_server_test_shard_lease_LDADD = $(SERVER_LIBS) $(NATS_LIBS) $(TEST_LIBS)
+
+check_PROGRAMS += tests/server/test_shard_commit
+TESTS += tests/server/test_shard_commit
+tests_server_test_shard_commit_SOURCES = tests/server/test_shard_commit.c \
+	tests/lib/nats_fixture.c tests/lib/nats_fixture.h
+tests_server_test_shard_commit_LDADD = $(SERVER_LIBS) $(NATS_LIBS) $(TEST_LIBS)
+
+check_PROGRAMS += tests/server/test_rendezvous
+TESTS += tests/server/test_rendezvous
+tests_server_test_rendezvous_SOURCES = tests/server/test_rendezvous.c
+tests_server_test_rendezvous_LDADD = $(SERVER_LIBS) $(TEST_LIBS)
+
 check_PROGRAMS += tests/server/test_server_killed
 TESTS += tests/server/test_server_killed
 tests_server_test_server_killed_SOURCES = \

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* rendezvous - which server of many a shard belongs to, by highest random
+ * weight (Thaler and Ravishankar, 1998).
+ *
+ * Everybody who knows the same names comes to the same answer.  When a server
+ * comes it takes its share from all others, when one goes its shards are
+ * spread over all that stay, and no other shard moves.
+ *
+ * Threads: any. */
+#ifndef SERVER_RENDEZVOUS_H
+#define SERVER_RENDEZVOUS_H 1
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* The weight of a server for a shard; that of the highest weight has it. */
+uint64_t rendezvous_weight(const char *server, uint32_t shard);
+
+/* The index of the server of 'shard' among 'n' names, which may be in any
+ * order; SIZE_MAX: there are none. */
+size_t rendezvous_owner(const char *const names[], size_t n, uint32_t shard);
+
+#endif /* server/rendezvous.h */

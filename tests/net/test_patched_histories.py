@@ -4,6 +4,7 @@
 # dropped.
 
 import json
+import re
 
 import pytest
 
@@ -36,61 +37,33 @@ priority=10,in_port=2,actions=postcard(version=23),output:3
 """
 
 
-class Net:
-    """h1 -- s1 == s2 -- h2,   s2 -patch- s3 -- h3"""
+class Served:
+    """A lab with an agent and a server."""
 
     def __init__(self, lab):
         self.lab = lab
-        for name in ("s1", "s2", "s3"):
-            lab.add_bridge(name)
-        lab.add_link("s1", "s2")
-        lab.add_link("s1", "s2")
-        self.h1 = lab.add_host("h1", "s1", "10.0.0.1/24")
-        self.h2 = lab.add_host("h2", "s2", "10.0.0.2/24")
-        lab.add_host("h3", "s3", "10.0.0.3/24")
-        lab.start()
-        lab.vsctl("add-port", "s2", "p23", "--", "set", "interface", "p23",
-                  "type=patch", "options:peer=p32", "ofport_request=10", "--",
-                  "add-port", "s3", "p32", "--", "set", "interface", "p32",
-                  "type=patch", "options:peer=p23", "ofport_request=10")
-        self.rules()
-        self.server()
+        self.api = self.h1 = self.h2 = None
 
-    def rules(self):
-        ofctl = self.lab.ofctl
-        ofctl("add-group", "s1", "group_id=1,type=select,"
-              "bucket=output:1,bucket=output:2")
-        ofctl("add-group", "s1", "group_id=2,type=ff,"
-              "bucket=watch_port:1,output:1,bucket=watch_port:2,output:2")
-        ofctl("add-meter", "s1", "meter=1,pktps,burst,"
-              "band=type=drop,rate=1,burst_size=1")
-        for bridge, text in (("s1", S1), ("s2", S2), ("s3", """
-                priority=10,in_port=10,actions=postcard(version=31),output:1
-                """)):
-            for rule in text.split("\n"):
-                if rule.strip():
-                    ofctl("add-flow", bridge, rule.strip())
+    def rules(self, bridge, text):
+        for rule in text.split("\n"):
+            if rule.strip():
+                self.lab.ofctl("add-flow", bridge, rule.strip())
 
-    def server(self):
+    def serve(self, switches, links):
+        """Starts them.  'switches' are (name, {port: is_edge}), 'links' (name,
+        port, name, port)."""
         lab = self.lab
-
-        def switch(dpid, name, ports):
-            return {"dpid": f"{dpid:016x}", "name": name, "ports": [
-                {"no": no, "name": port, "edge": edge}
-                for no, port, edge in ports]}
-
-        def link(a, a_port, b, b_port):
-            return {"a": {"dpid": f"{a:016x}", "port": a_port},
-                    "b": {"dpid": f"{b:016x}", "port": b_port}}
+        dpid = {name: f"{lab.bridges[name].dpid:016x}"
+                for name, _ports in switches}
         with open(f"{lab.dir}/topology.json", "w", encoding="ascii") as file:
             json.dump({"switches": [
-                switch(1, "s1", [(1, "a", False), (2, "b", False),
-                                 (3, "h1", True)]),
-                switch(2, "s2", [(1, "a", False), (2, "b", False),
-                                 (3, "h2", True), (10, "p23", False)]),
-                switch(3, "s3", [(1, "h3", True), (10, "p32", False)])],
-                "links": [link(1, 1, 2, 1), link(1, 2, 2, 2),
-                          link(2, 10, 3, 10)]}, file)
+                {"dpid": dpid[name], "name": name, "ports": [
+                    {"no": no, "name": f"{name}-{no}", "edge": edge}
+                    for no, edge in ports.items()]}
+                for name, ports in switches],
+                "links": [{"a": {"dpid": dpid[a], "port": a_port},
+                           "b": {"dpid": dpid[b], "port": b_port}}
+                          for a, a_port, b, b_port in links]}, file)
         lab.spawn("server", [
             f"{bindir()}/lasthop-server", "--agents", "127.0.0.1:6082",
             "--accept", "127.0.0.1", "--recorder", "none", "--topology",
@@ -99,7 +72,8 @@ class Net:
         self.api = Api(f"{lab.dir}/server.sock")
         lab.spawn("agent", [
             f"{bindir()}/lasthop-agent", "--server", "127.0.0.1:6082",
-            "--process", lab.vswitchd, "--name", "lab"], netns=lab.sw)
+            "--pidfile", f"{lab.dir}/ovs-vswitchd.pid", "--name", "lab"],
+            netns=lab.sw)
         wait_until(lambda: self.api.call("stats")["stats"]["agents"] == 1,
                    20, "the agent")
 
@@ -117,13 +91,56 @@ class Net:
         assert len(found) == n, found
         return found
 
+    @staticmethod
+    def hops(history):
+        """In short."""
+        return [(hop["switch"], hop["in_port"], hop["out_ports"],
+                 hop["versions"]) for hop in history["hops"]]
+
+
+class Net(Served):
+    """h1 -- s1 == s2 -- h2,   s2 -patch- s3 -- h3"""
+
+    def __init__(self, lab):
+        super().__init__(lab)
+        for name in ("s1", "s2", "s3"):
+            lab.add_bridge(name)
+        lab.add_link("s1", "s2")
+        lab.add_link("s1", "s2")
+        self.h1 = lab.add_host("h1", "s1", "10.0.0.1/24")
+        self.h2 = lab.add_host("h2", "s2", "10.0.0.2/24")
+        lab.add_host("h3", "s3", "10.0.0.3/24")
+        lab.start()
+        lab.vsctl("add-port", "s2", "p23", "--", "set", "interface", "p23",
+                  "type=patch", "options:peer=p32", "ofport_request=10", "--",
+                  "add-port", "s3", "p32", "--", "set", "interface", "p32",
+                  "type=patch", "options:peer=p23", "ofport_request=10")
+        self.groups()
+        self.rules("s1", S1)
+        self.rules("s2", S2)
+        self.rules(
+            "s3", "priority=10,in_port=10,actions=postcard(version=31),output:1")
+        self.serve([("s1", {1: False, 2: False, 3: True}),
+                    ("s2", {1: False, 2: False, 3: True, 10: False}),
+                    ("s3", {1: True, 10: False})],
+                   [("s1", 1, "s2", 1), ("s1", 2, "s2", 2),
+                    ("s2", 10, "s3", 10)])
+
+    def groups(self):
+        ofctl = self.lab.ofctl
+        ofctl("add-group", "s1", "group_id=1,type=select,"
+              "bucket=output:1,bucket=output:2")
+        ofctl("add-group", "s1", "group_id=2,type=ff,"
+              "bucket=watch_port:1,output:1,bucket=watch_port:2,output:2")
+        ofctl("add-meter", "s1", "meter=1,pktps,burst,"
+              "band=type=drop,rate=1,burst_size=1")
+
     def one(self, dport):
         """Sends one packet there; its history, and that in short."""
         before = len(self.api.query(f"{{{{--bpf udp dst port {dport}}}}}"))
         self.h1.send(self.frame(dport, 100 + before))
         history = self.histories(dport, before + 1)[-1]
-        return history, [(hop["switch"], hop["in_port"], hop["out_ports"],
-                          hop["versions"]) for hop in history["hops"]]
+        return history, self.hops(history)
 
 
 @pytest.fixture(scope="module")
@@ -220,3 +237,132 @@ def test_nothing_was_lost(net):
     assert stats["agent_lost_ring"] == stats["agent_bad_batches"] == 0
     assert stats["lost"] == stats["open"] == 0, stats
     assert stats["agent_postcards"] == stats["received"]
+
+
+class Bonded(Served):
+    """h1 -- s1 == s2 -- h2, where the two links are a bond."""
+
+    def __init__(self, lab):
+        super().__init__(lab)
+        for name in ("s1", "s2"):
+            lab.add_bridge(name)
+        for _ in range(2):
+            lab.add_link("s1", "s2")
+        self.h1 = lab.add_host("h1", "s1", "10.0.0.1/24")
+        self.h2 = lab.add_host("h2", "s2", "10.0.0.2/24")
+        lab.start()
+        for a, b in (("s1", "s2"), ("s2", "s1")):
+            members = [f"{a}-{b}", f"{a}-{b}.2"]
+            lab.vsctl("del-port", a, members[0], "--", "del-port", a,
+                      members[1], "--", "add-bond", a, f"{a}-bond", *members,
+                      "bond_mode=balance-tcp", "lacp=active",
+                      "other_config:lacp-time=fast",
+                      *(word for i, member in enumerate(members) for word in
+                        ("--", "set", "interface", member,
+                         f"ofport_request={i + 1}")))
+        for name in ("s1", "s2"):
+            wait_until(lambda name=name: self.is_up(f"{name}-bond"), 20,
+                       f"the bond of {name}")
+        lab.appctl("fdb/add", "s1", "s1-s2", "0", self.h2.mac)
+        lab.appctl("fdb/add", "s2", "s2-h2", "0", self.h2.mac)
+        self.rules("s1", "ip,actions=postcard(version=1),NORMAL")
+        self.rules("s2", "ip,actions=postcard(version=2),NORMAL")
+        self.serve([(name, {1: False, 2: False, 3: True})
+                    for name in ("s1", "s2")],
+                   [("s1", 1, "s2", 1), ("s1", 2, "s2", 2)])
+
+    def is_up(self, bond):
+        shown = self.lab.appctl("bond/show", bond)
+        return ("lacp_status: negotiated" in shown and
+                len(re.findall(r": enabled\b", shown)) == 2)
+
+
+def test_a_bond_tells_the_link_taken():
+    with Lab(patched=True) as lab:
+        net = Bonded(lab)
+        n = 16
+        net.h1.send(*[frames.udp4(net.h1.mac, net.h2.mac, net.h1.ip,
+                                  net.h2.ip, 4000 + i, 2101, ident=i + 1)
+                      for i in range(n)])
+        histories = net.histories(2101, n)
+        taken = {net.hops(h)[0][2][0] for h in histories}
+        assert taken == {1, 2}
+        for history in histories:
+            [first, second] = net.hops(history)
+            [out] = first[2]
+            assert first == ("s1", 3, [out], [1])
+            assert second == ("s2", out, [3], [2])
+            assert history["verdict"]["name"] == "delivered"
+        # It was sent round once more, to find the link.
+        assert "recirc" in lab.appctl("dpctl/dump-flows", "-m")
+
+
+class Tunnelled(Served):
+    """h1 -- s1 (vxlan) s2 -- h2, over u1 -- u2."""
+
+    def __init__(self, lab):
+        super().__init__(lab)
+        for name in ("s1", "s2", "u1", "u2"):
+            lab.add_bridge(name)
+        lab.add_link("u1", "u2")
+        self.h1 = lab.add_host("h1", "s1", "10.0.0.1/24")
+        self.h2 = lab.add_host("h2", "s2", "10.0.0.2/24")
+        lab.start()
+        macs = {}
+        for name in lab.bridges:    # To see far enough into the outer packet.
+            lab.vsctl("set", "bridge", name, "other_config:lasthop-snap=160")
+        for i, name in ((1, "u1"), (2, "u2")):
+            run(["ip", "addr", "add", f"10.9.0.{i}/24", "dev", name],
+                netns=lab.sw)
+            run(["ip", "link", "set", name, "up"], netns=lab.sw)
+            # The switch would take the way of the host, which leads into
+            # itself.
+            run(["ip", "route", "del", "local", f"10.9.0.{i}", "dev", name,
+                 "table", "local"], netns=lab.sw)
+            macs[name] = lab.vsctl("get", "interface", name,
+                                   "mac_in_use").strip().strip("\"")
+            self.rules(name, f"""
+                in_port=LOCAL,actions=postcard(version=4{i}),output:1
+                in_port=1,actions=postcard(version=5{i}),output:LOCAL""")
+        for i, name, far in ((1, "s1", 2), (2, "s2", 1)):
+            lab.vsctl("add-port", name, f"vx{i}", "--", "set", "interface",
+                      f"vx{i}", "type=vxlan", f"options:remote_ip=10.9.0.{far}",
+                      "options:key=7", "ofport_request=2")
+            wait_until(lambda i=i, far=far: self.has_route(i, far),
+                       what="the route between the tunnels' ends")
+            lab.appctl("tnl/arp/set", f"u{i}", f"10.9.0.{far}",
+                       macs[f"u{far}"])
+            self.rules(name, f"""
+                in_port=1,udp,actions=postcard(version={i}1),output:2
+                in_port=2,actions=postcard(version={i}2),output:1""")
+        ports = {1: True, 2: False}
+        self.serve([("s1", ports), ("s2", ports), ("u1", {1: False}),
+                    ("u2", {1: False})],
+                   [("s1", 2, "s2", 2), ("u1", 1, "u2", 1)])
+
+
+    def has_route(self, i, far):
+        """Adds it, once the switch knows the address."""
+        run(["ovs-appctl", "ovs/route/add", f"10.9.0.{far}/32", f"u{i}"],
+            env=self.lab.env, check=False)
+        return f"User: 10.9.0.{far}/32 dev u{i} SRC 10.9.0.{i}" in \
+            self.lab.appctl("ovs/route/show")
+
+
+def test_vxlan_tells_the_inner_and_the_outer_packet():
+    with Lab(patched=True) as lab:
+        net = Tunnelled(lab)
+        at_h2 = net.h2.capture()
+        sent = net.frame(2201, 9)
+        net.h1.send(sent)
+        wait_until(lambda: sent in at_h2.frames(), what="the packet at h2")
+        [inner] = net.histories(2201, 1)
+        [outer] = net.histories(4789, 1)
+        assert net.hops(inner) == [("s1", 1, [2], [11]), ("s2", 2, [1], [22])]
+        assert inner["verdict"]["name"] == "delivered"
+        assert inner["verdict"]["dpid"] == f"{2:016x}"
+        assert net.hops(outer) == [("u1", LOCAL, [1], [41]),
+                                   ("u2", 1, [LOCAL], [52])]
+        assert outer["verdict"]["name"] == "delivered"
+        assert outer["carries"] == inner["packet_id"]
+        assert inner["carried_by"] == outer["packet_id"]

@@ -174,6 +174,22 @@ on_ack(evutil_socket_t fd, short what, void *source_)
     }
 }
 
+/* Of one that did not get as far as a hello. */
+static void
+warn_broken(const struct guest *guest)
+{
+    static struct say_site site;
+    char *reason = guest->source->tls ? tls_reason(guest->stream) : NULL;
+    char text[64];
+
+    if (reason) {
+        accept_address_format(&guest->from, text, sizeof text);
+        say(&site, SAY_WARN, "an agent at %s came to nothing: %s", text,
+            reason);
+    }
+    free(reason);
+}
+
 static void
 on_event(struct bufferevent *stream, short what, void *guest_)
 {
@@ -182,6 +198,8 @@ on_event(struct bufferevent *stream, short what, void *guest_)
     if (!(what & BEV_EVENT_CONNECTED)) {
         if (guest->is_greeted) {
             say_info("agent of host %s is gone", guest->name);
+        } else {
+            warn_broken(guest);
         }
         source_agent_end(guest);
     }

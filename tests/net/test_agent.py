@@ -273,8 +273,10 @@ def test_a_plain_interface_is_an_edge(lab):
 
 def test_over_tls(lab):
     make_ca(lab.dir, "ca")
+    make_ca(lab.dir, "foreign")
     for name in ("server", "agent"):
         make_certificate(lab.dir, name)
+    make_certificate(lab.dir, "stranger", "foreign")
     s = Shipping(lab, *files(lab.dir, "agent"))
     s.server_process = lab.spawn("server", [
         f"{bindir()}/lasthop-server", "--agents", f"ssl:{AGENTS}",
@@ -284,3 +286,26 @@ def test_over_tls(lab):
     s.wait_attached()
     s.send_seen(50)
     s.wait_total(postcards=s.switch()["postcards"])
+
+    # An agent with a certificate of another CA is refused: what it has to
+    # tell waits until one comes that is not.
+    taken = s.stats()["postcards"]
+    assert s.agent.stop() == 0
+    s.agent_options = files(lab.dir, "stranger")
+    s.start_agent()
+    s.wait_attached()
+    s.send_seen(20)
+
+    wait_until(lambda: "an agent at 127.0.0.1 came to nothing: TLS: its "
+               "certificate is refused" in
+               s.server_process.output(), 20, "the server to say so")
+    assert s.stats()["postcards"] == taken
+    assert s.server.call("stats")["stats"]["agents"] == 0
+
+    # As does the agent a server of another one.
+    assert s.agent.stop() == 0
+    s.agent_options = [*files(lab.dir, "agent")[:2],
+                       f"--ca-cert={lab.dir}/foreign.pem"]
+    s.start_agent()
+    s.agent.wait_for("certificate")
+    assert s.server.call("stats")["stats"]["agents"] == 0

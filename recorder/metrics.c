@@ -103,6 +103,16 @@ static const struct metric switch_metrics[] = {
      "messages passed on unchanged because they could not be read"},
 };
 
+/* Of each postcard port of a switch, by the port's own counters. */
+static const struct metric port_metrics[] = {
+    {NULL, "tx_packets", "postcards_sent_total", "counter",
+     "postcards that a switch has sent, by the counters of its postcard port"},
+    {NULL, "tx_dropped", "postcards_dropped_total", "counter",
+     "postcards that this port has dropped"},
+    {NULL, "tx_errors", "postcard_errors_total", "counter",
+     "postcards that this port could not send"},
+};
+
 #define N_OF(ARRAY) (sizeof(ARRAY) / sizeof *(ARRAY))
 
 /* False when it is not there. */
@@ -170,6 +180,33 @@ write_switches(const struct metric *m, const char *name,
     }
 }
 
+static void
+write_ports(const struct metric *m, const char *name, const json_t *switches,
+            struct evbuffer *text)
+{
+    const json_t *connection, *port;
+    uint64_t value;
+    size_t i, k;
+
+    json_array_foreach(switches, i, connection)
+    {
+        json_array_foreach(json_object_get(connection, "postcard_ports"), k,
+                           port)
+        {
+            if (get(port, m, &value)) {
+                char *which = labels_of(connection, i);
+                char *labels = lh_asprintf(
+                    "%s,encap=\"%s\"", which,
+                    json_string_value(json_object_get(port, "encap")));
+
+                metrics_http_value(text, name, labels, value);
+                free(labels);
+                free(which);
+            }
+        }
+    }
+}
+
 void
 metrics_write(const json_t *stats, struct evbuffer *text)
 {
@@ -192,5 +229,11 @@ metrics_write(const json_t *stats, struct evbuffer *text)
         metrics_http_head(text, name, switch_metrics[i].type,
                           switch_metrics[i].help);
         write_switches(&switch_metrics[i], name, switches, text);
+    }
+    for (size_t i = 0; i < N_OF(port_metrics); i++) {
+        snprintf(name, sizeof name, PREFIX "%s", port_metrics[i].name);
+        metrics_http_head(text, name, port_metrics[i].type,
+                          port_metrics[i].help);
+        write_ports(&port_metrics[i], name, switches, text);
     }
 }

@@ -53,3 +53,5 @@ TESTS += tests/api/test_ctl.sh
 EXTRA_DIST += tests/api/test_ctl.sh
 TESTS += tests/api/test_schema.py
 EXTRA_DIST += tests/api/test_schema.py docs/api.schema.json
+TESTS += tests/api/test_socket_group.py
+EXTRA_DIST += tests/api/test_socket_group.py

@@ -95,6 +95,10 @@ def table(metrics):
 def main():
     server = run(["bin/lasthop-server", "--rundir=@", "--recorder=none",
                   f"--listen=geneve:127.0.0.1:{free_port()}"], free_port())
+    threaded = run(["bin/lasthop-server", "--rundir=@", "--recorder=none",
+                    f"--listen=geneve:127.0.0.1:{free_port()}",
+                    "--threads=2"], free_port())
+    assert threaded == server, threaded.keys() ^ server.keys()
     recorder = run(["bin/lasthop-recorder", "--rundir=@",
                     "--state=@/state.db",
                     f"--listen=tcp:127.0.0.1:{free_port()}",

@@ -134,7 +134,8 @@ def free_port():
         return s.getsockname()[1]
 
 
-def main():
+def ask_all(threads):
+    """All of them, of a server with so many threads."""
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="lasthop-schema-") as work:
         subprocess.run(["bin/lasthop-gen", "-q", "--count=200", work],
@@ -148,7 +149,7 @@ def main():
              f"--listen=geneve:127.0.0.1:{port}", "--accept=127.0.0.1",
              f"--archive={work}/archive", "--round=50ms",
              f"--topology={work}/topology.json",
-             f"--rules={work}/rules.jsonl"])]
+             f"--rules={work}/rules.jsonl", f"--threads={threads}"])]
         try:
             with Checked(f"{work}/server.sock") as server, \
                     Checked(f"{work}/recorder.sock") as recorder:
@@ -161,6 +162,13 @@ def main():
             for daemon in daemons:
                 daemon.terminate()
                 daemon.wait(20)
+
+
+def main():
+    for threads in (1, 2):
+        seen_ops.clear()
+        seen_events.clear()
+        ask_all(threads)
     print("answered:", *sorted(seen_ops))
     print("events:", *sorted(seen_events))
     print("errors:", *sorted(seen_codes))

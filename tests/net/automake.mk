@@ -47,6 +47,7 @@ EXTRA_DIST += \
 	tests/net/test_ovn.py \
 	tests/net/test_past.py \
 	tests/net/test_patched_histories.py \
+	tests/net/test_metrics_real.py \
 	tests/net/test_monitor.py \
 	tests/net/test_patched_rings.py \
 	tests/net/test_pipelines.py \

@@ -27,8 +27,10 @@ class Stack:
     """Controller, recorder and server of one lab, each a real process."""
 
     def __init__(self, lab, encapsulation="geneve", openflow="1.3",
-                 threads=1):
+                 threads=1, metrics=None):
         self.threads = threads  # Of the server.
+        # ADDRESS:PORT of both, each in its namespace.
+        self.more = [f"--metrics={metrics}"] if metrics else []
         self.settled_since = None
         self.lab = lab
         self.encapsulation = encapsulation
@@ -70,7 +72,8 @@ class Stack:
         self.lab.spawn("recorder", [
             f"{bindir()}/lasthop-recorder", "--listen", RECORDER,
             "--controller", CONTROLLER, "--ovsdb", self.lab.db,
-            "--postcards", postcards, "--state", f"{self.lab.dir}/state"],
+            "--postcards", postcards, "--state", f"{self.lab.dir}/state",
+            *self.more],
             netns=self.lab.sw)
         self.recorder = Api(f"{self.lab.dir}/recorder.sock")
 
@@ -84,8 +87,8 @@ class Stack:
                       "--mac-vlan", str(MAC_VLAN)]
         self.lab.spawn("server", [
             f"{bindir()}/lasthop-server", *source, "--archive",
-            f"{self.lab.dir}/archive", "--threads", str(self.threads)],
-            netns=self.lab.col)
+            f"{self.lab.dir}/archive", "--threads", str(self.threads),
+            *self.more], netns=self.lab.col)
         self.server = Api(f"{self.lab.dir}/server.sock")
         if self.encapsulation == "agent":
             self.start_agent()

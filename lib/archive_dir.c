@@ -385,6 +385,18 @@ archive_dir_sync(const char *dir)
     return retval;
 }
 
+uint64_t
+archive_dir_written_ns(int fd)
+{
+    struct stat st;
+
+    if (fd < 0 || fstat(fd, &st) || st.st_mtim.tv_sec < 0) {
+        return UINT64_MAX;
+    }
+    return (uint64_t) st.st_mtim.tv_sec * 1000000000u +
+           (uint64_t) st.st_mtim.tv_nsec;
+}
+
 int
 archive_dir_lock(const char *dir, int *fdp, struct lh_error *error)
 {

@@ -68,6 +68,9 @@ int archive_dir_create(const char *dir, struct lh_error *);
 void archive_dir_clean(const char *dir);
 /* Makes the names in the directory durable. */
 int archive_dir_sync(const char *dir);
+/* When the file was last written to, by the system's clock; UINT64_MAX when
+ * nobody knows. */
+uint64_t archive_dir_written_ns(int fd);
 /* Takes the right to write.  Returns 0 with a descriptor that holds it until
  * closed, or EBUSY with who has it, or another errno. */
 int archive_dir_lock(const char *dir, int *fdp, struct lh_error *);

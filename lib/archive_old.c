@@ -186,15 +186,18 @@ archive_old_replace(struct archive_old *old,
                     const struct archive_old_file *merged, uint64_t now_ns)
 {
     size_t first, n = find_run(old, &merged->segment, &first);
+    uint64_t max_ns = 0;
 
     assert(n);
     for (size_t i = 0; i < n; i++) {
         const struct archive_old_file *file = &old->files[first + i];
 
+        max_ns = file->max_ns > max_ns ? file->max_ns : max_ns;
         old->n_bytes -= file->size;
         archive_old_add_covered(old, &file->segment, file->size, now_ns);
     }
     old->files[first] = *merged;
+    old->files[first].max_ns = max_ns; /* In it are times of wrong clocks. */
     old->n_bytes += merged->size;
     memmove(old->files + first + 1, old->files + first + n,
             (old->n - first - n) * sizeof *old->files);

@@ -20,7 +20,9 @@
 struct archive_old_file {
     struct archive_segment segment;
     uint64_t size;
-    uint64_t max_ns;    /* Of the latest postcard in it; 0: it has none. */
+    /* Of the latest postcard in it, but no later than it was written; 0: it
+     * has none. */
+    uint64_t max_ns;
     uint64_t n_blocks;  /* Of histories. */
     uint64_t n_records; /* In them. */
     bool is_fixed;      /* It is not to be merged: damaged. */

@@ -14,11 +14,12 @@
 #include "lib/archive_dir.h"
 #include "lib/archive_scan.h"
 
-/* Sets '*time_ns' to the earliest postcard of the first block of histories, or
- * to the latest of all blocks.  False when the file has no block of histories,
- * or cannot be read. */
+/* Sets '*time_ns' to the earliest postcard of the first block of histories
+ * that has one before 'until_ns', or to the latest of all blocks.  False when
+ * the file has no such block, or cannot be read. */
 static bool
-look_into(const char *path, bool is_newest, uint64_t *time_ns)
+look_into(const char *path, bool is_newest, uint64_t until_ns,
+          uint64_t *time_ns)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     struct archive_scan_item item;
@@ -38,6 +39,9 @@ look_into(const char *path, bool is_newest, uint64_t *time_ns)
                  item.block.kind != ARCHIVE_COLUMNS)) {
                 continue;
             }
+            if (!is_newest && item.block.min_ns >= until_ns) {
+                continue;
+            }
             if (!is_newest) {
                 *time_ns = item.block.min_ns;
             } else if (!found || item.block.max_ns > *time_ns) {
@@ -52,7 +56,7 @@ look_into(const char *path, bool is_newest, uint64_t *time_ns)
 
 /* Looks into files from either end until one has histories. */
 static int
-look(const char *dir, bool is_newest, uint64_t *time_ns,
+look(const char *dir, bool is_newest, uint64_t until_ns, uint64_t *time_ns,
      struct lh_error *error)
 {
     struct archive_segment *segments;
@@ -67,7 +71,7 @@ look(const char *dir, bool is_newest, uint64_t *time_ns,
         char *path =
             archive_dir_segment(dir, &segments[is_newest ? n - 1 - i : i]);
 
-        found = look_into(path, is_newest, time_ns);
+        found = look_into(path, is_newest, until_ns, time_ns);
         free(path);
     }
     free(segments);
@@ -79,13 +83,14 @@ look(const char *dir, bool is_newest, uint64_t *time_ns,
 }
 
 int
-archive_span_oldest(const char *dir, uint64_t *time_ns, struct lh_error *error)
+archive_span_oldest(const char *dir, uint64_t until_ns, uint64_t *time_ns,
+                    struct lh_error *error)
 {
-    return look(dir, false, time_ns, error);
+    return look(dir, false, until_ns, time_ns, error);
 }
 
 int
 archive_span_newest(const char *dir, uint64_t *time_ns, struct lh_error *error)
 {
-    return look(dir, true, time_ns, error);
+    return look(dir, true, UINT64_MAX, time_ns, error);
 }

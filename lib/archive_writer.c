@@ -43,6 +43,8 @@ note_trouble(struct archive_writer *w, const char *what, int error)
 void
 archive_writer_retire(struct archive_writer *w)
 {
+    uint64_t written_ns = archive_dir_written_ns(w->fd);
+
     if (w->fd >= 0) {
         close(w->fd);
         w->fd = -1;
@@ -51,7 +53,7 @@ archive_writer_retire(struct archive_writer *w)
         struct archive_old_file file = {
             .segment = {w->number, w->number},
             .size = w->size,
-            .max_ns = w->max_ns,
+            .max_ns = w->max_ns < written_ns ? w->max_ns : written_ns,
             .n_blocks = w->n_blocks,
             .n_records = w->n_records,
         };

@@ -118,7 +118,12 @@ take_old(struct archive_writer *w, const struct archive_segment *segment,
     struct stat st;
 
     if (fd >= 0) {
+        uint64_t written_ns = archive_dir_written_ns(fd);
+
         retval = archive_stock_take(path, fd, stock, &error);
+        if (!retval && stock->max_ns > written_ns) {
+            stock->max_ns = written_ns;
+        }
         close(fd);
     } else {
         retval = errno;

@@ -9,6 +9,7 @@
 
 #include "lib/lh_alloc.h"
 #include "lib/say.h"
+#include "lib/time_spec.h"
 #include "server/pipeline_impl.h"
 
 /* How soon to look again at workers that have something to do. */
@@ -366,7 +367,9 @@ pipeline_flush(struct pipeline *p, uint64_t now_ns)
         pipeline_wait_for(p, &p->n_rounds);
         pipeline_wait_to_tell(p);
     }
-    pipeline_round(p, now_ns);
+    /* Not by the time of postcards, which may be wrong: it says what is so old
+     * that it has to go. */
+    pipeline_round(p, time_spec_now());
     if (p->n_workers) {
         pipeline_wait_for(p, &p->n_rounds);
     }

@@ -110,7 +110,9 @@ void pipeline_run_to(struct pipeline *, uint64_t time_ns);
 /* When pipeline_run() is next needed; UINT64_MAX: not before another
  * postcard. */
 uint64_t pipeline_next_ns(const struct pipeline *);
-/* Makes what was archived durable; with several threads soon. */
+/* Makes what was archived durable, with several threads soon, and applies
+ * retention; 'now_ns' is by the system's clock, whatever that of the postcards
+ * is. */
 void pipeline_round(struct pipeline *, uint64_t now_ns);
 /* Closes everything that is open, and makes it durable. */
 void pipeline_flush(struct pipeline *, uint64_t now_ns);

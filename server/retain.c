@@ -58,7 +58,8 @@ retain_tell(struct retain *r, struct recorder_link *link, const char *archive,
         return;
     }
     r->told_ns = now_ns;
-    if (archive_span_oldest(archive, &oldest_ns, NULL) || oldest_ns > now_ns) {
+    /* Blocks of a clock that was ahead need no tables; those after them do. */
+    if (archive_span_oldest(archive, now_ns, &oldest_ns, NULL)) {
         oldest_ns = now_ns; /* Nothing is archived yet. */
     }
     oldest_ns -= oldest_ns > MARGIN_NS ? MARGIN_NS : 0;

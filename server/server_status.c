@@ -76,7 +76,7 @@ static json_t *
 archive_to_json(const char *dir, const struct counters *now)
 {
     uint64_t oldest_ns, newest_ns;
-    bool is_empty = archive_span_oldest(dir, &oldest_ns, NULL) ||
+    bool is_empty = archive_span_oldest(dir, UINT64_MAX, &oldest_ns, NULL) ||
                     archive_span_newest(dir, &newest_ns, NULL);
 
     return json_pack(

@@ -8,8 +8,11 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "lib/archive_dir.h"
+#include "lib/archive_span.h"
 #include "lib/history_codec.h"
 #include "lib/lh_alloc.h"
+#include "lib/time_spec.h"
 #include "tests/lib/archive_fixture.h"
 #include "tests/lib/random_history.h"
 
@@ -397,6 +400,72 @@ START_TEST(retention_removes_the_oldest_and_keeps_the_names)
 }
 END_TEST
 
+/* Adds a history whose time is that of the system's clock and so many seconds,
+ * in a file of its own. */
+static void
+add_at(const struct archive_writer_config *config, int64_t later_s)
+{
+    struct archive_writer *w;
+    int64_t now_s = (int64_t) (time_spec_now() / 1000000000u);
+    int64_t fixture_s = FIXTURE_NOW_NS / 1000000000;
+
+    ck_assert_int_eq(archive_writer_open(config, &w, NULL, NULL), 0);
+    fixture_add(w, (uint64_t) (now_s + later_s - fixture_s), 1);
+    archive_writer_round(w, time_spec_now());
+    archive_writer_close(w);
+}
+
+/* The files that are left when so many seconds have passed. */
+static size_t
+count_left(const struct archive_writer_config *config, uint64_t later_s,
+           uint64_t n_removed)
+{
+    struct archive_writer_counters c;
+    struct archive_segment *segments;
+    struct archive_writer *w;
+    size_t n;
+
+    ck_assert_int_eq(archive_writer_open(config, &w, NULL, NULL), 0);
+    archive_writer_round(w, time_spec_now() + later_s * 1000000000u);
+    archive_writer_get_counters(w, &c);
+    ck_assert_uint_eq(c.segments_removed, n_removed);
+    archive_writer_close(w);
+    ck_assert_int_eq(
+        archive_dir_list(config->dir, &segments, &n, NULL, NULL, NULL), 0);
+    free(segments);
+    return n;
+}
+
+START_TEST(a_time_that_is_wrong_keeps_nothing_and_removes_nothing)
+{
+    const int64_t year_s = 366 * 86400;
+    char *dir = fixture_dir();
+    struct archive_writer_config config = {
+        .dir = dir,
+        .packet_id = PACKET_ID_CONFIG_INIT,
+        .segment_bytes = 1, /* Each block has a file. */
+        .retain_ns = 100 * 1000000000ull,
+    };
+    uint64_t oldest_ns;
+
+    add_at(&config, 80 * year_s);
+    add_at(&config, 0);
+    add_at(&config, 80 * year_s);
+    add_at(&config, 0);
+    /* What is ahead of the clock is not what the archive reaches back to. */
+    ck_assert_int_eq(
+        archive_span_oldest(dir, time_spec_now(), &oldest_ns, NULL), 0);
+    ck_assert_uint_lt(oldest_ns, time_spec_now());
+    ck_assert_uint_gt(oldest_ns, time_spec_now() - 3600 * 1000000000ull);
+    ck_assert_int_eq(archive_span_oldest(dir, 1, &oldest_ns, NULL), ENOENT);
+
+    ck_assert_uint_eq(count_left(&config, 0, 0), 4);
+    /* The last one is open for more. */
+    ck_assert_uint_eq(count_left(&config, 7200, 3), 1);
+    fixture_remove(dir);
+}
+END_TEST
+
 START_TEST(a_block_that_is_full_is_written_before_the_round)
 {
     char *dir = fixture_dir();
@@ -440,6 +509,7 @@ main(void)
     tcase_add_test(tc, the_flow_log_is_remembered);
     tcase_add_test(tc, names_are_those_of_the_time);
     tcase_add_test(tc, retention_removes_the_oldest_and_keeps_the_names);
+    tcase_add_test(tc, a_time_that_is_wrong_keeps_nothing_and_removes_nothing);
     tcase_add_test(tc, a_block_that_is_full_is_written_before_the_round);
     tcase_set_timeout(tc, 60);
     suite_add_tcase(suite, tc);

@@ -14,10 +14,12 @@
 #include <unistd.h>
 
 #include "lib/lh_alloc.h"
+#include "lib/time_spec.h"
 #include "tests/lib/archive_fixture.h"
 #include "tests/server/scene.h"
 
-#define PROGRAM "bin/lasthop-server"
+#define PROGRAM  "bin/lasthop-server"
+#define NS_PER_S UINT64_C(1000000000)
 
 static char *dir; /* Of the running test. */
 
@@ -236,6 +238,66 @@ START_TEST(what_was_read_is_in_the_archive)
 }
 END_TEST
 
+/* Makes an archive with 'n' files of a history of this hour each. */
+static void
+make_recent_archive(const char *archive, size_t n)
+{
+    struct archive_writer_config config = {
+        .dir = archive,
+        .packet_id = PACKET_ID_CONFIG_INIT,
+        .segment_bytes = 1,
+    };
+    uint64_t now_s = (time_spec_now() - FIXTURE_NOW_NS) / NS_PER_S;
+    struct archive_writer *w;
+
+    ck_assert_int_eq(archive_writer_open(&config, &w, NULL, NULL), 0);
+    for (size_t i = 0; i < n; i++) {
+        fixture_add(w, now_s, 1);
+        archive_writer_round(w, time_spec_now());
+    }
+    archive_writer_close(w);
+}
+
+/* Writes a capture of two packets of the year 2100. */
+static void
+write_future(const char *path)
+{
+    struct scene_pcap *pcap = scene_pcap_open(path, false);
+
+    for (uint32_t i = 1; i <= 2; i++) {
+        struct scene_card card;
+        uint8_t frame[2048];
+
+        scene_card(&card, i, 1, false, UINT64_C(4102444800) * NS_PER_S);
+        scene_pcap_add(pcap, frame, scene_frame(&card, false, frame),
+                       card.postcard.time_ns);
+    }
+    scene_pcap_close(pcap);
+}
+
+START_TEST(a_capture_from_the_future_removes_nothing)
+{
+    char *path = lh_asprintf("%s/cards.pcap", dir);
+    char *archive = lh_asprintf("%s/archive", dir);
+
+    make_recent_archive(archive, 4);
+    write_future(path);
+
+    struct result r = run("--read cards.pcap --topology topology.json "
+                          "--rules rules.jsonl --archive archive --retain 2h");
+
+    ck_assert_msg(r.status == 0, "%s", r.err);
+
+    struct archive_reader *reader = fixture_reader(archive);
+
+    ck_assert_uint_eq(fixture_count(reader), 4 + 2);
+    archive_reader_close(reader);
+    fixture_remove(archive);
+    forget(&r);
+    free(path);
+}
+END_TEST
+
 START_TEST(without_rules_and_topology_nothing_is_invented)
 {
     char *path = lh_asprintf("%s/cards.pcap", dir);
@@ -401,6 +463,7 @@ main(void)
     tcase_add_loop_test(tc, histories_of_a_file_are_what_was_sent, 0, 4);
     tcase_add_test(tc, several_files_are_read_one_after_the_other);
     tcase_add_test(tc, what_was_read_is_in_the_archive);
+    tcase_add_test(tc, a_capture_from_the_future_removes_nothing);
     tcase_add_test(tc, without_rules_and_topology_nothing_is_invented);
     tcase_add_test(tc, senders_can_be_asked_for_in_files_too);
     tcase_add_test(tc, bad_input_is_said);

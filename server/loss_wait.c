@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* loss_wait - histories that say `lost`, until counters tell whether that is
- * all there is to say. */
+/* loss_wait - histories of which a postcard is missing, until counters tell
+ * whether that is all there is to say. */
 #include <config.h>
 
 #include "server/loss_wait.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
+#include "lib/dpid.h"
 #include "lib/lh_alloc.h"
 
 /* A history that waits for counters. */
@@ -57,22 +59,48 @@ loss_wait_destroy(struct loss_wait *wait)
     }
 }
 
+/* Whom a postcard is missing of: the switch of the first hop that was deduced,
+ * or the one before the first gap. */
+static bool
+find_missing(const struct history *h, const struct topology *topology,
+             uint64_t *dpidp)
+{
+    uint32_t port;
+
+    for (size_t i = 0; i < h->n_hops; i++) {
+        const struct history_hop *hop = &h->hops[i];
+
+        if (hop->is_deduced) {
+            *dpidp = hop->dpid;
+            return true;
+        }
+        if (hop->has_gap_before &&
+            topology_peer(topology, hop->dpid, hop->in_port, dpidp, &port)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool
 loss_wait_find(const struct history *h, const struct topology *topology,
-               uint64_t *dpidp)
+               bool has_agents, uint64_t *dpidp)
 {
     uint32_t port;
     int n_lost = 0;
 
-    if (!topology || h->verdict.name != VERDICT_LOST ||
-        h->verdict.evidence != EVIDENCE_UNCERTAIN) {
+    if (!topology) {
         return false;
+    }
+    if (h->verdict.name != VERDICT_LOST) {
+        return has_agents && find_missing(h, topology, dpidp);
     }
     for (size_t i = 0; i < h->n_hops; i++) {
         n_lost += h->hops[i].verdict.name == VERDICT_LOST;
     }
-    return n_lost == 1 && topology_peer(topology, h->verdict.dpid,
-                                        h->verdict.port, dpidp, &port);
+    return h->verdict.evidence == EVIDENCE_UNCERTAIN && n_lost == 1 &&
+           topology_peer(topology, h->verdict.dpid, h->verdict.port, dpidp,
+                         &port);
 }
 
 static void
@@ -87,7 +115,7 @@ set_complete(struct history *h)
 }
 
 static void
-set_reason(struct verdict *v, enum agent_place place)
+set_reason(struct verdict *v, const char *what, enum agent_place place)
 {
     static const char *const by[] = {
         [AGENT_PLACE_RING] = "by the ring",
@@ -95,24 +123,34 @@ set_reason(struct verdict *v, enum agent_place place)
         [AGENT_PLACE_MEMORY] = "by the agent",
         [AGENT_PLACE_CAPTURE] = "by the agent's capture",
     };
-    char *reason =
-        lh_asprintf("%s; a postcard of that hop may have been dropped %s",
-                    v->reason ? v->reason : "not seen", by[place]);
+    char *reason = lh_asprintf("%s%sa postcard of %s may have been dropped %s",
+                               v->reason ? v->reason : "",
+                               v->reason ? "; " : "", what, by[place]);
 
     free(v->reason);
     v->reason = reason;
 }
 
-/* Says where postcards of the hop that is missing were lost. */
+/* Says where postcards of the hop that is missing were lost: in the verdict,
+ * and in that of the hop that it is of. */
 static void
-set_dropped_at(struct history *h, enum agent_place place)
+set_dropped_at(struct history *h, uint64_t dpid, enum agent_place place)
 {
-    set_reason(&h->verdict, place);
+    char text[sizeof "switch " + DPID_BUFSIZE] = "that hop";
+
+    if (h->verdict.name != VERDICT_LOST) {
+        snprintf(text, sizeof text, "switch " DPID_FMT, dpid);
+    }
     for (size_t i = 0; i < h->n_hops; i++) {
-        if (h->hops[i].verdict.name == VERDICT_LOST) {
-            set_reason(&h->hops[i].verdict, place);
+        struct verdict *v = &h->hops[i].verdict;
+
+        if (v->name == h->verdict.name && v->name != VERDICT_NONE &&
+            v->dpid == h->verdict.dpid && v->port == h->verdict.port) {
+            set_reason(v, text, place);
+            break;
         }
     }
+    set_reason(&h->verdict, text, place);
 }
 
 /* Asks whoever may know of postcards that switch 'dpid' sent until 'to_ns' of
@@ -128,6 +166,9 @@ ask(const struct loss_wait *wait, struct history *h, uint64_t dpid,
                                         history_last_ns(h), &place)
                        : AGENT_LOSS_UNKNOWN) {
     case AGENT_LOSS_UNKNOWN:
+        if (h->verdict.name != VERDICT_LOST) {
+            break; /* The ledger says no more than that one is missing. */
+        }
         answer = loss_ledger_ask(wait->ledger, dpid, history_first_ns(h),
                                  to_ns, now_ns);
         break;
@@ -138,10 +179,10 @@ ask(const struct loss_wait *wait, struct history *h, uint64_t dpid,
         answer = LOSS_NONE;
         break;
     case AGENT_LOSS_SOME:
-        set_dropped_at(h, place);
+        set_dropped_at(h, dpid, place);
         break;
     }
-    if (answer == LOSS_NONE) {
+    if (answer == LOSS_NONE && h->verdict.name == VERDICT_LOST) {
         set_complete(h);
     }
     return answer;

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* loss_wait - histories that say `lost`, until counters tell whether that is
- * all there is to say.
+/* loss_wait - histories of which a postcard is missing, until counters tell
+ * whether that is all there is to say.
  *
  * A history that was lost onto one switch asks the ledger whether postcards of
  * that switch are missing, or, where an agent tells of the switch, the agents'
  * book; it waits up to LOSS_WAIT_NS for the answer.  Where postcards were lost
- * the reason says so.
+ * the reason says so.  So does that of a history with another verdict and a
+ * hop that was deduced, or a gap: for those only the book is asked.
  *
  * Threads: that of the ledger. */
 #ifndef SERVER_LOSS_WAIT_H
@@ -34,9 +35,10 @@ loss_wait_create(struct loss_ledger *, const struct agent_book *book,
 void loss_wait_destroy(struct loss_wait *);
 
 /* The switch that did not see the packet of a history that was lost in one
- * place; false for all others, which have nothing to wait for. */
+ * place, or, with agents, that has to be deduced or was before a gap; false
+ * for all others, which have nothing to wait for. */
 bool loss_wait_find(const struct history *, const struct topology *,
-                    uint64_t *dpidp);
+                    bool has_agents, uint64_t *dpidp);
 /* Takes a history of loss_wait_find() and gives it back at once or later. */
 void loss_wait_add(struct loss_wait *, struct history *, uint64_t dpid,
                    uint32_t from, uint64_t now_ns);

@@ -49,7 +49,8 @@ wait(struct shard *s, struct history *h)
 {
     uint64_t dpid;
 
-    if (!s->config.wait || !loss_wait_find(h, s->topology, &dpid)) {
+    if (!s->config.wait ||
+        !loss_wait_find(h, s->topology, s->delays != NULL, &dpid)) {
         return false;
     }
     if (s->topology_ns &&

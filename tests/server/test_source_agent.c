@@ -487,6 +487,19 @@ START_TEST(a_history_says_what_the_ring_dropped)
                      "uncertain");
     json_decref(history);
     ck_assert_uint_eq(live_counter(client, "agent_lost_ring"), 1);
+
+    /* So it is where the hop is known from its neighbours. */
+    send_batch(&talk, 4, 1, 1, 1, 2, AGENT_THRESHOLD_ALL);
+    send_batch(&talk, 5, 1, 1, 4, SCENE_SWITCHES, AGENT_THRESHOLD_ALL);
+    history = live_next(client);
+    ck_assert_str_eq(json_string_value(json_object_get(
+                         json_object_get(history, "verdict"), "name")),
+                     "delivered");
+    ck_assert_str_eq(json_string_value(json_object_get(
+                         json_object_get(history, "verdict"), "reason")),
+                     "a postcard of switch 0000000000000003 may have been "
+                     "dropped by the ring");
+    json_decref(history);
     close(talk.fd);
     api_client_close(client);
 }

@@ -203,7 +203,7 @@ on_closed(natsConnection *connection, void *wire_)
     pthread_mutex_unlock(&wire->lock);
 }
 
-/* Without one libnats prints errors; what they mean is counted elsewhere. */
+/* Without one libnats prints errors, which are counted elsewhere. */
 static void
 on_error(natsConnection *connection, natsSubscription *sub, natsStatus status,
          void *wire)
@@ -245,7 +245,6 @@ subscribe(struct bus_wire *wire, struct out *out)
 {
     struct wire_sub *sub = lh_alloc_zero(sizeof *sub);
     natsSubscription *nats_sub = NULL;
-    natsStatus s;
 
     sub->wire = wire;
     sub->tag = out->tag;
@@ -255,11 +254,10 @@ subscribe(struct bus_wire *wire, struct out *out)
     wire->subs = sub;
     wire->n_live++;
     pthread_mutex_unlock(&wire->lock);
-    s = natsConnection_Subscribe(&nats_sub, wire->connection, out->subject,
-                                 on_message, sub);
-    if (s == NATS_OK) {
-        s = natsSubscription_SetOnCompleteCB(nats_sub, on_sub_done, sub);
+    if (natsConnection_Subscribe(&nats_sub, wire->connection, out->subject,
+                                 on_message, sub) == NATS_OK) {
         sub->sub = nats_sub;
+        natsSubscription_SetOnCompleteCB(nats_sub, on_sub_done, sub);
     } else {
         on_sub_done(sub);
     }
@@ -382,9 +380,10 @@ disconnect(struct bus_wire *wire)
 {
     uint64_t deadline = monotonic_ns() + NS_OF_MS(CLOSE_MS);
 
-    natsConnection_Close(wire->connection);
+    /* Before closing ends them, and nobody can destroy them. */
     while (unsubscribe(wire, 0)) {
     }
+    natsConnection_Close(wire->connection);
     pthread_mutex_lock(&wire->lock);
     while ((!wire->is_closed || wire->n_live) && monotonic_ns() < deadline) {
         wait_until(wire, deadline);

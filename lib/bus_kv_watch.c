@@ -18,11 +18,11 @@
 #define NS_PER_MS   INT64_C(1000000)
 #define MIN_SILENCE 500
 #define STATUS_IDLE 100
-#define ACK_TOKENS  9  /* $JS.ACK.STREAM.CONSUMER.N.SEQ.CSEQ.TIME.LEFT */
-#define LONG_TOKENS 11 /* With a domain. */
-* /
+/* $JS.ACK.STREAM.CONSUMER.N.SEQ.CSEQ.TIME.PENDING, and with a domain. */
+#define ACK_TOKENS  9
+#define LONG_TOKENS 11
 
-    struct bus_kv_watch {
+struct bus_kv_watch {
     struct bus *bus;
     char *bucket, *keys; /* Owned. */
     uint32_t silence_ms;

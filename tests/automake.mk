@@ -30,6 +30,7 @@ check_PROGRAMS += $(fuzz_targets)
 # others have nothing that the thread sanitizer looks at.
 threaded_tests = \
 	tests/lib/test_archive_part \
+	tests/lib/test_bus \
 	tests/lib/test_crew \
 	tests/lib/test_flow_log \
 	tests/lib/test_flow_log_disk \

@@ -84,7 +84,7 @@ be_member(const char *name, int commands, int events)
     const struct shard_lease_options options = {.bucket = "leases",
                                                 .name = name,
                                                 .n_shards = N_SHARDS,
-                                                .lease_ms = 1200,
+                                                .lease_ms = 2400,
                                                 .on_event = on_event,
                                                 .aux = &events};
     struct lh_error error;

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "lib/lh_alloc.h"
@@ -35,6 +36,19 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 static struct sigaction before;
 static size_t page_size;
 
+/* Nothing but the system call: it is from a signal handler. */
+static bool
+map_zeros(void *page)
+{
+#ifdef SYS_mmap
+    return syscall(SYS_mmap, page, page_size, PROT_READ,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != -1;
+#else
+    return mmap(page, page_size, PROT_READ,
+                MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED;
+#endif
+}
+
 /* Puts a page of zeros where a page of a map has nothing behind it.  Of any
  * other address the one before us hears, when the access is tried again. */
 static void
@@ -48,9 +62,7 @@ on_sigbus(int number, siginfo_t *info, void *context)
             at < atomic_load(&places[i].end)) {
             void *page = (void *) (at & ~(uintptr_t) (page_size - 1));
 
-            if (mmap(page, page_size, PROT_READ,
-                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
-                     0) != MAP_FAILED) {
+            if (map_zeros(page)) {
                 errno = saved;
                 return;
             }

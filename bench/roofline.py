@@ -28,7 +28,7 @@ import time
 
 # The first that matches the file (or, past " in ", the object) is the stage.
 STAGES = (
-    ("read the file", r"pcap_file|source_pcap|replay"),
+    ("read the file", r"pcap_file|source_pcap|replay|file_map|split_file"),
     ("decode", r"lib/postcard|lib/hdr|lib/header_split|lib/bytes|server/ingest"
                r"|accept_list|lib/topology"),
     ("packet ID", r"packet_id|xxh"),

@@ -22,8 +22,8 @@
 #define MAGIC_MICRO      0xa1b2c3d4u
 #define MAGIC_NANO       0xa1b23c4du
 #define LINK_ETHERNET    1u
-#define MAX_FRAME        262144     /* libpcap's limit for Ethernet. */
-#define WINDOW           (32 << 20) /* Larger than any frame. */
+#define MAX_FRAME        262144    /* libpcap's limit for Ethernet. */
+#define WINDOW           (8 << 20) /* Larger than any frame. */
 
 struct pcap_file {
     int fd;

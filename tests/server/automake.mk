@@ -173,7 +173,8 @@ tests_server_test_server_killed_SOURCES = \
 	tests/server/test_server_killed.c $(LIVE)
 tests_server_test_server_killed_LDADD = \
 	$(SERVER_LIBS) $(GEN_LIBS) $(TEST_LIBS)
-EXTRA_tests_server_test_server_killed_DEPENDENCIES = bin/lasthop-server
+EXTRA_tests_server_test_server_killed_DEPENDENCIES = bin/lasthop-server \
+	bin/lasthopctl
 
 check_PROGRAMS += tests/server/test_server_recorder
 TESTS += tests/server/test_server_recorder

@@ -11,6 +11,7 @@
 #include "apps/ndb_print.h"
 #include "lib/dpid.h"
 #include "lib/jmember.h"
+#include "lib/hop_time.h"
 #include "lib/lh_alloc.h"
 #include "lib/text_line.h"
 #include "lib/time_spec.h"
@@ -183,20 +184,15 @@ put_verdict(struct ladder *l, size_t i)
 
 /* When hop 'i' was, after the first postcard of all. */
 static void
-hop_time(const struct ladder *l, size_t i, char buf[TIME_SPEC_BUFSIZE])
+format_after(const struct ladder *l, size_t i, char buf[HOP_TIME_BUFSIZE])
 {
-    uint64_t first_ns = history_first_ns(l->h);
-    uint64_t ns = l->h->hops[i].time_ns;
-    char span[TIME_SPEC_BUFSIZE];
+    struct hop_time t = hop_time_after(l->h, i, l->ndb->topology);
 
     *buf = '\0';
-    if (ns && ns == first_ns) {
+    if (t.is_there && (t.after_ns || t.is_across)) {
+        hop_time_format(&t, buf);
+    } else if (l->h->hops[i].time_ns) {
         strcpy(buf, "+0");
-    } else if (ns) {
-        buf[0] = '+';
-        time_spec_format_span(ns - first_ns, span);
-        memccpy(buf + 1, span, '\0', TIME_SPEC_BUFSIZE - 2);
-        buf[TIME_SPEC_BUFSIZE - 1] = '\0';
     }
 }
 
@@ -205,7 +201,7 @@ hop_time(const struct ladder *l, size_t i, char buf[TIME_SPEC_BUFSIZE])
 static void
 print(struct ladder *l)
 {
-    char time[TIME_SPEC_BUFSIZE];
+    char time[HOP_TIME_BUFSIZE];
 
     ndb_print_summary(l->ndb, l->ndb->current);
     put_head(l);
@@ -215,7 +211,7 @@ print(struct ladder *l)
         if (l->h->hops[i].parent >= 0) {
             put_arrow(l, i, "");
         }
-        hop_time(l, i, time);
+        format_after(l, i, time);
         put_hop(l, i, time);
         put_verdict(l, i);
     }

@@ -80,6 +80,7 @@ lib_liblasthop_a_SOURCES = \
 	lib/history_frame.c lib/history_frame.h \
 	lib/history_json.c \
 	lib/history_text.c \
+	lib/hop_time.c lib/hop_time.h \
 	lib/crew.c lib/crew.h \
 	lib/db.c lib/db.h \
 	lib/file_map.c lib/file_map.h \
@@ -199,6 +200,7 @@ lib_liblasthop_so_SOURCES = \
 	lib/history_frame.c \
 	lib/history_json.c \
 	lib/history_text.c \
+	lib/hop_time.c lib/hop_time.h \
 	lib/jmember.c \
 	lib/lh_alloc.c \
 	lib/lh_error.c \

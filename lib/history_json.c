@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/hop_time.h"
 #include "lib/jmember.h"
 #include "lib/lh_alloc.h"
 
@@ -89,9 +90,10 @@ verdict_to_json(const struct verdict *v)
 }
 
 static json_t *
-hop_to_json(const struct history_hop *hop, size_t n,
-            const struct topology *topology)
+hop_to_json(const struct history *h, size_t n, const struct topology *topology)
 {
+    const struct history_hop *hop = &h->hops[n];
+    struct hop_time after = hop_time_after(h, n, topology);
     const struct topology_switch *sw =
         topology ? topology_find(topology, hop->dpid) : NULL;
     json_t *json = json_object();
@@ -113,6 +115,13 @@ hop_to_json(const struct history_hop *hop, size_t n,
     json_object_set_new(json, "time_ns",
                         hop->time_ns ? json_integer((json_int_t) hop->time_ns)
                                      : json_null());
+    if (after.is_across) {
+        json_object_set_new(json, "after_ns", json_integer(after.after_ns));
+        json_object_set_new(json, "after_error_ns",
+                            after.is_compared
+                                ? json_integer((json_int_t) after.error_ns)
+                                : json_null());
+    }
     json_object_set_new(json, "caplen", json_integer(hop->caplen));
     json_object_set_new(json, "header",
                         hop->caplen ? jmember_hex_new(hop->header, hop->caplen)
@@ -144,7 +153,7 @@ history_to_json(const struct history *h, const struct topology *topology)
     json_t *hops = json_array();
 
     for (size_t i = 0; i < h->n_hops; i++) {
-        json_array_append_new(hops, hop_to_json(&h->hops[i], i, topology));
+        json_array_append_new(hops, hop_to_json(h, i, topology));
     }
     json_object_set_new(json, "packet_id",
                         h->has_packet_id ? id_to_json(h->packet_id)

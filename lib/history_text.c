@@ -9,6 +9,7 @@
 
 #include "lib/dpid.h"
 #include "lib/hdr.h"
+#include "lib/hop_time.h"
 #include "lib/lh_alloc.h"
 #include "lib/text_line.h"
 #include "lib/time_spec.h"
@@ -263,13 +264,13 @@ put_versions(struct writer *w, const struct history_hop *hop)
 
 /* How long after the first postcard this hop's came. */
 static void
-put_delay(struct writer *w, const struct history_hop *hop)
+put_delay(struct writer *w, size_t i)
 {
-    char span[TIME_SPEC_BUFSIZE];
+    struct hop_time t = hop_time_after(w->h, i, w->options->topology);
+    char text[HOP_TIME_BUFSIZE];
 
-    if (hop->time_ns && hop->time_ns != w->first_ns) {
-        time_spec_format_span(hop->time_ns - w->first_ns, span);
-        text_line_put(&w->line, TEXT_DIM, "  +%s", span);
+    if (t.is_there && (t.after_ns || t.is_across)) {
+        text_line_put(&w->line, TEXT_DIM, "  %s", hop_time_format(&t, text));
     }
 }
 
@@ -311,7 +312,7 @@ put_hop_line(struct writer *w, size_t i)
         text_line_put(&w->line, TEXT_PLAIN, "}");
     }
     put_versions(w, hop);
-    put_delay(w, hop);
+    put_delay(w, i);
     if (hop->is_deduced) {
         text_line_put(&w->line, TEXT_YELLOW, "  deduced: no postcard");
     }

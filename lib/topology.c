@@ -15,6 +15,7 @@
 struct topology {
     atomic_uint n_refs;
     uint64_t epoch;
+    bool has_clocks;
     size_t n_switches, allocated_switches;
     struct topology_switch *switches; /* Sorted by dpid.  Owned. */
     const struct topology_switch *by_index[TOPOLOGY_MAX_INDEX + 1];
@@ -200,6 +201,20 @@ topology_builder_add_switch(struct topology_builder *b, uint64_t dpid,
     if (index) {
         sw->index = index;
     }
+}
+
+void
+topology_builder_set_clock(struct topology_builder *b, uint64_t dpid,
+                           const struct topology_clock *clock)
+{
+    make_switch(b->t, dpid)->clock = *clock;
+    b->t->has_clocks |= clock->is_told;
+}
+
+bool
+topology_has_clocks(const struct topology *t)
+{
+    return t->has_clocks;
 }
 
 void

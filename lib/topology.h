@@ -32,6 +32,16 @@ struct topology_port {
 
 #define TOPOLOGY_MAX_INDEX 4095
 
+/* Whose clock stamps a switch's postcards, and how it goes. */
+struct topology_clock {
+    bool is_told;
+    uint32_t host;     /* Switches of one host have one clock. */
+    bool is_known;     /* How far it is, at 'at_ns', */
+    int64_t offset_ns; /* ahead of that of host 0, */
+    uint64_t error_ns; /* and how wrong that is at most. */
+    uint64_t at_ns;
+};
+
 struct topology_switch {
     uint64_t dpid;
     char *name;     /* NULL if unknown. */
@@ -39,6 +49,7 @@ struct topology_switch {
                      * none. */
     char *address;  /* Where its postcards come from ("192.0.2.1"), or
                      * NULL. */
+    struct topology_clock clock;
     size_t n_ports, allocated_ports;
     struct topology_port *ports; /* Sorted by number. */
 };
@@ -54,6 +65,8 @@ void topology_builder_destroy(struct topology_builder *);
 void topology_builder_add_switch(struct topology_builder *, uint64_t dpid,
                                  const char *name, uint16_t index,
                                  const char *address);
+void topology_builder_set_clock(struct topology_builder *, uint64_t dpid,
+                                const struct topology_clock *);
 void topology_builder_add_port(struct topology_builder *, uint64_t dpid,
                                uint16_t no, const char *name, bool edge);
 void topology_builder_set_port_down(struct topology_builder *, uint64_t dpid,
@@ -82,6 +95,9 @@ json_t *topology_to_json(const struct topology *);
 struct topology *topology_ref(const struct topology *);
 void topology_unref(struct topology *);
 uint64_t topology_epoch(const struct topology *);
+
+/* Whether something is told of a switch's clock. */
+bool topology_has_clocks(const struct topology *);
 
 /* Switches in order of their dpids. */
 size_t topology_n_switches(const struct topology *);

@@ -73,6 +73,37 @@ read_port(struct topology_builder *b, uint64_t dpid,
     return 0;
 }
 
+/* "clock": absent, or null, when nothing is told of it. */
+static int
+read_clock(const struct jmember *m, struct topology_clock *clock,
+           struct lh_error *error)
+{
+    struct jmember host = jmember_get(m, "host");
+    struct jmember offset = jmember_get(m, "offset_ns");
+    struct jmember error_ns = jmember_get(m, "error_ns");
+    struct jmember at = jmember_get(m, "at_ns");
+    uint64_t number;
+
+    *clock = (struct topology_clock){.is_told = false};
+    if (!jmember_is_there(m)) {
+        return 0;
+    }
+    if (jmember_object(m, error) ||
+        jmember_u64(&host, UINT32_MAX, &number, error) ||
+        optional_u64(&error_ns, INT64_MAX, &clock->error_ns, error) ||
+        optional_u64(&at, INT64_MAX, &clock->at_ns, error)) {
+        return EINVAL;
+    }
+    clock->is_told = true;
+    clock->host = (uint32_t) number;
+    clock->is_known = jmember_is_there(&offset);
+    if (clock->is_known && !json_is_integer(offset.value)) {
+        return jmember_error(&offset, error, "must be an integer");
+    }
+    clock->offset_ns = json_integer_value(offset.value);
+    return 0;
+}
+
 static int
 read_switch(struct topology_builder *b, const struct jmember *sw,
             struct lh_error *error)
@@ -82,6 +113,8 @@ read_switch(struct topology_builder *b, const struct jmember *sw,
     struct jmember index = jmember_get(sw, "index");
     struct jmember address = jmember_get(sw, "address");
     struct jmember ports = jmember_get(sw, "ports");
+    struct jmember clock_member = jmember_get(sw, "clock");
+    struct topology_clock clock;
     const char *name_text, *address_text;
     uint64_t number, index_number;
     size_t n = 0;
@@ -90,6 +123,7 @@ read_switch(struct topology_builder *b, const struct jmember *sw,
         optional_string(&name, &name_text, error) ||
         optional_u64(&index, TOPOLOGY_MAX_INDEX, &index_number, error) ||
         optional_string(&address, &address_text, error) ||
+        read_clock(&clock_member, &clock, error) ||
         (jmember_is_there(&ports) && jmember_array(&ports, &n, error))) {
         return EINVAL;
     }
@@ -99,6 +133,7 @@ read_switch(struct topology_builder *b, const struct jmember *sw,
     }
     topology_builder_add_switch(b, number, name_text, (uint16_t) index_number,
                                 address_text);
+    topology_builder_set_clock(b, number, &clock);
     for (size_t i = 0; i < n; i++) {
         struct jmember port = jmember_at(&ports, i);
 
@@ -286,6 +321,22 @@ port_to_json(const struct topology_port *port)
 }
 
 static json_t *
+clock_to_json(const struct topology_clock *clock)
+{
+    json_t *json = json_object();
+
+    json_object_set_new(json, "host", json_integer(clock->host));
+    if (clock->is_known) {
+        json_object_set_new(json, "offset_ns", json_integer(clock->offset_ns));
+        json_object_set_new(json, "error_ns",
+                            json_integer((json_int_t) clock->error_ns));
+        json_object_set_new(json, "at_ns",
+                            json_integer((json_int_t) clock->at_ns));
+    }
+    return json;
+}
+
+static json_t *
 switch_to_json(const struct topology_switch *sw)
 {
     json_t *json = json_object();
@@ -301,6 +352,9 @@ switch_to_json(const struct topology_switch *sw)
     }
     if (sw->address) {
         json_object_set_new(json, "address", jmember_text_new(sw->address));
+    }
+    if (sw->clock.is_told) {
+        json_object_set_new(json, "clock", clock_to_json(&sw->clock));
     }
     json_object_set_new(json, "ports", ports);
     return json;

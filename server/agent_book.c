@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "lib/bytes.h"
+#include "lib/dpid.h"
 #include "lib/lh_alloc.h"
 #include "lib/text_number.h"
 
@@ -384,4 +385,40 @@ agent_book_to_json(const struct agent_book *book,
                       i < n ? clock_to_json(&offsets[i]) : json_null()));
     }
     return array;
+}
+
+void
+agent_book_put_clocks(const struct agent_book *book,
+                      const struct clock_delays *delays, uint64_t now_ns,
+                      json_t *topology)
+{
+    struct clock_offset offsets[AGENT_BOOK_CLOCKS] = {{false, 0, 0}};
+    size_t n = book->n < AGENT_BOOK_CLOCKS ? book->n : AGENT_BOOK_CLOCKS;
+    json_t *sw;
+    size_t i;
+
+    clock_offset_estimate(delays, host_of, (void *) book, n, now_ns, offsets);
+    json_array_foreach(json_object_get(topology, "switches"), i, sw)
+    {
+        uint64_t dpid;
+        size_t host = SIZE_MAX;
+        json_t *clock;
+
+        if (dpid_from_string(json_string_value(json_object_get(sw, "dpid")),
+                             &dpid)) {
+            host = host_of((void *) book, dpid);
+        }
+        if (host == SIZE_MAX) {
+            continue;
+        }
+        clock = host < n ? clock_to_json(&offsets[host]) : json_null();
+        if (json_is_null(clock)) {
+            clock = json_object();
+        } else {
+            json_object_set_new(clock, "at_ns",
+                                json_integer((json_int_t) now_ns));
+        }
+        json_object_set_new(clock, "host", json_integer((json_int_t) host));
+        json_object_set_new(sw, "clock", clock);
+    }
 }

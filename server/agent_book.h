@@ -84,4 +84,10 @@ enum agent_loss_answer agent_book_ask(const struct agent_book *, uint64_t dpid,
 json_t *agent_book_to_json(const struct agent_book *,
                            const struct clock_delays *delays, uint64_t now_ns);
 
+/* Adds to each switch of a topology (docs/formats/topology.md) that an agent
+ * tells of whose clock it has, and how that goes. */
+void agent_book_put_clocks(const struct agent_book *,
+                           const struct clock_delays *, uint64_t now_ns,
+                           json_t *topology);
+
 #endif /* server/agent_book.h */

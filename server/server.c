@@ -454,20 +454,25 @@ collect(void *server, struct counters *counters)
     server_collect(server, counters);
 }
 
+/* What is known of agents; with 'topology', adds their clocks to that. */
 static json_t *
-tell_agents(void *server_)
+tell_agents(void *server_, json_t *topology)
 {
     const struct server *server = server_;
     uint64_t now_ns = time_spec_now();
     struct clock_delays *delays;
-    json_t *agents;
+    json_t *agents = NULL;
 
     if (!server->book) {
         return NULL;
     }
     delays = clock_delays_create();
     pipeline_collect_delays(server->pipeline, delays, now_ns);
-    agents = agent_book_to_json(server->book, delays, now_ns);
+    if (topology) {
+        agent_book_put_clocks(server->book, delays, now_ns, topology);
+    } else {
+        agents = agent_book_to_json(server->book, delays, now_ns);
+    }
     clock_delays_destroy(delays);
     return agents;
 }

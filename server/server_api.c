@@ -167,8 +167,10 @@ handle_topology(struct api_call *call, const json_t *request, void *api_)
     const struct topology *topology = api->config.topology(api->config.aux);
 
     if (topology) {
-        api_call_answer(
-            call, json_pack("{s:o}", "topology", topology_to_json(topology)));
+        json_t *json = topology_to_json(topology);
+
+        api->config.agents(api->config.aux, json);
+        api_call_answer(call, json_pack("{s:o}", "topology", json));
     } else {
         api_call_fail(call, API_UNAVAILABLE, "no topology is known yet");
     }
@@ -212,7 +214,7 @@ handle_status(struct api_call *call, const json_t *request, void *api_)
                   server_status_to_json(
                       &api->status, &counters, time_spec_now(), api->archive,
                       recorder, recorder && recorder_link_is_up(recorder),
-                      api->config.agents(api->config.aux))));
+                      api->config.agents(api->config.aux, NULL))));
 }
 
 static void

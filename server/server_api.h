@@ -30,8 +30,10 @@ struct server_api_config {
     struct rule_cache *rules;       /* Answers `flow` without a recorder. */
     struct recorder_link *recorder; /* NULL: none. */
     const struct topology *(*topology)(void *aux); /* NULL: none known. */
-    /* What is told of agents, a new reference; NULL: none are listened for. */
-    json_t *(*agents)(void *aux);
+    /* What is told of agents, a new reference; NULL: none are listened for.
+     * With 'topology' NULL, and what is known of its switches' clocks is added
+     * to that. */
+    json_t *(*agents)(void *aux, json_t *topology);
     void (*collect)(void *aux, struct counters *);
     void *aux;
 };

@@ -63,6 +63,71 @@ check(const char *golden, struct history *h,
     free(text);
 }
 
+/* s1 and s2 have clocks that are 5 us apart, or of which that is not known. */
+static struct topology *
+with_clocks(bool is_known, uint64_t error_ns, uint64_t at_ns)
+{
+    struct topology_builder *b = topology_builder_create();
+
+    topology_builder_set_clock(
+        b, 1, &(struct topology_clock){true, 0, true, 0, 0, at_ns});
+    topology_builder_set_clock(
+        b, 2,
+        &(struct topology_clock){true, 1, is_known, 5000, error_ns, at_ns});
+    return topology_build(b, 1);
+}
+
+START_TEST(times_by_another_clock_are_corrected_or_marked)
+{
+    static const struct {
+        bool is_known;
+        uint64_t error_ns, age_ns;
+        const char *text, *json;
+    } tries[] = {
+        {true, 1000, 0, "  +7.3 us +-1 us\n",
+         "\"after_ns\":7300,\"after_error_ns\":1000"},
+        {true, 9000, 0, "  +7.3 us +-9 us (not sure)\n",
+         "\"after_ns\":7300,\"after_error_ns\":9000"},
+        /* An hour drifts by 2 * 100 ppm of 59 minutes. */
+        {true, 1000, UINT64_C(3600000000000),
+         "  +7.3 us +-708 ms (not sure)\n",
+         "\"after_ns\":7300,\"after_error_ns\":708001000"},
+        {false, 0, 0, "  +12.3 us by another clock\n",
+         "\"after_ns\":12300,\"after_error_ns\":null"},
+    };
+
+    for (size_t i = 0; i < sizeof tries / sizeof *tries; i++) {
+        struct history *h = history_create(1);
+        struct history_text_options options = {.utc = true, .current = -1};
+        struct topology *t;
+        char *text, *dump;
+        json_t *json;
+
+        for (int n = 0; n < 2; n++) {
+            struct history_hop *hop = history_add_hop(h);
+
+            hop->parent = n - 1;
+            hop->dpid = (uint64_t) n + 1;
+            hop->time_ns =
+                UINT64_C(1700000000000000000) + 12300 * (uint64_t) n;
+        }
+        t = with_clocks(tries[i].is_known, tries[i].error_ns,
+                        h->hops[0].time_ns + 20000 + tries[i].age_ns);
+        options.topology = t;
+        text = text_of(history_clone(h), &options);
+        ck_assert_msg(strstr(text, tries[i].text) != NULL, "%zu: %s", i, text);
+        json = history_to_json(h, t);
+        dump = json_dumps(json, JSON_COMPACT);
+        ck_assert_msg(strstr(dump, tries[i].json) != NULL, "%zu: %s", i, dump);
+        free(dump);
+        json_decref(json);
+        free(text);
+        history_destroy(h);
+        topology_unref(t);
+    }
+}
+END_TEST
+
 START_TEST(an_edited_and_delivered_packet)
 {
     check("history-nat.txt", sample_history_nat(),
@@ -212,6 +277,7 @@ main(void)
     int n_failed;
 
     tcase_add_checked_fixture(tc, set_up, tear_down);
+    tcase_add_test(tc, times_by_another_clock_are_corrected_or_marked);
     tcase_add_test(tc, an_edited_and_delivered_packet);
     tcase_add_test(tc, a_dropped_packet_with_bytes_and_a_current_hop);
     tcase_add_test(tc, a_flood_is_a_tree);

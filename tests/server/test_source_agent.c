@@ -291,6 +291,20 @@ START_TEST(several_agents_tell_of_one_packet)
         json_string_value(json_object_get(json_array_get(agents, 1), "name")),
         "host-a");
     json_decref(status);
+
+    /* So it stands in the topology, for who shows times. */
+    ck_assert_int_eq(api_client_call(client, "topology", NULL,
+                                     LIVE_DEADLINE_MS, &status, &error),
+                     0);
+    agents = json_object_get(json_object_get(status, "topology"), "switches");
+    for (size_t i = 0; i < SCENE_SWITCHES; i++) {
+        json_t *clock = json_object_get(json_array_get(agents, i), "clock");
+
+        ck_assert_int_eq(json_integer_value(json_object_get(clock, "host")),
+                         i >= 2);
+        ck_assert_int_eq(json_object_get(clock, "offset_ns") != NULL, i < 2);
+    }
+    json_decref(status);
     close(a.fd);
     close(b.fd);
     api_client_close(client);

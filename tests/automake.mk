@@ -29,6 +29,7 @@ check_PROGRAMS += $(fuzz_targets)
 # The tests of what several threads may use at once, for --enable-tsan: the
 # others have nothing that the thread sanitizer looks at.
 threaded_tests = \
+	tests/lib/test_archive_merge \
 	tests/lib/test_archive_part \
 	tests/lib/test_bus \
 	tests/lib/test_crew \

@@ -255,6 +255,35 @@ say_totals(const struct app *app, const json_t *profile)
     }
 }
 
+/* Says whether agents leave packets out, as far as the server tells. */
+static void
+say_sampling(const struct app *app)
+{
+    struct lh_error error;
+    json_t *answer = NULL, *agent;
+    double least = 1;
+    size_t i;
+
+    if (app->archive ||
+        app_source_ask(source, "status", json_object(), &answer, &error)) {
+        return; /* It tells nothing of them. */
+    }
+    json_array_foreach(
+        json_object_get(json_object_get(answer, "status"), "agents"), i, agent)
+    {
+        double ratio = json_number_value(json_object_get(agent, "ratio"));
+
+        least = ratio < least ? ratio : least;
+    }
+    if (least < 1) {
+        app_say(app,
+                "agents keep 1 packet in %.4g now: all figures are of the "
+                "packets that were kept, and not scaled",
+                least > 0 ? 1 / least : 0);
+    }
+    json_decref(answer);
+}
+
 /* --- showing ------------------------------------------------------------- */
 
 static void
@@ -327,6 +356,7 @@ show_once(const struct app *app, json_t *request)
         show(app, profile);
     }
     say_totals(app, profile);
+    say_sampling(app);
     if (status == APP_FOUND && !nprof_number(profile, "packets")) {
         status = APP_NOTHING;
     }

@@ -309,3 +309,23 @@ def test_over_tls(lab):
     s.start_agent()
     s.agent.wait_for("certificate")
     assert s.server.call("stats")["stats"]["agents"] == 0
+
+
+def test_who_keeps_to_a_budget_says_so_to_who_counts(lab):
+    """An agent with next to no time keeps few packets: the server knows the
+    ratio, and nprof says that its figures are of those."""
+    net = Shipping(lab, "--cpu", "0.5%")
+    archive = f"{lab.dir}/archive"
+    net.start_server("--archive", archive)
+    net.start_agent()
+
+    def keeps_few():
+        net.send(200)
+        [agent] = net.server.call("status")["status"]["agents"]
+        return agent["connected"] and agent["ratio"] < 1
+    wait_until(lambda: net.server.call("stats")["stats"]["agents"] == 1, 20,
+               "the agent")
+    wait_until(keeps_few, 30, "the agent to keep few packets")
+    said = run(["sh", "-c", f"{bindir()}/nprof --server "
+                f"{lab.dir}/server.sock --since -1h 2>&1"], check=False)
+    assert "all figures are of the packets that were kept" in said, said

@@ -93,6 +93,17 @@ expect() {
     echo "ok   $app: $what"
 }
 
+# Of postcards that nobody told the topology of.
+"$build/bin/lasthop-gen" -q --count 10 made && mkdir run \
+    && "$build/bin/lasthop-server" --read made/postcards.pcap --archive bare \
+        --rundir run > /dev/null 2>&1 || exit 99
+for app in ndb netshark; do
+    words $app switch
+    timeout 60 "$build/bin/$app" -r bare "${words[@]}" > out 2> err < /dev/null
+    code=$?
+    expect "a name where none is known" 2 'no switch is called "s33"'
+done
+
 for app in ndb netshark netwatch nprof; do
     program=$build/bin/$app
 

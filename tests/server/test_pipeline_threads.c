@@ -258,7 +258,9 @@ sorted_histories(struct rig *rig)
         lines[n++] = lh_strdup(line);
     }
     free(line);
-    qsort(lines, n, sizeof *lines, compare);
+    if (n) {
+        qsort(lines, n, sizeof *lines, compare);
+    }
     all = lh_alloc(len + 1);
     len = 0;
     for (size_t i = 0; i < n; i++) {

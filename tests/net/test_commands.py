@@ -54,6 +54,7 @@ ELSEWHERE = [
     (r"^cc program.c", "tests/api/check_library.sh"),
     (r"^ndb -e 'find .*(8443|203.0.113.80)", "tests/apps/test_ndb_manual.py"),
     (r"^lasthop-recorder --strip", "tests/net/test_strip.py"),
+    (r"^lasthop-agent --server", "tests/net/test_agent.py"),
 ]
 
 

@@ -289,6 +289,15 @@ app_names_try_switches(const struct app_names *names, struct nearest *nearest)
     }
 }
 
+const char *
+app_names_why_none(const struct topology *topology)
+{
+    return topology && topology_n_switches(topology)
+               ? NULL
+               : "no topology is known, so names of switches and ports match "
+                 "nothing; numbers do";
+}
+
 int
 app_names_find_switch(const struct app_names *names, const char *text,
                       uint64_t *dpid, struct lh_error *error)

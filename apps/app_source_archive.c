@@ -106,10 +106,6 @@ find_histories(struct app_source *source, const struct app_find *find,
         return retval;
     }
     topology = archive_reader_topology(archive->reader, UINT64_MAX);
-    if (!topology) {
-        /* Without one no name means anything, which is to be said. */
-        topology = topology_build(topology_builder_create(), 0);
-    }
     retval = phf_compile(find->phf, topology, &config.phf, error);
     if (!retval) {
         config.reader = archive->reader;

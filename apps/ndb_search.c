@@ -53,12 +53,10 @@ static void
 print_notes(const struct ndb *ndb, const struct app_found *found,
             uint64_t limit)
 {
-    if (!ndb->n_found &&
-        (!ndb->topology || !topology_n_switches(ndb->topology))) {
-        fprintf(stderr,
-                "%s: no topology is known, so names of switches and ports "
-                "match nothing; numbers do\n",
-                ndb->where);
+    const char *why = app_names_why_none(ndb->topology);
+
+    if (!ndb->n_found && why) {
+        fprintf(stderr, "%s: %s\n", ndb->where, why);
     }
     if (found->is_truncated) {
         fprintf(stderr,

@@ -497,6 +497,13 @@ run(struct app *app, int argc, char *argv[])
         }
         status = end_output(app, status);
     }
+    if (status == APP_FOUND && !n_shown) {
+        const char *why = app_names_why_none(app_names_topology(shark.names));
+
+        if (why) {
+            app_say(app, "%s", why);
+        }
+    }
     app_rules_destroy(shark.rules);
     app_source_close(shark.source);
     app_names_destroy(shark.names);

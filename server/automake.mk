@@ -43,6 +43,8 @@ server_libserver_a_SOURCES = \
 	server/batch.c server/batch.h \
 	server/bell.c server/bell.h \
 	server/clock_offset.c server/clock_offset.h \
+	server/cluster_door.h \
+	server/cluster_wire.c server/cluster_wire.h \
 	server/counters.c server/counters.h \
 	server/filter_right.c server/filter_right.h \
 	server/health.c server/health.h \

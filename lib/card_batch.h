@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* card_batch - any postcards, many together, packed for the way from server to
+ * server (docs/formats/cluster.md).
+ *
+ * A batch stands alone.  Writing:
+ *
+ *     w = card_batch_writer_create(&id_config);
+ *     while (card_batch_writer_add(w, &postcard)) ..
+ *     card_batch_writer_finish(w, &bytes);
+ *
+ * Reading, in the order of writing:
+ *
+ *     if (card_batch_reader_open(reader, data, len, &error)) ..
+ *     while (card_batch_reader_next_inner(reader, &inner)) ..
+ *     while (card_batch_reader_next(reader, &postcard)) ..
+ *
+ * Every member of a postcard is what it was, bytes of the header and the whole
+ * visit too.  A packet ID is sent only where it is not the one that the header
+ * has by the cluster's packet_id_config: both sides must have the same one.
+ *
+ * Beside postcards a batch has notes of tunnels, for whoever groups packets
+ * never sees those of others: see path_table_note_inner().
+ *
+ * Ownership: headers and visits that are added are borrowed until
+ * card_batch_writer_finish().  What was read is good until the reader's next
+ * open or its destruction.
+ *
+ * Threads: one per writer or reader. */
+#ifndef LIB_CARD_BATCH_H
+#define LIB_CARD_BATCH_H 1
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/byte_buf.h"
+#include "lib/lh_error.h"
+#include "lib/packet_id.h"
+#include "lib/postcard.h"
+
+#define CARD_BATCH_MAX       4096         /* Postcards; and notes. */
+#define CARD_BATCH_MAX_BYTES (512u << 10) /* Of their headers, together. */
+#define CARD_BATCH_MAX_SIZE  (768u << 10) /* Packed: no batch is longer. */
+
+/* Packet 'outer' was seen to carry 'inner'. */
+struct card_batch_inner {
+    uint64_t inner, outer, time_ns;
+};
+
+struct card_batch_writer;
+
+struct card_batch_writer *
+card_batch_writer_create(const struct packet_id_config *);
+void card_batch_writer_destroy(struct card_batch_writer *);
+/* False, and the postcard is not in it, when the batch is full: finish it
+ * first.  Never false for the first postcard of a batch. */
+bool card_batch_writer_add(struct card_batch_writer *,
+                           const struct postcard *);
+/* The same for a note. */
+bool card_batch_writer_add_inner(struct card_batch_writer *,
+                                 const struct card_batch_inner *);
+/* Postcards so far, without notes. */
+uint32_t card_batch_writer_n(const struct card_batch_writer *);
+/* Appends the packed batch to 'out', also an empty one; the writer is empty
+ * then. */
+void card_batch_writer_finish(struct card_batch_writer *,
+                              struct byte_buf *out);
+
+struct card_batch_reader;
+
+struct card_batch_reader *
+card_batch_reader_create(const struct packet_id_config *);
+void card_batch_reader_destroy(struct card_batch_reader *);
+/* Reads a batch, all of it; after 0 there are card_batch_reader_n() postcards.
+ * Returns EBADMSG with the reason when it is malformed, and ENOTSUP when it is
+ * of another version. */
+int card_batch_reader_open(struct card_batch_reader *, const uint8_t *data,
+                           size_t len, struct lh_error *);
+/* Postcards of the batch. */
+uint32_t card_batch_reader_n(const struct card_batch_reader *);
+/* False at the end. */
+bool card_batch_reader_next(struct card_batch_reader *, struct postcard *);
+bool card_batch_reader_next_inner(struct card_batch_reader *,
+                                  struct card_batch_inner *);
+
+#endif /* lib/card_batch.h */

@@ -64,6 +64,9 @@ server_libserver_a_SOURCES = \
 	server/queries.c server/queries.h \
 	server/recorder_link.c server/recorder_link.h \
 	server/rendezvous.c server/rendezvous.h \
+	server/cluster_accept.c server/cluster_accept.h \
+	server/cluster_store.h \
+	server/store_message.c server/store_message.h \
 	server/shard_commit.c server/shard_commit.h \
 	server/shard_lease.c server/shard_lease.h \
 	server/shard_lease_impl.h server/shard_lease_session.c \

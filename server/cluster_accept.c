@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cluster_accept - implementation. */
+#include <config.h>
+#include "server/cluster_accept.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/bytes.h"
+#include "lib/lh_alloc.h"
+#include "server/shard_lease.h"
+
+/* Of a stage-1 shard: up to 'c' all is decided, epochs below 'e' are over. */
+struct known {
+    uint64_t c, e;
+};
+
+/* A tentative message. */
+struct waiting {
+    uint64_t seq;
+    struct store_message message; /* Its data are owned. */
+};
+
+struct cluster_accept {
+    size_t n_known;
+    struct known *known; /* By k.  Owned. */
+    size_t n, allocated;
+    struct waiting *waiting; /* In the order they came.  Owned. */
+    struct cluster_accept_counters counters;
+};
+
+struct cluster_accept *
+cluster_accept_create(void)
+{
+    return lh_alloc_zero(sizeof(struct cluster_accept));
+}
+
+void
+cluster_accept_destroy(struct cluster_accept *a)
+{
+    if (a) {
+        for (size_t i = 0; i < a->n; i++) {
+            free((void *) a->waiting[i].message.data);
+        }
+        free(a->waiting);
+        free(a->known);
+        free(a);
+    }
+}
+
+static struct known *
+need_known(struct cluster_accept *a, uint32_t k)
+{
+    if (k >= a->n_known) {
+        size_t n = (size_t) k + 1;
+
+        a->known = lh_alloc_array(a->known, n, sizeof *a->known);
+        memset(a->known + a->n_known, 0, (n - a->n_known) * sizeof *a->known);
+        a->n_known = n;
+    }
+    return &a->known[k];
+}
+
+static bool
+is_there(const struct cluster_accept *a, const struct store_message *m)
+{
+    for (size_t i = 0; i < a->n; i++) {
+        const struct store_message *o = &a->waiting[i].message;
+
+        if (o->k == m->k && o->e == m->e && o->c == m->c &&
+            o->part == m->part) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void
+take_tentative(struct cluster_accept *a, uint64_t seq,
+               const struct store_message *m)
+{
+    const struct known *known = need_known(a, m->k);
+
+    a->counters.tentative++;
+    if (m->c <= known->c || m->e < known->e || is_there(a, m)) {
+        a->counters.had++;
+        return;
+    }
+    a->waiting =
+        lh_alloc_grow(a->waiting, a->n, &a->allocated, sizeof *a->waiting);
+    a->waiting[a->n] = (struct waiting){.seq = seq, .message = *m};
+    a->waiting[a->n].message.data = lh_memdup(m->data, m->size);
+    a->n++;
+    a->counters.waiting_bytes += m->size;
+}
+
+static void
+take_marker(struct cluster_accept *a, const struct store_message *m,
+            void (*accept)(void *aux, const struct store_message *), void *aux)
+{
+    struct known *known = need_known(a, m->k);
+    size_t n = 0;
+
+    a->counters.markers++;
+    if (m->e_now < known->e || m->c < known->c) {
+        a->counters.stale_markers++;
+        return;
+    }
+    known->c = m->c;
+    known->e = m->e_now;
+    for (size_t i = 0; i < a->n; i++) {
+        const struct waiting *w = &a->waiting[i];
+        bool is_due = w->message.k == m->k && w->message.c <= m->c;
+
+        if (is_due && w->message.e == m->e) {
+            a->counters.accepted++;
+            accept(aux, &w->message);
+        } else if (is_due ||
+                   (w->message.k == m->k && w->message.e < m->e_now)) {
+            a->counters.dropped++;
+        } else {
+            a->waiting[n++] = *w;
+            continue;
+        }
+        a->counters.waiting_bytes -= w->message.size;
+        free((void *) w->message.data);
+    }
+    a->n = n;
+}
+
+void
+cluster_accept_take(struct cluster_accept *a, uint64_t seq,
+                    const struct store_message *m,
+                    void (*accept)(void *aux, const struct store_message *),
+                    void *aux)
+{
+    if (m->kind == STORE_TENTATIVE) {
+        take_tentative(a, seq, m);
+    } else {
+        take_marker(a, m, accept, aux);
+    }
+}
+
+uint64_t
+cluster_accept_floor(const struct cluster_accept *a, uint64_t next_seq)
+{
+    return a->n ? a->waiting[0].seq : next_seq;
+}
+
+uint64_t
+cluster_accept_known(const struct cluster_accept *a, uint32_t k,
+                     uint64_t *epoch)
+{
+    const struct known none = {0, 0};
+    const struct known *known = k < a->n_known ? &a->known[k] : &none;
+
+    *epoch = known->e;
+    return known->c;
+}
+
+void
+cluster_accept_put(const struct cluster_accept *a, struct byte_buf *out)
+{
+    byte_buf_put_uvarint(out, a->n_known);
+    for (size_t k = 0; k < a->n_known; k++) {
+        byte_buf_put_uvarint(out, a->known[k].c);
+        byte_buf_put_uvarint(out, a->known[k].e);
+    }
+}
+
+int
+cluster_accept_read(struct cluster_accept *a, struct bytes_reader *r)
+{
+    uint64_t n = byte_buf_get_uvarint(r);
+
+    if (n > SHARD_LEASE_MAX_SHARDS || n > bytes_left(r)) {
+        return EBADMSG;
+    }
+    for (uint32_t k = 0; k < n; k++) {
+        struct known *known = need_known(a, k);
+
+        known->c = byte_buf_get_uvarint(r);
+        known->e = byte_buf_get_uvarint(r);
+    }
+    return r->failed ? EBADMSG : 0;
+}
+
+void
+cluster_accept_get_counters(const struct cluster_accept *a,
+                            struct cluster_accept_counters *counters)
+{
+    *counters = a->counters;
+    counters->waiting = a->n;
+}

@@ -43,6 +43,7 @@ server_libserver_a_SOURCES = \
 	server/batch.c server/batch.h \
 	server/bell.c server/bell.h \
 	server/clock_offset.c server/clock_offset.h \
+	server/cluster_split.h \
 	server/cluster_door.h \
 	server/cluster_wire.c server/cluster_wire.h \
 	server/counters.c server/counters.h \

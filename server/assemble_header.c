@@ -26,7 +26,7 @@ static void
 brief_of(const uint8_t *data, size_t len, struct assemble_brief *brief)
 {
     struct hdr h;
-    uint64_t flow = 0xcbf29ce484222325ULL;
+    uint64_t flow = 0xcbf29ce484222325ULL, src = flow, dst = flow;
 
     *brief = (struct assemble_brief){.is_known = true};
     hdr_parse(data, len, &h);
@@ -35,9 +35,13 @@ brief_of(const uint8_t *data, size_t len, struct assemble_brief *brief)
 
         if (h.is_ip4 && len >= h.l3_ofs + 20u) {
             flow = mix(flow, l3 + 12, 8);
+            src = mix(src, l3 + 12, 4);
+            dst = mix(dst, l3 + 16, 4);
             brief->has_ttl = true;
         } else if (h.is_ip6 && len >= h.l3_ofs + 40u) {
             flow = mix(flow, l3 + 8, 32);
+            src = mix(src, l3 + 8, 16);
+            dst = mix(dst, l3 + 24, 16);
             brief->has_ttl = true;
         } else if (h.is_arp && len >= h.l3_ofs + 28u) {
             flow = mix(flow, l3 + 8, 20);
@@ -49,8 +53,12 @@ brief_of(const uint8_t *data, size_t len, struct assemble_brief *brief)
                             (uint8_t) (h.dst_port >> 8), (uint8_t) h.dst_port};
 
         flow = mix(flow, ports, sizeof ports);
+        src = mix(src, ports, 2);
+        dst = mix(dst, ports + 2, 2);
     }
     brief->flow = flow;
+    brief->src = src;
+    brief->dst = dst;
 }
 
 const struct assemble_brief *
@@ -230,6 +238,17 @@ assemble_header_fall(struct assembler *a, int o, int v, int *fallp,
     return true;
 }
 
+/* True when source or destination is what the output sent. */
+static bool
+has_same_end(struct assembler *a, int o, int v)
+{
+    const struct assemble_brief *sent = brief_of_out(a, &a->outs[o]);
+    const struct assemble_brief *seen =
+        assemble_header_of_card(a, a->visits[v].rep);
+
+    return sent->src == seen->src || sent->dst == seen->dst;
+}
+
 enum assemble_fit
 assemble_header_fit(struct assembler *a, int o, int v)
 {
@@ -264,5 +283,8 @@ assemble_header_fit(struct assembler *a, int o, int v)
     if (fall > 0) {
         return ASSEMBLE_FIT_LATER;
     }
-    return same_flow ? ASSEMBLE_FIT_FLOW : ASSEMBLE_FIT_EDITED;
+    if (same_flow) {
+        return ASSEMBLE_FIT_FLOW;
+    }
+    return has_same_end(a, o, v) ? ASSEMBLE_FIT_ONE_END : ASSEMBLE_FIT_EDITED;
 }

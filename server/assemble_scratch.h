@@ -29,6 +29,8 @@ struct assemble_brief {
     bool has_ttl;
     uint8_t ttl;
     uint64_t flow; /* Hash of addresses and ports. */
+    uint64_t src;  /* Hash of where it comes from: address and port. */
+    uint64_t dst;  /* The same of where it goes. */
 };
 
 struct assemble_card {
@@ -202,8 +204,9 @@ bool assemble_header_is_equal(const struct postcard *,
 /* How well the packet that left by a branch fits the visit at its far end. */
 enum assemble_fit {
     ASSEMBLE_FIT_NO,
-    ASSEMBLE_FIT_LATER, /* Only if hops lie between: the TTL fell too far. */
-    ASSEMBLE_FIT_EDITED,
+    ASSEMBLE_FIT_LATER,   /* Only if hops lie between: the TTL fell too far. */
+    ASSEMBLE_FIT_EDITED,  /* Neither its source nor its destination stayed. */
+    ASSEMBLE_FIT_ONE_END, /* One of them did, as where NAT was done. */
     ASSEMBLE_FIT_FLOW,
     ASSEMBLE_FIT_EXACT
 };

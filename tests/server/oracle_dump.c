@@ -50,6 +50,12 @@ oracle_check_dump(const struct oracle_check *c)
                     (unsigned long long) card->p.time_ns,
                     card->is_lost ? " lost" : "",
                     card->is_double ? " double" : "");
+            fprintf(stderr, "    ");
+            for (size_t b = 0; b < card->p.caplen; b++) {
+                fprintf(stderr, "%02x%s", card->p.header[b],
+                        b == 13 || b == 33 ? " " : "");
+            }
+            fprintf(stderr, "\n");
         }
     }
     for (size_t i = 0; i < c->n_histories; i++) {

@@ -300,6 +300,36 @@ START_TEST(two_rules_of_one_table_are_two_packets)
 }
 END_TEST
 
+/* The last bytes of both addresses. */
+static void
+set_addresses(struct postcard *p, uint8_t src, uint8_t dst)
+{
+    ((uint8_t *) p->header)[29] = src;
+    ((uint8_t *) p->header)[33] = dst;
+}
+
+START_TEST(a_translated_packet_kept_its_destination)
+{
+    sketch_rule(&s, 1, 11, 1, 4);
+    sketch_rule(&s, 1, 12, 1, 4);
+    /* Table 0 of s2 wrote the source. */
+    sketch_rule(&s, 2, 21, 1, 3)->table_id = 1;
+    sketch_rule(&s, 2, 22, 0)->table_id = 1;
+    set_addresses(sketch_card(&s, 1, 1, 4, 11, 64, 0), 10, 1);
+    set_addresses(sketch_card(&s, 1, 2, 4, 12, 64, 10), 20, 2);
+    set_addresses(sketch_card(&s, 2, 1, 3, 21, 64, 20), 99, 1);
+    set_addresses(sketch_card(&s, 2, 1, OF_PORT_NONE, 22, 64, 30), 88, 2);
+    sketch_assemble(&s);
+    ck_assert_uint_eq(s.result.n_histories, 2);
+    for (size_t i = 0; i < 2; i++) {
+        const struct history *h = s.result.histories[i];
+
+        ck_assert_uint_eq(h->n_hops, 2);
+        ck_assert_uint_eq(h->hops[0].versions[0] + 10, h->hops[1].versions[0]);
+    }
+}
+END_TEST
+
 START_TEST(a_group_leaves_the_port_to_its_bucket)
 {
     struct rule *rule = sketch_rule(&s, 1, 11, 0);
@@ -453,6 +483,7 @@ main(void)
     tcase_add_test(tc, nothing_is_lost_at_a_switch_that_is_silent);
     tcase_add_test(tc, tables_of_one_switch_are_one_hop_in_their_order);
     tcase_add_test(tc, two_rules_of_one_table_are_two_packets);
+    tcase_add_test(tc, a_translated_packet_kept_its_destination);
     tcase_add_test(tc, a_group_leaves_the_port_to_its_bucket);
     tcase_add_test(tc, punted_and_nothing_followed_is_controller);
     tcase_add_test(tc, a_copy_to_the_controller_is_delivered);

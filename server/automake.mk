@@ -25,6 +25,7 @@ server_libassemble_a_SOURCES = \
 	server/path_closed.c server/path_closed.h \
 	server/path_table.c server/path_table.h \
 	server/path_table_add.c server/path_table_close.c \
+	server/path_table_open.c \
 	server/path_table_impl.h \
 	server/plain_way.c server/plain_way.h \
 	server/postcard_pool.c server/postcard_pool.h \

@@ -201,8 +201,8 @@ forget_first(struct path_closed *closed)
 }
 
 void
-path_closed_add(struct path_closed *closed, const struct path_group *g,
-                uint64_t forget_ns)
+path_closed_put(struct path_closed *closed, uint64_t id, uint64_t forget_ns,
+                struct path_seen *seen)
 {
     uint32_t place;
 
@@ -212,13 +212,60 @@ path_closed_add(struct path_closed *closed, const struct path_group *g,
     place = closed->first + closed->n_used++;
     struct record *record = record_at(closed, place);
 
-    record->id = g->id;
+    record->id = id;
     record->forget_ns = forget_ns;
-    path_seen_init(&record->seen, g);
+    record->seen = *seen;
+    *seen = (struct path_seen){.n = 0};
     put_slot(
         closed->slots, closed->n_slots,
-        (struct slot){tag_of(closed, g->id), (place & (UINT32_MAX >> 1)) + 1});
+        (struct slot){tag_of(closed, id), (place & (UINT32_MAX >> 1)) + 1});
     closed->n++;
+}
+
+void
+path_closed_add(struct path_closed *closed, const struct path_group *g,
+                uint64_t forget_ns)
+{
+    struct path_seen seen;
+
+    path_seen_init(&seen, g);
+    path_closed_put(closed, g->id, forget_ns, &seen);
+}
+
+/* Whether a record is still found by its ID: it was not taken. */
+static bool
+is_there(const struct path_closed *closed, uint32_t place)
+{
+    uint32_t tag = tag_of(closed, record_at(closed, place)->id);
+
+    for (size_t i = tag & (closed->n_slots - 1); closed->slots[i].place;
+         i = next_slot(closed, i)) {
+        if (closed->slots[i].place - 1 == (place & (UINT32_MAX >> 1))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void
+path_closed_each(const struct path_closed *closed, uint64_t from_ns,
+                 void (*fn)(void *aux, uint64_t id, uint64_t forget_ns,
+                            const struct path_seen *),
+                 void *aux)
+{
+    uint32_t i = closed->n_used;
+
+    while (i &&
+           record_at(closed, closed->first + i - 1)->forget_ns >= from_ns) {
+        i--;
+    }
+    for (; i < closed->n_used; i++) {
+        const struct record *record = record_at(closed, closed->first + i);
+
+        if (is_there(closed, closed->first + i)) {
+            fn(aux, record->id, record->forget_ns, &record->seen);
+        }
+    }
 }
 
 bool

@@ -28,10 +28,19 @@ size_t path_closed_count(const struct path_closed *);
  * oldest is forgotten for it, or it is not remembered. */
 void path_closed_add(struct path_closed *, const struct path_group *,
                      uint64_t forget_ns);
+/* Remembers what another table did of 'id'; as path_closed_add(), and takes
+ * '*seen'. */
+void path_closed_put(struct path_closed *, uint64_t id, uint64_t forget_ns,
+                     struct path_seen *seen);
 /* Moves what is remembered of 'id' to '*seen', the caller's to
  * path_seen_uninit(), and sets '*forget_nsp'.  False: nothing is. */
 bool path_closed_take(struct path_closed *, uint64_t id,
                       struct path_seen *seen, uint64_t *forget_nsp);
+/* Calls 'fn' for all that is forgotten at 'from_ns' or later, in order. */
+void path_closed_each(const struct path_closed *, uint64_t from_ns,
+                      void (*fn)(void *aux, uint64_t id, uint64_t forget_ns,
+                                 const struct path_seen *),
+                      void *aux);
 /* Asks for the memory that a search for 'id' looks at. */
 void path_closed_prefetch(const struct path_closed *, uint64_t id);
 

@@ -19,6 +19,8 @@ struct block {
 
 struct path_index {
     struct keyed_hash hash;
+    uint64_t secret;
+    bool is_portable;
     size_t n_groups;
     size_t n_buckets; /* A power of 2. */
     struct path_group **buckets;
@@ -64,7 +66,8 @@ static uint32_t
 card_hash(const struct path_group *g, const struct postcard_entry *e)
 {
     const struct postcard *p = &e->p;
-    uint64_t seed = e->key; /* Has all but the header in it, or is 0. */
+    /* Has all but the header in it, or is 0. */
+    uint64_t seed = g->is_portable ? 0 : e->key;
 
     if (!seed) {
         const struct {
@@ -133,7 +136,7 @@ path_group_is_double(const struct path_group *g)
 }
 
 struct path_index *
-path_index_create(void)
+path_index_create(uint64_t secret)
 {
     struct path_index *index = calloc(1, sizeof *index);
 
@@ -141,6 +144,8 @@ path_index_create(void)
         index->n_buckets = FIRST_BUCKETS;
         index->buckets = calloc(index->n_buckets, sizeof *index->buckets);
         index->hash = keyed_hash_create();
+        index->secret = secret ? secret : index->hash.key[0];
+        index->is_portable = secret;
         if (!index->buckets) {
             free(index);
             return NULL;
@@ -285,8 +290,10 @@ path_index_add(struct path_index *index, uint64_t id)
     }
     index->n_groups++;
     bucket = bucket_of(index, id);
-    *g = (struct path_group){
-        .id = id, .hash_next = *bucket, .secret = index->hash.key[0]};
+    *g = (struct path_group){.id = id,
+                             .hash_next = *bucket,
+                             .secret = index->secret,
+                             .is_portable = index->is_portable};
     *bucket = g;
     return g;
 }

@@ -59,6 +59,8 @@ struct path_group {
     bool is_strange;  /* One has no key, or it is a tunnel's packet. */
     bool is_settling; /* On the list of groups to look at again. */
     bool was_closed;  /* Opened anew. */
+    bool is_portable; /* Hashes of what it held are those of other tables with
+                       * that secret. */
     uint8_t n_tries;
     struct path_seen seen; /* What it had when it closed, if that was but a
                             * moment before. */
@@ -76,8 +78,8 @@ bool path_group_is_double(const struct path_group *);
 
 struct path_index;
 
-/* NULL when memory is short. */
-struct path_index *path_index_create(void);
+/* 'secret' is that of the groups; 0: drawn.  NULL when memory is short. */
+struct path_index *path_index_create(uint64_t secret);
 /* Frees the groups that are in it too. */
 void path_index_destroy(struct path_index *);
 /* NULL when there is none. */

@@ -60,7 +60,7 @@ path_table_create(const struct path_table_config *config)
     pt->assembler = assembler_create();
     pt->past = topology_past_create(2 * pt->config.window_ns +
                                     TOPOLOGY_PAST_SLACK_NS);
-    pt->index = path_index_create();
+    pt->index = path_index_create(config->secret);
     pt->closed = path_closed_create();
     pt->kinds = card_kind_cache_create();
     if (pt->config.emit_packet) {
@@ -200,6 +200,12 @@ path_table_keep_time(struct path_table *pt, uint64_t time_ns)
 {
     bool ahead = is_ahead(pt, time_ns);
 
+    if (pt->config.is_driven) {
+        if (time_ns > pt->clock_ns && time_ns <= pt->lead_ns) {
+            pt->clock_ns = time_ns;
+        }
+        return;
+    }
     if (!ahead && !is_behind(pt, time_ns)) {
         pt->n_odd = 0;
         pt->clock_ns = time_ns > pt->clock_ns ? time_ns : pt->clock_ns;
@@ -260,6 +266,7 @@ path_table_run(struct path_table *pt, uint64_t now_ns)
     path_table_drain(pt);
     if (now_ns + pt->config.window_ns < pt->clock_ns) {
         step_back(pt, now_ns);
+        pt->lead_ns = now_ns;
     }
     pt->clock_ns = now_ns > pt->clock_ns ? now_ns : pt->clock_ns;
     close_due(pt);
@@ -273,6 +280,12 @@ path_table_run_to(struct path_table *pt, uint64_t time_ns)
         pt->clock_ns = time_ns;
     }
     close_due(pt);
+}
+
+void
+path_table_lead(struct path_table *pt, uint64_t until_ns)
+{
+    pt->lead_ns = until_ns;
 }
 
 void

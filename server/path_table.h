@@ -29,6 +29,13 @@
  * window behind, only if PATH_TABLE_N_AGREE postcards in a row say so: one
  * absurd time ends no window, and a clock that was wrong is put right.
  *
+ * A driven table (is_driven) believes nobody but path_table_run() and
+ * path_table_lead(): postcards move its clock no further than these say, and
+ * never back.  It is for postcards of many receivers, whose clocks differ.
+ *
+ * What is open can be taken out of a table and put into another, which then
+ * goes on as the first would have: path_table_each_*() and path_table_re*().
+ *
  * The version of a postcard must be whole: the 24 bits of a mac postcard are
  * resolved before path_table_add().
  *
@@ -63,6 +70,9 @@ struct path_table_config {
     size_t max_postcards; /* Held at most; past it the oldest group is dropped.
                            * Default PATH_TABLE_MAX_POSTCARDS. */
     struct packet_id_config id_config; /* n_bytes 0: the default. */
+    bool is_driven;
+    uint64_t secret; /* Of hashes of what closed groups had; 0: drawn.  Where
+                      * path_table_each_seen() is used it goes with them. */
     /* Gives a finished history away.  Required. */
     void (*emit)(void *aux, struct history *);
     /* Gives, in place of a history, a packet of a trajectory that others went
@@ -115,6 +125,7 @@ struct path_table_counters {
     uint64_t topologies_forgotten; /* Too many changes in a moment. */
 };
 
+struct path_seen; /* server/path_group.h */
 struct path_table;
 
 /* A copy of '*config' is kept.  NULL when memory is short. */
@@ -145,6 +156,9 @@ void path_table_run(struct path_table *, uint64_t now_ns);
 /* The same for a time that a postcard has and nobody vouches for. */
 void path_table_run_to(struct path_table *, uint64_t time_ns);
 
+/* In a driven table postcards' times move the clock up to 'until_ns'. */
+void path_table_lead(struct path_table *, uint64_t until_ns);
+
 /* When path_table_run() is next needed; UINT64_MAX: not before another
  * postcard came. */
 uint64_t path_table_next_ns(const struct path_table *);
@@ -153,6 +167,34 @@ uint64_t path_table_next_ns(const struct path_table *);
  * the tunnel packets that come here the table knows by itself. */
 void path_table_note_inner(struct path_table *, uint64_t inner, uint64_t outer,
                            uint64_t time_ns);
+
+/* What there is to be had again in another table, with the same secret, of a
+ * time 'clock_ns': first what closed or reopened groups had, then tunnels'
+ * packets, then every postcard of every open group, with the time at which
+ * its window ends; postcards of one group follow each other.  Pushed
+ * postcards are added before. */
+typedef void path_table_seen_fn(void *aux, uint64_t id, uint64_t forget_ns,
+                                const struct path_seen *);
+typedef void path_table_inner_fn(void *aux, uint64_t inner, uint64_t outer,
+                                 uint64_t time_ns);
+typedef void path_table_open_fn(void *aux, const struct postcard *,
+                                uint64_t due_ns);
+uint64_t path_table_clock_ns(const struct path_table *);
+void path_table_each_seen(struct path_table *, path_table_seen_fn *,
+                          void *aux);
+void path_table_each_inner(struct path_table *, path_table_inner_fn *,
+                           void *aux);
+void path_table_each_open(struct path_table *, path_table_open_fn *,
+                          void *aux);
+
+/* The same into a table that has nothing, in that order, after
+ * path_table_run() at that time; path_table_note_inner() takes the tunnels'.
+ * What each_open() gave is open again, unless rules that are known by now
+ * complete it: then it is emitted. */
+void path_table_resee(struct path_table *, uint64_t id, uint64_t forget_ns,
+                      const uint32_t *hashes, uint32_t n);
+void path_table_reopen(struct path_table *, const struct postcard *,
+                       uint64_t due_ns);
 
 /* Closes and emits all open groups, as if their windows had ended. */
 void path_table_flush(struct path_table *);

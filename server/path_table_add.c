@@ -105,9 +105,8 @@ note_inner(struct path_table *pt, struct path_group *g,
     }
 }
 
-/* Adds the copy to the group of its packet ID. */
-static void
-add_entry(struct path_table *pt, struct postcard_entry *entry)
+void
+path_table_add_entry(struct path_table *pt, struct postcard_entry *entry)
 {
     const struct postcard *p = &entry->p;
     const struct card_kind *kind = card_kind_get(pt->kinds, p);
@@ -156,7 +155,7 @@ path_table_drain(struct path_table *pt)
             pt->pushed[pt->first_pushed++ & (PATH_TABLE_PUSHED - 1)];
 
         pt->n_pushed--;
-        add_entry(pt, entry);
+        path_table_add_entry(pt, entry);
     }
 }
 
@@ -188,8 +187,8 @@ path_table_push(struct path_table *pt, const struct postcard *p)
     }
     if (pt->n_pushed == PATH_TABLE_PUSHED) {
         pt->n_pushed--;
-        add_entry(pt,
-                  pt->pushed[pt->first_pushed++ & (PATH_TABLE_PUSHED - 1)]);
+        path_table_add_entry(
+            pt, pt->pushed[pt->first_pushed++ & (PATH_TABLE_PUSHED - 1)]);
     }
     path_index_prefetch_place(pt->index, p->packet_id);
     path_closed_prefetch(pt->closed, p->packet_id);

@@ -4,6 +4,7 @@
  *   path_table        life, topology, time
  *   path_table_add    postcards come in
  *   path_table_close  groups become histories
+ *   path_table_open   what is open goes into another table
  *
  * Included by path_table*.c only. */
 #ifndef SERVER_PATH_TABLE_IMPL_H
@@ -33,6 +34,7 @@ struct path_table {
     struct topology_past *past;
     const struct topology *topology; /* Its newest one, or NULL. */
     uint64_t clock_ns;
+    uint64_t lead_ns;   /* Driven: postcards move the clock up to here. */
     unsigned int n_odd; /* Times in a row that the clock does not believe, */
     bool is_odd_ahead;  /* and whether they are ahead of it. */
     struct path_index *index; /* Owned, with all groups in it. */
@@ -51,6 +53,9 @@ void path_table_start_settling(struct path_table *, struct path_group *);
 void path_table_stop_settling(struct path_table *, struct path_group *);
 /* Frees the group with its postcards. */
 void path_table_forget(struct path_table *, struct path_group *);
+
+/* Adds the copy to the group of its packet ID. */
+void path_table_add_entry(struct path_table *, struct postcard_entry *);
 
 /* Takes the postcards out of the group and remembers its ID. */
 void path_table_close(struct path_table *, struct path_group *);

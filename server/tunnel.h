@@ -26,4 +26,10 @@ void tunnel_map_add(struct tunnel_map *, uint64_t inner, uint64_t outer,
 uint64_t tunnel_map_find(const struct tunnel_map *, uint64_t inner,
                          uint64_t not_before_ns);
 
+/* Calls 'fn' for all that was noted of 'not_before_ns' or later. */
+void tunnel_map_each(const struct tunnel_map *, uint64_t not_before_ns,
+                     void (*fn)(void *aux, uint64_t inner, uint64_t outer,
+                                uint64_t time_ns),
+                     void *aux);
+
 #endif /* server/tunnel.h */

@@ -47,6 +47,13 @@ TESTS += tests/server/test_loss_ledger
 tests_server_test_loss_ledger_SOURCES = tests/server/test_loss_ledger.c
 tests_server_test_loss_ledger_LDADD = $(ASSEMBLE_LIBS) $(LIB_LIBS) $(TEST_LIBS)
 
+check_PROGRAMS += tests/server/test_path_table_open
+TESTS += tests/server/test_path_table_open
+tests_server_test_path_table_open_SOURCES = \
+	tests/server/test_path_table_open.c
+tests_server_test_path_table_open_LDADD = \
+	$(ASSEMBLE_LIBS) $(GEN_LIBS) $(TEST_LIBS)
+
 check_PROGRAMS += tests/server/test_path_table
 TESTS += tests/server/test_path_table
 tests_server_test_path_table_SOURCES = \

@@ -184,7 +184,7 @@ END_TEST
 START_TEST(chosen_packet_ids_do_not_meet)
 {
     enum { N = 200000 };
-    struct path_index *index = path_index_create();
+    struct path_index *index = path_index_create(0);
     uint64_t golden = UINT64_C(0x9e3779b97f4a7c15), id = 0;
 
     for (uint64_t i = 1; i <= N; i++) {

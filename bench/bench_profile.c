@@ -10,6 +10,8 @@
  *   link     all links, by link
  *   path     all links, by ingress and path
  *   hosts    the busiest link, by ingress, path, hosts and flow, as nprof asks
+ *   pairs    where packets come in, by hosts alone
+ *   flows    the same, by flow
  *   part     as link, of all but the first and last millisecond: the blocks at
  *            both ends have their times read
  *   minutes  as link, in 20 intervals
@@ -190,6 +192,14 @@ measure_all(const char *dir, const char *archive, const char *only)
     }
     if (is_asked(only, "hosts")) {
         measure(dir, archive, "hosts", json_pack("{s:[s]}", "links", link));
+    }
+    if (is_asked(only, "pairs")) {
+        measure(dir, archive, "pairs",
+                json_pack("{s:[s], s:[s]}", "links", "entry", "by", "hosts"));
+    }
+    if (is_asked(only, "flows")) {
+        measure(dir, archive, "flows",
+                json_pack("{s:[s], s:[s]}", "links", "entry", "by", "flow"));
     }
     if (is_asked(only, "part")) {
         measure(dir, archive, "part",

@@ -216,10 +216,32 @@ flow_sieve_size(const struct flow_sieve *sieve)
            sieve->allocated_keys * sizeof *sieve->keys;
 }
 
+/* Who is shown the shapes. */
+struct viewers {
+    struct flow_sieve *sieve;
+    column_visit_function *visit;
+    void *aux;
+};
+
+static void
+show(void *viewers_, const struct history *h,
+     const struct trajectory_skim *skim)
+{
+    struct viewers *viewers = viewers_;
+
+    flow_sieve_visit(viewers->sieve, h, skim);
+    if (viewers->visit) {
+        viewers->visit(viewers->aux, h, skim);
+    }
+}
+
 int
 flow_sieve_read(struct flow_sieve *sieve, struct column_decoder *d,
+                column_visit_function *visit, void *aux,
                 struct lh_error *error)
 {
+    struct viewers viewers = {sieve, visit, aux};
+
     if (!sieve->memo) {
         sieve->memo = shape_memo_create();
     }
@@ -232,8 +254,8 @@ flow_sieve_read(struct flow_sieve *sieve, struct column_decoder *d,
         sieve->n_shapes = sieve->allocated_shapes = 0;
         sieve->n_keys = sieve->allocated_keys = 0;
     }
-    return column_decoder_need_new_shapes(d, sieve->memo, flow_sieve_visit,
-                                          sieve, error);
+    return column_decoder_need_new_shapes(d, sieve->memo, show, &viewers,
+                                          error);
 }
 
 enum flow_sieve_answer

@@ -50,10 +50,12 @@ struct flow_sieve *flow_sieve_create(const struct phf *,
 void flow_sieve_destroy(struct flow_sieve *);
 
 /* Reads the shapes of a block, which were not read before, and notes those
- * that are new; what is known takes FLOW_SIEVE_MAX_SIZE and what one block
- * needs at most, then it is forgotten.  Returns as
+ * that are new, in the order of their numbers; 'visit' (which may be NULL) is
+ * shown these as well.  When flow_sieve_size() is more than
+ * FLOW_SIEVE_MAX_SIZE, all is forgotten first.  Returns as
  * column_decoder_need_shapes(). */
 int flow_sieve_read(struct flow_sieve *, struct column_decoder *,
+                    column_visit_function *visit, void *aux,
                     struct lh_error *);
 /* Bytes of memory that grow with the shapes. */
 size_t flow_sieve_size(const struct flow_sieve *);

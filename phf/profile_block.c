@@ -14,18 +14,12 @@
 #include "lib/hop_traffic.h"
 #include "lib/lh_alloc.h"
 #include "phf/profile_crossing.h"
+#include "phf/profile_shapes.h"
 
 /* Packets in a row that count alike. */
 struct run {
     uint32_t bucket;
     uint64_t packets, bytes; /* From the IP header on. */
-};
-
-/* Where the crossings of a shape stand. */
-struct shape {
-    size_t first, n;
-    enum header_kind kind;
-    struct run run; /* Of all its flows, where these are not told apart. */
 };
 
 struct work {
@@ -37,9 +31,9 @@ struct work {
     uint32_t bucket;   /* and in this interval; */
     bool is_split;     /* but not in one of them. */
     bool asks_lengths; /* Of packets, not of flows only. */
-    size_t n_shapes, allocated_shapes;
-    struct shape *shapes; /* Owned. */
-    struct profile_crossings crossings;
+    struct run *runs;  /* Of all flows of each shape, where these are not told
+                        * apart.  Owned. */
+    bool has_crossing; /* Packets of some shape crossed a link. */
 };
 
 /* --- Keys --------------------------------------------------------------- */
@@ -136,35 +130,6 @@ is_in_range(const struct profile_ask *ask, uint64_t ns)
 
 /* --- Packets of trajectories -------------------------------------------- */
 
-/* Where the IP header is when the packet crosses there. */
-static uint32_t
-l3_ofs_at(const struct trajectory_skim *skim, const struct profile_crossing *c)
-{
-    const struct flow_key_at *key = &trajectory_skim_keys(skim)[c->hop];
-
-    return !c->is_in && key->out_l3_ofs ? key->out_l3_ofs : key->l3_ofs;
-}
-
-static void
-note_shape(void *work_, const struct history *h,
-           const struct trajectory_skim *skim)
-{
-    struct work *w = work_;
-    struct shape *shape;
-
-    w->shapes = lh_alloc_grow(w->shapes, w->n_shapes, &w->allocated_shapes,
-                              sizeof *w->shapes);
-    shape = &w->shapes[w->n_shapes++];
-    memset(shape, 0, sizeof *shape);
-    shape->first = w->crossings.n;
-    shape->kind = trajectory_skim_kind(skim);
-    profile_crossings_add(&w->crossings, w->ask, h, &w->sums->table);
-    shape->n = w->crossings.n - shape->first;
-    for (size_t i = shape->first; i < w->crossings.n; i++) {
-        w->crossings.all[i].extra = l3_ofs_at(skim, &w->crossings.all[i]);
-    }
-}
-
 static uint16_t
 proto_of(enum header_kind kind)
 {
@@ -193,11 +158,11 @@ proto_of(enum header_kind kind)
 }
 
 static void
-flush(struct work *w, const struct shape *shape, struct keys *keys,
+flush(struct work *w, const struct profile_shape *shape, struct keys *keys,
       struct run *run)
 {
     for (size_t i = 0; run->packets && i < shape->n; i++) {
-        const struct profile_crossing *c = &w->crossings.all[shape->first + i];
+        const struct profile_crossing *c = &shape->crossings[i];
 
         count(w, keys, c, run->bucket, run->packets,
               run->bytes + run->packets * c->extra);
@@ -221,19 +186,19 @@ row_matches(struct work *w, size_t flow, size_t row)
 }
 
 static void
-count_flow(struct work *w, size_t i, bool asks_rows)
+count_flow(struct work *w, const struct profile_shape *shape, size_t i,
+           bool asks_rows)
 {
     struct column_decoder *d = w->block->columns;
     const struct column_flow *flow = column_decoder_flow(d, i);
-    struct shape *shape = &w->shapes[flow->shape];
     struct run run = {.bucket = w->bucket};
     struct who who = {.proto = proto_of(shape->kind)};
     const uint32_t *lengths;
     struct keys keys;
 
     if (!w->tells_flows && !w->asks_lengths) {
-        shape->run.packets += flow->n_rows;
-        shape->run.bytes += column_decoder_flow_bytes(d, i);
+        w->runs[flow->shape].packets += flow->n_rows;
+        w->runs[flow->shape].bytes += column_decoder_flow_bytes(d, i);
         return;
     }
     if (w->tells_flows) {
@@ -273,9 +238,15 @@ count_flow(struct work *w, size_t i, bool asks_rows)
     if (w->tells_flows || w->is_split) {
         flush(w, shape, &keys, &run);
     } else {
-        shape->run.packets += run.packets;
-        shape->run.bytes += run.bytes;
+        w->runs[flow->shape].packets += run.packets;
+        w->runs[flow->shape].bytes += run.bytes;
     }
+}
+
+static struct profile_shape
+shape_of(const struct work *w, size_t shape)
+{
+    return profile_shapes_of(w->sums->shapes, w->block, shape);
 }
 
 /* What is to be read besides shapes: 0 or an errno. */
@@ -289,7 +260,7 @@ read_columns(struct work *w, struct lh_error *why)
     for (size_t i = 0;
          w->ask->phf && i < column_decoder_n_flows(d) && !asks_rows; i++) {
         asks_rows = query_block_verdict(w->block, i) == QUERY_FLOW_ASK &&
-                    w->shapes[column_decoder_flow(d, i)->shape].n;
+                    shape_of(w, column_decoder_flow(d, i)->shape).n;
     }
     w->asks_lengths = w->is_split || asks_rows;
     retval = w->asks_lengths ? column_decoder_need_lengths(d, why)
@@ -306,41 +277,71 @@ read_columns(struct work *w, struct lh_error *why)
     return retval;
 }
 
+/* Adds up what is of all flows of a shape. */
+static void
+count_shapes(struct work *w)
+{
+    for (size_t i = 0; i < column_decoder_n_shapes(w->block->columns); i++) {
+        struct profile_shape shape = shape_of(w, i);
+        struct who nobody = {.n_addr = 0};
+        struct keys keys;
+
+        if (w->runs[i].packets) {
+            make_keys(w->ask, &nobody, &keys);
+            w->runs[i].bucket = w->bucket;
+            flush(w, &shape, &keys, &w->runs[i]);
+        }
+    }
+}
+
+/* Reads the shapes. */
+static int
+read_shapes(struct work *w, struct lh_error *why)
+{
+    struct profile_sums *sums = w->sums;
+    int retval;
+
+    if (sums->shapes && profile_shapes_is_full(sums->shapes)) {
+        profile_shapes_destroy(sums->shapes);
+        sums->shapes = NULL;
+    }
+    if (!sums->shapes) {
+        sums->shapes = profile_shapes_create(w->ask, &sums->table);
+    }
+    retval = profile_shapes_read(sums->shapes, w->block, why);
+    if (!retval) {
+        size_t n = column_decoder_n_shapes(w->block->columns);
+
+        w->runs = lh_alloc_zero((n + 1) * sizeof *w->runs);
+        for (size_t i = 0; i < n && !w->has_crossing; i++) {
+            w->has_crossing = shape_of(w, i).n != 0;
+        }
+    }
+    return retval;
+}
+
 static int
 count_columns(struct work *w, struct lh_error *why)
 {
     struct column_decoder *d = w->block->columns;
-    struct query_filter filter = {.phf = w->ask->phf,
-                                  .topology = w->ask->topology,
-                                  .since_ns = w->ask->since_ns,
-                                  .until_ns = w->ask->until_ns};
-    struct query_block_counters ignored = {0};
-    int retval;
+    int retval = read_shapes(w, why);
 
-    query_block_rewind(w->block);
-    retval = w->ask->phf ? query_block_decide(w->block, &filter, &ignored,
-                                              note_shape, w, why)
-                         : column_decoder_need_shapes(d, note_shape, w, why);
-    if (!retval && w->crossings.n) {
+    if (!retval && w->has_crossing) {
         retval = read_columns(w, why);
     }
     for (size_t i = 0; !retval && i < column_decoder_n_flows(d); i++) {
         const struct column_flow *flow = column_decoder_flow(d, i);
+        struct profile_shape shape = shape_of(w, flow->shape);
         enum query_block_verdict verdict =
             w->ask->phf ? query_block_verdict(w->block, i) : QUERY_FLOW_MATCH;
 
         w->sums->counters.scanned += flow->n_rows;
-        if (verdict != QUERY_FLOW_MISS && w->shapes[flow->shape].n) {
-            count_flow(w, i, verdict == QUERY_FLOW_ASK);
+        if (verdict != QUERY_FLOW_MISS && shape.n) {
+            count_flow(w, &shape, i, verdict == QUERY_FLOW_ASK);
         }
     }
-    for (size_t i = 0; !retval && i < w->n_shapes; i++) {
-        struct who nobody = {.n_addr = 0};
-        struct keys keys;
-
-        make_keys(w->ask, &nobody, &keys);
-        w->shapes[i].run.bucket = w->bucket;
-        flush(w, &w->shapes[i], &keys, &w->shapes[i].run);
+    if (!retval) {
+        count_shapes(w);
     }
     return retval;
 }
@@ -446,6 +447,12 @@ count_records(struct work *w, struct history_decoder *decoder,
 
 /* --- Sums ---------------------------------------------------------------- */
 
+/* Who is shown ways. */
+struct way_work {
+    struct work *work;
+    struct profile_crossings crossings;
+};
+
 /* Ways kept before they are put into the table. */
 #define MAX_WAYS_SIZE ((size_t) 64 << 20)
 
@@ -453,15 +460,17 @@ static void
 count_way(void *way_work, const struct history *h, uint64_t packets,
           const uint64_t *bytes)
 {
-    struct work *w = way_work;
+    struct profile_crossings *crossings =
+        &((struct way_work *) way_work)->crossings;
+    struct work *w = ((struct way_work *) way_work)->work;
     struct who nobody = {.n_addr = 0};
     struct keys keys;
 
-    w->crossings.n = 0;
-    profile_crossings_add(&w->crossings, w->ask, h, &w->sums->table);
+    crossings->n = 0;
+    profile_crossings_add(crossings, w->ask, h, &w->sums->table);
     make_keys(w->ask, &nobody, &keys);
-    for (size_t i = 0; i < w->crossings.n; i++) {
-        const struct profile_crossing *c = &w->crossings.all[i];
+    for (size_t i = 0; i < crossings->n; i++) {
+        const struct profile_crossing *c = &crossings->all[i];
 
         count(w, &keys, c, w->sums->ways_bucket, packets,
               bytes[2 * c->hop + (c->is_in ? 0 : 1)]);
@@ -472,12 +481,13 @@ static void
 count_ways(const struct profile_ask *ask, struct profile_sums *sums)
 {
     struct work w = {.ask = ask, .sums = sums};
+    struct way_work ways = {.work = &w};
 
     if (sums->ways) {
-        block_sums_visit(sums->ways, count_way, &w);
+        block_sums_visit(sums->ways, count_way, &ways);
         block_sums_reset(sums->ways);
     }
-    free(w.crossings.all);
+    free(ways.crossings.all);
 }
 
 void
@@ -485,7 +495,9 @@ profile_block_end(const struct profile_ask *ask, struct profile_sums *sums)
 {
     count_ways(ask, sums);
     block_sums_destroy(sums->ways);
+    profile_shapes_destroy(sums->shapes);
     sums->ways = NULL;
+    sums->shapes = NULL;
 }
 
 /* Adds the sums of the block: 0, ENOENT when it has none, or an errno. */
@@ -550,7 +562,6 @@ profile_block_count(struct query_block *block, const struct profile_ask *ask,
         retval = count_records(&w, plain, why);
     }
     query_block_close(block);
-    free(w.shapes);
-    free(w.crossings.all);
+    free(w.runs);
     return retval;
 }

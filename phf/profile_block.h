@@ -55,6 +55,7 @@ struct profile_ask {
  * up of an interval, and of the first level alone. */
 struct profile_sums {
     struct profile_table table;
+    struct profile_shapes *shapes; /* Met so far; NULL: none.  Owned. */
     struct block_sums *ways; /* Not in the table yet; NULL: none.  Owned. */
     uint32_t ways_bucket;    /* Their interval. */
     struct query_block_counters counters;

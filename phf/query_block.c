@@ -207,7 +207,7 @@ begin_flows(struct query_block *b, const struct query_filter *filter,
     struct flow_sieve *sieve =
         filter->sieves ? flow_sieves_take(filter->sieves)
                        : flow_sieve_create(filter->phf, filter->topology);
-    int retval = flow_sieve_read(sieve, b->columns, error);
+    int retval = flow_sieve_read(sieve, b->columns, NULL, NULL, error);
 
     if (!retval) {
         retval = ask_dictionary(b, sieve, counters, error);
@@ -246,38 +246,18 @@ ask_flows(struct query_block *b, const struct query_filter *filter,
     }
 }
 
-/* Who is shown the shapes. */
-struct viewers {
-    struct flow_sieve *sieve;
-    column_visit_function *visit;
-    void *aux;
-};
-
-static void
-show(void *viewers_, const struct history *h,
-     const struct trajectory_skim *skim)
-{
-    struct viewers *viewers = viewers_;
-
-    flow_sieve_visit(viewers->sieve, h, skim);
-    viewers->visit(viewers->aux, h, skim);
-}
-
 int
 query_block_decide(struct query_block *b, const struct query_filter *filter,
+                   struct flow_sieve *sieve,
                    struct query_block_counters *counters,
                    column_visit_function *visit, void *aux,
                    struct lh_error *why)
 {
-    struct flow_sieve *sieve =
-        flow_sieve_create(filter->phf, filter->topology);
-    struct viewers viewers = {sieve, visit, aux};
-    int retval = column_decoder_need_shapes(b->columns, show, &viewers, why);
+    int retval = flow_sieve_read(sieve, b->columns, visit, aux, why);
 
     if (!retval) {
         retval = ask_dictionary(b, sieve, counters, why);
     }
-    flow_sieve_destroy(sieve);
     while (!retval && b->flow < column_decoder_n_flows(b->columns)) {
         ask_flows(b, filter, counters);
     }

@@ -108,10 +108,10 @@ enum query_block_verdict {
     QUERY_FLOW_ASK /* Each of its packets is to be asked. */
 };
 /* Asks all flows of an open block of columns, not scanned before, and shows
- * 'visit' the shapes (column_decoder_need_shapes()).  Returns 0, or an errno
- * as above with the reason. */
+ * 'visit' the shapes that the sieve, which is of the filter, did not know
+ * (flow_sieve_read()).  Returns 0, or an errno as above with the reason. */
 int query_block_decide(struct query_block *, const struct query_filter *,
-                       struct query_block_counters *,
+                       struct flow_sieve *, struct query_block_counters *,
                        column_visit_function *visit, void *aux,
                        struct lh_error *why);
 enum query_block_verdict query_block_verdict(const struct query_block *,

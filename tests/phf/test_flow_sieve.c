@@ -165,7 +165,7 @@ START_TEST(what_is_remembered_is_what_is_found)
         struct column_decoder *of_kept = flow_block_open(&blocks[i]);
         struct column_decoder *d = flow_block_open(&blocks[i]);
 
-        ck_assert(!flow_sieve_read(kept, of_kept, NULL));
+        ck_assert(!flow_sieve_read(kept, of_kept, NULL, NULL, NULL));
         ck_assert(
             !column_decoder_need_shapes(d, flow_sieve_visit, fresh, NULL));
         ck_assert(!column_decoder_need_keys(d, NULL));
@@ -211,7 +211,7 @@ START_TEST(histories_of_known_shapes_come_back)
             struct column_decoder *d = flow_block_open(&blocks[i]);
             size_t n_found = 0;
 
-            ck_assert(!flow_sieve_read(sieve, d, NULL));
+            ck_assert(!flow_sieve_read(sieve, d, NULL, NULL, NULL));
             ck_assert(!column_decoder_need_times(d, NULL));
             ck_assert(!column_decoder_need_rows(d, NULL));
             for (size_t f = 0; f < column_decoder_n_flows(d); f++) {
@@ -302,7 +302,7 @@ START_TEST(what_is_remembered_is_bounded)
         struct column_decoder *d = open_strange(&number, 500, &payload);
         size_t before = flow_sieve_size(sieve);
 
-        ck_assert(!flow_sieve_read(sieve, d, NULL));
+        ck_assert(!flow_sieve_read(sieve, d, NULL, NULL, NULL));
         ck_assert_uint_gt(column_decoder_n_shapes(d), 250);
         was_forgotten = was_forgotten || flow_sieve_size(sieve) < before;
         largest = flow_sieve_size(sieve) > largest ? flow_sieve_size(sieve)

@@ -79,6 +79,11 @@ bench_bench_archive_SOURCES = bench/bench_archive.c \
 	bench/bench_trace.c bench/bench_trace.h
 bench_bench_archive_LDADD = $(LIB_LIBS) $(PCAP_LIBS) $(ZSTD_LIBS)
 
+# batch: histories on the way from server to server, of an archive.
+BENCH_TOOLS += bench/bench_batch
+bench_bench_batch_SOURCES = bench/bench_batch.c
+bench_bench_batch_LDADD = $(LIB_LIBS)
+
 # ingest: from a captured frame to the door of the path table.
 BENCHES += bench/bench_ingest
 bench_bench_ingest_SOURCES = bench/bench_ingest.c \

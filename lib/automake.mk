@@ -71,7 +71,7 @@ lib_liblasthop_a_SOURCES = \
 	lib/hop_template.c lib/hop_template.h \
 	lib/header_split.c lib/header_split.h \
 	lib/history.c lib/history.h \
-	lib/history_batch.h \
+	lib/history_batch.c lib/history_batch.h \
 	lib/history_codec.c lib/history_codec.h \
 	lib/history_codec_format.h \
 	lib/history_codec_key.c \

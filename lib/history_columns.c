@@ -70,6 +70,7 @@ struct column_encoder {
     size_t n_flows, allocated_flows;
     struct flow *flows; /* Owned. */
     bool joins_flows;
+    bool has_no_index;    /* And no sums. */
     size_t n_flow_slots;  /* A power of two, or 0. */
     uint32_t *flow_slots; /* 1 + index.  Owned. */
 
@@ -202,11 +203,19 @@ column_encoder_add_history(struct column_encoder *e, const struct history *h)
     if (!error) {
         e->plain_size = history_encoder_totals(e->plain)->size;
         count_record(e, h->n_hops, history_first_ns(h), history_last_ns(h));
-        block_index_maker_add_history(e->index, h);
-        column_sums_add_history(e->sums, h);
+        if (!e->has_no_index) {
+            block_index_maker_add_history(e->index, h);
+            column_sums_add_history(e->sums, h);
+        }
     }
     history_destroy(cut);
     return error;
+}
+
+void
+column_encoder_leave_out_index(struct column_encoder *e)
+{
+    e->has_no_index = true;
 }
 
 void
@@ -438,6 +447,8 @@ put_shapes(struct column_encoder *e, const uint32_t *order)
             shape = column_shapes_number(e->shapes, flow->shape);
             if (shape) {
                 history_encoder_add(shapes, shape);
+            }
+            if (shape && !e->has_no_index) {
                 block_index_maker_add_shape(e->index, shape);
                 column_sums_add_shape(e->sums, shape);
             }
@@ -480,7 +491,9 @@ put_flow(struct column_encoder *e, const struct flow *flow,
     uint32_t shape = column_shapes_index(e->shapes, flow->shape);
     struct column_row row;
 
-    block_index_maker_add_flow(e->index, shape, header);
+    if (!e->has_no_index) {
+        block_index_maker_add_flow(e->index, shape, header);
+    }
     column_writer_begin_flow(&e->writer, (enum header_kind) flow->kind,
                              flow->l3_ofs, header, shape, flow->n_rows,
                              column_shapes_history(e->shapes, flow->shape));
@@ -494,8 +507,12 @@ put_flow(struct column_encoder *e, const struct flow *flow,
         row = get_row(e, refs + i, flow->n_hops);
         column_writer_put_row(&e->writer, &row);
     }
-    column_sums_add_flow(e->sums, shape, flow->n_rows,
-                         column_writer_end_flow(&e->writer));
+
+    uint64_t n_bytes = column_writer_end_flow(&e->writer);
+
+    if (!e->has_no_index) {
+        column_sums_add_flow(e->sums, shape, flow->n_rows, n_bytes);
+    }
 }
 
 static void
@@ -557,11 +574,16 @@ column_encoder_finish(struct column_encoder *e, int level,
     for (uint8_t i = 1; i < N_COLUMNS; i++) {
         const struct byte_buf *column = &e->writer.columns[i];
 
+        if (i == COLUMN_FLOW_BYTES && e->has_no_index) {
+            continue;
+        }
         section_list_add(&list, i, column->data, column->len, level,
                          e->compressor, &e->sections);
     }
-    put_sums(e, level, &list);
-    put_index(e, &list);
+    if (!e->has_no_index) {
+        put_sums(e, level, &list);
+        put_index(e, &list);
+    }
 
     size_t table_len = section_list_put_table(&list, out);
 

@@ -69,6 +69,9 @@ void column_encoder_destroy(struct column_encoder *);
  * shape are one in the block also where they were created several times, and
  * flows are sorted, so that blocks are smaller. */
 void column_encoder_join_flows(struct column_encoder *);
+/* For blocks that nobody searches: from now on they have neither index nor
+ * sums. */
+void column_encoder_leave_out_index(struct column_encoder *);
 /* Adds a packet, for which trajectory_predicts() is true at every hop. */
 void column_encoder_add(struct column_encoder *, struct trajectory *,
                         const struct trajectory_packet *);

@@ -159,6 +159,12 @@ tests_fuzz_fuzz_agent_frame_SOURCES = tests/fuzz/fuzz_agent_frame.c \
 	$(FUZZ_MAIN)
 tests_fuzz_fuzz_agent_frame_LDADD = $(LIB_LIBS) $(FUZZ_LIBS)
 
+# history_batch: histories packed.
+fuzz_targets += tests/fuzz/fuzz_history_batch
+tests_fuzz_fuzz_history_batch_SOURCES = tests/fuzz/fuzz_history_batch.c \
+	$(FUZZ_MAIN)
+tests_fuzz_fuzz_history_batch_LDADD = $(LIB_LIBS) $(FUZZ_LIBS)
+
 # agent_batch: postcards packed.
 fuzz_targets += tests/fuzz/fuzz_agent_batch
 tests_fuzz_fuzz_agent_batch_SOURCES = tests/fuzz/fuzz_agent_batch.c \

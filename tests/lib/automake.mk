@@ -270,6 +270,13 @@ tests_lib_rule_apply_tool_LDADD = $(LIB_LIBS)
 FLOW_FIXTURE = tests/lib/flow_fixture.c tests/lib/flow_fixture.h \
 	$(FRAME) $(RANDOM_HISTORY)
 
+# history_batch: histories packed for the bus.
+check_PROGRAMS += tests/lib/test_history_batch
+TESTS += tests/lib/test_history_batch
+tests_lib_test_history_batch_SOURCES = tests/lib/test_history_batch.c \
+	$(FLOW_FIXTURE)
+tests_lib_test_history_batch_LDADD = $(LIB_LIBS) $(TEST_LIBS)
+
 # flow_block: a block of columns of such packets.
 FLOW_BLOCK = tests/lib/flow_block.c tests/lib/flow_block.h $(FLOW_FIXTURE)
 

@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* history_batch - many histories packed for the way from server to server,
+ * and back. */
+#include <config.h>
+
+#include "lib/history_batch.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "lib/compress.h"
+#include "lib/history_columns.h"
+#include "lib/lh_alloc.h"
+
+#define BATCH_VERSION 1
+#define IS_COMPRESSED 1
+#define HEADER        14 /* Version, flags, three lengths. */
+#define ZSTD_LEVEL    3
+/* A batch of so many bytes is full.  Columns are at most twice as long as
+ * rows before (times that vary by years), so that no batch of several
+ * histories is longer than HISTORY_BATCH_MAX_SIZE. */
+#define FULL_BYTES (192u << 10)
+/* A history of more has a batch of its own. */
+#define LARGE_BYTES (32u << 10)
+
+/* --- Writing ------------------------------------------------------------- */
+
+struct history_batch_writer {
+    struct column_encoder *encoder; /* Owned. */
+    struct compressor *compressor;  /* Owned. */
+    struct byte_buf payload;        /* Scratch. */
+    uint64_t times_ns[TRAJECTORY_MAX_HOPS];
+};
+
+struct history_batch_writer *
+history_batch_writer_create(const struct packet_id_config *packet_id)
+{
+    struct history_batch_writer *w = lh_alloc_zero(sizeof *w);
+
+    w->encoder = column_encoder_create(packet_id, COLUMN_UNIT_AUTO);
+    column_encoder_join_flows(w->encoder);
+    column_encoder_leave_out_index(w->encoder);
+    w->compressor = compressor_create();
+    return w;
+}
+
+void
+history_batch_writer_destroy(struct history_batch_writer *w)
+{
+    if (w) {
+        column_encoder_destroy(w->encoder);
+        compressor_destroy(w->compressor);
+        byte_buf_uninit(&w->payload);
+        free(w);
+    }
+}
+
+static bool
+is_full(const struct history_batch_writer *w, size_t n_bytes)
+{
+    const struct column_totals *totals = column_encoder_totals(w->encoder);
+
+    return totals->n_records &&
+           (totals->n_records >= HISTORY_BATCH_MAX ||
+            totals->size >= FULL_BYTES || n_bytes >= LARGE_BYTES);
+}
+
+/* Adds 'h' as a packet of a trajectory; false: it is none. */
+static bool
+add_as_packet(struct history_batch_writer *w, const struct history *h)
+{
+    struct trajectory *t = trajectory_create(h);
+
+    if (!t) {
+        return false;
+    }
+
+    const struct history_hop *ref = &h->hops[trajectory_reference(t)];
+    bool is_told = true;
+
+    for (size_t i = 0; i < h->n_hops && is_told; i++) {
+        const struct history_hop *hop = &h->hops[i];
+
+        is_told = trajectory_predicts(t, i, ref->header, ref->caplen,
+                                      hop->header, hop->caplen);
+        w->times_ns[i] = hop->time_ns;
+    }
+    if (is_told) {
+        const struct trajectory_packet packet = {
+            .packet_id = h->packet_id,
+            .header = ref->header,
+            .caplen = ref->caplen,
+            .times_ns = w->times_ns,
+        };
+
+        column_encoder_add(w->encoder, t, &packet);
+    }
+    trajectory_unref(t);
+    return is_told;
+}
+
+int
+history_batch_writer_add(struct history_batch_writer *w,
+                         const struct history *h)
+{
+    size_t n_bytes = 0;
+
+    for (size_t i = 0; i < h->n_hops; i++) {
+        n_bytes += h->hops[i].caplen + sizeof(uint64_t);
+    }
+    if (is_full(w, n_bytes)) {
+        return ENOBUFS;
+    }
+    return add_as_packet(w, h) ? 0 : column_encoder_add_history(w->encoder, h);
+}
+
+int
+history_batch_writer_add_packet(struct history_batch_writer *w,
+                                struct trajectory *t,
+                                const struct trajectory_packet *packet)
+{
+    if (is_full(w, packet->caplen)) {
+        return ENOBUFS;
+    }
+    column_encoder_add(w->encoder, t, packet);
+    return 0;
+}
+
+uint32_t
+history_batch_writer_n(const struct history_batch_writer *w)
+{
+    return column_encoder_totals(w->encoder)->n_records;
+}
+
+size_t
+history_batch_writer_size(const struct history_batch_writer *w)
+{
+    return column_encoder_totals(w->encoder)->size;
+}
+
+int
+history_batch_writer_finish(struct history_batch_writer *w,
+                            struct byte_buf *out, struct lh_error *error)
+{
+    size_t start = out->len;
+    uint32_t n = history_batch_writer_n(w);
+
+    byte_buf_clear(&w->payload);
+
+    size_t table_len = column_encoder_finish(w->encoder, 0, &w->payload);
+    size_t flags_at = out->len + 1;
+
+    column_encoder_reset(w->encoder);
+    byte_buf_put_u8(out, BATCH_VERSION);
+    byte_buf_put_u8(out, 0);
+    byte_buf_put_u32(out, n);
+    byte_buf_put_u32(out, (uint32_t) table_len);
+    byte_buf_put_u32(out, (uint32_t) w->payload.len);
+    if (compressor_put(w->compressor, ZSTD_LEVEL, w->payload.data,
+                       w->payload.len, out)) {
+        out->data[flags_at] = IS_COMPRESSED;
+    }
+    if (out->len - start > HISTORY_BATCH_MAX_SIZE) {
+        lh_error_set(error, "a history of %zu bytes is too large to be sent",
+                     out->len - start);
+        out->len = start;
+        return EFBIG;
+    }
+    return 0;
+}
+
+/* --- Reading ------------------------------------------------------------- */
+
+struct history_batch_reader {
+    uint8_t *payload;               /* Owned. */
+    struct column_decoder *decoder; /* Owned; NULL: none is open. */
+    struct history_decoder *plain;  /* The decoder's; NULL: none. */
+    struct history_view *view;      /* Owned. */
+    uint32_t n, n_read;
+    size_t flow, row;
+    struct history *history; /* Of a packet.  Owned. */
+};
+
+struct history_batch_reader *
+history_batch_reader_create(void)
+{
+    struct history_batch_reader *r = lh_alloc_zero(sizeof *r);
+
+    r->view = history_view_create();
+    return r;
+}
+
+static void
+forget(struct history_batch_reader *r)
+{
+    history_destroy(r->history);
+    r->history = NULL;
+    column_decoder_destroy(r->decoder);
+    r->decoder = NULL;
+    r->plain = NULL;
+    free(r->payload);
+    r->payload = NULL;
+    r->n = 0;
+}
+
+void
+history_batch_reader_destroy(struct history_batch_reader *r)
+{
+    if (r) {
+        forget(r);
+        history_view_destroy(r->view);
+        free(r);
+    }
+}
+
+static int
+broken(struct lh_error *error, const char *what)
+{
+    lh_error_set(error, "%s", what);
+    return EBADMSG;
+}
+
+/* Sets r->payload to the 'raw_len' bytes that 'stored' holds. */
+static int
+expand(struct history_batch_reader *r, uint8_t flags, const uint8_t *stored,
+       size_t len, size_t raw_len, struct lh_error *error)
+{
+    if (flags & ~IS_COMPRESSED) {
+        return broken(error, "the batch has unknown flags");
+    }
+    if (raw_len > HISTORY_BATCH_MAX_RAW) {
+        return broken(error, "the batch says that it is too long");
+    }
+    if (flags & IS_COMPRESSED) {
+        r->payload = malloc(raw_len + 1);
+        return r->payload
+                   ? compress_expand(stored, len, r->payload, raw_len, error)
+                   : ENOMEM;
+    }
+    if (len != raw_len) {
+        return broken(error, "the batch has another length than it says");
+    }
+    r->payload = lh_memdup(stored, len);
+    return 0;
+}
+
+int
+history_batch_reader_open(struct history_batch_reader *r, const uint8_t *data,
+                          size_t len, struct lh_error *error)
+{
+    struct bytes_reader b = bytes_reader(data, len);
+    uint8_t version = bytes_get_u8(&b);
+    uint8_t flags = bytes_get_u8(&b);
+    uint32_t n = bytes_get_u32(&b);
+    uint32_t table_len = bytes_get_u32(&b);
+    uint32_t raw_len = bytes_get_u32(&b);
+
+    forget(r);
+    r->n_read = 0;
+    r->flow = 0;
+    r->row = 0;
+    if (b.failed) {
+        return broken(error, "the batch is too short");
+    }
+    if (version != BATCH_VERSION) {
+        return broken(error, "the batch has an unknown version");
+    }
+    if (len > HISTORY_BATCH_MAX_SIZE || n > HISTORY_BATCH_MAX ||
+        table_len > raw_len) {
+        return broken(error, "the batch says that it is too long");
+    }
+
+    int retval =
+        expand(r, flags, data + b.ofs, bytes_left(&b), raw_len, error);
+
+    if (!retval) {
+        retval = column_decoder_open(r->payload, raw_len, table_len,
+                                     &r->decoder, error);
+    }
+    if (!retval) {
+        retval = column_decoder_need_times(r->decoder, error);
+    }
+    if (!retval) {
+        retval = column_decoder_need_rows(r->decoder, error);
+    }
+    if (!retval) {
+        retval = column_decoder_plain(r->decoder, &r->plain, error);
+    }
+    if (retval) {
+        forget(r);
+        return retval;
+    }
+    r->n = n;
+    return 0;
+}
+
+uint32_t
+history_batch_reader_n(const struct history_batch_reader *r)
+{
+    return r->n;
+}
+
+/* The next of the histories that are no trajectory's. */
+static int
+next_plain(struct history_batch_reader *r, struct history_batch_item *item,
+           struct lh_error *error)
+{
+    struct history_record record;
+    struct history *h;
+    int retval =
+        r->plain ? history_decoder_next(r->plain, &record, error) : ENODATA;
+
+    if (!retval) {
+        retval =
+            history_decoder_view(r->plain, record.offset, r->view, &h, error);
+    }
+    if (!retval) {
+        item->history = h;
+    }
+    return retval;
+}
+
+int
+history_batch_reader_next(struct history_batch_reader *r,
+                          struct history_batch_item *item,
+                          struct lh_error *error)
+{
+    int retval;
+
+    memset(item, 0, sizeof *item);
+    history_destroy(r->history);
+    r->history = NULL;
+    if (!r->decoder) {
+        return ENODATA;
+    }
+    while (r->flow < column_decoder_n_flows(r->decoder) &&
+           r->row >= column_decoder_flow(r->decoder, r->flow)->n_rows) {
+        r->flow++;
+        r->row = 0;
+    }
+    if (r->flow < column_decoder_n_flows(r->decoder)) {
+        retval =
+            column_decoder_packet(r->decoder, r->flow, r->row,
+                                  &item->trajectory, &item->packet, error);
+        r->row++;
+    } else {
+        retval = next_plain(r, item, error);
+    }
+    if (retval == ENODATA ? r->n_read != r->n : !retval && r->n_read == r->n) {
+        retval = broken(error, "the batch has another number of histories "
+                               "than it says");
+    }
+    if (retval) {
+        r->flow = SIZE_MAX; /* Nothing more is read. */
+        memset(item, 0, sizeof *item);
+        if (retval != ENODATA) {
+            forget(r);
+        }
+    } else {
+        r->n_read++;
+    }
+    return retval;
+}
+
+const struct history *
+history_batch_reader_history(struct history_batch_reader *r,
+                             const struct history_batch_item *item)
+{
+    if (item->history) {
+        return item->history;
+    }
+    if (!r->history) {
+        r->history = trajectory_history(item->trajectory, &item->packet);
+    }
+    return r->history;
+}

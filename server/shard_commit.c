@@ -7,17 +7,27 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <inttypes.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/byte_buf.h"
 #include "lib/lh_alloc.h"
 
 #define TIMEOUT_MS 1000
 #define RETRY_MS   100
+/* Of the record: version, epoch, position, epoch of the note, note. */
+#define RECORD_VERSION 1
 
 enum state { CLAIMING, IDLE, ADVANCING, FENCED };
+
+/* What a record says. */
+struct record {
+    uint64_t epoch;      /* Of who has it. */
+    uint64_t position;   /* With the note, written by the owner of ... */
+    uint64_t note_epoch; /* ... this epoch; 0: by nobody yet. */
+    struct byte_buf note;
+};
 
 struct shard_commit {
     struct bus *bus;
@@ -28,9 +38,10 @@ struct shard_commit {
     void *aux;
     struct event *retry; /* Owned. */
     enum state state;
-    uint64_t revision; /* Of the record; 0: there is none. */
-    uint64_t position; /* As committed. */
-    uint64_t wanted;   /* To be committed. */
+    uint64_t revision;    /* Of the record; 0: there is none. */
+    bool is_sent;         /* 'wanted' was, and may be the record. */
+    struct record is;     /* As committed. */
+    struct record wanted; /* To be committed. */
 };
 
 static void look(struct shard_commit *);
@@ -43,25 +54,74 @@ try_later(struct shard_commit *commit)
     evtimer_add(commit->retry, &wait);
 }
 
+/* --- Records. ------------------------------------------------------------ */
+
+static void
+set_record(struct record *record, uint64_t epoch, uint64_t position,
+           uint64_t note_epoch, const uint8_t *note, size_t n_note)
+{
+    record->epoch = epoch;
+    record->position = position;
+    record->note_epoch = note_epoch;
+    byte_buf_clear(&record->note);
+    if (n_note) {
+        byte_buf_put(&record->note, note, n_note);
+    }
+}
+
+/* False: it is none that is understood here. */
+static bool
+read_record(const struct bus_kv_entry *entry, struct record *record)
+{
+    struct bytes_reader r = bytes_reader(entry->data, entry->size);
+    uint8_t version = bytes_get_u8(&r);
+    uint64_t epoch = bytes_get_u64(&r);
+    uint64_t position = bytes_get_u64(&r);
+    uint64_t note_epoch = bytes_get_u64(&r);
+    size_t n_note = bytes_left(&r);
+
+    if (entry->is_deleted) {
+        return true; /* Somebody wants it to begin anew. */
+    }
+    if (r.failed || version != RECORD_VERSION ||
+        n_note > SHARD_COMMIT_MAX_NOTE) {
+        return false;
+    }
+    set_record(record, epoch, position, note_epoch, bytes_get(&r, n_note),
+               n_note);
+    return true;
+}
+
+/* --- Outcomes. ----------------------------------------------------------- */
+
+static void
+tell(struct shard_commit *commit, enum shard_commit_outcome outcome)
+{
+    commit->done(commit->aux, outcome, commit->is.position,
+                 commit->is.note.data, commit->is.note.len,
+                 commit->is.note_epoch);
+}
+
 static void
 fence(struct shard_commit *commit)
 {
     commit->state = FENCED;
-    commit->done(commit->aux, SHARD_COMMIT_FENCED, commit->position);
+    tell(commit, SHARD_COMMIT_FENCED);
 }
 
-/* The record is at 'wanted', in this epoch. */
+/* The record is what was wanted. */
 static void
 succeed(struct shard_commit *commit, uint64_t revision)
 {
     enum state state = commit->state;
+    struct record was = commit->is;
 
     commit->revision = revision;
-    commit->position = commit->wanted;
+    commit->is = commit->wanted;
+    commit->wanted = was;
     commit->state = IDLE;
-    commit->done(commit->aux,
-                 state == CLAIMING ? SHARD_COMMIT_CLAIMED : SHARD_COMMIT_DONE,
-                 commit->position);
+    commit->is_sent = false;
+    tell(commit, state == CLAIMING ? SHARD_COMMIT_CLAIMED : SHARD_COMMIT_DONE);
 }
 
 static void
@@ -78,37 +138,46 @@ on_put(void *commit_, int error_number, const char *why, uint64_t revision,
 static void
 put(struct shard_commit *commit)
 {
-    char key[32], text[96];
+    const struct record *wanted = &commit->wanted;
+    struct byte_buf bytes = BYTE_BUF_INIT;
+    char key[32];
 
+    byte_buf_put_u8(&bytes, RECORD_VERSION);
+    byte_buf_put_u64(&bytes, wanted->epoch);
+    byte_buf_put_u64(&bytes, wanted->position);
+    byte_buf_put_u64(&bytes, wanted->note_epoch);
+    if (wanted->note.len) {
+        byte_buf_put(&bytes, wanted->note.data, wanted->note.len);
+    }
     snprintf(key, sizeof key, "commit.%" PRIu32, commit->shard);
-    snprintf(text, sizeof text,
-             "{\"epoch\":%" PRIu64 ",\"position\":%" PRIu64 "}", commit->epoch,
-             commit->wanted);
-    if (bus_kv_put(commit->bus, commit->bucket, key, text, strlen(text),
+    commit->is_sent = true;
+    if (bus_kv_put(commit->bus, commit->bucket, key, bytes.data, bytes.len,
                    commit->revision, TIMEOUT_MS, on_put, commit, NULL)) {
         try_later(commit);
     }
+    byte_buf_uninit(&bytes);
 }
 
-/* What the record says has been read. */
+/* What the record says has been read.  With the revision that is known it is
+ * what it was; with another and this epoch it is the change that was not
+ * answered, because nobody else has this epoch. */
 static void
-judge(struct shard_commit *commit, uint64_t revision, uint64_t epoch,
-      uint64_t position)
+judge(struct shard_commit *commit, uint64_t revision,
+      const struct record *record)
 {
-    if (epoch > commit->epoch) {
+    if (record->epoch > commit->epoch) {
         fence(commit);
-    } else if (epoch == commit->epoch && position == commit->wanted &&
+    } else if (record->epoch == commit->epoch && commit->is_sent &&
                revision != commit->revision) {
-        /* The change that was not answered. */
         succeed(commit, revision);
     } else if (commit->state == CLAIMING) {
         commit->revision = revision;
-        commit->wanted = position;
+        set_record(&commit->wanted, commit->epoch, record->position,
+                   record->note_epoch, record->note.data, record->note.len);
         put(commit);
-    } else if (epoch == commit->epoch && revision == commit->revision) {
+    } else if (revision == commit->revision) {
         put(commit);
     } else {
-        /* Written in this epoch, and not from here. */
         fence(commit);
     }
 }
@@ -118,21 +187,16 @@ on_get(void *commit_, int error_number, const char *why,
        const struct bus_kv_entry *entry)
 {
     struct shard_commit *commit = commit_;
-    json_t *json;
+    struct record record = {.note = BYTE_BUF_INIT};
 
-    if (error_number == ENOENT) {
-        judge(commit, 0, 0, 0);
-        return;
-    }
-    if (error_number) {
+    if (error_number && error_number != ENOENT) {
         try_later(commit);
-        return;
+    } else if (!error_number && !read_record(entry, &record)) {
+        fence(commit);
+    } else {
+        judge(commit, error_number ? 0 : entry->revision, &record);
     }
-    json = json_loadb((const char *) entry->data, entry->size, 0, NULL);
-    judge(commit, entry->revision,
-          (uint64_t) json_integer_value(json_object_get(json, "epoch")),
-          (uint64_t) json_integer_value(json_object_get(json, "position")));
-    json_decref(json);
+    byte_buf_uninit(&record.note);
 }
 
 static void
@@ -165,7 +229,6 @@ shard_commit_claim(struct bus *bus, const char *bucket, uint32_t shard,
     commit->epoch = epoch;
     commit->done = done;
     commit->aux = aux;
-    commit->wanted = UINT64_MAX; /* Nobody's position. */
     commit->retry = evtimer_new(bus_get_base(bus), on_retry, commit);
     if (!commit->retry) {
         abort();
@@ -180,13 +243,16 @@ shard_commit_destroy(struct shard_commit *commit)
     if (commit) {
         bus_forget(commit->bus, commit);
         event_free(commit->retry);
+        byte_buf_uninit(&commit->is.note);
+        byte_buf_uninit(&commit->wanted.note);
         free(commit->bucket);
         free(commit);
     }
 }
 
 int
-shard_commit_advance(struct shard_commit *commit, uint64_t position)
+shard_commit_advance(struct shard_commit *commit, uint64_t position,
+                     const void *note, size_t n_note)
 {
     if (commit->state == FENCED) {
         return EPERM;
@@ -194,9 +260,13 @@ shard_commit_advance(struct shard_commit *commit, uint64_t position)
     if (commit->state != IDLE) {
         return EBUSY;
     }
-    assert(position >= commit->position);
+    if (n_note > SHARD_COMMIT_MAX_NOTE) {
+        return EMSGSIZE;
+    }
+    assert(position >= commit->is.position);
     commit->state = ADVANCING;
-    commit->wanted = position;
+    set_record(&commit->wanted, commit->epoch, position, commit->epoch, note,
+               n_note);
     put(commit);
     return 0;
 }

@@ -29,13 +29,22 @@ struct owner {
     struct shard_commit *commit;
     bool is_done;
     enum shard_commit_outcome outcome;
-    uint64_t position;
+    uint64_t position, note_epoch;
+    size_t n_note;
+    uint8_t note[SHARD_COMMIT_MAX_NOTE];
 };
 
 static void
-on_done(void *owner_, enum shard_commit_outcome outcome, uint64_t position)
+on_done(void *owner_, enum shard_commit_outcome outcome, uint64_t position,
+        const uint8_t *note, size_t n_note, uint64_t note_epoch)
 {
     struct owner *owner = owner_;
+
+    owner->note_epoch = note_epoch;
+    owner->n_note = n_note;
+    if (n_note) {
+        memcpy(owner->note, note, n_note);
+    }
 
     owner->is_done = true;
     owner->outcome = outcome;
@@ -54,8 +63,20 @@ static void
 advance(struct owner *owner, uint64_t position)
 {
     owner->is_done = false;
-    ck_assert_int_eq(shard_commit_advance(owner->commit, position), 0);
+    ck_assert_int_eq(shard_commit_advance(owner->commit, position, NULL, 0),
+                     0);
     nats_loop_until(base, &owner->is_done);
+}
+
+static void
+advance_with(struct owner *owner, uint64_t position, const void *note,
+             size_t n_note)
+{
+    owner->is_done = false;
+    ck_assert_int_eq(
+        shard_commit_advance(owner->commit, position, note, n_note), 0);
+    nats_loop_until(base, &owner->is_done);
+    ck_assert_int_eq(owner->outcome, SHARD_COMMIT_DONE);
 }
 
 static void
@@ -90,7 +111,7 @@ tear_down(void)
 
 START_TEST(a_former_owner_is_fenced)
 {
-    struct owner first, second, late;
+    static struct owner first, second, late;
 
     claim(&first, 3);
     ck_assert_int_eq(first.outcome, SHARD_COMMIT_CLAIMED);
@@ -104,7 +125,7 @@ START_TEST(a_former_owner_is_fenced)
     advance(&first, 20);
     ck_assert_int_eq(first.outcome, SHARD_COMMIT_FENCED);
     ck_assert_uint_eq(first.position, 10);
-    ck_assert_int_eq(shard_commit_advance(first.commit, 30), EPERM);
+    ck_assert_int_eq(shard_commit_advance(first.commit, 30, NULL, 0), EPERM);
     advance(&second, 15);
     ck_assert_int_eq(second.outcome, SHARD_COMMIT_DONE);
     ck_assert_uint_eq(second.position, 15);
@@ -118,14 +139,76 @@ START_TEST(a_former_owner_is_fenced)
 }
 END_TEST
 
+/* Bytes are bytes, and who claimed and committed nothing is not named. */
+START_TEST(the_note_is_that_of_the_last_who_committed)
+{
+    static struct owner first, second, third;
+    static uint8_t bytes[SHARD_COMMIT_MAX_NOTE + 1];
+
+    for (size_t i = 0; i < sizeof bytes; i++) {
+        bytes[i] = (uint8_t) (i * 7 + (i >> 8));
+    }
+    claim(&first, 3);
+    ck_assert_uint_eq(first.n_note, 0);
+    ck_assert_uint_eq(first.note_epoch, 0);
+    advance_with(&first, 1, "\0one", 4);
+    ck_assert_uint_eq(first.note_epoch, 3);
+    ck_assert_int_eq(
+        shard_commit_advance(first.commit, 2, bytes, sizeof bytes), EMSGSIZE);
+    /* The position may stay where it is. */
+    advance_with(&first, 1, bytes, sizeof bytes - 1);
+
+    claim(&second, 4);
+    ck_assert_int_eq(second.outcome, SHARD_COMMIT_CLAIMED);
+    ck_assert_uint_eq(second.note_epoch, 3);
+    claim(&third, 5);
+    ck_assert_uint_eq(third.position, 1);
+    ck_assert_uint_eq(third.note_epoch, 3);
+    ck_assert_uint_eq(third.n_note, SHARD_COMMIT_MAX_NOTE);
+    ck_assert_mem_eq(third.note, bytes, SHARD_COMMIT_MAX_NOTE);
+    advance_with(&third, 1, "x", 1);
+    ck_assert_uint_eq(third.note_epoch, 5);
+    ck_assert_mem_eq(third.note, "x", 1);
+    advance(&second, 9);
+    ck_assert_int_eq(second.outcome, SHARD_COMMIT_FENCED);
+    shard_commit_destroy(first.commit);
+    shard_commit_destroy(second.commit);
+    shard_commit_destroy(third.commit);
+}
+END_TEST
+
+static void
+take_put(void *is_done, int error_number, const char *why, uint64_t seq,
+         bool was_there)
+{
+    take_done(is_done, error_number, why);
+}
+
+/* Of a later version, perhaps: nothing is written over it. */
+START_TEST(a_record_that_is_not_understood_is_left)
+{
+    static struct owner owner;
+    bool is_done = false;
+
+    ck_assert_int_eq(bus_kv_put(bus, "b", "commit.7", "\2more", 5,
+                                BUS_KV_ABSENT, 20000, take_put, &is_done,
+                                NULL),
+                     0);
+    nats_loop_until(base, &is_done);
+    claim(&owner, 1);
+    ck_assert_int_eq(owner.outcome, SHARD_COMMIT_FENCED);
+    shard_commit_destroy(owner.commit);
+}
+END_TEST
+
 START_TEST(one_change_at_a_time)
 {
-    struct owner owner;
+    static struct owner owner;
 
     claim(&owner, 1);
     owner.is_done = false;
-    ck_assert_int_eq(shard_commit_advance(owner.commit, 1), 0);
-    ck_assert_int_eq(shard_commit_advance(owner.commit, 2), EBUSY);
+    ck_assert_int_eq(shard_commit_advance(owner.commit, 1, NULL, 0), 0);
+    ck_assert_int_eq(shard_commit_advance(owner.commit, 2, NULL, 0), EBUSY);
     nats_loop_until(base, &owner.is_done);
     ck_assert_uint_eq(owner.position, 1);
     shard_commit_destroy(owner.commit);
@@ -135,12 +218,12 @@ END_TEST
 /* The answer is lost with NATS; the change may be done or not. */
 START_TEST(a_change_without_an_answer_is_looked_up)
 {
-    struct owner owner;
+    static struct owner owner;
 
     claim(&owner, 1);
     for (uint64_t i = 1; i <= 4; i++) {
         owner.is_done = false;
-        ck_assert_int_eq(shard_commit_advance(owner.commit, i), 0);
+        ck_assert_int_eq(shard_commit_advance(owner.commit, i, NULL, 0), 0);
         if (i & 1) {
             event_base_loop(base, EVLOOP_NONBLOCK);
         } else {
@@ -165,13 +248,14 @@ struct loop {
 
 /* In that process: tells each position that is committed, and goes on. */
 static void
-go_on(void *loop_, enum shard_commit_outcome outcome, uint64_t position)
+go_on(void *loop_, enum shard_commit_outcome outcome, uint64_t position,
+      const uint8_t *note, size_t n_note, uint64_t note_epoch)
 {
     struct loop *loop = loop_;
 
     if (outcome == SHARD_COMMIT_FENCED) {
         position = UINT64_MAX;
-    } else if (shard_commit_advance(loop->commit, position + 1)) {
+    } else if (shard_commit_advance(loop->commit, position + 1, NULL, 0)) {
         _exit(1);
     }
     if (write(loop->fd, &position, sizeof position) != sizeof position) {
@@ -236,7 +320,7 @@ next_position(int fd)
 
 START_TEST(a_stopped_owner_commits_nothing_more)
 {
-    struct owner after;
+    static struct owner after;
     uint64_t last = 0;
 
     for (uint64_t round = 0; round < N_ROUNDS; round++) {
@@ -283,6 +367,8 @@ main(int argc, char *argv[])
     tcase_add_checked_fixture(tcase, set_up, tear_down);
     tcase_set_timeout(tcase, 100);
     tcase_add_test(tcase, a_former_owner_is_fenced);
+    tcase_add_test(tcase, the_note_is_that_of_the_last_who_committed);
+    tcase_add_test(tcase, a_record_that_is_not_understood_is_left);
     tcase_add_test(tcase, one_change_at_a_time);
     tcase_add_test(tcase, a_change_without_an_answer_is_looked_up);
     tcase_add_test(tcase, a_stopped_owner_commits_nothing_more);

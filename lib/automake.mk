@@ -43,6 +43,7 @@ lib_liblasthop_a_SOURCES = \
 	lib/bus_answer.c lib/bus_answer.h \
 	lib/bus_kv.c lib/bus_kv.h \
 	lib/bus_kv_watch.c \
+	lib/bus_pull.c lib/bus_pull.h \
 	lib/bus_stream.c lib/bus_stream.h \
 	lib/bus_message.c lib/bus_message.h \
 	lib/bus_wire.c lib/bus_wire.h \

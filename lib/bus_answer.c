@@ -4,6 +4,12 @@
 #include "lib/bus_answer.h"
 
 #include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* $JS.ACK.STREAM.CONSUMER.N.SEQ.CSEQ.TIME.PENDING, and with a domain. */
+#define ACK_TOKENS  9
+#define LONG_TOKENS 11
 
 /* Of nats-server: server/errors.json there. */
 static const struct {
@@ -66,4 +72,26 @@ bus_answer_read(const struct bus_message *message, json_t **answer,
     }
     *answer = json;
     return 0;
+}
+
+bool
+bus_answer_numbers(const char *subject, struct bus_answer_numbers *numbers)
+{
+    const char *tokens[LONG_TOKENS];
+    size_t n = 0, first;
+
+    for (const char *p = subject; p && n < LONG_TOKENS; n++) {
+        tokens[n] = p;
+        p = strchr(p, '.');
+        p = p ? p + 1 : NULL;
+    }
+    if (n < ACK_TOKENS || strncmp(subject, "$JS.ACK.", 8) != 0) {
+        return false;
+    }
+    first = n == LONG_TOKENS ? 7 : 5;
+    numbers->seq = strtoull(tokens[first], NULL, 10);
+    numbers->cseq = strtoull(tokens[first + 1], NULL, 10);
+    numbers->time_ns = strtoull(tokens[first + 2], NULL, 10);
+    numbers->pending = strtoull(tokens[first + 3], NULL, 10);
+    return numbers->seq && numbers->cseq;
 }

@@ -8,6 +8,7 @@
 #define LIB_BUS_ANSWER_H 1
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "lib/bus_message.h"
@@ -22,5 +23,16 @@ int bus_answer_read(const struct bus_message *, json_t **answer,
                     struct lh_error *);
 /* The number at 'key'; 0: there is none. */
 uint64_t bus_answer_number(const json_t *object, const char *key);
+
+/* What the subject that acknowledges a message of a consumer tells. */
+struct bus_answer_numbers {
+    uint64_t seq;     /* In the stream; not 0. */
+    uint64_t cseq;    /* Of the consumer: 1, 2, 3 ... */
+    uint64_t time_ns; /* When it was stored. */
+    uint64_t pending; /* That wait after it. */
+};
+
+/* False: the subject is another. */
+bool bus_answer_numbers(const char *subject, struct bus_answer_numbers *);
 
 #endif /* lib/bus_answer.h */

@@ -18,9 +18,6 @@
 #define NS_PER_MS   INT64_C(1000000)
 #define MIN_SILENCE 500
 #define STATUS_IDLE 100
-/* $JS.ACK.STREAM.CONSUMER.N.SEQ.CSEQ.TIME.PENDING, and with a domain. */
-#define ACK_TOKENS  9
-#define LONG_TOKENS 11
 
 struct bus_kv_watch {
     struct bus *bus;
@@ -34,29 +31,6 @@ struct bus_kv_watch {
     uint64_t last_cseq;  /* Of what this consumer has delivered. */
     bool is_complete, is_broken;
 };
-
-/* What the subject of a message's acknowledgement tells; false: nothing. */
-static bool
-read_numbers(const char *subject, uint64_t *seq, uint64_t *cseq,
-             uint64_t *pending)
-{
-    const char *tokens[LONG_TOKENS];
-    size_t n = 0, first;
-
-    for (const char *p = subject; p && n < LONG_TOKENS; n++) {
-        tokens[n] = p;
-        p = strchr(p, '.');
-        p = p ? p + 1 : NULL;
-    }
-    if (n < ACK_TOKENS || strncmp(subject, "$JS.ACK.", 8) != 0) {
-        return false;
-    }
-    first = n == LONG_TOKENS ? 7 : 5;
-    *seq = strtoull(tokens[first], NULL, 10);
-    *cseq = strtoull(tokens[first + 1], NULL, 10);
-    *pending = strtoull(tokens[first + 3], NULL, 10);
-    return *seq && *cseq;
-}
 
 static void begin(struct bus_kv_watch *);
 
@@ -75,7 +49,7 @@ take_message(void *watch_, const struct bus_message *message)
     struct bus_kv_watch *watch = watch_;
     size_t prefix_len = strlen("$KV.") + strlen(watch->bucket) + 1;
     const char *operation;
-    uint64_t cseq, pending;
+    struct bus_answer_numbers numbers;
     struct bus_kv_entry entry;
 
     watch->heard_ms = monotonic_ms();
@@ -88,14 +62,15 @@ take_message(void *watch_, const struct bus_message *message)
         return;
     }
     if (!message->reply || strlen(message->subject) <= prefix_len ||
-        !read_numbers(message->reply, &entry.revision, &cseq, &pending)) {
+        !bus_answer_numbers(message->reply, &numbers)) {
         return;
     }
-    if (cseq != watch->last_cseq + 1) {
+    if (numbers.cseq != watch->last_cseq + 1) {
         begin(watch);
         return;
     }
-    watch->last_cseq = cseq;
+    watch->last_cseq = numbers.cseq;
+    entry.revision = numbers.seq;
     operation = bus_message_header(message, "KV-Operation");
     entry.key = message->subject + prefix_len;
     entry.data = message->data;
@@ -103,7 +78,7 @@ take_message(void *watch_, const struct bus_message *message)
     entry.is_deleted = operation && (!strcmp(operation, "DEL") ||
                                      !strcmp(operation, "PURGE"));
     watch->tell(watch->aux, BUS_KV_ENTRY, NULL, &entry);
-    if (!pending) {
+    if (!numbers.pending) {
         complete(watch);
     }
 }

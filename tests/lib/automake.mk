@@ -29,6 +29,11 @@ TESTS += tests/lib/test_bus_kv
 tests_lib_test_bus_kv_SOURCES = tests/lib/test_bus_kv.c $(NATS_FIXTURE)
 tests_lib_test_bus_kv_LDADD = $(BUS_LIBS) $(TEST_LIBS)
 
+check_PROGRAMS += tests/lib/test_bus_pull
+TESTS += tests/lib/test_bus_pull
+tests_lib_test_bus_pull_SOURCES = tests/lib/test_bus_pull.c $(NATS_FIXTURE)
+tests_lib_test_bus_pull_LDADD = $(BUS_LIBS) $(TEST_LIBS)
+
 check_PROGRAMS += tests/lib/test_bytes
 TESTS += tests/lib/test_bytes
 tests_lib_test_bytes_SOURCES = tests/lib/test_bytes.c

@@ -134,6 +134,12 @@ BENCHES += bench/bench_stream
 bench_bench_stream_SOURCES = bench/bench_stream.c $(SAMPLE_HISTORY)
 bench_bench_stream_LDADD = $(LIB_LIBS)
 
+# cards: postcards packed for a cluster, and read.
+BENCHES += bench/bench_cards
+bench_bench_cards_SOURCES = bench/bench_cards.c \
+	bench/bench_preset.c bench/bench_preset.h
+bench_bench_cards_LDADD = server/libserver.a $(GEN_LIBS)
+
 # agent: from a ring to batches, and to a socket.
 BENCHES += bench/bench_agent
 bench_bench_agent_SOURCES = bench/bench_agent.c $(FAKE_RING) \

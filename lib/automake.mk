@@ -50,7 +50,9 @@ lib_liblasthop_a_SOURCES = \
 	lib/bus_wire_options.c lib/bus_wire_options.h \
 	lib/byte_buf.c lib/byte_buf.h \
 	lib/bytes.c lib/bytes.h \
-	lib/card_batch.h \
+	lib/card_batch.c lib/card_batch.h lib/card_batch_impl.h \
+	lib/card_batch_reader.c \
+	lib/card_marks.c lib/card_marks.h \
 	lib/client.c lib/client_impl.h \
 	lib/client_answer.c \
 	lib/client_conn.c \

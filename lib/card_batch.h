@@ -38,9 +38,10 @@
 #include "lib/packet_id.h"
 #include "lib/postcard.h"
 
-#define CARD_BATCH_MAX       4096         /* Postcards; and notes. */
-#define CARD_BATCH_MAX_BYTES (512u << 10) /* Of their headers, together. */
-#define CARD_BATCH_MAX_SIZE  (768u << 10) /* Packed: no batch is longer. */
+#define CARD_BATCH_MAX       4096         /* Postcards. */
+#define CARD_BATCH_MAX_INNER 1024         /* Notes. */
+#define CARD_BATCH_MAX_BYTES (448u << 10) /* Headers and visits together. */
+#define CARD_BATCH_MAX_SIZE  (960u << 10) /* Packed: no batch is longer. */
 
 /* Packet 'outer' was seen to carry 'inner'. */
 struct card_batch_inner {

@@ -3,8 +3,8 @@
  * column_writer.
  *
  * Bytes come from outside: every read is bounded, and the first that does not
- * fit makes the whole reader fail.  Used by history_columns_read.c and
- * agent_batch_reader.c.
+ * fit makes the whole reader fail.  Used by history_columns_read.c,
+ * agent_batch_reader.c and card_batch_reader.c.
  *
  * Ownership: the columns are borrowed.
  *

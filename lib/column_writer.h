@@ -2,7 +2,8 @@
 /* column_writer - makes columns of packets that come grouped by flow, or of
  * packets of many flows in any order.
  *
- * Used by history_columns.c for the first, by agent_batch.c for the second.
+ * Used by history_columns.c for the first, by agent_batch.c and card_batch.c
+ * for the second.
  *
  * Ownership: column_writer_uninit() frees the columns; all zero is a new one.
  *

@@ -171,6 +171,12 @@ tests_fuzz_fuzz_agent_batch_SOURCES = tests/fuzz/fuzz_agent_batch.c \
 	$(FUZZ_MAIN)
 tests_fuzz_fuzz_agent_batch_LDADD = $(LIB_LIBS) $(FUZZ_LIBS)
 
+# card_batch: postcards packed for a cluster.
+fuzz_targets += tests/fuzz/fuzz_card_batch
+tests_fuzz_fuzz_card_batch_SOURCES = tests/fuzz/fuzz_card_batch.c \
+	$(FUZZ_MAIN)
+tests_fuzz_fuzz_card_batch_LDADD = $(LIB_LIBS) $(FUZZ_LIBS)
+
 # agent_ring: rings of switches.
 fuzz_targets += tests/fuzz/fuzz_agent_ring
 tests_fuzz_fuzz_agent_ring_SOURCES = tests/fuzz/fuzz_agent_ring.c \

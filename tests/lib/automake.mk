@@ -34,6 +34,12 @@ TESTS += tests/lib/test_bus_pull
 tests_lib_test_bus_pull_SOURCES = tests/lib/test_bus_pull.c $(NATS_FIXTURE)
 tests_lib_test_bus_pull_LDADD = $(BUS_LIBS) $(TEST_LIBS)
 
+# card_batch: postcards packed for a cluster.
+check_PROGRAMS += tests/lib/test_card_batch
+TESTS += tests/lib/test_card_batch
+tests_lib_test_card_batch_SOURCES = tests/lib/test_card_batch.c
+tests_lib_test_card_batch_LDADD = $(LIB_LIBS) $(TEST_LIBS)
+
 check_PROGRAMS += tests/lib/test_bytes
 TESTS += tests/lib/test_bytes
 tests_lib_test_bytes_SOURCES = tests/lib/test_bytes.c

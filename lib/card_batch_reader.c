@@ -1,0 +1,599 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* card_batch - reads packed postcards. */
+#include <config.h>
+
+#include "lib/card_batch.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/agent_sections.h"
+#include "lib/card_batch_impl.h"
+#include "lib/column_reader.h"
+#include "lib/lh_alloc.h"
+#include "lib/trajectory_shape.h"
+
+#define MAX_BITS_LEFT 7
+
+struct card_batch_reader {
+    struct packet_id_config id_config;
+    struct agent_sections sections; /* What is read is there. */
+    struct column_reader columns;
+
+    uint8_t *arena; /* Headers.  Owned, as what follows. */
+    size_t arena_used, arena_len;
+    struct postcard *postcards;
+    struct card_marks marks;
+    struct card_packet *packets;
+    struct card_flow *flows;
+
+    uint32_t n, n_inner, n_flows, n_split, n_plain;
+    uint32_t flows_met, packets_met, split_met, plain_met;
+    uint32_t next, next_inner;
+    uint32_t unit_ns;
+    uint32_t last_packet;
+    uint16_t last_new;
+    uint64_t last_new_ns, last_inner_ns;
+    uint64_t bits;
+    unsigned int n_bits;
+};
+
+static struct bytes_reader *
+section(struct card_batch_reader *r, enum card_section which)
+{
+    return &r->sections.at[which];
+}
+
+struct card_batch_reader *
+card_batch_reader_create(const struct packet_id_config *config)
+{
+    struct card_batch_reader *r = lh_alloc_zero(sizeof *r);
+
+    r->id_config = *config;
+    r->arena = lh_alloc(CARD_BATCH_MAX_BYTES + 1);
+    r->postcards = lh_alloc_array(NULL, CARD_BATCH_MAX, sizeof *r->postcards);
+    card_marks_init(&r->marks);
+    r->packets = lh_alloc_array(NULL, CARD_BATCH_MAX, sizeof *r->packets);
+    r->flows = lh_alloc_array(NULL, CARD_BATCH_MAX, sizeof *r->flows);
+    return r;
+}
+
+static void
+forget(struct card_batch_reader *r)
+{
+    card_marks_clear(&r->marks);
+    r->n = r->n_inner = 0;
+    r->next = r->next_inner = 0;
+    agent_sections_close(&r->sections);
+}
+
+void
+card_batch_reader_destroy(struct card_batch_reader *r)
+{
+    if (r) {
+        forget(r);
+        free(r->arena);
+        free(r->postcards);
+        card_marks_uninit(&r->marks);
+        free(r->packets);
+        free(r->flows);
+        free(r);
+    }
+}
+
+/* --- Flows --------------------------------------------------------------- */
+
+static bool
+get_bytes(struct card_batch_reader *r, enum card_section which, uint8_t *to,
+          size_t n)
+{
+    const uint8_t *from = n ? bytes_get(section(r, which), n) : NULL;
+
+    if (from) {
+        memcpy(to, from, n);
+    }
+    return from || !n;
+}
+
+static bool
+read_flow(struct card_batch_reader *r, struct card_flow *f)
+{
+    unsigned int kind = bytes_get_u8(section(r, CARD_FLOW));
+    struct flow_bytes bytes;
+
+    f->kind = (uint16_t) kind;
+    f->l3_ofs = bytes_get_u8(section(r, CARD_FLOW));
+    if (kind >= N_HEADER_KINDS || f->l3_ofs < 14 || f->l3_ofs > CARD_MAX_L3) {
+        return false;
+    }
+    flow_bytes_init(&bytes, (enum header_kind) kind, f->l3_ofs);
+    if (!get_bytes(r, CARD_FLOW_COLD, bytes.cold, bytes.n_cold) ||
+        !get_bytes(r, CARD_FLOW_SRC, bytes.addrs[0], bytes.n_addr) ||
+        !get_bytes(r, CARD_FLOW_DST, bytes.addrs[1], bytes.n_addr) ||
+        !get_bytes(r, CARD_FLOW_PORTS, bytes.ports, bytes.n_ports)) {
+        return false;
+    }
+    memset(f->constant, 0, sizeof f->constant);
+    flow_bytes_fill(&bytes, (enum header_kind) kind, f->l3_ofs, f->constant);
+    card_flow_init(f);
+    return true;
+}
+
+/* --- Times --------------------------------------------------------------- */
+
+static uint64_t
+get_bits(struct card_batch_reader *r, unsigned int n)
+{
+    while (r->n_bits < n) {
+        r->bits |= (uint64_t) bytes_get_u8(section(r, CARD_TIME_BITS))
+                   << r->n_bits;
+        r->n_bits += 8;
+    }
+
+    uint64_t value = r->bits & ((UINT64_C(1) << n) - 1);
+
+    r->bits >>= n;
+    r->n_bits -= n;
+    return value;
+}
+
+static bool
+get_diff(struct card_batch_reader *r, enum card_section which, uint64_t *diff)
+{
+    unsigned int n = bytes_get_u8(section(r, which));
+    uint64_t value = n;
+
+    if (n > 64) {
+        return false;
+    }
+    if (n > 1) {
+        unsigned int low = n - 1 < 32 ? n - 1 : 32;
+
+        value = get_bits(r, low);
+        if (n - 1 > low) {
+            value |= get_bits(r, n - 1 - low) << 32;
+        }
+        value |= UINT64_C(1) << (n - 1);
+    }
+    *diff = (value >> 1 ^ (0 - (value & 1))) * r->unit_ns;
+    return true;
+}
+
+/* --- Later hops ---------------------------------------------------------- */
+
+/* Changes 'len' bytes at 'to'. */
+static bool
+get_patches(struct bytes_reader *in, uint8_t *to, size_t len)
+{
+    uint64_t n = byte_buf_get_uvarint(in);
+    size_t at = 0;
+
+    for (uint64_t i = 0; i < n; i++) {
+        uint64_t skip = byte_buf_get_uvarint(in);
+        uint64_t n_bytes = byte_buf_get_uvarint(in);
+        const uint8_t *from;
+
+        if (in->failed || skip > len - at || !n_bytes ||
+            n_bytes > len - at - skip) {
+            return false;
+        }
+        from = bytes_get(in, n_bytes);
+        if (!from) {
+            return false;
+        }
+        memcpy(to + at + skip, from, n_bytes);
+        at += skip + n_bytes;
+    }
+    return true;
+}
+
+/* Makes the header of the next hop of 'k' at 'to', of 'room' bytes; 'm' is its
+ * mark. */
+static bool
+read_edit(struct card_batch_reader *r, uint32_t op, struct card_packet *k,
+          const struct card_mark *m, uint8_t *to, size_t room)
+{
+    struct bytes_reader *in = section(r, CARD_EDIT);
+    unsigned int bits = bytes_get_u8(in);
+    const uint8_t *l2 = op & CARD_L2_MARK ? m->l2 : k->header;
+    size_t l2_len = k->l3_ofs, was_len = (size_t) k->caplen - k->l3_ofs;
+    uint64_t caplen = k->caplen;
+    size_t len, common;
+
+    if (bits & ~EDIT_BITS) {
+        return false;
+    }
+    if (bits & EDIT_L2) {
+        uint64_t n = byte_buf_get_uvarint(in);
+
+        l2 = n && n <= UINT16_MAX ? bytes_get(in, n) : NULL;
+        if (!l2 || !k->l3_ofs) {
+            return false;
+        }
+        l2_len = n;
+    }
+    if (bits & EDIT_CAPLEN) {
+        caplen = byte_buf_get_uvarint(in);
+    }
+    if (caplen > UINT16_MAX || caplen > room || l2_len > caplen) {
+        return false;
+    }
+    len = caplen - l2_len;
+    common = was_len < len ? was_len : len;
+    if (l2_len) {
+        memcpy(to, l2, l2_len);
+    }
+    if (common) {
+        memcpy(to + l2_len, k->header + k->l3_ofs, common);
+    }
+    if (bits & EDIT_TTL) {
+        if (common < 12) {
+            return false;
+        }
+        card_ttl_step(to + l2_len, k->ip);
+    }
+    if (bits & EDIT_PATCH && !get_patches(in, to + l2_len, common)) {
+        return false;
+    }
+    if (len > common) {
+        const uint8_t *rest = bytes_get(in, len - common);
+
+        if (!rest) {
+            return false;
+        }
+        memcpy(to + l2_len + common, rest, len - common);
+    }
+    k->l3_ofs = (uint16_t) l2_len;
+    k->caplen = (uint16_t) caplen;
+    return true;
+}
+
+/* Sets where the postcard's packet is; false when there is none. */
+static bool
+get_which(struct card_batch_reader *r, uint32_t op)
+{
+    if ((op & CARD_TYPE) == CARD_OTHER) {
+        uint64_t back = byte_buf_get_uvarint(section(r, CARD_WHICH));
+
+        if (back >= r->packets_met) {
+            return false;
+        }
+        r->last_packet = (uint32_t) (r->packets_met - 1 - back);
+    }
+    return r->last_packet < r->packets_met;
+}
+
+static bool
+read_hop(struct card_batch_reader *r, uint32_t op, uint16_t *mark)
+{
+    uint8_t *to = r->arena + r->arena_used;
+    size_t room = r->arena_len - r->arena_used;
+    uint32_t how = op & CARD_HOP_BITS;
+    struct card_packet *k;
+    const struct card_mark *m;
+    uint64_t diff;
+
+    if (!get_which(r, op)) {
+        return false;
+    }
+    k = &r->packets[r->last_packet];
+    *mark = card_marks_get(&r->marks, op, r->marks.marks[k->mark].next_hop,
+                           section(r, CARD_MARK));
+    m = &r->marks.marks[*mark];
+    if (!*mark || how > CARD_HOP_TOLD ||
+        (op & CARD_L2_MARK && (!m->l2 || m->l2_len != k->l3_ofs)) ||
+        !get_diff(r, CARD_TIME_HOP, &diff)) {
+        return false;
+    }
+    if (how == CARD_HOP_TOLD) {
+        if (!read_edit(r, op, k, m, to, room)) {
+            return false;
+        }
+    } else {
+        if (room < k->caplen || (how == CARD_HOP_TTL && !k->ip)) {
+            return false;
+        }
+        memcpy(to, k->header, k->caplen);
+        if (op & CARD_L2_MARK) {
+            memcpy(to, m->l2, m->l2_len);
+        }
+        if (how == CARD_HOP_TTL) {
+            card_ttl_step(to + k->l3_ofs, k->ip);
+        }
+    }
+    k->header = to;
+    k->time_ns += diff;
+    k->mark = *mark;
+    return true;
+}
+
+/* --- New packets --------------------------------------------------------- */
+
+/* The flow of the packet at hand; NULL when there is no such. */
+static struct card_flow *
+get_flow(struct card_batch_reader *r)
+{
+    uint64_t back = byte_buf_get_uvarint(section(r, CARD_WHOSE));
+
+    if (back) {
+        return back <= r->flows_met ? &r->flows[r->flows_met - back] : NULL;
+    }
+    return r->flows_met < r->n_flows ? &r->flows[r->flows_met++] : NULL;
+}
+
+static bool
+read_split(struct card_batch_reader *r, struct card_packet *k)
+{
+    struct card_flow *f = get_flow(r);
+    uint8_t *to = r->arena + r->arena_used;
+    size_t room = r->arena_len - r->arena_used, n;
+    struct header_split split;
+    struct hdr h;
+    bool has_id;
+    uint64_t id;
+
+    if (!f || r->split_met++ == r->n_split || room < f->tail_ofs) {
+        return false;
+    }
+    memcpy(to, f->constant, f->tail_ofs);
+    n = column_reader_packet(&r->columns, &f->row, to + f->l3_ofs,
+                             room - f->l3_ofs, &has_id, &id);
+    if (!n || has_id || f->l3_ofs + n > UINT16_MAX) {
+        return false;
+    }
+    k->header = to;
+    k->caplen = (uint16_t) (f->l3_ofs + n);
+    if (!header_split(to, k->caplen, &split)) {
+        return false; /* No writer's. */
+    }
+    card_packet_set_l3(k, split.l3_ofs, header_kind_is_ip4(split.kind),
+                       !header_kind_is_ip4(split.kind));
+    card_packet_name(k, &r->id_config, &split, &h);
+    return true;
+}
+
+static bool
+read_plain(struct card_batch_reader *r, struct card_packet *k)
+{
+    uint64_t caplen = byte_buf_get_uvarint(section(r, CARD_PLAIN_LEN));
+    uint8_t *to = r->arena + r->arena_used;
+    struct hdr h;
+
+    if (r->plain_met++ == r->n_plain || caplen > UINT16_MAX ||
+        caplen > r->arena_len - r->arena_used ||
+        !get_bytes(r, CARD_PLAIN, to, caplen)) {
+        return false;
+    }
+    k->header = to;
+    k->caplen = (uint16_t) caplen;
+    card_packet_parse(k, &h);
+    card_packet_name(k, &r->id_config, NULL, &h);
+    return true;
+}
+
+static bool
+read_new(struct card_batch_reader *r, uint32_t op, uint16_t *mark)
+{
+    struct card_packet *k = &r->packets[r->packets_met];
+    uint64_t diff;
+    bool is_good;
+
+    *k = (struct card_packet){.id = 0};
+    is_good =
+        (op & CARD_TYPE) == CARD_NEW ? read_split(r, k) : read_plain(r, k);
+    if (!is_good || !get_diff(r, CARD_TIME_NEW, &diff)) {
+        return false;
+    }
+    *mark = card_marks_get(&r->marks, op, r->marks.marks[r->last_new].next_new,
+                           section(r, CARD_MARK));
+    r->last_new_ns += diff;
+    k->time_ns = r->last_new_ns;
+    k->mark = r->last_new = *mark;
+    r->last_packet = r->packets_met++;
+    return *mark != 0;
+}
+
+/* --- All of it ----------------------------------------------------------- */
+
+static bool
+read_postcard(struct card_batch_reader *r, struct postcard *p)
+{
+    uint32_t op = bytes_get_u8(section(r, CARD_OP));
+    bool is_new = (op & CARD_TYPE) >= CARD_NEW;
+    const struct card_packet *k;
+    uint16_t mark;
+
+    if (is_new ? !read_new(r, op, &mark) : !read_hop(r, op, &mark)) {
+        return false;
+    }
+    k = &r->packets[r->last_packet];
+    *p = r->marks.marks[mark].p;
+    p->time_ns = k->time_ns;
+    p->header = k->header;
+    p->caplen = k->caplen;
+    p->has_id = k->has_id;
+    p->packet_id = k->id;
+    if (op & CARD_HAS_ID) {
+        unsigned int has_id = bytes_get_u8(section(r, CARD_ID));
+
+        if (has_id > 1) {
+            return false;
+        }
+        p->has_id = has_id;
+        p->packet_id = bytes_get_u64(section(r, CARD_ID));
+        if (is_new) {
+            r->packets[r->last_packet].has_id = p->has_id;
+            r->packets[r->last_packet].id = p->packet_id;
+        }
+    }
+    r->marks.marks[mark].l2 = k->header;
+    r->marks.marks[mark].l2_len = k->l3_ofs;
+    r->arena_used += k->caplen;
+    return true;
+}
+
+/* Whether nothing is left over and nothing was missing. */
+static bool
+is_used_up(const struct card_batch_reader *r)
+{
+    for (unsigned int i = 0; i < N_COLUMNS; i++) {
+        if (r->columns.at[i] != r->columns.end[i]) {
+            return false;
+        }
+    }
+    for (unsigned int i = N_COLUMNS; i < N_CARD_SECTIONS; i++) {
+        const struct bytes_reader *in = &r->sections.at[i];
+
+        if (in->failed || (i != CARD_INNER && in->ofs != in->len)) {
+            return false;
+        }
+    }
+    return !r->columns.failed && r->arena_used == r->arena_len &&
+           r->marks.n_met == r->marks.n && r->flows_met == r->n_flows &&
+           r->split_met == r->n_split && r->plain_met == r->n_plain &&
+           r->n_bits <= MAX_BITS_LEFT;
+}
+
+/* Whether the notes are as many as they should be. */
+static bool
+check_inner(struct bytes_reader in, uint32_t n)
+{
+    for (; n; n--) {
+        bytes_get(&in, 16);
+        byte_buf_get_svarint(&in);
+    }
+    return !in.failed && in.ofs == in.len;
+}
+
+/* Reads the numbers in front. */
+static int
+read_head(struct card_batch_reader *r, struct bytes_reader *in,
+          uint32_t *n_marks, uint32_t *n_visits, struct lh_error *error)
+{
+    unsigned int version = bytes_get_u8(in);
+    uint64_t head[10];
+
+    if (!in->failed && version != CARD_VERSION) {
+        lh_error_set(error, "postcards packed in version %u, known here is %d",
+                     version, CARD_VERSION);
+        return ENOTSUP;
+    }
+    for (size_t i = 0; i < sizeof head / sizeof head[0]; i++) {
+        head[i] = byte_buf_get_uvarint(in);
+    }
+    if (in->failed || head[0] > CARD_BATCH_MAX ||
+        head[1] > CARD_BATCH_MAX_INNER || (head[2] != 1 && head[2] != 1000) ||
+        head[3] > UINT16_MAX || head[4] > CARD_BATCH_MAX_BYTES ||
+        head[5] > head[0] || head[6] > head[5] || head[7] > head[0] ||
+        head[8] > head[0] || head[9] > head[0] - head[8]) {
+        lh_error_set(error, "a malformed batch of postcards");
+        return EBADMSG;
+    }
+    r->n = (uint32_t) head[0];
+    r->n_inner = (uint32_t) head[1];
+    r->unit_ns = (uint32_t) head[2];
+    column_reader_init(&r->columns, (uint16_t) head[3], 1);
+    r->arena_len = head[4];
+    *n_marks = (uint32_t) head[5];
+    *n_visits = (uint32_t) head[6];
+    r->n_flows = (uint32_t) head[7];
+    r->n_split = (uint32_t) head[8];
+    r->n_plain = (uint32_t) head[9];
+    return 0;
+}
+
+static int
+read_all(struct card_batch_reader *r, struct bytes_reader *in,
+         struct lh_error *error)
+{
+    uint32_t n_marks, n_visits;
+    int retval = read_head(r, in, &n_marks, &n_visits, error);
+
+    if (retval) {
+        return retval;
+    }
+    if (agent_sections_open(&r->sections, in, COLUMN_CONTROL, N_CARD_SECTIONS,
+                            error) ||
+        card_marks_read(&r->marks, section(r, CARD_MARKS), n_marks,
+                        section(r, CARD_VISITS), n_visits, error)) {
+        return EBADMSG;
+    }
+    for (unsigned int i = COLUMN_CONTROL; i < N_COLUMNS; i++) {
+        column_reader_set(&r->columns, i, r->sections.at[i].data,
+                          r->sections.at[i].len);
+    }
+    for (uint32_t i = 0; i < r->n_flows; i++) {
+        if (!read_flow(r, &r->flows[i])) {
+            lh_error_set(error, "flow %u of a batch is malformed", i);
+            return EBADMSG;
+        }
+    }
+    for (uint32_t i = 0; i < r->n; i++) {
+        if (!read_postcard(r, &r->postcards[i]) || r->columns.failed) {
+            lh_error_set(error, "postcard %u of a batch is malformed", i);
+            return EBADMSG;
+        }
+    }
+    if (!is_used_up(r) || !check_inner(*section(r, CARD_INNER), r->n_inner)) {
+        lh_error_set(error, "a batch of postcards that does not add up");
+        return EBADMSG;
+    }
+    return 0;
+}
+
+int
+card_batch_reader_open(struct card_batch_reader *r, const uint8_t *data,
+                       size_t len, struct lh_error *error)
+{
+    struct bytes_reader in = bytes_reader(data, len);
+    int retval;
+
+    forget(r);
+    r->arena_used = 0;
+    r->flows_met = r->packets_met = 0;
+    r->split_met = r->plain_met = 0;
+    r->last_packet = UINT32_MAX;
+    r->last_new = 0;
+    r->last_new_ns = r->last_inner_ns = 0;
+    r->bits = 0;
+    r->n_bits = 0;
+    retval = read_all(r, &in, error);
+    if (retval) {
+        forget(r);
+    }
+    return retval;
+}
+
+uint32_t
+card_batch_reader_n(const struct card_batch_reader *r)
+{
+    return r->n;
+}
+
+bool
+card_batch_reader_next(struct card_batch_reader *r, struct postcard *p)
+{
+    if (r->next == r->n) {
+        return false;
+    }
+    *p = r->postcards[r->next++];
+    return true;
+}
+
+bool
+card_batch_reader_next_inner(struct card_batch_reader *r,
+                             struct card_batch_inner *inner)
+{
+    struct bytes_reader *in = section(r, CARD_INNER);
+
+    if (r->next_inner == r->n_inner) {
+        return false;
+    }
+    inner->inner = bytes_get_u64(in);
+    inner->outer = bytes_get_u64(in);
+    r->last_inner_ns += (uint64_t) byte_buf_get_svarint(in);
+    inner->time_ns = r->last_inner_ns;
+    r->next_inner++;
+    return true;
+}

@@ -20,6 +20,37 @@ rank_kind(uint64_t r)
     return r >> 60;
 }
 
+/* True when what follows the branch is not the visit at its far end: between
+ * them the packet may have spread. */
+static bool
+leads_across(const struct assembler *a, const struct assemble_branch *branch)
+{
+    const struct assemble_visit *child;
+
+    if (branch->child < 0) {
+        return false;
+    }
+    child = &a->visits[branch->child];
+    return child->has_gap_before && (child->dpid != branch->peer_dpid ||
+                                     child->in_port != branch->peer_port);
+}
+
+/* The rank of branch 'b', also when an orphan was joined to it already. */
+static uint64_t
+rank_of(struct assembler *a, int v, size_t b)
+{
+    struct assemble_branch *branch = &a->branches[b];
+    int child = branch->child;
+    uint64_t r;
+
+    if (leads_across(a, branch)) {
+        branch->child = -1;
+    }
+    r = assemble_gap_rank(a, v, b, -1);
+    branch->child = child;
+    return r;
+}
+
 /* Joins 'v' to branch 'b' by all the hops of the way. */
 static bool
 join_by_way(struct assembler *a, int v, size_t b,
@@ -28,7 +59,7 @@ join_by_way(struct assembler *a, int v, size_t b,
     int before = (int) b, fall;
     bool same_flow;
 
-    if (way->n_ways != 1 ||
+    if (way->n_ways != 1 || a->branches[b].child >= 0 ||
         !assemble_header_fall(a, a->branches[b].out, v, &fall, &same_flow) ||
         fall > (int) way->length) {
         return false;
@@ -150,7 +181,7 @@ join_across(struct assembler *a, int v, bool *waitsp)
         return false;
     }
     for (size_t b = 0; b < a->n_branches; b++) {
-        uint64_t r = assemble_gap_rank(a, v, b, -1);
+        uint64_t r = rank_of(a, v, b);
         int root = assemble_link_root(a, a->branches[b].visit);
 
         /* Not later than the visit. */
@@ -203,7 +234,10 @@ join_across(struct assembler *a, int v, bool *waitsp)
         return false;
     }
     if (n > 1 || best < 0 || !join_by_way(a, v, (size_t) best, &best_way)) {
-        assemble_link_join(a, before, n == 1 ? best : -1, v);
+        if (n > 1 || (best >= 0 && a->branches[best].child >= 0)) {
+            best = -1;
+        }
+        assemble_link_join(a, before, best, v);
         a->visits[v].has_gap_before = true;
     }
     return true;

@@ -25,6 +25,9 @@
 
 #include "lib/of_port.h"
 
+/* By so much clocks may differ from switch to switch. */
+#define CLOCKS_NS 1000000
+
 bool
 assemble_gap_is_orphan(const struct assembler *a, int v)
 {
@@ -163,6 +166,30 @@ join_deduced(struct assembler *a, int v, uint64_t dpid, uint32_t port)
     return false;
 }
 
+/* True when it may as well be the other way round: nobody saw where the tree
+ * of branch 'before' began, and 'v' led somewhere from where the packet may
+ * have come to that root.  So little time lies between that clocks which
+ * differ may have it wrong. */
+static bool
+may_be_turned_round(struct assembler *a, int v, int before)
+{
+    int root = assemble_link_root(a, a->branches[before].visit);
+
+    if (!assemble_gap_is_orphan(a, root) ||
+        assemble_link_apart(a, v, a->branches[before].visit) >= CLOCKS_NS) {
+        return false;
+    }
+    for (size_t b = 0; b < a->n_branches; b++) {
+        const struct assemble_branch *branch = &a->branches[b];
+
+        if (assemble_link_root(a, branch->visit) == v &&
+            assemble_gap_rank(a, root, b, -1)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* One hop is missing before 'v', which came from (dpid, port).  What came
  * later than 'v' did not lead to it: a packet may pass a switch twice. */
 static bool
@@ -173,7 +200,7 @@ join_by_one_hop(struct assembler *a, int v, uint64_t dpid, uint32_t port)
     int deduced, branch;
 
     if (before < 0 || a->branches[before].peer_port == port ||
-        !(r >> 60 & 1)) {
+        !(r >> 60 & 1) || may_be_turned_round(a, v, before)) {
         return false;
     }
     deduced = assemble_gap_deduce(a, dpid, a->branches[before].peer_port, port,
@@ -416,6 +443,20 @@ assemble_gap_list_orphans(const struct assembler *a, int *orphans)
     return n;
 }
 
+/* A hop that was deduced since may be the one before 'v'. */
+static void
+join_late(struct assembler *a, int v)
+{
+    uint64_t dpid;
+    uint32_t port;
+
+    if (assemble_gap_is_orphan(a, v) &&
+        topology_peer(a->env->topology, a->visits[v].dpid,
+                      a->visits[v].in_port, &dpid, &port)) {
+        join_deduced(a, v, dpid, port);
+    }
+}
+
 /* Joins 'v' across one missing postcard or rounds of a loop. */
 static void
 join_nearby(struct assembler *a, int v)
@@ -487,6 +528,9 @@ assemble_gap_close(struct assembler *a)
     }
     for (size_t i = 0; i < n_orphans; i++) {
         join_nearby(a, orphans[i]);
+    }
+    for (size_t i = 0; i < n_orphans; i++) {
+        join_late(a, orphans[i]);
     }
     for (size_t v = 0; v < n_visits; v++) {
         if (assemble_gap_is_orphan(a, (int) v)) {

@@ -49,6 +49,8 @@ struct path_group {
     struct path_group *hash_next;
     struct path_link links[N_PATH_LISTS];
     struct postcard_entry *first, *last; /* In order of arrival. */
+    struct postcard_fold *folds;         /* More, by how they differ from the
+                                          * first; newest first. */
     uint32_t n_cards;
     uint32_t try_at;    /* Large group: look again at so many postcards. */
     uint64_t due_ns;    /* When it closes. */

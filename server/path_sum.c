@@ -25,7 +25,8 @@ is_dying(const struct postcard *p)
 
 void
 path_sum_add(struct path_sum *sum, const struct card_kind *kind,
-             const struct postcard_entry *others, const struct postcard *p)
+             const struct postcard_entry *others,
+             const struct postcard_fold *folds, const struct postcard *p)
 {
     bool is_visit_new = true;
 
@@ -40,6 +41,15 @@ path_sum_add(struct path_sum *sum, const struct card_kind *kind,
     for (const struct postcard_entry *e = others; e; e = e->next) {
         const struct postcard *q = &e->p;
 
+        if (q->dpid == p->dpid && q->in_port == p->in_port &&
+            !((q->flags ^ p->flags) & POSTCARD_PACKET_OUT)) {
+            is_visit_new = false;
+            if (q->out_port == p->out_port) {
+                return;
+            }
+        }
+    }
+    for (const struct postcard_fold *q = folds; q; q = q->next) {
         if (q->dpid == p->dpid && q->in_port == p->in_port &&
             !((q->flags ^ p->flags) & POSTCARD_PACKET_OUT)) {
             is_visit_new = false;

@@ -25,10 +25,10 @@ struct path_sum {
                      * a TTL that ends. */
 };
 
-/* Takes '*p', of 'kind', into the sum; 'others' are the postcards it has
- * already. */
+/* Takes '*p', of 'kind', into the sum; 'others', and 'folds', are the
+ * postcards it has already. */
 void path_sum_add(struct path_sum *, const struct card_kind *kind,
                   const struct postcard_entry *others,
-                  const struct postcard *p);
+                  const struct postcard_fold *folds, const struct postcard *p);
 
 #endif /* server/path_sum.h */

@@ -49,6 +49,9 @@ path_table_create(const struct path_table_config *config)
     if (pt->config.settle_ns > pt->config.window_ns) {
         pt->config.settle_ns = pt->config.window_ns;
     }
+    if (!pt->config.max_plain) {
+        pt->config.max_plain = PATH_TABLE_MAX_PLAIN;
+    }
     if (!pt->config.max_postcards) {
         pt->config.max_postcards = PATH_TABLE_MAX_POSTCARDS;
     }
@@ -83,6 +86,7 @@ path_table_forget(struct path_table *pt, struct path_group *g)
     path_table_stop_settling(pt, g);
     pt->n.held -= g->n_cards;
     postcard_pool_put(pt->pool, g->first);
+    postcard_pool_put_folds(pt->pool, g->folds);
     path_index_remove(pt->index, g);
 }
 

@@ -60,6 +60,7 @@
 #define PATH_TABLE_WINDOW_NS     1000000000ULL
 #define PATH_TABLE_SETTLE_NS     10000000ULL
 #define PATH_TABLE_MAX_POSTCARDS 5000000
+#define PATH_TABLE_MAX_PLAIN     65536
 #define PATH_TABLE_LEAP_NS       UINT64_C(3600000000000)
 #define PATH_TABLE_N_AGREE       8
 
@@ -69,6 +70,9 @@ struct path_table_config {
     uint64_t settle_ns;   /* Default PATH_TABLE_SETTLE_NS, at most window. */
     size_t max_postcards; /* Held at most; past it the oldest group is dropped.
                            * Default PATH_TABLE_MAX_POSTCARDS. */
+    /* Past so many, what comes is held folded (server/postcard_pool.h): in
+     * less memory, with more work.  Default PATH_TABLE_MAX_PLAIN. */
+    size_t max_plain;
     struct packet_id_config id_config; /* n_bytes 0: the default. */
     bool is_driven;
     uint64_t secret; /* Of hashes of what closed groups had; 0: drawn.  Where

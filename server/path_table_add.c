@@ -110,6 +110,7 @@ path_table_add_entry(struct path_table *pt, struct postcard_entry *entry)
 {
     const struct postcard *p = &entry->p;
     const struct card_kind *kind = card_kind_get(pt->kinds, p);
+    struct postcard_fold *fold;
     struct path_group *g;
 
     if (!p->visit || !pt->clock_ns) {
@@ -134,14 +135,18 @@ path_table_add_entry(struct path_table *pt, struct postcard_entry *entry)
     g->key_sum += entry->key;
     g->is_strange |= !entry->key;
     if (g->n_cards < MAX_SUMMED) {
-        path_sum_add(&g->sum, kind, g->first, p);
+        path_sum_add(&g->sum, kind, g->first, g->folds, p);
     }
-    if (g->last) {
+    if (pt->n.held >= pt->config.max_plain && g->first &&
+        (fold = postcard_pool_fold(pt->pool, entry, g->first))) {
+        fold->next = g->folds;
+        g->folds = fold;
+    } else if (g->last) {
         g->last->next = entry;
+        g->last = entry;
     } else {
-        g->first = entry;
+        g->first = g->last = entry;
     }
-    g->last = entry;
     g->n_cards++;
     pt->n.held++;
     look(pt, g);

@@ -145,6 +145,36 @@ path_table_assemble(struct path_table *pt, const struct path_group *g,
     return result.n_in_hops;
 }
 
+/* Unfolds the group's postcards, in order of arrival.  Those for which there
+ * is no memory are gone. */
+static void
+unfold(struct path_table *pt, struct path_group *g)
+{
+    struct postcard_entry *first = NULL, *last = NULL;
+
+    while (g->folds) {
+        struct postcard_fold *fold = g->folds;
+        struct postcard_entry *entry;
+
+        g->folds = fold->next;
+        entry = postcard_pool_unfold(pt->pool, fold, g->first);
+        if (!entry) {
+            pt->n.dropped_memory++;
+            pt->n.held--;
+            g->n_cards--;
+            g->is_strange = true;
+            continue;
+        }
+        entry->next = first;
+        first = entry;
+        last = last ? last : entry;
+    }
+    if (first) {
+        g->last->next = first;
+        g->last = last;
+    }
+}
+
 enum assemble_state
 path_table_try_close(struct path_table *pt, struct path_group *g,
                      enum assemble_state wanted, uint64_t *counter)
@@ -152,6 +182,9 @@ path_table_try_close(struct path_table *pt, struct path_group *g,
     enum assemble_state state;
     size_t n = 0, n_out;
 
+    if (g->folds) {
+        unfold(pt, g);
+    }
     if (wanted >= ASSEMBLE_SETTLING && !path_group_is_double(g) &&
         recognise(pt, g, wanted)) {
         ++*counter;

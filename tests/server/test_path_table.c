@@ -19,6 +19,7 @@ static struct sketch s;
 static struct path_table *pt;
 static struct history *out[4096];
 static size_t n_out;
+static size_t max_plain; /* Of the tables. */
 
 static void
 emit(void *aux, struct history *h)
@@ -39,6 +40,7 @@ static void
 create(size_t max_postcards)
 {
     struct path_table_config config = {
+        .max_plain = max_plain,
         .max_postcards = max_postcards,
         .emit = emit,
         .find_rule = sketch_find_rule,
@@ -55,6 +57,13 @@ setup(void)
 {
     sketch_init(&s);
     create(0);
+}
+
+static void
+setup_folding(void)
+{
+    max_plain = 1;
+    setup();
 }
 
 static void
@@ -119,6 +128,7 @@ ignore_packet(void *aux, struct trajectory *t,
 START_TEST(another_payload_is_no_double)
 {
     struct path_table_config config = {
+        .max_plain = max_plain,
         .emit = emit,
         .emit_packet = _i ? ignore_packet : NULL,
         .find_rule = sketch_find_rule,
@@ -404,6 +414,7 @@ START_TEST(a_mix_of_packets_comes_out_true)
     struct oracle_net *net = oracle_net_create("fat-tree:4", 5);
     struct oracle_packet **packets = lh_alloc_zero(N * sizeof *packets);
     struct path_table_config config = {
+        .max_plain = max_plain,
         .emit = emit,
         .find_rule = oracle_net_find_rule,
         .aux = net,
@@ -464,15 +475,12 @@ START_TEST(a_mix_of_packets_comes_out_true)
 }
 END_TEST
 
-int
-main(void)
+static TCase *
+make_case(const char *name, void (*set_up)(void))
 {
-    Suite *suite = suite_create("path_table");
-    TCase *tc = tcase_create("path_table");
-    SRunner *runner;
-    int n_failed;
+    TCase *tc = tcase_create(name);
 
-    tcase_add_checked_fixture(tc, setup, teardown);
+    tcase_add_checked_fixture(tc, set_up, teardown);
     tcase_add_test(tc, a_complete_packet_closes_with_its_last_postcard);
     tcase_add_loop_test(tc, another_payload_is_no_double, 0, 2);
     tcase_add_test(tc, an_incomplete_one_closes_with_its_window);
@@ -492,7 +500,18 @@ main(void)
     tcase_add_test(tc, a_new_topology_judges_open_packets);
     tcase_add_test(tc, a_long_header_is_kept_whole);
     tcase_add_test(tc, a_mix_of_packets_comes_out_true);
-    suite_add_tcase(suite, tc);
+    return tc;
+}
+
+int
+main(void)
+{
+    Suite *suite = suite_create("path_table");
+    SRunner *runner;
+    int n_failed;
+
+    suite_add_tcase(suite, make_case("path_table", setup));
+    suite_add_tcase(suite, make_case("folding", setup_folding));
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
     n_failed = srunner_ntests_failed(runner);

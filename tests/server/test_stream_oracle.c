@@ -243,6 +243,7 @@ run(const char *preset, size_t n_packets, uint64_t seed)
         .emit = emit,
         .find_rule = find_rule,
         .aux = s,
+        .max_plain = seed & 2 ? 0 : 100, /* Some with folded postcards. */
     };
     struct path_table_counters counters;
     struct gen_frame frames[256];

@@ -263,6 +263,9 @@ on_tick(int fd, short events, void *lease_)
     for (size_t i = 0; i < lease->n_peers; i++) {
         shard_lease_session_look_at(lease, lease->peers[i], now);
     }
+    if (lease->is_leaving) {
+        return;
+    }
     if (!lease->is_renewing && !lease->has_session) {
         shard_lease_session_begin(lease);
     } else if (!lease->is_renewing &&
@@ -416,6 +419,22 @@ shard_lease_owner(const struct shard_lease *lease, uint32_t number)
     const struct shard *shard = &lease->shards[number];
 
     return is_ownerless(shard) ? NULL : shard->owner;
+}
+
+size_t
+shard_lease_n_known(const struct shard_lease *lease)
+{
+    return lease->n_peers;
+}
+
+void
+shard_lease_get_server(const struct shard_lease *lease, size_t i,
+                       struct shard_lease_server *server)
+{
+    const struct peer *peer = lease->peers[i];
+
+    *server = (struct shard_lease_server){
+        peer->name, !peer->is_dead, peer->is_draining, peer->is_forgotten};
 }
 
 uint32_t

@@ -83,6 +83,23 @@ bool shard_lease_holds(struct shard_lease *, uint32_t shard, uint64_t *epoch);
 uint32_t shard_lease_n_held(struct shard_lease *);
 /* Who owns a shard as far as is known here; NULL: nobody. */
 const char *shard_lease_owner(const struct shard_lease *, uint32_t shard);
+
+/* A server that is, or was and is not forgotten. */
+struct shard_lease_server {
+    const char *name; /* Good until the event loop goes on. */
+    bool is_alive, is_draining;
+    bool is_forgotten; /* And is not back. */
+};
+
+/* How many there are, and number 'i' of them, in no order. */
+size_t shard_lease_n_known(const struct shard_lease *);
+void shard_lease_get_server(const struct shard_lease *, size_t i,
+                            struct shard_lease_server *);
+/* Removes what the bucket knows of a server that is dead, or of this one
+ * itself, which takes no shard any more: EBUSY when it lives, ENOENT when it
+ * is not known.  It comes back when it renews its lease. */
+int shard_lease_forget(struct shard_lease *, const char *name);
+
 /* How many servers live, as far as is known here. */
 uint32_t shard_lease_n_servers(const struct shard_lease *);
 void shard_lease_get_counters(const struct shard_lease *,

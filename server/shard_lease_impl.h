@@ -20,7 +20,8 @@ struct peer {
     uint64_t revision;
     int64_t changed_ms; /* When that came; a gap counts as a change. */
     bool is_draining, is_dead;
-    bool is_asked; /* NATS, whether it is dead. */
+    bool is_forgotten; /* Dead, and its key is gone. */
+    bool is_asked;     /* NATS, whether it is dead. */
 };
 
 enum shard_state { SHARD_FREE, SHARD_TAKING, SHARD_HELD, SHARD_RELEASING };
@@ -48,6 +49,7 @@ struct shard_lease {
     bool is_current; /* The watch has told all there is. */
     bool is_changed; /* Who is wanted may have. */
     bool is_draining;
+    bool is_leaving; /* It has no session any more. */
     int64_t ticked_ms;
 
     /* The session of this server. */

@@ -156,6 +156,67 @@ shard_lease_session_look_at(struct shard_lease *lease, struct peer *peer,
                     (uint32_t) lease->lease_ms / 3, on_asked, peer, NULL);
 }
 
+static struct peer *
+add_peer(struct shard_lease *lease, const char *name)
+{
+    struct peer *peer = lh_alloc_zero(sizeof *peer);
+
+    peer->lease = lease;
+    peer->is_dead = true;
+    snprintf(peer->name, sizeof peer->name, "%s", name);
+    lease->peers =
+        lh_alloc_grow(lease->peers, lease->n_peers, &lease->allocated_peers,
+                      sizeof *lease->peers);
+    lease->peers[lease->n_peers++] = peer;
+    return peer;
+}
+
+/* Its key is gone: nobody waits for its lease.  Who puts the key
+ * again needs the revision of its deletion. */
+static void
+forget(struct peer *peer, uint64_t revision)
+{
+    struct shard_lease *lease = peer->lease;
+
+    lease->is_changed |= !peer->is_dead;
+    peer->is_dead = true;
+    peer->is_forgotten = true;
+    peer->session[0] = '\0';
+    peer->revision = revision;
+    if (is_self(peer) && lease->has_session) {
+        lease->revision = revision;
+        shard_lease_session_lose(lease);
+    }
+}
+
+static void
+on_forgotten(void *peer, int error_number, const char *why, uint64_t revision,
+             bool was_there)
+{
+    /* The watch tells. */
+}
+
+int
+shard_lease_forget(struct shard_lease *lease, const char *name)
+{
+    struct peer *peer = shard_lease_session_find(lease, name);
+    char key[SHARD_LEASE_MAX_NAME + 16];
+
+    if (!peer || peer->is_forgotten) {
+        return ENOENT;
+    }
+    if (!peer->is_dead && !is_self(peer)) {
+        return EBUSY;
+    }
+    if (is_self(peer)) {
+        lease->is_leaving = true;
+    }
+    snprintf(key, sizeof key, "server.%s", name);
+    return bus_kv_delete(lease->bus, lease->options.bucket, key,
+                         is_self(peer) ? lease->revision : peer->revision,
+                         (uint32_t) lease->lease_ms, on_forgotten, peer, NULL);
+}
+
 void
 shard_lease_session_take(struct shard_lease *lease,
                          const struct bus_kv_entry *entry, const json_t *json)
@@ -165,21 +226,19 @@ shard_lease_session_take(struct shard_lease *lease,
     bool is_draining = json_is_true(json_object_get(json, "draining"));
     struct peer *peer = shard_lease_session_find(lease, name);
 
-    if (!session || strlen(session) >= SHARD_LEASE_SESSION_SIZE ||
+    if ((!entry->is_deleted &&
+         (!session || strlen(session) >= SHARD_LEASE_SESSION_SIZE)) ||
         strlen(name) > SHARD_LEASE_MAX_NAME ||
         (!peer && lease->n_peers == SHARD_LEASE_MAX_SERVERS)) {
         lease->counters.foreign++;
         return;
     }
     if (!peer) {
-        peer = lh_alloc_zero(sizeof *peer);
-        peer->lease = lease;
-        peer->is_dead = true;
-        snprintf(peer->name, sizeof peer->name, "%s", name);
-        lease->peers =
-            lh_alloc_grow(lease->peers, lease->n_peers,
-                          &lease->allocated_peers, sizeof *lease->peers);
-        lease->peers[lease->n_peers++] = peer;
+        peer = add_peer(lease, name);
+    }
+    if (entry->is_deleted) {
+        forget(peer, entry->revision);
+        return;
     }
     if (entry->revision == peer->revision) {
         return; /* Told again, after a gap. */
@@ -187,6 +246,7 @@ shard_lease_session_take(struct shard_lease *lease,
     lease->is_changed |= peer->is_dead || peer->is_draining != is_draining ||
                          strcmp(peer->session, session);
     peer->is_dead = false;
+    peer->is_forgotten = false;
     peer->is_draining = is_draining;
     peer->revision = entry->revision;
     peer->changed_ms = monotonic_ms();

@@ -41,6 +41,7 @@ static struct member {
     size_t len;
     uint64_t epochs[N_SHARDS]; /* Held, as it says; 0: not. */
     unsigned int n_lost;
+    unsigned int n_known; /* As it last said. */
 } members[MAX_MEMBERS];
 
 static uint64_t highest[N_SHARDS]; /* Epoch that anybody had. */
@@ -48,6 +49,26 @@ static uint64_t highest[N_SHARDS]; /* Epoch that anybody had. */
 /* --- In the process of a member. ----------------------------------------- */
 
 static struct shard_lease *lease;
+static int the_events;
+static const char *the_name;
+
+/* Strikes off who is dead, and tells how many are left. */
+static void
+forget_dead(int events)
+{
+    uint32_t n = 0;
+
+    for (size_t i = 0; i < shard_lease_n_known(lease); i++) {
+        struct shard_lease_server server;
+
+        shard_lease_get_server(lease, i, &server);
+        if (!server.is_alive && !server.is_forgotten) {
+            shard_lease_forget(lease, server.name);
+        }
+        n += !server.is_forgotten;
+    }
+    dprintf(events, "N %" PRIu32 " 1\n", n);
+}
 
 static void
 on_event(void *events, enum shard_event event, uint32_t shard, uint64_t epoch)
@@ -71,6 +92,10 @@ on_command(int fd, short events, void *base)
         event_base_loopbreak(base);
     } else if (command == 'd') {
         shard_lease_drain(lease);
+    } else if (command == 'f') {
+        forget_dead(the_events);
+    } else if (command == 'l' && shard_lease_forget(lease, the_name)) {
+        _exit(1);
     }
 }
 
@@ -89,6 +114,8 @@ be_member(const char *name, int commands, int events)
                                                 .aux = &events};
     struct lh_error error;
 
+    the_events = events;
+    the_name = name;
     event_add(event, NULL);
     if (shard_lease_create(bus, &options, &lease, &error)) {
         _exit(1);
@@ -154,7 +181,9 @@ take_line(struct member *member)
                             &shard, &epoch),
                      3);
     ck_assert_uint_lt(shard, N_SHARDS);
-    if (event == 'T') {
+    if (event == 'N') {
+        member->n_known = shard;
+    } else if (event == 'T') {
         ck_assert_uint_eq(member->epochs[shard], 0);
         member->epochs[shard] = epoch;
         if (epoch > highest[shard]) {
@@ -301,6 +330,41 @@ START_TEST(a_drained_server_hands_over)
 }
 END_TEST
 
+static void
+forget_until_known(size_t i, unsigned int n)
+{
+    int64_t deadline_ms = monotonic_ms() + DEADLINE_MS;
+
+    while (members[i].n_known != n) {
+        ck_assert_msg(monotonic_ms() < deadline_ms, "%u are known, not %u",
+                      members[i].n_known, n);
+        ck_assert_int_eq(write(members[i].commands, "f", 1), 1);
+        read_events();
+    }
+}
+
+START_TEST(who_is_dead_or_has_left_is_forgotten)
+{
+    start(0);
+    start(1);
+    start(2);
+    settle(7);
+    end(1, SIGKILL);
+    settle(5);
+    forget_until_known(0, 2);
+    ck_assert_int_eq(write(members[2].commands, "d", 1), 1);
+    settle(1);
+    ck_assert_int_eq(write(members[2].commands, "l", 1), 1);
+    forget_until_known(0, 1);
+    end(2, SIGKILL);
+    /* Both come back as if they had never been. */
+    start(1);
+    start(2);
+    settle(7);
+    ck_assert_uint_eq(members[0].n_lost, 0);
+}
+END_TEST
+
 START_TEST(a_stopped_server_learns_what_it_lost)
 {
     uint64_t before[N_SHARDS];
@@ -375,6 +439,7 @@ main(void)
     tcase_set_timeout(tcase, 100);
     tcase_add_test(tcase, shards_move_when_servers_come_and_die);
     tcase_add_test(tcase, a_drained_server_hands_over);
+    tcase_add_test(tcase, who_is_dead_or_has_left_is_forgotten);
     tcase_add_test(tcase, a_stopped_server_learns_what_it_lost);
     tcase_add_test(tcase, all_comes_back_when_nats_does);
     tcase_add_test(tcase, what_cannot_be_has_a_reason);

@@ -29,11 +29,13 @@
 /* Reception is held up no longer until workers rest, each time it is tried. */
 #define MAX_REST_NS UINT64_C(5000000)
 
-/* One query of one client. */
-struct running {
+/* One query, of a client or of whoever has a sink. */
+struct queries_running {
     struct queries *queries;
-    struct api_peer *peer;
-    json_t *call_id;     /* Owned reference. */
+    struct api_peer *peer; /* NULL: 'sink'. */
+    const struct queries_sink *sink;
+    void *aux;           /* Of the sink. */
+    json_t *call_id;     /* Of the client.  Owned reference. */
     struct query *query; /* Owned. */
     bool is_waiting;     /* For the client to read. */
     bool is_reading;     /* The crew works for it. */
@@ -51,13 +53,13 @@ struct queries {
     struct topology *topology;
     struct later *later; /* Until workers rest.  Owned. */
     size_t n, next, allocated;
-    struct running **all; /* Owned. */
+    struct queries_running **all; /* Owned. */
     uint64_t n_begun;
     uint64_t n_scanned, n_given, n_damaged; /* Of queries that ended. */
 };
 
 static bool
-can_go_on(const struct running *running)
+can_go_on(const struct queries_running *running)
 {
     return !running->is_waiting && !running->is_reading;
 }
@@ -76,7 +78,7 @@ arm(struct queries *queries)
 }
 
 static void
-remove_running(struct queries *queries, struct running *running)
+remove_running(struct queries *queries, struct queries_running *running)
 {
     const struct query_totals *totals = query_totals(running->query);
     size_t i = 0;
@@ -102,9 +104,15 @@ remove_running(struct queries *queries, struct running *running)
 
 /* Tells the client that its query is over. */
 static void
-end_query(struct running *running, bool is_cancelled)
+end_query(struct queries_running *running, bool is_cancelled)
 {
     const struct query_totals *t = query_totals(running->query);
+
+    if (running->sink) {
+        running->sink->end(running->aux, t);
+        remove_running(running->queries, running);
+        return;
+    }
 
     json_t *end = json_pack(
         "{s:I, s:I, s:b, s:b, s:I, s:I}", "n", (json_int_t) t->n, "scanned",
@@ -120,10 +128,14 @@ end_query(struct running *running, bool is_cancelled)
 }
 
 static void
-tell_progress(struct running *running, uint64_t now_ns)
+tell_progress(struct queries_running *running, uint64_t now_ns)
 {
     const struct query_totals *t = query_totals(running->query);
 
+    if (running->sink) {
+        running->sink->progress(running->aux, t);
+        return;
+    }
     if (now_ns - running->told_ns < PROGRESS_NS ||
         api_peer_is_busy(running->peer)) {
         return;
@@ -141,7 +153,7 @@ static void
 on_slice(evutil_socket_t fd, short what, void *queries_)
 {
     struct queries *queries = queries_;
-    struct running *running = NULL;
+    struct queries_running *running = NULL;
 
     for (size_t i = 0; i < queries->n && !running; i++) {
         queries->next = (queries->next + 1) % queries->n;
@@ -246,9 +258,13 @@ queries_set_topology(struct queries *queries, const struct topology *topology)
 static void
 give(void *running_, const struct history *h)
 {
-    struct running *running = running_;
+    struct queries_running *running = running_;
     struct told_history told;
 
+    if (running->sink) {
+        running->sink->give(running->aux, h);
+        return;
+    }
     told_history_init(&told, h, running->queries->topology);
     told_history_offer(&told, running->peer, running->call_id, 0, NULL);
     told_history_uninit(&told);
@@ -257,9 +273,10 @@ give(void *running_, const struct history *h)
 static bool
 is_busy(void *running_)
 {
-    struct running *running = running_;
+    struct queries_running *running = running_;
 
-    return api_peer_is_busy(running->peer);
+    return running->sink ? running->sink->is_busy(running->aux)
+                         : api_peer_is_busy(running->peer);
 }
 
 /* Reads the request's members but the filter into '*config'. */
@@ -296,6 +313,15 @@ read_members(const struct jmember *root, struct query_config *config,
         }
     }
     return 0;
+}
+
+int
+queries_read_members(const json_t *request, struct query_config *config,
+                     struct lh_error *error)
+{
+    struct jmember root = jmember_root(request);
+
+    return read_members(&root, config, error);
 }
 
 static size_t
@@ -357,15 +383,12 @@ queries_topology(const struct queries *queries)
     return queries->topology;
 }
 
-static void
-start(struct queries *queries, struct api_call *call,
-      struct query_config *config)
+static struct queries_running *
+add(struct queries *queries, struct query_config *config)
 {
-    struct running *running = lh_alloc_zero(sizeof *running);
+    struct queries_running *running = lh_alloc_zero(sizeof *running);
 
     running->queries = queries;
-    running->peer = api_call_peer(call);
-    running->call_id = json_incref(api_call_id(call));
     running->told_ns = monotonic_ns();
     config->crew = queries->crew;
     config->topology = queries->topology;
@@ -377,8 +400,51 @@ start(struct queries *queries, struct api_call *call,
                                  sizeof *queries->all);
     queries->all[queries->n++] = running;
     queries->n_begun++;
+    return running;
+}
+
+static void
+start(struct queries *queries, struct api_call *call,
+      struct query_config *config)
+{
+    struct queries_running *running = add(queries, config);
+
+    running->peer = api_call_peer(call);
+    running->call_id = json_incref(api_call_id(call));
     api_call_answer(call, NULL);
     arm(queries);
+}
+
+int
+queries_start(struct queries *queries, struct query_config *config,
+              const struct queries_sink *sink, void *aux,
+              struct queries_running **runningp, struct lh_error *error)
+{
+    int retval = queries_look(queries, &config->reader, &config->pending,
+                              &config->n_pending, error);
+
+    *runningp = NULL;
+    if (retval) {
+        return retval;
+    }
+    *runningp = add(queries, config);
+    (*runningp)->sink = sink;
+    (*runningp)->aux = aux;
+    arm(queries);
+    return 0;
+}
+
+void
+queries_stop(struct queries_running *running)
+{
+    remove_running(running->queries, running);
+}
+
+void
+queries_wake(struct queries_running *running)
+{
+    running->is_waiting = false;
+    arm(running->queries);
 }
 
 void
@@ -438,9 +504,9 @@ queries_handle_cancel(struct api_call *call, const json_t *request,
         return;
     }
     for (size_t i = 0; i < queries->n; i++) {
-        struct running *running = queries->all[i];
+        struct queries_running *running = queries->all[i];
 
-        if (running->peer == api_call_peer(call) &&
+        if (running->peer && running->peer == api_call_peer(call) &&
             json_equal(running->call_id, id)) {
             end_query(running, true);
             api_call_answer(call, NULL);
@@ -459,7 +525,7 @@ void
 queries_forget_peer(struct queries *queries, struct api_peer *peer)
 {
     for (size_t i = queries->n; i-- > 0;) {
-        if (queries->all[i]->peer == peer) {
+        if (peer && queries->all[i]->peer == peer) {
             remove_running(queries, queries->all[i]);
         }
     }

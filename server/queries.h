@@ -21,6 +21,7 @@
 #include "lib/archive_writer.h"
 #include "lib/lh_error.h"
 #include "lib/topology.h"
+#include "phf/query.h"
 #include "server/counters.h"
 
 struct event_base;
@@ -57,6 +58,31 @@ void queries_again(struct queries *, struct api_call *, const json_t *request,
                    api_handler *, void *aux);
 /* NULL: none known. */
 const struct topology *queries_topology(const struct queries *);
+
+/* Who takes what a query finds where that is no client: 'aux' is given to
+ * each.  'end' is not called after queries_stop(). */
+struct queries_sink {
+    void (*give)(void *aux, const struct history *);
+    bool (*is_busy)(void *aux);
+    void (*progress)(void *aux, const struct query_totals *);
+    void (*end)(void *aux, const struct query_totals *);
+};
+
+struct queries_running;
+
+/* Reads the members of a request `query` but its filter. */
+int queries_read_members(const json_t *request, struct query_config *,
+                         struct lh_error *);
+/* Begins a query; of '*config' the filter (taken on success), the times,
+ * limit and order are read.  Returns 0 or as queries_look(): EAGAIN: try again
+ * in a moment. */
+int queries_start(struct queries *, struct query_config *config,
+                  const struct queries_sink *, void *aux,
+                  struct queries_running **, struct lh_error *);
+/* Ends it at once; not from the sink. */
+void queries_stop(struct queries_running *);
+/* The sink is not busy any more. */
+void queries_wake(struct queries_running *);
 
 /* Handlers of the requests; 'queries' is a struct queries. */
 void queries_handle_query(struct api_call *, const json_t *request,

@@ -26,8 +26,8 @@
 #define TICK_MS      250
 #define CREATE_MS    2000 /* For NATS to answer. */
 #define EXPIRES_MS   30000
-#define BEAT_MS      1000
-#define SILENCE_MS   2600 /* Without a beat. */
+#define BEAT_MS      500
+#define SILENCE_MS   1500 /* Without a beat. */
 #define INACTIVE_MS  60000
 #define NS_PER_MS    INT64_C(1000000)
 #define MAX_HEADERS  256 /* Bytes of a message's headers. */
@@ -55,6 +55,7 @@ struct bus_pull {
     struct event *tick; /* Owned. */
 
     uint64_t next_seq;
+    uint32_t window; /* Messages to ask for: fewer once some were lost. */
     enum state state;
     bool is_held, is_troubled;
     bool is_idle;     /* That all is told has been told. */
@@ -150,7 +151,7 @@ ask(struct bus_pull *pull)
         return;
     }
     pull->n_requests++;
-    pull->n_left = pull->is_too_long ? 1 : pull->max_messages;
+    pull->n_left = pull->is_too_long ? 1 : pull->window;
     pull->n_told = 0;
     pull->bytes_told = 0;
     subject = lh_asprintf("$JS.API.CONSUMER.MSG.NEXT.%s.%s", pull->stream,
@@ -218,9 +219,28 @@ take_numbered(struct bus_pull *pull, const struct bus_message *message,
         }
     }
     if (pull->state == ASKING && (!pull->n_left || is_maybe_used_up(pull))) {
+        if (!pull->is_too_long && pull->window < pull->max_messages) {
+            pull->window++;
+        }
         pull->is_too_long = false;
         ask(pull);
     }
+}
+
+/* Messages did not arrive here, perhaps because there is no room for so many
+ * at a time. */
+static void
+narrow(struct bus_pull *pull)
+{
+    pull->window = pull->n_told > 1 ? pull->n_told / 2 : 1;
+}
+
+static void
+take_gap(struct bus_pull *pull)
+{
+    pull->counters.gaps++;
+    narrow(pull);
+    begin(pull);
 }
 
 static void
@@ -229,8 +249,7 @@ take_beat(struct bus_pull *pull, const struct bus_message *message)
     const char *last = bus_message_header(message, "Nats-Last-Consumer");
 
     if (last && strtoull(last, NULL, 10) != pull->last_cseq) {
-        pull->counters.gaps++;
-        begin(pull);
+        take_gap(pull);
     } else if (last) {
         tell_idle(pull);
     }
@@ -276,8 +295,7 @@ take_message(void *pull_, const struct bus_message *message)
                !bus_answer_numbers(message->reply, &numbers)) {
         pull->counters.strange++;
     } else if (numbers.cseq != pull->last_cseq + 1) {
-        pull->counters.gaps++;
-        begin(pull);
+        take_gap(pull);
     } else {
         take_numbered(pull, message, &numbers);
     }
@@ -407,6 +425,9 @@ on_tick(int fd, short events, void *pull_)
 
     if (is_silent) {
         pull->counters.silences++;
+        if (pull->n_told && bus_is_connected(pull->bus)) {
+            narrow(pull);
+        }
         if (!tell_trouble(pull, bus_is_connected(pull->bus)
                                     ? "NATS is silent"
                                     : "there is no connection to NATS")) {
@@ -436,6 +457,7 @@ bus_pull_open(struct bus *bus, const struct bus_pull_options *options)
     pull->max_bytes = options->max_bytes ? options->max_bytes : MAX_BYTES;
     pull->max_messages =
         options->max_messages ? options->max_messages : MAX_MESSAGES;
+    pull->window = pull->max_messages;
     pull->on_message = options->on_message;
     pull->on_idle = options->on_idle;
     pull->on_trouble = options->on_trouble;

@@ -60,7 +60,7 @@ loss_wait_destroy(struct loss_wait *wait)
 }
 
 /* Whom a postcard is missing of: the switch of the first hop that was deduced,
- * or the one before the first gap. */
+ * or the one before the first gap if that is earlier. */
 static bool
 find_missing(const struct history *h, const struct topology *topology,
              uint64_t *dpidp)
@@ -153,22 +153,75 @@ set_dropped_at(struct history *h, uint64_t dpid, enum agent_place place)
     set_reason(&h->verdict, text, place);
 }
 
+#define MAX_MISSING 8 /* Switches asked about for a history. */
+
+/* The switches of which postcards are missing: 'dpid', and of all other hops
+ * that were deduced. */
+static size_t
+list_missing(const struct history *h, uint64_t dpid,
+             uint64_t dpids[MAX_MISSING])
+{
+    size_t n = 1;
+
+    dpids[0] = dpid;
+    for (size_t i = 0; i < h->n_hops && n < MAX_MISSING; i++) {
+        size_t k = 0;
+
+        while (k < n && dpids[k] != h->hops[i].dpid) {
+            k++;
+        }
+        if (k == n && h->hops[i].is_deduced) {
+            dpids[n++] = h->hops[i].dpid;
+        }
+    }
+    return n;
+}
+
+/* Asks the book of a history that was not lost, and writes into it what is
+ * known: when all is, or at the last. */
+static enum loss_answer
+ask_book(const struct loss_wait *wait, struct history *h, uint64_t dpid,
+         bool is_last)
+{
+    uint64_t first_ns = history_first_ns(h), last_ns = history_last_ns(h);
+    enum agent_loss_answer answers[MAX_MISSING];
+    enum agent_place places[MAX_MISSING];
+    uint64_t dpids[MAX_MISSING];
+    size_t n = list_missing(h, dpid, dpids);
+
+    for (size_t i = 0; i < n; i++) {
+        answers[i] = agent_book_ask(wait->book, dpids[i], first_ns, last_ns,
+                                    &places[i]);
+        if (answers[i] == AGENT_LOSS_NOT_YET && !is_last) {
+            return LOSS_NOT_YET;
+        }
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (answers[i] == AGENT_LOSS_SOME) {
+            set_dropped_at(h, dpids[i], places[i]);
+        }
+    }
+    return LOSS_UNKNOWN;
+}
+
 /* Asks whoever may know of postcards that switch 'dpid' sent until 'to_ns' of
- * the server's clock, and writes into the history what is known. */
+ * the server's clock, and writes into the history what is known; 'is_last'
+ * when it is not asked again. */
 static enum loss_answer
 ask(const struct loss_wait *wait, struct history *h, uint64_t dpid,
-    uint64_t to_ns, uint64_t now_ns)
+    uint64_t to_ns, uint64_t now_ns, bool is_last)
 {
     enum loss_answer answer = LOSS_UNKNOWN;
     enum agent_place place;
 
+    if (wait->book && h->verdict.name != VERDICT_LOST) {
+        /* The ledger says no more than that one is missing. */
+        return ask_book(wait, h, dpid, is_last);
+    }
     switch (wait->book ? agent_book_ask(wait->book, dpid, history_first_ns(h),
                                         history_last_ns(h), &place)
                        : AGENT_LOSS_UNKNOWN) {
     case AGENT_LOSS_UNKNOWN:
-        if (h->verdict.name != VERDICT_LOST) {
-            break; /* The ledger says no more than that one is missing. */
-        }
         answer = loss_ledger_ask(wait->ledger, dpid, history_first_ns(h),
                                  to_ns, now_ns);
         break;
@@ -194,7 +247,8 @@ loss_wait_add(struct loss_wait *wait, struct history *h, uint64_t dpid,
 {
     struct waiting *w;
 
-    if (ask(wait, h, dpid, now_ns, now_ns) != LOSS_NOT_YET ||
+    if (ask(wait, h, dpid, now_ns, now_ns, wait->n >= LOSS_WAIT_MAX) !=
+            LOSS_NOT_YET ||
         wait->n >= LOSS_WAIT_MAX) {
         wait->give(wait->aux, from, h);
         return;
@@ -216,10 +270,11 @@ loss_wait_settle(struct loss_wait *wait, uint64_t now_ns, bool is_end)
     struct waiting **wp = &wait->first, *w;
 
     while ((w = *wp)) {
+        bool is_last = now_ns >= w->due_ns || is_end;
         enum loss_answer answer =
-            ask(wait, w->history, w->dpid, w->to_ns, now_ns);
+            ask(wait, w->history, w->dpid, w->to_ns, now_ns, is_last);
 
-        if (answer == LOSS_NOT_YET && now_ns < w->due_ns && !is_end) {
+        if (answer == LOSS_NOT_YET && !is_last) {
             wp = &w->next;
             continue;
         }

@@ -142,10 +142,19 @@ tests_server_test_server_live_SOURCES = tests/server/test_server_live.c $(LIVE)
 tests_server_test_server_live_LDADD = $(SERVER_LIBS) $(TEST_LIBS)
 EXTRA_tests_server_test_server_live_DEPENDENCIES = bin/lasthop-server
 
+AGENT_TALK = tests/server/agent_talk.c tests/server/agent_talk.h
+
+check_PROGRAMS += tests/server/test_agent_notes
+TESTS += tests/server/test_agent_notes
+tests_server_test_agent_notes_SOURCES = \
+	tests/server/test_agent_notes.c $(AGENT_TALK) $(LIVE)
+tests_server_test_agent_notes_LDADD = $(SERVER_LIBS) $(TEST_LIBS)
+EXTRA_tests_server_test_agent_notes_DEPENDENCIES = bin/lasthop-server
+
 check_PROGRAMS += tests/server/test_source_agent
 TESTS += tests/server/test_source_agent
 tests_server_test_source_agent_SOURCES = \
-	tests/server/test_source_agent.c $(LIVE)
+	tests/server/test_source_agent.c $(AGENT_TALK) $(LIVE)
 tests_server_test_source_agent_LDADD = $(SERVER_LIBS) $(TEST_LIBS)
 EXTRA_tests_server_test_source_agent_DEPENDENCIES = bin/lasthop-server
 

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_agent_notes - what agents tell beside postcards is said of
+ * histories: what was lost. */
+#include <config.h>
+
+#include <arpa/inet.h>
+#include <check.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "lib/agent_frame.h"
+#include "lib/lh_alloc.h"
+#include "lib/time_spec.h"
+#include "tests/server/agent_talk.h"
+#include "tests/server/live.h"
+
+static struct live live;
+static uint16_t port;
+
+static void
+set_up(void)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof address;
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    char *where;
+
+    ck_assert_int_eq(bind(fd, (struct sockaddr *) &address, len), 0);
+    ck_assert_int_eq(getsockname(fd, (struct sockaddr *) &address, &len), 0);
+    close(fd);
+    port = ntohs(address.sin_port);
+    where = lh_asprintf("--agents=127.0.0.1:%u", port);
+    live_init(&live, "--topology=@/topology.json", "--rules=@/rules.jsonl",
+              "--recorder=none", "--accept=127.0.0.1", "--archive=@/archive",
+              where, NULL);
+    free(where);
+    live_start(&live);
+}
+
+static void
+tear_down(void)
+{
+    live_uninit(&live);
+}
+
+/* A postcard that a ring had no room for is why the next hop was not seen. */
+START_TEST(a_history_says_what_the_ring_dropped)
+{
+    struct byte_buf out = BYTE_BUF_INIT;
+    struct agent_loss_switch lost = {3, 1};
+    struct api_client *client;
+    struct lh_error error;
+    struct agent_talk talk;
+    json_t *history, *hop;
+    uint64_t now_ns = time_spec_now();
+
+    client = live_client(&live);
+    ck_assert_int_eq(
+        api_client_call(client, "trigger.add",
+                        json_pack("{s:s, s:s}", "phf", "..*", "name", "all"),
+                        LIVE_DEADLINE_MS, NULL, &error),
+        0);
+    agent_talk_greet(&talk, port, 1);
+    /* When its window has ended the topology is no news any more. */
+    agent_talk_batch(&talk, 1, 50, 1, 1, 1, AGENT_THRESHOLD_ALL);
+    json_decref(live_next(client));
+    agent_frame_put_loss(
+        &out,
+        &(struct agent_loss){.seq = 2,
+                             .place = AGENT_PLACE_RING,
+                             .first_ns = now_ns,
+                             .last_ns = now_ns + UINT64_C(60000000000),
+                             .count = 1,
+                             .n = 1},
+        &lost);
+    agent_talk_send(&talk, &out);
+    agent_talk_batch(&talk, 3, 0, 1, 1, 2, AGENT_THRESHOLD_ALL);
+    history = live_next(client);
+    ck_assert_str_eq(json_string_value(json_object_get(
+                         json_object_get(history, "verdict"), "name")),
+                     "lost");
+    ck_assert_ptr_nonnull(
+        strstr(json_string_value(json_object_get(
+                   json_object_get(history, "verdict"), "reason")),
+               "a postcard of that hop may have been dropped by the ring"));
+    ck_assert_str_eq(json_string_value(json_object_get(
+                         json_object_get(history, "verdict"), "evidence")),
+                     "uncertain");
+    json_decref(history);
+    ck_assert_uint_eq(live_counter(client, "agent_lost_ring"), 1);
+
+    /* So it is where the hop is known from its neighbours. */
+    agent_talk_batch(&talk, 4, 1, 1, 1, 2, AGENT_THRESHOLD_ALL);
+    agent_talk_batch(&talk, 5, 1, 1, 4, SCENE_SWITCHES, AGENT_THRESHOLD_ALL);
+    history = live_next(client);
+    ck_assert_str_eq(json_string_value(json_object_get(
+                         json_object_get(history, "verdict"), "name")),
+                     "delivered");
+    ck_assert_str_eq(json_string_value(json_object_get(
+                         json_object_get(history, "verdict"), "reason")),
+                     "a postcard of switch 0000000000000003 may have been "
+                     "dropped by the ring");
+    json_decref(history);
+
+    /* Also where another one is missing, of which nothing is known. */
+    agent_talk_batch(&talk, 6, 2, 1, 1, 1, AGENT_THRESHOLD_ALL);
+    agent_talk_batch(&talk, 7, 2, 1, 4, SCENE_SWITCHES, AGENT_THRESHOLD_ALL);
+    history = live_next(client);
+    ck_assert_str_eq(json_string_value(json_object_get(
+                         json_object_get(history, "verdict"), "reason")),
+                     "a postcard of switch 0000000000000003 may have been "
+                     "dropped by the ring");
+    json_decref(history);
+
+    /* And where nobody knows how it came there. */
+    agent_talk_batch(&talk, 8, 3, 1, 4, SCENE_SWITCHES, AGENT_THRESHOLD_ALL);
+    history = live_next(client);
+    hop = json_array_get(json_object_get(history, "hops"), 0);
+    ck_assert(json_is_true(json_object_get(hop, "gap_before")));
+    ck_assert_str_eq(json_string_value(json_object_get(
+                         json_object_get(history, "verdict"), "reason")),
+                     "a postcard of switch 0000000000000003 may have been "
+                     "dropped by the ring");
+    json_decref(history);
+    close(talk.fd);
+    api_client_close(client);
+}
+END_TEST
+
+int
+main(void)
+{
+    Suite *suite = suite_create("agent_notes");
+    TCase *tc = tcase_create("all");
+
+    tcase_add_checked_fixture(tc, set_up, tear_down);
+    tcase_set_timeout(tc, 60);
+    tcase_add_test(tc, a_history_says_what_the_ring_dropped);
+    suite_add_tcase(suite, tc);
+
+    SRunner *runner = srunner_create(suite);
+
+    srunner_run_all(runner, CK_NORMAL);
+
+    int n_failed = srunner_ntests_failed(runner);
+
+    srunner_free(runner);
+    return n_failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -61,6 +61,7 @@ static void
 read_end(const struct lasthop_request *r, struct app_found *found)
 {
     const json_t *event = client_json_end(r);
+    const json_t *sampled = json_object_get(event, "sampled");
     const char *damage = json_string_value(json_object_get(event, "damage"));
 
     found->scanned = get_count(event, "scanned");
@@ -68,6 +69,8 @@ read_end(const struct lasthop_request *r, struct app_found *found)
     snprintf(found->damage, sizeof found->damage, "%s",
              damage ? damage : "the server does not say which");
     found->lost = get_count(event, "lost");
+    found->sampled_since_ns = get_count(sampled, "since_ns");
+    found->sampled_until_ns = get_count(sampled, "until_ns");
     found->is_truncated = json_is_true(json_object_get(event, "truncated"));
 }
 

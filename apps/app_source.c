@@ -7,6 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "apps/app.h"
+#include "lib/lh_alloc.h"
+
 void
 app_table_uninit(struct app_table *table)
 {
@@ -31,6 +34,21 @@ app_source_find(struct app_source *source, const struct app_find *find,
 {
     memset(found, 0, sizeof *found);
     return source->class->find(source, find, found, error);
+}
+
+char *
+app_source_left_out(const struct app *app, const struct app_found *found)
+{
+    char since[TIME_SPEC_BUFSIZE], until[TIME_SPEC_BUFSIZE];
+
+    if (!found->sampled_since_ns) {
+        return NULL;
+    }
+    return lh_asprintf(
+        "agents left packets out to save time, between %s and %s: what is "
+        "not found there may have been one",
+        app_format_time(app, found->sampled_since_ns, since),
+        app_format_time(app, found->sampled_until_ns, until));
 }
 
 int

@@ -22,6 +22,7 @@
 #include "lib/rule.h"
 #include "lib/topology.h"
 
+struct app;
 struct app_source;
 
 struct app_find {
@@ -43,6 +44,8 @@ struct app_found {
     uint64_t damaged; /* Blocks that could not be read. */
     char damage[480]; /* The first of them: file, bytes, times. */
     uint64_t lost;    /* Histories of that time that were never stored. */
+    /* From when to when agents left packets out; 0: they did not. */
+    uint64_t sampled_since_ns, sampled_until_ns;
 };
 
 struct app_table {
@@ -72,6 +75,9 @@ void app_source_close(struct app_source *);
 
 int app_source_find(struct app_source *, const struct app_find *,
                     struct app_found *, struct lh_error *);
+/* A sentence for people about what agents left out of it, for free(); NULL:
+ * nothing. */
+char *app_source_left_out(const struct app *, const struct app_found *);
 int app_source_rule(struct app_source *, uint64_t dpid, uint32_t version,
                     struct rule **, struct lh_error *);
 /* The flow tables of 'dpid' right after 'version' was made if 'version' is

@@ -120,6 +120,8 @@ find_histories(struct app_source *source, const struct app_find *find,
         snprintf(found->damage, sizeof found->damage, "%s",
                  totals->damage.text);
         found->lost = totals->lost;
+        found->sampled_since_ns = totals->sampled_since_ns;
+        found->sampled_until_ns = totals->sampled_until_ns;
         if (!retval && totals->n_limits) {
             lh_error_set(error,
                          "the filter's back-references gave up on %llu "

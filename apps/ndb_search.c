@@ -54,6 +54,7 @@ print_notes(const struct ndb *ndb, const struct app_found *found,
             uint64_t limit)
 {
     const char *why = app_names_why_none(ndb->topology);
+    char *left_out = app_source_left_out(ndb->app, found);
 
     if (!ndb->n_found && why) {
         fprintf(stderr, "%s: %s\n", ndb->where, why);
@@ -74,6 +75,10 @@ print_notes(const struct ndb *ndb, const struct app_found *found,
         fprintf(stderr, "%s: %llu histories of that time were never stored\n",
                 ndb->where, (unsigned long long) found->lost);
     }
+    if (left_out) {
+        fprintf(stderr, "%s: %s\n", ndb->where, left_out);
+    }
+    free(left_out);
 }
 
 static enum ndb_status

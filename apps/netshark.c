@@ -185,6 +185,8 @@ static void
 say_totals(const struct app *app, const struct app_found *found,
            bool is_limited)
 {
+    char *left_out = app_source_left_out(app, found);
+
     if (found->is_truncated && !is_limited) {
         app_say(app, "there may be more");
     }
@@ -198,6 +200,10 @@ say_totals(const struct app *app, const struct app_found *found,
         app_say(app, "%" PRIu64 " histories of that time were never stored",
                 found->lost);
     }
+    if (left_out) {
+        app_say(app, "%s", left_out);
+    }
+    free(left_out);
 }
 
 /* Shows what is stored.  0, EINTR, or another errno with what is wrong

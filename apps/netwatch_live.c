@@ -128,6 +128,37 @@ problems_of(const json_t *answer, char **codes)
     return all;
 }
 
+/* Adds that agents leave packets out, if the server tells so. */
+static void
+add_sampling(struct live *live, char **text, char **codes)
+{
+    struct lh_error error;
+    json_t *answer, *agent;
+    double ratio, least = 1;
+    char *more;
+    size_t i;
+
+    if (app_source_ask(live->nw->source, "status", json_object(), &answer,
+                       &error)) {
+        return; /* It knows of no agents. */
+    }
+    json_array_foreach(
+        json_object_get(json_object_get(answer, "status"), "agents"), i, agent)
+    {
+        ratio = json_number_value(json_object_get(agent, "ratio"));
+        least = ratio > 0 && ratio < least ? ratio : least;
+    }
+    json_decref(answer);
+    if (least < 1) {
+        more = lh_asprintf("agents keep 1 packet in %.3g to save time: the "
+                           "others are not watched",
+                           1 / least);
+        append(text, "", more);
+        append(codes, "", "sampled");
+        free(more);
+    }
+}
+
 static void
 ask_health(struct live *live, uint64_t now_ns)
 {
@@ -139,6 +170,7 @@ ask_health(struct live *live, uint64_t now_ns)
 
     if (!retval) {
         text = problems_of(answer, &problem);
+        add_sampling(live, &text, &problem);
         json_decref(answer);
     } else if (retval == ETIMEDOUT) {
         text = lh_asprintf("%s; nothing is watched", error.text);

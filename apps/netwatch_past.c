@@ -19,6 +19,7 @@ struct past {
     uint64_t since_ns, until_ns; /* The range; 0: no limit. */
     uint64_t start_ns, end_ns;   /* When what it holds begins and ends. */
     uint64_t lost, damaged;      /* Of all queries the most. */
+    struct app_found sampled;    /* Its times alone: of all queries. */
     char damage[sizeof((struct app_found *) NULL)->damage];
     struct app_progress progress;
     size_t n_done, n_all; /* Filters. */
@@ -104,6 +105,14 @@ run(struct past *past, const char *phf, uint64_t since_ns, uint64_t until_ns,
 
     if (!retval) {
         past->lost = found.lost > past->lost ? found.lost : past->lost;
+        if (found.sampled_since_ns &&
+            (!past->sampled.sampled_since_ns ||
+             found.sampled_since_ns < past->sampled.sampled_since_ns)) {
+            past->sampled.sampled_since_ns = found.sampled_since_ns;
+        }
+        if (found.sampled_until_ns > past->sampled.sampled_until_ns) {
+            past->sampled.sampled_until_ns = found.sampled_until_ns;
+        }
         if (found.damaged > past->damaged) {
             past->damaged = found.damaged;
             memcpy(past->damage, found.damage, sizeof past->damage);
@@ -320,6 +329,12 @@ say_unseen(struct past *past)
                            "stored, so they were not watched",
                            past->lost);
         netwatch_report_unseen(past->nw, past->start_ns, past->end_ns, text);
+        free(text);
+    }
+    text = app_source_left_out(past->nw->app, &past->sampled);
+    if (text) {
+        netwatch_report_unseen(past->nw, past->sampled.sampled_since_ns,
+                               past->sampled.sampled_until_ns, text);
         free(text);
     }
 }

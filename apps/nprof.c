@@ -230,12 +230,22 @@ ask(const struct app *app, const json_t *request, int *status)
 static void
 say_totals(const struct app *app, const json_t *profile)
 {
+    const json_t *sampled = json_object_get(profile, "sampled");
+    double least = json_number_value(json_object_get(sampled, "least"));
+    double most = json_number_value(json_object_get(sampled, "most"));
+
     if (nprof_number(profile, "damaged")) {
         app_say(app,
                 "%" PRIu64 " damaged blocks could not be read, their "
                 "packets are missing here; the first: %s",
                 nprof_number(profile, "damaged"),
                 nprof_text(profile, "damage"));
+    }
+    if (most > 1) {
+        app_say(app,
+                "agents kept 1 packet in %.4g%s: packets and bytes are scaled "
+                "to all there were",
+                most, least < most ? " at times" : "");
     }
     if (nprof_number(profile, "lost")) {
         app_say(app, "%" PRIu64 " histories of that time were never stored",
@@ -253,35 +263,6 @@ say_totals(const struct app *app, const json_t *profile)
                 "not told apart",
                 nprof_number(profile, "folded"));
     }
-}
-
-/* Says whether agents leave packets out, as far as the server tells. */
-static void
-say_sampling(const struct app *app)
-{
-    struct lh_error error;
-    json_t *answer = NULL, *agent;
-    double least = 1;
-    size_t i;
-
-    if (app->archive ||
-        app_source_ask(source, "status", json_object(), &answer, &error)) {
-        return; /* It tells nothing of them. */
-    }
-    json_array_foreach(
-        json_object_get(json_object_get(answer, "status"), "agents"), i, agent)
-    {
-        double ratio = json_number_value(json_object_get(agent, "ratio"));
-
-        least = ratio < least ? ratio : least;
-    }
-    if (least < 1) {
-        app_say(app,
-                "agents keep 1 packet in %.4g now: all figures are of the "
-                "packets that were kept, and not scaled",
-                least > 0 ? 1 / least : 0);
-    }
-    json_decref(answer);
 }
 
 /* --- showing ------------------------------------------------------------- */
@@ -356,7 +337,6 @@ show_once(const struct app *app, json_t *request)
         show(app, profile);
     }
     say_totals(app, profile);
-    say_sampling(app);
     if (status == APP_FOUND && !nprof_number(profile, "packets")) {
         status = APP_NOTHING;
     }

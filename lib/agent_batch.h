@@ -83,6 +83,9 @@ void agent_batch_reader_destroy(struct agent_batch_reader *);
  * 0 there are exactly 'n'.  Returns EBADMSG with the reason otherwise. */
 int agent_batch_reader_open(struct agent_batch_reader *, const uint8_t *data,
                             size_t len, uint32_t n, struct lh_error *);
+/* Sets 'left_out' of all templates of the batch. */
+void agent_batch_reader_set_left_out(struct agent_batch_reader *,
+                                     uint32_t left_out);
 /* False at the end. */
 bool agent_batch_reader_next(struct agent_batch_reader *,
                              struct agent_postcard *);

@@ -570,6 +570,15 @@ agent_batch_reader_next(struct agent_batch_reader *r,
     return true;
 }
 
+void
+agent_batch_reader_set_left_out(struct agent_batch_reader *r,
+                                uint32_t left_out)
+{
+    for (size_t i = 0; i < r->n_templates; i++) {
+        r->templates[i]->left_out = left_out;
+    }
+}
+
 size_t
 agent_batch_reader_n_templates(const struct agent_batch_reader *r)
 {

@@ -21,6 +21,7 @@
 static const uint8_t magic[4] = {0xba, 'L', 'H', '\n'};
 
 #define FLAG_COMPRESSED 1u
+#define FLAG_SAMPLED    2u
 
 /* Where things stand in a header. */
 enum {
@@ -46,7 +47,9 @@ write_header(const struct archive_block *block, uint8_t *p)
     memcpy(p + AT_MAGIC, magic, sizeof magic);
     p[AT_VERSION] = ARCHIVE_VERSION;
     p[AT_KIND] = block->kind;
-    bytes_put_be16(p + AT_FLAGS, block->is_compressed ? FLAG_COMPRESSED : 0);
+    bytes_put_be16(p + AT_FLAGS,
+                   (uint16_t) ((block->is_compressed ? FLAG_COMPRESSED : 0) |
+                               (block->is_sampled ? FLAG_SAMPLED : 0)));
     bytes_put_be32(p + AT_N_RECORDS, block->n_records);
     bytes_put_be32(p + AT_N_HOPS, block->n_hops);
     bytes_put_be64(p + AT_SEQUENCE, block->sequence);
@@ -132,6 +135,7 @@ archive_block_parse(const uint8_t p[ARCHIVE_BLOCK_HEADER],
     }
     block->kind = p[AT_KIND];
     block->is_compressed = (bytes_be16(p + AT_FLAGS) & FLAG_COMPRESSED) != 0;
+    block->is_sampled = (bytes_be16(p + AT_FLAGS) & FLAG_SAMPLED) != 0;
     block->n_records = bytes_be32(p + AT_N_RECORDS);
     block->n_hops = bytes_be32(p + AT_N_HOPS);
     block->sequence = bytes_be64(p + AT_SEQUENCE);

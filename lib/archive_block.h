@@ -42,6 +42,7 @@ enum archive_block_kind {
 struct archive_block {
     uint8_t kind; /* enum archive_block_kind; others are skipped. */
     bool is_compressed;
+    bool is_sampled; /* Packets like those of the block were left out. */
     uint32_t n_records;
     uint32_t n_hops;     /* In all records together. */
     uint64_t sequence;   /* Grows by 1 from block to block of an archive. */

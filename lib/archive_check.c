@@ -192,6 +192,20 @@ open_columns(const struct archive_block *block, const uint8_t *payload,
                                error);
 }
 
+/* Whether what the block says was left out can be. */
+static int
+check_left_out(const struct archive_block *block, struct column_decoder *d,
+               struct lh_error *error)
+{
+    struct sample_tally kept;
+    int retval = column_decoder_kept(d, &kept, error);
+
+    if (!retval && block->is_sampled != sample_tally_is_sampled(&kept)) {
+        retval = broken(error, "its header and section 29 differ");
+    }
+    return retval;
+}
+
 /* Compares the sums of the block, if it has some, with what it holds: the rows
  * that 'd' has, and the 'others'. */
 static int
@@ -270,6 +284,9 @@ check_columns(const struct archive_block *block, const uint8_t *payload,
     }
     if (!retval) {
         retval = check_sums(block, payload, d, others, error);
+    }
+    if (!retval) {
+        retval = check_left_out(block, d, error);
     }
     block_sums_destroy(others);
     column_decoder_destroy(d);

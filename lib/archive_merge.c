@@ -31,6 +31,8 @@
 /* Such blocks are copied. */
 #define LARGE_RECORDS 32768u
 #define LARGE_STORED  (4u << 20)
+/* Blocks become one if no more than this is between what was left out. */
+#define RATIO_ALIKE 1.05
 /* Rows between two looks at whether to go on. */
 #define ROWS_AT_ONCE 1024u
 
@@ -96,7 +98,9 @@ flush(struct merge *m)
                                   .n_hops = totals->n_hops,
                                   .sequence = m->last,
                                   .min_ns = totals->min_ns,
-                                  .max_ns = totals->max_ns};
+                                  .max_ns = totals->max_ns,
+                                  .is_sampled =
+                                      sample_tally_is_sampled(&totals->kept)};
     size_t start, table_len;
 
     if (!totals->n_records) {
@@ -164,13 +168,40 @@ add_plain(struct merge *m, struct column_decoder *d, struct lh_error *error)
     return retval == ENODATA ? 0 : retval;
 }
 
+/* Counts what was left out for the block, with what was collected if that is
+ * much alike; else that is written first, for a block's figures scale by one
+ * number. */
+static int
+join_kept(struct merge *m, const struct archive_block *block,
+          struct column_decoder *d, struct lh_error *error)
+{
+    const struct column_totals *totals = column_encoder_totals(m->encoder);
+    double ratio = sample_tally_ratio(&totals->kept), other;
+    struct sample_tally kept;
+    int retval = column_decoder_kept(d, &kept, error);
+
+    if (!kept.n) {
+        sample_tally_add(&kept, 0, block->n_records);
+    }
+    other = sample_tally_ratio(&kept);
+    if (!retval && totals->n_records &&
+        (other > ratio * RATIO_ALIKE || ratio > other * RATIO_ALIKE)) {
+        retval = flush(m);
+    }
+    for (size_t i = 0; i < kept.n; i++) {
+        column_encoder_count_kept(m->encoder, kept.of[i].left_out,
+                                  kept.of[i].packets);
+    }
+    return retval;
+}
+
 /* Adds the block of columns whose payload is at 'payload'. */
 static int
 add_columns(struct merge *m, const struct archive_block *block,
             const uint8_t *payload, struct lh_error *error)
 {
     const struct column_totals *totals = column_encoder_totals(m->encoder);
-    uint32_t before = totals->n_records;
+    uint32_t before;
     struct column_decoder *d;
     int retval;
 
@@ -184,11 +215,15 @@ add_columns(struct merge *m, const struct archive_block *block,
     if (retval) {
         return retval;
     }
-    if (!before) {
+    retval = join_kept(m, block, d, error);
+    if (!totals->n_records) {
         m->first = bytes_be64(payload);
     }
+    before = totals->n_records;
     m->last = block->sequence;
-    retval = add_rows(m, d, error);
+    if (!retval) {
+        retval = add_rows(m, d, error);
+    }
     if (!retval) {
         retval = add_plain(m, d, error);
     }

@@ -67,6 +67,7 @@ archive_part_add(struct archive_part *part, const struct history *h)
     if (column_encoder_add_history(part->encoder, h)) {
         part->counters.refused++;
     } else {
+        column_encoder_count_kept(part->encoder, h->left_out, 1);
         seal_if_full(part);
     }
 }
@@ -76,6 +77,7 @@ archive_part_add_packet(struct archive_part *part, struct trajectory *t,
                         const struct trajectory_packet *packet)
 {
     part->counters.in++;
+    column_encoder_count_kept(part->encoder, packet->left_out, 1);
     column_encoder_add(part->encoder, t, packet);
     seal_if_full(part);
 }

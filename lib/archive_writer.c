@@ -281,7 +281,9 @@ append(struct archive_writer *w, const struct column_totals *totals,
                                   .n_records = totals->n_records,
                                   .n_hops = totals->n_hops,
                                   .min_ns = totals->min_ns,
-                                  .max_ns = totals->max_ns};
+                                  .max_ns = totals->max_ns,
+                                  .is_sampled =
+                                      sample_tally_is_sampled(&totals->kept)};
     int error = prepare(w);
 
     if (!error) {
@@ -354,6 +356,7 @@ archive_writer_add(struct archive_writer *w, const struct history *h)
     if (column_encoder_add_history(w->encoder, h)) {
         w->counters.refused++;
     } else {
+        column_encoder_count_kept(w->encoder, h->left_out, 1);
         seal_if_full(w);
     }
 }
@@ -363,6 +366,7 @@ archive_writer_add_packet(struct archive_writer *w, struct trajectory *t,
                           const struct trajectory_packet *packet)
 {
     w->counters.in++;
+    column_encoder_count_kept(w->encoder, packet->left_out, 1);
     column_encoder_add(w->encoder, t, packet);
     seal_if_full(w);
 }
@@ -442,6 +446,7 @@ archive_writer_encode(struct column_encoder *encoder,
         p->payload = byte_buf_take(&out, &p->len);
         p->min_ns = totals->min_ns;
         p->max_ns = totals->max_ns;
+        p->is_sampled = sample_tally_is_sampled(&totals->kept);
     }
 }
 

@@ -113,6 +113,7 @@ void archive_writer_round(struct archive_writer *, uint64_t now_ns);
 struct archive_pending {
     uint8_t *payload; /* Of history_columns, for free(); NULL: nothing. */
     size_t len, table_len;
+    bool is_sampled;         /* Others were left out. */
     uint64_t min_ns, max_ns; /* Earliest first, latest last postcard. */
 };
 

@@ -140,6 +140,7 @@ lib_liblasthop_a_SOURCES = \
 	lib/rule_json.c \
 	lib/rule_text.c \
 	lib/say.c lib/say.h \
+	lib/sample_tally.c lib/sample_tally.h \
 	lib/section_list.c lib/section_list.h \
 	lib/shape_memo.c lib/shape_memo.h \
 	lib/text_line.c lib/text_line.h \

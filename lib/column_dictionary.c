@@ -72,6 +72,22 @@ column_dictionary_load_range(struct column_dictionary *d,
     return 0;
 }
 
+int
+column_dictionary_kept(struct column_dictionary *d, struct sample_tally *kept,
+                       struct lh_error *error)
+{
+    uint8_t *raw;
+    size_t len;
+    int retval = column_dictionary_load(d, COLUMN_LEFT_OUT, &raw, &len, error);
+
+    memset(kept, 0, sizeof *kept);
+    if (!retval && raw) {
+        retval = sample_tally_read(kept, raw, len, error);
+    }
+    free(raw);
+    return retval;
+}
+
 /* --- Dictionary --------------------------------------------------------- */
 
 static int

@@ -78,6 +78,9 @@ void column_dictionary_uninit(struct column_dictionary *);
  * there is none.  Returns 0 or an errno as above. */
 int column_dictionary_load(struct column_dictionary *, unsigned int id,
                            uint8_t **raw, size_t *len, struct lh_error *);
+/* As column_decoder_kept(). */
+int column_dictionary_kept(struct column_dictionary *, struct sample_tally *,
+                           struct lh_error *);
 /* Reads the sections from 'first' to 'last' for 'r', into 'raws'
  * (N_COLUMNS of them), which are for free(), also after an error. */
 int column_dictionary_load_range(struct column_dictionary *,

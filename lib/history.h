@@ -83,6 +83,10 @@ struct history_hop {
 struct history {
     uint64_t packet_id;
     bool has_packet_id;
+    /* Packets like this one that agents left out: of all 2^32 there may be,
+     * so many (lib/sample_tally.h).  Not in JSON; not told apart in the
+     * archive, which knows it of blocks. */
+    uint32_t left_out;
     struct verdict verdict; /* Of the whole. */
     uint64_t carries;       /* Packet ID of the packet inside this tunnel
                              * packet; 0 if none. */

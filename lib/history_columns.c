@@ -187,6 +187,13 @@ count_record(struct column_encoder *e, size_t n_hops, uint64_t first_ns,
     t->size = e->raw.len + e->plain_size;
 }
 
+void
+column_encoder_count_kept(struct column_encoder *e, uint32_t left_out,
+                          uint64_t packets)
+{
+    sample_tally_add(&e->totals.kept, left_out, packets);
+}
+
 int
 column_encoder_add_history(struct column_encoder *e, const struct history *h)
 {
@@ -570,6 +577,7 @@ column_encoder_finish(struct column_encoder *e, int level,
     if (history_encoder_totals(e->plain)->n_records) {
         history_encoder_finish(e->plain, &e->writer.columns[COLUMN_PLAIN]);
     }
+    sample_tally_put(&e->totals.kept, &e->writer.columns[COLUMN_LEFT_OUT]);
     byte_buf_clear(&e->sections);
     for (uint8_t i = 1; i < N_COLUMNS; i++) {
         const struct byte_buf *column = &e->writer.columns[i];

@@ -35,6 +35,7 @@
 #include "lib/history_codec.h"
 #include "lib/lh_error.h"
 #include "lib/packet_id.h"
+#include "lib/sample_tally.h"
 #include "lib/trajectory.h"
 
 /* What one block may hold; an encoder is full before that. */
@@ -52,12 +53,13 @@ enum column_unit {
 
 /* What an encoder holds so far. */
 struct column_totals {
-    uint32_t n_records; /* Histories in all. */
-    uint32_t n_rows;    /* Of these, packets of trajectories. */
-    uint32_t n_hops;    /* In all records together. */
-    uint64_t min_ns;    /* Earliest first postcard; 0 while empty. */
-    uint64_t max_ns;    /* Latest last postcard. */
-    size_t size;        /* Bytes held. */
+    uint32_t n_records;       /* Histories in all. */
+    uint32_t n_rows;          /* Of these, packets of trajectories. */
+    uint32_t n_hops;          /* In all records together. */
+    uint64_t min_ns;          /* Earliest first postcard; 0 while empty. */
+    uint64_t max_ns;          /* Latest last postcard. */
+    size_t size;              /* Bytes held. */
+    struct sample_tally kept; /* As column_encoder_count_kept() says. */
 };
 
 struct column_encoder;
@@ -78,6 +80,10 @@ void column_encoder_add(struct column_encoder *, struct trajectory *,
 /* Adds a copy of 'h'.  Returns 0, or EFBIG as history_encoder_add(). */
 int column_encoder_add_history(struct column_encoder *,
                                const struct history *h);
+/* Notes how many of what was added, or will be, others were left out with.
+ * Where nothing is said, none were. */
+void column_encoder_count_kept(struct column_encoder *, uint32_t left_out,
+                               uint64_t packets);
 const struct column_totals *
 column_encoder_totals(const struct column_encoder *);
 /* True when a block cannot hold more. */
@@ -133,6 +139,11 @@ int column_decoder_index(struct column_decoder *, struct block_index *,
  * histories that are no trajectory's.  ENOENT when the block does not say, or
  * an errno as above. */
 int column_decoder_sums(struct column_decoder *, struct block_sums *,
+                        struct lh_error *);
+
+/* Reads what packets were left out when those of the block were kept: empty
+ * where none were.  0, or an errno as above. */
+int column_decoder_kept(struct column_decoder *, struct sample_tally *,
                         struct lh_error *);
 
 /* Reads the dictionary but what single flows have: shapes and the numbers of

@@ -109,10 +109,9 @@ column_decoder_index(struct column_decoder *d, struct block_index *index,
                                         &len, error);
 
     memset(index, 0, sizeof *index);
-    if (retval) {
-        return retval;
-    }
-    return raw ? block_index_parse(index, raw, len, error) : ENOENT;
+    return retval ? retval
+           : raw  ? block_index_parse(index, raw, len, error)
+                  : ENOENT;
 }
 
 int
@@ -129,6 +128,13 @@ column_decoder_sums(struct column_decoder *d, struct block_sums *sums,
     }
     free(raw);
     return retval;
+}
+
+int
+column_decoder_kept(struct column_decoder *d, struct sample_tally *kept,
+                    struct lh_error *error)
+{
+    return column_dictionary_kept(&d->dictionary, kept, error);
 }
 
 int

@@ -47,6 +47,7 @@ enum column {
     COLUMN_INDEX, /* block_index. */
     COLUMN_SUMS,  /* block_sums. */
     COLUMN_FLOW_BYTES,
+    COLUMN_LEFT_OUT, /* sample_tally. */
     COLUMN_FIELD_FIRST = 32,
     COLUMN_FIELD_NEXT = 48,
     N_COLUMNS = 64

@@ -37,6 +37,7 @@ struct trajectory_packet {
     const uint8_t *header; /* Of the reference hop, as captured. */
     uint16_t caplen;
     const uint64_t *times_ns; /* Of each hop, in the order of the model. */
+    uint32_t left_out;        /* As that of a history. */
     bool has_own_id; /* packet_id is known to be that of 'header', by the
                       * constants of whoever stores it. */
 };

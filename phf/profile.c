@@ -442,11 +442,16 @@ make_answer(struct profile *p)
         (json_int_t) total->sums.counters.scanned, "lost",
         (json_int_t) p->lost, "damaged", (json_int_t) total->n_damaged,
         "undecided", (json_int_t) total->sums.counters.n_limits, "folded",
-        (json_int_t) total->sums.table.n_folded);
+        (json_int_t) (total->sums.table.n_folded + 0.5));
 
     for (size_t i = 0; i < p->ask.n_by; i++) {
         json_array_append_new(by,
                               json_string(profile_level_name(p->ask.by[i])));
+    }
+    if (total->sums.most > 1) {
+        json_object_set_new(answer, "sampled",
+                            json_pack("{s:f, s:f}", "least", total->sums.least,
+                                      "most", total->sums.most));
     }
     if (total->n_damaged) {
         json_object_set_new(answer, "damage",
@@ -470,6 +475,13 @@ add_up(struct job *total, struct job *job)
         memset(&job->sums.table, 0, sizeof job->sums.table);
     } else {
         profile_table_merge(&total->sums.table, &job->sums.table);
+    }
+    if (job->sums.most > 0 &&
+        (!(total->sums.most > 0) || job->sums.least < total->sums.least)) {
+        total->sums.least = job->sums.least;
+    }
+    if (job->sums.most > total->sums.most) {
+        total->sums.most = job->sums.most;
     }
     total->sums.counters.scanned += job->sums.counters.scanned;
     total->sums.counters.n_limits += job->sums.counters.n_limits;

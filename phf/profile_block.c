@@ -31,6 +31,7 @@ struct work {
     uint32_t bucket;   /* and in this interval; */
     bool is_split;     /* but not in one of them. */
     bool asks_lengths; /* Of packets, not of flows only. */
+    double ratio;      /* Packets that one stands for. */
     struct run *runs;  /* Of all flows of each shape, where these are not told
                         * apart.  Owned. */
     bool has_crossing; /* Packets of some shape crossed a link. */
@@ -101,16 +102,18 @@ count(struct work *w, struct keys *keys, const struct profile_crossing *c,
       uint32_t bucket, uint64_t packets, uint64_t bytes)
 {
     struct profile_table *table = &w->sums->table;
+    double all_packets = w->ratio * (double) packets;
+    double all_bytes = w->ratio * (double) bytes;
 
     keys->all.link = c->link;
     keys->all.way = c->way;
-    profile_table_count(table, &keys->all, packets, bytes);
+    profile_table_count(table, &keys->all, all_packets, all_bytes);
     if (w->ask->interval_ns) {
         keys->first.link =
             w->ask->n_by && w->ask->by[0] == PROFILE_BY_LINK ? c->link : 0;
         keys->first.way = c->first_way;
         keys->first.bucket = bucket;
-        profile_table_count(table, &keys->first, packets, bytes);
+        profile_table_count(table, &keys->first, all_packets, all_bytes);
     }
 }
 
@@ -480,7 +483,7 @@ count_way(void *way_work, const struct history *h, uint64_t packets,
 static void
 count_ways(const struct profile_ask *ask, struct profile_sums *sums)
 {
-    struct work w = {.ask = ask, .sums = sums};
+    struct work w = {.ask = ask, .sums = sums, .ratio = sums->ways_ratio};
     struct way_work ways = {.work = &w};
 
     if (sums->ways) {
@@ -500,6 +503,12 @@ profile_block_end(const struct profile_ask *ask, struct profile_sums *sums)
     sums->shapes = NULL;
 }
 
+static bool
+differ(double a, double b)
+{
+    return a < b || a > b;
+}
+
 /* Adds the sums of the block: 0, ENOENT when it has none, or an errno. */
 static int
 add_sums(struct work *w, struct lh_error *why)
@@ -511,14 +520,31 @@ add_sums(struct work *w, struct lh_error *why)
     if (!sums->ways) {
         sums->ways = block_sums_create();
     }
-    if (sums->ways_bucket != w->bucket ||
+    if (sums->ways_bucket != w->bucket || differ(sums->ways_ratio, w->ratio) ||
         block_sums_size(sums->ways) > MAX_WAYS_SIZE) {
         count_ways(w->ask, sums);
     }
     sums->ways_bucket = w->bucket;
+    sums->ways_ratio = w->ratio;
     before = block_sums_n_packets(sums->ways);
     retval = column_decoder_sums(w->block->columns, sums->ways, why);
     sums->counters.scanned += block_sums_n_packets(sums->ways) - before;
+    return retval;
+}
+
+/* Reads how many packets one of the block stands for. */
+static int
+read_ratio(struct work *w, struct lh_error *why)
+{
+    struct profile_sums *sums = w->sums;
+    struct sample_tally kept;
+    int retval = column_decoder_kept(w->block->columns, &kept, why);
+
+    w->ratio = sample_tally_ratio(&kept);
+    if (!sums->most || w->ratio < sums->least) {
+        sums->least = w->ratio;
+    }
+    sums->most = w->ratio > sums->most ? w->ratio : sums->most;
     return retval;
 }
 
@@ -529,7 +555,7 @@ profile_block_count(struct query_block *block, const struct profile_ask *ask,
                     uint64_t min_ns, uint64_t max_ns,
                     struct profile_sums *sums, struct lh_error *why)
 {
-    struct work w = {.ask = ask, .sums = sums, .block = block};
+    struct work w = {.ask = ask, .sums = sums, .block = block, .ratio = 1};
     struct history_decoder *plain = NULL;
     int retval;
 
@@ -541,6 +567,9 @@ profile_block_count(struct query_block *block, const struct profile_ask *ask,
         !w.is_whole || bucket_of(ask, min_ns) != bucket_of(ask, max_ns);
     w.bucket = w.is_whole ? bucket_of(ask, min_ns) : 0;
     retval = query_block_open(block, why);
+    if (!retval && block->columns) {
+        retval = read_ratio(&w, why);
+    }
     if (!retval && block->columns && !w.is_split && !w.tells_flows &&
         !ask->phf) {
         retval = add_sums(&w, why);

@@ -2,6 +2,9 @@
 /* profile_block - what the histories of one block of an archive, or of what is
  * pending, sent over the links of a profile.
  *
+ * Where agents left packets out, each that was kept counts for as many as the
+ * block says that it stands for (lib/sample_tally.h).
+ *
  * Where no addresses and no filter are asked for, and all of the block is in
  * the range and in one interval, only its sums are read (lib/block_sums.h),
  * and those of block after block are added up as ways, which are looked at in
@@ -57,7 +60,9 @@ struct profile_sums {
     struct profile_table table;
     struct profile_shapes *shapes; /* Met so far; NULL: none.  Owned. */
     struct block_sums *ways; /* Not in the table yet; NULL: none.  Owned. */
-    uint32_t ways_bucket;    /* Their interval. */
+    uint32_t ways_bucket;    /* Their interval, */
+    double ways_ratio;       /* and how many packets one of them stands for. */
+    double least, most;      /* Of all blocks: such ratios; 0: none. */
     struct query_block_counters counters;
 };
 

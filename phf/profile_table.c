@@ -170,7 +170,7 @@ grow(struct profile_table *t)
 
 void
 profile_table_count(struct profile_table *t, const struct profile_key *key,
-                    uint64_t packets, uint64_t bytes)
+                    double packets, double bytes)
 {
     uint32_t *slot;
 

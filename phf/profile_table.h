@@ -43,7 +43,7 @@ struct profile_key {
 
 struct profile_row {
     struct profile_key key;
-    uint64_t packets, bytes;
+    double packets, bytes; /* Scaled to those that were left out. */
 };
 
 /* Finds numbers by hash. */
@@ -65,7 +65,7 @@ struct profile_table {
     size_t n_ways, allocated_ways;
     struct profile_way *ways; /* Owned. */
     struct profile_index link_index, way_index;
-    uint64_t n_folded; /* Packets. */
+    double n_folded; /* Packets. */
 };
 
 /* An empty table is all zero. */
@@ -75,7 +75,7 @@ uint32_t profile_table_link(struct profile_table *,
                             const struct profile_link *);
 uint32_t profile_table_way(struct profile_table *, const struct profile_way *);
 void profile_table_count(struct profile_table *, const struct profile_key *,
-                         uint64_t packets, uint64_t bytes);
+                         double packets, double bytes);
 /* Adds all that 'other' has. */
 void profile_table_merge(struct profile_table *,
                          const struct profile_table *other);

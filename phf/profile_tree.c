@@ -40,14 +40,14 @@ profile_level_from_name(const char *name, enum profile_level *level)
 /* Rows that are one node: 'n' of them from 'first' on. */
 struct group {
     size_t first, n;
-    uint64_t packets, bytes;
+    double packets, bytes;
 };
 
 struct builder {
     const struct profile_tree_config *config;
     const struct profile_row **rows; /* Of all of the range, sorted. */
     size_t n_rows;
-    uint64_t total_packets, total_bytes;
+    double total_packets, total_bytes;
     size_t n_nodes; /* Made so far. */
 };
 
@@ -106,15 +106,20 @@ make_groups(const struct builder *b, size_t first, size_t end,
     return groups;
 }
 
-static void
-set_counts(const struct builder *b, json_t *o, uint64_t packets,
-           uint64_t bytes)
+/* The nearest number that is whole. */
+static json_t *
+whole(double n)
 {
-    double share =
-        b->total_bytes ? (double) bytes / (double) b->total_bytes : 0;
+    return json_integer((json_int_t) (n + 0.5));
+}
 
-    json_object_set_new(o, "packets", json_integer((json_int_t) packets));
-    json_object_set_new(o, "bytes", json_integer((json_int_t) bytes));
+static void
+set_counts(const struct builder *b, json_t *o, double packets, double bytes)
+{
+    double share = b->total_bytes > 0 ? bytes / b->total_bytes : 0;
+
+    json_object_set_new(o, "packets", whole(packets));
+    json_object_set_new(o, "bytes", whole(bytes));
     json_object_set_new(o, "share", json_real(share));
 }
 
@@ -128,7 +133,7 @@ make_series(const struct builder *b, const struct profile_key *key)
     const struct profile_table *table = b->config->table;
     const struct profile_ask *ask = b->config->ask;
     size_t n = b->config->n_intervals;
-    uint64_t(*sums)[2] = lh_alloc_zero((n + 1) * sizeof *sums);
+    double(*sums)[2] = lh_alloc_zero((n + 1) * sizeof *sums);
     json_t *series = json_array();
 
     for (size_t i = 0; i < table->n; i++) {
@@ -142,9 +147,8 @@ make_series(const struct builder *b, const struct profile_key *key)
         }
     }
     for (size_t i = 0; i < n; i++) {
-        json_array_append_new(series,
-                              json_pack("[I, I]", (json_int_t) sums[i][0],
-                                        (json_int_t) sums[i][1]));
+        json_array_append_new(
+            series, json_pack("[o, o]", whole(sums[i][0]), whole(sums[i][1])));
     }
     free(sums);
     return series;
@@ -215,9 +219,8 @@ profile_tree_put(const struct profile_tree_config *config, json_t *to)
         }
     }
     qsort_r(b.rows, b.n_rows, sizeof *b.rows, compare_rows, (void *) config);
-    json_object_set_new(to, "packets",
-                        json_integer((json_int_t) b.total_packets));
-    json_object_set_new(to, "bytes", json_integer((json_int_t) b.total_bytes));
+    json_object_set_new(to, "packets", whole(b.total_packets));
+    json_object_set_new(to, "bytes", whole(b.total_bytes));
     if (config->n_intervals) {
         json_object_set_new(to, "series", make_series(&b, NULL));
     }

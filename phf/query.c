@@ -73,15 +73,34 @@ compare_desc(const void *a, const void *b)
     return compare_asc(b, a);
 }
 
+/* Packets were left out of a part between these times. */
+static void
+note_sampled(struct query *q, uint64_t min_ns, uint64_t max_ns)
+{
+    struct query_totals *t = &q->totals;
+
+    min_ns = min_ns < q->config.since_ns ? q->config.since_ns : min_ns;
+    max_ns = max_ns >= q->config.until_ns ? q->config.until_ns - 1 : max_ns;
+    if (!t->sampled_since_ns || min_ns < t->sampled_since_ns) {
+        t->sampled_since_ns = min_ns;
+    }
+    if (max_ns > t->sampled_until_ns) {
+        t->sampled_until_ns = max_ns;
+    }
+}
+
 static void
 add_part(struct query *q, const struct part *part, uint64_t min_ns,
-         uint64_t max_ns)
+         uint64_t max_ns, bool is_sampled)
 {
     if (max_ns >= q->config.since_ns && min_ns < q->config.until_ns) {
         struct part *p = &q->parts[q->n_parts++];
 
         *p = *part;
         p->bound_ns = q->config.is_desc ? max_ns : min_ns;
+        if (is_sampled) {
+            note_sampled(q, min_ns, max_ns);
+        }
     }
 }
 
@@ -96,7 +115,7 @@ add_pending(struct query *q)
                                       .pending_table_len = p->table_len}};
 
         if (p->len) {
-            add_part(q, &part, p->min_ns, p->max_ns);
+            add_part(q, &part, p->min_ns, p->max_ns, p->is_sampled);
         }
     }
 }
@@ -149,7 +168,8 @@ query_create(const struct query_config *config)
 
         if (block->kind == ARCHIVE_HISTORIES ||
             block->kind == ARCHIVE_COLUMNS) {
-            add_part(q, &part, block->min_ns, block->max_ns);
+            add_part(q, &part, block->min_ns, block->max_ns,
+                     block->is_sampled);
         }
     }
     add_pending(q);

@@ -59,7 +59,10 @@ struct query_totals {
     uint64_t n_skipped;     /* Of these, only their index. */
     uint64_t damaged;       /* Blocks that could not be read. */
     struct lh_error damage; /* Which was the first, and why: empty if none. */
-    uint64_t lost;     /* Histories of that time that were never stored. */
+    uint64_t lost; /* Histories of that time that were never stored. */
+    /* From when to when packets were left out of what is stored (of the first
+     * to the last one that was kept); 0: none were. */
+    uint64_t sampled_since_ns, sampled_until_ns;
     uint64_t n_limits; /* Matchings that gave up. */
     bool is_truncated; /* The limit, or QUERY_MAX_WAITING, was reached. */
 };

@@ -2,6 +2,7 @@
 /* path_table_close - groups of postcards become histories. */
 #include <config.h>
 
+#include "lib/hop_template.h"
 #include "server/path_table_impl.h"
 
 void
@@ -78,6 +79,20 @@ learn(struct path_table *pt, const struct path_group *g,
     }
 }
 
+/* What was left out when the packet was kept: the most of all its hops. */
+static uint32_t
+left_out_of(const struct path_group *g)
+{
+    uint32_t left_out = 0;
+
+    for (const struct postcard_entry *e = g->first; e && e->p.visit;
+         e = e->next) {
+        left_out =
+            e->p.visit->left_out > left_out ? e->p.visit->left_out : left_out;
+    }
+    return left_out;
+}
+
 /* Emits the group as a packet of a known trajectory. */
 static bool
 recognise(struct path_table *pt, const struct path_group *g,
@@ -94,6 +109,7 @@ recognise(struct path_table *pt, const struct path_group *g,
     pt->n.out += g->n_cards;
     pt->n.histories++;
     pt->n.recognised++;
+    hit.packet.left_out = left_out_of(g);
     pt->config.emit_packet(pt->config.aux, hit.trajectory, &hit.packet);
     return true;
 }
@@ -140,6 +156,7 @@ path_table_assemble(struct path_table *pt, const struct path_group *g,
         if (g && result.n_histories == 1 && result.n_in_hops == n) {
             learn(pt, g, result.state, h, env.span);
         }
+        h->left_out = g ? left_out_of(g) : 0;
         pt->config.emit(pt->config.aux, h);
     }
     return result.n_in_hops;

@@ -120,6 +120,13 @@ end_query(struct queries_running *running, bool is_cancelled)
         "cancelled", (int) is_cancelled, "damaged", (json_int_t) t->damaged,
         "lost", (json_int_t) t->lost);
 
+    if (t->sampled_since_ns) {
+        json_object_set_new(end, "sampled",
+                            json_pack("{s:I, s:I}", "since_ns",
+                                      (json_int_t) t->sampled_since_ns,
+                                      "until_ns",
+                                      (json_int_t) t->sampled_until_ns));
+    }
     if (t->damaged) {
         json_object_set_new(end, "damage", json_string(t->damage.text));
     }

@@ -170,6 +170,8 @@ take_batch(struct guest *guest, const struct agent_batch_frame *batch,
             source->config.book,
             agent_batch_reader_template(source->reader, i)->dpid, guest->id);
     }
+    agent_batch_reader_set_left_out(source->reader,
+                                    UINT32_MAX - batch->threshold);
     sample_gate_note(source->config.gate, batch->threshold, now_ns);
     source->config.before(source->config.aux, now_ns);
     source->current = guest;

@@ -3,7 +3,8 @@
  *
  * A golden archive is never written again.  That of a new format version is
  * made by running this program with LASTHOP_WRITE_GOLDEN set to the directory
- * to make; one of merged files if LASTHOP_MERGE_GOLDEN is set as well. */
+ * to make; one of merged files if LASTHOP_MERGE_GOLDEN is set as well, one of
+ * which packets were left out if LASTHOP_SAMPLE_GOLDEN is. */
 #include <config.h>
 
 #include <check.h>
@@ -23,11 +24,13 @@
 #define HISTORIES "histories.jsonl"
 
 static const char *const names[] = {
-    "archive-v1", "archive-v2",
-    "archive-v2-sums",   /* With the sections of sums. */
-    "archive-v2-merged", /* A file of several, its blocks with indexes. */
+    "archive-v1",         "archive-v2",
+    "archive-v2-sums",    /* With the sections of sums. */
+    "archive-v2-merged",  /* A file of several, its blocks with indexes. */
+    "archive-v2-sampled", /* Agents left packets out of the first block. */
 };
-#define MERGED 3
+#define MERGED  3
+#define SAMPLED 4
 
 static char *
 golden_dir(int i)
@@ -68,6 +71,10 @@ add_histories(struct archive_writer *w, size_t n_round)
             all[i] = flow_next(flow, &seed, unit_ns, &config);
             t = flow_trajectory(flow, all[i], &packet, times_ns);
         }
+        if (getenv("LASTHOP_SAMPLE_GOLDEN") && i < N_HISTORIES / 2) {
+            all[i]->left_out = i < 10 ? 1u << 31 : 3u << 30;
+        }
+        packet.left_out = all[i]->left_out;
         if (t) {
             archive_writer_add_packet(w, t, &packet);
         } else {
@@ -218,6 +225,32 @@ check_indexes(struct archive_reader *r)
     ck_assert_uint_gt(largest, 15);
 }
 
+/* What was left out of the first block, and of no other. */
+static void
+check_sampling(struct archive_reader *r)
+{
+    for (size_t i = 0, n = 0; i < archive_reader_n_blocks(r); i++) {
+        const struct archive_entry *entry = archive_reader_entry(r, i);
+        struct column_decoder *d;
+        struct sample_tally kept;
+
+        if (entry->block.kind != ARCHIVE_COLUMNS) {
+            continue;
+        }
+        ck_assert(!archive_reader_columns(r, entry, &d, NULL));
+        ck_assert(!column_decoder_kept(d, &kept, NULL));
+        ck_assert(entry->block.is_sampled == !n);
+        ck_assert_uint_eq(kept.n, n ? 0 : 2);
+        if (!n++) {
+            ck_assert_uint_eq(kept.of[0].left_out, 1u << 31);
+            ck_assert_uint_eq(kept.of[0].packets, 10);
+            ck_assert_uint_eq(kept.of[1].left_out, 3u << 30);
+            ck_assert_uint_eq(kept.of[1].packets, N_HISTORIES / 2 - 10);
+        }
+        column_decoder_destroy(d);
+    }
+}
+
 START_TEST(released_versions_are_read)
 {
     char *dir = golden_dir(_i);
@@ -245,6 +278,8 @@ START_TEST(released_versions_are_read)
     }
     if (_i == MERGED) {
         check_indexes(r);
+    } else if (_i == SAMPLED) {
+        check_sampling(r);
     }
     fixture_free_all(all, n);
     topology_unref(topology);

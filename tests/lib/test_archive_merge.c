@@ -90,6 +90,8 @@ count_files(const char *dir, const char *end)
     return n;
 }
 
+static uint32_t left_out_now;
+
 /* Adds packets of the flows and histories of their own; keeps copies. */
 static size_t
 add_mixed(struct archive_writer *w, struct flow *flows, size_t n_flows,
@@ -110,6 +112,8 @@ add_mixed(struct archive_writer *w, struct flow *flows, size_t n_flows,
             all[n] = flow_next(flow, seed, 1, &config);
             t = flow_trajectory(flow, all[n], &packet, times_ns);
         }
+        all[n]->left_out = left_out_now;
+        packet.left_out = left_out_now;
         if (t) {
             archive_writer_add_packet(w, t, &packet);
         } else {
@@ -221,6 +225,65 @@ START_TEST(what_is_merged_is_what_was_written)
     while (n) {
         history_destroy(all[--n]);
     }
+    fixture_remove(dir);
+}
+END_TEST
+
+/* Blocks of which much the same was left out become one, others do not; and
+ * none of what they say of that is lost. */
+START_TEST(what_was_left_out_is_kept)
+{
+    char *dir = fixture_dir();
+    struct archive_writer *w = open_writer(dir, 0);
+    struct archive_reader *r;
+    uint64_t n = 0;
+    struct flow flow;
+    struct history *all[200];
+    uint64_t seed = 3;
+    struct sample_tally sum = {.n = 0};
+    size_t n_blocks = 0;
+
+    flow_init(&flow, &seed, FIXTURE_NOW_NS);
+    for (uint32_t round = 0; round < 20; round++) {
+        static const uint32_t left_out[4] = {
+            0, 3u << 30, (3u << 30) + (1u << 20), 1u << 31};
+
+        left_out_now = left_out[round / 5];
+        n += add_mixed(w, &flow, 1, &seed, all + n);
+        archive_writer_round(w, FIXTURE_NOW_NS);
+    }
+    wait_for(w, 1, 0, FIXTURE_NOW_NS);
+    r = fixture_reader(dir);
+    check_all(r, all, n);
+    check_blocks(dir, r);
+    for (size_t i = 0; i < archive_reader_n_blocks(r); i++) {
+        const struct archive_entry *entry = archive_reader_entry(r, i);
+        struct column_decoder *d;
+        struct sample_tally kept;
+
+        ck_assert(!archive_reader_columns(r, entry, &d, NULL));
+        ck_assert(!column_decoder_kept(d, &kept, NULL));
+        ck_assert(entry->block.is_sampled == (kept.n != 0));
+        sample_tally_merge(&sum, &kept);
+        ck_assert(!kept.n || kept.of[0].left_out);
+        for (size_t k = 1; k < kept.n; k++) {
+            ck_assert_uint_lt(kept.of[k].left_out - kept.of[0].left_out,
+                              1u << 21);
+        }
+        column_decoder_destroy(d);
+        n_blocks++;
+    }
+    ck_assert_uint_lt(n_blocks, 20);
+    ck_assert_uint_eq(sum.n, 3);
+    for (size_t i = 0; i < 3; i++) {
+        ck_assert_uint_eq(sum.of[i].packets, 50);
+    }
+    archive_reader_close(r);
+    archive_writer_close(w);
+    while (n) {
+        history_destroy(all[--n]);
+    }
+    flow_uninit(&flow);
     fixture_remove(dir);
 }
 END_TEST
@@ -457,6 +520,7 @@ main(void)
 
     tcase_set_timeout(tc, 120);
     tcase_add_test(tc, what_is_merged_is_what_was_written);
+    tcase_add_test(tc, what_was_left_out_is_kept);
     tcase_add_test(tc, a_topology_is_kept_once);
     tcase_add_test(tc, retention_removes_what_was_merged_and_of_what);
     tcase_add_test(tc, a_merge_that_fails_loses_nothing_and_is_tried_again);

@@ -27,6 +27,13 @@ static char *dir;
 static struct archive_writer *writer;
 static struct archive_reader *reader;
 static struct history *all[N_PACKETS]; /* Owned. */
+static bool is_sampled; /* Blocks stand for 4, 2, 1, 1 times what they have. */
+
+static uint32_t
+left_out(size_t i)
+{
+    return !is_sampled || i >= 800 ? 0 : i < 400 ? 3u << 30 : 1u << 31;
+}
 
 static void
 set_up(void)
@@ -47,6 +54,8 @@ set_up(void)
         uint64_t times_ns[FLOW_MAX_HOPS];
         struct trajectory *t = flow_trajectory(flow, h, &packet, times_ns);
 
+        h->left_out = left_out(i);
+        packet.left_out = h->left_out;
         if (t) {
             archive_writer_add_packet(writer, t, &packet);
         } else {
@@ -63,6 +72,13 @@ set_up(void)
     }
     free(flows);
     reader = fixture_reader(dir);
+}
+
+static void
+set_up_sampled(void)
+{
+    is_sampled = true;
+    set_up();
 }
 
 static void
@@ -97,24 +113,26 @@ static void
 add_by_hand(struct sum *sum, const struct history *h, uint64_t dpid,
             uint32_t port)
 {
+    uint64_t weight = h->left_out == 3u << 30 ? 4 : h->left_out ? 2 : 1;
     bool is_any = dpid == UINT64_MAX;
 
     for (size_t i = 0; i < h->n_hops; i++) {
         const struct history_hop *hop = &h->hops[i];
 
         if (is_any && hop->parent < 0) {
-            sum->packets++;
-            sum->bytes += length_of(hop->header, hop->caplen);
+            sum->packets += weight;
+            sum->bytes += weight * length_of(hop->header, hop->caplen);
         }
         for (size_t k = 0; k < hop->n_out; k++) {
             if (hop->out_ports[k] < 0xff00 &&
                 (is_any || (hop->dpid == dpid && hop->out_ports[k] == port)) &&
                 hop->verdict.name != VERDICT_DROPPED) {
-                sum->packets++;
+                sum->packets += weight;
                 sum->bytes +=
-                    hop->has_header_out
-                        ? length_of(hop->header_out, hop->header_out_len)
-                        : length_of(hop->header, hop->caplen);
+                    weight *
+                    (hop->has_header_out
+                         ? length_of(hop->header_out, hop->header_out_len)
+                         : length_of(hop->header, hop->caplen));
             }
         }
     }
@@ -216,7 +234,7 @@ START_TEST(all_links)
     struct crew *crew = _i % 2 ? crew_create(2, CREW_NORMAL) : NULL;
     struct sum by_hand = {0, 0};
     char request[160];
-    json_t *answer;
+    json_t *answer, *sampled;
 
     for (size_t i = 0; i < N_PACKETS; i++) {
         add_by_hand(&by_hand, all[i], UINT64_MAX, 0);
@@ -227,6 +245,14 @@ START_TEST(all_links)
     check_sum(answer, by_hand);
     ck_assert_int_eq(json_integer_value(json_object_get(answer, "scanned")),
                      N_PACKETS);
+    sampled = json_object_get(answer, "sampled");
+    ck_assert(is_sampled == (sampled != NULL));
+    if (is_sampled) {
+        ck_assert_double_eq(
+            json_number_value(json_object_get(sampled, "least")), 1);
+        ck_assert_double_eq(
+            json_number_value(json_object_get(sampled, "most")), 4);
+    }
     json_decref(answer);
     crew_destroy(crew);
 }
@@ -493,6 +519,7 @@ main(void)
 {
     Suite *suite = suite_create("profile");
     TCase *archive = tcase_create("archive");
+    TCase *sampled = tcase_create("sampled");
     TCase *names = tcase_create("names");
     SRunner *runner = srunner_create(suite);
     int failed;
@@ -505,6 +532,12 @@ main(void)
                         sizeof bys / sizeof *bys);
     tcase_add_test(archive, a_range_in_intervals);
     suite_add_tcase(suite, archive);
+    tcase_add_unchecked_fixture(sampled, set_up_sampled, tear_down);
+    tcase_add_loop_test(sampled, all_links, 0, sizeof bys / sizeof *bys);
+    tcase_add_loop_test(sampled, one_link_with_a_filter, 0,
+                        sizeof filters / sizeof *filters);
+    tcase_add_test(sampled, a_range_in_intervals);
+    suite_add_tcase(suite, sampled);
     tcase_add_loop_test(names, links_have_names, 0,
                         sizeof cases / sizeof *cases);
     tcase_add_loop_test(names, a_bad_request_is_refused, 0,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_agent_notes - what agents tell beside postcards is said of
- * histories: what was lost. */
+/* test_agent_notes - what agents tell beside postcards is said of histories
+ * and figures: what was lost, and what was left out. */
 #include <config.h>
 
 #include <arpa/inet.h>
@@ -131,6 +131,57 @@ START_TEST(a_history_says_what_the_ring_dropped)
 }
 END_TEST
 
+/* What a call answers. */
+static json_t *
+ask(struct api_client *client, const char *op, json_t *members)
+{
+    struct lh_error error = {.text = "-"};
+    json_t *answer;
+
+    ck_assert_msg(!api_client_call(client, op, members, LIVE_DEADLINE_MS,
+                                   &answer, &error),
+                  "%s", error.text);
+    return answer;
+}
+
+/* Three packets in four were left out: those that were kept count for all. */
+START_TEST(what_was_left_out_is_counted)
+{
+    struct api_client *client = live_client(&live);
+    json_t *answer, *sampled;
+    struct lh_error error;
+    struct agent_talk talk;
+
+    agent_talk_greet(&talk, port, 1);
+    agent_talk_batch(&talk, 1, 0, 10, 1, SCENE_SWITCHES, 0x3fffffff);
+    live_wait(client, "delivered", 10);
+    answer = ask(client, "profile", json_pack("{s:[s]}", "links", "entry"));
+    ck_assert_int_eq(json_integer_value(json_object_get(answer, "packets")),
+                     40);
+    sampled = json_object_get(answer, "sampled");
+    ck_assert_double_eq(json_number_value(json_object_get(sampled, "least")),
+                        4);
+    ck_assert_double_eq(json_number_value(json_object_get(sampled, "most")),
+                        4);
+    json_decref(answer);
+
+    json_decref(
+        ask(client, "query", json_pack("{s:s}", "phf", "{{--dpid 9}}")));
+    ck_assert(
+        !api_client_next_event(client, LIVE_DEADLINE_MS, &answer, &error));
+    sampled = json_object_get(answer, "sampled");
+    ck_assert_str_eq(json_string_value(json_object_get(answer, "event")),
+                     "end");
+    ck_assert_int_gt(json_integer_value(json_object_get(sampled, "since_ns")),
+                     0);
+    ck_assert_int_ge(json_integer_value(json_object_get(sampled, "until_ns")),
+                     json_integer_value(json_object_get(sampled, "since_ns")));
+    json_decref(answer);
+    close(talk.fd);
+    api_client_close(client);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -140,6 +191,7 @@ main(void)
     tcase_add_checked_fixture(tc, set_up, tear_down);
     tcase_set_timeout(tc, 60);
     tcase_add_test(tc, a_history_says_what_the_ring_dropped);
+    tcase_add_test(tc, what_was_left_out_is_counted);
     suite_add_tcase(suite, tc);
 
     SRunner *runner = srunner_create(suite);

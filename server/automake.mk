@@ -44,7 +44,15 @@ server_libserver_a_SOURCES = \
 	server/batch.c server/batch.h \
 	server/bell.c server/bell.h \
 	server/clock_offset.c server/clock_offset.h \
-	server/cluster_split.h \
+	server/cluster_checkpoint.c server/cluster_checkpoint.h \
+	server/cluster_merge.c server/cluster_merge.h \
+	server/cluster_merge_clock.c server/cluster_merge_impl.h \
+	server/cluster_merge_state.c \
+	server/cluster_outbox.c server/cluster_outbox.h \
+	server/cluster_posts.c server/cluster_posts.h \
+	server/cluster_snapshot.c server/cluster_snapshot.h \
+	server/cluster_split.c server/cluster_split.h \
+	server/cluster_split_impl.h server/cluster_split_paths.c \
 	server/cluster_door.h \
 	server/cluster_wire.c server/cluster_wire.h \
 	server/counters.c server/counters.h \

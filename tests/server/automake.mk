@@ -47,6 +47,17 @@ TESTS += tests/server/test_loss_ledger
 tests_server_test_loss_ledger_SOURCES = tests/server/test_loss_ledger.c
 tests_server_test_loss_ledger_LDADD = $(ASSEMBLE_LIBS) $(LIB_LIBS) $(TEST_LIBS)
 
+# split_lab: a stage-1 shard of a cluster in a laboratory.
+SPLIT_LAB = tests/server/split_lab.c tests/server/split_lab.h \
+	tests/lib/nats_fixture.c tests/lib/nats_fixture.h
+
+check_PROGRAMS += tests/server/test_cluster_split
+TESTS += tests/server/test_cluster_split
+tests_server_test_cluster_split_SOURCES = \
+	tests/server/test_cluster_split.c $(SPLIT_LAB)
+tests_server_test_cluster_split_LDADD = \
+	$(SERVER_LIBS) $(BUS_LIBS) $(GEN_LIBS) $(TEST_LIBS)
+
 check_PROGRAMS += tests/server/test_path_table_open
 TESTS += tests/server/test_path_table_open
 tests_server_test_path_table_open_SOURCES = \

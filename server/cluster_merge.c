@@ -1,0 +1,447 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cluster_merge - postcards of several doors in the order of time. */
+#include <config.h>
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/lh_alloc.h"
+#include "server/cluster_merge_impl.h"
+#include "server/cluster_wire.h"
+
+#define MAX_BYTES (64u << 20)
+
+/* --- Life. ----------------------------------------------------------------
+ */
+
+struct cluster_merge *
+cluster_merge_create(const struct cluster_merge_config *config)
+{
+    struct cluster_merge *merge = lh_alloc_zero(sizeof *merge);
+
+    merge->config = *config;
+    if (!merge->config.max_bytes) {
+        merge->config.max_bytes = MAX_BYTES;
+    }
+    return merge;
+}
+
+static struct merge_reader *
+get_reader(struct cluster_merge *merge)
+{
+    struct merge_reader *reader = merge->spare;
+
+    if (reader) {
+        merge->spare = reader->next;
+    } else {
+        reader = lh_alloc_zero(sizeof *reader);
+        reader->batch = card_batch_reader_create(&merge->config.id_config);
+    }
+    return reader;
+}
+
+static void
+put_reader(struct cluster_merge *merge, struct merge_door *door)
+{
+    if (door->reader) {
+        door->reader->next = merge->spare;
+        merge->spare = door->reader;
+        door->reader = NULL;
+    }
+}
+
+static void
+drop_first(struct cluster_merge *merge, struct merge_door *door)
+{
+    struct merge_message *message = door->first;
+
+    put_reader(merge, door);
+    door->first = message->next;
+    if (!door->first) {
+        door->last = NULL;
+    }
+    merge->n.held--;
+    merge->n.held_bytes -= message->size;
+    free(message);
+}
+
+static void
+forget_door(struct cluster_merge *merge, size_t i)
+{
+    struct merge_door *door = merge->doors[i];
+
+    while (door->first) {
+        drop_first(merge, door);
+    }
+    free(door);
+    merge->doors[i] = merge->doors[--merge->n_doors];
+}
+
+void
+cluster_merge_destroy(struct cluster_merge *merge)
+{
+    if (!merge) {
+        return;
+    }
+    while (merge->n_doors) {
+        forget_door(merge, merge->n_doors - 1);
+    }
+    while (merge->spare) {
+        struct merge_reader *reader = merge->spare;
+
+        merge->spare = reader->next;
+        card_batch_reader_destroy(reader->batch);
+        free(reader);
+    }
+    free(merge->doors);
+    free(merge->trouble);
+    free(merge);
+}
+
+/* --- In. -----------------------------------------------------------------
+ */
+
+static struct merge_door *
+find_door(const struct cluster_merge *merge, uint64_t nonce)
+{
+    for (size_t i = 0; i < merge->n_doors; i++) {
+        if (merge->doors[i]->nonce == nonce) {
+            return merge->doors[i];
+        }
+    }
+    return NULL;
+}
+
+/* Of those that have nothing here and whose messages need not be read again,
+ * the one that was silent the longest goes. */
+static void
+make_room(struct cluster_merge *merge)
+{
+    uint64_t floor = cluster_merge_floor(merge, UINT64_MAX);
+    size_t oldest = merge->n_doors;
+
+    for (size_t i = 0; i < merge->n_doors; i++) {
+        const struct merge_door *door = merge->doors[i];
+
+        if (!door->first && door->last_seq < floor &&
+            (oldest == merge->n_doors ||
+             door->stored_ns < merge->doors[oldest]->stored_ns)) {
+            oldest = i;
+        }
+    }
+    if (oldest < merge->n_doors) {
+        forget_door(merge, oldest);
+    }
+}
+
+struct merge_door *
+cluster_merge_add_door(struct cluster_merge *merge, uint64_t nonce)
+{
+    struct merge_door *door = lh_alloc_zero(sizeof *door);
+
+    if (merge->n_doors >= CLUSTER_MERGE_MAX_DOORS) {
+        make_room(merge);
+    }
+    merge->doors =
+        lh_alloc_grow(merge->doors, merge->n_doors, &merge->allocated_doors,
+                      sizeof *merge->doors);
+    merge->doors[merge->n_doors++] = door;
+    door->nonce = nonce;
+    return door;
+}
+
+static void
+append(struct cluster_merge *merge, struct merge_door *door,
+       struct merge_message *message)
+{
+    if (door->last) {
+        door->last->next = message;
+    } else {
+        door->first = message;
+        door->head_ns = message->lower_ns;
+        door->n_given = 0;
+    }
+    door->last = message;
+    merge->n.held++;
+    merge->n.held_bytes += message->size;
+}
+
+/* What the head says of the door, whether or not it comes again. */
+static void
+note_head(struct cluster_merge *merge, struct merge_door *door,
+          const struct cluster_cards_head *head,
+          const struct cluster_merge_message *m)
+{
+    door->is_file = head->is_file;
+    door->stored_ns =
+        m->stored_ns > door->stored_ns ? m->stored_ns : door->stored_ns;
+    door->last_seq = m->seq;
+    if (head->watermark_ns == CLUSTER_WATERMARK_END) {
+        door->has_ended = true;
+    } else if (head->watermark_ns > door->watermark_ns) {
+        door->watermark_ns = head->watermark_ns;
+        if (!head->is_file && head->watermark_ns > merge->live_ns) {
+            merge->live_ns = head->watermark_ns;
+        }
+    }
+}
+
+int
+cluster_merge_take(struct cluster_merge *merge,
+                   const struct cluster_merge_message *m, uint64_t now_ns,
+                   struct lh_error *error)
+{
+    struct cluster_cards_head head;
+    struct merge_message *message;
+    struct merge_door *door;
+    const uint8_t *batch;
+    size_t len;
+    int retval =
+        cluster_wire_get_cards(m->data, m->size, &head, &batch, &len, error);
+
+    merge->n.messages++;
+    merge->taken_at_ns = now_ns;
+    merge->idle_at_ns = 0;
+    merge->stream_ns =
+        m->stored_ns > merge->stream_ns ? m->stored_ns : merge->stream_ns;
+    if (retval) {
+        merge->n.broken++;
+        free(merge->trouble);
+        merge->trouble = lh_strdup(error->text);
+        return retval;
+    }
+    door = find_door(merge, head.door);
+    if (!door) {
+        door = cluster_merge_add_door(merge, head.door);
+    }
+
+    uint64_t lower_ns = door->watermark_ns;
+
+    note_head(merge, door, &head, m);
+    if (head.number <= door->number) {
+        merge->n.again++;
+        return 0;
+    }
+    door->number = head.number;
+    message = lh_alloc(sizeof *message + len);
+    message->next = NULL;
+    message->seq = m->seq;
+    message->number = head.number;
+    message->lower_ns = lower_ns;
+    message->upper_ns = head.watermark_ns;
+    message->size = len;
+    if (len) {
+        memcpy(message->data, batch, len);
+    }
+    append(merge, door, message);
+    return 0;
+}
+
+/* --- Out. ----------------------------------------------------------------
+ */
+
+/* The time by which the door's next postcard is ordered. */
+static uint64_t
+order_ns(const struct merge_door *door, const struct postcard *p)
+{
+    uint64_t time_ns = p->visit ? 0 : p->time_ns;
+    uint64_t least_ns = door->last_ns > door->first->lower_ns
+                            ? door->last_ns
+                            : door->first->lower_ns;
+
+    if (time_ns > door->first->upper_ns) {
+        time_ns = door->first->upper_ns;
+    }
+    return time_ns > least_ns ? time_ns : least_ns;
+}
+
+static void
+finish_first(struct cluster_merge *merge, struct merge_door *door)
+{
+    door->given_number = door->first->number;
+    drop_first(merge, door);
+    door->n_given = 0;
+    if (door->first) {
+        door->head_ns = door->first->lower_ns;
+    }
+}
+
+/* Looks at the next postcard of the door's first message; without one, at the
+ * next message. */
+static void
+look(struct cluster_merge *merge, struct merge_door *door)
+{
+    if (!card_batch_reader_next(door->reader->batch, &door->head)) {
+        finish_first(merge, door);
+        return;
+    }
+    door->head_ns = order_ns(door, &door->head);
+    door->last_ns = door->head_ns;
+}
+
+/* What the owner before has given of it already. */
+static void
+skip_given(struct merge_door *door)
+{
+    struct postcard p;
+
+    if (door->part_number != door->first->number) {
+        return;
+    }
+    while (door->n_given < door->part_given &&
+           card_batch_reader_next(door->reader->batch, &p)) {
+        door->n_given++;
+    }
+}
+
+/* Begins with the door's first message. */
+static void
+open_first(struct cluster_merge *merge, struct merge_door *door)
+{
+    const struct merge_message *message = door->first;
+    struct card_batch_inner inner;
+    struct lh_error error;
+
+    if (!message->size) {
+        finish_first(merge, door);
+        return;
+    }
+    door->reader = get_reader(merge);
+    if (card_batch_reader_open(door->reader->batch, message->data,
+                               message->size, &error)) {
+        merge->n.broken++;
+        free(merge->trouble);
+        merge->trouble = lh_strdup(error.text);
+        finish_first(merge, door);
+        return;
+    }
+    while (card_batch_reader_next_inner(door->reader->batch, &inner)) {
+        merge->config.on_inner(merge->config.aux, inner.inner, inner.outer,
+                               inner.time_ns);
+    }
+    skip_given(door);
+    look(merge, door);
+}
+
+/* The door whose next postcard is the earliest, and when that of another is
+ * due, UINT64_MAX: there is none. */
+static struct merge_door *
+find_first(const struct cluster_merge *merge, uint64_t *second_ns)
+{
+    struct merge_door *first = NULL;
+
+    *second_ns = UINT64_MAX;
+    for (size_t i = 0; i < merge->n_doors; i++) {
+        struct merge_door *door = merge->doors[i];
+
+        if (!door->first) {
+            continue;
+        }
+        if (!first || door->head_ns < first->head_ns) {
+            *second_ns = first ? first->head_ns : UINT64_MAX;
+            first = door;
+        } else if (door->head_ns < *second_ns) {
+            *second_ns = door->head_ns;
+        }
+    }
+    return first;
+}
+
+static bool
+give(struct cluster_merge *merge, struct merge_door *door)
+{
+    uint64_t time_ns = door->head_ns;
+    bool goes_on;
+
+    merge->n.cards++;
+    if (time_ns < merge->clock_ns) {
+        merge->n.late++;
+        time_ns = merge->clock_ns;
+    } else {
+        merge->clock_ns = time_ns;
+    }
+    door->n_given++;
+    goes_on = merge->config.on_card(merge->config.aux, &door->head, time_ns);
+    look(merge, door);
+    return goes_on;
+}
+
+/* Gives from one door until another's is due; 'max' when it is enough. */
+static size_t
+give_from(struct cluster_merge *merge, struct merge_door *door,
+          uint64_t until_ns, size_t max)
+{
+    size_t n = 0;
+
+    while (door->first && door->head_ns <= until_ns && n < max) {
+        if (door->reader) {
+            if (!give(merge, door)) {
+                return max;
+            }
+            n++;
+        } else {
+            open_first(merge, door);
+        }
+    }
+    return n;
+}
+
+bool
+cluster_merge_run(struct cluster_merge *merge, uint64_t now_ns, bool is_idle,
+                  size_t max)
+{
+    size_t n = 0;
+
+    cluster_merge_reckon(merge, now_ns, is_idle);
+    while (n < max) {
+        uint64_t second_ns, until_ns = merge->due_ns;
+        struct merge_door *door = find_first(merge, &second_ns);
+        bool is_hurried = door && door->head_ns > until_ns &&
+                          merge->n.held_bytes > merge->config.max_bytes;
+        size_t n_now;
+
+        if (!door || (door->head_ns > until_ns && !is_hurried)) {
+            cluster_merge_advance(merge);
+            return false;
+        }
+        if (is_hurried) {
+            until_ns = door->head_ns;
+        }
+        if (second_ns < until_ns) {
+            until_ns = second_ns;
+        }
+        n_now = give_from(merge, door, until_ns, max - n);
+        n += n_now;
+        merge->n.hurried += is_hurried ? n_now : 0;
+    }
+    return true;
+}
+
+/* --- What is known. -------------------------------------------------------
+ */
+
+uint64_t
+cluster_merge_floor(const struct cluster_merge *merge, uint64_t next_seq)
+{
+    for (size_t i = 0; i < merge->n_doors; i++) {
+        const struct merge_message *message = merge->doors[i]->first;
+
+        if (message && message->seq < next_seq) {
+            next_seq = message->seq;
+        }
+    }
+    return next_seq;
+}
+
+uint64_t
+cluster_merge_clock_ns(const struct cluster_merge *merge)
+{
+    return merge->clock_ns;
+}
+
+const char *
+cluster_merge_trouble(const struct cluster_merge *merge)
+{
+    return merge->trouble;
+}

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cluster_merge_impl - what the parts of cluster_merge share.
+ *
+ *   cluster_merge        messages come in, postcards go out
+ *   cluster_merge_clock  how far time has come
+ *   cluster_merge_state  what a successor must know
+ *
+ * Included by cluster_merge*.c only. */
+#ifndef SERVER_CLUSTER_MERGE_IMPL_H
+#define SERVER_CLUSTER_MERGE_IMPL_H 1
+
+#include "lib/card_batch.h"
+#include "server/cluster_merge.h"
+
+/* A message that waits. */
+struct merge_message {
+    struct merge_message *next;
+    uint64_t seq, number;
+    uint64_t lower_ns, upper_ns; /* Its postcards were received between. */
+    size_t size;
+    uint8_t data[]; /* The batch. */
+};
+
+/* A reader, while a message is being given. */
+struct merge_reader {
+    struct merge_reader *next; /* Spare. */
+    struct card_batch_reader *batch;
+};
+
+struct merge_door {
+    uint64_t nonce;
+    bool is_file;
+    bool has_ended;
+    uint64_t number;       /* Of the last message taken. */
+    uint64_t given_number; /* Of the last given in full. */
+    uint64_t last_seq;     /* Of the last message taken. */
+    uint64_t watermark_ns;
+    uint64_t stored_ns; /* Of the last message. */
+    uint64_t last_ns;   /* Of the last postcard that was looked at. */
+
+    struct merge_message *first, *last; /* Owned. */
+    struct merge_reader *reader;        /* Of 'first'; NULL: not begun. */
+    uint64_t head_ns; /* Of the next postcard: not before this, or, with a
+                       * reader, exactly. */
+    struct postcard head;
+    uint32_t n_given; /* Postcards of 'first'. */
+
+    /* What the owner before had given of a message that comes again. */
+    uint64_t part_number;
+    uint32_t part_given;
+};
+
+struct cluster_merge {
+    struct cluster_merge_config config;
+    struct merge_door **doors; /* Owned. */
+    size_t n_doors, allocated_doors;
+    struct merge_reader *spare;
+    uint64_t stream_ns;   /* The latest 'stored_ns'. */
+    uint64_t taken_at_ns; /* By the clock here; 0: nothing was. */
+    uint64_t idle_at_ns;  /* Since when all has been taken; 0: it is not. */
+    uint64_t live_ns;     /* The greatest watermark of a live door. */
+    bool is_quiet;
+    uint64_t due_ns;   /* What is not after this may be given. */
+    uint64_t clock_ns; /* Everything up to here was given. */
+    char *trouble;     /* Owned. */
+    struct cluster_merge_counters n;
+};
+
+/* Sets 'due_ns' from what doors say. */
+void cluster_merge_reckon(struct cluster_merge *, uint64_t now_ns,
+                          bool is_idle);
+/* All that is due was given. */
+void cluster_merge_advance(struct cluster_merge *);
+
+/* Adds a door.  When there are too many, one that nothing is needed of goes;
+ * 'floor' is that of the merge. */
+struct merge_door *cluster_merge_add_door(struct cluster_merge *,
+                                          uint64_t nonce);
+
+#endif /* server/cluster_merge_impl.h */

@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cluster_outbox - implementation. */
+#include <config.h>
+#include "server/cluster_outbox.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include "lib/hdr.h"
+#include "lib/history_batch.h"
+#include "lib/lh_alloc.h"
+
+/* Fixed for all servers and versions. */
+#define STORE_SEED UINT64_C(0x73746f7265)
+#define NO_STORE   UINT32_MAX
+
+/* A history, or a packet: its times, then its header stand in 'bytes'. */
+struct item {
+    uint32_t store;
+    struct history *history;       /* Owned, or NULL: */
+    struct trajectory *trajectory; /* a reference of its own, */
+    size_t at;                     /* in 'bytes', a multiple of 8. */
+    uint64_t packet_id;
+    uint16_t caplen;
+    bool has_own_id;
+};
+
+struct cluster_outbox {
+    uint32_t n_stores;
+    struct history_batch_writer *writer; /* Owned. */
+    struct item *items;                  /* Owned. */
+    size_t n, allocated;
+    uint32_t *order; /* Of items, by store.  Owned. */
+    size_t allocated_order;
+    struct byte_buf bytes; /* Of packets. */
+    size_t size;
+};
+
+/* --- Where to. ------------------------------------------------------------
+ */
+
+/* Chooses by what a packet has; NO_STORE: it has no addresses. */
+static uint32_t
+store_of_header(const uint8_t *header, size_t len, uint32_t n_stores)
+{
+    uint8_t tuple[2 * 16 + 5] = {0};
+    struct hdr h;
+    size_t n;
+
+    hdr_parse(header, len, &h);
+    if (h.is_ip4) {
+        memcpy(tuple, header + h.l3_ofs + 12, n = 8);
+    } else if (h.is_ip6) {
+        memcpy(tuple, header + h.l3_ofs + 8, n = 32);
+    } else {
+        return NO_STORE;
+    }
+    tuple[n++] = h.ip_proto;
+    if (h.l4_ofs && (h.ip_proto == HDR_IP_TCP || h.ip_proto == HDR_IP_UDP ||
+                     h.ip_proto == HDR_IP_SCTP)) {
+        bytes_put_be16(tuple + n, h.src_port);
+        bytes_put_be16(tuple + n + 2, h.dst_port);
+        n += 4;
+    }
+    return (uint32_t) ((XXH3_64bits_withSeed(tuple, n, STORE_SEED) >> 32) *
+                           n_stores >>
+                       32);
+}
+
+static uint32_t
+store_of_id(uint64_t packet_id, uint32_t n_stores)
+{
+    uint64_t hash =
+        XXH3_64bits_withSeed(&packet_id, sizeof packet_id, STORE_SEED);
+
+    return (uint32_t) ((hash >> 32) * n_stores >> 32);
+}
+
+uint32_t
+cluster_outbox_store(const struct history *h, uint32_t n_stores)
+{
+    uint32_t store = NO_STORE;
+
+    if (h->n_hops) {
+        store =
+            store_of_header(h->hops[0].header, h->hops[0].caplen, n_stores);
+    }
+    return store != NO_STORE ? store : store_of_id(h->packet_id, n_stores);
+}
+
+/* All packets of a trajectory have the same addresses at its first hop. */
+static uint32_t
+store_of_packet(const struct cluster_outbox *box, struct trajectory *t,
+                uint64_t packet_id)
+{
+    struct trajectory_mark *mark = trajectory_filter_mark(t);
+    uint64_t owner = (uint64_t) (uintptr_t) box;
+
+    if (mark->owner != owner) {
+        const struct history_hop *hop = &trajectory_model(t)->hops[0];
+
+        mark->owner = owner;
+        mark->index = store_of_header(hop->header, hop->caplen, box->n_stores);
+    }
+    return mark->index != NO_STORE ? mark->index
+                                   : store_of_id(packet_id, box->n_stores);
+}
+
+/* --- In. -----------------------------------------------------------------
+ */
+
+struct cluster_outbox *
+cluster_outbox_create(const struct packet_id_config *id_config,
+                      uint32_t n_stores)
+{
+    struct cluster_outbox *box = lh_alloc_zero(sizeof *box);
+
+    box->n_stores = n_stores;
+    box->writer = history_batch_writer_create(id_config);
+    return box;
+}
+
+static void
+clear(struct cluster_outbox *box)
+{
+    for (size_t i = 0; i < box->n; i++) {
+        history_destroy(box->items[i].history);
+        trajectory_unref(box->items[i].trajectory);
+    }
+    box->n = 0;
+    box->size = 0;
+    byte_buf_clear(&box->bytes);
+}
+
+void
+cluster_outbox_destroy(struct cluster_outbox *box)
+{
+    if (box) {
+        clear(box);
+        history_batch_writer_destroy(box->writer);
+        byte_buf_uninit(&box->bytes);
+        free(box->items);
+        free(box->order);
+        free(box);
+    }
+}
+
+static struct item *
+add_item(struct cluster_outbox *box)
+{
+    struct item *item;
+
+    box->items =
+        lh_alloc_grow(box->items, box->n, &box->allocated, sizeof *box->items);
+    item = &box->items[box->n++];
+    *item = (struct item){.store = 0};
+    return item;
+}
+
+void
+cluster_outbox_add(struct cluster_outbox *box, struct history *h)
+{
+    struct item *item = add_item(box);
+
+    item->store = cluster_outbox_store(h, box->n_stores);
+    item->history = h;
+    for (size_t i = 0; i < h->n_hops; i++) {
+        box->size += sizeof(uint64_t) + h->hops[i].caplen;
+    }
+}
+
+void
+cluster_outbox_add_packet(struct cluster_outbox *box, struct trajectory *t,
+                          const struct trajectory_packet *packet)
+{
+    struct item *item = add_item(box);
+    size_t n_times = trajectory_n_hops(t) * sizeof *packet->times_ns;
+    size_t padding = -(size_t) packet->caplen & 7;
+
+    item->store = store_of_packet(box, t, packet->packet_id);
+    item->trajectory = trajectory_ref(t);
+    item->at = box->bytes.len;
+    item->packet_id = packet->packet_id;
+    item->caplen = packet->caplen;
+    item->has_own_id = packet->has_own_id;
+    byte_buf_put(&box->bytes, packet->times_ns, n_times);
+    byte_buf_put(&box->bytes, packet->header, packet->caplen);
+    memset(byte_buf_extend(&box->bytes, padding), 0, padding);
+    box->size += n_times + packet->caplen;
+}
+
+size_t
+cluster_outbox_n(const struct cluster_outbox *box)
+{
+    return box->n;
+}
+
+size_t
+cluster_outbox_size(const struct cluster_outbox *box)
+{
+    return box->size;
+}
+
+/* --- Out. ----------------------------------------------------------------
+ */
+
+static int
+add_to_batch(struct cluster_outbox *box, const struct item *item)
+{
+    struct trajectory_packet packet;
+
+    if (item->history) {
+        return history_batch_writer_add(box->writer, item->history);
+    }
+    packet = (struct trajectory_packet){
+        .packet_id = item->packet_id,
+        .times_ns =
+            (const uint64_t *) (const void *) (box->bytes.data + item->at),
+        .header = box->bytes.data + item->at +
+                  trajectory_n_hops(item->trajectory) * sizeof(uint64_t),
+        .caplen = item->caplen,
+        .has_own_id = item->has_own_id,
+    };
+    return history_batch_writer_add_packet(box->writer, item->trajectory,
+                                           &packet);
+}
+
+/* Gives what the writer has.  Returns how many histories were dropped. */
+static size_t
+give_batch(struct cluster_outbox *box, uint32_t store, uint32_t *part,
+           size_t n_before, cluster_outbox_fn *give, void *aux)
+{
+    struct byte_buf bytes = BYTE_BUF_INIT;
+    uint32_t n = history_batch_writer_n(box->writer);
+
+    if (!n) {
+        return 0;
+    }
+    byte_buf_extend(&bytes, n_before);
+    if (history_batch_writer_finish(box->writer, &bytes, NULL)) {
+        byte_buf_uninit(&bytes);
+        return n;
+    }
+    give(aux, store, (*part)++, &bytes);
+    byte_buf_uninit(&bytes);
+    return 0;
+}
+
+/* Packs the items of one store, the 'n' whose numbers stand at 'order'. */
+static size_t
+pack_store(struct cluster_outbox *box, uint32_t store, const uint32_t *order,
+           size_t n, size_t n_before, cluster_outbox_fn *give, void *aux)
+{
+    size_t n_dropped = 0;
+    uint32_t part = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        int retval = add_to_batch(box, &box->items[order[i]]);
+
+        if (retval == ENOBUFS) {
+            n_dropped += give_batch(box, store, &part, n_before, give, aux);
+            retval = add_to_batch(box, &box->items[order[i]]);
+        }
+        n_dropped += retval != 0;
+    }
+    return n_dropped + give_batch(box, store, &part, n_before, give, aux);
+}
+
+/* Sets 'order' to the numbers of all items, by store. */
+static void
+sort_items(struct cluster_outbox *box)
+{
+    size_t *at = lh_alloc_zero((box->n_stores + 1) * sizeof *at);
+
+    if (box->allocated_order < box->n) {
+        box->order = lh_alloc_array(box->order, box->n, sizeof *box->order);
+        box->allocated_order = box->n;
+    }
+    for (size_t i = 0; i < box->n; i++) {
+        at[box->items[i].store + 1]++;
+    }
+    for (uint32_t store = 0; store < box->n_stores; store++) {
+        at[store + 1] += at[store];
+    }
+    for (size_t i = 0; i < box->n; i++) {
+        box->order[at[box->items[i].store]++] = (uint32_t) i;
+    }
+    free(at);
+}
+
+size_t
+cluster_outbox_pack(struct cluster_outbox *box, size_t n_before,
+                    cluster_outbox_fn *give, void *aux)
+{
+    size_t n_dropped = 0, start = 0;
+
+    sort_items(box);
+    while (start < box->n) {
+        uint32_t store = box->items[box->order[start]].store;
+        size_t end = start;
+
+        while (end < box->n && box->items[box->order[end]].store == store) {
+            end++;
+        }
+        n_dropped += pack_store(box, store, box->order + start, end - start,
+                                n_before, give, aux);
+        start = end;
+    }
+    clear(box);
+    return n_dropped;
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cluster_snapshot - what is open in a stage-1 shard, as messages on lh.s.<k>
+ * (docs/formats/cluster.md), and back.
+ *
+ *     n = cluster_snapshot_put(&head, paths, merge, &parts);
+ *
+ *     reader = cluster_snapshot_read_begin(epoch, checkpoint, n_parts, ..);
+ *     cluster_snapshot_read(reader, data, size)      each message of lh.s.<k>,
+ *     until it says that all is there, then
+ *     cluster_snapshot_restore(reader, paths, merge)
+ *
+ * The first part has what is known of doors, of what closed a moment ago and
+ * of tunnels; each part has open postcards, in groups, with the times at which
+ * their windows end.
+ *
+ * Threads: one. */
+#ifndef SERVER_CLUSTER_SNAPSHOT_H
+#define SERVER_CLUSTER_SNAPSHOT_H 1
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/byte_buf.h"
+#include "lib/lh_error.h"
+#include "lib/packet_id.h"
+
+struct cluster_merge;
+struct path_table;
+
+struct cluster_snapshot_head {
+    uint64_t epoch, checkpoint; /* Of the checkpoint it is part of. */
+    uint64_t secret;            /* As struct path_table_config. */
+};
+
+/* Writes the snapshot to '*parts', 'n' buffers that are the caller's to empty
+ * and free(), and returns 'n', which is not 0. */
+uint32_t cluster_snapshot_put(const struct cluster_snapshot_head *,
+                              const struct packet_id_config *,
+                              struct path_table *,
+                              const struct cluster_merge *,
+                              struct byte_buf **parts);
+
+struct cluster_snapshot_reader;
+
+/* Reads the snapshot of that epoch and checkpoint, which has 'n_parts'. */
+struct cluster_snapshot_reader *
+cluster_snapshot_reader_create(uint64_t epoch, uint64_t checkpoint,
+                               uint32_t n_parts,
+                               const struct packet_id_config *);
+/* NULL is fine. */
+void cluster_snapshot_reader_destroy(struct cluster_snapshot_reader *);
+
+/* Takes a message, in the order of their numbers; those of other checkpoints
+ * are skipped.  True: all parts are there. */
+bool cluster_snapshot_reader_take(struct cluster_snapshot_reader *,
+                                  const uint8_t *data, size_t size);
+/* When all parts are there: the secret that the path table must have; 0, if
+ * it cannot be read. */
+uint64_t
+cluster_snapshot_reader_secret(const struct cluster_snapshot_reader *);
+/* Puts all into a new path table and a new merge.  '*n' is how many postcards
+ * are open.  Returns 0, or EBADMSG with the reason: what could be read is
+ * there. */
+int cluster_snapshot_reader_restore(struct cluster_snapshot_reader *,
+                                    struct path_table *,
+                                    struct cluster_merge *, uint64_t *n,
+                                    struct lh_error *);
+
+#endif /* server/cluster_snapshot.h */

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cluster_split_impl - what the parts of cluster_split share.
+ *
+ *   cluster_split        life, reading, checkpoints
+ *   cluster_split_paths  from postcards to histories
+ *
+ * Included by cluster_split*.c only. */
+#ifndef SERVER_CLUSTER_SPLIT_IMPL_H
+#define SERVER_CLUSTER_SPLIT_IMPL_H 1
+
+#include "lib/bus_pull.h"
+#include "server/cluster_checkpoint.h"
+#include "server/cluster_merge.h"
+#include "server/cluster_outbox.h"
+#include "server/cluster_snapshot.h"
+#include "server/cluster_split.h"
+
+enum cluster_split_state {
+    SPLIT_CLAIMING,
+    SPLIT_RESTORING, /* The snapshot is being read. */
+    SPLIT_RUNNING,
+    SPLIT_DRAINING,
+    SPLIT_ENDED
+};
+
+struct cluster_split {
+    struct cluster_split_config config;
+    struct cluster_checkpoint *checkpoint; /* Owned. */
+    struct cluster_snapshot_reader *past;  /* While restoring.  Owned. */
+    struct bus_pull *pull;                 /* Of that, then of postcards. */
+    struct path_table *paths;              /* Owned; NULL: not yet. */
+    struct cluster_merge *merge;           /* The same. */
+    struct topology *topology;             /* Owned reference, or NULL. */
+    struct event *tick, *work;             /* Owned. */
+    enum cluster_split_state state;
+    enum cluster_split_event last_event; /* To be told when it has ended. */
+    uint64_t position;                   /* From where it reads. */
+    uint64_t secret;
+    uint64_t now_ns;        /* Of the postcard at hand. */
+    uint64_t past_since_ns; /* Since when parts are missing; 0: they are
+                             * not. */
+    uint64_t begun_ns;      /* When the last checkpoint began. */
+    bool is_idle;           /* All there is has been read. */
+    bool is_dirty;          /* Postcards came, or histories closed. */
+    bool is_stale;          /* Anything came. */
+    bool is_open_told;
+    char *pull_trouble; /* Owned. */
+    struct cluster_split_counters n;
+};
+
+/* Makes the path table and the merge, with 'secret', which is drawn if it is
+ * 0. */
+void cluster_split_create_paths(struct cluster_split *);
+/* So much waits that nothing is read on. */
+bool cluster_split_is_full(const struct cluster_split *);
+/* Gives on what has come.  True: there is more to do at once. */
+bool cluster_split_work(struct cluster_split *);
+
+#endif /* server/cluster_split_impl.h */

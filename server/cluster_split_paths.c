@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cluster_split_paths - postcards of a shard become histories. */
+#include <config.h>
+
+#include <stdlib.h>
+#include <sys/random.h>
+
+#include "lib/monotonic.h"
+#include "server/cluster_split_impl.h"
+#include "server/rule_cache.h"
+#include "server/sample_gate.h"
+
+/* Postcards in one go. */
+#define SLICE 4096
+/* Bytes of histories that wait: nothing is read on. */
+#define FULL_BYTES (16u << 20)
+
+/* --- Histories. -----------------------------------------------------------
+ */
+
+static void
+emit(void *s_, struct history *h)
+{
+    struct cluster_split *s = s_;
+
+    s->n.histories++;
+    s->is_dirty = true;
+    cluster_outbox_add(cluster_checkpoint_box(s->checkpoint), h);
+}
+
+static void
+emit_packet(void *s_, struct trajectory *t,
+            const struct trajectory_packet *packet)
+{
+    struct cluster_split *s = s_;
+
+    s->n.histories++;
+    s->is_dirty = true;
+    cluster_outbox_add_packet(cluster_checkpoint_box(s->checkpoint), t,
+                              packet);
+}
+
+static const struct rule *
+find_rule(void *s_, uint64_t dpid, uint32_t version)
+{
+    struct cluster_split *s = s_;
+
+    return rule_cache_find(s->config.rules, dpid, version, s->now_ns);
+}
+
+static bool
+has_lossless(void *s, uint64_t dpid, uint64_t from_ns, uint64_t to_ns)
+{
+    return true;
+}
+
+static bool
+is_sampled_out(void *s_, uint64_t packet_id)
+{
+    const struct cluster_split *s = s_;
+
+    return sample_gate_is_out(s->config.gate, packet_id);
+}
+
+static bool
+is_silent(void *s_, uint64_t dpid)
+{
+    const struct cluster_split *s = s_;
+
+    return rule_cache_is_silent(s->config.rules, dpid);
+}
+
+static bool
+is_capped(void *s_, uint64_t dpid)
+{
+    const struct cluster_split *s = s_;
+
+    return rule_cache_is_capped(s->config.rules, dpid);
+}
+
+static void
+create_paths(struct cluster_split *s)
+{
+    const struct path_table_config config = {
+        .window_ns = s->config.window_ns,
+        .max_postcards = s->config.max_postcards,
+        .id_config = s->config.id_config,
+        .is_driven = true,
+        .secret = s->secret,
+        .emit = emit,
+        .emit_packet = emit_packet,
+        .find_rule = find_rule,
+        .has_lossless = s->config.is_lossless ? has_lossless : NULL,
+        .is_sampled_out = s->config.gate ? is_sampled_out : NULL,
+        .is_silent = is_silent,
+        .is_capped = is_capped,
+        .aux = s,
+    };
+
+    s->paths = path_table_create(&config);
+    if (!s->paths) {
+        abort();
+    }
+    if (s->topology) {
+        path_table_set_topology(s->paths, s->topology);
+    }
+}
+
+/* --- Postcards. -----------------------------------------------------------
+ */
+
+static bool
+on_card(void *s_, const struct postcard *p, uint64_t time_ns)
+{
+    struct cluster_split *s = s_;
+
+    s->now_ns = time_ns;
+    s->is_dirty = true;
+    s->n.postcards++;
+    if (time_ns >= path_table_next_ns(s->paths)) {
+        path_table_run(s->paths, time_ns);
+    }
+    path_table_lead(s->paths, time_ns);
+    path_table_push(s->paths, p);
+    /* A file is judged by the rules that it needs, as fast as it is read. */
+    return !rule_cache_n_waiting(s->config.rules) ||
+           !cluster_merge_has_file(s->merge);
+}
+
+static void
+on_inner(void *s_, uint64_t inner, uint64_t outer, uint64_t time_ns)
+{
+    struct cluster_split *s = s_;
+
+    path_table_note_inner(s->paths, inner, outer, time_ns);
+}
+
+static void
+create_merge(struct cluster_split *s)
+{
+    const struct cluster_merge_config config = {
+        .id_config = s->config.id_config,
+        .on_card = on_card,
+        .on_inner = on_inner,
+        .aux = s,
+    };
+
+    s->merge = cluster_merge_create(&config);
+}
+
+bool
+cluster_split_is_full(const struct cluster_split *s)
+{
+    return cluster_outbox_size(cluster_checkpoint_box(s->checkpoint)) >
+           FULL_BYTES;
+}
+
+bool
+cluster_split_work(struct cluster_split *s)
+{
+    bool waits = rule_cache_n_waiting(s->config.rules) &&
+                 cluster_merge_has_file(s->merge);
+    uint64_t clock_ns;
+
+    if (waits || cluster_split_is_full(s)) {
+        return false;
+    }
+    if (cluster_merge_run(s->merge, monotonic_ns(), s->is_idle, SLICE)) {
+        return !rule_cache_n_waiting(s->config.rules);
+    }
+    clock_ns = cluster_merge_clock_ns(s->merge);
+    if (clock_ns) {
+        s->now_ns = clock_ns;
+        path_table_run(s->paths, clock_ns);
+    }
+    if (cluster_merge_is_over(s->merge)) {
+        path_table_flush(s->paths);
+    }
+    return false;
+}
+
+static void
+draw_secret(struct cluster_split *s)
+{
+    while (!s->secret) {
+        if (getrandom(&s->secret, sizeof s->secret, 0) !=
+            (ssize_t) sizeof s->secret) {
+            abort();
+        }
+    }
+}
+
+void
+cluster_split_create_paths(struct cluster_split *s)
+{
+    draw_secret(s);
+    create_paths(s);
+    create_merge(s);
+}

@@ -384,16 +384,16 @@ name_inbox(struct bus *bus)
 static int
 check_options(const struct bus_options *options, struct lh_error *error)
 {
-    int n_files =
-        !!options->private_key + !!options->certificate + !!options->ca_cert;
-
     if (!options->urls || !*options->urls) {
         lh_error_set(error, "NATS: no address");
         return EINVAL;
     }
-    if (n_files != 0 && n_files != 3) {
-        lh_error_set(error, "NATS: TLS needs a private key, its certificate "
-                            "and that of the CA");
+    if (!options->private_key != !options->certificate) {
+        lh_error_set(error, "NATS: a private key goes with its certificate");
+        return EINVAL;
+    }
+    if (options->private_key && !options->ca_cert) {
+        lh_error_set(error, "NATS: TLS needs the certificate of the CA too");
         return EINVAL;
     }
     return 0;

@@ -40,11 +40,12 @@ struct bus_sub;
 struct event_base;
 
 struct bus_options {
-    const char *urls;        /* "nats://HOST:PORT[,..]"; tls:// for TLS. */
+    const char *urls;        /* "nats://[USER:PASSWORD@]HOST:PORT[,..]". */
     const char *name;        /* That the server shows; NULL: "lasthop". */
-    const char *private_key; /* PEM files, all three or none: TLS. */
-    const char *certificate;
-    const char *ca_cert;
+    const char *ca_cert;     /* PEM file, or NULL.  TLS: NATS must show a
+                              * certificate of this CA with the name of HOST. */
+    const char *private_key; /* PEM files, both or none: what proves us to */
+    const char *certificate; /* a NATS that asks for it; with 'ca_cert'. */
     const char *credentials; /* A .creds file of NATS, or NULL. */
     uint32_t connect_ms;     /* For one attempt to connect; 0: 2,000. */
     uint32_t max_requests;   /* Open at a time; 0: 4,096. */

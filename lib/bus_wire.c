@@ -363,7 +363,7 @@ connect_first(struct bus_wire *wire)
         }
         pthread_mutex_lock(&wire->lock);
         if (s != last) {
-            tell(wire, BUS_IN_DOWN, 0, natsStatus_GetText(s));
+            tell(wire, BUS_IN_DOWN, 0, bus_wire_options_why(s));
             last = s;
         }
         if (!wire->is_stopping) {

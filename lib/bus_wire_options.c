@@ -47,15 +47,15 @@ bus_wire_options_create(const struct bus_options *o, void **optionsp,
         what = "the addresses"; /* They may hold passwords. */
         s = set_urls(n, o->urls);
     }
-    if (s == NATS_OK && o->private_key) {
+    if (s == NATS_OK && o->ca_cert) {
         what = o->ca_cert;
         s = natsOptions_SetSecure(n, true);
         s = s ? s : natsOptions_LoadCATrustedCertificates(n, o->ca_cert);
-        if (s == NATS_OK) {
-            what = o->certificate;
-            s = natsOptions_LoadCertificatesChain(n, o->certificate,
-                                                  o->private_key);
-        }
+    }
+    if (s == NATS_OK && o->private_key) {
+        what = o->certificate;
+        s = natsOptions_LoadCertificatesChain(n, o->certificate,
+                                              o->private_key);
     }
     if (s == NATS_OK && o->credentials) {
         what = o->credentials;
@@ -83,4 +83,20 @@ bus_wire_options_create(const struct bus_options *o, void **optionsp,
     }
     *optionsp = n;
     return 0;
+}
+
+const char *
+bus_wire_options_why(int status)
+{
+    const char *detail = nats_GetLastError(NULL);
+    const char *text = detail && *detail == '(' ? strstr(detail, "): ") : NULL;
+
+    if (text &&
+        (strstr(text, "SSL_write error") || strstr(text, "SSL_read error"))) {
+        /* The handshake was over for us, so NATS was to be trusted. */
+        return "NATS ended the TLS connection: it may want a certificate, or "
+               "another than it was shown";
+    }
+    /* Before them is where in libnats. */
+    return text ? text + 3 : natsStatus_GetText((natsStatus) status);
 }

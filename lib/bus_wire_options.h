@@ -17,4 +17,8 @@ struct bus_options;
 int bus_wire_options_create(const struct bus_options *, void **options,
                             struct lh_error *);
 
+/* Why this thread's last attempt to connect ended with 'status', a
+ * natsStatus. */
+const char *bus_wire_options_why(int status);
+
 #endif /* lib/bus_wire_options.h */

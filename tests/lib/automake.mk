@@ -40,6 +40,11 @@ TESTS += tests/lib/test_card_batch
 tests_lib_test_card_batch_SOURCES = tests/lib/test_card_batch.c
 tests_lib_test_card_batch_LDADD = $(LIB_LIBS) $(TEST_LIBS)
 
+check_PROGRAMS += tests/lib/test_bus_tls
+TESTS += tests/lib/test_bus_tls
+tests_lib_test_bus_tls_SOURCES = tests/lib/test_bus_tls.c $(NATS_FIXTURE)
+tests_lib_test_bus_tls_LDADD = $(BUS_LIBS) $(TEST_LIBS)
+
 check_PROGRAMS += tests/lib/test_bytes
 TESTS += tests/lib/test_bytes
 tests_lib_test_bytes_SOURCES = tests/lib/test_bytes.c

@@ -97,15 +97,16 @@ is_large(const struct archive_old_file *file, uint64_t max_bytes)
            (file->n_blocks && file->n_records / file->n_blocks >= LARGE_BLOCK);
 }
 
-/* The oldest run of files of at most 'level' that is worth a merge. */
+/* Of the oldest 'n' files the oldest run of at most 'level' that is worth a
+ * merge. */
 static size_t
-plan_level(const struct archive_old *old, uint64_t max_bytes,
+plan_level(const struct archive_old *old, size_t n, uint64_t max_bytes,
            unsigned int level, size_t *first)
 {
     uint64_t n_blocks = 0, size = 0;
 
     *first = 0;
-    for (size_t i = 0; i < old->n; i++) {
+    for (size_t i = 0; i < n; i++) {
         const struct archive_old_file *file = &old->files[i];
 
         if (is_large(file, max_bytes) || level_of(file) > level) {
@@ -123,8 +124,7 @@ plan_level(const struct archive_old *old, uint64_t max_bytes,
         size += file->size;
 
         /* All neighbours that fit go along. */
-        bool is_end = i + 1 == old->n ||
-                      is_large(&old->files[i + 1], max_bytes) ||
+        bool is_end = i + 1 == n || is_large(&old->files[i + 1], max_bytes) ||
                       level_of(&old->files[i + 1]) > level ||
                       size + old->files[i + 1].size > max_bytes;
 
@@ -137,11 +137,16 @@ plan_level(const struct archive_old *old, uint64_t max_bytes,
 
 size_t
 archive_old_plan(const struct archive_old *old, uint64_t max_bytes,
-                 const struct archive_old_file **files)
+                 uint64_t end, const struct archive_old_file **files)
 {
+    size_t n_files = old->n;
+
+    while (n_files && old->files[n_files - 1].segment.last >= end) {
+        n_files--;
+    }
     *files = NULL;
     for (unsigned int level = 0; level <= 5; level++) {
-        size_t first, n = plan_level(old, max_bytes, level, &first);
+        size_t first, n = plan_level(old, n_files, max_bytes, level, &first);
 
         if (n) {
             *files = old->files + first;

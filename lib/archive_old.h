@@ -46,11 +46,11 @@ void archive_old_add_covered(struct archive_old *,
                              uint64_t now_ns);
 uint64_t archive_old_bytes(const struct archive_old *);
 
-/* The files that should become one of at most 'max_bytes': '*files' are 'n',
- * good until the next call of another function.  Returns n, 0 when none
- * should. */
+/* The files that should become one of at most 'max_bytes', all with numbers
+ * below 'end': '*files' are 'n', good until the next call of another function.
+ * Returns n, 0 when none should. */
 size_t archive_old_plan(const struct archive_old *, uint64_t max_bytes,
-                        const struct archive_old_file **files);
+                        uint64_t end, const struct archive_old_file **files);
 /* True when all files from merged->segment.first to last are still there. */
 bool archive_old_has(const struct archive_old *,
                      const struct archive_segment *);

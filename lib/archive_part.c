@@ -31,6 +31,14 @@ archive_part_destroy(struct archive_part *part)
 {
     if (part) {
         archive_part_seal(part);
+        archive_part_abandon(part);
+    }
+}
+
+void
+archive_part_abandon(struct archive_part *part)
+{
+    if (part) {
         column_encoder_destroy(part->encoder);
         byte_buf_uninit(&part->columns.payload);
         free(part);

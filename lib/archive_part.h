@@ -26,6 +26,8 @@ struct archive_part_counters {
 struct archive_part *archive_part_create(struct archive_writer *);
 /* Seals it. */
 void archive_part_destroy(struct archive_part *);
+/* Forgets what was added and is not in a file.  NULL is fine. */
+void archive_part_abandon(struct archive_part *);
 
 /* As the functions of archive_writer of these names. */
 void archive_part_add(struct archive_part *, const struct history *);

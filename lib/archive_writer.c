@@ -509,27 +509,12 @@ archive_writer_trouble(const struct archive_writer *w_, struct lh_error *error)
 void
 archive_writer_close(struct archive_writer *w)
 {
-    if (!w) {
-        return;
+    if (w) {
+        seal(w);
+        if (w->n_untold) {
+            prepare(w);
+        }
+        sync_segment(w);
+        archive_writer_abandon(w);
     }
-    seal(w);
-    if (w->n_untold) {
-        prepare(w);
-    }
-    sync_segment(w);
-    if (w->fd >= 0) {
-        close(w->fd);
-    }
-    if (w->lock_fd >= 0) {
-        close(w->lock_fd);
-    }
-    archive_merger_destroy(w->merger);
-    pthread_mutex_destroy(&w->mutex);
-    column_encoder_destroy(w->encoder);
-    byte_buf_uninit(&w->packed);
-    free(w->dir);
-    free(w->path);
-    archive_old_destroy(w->old);
-    free(w->topology);
-    free(w);
 }

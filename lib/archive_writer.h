@@ -31,6 +31,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lib/archive_cut.h"
 #include "lib/byte_buf.h"
 #include "lib/history.h"
 #include "lib/history_columns.h"
@@ -53,6 +54,9 @@ struct archive_writer_config {
     bool merges;            /* Small blocks become larger in the background. */
     uint64_t merge_blocks;  /* After so many a file ends; default 64. */
     uint64_t merge_keep_ns; /* What was merged goes after; default 10 min. */
+    bool is_tentative;      /* What is written may be cut off again, up to what
+                             * archive_writer_commit() named last. */
+    uint64_t min_number;    /* Files begun now have this number or more. */
 };
 
 /* What opening found after a writer that died. */
@@ -95,6 +99,8 @@ int archive_writer_open(const struct archive_writer_config *,
                         struct archive_recovery *recovery, struct lh_error *);
 /* Ends with a last round. */
 void archive_writer_close(struct archive_writer *);
+/* Ends without: what was added and is not in a file is forgotten. */
+void archive_writer_abandon(struct archive_writer *);
 
 void archive_writer_add(struct archive_writer *, const struct history *);
 /* Adds the history of a packet, for which trajectory_predicts() is true at
@@ -107,6 +113,17 @@ void archive_writer_set_topology(struct archive_writer *,
                                  const struct topology *, uint64_t now_ns);
 /* Makes what was added durable and applies retention. */
 void archive_writer_round(struct archive_writer *, uint64_t now_ns);
+
+/* Of a tentative archive: where the next block goes, and that what stands
+ * before 'place' will not be cut off, so that it may be merged.  Each opening
+ * begins a new file. */
+void archive_writer_get_place(const struct archive_writer *,
+                              struct archive_place *);
+void archive_writer_commit(struct archive_writer *,
+                           const struct archive_place *);
+/* What is there at most, from now on; 0: no limit. */
+void archive_writer_set_retain(struct archive_writer *, uint64_t bytes,
+                               uint64_t ns);
 
 /* What is not in a file yet; everything before is seen by an
  * archive_reader. */

@@ -43,8 +43,9 @@ struct archive_writer {
     struct archive_old *old; /* All other files.  Owned. */
 
     struct archive_merger *merger; /* NULL: nothing is merged.  Owned. */
-    uint64_t merge_after_ns;       /* Not before, after a failure. */
-    bool must_shrink;              /* The disk was full. */
+    uint64_t committed;      /* Files from this number on are not merged. */
+    uint64_t merge_after_ns; /* Not before, after a failure. */
+    bool must_shrink;        /* The disk was full. */
 
     uint64_t next_sequence;
     struct column_encoder *encoder; /* What is not in a file yet. */

@@ -85,7 +85,7 @@ archive_writer_merge(struct archive_writer *w, uint64_t now_ns)
     if (archive_merger_is_busy(w->merger) || now_ns < w->merge_after_ns) {
         return;
     }
-    n = archive_old_plan(w->old, w->segment_bytes, &files);
+    n = archive_old_plan(w->old, w->segment_bytes, w->committed, &files);
     if (n && archive_merger_begin(w->merger, files, n)) {
         w->counters.merge_errors++;
         w->merge_after_ns = now_ns + PAUSE_NS;

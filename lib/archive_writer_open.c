@@ -159,7 +159,8 @@ open_segments(struct archive_writer *w, uint64_t now_ns,
     add_covered(w, covered, n_covered, now_ns);
     free(covered);
     /* Into what was merged nothing is written any more. */
-    bool has_open = n && segments[n - 1].first == segments[n - 1].last;
+    bool has_open = n && segments[n - 1].first == segments[n - 1].last &&
+                    w->committed == UINT64_MAX;
 
     for (size_t i = 0; i < n - has_open && !retval; i++) {
         struct archive_stock stock;
@@ -220,6 +221,7 @@ archive_writer_open(const struct archive_writer_config *config,
     w->fd = -1;
     w->lock_fd = -1;
     w->next_sequence = 1;
+    w->committed = config->is_tentative ? 0 : UINT64_MAX;
     w->old = archive_old_create();
     w->packet_id = config->packet_id;
     w->unit = config->unit;
@@ -239,9 +241,65 @@ archive_writer_open(const struct archive_writer_config *config,
         retval = open_segments(w, config->now_ns, recovery, error);
     }
     if (retval) {
-        archive_writer_close(w);
+        archive_writer_abandon(w);
         return retval;
+    }
+    if (w->fd < 0 && w->number + 1 < config->min_number) {
+        w->number = config->min_number - 1;
     }
     *wp = w;
     return 0;
+}
+
+void
+archive_writer_abandon(struct archive_writer *w)
+{
+    if (w) {
+        if (w->fd >= 0) {
+            close(w->fd);
+        }
+        archive_merger_destroy(w->merger);
+        if (w->lock_fd >= 0) {
+            close(w->lock_fd);
+        }
+        pthread_mutex_destroy(&w->mutex);
+        column_encoder_destroy(w->encoder);
+        byte_buf_uninit(&w->packed);
+        free(w->dir);
+        free(w->path);
+        archive_old_destroy(w->old);
+        free(w->topology);
+        free(w);
+    }
+}
+
+void
+archive_writer_get_place(const struct archive_writer *w_,
+                         struct archive_place *place)
+{
+    struct archive_writer *w = (struct archive_writer *) w_;
+
+    pthread_mutex_lock(&w->mutex);
+    *place = w->fd >= 0 ? (struct archive_place){w->number, w->size}
+                        : (struct archive_place){w->number + 1, 0};
+    pthread_mutex_unlock(&w->mutex);
+}
+
+void
+archive_writer_commit(struct archive_writer *w,
+                      const struct archive_place *place)
+{
+    pthread_mutex_lock(&w->mutex);
+    w->committed = place->number;
+    pthread_mutex_unlock(&w->mutex);
+}
+
+void
+archive_writer_set_retain(struct archive_writer *w, uint64_t bytes,
+                          uint64_t ns)
+{
+    pthread_mutex_lock(&w->mutex);
+    w->limits.max_bytes = bytes;
+    w->limits.max_ns = ns;
+    pthread_mutex_unlock(&w->mutex);
 }

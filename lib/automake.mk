@@ -20,6 +20,8 @@ lib_liblasthop_a_SOURCES = \
 	lib/api_socket.c lib/api_socket.h \
 	lib/archive_block.c lib/archive_block.h \
 	lib/archive_check.c lib/archive_check.h \
+	lib/archive_commit.c lib/archive_commit.h \
+	lib/archive_cut.c lib/archive_cut.h \
 	lib/archive_damages.c lib/archive_damages.h \
 	lib/archive_dir.c lib/archive_dir.h \
 	lib/archive_merge.c lib/archive_merge.h \

@@ -75,7 +75,10 @@ server_libserver_a_SOURCES = \
 	server/recorder_link.c server/recorder_link.h \
 	server/rendezvous.c server/rendezvous.h \
 	server/cluster_accept.c server/cluster_accept.h \
-	server/cluster_store.h \
+	server/cluster_store.c server/cluster_store.h \
+	server/store_disk.c server/store_disk.h \
+	server/store_intake.c server/store_intake.h \
+	server/store_note.c server/store_note.h \
 	server/store_message.c server/store_message.h \
 	server/shard_commit.c server/shard_commit.h \
 	server/shard_lease.c server/shard_lease.h \

@@ -1,0 +1,560 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cluster_store - implementation. */
+#include <config.h>
+#include "server/cluster_store.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <event2/event.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "lib/bus_pull.h"
+#include "lib/bus_stream.h"
+#include "lib/lh_alloc.h"
+#include "lib/monotonic.h"
+#include "lib/say.h"
+#include "server/shard_commit.h"
+#include "server/store_disk.h"
+#include "server/store_intake.h"
+#include "server/store_note.h"
+
+#define ROUND_MS      1000
+#define RETRY_MS      1000
+#define MAX_RETRY_MS  8000
+#define PURGE_NS      UINT64_C(2000000000)
+#define PURGE_WAIT_MS 2000
+/* Old files are looked after at least so often. */
+#define DISK_NS UINT64_C(30000000000)
+/* Histories that may wait for a round under way. */
+#define MAX_WAITING 32768
+
+enum state {
+    CLAIMING, /* Asks for the record, or writes its first note. */
+    READING,
+    FAILED, /* The disk: it tries again. */
+    ENDED   /* Drained or fenced. */
+};
+
+struct cluster_store {
+    struct cluster_store_config config;
+    char *stream, *subject; /* Owned. */
+    enum state state;
+    bool is_draining;
+    struct event *timer;       /* Rounds, tries, ends.  Owned. */
+    struct topology *topology; /* Reference, or NULL. */
+    uint64_t topology_ns;
+
+    struct shard_commit *commit; /* Owned. */
+    uint64_t position;           /* Committed, with */
+    uint64_t note_epoch;         /* the owner that did, */
+    struct store_note note;      /* and what it noted. */
+
+    struct store_disk *disk;     /* Owned. */
+    struct bus_pull *pull;       /* Owned; NULL: it does not read. */
+    struct store_intake *intake; /* Owned. */
+    bool has_news;               /* A message came since the last round. */
+    bool is_held;
+    bool is_open;                        /* STORE_OPEN was said. */
+    enum cluster_store_event last_event; /* To be said. */
+    uint64_t disk_ns;                    /* When the disk had a round. */
+
+    /* The round under way. */
+    bool is_busy;
+    bool is_on_disk;               /* It has a part on disk. */
+    uint64_t wanted;               /* Position to be committed. */
+    struct store_note wanted_note; /* With this. */
+    uint64_t n_round;              /* Histories in it. */
+
+    uint64_t purged;   /* Asked to be purged below this. */
+    uint64_t purge_ns; /* When. */
+    uint32_t retry_ms;
+    char trouble[600];     /* Empty while all is well. */
+    char bus_trouble[300]; /* Of reading. */
+    struct cluster_store_counters counters;
+};
+
+static void
+set_timer(struct cluster_store *s, uint32_t ms)
+{
+    const struct timeval wait = {.tv_sec = ms / 1000,
+                                 .tv_usec = ms % 1000 * 1000};
+
+    evtimer_add(s->timer, &wait);
+}
+
+static uint32_t
+round_ms(const struct cluster_store *s)
+{
+    return s->config.round_ms ? s->config.round_ms : ROUND_MS;
+}
+
+static void
+set_trouble(struct cluster_store *s, const char *why)
+{
+    if (strcmp(s->trouble, why) != 0) {
+        snprintf(s->trouble, sizeof s->trouble, "%s", why);
+        say_error("archive of shard %" PRIu32 ": %s; nothing is lost, what "
+                  "is not stored waits in NATS",
+                  s->config.shard, why);
+    }
+}
+
+/* --- Reading ------------------------------------------------------------- */
+
+static void
+on_message(void *s_, const struct bus_pull_message *in)
+{
+    struct cluster_store *s = s_;
+
+    s->counters.n_pending = in->n_pending;
+    s->bus_trouble[0] = '\0';
+    s->has_news = true;
+    store_intake_take(s->intake, in->seq, in->data, in->size);
+    if (s->is_busy && !s->is_held &&
+        store_disk_n_added(s->disk) > MAX_WAITING) {
+        s->is_held = true;
+        bus_pull_hold(s->pull, true);
+    }
+}
+
+static void
+on_idle(void *s_)
+{
+    struct cluster_store *s = s_;
+
+    s->counters.n_pending = 0;
+    s->bus_trouble[0] = '\0';
+}
+
+static void
+on_trouble(void *s_, const char *why)
+{
+    struct cluster_store *s = s_;
+
+    snprintf(s->bus_trouble, sizeof s->bus_trouble, "%s", why);
+}
+
+/* --- Opening and failing ------------------------------------------------- */
+
+/* Ends reading; what was not committed is forgotten. */
+static void
+stop(struct cluster_store *s)
+{
+    bus_pull_close(s->pull);
+    s->pull = NULL;
+    store_disk_close(s->disk);
+    s->is_busy = false;
+    s->is_held = false;
+    s->has_news = false;
+}
+
+static void
+fail(struct cluster_store *s, const char *why)
+{
+    set_trouble(s, why);
+    stop(s);
+    s->state = FAILED;
+    s->counters.restarts++;
+    set_timer(s, s->retry_ms);
+    s->retry_ms =
+        s->retry_ms * 2 > MAX_RETRY_MS ? MAX_RETRY_MS : s->retry_ms * 2;
+}
+
+static void
+read_on(struct cluster_store *s)
+{
+    char *name = lh_asprintf("store-%" PRIu32 "-%" PRIu64, s->config.shard,
+                             s->config.epoch);
+    const struct bus_pull_options options = {
+        .stream = s->stream,
+        .subject = s->subject,
+        .name = name,
+        .start_seq = s->position,
+        .max_bytes = s->config.max_bytes,
+        .on_message = on_message,
+        .on_idle = on_idle,
+        .on_trouble = on_trouble,
+        .aux = s,
+    };
+
+    s->pull = bus_pull_open(s->config.bus, &options);
+    free(name);
+}
+
+/* Begins to read from what is committed. */
+static void
+open_all(struct cluster_store *s)
+{
+    struct lh_error error;
+
+    if (store_disk_open(s->disk, &s->note, s->note_epoch, s->config.epoch,
+                        &error)) {
+        fail(s, error.text);
+        return;
+    }
+    if (s->topology) {
+        store_disk_set_topology(s->disk, s->topology, s->topology_ns);
+    }
+    if (store_intake_restart(s->intake, &s->note.accept)) {
+        fail(s, "the shard's record is damaged");
+        return;
+    }
+    s->state = READING;
+    s->disk_ns = s->trouble[0] ? 0 : monotonic_ns();
+    read_on(s);
+    set_timer(s, round_ms(s));
+    if (!s->is_open) {
+        s->is_open = true;
+        s->config.on_event(s->config.aux, s, STORE_OPEN);
+    }
+}
+
+/* Does nothing more, and says so in a moment, when it may be destroyed. */
+static void
+end(struct cluster_store *s, enum cluster_store_event event)
+{
+    if (s->state != ENDED) {
+        stop(s);
+        s->state = ENDED;
+        s->last_event = event;
+        set_timer(s, 0);
+    }
+}
+
+/* --- Rounds -------------------------------------------------------------- */
+
+static void
+on_purge(void *s, int error_number, const char *why)
+{
+    /* What is left is purged with what comes next. */
+}
+
+static void
+purge(struct cluster_store *s)
+{
+    uint64_t now_ns = monotonic_ns();
+
+    if (s->position > s->purged &&
+        (s->is_draining || now_ns >= s->purge_ns + PURGE_NS) &&
+        !bus_stream_purge(s->config.bus, s->stream, s->subject, s->position,
+                          PURGE_WAIT_MS, on_purge, s, NULL)) {
+        s->purged = s->position;
+        s->purge_ns = now_ns;
+    }
+}
+
+static void
+set_note(struct store_note *to, const struct store_note *from)
+{
+    struct byte_buf accept = BYTE_BUF_INIT;
+
+    byte_buf_put(&accept, from->accept.data, from->accept.len);
+    store_note_uninit(to);
+    *to = *from;
+    to->accept = accept;
+}
+
+/* Writes what is wanted into the record. */
+static void
+advance(struct cluster_store *s)
+{
+    struct byte_buf out = BYTE_BUF_INIT;
+    int retval;
+
+    store_note_put(&s->wanted_note, &out);
+    retval = shard_commit_advance(s->commit, s->wanted, out.data, out.len);
+    /* EPERM: fenced, which on_commit() was told. */
+    assert(!retval || retval == EPERM);
+    byte_buf_uninit(&out);
+}
+
+/* The note of the next round. */
+static void
+prepare_note(struct cluster_store *s)
+{
+    set_note(&s->wanted_note, &s->note);
+    if (s->note_epoch && s->note_epoch != s->config.epoch) {
+        store_note_end(&s->wanted_note, s->note_epoch);
+    }
+    s->wanted_note.round++;
+}
+
+/* Whether old files are to be looked after. */
+static bool
+is_disk_due(const struct cluster_store *s)
+{
+    return monotonic_ns() >= s->disk_ns + DISK_NS;
+}
+
+static void
+begin_round(struct cluster_store *s)
+{
+    assert(!s->is_busy && s->state == READING);
+    s->is_busy = true;
+    s->has_news = false;
+    prepare_note(s);
+    byte_buf_clear(&s->wanted_note.accept);
+    s->wanted = store_intake_floor(s->intake, bus_pull_next_seq(s->pull),
+                                   &s->wanted_note.accept);
+    s->n_round = store_disk_n_added(s->disk);
+    s->is_on_disk = s->n_round || is_disk_due(s);
+    if (s->is_on_disk) {
+        s->disk_ns = monotonic_ns();
+        store_disk_begin(s->disk, s->wanted_note.round);
+    } else {
+        advance(s);
+    }
+}
+
+static void
+on_durable(void *s_, int error_number, const struct lh_error *error)
+{
+    struct cluster_store *s = s_;
+
+    if (error_number) {
+        fail(s, error->text);
+    } else {
+        advance(s);
+    }
+}
+
+/* A round is committed. */
+static void
+end_round(struct cluster_store *s)
+{
+    s->is_busy = false;
+    if (s->is_on_disk) {
+        store_disk_commit(s->disk);
+        s->retry_ms = RETRY_MS;
+        if (s->trouble[0]) {
+            say_info("archive of shard %" PRIu32 ": stores again",
+                     s->config.shard);
+            s->trouble[0] = '\0';
+        }
+    }
+    s->counters.archived += s->n_round;
+    s->counters.commits++;
+    purge(s);
+    if (s->is_held) {
+        s->is_held = false;
+        bus_pull_hold(s->pull, false);
+    }
+    set_timer(s, s->is_draining ? 0 : round_ms(s));
+}
+
+static void
+on_timer(int fd, short events, void *s_)
+{
+    struct cluster_store *s = s_;
+
+    if (s->state == ENDED) {
+        s->config.on_event(s->config.aux, s, s->last_event);
+    } else if (s->state == FAILED && !s->is_draining) {
+        open_all(s);
+    } else if (s->state == READING && !s->is_busy &&
+               (s->has_news || is_disk_due(s))) {
+        begin_round(s);
+    } else if (s->is_draining && !s->is_busy) {
+        end(s, STORE_DRAINED);
+    } else if (!s->is_busy) {
+        /* When idle, commits that nobody waits for are purged too. */
+        purge(s);
+        set_timer(s, round_ms(s));
+    }
+}
+
+static void
+take_note(struct cluster_store *s, uint64_t position, const uint8_t *note,
+          size_t n_note, uint64_t note_epoch)
+{
+    struct lh_error error;
+
+    s->position = position;
+    s->note_epoch = note_epoch;
+    store_note_uninit(&s->note);
+    if (n_note && store_note_read(&s->note, note, n_note, &error)) {
+        /* Nothing is read until somebody has helped. */
+        set_trouble(s, error.text);
+    } else if (n_note) {
+        open_all(s);
+    } else {
+        /* The first owner of all: what it writes down is from now on known
+         * to be of this bus. */
+        if (getrandom(&s->note.cluster, sizeof s->note.cluster, 0) !=
+            sizeof s->note.cluster) {
+            abort();
+        }
+        prepare_note(s);
+        s->wanted = position;
+        advance(s);
+    }
+}
+
+static void
+on_commit(void *s_, enum shard_commit_outcome outcome, uint64_t position,
+          const uint8_t *note, size_t n_note, uint64_t note_epoch)
+{
+    struct cluster_store *s = s_;
+
+    if (s->state == ENDED) {
+        return;
+    }
+    switch (outcome) {
+    case SHARD_COMMIT_CLAIMED:
+        take_note(s, position, note, n_note, note_epoch);
+        break;
+    case SHARD_COMMIT_DONE:
+        s->position = position;
+        s->note_epoch = s->config.epoch;
+        set_note(&s->note, &s->wanted_note);
+        if (s->state == CLAIMING) {
+            open_all(s);
+        } else {
+            end_round(s);
+        }
+        break;
+    case SHARD_COMMIT_FENCED:
+        end(s, STORE_FENCED);
+        break;
+    }
+}
+
+/* --- Life ---------------------------------------------------------------- */
+
+static void
+add(void *s_, const struct history_batch_item *item)
+{
+    struct cluster_store *s = s_;
+
+    store_disk_add(s->disk, item);
+}
+
+struct cluster_store *
+cluster_store_create(const struct cluster_store_config *config)
+{
+    struct cluster_store *s = lh_alloc_zero(sizeof *s);
+    const struct store_disk_config disk = {
+        .base = bus_get_base(config->bus),
+        .dir = config->dir,
+        .shard = config->shard,
+        .packet_id = config->packet_id,
+        .unit = config->unit,
+        .flow_log = config->flow_log,
+        .on_end = on_durable,
+        .aux = s,
+    };
+    const struct store_intake_config intake = {
+        .shard = config->shard,
+        .on_history = config->on_history,
+        .on_packet = config->on_packet,
+        .add = add,
+        .aux = config->aux,
+        .add_aux = s,
+    };
+    struct lh_error error;
+
+    s->config = *config;
+    s->stream = lh_strdup(config->stream);
+    s->subject = lh_asprintf("%s.%" PRIu32, config->subject, config->shard);
+    s->retry_ms = RETRY_MS;
+    s->intake = store_intake_create(&intake);
+    s->timer = evtimer_new(disk.base, on_timer, s);
+    if (!s->timer || store_disk_create(&disk, &s->disk, &error)) {
+        abort();
+    }
+    store_disk_set_retain(s->disk, config->retain_bytes, config->retain_ns);
+    s->commit = shard_commit_claim(config->bus, config->bucket, config->shard,
+                                   config->epoch, on_commit, s);
+    return s;
+}
+
+void
+cluster_store_destroy(struct cluster_store *s)
+{
+    if (s) {
+        shard_commit_destroy(s->commit);
+        bus_pull_close(s->pull);
+        bus_forget(s->config.bus, s);
+        store_disk_destroy(s->disk);
+        store_intake_destroy(s->intake);
+        event_free(s->timer);
+        store_note_uninit(&s->note);
+        store_note_uninit(&s->wanted_note);
+        topology_unref(s->topology);
+        free(s->stream);
+        free(s->subject);
+        free(s);
+    }
+}
+
+void
+cluster_store_drain(struct cluster_store *s)
+{
+    if (!s->is_draining && s->state != ENDED) {
+        s->is_draining = true;
+        if (s->pull) {
+            bus_pull_hold(s->pull, true);
+            s->is_held = false;
+        }
+        if (!s->is_busy) {
+            set_timer(s, 0);
+        }
+    }
+}
+
+/* --- Use ----------------------------------------------------------------- */
+
+void
+cluster_store_set_topology(struct cluster_store *s,
+                           const struct topology *topology, uint64_t now_ns)
+{
+    topology_unref(s->topology);
+    s->topology = topology_ref(topology);
+    s->topology_ns = now_ns;
+    store_disk_set_topology(s->disk, topology, now_ns);
+}
+
+uint32_t
+cluster_store_shard(const struct cluster_store *s)
+{
+    return s->config.shard;
+}
+
+uint64_t
+cluster_store_epoch(const struct cluster_store *s)
+{
+    return s->config.epoch;
+}
+
+void
+cluster_store_pending(struct cluster_store *s, struct archive_pending *pending)
+{
+    store_disk_pending(s->disk, pending);
+}
+
+void
+cluster_store_get_counters(const struct cluster_store *s_,
+                           struct cluster_store_counters *c)
+{
+    struct cluster_store *s = (struct cluster_store *) s_;
+    store_disk_peek(s->disk, &s->counters.archive);
+    s->counters.cut_bytes = store_disk_n_cut(s->disk);
+    s->counters.position = s->position;
+    s->counters.next_seq = s->pull ? bus_pull_next_seq(s->pull) : s->position;
+    store_intake_collect(s->intake, &s->counters);
+    *c = s->counters;
+}
+
+bool
+cluster_store_trouble(const struct cluster_store *s, struct lh_error *error)
+{
+    if (s->trouble[0] || s->bus_trouble[0]) {
+        lh_error_set(error, "%s", s->trouble[0] ? s->trouble : s->bus_trouble);
+        return true;
+    }
+    return false;
+}

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* store_intake - implementation. */
+#include <config.h>
+#include "server/store_intake.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/lh_alloc.h"
+#include "lib/say.h"
+#include "server/cluster_accept.h"
+#include "server/store_message.h"
+
+struct store_intake {
+    struct store_intake_config config;
+    struct cluster_accept *accept;          /* Owned. */
+    struct history_batch_reader *reader;    /* Owned. */
+    struct cluster_accept_counters before;  /* Of accepts that are gone. */
+    struct cluster_store_counters counters; /* What is counted here. */
+
+    /* Up to which checkpoint of k live filters have seen all. */
+    size_t n_shown;
+    uint64_t *shown; /* Owned. */
+};
+
+struct store_intake *
+store_intake_create(const struct store_intake_config *config)
+{
+    struct store_intake *in = lh_alloc_zero(sizeof *in);
+
+    in->config = *config;
+    in->reader = history_batch_reader_create();
+    in->accept = cluster_accept_create();
+    return in;
+}
+
+void
+store_intake_destroy(struct store_intake *in)
+{
+    if (in) {
+        cluster_accept_destroy(in->accept);
+        history_batch_reader_destroy(in->reader);
+        free(in->shown);
+        free(in);
+    }
+}
+
+/* Adds those of the accept at hand; what waits in it is not counted. */
+static void
+add_counters(const struct store_intake *in, struct cluster_accept_counters *c)
+{
+    struct cluster_accept_counters more;
+
+    cluster_accept_get_counters(in->accept, &more);
+    c->tentative += more.tentative - more.waiting;
+    c->accepted += more.accepted;
+    c->had += more.had;
+    c->dropped += more.dropped;
+    c->markers += more.markers;
+    c->stale_markers += more.stale_markers;
+}
+
+int
+store_intake_restart(struct store_intake *in, const struct byte_buf *accept)
+{
+    struct bytes_reader r = bytes_reader(accept->data, accept->len);
+
+    add_counters(in, &in->before);
+    cluster_accept_destroy(in->accept);
+    in->accept = cluster_accept_create();
+    return accept->len ? cluster_accept_read(in->accept, &r) : 0;
+}
+
+static void
+note_shown(struct store_intake *in, uint32_t k, uint64_t c)
+{
+    if (k >= in->n_shown) {
+        size_t n = (size_t) k + 1;
+
+        in->shown = lh_alloc_array(in->shown, n, sizeof *in->shown);
+        memset(in->shown + in->n_shown, 0,
+               (n - in->n_shown) * sizeof *in->shown);
+        in->n_shown = n;
+    }
+    in->shown[k] = c > in->shown[k] ? c : in->shown[k];
+}
+
+static void
+show(struct store_intake *in, const struct history_batch_item *item)
+{
+    if (item->trajectory && in->config.on_packet) {
+        in->config.on_packet(in->config.aux, item->trajectory, &item->packet);
+    } else if (in->config.on_history) {
+        in->config.on_history(in->config.aux,
+                              history_batch_reader_history(in->reader, item));
+    }
+}
+
+static uint64_t
+last_ns(const struct history_batch_item *item)
+{
+    uint64_t last_ns = 0;
+
+    if (item->history) {
+        return history_last_ns(item->history);
+    }
+    for (size_t i = 0; i < trajectory_n_hops(item->trajectory); i++) {
+        uint64_t time_ns = item->packet.times_ns[i];
+
+        last_ns = time_ns > last_ns ? time_ns : last_ns;
+    }
+    return last_ns;
+}
+
+/* Histories of a checkpoint that was committed. */
+static void
+take_histories(void *in_, const struct store_message *m)
+{
+    struct store_intake *in = in_;
+    bool is_repeated = m->k < in->n_shown && m->c <= in->shown[m->k];
+    struct history_batch_item item;
+    struct lh_error error;
+    int retval =
+        history_batch_reader_open(in->reader, m->data, m->size, &error);
+
+    while (!retval &&
+           !(retval = history_batch_reader_next(in->reader, &item, &error))) {
+        uint64_t time_ns = last_ns(&item);
+
+        in->counters.histories++;
+        in->counters.repeated += is_repeated;
+        if (time_ns > in->counters.latest_ns) {
+            in->counters.latest_ns = time_ns;
+        }
+        if (!is_repeated) {
+            show(in, &item);
+        }
+        in->config.add(in->config.add_aux, &item);
+    }
+    if (retval != ENODATA) {
+        in->counters.broken++;
+        say_error("shard %" PRIu32 ": histories of shard %" PRIu32
+                  " cannot be read: %s",
+                  in->config.shard, m->k, error.text);
+    }
+}
+
+void
+store_intake_take(struct store_intake *in, uint64_t seq, const uint8_t *data,
+                  size_t size)
+{
+    struct store_message m;
+    struct lh_error error;
+    uint64_t epoch;
+
+    in->counters.messages++;
+    if (store_message_read(data, size, &m, &error)) {
+        in->counters.broken++;
+        say_error("shard %" PRIu32 ": message %" PRIu64 " cannot be read: %s",
+                  in->config.shard, seq, error.text);
+        return;
+    }
+    cluster_accept_take(in->accept, seq, &m, take_histories, in);
+    if (m.kind == STORE_MARKER) {
+        note_shown(in, m.k, cluster_accept_known(in->accept, m.k, &epoch));
+    }
+}
+
+uint64_t
+store_intake_floor(const struct store_intake *in, uint64_t next_seq,
+                   struct byte_buf *accept)
+{
+    cluster_accept_put(in->accept, accept);
+    return cluster_accept_floor(in->accept, next_seq);
+}
+
+void
+store_intake_collect(const struct store_intake *in,
+                     struct cluster_store_counters *c)
+{
+    struct cluster_accept_counters now;
+
+    cluster_accept_get_counters(in->accept, &now);
+    c->accept = in->before;
+    add_counters(in, &c->accept);
+    c->accept.tentative += now.waiting;
+    c->accept.waiting = now.waiting;
+    c->accept.waiting_bytes = now.waiting_bytes;
+    c->messages = in->counters.messages;
+    c->broken = in->counters.broken;
+    c->histories = in->counters.histories;
+    c->repeated = in->counters.repeated;
+    c->latest_ns = in->counters.latest_ns;
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* store_intake - from the messages on lh.2.<m> to the histories that are to be
+ * archived: what was accepted is read, shown to live filters, and given on.
+ *
+ * When reading begins again at what was committed, what came since is accepted
+ * once more: it is given on again, and not shown again.
+ *
+ * Threads: one. */
+#ifndef SERVER_STORE_INTAKE_H
+#define SERVER_STORE_INTAKE_H 1
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/byte_buf.h"
+#include "lib/history_batch.h"
+#include "server/cluster_store.h"
+
+struct store_intake_config {
+    uint32_t shard; /* For messages to people. */
+    /* As in struct cluster_store_config. */
+    void (*on_history)(void *aux, const struct history *);
+    void (*on_packet)(void *aux, struct trajectory *,
+                      const struct trajectory_packet *);
+    void *aux;
+    /* Takes each history. */
+    void (*add)(void *add_aux, const struct history_batch_item *);
+    void *add_aux;
+};
+
+struct store_intake;
+
+struct store_intake *store_intake_create(const struct store_intake_config *);
+void store_intake_destroy(struct store_intake *);
+
+/* Begins, again too, with what cluster_accept_put() wrote: 0 or EBADMSG. */
+int store_intake_restart(struct store_intake *, const struct byte_buf *accept);
+/* Takes the next message; one that cannot be read is counted and said. */
+void store_intake_take(struct store_intake *, uint64_t seq,
+                       const uint8_t *data, size_t size);
+/* Where a successor has to begin, who is given what is appended to
+ * 'accept'. */
+uint64_t store_intake_floor(const struct store_intake *, uint64_t next_seq,
+                            struct byte_buf *accept);
+
+/* Sets what of the counters is counted here. */
+void store_intake_collect(const struct store_intake *,
+                          struct cluster_store_counters *);
+
+#endif /* server/store_intake.h */

@@ -92,10 +92,10 @@ bus_wire_options_why(int status)
     const char *text = detail && *detail == '(' ? strstr(detail, "): ") : NULL;
 
     if (text &&
-        (strstr(text, "SSL_write error") || strstr(text, "SSL_read error"))) {
-        /* The handshake was over for us, so NATS was to be trusted. */
-        return "NATS ended the TLS connection: it may want a certificate, or "
-               "another than it was shown";
+        (strstr(text, "SSL_write error") || strstr(text, "SSL_read error") ||
+         strstr(text, "'PONG', got ''"))) {
+        return "NATS ended the connection while it was set up (with TLS: it "
+               "wants a certificate, or another one)";
     }
     /* Before them is where in libnats. */
     return text ? text + 3 : natsStatus_GetText((natsStatus) status);

@@ -167,7 +167,6 @@ expect(const char *ca, const char *name, const char *why)
     ck_assert_msg(strstr(attempt.why, why ? why : ""),
                   "CA %s, certificate %s: %s", ca ? ca : "none",
                   name ? name : "none", attempt.why);
-    printf("%s %s: %s\n", ca, name, attempt.why);
 }
 
 START_TEST(both_sides_prove_who_they_are)
@@ -175,9 +174,8 @@ START_TEST(both_sides_prove_who_they_are)
     start("nats", true);
     expect("ca", "us", NULL);
     expect("foreign", "us", "unable to get local issuer certificate");
-    expect("ca", "stranger", "x");
-    expect("ca", NULL, "x");
-    expect(NULL, NULL, "x");
+    expect("ca", "stranger", "it wants a certificate, or another one");
+    expect("ca", NULL, "it wants a certificate, or another one");
 }
 END_TEST
 

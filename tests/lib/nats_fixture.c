@@ -96,6 +96,18 @@ become_server(const struct nats *nats, pid_t parent)
     _exit(1);
 }
 
+static void
+name_server(struct nats *nats)
+{
+    const char *tmp = getenv("TMPDIR");
+
+    snprintf(nats->dir, sizeof nats->dir, "%s/lasthop-nats-XXXXXX",
+             tmp && strlen(tmp) < 32 ? tmp : "/tmp");
+    ck_assert_ptr_nonnull(mkdtemp(nats->dir));
+    nats->port = free_port();
+    snprintf(nats->url, sizeof nats->url, "nats://127.0.0.1:%d", nats->port);
+}
+
 void
 nats_start(struct nats *nats, const char *extra)
 {
@@ -103,14 +115,7 @@ nats_start(struct nats *nats, const char *extra)
     pid_t self = getpid();
 
     if (!nats->port) {
-        const char *tmp = getenv("TMPDIR");
-
-        snprintf(nats->dir, sizeof nats->dir, "%s/lasthop-nats-XXXXXX",
-                 tmp && strlen(tmp) < 32 ? tmp : "/tmp");
-        ck_assert_ptr_nonnull(mkdtemp(nats->dir));
-        nats->port = free_port();
-        snprintf(nats->url, sizeof nats->url, "nats://127.0.0.1:%d",
-                 nats->port);
+        name_server(nats);
     }
     write_configuration(nats, extra);
     nats->pid = fork();
@@ -144,6 +149,50 @@ nats_end(struct nats *nats)
     nats_kill(nats);
     snprintf(command, sizeof command, "rm -rf '%s'", nats->dir);
     ck_assert_int_eq(system(command), 0);
+}
+
+/* --- Clusters. ----------------------------------------------------------- */
+
+void
+nats_cluster_restart(struct nats_cluster *cluster, unsigned int i)
+{
+    char extra[sizeof cluster->routes + 256];
+
+    snprintf(extra, sizeof extra,
+             "server_name: n%u\n"
+             "cluster { name: c, listen: \"127.0.0.1:%d\", routes: [%s] }",
+             i, cluster->route_ports[i], cluster->routes);
+    nats_start(&cluster->nodes[i], extra);
+}
+
+void
+nats_cluster_start(struct nats_cluster *cluster, unsigned int n)
+{
+    ck_assert_uint_le(n, NATS_MAX_NODES);
+    *cluster = (struct nats_cluster){.n = n};
+    for (unsigned int i = 0; i < n; i++) {
+        size_t len = strlen(cluster->routes);
+        size_t urls_len = strlen(cluster->urls);
+
+        name_server(&cluster->nodes[i]);
+        cluster->route_ports[i] = free_port();
+        snprintf(cluster->routes + len, sizeof cluster->routes - len,
+                 "%s\"nats://127.0.0.1:%d\"", i ? ", " : "",
+                 cluster->route_ports[i]);
+        snprintf(cluster->urls + urls_len, sizeof cluster->urls - urls_len,
+                 "%s%s", i ? "," : "", cluster->nodes[i].url);
+    }
+    for (unsigned int i = 0; i < n; i++) {
+        nats_cluster_restart(cluster, i);
+    }
+}
+
+void
+nats_cluster_end(struct nats_cluster *cluster)
+{
+    for (unsigned int i = 0; i < cluster->n; i++) {
+        nats_end(&cluster->nodes[i]);
+    }
 }
 
 struct bus *

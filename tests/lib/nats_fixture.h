@@ -27,6 +27,23 @@ void nats_kill(struct nats *);
 /* The same, and removes its directory. */
 void nats_end(struct nats *);
 
+/* Several that are one cluster, with a store each. */
+#define NATS_MAX_NODES 5
+struct nats_cluster {
+    unsigned int n;
+    struct nats nodes[NATS_MAX_NODES]; /* "n0", "n1" .. for each other. */
+    char routes[NATS_MAX_NODES * 40];
+    int route_ports[NATS_MAX_NODES];
+    char urls[NATS_MAX_NODES * 40]; /* Of all, for bus_options. */
+};
+
+/* Starts 'n' and waits until each listens; JetStream answers when they have
+ * found each other. */
+void nats_cluster_start(struct nats_cluster *, unsigned int n);
+/* Starts node 'i' again, which nats_kill() has ended. */
+void nats_cluster_restart(struct nats_cluster *, unsigned int i);
+void nats_cluster_end(struct nats_cluster *);
+
 /* Opens a bus to it. */
 struct bus *nats_open(const struct nats *, struct event_base *);
 

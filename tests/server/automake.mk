@@ -189,6 +189,12 @@ tests_server_test_shard_commit_SOURCES = tests/server/test_shard_commit.c \
 	tests/lib/nats_fixture.c tests/lib/nats_fixture.h
 tests_server_test_shard_commit_LDADD = $(SERVER_LIBS) $(NATS_LIBS) $(TEST_LIBS)
 
+check_PROGRAMS += tests/server/test_three_nodes
+TESTS += tests/server/test_three_nodes
+tests_server_test_three_nodes_SOURCES = tests/server/test_three_nodes.c \
+	tests/lib/nats_fixture.c tests/lib/nats_fixture.h
+tests_server_test_three_nodes_LDADD = $(SERVER_LIBS) $(NATS_LIBS) $(TEST_LIBS)
+
 check_PROGRAMS += tests/server/test_rendezvous
 TESTS += tests/server/test_rendezvous
 tests_server_test_rendezvous_SOURCES = tests/server/test_rendezvous.c

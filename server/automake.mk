@@ -53,7 +53,8 @@ server_libserver_a_SOURCES = \
 	server/cluster_snapshot.c server/cluster_snapshot.h \
 	server/cluster_split.c server/cluster_split.h \
 	server/cluster_split_impl.h server/cluster_split_paths.c \
-	server/cluster_door.h \
+	server/cluster_door.c server/cluster_door.h \
+	server/cluster_lane.c server/cluster_lane.h \
 	server/cluster_wire.c server/cluster_wire.h \
 	server/counters.c server/counters.h \
 	server/filter_right.c server/filter_right.h \

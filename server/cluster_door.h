@@ -50,8 +50,10 @@ struct cluster_door_config {
     bool is_file;
     size_t max_bytes;    /* Of all that waits; 0: 256 MiB. */
     uint32_t timeout_ms; /* For an acknowledgement; 0: 2,000. */
+    uint32_t late_ms;    /* Not sent again after that; 0: 100,000, which is
+                          * less than BUS_STREAM_WINDOW_S. */
     /* All that was added up to number 'token' (cluster_door_token()) is
-     * acknowledged, or lost: may be NULL. */
+     * acknowledged or lost: may be NULL.  It may add more. */
     void (*on_settled)(void *aux, uint64_t token);
     void *aux;
 };

@@ -195,6 +195,22 @@ tests_server_test_three_nodes_SOURCES = tests/server/test_three_nodes.c \
 	tests/lib/nats_fixture.c tests/lib/nats_fixture.h
 tests_server_test_three_nodes_LDADD = $(SERVER_LIBS) $(NATS_LIBS) $(TEST_LIBS)
 
+# cluster_door: postcards on the bus.
+DOOR_FIXTURE = tests/server/door_fixture.c tests/server/door_fixture.h \
+	$(FRAME) tests/lib/nats_fixture.c tests/lib/nats_fixture.h
+check_PROGRAMS += tests/server/test_cluster_door
+TESTS += tests/server/test_cluster_door
+tests_server_test_cluster_door_SOURCES = tests/server/test_cluster_door.c \
+	$(DOOR_FIXTURE)
+tests_server_test_cluster_door_LDADD = $(SERVER_LIBS) $(NATS_LIBS) $(TEST_LIBS)
+
+check_PROGRAMS += tests/server/test_cluster_door_trouble
+TESTS += tests/server/test_cluster_door_trouble
+tests_server_test_cluster_door_trouble_SOURCES = \
+	tests/server/test_cluster_door_trouble.c $(DOOR_FIXTURE)
+tests_server_test_cluster_door_trouble_LDADD = $(SERVER_LIBS) $(NATS_LIBS) \
+	$(TEST_LIBS)
+
 check_PROGRAMS += tests/server/test_rendezvous
 TESTS += tests/server/test_rendezvous
 tests_server_test_rendezvous_SOURCES = tests/server/test_rendezvous.c

@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cluster_door - the way of postcards to the owners of their packets. */
+#include <config.h>
+
+#include "server/cluster_door.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/bytes.h"
+#include "lib/hdr.h"
+#include "lib/keyed_hash.h"
+#include "lib/lh_alloc.h"
+#include "lib/monotonic.h"
+#include "server/cluster_lane.h"
+#include "server/cluster_wire.h"
+
+#define MAX_BYTES  (UINT64_C(256) << 20)
+#define TIMEOUT_MS 2000
+#define LATE_MS    100000
+#define N_PAIRS    256  /* Of tunnels and packets inside, remembered. */
+#define N_SWITCHES 8192 /* A power of two. */
+
+/* The same packets in the same tunnel are told once in that time. */
+#define PAIR_NS UINT64_C(100000000)
+
+struct lost_switch {
+    uint64_t dpid;
+    uint64_t n; /* 0: this place is empty. */
+};
+
+struct cluster_door {
+    struct cluster_door_config config;
+    struct cluster_lanes lanes;
+    struct cluster_lane *lane; /* Each shard's.  Owned. */
+    uint64_t settled;          /* As it was told. */
+    struct keyed_hash hash;
+    struct lost_switch *lost; /* Owned. */
+    uint32_t n_lost;          /* Places that are used. */
+    struct card_batch_inner pairs[N_PAIRS];
+};
+
+static struct lost_switch *
+lost_place(struct cluster_door *door, uint64_t dpid)
+{
+    uint64_t i = keyed_hash_number(&door->hash, dpid);
+
+    while (door->lost[i & (N_SWITCHES - 1)].n &&
+           door->lost[i & (N_SWITCHES - 1)].dpid != dpid) {
+        i++;
+    }
+    return &door->lost[i & (N_SWITCHES - 1)];
+}
+
+/* That one postcard of the switch is lost. */
+static void
+lose(void *door_, uint64_t dpid)
+{
+    struct cluster_door *door = door_;
+    struct lost_switch *sw = lost_place(door, dpid);
+
+    if (!sw->n) {
+        if (door->n_lost == N_SWITCHES / 2) {
+            return; /* So many lose at once: the sum has to do. */
+        }
+        door->n_lost++;
+    }
+    sw->dpid = dpid;
+    sw->n++;
+}
+
+static void
+settle(void *door_)
+{
+    struct cluster_door *door = door_;
+    uint64_t settled = cluster_door_settled(door);
+
+    if (settled > door->settled) {
+        door->settled = settled;
+        if (door->config.on_settled) {
+            door->config.on_settled(door->config.aux, settled);
+        }
+    }
+}
+
+struct cluster_door *
+cluster_door_create(const struct cluster_door_config *config)
+{
+    struct cluster_door *door = lh_alloc_zero(sizeof *door);
+    struct keyed_hash drawn = keyed_hash_create();
+
+    assert(config->n_shards);
+    door->config = *config;
+    if (!door->config.max_bytes) {
+        door->config.max_bytes = MAX_BYTES;
+    }
+    door->hash = keyed_hash_create();
+    door->lost = lh_alloc_zero(N_SWITCHES * sizeof *door->lost);
+    door->lanes = (struct cluster_lanes){
+        .bus = config->bus,
+        .door = drawn.key[0] ^ drawn.key[1],
+        .is_file = config->is_file,
+        .timeout_ms = config->timeout_ms ? config->timeout_ms : TIMEOUT_MS,
+        .late_ns =
+            UINT64_C(1000000) * (config->late_ms ? config->late_ms : LATE_MS),
+        .writer = card_batch_writer_create(&config->id_config),
+        .reader = card_batch_reader_create(&config->id_config),
+        .visits = visit_table_create(),
+        .clock_ns = monotonic_ns(),
+        .lose = lose,
+        .settle = settle,
+        .aux = door,
+    };
+    if (!door->lanes.visits) {
+        abort();
+    }
+    door->lane = lh_alloc_array(NULL, config->n_shards, sizeof *door->lane);
+    for (uint32_t k = 0; k < config->n_shards; k++) {
+        cluster_lane_init(&door->lane[k], &door->lanes, k);
+    }
+    return door;
+}
+
+void
+cluster_door_destroy(struct cluster_door *door)
+{
+    if (door) {
+        for (uint32_t k = 0; k < door->config.n_shards; k++) {
+            cluster_lane_uninit(&door->lane[k]);
+        }
+        card_batch_writer_destroy(door->lanes.writer);
+        card_batch_reader_destroy(door->lanes.reader);
+        visit_table_destroy(door->lanes.visits);
+        free(door->lane);
+        free(door->lost);
+        free(door);
+    }
+}
+
+/* --- Tunnels -------------------------------------------------------------
+ */
+
+/* False for a packet that surely has no other inside. */
+static bool
+may_carry(const struct postcard *p)
+{
+    const uint8_t *h = p->header;
+    uint16_t type;
+
+    if (p->caplen < 58 || !p->has_id) {
+        return false;
+    }
+    type = bytes_be16(h + 12);
+    if (type == HDR_ETH_IP4 && h[14] == 0x45) {
+        return h[23] == HDR_IP_UDP
+                   ? hdr_is_tunnel_port(bytes_be16(h + 36))
+                   : h[23] != HDR_IP_TCP && h[23] != HDR_IP_ICMP;
+    }
+    if (type == HDR_ETH_IP6) {
+        return h[20] == HDR_IP_UDP
+                   ? hdr_is_tunnel_port(bytes_be16(h + 56))
+                   : h[20] != HDR_IP_TCP && h[20] != HDR_IP_ICMP6;
+    }
+    return type != HDR_ETH_ARP;
+}
+
+/* Whether that was not told a moment ago. */
+static bool
+is_news(struct cluster_door *door, const struct card_batch_inner *pair)
+{
+    struct card_batch_inner *told =
+        &door->pairs[keyed_hash_number(&door->hash, pair->inner) % N_PAIRS];
+
+    if (told->inner == pair->inner && told->outer == pair->outer &&
+        pair->time_ns - told->time_ns < PAIR_NS) {
+        return false;
+    }
+    *told = *pair;
+    return true;
+}
+
+/* Tells the owner of the packet inside that of 'p' of it. */
+static void
+add_inner(struct cluster_door *door, const struct postcard *p, uint32_t shard)
+{
+    struct card_batch_inner pair = {
+        packet_id_inner(&door->config.id_config, p->header, p->caplen),
+        p->packet_id, p->time_ns};
+    uint32_t to;
+
+    if (!pair.inner) {
+        return;
+    }
+    to = cluster_wire_shard_of_id(pair.inner, door->config.n_shards);
+    /* Who has both finds out by itself. */
+    if (to != shard && is_news(door, &pair) &&
+        !cluster_lane_add_inner(&door->lane[to], &pair)) {
+        door->lanes.n.inner_lost++;
+    }
+}
+
+/* --- Interface -----------------------------------------------------------
+ */
+
+/* Whether the postcard finds room, if need be where others were packed. */
+static bool
+make_room(struct cluster_door *door, const struct postcard *p)
+{
+    const struct cluster_lanes *lanes = &door->lanes;
+    size_t cost = cluster_lane_cost(p);
+
+    if (lanes->n.waiting_bytes + cost <= door->config.max_bytes) {
+        return true;
+    }
+    if (lanes->loose_bytes > door->config.max_bytes / 8) {
+        for (uint32_t k = 0; k < door->config.n_shards; k++) {
+            cluster_lane_pack(&door->lane[k]);
+        }
+    }
+    return lanes->n.waiting_bytes + cost <= door->config.max_bytes;
+}
+
+void
+cluster_door_add(struct cluster_door *door, const struct postcard *p)
+{
+    uint32_t shard = cluster_wire_shard(p, door->config.n_shards);
+    struct cluster_door_counters *n = &door->lanes.n;
+
+    n->in++;
+    if (!make_room(door, p)) {
+        n->lost[CLUSTER_DOOR_NO_ROOM]++;
+        lose(door, p->dpid);
+        return;
+    }
+    if (door->config.is_file && p->time_ns > door->lanes.watermark_ns) {
+        door->lanes.watermark_ns = p->time_ns;
+    }
+    if (may_carry(p)) {
+        add_inner(door, p, shard);
+    }
+    cluster_lane_add(&door->lane[shard], p, n->in);
+}
+
+void
+cluster_door_run(struct cluster_door *door, uint64_t now_ns)
+{
+    door->lanes.clock_ns = monotonic_ns();
+    if (!door->config.is_file && now_ns > door->lanes.watermark_ns) {
+        door->lanes.watermark_ns = now_ns;
+    }
+    for (uint32_t k = 0; k < door->config.n_shards; k++) {
+        cluster_lane_run(&door->lane[k]);
+    }
+    settle(door);
+}
+
+void
+cluster_door_flush(struct cluster_door *door)
+{
+    for (uint32_t k = 0; k < door->config.n_shards; k++) {
+        door->lane[k].is_flushing = true;
+        cluster_lane_run(&door->lane[k]);
+    }
+}
+
+void
+cluster_door_end(struct cluster_door *door)
+{
+    for (uint32_t k = 0; k < door->config.n_shards; k++) {
+        door->lane[k].is_ending = true;
+        cluster_lane_run(&door->lane[k]);
+    }
+}
+
+bool
+cluster_door_has_room(const struct cluster_door *door)
+{
+    return door->lanes.n.waiting_bytes + sizeof(struct postcard) +
+               UINT16_MAX <=
+           door->config.max_bytes;
+}
+
+bool
+cluster_door_is_idle(const struct cluster_door *door)
+{
+    for (uint32_t k = 0; k < door->config.n_shards; k++) {
+        if (!cluster_lane_is_idle(&door->lane[k])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+uint64_t
+cluster_door_token(const struct cluster_door *door)
+{
+    return door->lanes.n.in;
+}
+
+uint64_t
+cluster_door_settled(const struct cluster_door *door)
+{
+    uint64_t first = door->lanes.n.in + 1;
+
+    for (uint32_t k = 0; k < door->config.n_shards; k++) {
+        uint64_t token = cluster_lane_first(&door->lane[k]);
+
+        first = token < first ? token : first;
+    }
+    return first - 1;
+}
+
+void
+cluster_door_get_counters(const struct cluster_door *door,
+                          struct cluster_door_counters *counters)
+{
+    *counters = door->lanes.n;
+}
+
+const char *
+cluster_door_loss_name(enum cluster_door_loss cause)
+{
+    static const char *const names[N_CLUSTER_DOOR_LOSSES] = {
+        [CLUSTER_DOOR_NO_ROOM] = "no room",
+        [CLUSTER_DOOR_TOO_LATE] = "too late",
+        [CLUSTER_DOOR_REFUSED] = "refused",
+        [CLUSTER_DOOR_CLOSED] = "closed",
+    };
+
+    return names[cause];
+}
+
+void
+cluster_door_take_lost(struct cluster_door *door,
+                       void (*tell)(void *aux, uint64_t dpid, uint64_t n),
+                       void *aux)
+{
+    for (size_t i = 0; i < N_SWITCHES && door->n_lost; i++) {
+        if (door->lost[i].n) {
+            tell(aux, door->lost[i].dpid, door->lost[i].n);
+        }
+    }
+    if (door->n_lost) {
+        memset(door->lost, 0, N_SWITCHES * sizeof *door->lost);
+        door->n_lost = 0;
+    }
+}

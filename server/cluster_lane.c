@@ -1,0 +1,423 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cluster_lane - the postcards of one shard on their way out. */
+#include <config.h>
+
+#include "server/cluster_lane.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/bus_stream.h"
+#include "lib/lh_alloc.h"
+#include "lib/monotonic.h"
+#include "lib/say.h"
+#include "server/cluster_wire.h"
+
+struct cluster_message {
+    struct cluster_message *next;
+    uint64_t number;
+    uint64_t first_token;
+    uint64_t sent_ns;      /* By the last attempt. */
+    uint64_t uncertain_ns; /* By the first that may have worked; 0. */
+    uint32_t n_cards, n_inner, n_attempts;
+    bool is_end;
+    size_t size;
+    uint8_t data[];
+};
+
+void
+cluster_lane_init(struct cluster_lane *lane, struct cluster_lanes *all,
+                  uint32_t shard)
+{
+    *lane = (struct cluster_lane){.all = all, .shard = shard};
+}
+
+/* --- Lost ---------------------------------------------------------------- */
+
+/* What is wrong, said now and then. */
+static void
+say_trouble(const struct cluster_lane *lane, const char *what, const char *why)
+{
+    static struct say_site site;
+
+    say(&site, SAY_WARN,
+        "postcards for shard %" PRIu32 " of the cluster %s%s%s", lane->shard,
+        what, why ? ": " : "", why ? why : "");
+}
+
+/* Takes the first message away. */
+static void
+drop_first(struct cluster_lane *lane)
+{
+    struct cluster_message *m = lane->first;
+
+    lane->all->n.waiting -= m->n_cards;
+    lane->all->n.waiting_bytes -= m->size;
+    lane->first = m->next;
+    if (!lane->first) {
+        lane->last = NULL;
+    }
+    free(m);
+}
+
+static void
+lose_first(struct cluster_lane *lane, enum cluster_door_loss cause)
+{
+    struct cluster_lanes *all = lane->all;
+    const struct cluster_message *m = lane->first;
+    struct cluster_cards_head head;
+    const uint8_t *batch;
+    struct postcard p;
+    size_t len;
+
+    all->n.lost[cause] += m->n_cards;
+    all->n.inner_lost += m->n_inner;
+    if (m->n_cards &&
+        !cluster_wire_get_cards(m->data, m->size, &head, &batch, &len, NULL) &&
+        !card_batch_reader_open(all->reader, batch, len, NULL)) {
+        while (card_batch_reader_next(all->reader, &p)) {
+            all->lose(all->aux, p.dpid);
+        }
+    }
+    drop_first(lane);
+}
+
+static void
+forget_cards(struct cluster_lane *lane)
+{
+    size_t size = lane->n * sizeof *lane->cards + lane->headers.len;
+
+    for (uint32_t i = 0; i < lane->n; i++) {
+        if (lane->cards[i].visit) {
+            visit_table_put(lane->all->visits, lane->cards[i].visit);
+        }
+    }
+    lane->all->n.waiting_bytes -= size;
+    lane->all->loose_bytes -= size;
+    lane->n = lane->n_inner = 0;
+    byte_buf_clear(&lane->headers);
+}
+
+void
+cluster_lane_uninit(struct cluster_lane *lane)
+{
+    struct cluster_lanes *all = lane->all;
+
+    if (!all) {
+        return;
+    }
+    bus_forget(all->bus, lane);
+    while (lane->first) {
+        lose_first(lane, CLUSTER_DOOR_CLOSED);
+    }
+    for (uint32_t i = 0; i < lane->n; i++) {
+        all->lose(all->aux, lane->cards[i].dpid);
+    }
+    all->n.lost[CLUSTER_DOOR_CLOSED] += lane->n;
+    all->n.waiting -= lane->n;
+    forget_cards(lane);
+    byte_buf_uninit(&lane->headers);
+    free(lane->cards);
+    free(lane->inner);
+}
+
+/* --- Packing --------------------------------------------------------------
+ */
+
+/* Appends a message, with what the writer has if 'n_cards' or 'n_inner'. */
+static void
+add_message(struct cluster_lane *lane, uint32_t n_cards, uint32_t n_inner,
+            uint64_t watermark_ns)
+{
+    struct cluster_lanes *all = lane->all;
+    struct byte_buf out = BYTE_BUF_INIT;
+    struct cluster_cards_head head = {.door = all->door,
+                                      .number = ++lane->number,
+                                      .is_file = all->is_file,
+                                      .watermark_ns = watermark_ns};
+    struct cluster_message *m;
+
+    cluster_wire_put_cards(&out, &head);
+    if (n_cards || n_inner) {
+        card_batch_writer_finish(all->writer, &out);
+        lane->cards_ns = all->clock_ns;
+    }
+    lane->told_ns = all->clock_ns;
+    lane->watermark_ns = watermark_ns;
+    m = lh_alloc(sizeof *m + out.len);
+    *m = (struct cluster_message){.number = head.number,
+                                  .first_token = lane->first_token,
+                                  .n_cards = n_cards,
+                                  .n_inner = n_inner,
+                                  .is_end =
+                                      watermark_ns == CLUSTER_WATERMARK_END,
+                                  .size = out.len};
+    memcpy(m->data, out.data, out.len);
+    byte_buf_uninit(&out);
+    all->n.waiting_bytes += m->size;
+    if (lane->last) {
+        lane->last->next = m;
+    } else {
+        lane->first = m;
+    }
+    lane->last = m;
+}
+
+/* Packs all that waits, as a rule into one message. */
+static void
+pack(struct cluster_lane *lane)
+{
+    struct card_batch_writer *w = lane->all->writer;
+    const uint8_t *header = lane->headers.data;
+
+    for (uint32_t i = 0; i < lane->n_inner; i++) {
+        card_batch_writer_add_inner(w, &lane->inner[i]);
+    }
+    for (uint32_t i = 0; i < lane->n; i++) {
+        lane->cards[i].header = header;
+        if (!card_batch_writer_add(w, &lane->cards[i])) {
+            /* The rest may be of the same time. */
+            add_message(lane, card_batch_writer_n(w), lane->n_inner,
+                        lane->watermark_ns);
+            lane->n_inner = 0;
+            card_batch_writer_add(w, &lane->cards[i]);
+        }
+        header += lane->cards[i].caplen;
+    }
+    add_message(lane, card_batch_writer_n(w), lane->n_inner,
+                lane->all->watermark_ns);
+    forget_cards(lane);
+}
+
+void
+cluster_lane_add(struct cluster_lane *lane, const struct postcard *p,
+                 uint64_t token)
+{
+    struct cluster_lanes *all = lane->all;
+    struct postcard *copy;
+
+    if (!lane->cards) {
+        lane->cards =
+            lh_alloc_array(NULL, CLUSTER_LANE_CARDS, sizeof *lane->cards);
+    }
+    if (!lane->n) {
+        lane->first_token = token;
+        if (!lane->n_inner) {
+            lane->since_ns = all->clock_ns;
+        }
+    }
+    copy = &lane->cards[lane->n++];
+    *copy = *p;
+    if (p->visit) {
+        copy->visit = visit_table_get(all->visits, p->visit);
+        if (!copy->visit) {
+            abort();
+        }
+    }
+    byte_buf_put(&lane->headers, p->header, p->caplen);
+    all->n.waiting++;
+    all->n.waiting_bytes += cluster_lane_cost(p);
+    all->loose_bytes += cluster_lane_cost(p);
+    if (lane->n == CLUSTER_LANE_CARDS ||
+        lane->headers.len >= CLUSTER_LANE_BYTES) {
+        pack(lane);
+        cluster_lane_run(lane);
+    }
+}
+
+void
+cluster_lane_pack(struct cluster_lane *lane)
+{
+    if (lane->n) {
+        pack(lane);
+    }
+}
+
+bool
+cluster_lane_add_inner(struct cluster_lane *lane,
+                       const struct card_batch_inner *inner)
+{
+    if (!lane->inner) {
+        lane->inner =
+            lh_alloc_array(NULL, CARD_BATCH_MAX_INNER, sizeof *lane->inner);
+    }
+    if (lane->n_inner == CARD_BATCH_MAX_INNER) {
+        return false;
+    }
+    if (!lane->n && !lane->n_inner) {
+        lane->since_ns = lane->all->clock_ns;
+    }
+    lane->inner[lane->n_inner++] = *inner;
+    return true;
+}
+
+/* --- Sending --------------------------------------------------------------
+ */
+
+static void
+acknowledge(struct cluster_lane *lane, bool was_there)
+{
+    struct cluster_door_counters *n = &lane->all->n;
+    const struct cluster_message *m = lane->first;
+
+    n->acknowledged += m->n_cards;
+    n->inner += m->n_inner;
+    n->were_there += was_there;
+    if (m->n_cards || m->n_inner) {
+        n->messages++;
+        n->bytes += m->size;
+    } else {
+        n->empty++;
+    }
+    drop_first(lane);
+}
+
+/* Whether the attempt may have worked all the same. */
+static bool
+is_uncertain(int error_number)
+{
+    return error_number != ENOSPC && error_number != ECONNREFUSED;
+}
+
+static void
+fail(struct cluster_lane *lane, int error_number, const char *why)
+{
+    struct cluster_message *m = lane->first;
+
+    lane->all->n.full += error_number == ENOSPC;
+    if (!m->n_cards && !m->n_inner && !m->is_end) {
+        drop_first(lane); /* The next one tells more. */
+        return;
+    }
+    if (error_number == EMSGSIZE) {
+        say_trouble(lane, "are lost, NATS will not have them", why);
+        lose_first(lane, CLUSTER_DOOR_REFUSED);
+        return;
+    }
+    if (is_uncertain(error_number) && !m->uncertain_ns) {
+        m->uncertain_ns = m->sent_ns;
+    }
+    if (error_number != ETIMEDOUT) {
+        lane->retry_ns = monotonic_ns() + CLUSTER_LANE_RETRY_NS;
+    }
+    say_trouble(lane,
+                error_number == ENOSPC
+                    ? "wait, for stream " CLUSTER_CARDS_STREAM
+                      " is full: their owner does not keep up or is away "
+                      "(lasthopctl cluster status), or --cluster-bytes is "
+                      "too small"
+                    : "wait, they were not acknowledged",
+                why);
+}
+
+static void
+on_published(void *lane_, int error_number, const char *why, uint64_t seq,
+             bool was_there)
+{
+    struct cluster_lane *lane = lane_;
+
+    (void) seq;
+    lane->is_under_way = false;
+    if (error_number) {
+        fail(lane, error_number, why);
+    } else {
+        acknowledge(lane, was_there);
+    }
+    cluster_lane_run(lane);
+    lane->all->settle(lane->all->aux);
+}
+
+/* Gives up the first messages that it is too late to send again. */
+static void
+lose_late(struct cluster_lane *lane, uint64_t now_ns)
+{
+    while (lane->first && lane->first->uncertain_ns &&
+           now_ns - lane->first->uncertain_ns > lane->all->late_ns) {
+        say_trouble(lane, "are lost, NATS did not acknowledge them in time",
+                    NULL);
+        lose_first(lane, CLUSTER_DOOR_TOO_LATE);
+    }
+}
+
+/* Sends the first message, if it is not under way. */
+static void
+send_first(struct cluster_lane *lane)
+{
+    struct cluster_lanes *all = lane->all;
+    char subject[32], id[64];
+    struct cluster_message *m;
+    struct bus_letter letter;
+    uint64_t now_ns;
+
+    if (!lane->first || lane->is_under_way || !bus_is_connected(all->bus)) {
+        return;
+    }
+    now_ns = monotonic_ns();
+    if (now_ns < lane->retry_ns) {
+        return;
+    }
+    m = lane->first;
+    snprintf(subject, sizeof subject, CLUSTER_CARDS_SUBJECT, lane->shard);
+    snprintf(id, sizeof id, "%016" PRIx64 ".%" PRIu32 ".%" PRIu64, all->door,
+             lane->shard, m->number);
+    letter = (struct bus_letter){
+        .subject = subject, .data = m->data, .size = m->size};
+    m->sent_ns = now_ns;
+    if (bus_stream_publish(all->bus, &letter, id, BUS_ANY_SEQ, all->timeout_ms,
+                           on_published, lane, NULL)) {
+        return; /* No room now: with the next run. */
+    }
+    all->n.sent_again += m->n_attempts++ != 0;
+    lane->is_under_way = true;
+}
+
+void
+cluster_lane_run(struct cluster_lane *lane)
+{
+    uint64_t now_ns = lane->all->clock_ns;
+    bool has_cards = lane->n || lane->n_inner;
+
+    if (lane->first && !lane->is_under_way) {
+        lose_late(lane, monotonic_ns());
+    }
+    if (!lane->first) {
+        if (has_cards && (lane->is_flushing || lane->is_ending ||
+                          now_ns - lane->since_ns >= CLUSTER_LANE_AGE_NS)) {
+            pack(lane);
+        } else if (!has_cards && lane->is_ending && !lane->has_end) {
+            lane->has_end = true;
+            if (lane->number) {
+                add_message(lane, 0, 0, CLUSTER_WATERMARK_END);
+            }
+        } else if (!has_cards && !lane->is_ending && lane->cards_ns &&
+                   now_ns - lane->cards_ns < CLUSTER_LANE_ACTIVE_NS &&
+                   now_ns - lane->told_ns >= CLUSTER_LANE_BEAT_NS) {
+            add_message(lane, 0, 0, lane->all->watermark_ns);
+        }
+    }
+    if (!lane->n && !lane->n_inner) {
+        lane->is_flushing = false;
+    }
+    send_first(lane);
+}
+
+uint64_t
+cluster_lane_first(const struct cluster_lane *lane)
+{
+    for (const struct cluster_message *m = lane->first; m; m = m->next) {
+        if (m->n_cards) {
+            return m->first_token;
+        }
+    }
+    return lane->n ? lane->first_token : UINT64_MAX;
+}
+
+bool
+cluster_lane_is_idle(const struct cluster_lane *lane)
+{
+    return !lane->first && !lane->n && !lane->n_inner &&
+           (!lane->is_ending || lane->has_end);
+}

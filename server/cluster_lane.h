@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cluster_lane - the postcards of one shard on their way out of a
+ * cluster_door: those that wait to be packed, and messages that wait to be
+ * acknowledged, of which the first is on its way.
+ *
+ * Used by cluster_door.c only, whose header has the rules.
+ *
+ * Threads: the bus's. */
+#ifndef SERVER_CLUSTER_LANE_H
+#define SERVER_CLUSTER_LANE_H 1
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/byte_buf.h"
+#include "lib/card_batch.h"
+#include "server/cluster_door.h"
+#include "server/visit_table.h"
+
+#define CLUSTER_LANE_CARDS 1024         /* Packed when there are so many, */
+#define CLUSTER_LANE_BYTES (256u << 10) /* headers of so many bytes, */
+#define CLUSTER_LANE_AGE_NS                                                   \
+    UINT64_C(20000000) /* or the first has waited so long. */
+#define CLUSTER_LANE_BEAT_NS                                                  \
+    UINT64_C(250000000) /* Between watermarks without postcards, */
+#define CLUSTER_LANE_ACTIVE_NS                                                \
+    UINT64_C(3000000000) /* so long after the last ones. */
+#define CLUSTER_LANE_RETRY_NS UINT64_C(250000000) /* and not before that. */
+
+/* What the lanes of a door have in common. */
+struct cluster_lanes {
+    struct bus *bus;
+    uint64_t door;
+    bool is_file;
+    uint32_t timeout_ms;
+    uint64_t late_ns; /* Not sent again so long after the first time. */
+    struct card_batch_writer *writer; /* Owned, as what follows. */
+    struct card_batch_reader *reader;
+    struct visit_table *visits;
+    uint64_t clock_ns;     /* monotonic_ns() of the last run. */
+    uint64_t watermark_ns; /* For the next message. */
+    size_t loose_bytes;    /* Of what is not packed yet. */
+    struct cluster_door_counters n;
+    void (*lose)(void *aux, uint64_t dpid); /* Told of each that is lost. */
+    void (*settle)(void *aux); /* Some are not waiting any more. */
+    void *aux;
+};
+
+struct cluster_message;
+
+struct cluster_lane {
+    struct cluster_lanes *all;
+    uint32_t shard;
+
+    /* To be packed. */
+    struct postcard *cards; /* Owned.  Without headers, which stand ... */
+    uint32_t n;
+    struct byte_buf headers;        /* ... here, one behind the other. */
+    struct card_batch_inner *inner; /* Owned. */
+    uint32_t n_inner;
+    uint64_t since_ns;    /* When the first came. */
+    uint64_t first_token; /* Of the first. */
+
+    struct cluster_message *first, *last; /* To be acknowledged.  Owned. */
+    bool is_under_way;                    /* The first was sent. */
+    uint64_t retry_ns;                    /* It is not before then. */
+
+    uint64_t number;       /* Of the last message, */
+    uint64_t watermark_ns; /* and what it said. */
+    uint64_t cards_ns;     /* When postcards were last packed; 0: never. */
+    uint64_t told_ns;      /* When anything was. */
+    bool is_flushing;      /* Nothing waits for more. */
+    bool is_ending;        /* Nothing comes any more; */
+    bool has_end;          /* the last message is made. */
+};
+
+void cluster_lane_init(struct cluster_lane *, struct cluster_lanes *,
+                       uint32_t shard);
+/* What waits is lost. */
+void cluster_lane_uninit(struct cluster_lane *);
+
+/* Bytes that a postcard takes before it is packed. */
+static inline size_t
+cluster_lane_cost(const struct postcard *p)
+{
+    return sizeof *p + p->caplen;
+}
+
+/* Adds a copy of postcard 'token'. */
+void cluster_lane_add(struct cluster_lane *, const struct postcard *,
+                      uint64_t token);
+/* False: no room. */
+bool cluster_lane_add_inner(struct cluster_lane *,
+                            const struct card_batch_inner *);
+/* Packs all that is not yet: it takes a tenth of the room then. */
+void cluster_lane_pack(struct cluster_lane *);
+/* Packs and sends what is due. */
+void cluster_lane_run(struct cluster_lane *);
+/* The first postcard that is neither acknowledged nor lost; UINT64_MAX: none
+ * waits. */
+uint64_t cluster_lane_first(const struct cluster_lane *);
+bool cluster_lane_is_idle(const struct cluster_lane *);
+
+#endif /* server/cluster_lane.h */

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_cluster_door - what goes in at the door is read once by the owners of
+ * its packets. */
+#include <config.h>
+
+#include <check.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/hdr.h"
+#include "lib/hop_template.h"
+#include "tests/lib/frame.h"
+#include "tests/server/door_fixture.h"
+
+START_TEST(test_all_arrive)
+{
+    door_fixture_open((struct cluster_door_config){.is_file = false});
+    door_fixture_add(0, 3000);
+    door_fixture_run_until_idle();
+    door_fixture_add(3000, 3100);
+    door_fixture_run_until_idle();
+    ck_assert_uint_eq(door_fixture_counters().in, 3100 * N_HOPS);
+    ck_assert_uint_eq(door_fixture_counters().acknowledged, 3100 * N_HOPS);
+    door_fixture_check_all();
+}
+END_TEST
+
+/* Without a flush or more postcards they leave after a while. */
+static bool
+is_waiting(void *aux)
+{
+    (void) aux;
+    door_fixture_is_busy(NULL);
+    return door_fixture_counters().waiting > 0;
+}
+
+START_TEST(test_few_do_not_wait)
+{
+    door_fixture_open((struct cluster_door_config){.is_file = false});
+    door_fixture_add(0, 50);
+    nats_loop_while(base, is_waiting, NULL);
+    ck_assert_uint_eq(door_fixture_counters().acknowledged, 50 * N_HOPS);
+    door_fixture_check_all();
+}
+END_TEST
+
+static bool
+has_no_watermarks(void *aux)
+{
+    (void) aux;
+    door_fixture_is_busy(NULL);
+    return door_fixture_counters().empty < 3 * N_SHARDS;
+}
+
+START_TEST(test_watermarks_go_on)
+{
+    door_fixture_open((struct cluster_door_config){.is_file = false});
+    door_fixture_add(0, 500);
+    door_fixture_run_until_idle();
+    nats_loop_while(base, has_no_watermarks, NULL);
+    for (uint32_t k = 0; k < N_SHARDS; k++) {
+        struct owner owner = {.is_idle = false};
+
+        door_fixture_read(&owner, k);
+        /* Long after the last postcard. */
+        ck_assert_uint_gt(owner.watermark_ns,
+                          added[k].cards[added[k].n - 1]->time_ns);
+        ck_assert_uint_ne(owner.watermark_ns, CLUSTER_WATERMARK_END);
+    }
+    door_fixture_forget();
+}
+END_TEST
+
+START_TEST(test_file_ends)
+{
+    door_fixture_open((struct cluster_door_config){.is_file = true});
+    door_fixture_add(0, 2000);
+    cluster_door_end(door);
+    nats_loop_while(base, door_fixture_is_busy, NULL);
+    ck_assert_uint_eq(door_fixture_counters().acknowledged, 2000 * N_HOPS);
+    for (uint32_t k = 0; k < N_SHARDS; k++) {
+        struct owner owner = {.is_idle = false};
+
+        door_fixture_read(&owner, k);
+        ck_assert_uint_eq(owner.watermark_ns, CLUSTER_WATERMARK_END);
+        ck_assert_uint_eq(added[k].n_read, added[k].n);
+    }
+    door_fixture_forget();
+}
+END_TEST
+
+START_TEST(test_visits)
+{
+    union hop_template_buf buf;
+    struct frame f = frame_eth(HDR_ETH_IP4);
+    struct postcard p = {.time_ns = 5, .header = f.data};
+
+    frame_ip4(&f, HDR_IP_UDP, 64, "10.0.0.1", "10.0.0.2");
+    frame_udp(&f, 1, 2);
+    frame_text(&f, "a packet with at least seventy bytes, which is not "
+                   "so short as others");
+    frame_finish(&f);
+    p.caplen = (uint16_t) f.len;
+    door_fixture_name(&p);
+    door_fixture_open((struct cluster_door_config){.is_file = false});
+    for (uint64_t dpid = 1; dpid < 300; dpid++) {
+        struct hop_output output = {.port = (uint16_t) dpid};
+
+        hop_template_make(&buf,
+                          &(struct hop_template_parts){.dpid = dpid,
+                                                       .in_port = 1,
+                                                       .outputs = &output,
+                                                       .n_outputs = 1});
+        postcard_set_visit(&p, &buf.t, dpid % 3 == 0);
+        door_fixture_keep(&p);
+        cluster_door_add(door, &p);
+    }
+    door_fixture_run_until_idle();
+    for (uint32_t k = 0; k < N_SHARDS; k++) {
+        struct owner owner = {.is_idle = false};
+
+        door_fixture_read(&owner, k);
+        ck_assert_uint_eq(added[k].n_read, added[k].n);
+    }
+    door_fixture_forget();
+}
+END_TEST
+
+/* The owner of a packet that crossed a tunnel is told, though that of the
+ * tunnel's packet is another. */
+START_TEST(test_tunnels)
+{
+    size_t n_told = 0, n_own = 0;
+
+    door_fixture_open((struct cluster_door_config){.is_file = false});
+    for (uint32_t i = 0; i < 40; i++) {
+        static const uint8_t vxlan[8] = {8, 0, 0, 0, 0, 0, 1, 0};
+        struct frame in = frame_eth(HDR_ETH_IP4);
+        struct frame out = frame_eth(HDR_ETH_IP4);
+        struct postcard p = {.dpid = 1, .time_ns = ++now_ns};
+        uint64_t inner;
+
+        frame_ip4(&in, HDR_IP_TCP, 64, "10.0.0.1", "10.0.0.2");
+        frame_tcp(&in, 1, 80, i, i, 0x18);
+        frame_finish(&in);
+        frame_ip4(&out, HDR_IP_UDP, 64, "172.16.0.1", "172.16.0.2");
+        frame_udp(&out, (uint16_t) (5000 + i), 4789);
+        frame_bytes(&out, vxlan, sizeof vxlan);
+        frame_bytes(&out, in.data, in.len);
+        frame_finish(&out);
+        p.header = out.data;
+        p.caplen = (uint16_t) out.len;
+        door_fixture_name(&p);
+        inner = packet_id_inner(&id_config, p.header, p.caplen);
+        ck_assert_uint_ne(inner, 0);
+        n_own += cluster_wire_shard(&p, N_SHARDS) ==
+                 cluster_wire_shard_of_id(inner, N_SHARDS);
+        door_fixture_keep(&p);
+        cluster_door_add(door, &p);
+        door_fixture_keep(&p);
+        cluster_door_add(door, &p); /* Told once. */
+    }
+    door_fixture_run_until_idle();
+    for (uint32_t k = 0; k < N_SHARDS; k++) {
+        struct owner owner = {.is_idle = false};
+
+        door_fixture_read(&owner, k);
+        n_told += owner.n_inner;
+        if (owner.n_inner) {
+            ck_assert_uint_eq(
+                cluster_wire_shard_of_id(owner.inner.inner, N_SHARDS), k);
+        }
+    }
+    ck_assert_uint_eq(n_told, 40 - n_own);
+    ck_assert_uint_gt(n_told, 20);
+    ck_assert_uint_eq(door_fixture_counters().inner, n_told);
+    door_fixture_forget();
+}
+END_TEST
+
+START_TEST(test_wire)
+{
+    struct cluster_cards_head head = {.door = 0x0123456789abcdef,
+                                      .number = 77,
+                                      .is_file = true,
+                                      .watermark_ns = 99},
+                              got;
+    struct byte_buf buf = BYTE_BUF_INIT;
+    struct lh_error error;
+    const uint8_t *batch;
+    size_t len;
+
+    cluster_wire_put_cards(&buf, &head);
+    ck_assert_uint_eq(buf.len, 26);
+    byte_buf_put(&buf, "rest", 4);
+    ck_assert(!cluster_wire_get_cards(buf.data, buf.len, &got, &batch, &len,
+                                      &error));
+    ck_assert_uint_eq(got.door, head.door);
+    ck_assert_uint_eq(got.number, 77);
+    ck_assert(got.is_file);
+    ck_assert_uint_eq(got.watermark_ns, 99);
+    ck_assert_uint_eq(len, 4);
+    ck_assert(!memcmp(batch, "rest", 4));
+    for (size_t n = 0; n < 26; n++) {
+        ck_assert_int_eq(
+            cluster_wire_get_cards(buf.data, n, &got, &batch, &len, &error),
+            EBADMSG);
+    }
+    buf.data[0]++;
+    ck_assert_int_eq(
+        cluster_wire_get_cards(buf.data, buf.len, &got, &batch, &len, &error),
+        ENOTSUP);
+    byte_buf_uninit(&buf);
+
+    /* For ever the same. */
+    ck_assert_uint_eq(cluster_wire_shard_of_id(1, 64), 39);
+    ck_assert_uint_eq(
+        cluster_wire_shard_of_id(UINT64_C(0xef231900d1277b5e), 64), 0);
+}
+END_TEST
+
+int
+main(void)
+{
+    Suite *suite = suite_create("cluster_door");
+    TCase *plain = tcase_create("wire"), *tcase = tcase_create("door");
+    SRunner *runner;
+    int n_failed;
+
+    tcase_add_test(plain, test_wire);
+    tcase_add_checked_fixture(tcase, door_fixture_setup,
+                              door_fixture_teardown);
+    tcase_add_test(tcase, test_all_arrive);
+    tcase_add_test(tcase, test_few_do_not_wait);
+    tcase_add_test(tcase, test_watermarks_go_on);
+    tcase_add_test(tcase, test_file_ends);
+    tcase_add_test(tcase, test_visits);
+    tcase_add_test(tcase, test_tunnels);
+    tcase_set_timeout(tcase, 100);
+    suite_add_tcase(suite, plain);
+    suite_add_tcase(suite, tcase);
+    runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    n_failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return n_failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -87,8 +87,11 @@ class Terminal:
 
     def seen_again(self, pattern):
         """Whether 'pattern' is printed within a second."""
-        self.read(time.monotonic() + 1)
-        match = re.compile(pattern).search(self.text, self.seen)
+        end = time.monotonic() + 1
+        found = re.compile(pattern)
+        match = found.search(self.text, self.seen)
+        while not match and self.read(end):
+            match = found.search(self.text, self.seen)
         self.seen = match.end() if match else self.seen
         return match
 

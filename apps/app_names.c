@@ -15,6 +15,7 @@
 #include "lib/dpid.h"
 #include "lib/lh_alloc.h"
 #include "lib/line_reader.h"
+#include "lib/name_miss.h"
 #include "lib/nearest.h"
 #include "lib/of_port.h"
 #include "lib/text_buf.h"
@@ -267,18 +268,6 @@ app_names_port(const struct app_names *names, uint64_t dpid, uint32_t port,
     return buf;
 }
 
-/* Says that there is no 'what' "text", and which is nearest. */
-static int
-no_such(const char *what, const char *text, const struct nearest *nearest,
-        struct lh_error *error)
-{
-    lh_error_set(error, "there is no %s \"%s\"%s%s%s", what, text,
-                 nearest_name(nearest) ? "; is \"" : "",
-                 nearest_name(nearest) ? nearest_name(nearest) : "",
-                 nearest_name(nearest) ? "\" meant?" : "");
-    return ENOENT;
-}
-
 void
 app_names_try_switches(const struct app_names *names, struct nearest *nearest)
 {
@@ -302,7 +291,7 @@ int
 app_names_find_switch(const struct app_names *names, const char *text,
                       uint64_t *dpid, struct lh_error *error)
 {
-    struct nearest nearest = nearest_init(text);
+    struct name_miss miss = name_miss_init(text);
     const struct topology_switch *sw =
         names->topology ? topology_find_name(names->topology, text) : NULL;
 
@@ -313,8 +302,9 @@ app_names_find_switch(const struct app_names *names, const char *text,
     if (dpid_from_string(text, dpid)) {
         return 0;
     }
-    app_names_try_switches(names, &nearest);
-    return no_such("switch", text, &nearest, error);
+    name_miss_try_switches(&miss, names->topology);
+    name_miss_set(&miss, "switch", error);
+    return ENOENT;
 }
 
 int
@@ -323,17 +313,16 @@ app_names_find_port(const struct app_names *names, uint64_t dpid,
 {
     const struct topology_switch *sw =
         names->topology ? topology_find(names->topology, dpid) : NULL;
-    struct nearest nearest = nearest_init(text);
+    struct name_miss miss = name_miss_init(text);
 
     if ((names->topology &&
          topology_port_by_name(names->topology, dpid, text, port)) ||
         of_port_from_string(text, port)) {
         return 0;
     }
-    for (size_t i = 0; sw && i < sw->n_ports; i++) {
-        nearest_try(&nearest, sw->ports[i].name);
-    }
-    return no_such("port", text, &nearest, error);
+    name_miss_try_ports(&miss, sw);
+    name_miss_set(&miss, "port", error);
+    return ENOENT;
 }
 
 /* --- the whole ----------------------------------------------------------- */

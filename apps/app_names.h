@@ -57,7 +57,7 @@ char *app_names_in_text(const struct app_names *, const char *text);
 const char *app_names_why_none(const struct topology *topology);
 
 /* The switch that 'text' is the name or the number of: 0, or ENOENT with a
- * reason that names the nearest. */
+ * reason (lib/name_miss.h). */
 int app_names_find_switch(const struct app_names *, const char *text,
                           uint64_t *dpid, struct lh_error *);
 /* The same of a port of switch 'dpid'. */

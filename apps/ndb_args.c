@@ -122,6 +122,29 @@ ndb_args_time(const char *what, const char *text, uint64_t *ns,
     return retval;
 }
 
+/* "--last 5": the newest five; "--last 10m": from then on. */
+static int
+set_last(struct ndb_args *args, const char *value, struct lh_error *error)
+{
+    char *before;
+    int retval;
+
+    if (text_number(value, 10, 1, NDB_ARGS_MAX_LIMIT, &args->limit)) {
+        args->is_last = true;
+        return 0;
+    }
+    before = lh_asprintf("-%s", value);
+    retval = time_spec_parse(before, time_spec_now(), &args->since_ns, NULL);
+    free(before);
+    if (retval) {
+        lh_error_set(error,
+                     "--last is a number from 1 to %d or a span of time (10m, "
+                     "1h30m), not \"%s\"",
+                     NDB_ARGS_MAX_LIMIT, value);
+    }
+    return retval;
+}
+
 /* Sets option 'name', one of those in 'allowed', to 'value'. */
 static int
 set_option(struct ndb_args *args, const char *name, const char *value,
@@ -131,6 +154,8 @@ set_option(struct ndb_args *args, const char *name, const char *value,
         return ndb_args_time(name, value, &args->since_ns, error);
     } else if (!strcmp(name, "--until")) {
         return ndb_args_time(name, value, &args->until_ns, error);
+    } else if (!strcmp(name, "--last")) {
+        return set_last(args, value, error);
     } else if (!strcmp(name, "--limit")) {
         return ndb_args_number(value, name, 1, NDB_ARGS_MAX_LIMIT,
                                &args->limit, error);

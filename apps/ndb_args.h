@@ -26,6 +26,7 @@ struct ndb_args {
     uint64_t limit;
     uint64_t timeout_s; /* 0: none. */
     bool is_asc;
+    bool is_last; /* The limit is what is wanted, not what is shown of it. */
 };
 
 /* Reads 'text', with options among 'allowed' (words between blanks; "if" is

@@ -291,14 +291,17 @@ quit(struct ndb *ndb, const char *args)
 /* --- the table ----------------------------------------------------------- */
 
 const struct ndb_command ndb_commands[] = {
-    {"find", NULL, "PHF [--since TIME] [--until TIME] [--limit N] [--oldest]",
+    {"find", NULL,
+     "PHF [--since TIME] [--until TIME] [--last N|SPAN] [--limit N] "
+     "[--oldest]",
      "Find stored histories that match a filter.\n"
      "The newest come first, or with --oldest the oldest, at most N (20).\n"
      "Times: -10m (s, m, h, d before now), RFC 3339, or nanoseconds since "
      "the\n"
-     "epoch.  The first found becomes current: bt, frame and info look at "
-     "it;\n"
-     "next and prev go on.",
+     "epoch; --last 10m is --since -10m, and --last 5 is --limit 5.  The "
+     "first\n"
+     "found becomes current: bt, frame and info look at it; next and prev go "
+     "on.",
      "find {{--bpf tcp port 80}}.*{{--outport DROP}}$ --since -10m", true,
      ndb_search_find},
     {"bt", "backtrace", "[full]",

@@ -156,8 +156,8 @@ add_term(struct place *p)
 static void
 add_argument(struct place *p, const char *command)
 {
-    static const char *const find[] = {"--since", "--until", "--limit",
-                                       "--oldest", NULL};
+    static const char *const find[] = {"--since", "--until",  "--last",
+                                       "--limit", "--oldest", NULL};
     static const char *const times[] = {"-10m", "-1h", "-1d", "all", NULL};
     static const char *const changes[] = {"near", "--follow", "--limit", NULL};
     static const char *const table[] = {"--at", "--groups", NULL};

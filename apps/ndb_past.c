@@ -116,26 +116,10 @@ find_switch(struct ndb *ndb, const char *word, uint64_t *dpid)
 static enum ndb_status
 no_switch(const struct ndb *ndb, struct words *w)
 {
-    size_t n = ndb->topology ? topology_n_switches(ndb->topology) : 0;
-    char names[300] = "";
     struct lh_error error;
     uint64_t dpid;
-    size_t len = 0;
 
     app_names_find_switch(ndb->names, peek(w), &dpid, &error);
-    for (size_t i = 0; i < n && len < sizeof names - 40; i++) {
-        const char *name = topology_switch_at(ndb->topology, i)->name;
-
-        len += (size_t) snprintf(names + len, sizeof names - len, "%s%.30s",
-                                 i ? ", " : "", name ? name : "?");
-    }
-    if (!strstr(error.text, " meant?")) {
-        char *known = lh_strdup(error.text);
-
-        lh_error_set(&error, "%s; %s%s", known,
-                     n ? "there is " : "none is known", names);
-        free(known);
-    }
     free(w->copy);
     return ndb_fail(ndb, &error, NULL);
 }

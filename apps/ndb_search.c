@@ -51,7 +51,7 @@ show_progress(void *finding_, uint64_t n_read, uint64_t n_blocks)
 /* Says what the list of what was found does not show. */
 static void
 print_notes(const struct ndb *ndb, const struct app_found *found,
-            uint64_t limit)
+            const struct ndb_args *args)
 {
     const char *why = app_names_why_none(ndb->topology);
     char *left_out = app_source_left_out(ndb->app, found);
@@ -59,7 +59,7 @@ print_notes(const struct ndb *ndb, const struct app_found *found,
     if (!ndb->n_found && why) {
         fprintf(stderr, "%s: %s\n", ndb->where, why);
     }
-    if (found->is_truncated) {
+    if (found->is_truncated && !args->is_last) {
         fprintf(stderr,
                 "%s: more than %zu match; --limit N shows more, up to %d\n",
                 ndb->where, ndb->n_found, NDB_ARGS_MAX_LIMIT);
@@ -131,7 +131,7 @@ run_find(struct ndb *ndb, const struct ndb_args *args)
     ndb_refresh_topology(ndb);
     status = print_found(ndb);
     fflush(ndb->out);
-    print_notes(ndb, &found, args->limit);
+    print_notes(ndb, &found, args);
     if (retval == EINTR) {
         fprintf(stderr, "%s: interrupted; there may be more\n", ndb->where);
         return NDB_INTERRUPTED;
@@ -161,7 +161,7 @@ ndb_search_find(struct ndb *ndb, const char *text)
     struct lh_error error;
 
     if (parse_defaults(ndb, &args, &error) ||
-        ndb_args_parse(text, "--since --until --limit --oldest", &args,
+        ndb_args_parse(text, "--since --until --last --limit --oldest", &args,
                        &error)) {
         ndb_fail(ndb, &error, NULL);
     } else if (!args.phf) {

@@ -18,6 +18,7 @@
 #include "apps/app_interrupt.h"
 #include "lib/lh_alloc.h"
 #include "lib/time_spec.h"
+#include "phf/phf.h"
 
 #define SECOND_NS UINT64_C(1000000000)
 
@@ -205,10 +206,35 @@ finish_command(struct netwatch *nw)
     nw->command = NULL;
 }
 
+/* Whether some filter names a switch or a port. */
+static bool
+uses_names(const struct invariant_file *file)
+{
+    /* In which nothing has a name. */
+    struct topology *none = topology_build(topology_builder_create(), 0);
+    bool uses = false;
+
+    for (size_t i = 0; i < file->n && !uses; i++) {
+        const struct invariant *inv = &file->invariants[i];
+
+        for (size_t j = 0; j < inv->n_filters && !uses; j++) {
+            struct phf *phf;
+
+            uses = phf_compile(inv->filters[j].phf, none, &phf, NULL) != 0;
+            if (!uses) {
+                phf_destroy(phf);
+            }
+        }
+    }
+    topology_unref(none);
+    return uses;
+}
+
 static int
 watch_all(struct netwatch *nw)
 {
     const struct app *app = nw->app;
+    const char *why_none;
     bool is_past = app->archive || app->since_ns || app->until_ns;
     struct lh_error error;
     int status;
@@ -224,6 +250,12 @@ watch_all(struct netwatch *nw)
     status = read_file(nw);
     if (status != APP_FOUND) {
         return status;
+    }
+    why_none = app_names_why_none(app_names_topology(nw->names));
+    if (why_none && uses_names(nw->file)) {
+        /* What names never match is never broken. */
+        app_say(app, "%s: %s", nw->path, why_none);
+        return APP_ERROR;
     }
     nw->end_ns = for_ns ? time_spec_now() + for_ns : 0;
     if (command) {

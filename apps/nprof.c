@@ -203,6 +203,29 @@ set_range(json_t *request, uint64_t since_ns, uint64_t until_ns)
     }
 }
 
+/* Names the option in place of the member of the request that is wrong. */
+static void
+name_option(struct lh_error *error)
+{
+    static const struct {
+        const char *member, *option;
+    } all[] = {
+        {"links[", NULL}, {"by[", "--by"}, {"interval_ns:", "--interval"}};
+
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        const char *rest = strchr(error->text, ' ');
+
+        if (!strncmp(error->text, all[i].member, strlen(all[i].member)) &&
+            rest) {
+            memmove(error->text, rest + 1, strlen(rest));
+            if (all[i].option) {
+                lh_error_prefix(error, "%s", all[i].option);
+            }
+            return;
+        }
+    }
+}
+
 /* The profile, or NULL with '*status' and what is wrong said. */
 static json_t *
 ask(const struct app *app, const json_t *request, int *status)
@@ -213,11 +236,7 @@ ask(const struct app *app, const json_t *request, int *status)
         source, "profile", json_copy((json_t *) request), &profile, &error);
 
     if (retval) {
-        /* The place in the request is none of the user's. */
-        if (!strncmp(error.text, "links[", 6) && strchr(error.text, ' ')) {
-            memmove(error.text, strchr(error.text, ' ') + 1,
-                    strlen(strchr(error.text, ' ')));
-        }
+        name_option(&error);
         *status =
             retval == EINTR ? APP_INTERRUPTED : app_fail(app, &error, filter);
         return NULL;
@@ -338,6 +357,11 @@ show_once(const struct app *app, json_t *request)
     }
     say_totals(app, profile);
     if (status == APP_FOUND && !nprof_number(profile, "packets")) {
+        const char *why = app_names_why_none(app_names_topology(names));
+
+        if (why) {
+            app_say(app, "%s", why);
+        }
         status = APP_NOTHING;
     }
     json_decref(profile);

@@ -29,6 +29,7 @@ put_node(const struct nprof_view *view, const json_t *node, uint64_t span_ns,
 {
     struct text_line line = begin_line(view);
     double bytes = (double) nprof_number(node, "bytes");
+    uint64_t n_packets = nprof_number(node, "packets");
     char amount[32], rate[32];
 
     text_line_put(&line, TEXT_BOLD, "%6.1f%%",
@@ -36,12 +37,13 @@ put_node(const struct nprof_view *view, const json_t *node, uint64_t span_ns,
     text_line_put(&line, TEXT_PLAIN, "  %9s  %12s",
                   nprof_format_bytes(bytes, amount),
                   nprof_format_rate(bytes, span_ns, rate));
-    text_line_put(&line, TEXT_DIM, "  %10" PRIu64 " packets  ",
-                  nprof_number(node, "packets"));
+    text_line_put(&line, TEXT_DIM, "  %10" PRIu64 " %-7s  ", n_packets,
+                  n_packets == 1 ? "packet" : "packets");
     text_line_put(&line, TEXT_PLAIN, "%*s", 2 * depth, "");
     if (json_object_get(node, "n")) {
-        text_line_put(&line, TEXT_DIM, "%" PRIu64 " others",
-                      nprof_number(node, "n"));
+        text_line_put(&line, TEXT_DIM, "%" PRIu64 " other%s",
+                      nprof_number(node, "n"),
+                      nprof_number(node, "n") == 1 ? "" : "s");
     } else {
         text_line_put(&line, depth ? TEXT_PLAIN : TEXT_BLUE, "%s",
                       nprof_text(node, "name"));
@@ -107,12 +109,13 @@ nprof_tree_put(const struct nprof_view *view, const json_t *profile)
     char amount[32], rate[32], title[512];
     struct text_line line = begin_line(view);
     double bytes = (double) nprof_number(profile, "bytes");
+    uint64_t n_packets = nprof_number(profile, "packets");
 
     text_line_put(&line, TEXT_BOLD, "%s",
                   nprof_title(profile, title, sizeof title));
-    text_line_put(&line, TEXT_PLAIN, "  %s in %" PRIu64 " packets, %s",
-                  nprof_format_bytes(bytes, amount),
-                  nprof_number(profile, "packets"),
+    text_line_put(&line, TEXT_PLAIN, "  %s in %" PRIu64 " packet%s, %s",
+                  nprof_format_bytes(bytes, amount), n_packets,
+                  n_packets == 1 ? "" : "s",
                   nprof_format_rate(bytes, span_of(profile), rate));
     text_line_put(
         &line, TEXT_DIM, "  %s to %s",

@@ -117,6 +117,7 @@ lib_liblasthop_a_SOURCES = \
 	lib/lh_alloc.c lib/lh_alloc.h \
 	lib/lh_error.c lib/lh_error.h \
 	lib/line_reader.c lib/line_reader.h \
+	lib/name_miss.c lib/name_miss.h \
 	lib/nearest.c lib/nearest.h \
 	lib/metrics_http.c lib/metrics_http.h \
 	lib/monotonic.h \

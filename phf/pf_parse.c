@@ -10,6 +10,7 @@
 
 #include "lib/dpid.h"
 #include "lib/lh_alloc.h"
+#include "lib/name_miss.h"
 #include "lib/nearest.h"
 #include "lib/of_port.h"
 #include "phf/phf.h"
@@ -122,30 +123,13 @@ static int
 unknown_switch(struct scan *scan, size_t pos, const char *name,
                const struct topology *topology)
 {
-    struct nearest nearest = nearest_init(name);
-    char known[160] = "";
-    size_t used = 0;
+    struct name_miss miss = name_miss_init(name);
 
-    for (size_t i = 0; i < topology_n_switches(topology); i++) {
-        const char *s = topology_switch_at(topology, i)->name;
-
-        nearest_try(&nearest, s);
-        if (!s) {
-            continue;
-        }
-        if (used + strlen(s) + 8 > sizeof known) {
-            memcpy(known + used, ", ...", 6);
-            used = sizeof known;
-            continue;
-        }
-        used += (size_t) snprintf(known + used, sizeof known - used, "%s%s",
-                                  used ? ", " : "; there is ", s);
+    name_miss_try_switches(&miss, topology);
+    name_miss_set(&miss, "switch", scan->error);
+    if (scan->error) {
+        scan->error->pos = (int) pos;
     }
-    lh_error_set_at(scan->error, (int) pos,
-                    "no switch is called \"%s\"%s%s%s%s", name, known,
-                    nearest_name(&nearest) ? "; is \"" : "",
-                    nearest_name(&nearest) ? nearest_name(&nearest) : "",
-                    nearest_name(&nearest) ? "\" meant?" : "");
     return EINVAL;
 }
 

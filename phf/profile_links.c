@@ -11,7 +11,7 @@
 
 #include "lib/dpid.h"
 #include "lib/lh_alloc.h"
-#include "lib/nearest.h"
+#include "lib/name_miss.h"
 #include "lib/of_port.h"
 #include "lib/text_buf.h"
 
@@ -58,21 +58,6 @@ profile_links_has(const struct profile_links *links,
 
 /* --- Names -------------------------------------------------------------- */
 
-static int
-no_such(const char *what, const char *text, const struct nearest *nearest,
-        struct lh_error *error)
-{
-    const char *name = nearest_name(nearest);
-
-    if (name) {
-        lh_error_set(error, "no %s is called \"%s\"; is \"%s\" meant?", what,
-                     text, name);
-    } else {
-        lh_error_set(error, "no %s is called \"%s\"", what, text);
-    }
-    return EINVAL;
-}
-
 /* Whether it is two switches with a dash between. */
 static bool
 is_pair(const char *text, const struct topology *topology)
@@ -94,7 +79,7 @@ static int
 find_switch(const char *text, const struct topology *topology, uint64_t *dpid,
             struct lh_error *error)
 {
-    struct nearest nearest = nearest_init(text);
+    struct name_miss miss = name_miss_init(text);
     const struct topology_switch *sw =
         topology ? topology_find_name(topology, text) : NULL;
 
@@ -113,10 +98,9 @@ find_switch(const char *text, const struct topology *topology, uint64_t *dpid,
                      text);
         return EINVAL;
     }
-    for (size_t i = 0; topology && i < topology_n_switches(topology); i++) {
-        nearest_try(&nearest, topology_switch_at(topology, i)->name);
-    }
-    return no_such("switch", text, &nearest, error);
+    name_miss_try_switches(&miss, topology);
+    name_miss_set(&miss, "switch", error);
+    return EINVAL;
 }
 
 static int
@@ -125,7 +109,7 @@ find_port(uint64_t dpid, const char *text, const struct topology *topology,
 {
     const struct topology_switch *sw =
         topology ? topology_find(topology, dpid) : NULL;
-    struct nearest nearest = nearest_init(text);
+    struct name_miss miss = name_miss_init(text);
 
     if ((sw && topology_port_by_name(topology, dpid, text, port)) ||
         (of_port_from_string(text, port) &&
@@ -133,10 +117,9 @@ find_port(uint64_t dpid, const char *text, const struct topology *topology,
           *port == OF_PORT_LOCAL))) {
         return 0;
     }
-    for (size_t i = 0; sw && i < sw->n_ports; i++) {
-        nearest_try(&nearest, sw->ports[i].name);
-    }
-    return no_such("port", text, &nearest, error);
+    name_miss_try_ports(&miss, sw);
+    name_miss_set(&miss, "port", error);
+    return EINVAL;
 }
 
 /* --- Forms -------------------------------------------------------------- */

@@ -13,6 +13,7 @@
 #include "lib/flow_log.h"
 #include "lib/jmember.h"
 #include "lib/lh_alloc.h"
+#include "lib/name_miss.h"
 #include "recorder/control.h"
 #include "recorder/instr.h"
 
@@ -38,6 +39,19 @@ find_switch(const struct flow_log_switch *switches, size_t n, const char *name,
         }
     }
     return dpid_from_string(name, dpid) ? 0 : ENOENT;
+}
+
+/* Says that no switch that ever connected is called 'name'. */
+static void
+no_switch(const struct flow_log_switch *switches, size_t n, const char *name,
+          struct lh_error *error)
+{
+    struct name_miss miss = name_miss_init(name);
+
+    for (size_t i = 0; i < n; i++) {
+        name_miss_try(&miss, switches[i].name);
+    }
+    name_miss_set(&miss, "switch that ever connected", error);
 }
 
 /* Reads the member "switches" into '*dpids', for free(). */
@@ -66,8 +80,7 @@ read_switches(const struct jmember *array, struct flow_log *log,
         if (!retval) {
             retval = find_switch(switches, n_switches, name, &(*dpids)[i]);
             if (retval) {
-                lh_error_set(error, "no switch \"%s\" has ever connected",
-                             name);
+                no_switch(switches, n_switches, name, error);
             }
         }
     }

@@ -110,7 +110,7 @@ printf 'no loops from s9\n' > nine.watch
 on none -t topology.json check nine.watch
 expect "names of a file" 0 'ok: 1 invariant' out
 on none -t topology.json check all.watch
-expect "names not in that file" 2 'there is no switch "s1"'
+expect "names not in that file" 2 'no switch is called "s1"'
 
 # --- what is stored ----------------------------------------------------------
 

@@ -116,7 +116,7 @@ done < "$work/examples"
 # --- what is wrong -----------------------------------------------------------
 
 says 'no switch is called "s77"' s77:1
-says 'no port is called "s1-s9"; is "s1-s' s1:s1-s9
+says 'no port is called "s1-s9"; there is .*; is "s1-s' s1:s1-s9
 says 'no link is known between these two' 's1->s1'
 says 'must be link, ingress, path' --by link,host
 says 'is there twice' --by src,src

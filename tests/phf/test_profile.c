@@ -411,23 +411,28 @@ static const struct {
     {"s2--spine3", "s2:2 -> spine3;spine3:1 -> s2;", false},
     {"s1->client", "s1:client ->;", false},
     {"s1", "s1:client ->;s1:2 -> s2;s1:3 -> s2;", false},
-    {"s9:1", "s9:1: no switch is called \"s9\"", true},
+    {"s9:1", "s9:1: no switch is called \"s9\"; there is s1, s2, spine3",
+     true},
     {"spine4:1",
-     "spine4:1: no switch is called \"spine4\"; is "
+     "spine4:1: no switch is called \"spine4\"; there is s1, s2, spine3; is "
      "\"spine3\" meant?",
      true},
     {"s1:cleint",
-     "s1:cleint: no port is called \"cleint\"; is \"client\" meant?", true},
+     "s1:cleint: no port is called \"cleint\"; there is client; is \"client\" "
+     "meant?",
+     true},
     {"s1-s2",
      "no switch is called \"s1-s2\"; s1->s2 is what s1 sends to s2, s1--s2 "
      "both ways",
      true},
-    {"s1:77", "s1:77: no port is called \"77\"", true},
+    {"s1:77", "s1:77: no port is called \"77\"; there is client", true},
     {"s1->spine3",
      "s1->spine3: no link is known between these two (lasthopctl topology "
      "shows all)",
      true},
-    {"s1->spime3", "no switch is called \"spime3\"; is \"spine3\" meant?",
+    {"s1->spime3",
+     "no switch is called \"spime3\"; there is s1, s2, spine3; is \"spine3\" "
+     "meant?",
      true},
 };
 

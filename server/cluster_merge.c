@@ -2,7 +2,7 @@
 /* cluster_merge - postcards of several doors in the order of time. */
 #include <config.h>
 
-#include <assert.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -206,7 +206,7 @@ cluster_merge_take(struct cluster_merge *merge,
     merge->stream_ns =
         m->stored_ns > merge->stream_ns ? m->stored_ns : merge->stream_ns;
     if (retval) {
-        merge->n.broken++;
+        merge->n.broken += retval == EBADMSG;
         free(merge->trouble);
         merge->trouble = lh_strdup(error->text);
         return retval;

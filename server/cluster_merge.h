@@ -87,7 +87,8 @@ cluster_merge_create(const struct cluster_merge_config *);
 void cluster_merge_destroy(struct cluster_merge *);
 
 /* 'now_ns' is any clock that only goes forward.  Returns 0, also for a message
- * that comes again; EBADMSG or ENOTSUP, and it is skipped, with the reason. */
+ * that comes again; EBADMSG, and it is skipped; or ENOTSUP: a newer version
+ * wrote it; with the reason. */
 int cluster_merge_take(struct cluster_merge *,
                        const struct cluster_merge_message *, uint64_t now_ns,
                        struct lh_error *);

@@ -3,6 +3,7 @@
 #include <config.h>
 #include "server/cluster_split.h"
 
+#include <errno.h>
 #include <event2/event.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -16,6 +17,8 @@
 /* Between checkpoints that would say nothing but how far was read. */
 #define STALE_NS UINT64_C(2000000000)
 #define TICK_MS  20
+/* Between ticks that are later than this anything may have come. */
+#define SLEPT_NS UINT64_C(500000000)
 /* Bytes of histories that wait: a checkpoint is not waited for longer. */
 #define EARLY_BYTES (2u << 20)
 /* So long the messages of a snapshot may be missing. */
@@ -80,7 +83,9 @@ on_work(int fd, short events, void *s_)
         if (cluster_split_work(s)) {
             evtimer_add(s->work, &soon); /* After what else is there. */
         }
-        bus_pull_hold(s->pull, cluster_split_is_full(s));
+        if (s->pull) {
+            bus_pull_hold(s->pull, cluster_split_is_full(s));
+        }
         begin_if_due(s, monotonic_ns());
     }
 }
@@ -104,6 +109,16 @@ on_trouble(void *s_, const char *why)
     s->is_idle = false;
 }
 
+/* A newer version wrote it, and will have to read it. */
+static void
+stop_before(struct cluster_split *s, uint64_t seq, const char *why)
+{
+    bus_pull_close(s->pull);
+    s->pull = NULL;
+    s->position = seq;
+    set_pull_trouble(s, why);
+}
+
 static void
 on_message(void *s_, const struct bus_pull_message *m)
 {
@@ -120,7 +135,10 @@ on_message(void *s_, const struct bus_pull_message *m)
     s->is_idle = false;
     s->is_stale = true;
     s->n.n_pending = m->n_pending;
-    cluster_merge_take(s->merge, &message, monotonic_ns(), &error);
+    if (cluster_merge_take(s->merge, &message, monotonic_ns(), &error) ==
+        ENOTSUP) {
+        stop_before(s, m->seq, error.text);
+    }
     arm_work(s);
 }
 
@@ -289,6 +307,7 @@ tick(struct cluster_split *s, uint64_t now_ns)
         give_past_up(s);
     }
     if (s->state == SPLIT_RUNNING) {
+        s->slept = s->ticked_ns && now_ns - s->ticked_ns > SLEPT_NS;
         s->is_idle = s->is_idle && bus_is_connected(s->config.bus);
         arm_work(s);
     } else if (s->state == SPLIT_DRAINING) {
@@ -298,6 +317,7 @@ tick(struct cluster_split *s, uint64_t now_ns)
             end(s, CLUSTER_SPLIT_DRAINED);
         }
     }
+    s->ticked_ns = now_ns;
     cluster_checkpoint_run(s->checkpoint, now_ns);
 }
 
@@ -388,7 +408,9 @@ cluster_split_drain(struct cluster_split *s)
     if (s->state == SPLIT_CLAIMING || s->state == SPLIT_RESTORING) {
         end(s, CLUSTER_SPLIT_DRAINED); /* Nothing was done. */
     } else if (s->state == SPLIT_RUNNING) {
-        s->position = bus_pull_next_seq(s->pull);
+        if (s->pull) {
+            s->position = bus_pull_next_seq(s->pull);
+        }
         bus_pull_close(s->pull);
         s->pull = NULL;
         s->state = SPLIT_DRAINING;

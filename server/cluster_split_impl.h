@@ -4,7 +4,7 @@
  *   cluster_split        life, reading, checkpoints
  *   cluster_split_paths  from postcards to histories
  *
- * Included by cluster_split*.c only. */
+ * Included by cluster_split*.c and their test only. */
 #ifndef SERVER_CLUSTER_SPLIT_IMPL_H
 #define SERVER_CLUSTER_SPLIT_IMPL_H 1
 
@@ -40,9 +40,11 @@ struct cluster_split {
     uint64_t past_since_ns; /* Since when parts are missing; 0: they are
                              * not. */
     uint64_t begun_ns;      /* When the last checkpoint began. */
-    bool is_idle;           /* All there is has been read. */
-    bool is_dirty;          /* Postcards came, or histories closed. */
-    bool is_stale;          /* Anything came. */
+    uint64_t ticked_ns;
+    bool is_idle;  /* All there is has been read. */
+    bool slept;    /* This process did not run, so nobody knows. */
+    bool is_dirty; /* Postcards came, or histories closed. */
+    bool is_stale; /* Anything came. */
     bool is_open_told;
     char *pull_trouble; /* Owned. */
     struct cluster_split_counters n;

@@ -161,11 +161,14 @@ cluster_split_work(struct cluster_split *s)
     bool waits = rule_cache_n_waiting(s->config.rules) &&
                  cluster_merge_has_file(s->merge);
     uint64_t clock_ns;
+    bool is_idle;
 
     if (waits || cluster_split_is_full(s)) {
         return false;
     }
-    if (cluster_merge_run(s->merge, monotonic_ns(), s->is_idle, SLICE)) {
+    is_idle = s->is_idle && !s->slept;
+    s->slept = false;
+    if (cluster_merge_run(s->merge, monotonic_ns(), is_idle, SLICE)) {
         return !rule_cache_n_waiting(s->config.rules);
     }
     clock_ns = cluster_merge_clock_ns(s->merge);

@@ -58,6 +58,11 @@ tests_server_test_cluster_split_SOURCES = \
 tests_server_test_cluster_split_LDADD = \
 	$(SERVER_LIBS) $(BUS_LIBS) $(GEN_LIBS) $(TEST_LIBS)
 
+check_PROGRAMS += tests/server/test_cluster_merge
+TESTS += tests/server/test_cluster_merge
+tests_server_test_cluster_merge_SOURCES = tests/server/test_cluster_merge.c
+tests_server_test_cluster_merge_LDADD = $(SERVER_LIBS) $(TEST_LIBS)
+
 check_PROGRAMS += tests/server/test_path_table_open
 TESTS += tests/server/test_path_table_open
 tests_server_test_path_table_open_SOURCES = \

@@ -181,6 +181,8 @@ bin_lasthopctl_SOURCES = \
 	apps/lasthopctl_repair.c \
 	apps/lasthopctl_select.c \
 	apps/lasthopctl_server.c \
+	apps/lasthopctl_size.c \
+	apps/cluster_size.c apps/cluster_size.h \
 	apps/lasthopctl_status.c \
 	apps/archive_survey.c apps/archive_survey.h
 bin_lasthopctl_LDADD = $(APP_LIBS)

@@ -51,6 +51,30 @@ static const struct app_option options[] = {
     {0, "id-bytes", "N", APP_NUMBER, &the_ctl.id_bytes,
      .help = "The same of its --id-bytes.", .min = PACKET_ID_MIN_BYTES,
      .max = 1500},
+    APP_HEADING("What size takes"),
+    {0, "gbit", "N", APP_NUMBER, &the_ctl.size.gbit,
+     .help = "Gb/s that enter the network.", .min = 1, .max = 1000000},
+    {0, "packet-bytes", "N", APP_NUMBER, &the_ctl.size.packet_bytes,
+     .help = "Of a packet, on average (700).", .min = 60, .max = 65535},
+    {0, "hops", "N", APP_NUMBER, &the_ctl.size.hops,
+     .help = "Postcards of a packet, on average (5).", .min = 1, .max = 64},
+    {0, "snap", "N", APP_NUMBER, &the_ctl.size.snap,
+     .help = "Bytes of each packet that postcards have: 64 (the default) or "
+             "96.",
+     .min = 1, .max = 65535},
+    {0, "days", "N", APP_NUMBER, &the_ctl.size.days,
+     .help = "That the archive is to keep (7).", .min = 1, .max = 3660},
+    {0, "cores", "N", APP_NUMBER, &the_ctl.size.cores,
+     .help = "Of a server (16).", .min = 1, .max = 1024},
+    {0, "load", "PERCENT", APP_NUMBER, &the_ctl.size.load,
+     .help = "Of the cores that are planned for; the rest is for queries, "
+             "bursts and the loss of a server (50).",
+     .min = 1, .max = 100},
+    {0, "replicas", "N", APP_NUMBER, &the_ctl.size.replicas,
+     .help = "Copies that NATS keeps (1).", .min = 1, .max = 5},
+    {0, "backlog", "SECONDS", APP_NUMBER, &the_ctl.size.backlog,
+     .help = "That the bus must be able to hold (60).", .min = 1,
+     .max = 86400},
     APP_HEADING("Where the sockets are"),
     {0, "rundir", "DIR", APP_DIR, &rundir,
      .help = "Where recorder.sock and server.sock are, by default "
@@ -225,6 +249,9 @@ static const struct app_command commands[] = {
     {"topology dot", "", "Print them for Graphviz."},
     {"log", "[server|recorder] [error|warn|info|debug]",
      "Print the level of the log, or set it."},
+    {"size", "",
+     "Calculate how many servers a network needs, and what of a bus and of "
+     "disks; with --gbit and others."},
     {"archive verify", "DIR",
      "Read an archive whole and name what is damaged."},
     {"archive stat", "DIR", "Show what is in it."},
@@ -254,6 +281,7 @@ static const struct {
     {ctl_topology_json, 0, 0},
     {ctl_topology_dot, 0, 0},
     {ctl_log, 0, 2},
+    {ctl_size, 0, 0},
     {ctl_archive_verify, 1, 1},
     {ctl_archive_stat, 1, 1},
     {ctl_archive_repair, 1, 1},
@@ -318,17 +346,27 @@ explain_unknown(const struct app *app, int argc, char *argv[])
 static int
 check_options(const struct ctl *ctl, const char *name)
 {
-    static const char *const at[] = {"status", "select add", "attach",
-                                     "triggers add", "archive repair"};
-    static const char *const what[] = {"--check", "--before", "--force",
-                                       "--rate", "--id-seed and --id-bytes"};
-    const bool is_given[] = {ctl->is_check, ctl->before, ctl->has_force,
-                             ctl->rate, ctl->has_id_seed || ctl->id_bytes};
+    static const struct ctl_size no_size;
+    static const char *const at[] = {"status",         "select add",
+                                     "attach",         "triggers add",
+                                     "archive repair", "size"};
+    static const char *const what[] = {"--check",
+                                       "--before",
+                                       "--force",
+                                       "--rate",
+                                       "--id-seed and --id-bytes",
+                                       "--gbit and what describes a network"};
+    const bool is_given[] = {ctl->is_check,
+                             ctl->before,
+                             ctl->has_force,
+                             ctl->rate,
+                             ctl->has_id_seed || ctl->id_bytes,
+                             memcmp(&ctl->size, &no_size, sizeof no_size)};
 
     for (size_t i = 0; i < sizeof at / sizeof *at; i++) {
         if (is_given[i] && strcmp(name, at[i]) != 0) {
             return app_wrong_usage(ctl->app, "%s belong%s to %s", what[i],
-                                   i == 4 ? "" : "s", at[i]);
+                                   i >= 4 ? "" : "s", at[i]);
         }
     }
     return CTL_OK;

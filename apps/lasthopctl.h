@@ -25,6 +25,12 @@ struct ctl_end {
     struct app_link *link; /* Owned; NULL: not connected. */
 };
 
+/* What `size` is asked; 0: not given. */
+struct ctl_size {
+    uint64_t gbit, packet_bytes, hops, snap, days, cores, load, replicas;
+    uint64_t backlog; /* Seconds. */
+};
+
 struct ctl {
     const struct app *app;
     struct ctl_end ends[2]; /* By enum ctl_daemon. */
@@ -35,6 +41,7 @@ struct ctl {
     bool has_id_seed;  /* For `archive repair`: */
     uint64_t id_seed;  /* constants of packet IDs, */
     uint64_t id_bytes; /* 0: not given. */
+    struct ctl_size size;
 };
 
 /* Asks, and says nothing: 0 with '*answer' for json_decref(), or a positive
@@ -82,6 +89,8 @@ int ctl_archive_stat(struct ctl *, int argc, char *argv[]);
 /* lasthopctl_repair.c, with the same results; 1 also when not all could be
  * repaired. */
 int ctl_archive_repair(struct ctl *, int argc, char *argv[]);
+/* lasthopctl_size.c: asks nobody. */
+int ctl_size(struct ctl *, int argc, char *argv[]);
 /* lasthopctl_select.c */
 int ctl_select_list(struct ctl *, int argc, char *argv[]);
 int ctl_select_add(struct ctl *, int argc, char *argv[]);

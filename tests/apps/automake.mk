@@ -63,3 +63,12 @@ TESTS += tests/apps/test_packet_fields
 tests_apps_test_packet_fields_SOURCES = tests/apps/test_packet_fields.c \
 	apps/packet_fields.c apps/packet_fields.h $(FRAME)
 tests_apps_test_packet_fields_LDADD = $(LIB_LIBS) $(TEST_LIBS)
+
+check_PROGRAMS += tests/apps/test_cluster_size
+TESTS += tests/apps/test_cluster_size
+tests_apps_test_cluster_size_SOURCES = tests/apps/test_cluster_size.c \
+	apps/cluster_size.c apps/cluster_size.h
+tests_apps_test_cluster_size_LDADD = $(LIB_LIBS) $(TEST_LIBS) -lm
+
+TESTS += tests/apps/test_size.sh
+EXTRA_DIST += tests/apps/test_size.sh

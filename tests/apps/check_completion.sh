@@ -59,7 +59,7 @@ commands=$(bin/lasthopctl --help | sed '/^What /,$d' | sed -n 's/^  \([a-z][a-z]
 [[ $commands == *'archive '*'triggers '* ]] ||
     fail "lasthopctl --help names no commands: $commands"
 expect "$commands" lasthopctl ''
-expect 'select status ' lasthopctl s
+expect 'select size status ' lasthopctl s
 expect 'pause ' lasthopctl --rundir = /tmp -j pa
 expect 'pause ' lasthopctl --timeout 3 pa
 expect 'add delete list load ' lasthopctl select ''

@@ -157,8 +157,14 @@ bus_stream_purge(struct bus *bus, const char *name, const char *subject,
                  uint64_t seq, uint32_t timeout_ms, bus_stream_fn *done,
                  void *aux, struct lh_error *error)
 {
-    json_t *json = json_object();
+    json_t *json;
 
+    if (seq <= 1) {
+        /* Nothing is below that; to nats-server it would mean everything. */
+        return request(bus, "STREAM.INFO", name, NULL, timeout_ms, take_done,
+                       (bus_any_fn *) done, aux, error);
+    }
+    json = json_object();
     json_object_set_new(json, "seq", number(seq));
     if (subject) {
         json_object_set_new(json, "filter", json_string(subject));

@@ -80,6 +80,7 @@ server_libserver_a_SOURCES = \
 	server/store_disk.c server/store_disk.h \
 	server/store_intake.c server/store_intake.h \
 	server/store_note.c server/store_note.h \
+	server/store_settle.c server/store_settle.h \
 	server/store_message.c server/store_message.h \
 	server/shard_commit.c server/shard_commit.h \
 	server/shard_lease.c server/shard_lease.h \

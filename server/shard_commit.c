@@ -69,27 +69,45 @@ set_record(struct record *record, uint64_t epoch, uint64_t position,
     }
 }
 
-/* False: it is none that is understood here. */
-static bool
-read_record(const struct bus_kv_entry *entry, struct record *record)
+bool
+shard_commit_read(const struct bus_kv_entry *entry,
+                  struct shard_commit_record *record)
 {
     struct bytes_reader r = bytes_reader(entry->data, entry->size);
     uint8_t version = bytes_get_u8(&r);
-    uint64_t epoch = bytes_get_u64(&r);
-    uint64_t position = bytes_get_u64(&r);
-    uint64_t note_epoch = bytes_get_u64(&r);
-    size_t n_note = bytes_left(&r);
 
+    memset(record, 0, sizeof *record);
     if (entry->is_deleted) {
         return true; /* Somebody wants it to begin anew. */
     }
-    if (r.failed || version != RECORD_VERSION ||
-        n_note > SHARD_COMMIT_MAX_NOTE) {
+    record->epoch = bytes_get_u64(&r);
+    record->position = bytes_get_u64(&r);
+    record->note_epoch = bytes_get_u64(&r);
+    record->n_note = bytes_left(&r);
+    record->note = bytes_get(&r, record->n_note);
+    return !r.failed && version == RECORD_VERSION &&
+           record->n_note <= SHARD_COMMIT_MAX_NOTE;
+}
+
+static bool
+read_record(const struct bus_kv_entry *entry, struct record *record)
+{
+    struct shard_commit_record r;
+
+    if (!shard_commit_read(entry, &r)) {
         return false;
     }
-    set_record(record, epoch, position, note_epoch, bytes_get(&r, n_note),
-               n_note);
+    if (!entry->is_deleted) {
+        set_record(record, r.epoch, r.position, r.note_epoch, r.note,
+                   r.n_note);
+    }
     return true;
+}
+
+void
+shard_commit_key(uint32_t shard, char key[SHARD_COMMIT_KEY_SIZE])
+{
+    snprintf(key, SHARD_COMMIT_KEY_SIZE, "commit.%" PRIu32, shard);
 }
 
 /* --- Outcomes. ----------------------------------------------------------- */
@@ -202,9 +220,9 @@ on_get(void *commit_, int error_number, const char *why,
 static void
 look(struct shard_commit *commit)
 {
-    char key[32];
+    char key[SHARD_COMMIT_KEY_SIZE];
 
-    snprintf(key, sizeof key, "commit.%" PRIu32, commit->shard);
+    shard_commit_key(commit->shard, key);
     if (bus_kv_get(commit->bus, commit->bucket, key, TIMEOUT_MS, on_get,
                    commit, NULL)) {
         try_later(commit);

@@ -64,4 +64,19 @@ void shard_commit_destroy(struct shard_commit *);
 int shard_commit_advance(struct shard_commit *, uint64_t position,
                          const void *note, size_t n_note);
 
+/* For who only looks: a record as bus_kv_get() gave it, whose key is
+ * shard_commit_key().  False: it is none that is understood here; deleted ones
+ * are all 0.  The note is lent. */
+struct shard_commit_record {
+    uint64_t epoch;      /* Of who has it. */
+    uint64_t position;   /* With the note, committed in */
+    uint64_t note_epoch; /* this epoch. */
+    const uint8_t *note;
+    size_t n_note;
+};
+#define SHARD_COMMIT_KEY_SIZE 32
+void shard_commit_key(uint32_t shard, char key[SHARD_COMMIT_KEY_SIZE]);
+bool shard_commit_read(const struct bus_kv_entry *,
+                       struct shard_commit_record *);
+
 #endif /* server/shard_commit.h */

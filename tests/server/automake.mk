@@ -188,6 +188,24 @@ tests_server_test_shard_lease_SOURCES = tests/server/test_shard_lease.c \
 	tests/lib/nats_fixture.c tests/lib/nats_fixture.h
 tests_server_test_shard_lease_LDADD = $(SERVER_LIBS) $(NATS_LIBS) $(TEST_LIBS)
 
+# cluster_accept: which histories of a cluster are archived.
+check_PROGRAMS += tests/server/test_cluster_accept
+TESTS += tests/server/test_cluster_accept
+tests_server_test_cluster_accept_SOURCES = \
+	tests/server/test_cluster_accept.c \
+	tests/lib/random_history.c tests/lib/random_history.h
+tests_server_test_cluster_accept_LDADD = $(SERVER_LIBS) $(TEST_LIBS)
+
+check_PROGRAMS += tests/server/test_cluster_store
+TESTS += tests/server/test_cluster_store
+tests_server_test_cluster_store_SOURCES = \
+	tests/server/test_cluster_store.c \
+	tests/server/store_fixture.c tests/server/store_fixture.h \
+	tests/lib/nats_fixture.c tests/lib/nats_fixture.h \
+	tests/lib/random_history.c tests/lib/random_history.h
+tests_server_test_cluster_store_LDADD = $(SERVER_LIBS) $(NATS_LIBS) \
+	$(TEST_LIBS)
+
 check_PROGRAMS += tests/server/test_shard_commit
 TESTS += tests/server/test_shard_commit
 tests_server_test_shard_commit_SOURCES = tests/server/test_shard_commit.c \

@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Tests of server/cluster_accept: whatever owners of a stage-1 shard do, and
+ * whenever who reads begins again, each committed checkpoint is accepted
+ * exactly once, and no other. */
+#include <config.h>
+
+#include <check.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/lh_alloc.h"
+#include "server/cluster_accept.h"
+#include "tests/lib/random_history.h"
+
+#define N_SHARDS  3
+#define N_OWNERS  6 /* Of each shard, one after the other. */
+#define N_STEPS   6000
+#define MAX_LOG   30000
+#define MAX_PARTS 3
+
+/* The subject: all messages in the order in which NATS took them. */
+static struct {
+    struct store_message m;
+    uint64_t id; /* Of the histories in it; 0: a marker. */
+} stream[MAX_LOG];
+static size_t n_stream;
+
+/* What is committed: the record of each stage-1 shard. */
+static struct {
+    uint64_t c, e_c, epoch;
+} records[N_SHARDS];
+
+/* Every owner that there ever was goes on as if it were one. */
+struct owner {
+    uint32_t k;
+    uint64_t epoch;
+    bool is_fenced;
+    uint64_t c;          /* That it committed last, or found. */
+    unsigned int n_sent; /* Of the parts of the next one. */
+    unsigned int n_parts;
+    uint64_t ids[MAX_PARTS];
+    unsigned int n_due_markers; /* Not published yet. */
+    struct store_message due[2];
+};
+
+static uint64_t *committed; /* IDs that have to be accepted, each once. */
+static size_t n_committed, allocated;
+static uint64_t next_id;
+static unsigned int n_accepted[MAX_LOG * 2];
+
+static void
+publish(const struct store_message *m, uint64_t id)
+{
+    ck_assert_uint_lt(n_stream, MAX_LOG);
+    stream[n_stream].m = *m;
+    stream[n_stream].id = id;
+    n_stream++;
+}
+
+static void
+take_over(struct owner *o, uint32_t k, uint64_t epoch)
+{
+    *o = (struct owner){.k = k, .epoch = epoch, .c = records[k].c};
+    records[k].epoch = epoch;
+    o->due[0] = (struct store_message){.kind = STORE_MARKER,
+                                       .k = k,
+                                       .e = records[k].e_c,
+                                       .c = records[k].c,
+                                       .e_now = epoch};
+    o->n_due_markers = 1;
+}
+
+/* One thing that an owner does next: publish a marker that is due, a part of
+ * its next checkpoint, or commit it.  Sometimes a message goes twice. */
+static void
+step(struct owner *o, uint64_t *seed)
+{
+    if (o->is_fenced) {
+        return;
+    }
+    if (o->n_due_markers) {
+        publish(&o->due[0], 0);
+        if (random_u32(seed) % 4) {
+            o->n_due_markers = 0;
+        }
+        return;
+    }
+    if (!o->n_parts) {
+        o->n_parts = random_u32(seed) % (MAX_PARTS + 1);
+        o->n_sent = 0;
+        for (unsigned int i = 0; i < o->n_parts; i++) {
+            o->ids[i] = ++next_id;
+        }
+    }
+    if (o->n_sent < o->n_parts) {
+        struct store_message m = {.kind = STORE_TENTATIVE,
+                                  .k = o->k,
+                                  .e = o->epoch,
+                                  .c = o->c + 1,
+                                  .part = o->n_sent};
+
+        publish(&m, o->ids[o->n_sent]);
+        o->n_sent += random_u32(seed) % 5 != 0;
+        return;
+    }
+    /* Compare and set. */
+    if (records[o->k].epoch != o->epoch) {
+        o->is_fenced = true;
+        return;
+    }
+    o->c++;
+    records[o->k].c = o->c;
+    records[o->k].e_c = o->epoch;
+    for (unsigned int i = 0; i < o->n_parts; i++) {
+        committed = lh_alloc_grow(committed, n_committed, &allocated,
+                                  sizeof *committed);
+        committed[n_committed++] = o->ids[i];
+    }
+    if (o->n_parts) {
+        o->due[0] = (struct store_message){.kind = STORE_MARKER,
+                                           .k = o->k,
+                                           .e = o->epoch,
+                                           .c = o->c,
+                                           .e_now = o->epoch};
+        o->n_due_markers = 1;
+    }
+    o->n_parts = 0;
+}
+
+static void
+on_accept(void *round, const struct store_message *m)
+{
+    uint64_t id;
+
+    ck_assert_uint_eq(m->size, sizeof id);
+    memcpy(&id, m->data, sizeof id);
+    (*(size_t *) round)++;
+    n_accepted[id]++;
+}
+
+/* Reads all of the stream, beginning again now and then at what was written
+ * down last: what was accepted since is then taken back, as an archive's
+ * round is. */
+static void
+read_stream(uint64_t *seed)
+{
+    struct cluster_accept *a = cluster_accept_create();
+    struct byte_buf note = BYTE_BUF_INIT;
+    uint64_t floor = 1, seq = 1;
+    unsigned int *saved = lh_alloc_zero(sizeof n_accepted);
+    size_t n = 0, n_restarts = 0;
+
+    memset(n_accepted, 0, sizeof n_accepted);
+    while (seq <= n_stream) {
+        uint64_t id = stream[seq - 1].id;
+        struct store_message m = stream[seq - 1].m;
+
+        if (m.kind == STORE_TENTATIVE) {
+            m.data = (const uint8_t *) &id;
+            m.size = sizeof id;
+        }
+        cluster_accept_take(a, seq, &m, on_accept, &n);
+        seq++;
+        if (random_u32(seed) % 40 == 0) {
+            byte_buf_clear(&note);
+            cluster_accept_put(a, &note);
+            ck_assert_uint_ge(cluster_accept_floor(a, seq), floor);
+            floor = cluster_accept_floor(a, seq);
+            memcpy(saved, n_accepted, sizeof n_accepted);
+        } else if (random_u32(seed) % 60 == 0) {
+            struct bytes_reader r = bytes_reader(note.data, note.len);
+
+            cluster_accept_destroy(a);
+            a = cluster_accept_create();
+            if (note.len) {
+                ck_assert_int_eq(cluster_accept_read(a, &r), 0);
+            }
+            seq = floor;
+            memcpy(n_accepted, saved, sizeof n_accepted);
+            n_restarts++;
+        }
+    }
+    ck_assert_uint_gt(n_restarts, 5);
+
+    /* What owners that are none any more sent holds nobody up. */
+    floor = cluster_accept_floor(a, seq);
+    if (floor <= n_stream) {
+        const struct store_message *m = &stream[floor - 1].m;
+
+        ck_assert_uint_eq(m->e, records[m->k].epoch);
+    }
+
+    struct cluster_accept_counters counters;
+
+    cluster_accept_get_counters(a, &counters);
+    ck_assert_uint_eq(counters.tentative, counters.accepted + counters.had +
+                                              counters.dropped +
+                                              counters.waiting);
+    cluster_accept_destroy(a);
+    byte_buf_uninit(&note);
+    free(saved);
+}
+
+START_TEST(each_committed_checkpoint_is_accepted_once)
+{
+    struct owner owners[N_SHARDS * N_OWNERS];
+    uint64_t seed = (uint64_t) _i + 1, epoch = 0;
+    size_t n_owners = 0;
+
+    n_stream = n_committed = 0;
+    next_id = 0;
+    memset(records, 0, sizeof records);
+    for (uint32_t k = 0; k < N_SHARDS; k++) {
+        take_over(&owners[n_owners++], k, ++epoch);
+    }
+    for (size_t i = 0; i < N_STEPS; i++) {
+        if (n_owners < N_SHARDS * N_OWNERS && random_u32(&seed) % 60 == 0) {
+            take_over(&owners[n_owners++], random_u32(&seed) % N_SHARDS,
+                      ++epoch);
+        }
+        step(&owners[random_u32(&seed) % n_owners], &seed);
+    }
+    /* The last owners tell what they have committed. */
+    for (size_t i = 0; i < n_owners; i++) {
+        struct owner *o = &owners[i];
+
+        while (o->n_due_markers && records[o->k].epoch == o->epoch) {
+            step(o, &seed);
+        }
+    }
+    read_stream(&seed);
+    ck_assert_uint_gt(n_committed, 50);
+    for (size_t i = 0; i < n_committed; i++) {
+        ck_assert_msg(n_accepted[committed[i]] == 1, "%u times",
+                      n_accepted[committed[i]]);
+        n_accepted[committed[i]] = 0;
+    }
+    for (uint64_t id = 1; id <= next_id; id++) {
+        ck_assert_msg(!n_accepted[id], "accepted and never committed");
+    }
+}
+END_TEST
+
+START_TEST(messages_are_read_as_written)
+{
+    const struct store_message tentative = {.kind = STORE_TENTATIVE,
+                                            .k = 63,
+                                            .e = 1ull << 40,
+                                            .c = 7,
+                                            .part = 3},
+                               marker = {.kind = STORE_MARKER,
+                                         .k = 5,
+                                         .e = 8,
+                                         .c = 9,
+                                         .e_now = 10};
+    struct byte_buf out = BYTE_BUF_INIT;
+    struct store_message m;
+    struct lh_error error;
+
+    store_message_put(&tentative, &out);
+    ck_assert_uint_eq(out.len, STORE_MESSAGE_HEADER);
+    byte_buf_put(&out, "abc", 3);
+    ck_assert_int_eq(store_message_read(out.data, out.len, &m, &error), 0);
+    ck_assert(m.kind == STORE_TENTATIVE && m.k == 63 && m.e == 1ull << 40 &&
+              m.c == 7 && m.part == 3 && m.size == 3 &&
+              !memcmp(m.data, "abc", 3));
+    out.data[0] = 2;
+    ck_assert_int_eq(store_message_read(out.data, out.len, &m, &error),
+                     EPROTONOSUPPORT);
+    byte_buf_clear(&out);
+    store_message_put(&marker, &out);
+    ck_assert_int_eq(store_message_read(out.data, out.len, &m, &error), 0);
+    ck_assert(m.kind == STORE_MARKER && m.k == 5 && m.e == 8 && m.c == 9 &&
+              m.e_now == 10);
+    for (size_t n = 0; n < out.len; n++) {
+        ck_assert_int_eq(store_message_read(out.data, n, &m, &error), EBADMSG);
+    }
+    byte_buf_put_u8(&out, 0);
+    ck_assert_int_eq(store_message_read(out.data, out.len, &m, &error),
+                     EBADMSG);
+    out.len--;
+    out.data[1] = 3;
+    ck_assert_int_eq(store_message_read(out.data, out.len, &m, &error),
+                     EBADMSG);
+    out.data[1] = STORE_MARKER;
+    out.data[2] = 1; /* No such shard. */
+    ck_assert_int_eq(store_message_read(out.data, out.len, &m, &error),
+                     EBADMSG);
+    byte_buf_uninit(&out);
+}
+END_TEST
+
+START_TEST(a_damaged_state_is_refused)
+{
+    struct cluster_accept *a = cluster_accept_create();
+    const uint8_t bytes[] = {3, 1, 1, 2};
+    struct bytes_reader r = bytes_reader(bytes, sizeof bytes);
+
+    ck_assert_int_eq(cluster_accept_read(a, &r), EBADMSG);
+    cluster_accept_destroy(a);
+}
+END_TEST
+
+int
+main(void)
+{
+    Suite *suite = suite_create("cluster_accept");
+    TCase *tc = tcase_create("all");
+
+    tcase_add_loop_test(tc, each_committed_checkpoint_is_accepted_once, 0, 60);
+    tcase_add_test(tc, messages_are_read_as_written);
+    tcase_add_test(tc, a_damaged_state_is_refused);
+    tcase_set_timeout(tc, 60);
+    suite_add_tcase(suite, tc);
+
+    SRunner *runner = srunner_create(suite);
+
+    srunner_run_all(runner, CK_NORMAL);
+
+    int n_failed = srunner_ntests_failed(runner);
+
+    srunner_free(runner);
+    return n_failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

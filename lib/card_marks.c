@@ -114,6 +114,7 @@ put_visit(struct card_marks *ms, const struct hop_template *visit)
         }
     }
     byte_buf_put_uvarint(&ms->rows, 0);
+    byte_buf_put_uvarint(&ms->visit_rows, visit->left_out);
     hop_template_put(&ms->visit_rows, visit);
     ms->visits[ms->n_visits++] = visit;
     ms->n_visit_bytes += visit->size;
@@ -212,11 +213,17 @@ read_visits(struct card_marks *ms, struct bytes_reader *in, uint32_t n,
 
     ms->made = lh_alloc_array(NULL, n + 1, sizeof *ms->made);
     while (ms->n_visits < n) {
+        uint64_t left_out = byte_buf_get_uvarint(in);
         struct hop_template *visit;
 
         if (hop_template_get(in, &buf, error)) {
             return EBADMSG;
         }
+        if (left_out > UINT32_MAX) {
+            lh_error_set(error, "a batch with a malformed visit");
+            return EBADMSG;
+        }
+        buf.t.left_out = (uint32_t) left_out;
         visit = hop_template_clone(&buf.t);
         if (!visit) {
             lh_error_set(error, "no memory for a visit");

@@ -28,7 +28,8 @@
 struct agent_entry {
     uint8_t id[AGENT_ID_LEN];
     char name[AGENT_MAX_NAME + 1]; /* Of the host; "" not known yet. */
-    uint64_t last_seq;             /* Taken; 0: none. */
+    uint64_t last_seq;             /* Taken, and safe; 0: none. */
+    uint64_t taken_seq;            /* Taken; when above that, not safe yet. */
     uint64_t seen_ns;              /* When it was heard of last. */
     uint64_t arrived_ns; /* All postcards up to that stamp have come, */
     bool is_connected;   /* as far as it told. */

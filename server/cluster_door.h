@@ -16,9 +16,10 @@
  * Nothing here waits: while NATS is away or the stream is full, postcards are
  * kept up to 'max_bytes', and what finds no room after that is dropped and
  * counted.  A message whose acknowledgement did not come is sent again, with
- * the same ID, so it is kept once; but not later than 100 s after it was first
- * sent, for NATS forgets IDs: then it is lost, and counted, although it may be
- * there.  in = acknowledged + waiting + lost, always.
+ * the same ID, so it is kept once; NATS forgets IDs after two minutes, and
+ * then readers know it by its number.  An hour after it was first sent it is
+ * lost, and counted, although it may be there.  in = acknowledged + waiting +
+ * lost, always.
  *
  * Watermarks: each message says up to when all was sent that belongs to its
  * shard; shards on which the door was active within the last 3 s get one each
@@ -50,8 +51,7 @@ struct cluster_door_config {
     bool is_file;
     size_t max_bytes;    /* Of all that waits; 0: 256 MiB. */
     uint32_t timeout_ms; /* For an acknowledgement; 0: 2,000. */
-    uint32_t late_ms;    /* Not sent again after that; 0: 100,000, which is
-                          * less than BUS_STREAM_WINDOW_S. */
+    uint32_t late_ms;    /* Not sent again after that; 0: 3,600,000. */
     /* All that was added up to number 'token' (cluster_door_token()) is
      * acknowledged or lost: may be NULL.  It may add more. */
     void (*on_settled)(void *aux, uint64_t token);
@@ -60,7 +60,7 @@ struct cluster_door_config {
 
 enum cluster_door_loss {
     CLUSTER_DOOR_NO_ROOM,  /* More waited than 'max_bytes'. */
-    CLUSTER_DOOR_TOO_LATE, /* No acknowledgement within 100 s. */
+    CLUSTER_DOOR_TOO_LATE, /* No acknowledgement in time. */
     CLUSTER_DOOR_REFUSED,  /* NATS will not have the message. */
     CLUSTER_DOOR_CLOSED,   /* The door was destroyed before. */
     N_CLUSTER_DOOR_LOSSES
@@ -98,8 +98,8 @@ void cluster_door_flush(struct cluster_door *);
  * shard where something was sent. */
 void cluster_door_end(struct cluster_door *);
 
-/* Whether the next postcard finds room; otherwise look again when the bus has
- * had its turn. */
+/* Whether the next postcards (a sixteenth of 'max_bytes') find room; otherwise
+ * look again when the bus has had its turn. */
 bool cluster_door_has_room(const struct cluster_door *);
 /* Whether everything, watermarks too, is acknowledged or given up. */
 bool cluster_door_is_idle(const struct cluster_door *);

@@ -151,6 +151,7 @@ on_ack(evutil_socket_t fd, short what, void *source_)
     struct source_agent *source = source_;
     struct guest *guest, *next;
 
+    source_agent_settle(source);
     save_book(source);
     sample_gate_note(source->config.gate, source->threshold, time_spec_now());
     for (guest = LIST_FIRST(&source->guests); guest; guest = next) {
@@ -352,6 +353,7 @@ void
 source_agent_close(struct source_agent *source)
 {
     if (source) {
+        source_agent_settle(source);
         save_book(source);
         while (!LIST_EMPTY(&source->guests)) {
             source_agent_end(LIST_FIRST(&source->guests));
@@ -364,6 +366,7 @@ source_agent_close(struct source_agent *source)
         tls_destroy(source->tls);
         agent_batch_reader_destroy(source->reader);
         byte_buf_uninit(&source->out);
+        free(source->unsafe);
         free(source->book_path);
         free(source);
     }

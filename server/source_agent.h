@@ -7,6 +7,9 @@
  * acknowledged is taken twice and nothing is asked for again that was.  While
  * the pipeline has no room nothing is read: TCP makes the agents wait.
  *
+ * In a cluster a batch counts as taken when all its postcards are safe on the
+ * bus; one that comes again before that is known, and waits for the same.
+ *
  * What an agent may hold here is bounded: a frame, AGENT_FRAME_MAX bytes, and
  * as much again unread.  One that sends what is no frame is hung up on; a
  * batch that cannot be read is counted and acknowledged, or it would come for
@@ -46,6 +49,11 @@ struct source_agent_config {
     void (*before)(void *aux, uint64_t now_ns); /* A batch is worked on. */
     bool (*has_room)(void *aux);                /* For some postcards more. */
     void (*after)(void *aux);
+    /* Where postcards are not safe when they were taken, both: the number of
+     * the last that was taken, and up to which all are safe; what is not is
+     * not acknowledged.  NULL. */
+    uint64_t (*taken)(void *aux);
+    uint64_t (*safe)(void *aux);
     void *aux;
 };
 

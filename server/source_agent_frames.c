@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "lib/lh_alloc.h"
 #include "lib/say.h"
 #include "lib/time_spec.h"
 #include "server/source_agent_impl.h"
@@ -88,13 +89,16 @@ take_seq(struct guest *guest, uint64_t seq)
     struct agent_entry *entry =
         agent_book_get(source->config.book, guest->id, time_spec_now());
 
-    if (seq <= entry->last_seq) {
+    uint64_t last_seq = entry->taken_seq > entry->last_seq ? entry->taken_seq
+                                                           : entry->last_seq;
+
+    if (seq <= last_seq) {
         source->n.duplicates++;
         entry->duplicates++;
         return false;
     }
-    if (entry->last_seq && seq != entry->last_seq + 1) {
-        source->n.gaps += seq - entry->last_seq - 1;
+    if (last_seq && seq != last_seq + 1) {
+        source->n.gaps += seq - last_seq - 1;
     }
     return true;
 }
@@ -103,10 +107,48 @@ static void
 note_taken(struct guest *guest, uint64_t seq)
 {
     struct source_agent *source = guest->source;
+    struct agent_entry *entry =
+        agent_book_get(source->config.book, guest->id, time_spec_now());
+    struct unsafe_batch *batch;
 
-    agent_book_get(source->config.book, guest->id, time_spec_now())->last_seq =
-        seq;
-    source->is_book_changed = true;
+    entry->taken_seq = seq;
+    if (!source->config.safe) {
+        entry->last_seq = seq;
+        source->is_book_changed = true;
+        return;
+    }
+    source->unsafe = lh_alloc_grow(source->unsafe, source->n_unsafe,
+                                   &source->allocated_unsafe, sizeof *batch);
+    batch = &source->unsafe[source->n_unsafe++];
+    memcpy(batch->id, guest->id, sizeof batch->id);
+    batch->seq = seq;
+    batch->token = source->config.taken(source->config.aux);
+}
+
+void
+source_agent_settle(struct source_agent *source)
+{
+    struct unsafe_batch *unsafe = source->unsafe;
+    size_t n = source->n_unsafe, i = 0;
+    uint64_t safe = n ? source->config.safe(source->config.aux) : 0;
+
+    for (; i < n && unsafe[i].token <= safe; i++) {
+        agent_book_get(source->config.book, unsafe[i].id, time_spec_now())
+            ->last_seq = unsafe[i].seq;
+        source->is_book_changed = true;
+    }
+    if (i) {
+        memmove(unsafe, unsafe + i, (n - i) * sizeof *unsafe);
+        source->n_unsafe -= i;
+    }
+}
+
+/* Whether some postcards more may be taken. */
+static bool
+has_room(struct source_agent *source)
+{
+    return source->n_unsafe < MAX_UNSAFE &&
+           source->config.has_room(source->config.aux);
 }
 
 /* Works on the current batch until it ends or there is no room; true at its
@@ -117,7 +159,7 @@ work_on(struct source_agent *source)
     struct agent_postcard p;
     int n = SLICE;
 
-    while (n < SLICE || source->config.has_room(source->config.aux)) {
+    while (n < SLICE || has_room(source)) {
         n = n < SLICE ? n : 0;
         if (!agent_batch_reader_next(source->reader, &p)) {
             return true;

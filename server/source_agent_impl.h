@@ -31,6 +31,15 @@ struct guest {
     char name[AGENT_MAX_NAME + 1];
 };
 
+/* A batch that was taken and is not safe yet. */
+struct unsafe_batch {
+    uint8_t id[AGENT_ID_LEN];
+    uint64_t seq;
+    uint64_t token; /* Of its last postcard. */
+};
+
+#define MAX_UNSAFE 65536
+
 struct source_agent {
     struct source_agent_config config;
     struct event_base *base;
@@ -47,6 +56,8 @@ struct source_agent {
     size_t current_len; /* Of its frame. */
     uint64_t current_seq;
     bool is_book_changed;
+    struct unsafe_batch *unsafe; /* In their order.  Owned. */
+    size_t n_unsafe, allocated_unsafe;
     uint32_t threshold; /* All were told. */
     struct {
         uint64_t connections, refused, malformed, frames, batches, postcards;
@@ -65,6 +76,9 @@ void source_agent_end(struct guest *);
 void source_agent_refuse(struct guest *, const char *why);
 /* The same for what makes no sense. */
 void source_agent_refuse_malformed(struct guest *, const char *why);
+
+/* Counts as taken what has become safe. */
+void source_agent_settle(struct source_agent *);
 
 /* Something came; 'guest' is a struct guest. */
 void source_agent_on_read(struct bufferevent *, void *guest);

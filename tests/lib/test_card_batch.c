@@ -187,6 +187,7 @@ sample_init(struct sample *s, size_t max)
                                     .n_trail = i % 2,
                                     .reason = "loop",
                                     .reason_len = i == 3 ? 4 : 0});
+        buf.t.left_out = i % 2 * UINT32_MAX;
         s->visits[i] = hop_template_clone(&buf.t);
     }
     for (size_t i = 0; i < N_LIVE; i++) {

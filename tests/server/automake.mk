@@ -174,6 +174,12 @@ tests_server_test_source_agent_SOURCES = \
 tests_server_test_source_agent_LDADD = $(SERVER_LIBS) $(TEST_LIBS)
 EXTRA_tests_server_test_source_agent_DEPENDENCIES = bin/lasthop-server
 
+check_PROGRAMS += tests/server/test_agents_safe
+TESTS += tests/server/test_agents_safe
+tests_server_test_agents_safe_SOURCES = \
+	tests/server/test_agents_safe.c $(AGENT_TALK) $(LIVE)
+tests_server_test_agents_safe_LDADD = $(SERVER_LIBS) $(TEST_LIBS)
+
 check_PROGRAMS += tests/server/test_server_clients
 TESTS += tests/server/test_server_clients
 tests_server_test_server_clients_SOURCES = \

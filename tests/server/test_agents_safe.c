@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_agents_safe - where postcards are not safe when they were taken, agents
+ * are told later, and what they send again meanwhile is taken once. */
+#include <config.h>
+
+#include <arpa/inet.h>
+#include <check.h>
+#include <event2/event.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "lib/monotonic.h"
+#include "server/source_agent.h"
+#include "tests/server/agent_talk.h"
+#include "tests/server/live.h"
+
+/* What the test and the process that takes postcards share. */
+static struct shared {
+    atomic_bool is_open;
+    atomic_ulong taken, safe; /* Postcards. */
+} * shared;
+
+static pid_t pid;
+static uint16_t port;
+static char where[32];
+
+static uint64_t
+get_taken(void *aux)
+{
+    (void) aux;
+    return shared->taken;
+}
+
+static uint64_t
+get_safe(void *aux)
+{
+    (void) aux;
+    return shared->safe;
+}
+
+static void
+take(void *aux, const struct postcard *p)
+{
+    (void) aux;
+    (void) p;
+    atomic_fetch_add(&shared->taken, 1);
+}
+
+static bool
+has_room(void *aux)
+{
+    (void) aux;
+    return true;
+}
+
+static void
+before(void *aux, uint64_t now_ns)
+{
+    (void) aux;
+    (void) now_ns;
+}
+
+static void
+after(void *aux)
+{
+    (void) aux;
+}
+
+/* The process that takes them. */
+static void
+serve(void)
+{
+    const struct ingest_config ingest = {.id_config = PACKET_ID_CONFIG_INIT,
+                                         .give = take};
+    const struct source_agent_config config = {
+        .listen = where,
+        .id_config = PACKET_ID_CONFIG_INIT,
+        .book = agent_book_create(),
+        .gate = sample_gate_create(1),
+        .ingest = ingest_create(&ingest),
+        .before = before,
+        .has_room = has_room,
+        .after = after,
+        .taken = get_taken,
+        .safe = get_safe};
+    struct event_base *base = event_base_new();
+    struct source_agent *source;
+
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (source_agent_open(base, &config, &source, NULL)) {
+        _exit(1);
+    }
+    shared->is_open = true;
+    event_base_dispatch(base);
+    _exit(0);
+}
+
+static void
+wait_for(const atomic_ulong *value, unsigned long wanted)
+{
+    int64_t deadline_ms = monotonic_ms() + LIVE_DEADLINE_MS;
+
+    while (*value != wanted) {
+        ck_assert_int_lt(monotonic_ms(), deadline_ms);
+        usleep(1000);
+    }
+}
+
+static uint16_t
+free_port(void)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof address;
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+    ck_assert_int_eq(bind(fd, (struct sockaddr *) &address, len), 0);
+    ck_assert_int_eq(getsockname(fd, (struct sockaddr *) &address, &len), 0);
+    close(fd);
+    return ntohs(address.sin_port);
+}
+
+static void
+setup(void)
+{
+    shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE,
+                  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    ck_assert_ptr_ne(shared, MAP_FAILED);
+    port = free_port();
+    snprintf(where, sizeof where, "127.0.0.1:%u", port);
+    pid = fork();
+    ck_assert_int_ge(pid, 0);
+    if (!pid) {
+        serve();
+    }
+    while (!shared->is_open) {
+        ck_assert_int_eq(waitpid(pid, NULL, WNOHANG), 0);
+        usleep(1000);
+    }
+}
+
+static void
+teardown(void)
+{
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+    munmap(shared, sizeof *shared);
+}
+
+/* Two batches of ten postcards each: the first is acknowledged when it is
+ * safe, the second is not before that. */
+START_TEST(test_acknowledged_when_safe)
+{
+    struct agent_talk talk;
+
+    ck_assert_uint_eq(agent_talk_greet(&talk, port, 1), 0);
+    agent_talk_batch(&talk, 1, 0, 10, 1, 1, AGENT_THRESHOLD_ALL);
+    agent_talk_batch(&talk, 2, 10, 10, 1, 1, AGENT_THRESHOLD_ALL);
+    wait_for(&shared->taken, 20);
+    shared->safe = 19;
+    agent_talk_wait_ack(&talk, 1);
+    shared->safe = 20;
+    agent_talk_wait_ack(&talk, 2);
+    close(talk.fd);
+}
+END_TEST
+
+/* It goes before it was told, and comes again. */
+START_TEST(test_comes_again)
+{
+    struct agent_talk talk;
+
+    ck_assert_uint_eq(agent_talk_greet(&talk, port, 1), 0);
+    agent_talk_batch(&talk, 1, 0, 10, 1, 1, AGENT_THRESHOLD_ALL);
+    wait_for(&shared->taken, 10);
+    close(talk.fd);
+
+    ck_assert_uint_eq(agent_talk_greet(&talk, port, 1), 0);
+    agent_talk_batch(&talk, 1, 0, 10, 1, 1, AGENT_THRESHOLD_ALL);
+    agent_talk_batch(&talk, 2, 10, 10, 1, 1, AGENT_THRESHOLD_ALL);
+    wait_for(&shared->taken, 20);
+    shared->safe = 10;
+    agent_talk_wait_ack(&talk, 1);
+    shared->safe = 20;
+    agent_talk_wait_ack(&talk, 2);
+    ck_assert_uint_eq(shared->taken, 20);
+    close(talk.fd);
+    ck_assert_uint_eq(agent_talk_greet(&talk, port, 1), 2);
+    close(talk.fd);
+}
+END_TEST
+
+int
+main(void)
+{
+    Suite *suite = suite_create("agents_safe");
+    TCase *tcase = tcase_create("agents_safe");
+    SRunner *runner;
+    int n_failed;
+
+    tcase_add_checked_fixture(tcase, setup, teardown);
+    tcase_add_test(tcase, test_acknowledged_when_safe);
+    tcase_add_test(tcase, test_comes_again);
+    tcase_set_timeout(tcase, 100);
+    suite_add_tcase(suite, tcase);
+    runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    n_failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return n_failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

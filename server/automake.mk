@@ -39,6 +39,19 @@ ASSEMBLE_LIBS = server/libassemble.a
 # All of the server but main(), for its tests and benchmarks too.
 noinst_LIBRARIES += server/libserver.a
 server_libserver_a_SOURCES = \
+	server/cluster.c server/cluster.h server/cluster_impl.h \
+	server/cluster_api.c server/cluster_api.h \
+	server/cluster_leg.c server/cluster_leg.h \
+	server/cluster_merge_leg.c server/cluster_merge_leg.h \
+	server/cluster_query.c server/cluster_query.h \
+	server/cluster_rpc.c server/cluster_rpc.h \
+	server/cluster_config.c server/cluster_config.h \
+	server/cluster_members.c server/cluster_members.h \
+	server/cluster_options.c server/cluster_options.h \
+	server/cluster_setup.c server/cluster_setup.h \
+	server/cluster_triggers.c server/cluster_triggers.h \
+	server/cluster_share.c server/cluster_share.h \
+	server/cluster_shards.c server/cluster_status.c \
 	server/accept_list.c server/accept_list.h \
 	server/agent_book.c server/agent_book.h \
 	server/batch.c server/batch.h \
@@ -89,6 +102,7 @@ server_libserver_a_SOURCES = \
 	server/rule_cache.c server/rule_cache.h \
 	server/server.c server/server.h \
 	server/server_counters.c server/server_impl.h \
+	server/server_knowledge.c \
 	server/shard.c server/shard.h \
 	server/sieve.c server/sieve.h \
 	server/split_file.c server/split_file.h \
@@ -104,7 +118,7 @@ server_libserver_a_SOURCES = \
 	server/told_history.c server/told_history.h \
 	server/trigger_gate.c server/trigger_gate.h \
 	server/triggers.c server/triggers.h
-SERVER_LIBS = server/libserver.a $(ASSEMBLE_LIBS) $(PHF_LIBS) $(TLS_LIBS)
+SERVER_LIBS = server/libserver.a $(ASSEMBLE_LIBS) $(PHF_LIBS) $(BUS_LIBS) $(TLS_LIBS)
 
 bin_PROGRAMS += bin/lasthop-server
 bin_lasthop_server_SOURCES = server/main.c

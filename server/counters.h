@@ -13,6 +13,8 @@
  *     postcards = assembled + duplicates + ambiguous + dropped_busy +
  *                 dropped_full + dropped_memory + sampled_out +
  *                 open_postcards
+ *     postcards = cluster_acknowledged + cluster_waiting + cluster_lost
+ *                                                 (in a cluster)
  *     histories = archived + archive_lost + archive_refused + archive_held
  *                                                 (with an archive)
  *
@@ -107,6 +109,19 @@
     C(archive_merge_bytes)                                                    \
     C(archive_merge_errors)                                                   \
     C(archive_size)                                                           \
+    C(cluster_acknowledged)                                                   \
+    C(cluster_waiting)                                                        \
+    C(cluster_lost)                                                           \
+    C(cluster_bytes)                                                          \
+    C(cluster_sent_again)                                                     \
+    C(cluster_full)                                                           \
+    C(cluster_restored)                                                       \
+    C(cluster_again)                                                          \
+    C(cluster_broken)                                                         \
+    C(cluster_fenced)                                                         \
+    C(cluster_shards)                                                         \
+    C(cluster_stores)                                                         \
+    C(cluster_servers)                                                        \
     C(triggers)                                                               \
     C(trigger_hits)                                                           \
     C(trigger_missed)                                                         \

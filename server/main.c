@@ -21,8 +21,18 @@
 /* What the callbacks of the event loop share. */
 struct run {
     struct event_base *base;
+    struct server *server; /* NULL: not open. */
     bool has_failed;
+    bool is_leaving;
 };
+
+static void
+on_left(void *run_)
+{
+    struct run *run = run_;
+
+    event_base_loopbreak(run->base);
+}
 
 static void
 on_signal(evutil_socket_t signal_number, short what, void *run_)
@@ -30,7 +40,12 @@ on_signal(evutil_socket_t signal_number, short what, void *run_)
     struct run *run = run_;
 
     say_info("ending: %s", strsignal((int) signal_number));
-    event_base_loopbreak(run->base);
+    /* The second one does not wait for others. */
+    if (!run->is_leaving && server_leave(run->server, on_left, run)) {
+        run->is_leaving = true;
+    } else {
+        event_base_loopbreak(run->base);
+    }
 }
 
 static void
@@ -122,6 +137,7 @@ run_server(const struct options *options, struct event_base *base)
     } else {
         struct counters counters;
 
+        run.server = server;
         event_add(term, NULL);
         event_add(interrupt, NULL);
         event_base_dispatch(base);

@@ -22,7 +22,8 @@ const char options_help[] =
     "Assembles postcards into packet histories, matches, archives and finds "
     "them.\n"
     "\n"
-    "Where postcards come from (at least one; --read goes alone):\n"
+    "Where postcards come from (at least one but in a cluster; --read goes\n"
+    "alone):\n"
     "  --listen geneve:ADDR:PORT  receive geneve postcards on a UDP socket\n"
     "  --agents [ssl:]ADDR:PORT   take postcards from lasthop-agents\n"
     "  --capture INTERFACE        capture postcards on an interface\n"
@@ -56,6 +57,18 @@ const char options_help[] =
     "                             ones are evidence of loss\n"
     "  --json                     print them as JSON lines to standard "
     "output\n"
+    "\n"
+    "Many servers share the work (lasthop-server(8), CLUSTER):\n"
+    "  --cluster nats://HOST:PORT[,..]  of a nats-server with JetStream\n"
+    "  --name NAME                of this server, which no other has\n"
+    "  --cluster-shards N         postcards are split in so many shards (64)\n"
+    "  --cluster-bytes SIZE       what each stream in NATS may hold (1G)\n"
+    "  --replicas N               NATS keeps so many copies (1)\n"
+    "  --cluster-lease TIME       who is silent so long loses its shards\n"
+    "                             (1800ms)\n"
+    "  --cluster-key FILE, --cluster-certificate FILE, --cluster-ca FILE\n"
+    "                             PEM files: TLS to NATS\n"
+    "  --cluster-credentials FILE of NATS (.creds)\n"
     "\n"
     "  --id-seed HEX, --id-bytes N  constants of packet IDs, the same in the\n"
     "                             whole cluster (6c617374686f70, 70)\n"
@@ -103,7 +116,8 @@ enum option_code {
     OPT_CERTIFICATE,
     OPT_CA_CERT,
     OPT_ACCESS,
-    OPT_METRICS
+    OPT_METRICS,
+    OPT_CLUSTER /* The first of enum cluster_option. */
 };
 
 static const struct option long_options[] = {
@@ -138,6 +152,22 @@ static const struct option long_options[] = {
     {"ca-cert", required_argument, NULL, OPT_CA_CERT},
     {"access", required_argument, NULL, OPT_ACCESS},
     {"metrics", required_argument, NULL, OPT_METRICS},
+    {"cluster", required_argument, NULL, OPT_CLUSTER + CLUSTER_OPTION_URLS},
+    {"name", required_argument, NULL, OPT_CLUSTER + CLUSTER_OPTION_NAME},
+    {"cluster-shards", required_argument, NULL,
+     OPT_CLUSTER + CLUSTER_OPTION_SHARDS},
+    {"replicas", required_argument, NULL,
+     OPT_CLUSTER + CLUSTER_OPTION_REPLICAS},
+    {"cluster-bytes", required_argument, NULL,
+     OPT_CLUSTER + CLUSTER_OPTION_BYTES},
+    {"cluster-lease", required_argument, NULL,
+     OPT_CLUSTER + CLUSTER_OPTION_LEASE},
+    {"cluster-key", required_argument, NULL, OPT_CLUSTER + CLUSTER_OPTION_KEY},
+    {"cluster-certificate", required_argument, NULL,
+     OPT_CLUSTER + CLUSTER_OPTION_CERTIFICATE},
+    {"cluster-ca", required_argument, NULL, OPT_CLUSTER + CLUSTER_OPTION_CA},
+    {"cluster-credentials", required_argument, NULL,
+     OPT_CLUSTER + CLUSTER_OPTION_CREDENTIALS},
     {"verbose", no_argument, NULL, 'v'},
     {"help", no_argument, NULL, 'h'},
     {"version", no_argument, NULL, 'V'},
@@ -272,6 +302,7 @@ parse_constant(struct options *options, int option, const char *text,
         }
         options->mac_vlan = (uint16_t) value;
     } else if (option == OPT_THREADS) {
+        options->has_threads = true;
         if (!text_number(text, 10, 1, PIPELINE_MAX_THREADS, &value)) {
             return bad(error, "threads", text, "from 1 to 64");
         }
@@ -332,6 +363,11 @@ parse_one(struct options *options, int option, const char *text,
 {
     if (take_access(options, option, text)) {
         return 0;
+    }
+    if (option >= OPT_CLUSTER) {
+        return cluster_options_take(
+            &options->cluster, (enum cluster_option)(option - OPT_CLUSTER),
+            text, error);
     }
     switch (option) {
     case OPT_SOCKET_MODE:
@@ -399,6 +435,35 @@ parse_one(struct options *options, int option, const char *text,
     }
 }
 
+/* A server of a cluster keeps an archive, or is a door for files only. */
+static int
+check_cluster(const struct options *options, struct lh_error *error)
+{
+    int retval = cluster_options_check(&options->cluster, error);
+
+    if (retval || !options->cluster.urls) {
+        return retval;
+    }
+    if (options->has_threads && options->n_threads > 1) {
+        lh_error_set(error, "--threads goes without --cluster: start a server "
+                            "for each processor, each with a name, an archive "
+                            "and a --rundir of its own");
+    } else if (!options->n_read && !options->archive) {
+        lh_error_set(error, "--cluster needs --archive DIR, for this server's "
+                            "part of the histories");
+    } else if (options->n_read && options->archive) {
+        lh_error_set(error,
+                     "--read with --cluster goes without --archive: the "
+                     "servers of the cluster archive what is read");
+    } else if (options->json) {
+        lh_error_set(error, "--json goes without --cluster: ask with ndb or "
+                            "netshark");
+    } else {
+        return 0;
+    }
+    return EINVAL;
+}
+
 /* What fits together. */
 static int
 check(const struct options *options, struct lh_error *error)
@@ -415,7 +480,7 @@ check(const struct options *options, struct lh_error *error)
     if (options->wants_help || options->wants_version) {
         return 0;
     }
-    if (!n_live && !options->n_read) {
+    if (!n_live && !options->n_read && !options->cluster.urls) {
         lh_error_set(error, "nothing to do: give --listen, --agents, "
                             "--capture or --read");
         return EINVAL;
@@ -440,7 +505,7 @@ check(const struct options *options, struct lh_error *error)
         lh_error_set(error, "--retain and --flow-log need --archive");
         return EINVAL;
     }
-    return 0;
+    return check_cluster(options, error);
 }
 
 int

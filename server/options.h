@@ -11,6 +11,7 @@
 
 #include "lib/lh_error.h"
 #include "lib/packet_id.h"
+#include "server/cluster_options.h"
 #include "server/ingest.h"
 
 struct options {
@@ -40,6 +41,7 @@ struct options {
     const char *archive; /* NULL: none. */
     const char *flow_log;
     unsigned int n_threads; /* 1 or more. */
+    bool has_threads;       /* It was said. */
     uint64_t window_ns;
     uint64_t round_ns;
     uint64_t retain_bytes;        /* 0: never. */
@@ -48,6 +50,7 @@ struct options {
     unsigned int n_query_threads; /* 0: one for each processor. */
     bool is_lossless;
     bool json;
+    struct cluster_options cluster;
     int verbosity;
     bool wants_help, wants_version;
 };

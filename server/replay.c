@@ -142,6 +142,14 @@ end_if_idle(struct replay *replay)
                           replay->retval == ENODATA ? NULL : &replay->error);
 }
 
+static bool
+has_room(const struct replay *replay)
+{
+    return replay->config.has_room
+               ? replay->config.has_room(replay->config.aux)
+               : pipeline_has_room(replay->config.pipeline);
+}
+
 static void
 on_slice(evutil_socket_t fd, short what, void *replay_)
 {
@@ -156,12 +164,14 @@ on_slice(evutil_socket_t fd, short what, void *replay_)
     for (int i = 0; i < SLICE && !retval; i++) {
         bool waits_for_rules = rule_cache_n_waiting(replay->config.rules);
 
-        if (waits_for_rules || !pipeline_has_room(replay->config.pipeline)) {
+        if (waits_for_rules || !has_room(replay)) {
+            bool is_others = replay->config.has_room != NULL;
+
             pipeline_drain(replay->config.pipeline);
-            if (!waits_for_rules) {
+            if (!waits_for_rules && !is_others) {
                 pipeline_wait_room(replay->config.pipeline);
             }
-            arm(replay, waits_for_rules ? WAIT_US : 0);
+            arm(replay, waits_for_rules || is_others ? WAIT_US : 0);
             return;
         }
         retval = read_some(replay, &replay->error);

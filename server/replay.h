@@ -28,6 +28,8 @@ struct replay_config {
     struct ingest *ingest;
     struct pipeline *pipeline;
     struct rule_cache *rules;
+    /* Whether the next postcard finds room; NULL: the pipeline knows. */
+    bool (*has_room)(void *aux);
     /* All was read and flushed, or, with 'error', as much as could be. */
     void (*on_end)(void *aux, const struct lh_error *error);
     void *aux;

@@ -37,8 +37,8 @@ to_timeval(uint64_t ns)
 /* --- Time --------------------------------------------------------------- */
 
 /* Wakes the server when the path table is due. */
-static void
-arm_tick(struct server *server)
+void
+server_arm_tick(struct server *server)
 {
     uint64_t next_ns = pipeline_next_ns(server->pipeline);
     uint64_t now_ns = time_spec_now();
@@ -65,15 +65,16 @@ on_tick(evutil_socket_t fd, short what, void *server_)
     struct server *server = server_;
 
     pipeline_run(server->pipeline, time_spec_now());
-    arm_tick(server);
+    server_arm_tick(server);
 }
 
-static void
-start_replay_if_ready(struct server *server)
+void
+server_start_replay(struct server *server)
 {
     bool is_late = time_spec_now() - server->opened_ns > SYNC_TIMEOUT_NS;
 
     if (!server->replay || server->has_started_replay ||
+        (server->cluster && !cluster_is_ready(server->cluster)) ||
         (server->recorder && !recorder_link_is_synced(server->recorder) &&
          !is_late)) {
         return;
@@ -97,7 +98,7 @@ on_round(evutil_socket_t fd, short what, void *server_)
         retain_tell(&server->retain, server->recorder,
                     server->options->archive, time_spec_now());
     }
-    start_replay_if_ready(server);
+    server_start_replay(server);
 }
 
 static void
@@ -106,101 +107,21 @@ after_batch(void *server_)
     struct server *server = server_;
 
     pipeline_drain(server->pipeline);
-    arm_tick(server);
+    server_arm_tick(server);
 }
 
-/* --- What is known of the network --------------------------------------- */
-
-static void
-set_topology(struct server *server, struct topology *topology)
-{
-    /* A file's postcards may be of any time: its names hold for all. */
-    pipeline_set_topology(server->pipeline, topology,
-                          server->is_live ? time_spec_now() : 0);
-    ingest_set_topology(server->ingest, topology);
-    queries_set_topology(server->queries, topology);
-    accept_list_set_topology(server->accept, topology);
-    say_debug("topology: %zu switches", topology_n_switches(topology));
-    arm_tick(server);
-}
-
-static void
-on_topology(void *server_, struct topology *topology)
-{
-    struct server *server = server_;
-
-    if (!server->options->topology) {
-        set_topology(server, topology);
-    }
-}
-
-static void
-on_rules(void *server_)
-{
-    struct server *server = server_;
-
-    start_replay_if_ready(server);
-    arm_tick(server);
-}
-
-/* For whoever reads the archive without a server. */
-static void
-on_count(void *server_, uint64_t dpid, uint64_t asked_ns, uint64_t time_ns,
-         uint64_t n_sent)
-{
-    struct server *server = server_;
-
-    pipeline_count(server->pipeline, dpid, asked_ns, time_ns, n_sent);
-}
-
-static void
-on_flow_log(void *server_, const char *path)
-{
-    struct server *server = server_;
-    const struct options *o = server->options;
-    struct lh_error error;
-
-    if (o->archive && !o->flow_log &&
-        archive_meta_agree(o->archive, &o->id_config, path, time_spec_now(),
-                           &error)) {
-        say_warn("archive: cannot note the flow log: %s", error.text);
-    }
-}
-
-static bool
-ask(void *server_, uint64_t dpid, uint32_t version)
-{
-    struct server *server = server_;
-
-    return server->recorder &&
-           recorder_link_ask(server->recorder, dpid, version);
-}
-
-static void
-on_rule_change(void *server_, enum rule_cache_change change, uint64_t dpid,
-               uint32_t version, const struct rule *rule)
-{
-    struct server *server = server_;
-
-    if (server->pipeline) {
-        pipeline_change_rules(server->pipeline, change, dpid, version, rule);
-    }
-}
-
-static bool
-wants_recorder(const struct server *server)
-{
-    const struct options *o = server->options;
-
-    return o->recorder || (server->is_live && !o->no_recorder);
-}
+/* --- Postcards ----------------------------------------------------------- */
 
 static void
 give(void *server_, const struct postcard *postcard)
 {
     struct server *server = server_;
 
-    pipeline_add(server->pipeline, postcard);
+    if (server->cluster) {
+        cluster_add(server->cluster, postcard);
+    } else {
+        pipeline_add(server->pipeline, postcard);
+    }
 }
 
 static void
@@ -220,17 +141,86 @@ get_topology(void *server_)
 }
 
 static void
+on_sent(void *server_)
+{
+    struct server *server = server_;
+
+    server->on_end(server->aux, server->has_failed ? &server->error : NULL);
+}
+
+static void
 on_replay_end(void *server_, const struct lh_error *error)
 {
     struct server *server = server_;
 
-    server->on_end(server->aux, error);
+    if (!server->cluster) {
+        server->on_end(server->aux, error);
+        return;
+    }
+    server->has_failed = error != NULL;
+    if (error) {
+        server->error = *error;
+    }
+    cluster_leave(server->cluster, on_sent, server);
+}
+
+/* --- The cluster --------------------------------------------------------- */
+
+static void
+on_cluster(void *server_)
+{
+    struct server *server = server_;
+    const struct topology *topology = pipeline_topology(server->pipeline);
+
+    if (server->recorder && recorder_link_is_up(server->recorder) &&
+        topology) {
+        cluster_share_topology(cluster_get_share(server->cluster), topology);
+    }
+    server_start_replay(server);
+}
+
+static void
+on_refused(void *server_, const struct lh_error *why)
+{
+    struct server *server = server_;
+
+    server->on_end(server->aux, why);
+}
+
+static struct recorder_link *
+get_recorder(void *server_)
+{
+    struct server *server = server_;
+
+    return server->recorder;
+}
+
+static int
+open_cluster(struct server *server, struct lh_error *error)
+{
+    const struct cluster_parts parts = {
+        .base = server->base,
+        .options = server->options,
+        .rules = server->rules,
+        .triggers = server->triggers,
+        .queries = server->queries,
+        .on_ready = on_cluster,
+        .on_refused = on_refused,
+        .recorder = get_recorder,
+        .on_topology = server_on_shared_topology,
+        .on_rules = server_on_rules,
+        .aux = server,
+    };
+
+    return server->options->cluster.urls
+               ? cluster_open(&parts, &server->cluster, error)
+               : 0;
 }
 
 /* --- Opening ------------------------------------------------------------ */
 
-static char *
-socket_path(const struct options *options, const char *name)
+char *
+server_socket_path(const struct options *options, const char *name)
 {
     return options->rundir ? lh_asprintf("%s/%s", options->rundir, name)
                            : api_socket_path(name);
@@ -241,13 +231,14 @@ static int
 open_core(struct server *server, struct lh_error *error)
 {
     const struct options *o = server->options;
-    struct rule_cache_config rules = {
-        .ask = ask, .on_change = on_rule_change, .aux = server};
+    struct rule_cache_config rules = {.ask = server_ask_rule,
+                                      .on_change = server_on_rule_change,
+                                      .aux = server};
     struct pipeline_config pipeline = {
         .base = server->base,
         .n_threads = o->n_threads,
         .is_file = !server->is_live,
-        .can_ask = wants_recorder(server),
+        .can_ask = server_wants_recorder(server),
         .window_ns = o->window_ns,
         .id_config = o->id_config,
         .is_lossless = o->is_lossless,
@@ -268,7 +259,9 @@ open_core(struct server *server, struct lh_error *error)
         }
     }
 
-    int retval = archive_open(o, &pipeline.archive, error);
+    /* In a cluster each shard has one of its own. */
+    int retval =
+        o->cluster.urls ? 0 : archive_open(o, &pipeline.archive, error);
 
     if (retval) {
         return retval;
@@ -290,7 +283,7 @@ open_core(struct server *server, struct lh_error *error)
     ingest.accept = server->is_live || o->n_accept ? server->accept : NULL;
     pipeline.ingest = ingest;
     server->pipeline = pipeline_create(&pipeline);
-    if (pipeline.archive) {
+    if (o->archive) {
         queries_set_archive(server->queries, o->archive, server->pipeline,
                             o->n_query_threads ? o->n_query_threads
                                                : crew_n_processors());
@@ -302,49 +295,6 @@ open_core(struct server *server, struct lh_error *error)
         ingest.pass = pass;
     }
     server->ingest = ingest_create(&ingest);
-    return 0;
-}
-
-static int
-open_knowledge(struct server *server, struct lh_error *error)
-{
-    const struct options *o = server->options;
-    int retval = 0;
-
-    if (o->topology) {
-        struct topology *topology;
-
-        retval = topology_from_file(o->topology, &topology, error);
-        if (retval) {
-            lh_error_prefix(error, "topology");
-            return retval;
-        }
-        set_topology(server, topology);
-        topology_unref(topology);
-    }
-    if (o->rules) {
-        retval = rule_cache_load(server->rules, o->rules, error);
-        if (retval) {
-            lh_error_prefix(error, "rules");
-            return retval;
-        }
-    }
-    if (wants_recorder(server)) {
-        char *path = o->recorder ? lh_strdup(o->recorder)
-                                 : socket_path(o, API_SOCKET_RECORDER);
-        struct recorder_link_config config = {
-            .path = path,
-            .rules = server->rules,
-            .on_topology = on_topology,
-            .on_rules = on_rules,
-            .on_flow_log = on_flow_log,
-            .on_count = server->is_live ? on_count : NULL,
-            .aux = server,
-        };
-
-        server->recorder = recorder_link_create(server->base, &config);
-        free(path);
-    }
     return 0;
 }
 
@@ -362,14 +312,15 @@ has_room(void *server_)
 {
     struct server *server = server_;
 
-    return pipeline_has_room(server->pipeline);
+    return server->cluster ? cluster_has_room(server->cluster)
+                           : pipeline_has_room(server->pipeline);
 }
 
 static int
 open_agents(struct server *server, struct lh_error *error)
 {
     const struct options *o = server->options;
-    char *path = socket_path(o, "agents.json");
+    char *path = server_socket_path(o, "agents.json");
     struct source_agent_config config = {
         .listen = o->agents,
         .files = {.private_key = o->private_key,
@@ -439,6 +390,7 @@ open_sources(struct server *server, struct lh_error *error)
             .ingest = server->ingest,
             .pipeline = server->pipeline,
             .rules = server->rules,
+            .has_room = server->cluster ? has_room : NULL,
             .on_end = on_replay_end,
             .aux = server,
         };
@@ -481,7 +433,7 @@ tell_agents(void *server_, json_t *topology)
 static int
 open_api(struct server *server, struct lh_error *error)
 {
-    char *path = socket_path(server->options, API_SOCKET_SERVER);
+    char *path = server_socket_path(server->options, API_SOCKET_SERVER);
     struct server_api_config config = {
         .path = path,
         .options = server->options,
@@ -492,6 +444,7 @@ open_api(struct server *server, struct lh_error *error)
         .topology = get_topology,
         .collect = collect,
         .agents = tell_agents,
+        .cluster = server->cluster,
         .aux = server,
     };
     int retval = server_api_open(server->base, &config, &server->api, error);
@@ -524,7 +477,10 @@ server_open(struct event_base *base, const struct options *options,
     int retval = open_core(server, error);
 
     if (!retval) {
-        retval = open_knowledge(server, error);
+        retval = open_cluster(server, error);
+    }
+    if (!retval) {
+        retval = server_open_knowledge(server, error);
     }
     if (!retval) {
         retval = open_sources(server, error);
@@ -538,17 +494,14 @@ server_open(struct event_base *base, const struct options *options,
         return retval;
     }
     event_add(server->round, &round);
-    start_replay_if_ready(server);
+    server_start_replay(server);
     *serverp = server;
     return 0;
 }
 
-void
-server_close(struct server *server)
+static void
+close_sources(struct server *server)
 {
-    if (!server) {
-        return;
-    }
     for (size_t i = 0; i < server->n_udp; i++) {
         source_udp_drain(server->udp[i]);
         source_udp_close(server->udp[i]);
@@ -558,6 +511,29 @@ server_close(struct server *server)
     }
     source_agent_close(server->agents);
     replay_close(server->replay);
+    server->n_udp = server->n_pcap = 0;
+    server->agents = NULL;
+    server->replay = NULL;
+}
+
+bool
+server_leave(struct server *server, void (*on_left)(void *aux), void *aux)
+{
+    if (!server->cluster || !cluster_is_ready(server->cluster)) {
+        return false;
+    }
+    close_sources(server);
+    cluster_leave(server->cluster, on_left, aux);
+    return true;
+}
+
+void
+server_close(struct server *server)
+{
+    if (!server) {
+        return;
+    }
+    close_sources(server);
     if (server->pipeline && server->is_live) {
         pipeline_flush(server->pipeline, time_spec_now());
     }
@@ -569,6 +545,7 @@ server_close(struct server *server)
     recorder_link_destroy(recorder);
     /* Clients hold triggers and queries; both look at the archive. */
     server_api_close(server->api);
+    cluster_close(server->cluster);
     queries_destroy(server->queries);
     pipeline_destroy(server->pipeline);
     server->pipeline = NULL;

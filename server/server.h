@@ -18,11 +18,16 @@ struct server;
 
 /* Opens everything the options name; nothing runs before the event loop does.
  * 'on_end' (may be NULL without files to read) is called when all files were
- * read, with the error that stopped it, or NULL.  'options' must stay.
- * Returns 0, or an errno with what and where in '*error'. */
+ * read, with the error that stopped it, or NULL; and when a cluster refuses
+ * this server.  'options' must stay. Returns 0, or an errno with what and
+ * where in '*error'. */
 int server_open(struct event_base *, const struct options *options,
                 void (*on_end)(void *aux, const struct lh_error *error),
                 void *aux, struct server **, struct lh_error *);
+/* In a cluster: receives no more, gives everything away and then calls
+ * 'on_left' (not from in here).  False: there is nothing to give away, and
+ * nothing was done. */
+bool server_leave(struct server *, void (*on_left)(void *aux), void *aux);
 /* Takes what has been received, flushes and ends. */
 void server_close(struct server *);
 

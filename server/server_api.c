@@ -21,14 +21,16 @@
 #include "lib/metrics_http.h"
 #include "lib/say.h"
 #include "lib/time_spec.h"
+#include "server/cluster_api.h"
 #include "server/health.h"
 #include "server/profiles.h"
 #include "server/server_metrics.h"
 #include "server/server_status.h"
 
 /* What `hello` says this server has. */
-static const char *const features[] = {
-    API_FEATURE_BINARY, "pause", "rate", "health", "profile", "status", NULL};
+static const char *const features[] = {API_FEATURE_BINARY, "pause",   "rate",
+                                       "health",           "profile", "status",
+                                       "cluster",          NULL};
 
 struct server_api {
     struct server_api_config config;
@@ -37,6 +39,7 @@ struct server_api {
     const char *archive;          /* Its directory, or NULL. */
     struct profiles *profiles;    /* Owned. */
     struct api_server *server;    /* Owned. */
+    struct cluster_api *cluster;  /* Owned. */
     struct api_door *door;        /* Owned; NULL: none. */
     struct event *reload;         /* SIGHUP, while there is a door. */
     struct metrics_http *metrics; /* The same. */
@@ -80,6 +83,28 @@ on_answer(void *call, int error_number, const json_t *answer,
     }
 }
 
+/* What another server's recorder said. */
+static void
+on_shared_answer(void *call, int error_number, const char *why,
+                 const json_t *answer)
+{
+    struct lh_error error;
+
+    if (error_number == ECONNREFUSED) {
+        api_call_fail(call, API_UNAVAILABLE,
+                      "no server of the cluster is connected to a recorder");
+    } else {
+        lh_error_set(&error, "%s", why ? why : "");
+        on_answer(call, error_number, answer, &error);
+    }
+}
+
+static struct cluster_share *
+share_of(const struct server_api *api)
+{
+    return api->config.cluster ? cluster_get_share(api->config.cluster) : NULL;
+}
+
 static void
 pass_on(struct server_api *api, struct api_call *call, const char *op,
         const json_t *request)
@@ -88,6 +113,14 @@ pass_on(struct server_api *api, struct api_call *call, const char *op,
 
     json_object_del(members, "id");
     json_object_del(members, "op");
+    if (share_of(api) && (!api->config.recorder ||
+                          !recorder_link_is_up(api->config.recorder))) {
+        if (cluster_share_call(share_of(api), op, members, on_shared_answer,
+                               call)) {
+            api_call_fail(call, API_LIMIT, "too much waits for NATS");
+        }
+        return;
+    }
     if (!api->config.recorder) {
         json_decref(members);
         api_call_fail(call, API_UNAVAILABLE,
@@ -207,14 +240,18 @@ handle_status(struct api_call *call, const json_t *request, void *api_)
     const struct recorder_link *recorder = api->config.recorder;
     struct counters counters;
 
+    json_t *status;
+
     api->config.collect(api->config.aux, &counters);
-    api_call_answer(
-        call,
-        json_pack("{s:o}", "status",
-                  server_status_to_json(
-                      &api->status, &counters, time_spec_now(), api->archive,
-                      recorder, recorder && recorder_link_is_up(recorder),
-                      api->config.agents(api->config.aux, NULL))));
+    status = server_status_to_json(&api->status, &counters, time_spec_now(),
+                                   api->archive, recorder,
+                                   recorder && recorder_link_is_up(recorder),
+                                   api->config.agents(api->config.aux, NULL));
+    json_object_set_new(status, "cluster",
+                        api->config.cluster
+                            ? cluster_to_json(api->config.cluster)
+                            : json_null());
+    api_call_answer(call, json_pack("{s:o}", "status", status));
 }
 
 static void
@@ -250,6 +287,7 @@ on_close(struct api_peer *peer, void *api_)
 
     triggers_forget_peer(api->config.triggers, peer);
     queries_forget_peer(api->config.queries, peer);
+    cluster_api_forget_peer(api->cluster, peer);
     profiles_forget_peer(api->profiles, peer);
 }
 
@@ -259,6 +297,7 @@ on_drain(struct api_peer *peer, void *api_)
     struct server_api *api = api_;
 
     queries_wake_peer(api->config.queries, peer);
+    cluster_api_wake_peer(api->cluster, peer);
 }
 
 /* The group of the socket. */
@@ -385,10 +424,12 @@ server_api_open(struct event_base *base,
     api_server_require(api->server, "trigger.delete", API_RIGHT_TRIGGERS);
     api_server_require(api->server, "trigger.pause", API_RIGHT_TRIGGERS);
     api_server_require(api->server, "trigger.resume", API_RIGHT_TRIGGERS);
-    api_server_add_op(api->server, "query", queries_handle_query,
-                      config->queries);
-    api_server_add_op(api->server, "cancel", queries_handle_cancel,
-                      config->queries);
+    if (!config->cluster) {
+        api_server_add_op(api->server, "query", queries_handle_query,
+                          config->queries);
+        api_server_add_op(api->server, "cancel", queries_handle_cancel,
+                          config->queries);
+    }
     api_server_add_op(api->server, "profile", handle_profile, api);
     api_server_add_op(api->server, "flow", handle_flow, api);
     api_server_add_op(api->server, "table", handle_table, api);
@@ -403,6 +444,7 @@ server_api_open(struct event_base *base,
                       api);
     api_server_add_op(api->server, "recorder.stats", handle_recorder_stats,
                       api);
+    api->cluster = cluster_api_create(api->server, config->cluster);
 
     int retval = open_doors(base, api, error);
 
@@ -425,6 +467,7 @@ server_api_close(struct server_api *api)
         metrics_http_close(api->metrics);
         profiles_end(api->profiles);
         api_server_destroy(api->server);
+        cluster_api_destroy(api->cluster);
         profiles_destroy(api->profiles);
         free(api);
     }

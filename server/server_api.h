@@ -13,6 +13,7 @@
 #include "lib/api_server.h"
 #include "lib/lh_error.h"
 #include "lib/topology.h"
+#include "server/cluster.h"
 #include "server/counters.h"
 #include "server/options.h"
 #include "server/queries.h"
@@ -35,6 +36,7 @@ struct server_api_config {
      * to that. */
     json_t *(*agents)(void *aux, json_t *topology);
     void (*collect)(void *aux, struct counters *);
+    struct cluster *cluster; /* NULL: none. */
     void *aux;
 };
 

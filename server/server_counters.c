@@ -54,6 +54,9 @@ server_collect(struct server *server, struct counters *c)
     collect_sources(server, c);
     ingest_collect(server->ingest, c);
     pipeline_collect(server->pipeline, c);
+    if (server->cluster) {
+        cluster_collect(server->cluster, c);
+    }
     collect_rules(server, c);
     triggers_collect(server->triggers, c);
     queries_collect(server->queries, c);

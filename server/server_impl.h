@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* server_impl - what the parts of server share.
  *
- *   server           life, sources, time, what is known of the network
+ *   server           life, sources, time
+ *   server_knowledge what is known of the network
  *   server_counters  everything that is counted, in one place
  *
  * Included by server*.c of these only. */
@@ -11,6 +12,7 @@
 #include "server/accept_list.h"
 #include "server/agent_book.h"
 #include "server/archive_open.h"
+#include "server/cluster.h"
 #include "server/loss_ledger.h"
 #include "server/pipeline.h"
 #include "server/queries.h"
@@ -37,6 +39,7 @@ struct server {
     struct ingest *ingest;
     struct queries *queries;
     struct recorder_link *recorder; /* NULL: none. */
+    struct cluster *cluster;        /* The same. */
     struct server_api *api;         /* NULL: none. */
     struct agent_book *book;        /* These three: NULL without agents. */
     struct sample_gate *gate;
@@ -53,6 +56,25 @@ struct server {
     struct event *round; /* The archive's round. */
     void (*on_end)(void *aux, const struct lh_error *error);
     void *aux;
+    bool has_failed; /* Reading files: 'error', while the rest is sent. */
+    struct lh_error error;
 };
+
+void server_arm_tick(struct server *);
+/* If all that it needs is known. */
+void server_start_replay(struct server *);
+/* Of a socket in the run directory; for free(). */
+char *server_socket_path(const struct options *, const char *name);
+
+/* --- server_knowledge.c --- */
+
+bool server_wants_recorder(const struct server *);
+/* 'server' is a struct server. */
+bool server_ask_rule(void *server, uint64_t dpid, uint32_t version);
+void server_on_rule_change(void *server, enum rule_cache_change, uint64_t dpid,
+                           uint32_t version, const struct rule *);
+void server_on_rules(void *server);
+void server_on_shared_topology(void *server, struct topology *);
+int server_open_knowledge(struct server *, struct lh_error *);
 
 #endif /* server/server_impl.h */

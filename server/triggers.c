@@ -344,6 +344,9 @@ triggers_share(struct triggers *triggers, size_t n,
     triggers->add = add;
     triggers->remove = remove;
     triggers->aux = aux;
+    for (size_t i = 0; i < triggers->n; i++) {
+        add_to_shares(triggers, triggers->all[i]);
+    }
 }
 
 /* Tells the client of one match. */

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cluster_config - what all servers of a cluster must agree on: the key
+ * "config" of the bucket lh-meta.
+ *
+ * The first server writes it; each that starts compares it with its own
+ * options.  'wire' is the version of what goes over the bus that is spoken
+ * now: the highest that all living servers know.
+ *
+ * Threads: pure functions. */
+#ifndef SERVER_CLUSTER_CONFIG_H
+#define SERVER_CLUSTER_CONFIG_H 1
+
+#include <jansson.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/lh_error.h"
+
+/* What this program speaks. */
+#define CLUSTER_WIRE_MIN 1
+#define CLUSTER_WIRE_MAX 1
+
+struct cluster_config {
+    uint32_t n_shards; /* Of stage 1. */
+    uint32_t n_stores; /* Of stage 2. */
+    uint32_t wire;
+    uint64_t id_seed; /* Constants of packet IDs. */
+    uint32_t id_bytes;
+};
+
+/* A new object. */
+json_t *cluster_config_to_json(const struct cluster_config *);
+/* Reads the value of the key.  EINVAL: it is none. */
+int cluster_config_read(struct cluster_config *, const void *data, size_t size,
+                        struct lh_error *);
+/* Whether a server that wants 'own' (n_shards 0: whatever there is) may work
+ * in a cluster that is as 'has'.  EINVAL with what differs and what is to be
+ * done. */
+int cluster_config_compare(const struct cluster_config *has,
+                           const struct cluster_config *own,
+                           struct lh_error *);
+
+/* The highest version that all of them know: the lowest of 'n' highest ones;
+ * 'now' while there are none, and never less than that. */
+uint32_t cluster_config_wire(const uint32_t highest[], size_t n, uint32_t now);
+
+#endif /* server/cluster_config.h */

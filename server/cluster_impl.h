@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cluster_impl - what the parts of cluster share.
+ *
+ *   cluster          life, the door, leaving
+ *   cluster_shards   leases, and the owners of what is held
+ *   cluster_status   what is told of it
+ *
+ * Included by cluster*.c of these only. */
+#ifndef SERVER_CLUSTER_IMPL_H
+#define SERVER_CLUSTER_IMPL_H 1
+
+#include "lib/bus_kv.h"
+#include "server/cluster.h"
+#include "server/cluster_door.h"
+#include "server/cluster_leg.h"
+#include "server/cluster_members.h"
+#include "server/cluster_setup.h"
+#include "server/cluster_split.h"
+#include "server/cluster_store.h"
+#include "server/cluster_triggers.h"
+#include "server/shard_lease.h"
+
+/* The streams of which is told what they hold. */
+enum { CLUSTER_N_STREAMS = 3 };
+
+struct cluster_stream {
+    struct cluster *cluster;
+    const char *name;
+    bool is_asking;
+    bool is_known;
+    struct bus_stream_state state;
+};
+
+struct cluster {
+    struct cluster_parts parts;
+    const struct cluster_options *options;
+    bool is_door_only; /* It reads files. */
+    uint64_t started_ns;
+    struct event *tick;   /* Owned. */
+    struct event *second; /* Owned. */
+
+    struct bus *bus; /* All owned. */
+    bool is_connected;
+    struct cluster_setup *setup; /* NULL: it has done its work. */
+    struct cluster_config config;
+    bool is_ready;
+    struct cluster_members *members; /* From here on NULL before ready. */
+    struct cluster_door *door;
+    struct cluster_legs *legs;       /* Its part of all queries. */
+    struct cluster_queries *queries; /* Those of its clients. */
+    struct cluster_triggers *triggers;
+    struct cluster_share *share;
+    struct cluster_rpc *rpc; /* Others ask this server. */
+    struct shard_lease *lease_1, *lease_2;
+    struct cluster_split **splits; /* n_shards, each NULL or owned. */
+    struct cluster_store **stores; /* n_stores. */
+    struct cluster_stream streams[CLUSTER_N_STREAMS];
+    struct topology *topology; /* Owned reference, or NULL. */
+    uint64_t topology_ns;
+
+    bool is_draining, is_leaving, has_left;
+    int64_t leaving_ms; /* Since when. */
+    void (*on_left)(void *aux);
+    void *left_aux;
+
+    uint64_t n_early;     /* Postcards that came before the door was open. */
+    uint64_t n_fenced;    /* Owners that another had replaced. */
+    struct counters gone; /* Of owners that are no more. */
+};
+
+/* --- cluster_shards.c --- */
+
+int cluster_shards_open(struct cluster *, struct lh_error *);
+void cluster_shards_close(struct cluster *);
+void cluster_shards_drain(struct cluster *);
+void cluster_shards_set_topology(struct cluster *);
+/* How many of both stages have an owner here. */
+uint32_t cluster_shards_n_splits(const struct cluster *);
+uint32_t cluster_shards_n_stores(const struct cluster *);
+/* Adds to '*counters' what all owners here count, and counted. */
+void cluster_shards_collect(const struct cluster *, struct counters *);
+
+#endif /* server/cluster_impl.h */

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cluster_members - what the servers of a cluster tell of themselves. */
+#include <config.h>
+
+#include "server/cluster_members.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/jmember.h"
+#include "lib/lh_alloc.h"
+#include "server/cluster_setup.h"
+
+#define KEY        "server."
+#define TIMEOUT_MS 4000
+#define SILENCE_MS 2000
+
+struct cluster_members {
+    struct bus *bus;
+    struct bus_kv_watch *watch; /* Owned. */
+    void (*on_change)(void *aux);
+    void *aux;
+    size_t n, allocated;
+    struct cluster_member *all; /* Owned. */
+    char *told;                 /* What was put last, or NULL.  Owned. */
+    bool is_putting;
+};
+
+static struct cluster_member *
+find(const struct cluster_members *m, const char *name)
+{
+    for (size_t i = 0; i < m->n; i++) {
+        if (!strcmp(m->all[i].name, name)) {
+            return &m->all[i];
+        }
+    }
+    return NULL;
+}
+
+static json_t *
+to_json(const struct cluster_member *member)
+{
+    return json_pack(
+        "{s:s, s:I, s:I, s:I, s:b, s:I, s:I}", "version", member->version,
+        "wire_min", (json_int_t) member->wire_min, "wire_max",
+        (json_int_t) member->wire_max, "started_ns",
+        (json_int_t) member->started_ns, "archive", (int) member->has_archive,
+        "since_ns", (json_int_t) member->since_ns, "until_ns",
+        (json_int_t) member->until_ns);
+}
+
+/* False when it is none of ours. */
+static bool
+read_member(const struct bus_kv_entry *entry, struct cluster_member *member)
+{
+    const char *name = entry->key + strlen(KEY);
+    json_t *json =
+        json_loadb((const char *) entry->data, entry->size, 0, NULL);
+    struct jmember root = jmember_root(json);
+    struct jmember min = jmember_get(&root, "wire_min");
+    struct jmember max = jmember_get(&root, "wire_max");
+    struct jmember started = jmember_get(&root, "started_ns");
+    struct jmember since = jmember_get(&root, "since_ns");
+    struct jmember until = jmember_get(&root, "until_ns");
+    const char *version = json_string_value(json_object_get(json, "version"));
+    uint64_t wire_min, wire_max;
+    bool is_good = strlen(name) <= SHARD_LEASE_MAX_NAME && version &&
+                   !jmember_u64(&min, UINT32_MAX, &wire_min, NULL) &&
+                   !jmember_u64(&max, UINT32_MAX, &wire_max, NULL);
+
+    *member = (struct cluster_member){.wire_min = 0};
+    if (is_good) {
+        snprintf(member->name, sizeof member->name, "%s", name);
+        snprintf(member->version, sizeof member->version, "%s", version);
+        member->wire_min = (uint32_t) wire_min;
+        member->wire_max = (uint32_t) wire_max;
+        member->has_archive = json_is_true(json_object_get(json, "archive"));
+        is_good =
+            !jmember_u64(&started, INT64_MAX, &member->started_ns, NULL) &&
+            !jmember_u64(&since, INT64_MAX, &member->since_ns, NULL) &&
+            !jmember_u64(&until, INT64_MAX, &member->until_ns, NULL);
+    }
+    json_decref(json);
+    return is_good;
+}
+
+static void
+on_watch(void *members, enum bus_kv_event event, const char *why,
+         const struct bus_kv_entry *entry)
+{
+    struct cluster_members *m = members;
+    struct cluster_member member, *known;
+
+    if (event == BUS_KV_BEGIN) {
+        m->n = 0;
+    }
+    if (event != BUS_KV_ENTRY) {
+        return;
+    }
+    known = find(m, entry->key + strlen(KEY));
+    if (entry->is_deleted) {
+        if (known) {
+            *known = m->all[--m->n];
+        }
+    } else if (!read_member(entry, &member)) {
+        return;
+    } else if (known) {
+        *known = member;
+    } else if (m->n < SHARD_LEASE_MAX_SERVERS) {
+        m->all = lh_alloc_grow(m->all, m->n, &m->allocated, sizeof *m->all);
+        m->all[m->n++] = member;
+    }
+    if (m->on_change) {
+        m->on_change(m->aux);
+    }
+}
+
+struct cluster_members *
+cluster_members_create(struct bus *bus, void (*on_change)(void *aux),
+                       void *aux)
+{
+    struct cluster_members *m = lh_alloc_zero(sizeof *m);
+
+    m->bus = bus;
+    m->on_change = on_change;
+    m->aux = aux;
+    m->watch = bus_kv_watch(bus, CLUSTER_BUCKET_META, KEY ">", SILENCE_MS,
+                            on_watch, m);
+    return m;
+}
+
+void
+cluster_members_destroy(struct cluster_members *m)
+{
+    if (m) {
+        bus_forget(m->bus, m);
+        bus_kv_unwatch(m->watch);
+        free(m->all);
+        free(m->told);
+        free(m);
+    }
+}
+
+static void
+on_put(void *members, int error_number, const char *why, uint64_t revision,
+       bool was_there)
+{
+    struct cluster_members *m = members;
+
+    m->is_putting = false;
+    if (error_number) {
+        free(m->told); /* So that it is told again. */
+        m->told = NULL;
+    }
+}
+
+void
+cluster_members_tell(struct cluster_members *m,
+                     const struct cluster_member *self)
+{
+    json_t *json = to_json(self);
+    char *text = json_dumps(json, JSON_COMPACT);
+    char key[sizeof KEY + SHARD_LEASE_MAX_NAME];
+
+    json_decref(json);
+    if (m->is_putting || (m->told && !strcmp(m->told, text))) {
+        free(text);
+        return;
+    }
+    snprintf(key, sizeof key, KEY "%s", self->name);
+    m->is_putting =
+        !bus_kv_put(m->bus, CLUSTER_BUCKET_META, key, text, strlen(text),
+                    BUS_KV_ANY, TIMEOUT_MS, on_put, m, NULL);
+    free(m->told);
+    m->told = NULL;
+    if (m->is_putting) {
+        m->told = text;
+    } else {
+        free(text);
+    }
+}
+
+static void
+on_deleted(void *members, int error_number, const char *why, uint64_t revision,
+           bool was_there)
+{
+    /* The watch tells. */
+}
+
+void
+cluster_members_forget(struct cluster_members *m, const char *name)
+{
+    char key[sizeof KEY + SHARD_LEASE_MAX_NAME];
+
+    snprintf(key, sizeof key, KEY "%s", name);
+    bus_kv_delete(m->bus, CLUSTER_BUCKET_META, key, BUS_KV_ANY, TIMEOUT_MS,
+                  on_deleted, m, NULL);
+}
+
+size_t
+cluster_members_n(const struct cluster_members *m)
+{
+    return m->n;
+}
+
+const struct cluster_member *
+cluster_members_get(const struct cluster_members *m, size_t i)
+{
+    return &m->all[i];
+}
+
+const struct cluster_member *
+cluster_members_find(const struct cluster_members *m, const char *name)
+{
+    return find(m, name);
+}

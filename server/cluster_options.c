@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cluster_options - those of lasthop-server's options that concern a
+ * cluster. */
+#include <config.h>
+
+#include "server/cluster_options.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "lib/text_number.h"
+#include "server/shard_lease.h"
+
+#define MIN_BYTES    (UINT64_C(16) << 20)
+#define MAX_LEASE_MS 600000
+
+static const char *const option_names[] = {
+    [CLUSTER_OPTION_URLS] = "cluster",
+    [CLUSTER_OPTION_NAME] = "name",
+    [CLUSTER_OPTION_SHARDS] = "cluster-shards",
+    [CLUSTER_OPTION_REPLICAS] = "replicas",
+    [CLUSTER_OPTION_BYTES] = "cluster-bytes",
+    [CLUSTER_OPTION_LEASE] = "cluster-lease",
+    [CLUSTER_OPTION_KEY] = "cluster-key",
+    [CLUSTER_OPTION_CERTIFICATE] = "cluster-certificate",
+    [CLUSTER_OPTION_CA] = "cluster-ca",
+    [CLUSTER_OPTION_CREDENTIALS] = "cluster-credentials",
+};
+
+static int
+bad(struct lh_error *error, enum cluster_option option, const char *text,
+    const char *wanted)
+{
+    lh_error_set(error, "--%s %s: must be %s", option_names[option], text,
+                 wanted);
+    return EINVAL;
+}
+
+/* Digits and a unit: a size or a time. */
+static bool
+take_quantity(const char *text, const char *const units[],
+              const uint64_t factors[], uint64_t *value)
+{
+    size_t n_digits = strspn(text, "0123456789");
+    char digits[20];
+
+    if (!n_digits || n_digits >= sizeof digits) {
+        return false;
+    }
+    memcpy(digits, text, n_digits);
+    digits[n_digits] = '\0';
+    for (size_t i = 0; units[i]; i++) {
+        if (!strcmp(text + n_digits, units[i])) {
+            if (!text_number(digits, 10, 1, UINT64_MAX / factors[i], value)) {
+                return false;
+            }
+            *value *= factors[i];
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool
+is_name(const char *text)
+{
+    size_t len = strlen(text);
+
+    return len && len <= SHARD_LEASE_MAX_NAME &&
+           strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+                        "0123456789-_") == len;
+}
+
+static int
+take_number(struct cluster_options *o, enum cluster_option option,
+            const char *text, struct lh_error *error)
+{
+    static const char *const sizes[] = {"M", "G", "T", NULL};
+    static const uint64_t bytes[] = {UINT64_C(1) << 20, UINT64_C(1) << 30,
+                                     UINT64_C(1) << 40};
+    static const char *const times[] = {"ms", "s", "m", NULL};
+    static const uint64_t ms[] = {1, 1000, 60000};
+    uint64_t value;
+
+    if (option == CLUSTER_OPTION_SHARDS) {
+        if (!text_number(text, 10, 1, SHARD_LEASE_MAX_SHARDS, &value)) {
+            return bad(error, option, text, "from 1 to 4096");
+        }
+        o->n_shards = (uint32_t) value;
+    } else if (option == CLUSTER_OPTION_REPLICAS) {
+        if (!text_number(text, 10, 1, 5, &value)) {
+            return bad(error, option, text, "from 1 to 5");
+        }
+        o->replicas = (uint32_t) value;
+    } else if (option == CLUSTER_OPTION_BYTES) {
+        if (!take_quantity(text, sizes, bytes, &o->n_bytes) ||
+            o->n_bytes < MIN_BYTES || o->n_bytes > INT64_MAX) {
+            return bad(error, option, text, "a size like 512M, 16M or more");
+        }
+    } else {
+        if (!take_quantity(text, times, ms, &value) || value < 600 ||
+            value > MAX_LEASE_MS) {
+            return bad(error, option, text, "from 600ms to 10m");
+        }
+        o->lease_ms = (uint32_t) value;
+    }
+    return 0;
+}
+
+int
+cluster_options_take(struct cluster_options *o, enum cluster_option option,
+                     const char *text, struct lh_error *error)
+{
+    switch (option) {
+    case CLUSTER_OPTION_URLS:
+        o->urls = text;
+        return 0;
+    case CLUSTER_OPTION_NAME:
+        if (!is_name(text)) {
+            return bad(error, option, text,
+                       "up to 64 letters, digits, '-' and '_'");
+        }
+        o->name = text;
+        return 0;
+    case CLUSTER_OPTION_KEY:
+        o->private_key = text;
+        return 0;
+    case CLUSTER_OPTION_CERTIFICATE:
+        o->certificate = text;
+        return 0;
+    case CLUSTER_OPTION_CA:
+        o->ca_cert = text;
+        return 0;
+    case CLUSTER_OPTION_CREDENTIALS:
+        o->credentials = text;
+        return 0;
+    case CLUSTER_OPTION_SHARDS:
+    case CLUSTER_OPTION_REPLICAS:
+    case CLUSTER_OPTION_BYTES:
+    case CLUSTER_OPTION_LEASE:
+        break;
+    }
+    return take_number(o, option, text, error);
+}
+
+int
+cluster_options_check(const struct cluster_options *o, struct lh_error *error)
+{
+    bool has_any = o->name || o->private_key || o->certificate || o->ca_cert ||
+                   o->credentials || o->n_shards || o->replicas ||
+                   o->lease_ms || o->n_bytes;
+
+    if (!o->urls) {
+        if (has_any) {
+            lh_error_set(error, "--name, --replicas and --cluster-.. go with "
+                                "--cluster nats://HOST:PORT");
+        }
+        return has_any ? EINVAL : 0;
+    }
+    if (!o->name) {
+        lh_error_set(error, "--cluster needs --name NAME: a name that no "
+                            "other server of the cluster has");
+        return EINVAL;
+    }
+    if (!o->private_key != !o->certificate || !o->private_key != !o->ca_cert) {
+        lh_error_set(error, "--cluster-key, --cluster-certificate and "
+                            "--cluster-ca go together");
+        return EINVAL;
+    }
+    return 0;
+}

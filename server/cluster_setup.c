@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cluster_setup - makes what a cluster needs in NATS. */
+#include <config.h>
+
+#include "server/cluster_setup.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/lh_alloc.h"
+#include "lib/say.h"
+
+#define TIMEOUT_MS   4000
+#define AGAIN_MS     500
+#define BUCKET_BYTES (UINT64_C(256) << 20)
+
+enum step {
+    STEP_POSTCARDS,
+    STEP_SNAPSHOTS,
+    STEP_HISTORIES,
+    STEP_COMMIT_1,
+    STEP_COMMIT_2,
+    STEP_META,
+    STEP_GET_CONFIG,
+    STEP_PUT_CONFIG,
+    STEP_DONE
+};
+
+struct cluster_setup {
+    struct cluster_setup_config config;
+    struct event *again; /* Owned. */
+    enum step step;
+    bool is_update;   /* Of a stream that is there with other limits. */
+    char trouble[96]; /* "": none. */
+};
+
+static void
+arm(struct cluster_setup *s, int ms)
+{
+    struct timeval tv = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
+
+    event_add(s->again, &tv);
+}
+
+/* Tries the step again in a moment, and says why, if that is new. */
+static void
+try_again(struct cluster_setup *s, const char *why)
+{
+    if (strncmp(s->trouble, why, sizeof s->trouble - 1) != 0) {
+        snprintf(s->trouble, sizeof s->trouble, "%s", why);
+        say_warn("cluster: waiting for NATS at %s: %s",
+                 s->config.options->urls, why);
+    }
+    arm(s, AGAIN_MS);
+}
+
+static void
+next(struct cluster_setup *s, enum step step)
+{
+    s->step = step;
+    s->is_update = false;
+    arm(s, 0);
+}
+
+static void
+end(struct cluster_setup *s, const struct cluster_config *has)
+{
+    struct lh_error error;
+
+    s->step = STEP_DONE;
+    s->trouble[0] = '\0';
+    if (cluster_config_compare(has, &s->config.own, &error)) {
+        lh_error_prefix(&error, "--cluster");
+        s->config.on_refused(s->config.aux, &error);
+    } else {
+        s->config.on_ready(s->config.aux, has);
+    }
+}
+
+/* --- Streams and buckets ------------------------------------------------- */
+
+static void
+on_made(void *s_, int error_number, const char *why)
+{
+    struct cluster_setup *s = s_;
+    bool is_stream = s->step <= STEP_HISTORIES;
+    const struct cluster_options *o = s->config.options;
+
+    if (error_number == EEXIST && is_stream && !s->is_update &&
+        (o->n_bytes || o->replicas)) {
+        s->is_update = true; /* It was asked for. */
+        arm(s, 0);
+    } else if (error_number && error_number != EEXIST) {
+        s->is_update = false;
+        try_again(s, why);
+    } else {
+        next(s, s->step + 1);
+    }
+}
+
+static int
+make_stream(struct cluster_setup *s, struct lh_error *error)
+{
+    static const struct {
+        const char *name, *subjects;
+    } streams[] = {
+        [STEP_POSTCARDS] = {CLUSTER_STREAM_POSTCARDS, "lh.1.*"},
+        [STEP_SNAPSHOTS] = {CLUSTER_STREAM_SNAPSHOTS, "lh.s.*"},
+        [STEP_HISTORIES] = {CLUSTER_STREAM_HISTORIES, "lh.2.*"},
+    };
+    const struct cluster_options *o = s->config.options;
+    const struct bus_stream_config config = {
+        .name = streams[s->step].name,
+        .subjects = streams[s->step].subjects,
+        .max_bytes = o->n_bytes ? o->n_bytes : CLUSTER_OPTIONS_BYTES,
+        .replicas = o->replicas,
+        .discards_new = true,
+    };
+
+    return (s->is_update ? bus_stream_update : bus_stream_create)(
+        s->config.bus, &config, TIMEOUT_MS, on_made, s, error);
+}
+
+static int
+make_bucket(struct cluster_setup *s, struct lh_error *error)
+{
+    static const char *const buckets[] = {
+        [STEP_COMMIT_1] = CLUSTER_BUCKET_COMMIT_1,
+        [STEP_COMMIT_2] = CLUSTER_BUCKET_COMMIT_2,
+        [STEP_META] = CLUSTER_BUCKET_META,
+    };
+    const struct bus_kv_config config = {
+        .bucket = buckets[s->step],
+        .max_bytes = BUCKET_BYTES,
+        .replicas = s->config.options->replicas,
+    };
+
+    return bus_kv_create(s->config.bus, &config, TIMEOUT_MS, on_made, s,
+                         error);
+}
+
+/* --- The configuration --------------------------------------------------- */
+
+static void
+on_config(void *s_, int error_number, const char *why,
+          const struct bus_kv_entry *entry)
+{
+    struct cluster_setup *s = s_;
+    struct cluster_config has;
+    struct lh_error error;
+
+    if (error_number == ENOENT || (!error_number && entry->is_deleted)) {
+        next(s, STEP_PUT_CONFIG);
+    } else if (error_number) {
+        try_again(s, why);
+    } else if (cluster_config_read(&has, entry->data, entry->size, &error)) {
+        s->step = STEP_DONE;
+        s->config.on_refused(s->config.aux, &error);
+    } else {
+        end(s, &has);
+    }
+}
+
+static void
+on_put(void *s_, int error_number, const char *why, uint64_t revision,
+       bool was_there)
+{
+    struct cluster_setup *s = s_;
+
+    if (error_number && error_number != ESTALE) {
+        try_again(s, why);
+    } else {
+        /* What it is now: another server may have been quicker. */
+        next(s, STEP_GET_CONFIG);
+    }
+}
+
+static int
+put_config(struct cluster_setup *s, struct lh_error *error)
+{
+    struct cluster_config config = s->config.own;
+    json_t *json;
+    char *text;
+    int retval;
+
+    config.wire = CLUSTER_WIRE_MAX;
+    if (!config.n_shards) {
+        config.n_shards = CLUSTER_OPTIONS_SHARDS;
+    }
+    json = cluster_config_to_json(&config);
+    text = json_dumps(json, JSON_COMPACT);
+    retval =
+        bus_kv_put(s->config.bus, CLUSTER_BUCKET_META, "config", text,
+                   strlen(text), BUS_KV_ABSENT, TIMEOUT_MS, on_put, s, error);
+    free(text);
+    json_decref(json);
+    return retval;
+}
+
+/* --- Life ---------------------------------------------------------------- */
+
+static void
+go_on(struct cluster_setup *s)
+{
+    struct lh_error error;
+    int retval = 0;
+
+    if (s->step < STEP_COMMIT_1) {
+        retval = make_stream(s, &error);
+    } else if (s->step < STEP_GET_CONFIG) {
+        retval = make_bucket(s, &error);
+    } else if (s->step == STEP_GET_CONFIG) {
+        retval = bus_kv_get(s->config.bus, CLUSTER_BUCKET_META, "config",
+                            TIMEOUT_MS, on_config, s, &error);
+    } else if (s->step == STEP_PUT_CONFIG) {
+        retval = put_config(s, &error);
+    }
+    if (retval) {
+        try_again(s, error.text);
+    }
+}
+
+static void
+on_again(evutil_socket_t fd, short what, void *s)
+{
+    go_on(s);
+}
+
+struct cluster_setup *
+cluster_setup_create(const struct cluster_setup_config *config)
+{
+    struct cluster_setup *s = lh_alloc_zero(sizeof *s);
+
+    s->config = *config;
+    s->again = evtimer_new(bus_get_base(config->bus), on_again, s);
+    arm(s, 0);
+    return s;
+}
+
+void
+cluster_setup_destroy(struct cluster_setup *s)
+{
+    if (s) {
+        bus_forget(s->config.bus, s);
+        event_free(s->again);
+        free(s);
+    }
+}
+
+const char *
+cluster_setup_trouble(const struct cluster_setup *s)
+{
+    return *s->trouble ? s->trouble : NULL;
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cluster_triggers - live filters of all servers' clients, where histories are
+ * accepted.
+ *
+ * A filter that a client of this server adds becomes a key
+ * "trigger.NAME.SESSION.NUMBER" of the bucket lh-meta; every server knows them
+ * all and shows each history that it accepts to all of them, so that it does
+ * not matter which server has a shard, and a new owner knows what the old one
+ * knew.  What matches is sent to the server whose client asked
+ * (lh.event.NAME: docs/formats/cluster.md), which tells it as any match.
+ *
+ * What a server that is gone has left behind is removed by the next one of
+ * its name.  An event can be told twice when a shard changes hands, and is
+ * lost when the bus is away; how many found no room is told.
+ *
+ * Threads: the bus's. */
+#ifndef SERVER_CLUSTER_TRIGGERS_H
+#define SERVER_CLUSTER_TRIGGERS_H 1
+
+#include <stdint.h>
+
+#include "lib/bus.h"
+#include "lib/topology.h"
+#include "lib/trajectory.h"
+#include "server/triggers.h"
+
+struct cluster_triggers;
+
+/* 'triggers' are those of this server's clients: from now on they are matched
+ * here.  All is borrowed; 'triggers' must stay longer. */
+struct cluster_triggers *
+cluster_triggers_create(struct bus *, struct triggers *, const char *name);
+void cluster_triggers_destroy(struct cluster_triggers *);
+/* Takes a reference of its own. */
+void cluster_triggers_set_topology(struct cluster_triggers *,
+                                   const struct topology *);
+
+/* A history, or a packet of a trajectory, that was accepted. */
+void cluster_triggers_offer(struct cluster_triggers *, const struct history *);
+void cluster_triggers_offer_packet(struct cluster_triggers *,
+                                   struct trajectory *,
+                                   const struct trajectory_packet *);
+
+/* Filters that are known here, of all servers. */
+size_t cluster_triggers_n(const struct cluster_triggers *);
+
+#endif /* server/cluster_triggers.h */

@@ -177,6 +177,7 @@ bin_lasthopctl_SOURCES = \
 	apps/lasthopctl.c apps/lasthopctl.h \
 	apps/lasthopctl_archive.c \
 	apps/lasthopctl_change.c \
+	apps/lasthopctl_cluster.c \
 	apps/lasthopctl_glance.c \
 	apps/lasthopctl_repair.c \
 	apps/lasthopctl_select.c \

@@ -238,6 +238,10 @@ static const struct app_command commands[] = {
     {"select load", "FILE", "Replace them all (- is standard input)."},
     {"attach", "BRIDGE", "Instrument a bridge that has no controller."},
     {"detach", "BRIDGE", "Take everything of lasthop off it again."},
+    {"cluster status", "", "Show the servers of a cluster, and what waits."},
+    {"cluster drain", "NAME",
+     "Have a server of the cluster give its shards away."},
+    {"cluster forget", "NAME", "Strike a dead server off the list."},
     {"clients", "", "Show who is connected to the server."},
     {"triggers list", "", "Show the live filters of all clients."},
     {"triggers add", "PHF",
@@ -272,6 +276,9 @@ static const struct {
     {ctl_select_load, 1, 1},
     {ctl_attach, 1, 1},
     {ctl_detach, 1, 1},
+    {ctl_cluster_status, 0, 0},
+    {ctl_cluster_drain, 1, 1},
+    {ctl_cluster_forget, 1, 1},
     {ctl_clients, 0, 0},
     {ctl_triggers_list, 0, 0},
     {ctl_triggers_add, 1, 1},
@@ -288,7 +295,7 @@ static const struct {
 };
 
 /* Whether argv begins with the words of command 'i'; '*n' is how many they
- * are.  "triggers" and "topology" alone are the first of theirs. */
+ * are.  "triggers", "topology" and "cluster" alone are the first of theirs. */
 static bool
 is_command(size_t i, int argc, char *argv[], int *n)
 {
@@ -301,7 +308,8 @@ is_command(size_t i, int argc, char *argv[], int *n)
     *n = second && argc > 1 ? 2 : 1;
     return !second || (argc > 1 ? !strcmp(argv[1], second + 1)
                                 : !strcmp(name, "triggers list") ||
-                                      !strcmp(name, "topology json"));
+                                      !strcmp(name, "topology json") ||
+                                      !strcmp(name, "cluster status"));
 }
 
 /* Says what could have been meant. */

@@ -96,6 +96,10 @@ int ctl_select_list(struct ctl *, int argc, char *argv[]);
 int ctl_select_add(struct ctl *, int argc, char *argv[]);
 int ctl_select_delete(struct ctl *, int argc, char *argv[]);
 int ctl_select_load(struct ctl *, int argc, char *argv[]);
+/* lasthopctl_cluster.c */
+int ctl_cluster_status(struct ctl *, int argc, char *argv[]);
+int ctl_cluster_drain(struct ctl *, int argc, char *argv[]);
+int ctl_cluster_forget(struct ctl *, int argc, char *argv[]);
 /* lasthopctl_server.c */
 int ctl_clients(struct ctl *, int argc, char *argv[]);
 int ctl_triggers_list(struct ctl *, int argc, char *argv[]);

@@ -248,6 +248,8 @@ print_losses(const json_t *stats)
          "postcards by too many open packets"},
         {"dropped_memory", "postcard by too little memory",
          "postcards by too little memory"},
+        {"cluster_lost", "postcard that did not reach the cluster",
+         "postcards that did not reach the cluster"},
         {"archive_lost", "history not stored", "histories not stored"},
         {"archive_refused", "history too big to store",
          "histories too big to store"},
@@ -365,6 +367,34 @@ print_agents(const json_t *agents)
 }
 
 static void
+print_cluster(const json_t *cluster)
+{
+    const json_t *servers = json_object_get(cluster, "servers");
+    long long n_alive = 0;
+    json_t *server;
+    size_t i;
+
+    if (!json_is_object(cluster)) {
+        return;
+    }
+    json_array_foreach(servers, i, server)
+    {
+        n_alive += json_is_true(json_object_get(server, "alive"));
+    }
+    printf("  cluster: %s is %s, %lld of ", ctl_text(cluster, "name"),
+           ctl_text(cluster, "state"), n_alive);
+    ctl_print_count((long long) json_array_size(servers), "server lives, ",
+                    "servers live, ");
+    printf("%zu of %lld shards and %zu of %lld stores here, ",
+           json_array_size(json_object_get(cluster, "shards")),
+           ctl_number(cluster, "n_shards"),
+           json_array_size(json_object_get(cluster, "stores")),
+           ctl_number(cluster, "n_stores"));
+    ctl_print_count(ctl_number(cluster, "waiting"), "postcard waits\n",
+                    "postcards wait\n");
+}
+
+static void
 print_server(const struct ctl *ctl, const struct ctl_glance *glance)
 {
     const json_t *stats = glance->server_stats;
@@ -385,6 +415,7 @@ print_server(const struct ctl *ctl, const struct ctl_glance *glance)
                     "packets open\n");
     print_losses(stats);
     print_archive(ctl, json_object_get(glance->server, "archive"));
+    print_cluster(json_object_get(glance->server, "cluster"));
     print_agents(json_object_get(glance->server, "agents"));
     printf("  ");
     ctl_print_count(ctl_number(stats, "triggers"), "trigger, ", "triggers, ");

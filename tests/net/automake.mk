@@ -4,6 +4,7 @@
 
 EXTRA_DIST += \
 	tests/net/api.py \
+	tests/net/cluster.py \
 	tests/net/conftest.py \
 	tests/net/frames.py \
 	tests/net/kill_campaign.py \
@@ -28,6 +29,7 @@ EXTRA_DIST += \
 	tests/net/test_attach.py \
 	tests/net/test_bad_input.py \
 	tests/net/test_bonds.py \
+	tests/net/test_cluster.py \
 	tests/net/test_commands.py \
 	tests/net/test_demo.py \
 	tests/net/test_demo_network.py \

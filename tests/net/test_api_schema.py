@@ -7,6 +7,7 @@ import time
 import pytest
 
 import frames
+from cluster import Cluster
 from lab import Lab
 from process import wait_until
 from stack import Stack
@@ -240,6 +241,24 @@ def test_packets_of_the_past(net, server):
     profile = server.call("profile", by=["link", "hosts", "flow"],
                           interval_ns=60 * 10**9)
     assert profile["packets"] and profile["series"]
+
+
+def test_a_cluster(tmp_path):
+    topology, rules = tmp_path / "topology.json", tmp_path / "rules.jsonl"
+    topology.write_text('{"switches": [], "links": []}')
+    rules.write_text("")
+    with Cluster(tmp_path, 2, topology, rules) as cluster:
+        cluster.start()
+        with Checked(f"{cluster['a'].dir}/server.sock") as client:
+            def is_dead():
+                servers = client.call("cluster.status")["cluster"]["servers"]
+                return not next(s for s in servers
+                                if s["name"] == "b")["alive"]
+            client.call("cluster.drain", name="b")
+            cluster["b"].process.kill()
+            wait_until(is_dead, 30, "b to be found dead")
+            client.call("cluster.forget", name="b")
+            assert client.call("status")["status"]["cluster"]["name"] == "a"
 
 
 def test_nothing_of_the_schema_was_left_out():

@@ -94,6 +94,7 @@ add_as_packet(struct history_batch_writer *w, const struct history *h)
         };
 
         column_encoder_add(w->encoder, t, &packet);
+        column_encoder_count_kept(w->encoder, h->left_out, 1);
     }
     trajectory_unref(t);
     return is_told;
@@ -111,7 +112,15 @@ history_batch_writer_add(struct history_batch_writer *w,
     if (is_full(w, n_bytes)) {
         return ENOBUFS;
     }
-    return add_as_packet(w, h) ? 0 : column_encoder_add_history(w->encoder, h);
+    if (!add_as_packet(w, h)) {
+        int error = column_encoder_add_history(w->encoder, h);
+
+        if (error) {
+            return error;
+        }
+        column_encoder_count_kept(w->encoder, h->left_out, 1);
+    }
+    return 0;
 }
 
 int
@@ -123,6 +132,7 @@ history_batch_writer_add_packet(struct history_batch_writer *w,
         return ENOBUFS;
     }
     column_encoder_add(w->encoder, t, packet);
+    column_encoder_count_kept(w->encoder, packet->left_out, 1);
     return 0;
 }
 
@@ -178,7 +188,8 @@ struct history_batch_reader {
     struct history_view *view;      /* Owned. */
     uint32_t n, n_read;
     size_t flow, row;
-    struct history *history; /* Of a packet.  Owned. */
+    struct sample_tally kept; /* Not given out yet. */
+    struct history *history;  /* Of a packet.  Owned. */
 };
 
 struct history_batch_reader *
@@ -286,6 +297,9 @@ history_batch_reader_open(struct history_batch_reader *r, const uint8_t *data,
     if (!retval) {
         retval = column_decoder_plain(r->decoder, &r->plain, error);
     }
+    if (!retval) {
+        retval = column_decoder_kept(r->decoder, &r->kept, error);
+    }
     if (retval) {
         forget(r);
         return retval;
@@ -298,6 +312,19 @@ uint32_t
 history_batch_reader_n(const struct history_batch_reader *r)
 {
     return r->n;
+}
+
+/* What was left out of the next one. */
+static uint32_t
+take_left_out(struct history_batch_reader *r)
+{
+    for (size_t i = 0; i < r->kept.n; i++) {
+        if (r->kept.of[i].packets) {
+            r->kept.of[i].packets--;
+            return r->kept.of[i].left_out;
+        }
+    }
+    return 0;
 }
 
 /* The next of the histories that are no trajectory's. */
@@ -315,6 +342,7 @@ next_plain(struct history_batch_reader *r, struct history_batch_item *item,
             history_decoder_view(r->plain, record.offset, r->view, &h, error);
     }
     if (!retval) {
+        h->left_out = take_left_out(r);
         item->history = h;
     }
     return retval;
@@ -342,6 +370,7 @@ history_batch_reader_next(struct history_batch_reader *r,
         retval =
             column_decoder_packet(r->decoder, r->flow, r->row,
                                   &item->trajectory, &item->packet, error);
+        item->packet.left_out = take_left_out(r);
         r->row++;
     } else {
         retval = next_plain(r, item, error);

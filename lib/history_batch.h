@@ -16,7 +16,8 @@
  *     }
  *
  * What is read equals what was added in every member; those of a trajectory
- * come together, in no other order than that.
+ * come together, in no other order than that.  As many have the same
+ * 'left_out' as before, but it may be others.
  *
  * Ownership: what is added is copied; trajectories are referenced until
  * history_batch_writer_finish().  What was read is good until the reader's

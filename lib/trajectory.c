@@ -160,6 +160,7 @@ trajectory_refill(const struct trajectory *t,
                   const struct trajectory_packet *packet, struct history *h)
 {
     h->packet_id = packet->packet_id;
+    h->left_out = packet->left_out;
     for (size_t i = 0; i < h->n_hops; i++) {
         h->hops[i].time_ns = packet->times_ns[i];
     }

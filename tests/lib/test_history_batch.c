@@ -21,6 +21,7 @@
 static struct packet_id_config config = {1234, 40};
 static struct history *all[N_MAX]; /* What was added and not found again. */
 static size_t n_all;
+static uint64_t n_left_out; /* Of all together. */
 
 static void
 take_off(const struct history *h)
@@ -49,6 +50,7 @@ fill(struct history_batch_writer *w, uint64_t seed, size_t n)
         flow_init(&flows[i], &seed, NOW_NS);
     }
     n_all = 0;
+    n_left_out = 0;
     for (size_t i = 0; i < n; i++) {
         struct flow *flow = &flows[random_u32(&seed) % N_FLOWS];
         struct history *h =
@@ -62,6 +64,9 @@ fill(struct history_batch_writer *w, uint64_t seed, size_t n)
                 ? flow_trajectory(flow, h, &packet, times_ns)
                 : NULL;
 
+        h->left_out = i % 5 ? (uint32_t) (seed % 3) : 0;
+        packet.left_out = h->left_out;
+        n_left_out += h->left_out;
         ck_assert_int_eq(t ? history_batch_writer_add_packet(w, t, &packet)
                            : history_batch_writer_add(w, h),
                          0);
@@ -87,12 +92,14 @@ read_again(const struct byte_buf *out)
                   "%s", error.text);
     ck_assert_uint_eq(history_batch_reader_n(r), n_all);
     while (!(retval = history_batch_reader_next(r, &item, &error))) {
+        n_left_out -= history_batch_reader_history(r, &item)->left_out;
         take_off(history_batch_reader_history(r, &item));
         n++;
     }
     ck_assert_int_eq(retval, ENODATA);
     ck_assert_int_eq(history_batch_reader_next(r, &item, &error), ENODATA);
     ck_assert_uint_eq(n, n_all);
+    ck_assert_uint_eq(n_left_out, 0);
     history_batch_reader_destroy(r);
 }
 

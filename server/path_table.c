@@ -250,11 +250,22 @@ close_open_group(struct path_table *pt, struct path_group *g)
     }
 }
 
+static uint64_t
+extra_window(const struct path_table *pt)
+{
+    return pt->config.extra_window
+               ? pt->config.extra_window(pt->config.aux, pt->clock_ns)
+               : 0;
+}
+
 /* Closes and forgets what is due by the clock. */
 static void
 close_due(struct path_table *pt)
 {
-    while (pt->open.first && pt->open.first->due_ns <= pt->clock_ns) {
+    uint64_t extra_ns = extra_window(pt);
+
+    while (pt->open.first &&
+           pt->open.first->due_ns + extra_ns <= pt->clock_ns) {
         close_open_group(pt, pt->open.first);
     }
     while (pt->settling.first &&
@@ -305,7 +316,12 @@ path_table_next_ns(const struct path_table *pt)
     uint64_t next_ns = UINT64_MAX;
 
     if (pt->open.first) {
-        next_ns = pt->open.first->due_ns;
+        uint64_t extra_ns = extra_window(pt), due_ns = pt->open.first->due_ns;
+
+        /* It may end before. */
+        next_ns = extra_ns && due_ns < pt->clock_ns + pt->config.window_ns
+                      ? pt->clock_ns + pt->config.window_ns
+                      : due_ns;
     }
     if (pt->settling.first && pt->settling.first->settle_ns < next_ns) {
         next_ns = pt->settling.first->settle_ns;

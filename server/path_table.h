@@ -94,6 +94,9 @@ struct path_table_config {
     /* True when hops of the packet may have been left out on purpose: unless
      * it is whole it is dropped.  May be NULL: never. */
     bool (*is_sampled_out)(void *aux, uint64_t packet_id);
+    /* How much longer windows are at 'now_ns' than 'window_ns' says, also of
+     * groups that are open.  May be NULL: 0. */
+    uint64_t (*extra_window)(void *aux, uint64_t now_ns);
     bool (*is_silent)(void *aux, uint64_t dpid);
     bool (*is_capped)(void *aux, uint64_t dpid);
     void *aux;

@@ -105,6 +105,7 @@ pipeline_shard_config(struct pipeline *p)
         .id_config = config->id_config,
         .is_lossless = config->is_lossless,
         .gate = config->gate,
+        .catch_up = config->catch_up,
         .has_delays = config->book != NULL,
         .rules = config->rules,
         .archive =

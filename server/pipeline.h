@@ -52,8 +52,9 @@ struct pipeline_config {
                                   * workers' own affair. */
     bool is_lossless;            /* No postcard of the source is missing. */
     struct loss_ledger *ledger;  /* Taken; NULL: nothing is counted. */
-    const struct sample_gate *gate; /* Of agents; NULL: none. */
-    const struct agent_book *book;  /* The same. */
+    const struct sample_gate *gate;  /* Of agents; NULL: none. */
+    const struct catch_up *catch_up; /* The same. */
+    const struct agent_book *book;   /* The same. */
     struct rule_cache *rules;
     struct triggers *triggers;
     struct archive_writer *archive; /* Taken; NULL: none. */

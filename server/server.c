@@ -268,6 +268,7 @@ open_core(struct server *server, struct lh_error *error)
     }
     if (o->agents) {
         server->book = agent_book_create();
+        server->catch_up = catch_up_create();
         server->gate = sample_gate_create(2 * o->window_ns + AGENTS_LATE_NS);
     }
     server->rules = rule_cache_create(&rules);
@@ -275,6 +276,7 @@ open_core(struct server *server, struct lh_error *error)
     server->queries = queries_create(server->base);
     pipeline.rules = server->rules;
     pipeline.gate = server->gate;
+    pipeline.catch_up = server->catch_up;
     pipeline.book = server->book;
     pipeline.ledger = loss_ledger_create();
     pipeline.triggers = server->triggers;
@@ -331,6 +333,7 @@ open_agents(struct server *server, struct lh_error *error)
         .accept = server->accept,
         .book = server->book,
         .gate = server->gate,
+        .catch_up = server->catch_up,
         .ingest = server->ingest,
         .before = before_agents,
         .has_room = has_room,
@@ -555,6 +558,7 @@ server_close(struct server *server)
     accept_list_destroy(server->accept);
     agent_book_destroy(server->book);
     sample_gate_destroy(server->gate);
+    catch_up_destroy(server->catch_up);
     event_free(server->tick);
     event_free(server->round);
     free(server->udp);

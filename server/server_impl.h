@@ -43,6 +43,7 @@ struct server {
     struct server_api *api;         /* NULL: none. */
     struct agent_book *book;        /* These three: NULL without agents. */
     struct sample_gate *gate;
+    struct catch_up *catch_up;
     struct source_agent *agents;
     size_t n_udp, n_pcap;
     struct source_udp **udp;

@@ -120,6 +120,14 @@ is_sampled_out(void *s_, uint64_t packet_id)
     return sample_gate_is_out(s->config.gate, packet_id);
 }
 
+static uint64_t
+extra_window(void *s_, uint64_t now_ns)
+{
+    const struct shard *s = s_;
+
+    return catch_up_extra(s->config.catch_up, now_ns);
+}
+
 static bool
 is_silent(void *s_, uint64_t dpid)
 {
@@ -155,6 +163,7 @@ shard_create(const struct shard_config *config)
         .find_rule = find_rule,
         .has_lossless = config->is_lossless ? has_lossless : NULL,
         .is_sampled_out = config->gate ? is_sampled_out : NULL,
+        .extra_window = config->catch_up ? extra_window : NULL,
         .is_silent = is_silent,
         .is_capped = is_capped,
         .aux = s,

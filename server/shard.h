@@ -16,6 +16,7 @@
 #include "lib/archive_part.h"
 #include "lib/postcard.h"
 #include "lib/topology.h"
+#include "server/catch_up.h"
 #include "server/counters.h"
 #include "server/clock_offset.h"
 #include "server/json_lines.h"
@@ -31,12 +32,13 @@ struct shard_config {
     struct packet_id_config id_config;
     bool is_lossless; /* No postcard of the source is missing. */
     struct rule_cache *rules;
-    const struct sample_gate *gate; /* NULL: none. */
-    bool has_delays;                /* Delays between switches are noted. */
-    struct triggers *triggers;      /* Of the same thread; NULL: */
-    struct trigger_share *share;    /* what stands for them here, or NULL. */
-    struct archive_part *archive;   /* Taken; NULL: none. */
-    struct json_lines *json;        /* NULL: none. */
+    const struct sample_gate *gate;  /* NULL: none. */
+    const struct catch_up *catch_up; /* NULL: none. */
+    bool has_delays;                 /* Delays between switches are noted. */
+    struct triggers *triggers;       /* Of the same thread; NULL: */
+    struct trigger_share *share;     /* what stands for them here, or NULL. */
+    struct archive_part *archive;    /* Taken; NULL: none. */
+    struct json_lines *json;         /* NULL: none. */
     /* Takes a history that says it was lost, of which counters of 'dpid' may
      * tell more, and gives it to shard_give() later; false: nobody can tell
      * more.  NULL: never. */

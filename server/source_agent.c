@@ -344,6 +344,10 @@ source_agent_open(struct event_base *base,
         say_warn("agents begin anew, what they send again is taken twice: %s",
                  why.text);
     }
+    if (agent_book_count(config->book)) {
+        /* Those of before come back one after the other. */
+        catch_up_note(config->catch_up, time_spec_now());
+    }
     event_add(source->ack_timer, &ack);
     *sourcep = source;
     return 0;

@@ -29,6 +29,7 @@
 #include "lib/tls.h"
 #include "server/accept_list.h"
 #include "server/agent_book.h"
+#include "server/catch_up.h"
 #include "server/counters.h"
 #include "server/ingest.h"
 #include "server/sample_gate.h"
@@ -45,6 +46,7 @@ struct source_agent_config {
     const struct accept_list *accept; /* NULL: anybody, as with TLS. */
     struct agent_book *book;
     struct sample_gate *gate;
+    struct catch_up *catch_up;
     struct ingest *ingest;
     void (*before)(void *aux, uint64_t now_ns); /* A batch is worked on. */
     bool (*has_room)(void *aux);                /* For some postcards more. */

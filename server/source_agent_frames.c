@@ -59,6 +59,9 @@ take_hello(struct guest *guest, const struct agent_hello *hello)
     guest->acked_seq = entry->last_seq;
     guest->want = AGENT_THRESHOLD_ALL;
     guest->is_greeted = true;
+    if (entry->last_seq) {
+        catch_up_note(source->config.catch_up, now_ns); /* It was away. */
+    }
     accept_address_format(&guest->from, text, sizeof text);
     say_info("agent of host %s at %s", guest->name, text);
     if (hello->id_bytes != ids->n_bytes || hello->id_seed != ids->seed) {
@@ -215,6 +218,10 @@ take_batch(struct guest *guest, const struct agent_batch_frame *batch,
     agent_batch_reader_set_left_out(source->reader,
                                     UINT32_MAX - batch->threshold);
     sample_gate_note(source->config.gate, batch->threshold, now_ns);
+    if (batch->first_ns < now_ns &&
+        now_ns - batch->first_ns > CATCH_UP_LAG_NS) {
+        catch_up_note(source->config.catch_up, now_ns);
+    }
     source->config.before(source->config.aux, now_ns);
     source->current = guest;
     source->current_len = frame_len;

@@ -20,6 +20,7 @@
 struct agent_talk {
     int fd;
     uint8_t id;
+    uint64_t age_ns; /* So long ago was what it sends; 0 when opened. */
     size_t len;
     uint8_t buf[65536];
 };

@@ -6,6 +6,7 @@
 #include <arpa/inet.h>
 #include <check.h>
 #include <netinet/in.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -21,7 +22,7 @@ static struct live live;
 static uint16_t port;
 
 static void
-set_up(void)
+begin(const char *window)
 {
     struct sockaddr_in address = {.sin_family = AF_INET,
                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -36,9 +37,15 @@ set_up(void)
     where = lh_asprintf("--agents=127.0.0.1:%u", port);
     live_init(&live, "--topology=@/topology.json", "--rules=@/rules.jsonl",
               "--recorder=none", "--accept=127.0.0.1", "--archive=@/archive",
-              where, NULL);
+              window, where, NULL);
     free(where);
     live_start(&live);
+}
+
+static void
+set_up(void)
+{
+    begin("--window=1s");
 }
 
 static void
@@ -182,17 +189,109 @@ START_TEST(what_was_left_out_is_counted)
 }
 END_TEST
 
+#define WINDOW_NS UINT64_C(50000000)
+
+static void
+set_up_short(void)
+{
+    begin("--window=50ms");
+}
+
+/* While many windows pass. */
+static void
+let_windows_pass(struct api_client *client)
+{
+    uint64_t begun_ns = time_spec_now();
+
+    while (time_spec_now() - begun_ns < 10 * WINDOW_NS) {
+        live_counter(client, "histories");
+    }
+}
+
+/* The server was away for a minute while the traffic of two hosts went on.
+ * Their agents come back one after the other, and send what they kept. */
+START_TEST(what_all_spooled_is_whole)
+{
+    struct api_client *client = live_client(&live);
+    struct agent_talk a, b;
+
+    agent_talk_greet(&a, port, 1);
+    a.age_ns = UINT64_C(60000000000);
+    agent_talk_batch(&a, 1, 0, 100, 1, 2, AGENT_THRESHOLD_ALL);
+    agent_talk_wait_ack(&a, 1);
+    a.age_ns = UINT64_C(30000000000);
+    agent_talk_batch(&a, 2, 100, 100, 1, 2, AGENT_THRESHOLD_ALL);
+    a.age_ns = 0; /* It has caught up. */
+    agent_talk_batch(&a, 3, 200, 100, 1, 2, AGENT_THRESHOLD_ALL);
+    agent_talk_wait_ack(&a, 3);
+    let_windows_pass(client);
+    ck_assert_uint_eq(live_counter(client, "histories"), 0);
+    agent_talk_greet(&b, port, 2);
+    b.age_ns = UINT64_C(60000000000);
+    agent_talk_batch(&b, 1, 0, 150, 3, SCENE_SWITCHES, AGENT_THRESHOLD_ALL);
+    agent_talk_wait_ack(&b, 1);
+    let_windows_pass(client);
+    agent_talk_batch(&b, 2, 150, 150, 3, SCENE_SWITCHES, AGENT_THRESHOLD_ALL);
+    live_wait(client, "delivered", 300);
+    ck_assert_uint_eq(live_counter(client, "histories"), 300);
+    ck_assert_uint_eq(live_counter(client, "late"), 0);
+    live_check_sums(client);
+    close(a.fd);
+    close(b.fd);
+    api_client_close(client);
+}
+END_TEST
+
+/* A server that is started again knows that others will come back. */
+START_TEST(a_short_absence_breaks_nothing)
+{
+    struct api_client *client = live_client(&live);
+    struct agent_talk a, b;
+
+    agent_talk_greet(&a, port, 1);
+    agent_talk_greet(&b, port, 2);
+    agent_talk_batch(&a, 1, 0, 1, 1, SCENE_SWITCHES, AGENT_THRESHOLD_ALL);
+    agent_talk_batch(&b, 1, 1, 1, 1, SCENE_SWITCHES, AGENT_THRESHOLD_ALL);
+    agent_talk_wait_ack(&a, 1);
+    agent_talk_wait_ack(&b, 1);
+    close(a.fd);
+    close(b.fd);
+    api_client_close(client);
+    live_stop(&live, SIGTERM);
+    live_start(&live);
+    client = live_client(&live);
+    agent_talk_greet(&a, port, 1);
+    agent_talk_batch(&a, 2, 10, 50, 1, 2, AGENT_THRESHOLD_ALL);
+    agent_talk_wait_ack(&a, 2);
+    let_windows_pass(client);
+    agent_talk_greet(&b, port, 2);
+    agent_talk_batch(&b, 2, 10, 50, 3, SCENE_SWITCHES, AGENT_THRESHOLD_ALL);
+    live_wait(client, "delivered", 50);
+    ck_assert_uint_eq(live_counter(client, "histories"), 50);
+    ck_assert_uint_eq(live_counter(client, "late"), 0);
+    close(a.fd);
+    close(b.fd);
+    api_client_close(client);
+}
+END_TEST
+
 int
 main(void)
 {
     Suite *suite = suite_create("agent_notes");
     TCase *tc = tcase_create("all");
+    TCase *late = tcase_create("late");
 
     tcase_add_checked_fixture(tc, set_up, tear_down);
     tcase_set_timeout(tc, 60);
     tcase_add_test(tc, a_history_says_what_the_ring_dropped);
     tcase_add_test(tc, what_was_left_out_is_counted);
     suite_add_tcase(suite, tc);
+    tcase_add_checked_fixture(late, set_up_short, tear_down);
+    tcase_set_timeout(late, 60);
+    tcase_add_test(late, what_all_spooled_is_whole);
+    tcase_add_test(late, a_short_absence_breaks_nothing);
+    suite_add_tcase(suite, late);
 
     SRunner *runner = srunner_create(suite);
 

@@ -36,6 +36,14 @@ drop_output(void)
     }
 }
 
+static uint64_t extra_ns; /* Windows are so much longer. */
+
+static uint64_t
+extra_window(void *aux, uint64_t now_ns)
+{
+    return extra_ns;
+}
+
 static void
 create(size_t max_postcards)
 {
@@ -44,6 +52,7 @@ create(size_t max_postcards)
         .max_postcards = max_postcards,
         .emit = emit,
         .find_rule = sketch_find_rule,
+        .extra_window = extra_window,
         .aux = &s,
     };
 
@@ -166,6 +175,32 @@ START_TEST(an_incomplete_one_closes_with_its_window)
     ck_assert_uint_eq(n_out, 1);
     ck_assert_int_eq(out[0]->verdict.name, VERDICT_LOST);
     ck_assert_uint_eq(counters().closed_window, 1);
+}
+END_TEST
+
+START_TEST(a_window_may_be_longer_for_a_while)
+{
+    two_rules();
+    extra_ns = 5000 * MS;
+    add(1, 1, 4, 11, 0);
+    path_table_run(pt, SKETCH_T0 + 1001 * MS);
+    ck_assert_uint_eq(n_out, 0);
+    ck_assert_uint_gt(path_table_next_ns(pt), SKETCH_T0 + 1001 * MS);
+    ck_assert_uint_le(path_table_next_ns(pt), SKETCH_T0 + 2001 * MS);
+    /* What comes then is whole. */
+    path_table_add(pt, sketch_card(&s, 2, 1, 3, 22, 64, 4000000));
+    path_table_run(pt, SKETCH_T0 + 4000 * MS);
+    ck_assert_uint_eq(n_out, 1);
+    ck_assert_int_eq(out[0]->verdict.name, VERDICT_DELIVERED);
+    drop_output();
+    add(1, 1, 4, 11, 5000000);
+    path_table_run(pt, SKETCH_T0 + 9000 * MS);
+    ck_assert_uint_eq(n_out, 0);
+    extra_ns = 0;
+    path_table_run(pt, SKETCH_T0 + 9000 * MS);
+    ck_assert_uint_eq(n_out, 1);
+    ck_assert_int_eq(out[0]->verdict.name, VERDICT_LOST);
+    ck_assert_uint_eq(counters().held, 0);
 }
 END_TEST
 
@@ -484,6 +519,7 @@ make_case(const char *name, void (*set_up)(void))
     tcase_add_test(tc, a_complete_packet_closes_with_its_last_postcard);
     tcase_add_loop_test(tc, another_payload_is_no_double, 0, 2);
     tcase_add_test(tc, an_incomplete_one_closes_with_its_window);
+    tcase_add_test(tc, a_window_may_be_longer_for_a_while);
     tcase_add_test(tc, what_may_have_more_tables_closes_when_quiet);
     tcase_add_test(tc, a_rule_that_comes_late_closes_the_packet);
     tcase_add_test(tc, after_the_controller_it_stays_open);

@@ -221,14 +221,23 @@ static void
 add_key(struct block_index_maker *m, enum header_kind kind,
         const struct flow_key *key)
 {
+    uint64_t items[N_BLOCK_INDEX_PARTS];
+    enum block_index_part parts[N_BLOCK_INDEX_PARTS];
+    size_t n = 0;
+
+    /* All slots are asked for before the first is looked at. */
     for (unsigned int i = 0; i < N_BLOCK_INDEX_PARTS; i++) {
         enum block_index_part part =
             (enum block_index_part)(BLOCK_INDEX_FIRST_PART + i);
 
         if (block_index_span(part, kind).len) {
-            add_item(m, block_index_class_of(part),
-                     block_index_key_item(part, kind, key));
+            items[n] = block_index_key_item(part, kind, key);
+            __builtin_prefetch(&m->slots[items[n] & (m->n_slots - 1)]);
+            parts[n++] = part;
         }
+    }
+    for (size_t i = 0; i < n; i++) {
+        add_item(m, block_index_class_of(parts[i]), items[i]);
     }
 }
 

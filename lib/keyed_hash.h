@@ -31,4 +31,14 @@ keyed_hash_number(const struct keyed_hash *hash, uint64_t x)
     return (uint64_t) product ^ (uint64_t) (product >> 64);
 }
 
+/* The same of two numbers. */
+static inline uint64_t
+keyed_hash_pair(const struct keyed_hash *hash, uint64_t x, uint64_t y)
+{
+    keyed_hash_wide product =
+        (keyed_hash_wide) (x ^ hash->key[0]) * (y ^ hash->key[1]);
+
+    return (uint64_t) product ^ (uint64_t) (product >> 64);
+}
+
 #endif /* lib/keyed_hash.h */

@@ -174,8 +174,7 @@ card_kind_get(struct card_kind_cache *cache, const struct postcard *p)
     const struct keyed_hash *h = &cache->hash;
     uint64_t by = (uint64_t) p->version << 32 | p->in_port;
     uint64_t to = (uint64_t) p->out_port << 32 | p->flags;
-    uint64_t hash = keyed_hash_number(
-        h, keyed_hash_number(h, keyed_hash_number(h, p->dpid) ^ by) ^ to);
+    uint64_t hash = keyed_hash_number(h, keyed_hash_pair(h, p->dpid, by) ^ to);
     struct card_kind *kind = &cache->places[hash & (N_PLACES - 1)];
 
     if (!kind->is_known || kind->hash != hash || kind->dpid != p->dpid ||

@@ -19,10 +19,11 @@
 /* All zero is the sum of no postcards. */
 struct path_sum {
     uint64_t sum;
-    bool has_start; /* A postcard from an edge port, or a packet-out. */
-    bool is_punted; /* A hop went to the controller. */
-    bool is_soft;   /* The sum does not hold: NORMAL, no in_port, no topology,
-                     * a TTL that ends. */
+    bool has_start;  /* A postcard from an edge port, or a packet-out. */
+    bool is_punted;  /* A hop went to the controller. */
+    bool is_soft;    /* The sum does not hold: NORMAL, no in_port, no topology,
+                      * a TTL that ends. */
+    uint32_t visits; /* A bit for each visit; several may share one. */
 };
 
 /* Takes '*p', of 'kind', into the sum; 'others', and 'folds', are the

@@ -60,6 +60,21 @@ path_list_remove(struct path_list *list, struct path_group *g,
     }
 }
 
+void
+path_group_turn_folds(struct path_group *g)
+{
+    struct postcard_fold *turned = NULL;
+
+    while (g->folds) {
+        struct postcard_fold *fold = g->folds;
+
+        g->folds = fold->next;
+        fold->next = turned;
+        turned = fold;
+    }
+    g->folds = turned;
+}
+
 /* A hash of what makes a postcard equal to another of its packet.  Bytes
  * behind those of the packet ID may tell two packets apart. */
 static uint32_t
@@ -290,10 +305,24 @@ path_index_add(struct path_index *index, uint64_t id)
     }
     index->n_groups++;
     bucket = bucket_of(index, id);
-    *g = (struct path_group){.id = id,
-                             .hash_next = *bucket,
-                             .secret = index->secret,
-                             .is_portable = index->is_portable};
+    /* Member by member: that is quicker than zeros over all of it. */
+    g->id = id;
+    g->hash_next = *bucket;
+    for (int i = 0; i < N_PATH_LISTS; i++) {
+        g->links[i] = (struct path_link){NULL, NULL};
+    }
+    g->first = g->last = NULL;
+    g->folds = NULL;
+    g->n_cards = g->try_at = 0;
+    g->due_ns = g->settle_ns = 0;
+    g->sum = (struct path_sum){.sum = 0};
+    g->secret = index->secret;
+    g->is_portable = index->is_portable;
+    g->key_sum = 0;
+    g->is_strange = g->is_settling = g->was_closed = false;
+    g->n_tries = 0;
+    g->seen.n = 0;
+    g->seen.more = NULL;
     *bucket = g;
     return g;
 }

@@ -49,8 +49,9 @@ struct path_group {
     struct path_group *hash_next;
     struct path_link links[N_PATH_LISTS];
     struct postcard_entry *first, *last; /* In order of arrival. */
-    struct postcard_fold *folds;         /* More, by how they differ from the
-                                          * first; newest first. */
+    /* More, by how they differ from the first, newest first; 'place' of each
+     * says how many came before it. */
+    struct postcard_fold *folds;
     uint32_t n_cards;
     uint32_t try_at;    /* Large group: look again at so many postcards. */
     uint64_t due_ns;    /* When it closes. */
@@ -74,6 +75,9 @@ void path_list_push(struct path_list *, struct path_group *,
                     enum path_list_kind);
 void path_list_remove(struct path_list *, struct path_group *,
                       enum path_list_kind);
+
+/* The folded postcards in the other order. */
+void path_group_turn_folds(struct path_group *);
 
 /* True when the group has nothing but what it had a moment ago. */
 bool path_group_is_double(const struct path_group *);

@@ -139,6 +139,7 @@ path_table_add_entry(struct path_table *pt, struct postcard_entry *entry)
     }
     if (pt->n.held >= pt->config.max_plain && g->first &&
         (fold = postcard_pool_fold(pt->pool, entry, g->first))) {
+        fold->place = (uint16_t) g->n_cards;
         fold->next = g->folds;
         g->folds = fold;
     } else if (g->last) {

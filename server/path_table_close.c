@@ -162,18 +162,24 @@ path_table_assemble(struct path_table *pt, const struct path_group *g,
     return result.n_in_hops;
 }
 
-/* Unfolds the group's postcards, in order of arrival.  Those for which there
- * is no memory are gone. */
+/* Unfolds the group's postcards, to where they came.  Those for which there is
+ * no memory are gone. */
 static void
 unfold(struct path_table *pt, struct path_group *g)
 {
-    struct postcard_entry *first = NULL, *last = NULL;
+    struct postcard_entry *before = g->first;
+    size_t n = 1; /* Up to 'before'. */
 
+    path_group_turn_folds(g);
     while (g->folds) {
         struct postcard_fold *fold = g->folds;
+        size_t place = fold->place;
         struct postcard_entry *entry;
 
         g->folds = fold->next;
+        for (; n < place && before->next; n++) {
+            before = before->next;
+        }
         entry = postcard_pool_unfold(pt->pool, fold, g->first);
         if (!entry) {
             pt->n.dropped_memory++;
@@ -182,13 +188,11 @@ unfold(struct path_table *pt, struct path_group *g)
             g->is_strange = true;
             continue;
         }
-        entry->next = first;
-        first = entry;
-        last = last ? last : entry;
-    }
-    if (first) {
-        g->last->next = first;
-        g->last = last;
+        entry->next = before->next;
+        before->next = entry;
+        if (!entry->next) {
+            g->last = entry;
+        }
     }
 }
 

@@ -66,15 +66,37 @@ path_table_each_inner(struct path_table *pt, path_table_inner_fn *fn,
                     give_inner, &call);
 }
 
+/* In order of arrival. */
+static void
+each_card(struct path_group *g, path_table_open_fn *fn, void *aux)
+{
+    const struct postcard_entry *e = g->first;
+    size_t n = 0;
+
+    path_group_turn_folds(g);
+    for (const struct postcard_fold *f = g->folds; f; f = f->next, n++) {
+        uint8_t header[POSTCARD_POOL_HEADER];
+        struct postcard p;
+
+        for (; n < f->place && e; n++, e = e->next) {
+            fn(aux, &e->p, g->due_ns);
+        }
+        postcard_pool_show(f, g->first, &p, header);
+        fn(aux, &p, g->due_ns);
+    }
+    path_group_turn_folds(g);
+    for (; e; e = e->next) {
+        fn(aux, &e->p, g->due_ns);
+    }
+}
+
 void
 path_table_each_open(struct path_table *pt, path_table_open_fn *fn, void *aux)
 {
     path_table_drain(pt);
-    for (const struct path_group *g = pt->open.first; g;
+    for (struct path_group *g = pt->open.first; g;
          g = g->links[PATH_LIST_ORDER].next) {
-        for (const struct postcard_entry *e = g->first; e; e = e->next) {
-            fn(aux, &e->p, g->due_ns);
-        }
+        each_card(g, fn, aux);
     }
 }
 

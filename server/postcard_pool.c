@@ -242,6 +242,7 @@ postcard_pool_fold(struct postcard_pool *pool, struct postcard_entry *entry,
         return NULL;
     }
     fold->next = NULL;
+    fold->place = 0;
     fold->key = entry->key;
     fold->dpid = p->dpid;
     fold->time_ns = p->time_ns;
@@ -262,13 +263,36 @@ postcard_pool_fold(struct postcard_pool *pool, struct postcard_entry *entry,
     return fold;
 }
 
+void
+postcard_pool_show(const struct postcard_fold *fold,
+                   const struct postcard_entry *like, struct postcard *p,
+                   uint8_t header[POSTCARD_POOL_HEADER])
+{
+    *p = like->p;
+    p->dpid = fold->dpid;
+    p->time_ns = fold->time_ns;
+    p->version = fold->version;
+    p->in_port = fold->in_port;
+    p->out_port = fold->out_port;
+    p->flags = fold->flags;
+    p->version_bits = fold->version_bits & 0x7f;
+    p->visit = fold->visit;
+    p->header = header;
+    memcpy(header, like->p.header, like->p.caplen);
+    for (size_t i = 0; i < fold->n_changed; i++) {
+        header[fold->changed[i].ofs] = fold->changed[i].value;
+    }
+}
+
 struct postcard_entry *
 postcard_pool_unfold(struct postcard_pool *pool, struct postcard_fold *fold,
                      const struct postcard_entry *like)
 {
-    struct postcard p = like->p;
+    uint8_t header[POSTCARD_POOL_HEADER];
+    struct postcard p;
     struct postcard_entry *entry;
 
+    postcard_pool_show(fold, like, &p, header);
     p.visit = NULL;
     entry = postcard_pool_get(pool, &p);
     if (!entry) {
@@ -277,17 +301,7 @@ postcard_pool_unfold(struct postcard_pool *pool, struct postcard_fold *fold,
         return NULL;
     }
     entry->key = fold->key;
-    entry->p.dpid = fold->dpid;
-    entry->p.time_ns = fold->time_ns;
-    entry->p.version = fold->version;
-    entry->p.in_port = fold->in_port;
-    entry->p.out_port = fold->out_port;
-    entry->p.flags = fold->flags;
-    entry->p.version_bits = fold->version_bits & 0x7f;
     entry->p.visit = fold->visit;
-    for (size_t i = 0; i < fold->n_changed; i++) {
-        entry->header[fold->changed[i].ofs] = fold->changed[i].value;
-    }
     put_fold(pool, fold);
     return entry;
 }

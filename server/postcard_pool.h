@@ -43,6 +43,7 @@ struct postcard_fold {
     uint8_t n_changed;
     bool is_large;                    /* Which of two sizes it has. */
     const struct hop_template *visit; /* The pool's, or NULL. */
+    uint16_t place;                   /* For the owner's list. */
     struct {
         uint8_t ofs, value;
     } changed[]; /* Of the header. */
@@ -72,6 +73,11 @@ struct postcard_fold *postcard_pool_fold(struct postcard_pool *,
 struct postcard_entry *postcard_pool_unfold(struct postcard_pool *,
                                             struct postcard_fold *fold,
                                             const struct postcard_entry *like);
+/* Fills in '*p' as it was, which stays folded; its header is 'header', its
+ * visit the pool's. */
+void postcard_pool_show(const struct postcard_fold *fold,
+                        const struct postcard_entry *like, struct postcard *p,
+                        uint8_t header[POSTCARD_POOL_HEADER]);
 /* Takes back the list that starts at 'first'; NULL is an empty one. */
 void postcard_pool_put_folds(struct postcard_pool *,
                              struct postcard_fold *first);

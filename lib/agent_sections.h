@@ -5,7 +5,7 @@
  * Unlike a section_list it has no checksums, for TCP and the spool have, and
  * all of it is read at once.
  *
- * Used by agent_batch*.c and card_batch*.c only.
+ * Used by agent_batch*.c only.
  *
  * Threads: plain data. */
 #ifndef LIB_AGENT_SECTIONS_H

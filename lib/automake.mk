@@ -55,6 +55,7 @@ lib_liblasthop_a_SOURCES = \
 	lib/card_batch.c lib/card_batch.h lib/card_batch_impl.h \
 	lib/card_batch_reader.c \
 	lib/card_marks.c lib/card_marks.h \
+	lib/card_sections.c lib/card_sections.h \
 	lib/client.c lib/client_impl.h \
 	lib/client_answer.c \
 	lib/client_conn.c \

@@ -11,8 +11,8 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-#include "lib/agent_sections.h"
 #include "lib/card_batch_impl.h"
+#include "lib/card_sections.h"
 #include "lib/column_writer.h"
 #include "lib/compress.h"
 #include "lib/hop_template.h"
@@ -23,14 +23,14 @@
 #define MAX_GAP   3 /* Equal bytes within a patch. */
 
 _Static_assert((N_BUCKETS & (N_BUCKETS - 1)) == 0, "a power of two");
-_Static_assert(N_CARD_SECTIONS <= AGENT_SECTIONS_MAX, "each has a place");
+_Static_assert(N_CARD_SECTIONS <= CARD_SECTIONS_MAX, "each has a place");
 
 struct card_batch_writer {
     struct packet_id_config id_config;
     struct compressor *compressor; /* Owned. */
     struct column_writer columns;
     struct byte_buf own[N_CARD_SECTIONS - N_COLUMNS];
-    struct byte_buf table, body; /* Of finish(). */
+    struct byte_buf room[2]; /* Of finish(). */
     struct byte_buf edit, patches;
     size_t n_bytes; /* Of headers. */
     uint16_t snap;  /* The longest header of late. */
@@ -108,8 +108,8 @@ card_batch_writer_destroy(struct card_batch_writer *w)
         for (size_t i = 0; i < sizeof w->own / sizeof w->own[0]; i++) {
             byte_buf_uninit(&w->own[i]);
         }
-        byte_buf_uninit(&w->table);
-        byte_buf_uninit(&w->body);
+        byte_buf_uninit(&w->room[0]);
+        byte_buf_uninit(&w->room[1]);
         byte_buf_uninit(&w->edit);
         byte_buf_uninit(&w->patches);
         card_marks_uninit(&w->marks);
@@ -508,27 +508,22 @@ put_times(struct card_batch_writer *w)
 void
 card_batch_writer_finish(struct card_batch_writer *w, struct byte_buf *out)
 {
-    byte_buf_clear(&w->table);
-    byte_buf_clear(&w->body);
+    const struct byte_buf *sections[CARD_SECTIONS_MAX] = {NULL};
+
     if (w->n) {
         put_times(w);
         byte_buf_put(section(w, CARD_OP), w->ops, w->n);
     }
     column_writer_end(&w->columns);
     for (unsigned int i = COLUMN_CONTROL; i < N_COLUMNS; i++) {
-        agent_sections_put(w->compressor, i, &w->columns.columns[i], &w->table,
-                           &w->body);
+        sections[i] = &w->columns.columns[i];
     }
-    agent_sections_put(w->compressor, CARD_MARKS, &w->marks.rows, &w->table,
-                       &w->body);
-    agent_sections_put(w->compressor, CARD_VISITS, &w->marks.visit_rows,
-                       &w->table, &w->body);
-    agent_sections_put(w->compressor, CARD_MARK, &w->marks.told, &w->table,
-                       &w->body);
     for (unsigned int i = N_COLUMNS; i < N_CARD_SECTIONS; i++) {
-        agent_sections_put(w->compressor, i, section(w, i), &w->table,
-                           &w->body);
+        sections[i] = section(w, i);
     }
+    sections[CARD_MARKS] = &w->marks.rows;
+    sections[CARD_VISITS] = &w->marks.visit_rows;
+    sections[CARD_MARK] = &w->marks.told;
     byte_buf_put_u8(out, CARD_VERSION);
     byte_buf_put_uvarint(out, w->n);
     byte_buf_put_uvarint(out, w->n_inner);
@@ -540,8 +535,6 @@ card_batch_writer_finish(struct card_batch_writer *w, struct byte_buf *out)
     byte_buf_put_uvarint(out, w->n_flows);
     byte_buf_put_uvarint(out, w->n_split);
     byte_buf_put_uvarint(out, w->n_plain);
-    byte_buf_put_uvarint(out, w->table.len);
-    byte_buf_put(out, w->table.data, w->table.len);
-    byte_buf_put(out, w->body.data, w->body.len);
+    card_sections_put(w->compressor, sections, w->room, out);
     begin(w);
 }

@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/agent_sections.h"
 #include "lib/card_batch_impl.h"
+#include "lib/card_sections.h"
 #include "lib/column_reader.h"
 #include "lib/lh_alloc.h"
 #include "lib/trajectory_shape.h"
@@ -18,7 +18,7 @@
 
 struct card_batch_reader {
     struct packet_id_config id_config;
-    struct agent_sections sections; /* What is read is there. */
+    struct card_sections sections; /* What is read is there. */
     struct column_reader columns;
 
     uint8_t *arena; /* Headers.  Owned, as what follows. */
@@ -65,7 +65,7 @@ forget(struct card_batch_reader *r)
     card_marks_clear(&r->marks);
     r->n = r->n_inner = 0;
     r->next = r->next_inner = 0;
-    agent_sections_close(&r->sections);
+    card_sections_close(&r->sections);
 }
 
 void
@@ -513,8 +513,8 @@ read_all(struct card_batch_reader *r, struct bytes_reader *in,
     if (retval) {
         return retval;
     }
-    if (agent_sections_open(&r->sections, in, COLUMN_CONTROL, N_CARD_SECTIONS,
-                            error) ||
+    if (card_sections_open(&r->sections, in, COLUMN_CONTROL, N_CARD_SECTIONS,
+                           error) ||
         card_marks_read(&r->marks, section(r, CARD_MARKS), n_marks,
                         section(r, CARD_VISITS), n_visits, error)) {
         return EBADMSG;

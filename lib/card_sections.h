@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* card_sections - the columns of a batch of postcards, in few groups that are
+ * compressed together: a batch is small, and what a compressor costs to begin
+ * with is more than what it costs for the bytes.
+ *
+ * docs/formats/cluster.md is the format.  Used by card_batch*.c only.
+ *
+ * Threads: plain data. */
+#ifndef LIB_CARD_SECTIONS_H
+#define LIB_CARD_SECTIONS_H 1
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/byte_buf.h"
+#include "lib/bytes.h"
+#include "lib/compress.h"
+#include "lib/lh_error.h"
+
+#define CARD_SECTIONS_MAX 96
+
+/* Appends the sections, those that are empty (or NULL) left out, to 'out';
+ * 'room' is for
+ * its own use. */
+void
+card_sections_put(struct compressor *,
+                  const struct byte_buf *const sections[CARD_SECTIONS_MAX],
+                  struct byte_buf room[2], struct byte_buf *out);
+
+/* All that was read; a section that was not there is empty. */
+struct card_sections {
+    struct bytes_reader at[CARD_SECTIONS_MAX];
+    uint8_t *raw; /* What was expanded.  Owned. */
+};
+
+/* Reads the rest of 'in': sections from 'first' to below 'end'.  What is not
+ * compressed stays where it is.  Returns 0, or EBADMSG with the reason. */
+int card_sections_open(struct card_sections *, struct bytes_reader *in,
+                       unsigned int first, unsigned int end,
+                       struct lh_error *);
+void card_sections_close(struct card_sections *);
+
+#endif /* lib/card_sections.h */

@@ -6,6 +6,7 @@
 set -u
 
 phfc=$PWD/bin/phfc
+docs=$(cd "${srcdir:-.}/docs" && pwd) || exit 99
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work" || exit 99
@@ -124,6 +125,35 @@ error=
     echo '  1: a hop where p0 holds; next 1; match'
 } > expected-out
 expect 0 explain '{{--dpid 1 --inport 1}}.*'
+
+# What docs/phf.md and phf(7) show: filters are filters, and the one that is
+# none is answered as they say.
+{
+    # shellcheck disable=SC2016
+    grep -o '`[^`]*{{--[^`]*`' "$docs/phf.md" | tr -d '`'
+    sed -n 's/^    \([^ $].*}}.*\)/\1/p' "$docs/phf.md" | grep -v doid
+    sed -n 's/^\.It Li \(.*{{.*\)/\1/p' "$docs/man/phf.7" | sed 's/\\(dq/"/g'
+    # shellcheck disable=SC2016
+    sed -n 's/^|.*| `\([^`]*\)` |$/\1/p' "$docs/phf.md"
+} | grep -v '^phfc' > shown
+if [ "$(wc -l < shown)" -lt 30 ]; then
+    echo "FAIL docs/phf.md and phf(7) show $(wc -l < shown) filters"
+    status=1
+fi
+while read -r filter; do
+    if ! "$phfc" check "$filter" > out 2> err < /dev/null; then
+        echo "FAIL shown: $filter: $(cat err)"
+        status=1
+    fi
+done < shown
+wrong=$(sed -n "s/^    \$ phfc check '\(.*\)'$/\1/p" "$docs/phf.md")
+sed -n '/^    \$ phfc check/,/^$/p' "$docs/phf.md" | sed '1d; /^$/d; s/^    //' \
+    > wanted
+"$phfc" check "$wrong" > out 2> err < /dev/null
+if [ $? -ne 2 ] || ! diff -u wanted err; then
+    echo "FAIL phfc check '$wrong' is not as docs/phf.md shows it"
+    status=1
+fi
 
 if ! "$phfc" --help | grep -q '^usage: phfc' ||
    ! "$phfc" --version | grep -q '^phfc (lasthop) '; then

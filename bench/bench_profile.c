@@ -10,6 +10,7 @@
  *   link     all links, by link
  *   path     all links, by ingress and path
  *   hosts    the busiest link, by ingress, path, hosts and flow, as nprof asks
+ *   all      the same of all links
  *   pairs    where packets come in, by hosts alone
  *   flows    the same, by flow
  *   part     as link, of all but the first and last millisecond: the blocks at
@@ -192,6 +193,9 @@ measure_all(const char *dir, const char *archive, const char *only)
     }
     if (is_asked(only, "hosts")) {
         measure(dir, archive, "hosts", json_pack("{s:[s]}", "links", link));
+    }
+    if (is_asked(only, "all")) {
+        measure(dir, archive, "all", json_pack("{s:[s]}", "links", "all"));
     }
     if (is_asked(only, "pairs")) {
         measure(dir, archive, "pairs",

@@ -28,6 +28,7 @@ phf_libphf_a_SOURCES = \
 	phf/profile.c phf/profile.h \
 	phf/profile_block.c phf/profile_block.h \
 	phf/profile_shapes.c phf/profile_shapes.h \
+	phf/profile_who.c phf/profile_who.h \
 	phf/profile_crossing.c phf/profile_crossing.h \
 	phf/profile_label.c phf/profile_label.h \
 	phf/profile_links.c phf/profile_links.h \

@@ -9,12 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/bytes.h"
-#include "lib/hdr.h"
 #include "lib/hop_traffic.h"
 #include "lib/lh_alloc.h"
 #include "phf/profile_crossing.h"
 #include "phf/profile_shapes.h"
+#include "phf/profile_who.h"
 
 /* Packets in a row that count alike. */
 struct run {
@@ -39,61 +38,18 @@ struct work {
 
 /* --- Keys --------------------------------------------------------------- */
 
-/* Addresses and ports of a packet, before it is known which are asked for. */
-struct who {
-    uint16_t proto; /* Of IP; EtherType where there are MAC addresses; 0: not
-                     * known. */
-    uint8_t n_addr, n_ports;
-    const uint8_t *src, *dst, *ports;
-};
-
-/* Fills in what the first 'n' levels ask for. */
-static void
-make_key(const struct profile_ask *ask, size_t n, const struct who *who,
-         struct profile_key *key)
-{
-    bool src = false, dst = false, all = false;
-
-    for (size_t i = 0; i < n; i++) {
-        enum profile_level by = ask->by[i];
-
-        all = all || by == PROFILE_BY_FLOW;
-        src = src || by == PROFILE_BY_SRC || by == PROFILE_BY_HOSTS;
-        dst = dst || by == PROFILE_BY_DST || by == PROFILE_BY_HOSTS;
-    }
-    memset(key, 0, sizeof *key);
-    if (!who->n_addr || !(src || dst || all)) {
-        return;
-    }
-    key->n_addr = who->n_addr;
-    if (src || all) {
-        memcpy(key->flow.bytes, who->src, who->n_addr);
-    }
-    if (dst || all) {
-        memcpy(key->flow.bytes + who->n_addr, who->dst, who->n_addr);
-    }
-    if (all) {
-        key->proto = who->proto;
-        key->has_ports = who->n_ports != 0;
-        if (who->n_ports) {
-            memcpy(key->flow.bytes + 2 * who->n_addr, who->ports,
-                   who->n_ports);
-        }
-    }
-}
-
 /* The keys of a flow, which crossings complete. */
 struct keys {
     struct profile_key all, first;
 };
 
 static void
-make_keys(const struct profile_ask *ask, const struct who *who,
+make_keys(const struct profile_ask *ask, const struct profile_who *who,
           struct keys *keys)
 {
-    make_key(ask, ask->n_by, who, &keys->all);
+    profile_who_key(ask, ask->n_by, who, &keys->all);
     if (ask->interval_ns) {
-        make_key(ask, ask->n_by ? 1 : 0, who, &keys->first);
+        profile_who_key(ask, ask->n_by ? 1 : 0, who, &keys->first);
     }
 }
 
@@ -133,33 +89,6 @@ is_in_range(const struct profile_ask *ask, uint64_t ns)
 
 /* --- Packets of trajectories -------------------------------------------- */
 
-static uint16_t
-proto_of(enum header_kind kind)
-{
-    switch (kind) {
-    case HEADER_IP4_TCP:
-    case HEADER_IP6_TCP:
-        return HDR_IP_TCP;
-    case HEADER_IP4_UDP:
-    case HEADER_IP6_UDP:
-        return HDR_IP_UDP;
-    case HEADER_IP4_ICMP:
-        return HDR_IP_ICMP;
-    case HEADER_IP6_ICMP:
-        return HDR_IP_ICMP6;
-    case HEADER_IP4_OTHER:
-    case HEADER_IP6_OTHER:
-    case HEADER_IP4_PORTS:
-    case HEADER_IP6_PORTS:
-    case HEADER_TYPE:
-    case HEADER_ARP:
-    case HEADER_IP4_OPTIONS:
-    case N_HEADER_FORMS:
-    default:
-        return 0;
-    }
-}
-
 static void
 flush(struct work *w, const struct profile_shape *shape, struct keys *keys,
       struct run *run)
@@ -195,7 +124,7 @@ count_flow(struct work *w, const struct profile_shape *shape, size_t i,
     struct column_decoder *d = w->block->columns;
     const struct column_flow *flow = column_decoder_flow(d, i);
     struct run run = {.bucket = w->bucket};
-    struct who who = {.proto = proto_of(shape->kind)};
+    struct profile_who who = {.proto = profile_who_proto(shape->kind)};
     const uint32_t *lengths;
     struct keys keys;
 
@@ -214,6 +143,13 @@ count_flow(struct work *w, const struct profile_shape *shape, size_t i,
         who.ports = key.ports;
     }
     make_keys(w->ask, &who, &keys);
+    if (!w->asks_lengths && !w->ask->interval_ns) {
+        keys.all.link = shape->number;
+        profile_table_count(
+            &w->sums->flows, &keys.all, w->ratio * flow->n_rows,
+            w->ratio * (double) column_decoder_flow_bytes(d, i));
+        return;
+    }
     if (!w->asks_lengths) {
         run.packets = flow->n_rows;
         run.bytes = column_decoder_flow_bytes(d, i);
@@ -280,13 +216,16 @@ read_columns(struct work *w, struct lh_error *why)
     return retval;
 }
 
+/* Flows kept before they are put into the table. */
+#define MAX_FLOWS ((size_t) 1 << 18)
+
 /* Adds up what is of all flows of a shape. */
 static void
 count_shapes(struct work *w)
 {
     for (size_t i = 0; i < column_decoder_n_shapes(w->block->columns); i++) {
         struct profile_shape shape = shape_of(w, i);
-        struct who nobody = {.n_addr = 0};
+        struct profile_who nobody = {.n_addr = 0};
         struct keys keys;
 
         if (w->runs[i].packets) {
@@ -305,6 +244,7 @@ read_shapes(struct work *w, struct lh_error *why)
     int retval;
 
     if (sums->shapes && profile_shapes_is_full(sums->shapes)) {
+        profile_shapes_spread(sums->shapes, &sums->flows, &sums->table);
         profile_shapes_destroy(sums->shapes);
         sums->shapes = NULL;
     }
@@ -346,52 +286,14 @@ count_columns(struct work *w, struct lh_error *why)
     if (!retval) {
         count_shapes(w);
     }
+    if (w->sums->flows.n > MAX_FLOWS) {
+        profile_shapes_spread(w->sums->shapes, &w->sums->flows,
+                              &w->sums->table);
+    }
     return retval;
 }
 
 /* --- Other histories ---------------------------------------------------- */
-
-/* Who sent it, of the first header there is. */
-static void
-find_who(const struct history *h, struct who *who, uint8_t ports[4])
-{
-    const struct history_hop *hop = &h->hops[0];
-    struct hdr hdr;
-    size_t i = 0;
-
-    memset(who, 0, sizeof *who);
-    while (i < h->n_hops && !h->hops[i].caplen) {
-        i++;
-    }
-    if (i == h->n_hops || h->hops[i].caplen < 14) {
-        return;
-    }
-    hop = &h->hops[i];
-    hdr_parse(hop->header, hop->caplen, &hdr);
-    if (hdr.is_ip4 || hdr.is_ip6) {
-        who->proto = hdr.ip_proto;
-        who->n_addr = hdr.is_ip4 ? 4 : 16;
-        who->src = hop->header + hdr.l3_ofs + (hdr.is_ip4 ? 12 : 8);
-    } else {
-        who->proto = hdr.eth_type;
-        who->n_addr = 6;
-        who->dst = hop->header;
-        who->src = hop->header + 6;
-        return;
-    }
-    who->dst = who->src + who->n_addr;
-    if (hdr.l4_ofs && (hdr.src_port || hdr.dst_port)) {
-        bytes_put_be16(ports, hdr.src_port);
-        bytes_put_be16(ports + 2, hdr.dst_port);
-        who->n_ports = 4;
-        who->ports = ports;
-    } else if (hdr.l4_ofs) {
-        ports[0] = hdr.icmp_type;
-        ports[1] = hdr.icmp_code;
-        who->n_ports = 2;
-        who->ports = ports;
-    }
-}
 
 static void
 count_history(struct work *w, const struct history *h, uint64_t first_ns)
@@ -399,7 +301,7 @@ count_history(struct work *w, const struct history *h, uint64_t first_ns)
     struct profile_crossings crossings = {.n = 0};
     uint8_t ports[4];
     struct keys keys;
-    struct who who;
+    struct profile_who who;
 
     if (!h->n_hops) {
         return;
@@ -413,7 +315,7 @@ count_history(struct work *w, const struct history *h, uint64_t first_ns)
         }
     }
     profile_crossings_add(&crossings, w->ask, h, &w->sums->table);
-    find_who(h, &who, ports);
+    profile_who_find(h, &who, ports);
     make_keys(w->ask, &who, &keys);
     for (size_t i = 0; i < crossings.n; i++) {
         count(w, &keys, &crossings.all[i], bucket_of(w->ask, first_ns), 1,
@@ -466,7 +368,7 @@ count_way(void *way_work, const struct history *h, uint64_t packets,
     struct profile_crossings *crossings =
         &((struct way_work *) way_work)->crossings;
     struct work *w = ((struct way_work *) way_work)->work;
-    struct who nobody = {.n_addr = 0};
+    struct profile_who nobody = {.n_addr = 0};
     struct keys keys;
 
     crossings->n = 0;
@@ -497,6 +399,7 @@ void
 profile_block_end(const struct profile_ask *ask, struct profile_sums *sums)
 {
     count_ways(ask, sums);
+    profile_shapes_spread(sums->shapes, &sums->flows, &sums->table);
     block_sums_destroy(sums->ways);
     profile_shapes_destroy(sums->shapes);
     sums->ways = NULL;

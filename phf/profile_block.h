@@ -59,6 +59,9 @@ struct profile_ask {
 struct profile_sums {
     struct profile_table table;
     struct profile_shapes *shapes; /* Met so far; NULL: none.  Owned. */
+    struct profile_table flows;    /* Not in the table yet: each once for a
+                                    * shape, whose number is in place of a link's
+                                    * and who knows what it crosses.  Owned. */
     struct block_sums *ways; /* Not in the table yet; NULL: none.  Owned. */
     uint32_t ways_bucket;    /* Their interval, */
     double ways_ratio;       /* and how many packets one of them stands for. */

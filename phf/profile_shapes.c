@@ -114,10 +114,8 @@ profile_shapes_read(struct profile_shapes *s, struct query_block *block,
 }
 
 struct profile_shape
-profile_shapes_of(const struct profile_shapes *s,
-                  const struct query_block *block, size_t shape)
+profile_shapes_get(const struct profile_shapes *s, uint32_t number)
 {
-    uint32_t number = column_decoder_shape_number(block->columns, shape);
     const struct shape *known = &s->all[number];
 
     return (struct profile_shape){
@@ -126,4 +124,32 @@ profile_shapes_of(const struct profile_shapes *s,
         .number = number,
         .kind = known->kind,
     };
+}
+
+struct profile_shape
+profile_shapes_of(const struct profile_shapes *s,
+                  const struct query_block *block, size_t shape)
+{
+    return profile_shapes_get(
+        s, column_decoder_shape_number(block->columns, shape));
+}
+
+void
+profile_shapes_spread(const struct profile_shapes *s,
+                      struct profile_table *flows, struct profile_table *table)
+{
+    for (size_t i = 0; i < flows->n; i++) {
+        const struct profile_row *row = &flows->rows[i];
+        struct profile_shape shape = profile_shapes_get(s, row->key.link);
+        struct profile_key key = row->key;
+
+        for (size_t k = 0; k < shape.n; k++) {
+            key.link = shape.crossings[k].link;
+            key.way = shape.crossings[k].way;
+            profile_table_count(table, &key, row->packets,
+                                row->bytes +
+                                    row->packets * shape.crossings[k].extra);
+        }
+    }
+    profile_table_uninit(flows);
 }

@@ -45,9 +45,18 @@ bool profile_shapes_is_full(const struct profile_shapes *);
  * (query_block_verdict()).  Returns 0, or an errno as query_block_decide(). */
 int profile_shapes_read(struct profile_shapes *, struct query_block *,
                         struct lh_error *);
-/* A shape of that block; good until the next is read. */
+/* The one of that number; good until more are read. */
+struct profile_shape profile_shapes_get(const struct profile_shapes *,
+                                        uint32_t number);
+/* A shape of that block; as long. */
 struct profile_shape profile_shapes_of(const struct profile_shapes *,
                                        const struct query_block *,
                                        size_t shape);
+/* Moves rows, in which the number of a shape stands in place of that of a link
+ * and bytes are from the IP header on, to where packets of that shape cross,
+ * and leaves 'flows' empty. */
+void profile_shapes_spread(const struct profile_shapes *,
+                           struct profile_table *flows,
+                           struct profile_table *table);
 
 #endif /* phf/profile_shapes.h */

@@ -40,7 +40,9 @@ threaded_tests = \
 	tests/lib/test_say \
 	tests/lib/test_topology \
 	tests/phf/test_query \
+	tests/phf/test_query_job \
 	tests/recorder/test_past_worker \
+	tests/server/test_live_threads \
 	tests/server/test_pipeline_threads \
 	tests/server/test_loss_ledger \
 	tests/server/test_stored_filters

@@ -399,6 +399,18 @@ cluster_has_room(const struct cluster *cluster)
     return cluster->door && cluster_door_has_room(cluster->door);
 }
 
+uint64_t
+cluster_n_added(const struct cluster *cluster)
+{
+    return cluster->door ? cluster_door_token(cluster->door) : 0;
+}
+
+uint64_t
+cluster_n_safe(const struct cluster *cluster)
+{
+    return cluster->door ? cluster_door_settled(cluster->door) : 0;
+}
+
 void
 cluster_drain(struct cluster *cluster)
 {

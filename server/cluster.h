@@ -75,6 +75,11 @@ void cluster_add(struct cluster *, const struct postcard *);
 /* Of a file: whether the next one may be added; look again in a moment. */
 bool cluster_has_room(const struct cluster *);
 
+/* The number of the last postcard that was added, and up to which all are on
+ * the bus (or lost, and counted). */
+uint64_t cluster_n_added(const struct cluster *);
+uint64_t cluster_n_safe(const struct cluster *);
+
 /* Gives away all shards and takes none any more, while postcards go on being
  * received. */
 void cluster_drain(struct cluster *);

@@ -318,6 +318,22 @@ has_room(void *server_)
                            : pipeline_has_room(server->pipeline);
 }
 
+static uint64_t
+n_added(void *server_)
+{
+    struct server *server = server_;
+
+    return cluster_n_added(server->cluster);
+}
+
+static uint64_t
+n_safe(void *server_)
+{
+    struct server *server = server_;
+
+    return cluster_n_safe(server->cluster);
+}
+
 static int
 open_agents(struct server *server, struct lh_error *error)
 {
@@ -338,6 +354,8 @@ open_agents(struct server *server, struct lh_error *error)
         .before = before_agents,
         .has_room = has_room,
         .after = after_batch,
+        .taken = server->cluster ? n_added : NULL,
+        .safe = server->cluster ? n_safe : NULL,
         .aux = server,
     };
     int retval =

@@ -74,7 +74,7 @@ write_configuration(const struct nats *nats, const char *extra)
             "listen: \"127.0.0.1:%d\"\n"
             "log_file: \"%s/log\"\n"
             "jetstream { store_dir: \"%s/store\", max_mem: 256MB, "
-            "max_file: 256MB }\n%s\n",
+            "max_file: 4GB }\n%s\n",
             nats->port, nats->dir, nats->dir, extra ? extra : "");
     fclose(file);
 }

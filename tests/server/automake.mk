@@ -180,6 +180,14 @@ tests_server_test_agents_safe_SOURCES = \
 	tests/server/test_agents_safe.c $(AGENT_TALK) $(LIVE)
 tests_server_test_agents_safe_LDADD = $(SERVER_LIBS) $(TEST_LIBS)
 
+check_PROGRAMS += tests/server/test_agents_cluster
+TESTS += tests/server/test_agents_cluster
+tests_server_test_agents_cluster_SOURCES = \
+	tests/server/test_agents_cluster.c $(AGENT_TALK) $(LIVE) \
+	tests/lib/nats_fixture.c tests/lib/nats_fixture.h
+tests_server_test_agents_cluster_LDADD = $(SERVER_LIBS) $(NATS_LIBS) $(TEST_LIBS)
+EXTRA_tests_server_test_agents_cluster_DEPENDENCIES = bin/lasthop-server
+
 check_PROGRAMS += tests/server/test_server_clients
 TESTS += tests/server/test_server_clients
 tests_server_test_server_clients_SOURCES = \

@@ -4,6 +4,7 @@
 #include "apps/app_source.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,8 +37,34 @@ app_source_find(struct app_source *source, const struct app_find *find,
     return source->class->find(source, find, found, error);
 }
 
-char *
-app_source_left_out(const struct app *app, const struct app_found *found)
+/* Servers of a cluster that did not answer; NULL: all did. */
+static char *
+missing_text(const struct app *app, const struct app_found *found)
+{
+    char since[TIME_SPEC_BUFSIZE], until[TIME_SPEC_BUFSIZE];
+    char others[48] = "";
+
+    if (!found->n_missing) {
+        return NULL;
+    }
+    if (found->n_missing > 1) {
+        snprintf(others, sizeof others, " and %zu more", found->n_missing - 1);
+    }
+    if (!found->missing_since_ns) {
+        return lh_asprintf("server %s%s did not answer: its histories are "
+                           "missing here",
+                           found->missing, others);
+    }
+    return lh_asprintf(
+        "server %s%s did not answer: its histories are missing here, which "
+        "are from %s to %s",
+        found->missing, others,
+        app_format_time(app, found->missing_since_ns, since),
+        app_format_time(app, found->missing_until_ns, until));
+}
+
+static char *
+sampled_text(const struct app *app, const struct app_found *found)
 {
     char since[TIME_SPEC_BUFSIZE], until[TIME_SPEC_BUFSIZE];
 
@@ -49,6 +76,22 @@ app_source_left_out(const struct app *app, const struct app_found *found)
         "not found there may have been one",
         app_format_time(app, found->sampled_since_ns, since),
         app_format_time(app, found->sampled_until_ns, until));
+}
+
+char *
+app_source_left_out(const struct app *app, const struct app_found *found)
+{
+    char *sampled = sampled_text(app, found);
+    char *missing = missing_text(app, found);
+    char *both;
+
+    if (!sampled || !missing) {
+        return sampled ? sampled : missing;
+    }
+    both = lh_asprintf("%s; %s", missing, sampled);
+    free(sampled);
+    free(missing);
+    return both;
 }
 
 int

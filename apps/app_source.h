@@ -46,6 +46,10 @@ struct app_found {
     uint64_t lost;    /* Histories of that time that were never stored. */
     /* From when to when agents left packets out; 0: they did not. */
     uint64_t sampled_since_ns, sampled_until_ns;
+    size_t n_missing; /* Servers of a cluster that did not answer. */
+    char missing[64]; /* The first of them, ... */
+    uint64_t missing_since_ns, missing_until_ns; /* ... what it has; 0: not
+                                                  * known. */
 };
 
 struct app_table {

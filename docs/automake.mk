@@ -4,6 +4,7 @@
 EXTRA_DIST += \
 	docs/api.md \
 	docs/assembly.md \
+	docs/cluster.md \
 	docs/counters.md \
 	docs/datapath.md \
 	docs/decisions \

@@ -41,6 +41,7 @@ struct ring_reader {
     uint64_t next_seq;
     bool knows_seq;   /* next_seq is one. */
     uint64_t last_ns; /* Time of the newest record. */
+    uint64_t n_alike; /* Postcards before it with that time. */
 
     const struct hop_template *slots[RING_N_SLOTS]; /* Owned. */
     const struct hop_template **old; /* Replaced, free at publish. */
@@ -364,6 +365,7 @@ read_postcard(struct ring_reader *r, const uint8_t *p, uint32_t size,
     if (!check_seq(r, &record, item)) {
         return RING_ITEM_LOSS;
     }
+    r->n_alike = record.time_ns == r->last_ns ? r->n_alike + 1 : 0;
     r->last_ns = record.time_ns;
     template = r->slots[record.r.slot];
     if (!template || record.caplen > AGENT_BATCH_MAX_CAPLEN) {
@@ -376,7 +378,9 @@ read_postcard(struct ring_reader *r, const uint8_t *p, uint32_t size,
     item->type = RING_ITEM_POSTCARD;
     item->postcard = (struct agent_postcard){
         .template = template,
-        .time_ns = record.time_ns,
+        /* The switch reads its clock once for a batch of packets, whose order
+         * the ring knows. */
+        .time_ns = record.time_ns + r->n_alike,
         .packet_len = record.packet_len,
         .caplen = record.caplen,
         .reason = is_dropped ? record.reason : 0,

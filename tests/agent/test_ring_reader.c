@@ -132,6 +132,27 @@ START_TEST(a_meter_drop_has_its_reason)
 }
 END_TEST
 
+/* The switch reads its clock once for a batch. */
+START_TEST(equal_times_keep_their_order)
+{
+    static const uint64_t in[] = {7, 7, 7, 50, 50, 51, 40};
+    static const uint64_t out[] = {7, 8, 9, 50, 51, 51, 40};
+    struct ring_reader *reader = attach(NULL, NULL);
+    struct ring_item item;
+
+    for (size_t i = 0; i < sizeof in / sizeof *in; i++) {
+        ck_assert(fake_ring_put(ring, &templates[i % 2].t, in[i], "12345678",
+                                8, 60, false));
+    }
+    fake_ring_publish(ring);
+    for (size_t i = 0; i < sizeof in / sizeof *in; i++) {
+        ck_assert_int_eq(ring_reader_next(reader, &item), RING_ITEM_POSTCARD);
+        ck_assert_uint_eq(item.postcard.time_ns, out[i]);
+    }
+    ring_reader_close(reader);
+}
+END_TEST
+
 /* Puts postcards of one size until one does not fit; returns its number.  A
  * GAP is longer than they are, so there is no room for one either. */
 static uint64_t
@@ -417,6 +438,7 @@ main(void)
     tcase_add_test(tcase, postcards_come_out_in_order_over_many_rounds);
     tcase_add_test(tcase, nothing_is_recorded_before_a_reader_came);
     tcase_add_test(tcase, a_meter_drop_has_its_reason);
+    tcase_add_test(tcase, equal_times_keep_their_order);
     tcase_add_test(tcase, a_full_ring_tells_what_it_lost);
     tcase_add_test(tcase, what_a_dead_switch_did_not_come_to_tell_is_counted);
     tcase_add_test(tcase, what_was_not_published_is_read_again);

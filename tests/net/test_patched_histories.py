@@ -70,12 +70,25 @@ class Served:
             f"{lab.dir}/topology.json", "--archive", f"{lab.dir}/archive"],
             netns=lab.sw)
         self.api = Api(f"{lab.dir}/server.sock")
+        # What the switch sees before an agent has found its ring is not told.
+        wait_until(lambda: self.is_shown(": 8388608 bytes"), 20, "the ring")
         lab.spawn("agent", [
             f"{bindir()}/lasthop-agent", "--server", "127.0.0.1:6082",
             "--pidfile", f"{lab.dir}/ovs-vswitchd.pid", "--name", "lab"],
             netns=lab.sw)
         wait_until(lambda: self.api.call("stats")["stats"]["agents"] == 1,
                    20, "the agent")
+        wait_until(lambda: self.is_shown("reader: epoch"), 20,
+                   "the agent to read the ring")
+
+    def is_shown(self, text):
+        """Whether the switch says so of its rings; else it gets a packet of no
+        test."""
+        if text in self.lab.appctl("lasthop/show"):
+            return True
+        self.h1.send(frames.ethernet(self.h1.mac, self.h2.mac, 0x88b5,
+                                     b"ring".ljust(50)))
+        return False
 
     def frame(self, dport, ident, data=b"lasthop"):
         return frames.udp4(self.h1.mac, self.h2.mac, self.h1.ip, self.h2.ip,

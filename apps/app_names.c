@@ -19,6 +19,7 @@
 #include "lib/nearest.h"
 #include "lib/of_port.h"
 #include "lib/text_buf.h"
+#include "phf/phf.h"
 
 /* Bytes of an address as text. */
 #define ADDRESS_SIZE 64
@@ -278,13 +279,31 @@ app_names_try_switches(const struct app_names *names, struct nearest *nearest)
     }
 }
 
-const char *
-app_names_why_none(const struct topology *topology)
+/* Whether a filter names a switch or a port. */
+static bool
+has_names(const char *text)
 {
-    return topology && topology_n_switches(topology)
-               ? NULL
-               : "no topology is known, so names of switches and ports match "
-                 "nothing; numbers do";
+    /* In which nothing has a name. */
+    struct topology *none = topology_build(topology_builder_create(), 0);
+    struct phf *phf;
+    bool has = phf_compile(text, none, &phf, NULL) != 0;
+
+    if (!has) {
+        phf_destroy(phf);
+    }
+    topology_unref(none);
+    return has;
+}
+
+const char *
+app_names_why_none(const struct topology *topology, const char *phf)
+{
+    if (!phf || (topology && topology_n_switches(topology)) ||
+        !has_names(phf)) {
+        return NULL;
+    }
+    return "no topology is known, so names of switches and ports match "
+           "nothing; numbers do";
 }
 
 int

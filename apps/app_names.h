@@ -52,9 +52,10 @@ void app_names_try_switches(const struct app_names *, struct nearest *);
 /* 'text' with names in place of the addresses in it, for free(). */
 char *app_names_in_text(const struct app_names *, const char *text);
 
-/* Why names match nothing: no switch is in 'topology' (NULL: none is known).
- * NULL where some are. */
-const char *app_names_why_none(const struct topology *topology);
+/* Why names in a filter (NULL: none) match nothing: no switch is in 'topology'
+ * (NULL: none is known).  NULL where some are, or the filter has no names. */
+const char *app_names_why_none(const struct topology *topology,
+                               const char *phf);
 
 /* The switch that 'text' is the name or the number of: 0, or ENOENT with a
  * reason (lib/name_miss.h). */

@@ -53,7 +53,7 @@ static void
 print_notes(const struct ndb *ndb, const struct app_found *found,
             const struct ndb_args *args)
 {
-    const char *why = app_names_why_none(ndb->topology);
+    const char *why = app_names_why_none(ndb->topology, args->phf);
     char *left_out = app_source_left_out(ndb->app, found);
 
     if (!ndb->n_found && why) {

@@ -504,7 +504,8 @@ run(struct app *app, int argc, char *argv[])
         status = end_output(app, status);
     }
     if (status == APP_FOUND && !n_shown) {
-        const char *why = app_names_why_none(app_names_topology(shark.names));
+        const char *why =
+            app_names_why_none(app_names_topology(shark.names), phf);
 
         if (why) {
             app_say(app, "%s", why);

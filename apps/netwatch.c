@@ -18,7 +18,6 @@
 #include "apps/app_interrupt.h"
 #include "lib/lh_alloc.h"
 #include "lib/time_spec.h"
-#include "phf/phf.h"
 
 #define SECOND_NS UINT64_C(1000000000)
 
@@ -206,35 +205,27 @@ finish_command(struct netwatch *nw)
     nw->command = NULL;
 }
 
-/* Whether some filter names a switch or a port. */
-static bool
-uses_names(const struct invariant_file *file)
+/* Why names in some filter match nothing, or NULL. */
+static const char *
+why_none(const struct netwatch *nw)
 {
-    /* In which nothing has a name. */
-    struct topology *none = topology_build(topology_builder_create(), 0);
-    bool uses = false;
+    const char *why = NULL;
 
-    for (size_t i = 0; i < file->n && !uses; i++) {
-        const struct invariant *inv = &file->invariants[i];
+    for (size_t i = 0; i < nw->file->n && !why; i++) {
+        const struct invariant *inv = &nw->file->invariants[i];
 
-        for (size_t j = 0; j < inv->n_filters && !uses; j++) {
-            struct phf *phf;
-
-            uses = phf_compile(inv->filters[j].phf, none, &phf, NULL) != 0;
-            if (!uses) {
-                phf_destroy(phf);
-            }
+        for (size_t j = 0; j < inv->n_filters && !why; j++) {
+            why = app_names_why_none(app_names_topology(nw->names),
+                                     inv->filters[j].phf);
         }
     }
-    topology_unref(none);
-    return uses;
+    return why;
 }
 
 static int
 watch_all(struct netwatch *nw)
 {
     const struct app *app = nw->app;
-    const char *why_none;
     bool is_past = app->archive || app->since_ns || app->until_ns;
     struct lh_error error;
     int status;
@@ -251,10 +242,9 @@ watch_all(struct netwatch *nw)
     if (status != APP_FOUND) {
         return status;
     }
-    why_none = app_names_why_none(app_names_topology(nw->names));
-    if (why_none && uses_names(nw->file)) {
+    if (why_none(nw)) {
         /* What names never match is never broken. */
-        app_say(app, "%s: %s", nw->path, why_none);
+        app_say(app, "%s: %s", nw->path, why_none(nw));
         return APP_ERROR;
     }
     nw->end_ns = for_ns ? time_spec_now() + for_ns : 0;

@@ -357,7 +357,8 @@ show_once(const struct app *app, json_t *request)
     }
     say_totals(app, profile);
     if (status == APP_FOUND && !nprof_number(profile, "packets")) {
-        const char *why = app_names_why_none(app_names_topology(names));
+        const char *why =
+            app_names_why_none(app_names_topology(names), filter);
 
         if (why) {
             app_say(app, "%s", why);

@@ -112,6 +112,24 @@ for app in ndb netshark netwatch nprof; do
     expect "a name where none is known" $wanted "$why"
 done
 
+# What has no names needs no topology.
+for app in ndb netshark "nprof --filter"; do
+    # shellcheck disable=SC2086
+    set -- $app
+    program=$1
+    shift
+    if [ "$program" = ndb ]; then
+        set -- -e 'find {{--bpf "udp port 9999"}}'
+    else
+        set -- "$@" '{{--bpf "udp port 9999"}}'
+    fi
+    timeout 60 "$build/bin/$program" -r bare "$@" > out 2> err < /dev/null
+    code=$?
+    if [ $code -ne 1 ] || grep -q topology err; then
+        fail "$program: a filter without names: exit $code, $(cat err)"
+    fi
+done
+
 for app in ndb netshark netwatch nprof; do
     program=$build/bin/$app
 

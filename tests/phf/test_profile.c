@@ -548,6 +548,7 @@ main(void)
     tcase_add_loop_test(names, a_bad_request_is_refused, 0,
                         sizeof bad_requests / sizeof *bad_requests);
     tcase_add_test(names, a_full_table_folds);
+    tcase_set_timeout(names, 60);
     suite_add_tcase(suite, names);
     srunner_run_all(runner, CK_NORMAL);
     failed = srunner_ntests_failed(runner);

@@ -199,22 +199,10 @@ is_behind(const struct path_table *pt, uint64_t time_ns)
            pt->clock_ns - time_ns > pt->config.window_ns;
 }
 
-void
-path_table_keep_time(struct path_table *pt, uint64_t time_ns)
+/* A time that the clock does not believe, until others agree. */
+static __attribute__((noinline)) void
+note_odd_time(struct path_table *pt, uint64_t time_ns, bool ahead)
 {
-    bool ahead = is_ahead(pt, time_ns);
-
-    if (pt->config.is_driven) {
-        if (time_ns > pt->clock_ns && time_ns <= pt->lead_ns) {
-            pt->clock_ns = time_ns;
-        }
-        return;
-    }
-    if (!ahead && !is_behind(pt, time_ns)) {
-        pt->n_odd = 0;
-        pt->clock_ns = time_ns > pt->clock_ns ? time_ns : pt->clock_ns;
-        return;
-    }
     pt->n.odd_times++;
     pt->n_odd = ahead == pt->is_odd_ahead ? pt->n_odd + 1 : 1;
     pt->is_odd_ahead = ahead;
@@ -225,6 +213,23 @@ path_table_keep_time(struct path_table *pt, uint64_t time_ns)
         } else {
             step_back(pt, time_ns);
         }
+    }
+}
+
+void
+path_table_keep_time(struct path_table *pt, uint64_t time_ns)
+{
+    bool ahead = is_ahead(pt, time_ns);
+
+    if (pt->config.is_driven) {
+        if (time_ns > pt->clock_ns && time_ns <= pt->lead_ns) {
+            pt->clock_ns = time_ns;
+        }
+    } else if (!ahead && !is_behind(pt, time_ns)) {
+        pt->n_odd = 0;
+        pt->clock_ns = time_ns > pt->clock_ns ? time_ns : pt->clock_ns;
+    } else {
+        note_odd_time(pt, time_ns, ahead);
     }
 }
 

@@ -2,11 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 # The demo: a real network, its traffic, and what ndb says about its packets.
 """
-usage: demo.py [--bindir DIR] [--batch] [--patched]
+usage: demo.py [--bindir DIR] [--batch] [--patched | --cluster]
 
 Needs root.  At a terminal it ends in the prompt of ndb, with the network still
 there; with --batch, or when not at a terminal, it ends after the last scene.
 With --patched the switches make their postcards themselves (docs/datapath.md).
+With --cluster three lasthop-servers share the work, of which one is killed
+under traffic (docs/cluster.md).
 All that ndb and ovs-ofctl are shown to print is what they print.  Exit status
 0 when every scene came out as told, 1 otherwise.
 """
@@ -37,6 +39,7 @@ ASKED = (f'^{{{{--bpf "tcp[tcpflags] == tcp-syn and dst host '
          f'{network.NAT_PUBLIC[0]}" --dpid s1}}}}')
 ANSWERED = ('^{{--bpf "tcp[tcpflags] == tcp-syn|tcp-ack and src port 8000"'
             ' --dpid s6}}')
+PINGED = '^{{--bpf "icmp[0] == 8" --dpid s1}}'
 PINGED6 = '^{{--bpf "icmp6 and ip6[40] == 128" --dpid s1}}'
 READ = '^{{--bpf "udp and dst port 6900" --dpid s1}}'
 LOST = (f'{{{{--bpf "tcp and dst port {network.WRONG_PORT}"'
@@ -205,6 +208,56 @@ since:""")
         self.ndb(f"find {LOST}", "frame 2", f"why not v{5 - less}",
                  "info changes s3 --limit 3", f"diff s3 v{8 - less}")
 
+    def shared(self):
+        """Three servers, of which one dies under traffic."""
+        net = self.net
+        alice, web = net.hosts["alice"], net.hosts["web"]
+        n = 400
+
+        tell("""
+Three lasthop-servers share the work over nats-server.  The switches send to a;
+each packet's postcards go to the server that owns its shard, its history to the
+one that archives it.""")
+        self.show("lasthopctl", "cluster", "status")
+        with Step("alice pings web, 100 times a second"):
+            pings = net.spawn("pings", [
+                "ping", "-n", "-c", str(n), "-i", "0.01", "-W", "2", web.ip],
+                netns=alice.netns)
+            wait_until(lambda: "icmp_seq=100 " in pings.output(), 30,
+                       "pings")
+        with Step("server b is killed (kill -9) while she does"):
+            net.members["b"].kill()
+            wait_until(lambda: "b" not in net.members_that_live(), 30,
+                       "the others to find it dead")
+            wait_until(net.is_shared_out, 30, "its shards to be taken over")
+        with Step("a and c have its shards; alice has all her answers"):
+            pings.wait(60)
+            expect(f" {n} received" in pings.output(), "an answer each")
+        tell("""
+What b has archived stays on its disk, so an answer is not whole now, and says
+so:""")
+        self.count(None)
+        with Step("b comes back"):
+            net.start_member("b")
+            wait_until(lambda: "b" in net.members_that_live(), 30, "b")
+            wait_until(net.is_shared_out, 30, "shards to be shared out")
+        with Step(f"Each of the {n} pings is there once"):
+            wait_until(lambda: self.n_pings() == n, 30, "all of them")
+            expect(self.n_pings() == n, "no more of them")
+        self.count(n)
+
+    def n_pings(self):
+        """How many of alice's pings a query finds."""
+        with Api(f"{self.net.dir}/server.sock") as server:
+            return len(server.query(PINGED))
+
+    def count(self, n):
+        """Shows how many of them netshark finds."""
+        text = self.show("sh", "-c", f"netshark --all --json '{PINGED}' "
+                                     "| wc -l")
+        if n is not None:
+            expect(text.split()[-1] == str(n), f"{n} histories")
+
     def elsewhere(self):
         """What makes a shell find the programs and this network."""
         return (f"export LASTHOP_RUNDIR={shlex.quote(self.net.dir)} "
@@ -240,6 +293,26 @@ def expect(holds, what):
     """A scene has to come out as told."""
     if not holds:
         raise Failed(f"expected {what}")
+
+
+def play_cluster():
+    """The demo of a cluster."""
+    tell(bold("lasthop: three servers, one killed"))
+    tell()
+    tell(network.__doc__.split("\n\n")[1])
+    tell()
+    with DemoNetwork() as net:
+        with Step("Six bridges, four hosts, an OpenFlow 1.3 controller"):
+            net.start()
+        with Step("lasthop-recorder, nats-server, three lasthop-servers"):
+            net.start_cluster()
+        demo = Demo(net)
+        with Step("The bridges connect; the controller installs its routes"):
+            net.connect()
+        with Step("The recorder finds the links"):
+            demo.wait_for_topology()
+        scene("Three servers, one killed")
+        demo.shared()
 
 
 def play(batch, patched):
@@ -283,12 +356,17 @@ def main():
                         help="end without ndb's prompt")
     parser.add_argument("--patched", action="store_true", default=None,
                         help="with the patched switch and an agent")
+    parser.add_argument("--cluster", action="store_true",
+                        help="with three servers, of which one is killed")
     arguments = parser.parse_args()
     if arguments.bindir:
         os.environ["LASTHOP_BINDIR"] = os.path.abspath(arguments.bindir)
     at_terminal = sys.stdin.isatty() and sys.stdout.isatty()
     try:
-        play(arguments.batch or not at_terminal, arguments.patched)
+        if arguments.cluster:
+            play_cluster()
+        else:
+            play(arguments.batch or not at_terminal, arguments.patched)
     except Failed as error:
         sys.exit(f"demo: {error}")
     except KeyboardInterrupt:

@@ -18,6 +18,8 @@ sys.path.insert(0, os.path.join(HERE, "..", "net"))
 
 # pylint: disable=wrong-import-position
 import network
+from api import Api
+from cluster import Nats
 from lab import (PYTHON, TRAFFIC, UNDER_COLLECTOR, UNDER_SWITCH, Lab,
                  bindir)
 from process import Failed, wait_until
@@ -36,6 +38,8 @@ class DemoNetwork(Lab):
     def __init__(self, patched=None):
         super().__init__(patched)
         self.target = CONTROLLER_AT     # Where the bridges connect to.
+        self.nats = None
+        self.members = {}       # Of a cluster, by name.
         for name, dpid in network.SWITCHES.items():
             self.add_bridge(name, dpid)
         for a, b in network.LINKS:
@@ -81,6 +85,44 @@ class DemoNetwork(Lab):
                    "lasthop-server")
         if self.is_patched:
             self.start_agent(AGENTS_AT)
+
+    def start_cluster(self):
+        """Starts the recorder, a nats-server and three lasthop-servers: the
+        switches send to a, which has the recorder; b and c share the work."""
+        self.start_recorder()
+        self.nats = Nats(f"{self.dir}/nats", self.col)
+        self.nats.start()
+        for name in "abc":
+            self.start_member(name)
+        wait_until(self.is_shared_out, 30, "an owner of every shard")
+
+    def start_member(self, name):
+        """Starts server 'name' of the cluster, also again."""
+        directory = self.dir if name == "a" else f"{self.dir}/{name}"
+        os.makedirs(directory, exist_ok=True)
+        own = (["--listen", f"geneve:{UNDER_COLLECTOR}:6081"]
+               if name == "a" else ["--recorder", "none"])
+        self.members[name] = self.spawn(f"server-{name}", [
+            os.path.join(bindir(), "lasthop-server"), "--cluster",
+            self.nats.url, "--name", name, "--rundir", directory, *own,
+            "--archive", f"{directory}/archive"], netns=self.col, daemon=True)
+        wait_until(lambda: os.path.exists(f"{directory}/server.sock"), 10,
+                   "lasthop-server")
+
+    def members_that_live(self):
+        """What server a says of those that it finds alive, by name."""
+        with Api(f"{self.dir}/server.sock") as server:
+            return {s["name"]: s for s in
+                    server.call("cluster.status")["cluster"]["servers"]
+                    if s["alive"]}
+
+    def is_shared_out(self):
+        """Whether all of the cluster's shards have an owner that runs."""
+        live = self.members_that_live().values()
+        return (len(live) == sum(m.is_running()
+                                 for m in self.members.values())
+                and sum(s["shards"] for s in live) == 64
+                and sum(s["stores"] for s in live) == 16)
 
     def start_recorder(self):
         """Starts the recorder, for the first time or again."""

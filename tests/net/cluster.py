@@ -37,9 +37,10 @@ def free_port(kind=socket.SOCK_STREAM):
 class Nats:
     """A nats-server with JetStream; its store survives kill() and start()."""
 
-    def __init__(self, directory):
+    def __init__(self, directory, netns=None):
         self.dir = str(directory)
-        self.port = free_port()
+        self.netns = netns
+        self.port = 4222 if netns else free_port()
         self.url = f"nats://127.0.0.1:{self.port}"
         self.process = None
         os.makedirs(self.dir, exist_ok=True)
@@ -53,7 +54,7 @@ class Nats:
         program = shutil.which("nats-server") or "/usr/sbin/nats-server"
         self.process = Process("nats-server",
                                [program, "-c", f"{self.dir}/conf"],
-                               f"{self.dir}/log")
+                               f"{self.dir}/log", netns=self.netns)
         self.process.wait_for("Server is ready", 30)
 
     def kill(self):

@@ -6,6 +6,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <zstd.h>
 
@@ -56,11 +57,47 @@ compressor_put(struct compressor *c, int level, const void *raw, size_t len,
     return false;
 }
 
+/* Each thread has a context of its own: making one asks the processor what it
+ * can do, which takes a virtual machine longer than to expand a few
+ * kilobytes. */
+static pthread_key_t expander_key;
+static pthread_once_t expander_once = PTHREAD_ONCE_INIT;
+
+static void
+free_expander(void *context)
+{
+    ZSTD_freeDCtx(context);
+}
+
+static void
+make_expander_key(void)
+{
+    if (pthread_key_create(&expander_key, free_expander)) {
+        abort();
+    }
+}
+
+static ZSTD_DCtx *
+expander(void)
+{
+    ZSTD_DCtx *context;
+
+    pthread_once(&expander_once, make_expander_key);
+    context = pthread_getspecific(expander_key);
+    if (!context) {
+        context = ZSTD_createDCtx();
+        if (!context || pthread_setspecific(expander_key, context)) {
+            abort();
+        }
+    }
+    return context;
+}
+
 int
 compress_expand(const uint8_t *stored, size_t len, uint8_t *raw,
                 size_t raw_len, struct lh_error *error)
 {
-    size_t n = ZSTD_decompress(raw, raw_len, stored, len);
+    size_t n = ZSTD_decompressDCtx(expander(), raw, raw_len, stored, len);
 
     if (ZSTD_isError(n)) {
         lh_error_set(error, "payload does not decompress: %s",

@@ -388,8 +388,10 @@ cluster_checkpoint_run(struct cluster_checkpoint *cp, uint64_t now_ns)
         return;
     }
     cp->purged_ns = now_ns;
-    if (cp->is.position > cp->purged.position) {
-        purge(cp, "LH1", "lh.1", cp->is.position);
+    if (cp->is.position > cp->purged.position + 1) {
+        /* The last message stays: NATS, when it is killed, may begin to
+         * number an empty stream anew. */
+        purge(cp, "LH1", "lh.1", cp->is.position - 1);
     }
     if (cp->is.snapshot_seq > cp->purged.snapshot_seq) {
         purge(cp, "LHS", "lh.s", cp->is.snapshot_seq);

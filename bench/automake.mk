@@ -140,6 +140,11 @@ bench_bench_cards_SOURCES = bench/bench_cards.c \
 	bench/bench_preset.c bench/bench_preset.h
 bench_bench_cards_LDADD = server/libserver.a $(GEN_LIBS)
 
+BENCHES += bench/bench_split
+bench_bench_split_SOURCES = bench/bench_split.c \
+	bench/bench_preset.c bench/bench_preset.h
+bench_bench_split_LDADD = $(SERVER_LIBS) $(GEN_LIBS)
+
 # agent: from a ring to batches, and to a socket.
 BENCHES += bench/bench_agent
 bench_bench_agent_SOURCES = bench/bench_agent.c $(FAKE_RING) \

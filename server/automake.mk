@@ -22,6 +22,7 @@ server_libassemble_a_SOURCES = \
 	server/path_group.c server/path_group.h \
 	server/card_kind.c server/card_kind.h \
 	server/catch_up.c server/catch_up.h \
+	server/path_kit.c server/path_kit.h \
 	server/path_sum.c server/path_sum.h \
 	server/path_closed.c server/path_closed.h \
 	server/path_table.c server/path_table.h \

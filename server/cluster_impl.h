@@ -52,6 +52,7 @@ struct cluster {
     struct cluster_share *share;
     struct cluster_rpc *rpc; /* Others ask this server. */
     struct shard_lease *lease_1, *lease_2;
+    struct path_kit *kit;          /* Of all splits. */
     struct cluster_split **splits; /* n_shards, each NULL or owned. */
     struct cluster_store **stores; /* n_stores. */
     struct cluster_stream streams[CLUSTER_N_STREAMS];

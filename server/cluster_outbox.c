@@ -98,7 +98,7 @@ store_of_packet(const struct cluster_outbox *box, struct trajectory *t,
                 uint64_t packet_id)
 {
     struct trajectory_mark *mark = trajectory_filter_mark(t);
-    uint64_t owner = (uint64_t) (uintptr_t) box;
+    uint64_t owner = STORE_SEED + box->n_stores;
 
     if (mark->owner != owner) {
         const struct history_hop *hop = &trajectory_model(t)->hops[0];

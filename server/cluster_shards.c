@@ -7,6 +7,7 @@
 #include "lib/lh_alloc.h"
 #include "lib/say.h"
 #include "server/cluster_impl.h"
+#include "server/path_kit.h"
 
 /* --- Stage 1 ------------------------------------------------------------- */
 
@@ -102,6 +103,7 @@ start_split(struct cluster *cluster, uint32_t shard, uint64_t epoch)
         .id_config = o->id_config,
         .is_lossless = o->is_lossless,
         .rules = cluster->parts.rules,
+        .kit = cluster->kit,
         .on_event = on_split,
         .aux = cluster,
     };
@@ -281,6 +283,10 @@ cluster_shards_open(struct cluster *cluster, struct lh_error *error)
     };
     int retval;
 
+    cluster->kit = path_kit_create(true);
+    if (!cluster->kit) {
+        abort();
+    }
     cluster->splits =
         lh_alloc_zero(cluster->config.n_shards * sizeof *cluster->splits);
     cluster->stores =
@@ -314,6 +320,7 @@ cluster_shards_close(struct cluster *cluster)
     if (cluster->lease_2) {
         shard_lease_destroy(cluster->lease_2);
     }
+    path_kit_destroy(cluster->kit);
     free(cluster->splits);
     free(cluster->stores);
 }

@@ -24,8 +24,8 @@
 
 struct writer {
     const struct cluster_snapshot_head *head;
-    struct card_batch_writer *batch; /* Owned. */
-    struct byte_buf *parts;          /* Becomes the caller's. */
+    struct card_batch_writer *batch;
+    struct byte_buf *parts; /* Becomes the caller's. */
     size_t n_parts, allocated;
     struct byte_buf meta;    /* Of the first part. */
     struct byte_buf entries; /* Of a list in it. */
@@ -139,14 +139,12 @@ put_card(void *w_, const struct postcard *p, uint64_t due_ns)
 
 uint32_t
 cluster_snapshot_put(const struct cluster_snapshot_head *head,
-                     const struct packet_id_config *id_config,
-                     struct path_table *paths,
+                     struct card_batch_writer *batch, struct path_table *paths,
                      const struct cluster_merge *merge,
                      struct byte_buf **partsp)
 {
-    struct writer w = {.head = head};
+    struct writer w = {.head = head, .batch = batch};
 
-    w.batch = card_batch_writer_create(id_config);
     byte_buf_put_u64(&w.meta, head->secret);
     byte_buf_put_u64(&w.meta, path_table_clock_ns(paths));
     cluster_merge_put(merge, &w.meta);
@@ -159,7 +157,6 @@ cluster_snapshot_put(const struct cluster_snapshot_head *head,
     }
     path_table_each_open(paths, put_card, &w);
     finish_part(&w);
-    card_batch_writer_destroy(w.batch);
     byte_buf_uninit(&w.meta);
     byte_buf_uninit(&w.entries);
     byte_buf_uninit(&w.groups);

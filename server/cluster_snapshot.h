@@ -25,6 +25,7 @@
 #include "lib/lh_error.h"
 #include "lib/packet_id.h"
 
+struct card_batch_writer;
 struct cluster_merge;
 struct path_table;
 
@@ -34,10 +35,10 @@ struct cluster_snapshot_head {
 };
 
 /* Writes the snapshot to '*parts', 'n' buffers that are the caller's to empty
- * and free(), and returns 'n', which is not 0. */
+ * and free(), and returns 'n', which is not 0.  The batch writer must be
+ * empty, and is empty after. */
 uint32_t cluster_snapshot_put(const struct cluster_snapshot_head *,
-                              const struct packet_id_config *,
-                              struct path_table *,
+                              struct card_batch_writer *, struct path_table *,
                               const struct cluster_merge *,
                               struct byte_buf **parts);
 

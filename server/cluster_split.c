@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "lib/card_batch.h"
 #include "lib/lh_alloc.h"
 #include "lib/monotonic.h"
 #include "server/cluster_split_impl.h"
@@ -17,6 +18,10 @@
 /* Between checkpoints that would say nothing but how far was read. */
 #define STALE_NS UINT64_C(2000000000)
 #define TICK_MS  20
+/* See is_worth_it(). */
+#define MOST_INTERVALS 5
+#define FEW_HISTORIES  64
+#define MANY_HISTORIES ((size_t) 128) /* For each stage-2 shard. */
 /* Between ticks that are later than this anything may have come. */
 #define SLEPT_NS UINT64_C(500000000)
 /* Bytes of histories that wait: a checkpoint is not waited for longer. */
@@ -36,8 +41,8 @@ begin(struct cluster_split *s, uint64_t now_ns)
         .secret = s->secret,
     };
     struct byte_buf *parts;
-    uint32_t n = cluster_snapshot_put(&head, &s->config.id_config, s->paths,
-                                      s->merge, &parts);
+    uint32_t n =
+        cluster_snapshot_put(&head, s->writer, s->paths, s->merge, &parts);
 
     if (s->pull) {
         s->position = bus_pull_next_seq(s->pull);
@@ -49,14 +54,26 @@ begin(struct cluster_split *s, uint64_t now_ns)
     free(parts);
 }
 
+/* Batches of few histories cost and weigh the more for each, so where some
+ * come it waits longer; where hardly any come that does not matter. */
+static bool
+is_worth_it(const struct cluster_split *s, uint64_t since_ns)
+{
+    const struct cluster_outbox *box = cluster_checkpoint_box(s->checkpoint);
+    uint64_t interval_ns = (uint64_t) s->config.interval_ms * 1000000u;
+    size_t n = cluster_outbox_n(box);
+
+    return cluster_outbox_size(box) > EARLY_BYTES ||
+           since_ns >= MOST_INTERVALS * interval_ns ||
+           (since_ns >= interval_ns &&
+            (n <= FEW_HISTORIES || n >= MANY_HISTORIES * s->config.n_stores));
+}
+
 static void
 begin_if_due(struct cluster_split *s, uint64_t now_ns)
 {
     uint64_t since_ns = now_ns - s->begun_ns;
-    bool is_due = s->state == SPLIT_DRAINING ||
-                  since_ns >= (uint64_t) s->config.interval_ms * 1000000u ||
-                  cluster_outbox_size(cluster_checkpoint_box(s->checkpoint)) >
-                      EARLY_BYTES;
+    bool is_due = s->state == SPLIT_DRAINING || is_worth_it(s, since_ns);
 
     if (!cluster_checkpoint_is_ready(s->checkpoint) || !is_due) {
         return;
@@ -351,6 +368,7 @@ cluster_split_create(const struct cluster_split_config *config)
     if (!s->config.interval_ms) {
         s->config.interval_ms = INTERVAL_MS;
     }
+    s->writer = card_batch_writer_create(&s->config.id_config);
     s->tick = evtimer_new(base, on_tick, s);
     s->work = evtimer_new(base, on_work, s);
     if (!s->tick || !s->work) {
@@ -377,6 +395,7 @@ cluster_split_destroy(struct cluster_split *s)
 {
     if (s) {
         bus_pull_close(s->pull);
+        card_batch_writer_destroy(s->writer);
         cluster_snapshot_reader_destroy(s->past);
         path_table_destroy(s->paths);
         cluster_merge_destroy(s->merge);

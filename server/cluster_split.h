@@ -36,6 +36,7 @@
 
 struct bus;
 struct cluster_split;
+struct path_kit;
 struct rule_cache;
 struct sample_gate;
 
@@ -51,7 +52,9 @@ struct cluster_split_config {
     uint32_t shard;       /* k. */
     uint64_t epoch;       /* As SHARD_TAKEN said. */
     uint32_t n_stores;    /* Stage-2 shards of the cluster. */
-    uint32_t interval_ms; /* Between checkpoints; 0: 200. */
+    uint32_t interval_ms; /* Between checkpoints; 0: 200.  Up to five times
+                           * that where histories are neither few nor
+                           * many. */
     size_t max_bytes;     /* Under way from NATS; 0: bus_pull's default. */
 
     /* As server/shard.h has them. */
@@ -61,6 +64,8 @@ struct cluster_split_config {
     bool is_lossless;
     struct rule_cache *rules;
     const struct sample_gate *gate; /* NULL: none. */
+    struct path_kit *kit;           /* Shared by shards of a server; NULL:
+                                     * none. */
 
     /* May destroy the split, but for CLUSTER_SPLIT_OPEN. */
     void (*on_event)(void *aux, struct cluster_split *,

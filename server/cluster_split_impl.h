@@ -28,6 +28,7 @@ struct cluster_split {
     struct cluster_checkpoint *checkpoint; /* Owned. */
     struct cluster_snapshot_reader *past;  /* While restoring.  Owned. */
     struct bus_pull *pull;                 /* Of that, then of postcards. */
+    struct card_batch_writer *writer;      /* Owned. */
     struct path_table *paths;              /* Owned; NULL: not yet. */
     struct cluster_merge *merge;           /* The same. */
     struct topology *topology;             /* Owned reference, or NULL. */

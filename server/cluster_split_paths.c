@@ -84,7 +84,10 @@ create_paths(struct cluster_split *s)
     const struct path_table_config config = {
         .window_ns = s->config.window_ns,
         .max_postcards = s->config.max_postcards,
+        /* None is folded: snapshots borrow what is held. */
+        .max_plain = SIZE_MAX,
         .id_config = s->config.id_config,
+        .kit = s->config.kit,
         .is_driven = true,
         .secret = s->secret,
         .emit = emit,
@@ -169,6 +172,7 @@ cluster_split_work(struct cluster_split *s)
     is_idle = s->is_idle && !s->slept;
     s->slept = false;
     if (cluster_merge_run(s->merge, monotonic_ns(), is_idle, SLICE)) {
+        path_table_drain(s->paths); /* Before others change the kit. */
         return !rule_cache_n_waiting(s->config.rules);
     }
     clock_ns = cluster_merge_clock_ns(s->merge);

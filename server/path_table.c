@@ -60,21 +60,21 @@ path_table_create(const struct path_table_config *config)
     }
     pt->pool = postcard_pool_create();
     pt->tunnels = tunnel_map_create();
-    pt->assembler = assembler_create();
     pt->past = topology_past_create(2 * pt->config.window_ns +
                                     TOPOLOGY_PAST_SLACK_NS);
     pt->index = path_index_create(config->secret);
     pt->closed = path_closed_create();
-    pt->kinds = card_kind_cache_create();
-    if (pt->config.emit_packet) {
-        pt->trajectories = trajectory_cache_create();
-    }
-    if (!pt->pool || !pt->tunnels || !pt->assembler || !pt->past ||
-        !pt->index || !pt->closed || !pt->kinds ||
-        (pt->config.emit_packet && !pt->trajectories)) {
+    pt->own_kit =
+        config->kit ? NULL : path_kit_create(config->emit_packet != NULL);
+    pt->kit = config->kit ? config->kit : pt->own_kit;
+    if (!pt->pool || !pt->tunnels || !pt->past || !pt->index || !pt->closed ||
+        !pt->kit) {
         path_table_destroy(pt);
         return NULL;
     }
+    pt->kinds = pt->kit->kinds;
+    pt->assembler = pt->kit->assembler;
+    pt->trajectories = config->emit_packet ? pt->kit->trajectories : NULL;
     return pt;
 }
 
@@ -107,12 +107,10 @@ path_table_destroy(struct path_table *pt)
     }
     topology_past_destroy(pt->past);
     path_closed_destroy(pt->closed);
-    card_kind_cache_destroy(pt->kinds);
     postcard_pool_destroy(pt->pool);
     tunnel_map_destroy(pt->tunnels);
-    assembler_destroy(pt->assembler);
-    trajectory_cache_destroy(pt->trajectories);
     path_index_destroy(pt->index);
+    path_kit_destroy(pt->own_kit);
     free(pt);
 }
 
@@ -122,10 +120,7 @@ path_table_set_topology(struct path_table *pt, const struct topology *topology)
     path_table_drain(pt);
     topology_past_set(pt->past, topology);
     pt->topology = topology_past_newest(pt->past);
-    card_kind_cache_set_topology(pt->kinds, pt->topology);
-    if (pt->trajectories) {
-        trajectory_cache_clear(pt->trajectories);
-    }
+    path_kit_set_topology(pt->kit, pt->topology);
     for (struct path_group *g = pt->open.first; g;
          g = g->links[PATH_LIST_ORDER].next) {
         g->sum.is_soft = true;
@@ -133,36 +128,18 @@ path_table_set_topology(struct path_table *pt, const struct topology *topology)
     }
 }
 
-/* Two topologies that follow each other. */
-struct change {
-    const struct topology *from, *to;
-};
-
-static bool
-is_changed(const void *change_, uint64_t dpid)
-{
-    const struct change *change = change_;
-
-    return topology_past_differ(change->from, change->to, dpid);
-}
-
 void
 path_table_change_topology(struct path_table *pt,
                            const struct topology *topology, uint64_t now_ns)
 {
-    struct change change = {pt->topology, topology};
-
     if (!pt->topology) {
         path_table_set_topology(pt, topology);
         return;
     }
     path_table_drain(pt);
-    if (pt->trajectories) {
-        trajectory_cache_forget(pt->trajectories, is_changed, &change);
-    }
     topology_past_add(pt->past, topology, now_ns);
     pt->topology = topology_past_newest(pt->past);
-    card_kind_cache_set_topology(pt->kinds, pt->topology);
+    path_kit_change_topology(pt->kit, pt->topology);
 }
 
 /* --- Time. ----------------------------------------------------------------

@@ -57,6 +57,8 @@
 #include "lib/topology.h"
 #include "lib/trajectory.h"
 
+struct path_kit; /* server/path_kit.h */
+
 #define PATH_TABLE_WINDOW_NS     1000000000ULL
 #define PATH_TABLE_SETTLE_NS     10000000ULL
 #define PATH_TABLE_MAX_POSTCARDS 5000000
@@ -74,6 +76,7 @@ struct path_table_config {
      * less memory, with more work.  Default PATH_TABLE_MAX_PLAIN. */
     size_t max_plain;
     struct packet_id_config id_config; /* n_bytes 0: the default. */
+    struct path_kit *kit; /* Shared with others; NULL: one of its own. */
     bool is_driven;
     uint64_t secret; /* Of hashes of what closed groups had; 0: drawn.  Where
                       * path_table_each_seen() is used it goes with them. */

@@ -14,6 +14,7 @@
 #include "server/card_kind.h"
 #include "server/path_closed.h"
 #include "server/path_group.h"
+#include "server/path_kit.h"
 #include "server/path_table.h"
 #include "server/postcard_pool.h"
 #include "server/topology_past.h"
@@ -27,6 +28,9 @@ struct path_table {
     struct path_table_config config;
     struct postcard_pool *pool;
     struct tunnel_map *tunnels;
+    struct path_kit *own_kit; /* Owned; NULL: it is another's. */
+    struct path_kit *kit;
+    /* Of the kit. */
     struct card_kind_cache *kinds;
     struct assembler *assembler;
     struct trajectory_cache *trajectories; /* NULL: nobody takes packets. */

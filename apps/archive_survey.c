@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "lib/archive_scan.h"
+#include "lib/archive_shards.h"
 #include "lib/lh_alloc.h"
 
 static void
@@ -228,6 +229,17 @@ take_file(struct archive_survey *survey, const struct archive_segment *segment,
     free(path);
 }
 
+/* What comes does not follow what was. */
+static void
+begin_shard(struct archive_survey *survey)
+{
+    for (size_t i = 0; i < survey->n_damages; i++) {
+        survey->damages[i].is_open = false;
+    }
+    survey->has_block = false;
+    survey->last_ns = 0;
+}
+
 int
 archive_survey_take(struct archive_survey *survey, const char *dir,
                     struct lh_error *error)
@@ -237,13 +249,19 @@ archive_survey_take(struct archive_survey *survey, const char *dir,
     int retval;
 
     memset(survey, 0, sizeof *survey);
-    retval = archive_dir_list(dir, &segments, &n, NULL, NULL, error);
+    retval = archive_shards_list(dir, &segments, &n, error);
     if (retval) {
         return retval;
     }
     survey->dir = lh_strdup(dir);
     for (size_t i = 0; i < n; i++) {
-        take_file(survey, &segments[i], i + 1 == n);
+        bool is_last = i + 1 == n;
+
+        if (i && segments[i].shard != segments[i - 1].shard) {
+            begin_shard(survey);
+        }
+        take_file(survey, &segments[i],
+                  is_last || segments[i + 1].shard != segments[i].shard);
     }
     free(segments);
     return 0;

@@ -244,8 +244,9 @@ count_block(struct archive_reader *reader, size_t i, struct totals *totals)
     const struct archive_entry *before =
         i ? archive_reader_entry(reader, i - 1) : NULL;
 
-    totals->n_files +=
-        !before || before->segment.first != entry->segment.first;
+    totals->n_files += !before ||
+                       before->segment.first != entry->segment.first ||
+                       before->segment.shard != entry->segment.shard;
     totals->n_bytes += (uint64_t) ARCHIVE_BLOCK_HEADER + block->stored_len;
     totals->n_topologies += block->kind == ARCHIVE_TOPOLOGY;
     if (block->kind != ARCHIVE_HISTORIES && block->kind != ARCHIVE_COLUMNS) {

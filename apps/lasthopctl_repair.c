@@ -17,7 +17,9 @@
 
 #include "apps/archive_survey.h"
 #include "lib/archive_block.h"
+#include "lib/archive_commit.h"
 #include "lib/archive_scan.h"
+#include "lib/archive_shards.h"
 #include "lib/byte_buf.h"
 #include "lib/lh_alloc.h"
 #include "lib/time_spec.h"
@@ -337,6 +339,71 @@ repair_locked(const struct ctl *ctl, const char *dir, int meta_error)
     return n_failed || n_left ? CTL_FAILED : CTL_OK;
 }
 
+/* Why an archive of a cluster's server is not to be touched yet; then it was
+ * said. */
+static bool
+is_held_back(const char *dir)
+{
+    struct archive_commit commit;
+    struct lh_error error;
+    uint32_t *shards;
+    size_t n;
+    int retval = archive_shards_find(dir, &shards, &n, &error);
+
+    if (!retval && n) {
+        fprintf(stderr,
+                "lasthopctl: %s: it has %zu shards, each an archive of its "
+                "own: repair the one that is damaged, as %s/shard-%02" PRIu32
+                "; nothing was changed\n",
+                dir, n, dir, shards[0]);
+        free(shards);
+        return true;
+    }
+    retval = archive_commit_load(dir, &commit, &error);
+    if (retval && retval != ENOENT && retval != ENOTDIR) {
+        fprintf(stderr, "lasthopctl: %s; nothing was changed\n", error.text);
+        return true;
+    }
+    if (!retval && (commit.before.number != commit.after.number ||
+                    commit.before.offset != commit.after.offset)) {
+        fprintf(stderr,
+                "lasthopctl: %s: only the cluster knows whether its last "
+                "round counts: start its server, which finds out, stop it, "
+                "and repair then; nothing was changed\n",
+                dir);
+        return true;
+    }
+    return false;
+}
+
+/* What was repaired has other lengths: all of it counts. */
+static int
+keep_all(const char *dir)
+{
+    struct archive_commit commit;
+    struct archive_segment *segments;
+    struct lh_error error;
+    size_t n;
+    int retval = archive_commit_load(dir, &commit, &error);
+
+    if (retval) {
+        return 0; /* No shard. */
+    }
+    retval = archive_dir_list(dir, &segments, &n, NULL, NULL, &error);
+    if (!retval && n && segments[n - 1].last >= commit.after.number) {
+        commit.after.number = segments[n - 1].last + 1;
+        commit.after.offset = 0;
+        commit.before = commit.after;
+        retval = archive_commit_store(dir, &commit, &error);
+        give_to_owner(dir, "commit");
+    }
+    free(segments);
+    if (retval) {
+        fprintf(stderr, "lasthopctl: %s\n", error.text);
+    }
+    return retval;
+}
+
 int
 ctl_archive_repair(struct ctl *ctl, int argc, char *argv[])
 {
@@ -361,6 +428,9 @@ ctl_archive_repair(struct ctl *ctl, int argc, char *argv[])
                 meta_error == ENOENT ? "no archive" : dir, trouble.text);
         return CTL_USAGE;
     }
+    if (is_held_back(dir)) {
+        return CTL_FAILED;
+    }
     if (archive_dir_lock(dir, &lock_fd, &error)) {
         fprintf(stderr, "lasthopctl: %s; nothing was changed: stop it first\n",
                 error.text);
@@ -368,6 +438,9 @@ ctl_archive_repair(struct ctl *ctl, int argc, char *argv[])
     }
     give_to_owner(dir, "lock");
     status = repair_locked(ctl, dir, meta_error);
+    if (keep_all(dir)) {
+        status = CTL_FAILED;
+    }
     close(lock_fd);
     return status;
 }

@@ -43,7 +43,7 @@ static bool
 is_same_segment(const struct archive_segment *a,
                 const struct archive_segment *b)
 {
-    return a->first == b->first && a->last == b->last;
+    return a->first == b->first && a->last == b->last && a->shard == b->shard;
 }
 
 const struct archive_damage *
@@ -78,12 +78,13 @@ archive_damages_add(struct archive_damages *list, const char *dir,
 
 void
 archive_damages_bound(struct archive_damages *list, const char *dir,
-                      uint64_t min_ns)
+                      uint32_t shard, uint64_t min_ns)
 {
     for (size_t i = list->n; i-- > 0;) {
         struct archive_damage *d = &list->all[i];
 
-        if (d->max_ns == UINT64_MAX && d->kind == ARCHIVE_DAMAGE_BYTES) {
+        if (d->max_ns == UINT64_MAX && d->kind == ARCHIVE_DAMAGE_BYTES &&
+            d->segment.shard == shard) {
             struct archive_damage copy = *d;
 
             copy.max_ns = min_ns > copy.min_ns ? min_ns : copy.min_ns;
@@ -121,7 +122,8 @@ archive_damages_between(const struct archive_damages *list,
         bool is_before_b = d->segment.first < b->first ||
                            (d->segment.first == b->first && d->offset < b_ofs);
 
-        if (d->kind != ARCHIVE_DAMAGE_MISSING && is_behind_a && is_before_b) {
+        if (d->kind != ARCHIVE_DAMAGE_MISSING &&
+            d->segment.shard == a->shard && is_behind_a && is_before_b) {
             return true;
         }
     }

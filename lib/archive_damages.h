@@ -44,13 +44,15 @@ void archive_damages_uninit(struct archive_damages *);
 const struct archive_damage *
 archive_damages_add(struct archive_damages *, const char *dir,
                     const struct archive_damage *damage, const char *what);
-/* The times of bytes that no later block had bounded end at 'min_ns'. */
+/* The times of bytes of 'shard' that no later block had bounded end at
+ * 'min_ns'. */
 void archive_damages_bound(struct archive_damages *, const char *dir,
-                           uint64_t min_ns);
+                           uint32_t shard, uint64_t min_ns);
 /* Forgets those in 'segment'. */
 void archive_damages_forget(struct archive_damages *,
                             const struct archive_segment *segment);
-/* True when there is one, of another kind than MISSING, between two places. */
+/* True when there is one, of another kind than MISSING, between two
+ * places of one shard. */
 bool archive_damages_between(const struct archive_damages *,
                              const struct archive_segment *a, uint64_t a_ofs,
                              const struct archive_segment *b, uint64_t b_ofs);

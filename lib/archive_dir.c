@@ -227,9 +227,15 @@ archive_meta_agree(const char *dir, const struct packet_id_config *packet_id,
 char *
 archive_dir_segment(const char *dir, const struct archive_segment *segment)
 {
+    char shard[24] = "";
+
+    if (segment->shard) {
+        snprintf(shard, sizeof shard, "shard-%02" PRIu32 "/",
+                 segment->shard - 1);
+    }
     return segment->first == segment->last
-               ? lh_asprintf("%s/" SEGMENT_NAME, dir, segment->first)
-               : lh_asprintf("%s/" MERGED_NAME, dir, segment->first,
+               ? lh_asprintf("%s/%s" SEGMENT_NAME, dir, shard, segment->first)
+               : lh_asprintf("%s/%s" MERGED_NAME, dir, shard, segment->first,
                              segment->last);
 }
 
@@ -307,7 +313,7 @@ archive_dir_list(const char *dir, struct archive_segment **segments, size_t *n,
     }
     for (;;) {
         const struct dirent *entry = readdir(stream);
-        struct archive_segment segment;
+        struct archive_segment segment = {.shard = 0};
 
         if (!entry) {
             break;

@@ -7,6 +7,9 @@
  *     segment-0000000000000001-0000000000000002.lha
  *                                    the same in fewer blocks
  *     lock                           held by the server that writes
+ *     shard-00, shard-01, ..         of a server in a cluster: archives of
+ *                                    their own, which are read as one with
+ *                                    this (lib/archive_shards.h)
  *
  * Paths are made here and nowhere else.
  *
@@ -51,6 +54,7 @@ int archive_meta_agree(const char *dir,
  * those from 'first' to 'last' were merged into. */
 struct archive_segment {
     uint64_t first, last;
+    uint32_t shard; /* 0: in the directory itself; n: in shard-<n - 1>. */
 };
 
 /* The path of a segment, for free(). */

@@ -372,8 +372,8 @@ archive_merge_run(struct archive_merge *job, struct lh_error *error)
     int retval = 0;
 
     job->merged = (struct archive_old_file){
-        .segment = {job->sources[0].segment.first,
-                    job->sources[job->n_sources - 1].segment.last}};
+        .segment = {.first = job->sources[0].segment.first,
+                    .last = job->sources[job->n_sources - 1].segment.last}};
     job->bad = job->n_sources;
     path = archive_merge_path(job->dir, &job->merged.segment);
     m.encoder = column_encoder_create(&job->packet_id, COLUMN_UNIT_AUTO);

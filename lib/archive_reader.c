@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <jansson.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,8 +16,12 @@
 
 #include "lib/archive_fetch.h"
 #include "lib/archive_scan.h"
+#include "lib/archive_shards.h"
 #include "lib/bytes.h"
 #include "lib/lh_alloc.h"
+
+/* Files of a shard that a round not committed may have written into. */
+#define N_FRESH 8
 
 struct segment {
     struct archive_segment name;
@@ -40,6 +43,7 @@ struct archive_reader {
     struct archive_entry *entries; /* Those of all segments.  Owned. */
 
     struct archive_damages damages;
+    bool is_shard; /* Of a cluster: what is newest may be cut back. */
 
     int fd; /* Of 'fd_segment', kept from load to load; or -1. */
     struct archive_segment fd_segment;
@@ -51,7 +55,7 @@ last_max_ns(const struct archive_reader *r, const struct segment *segment)
 {
     size_t i = (size_t) (segment - r->segments) + 1;
 
-    while (i-- > 0) {
+    while (i-- > 0 && r->segments[i].name.shard == segment->name.shard) {
         const struct segment *s = &r->segments[i];
 
         if (s->n_entries) {
@@ -67,7 +71,8 @@ static void
 add_entry(struct archive_reader *r, struct segment *segment,
           const struct archive_scan_item *item)
 {
-    archive_damages_bound(&r->damages, r->dir, item->block.min_ns);
+    archive_damages_bound(&r->damages, r->dir, segment->name.shard,
+                          item->block.min_ns);
     segment->entries =
         lh_alloc_grow(segment->entries, segment->n_entries,
                       &segment->allocated_entries, sizeof *segment->entries);
@@ -145,6 +150,12 @@ scan_segment(struct archive_reader *r, struct segment *segment, bool is_newest)
             segment->is_bad = true;
         }
     } else {
+        if ((uint64_t) st.st_size < segment->scanned) {
+            /* It was cut back: what was not committed is gone. */
+            archive_damages_forget(&r->damages, &segment->name);
+            segment->scanned = 0;
+            segment->n_entries = 0;
+        }
         archive_scan_init(&scan, fd, segment->scanned, (uint64_t) st.st_size);
         while (archive_scan_next(&scan, &item) != ARCHIVE_SCAN_END) {
             scan_item(r, segment, is_newest, &item);
@@ -156,6 +167,18 @@ scan_segment(struct archive_reader *r, struct segment *segment, bool is_newest)
     free(path);
 }
 
+static int
+compare_names(const struct archive_segment *a, const struct archive_segment *b)
+{
+    if (a->shard != b->shard) {
+        return a->shard < b->shard ? -1 : 1;
+    }
+    if (a->first != b->first) {
+        return a->first < b->first ? -1 : 1;
+    }
+    return a->last < b->last ? -1 : a->last > b->last;
+}
+
 /* The segment of that name, added in its place if it is new. */
 static size_t
 need_segment(struct archive_reader *r, const struct archive_segment *name,
@@ -163,13 +186,10 @@ need_segment(struct archive_reader *r, const struct archive_segment *name,
 {
     size_t i = r->n_segments;
 
-    while (i && (r->segments[i - 1].name.first > name->first ||
-                 (r->segments[i - 1].name.first == name->first &&
-                  r->segments[i - 1].name.last >= name->last))) {
+    while (i && compare_names(&r->segments[i - 1].name, name) >= 0) {
         i--;
     }
-    *is_new = i == r->n_segments || r->segments[i].name.first != name->first ||
-              r->segments[i].name.last != name->last;
+    *is_new = i == r->n_segments || compare_names(&r->segments[i].name, name);
     if (*is_new) {
         r->segments =
             lh_alloc_grow(r->segments, r->n_segments, &r->allocated_segments,
@@ -206,8 +226,7 @@ open_segment(struct archive_reader *r, const struct archive_entry *entry)
 {
     const struct archive_segment *segment = &entry->segment;
 
-    if (r->fd >= 0 && r->fd_segment.first == segment->first &&
-        r->fd_segment.last == segment->last) {
+    if (r->fd >= 0 && !compare_names(&r->fd_segment, segment)) {
         return 0;
     }
     if (r->fd >= 0) {
@@ -255,7 +274,8 @@ find_gap(struct archive_reader *r, const struct archive_entry *a,
     uint64_t first;
     char what[100];
 
-    if (b->block.sequence <= a->block.sequence + 1) {
+    if (b->block.sequence <= a->block.sequence + 1 ||
+        a->segment.shard != b->segment.shard) {
         return;
     }
     find_first_sequence(r, b, &first);
@@ -299,8 +319,9 @@ archive_reader_refresh(struct archive_reader *r, struct lh_error *error)
 {
     struct archive_segment *names;
     bool is_changed = false;
+    size_t n_fresh = r->is_shard ? N_FRESH : 2; /* Others do not change. */
     size_t n, n_known = r->n_entries;
-    int retval = archive_dir_list(r->dir, &names, &n, NULL, NULL, error);
+    int retval = archive_shards_list(r->dir, &names, &n, error);
 
     if (retval) {
         return retval;
@@ -308,14 +329,21 @@ archive_reader_refresh(struct archive_reader *r, struct lh_error *error)
     for (size_t i = 0; i < r->n_segments; i++) {
         r->segments[i].is_listed = false;
     }
+    r->is_shard = r->is_shard || (n && names[n - 1].shard);
     for (size_t i = 0; i < n; i++) {
         bool is_new;
         size_t k = need_segment(r, &names[i], &is_new);
 
-        /* Only the newest two can have grown since. */
-        if (is_new || i + 2 >= n) {
+        if (is_new || i + n_fresh >= n ||
+            names[i + n_fresh].shard != names[i].shard) {
+            bool is_newest =
+                i + 1 == n || names[i + 1].shard != names[i].shard;
+            size_t n_before = r->segments[k].n_entries;
+
             is_changed = is_changed || (is_new && k + 1 < r->n_segments);
-            scan_segment(r, &r->segments[k], i + 1 == n);
+            scan_segment(r, &r->segments[k], is_newest);
+            is_changed = is_changed || names[i].shard ||
+                         r->segments[k].n_entries < n_before;
         }
     }
     for (size_t i = 0; i < r->n_segments; i++) {
@@ -328,6 +356,17 @@ archive_reader_refresh(struct archive_reader *r, struct lh_error *error)
 }
 
 /* --- The rest ----------------------------------------------------------- */
+
+/* Whether the archive is that of a shard alone. */
+static bool
+is_shard(const char *dir)
+{
+    char *path = lh_asprintf("%s/commit", dir);
+    bool is = !access(path, F_OK);
+
+    free(path);
+    return is;
+}
 
 int
 archive_reader_open(const char *dir, struct archive_reader **rp,
@@ -345,6 +384,7 @@ archive_reader_open(const char *dir, struct archive_reader **rp,
 
     r->dir = lh_strdup(dir);
     r->meta = meta;
+    r->is_shard = is_shard(dir);
     r->fd = -1;
     retval = archive_reader_refresh(r, error);
     if (retval) {
@@ -434,7 +474,9 @@ static int
 end_load(struct archive_reader *r, const struct archive_entry *entry,
          int retval, const struct lh_error *why, struct lh_error *error)
 {
-    if (retval == ENODATA) {
+    if (retval == ENODATA && r->is_shard) {
+        retval = ENOENT; /* It was not committed, and is gone. */
+    } else if (retval == ENODATA) {
         retval = EBADMSG;
         tell_damage(r, entry, "the file has become shorter", error);
     } else if (retval == EBADMSG) {
@@ -477,68 +519,4 @@ archive_reader_broken(struct archive_reader *r,
                       const struct lh_error *why, struct lh_error *error)
 {
     return end_load(r, entry, retval, why, error);
-}
-
-/* Loads block 'i' as JSON, or NULL. */
-static json_t *
-load_json(struct archive_reader *r, size_t i)
-{
-    uint8_t *payload;
-    json_t *json = NULL;
-
-    if (!archive_reader_load(r, &r->entries[i], &payload, NULL)) {
-        json = json_loadb((const char *) payload, r->entries[i].block.raw_len,
-                          0, NULL);
-        free(payload);
-    }
-    return json;
-}
-
-struct topology *
-archive_reader_topology(struct archive_reader *r, uint64_t at_ns)
-{
-    struct topology *topology = NULL;
-    bool is_found = false;
-
-    /* From the newest not after the time backwards, then forwards. */
-    for (size_t i = r->n_entries; i-- > 0 && !is_found;) {
-        const struct archive_block *block = &r->entries[i].block;
-
-        if (block->kind == ARCHIVE_TOPOLOGY && block->min_ns <= at_ns) {
-            json_t *json = load_json(r, i);
-
-            is_found = json && !topology_from_json(json, &topology, NULL);
-            json_decref(json);
-        }
-    }
-    for (size_t i = 0; i < r->n_entries && !is_found; i++) {
-        if (r->entries[i].block.kind == ARCHIVE_TOPOLOGY) {
-            json_t *json = load_json(r, i);
-
-            is_found = json && !topology_from_json(json, &topology, NULL);
-            json_decref(json);
-        }
-    }
-    return is_found ? topology : NULL;
-}
-
-uint64_t
-archive_reader_lost(struct archive_reader *r, uint64_t since_ns,
-                    uint64_t until_ns)
-{
-    uint64_t n = 0;
-
-    for (size_t i = 0; i < r->n_entries; i++) {
-        const struct archive_block *block = &r->entries[i].block;
-
-        if (block->kind == ARCHIVE_LOSS && block->max_ns >= since_ns &&
-            block->min_ns < until_ns) {
-            json_t *json = load_json(r, i);
-
-            n += (uint64_t) json_integer_value(
-                json_object_get(json, "histories"));
-            json_decref(json);
-        }
-    }
-    return n;
 }

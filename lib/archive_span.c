@@ -13,6 +13,7 @@
 
 #include "lib/archive_dir.h"
 #include "lib/archive_scan.h"
+#include "lib/archive_shards.h"
 
 /* Sets '*time_ns' to the earliest postcard of the first block of histories
  * that has one before 'until_ns', or to the latest of all blocks.  False when
@@ -54,7 +55,24 @@ look_into(const char *path, bool is_newest, uint64_t until_ns,
     return found;
 }
 
-/* Looks into files from either end until one has histories. */
+/* Looks into the files of each shard, which are 'n', from either end until one
+ * has histories. */
+static bool
+look_into_shard(const char *dir, const struct archive_segment *segments,
+                size_t n, bool is_newest, uint64_t until_ns, uint64_t *time_ns)
+{
+    bool found = false;
+
+    for (size_t i = 0; i < n && !found; i++) {
+        char *path =
+            archive_dir_segment(dir, &segments[is_newest ? n - 1 - i : i]);
+
+        found = look_into(path, is_newest, until_ns, time_ns);
+        free(path);
+    }
+    return found;
+}
+
 static int
 look(const char *dir, bool is_newest, uint64_t until_ns, uint64_t *time_ns,
      struct lh_error *error)
@@ -62,17 +80,25 @@ look(const char *dir, bool is_newest, uint64_t until_ns, uint64_t *time_ns,
     struct archive_segment *segments;
     bool found = false;
     size_t n;
-    int retval = archive_dir_list(dir, &segments, &n, NULL, NULL, error);
+    int retval = archive_shards_list(dir, &segments, &n, error);
 
     if (retval) {
         return retval;
     }
-    for (size_t i = 0; i < n && !found; i++) {
-        char *path =
-            archive_dir_segment(dir, &segments[is_newest ? n - 1 - i : i]);
+    for (size_t i = 0, end; i < n; i = end) {
+        uint64_t its_ns = 0;
 
-        found = look_into(path, is_newest, until_ns, time_ns);
-        free(path);
+        for (end = i; end < n && segments[end].shard == segments[i].shard;) {
+            end++;
+        }
+        if (look_into_shard(dir, segments + i, end - i, is_newest, until_ns,
+                            &its_ns)) {
+            if (!found ||
+                (is_newest ? its_ns > *time_ns : its_ns < *time_ns)) {
+                *time_ns = its_ns;
+            }
+            found = true;
+        }
     }
     free(segments);
     if (!found) {

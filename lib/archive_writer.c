@@ -51,7 +51,7 @@ archive_writer_retire(struct archive_writer *w)
     }
     if (w->number && w->path) {
         struct archive_old_file file = {
-            .segment = {w->number, w->number},
+            .segment = {.first = w->number, .last = w->number},
             .size = w->size,
             .max_ns = w->max_ns < written_ns ? w->max_ns : written_ns,
             .n_blocks = w->n_blocks,
@@ -205,7 +205,8 @@ need_segment(struct archive_writer *w)
         w->n_unsynced_hops = 0;
     }
     archive_writer_retire(w);
-    struct archive_segment segment = {w->number + 1, w->number + 1};
+    struct archive_segment segment = {.first = w->number + 1,
+                                      .last = w->number + 1};
 
     w->path = archive_dir_segment(w->dir, &segment);
     w->fd = open(w->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0660);

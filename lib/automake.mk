@@ -29,7 +29,9 @@ lib_liblasthop_a_SOURCES = \
 	lib/archive_old.c lib/archive_old.h \
 	lib/archive_fetch.c lib/archive_fetch.h \
 	lib/archive_reader.c lib/archive_reader.h \
+	lib/archive_reader_notes.c \
 	lib/archive_scan.c lib/archive_scan.h \
+	lib/archive_shards.c lib/archive_shards.h \
 	lib/archive_span.c lib/archive_span.h \
 	lib/archive_stock.c lib/archive_stock.h \
 	lib/archive_part.c lib/archive_part.h \

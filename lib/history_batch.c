@@ -273,8 +273,15 @@ history_batch_reader_open(struct history_batch_reader *r, const uint8_t *data,
     if (b.failed) {
         return broken(error, "the batch is too short");
     }
-    if (version != BATCH_VERSION) {
-        return broken(error, "the batch has an unknown version");
+    if (version > BATCH_VERSION) {
+        lh_error_set(error,
+                     "a newer server packed it: version %u, this one reads "
+                     "up to %u",
+                     version, BATCH_VERSION);
+        return EPROTONOSUPPORT;
+    }
+    if (!version) {
+        return broken(error, "the batch has no version");
     }
     if (len > HISTORY_BATCH_MAX_SIZE || n > HISTORY_BATCH_MAX ||
         table_len > raw_len) {

@@ -78,7 +78,7 @@ struct history_batch_reader;
 struct history_batch_reader *history_batch_reader_create(void);
 void history_batch_reader_destroy(struct history_batch_reader *);
 /* Reads what all of the batch needs; the bytes may go then.  Returns 0,
- * EBADMSG with the reason, or ENOMEM. */
+ * EBADMSG with the reason, EPROTONOSUPPORT: of a newer version, or ENOMEM. */
 int history_batch_reader_open(struct history_batch_reader *,
                               const uint8_t *data, size_t len,
                               struct lh_error *);

@@ -103,17 +103,24 @@ set_trouble(struct cluster_store *s, const char *why)
     }
 }
 
+static void fail(struct cluster_store *, const char *why);
+
 /* --- Reading ------------------------------------------------------------- */
 
 static void
 on_message(void *s_, const struct bus_pull_message *in)
 {
     struct cluster_store *s = s_;
+    struct lh_error error;
 
     s->counters.n_pending = in->n_pending;
     s->bus_trouble[0] = '\0';
     s->has_news = true;
-    store_intake_take(s->intake, in->seq, in->data, in->size);
+    if (store_intake_take(s->intake, in->seq, in->data, in->size, &error)) {
+        /* It stays where it is, for who understands it. */
+        fail(s, error.text);
+        return;
+    }
     if (s->is_busy && !s->is_held &&
         store_disk_n_added(s->disk) > MAX_WAITING) {
         s->is_held = true;

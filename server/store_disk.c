@@ -14,10 +14,13 @@
 #include "lib/archive_commit.h"
 #include "lib/archive_dir.h"
 #include "lib/archive_part.h"
+#include "lib/archive_shards.h"
 #include "lib/crew.h"
 #include "lib/lh_alloc.h"
 #include "lib/say.h"
 #include "lib/time_spec.h"
+
+#define DIVIDE_NS UINT64_C(5000000000)
 
 struct store_disk {
     struct store_disk_config config;
@@ -25,9 +28,10 @@ struct store_disk {
     struct crew *crew;           /* Owned. */
     struct event *event;         /* Of the crew.  Owned. */
 
-    struct archive_writer *writer; /* Owned; NULL: closed. */
-    struct archive_part *part;     /* Owned. */
-    uint64_t retain_bytes, retain_ns;
+    struct archive_writer *writer;    /* Owned; NULL: closed. */
+    struct archive_part *part;        /* Owned. */
+    uint64_t retain_bytes, retain_ns; /* Of all shards. */
+    uint64_t divided_ns;              /* When that was divided last. */
     uint64_t cluster, epoch;
     struct archive_place committed;
     uint64_t n_added;
@@ -46,10 +50,30 @@ struct store_disk {
 char *
 store_disk_path(const char *dir, uint32_t shard)
 {
-    return lh_asprintf("%s/shard-%02" PRIu32, dir, shard);
+    return archive_shards_path(dir, shard);
 }
 
 /* --- A round ------------------------------------------------------------- */
+
+/* What all shards may have together is divided as they need it: when they have
+ * too much, each gives up the same share of what it has. */
+static void
+divide_retain(struct store_disk *d)
+{
+    uint64_t own, all, bytes = 0;
+
+    if (!d->retain_bytes || d->now_ns < d->divided_ns + DIVIDE_NS ||
+        archive_shards_bytes(d->dir, d->config.shard, &own, &all, NULL)) {
+        return;
+    }
+    d->divided_ns = d->now_ns;
+    if (all > d->retain_bytes) {
+        bytes = (uint64_t) ((double) own / (double) all *
+                            (double) d->retain_bytes) +
+                1;
+    }
+    archive_writer_set_retain(d->writer, bytes, d->retain_ns);
+}
 
 /* In the crew's thread: all up to commit.after becomes durable, then what says
  * so. */
@@ -61,6 +85,7 @@ run_round(struct crew_job *job)
                                         offsetof(struct store_disk, job));
     struct archive_writer_counters counters;
 
+    divide_retain(d);
     archive_writer_round(d->writer, d->now_ns);
     archive_writer_get_counters(d->writer, &counters);
     d->retval = 0;
@@ -168,7 +193,6 @@ open_writer(struct store_disk *d, struct lh_error *error)
         .packet_id = d->config.packet_id,
         .flow_log = d->flow_log,
         .unit = d->config.unit,
-        .retain_bytes = d->retain_bytes,
         .retain_ns = d->retain_ns,
         .now_ns = time_spec_now(),
         .merges = true,
@@ -324,9 +348,6 @@ store_disk_set_retain(struct store_disk *d, uint64_t bytes, uint64_t ns)
 {
     d->retain_bytes = bytes;
     d->retain_ns = ns;
-    if (d->writer) {
-        archive_writer_set_retain(d->writer, bytes, ns);
-    }
 }
 
 void

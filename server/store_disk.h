@@ -60,7 +60,8 @@ uint64_t store_disk_n_added(const struct store_disk *);
 void store_disk_begin(struct store_disk *, uint64_t round);
 void store_disk_commit(struct store_disk *);
 
-/* What is there at most; 0: no limit. */
+/* What is there of all shards in DIR at most; 0: no limit.  Before it is
+ * opened. */
 void store_disk_set_retain(struct store_disk *, uint64_t bytes, uint64_t ns);
 void store_disk_pending(struct store_disk *, struct archive_pending *);
 /* Without waiting: false while a round is under way, or when closed. */

@@ -19,6 +19,8 @@ struct store_intake {
     struct history_batch_reader *reader;    /* Owned. */
     struct cluster_accept_counters before;  /* Of accepts that are gone. */
     struct cluster_store_counters counters; /* What is counted here. */
+    int retval;                             /* Of what was accepted last, */
+    struct lh_error error;                  /* and why. */
 
     /* Up to which checkpoint of k live filters have seen all. */
     size_t n_shown;
@@ -139,7 +141,10 @@ take_histories(void *in_, const struct store_message *m)
         }
         in->config.add(in->config.add_aux, &item);
     }
-    if (retval != ENODATA) {
+    if (retval == EPROTONOSUPPORT) {
+        in->retval = retval;
+        in->error = error;
+    } else if (retval != ENODATA) {
         in->counters.broken++;
         say_error("shard %" PRIu32 ": histories of shard %" PRIu32
                   " cannot be read: %s",
@@ -147,25 +152,34 @@ take_histories(void *in_, const struct store_message *m)
     }
 }
 
-void
+int
 store_intake_take(struct store_intake *in, uint64_t seq, const uint8_t *data,
-                  size_t size)
+                  size_t size, struct lh_error *error)
 {
     struct store_message m;
-    struct lh_error error;
     uint64_t epoch;
+    int retval = store_message_read(data, size, &m, error);
 
     in->counters.messages++;
-    if (store_message_read(data, size, &m, &error)) {
+    if (retval == EPROTONOSUPPORT) {
+        return retval;
+    }
+    if (retval) {
         in->counters.broken++;
         say_error("shard %" PRIu32 ": message %" PRIu64 " cannot be read: %s",
-                  in->config.shard, seq, error.text);
-        return;
+                  in->config.shard, seq, error->text);
+        return 0;
     }
+    in->retval = 0;
     cluster_accept_take(in->accept, seq, &m, take_histories, in);
+    if (in->retval) {
+        *error = in->error;
+        return in->retval;
+    }
     if (m.kind == STORE_MARKER) {
         note_shown(in, m.k, cluster_accept_known(in->accept, m.k, &epoch));
     }
+    return 0;
 }
 
 uint64_t

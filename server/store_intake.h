@@ -35,9 +35,11 @@ void store_intake_destroy(struct store_intake *);
 
 /* Begins, again too, with what cluster_accept_put() wrote: 0 or EBADMSG. */
 int store_intake_restart(struct store_intake *, const struct byte_buf *accept);
-/* Takes the next message; one that cannot be read is counted and said. */
-void store_intake_take(struct store_intake *, uint64_t seq,
-                       const uint8_t *data, size_t size);
+/* Takes the next message; one that cannot be read is counted and said.
+ * Returns 0; or EPROTONOSUPPORT with the reason: it is of a newer version, and
+ * nothing may be committed from here on. */
+int store_intake_take(struct store_intake *, uint64_t seq, const uint8_t *data,
+                      size_t size, struct lh_error *);
 /* Where a successor has to begin, who is given what is appended to
  * 'accept'. */
 uint64_t store_intake_floor(const struct store_intake *, uint64_t next_seq,

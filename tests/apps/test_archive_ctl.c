@@ -58,7 +58,8 @@ expect_said(const char *text)
 static char *
 segment_path(const char *dir, uint64_t number)
 {
-    return archive_dir_segment(dir, &(struct archive_segment){number, number});
+    return archive_dir_segment(
+        dir, &(struct archive_segment){.first = number, .last = number});
 }
 
 static off_t

@@ -307,6 +307,12 @@ tests_lib_test_trajectory_skim_SOURCES = tests/lib/test_trajectory_skim.c \
 	$(FLOW_BLOCK)
 tests_lib_test_trajectory_skim_LDADD = $(LIB_LIBS) $(TEST_LIBS)
 
+check_PROGRAMS += tests/lib/test_archive_cut
+TESTS += tests/lib/test_archive_cut
+tests_lib_test_archive_cut_SOURCES = tests/lib/test_archive_cut.c \
+	$(ARCHIVE_FIXTURE)
+tests_lib_test_archive_cut_LDADD = $(LIB_LIBS) $(TEST_LIBS)
+
 check_PROGRAMS += tests/lib/test_archive_fetch
 TESTS += tests/lib/test_archive_fetch
 tests_lib_test_archive_fetch_SOURCES = tests/lib/test_archive_fetch.c \

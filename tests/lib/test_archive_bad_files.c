@@ -172,7 +172,8 @@ static char *
 make_spoiled(int i)
 {
     char *dir = fixture_dir();
-    char *path = archive_dir_segment(dir, &(struct archive_segment){BAD, BAD});
+    char *path = archive_dir_segment(
+        dir, &(struct archive_segment){.first = BAD, .last = BAD});
     struct archive_writer *w = open_writer(dir, false);
 
     for (uint64_t k = 0; k < N_FILES; k++) {
@@ -190,7 +191,8 @@ make_spoiled(int i)
 static void
 check_rest(const char *dir, int i, uint64_t n)
 {
-    char *path = archive_dir_segment(dir, &(struct archive_segment){BAD, BAD});
+    char *path = archive_dir_segment(
+        dir, &(struct archive_segment){.first = BAD, .last = BAD});
     struct archive_reader *r = fixture_reader(dir);
     size_t n_read;
     struct history **all = fixture_read_all(r, &n_read);

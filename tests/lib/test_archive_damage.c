@@ -22,7 +22,8 @@
 static char *
 first_segment(const char *dir)
 {
-    return archive_dir_segment(dir, &(struct archive_segment){1, 1});
+    return archive_dir_segment(
+        dir, &(struct archive_segment){.first = 1, .last = 1});
 }
 
 static off_t
@@ -360,7 +361,8 @@ START_TEST(a_missing_file_is_told)
     }
     archive_writer_close(w);
 
-    char *path = archive_dir_segment(dir, &(struct archive_segment){3, 3});
+    char *path = archive_dir_segment(
+        dir, &(struct archive_segment){.first = 3, .last = 3});
     size_t n;
 
     ck_assert_int_eq(unlink(path), 0);

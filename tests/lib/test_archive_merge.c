@@ -359,7 +359,7 @@ START_TEST(a_merge_that_fails_loses_nothing_and_is_tried_again)
 {
     char *dir = fixture_dir();
     struct archive_writer *w = open_writer(dir, 0);
-    struct archive_segment segment = {1, 2};
+    struct archive_segment segment = {.first = 1, .last = 2};
     char *path = archive_dir_segment(dir, &segment);
     char *in_the_way = lh_asprintf("%s.new", path);
 
@@ -390,7 +390,7 @@ START_TEST(a_damaged_file_is_left_as_it_is)
 {
     char *dir = fixture_dir();
     struct archive_writer *w = open_writer(dir, 0);
-    struct archive_segment segment = {2, 2};
+    struct archive_segment segment = {.first = 2, .last = 2};
     char *path = archive_dir_segment(dir, &segment);
 
     write_rounds(w, 1, 8);

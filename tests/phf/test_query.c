@@ -241,7 +241,8 @@ END_TEST
 
 START_TEST(a_damaged_block_is_counted_and_the_rest_given)
 {
-    char *path = archive_dir_segment(dir, &(struct archive_segment){1, 1});
+    char *path = archive_dir_segment(
+        dir, &(struct archive_segment){.first = 1, .last = 1});
     off_t at = (off_t) archive_reader_entry(reader, 3)->offset + 100;
     int fd = open(path, O_RDWR);
     uint8_t byte;

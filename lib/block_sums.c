@@ -106,7 +106,7 @@ block_sums_n_packets(const struct block_sums *s)
 static uint32_t *
 words_at(struct block_sums *s, size_t at, size_t n)
 {
-    while (at + n > s->allocated_words) {
+    while (!s->words || at + n > s->allocated_words) {
         s->allocated_words = s->allocated_words * 2 + 1024;
         s->words =
             lh_alloc_array(s->words, s->allocated_words, sizeof *s->words);

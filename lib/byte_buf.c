@@ -35,7 +35,8 @@ byte_buf_take(struct byte_buf *buf, size_t *len)
 uint8_t *
 byte_buf_extend(struct byte_buf *buf, size_t n)
 {
-    if (buf->allocated - buf->len < n) {
+    /* Also for none, so that there is a place to point to. */
+    if (!buf->data || buf->allocated - buf->len < n) {
         size_t wanted = buf->len + n;
 
         buf->allocated = wanted + wanted / 2 + 64;

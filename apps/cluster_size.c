@@ -28,12 +28,21 @@
  * postcards themselves: 138 bytes of a packet of 60). */
 #define GENEVE_EXTRA 78
 
-/* docs/cluster-sizing.md, What was measured: CPU of a postcard's whole way in
- * a cluster, of one process; bytes of both stages on the bus for a postcard,
- * headers of messages and markers included. */
-#define CLUSTER_FACTOR 1.6
-#define SNAP_64_BUS    12.0
-#define SNAP_96_BUS    16.0
+/* docs/cluster-sizing.md, What was measured: CPU of packing a postcard for the
+ * bus and reading it again, in the time that one process takes for all it does
+ * with it; bytes of both stages on the bus for a postcard. */
+#define PACKING     1.6
+#define SNAP_64_BUS 26.0
+#define SNAP_96_BUS 34.0
+
+/* The same: what a message costs whoever sends and reads it, and NATS; how
+ * many there are however little is in them: of each server, of each of 64
+ * shards one every 20 ms; of all, five times a second histories of each of 64
+ * shards for each of 16, and a marker. */
+#define MESSAGE_S           180e-6
+#define MESSAGE_NATS_S      54e-6
+#define MESSAGES_PER_SERVER (64 / 0.020)
+#define MESSAGES            (5 * 64 * 16 * 2.0)
 
 /* The same: bytes that one core of NATS takes, stores and gives again, of
  * messages of 32 KiB. */
@@ -46,11 +55,16 @@ at_least_one(double n)
     return n > 1 ? n : 1;
 }
 
-/* Servers for 'n' cores of work. */
+/* Servers for 'n' cores of work, and 'own' more in each. */
 static double
-servers(const struct cluster_size_input *in, double n)
+servers(const struct cluster_size_input *in, double n, double own)
 {
-    return at_least_one(ceil(n / (in->cores * in->load)));
+    double free_cores = in->cores * in->load - own;
+
+    if (free_cores < in->load / 4) {
+        free_cores = in->load / 4; /* Too small for a cluster. */
+    }
+    return at_least_one(ceil(n / free_cores));
 }
 
 void
@@ -69,21 +83,25 @@ cluster_size_calculate(const struct cluster_size_input *in,
     out->udp_cores = n / UDP_PER_CORE;
     out->ring_cores = n / RING_PER_CORE;
     out->alone_cores = n / (is_64 ? SNAP_64_PER_CORE : SNAP_96_PER_CORE);
-    out->cluster_cores = out->alone_cores * CLUSTER_FACTOR;
-    out->servers_udp = servers(in, out->udp_cores + out->cluster_cores);
-    out->servers_ring = servers(in, out->ring_cores + out->cluster_cores);
-
+    out->cluster_cores =
+        out->alone_cores * (1 + PACKING) + MESSAGES * MESSAGE_S;
+    out->servers_udp = servers(in, out->udp_cores + out->cluster_cores,
+                               MESSAGES_PER_SERVER * MESSAGE_S);
+    out->servers_ring = servers(in, out->ring_cores + out->cluster_cores,
+                                MESSAGES_PER_SERVER * MESSAGE_S);
     out->is_one_enough_udp =
         out->alone_cores <= TWO_THREADS &&
-        servers(in, out->udp_cores + out->alone_cores) <= 1;
+        servers(in, out->udp_cores + out->alone_cores, 0) <= 1;
     out->is_one_enough_ring =
         out->alone_cores <= TWO_THREADS &&
-        servers(in, out->ring_cores + out->alone_cores) <= 1;
+        servers(in, out->ring_cores + out->alone_cores, 0) <= 1;
 
     out->bus_bytes_per_s = n * (is_64 ? SNAP_64_BUS : SNAP_96_BUS);
     out->bus_disk_bytes_per_s = out->bus_bytes_per_s * in->replicas;
     out->bus_backlog_bytes = out->bus_disk_bytes_per_s * in->backlog_s;
-    out->nats_cores = out->bus_disk_bytes_per_s / NATS_BYTES_PER_CORE;
+    out->nats_cores =
+        out->bus_disk_bytes_per_s / NATS_BYTES_PER_CORE +
+        (MESSAGES + MESSAGES_PER_SERVER * out->servers_ring) * MESSAGE_NATS_S;
     out->nats_servers =
         ceil(out->nats_cores / (NATS_CORES * in->load) / in->replicas) *
         in->replicas;

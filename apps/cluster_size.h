@@ -28,7 +28,8 @@ struct cluster_size {
     double packets_per_s, postcards_per_s;
     double udp_cores, ring_cores; /* For receiving, by sockets or --capture. */
     double alone_cores;           /* For the rest, without a cluster. */
-    double cluster_cores;         /* The same in one. */
+    double cluster_cores;         /* The same in one, without what each
+                                   * server has to do besides. */
     /* Servers of so many cores; the bus's are others. */
     bool is_one_enough_udp, is_one_enough_ring; /* Without a cluster. */
     double servers_udp, servers_ring;

@@ -152,3 +152,11 @@ bench_bench_agent_SOURCES = bench/bench_agent.c $(FAKE_RING) \
 	tests/agent/fake_server.c tests/agent/fake_server.h \
 	bench/bench_preset.c bench/bench_preset.h
 bench_bench_agent_LDADD = agent/libagent.a $(GEN_LIBS) $(TLS_LIBS)
+
+# cluster: the way of a postcard through servers and NATS, beside one process.
+BENCHES += bench/bench_cluster
+bench_bench_cluster_SOURCES = bench/bench_cluster.c \
+	tests/lib/nats_fixture.c tests/lib/nats_fixture.h \
+	bench/bench_preset.c bench/bench_preset.h
+bench_bench_cluster_LDADD = \
+	$(SERVER_LIBS) $(GEN_LIBS) $(NATS_LIBS) $(TEST_LIBS)

@@ -15,6 +15,7 @@ EXTRA_DIST += \
 	docs/metrics.md \
 	docs/ovn.md \
 	docs/performance.md \
+	docs/cluster-sizing.md \
 	docs/roofline.md \
 	docs/phf.md \
 	docs/reliability.md \

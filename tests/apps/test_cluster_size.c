@@ -51,7 +51,7 @@ START_TEST(cores_are_divided_among_servers)
     cluster_size_calculate(&in, &s);
     ck_assert_double_le(s.udp_cores + s.cluster_cores, s.servers_udp * 8);
     ck_assert_double_gt(s.udp_cores + s.cluster_cores,
-                        (s.servers_udp - 1) * 8);
+                        (s.servers_udp - 1) * 7);
     ck_assert_double_lt(s.servers_ring, s.servers_udp);
     in.load = 1;
     cluster_size_calculate(&in, &t);

@@ -33,7 +33,7 @@ END_TEST
 START_TEST(test_nats_is_away)
 {
     door_fixture_open(
-        (struct cluster_door_config){.max_bytes = 400000, .timeout_ms = 300});
+        (struct cluster_door_config){.max_bytes = 100000, .timeout_ms = 300});
     door_fixture_add(0, 100);
     door_fixture_run_until_idle();
     nats_kill(&nats);
@@ -42,9 +42,9 @@ START_TEST(test_nats_is_away)
     ck_assert(!cluster_door_has_room(door));
     ck_assert_uint_gt(door_fixture_counters().lost[CLUSTER_DOOR_NO_ROOM],
                       1000);
-    ck_assert_uint_le(door_fixture_counters().waiting_bytes, 400000);
+    ck_assert_uint_le(door_fixture_counters().waiting_bytes, 100000);
     /* Packed, many fit. */
-    ck_assert_uint_gt(door_fixture_counters().waiting, 2 * 400000 / 110);
+    ck_assert_uint_gt(door_fixture_counters().waiting, 2 * 100000 / 110);
     nats_start(&nats, NULL);
     door_fixture_run_until_idle();
     for (uint32_t k = 0; k < N_SHARDS; k++) {
@@ -76,7 +76,7 @@ take_lost(void)
 
 START_TEST(test_losses_have_switches)
 {
-    door_fixture_open((struct cluster_door_config){.max_bytes = 200000});
+    door_fixture_open((struct cluster_door_config){.max_bytes = 30000});
     nats_kill(&nats);
     door_fixture_add(0, 5000);
     ck_assert_uint_gt(door_fixture_counters().lost[CLUSTER_DOOR_NO_ROOM], 0);
@@ -134,7 +134,7 @@ START_TEST(test_stream_is_full)
 {
     door_fixture_resize(40000);
     door_fixture_open((struct cluster_door_config){.is_file = false});
-    door_fixture_add(0, 4000);
+    door_fixture_add(0, 12000);
     cluster_door_flush(door);
     nats_loop_while(base, is_not_full, NULL);
     ck_assert_uint_gt(door_fixture_counters().waiting, 0);
@@ -145,7 +145,7 @@ START_TEST(test_stream_is_full)
         door_fixture_purge(); /* As the owner does. */
         nats_loop_while(base, is_stuck, &acknowledged);
     }
-    ck_assert_uint_eq(door_fixture_counters().acknowledged, 4000 * N_HOPS);
+    ck_assert_uint_eq(door_fixture_counters().acknowledged, 12000 * N_HOPS);
     door_fixture_forget();
 }
 END_TEST

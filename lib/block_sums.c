@@ -483,7 +483,7 @@ read_way(struct block_sums *s, struct bytes_reader *r, const uint8_t *dpids,
         at += n;
     }
     way = find_way(s, at - s->n_words, n_hops);
-    sums = s->bytes + way->bytes;
+    sums = n_hops ? s->bytes + way->bytes : NULL;
     for (size_t i = 0; i < 2 * n_hops; i++) {
         sums[i] += bytes[i];
     }

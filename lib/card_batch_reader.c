@@ -402,7 +402,7 @@ read_postcard(struct card_batch_reader *r, struct postcard *p)
     uint32_t op = bytes_get_u8(section(r, CARD_OP));
     bool is_new = (op & CARD_TYPE) >= CARD_NEW;
     const struct card_packet *k;
-    uint16_t mark;
+    uint16_t mark = 0; /* For compilers that cannot see it. */
 
     if (is_new ? !read_new(r, op, &mark) : !read_hop(r, op, &mark)) {
         return false;

@@ -19,6 +19,7 @@
 #include "server/cluster_store.h"
 #include "server/cluster_triggers.h"
 #include "server/shard_lease.h"
+#include "server/store_settle.h"
 
 /* The streams of which is told what they hold. */
 enum { CLUSTER_N_STREAMS = 3 };
@@ -55,6 +56,7 @@ struct cluster {
     struct path_kit *kit;          /* Of all splits. */
     struct cluster_split **splits; /* n_shards, each NULL or owned. */
     struct cluster_store **stores; /* n_stores. */
+    struct store_settle *settle;   /* Of stores it had once. */
     struct cluster_stream streams[CLUSTER_N_STREAMS];
     struct topology *topology; /* Owned reference, or NULL. */
     uint64_t topology_ns;

@@ -267,6 +267,29 @@ on_lease_2(void *cluster_, enum shard_event event, uint32_t shard,
     }
 }
 
+static bool
+has_store(void *cluster_, uint32_t shard)
+{
+    const struct cluster *cluster = cluster_;
+
+    return cluster->stores[shard] != NULL;
+}
+
+static void
+open_settle(struct cluster *cluster)
+{
+    const struct store_settle_config config = {
+        .bus = cluster->bus,
+        .bucket = CLUSTER_BUCKET_COMMIT_2,
+        .dir = cluster->parts.options->archive,
+        .n_shards = cluster->config.n_stores,
+        .is_owned = has_store,
+        .aux = cluster,
+    };
+
+    cluster->settle = store_settle_create(&config);
+}
+
 /* --- Both ---------------------------------------------------------------- */
 
 int
@@ -300,12 +323,16 @@ cluster_shards_open(struct cluster *cluster, struct lh_error *error)
         retval = shard_lease_create(cluster->bus, &options, &cluster->lease_2,
                                     error);
     }
+    if (!retval) {
+        open_settle(cluster);
+    }
     return retval;
 }
 
 void
 cluster_shards_close(struct cluster *cluster)
 {
+    store_settle_destroy(cluster->settle);
     for (uint32_t i = 0; cluster->splits && i < cluster->config.n_shards;
          i++) {
         end_split(cluster, i);

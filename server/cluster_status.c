@@ -100,12 +100,14 @@ stores_to_json(const struct cluster *cluster)
         cluster_store_get_counters(cluster->stores[i], &n);
         json_array_append_new(
             list,
-            json_pack(
-                "{s:I, s:I, s:I, s:I, s:I, s:s?}", "shard", (json_int_t) i,
-                "epoch", (json_int_t) cluster_store_epoch(cluster->stores[i]),
-                "position", (json_int_t) n.position, "waiting",
-                (json_int_t) n.n_pending, "archived", (json_int_t) n.archived,
-                "trouble", has_trouble ? error.text : NULL));
+            json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:s?}", "uncommitted",
+                      (json_int_t) (n.next_seq - n.position), "shard",
+                      (json_int_t) i, "epoch",
+                      (json_int_t) cluster_store_epoch(cluster->stores[i]),
+                      "position", (json_int_t) n.position, "waiting",
+                      (json_int_t) n.n_pending, "archived",
+                      (json_int_t) n.archived, "trouble",
+                      has_trouble ? error.text : NULL));
     }
     return list;
 }

@@ -245,11 +245,13 @@ purge(struct cluster_store *s)
 {
     uint64_t now_ns = monotonic_ns();
 
-    if (s->position > s->purged &&
+    /* The last message stays: NATS, when it is killed, may begin to number an
+     * empty stream anew. */
+    if (s->position > s->purged + 1 &&
         (s->is_draining || now_ns >= s->purge_ns + PURGE_NS) &&
-        !bus_stream_purge(s->config.bus, s->stream, s->subject, s->position,
-                          PURGE_WAIT_MS, on_purge, s, NULL)) {
-        s->purged = s->position;
+        !bus_stream_purge(s->config.bus, s->stream, s->subject,
+                          s->position - 1, PURGE_WAIT_MS, on_purge, s, NULL)) {
+        s->purged = s->position - 1;
         s->purge_ns = now_ns;
     }
 }

@@ -200,16 +200,14 @@ class Cluster:
         for server in self.live():
             status, stats = server.status(), server.stats()
             count("at doors", status["waiting"])
-            histories_left = status["streams"]["histories"]
-            count("in LH2", histories_left["messages"] if histories_left
-                  else 1)
             for shard in status["shards"]:
                 count("in LH1", shard["waiting"])
                 count("open", shard["open"])
                 count("not committed", shard["uncommitted"])
                 count("troubles", 1 if shard["trouble"] else 0)
             for store in status["stores"]:
-                count("not stored", store["waiting"])
+                count("in LH2", store["waiting"])
+                count("not stored", store["uncommitted"])
             state.append((stats["histories"], stats["archived"],
                           stats["assembled"]))
         return waiting, state

@@ -28,7 +28,8 @@ except ImportError:
 RECORDER_OPS = {"select.add", "select.list", "select.delete",
                 "select.load", "subscribe", "pause", "resume"}
 # Examples that need a network, which there is none of here.
-NEEDS_NETWORK = {"flow", "table", "pause", "cancel", "trigger.delete"}
+NEEDS_NETWORK = {"flow", "table", "pause", "cancel", "trigger.delete",
+                 "cluster.drain", "cluster.forget", "cluster.status"}
 
 
 def examples():

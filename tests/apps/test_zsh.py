@@ -75,7 +75,7 @@ def main():
         with open(f"{work}/a-file", "w", encoding="utf-8"):
             os.mkdir(f"{work}/a-dir")
         for line, expected in (
-                ("lasthopctl s", ["select", "status"]),
+                ("lasthopctl s", ["select", "size", "status"]),
                 ("lasthopctl select ", ["add", "delete", "list", "load"]),
                 ("lasthopctl --rundir /tmp -j topology ", ["dot", "json"]),
                 ("lasthopctl log ", ["debug", "error", "info", "recorder",

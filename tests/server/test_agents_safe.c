@@ -85,6 +85,7 @@ serve(void)
         .id_config = PACKET_ID_CONFIG_INIT,
         .book = agent_book_create(),
         .gate = sample_gate_create(1),
+        .catch_up = catch_up_create(),
         .ingest = ingest_create(&ingest),
         .before = before,
         .has_room = has_room,

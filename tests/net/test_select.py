@@ -378,8 +378,8 @@ def test_wrong_commands_say_what_to_do(lab, tmp_path):
     assert ctl(lab, "select", "list") == ""
     text = ctl(lab, "select", "add", "include a table=300", status=1)
     assert "column 17: table: must be tables from 0 to 253" in text
-    assert 'no switch "s7" has ever connected' in ctl(lab, "pause", "s7",
-                                                      status=1)
+    assert 'no switch that ever connected is called "s7"' in ctl(
+        lab, "pause", "s7", status=1)
     assert "no selection \"x\"" in ctl(lab, "select", "delete", "x", status=1)
     assert recorder.process.stop() == 0
     recorder.options.append(f"--select={wrong}")

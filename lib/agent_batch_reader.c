@@ -11,13 +11,12 @@
 
 #include "lib/agent_batch_impl.h"
 #include "lib/agent_sections.h"
+#include "lib/bit_reader.h"
 #include "lib/column_reader.h"
 #include "lib/lh_alloc.h"
 #include "lib/trajectory_shape.h"
 
-#define MAX_ARENA     (AGENT_BATCH_MAX_BYTES + AGENT_BATCH_MAX_CAPLEN)
-#define MAX_BITS_LEFT 7
-
+#define MAX_ARENA (AGENT_BATCH_MAX_BYTES + AGENT_BATCH_MAX_CAPLEN)
 struct agent_batch_reader {
     struct agent_sections sections; /* What is read is there. */
     struct column_reader columns;
@@ -37,8 +36,8 @@ struct agent_batch_reader {
     uint32_t n, next;
 
     uint32_t last_new, next_ref, next_same, plain_template;
-    uint64_t time_ns, bits;
-    unsigned int n_bits;
+    uint64_t time_ns;
+    struct bit_reader bits;
 };
 
 static struct bytes_reader *
@@ -151,39 +150,16 @@ read_flow(struct agent_batch_reader *r, struct batch_flow *f)
 /* --- Postcards -----------------------------------------------------------
  */
 
-static uint64_t
-get_bits(struct agent_batch_reader *r, unsigned int n)
-{
-    while (r->n_bits < n) {
-        r->bits |= (uint64_t) bytes_get_u8(section(r, BATCH_TIME_BITS))
-                   << r->n_bits;
-        r->n_bits += 8;
-    }
-
-    uint64_t value = r->bits & ((UINT64_C(1) << n) - 1);
-
-    r->bits >>= n;
-    r->n_bits -= n;
-    return value;
-}
-
 static bool
 get_time(struct agent_batch_reader *r)
 {
-    unsigned int n = bytes_get_u8(section(r, BATCH_TIME));
-    uint64_t value = n;
+    uint64_t diff;
 
-    if (n > 64) {
+    if (!bit_reader_diff(&r->bits, section(r, BATCH_TIME),
+                         section(r, BATCH_TIME_BITS), &diff)) {
         return false;
     }
-    if (n > 33) {
-        value = get_bits(r, 32);
-        value |= get_bits(r, n - 33) << 32;
-        value |= UINT64_C(1) << (n - 1);
-    } else if (n > 1) {
-        value = get_bits(r, n - 1) | UINT64_C(1) << (n - 1);
-    }
-    r->time_ns += value >> 1 ^ (0 - (value & 1));
+    r->time_ns += diff;
     return true;
 }
 
@@ -447,7 +423,7 @@ is_used_up(const struct agent_batch_reader *r)
     }
     return !r->columns.failed && r->arena_used == r->arena_len &&
            r->n_flows_met == r->n_flows && r->n_packets == r->max_packets &&
-           r->n_plain == r->max_plain && r->n_bits <= MAX_BITS_LEFT;
+           r->n_plain == r->max_plain && bit_reader_is_done(&r->bits);
 }
 
 static int

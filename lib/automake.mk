@@ -39,6 +39,7 @@ lib_liblasthop_a_SOURCES = \
 	lib/archive_writer_impl.h \
 	lib/archive_writer_merge.c \
 	lib/archive_writer_open.c \
+	lib/bit_reader.h \
 	lib/block_index.c lib/block_index.h \
 	lib/block_index_impl.h \
 	lib/block_index_maker.c \

@@ -10,11 +10,10 @@
 
 #include "lib/card_batch_impl.h"
 #include "lib/card_sections.h"
+#include "lib/bit_reader.h"
 #include "lib/column_reader.h"
 #include "lib/lh_alloc.h"
 #include "lib/trajectory_shape.h"
-
-#define MAX_BITS_LEFT 7
 
 struct card_batch_reader {
     struct packet_id_config id_config;
@@ -35,8 +34,7 @@ struct card_batch_reader {
     uint32_t last_packet;
     uint16_t last_new;
     uint64_t last_new_ns, last_inner_ns;
-    uint64_t bits;
-    unsigned int n_bits;
+    struct bit_reader bits;
 };
 
 static struct bytes_reader *
@@ -122,42 +120,14 @@ read_flow(struct card_batch_reader *r, struct card_flow *f)
 
 /* --- Times --------------------------------------------------------------- */
 
-static uint64_t
-get_bits(struct card_batch_reader *r, unsigned int n)
-{
-    while (r->n_bits < n) {
-        r->bits |= (uint64_t) bytes_get_u8(section(r, CARD_TIME_BITS))
-                   << r->n_bits;
-        r->n_bits += 8;
-    }
-
-    uint64_t value = r->bits & ((UINT64_C(1) << n) - 1);
-
-    r->bits >>= n;
-    r->n_bits -= n;
-    return value;
-}
-
 static bool
 get_diff(struct card_batch_reader *r, enum card_section which, uint64_t *diff)
 {
-    unsigned int n = bytes_get_u8(section(r, which));
-    uint64_t value = n;
+    bool is_good = bit_reader_diff(&r->bits, section(r, which),
+                                   section(r, CARD_TIME_BITS), diff);
 
-    if (n > 64) {
-        return false;
-    }
-    if (n > 1) {
-        unsigned int low = n - 1 < 32 ? n - 1 : 32;
-
-        value = get_bits(r, low);
-        if (n - 1 > low) {
-            value |= get_bits(r, n - 1 - low) << 32;
-        }
-        value |= UINT64_C(1) << (n - 1);
-    }
-    *diff = (value >> 1 ^ (0 - (value & 1))) * r->unit_ns;
-    return true;
+    *diff *= r->unit_ns;
+    return is_good;
 }
 
 /* --- Later hops ---------------------------------------------------------- */
@@ -452,7 +422,7 @@ is_used_up(const struct card_batch_reader *r)
     return !r->columns.failed && r->arena_used == r->arena_len &&
            r->marks.n_met == r->marks.n && r->flows_met == r->n_flows &&
            r->split_met == r->n_split && r->plain_met == r->n_plain &&
-           r->n_bits <= MAX_BITS_LEFT;
+           bit_reader_is_done(&r->bits);
 }
 
 /* Whether the notes are as many as they should be. */
@@ -556,8 +526,7 @@ card_batch_reader_open(struct card_batch_reader *r, const uint8_t *data,
     r->last_packet = UINT32_MAX;
     r->last_new = 0;
     r->last_new_ns = r->last_inner_ns = 0;
-    r->bits = 0;
-    r->n_bits = 0;
+    r->bits = (struct bit_reader){.n = 0};
     retval = read_all(r, &in, error);
     if (retval) {
         forget(r);

@@ -116,14 +116,23 @@ load(const char *dir)
 }
 
 static void
+print_one(const char *what, size_t n_batch, const char *metric, double value,
+          const char *unit)
+{
+    printf("{\"bench\":\"batch %s of %zu histories\",\"metric\":\"%s\","
+           "\"value\":%.2f,\"unit\":\"%s\",\"runs\":1,\"min\":%.2f,"
+           "\"max\":%.2f}\n",
+           what, n_batch, metric, value, unit, value, value);
+}
+
+static void
 print(const char *what, size_t n_batch, size_t n_bytes, double pack_ns,
       double read_ns)
 {
-    printf("{\"bench\":\"batch\",\"variant\":\"%s\",\"histories\":%zu,"
-           "\"per_batch\":%zu,\"bytes_per_postcard\":%.2f,"
-           "\"pack_ns_per_history\":%.0f,\"read_ns_per_history\":%.0f}\n",
-           what, n_all, n_batch, (double) n_bytes / (double) n_cards,
-           pack_ns / (double) n_all, read_ns / (double) n_all);
+    print_one(what, n_batch, "size", (double) n_bytes / (double) n_cards,
+              "bytes/postcard");
+    print_one(what, n_batch, "pack", pack_ns / (double) n_all, "ns/history");
+    print_one(what, n_batch, "read", read_ns / (double) n_all, "ns/history");
 }
 
 static void

@@ -88,8 +88,9 @@ static void
 print(const char *traffic, const char *metric, double value, const char *unit)
 {
     printf("{\"bench\":\"split %s, %u shards, %u stores\",\"metric\":\"%s\","
-           "\"value\":%.2f,\"unit\":\"%s\"}\n",
-           traffic, n_shards, n_stores, metric, value, unit);
+           "\"value\":%.2f,\"unit\":\"%s\",\"runs\":1,\"min\":%.2f,"
+           "\"max\":%.2f}\n",
+           traffic, n_shards, n_stores, metric, value, unit, value, value);
 }
 
 /* --- Postcards ------------------------------------------------------------

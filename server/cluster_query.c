@@ -493,11 +493,9 @@ cluster_queries_handle_cancel(struct api_call *call, const json_t *request,
                               void *queries_)
 {
     struct cluster_queries *queries = queries_;
-    const json_t *id = json_object_get(request, "query");
+    const json_t *id = queries_read_id(call, request);
 
-    if (!json_is_string(id) && !json_is_number(id)) {
-        api_call_fail(call, API_BAD_REQUEST,
-                      "query: must be the id of the query");
+    if (!id) {
         return;
     }
     for (size_t i = 0; i < queries->n; i++) {

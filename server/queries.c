@@ -498,16 +498,27 @@ queries_handle_query(struct api_call *call, const json_t *request,
     }
 }
 
-void
-queries_handle_cancel(struct api_call *call, const json_t *request,
-                      void *queries_)
+const json_t *
+queries_read_id(struct api_call *call, const json_t *request)
 {
-    struct queries *queries = queries_;
     const json_t *id = json_object_get(request, "query");
 
     if (!json_is_string(id) && !json_is_number(id)) {
         api_call_fail(call, API_BAD_REQUEST,
                       "query: must be the id of the query");
+        return NULL;
+    }
+    return id;
+}
+
+void
+queries_handle_cancel(struct api_call *call, const json_t *request,
+                      void *queries_)
+{
+    struct queries *queries = queries_;
+    const json_t *id = queries_read_id(call, request);
+
+    if (!id) {
         return;
     }
     for (size_t i = 0; i < queries->n; i++) {

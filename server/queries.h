@@ -73,6 +73,9 @@ struct queries_running;
 /* Reads the members of a request `query` but its filter. */
 int queries_read_members(const json_t *request, struct query_config *,
                          struct lh_error *);
+/* Which query a request `cancel` means, borrowed; NULL: it does not say, and
+ * the call has failed. */
+const json_t *queries_read_id(struct api_call *, const json_t *request);
 /* Begins a query; of '*config' the filter (taken on success), the times,
  * limit and order are read.  Returns 0 or as queries_look(): EAGAIN: try again
  * in a moment. */

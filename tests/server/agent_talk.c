@@ -11,6 +11,7 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "lib/agent_batch.h"
 #include "lib/lh_error.h"
@@ -59,6 +60,20 @@ agent_talk_next(struct agent_talk *talk, struct agent_frame *frame, int skip)
         }
         talk->len += (size_t) n;
     }
+}
+
+uint16_t
+agent_talk_free_port(void)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof address;
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+    ck_assert_int_eq(bind(fd, (struct sockaddr *) &address, len), 0);
+    ck_assert_int_eq(getsockname(fd, (struct sockaddr *) &address, &len), 0);
+    close(fd);
+    return ntohs(address.sin_port);
 }
 
 void

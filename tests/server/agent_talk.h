@@ -25,6 +25,8 @@ struct agent_talk {
     uint8_t buf[65536];
 };
 
+/* A TCP port of this host that nobody uses. */
+uint16_t agent_talk_free_port(void);
 /* Connects to that port of this host. */
 void agent_talk_open(struct agent_talk *, uint16_t port);
 void agent_talk_hello(struct agent_talk *, uint8_t id);

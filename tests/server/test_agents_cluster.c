@@ -3,12 +3,9 @@
  * postcards when NATS has them. */
 #include <config.h>
 
-#include <arpa/inet.h>
 #include <check.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "tests/lib/nats_fixture.h"
@@ -19,27 +16,13 @@ static struct nats nats;
 static struct live live;
 static uint16_t port;
 
-static uint16_t
-free_port(void)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t len = sizeof address;
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-
-    ck_assert_int_eq(bind(fd, (struct sockaddr *) &address, len), 0);
-    ck_assert_int_eq(getsockname(fd, (struct sockaddr *) &address, &len), 0);
-    close(fd);
-    return ntohs(address.sin_port);
-}
-
 static void
 setup(void)
 {
     char agents[64], cluster[128];
 
     nats_start(&nats, NULL);
-    port = free_port();
+    port = agent_talk_free_port();
     snprintf(agents, sizeof agents, "--agents=127.0.0.1:%u", port);
     snprintf(cluster, sizeof cluster, "--cluster=%s", nats.url);
     live_init(&live, "--topology=@/topology.json", "--rules=@/rules.jsonl",

@@ -3,17 +3,14 @@
  * are told later, and what they send again meanwhile is taken once. */
 #include <config.h>
 
-#include <arpa/inet.h>
 #include <check.h>
 #include <event2/event.h>
-#include <netinet/in.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -115,27 +112,13 @@ wait_for(const atomic_ulong *value, unsigned long wanted)
     }
 }
 
-static uint16_t
-free_port(void)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t len = sizeof address;
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-
-    ck_assert_int_eq(bind(fd, (struct sockaddr *) &address, len), 0);
-    ck_assert_int_eq(getsockname(fd, (struct sockaddr *) &address, &len), 0);
-    close(fd);
-    return ntohs(address.sin_port);
-}
-
 static void
 setup(void)
 {
     shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE,
                   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     ck_assert_ptr_ne(shared, MAP_FAILED);
-    port = free_port();
+    port = agent_talk_free_port();
     snprintf(where, sizeof where, "127.0.0.1:%u", port);
     pid = fork();
     ck_assert_int_ge(pid, 0);

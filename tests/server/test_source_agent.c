@@ -32,15 +32,7 @@ static char *where; /* Of --agents. */
 static void
 set_up(void)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t len = sizeof address;
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-
-    ck_assert_int_eq(bind(fd, (struct sockaddr *) &address, len), 0);
-    ck_assert_int_eq(getsockname(fd, (struct sockaddr *) &address, &len), 0);
-    close(fd);
-    port = ntohs(address.sin_port);
+    port = agent_talk_free_port();
     where = lh_asprintf("--agents=127.0.0.1:%u", port);
 }
 

@@ -6,10 +6,12 @@
 
 #include <errno.h>
 #include <event2/event.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "lib/archive_span.h"
+#include "lib/dpid.h"
 #include "lib/lh_alloc.h"
 #include "lib/monotonic.h"
 #include "lib/say.h"
@@ -119,6 +121,18 @@ tell_self(struct cluster *cluster)
 
 /* The version that all who live can speak is spoken. */
 static void
+warn_lost(void *aux, uint64_t dpid, uint64_t n)
+{
+    static struct say_site site;
+    char text[DPID_BUFSIZE];
+
+    say(&site, SAY_WARN,
+        "%" PRIu64 " postcards of switch %s found no way into NATS and are "
+        "lost (lasthopctl cluster status says what is wrong)",
+        n, dpid_to_string(dpid, text));
+}
+
+static void
 on_second(evutil_socket_t fd, short what, void *cluster_)
 {
     struct cluster *cluster = cluster_;
@@ -127,6 +141,7 @@ on_second(evutil_socket_t fd, short what, void *cluster_)
         return;
     }
     ask_streams(cluster);
+    cluster_door_take_lost(cluster->door, warn_lost, NULL);
     if (!cluster->is_door_only) {
         tell_self(cluster);
         cluster_share_tick(cluster->share);

@@ -142,12 +142,6 @@ history_batch_writer_n(const struct history_batch_writer *w)
     return column_encoder_totals(w->encoder)->n_records;
 }
 
-size_t
-history_batch_writer_size(const struct history_batch_writer *w)
-{
-    return column_encoder_totals(w->encoder)->size;
-}
-
 int
 history_batch_writer_finish(struct history_batch_writer *w,
                             struct byte_buf *out, struct lh_error *error)

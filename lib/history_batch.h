@@ -58,8 +58,6 @@ int history_batch_writer_add_packet(struct history_batch_writer *,
                                     const struct trajectory_packet *);
 /* Histories in it. */
 uint32_t history_batch_writer_n(const struct history_batch_writer *);
-/* Bytes it holds before compression: what memory it takes. */
-size_t history_batch_writer_size(const struct history_batch_writer *);
 /* Appends the packed histories to 'out'; the writer is empty then.  Returns 0,
  * or EFBIG, with nothing appended, when a single history is too large even
  * packed. */

@@ -95,14 +95,3 @@ cluster_config_compare(const struct cluster_config *has,
     }
     return EINVAL;
 }
-
-uint32_t
-cluster_config_wire(const uint32_t highest[], size_t n, uint32_t now)
-{
-    uint32_t least = UINT32_MAX;
-
-    for (size_t i = 0; i < n; i++) {
-        least = highest[i] < least ? highest[i] : least;
-    }
-    return n && least > now ? least : now;
-}

@@ -3,8 +3,9 @@
  * "config" of the bucket lh-meta.
  *
  * The first server writes it; each that starts compares it with its own
- * options.  'wire' is the version of what goes over the bus that is spoken
- * now: the highest that all living servers know.
+ * options.  'wire' is the version of what goes over the bus that is spoken:
+ * the highest that the first server knew.  One that does not know it does not
+ * start.
  *
  * Threads: pure functions. */
 #ifndef SERVER_CLUSTER_CONFIG_H
@@ -39,9 +40,5 @@ int cluster_config_read(struct cluster_config *, const void *data, size_t size,
 int cluster_config_compare(const struct cluster_config *has,
                            const struct cluster_config *own,
                            struct lh_error *);
-
-/* The highest version that all of them know: the lowest of 'n' highest ones;
- * 'now' while there are none, and never less than that. */
-uint32_t cluster_config_wire(const uint32_t highest[], size_t n, uint32_t now);
 
 #endif /* server/cluster_config.h */

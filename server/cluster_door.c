@@ -320,19 +320,6 @@ cluster_door_get_counters(const struct cluster_door *door,
     *counters = door->lanes.n;
 }
 
-const char *
-cluster_door_loss_name(enum cluster_door_loss cause)
-{
-    static const char *const names[N_CLUSTER_DOOR_LOSSES] = {
-        [CLUSTER_DOOR_NO_ROOM] = "no room",
-        [CLUSTER_DOOR_TOO_LATE] = "too late",
-        [CLUSTER_DOOR_REFUSED] = "refused",
-        [CLUSTER_DOOR_CLOSED] = "closed",
-    };
-
-    return names[cause];
-}
-
 void
 cluster_door_take_lost(struct cluster_door *door,
                        void (*tell)(void *aux, uint64_t dpid, uint64_t n),

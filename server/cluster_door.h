@@ -111,8 +111,6 @@ uint64_t cluster_door_settled(const struct cluster_door *);
 
 void cluster_door_get_counters(const struct cluster_door *,
                                struct cluster_door_counters *);
-/* "no room", "too late", "refused", "closed". */
-const char *cluster_door_loss_name(enum cluster_door_loss);
 /* Tells, for each switch that lost some, how many postcards of it were lost
  * since the last call. */
 void cluster_door_take_lost(struct cluster_door *,

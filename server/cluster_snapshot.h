@@ -4,10 +4,10 @@
  *
  *     n = cluster_snapshot_put(&head, paths, merge, &parts);
  *
- *     reader = cluster_snapshot_read_begin(epoch, checkpoint, n_parts, ..);
- *     cluster_snapshot_read(reader, data, size)      each message of lh.s.<k>,
- *     until it says that all is there, then
- *     cluster_snapshot_restore(reader, paths, merge)
+ *     reader = cluster_snapshot_reader_create(epoch, checkpoint, n_parts, ..);
+ *     cluster_snapshot_reader_take(reader, data, size)   for each message of
+ *     lh.s.<k>, until it says that all is there, then
+ *     cluster_snapshot_reader_restore(reader, paths, merge, ..)
  *
  * The first part has what is known of doors, of what closed a moment ago and
  * of tunnels; each part has open postcards, in groups, with the times at which

@@ -540,12 +540,6 @@ cluster_store_epoch(const struct cluster_store *s)
 }
 
 void
-cluster_store_pending(struct cluster_store *s, struct archive_pending *pending)
-{
-    store_disk_pending(s->disk, pending);
-}
-
-void
 cluster_store_get_counters(const struct cluster_store *s_,
                            struct cluster_store_counters *c)
 {

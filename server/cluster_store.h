@@ -110,8 +110,6 @@ void cluster_store_drain(struct cluster_store *);
 
 uint32_t cluster_store_shard(const struct cluster_store *);
 uint64_t cluster_store_epoch(const struct cluster_store *);
-/* What is accepted and not in a file yet, as archive_writer_pending(). */
-void cluster_store_pending(struct cluster_store *, struct archive_pending *);
 void cluster_store_get_counters(const struct cluster_store *,
                                 struct cluster_store_counters *);
 /* What goes wrong at the moment; false while all is well. */

@@ -396,9 +396,3 @@ cluster_triggers_set_topology(struct cluster_triggers *t,
     topology_unref(t->topology);
     t->topology = topology ? topology_ref(topology) : NULL;
 }
-
-size_t
-cluster_triggers_n(const struct cluster_triggers *t)
-{
-    return t->n;
-}

@@ -41,7 +41,4 @@ void cluster_triggers_offer_packet(struct cluster_triggers *,
                                    struct trajectory *,
                                    const struct trajectory_packet *);
 
-/* Filters that are known here, of all servers. */
-size_t cluster_triggers_n(const struct cluster_triggers *);
-
 #endif /* server/cluster_triggers.h */

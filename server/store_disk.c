@@ -350,15 +350,6 @@ store_disk_set_retain(struct store_disk *d, uint64_t bytes, uint64_t ns)
     d->retain_ns = ns;
 }
 
-void
-store_disk_pending(struct store_disk *d, struct archive_pending *pending)
-{
-    memset(pending, 0, sizeof *pending);
-    if (d->part) {
-        archive_part_pending(d->part, pending);
-    }
-}
-
 bool
 store_disk_peek(const struct store_disk *d,
                 struct archive_writer_counters *counters)

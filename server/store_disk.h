@@ -63,7 +63,6 @@ void store_disk_commit(struct store_disk *);
 /* What is there of all shards in DIR at most; 0: no limit.  Before it is
  * opened. */
 void store_disk_set_retain(struct store_disk *, uint64_t bytes, uint64_t ns);
-void store_disk_pending(struct store_disk *, struct archive_pending *);
 /* Without waiting: false while a round is under way, or when closed. */
 bool store_disk_peek(const struct store_disk *,
                      struct archive_writer_counters *);

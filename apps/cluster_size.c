@@ -110,6 +110,7 @@ cluster_size_calculate(const struct cluster_size_input *in,
     }
 
     out->archive_bytes_per_day =
-        n * 86400 * (is_64 ? SNAP_64_ARCHIVE_BYTES : SNAP_96_ARCHIVE_BYTES);
+        n * 86400 * in->copies *
+        (is_64 ? SNAP_64_ARCHIVE_BYTES : SNAP_96_ARCHIVE_BYTES);
     out->archive_bytes = out->archive_bytes_per_day * in->days;
 }

@@ -20,6 +20,7 @@ struct cluster_size_input {
     double days;         /* That the archive keeps. */
     uint32_t cores;      /* Of a server. */
     double load;         /* Part of the cores that is planned for: 0 .. 1. */
+    uint32_t copies;     /* Of each history. */
     uint32_t replicas;   /* Of the bus. */
     double backlog_s;    /* That the bus must hold while shards move. */
 };

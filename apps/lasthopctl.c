@@ -70,7 +70,9 @@ static const struct app_option options[] = {
      .help = "Of the cores that are planned for; the rest is for queries, "
              "bursts and the loss of a server (50).",
      .min = 1, .max = 100},
-    {0, "replicas", "N", APP_NUMBER, &the_ctl.size.replicas,
+    {0, "replicas", "N", APP_NUMBER, &the_ctl.size.copies,
+     .help = "Disks that each history is kept on (1).", .min = 1, .max = 2},
+    {0, "bus-replicas", "N", APP_NUMBER, &the_ctl.size.replicas,
      .help = "Copies that NATS keeps (1).", .min = 1, .max = 5},
     {0, "backlog", "SECONDS", APP_NUMBER, &the_ctl.size.backlog,
      .help = "That the bus must be able to hold (60).", .min = 1,

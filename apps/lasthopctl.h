@@ -27,7 +27,8 @@ struct ctl_end {
 
 /* What `size` is asked; 0: not given. */
 struct ctl_size {
-    uint64_t gbit, packet_bytes, hops, snap, days, cores, load, replicas;
+    uint64_t gbit, packet_bytes, hops, snap, days, cores, load, copies,
+        replicas;
     uint64_t backlog; /* Seconds. */
 };
 

@@ -102,9 +102,10 @@ print_text(const struct ctl *ctl, const struct cluster_size *s)
            bytes(s->bus_backlog_bytes, c), (unsigned int) in->backlog);
     printf("NATS         %.0f server%s, %.1f cores together\n",
            s->nats_servers, s->nats_servers == 1 ? "" : "s", s->nats_cores);
-    printf("archive      %s a day, %s for %u day%s\n",
+    printf("archive      %s a day, %s for %u day%s%s\n",
            bytes(s->archive_bytes_per_day, a), bytes(s->archive_bytes, b),
-           (unsigned int) in->days, in->days == 1 ? "" : "s");
+           (unsigned int) in->days, in->days == 1 ? "" : "s",
+           in->copies > 1 ? ", on two disks each" : "");
 }
 
 int
@@ -128,6 +129,7 @@ ctl_size(struct ctl *ctl, int argc, char *argv[])
     given->days = given->days ? given->days : 7;
     given->cores = given->cores ? given->cores : 16;
     given->load = given->load ? given->load : 50;
+    given->copies = given->copies ? given->copies : 1;
     given->replicas = given->replicas ? given->replicas : 1;
     given->backlog = given->backlog ? given->backlog : 60;
 
@@ -139,6 +141,7 @@ ctl_size(struct ctl *ctl, int argc, char *argv[])
         .days = (double) given->days,
         .cores = (uint32_t) given->cores,
         .load = (double) given->load / 100,
+        .copies = (uint32_t) given->copies,
         .replicas = (uint32_t) given->replicas,
         .backlog_s = (double) given->backlog};
 

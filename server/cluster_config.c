@@ -8,16 +8,17 @@
 #include <inttypes.h>
 
 #include "lib/jmember.h"
+#include "server/cluster_options.h"
 #include "server/shard_lease.h"
 
 json_t *
 cluster_config_to_json(const struct cluster_config *c)
 {
-    return json_pack("{s:I, s:I, s:I, s:I, s:I}", "n_shards",
-                     (json_int_t) c->n_shards, "n_stores",
-                     (json_int_t) c->n_stores, "wire", (json_int_t) c->wire,
-                     "id_seed", (json_int_t) c->id_seed, "id_bytes",
-                     (json_int_t) c->id_bytes);
+    return json_pack(
+        "{s:I, s:I, s:I, s:I, s:I, s:I}", "n_shards", (json_int_t) c->n_shards,
+        "n_stores", (json_int_t) c->n_stores, "n_copies",
+        (json_int_t) c->n_copies, "wire", (json_int_t) c->wire, "id_seed",
+        (json_int_t) c->id_seed, "id_bytes", (json_int_t) c->id_bytes);
 }
 
 static int
@@ -31,6 +32,19 @@ read_u32(const struct jmember *root, const char *name, uint32_t max,
     *value = retval ? 0 : (uint32_t) wide;
     return !retval && !wide ? jmember_error(&member, error, "must not be 0")
                             : retval;
+}
+
+/* Where nothing is said there is one. */
+static int
+read_copies(const struct jmember *root, uint32_t *n, struct lh_error *error)
+{
+    struct jmember member = jmember_get(root, "n_copies");
+
+    *n = 1;
+    return jmember_is_there(&member)
+               ? read_u32(root, "n_copies", CLUSTER_OPTIONS_MAX_COPIES, n,
+                          error)
+               : 0;
 }
 
 int
@@ -49,6 +63,7 @@ cluster_config_read(struct cluster_config *c, const void *data, size_t size,
                          &c->n_shards, error) &&
                !read_u32(&root, "n_stores", SHARD_LEASE_MAX_SHARDS,
                          &c->n_stores, error) &&
+               !read_copies(&root, &c->n_copies, error) &&
                !read_u32(&root, "wire", UINT32_MAX, &c->wire, error) &&
                !read_u32(&root, "id_bytes", UINT16_MAX, &c->id_bytes, error)) {
         c->id_seed = (uint64_t) json_integer_value(seed);
@@ -71,6 +86,13 @@ cluster_config_compare(const struct cluster_config *has,
                      ": start this server without --cluster-shards (a cluster "
                      "with another number needs NATS streams of its own)",
                      has->n_shards, own->n_shards);
+    } else if (own->n_copies && own->n_copies != has->n_copies) {
+        lh_error_set(error,
+                     "this cluster keeps %" PRIu32 " copies of histories and "
+                     "not %" PRIu32
+                     ": start this server without --replicas (a cluster with "
+                     "another number needs NATS streams of its own)",
+                     has->n_copies, own->n_copies);
     } else if (own->id_seed != has->id_seed ||
                own->id_bytes != has->id_bytes) {
         lh_error_set(error,

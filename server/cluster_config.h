@@ -24,6 +24,7 @@
 struct cluster_config {
     uint32_t n_shards; /* Of stage 1. */
     uint32_t n_stores; /* Of stage 2. */
+    uint32_t n_copies; /* Of each of these. */
     uint32_t wire;
     uint64_t id_seed; /* Constants of packet IDs. */
     uint32_t id_bytes;
@@ -34,9 +35,9 @@ json_t *cluster_config_to_json(const struct cluster_config *);
 /* Reads the value of the key.  EINVAL: it is none. */
 int cluster_config_read(struct cluster_config *, const void *data, size_t size,
                         struct lh_error *);
-/* Whether a server that wants 'own' (n_shards 0: whatever there is) may work
- * in a cluster that is as 'has'.  EINVAL with what differs and what is to be
- * done. */
+/* Whether a server that wants 'own' (n_shards, n_copies 0: whatever there is)
+ * may work in a cluster that is as 'has'.  EINVAL with what differs and what
+ * is to be done. */
 int cluster_config_compare(const struct cluster_config *has,
                            const struct cluster_config *own,
                            struct lh_error *);

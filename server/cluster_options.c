@@ -18,7 +18,8 @@ static const char *const option_names[] = {
     [CLUSTER_OPTION_URLS] = "cluster",
     [CLUSTER_OPTION_NAME] = "name",
     [CLUSTER_OPTION_SHARDS] = "cluster-shards",
-    [CLUSTER_OPTION_REPLICAS] = "replicas",
+    [CLUSTER_OPTION_COPIES] = "replicas",
+    [CLUSTER_OPTION_BUS_REPLICAS] = "bus-replicas",
     [CLUSTER_OPTION_BYTES] = "cluster-bytes",
     [CLUSTER_OPTION_LEASE] = "cluster-lease",
     [CLUSTER_OPTION_KEY] = "cluster-key",
@@ -87,11 +88,17 @@ take_number(struct cluster_options *o, enum cluster_option option,
             return bad(error, option, text, "from 1 to 4096");
         }
         o->n_shards = (uint32_t) value;
-    } else if (option == CLUSTER_OPTION_REPLICAS) {
+    } else if (option == CLUSTER_OPTION_COPIES) {
+        if (!text_number(text, 10, 1, CLUSTER_OPTIONS_MAX_COPIES, &value)) {
+            return bad(error, option, text,
+                       "1 or 2 (copies that NATS keeps: --bus-replicas)");
+        }
+        o->n_copies = (uint32_t) value;
+    } else if (option == CLUSTER_OPTION_BUS_REPLICAS) {
         if (!text_number(text, 10, 1, 5, &value)) {
             return bad(error, option, text, "from 1 to 5");
         }
-        o->replicas = (uint32_t) value;
+        o->bus_replicas = (uint32_t) value;
     } else if (option == CLUSTER_OPTION_BYTES) {
         if (!take_quantity(text, sizes, bytes, &o->n_bytes) ||
             o->n_bytes < MIN_BYTES || o->n_bytes > INT64_MAX) {
@@ -135,7 +142,8 @@ cluster_options_take(struct cluster_options *o, enum cluster_option option,
         o->credentials = text;
         return 0;
     case CLUSTER_OPTION_SHARDS:
-    case CLUSTER_OPTION_REPLICAS:
+    case CLUSTER_OPTION_COPIES:
+    case CLUSTER_OPTION_BUS_REPLICAS:
     case CLUSTER_OPTION_BYTES:
     case CLUSTER_OPTION_LEASE:
         break;
@@ -147,13 +155,14 @@ int
 cluster_options_check(const struct cluster_options *o, struct lh_error *error)
 {
     bool has_any = o->name || o->private_key || o->certificate || o->ca_cert ||
-                   o->credentials || o->n_shards || o->replicas ||
-                   o->lease_ms || o->n_bytes;
+                   o->credentials || o->n_shards || o->n_copies ||
+                   o->bus_replicas || o->lease_ms || o->n_bytes;
 
     if (!o->urls) {
         if (has_any) {
-            lh_error_set(error, "--name, --replicas and --cluster-.. go with "
-                                "--cluster nats://HOST:PORT");
+            lh_error_set(error,
+                         "--name, --replicas, --bus-replicas and "
+                         "--cluster-.. go with --cluster nats://HOST:PORT");
         }
         return has_any ? EINVAL : 0;
     }

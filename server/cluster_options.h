@@ -10,26 +10,29 @@
 
 #include "lib/lh_error.h"
 
-#define CLUSTER_OPTIONS_SHARDS 64
-#define CLUSTER_OPTIONS_STORES 16
-#define CLUSTER_OPTIONS_BYTES  (UINT64_C(1) << 30)
+#define CLUSTER_OPTIONS_SHARDS     64
+#define CLUSTER_OPTIONS_STORES     16
+#define CLUSTER_OPTIONS_BYTES      (UINT64_C(1) << 30)
+#define CLUSTER_OPTIONS_MAX_COPIES 2
 
 /* Strings are borrowed from argv. */
 struct cluster_options {
     const char *urls; /* NULL: no cluster, and nothing else counts. */
     const char *name; /* Of this server. */
     const char *private_key, *certificate, *ca_cert, *credentials;
-    uint32_t n_shards; /* 0: what the cluster has, else the default. */
-    uint32_t replicas; /* Of streams and buckets in NATS. */
-    uint32_t lease_ms; /* 0: the default of shard_lease. */
-    uint64_t n_bytes;  /* Of each stream; 0: as it is, else the default. */
+    uint32_t n_shards;     /* 0: what the cluster has, else the default. */
+    uint32_t n_copies;     /* Of histories; 0: as the cluster has, else 1. */
+    uint32_t bus_replicas; /* Of streams and buckets in NATS; 0: 1. */
+    uint32_t lease_ms;     /* 0: the default of shard_lease. */
+    uint64_t n_bytes;      /* Of each stream; 0: as it is, else the default. */
 };
 
 enum cluster_option {
     CLUSTER_OPTION_URLS,
     CLUSTER_OPTION_NAME,
     CLUSTER_OPTION_SHARDS,
-    CLUSTER_OPTION_REPLICAS,
+    CLUSTER_OPTION_COPIES,
+    CLUSTER_OPTION_BUS_REPLICAS,
     CLUSTER_OPTION_BYTES,
     CLUSTER_OPTION_LEASE,
     CLUSTER_OPTION_KEY,

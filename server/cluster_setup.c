@@ -90,7 +90,7 @@ on_made(void *s_, int error_number, const char *why)
     const struct cluster_options *o = s->config.options;
 
     if (error_number == EEXIST && is_stream && !s->is_update &&
-        (o->n_bytes || o->replicas)) {
+        (o->n_bytes || o->bus_replicas)) {
         s->is_update = true; /* It was asked for. */
         arm(s, 0);
     } else if (error_number && error_number != EEXIST) {
@@ -116,7 +116,7 @@ make_stream(struct cluster_setup *s, struct lh_error *error)
         .name = streams[s->step].name,
         .subjects = streams[s->step].subjects,
         .max_bytes = o->n_bytes ? o->n_bytes : CLUSTER_OPTIONS_BYTES,
-        .replicas = o->replicas,
+        .replicas = o->bus_replicas,
         .discards_new = true,
     };
 
@@ -135,7 +135,7 @@ make_bucket(struct cluster_setup *s, struct lh_error *error)
     const struct bus_kv_config config = {
         .bucket = buckets[s->step],
         .max_bytes = BUCKET_BYTES,
-        .replicas = s->config.options->replicas,
+        .replicas = s->config.options->bus_replicas,
     };
 
     return bus_kv_create(s->config.bus, &config, TIMEOUT_MS, on_made, s,
@@ -189,6 +189,9 @@ put_config(struct cluster_setup *s, struct lh_error *error)
     config.wire = CLUSTER_WIRE_MAX;
     if (!config.n_shards) {
         config.n_shards = CLUSTER_OPTIONS_SHARDS;
+    }
+    if (!config.n_copies) {
+        config.n_copies = 1;
     }
     json = cluster_config_to_json(&config);
     text = json_dumps(json, JSON_COMPACT);

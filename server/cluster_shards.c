@@ -300,7 +300,7 @@ cluster_shards_open(struct cluster *cluster, struct lh_error *error)
         .name = cluster->options->name,
         .n_shards = cluster->config.n_shards,
         .lease_ms = cluster->options->lease_ms,
-        .replicas = cluster->options->replicas,
+        .replicas = cluster->options->bus_replicas,
         .on_event = on_lease_1,
         .aux = cluster,
     };

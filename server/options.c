@@ -63,7 +63,10 @@ const char options_help[] =
     "  --name NAME                of this server, which no other has\n"
     "  --cluster-shards N         postcards are split in so many shards (64)\n"
     "  --cluster-bytes SIZE       what each stream in NATS may hold (1G)\n"
-    "  --replicas N               NATS keeps so many copies (1)\n"
+    "  --replicas N               histories are kept on so many disks: 1 or 2 "
+    "(1)\n"
+    "  --bus-replicas N           NATS keeps so many copies of its streams "
+    "(1)\n"
     "  --cluster-lease TIME       who is silent so long loses its shards\n"
     "                             (1800ms)\n"
     "  --cluster-key FILE, --cluster-certificate FILE, --cluster-ca FILE\n"
@@ -156,8 +159,9 @@ static const struct option long_options[] = {
     {"name", required_argument, NULL, OPT_CLUSTER + CLUSTER_OPTION_NAME},
     {"cluster-shards", required_argument, NULL,
      OPT_CLUSTER + CLUSTER_OPTION_SHARDS},
-    {"replicas", required_argument, NULL,
-     OPT_CLUSTER + CLUSTER_OPTION_REPLICAS},
+    {"replicas", required_argument, NULL, OPT_CLUSTER + CLUSTER_OPTION_COPIES},
+    {"bus-replicas", required_argument, NULL,
+     OPT_CLUSTER + CLUSTER_OPTION_BUS_REPLICAS},
     {"cluster-bytes", required_argument, NULL,
      OPT_CLUSTER + CLUSTER_OPTION_BYTES},
     {"cluster-lease", required_argument, NULL,

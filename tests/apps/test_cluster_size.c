@@ -14,6 +14,7 @@ static const struct cluster_size_input hundred = {.gbit = 100,
                                                   .days = 2,
                                                   .cores = 16,
                                                   .load = 0.5,
+                                                  .copies = 1,
                                                   .replicas = 3,
                                                   .backlog_s = 10};
 

@@ -33,7 +33,7 @@ says '^archive      .* for 1 day$' --gbit 100 --days 1
 says '^one process  is enough' --gbit 1
 says '^servers      1 ' --gbit 1
 says '"postcards_per_s":1e8' --gbit 100 --packet-bytes 625 --json
-says '"nats_servers":3.0' --gbit 1 --replicas 3 --json
+says '"nats_servers":3.0' --gbit 1 --bus-replicas 3 --json
 refuses '--gbit is missing' size
 refuses '64 or 96' size --gbit 1 --snap 128
 refuses 'belong to size' status --gbit 1

@@ -183,16 +183,17 @@ cluster_to_json(const struct cluster *cluster)
     const char *trouble = cluster_setup_trouble(cluster->setup);
 
     return json_pack(
-        "{s:s, s:s, s:s?, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, "
-        "s:o}",
+        "{s:s, s:s, s:s?, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, "
+        "s:o, s:o}",
         "name", cluster->options->name, "state", state_of(cluster), "why",
         trouble, "coordinator",
         cluster->share && cluster_share_is_coordinator(cluster->share),
         "n_shards", (json_int_t) cluster->config.n_shards, "n_stores",
         (json_int_t) cluster->config.n_stores, "wire",
         (json_int_t) cluster->config.wire, "acknowledged",
-        (json_int_t) acknowledged, "waiting", (json_int_t) waiting, "lost",
-        (json_int_t) lost, "streams", streams_to_json(cluster), "shards",
-        splits_to_json(cluster), "stores", stores_to_json(cluster), "servers",
-        servers_to_json(cluster));
+        (json_int_t) acknowledged, "settled",
+        (json_int_t) cluster_n_safe(cluster), "waiting", (json_int_t) waiting,
+        "lost", (json_int_t) lost, "streams", streams_to_json(cluster),
+        "shards", splits_to_json(cluster), "stores", stores_to_json(cluster),
+        "servers", servers_to_json(cluster));
 }

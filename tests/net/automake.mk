@@ -5,11 +5,15 @@
 EXTRA_DIST += \
 	tests/net/api.py \
 	tests/net/cluster.py \
+	tests/net/cluster_campaign.py \
+	tests/net/cluster_net.py \
 	tests/net/conftest.py \
 	tests/net/frames.py \
+	tests/net/jumping_clock.c \
 	tests/net/kill_campaign.py \
 	tests/net/lab.py \
 	tests/net/many_controllers.py \
+	tests/net/numbered.py \
 	tests/net/openflow.py \
 	tests/net/osken_script.py \
 	tests/net/ovn.py \
@@ -30,6 +34,7 @@ EXTRA_DIST += \
 	tests/net/test_bad_input.py \
 	tests/net/test_bonds.py \
 	tests/net/test_cluster.py \
+	tests/net/test_cluster_faults.py \
 	tests/net/test_commands.py \
 	tests/net/test_demo.py \
 	tests/net/test_demo_network.py \

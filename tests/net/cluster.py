@@ -12,7 +12,6 @@ Servers are called a, b, c..; cluster["a"] is one.  Postcards on UDP go to
 cluster["a"].send(datagram).
 """
 
-import glob
 import os
 import shutil
 import socket
@@ -37,15 +36,15 @@ def free_port(kind=socket.SOCK_STREAM):
 class Nats:
     """A nats-server with JetStream; its store survives kill() and start()."""
 
-    def __init__(self, directory, netns=None):
+    def __init__(self, directory, netns=None, address="127.0.0.1"):
         self.dir = str(directory)
         self.netns = netns
         self.port = 4222 if netns else free_port()
-        self.url = f"nats://127.0.0.1:{self.port}"
+        self.url = f"nats://{address}:{self.port}"
         self.process = None
         os.makedirs(self.dir, exist_ok=True)
         with open(f"{self.dir}/conf", "w", encoding="utf-8") as conf:
-            conf.write(f'listen: "127.0.0.1:{self.port}"\n'
+            conf.write(f'listen: "{address}:{self.port}"\n'
                        f'jetstream {{ store_dir: "{self.dir}/store", '
                        "max_mem: 256MB, max_file: 6GB }\n")
 
@@ -71,6 +70,7 @@ class Server:
         self.dir = f"{cluster.dir}/{name}"
         self.archive = f"{self.dir}/archive"
         self.port = free_port(socket.SOCK_DGRAM)
+        self.netns = self.env = None
         self.process = None
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         os.makedirs(self.dir, exist_ok=True)
@@ -81,8 +81,14 @@ class Server:
             f"{bindir()}/lasthop-server", *self.cluster.options, "--name",
             self.name, "--rundir", self.dir, "--archive", self.archive,
             "--listen", f"geneve:127.0.0.1:{self.port}", "--accept",
-            "127.0.0.1"], f"{self.dir}/log", daemon=True)
+            "127.0.0.1"], f"{self.dir}/log", netns=self.netns,
+            env=self.env, daemon=True)
         return self
+
+    def is_ready(self):
+        """Whether it is part of the cluster."""
+        said = self.process.output()
+        return "is part of it" in said and "serving clients" in said
 
     def wait_ready(self):
         """Until it is part of the cluster."""
@@ -116,12 +122,18 @@ class Cluster:
 
     def __init__(self, directory, n, topology, rules, options=()):
         self.dir = str(directory)
-        self.nats = Nats(f"{self.dir}/nats")
+        self.nats = self._new_nats()
         self.options = ["--cluster", self.nats.url, "--topology",
                         str(topology), "--rules", str(rules), "--recorder",
                         "none", *options]
-        self.servers = {name: Server(self, name)
+        self.servers = {name: self._new_server(name)
                         for name in "abcdefgh"[:n]}
+
+    def _new_nats(self):
+        return Nats(f"{self.dir}/nats")
+
+    def _new_server(self, name):
+        return Server(self, name)
 
     def __enter__(self):
         return self
@@ -225,8 +237,8 @@ class Cluster:
         """Of all archives, as lines of JSON, sorted."""
         lines = []
         for server in self.servers.values():
-            for shard in glob.glob(f"{server.archive}/shard-*"):
-                lines += histories(shard)
+            if os.path.exists(f"{server.archive}/meta.json"):
+                lines += histories(server.archive)
         return sorted(lines)
 
 

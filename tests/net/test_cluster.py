@@ -1,56 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
-# A cluster archives what one server would have, and what was acknowledged at
-# a door exactly once, whoever dies: real nats-server, real lasthop-servers.
+# A cluster archives what one server would have: real nats-server, real
+# lasthop-servers.  What may befall them is in test_cluster_faults.py.
 
 import json
 import os
-import signal
-import struct
 
 import pytest
 
-import frames
 from cluster import Cluster, Traffic, histories, wait_sent
 from lab import bindir
+from numbered import datagram, numbers_of, write_network
 from process import run, wait_until
 
 LEASE = ["--cluster-lease", "2400ms"]
-TOPOLOGY = {"switches": [{"dpid": "0000000000000001", "name": "s1", "ports": [
-    {"no": 1, "edge": True}, {"no": 2, "edge": True}]}], "links": []}
-RULE = {"dpid": "0000000000000001", "version": 7, "kind": "flow",
-        "actions": "output:2", "instrumented": True, "installed_ns": 1,
-        "steps": [{"do": "output", "port": 2}]}
-MARK = b"lasthop-number"
-
-
-def datagram(number):
-    """The postcard of packet 'number', which s1 delivers."""
-    packet = frames.udp4("02:00:00:00:00:01", "02:00:00:00:00:02",
-                         f"10.0.{number >> 4 & 15}.{number & 15 or 16}",
-                         "10.0.0.2", 5000 + number % 50, 7,
-                         MARK + struct.pack("!Q", number) + os.urandom(20),
-                         ident=number & 0xffff)
-    option = struct.pack("!HBBBBHQIHH", 0xff4c, 1, 5, 1, 0, 0, 1, 7, 1, 2)
-    return struct.pack("!BBHI", 6, 0, 0x6558, 0) + option + packet
-
-
-def numbers_of(lines):
-    """The numbers of packets in histories."""
-    numbers = []
-    for line in lines:
-        header = bytes.fromhex(json.loads(line)["hops"][0]["header"])
-        at = header.index(MARK) + len(MARK)
-        numbers.append(struct.unpack("!Q", header[at:at + 8])[0])
-    return sorted(numbers)
 
 
 @pytest.fixture(name="network")
 def network_fixture(tmp_path):
     """Topology and rules of a network of one switch."""
-    topology, rules = tmp_path / "topology.json", tmp_path / "rules.jsonl"
-    topology.write_text(json.dumps(TOPOLOGY))
-    rules.write_text(json.dumps(RULE) + "\n")
-    return topology, rules
+    return write_network(tmp_path)
 
 
 @pytest.fixture(name="generated", scope="module")
@@ -97,52 +65,6 @@ def check(cluster, numbers):
     found = numbers_of(cluster.histories())
     assert len(found) == len(set(found)), "some were archived twice"
     assert found == numbers
-
-
-def test_one_is_killed_under_traffic(tmp_path, network):
-    with Cluster(tmp_path, 3, *network, LEASE) as cluster:
-        cluster.start()
-        traffic = Traffic(datagram, [cluster["a"]], 100)
-        traffic.start()
-        wait_sent(traffic, 1000)
-        cluster["b"].process.kill()
-        wait_sent(traffic, 3000)
-        cluster["b"].start().wait_ready()
-        numbers = settle(cluster, traffic)
-        stats = cluster["a"].stats()
-        assert stats["cluster_acknowledged"] == len(numbers)
-        assert stats["cluster_lost"] == 0
-        check(cluster, numbers)
-
-
-def test_one_is_stopped_for_a_while(tmp_path, network):
-    with Cluster(tmp_path, 2, *network, LEASE) as cluster:
-        cluster.start()
-        traffic = Traffic(datagram, [cluster["a"]], 100)
-        traffic.start()
-        wait_sent(traffic, 500)
-        cluster["b"].process.signal(signal.SIGSTOP)
-        wait_until(lambda: len(cluster["a"].status()["shards"]) == 64, 30,
-                   "the other to take over")
-        wait_sent(traffic, 500)
-        cluster["b"].process.signal(signal.SIGCONT)
-        wait_sent(traffic, 500)
-        numbers = settle(cluster, traffic)
-        check(cluster, numbers)
-
-
-def test_nats_is_killed_and_comes_back(tmp_path, network):
-    with Cluster(tmp_path, 2, *network, LEASE) as cluster:
-        cluster.start()
-        traffic = Traffic(datagram, [cluster["a"], cluster["b"]], 100)
-        traffic.start()
-        wait_sent(traffic, 500)
-        cluster.nats.kill()
-        wait_sent(traffic, 500)
-        cluster.nats.start()
-        wait_sent(traffic, 500)
-        numbers = settle(cluster, traffic)
-        check(cluster, numbers)
 
 
 def test_drained_and_joined_under_traffic(tmp_path, network):

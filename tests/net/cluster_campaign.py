@@ -1,0 +1,392 @@
+# SPDX-License-Identifier: Apache-2.0
+# Everything that may befall a cluster, at random moments under load.
+"""
+    cluster_campaign.py --seed 7 --rounds 100 [--journal FILE]
+
+Each round sends numbered postcards to the servers at random rates while one to
+three of them, or NATS, are killed, started again at once, stopped, told to
+leave, cut off, made deaf or mute, without room on disk, or put forward or back
+in time.  Then all is healed, and when nothing waits any more the histories
+that a server finds, asking all, must be those of the postcards that were
+acknowledged at the doors: none lost, none twice.  After LIFE rounds the
+servers end, the same must hold of their archives, and the next cluster begins.
+Of a door that was killed it is known how many of its postcards had been
+acknowledged a moment before; those after it may be there or not.
+
+Seed and number of a round say what befalls whom, and when: --first N begins
+with that round.  With --journal a run goes on where one was interrupted.
+"""
+
+import argparse
+import json
+import os
+import random
+import shutil
+import signal
+import sys
+import tempfile
+import threading
+import time
+
+from cluster_net import ClusterNet
+from numbered import datagram, number_of, numbers_of, write_network
+from process import Failed, wait_until
+
+LIFE = 5        # Rounds of a cluster.
+DEADLINE = 120  # For a cluster to be well again.
+
+# What may befall a server, and how often in comparison.
+OF_SERVERS = {"kill": 4, "restart": 2, "leave": 2, "stop": 4, "cut": 3,
+              "mute": 1, "deafen": 1, "disk": 3, "clock": 3}
+OF_NATS = {"kill": 2, "stop": 1}
+JUMPS = [-86400, -3600, -30, -2, -0.3, 0.3, 2, 30, 3600, 86400]
+
+
+class Door(threading.Thread):
+    """Sends numbers to a server at a rate, and knows what became of them."""
+
+    numbers = iter(range(1 << 62))  # Of all doors.
+    lock = threading.Lock()
+
+    def __init__(self, server):
+        super().__init__(daemon=True)
+        self.server = server
+        self.rate = 0           # A second; 0: it waits.
+        self.life = []          # Sent to the process that runs.
+        self.is_open = True
+        self.is_starting = False
+        self.certain = set()    # Acknowledged by processes that are no more.
+        self.unsure = set()     # Sent to those, and perhaps acknowledged.
+        self.random = random.Random()
+        self._ends = False
+
+    def run(self):
+        due = time.monotonic()
+        while not self._ends:
+            rate = self.rate
+            if not rate:
+                time.sleep(0.01)
+                due = time.monotonic()
+                continue
+            n = self.random.choice([1, 1, 2, 5, 20])
+            self._send(n)
+            due += n / rate
+            time.sleep(max(0.0, due - time.monotonic()))
+
+    def _send(self, n):
+        with self.lock:
+            if not self.is_open:
+                return
+            for _ in range(n):
+                number = next(Door.numbers)
+                self.life.append(number)
+                self.server.send(datagram(number))
+
+    def shut(self, settled):
+        """Nothing is sent any more; all up to 'settled' is acknowledged."""
+        with self.lock:
+            self.is_open = False
+            self.certain.update(self.life[:settled])
+            self.unsure.update(self.life[settled:])
+            self.life = []
+
+    def open(self):
+        """To the server's next process."""
+        with self.lock:
+            self.is_open = True
+            self.is_starting = False
+
+    def end(self):
+        """Ends the thread."""
+        self._ends = True
+        self.join()
+
+    def check(self):
+        """All that was sent has been acknowledged."""
+        if self.life:
+            stats, status = self.server.stats(), self.server.status()
+            known = {key: stats[key] for key in (
+                "cluster_acknowledged", "cluster_waiting", "cluster_lost",
+                "kernel_drops", "malformed")}
+            assert status["settled"] == len(self.life) == \
+                stats["cluster_acknowledged"], \
+                f"door {self.server.name}: sent {len(self.life)}, " \
+                f"settled {status['settled']}, {known}"
+
+
+class Faults:
+    """What befalls a cluster in a round, in the order of time."""
+
+    def __init__(self, cluster, doors):
+        self.cluster = cluster
+        self.doors = doors
+        self.plan = []      # Names, for people.
+        self._steps = []    # (when, what is done).
+
+    def draw(self, r):
+        """Makes a plan."""
+        victims = list(self.cluster.servers) + ["nats"]
+        for victim in r.sample(victims, min(len(victims),
+                                            r.choice([1, 1, 2, 2, 3]))):
+            kinds = OF_NATS if victim == "nats" else OF_SERVERS
+            kind = r.choices(list(kinds), list(kinds.values()))[0]
+            begins = r.uniform(0.2, 3.0)
+            lasts = r.choice([r.uniform(0.05, 1.5), r.uniform(1.5, 6.0)])
+            self.add(victim, kind, begins, lasts, r.choice(JUMPS))
+        return self
+
+    def add(self, victim, kind, begins, lasts, jump=0):
+        """That befalls 'victim' in 'begins' seconds, for 'lasts'."""
+        self.plan.append(f"{victim} {kind} {begins:.2f}+{lasts:.2f}" + (
+            f" {jump:+g}" if kind == "clock" else ""))
+        if victim == "nats":
+            do, undo = {
+                "kill": (self.cluster.nats.kill, self.cluster.nats.start),
+                "stop": (self._nats_signal(signal.SIGSTOP),
+                         self._nats_signal(signal.SIGCONT)),
+            }[kind]
+        else:
+            do, undo = self._of_server(self.cluster[victim], kind, jump)
+        self._steps += [(begins, do), (begins + lasts, undo)]
+
+    def _nats_signal(self, number):
+        return lambda: self.cluster.nats.process.signal(number)
+
+    def _of_server(self, server, kind, jump):
+        def nothing():
+            pass
+        door = self.doors[server.name]
+        return {
+            "kill": (lambda: self._kill(server, door),
+                     lambda: self._start(server, door)),
+            "restart": (lambda: (self._kill(server, door),
+                                 self._start(server, door)), nothing),
+            "leave": (lambda: self._leave(server, door),
+                      lambda: self._start(server, door)),
+            "stop": (lambda: server.process.signal(signal.SIGSTOP),
+                     lambda: server.process.signal(signal.SIGCONT)),
+            "cut": (server.cut, server.join),
+            "mute": (server.mute, server.unmute),
+            "deafen": (server.deafen, server.undeafen),
+            "disk": (server.fill_disk, server.free_disk),
+            "clock": (lambda: server.set_clock(jump),
+                      lambda: server.set_clock(0)),
+        }[kind]
+
+    def _kill(self, server, door):
+        settled = server.status()["settled"]
+        assert server.stats()["kernel_drops"] == 0
+        server.process.kill()
+        door.shut(settled)
+
+    def _start(self, server, door):
+        if server.process.is_running():     # It is leaving still.
+            server.process.kill()
+        server.start()
+        door.is_starting = True
+
+    def _leave(self, server, door):
+        """What was acknowledged before it went is known."""
+        door.rate, rate = 0, door.rate
+        settled = server.status()["settled"]
+        server.process.signal(signal.SIGTERM)
+        door.shut(settled)
+        door.rate = rate
+
+    def run(self, watch):
+        """Lets it all happen; watch() is called in between."""
+        began = time.monotonic()
+        for when, what in sorted(self._steps, key=lambda step: step[0]):
+            while time.monotonic() < began + when:
+                watch()
+                time.sleep(0.01)
+            what()
+
+
+class Campaign:
+    """Rounds, on one cluster after the other."""
+
+    def __init__(self, directory, seed, first=0, n_servers=None, life=LIFE):
+        self.dir = str(directory)
+        self.seed = seed
+        self.n = first
+        self.life = life
+        self.n_servers = n_servers
+        self.cluster = None
+        self.doors = {}
+        self.known = set()      # Archived, of those that were unsure.
+        self.certain = set()    # Must be archived, of rounds that are over.
+        self.n_archived = 0
+
+    # --- the cluster -------------------------------------------------------
+
+    def start(self):
+        """A new cluster, and doors to it."""
+        r = random.Random(f"{self.seed} cluster {self.n // self.life}")
+        directory = tempfile.mkdtemp(prefix="cluster-", dir=self.dir)
+        self.cluster = ClusterNet(directory,
+                                  self.n_servers or r.choice([2, 2, 3, 3, 5]),
+                                  *write_network(directory))
+        self.cluster.__enter__()
+        self.cluster.start()
+        self.known, self.certain = set(), set()
+        self.doors = {name: Door(server) for name, server in
+                      self.cluster.servers.items()}
+        for door in self.doors.values():
+            door.start()
+
+    def end(self):
+        """Ends the cluster; its archives hold what they should."""
+        for door in self.doors.values():
+            door.end()
+        try:
+            self.cluster.stop()
+            self._check(numbers_of(self.cluster.histories()), "archives")
+        finally:
+            self.close()
+
+    def close(self):
+        """At once, keeping what is there in 'dir'."""
+        if self.cluster:
+            self.cluster.__exit__(None, None, None)
+            self.cluster = None
+
+    # --- a round -----------------------------------------------------------
+
+    def round(self, faults=None):
+        """One round; returns what befell the cluster, and what came of it."""
+        if not self.cluster:
+            self.start()
+        r = random.Random(f"{self.seed} round {self.n}")
+        plan = Faults(self.cluster, self.doors)
+        if faults:
+            for fault in faults:
+                plan.add(*fault)
+        else:
+            plan.draw(r)
+        began = time.monotonic()
+        self.n += 1
+        try:
+            return self._round(r, plan, began)
+        except (AssertionError, Failed, OSError) as error:
+            raise AssertionError(
+                f"seed {self.seed}, round {self.n} ({', '.join(plan.plan)}), "
+                f"{self.cluster.dir}: {error!r}") from error
+
+    def _round(self, r, plan, began):
+        for door in self.doors.values():
+            door.random.seed(r.random())
+            door.rate = r.choice([0, 20, 100, 300])
+        next(iter(self.doors.values())).rate += 100
+        plan.run(self._watch)
+        wait_until(self._are_open, DEADLINE, "all servers to be back")
+        for door in self.doors.values():
+            door.rate = 0
+        healed = time.monotonic()
+        self.cluster.wait_owned()
+        self.cluster.wait_quiet()
+        settled = time.monotonic()
+        self._check(self._ask(r.choice(list(self.cluster.servers))), "answer")
+        return {"servers": len(self.doors), "faults": plan.plan,
+                "histories": self.n_archived,
+                "healed_s": round(settled - healed, 1),
+                "seconds": round(time.monotonic() - began, 1)}
+
+    def _watch(self):
+        """Opens doors of servers that are ready, and looks after ends that
+        nobody wanted."""
+        for door in self.doors.values():
+            server = door.server
+            if door.is_open:
+                if not server.process.is_running():
+                    raise Failed(f"{server.name} ended: "
+                                 f"{server.process.output()[-2000:]}")
+            elif door.is_starting and server.is_ready():
+                door.open()
+
+    def _are_open(self):
+        self._watch()
+        return all(door.is_open for door in self.doors.values())
+
+    # --- what must hold ----------------------------------------------------
+
+    def _ask(self, name):
+        """Numbers of all histories, as a server finds them by asking all."""
+        with self.cluster[name].api() as api:
+            api.call("query", 60, phf=". *")
+            found = []
+            while True:
+                event = api.event(60)
+                if event["event"] == "history":
+                    found.append(number_of(event["history"]))
+                elif event["event"] == "end":
+                    assert not event.get("missing"), event
+                    assert not event["damaged"] and not event["lost"], event
+                    return sorted(found)
+
+    def _check(self, found, where):
+        for door in self.doors.values():
+            if self.cluster.live():
+                door.check()
+        once = set(found)
+        sent = set().union(*(d.life for d in self.doors.values()),
+                           *(d.certain for d in self.doors.values()))
+        unsure = set().union(*(d.unsure for d in self.doors.values()))
+        twice = sorted({n for n in found if found.count(n) > 1}) \
+            if len(once) != len(found) else []
+        lost = sorted((sent | self.known) - once)
+        strange = sorted(once - sent - unsure)
+        counters = self._counters() if lost or twice or strange else None
+        assert not lost and not twice and not strange, \
+            f"{where}: of {len(sent)} acknowledged lost {len(lost)} " \
+            f"{lost[:20]}, twice {len(twice)} {twice[:20]}, never sent " \
+            f"{strange[:20]}; {counters}"
+        self.known |= once & unsure
+        self.n_archived = len(once)
+
+    def _counters(self):
+        return {s.name: {key: value for key, value in s.stats().items()
+                         if key.startswith("cluster_") and value}
+                for s in self.cluster.live()}
+
+
+def main():
+    """A long run."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--rounds", type=int, default=100)
+    parser.add_argument("--first", type=int, default=0,
+                        help="number of the first round")
+    parser.add_argument("--servers", type=int, help="of each cluster")
+    parser.add_argument("--journal", help="file of the rounds that are done")
+    arguments = parser.parse_args()
+    done = arguments.first
+    if arguments.journal and os.path.exists(arguments.journal):
+        with open(arguments.journal, encoding="utf-8") as journal:
+            lines = [json.loads(line) for line in journal]
+        done += sum(1 for line in lines if line["seed"] == arguments.seed)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    directory = tempfile.mkdtemp(prefix="cluster-campaign-")
+    campaign = Campaign(directory, arguments.seed, done, arguments.servers)
+    try:
+        while campaign.n < arguments.first + arguments.rounds:
+            result = campaign.round()
+            print(f"round {campaign.n}: {json.dumps(result)}", flush=True)
+            if campaign.n % LIFE == 0 or \
+                    campaign.n == arguments.first + arguments.rounds:
+                campaign.end()
+            if arguments.journal:
+                with open(arguments.journal, "a",
+                          encoding="utf-8") as journal:
+                    journal.write(json.dumps(
+                        {"seed": arguments.seed, "round": campaign.n,
+                         **result}) + "\n")
+    finally:
+        campaign.close()
+    shutil.rmtree(directory)
+    if arguments.journal:
+        os.unlink(arguments.journal)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -224,14 +224,29 @@ archive_meta_agree(const char *dir, const struct packet_id_config *packet_id,
     return retval;
 }
 
+void
+archive_dir_shard_name(uint32_t shard, char name[ARCHIVE_DIR_SHARD_NAME_SIZE])
+{
+    uint32_t copy = shard >> ARCHIVE_DIR_COPY_SHIFT;
+    uint32_t number = shard & ((1u << ARCHIVE_DIR_COPY_SHIFT) - 1);
+
+    if (copy) {
+        snprintf(name, ARCHIVE_DIR_SHARD_NAME_SIZE,
+                 "shard-%02" PRIu32 ".%" PRIu32, number, copy);
+    } else {
+        snprintf(name, ARCHIVE_DIR_SHARD_NAME_SIZE, "shard-%02" PRIu32,
+                 number);
+    }
+}
+
 char *
 archive_dir_segment(const char *dir, const struct archive_segment *segment)
 {
-    char shard[24] = "";
+    char shard[ARCHIVE_DIR_SHARD_NAME_SIZE + 1] = "";
 
     if (segment->shard) {
-        snprintf(shard, sizeof shard, "shard-%02" PRIu32 "/",
-                 segment->shard - 1);
+        archive_dir_shard_name(segment->shard - 1, shard);
+        strcat(shard, "/");
     }
     return segment->first == segment->last
                ? lh_asprintf("%s/%s" SEGMENT_NAME, dir, shard, segment->first)

@@ -9,7 +9,8 @@
  *     lock                           held by the server that writes
  *     shard-00, shard-01, ..         of a server in a cluster: archives of
  *                                    their own, which are read as one with
- *                                    this (lib/archive_shards.h)
+ *                                    this (lib/archive_shards.h),
+ *     shard-00.1, shard-01.1, ..     and second copies of such
  *
  * Paths are made here and nowhere else.
  *
@@ -54,8 +55,16 @@ int archive_meta_agree(const char *dir,
  * those from 'first' to 'last' were merged into. */
 struct archive_segment {
     uint64_t first, last;
-    uint32_t shard; /* 0: in the directory itself; n: in shard-<n - 1>. */
+    uint32_t shard; /* 0: in the directory itself; n: in that of
+                     * archive_dir_shard_name(n - 1). */
 };
+
+/* A shard's directory by its number, of which the bits from
+ * ARCHIVE_DIR_COPY_SHIFT on say which copy it is. */
+#define ARCHIVE_DIR_COPY_SHIFT      16
+#define ARCHIVE_DIR_SHARD_NAME_SIZE 24
+void archive_dir_shard_name(uint32_t shard,
+                            char name[ARCHIVE_DIR_SHARD_NAME_SIZE]);
 
 /* The path of a segment, for free(). */
 char *archive_dir_segment(const char *dir,

@@ -15,23 +15,33 @@
 
 #include "lib/lh_alloc.h"
 
-#define SHARD_NAME "shard-%02" PRIu32
+uint32_t
+archive_shards_number(uint32_t shard, uint32_t copy)
+{
+    return shard | copy << ARCHIVE_DIR_COPY_SHIFT;
+}
 
 char *
 archive_shards_path(const char *dir, uint32_t shard)
 {
-    return lh_asprintf("%s/" SHARD_NAME, dir, shard);
+    char name[ARCHIVE_DIR_SHARD_NAME_SIZE];
+
+    archive_dir_shard_name(shard, name);
+    return lh_asprintf("%s/%s", dir, name);
 }
 
 static bool
 is_shard(const char *name, uint32_t *shard)
 {
-    char again[24];
+    char again[ARCHIVE_DIR_SHARD_NAME_SIZE];
+    uint32_t number, copy = 0;
 
-    if (sscanf(name, "shard-%9" SCNu32, shard) != 1) {
+    if (sscanf(name, "shard-%5" SCNu32 ".%1" SCNu32, &number, &copy) < 1 ||
+        number >= 1u << ARCHIVE_DIR_COPY_SHIFT) {
         return false;
     }
-    snprintf(again, sizeof again, SHARD_NAME, *shard);
+    *shard = archive_shards_number(number, copy);
+    archive_dir_shard_name(*shard, again);
     return !strcmp(name, again);
 }
 

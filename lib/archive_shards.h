@@ -6,6 +6,10 @@
  * shard-<nn> of its directory.  Their blocks overlap in time, as those of
  * threads do, so that readers need only know where each file is.
  *
+ * Where a cluster keeps two copies of each shard the directory of the second
+ * one is shard-<nn>.1, and a server may have been given either, at different
+ * times: a history that is in both is the same one (lib/copy_gate.h).
+ *
  * Threads: no hidden state. */
 #ifndef LIB_ARCHIVE_SHARDS_H
 #define LIB_ARCHIVE_SHARDS_H 1
@@ -16,6 +20,9 @@
 #include "lib/archive_dir.h"
 #include "lib/lh_error.h"
 
+/* The number of copy 'copy' (0 to 9) of shard 'shard' (below 65,536), which
+ * is 'shard' below: for the first copy, that of the shard. */
+uint32_t archive_shards_number(uint32_t shard, uint32_t copy);
 /* The path of a shard's archive, for free(). */
 char *archive_shards_path(const char *dir, uint32_t shard);
 /* The numbers of the shards in 'dir', rising, for free(); none: NULL.  Returns

@@ -72,6 +72,7 @@ lib_liblasthop_a_SOURCES = \
 	lib/column_sums.c lib/column_sums.h \
 	lib/column_writer.c lib/column_writer.h \
 	lib/compress.c lib/compress.h \
+	lib/copy_gate.c lib/copy_gate.h \
 	lib/dpid.c lib/dpid.h \
 	lib/hdr.c lib/hdr.h \
 	lib/hdr_diff.c \

@@ -38,6 +38,7 @@ phf_libphf_a_SOURCES = \
 	phf/query.c phf/query.h \
 	phf/query_job.c phf/query_job.h \
 	phf/query_block.c phf/query_block.h \
+	phf/query_copies.c phf/query_copies.h \
 	phf/scan.c phf/scan.h \
 	phf/set_index.c phf/set_index.h \
 	phf/set_paths.c phf/set_paths.h \

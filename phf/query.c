@@ -8,8 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/copy_gate.h"
 #include "lib/lh_alloc.h"
 #include "phf/query_block.h"
+#include "phf/query_copies.h"
 #include "phf/query_job.h"
 
 /* Histories given out in one step. */
@@ -28,6 +30,8 @@ struct part {
     } state;
     struct query_job *job;       /* Unless the crew has it, or all is done.
                                   * Owned. */
+    uint32_t copy;               /* 0, or its shard's number: another shard
+                                  * has the same histories. */
     size_t kept;                 /* Bytes of it in kept_bytes. */
     size_t n, next;              /* Matches, and the one to give out. */
     struct query_place *matches; /* Owned. */
@@ -46,6 +50,7 @@ struct query {
     size_t n_heap;
     uint32_t *heap; /* Parts with matches that wait, the one with the next to
                      * give out first; room for all.  Owned. */
+    struct copy_gate *gate; /* NULL: there are no copies.  Owned. */
     bool is_done;
     struct query_totals totals;
 };
@@ -157,7 +162,10 @@ query_create(const struct query_config *config)
     struct query *q = lh_alloc_zero(sizeof *q);
     struct archive_reader *r = config->reader;
     size_t n = r ? archive_reader_n_blocks(r) : 0;
+    struct query_copies copies;
 
+    query_copies_init(&copies, r);
+    q->gate = copies.n ? copy_gate_create() : NULL;
     q->config = *config;
     q->shared = share(q, config);
     q->parts = lh_alloc_array(NULL, n + config->n_pending, sizeof *q->parts);
@@ -166,12 +174,16 @@ query_create(const struct query_config *config)
                                       .entry = *archive_reader_entry(r, i)}};
         const struct archive_block *block = &part.block.entry.block;
 
+        if (query_copies_has(&copies, &part.block.entry.segment)) {
+            part.copy = part.block.entry.segment.shard;
+        }
         if (block->kind == ARCHIVE_HISTORIES ||
             block->kind == ARCHIVE_COLUMNS) {
             add_part(q, &part, block->min_ns, block->max_ns,
                      block->is_sampled);
         }
     }
+    query_copies_uninit(&copies);
     add_pending(q);
     if (q->n_parts) {
         qsort(q->parts, q->n_parts, sizeof *q->parts,
@@ -218,6 +230,7 @@ query_destroy(struct query *q)
             end_part(q, &q->parts[i]);
         }
         query_shared_unref(q->shared);
+        copy_gate_destroy(q->gate);
         free(q->parts);
         free(q->heap);
         free(q);
@@ -463,7 +476,10 @@ give_one(struct query *q)
             &part->job->block, part->matches[part->next].at, &h, &owned, &why);
         if (retval) {
             note_damage(q, part, retval, &why);
-        } else {
+        } else if (!part->copy ||
+                   copy_gate_admits(q->gate,
+                                    part->matches[part->next].first_ns,
+                                    part->copy, h)) {
             q->config.give(q->config.aux, h);
             q->totals.n++;
         }

@@ -2,7 +2,8 @@
 /* query - finds stored histories that match a filter, in order of time.
  *
  * The time of a history is that of its first postcard.  A query sees what was
- * in the archive and what was pending when it was made, each history once.
+ * in the archive and what was pending when it was made, each history once,
+ * also where two copies of a shard have it (lib/copy_gate.h).
  * It is worked off in small steps, so that who runs it can do other things in
  * between; blocks are read by the threads of a crew, several at a time, or
  * where there is none, one in a step.

@@ -329,3 +329,9 @@ TESTS += tests/lib/test_history_columns
 tests_lib_test_history_columns_SOURCES = tests/lib/test_history_columns.c \
 	$(FLOW_FIXTURE)
 tests_lib_test_history_columns_LDADD = $(LIB_LIBS) $(TEST_LIBS)
+
+check_PROGRAMS += tests/lib/test_copy_gate
+TESTS += tests/lib/test_copy_gate
+tests_lib_test_copy_gate_SOURCES = tests/lib/test_copy_gate.c \
+	tests/lib/random_history.c tests/lib/random_history.h
+tests_lib_test_copy_gate_LDADD = $(LIB_LIBS) $(TEST_LIBS)

@@ -233,27 +233,41 @@ close_open_group(struct path_table *pt, struct path_group *g)
 }
 
 static uint64_t
-extra_window(const struct path_table *pt)
+extra_window(const struct path_table *pt, uint64_t now_ns)
 {
     return pt->config.extra_window
-               ? pt->config.extra_window(pt->config.aux, pt->clock_ns)
+               ? pt->config.extra_window(pt->config.aux, now_ns)
                : 0;
 }
 
-/* Closes and forgets what is due by the clock. */
+/* Moves the clock to 'until_ns', if that is not behind it, and closes and
+ * forgets what is due on the way: each at its time, so that what comes of it
+ * does not depend on how often this is called. */
 static void
-close_due(struct path_table *pt)
+close_due(struct path_table *pt, uint64_t until_ns)
 {
-    uint64_t extra_ns = extra_window(pt);
+    uint64_t extra_ns;
 
-    while (pt->open.first &&
-           pt->open.first->due_ns + extra_ns <= pt->clock_ns) {
-        close_open_group(pt, pt->open.first);
+    until_ns = until_ns > pt->clock_ns ? until_ns : pt->clock_ns;
+    extra_ns = extra_window(pt, until_ns);
+    for (;;) {
+        struct path_group *open = pt->open.first;
+        struct path_group *settling = pt->settling.first;
+        uint64_t open_ns = open ? open->due_ns + extra_ns : UINT64_MAX;
+        uint64_t settle_ns = settling ? settling->settle_ns : UINT64_MAX;
+        uint64_t next_ns = open_ns < settle_ns ? open_ns : settle_ns;
+
+        if (next_ns > until_ns) {
+            break;
+        }
+        pt->clock_ns = next_ns > pt->clock_ns ? next_ns : pt->clock_ns;
+        if (open_ns <= settle_ns) {
+            close_open_group(pt, open);
+        } else {
+            look_again(pt, settling);
+        }
     }
-    while (pt->settling.first &&
-           pt->settling.first->settle_ns <= pt->clock_ns) {
-        look_again(pt, pt->settling.first);
-    }
+    pt->clock_ns = until_ns;
     path_closed_expire(pt->closed, pt->clock_ns);
 }
 
@@ -265,18 +279,14 @@ path_table_run(struct path_table *pt, uint64_t now_ns)
         step_back(pt, now_ns);
         pt->lead_ns = now_ns;
     }
-    pt->clock_ns = now_ns > pt->clock_ns ? now_ns : pt->clock_ns;
-    close_due(pt);
+    close_due(pt, now_ns);
 }
 
 void
 path_table_run_to(struct path_table *pt, uint64_t time_ns)
 {
     path_table_drain(pt);
-    if (time_ns > pt->clock_ns && !is_ahead(pt, time_ns)) {
-        pt->clock_ns = time_ns;
-    }
-    close_due(pt);
+    close_due(pt, is_ahead(pt, time_ns) ? 0 : time_ns);
 }
 
 void
@@ -298,7 +308,8 @@ path_table_next_ns(const struct path_table *pt)
     uint64_t next_ns = UINT64_MAX;
 
     if (pt->open.first) {
-        uint64_t extra_ns = extra_window(pt), due_ns = pt->open.first->due_ns;
+        uint64_t extra_ns = extra_window(pt, pt->clock_ns);
+        uint64_t due_ns = pt->open.first->due_ns;
 
         /* It may end before. */
         next_ns = extra_ns && due_ns < pt->clock_ns + pt->config.window_ns

@@ -216,6 +216,24 @@ START_TEST(what_may_have_more_tables_closes_when_quiet)
 }
 END_TEST
 
+/* When it is closed does not depend on when somebody looks, so the same packet
+ * once more, 12 ms later, is one of its own either way. */
+START_TEST(what_is_due_closes_at_its_time)
+{
+    sketch_rule(&s, 1, 11, 0)->table_id = 1;
+    add(1, 1, OF_PORT_NONE, 11, 0);
+    if (_i) {
+        path_table_run(pt, SKETCH_T0 + 10 * MS);
+    }
+    path_table_run(pt, SKETCH_T0 + 12 * MS);
+    ck_assert_uint_eq(n_out, 1);
+    add(1, 1, OF_PORT_NONE, 11, 12000);
+    path_table_run(pt, SKETCH_T0 + 22 * MS);
+    ck_assert_uint_eq(n_out, 2);
+    ck_assert_uint_eq(counters().duplicates, 0);
+}
+END_TEST
+
 START_TEST(a_rule_that_comes_late_closes_the_packet)
 {
     add(1, 1, 2, 11, 0);
@@ -521,6 +539,7 @@ make_case(const char *name, void (*set_up)(void))
     tcase_add_test(tc, an_incomplete_one_closes_with_its_window);
     tcase_add_test(tc, a_window_may_be_longer_for_a_while);
     tcase_add_test(tc, what_may_have_more_tables_closes_when_quiet);
+    tcase_add_loop_test(tc, what_is_due_closes_at_its_time, 0, 2);
     tcase_add_test(tc, a_rule_that_comes_late_closes_the_packet);
     tcase_add_test(tc, after_the_controller_it_stays_open);
     tcase_add_test(tc, mac_postcards_close_when_quiet);

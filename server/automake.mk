@@ -63,6 +63,7 @@ server_libserver_a_SOURCES = \
 	server/cluster_merge.c server/cluster_merge.h \
 	server/cluster_merge_clock.c server/cluster_merge_impl.h \
 	server/cluster_merge_state.c \
+	server/cluster_codecs.c server/cluster_codecs.h \
 	server/cluster_outbox.c server/cluster_outbox.h \
 	server/cluster_posts.c server/cluster_posts.h \
 	server/cluster_snapshot.c server/cluster_snapshot.h \

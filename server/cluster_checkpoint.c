@@ -317,7 +317,7 @@ cluster_checkpoint_create(const struct cluster_checkpoint_config *config)
     struct cluster_posts_config posts = {.bus = config->bus, .aux = cp};
 
     cp->config = *config;
-    cp->box = cluster_outbox_create(&config->id_config, config->n_stores);
+    cp->box = cluster_outbox_create(config->codecs, config->n_stores);
     cp->stores = lh_alloc_zero(config->n_stores * sizeof *cp->stores);
     for (uint32_t m = 0; m < config->n_stores; m++) {
         cp->stores[m].marker = NO_SEQ;

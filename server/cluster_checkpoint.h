@@ -27,10 +27,10 @@
 #include <stdint.h>
 
 #include "lib/byte_buf.h"
-#include "lib/packet_id.h"
 
 struct bus;
 struct cluster_checkpoint;
+struct cluster_codecs;
 struct cluster_outbox;
 
 /* How the owner before left it. */
@@ -47,7 +47,7 @@ struct cluster_checkpoint_config {
     uint32_t shard;
     uint64_t epoch;
     uint32_t n_stores;
-    struct packet_id_config id_config;
+    struct cluster_codecs *codecs; /* Takes a reference. */
     /* Each at most once but for on_committed; none may destroy it. */
     void (*on_claimed)(void *aux, const struct cluster_checkpoint_past *);
     void (*on_committed)(void *aux);

@@ -34,6 +34,7 @@ struct cluster_door {
     struct cluster_door_config config;
     struct cluster_lanes lanes;
     struct cluster_lane *lane; /* Each shard's.  Owned. */
+    uint32_t first_lane;       /* To be looked at next. */
     uint64_t settled;          /* As it was told. */
     struct keyed_hash hash;
     struct lost_switch *lost; /* Owned. */
@@ -108,6 +109,7 @@ cluster_door_create(const struct cluster_door_config *config)
         .reader = card_batch_reader_create(&config->id_config),
         .visits = visit_table_create(),
         .clock_ns = monotonic_ns(),
+        .credit = 1000000000u * (uint64_t) CLUSTER_LANE_BURST,
         .lose = lose,
         .settle = settle,
         .aux = door,
@@ -245,12 +247,16 @@ cluster_door_add(struct cluster_door *door, const struct postcard *p)
 void
 cluster_door_run(struct cluster_door *door, uint64_t now_ns)
 {
-    door->lanes.clock_ns = monotonic_ns();
+    cluster_lanes_set_clock(&door->lanes, monotonic_ns());
     if (!door->config.is_file && now_ns > door->lanes.watermark_ns) {
         door->lanes.watermark_ns = now_ns;
     }
-    for (uint32_t k = 0; k < door->config.n_shards; k++) {
-        cluster_lane_run(&door->lane[k]);
+    /* Each is the first in its turn, to go soon if not all may. */
+    door->first_lane = (door->first_lane + 1) % door->config.n_shards;
+    for (uint32_t i = 0; i < door->config.n_shards; i++) {
+        uint32_t k = door->first_lane + i;
+
+        cluster_lane_run(&door->lane[k % door->config.n_shards]);
     }
     settle(door);
 }

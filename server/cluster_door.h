@@ -6,8 +6,9 @@
  *     cluster_door_add(door, &postcard);      for each that was received
  *     cluster_door_run(door, now_ns);         at least every 10 ms
  *
- * Each postcard waits, with others of its shard, until there are 1,024, or
- * 256 KiB of headers, or the oldest has waited 20 ms; then they are packed
+ * Each postcard waits, with others of its shard, until there are 2,048, or
+ * 256 KiB of headers, or the oldest has waited 20 ms; where that would be more
+ * than 320 messages a second altogether, up to 200 ms.  Then they are packed
  * (lib/card_batch.h) and published on the shard's subject of the stream LH1
  * (docs/formats/cluster.md).  Of a shard one message is on its way at a time,
  * so they come in their order; the next waits until NATS has acknowledged that

@@ -54,6 +54,7 @@ struct cluster {
     struct cluster_rpc *rpc; /* Others ask this server. */
     struct shard_lease *lease_1, *lease_2;
     struct path_kit *kit;          /* Of all splits. */
+    struct cluster_codecs *codecs; /* Of all shards.  Owned reference. */
     struct cluster_split **splits; /* n_shards, each NULL or owned. */
     struct cluster_store **stores; /* n_stores. */
     struct store_settle *settle;   /* Of stores it had once. */

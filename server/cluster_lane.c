@@ -16,6 +16,9 @@
 #include "lib/say.h"
 #include "server/cluster_wire.h"
 
+/* Of a message. */
+#define CREDIT UINT64_C(1000000000)
+
 struct cluster_message {
     struct cluster_message *next;
     uint64_t number;
@@ -173,6 +176,8 @@ pack(struct cluster_lane *lane)
     struct card_batch_writer *w = lane->all->writer;
     const uint8_t *header = lane->headers.data;
 
+    lane->all->credit -=
+        lane->all->credit < CREDIT ? lane->all->credit : CREDIT;
     for (uint32_t i = 0; i < lane->n_inner; i++) {
         card_batch_writer_add_inner(w, &lane->inner[i]);
     }
@@ -375,6 +380,31 @@ send_first(struct cluster_lane *lane)
 }
 
 void
+cluster_lanes_set_clock(struct cluster_lanes *all, uint64_t now_ns)
+{
+    uint64_t most = CREDIT * CLUSTER_LANE_BURST;
+    uint64_t passed_ns = now_ns - all->clock_ns;
+
+    all->clock_ns = now_ns;
+    all->credit = passed_ns >= CREDIT
+                      ? most
+                      : all->credit + passed_ns * CLUSTER_LANE_RATE;
+    all->credit = all->credit < most ? all->credit : most;
+}
+
+/* Whether what waits has done so for long enough: a message costs as much as
+ * hundreds of postcards. */
+static bool
+is_due(const struct cluster_lane *lane)
+{
+    uint64_t waited_ns = lane->all->clock_ns - lane->since_ns;
+
+    return lane->is_flushing || lane->is_ending ||
+           waited_ns >= CLUSTER_LANE_AGE_NS ||
+           (waited_ns >= CLUSTER_LANE_SOON_NS && lane->all->credit >= CREDIT);
+}
+
+void
 cluster_lane_run(struct cluster_lane *lane)
 {
     uint64_t now_ns = lane->all->clock_ns;
@@ -384,8 +414,7 @@ cluster_lane_run(struct cluster_lane *lane)
         lose_late(lane, monotonic_ns());
     }
     if (!lane->first) {
-        if (has_cards && (lane->is_flushing || lane->is_ending ||
-                          now_ns - lane->since_ns >= CLUSTER_LANE_AGE_NS)) {
+        if (has_cards && is_due(lane)) {
             pack(lane);
         } else if (!has_cards && lane->is_ending && !lane->has_end) {
             lane->has_end = true;

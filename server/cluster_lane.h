@@ -18,10 +18,14 @@
 #include "server/cluster_door.h"
 #include "server/visit_table.h"
 
-#define CLUSTER_LANE_CARDS 1024         /* Packed when there are so many, */
+#define CLUSTER_LANE_CARDS 2048         /* Packed when there are so many, */
 #define CLUSTER_LANE_BYTES (256u << 10) /* headers of so many bytes, */
 #define CLUSTER_LANE_AGE_NS                                                   \
-    UINT64_C(20000000) /* or the first has waited so long. */
+    UINT64_C(200000000) /* or the first has waited so long; */
+#define CLUSTER_LANE_SOON_NS                                                  \
+    UINT64_C(20000000)          /* if messages are few, so long: */
+#define CLUSTER_LANE_RATE  320u /* so many a second of a door, */
+#define CLUSTER_LANE_BURST 64u  /* and so many at once. */
 #define CLUSTER_LANE_BEAT_NS                                                  \
     UINT64_C(250000000) /* Between watermarks without postcards, */
 #define CLUSTER_LANE_ACTIVE_NS                                                \
@@ -41,6 +45,7 @@ struct cluster_lanes {
     uint64_t clock_ns;     /* monotonic_ns() of the last run. */
     uint64_t watermark_ns; /* For the next message. */
     size_t loose_bytes;    /* Of what is not packed yet. */
+    uint64_t credit;       /* Messages that may go soon, times 10^9. */
     struct cluster_door_counters n;
     void (*lose)(void *aux, uint64_t dpid); /* Told of each that is lost. */
     void (*settle)(void *aux); /* Some are not waiting any more. */
@@ -74,6 +79,9 @@ struct cluster_lane {
     bool is_ending;        /* Nothing comes any more; */
     bool has_end;          /* the last message is made. */
 };
+
+/* Time goes on. */
+void cluster_lanes_set_clock(struct cluster_lanes *, uint64_t now_ns);
 
 void cluster_lane_init(struct cluster_lane *, struct cluster_lanes *,
                        uint32_t shard);

@@ -21,32 +21,18 @@ cluster_merge_create(const struct cluster_merge_config *config)
     struct cluster_merge *merge = lh_alloc_zero(sizeof *merge);
 
     merge->config = *config;
+    merge->codecs = cluster_codecs_take(config->codecs, &config->id_config);
     if (!merge->config.max_bytes) {
         merge->config.max_bytes = MAX_BYTES;
     }
     return merge;
 }
 
-static struct merge_reader *
-get_reader(struct cluster_merge *merge)
-{
-    struct merge_reader *reader = merge->spare;
-
-    if (reader) {
-        merge->spare = reader->next;
-    } else {
-        reader = lh_alloc_zero(sizeof *reader);
-        reader->batch = card_batch_reader_create(&merge->config.id_config);
-    }
-    return reader;
-}
-
 static void
 put_reader(struct cluster_merge *merge, struct merge_door *door)
 {
     if (door->reader) {
-        door->reader->next = merge->spare;
-        merge->spare = door->reader;
+        cluster_codecs_put_reader(merge->codecs, door->reader);
         door->reader = NULL;
     }
 }
@@ -87,13 +73,7 @@ cluster_merge_destroy(struct cluster_merge *merge)
     while (merge->n_doors) {
         forget_door(merge, merge->n_doors - 1);
     }
-    while (merge->spare) {
-        struct merge_reader *reader = merge->spare;
-
-        merge->spare = reader->next;
-        card_batch_reader_destroy(reader->batch);
-        free(reader);
-    }
+    cluster_codecs_unref(merge->codecs);
     free(merge->doors);
     free(merge->trouble);
     free(merge);
@@ -272,7 +252,7 @@ finish_first(struct cluster_merge *merge, struct merge_door *door)
 static void
 look(struct cluster_merge *merge, struct merge_door *door)
 {
-    if (!card_batch_reader_next(door->reader->batch, &door->head)) {
+    if (!card_batch_reader_next(door->reader, &door->head)) {
         finish_first(merge, door);
         return;
     }
@@ -290,7 +270,7 @@ skip_given(struct merge_door *door)
         return;
     }
     while (door->n_given < door->part_given &&
-           card_batch_reader_next(door->reader->batch, &p)) {
+           card_batch_reader_next(door->reader, &p)) {
         door->n_given++;
     }
 }
@@ -307,16 +287,16 @@ open_first(struct cluster_merge *merge, struct merge_door *door)
         finish_first(merge, door);
         return;
     }
-    door->reader = get_reader(merge);
-    if (card_batch_reader_open(door->reader->batch, message->data,
-                               message->size, &error)) {
+    door->reader = cluster_codecs_get_reader(merge->codecs);
+    if (card_batch_reader_open(door->reader, message->data, message->size,
+                               &error)) {
         merge->n.broken++;
         free(merge->trouble);
         merge->trouble = lh_strdup(error.text);
         finish_first(merge, door);
         return;
     }
-    while (card_batch_reader_next_inner(door->reader->batch, &inner)) {
+    while (card_batch_reader_next_inner(door->reader, &inner)) {
         merge->config.on_inner(merge->config.aux, inner.inner, inner.outer,
                                inner.time_ns);
     }

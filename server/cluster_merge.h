@@ -47,11 +47,13 @@
 /* Of doors that sent nothing for long the first are forgotten. */
 #define CLUSTER_MERGE_MAX_DOORS 1024
 
+struct cluster_codecs;
 struct cluster_merge;
 
 struct cluster_merge_config {
     struct packet_id_config id_config;
-    size_t max_bytes; /* Of messages that wait; 0: 64 MiB. */
+    struct cluster_codecs *codecs; /* Takes a reference; NULL: its own. */
+    size_t max_bytes;              /* Of messages that wait; 0: 64 MiB. */
     /* The next postcard; 'time_ns' goes back only when clocks were put
      * back.  False: no more for now. */
     bool (*on_card)(void *aux, const struct postcard *, uint64_t time_ns);

@@ -10,6 +10,7 @@
 #define SERVER_CLUSTER_MERGE_IMPL_H 1
 
 #include "lib/card_batch.h"
+#include "server/cluster_codecs.h"
 #include "server/cluster_merge.h"
 
 /* A message that waits. */
@@ -19,12 +20,6 @@ struct merge_message {
     uint64_t lower_ns, upper_ns; /* Its postcards were received between. */
     size_t size;
     uint8_t data[]; /* The batch. */
-};
-
-/* A reader, while a message is being given. */
-struct merge_reader {
-    struct merge_reader *next; /* Spare. */
-    struct card_batch_reader *batch;
 };
 
 struct merge_door {
@@ -39,7 +34,7 @@ struct merge_door {
     uint64_t last_ns;   /* Of the last postcard that was looked at. */
 
     struct merge_message *first, *last; /* Owned. */
-    struct merge_reader *reader;        /* Of 'first'; NULL: not begun. */
+    struct card_batch_reader *reader;   /* Of 'first'; NULL: not begun. */
     uint64_t head_ns; /* Of the next postcard: not before this, or, with a
                        * reader, exactly. */
     struct postcard head;
@@ -54,11 +49,11 @@ struct cluster_merge {
     struct cluster_merge_config config;
     struct merge_door **doors; /* Owned. */
     size_t n_doors, allocated_doors;
-    struct merge_reader *spare;
-    uint64_t stream_ns;   /* The latest 'stored_ns'. */
-    uint64_t taken_at_ns; /* By the clock here; 0: nothing was. */
-    uint64_t idle_at_ns;  /* Since when all has been taken; 0: it is not. */
-    uint64_t live_ns;     /* The greatest watermark of a live door. */
+    struct cluster_codecs *codecs; /* Owned reference. */
+    uint64_t stream_ns;            /* The latest 'stored_ns'. */
+    uint64_t taken_at_ns;          /* By the clock here; 0: nothing was. */
+    uint64_t idle_at_ns; /* Since when all has been taken; 0: it is not. */
+    uint64_t live_ns;    /* The greatest watermark of a live door. */
     bool is_quiet;
     uint64_t due_ns;   /* What is not after this may be given. */
     uint64_t clock_ns; /* Everything up to here was given. */

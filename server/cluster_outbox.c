@@ -13,6 +13,7 @@
 #include "lib/hdr.h"
 #include "lib/history_batch.h"
 #include "lib/lh_alloc.h"
+#include "server/cluster_codecs.h"
 
 /* Fixed for all servers and versions. */
 #define STORE_SEED UINT64_C(0x73746f7265)
@@ -31,7 +32,8 @@ struct item {
 
 struct cluster_outbox {
     uint32_t n_stores;
-    struct history_batch_writer *writer; /* Owned. */
+    struct cluster_codecs *codecs;       /* Owned reference. */
+    struct history_batch_writer *writer; /* Of these. */
     struct item *items;                  /* Owned. */
     size_t n, allocated;
     uint32_t *order; /* Of items, by store.  Owned. */
@@ -114,13 +116,13 @@ store_of_packet(const struct cluster_outbox *box, struct trajectory *t,
  */
 
 struct cluster_outbox *
-cluster_outbox_create(const struct packet_id_config *id_config,
-                      uint32_t n_stores)
+cluster_outbox_create(struct cluster_codecs *codecs, uint32_t n_stores)
 {
     struct cluster_outbox *box = lh_alloc_zero(sizeof *box);
 
     box->n_stores = n_stores;
-    box->writer = history_batch_writer_create(id_config);
+    box->codecs = cluster_codecs_take(codecs, NULL);
+    box->writer = cluster_codecs_history_writer(codecs);
     return box;
 }
 
@@ -141,7 +143,7 @@ cluster_outbox_destroy(struct cluster_outbox *box)
 {
     if (box) {
         clear(box);
-        history_batch_writer_destroy(box->writer);
+        cluster_codecs_unref(box->codecs);
         byte_buf_uninit(&box->bytes);
         free(box->items);
         free(box->order);

@@ -19,15 +19,16 @@
 
 #include "lib/byte_buf.h"
 #include "lib/history.h"
-#include "lib/packet_id.h"
 #include "lib/trajectory.h"
 
+struct cluster_codecs;
 struct cluster_outbox;
 
 /* The stage-2 shard of a history, of 'n_stores'. */
 uint32_t cluster_outbox_store(const struct history *, uint32_t n_stores);
 
-struct cluster_outbox *cluster_outbox_create(const struct packet_id_config *,
+/* Takes a reference to the codecs. */
+struct cluster_outbox *cluster_outbox_create(struct cluster_codecs *,
                                              uint32_t n_stores);
 /* NULL is fine. */
 void cluster_outbox_destroy(struct cluster_outbox *);

@@ -6,6 +6,7 @@
 
 #include "lib/lh_alloc.h"
 #include "lib/say.h"
+#include "server/cluster_codecs.h"
 #include "server/cluster_impl.h"
 #include "server/path_kit.h"
 
@@ -104,6 +105,7 @@ start_split(struct cluster *cluster, uint32_t shard, uint64_t epoch)
         .is_lossless = o->is_lossless,
         .rules = cluster->parts.rules,
         .kit = cluster->kit,
+        .codecs = cluster->codecs,
         .on_event = on_split,
         .aux = cluster,
     };
@@ -226,6 +228,7 @@ start_store(struct cluster *cluster, uint32_t shard, uint64_t epoch)
         .dir = o->archive,
         .packet_id = o->id_config,
         .unit = o->is_archive_us ? COLUMN_UNIT_US : COLUMN_UNIT_AUTO,
+        .codecs = cluster->codecs,
         .flow_log = o->flow_log,
         .retain_bytes = o->retain_bytes,
         .retain_ns = o->retain_ns,
@@ -310,6 +313,8 @@ cluster_shards_open(struct cluster *cluster, struct lh_error *error)
     if (!cluster->kit) {
         abort();
     }
+    cluster->codecs =
+        cluster_codecs_create(&cluster->parts.options->id_config);
     cluster->splits =
         lh_alloc_zero(cluster->config.n_shards * sizeof *cluster->splits);
     cluster->stores =
@@ -348,6 +353,7 @@ cluster_shards_close(struct cluster *cluster)
         shard_lease_destroy(cluster->lease_2);
     }
     path_kit_destroy(cluster->kit);
+    cluster_codecs_unref(cluster->codecs);
     free(cluster->splits);
     free(cluster->stores);
 }

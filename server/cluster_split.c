@@ -21,7 +21,7 @@
 /* See is_worth_it(). */
 #define MOST_INTERVALS 5
 #define FEW_HISTORIES  64
-#define MANY_HISTORIES ((size_t) 128) /* For each stage-2 shard. */
+#define MANY_HISTORIES ((size_t) 512) /* For each stage-2 shard. */
 /* Between ticks that are later than this anything may have come. */
 #define SLEPT_NS UINT64_C(500000000)
 /* Bytes of histories that wait: a checkpoint is not waited for longer. */
@@ -42,7 +42,8 @@ begin(struct cluster_split *s, uint64_t now_ns)
     };
     struct byte_buf *parts;
     uint32_t n =
-        cluster_snapshot_put(&head, s->writer, s->paths, s->merge, &parts);
+        cluster_snapshot_put(&head, cluster_codecs_card_writer(s->codecs),
+                             s->paths, s->merge, &parts);
 
     if (s->pull) {
         s->position = bus_pull_next_seq(s->pull);
@@ -368,7 +369,7 @@ cluster_split_create(const struct cluster_split_config *config)
     if (!s->config.interval_ms) {
         s->config.interval_ms = INTERVAL_MS;
     }
-    s->writer = card_batch_writer_create(&s->config.id_config);
+    s->codecs = cluster_codecs_take(config->codecs, &config->id_config);
     s->tick = evtimer_new(base, on_tick, s);
     s->work = evtimer_new(base, on_work, s);
     if (!s->tick || !s->work) {
@@ -380,7 +381,7 @@ cluster_split_create(const struct cluster_split_config *config)
             .shard = config->shard,
             .epoch = config->epoch,
             .n_stores = config->n_stores,
-            .id_config = config->id_config,
+            .codecs = s->codecs,
             .on_claimed = on_claimed,
             .on_committed = on_committed,
             .on_fenced = on_fenced,
@@ -395,7 +396,7 @@ cluster_split_destroy(struct cluster_split *s)
 {
     if (s) {
         bus_pull_close(s->pull);
-        card_batch_writer_destroy(s->writer);
+        cluster_codecs_unref(s->codecs);
         cluster_snapshot_reader_destroy(s->past);
         path_table_destroy(s->paths);
         cluster_merge_destroy(s->merge);

@@ -35,6 +35,7 @@
 #include "server/path_table.h"
 
 struct bus;
+struct cluster_codecs;
 struct cluster_split;
 struct path_kit;
 struct rule_cache;
@@ -64,8 +65,9 @@ struct cluster_split_config {
     bool is_lossless;
     struct rule_cache *rules;
     const struct sample_gate *gate; /* NULL: none. */
-    struct path_kit *kit;           /* Shared by shards of a server; NULL:
-                                     * none. */
+    /* Shared by shards of a server; NULL: none. */
+    struct path_kit *kit;
+    struct cluster_codecs *codecs; /* Takes a reference. */
 
     /* May destroy the split, but for CLUSTER_SPLIT_OPEN. */
     void (*on_event)(void *aux, struct cluster_split *,

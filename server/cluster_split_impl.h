@@ -10,6 +10,7 @@
 
 #include "lib/bus_pull.h"
 #include "server/cluster_checkpoint.h"
+#include "server/cluster_codecs.h"
 #include "server/cluster_merge.h"
 #include "server/cluster_outbox.h"
 #include "server/cluster_snapshot.h"
@@ -28,7 +29,7 @@ struct cluster_split {
     struct cluster_checkpoint *checkpoint; /* Owned. */
     struct cluster_snapshot_reader *past;  /* While restoring.  Owned. */
     struct bus_pull *pull;                 /* Of that, then of postcards. */
-    struct card_batch_writer *writer;      /* Owned. */
+    struct cluster_codecs *codecs;         /* Owned reference. */
     struct path_table *paths;              /* Owned; NULL: not yet. */
     struct cluster_merge *merge;           /* The same. */
     struct topology *topology;             /* Owned reference, or NULL. */

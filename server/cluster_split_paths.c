@@ -143,6 +143,7 @@ create_merge(struct cluster_split *s)
 {
     const struct cluster_merge_config config = {
         .id_config = s->config.id_config,
+        .codecs = s->codecs,
         .on_card = on_card,
         .on_inner = on_inner,
         .aux = s,

@@ -17,6 +17,7 @@
 #include "lib/lh_alloc.h"
 #include "lib/monotonic.h"
 #include "lib/say.h"
+#include "server/cluster_codecs.h"
 #include "server/shard_commit.h"
 #include "server/store_disk.h"
 #include "server/store_intake.h"
@@ -456,8 +457,11 @@ cluster_store_create(const struct cluster_store_config *config)
         .on_end = on_durable,
         .aux = s,
     };
+    struct cluster_codecs *codecs =
+        cluster_codecs_take(config->codecs, &config->packet_id);
     const struct store_intake_config intake = {
         .shard = config->shard,
+        .codecs = codecs,
         .on_history = config->on_history,
         .on_packet = config->on_packet,
         .add = add,
@@ -471,6 +475,7 @@ cluster_store_create(const struct cluster_store_config *config)
     s->subject = lh_asprintf("%s.%" PRIu32, config->subject, config->shard);
     s->retry_ms = RETRY_MS;
     s->intake = store_intake_create(&intake);
+    cluster_codecs_unref(codecs);
     s->timer = evtimer_new(disk.base, on_timer, s);
     if (!s->timer || store_disk_create(&disk, &s->disk, &error)) {
         abort();

@@ -39,6 +39,7 @@
 #include "server/cluster_accept.h"
 
 struct bus;
+struct cluster_codecs;
 struct cluster_store;
 struct history;
 struct trajectory;
@@ -61,7 +62,8 @@ struct cluster_store_config {
     const char *dir; /* DIR; it is made if need be, and the shard's in it. */
     struct packet_id_config packet_id;
     enum column_unit unit;
-    const char *flow_log;  /* May be NULL. */
+    struct cluster_codecs *codecs; /* Takes a reference; NULL: its own. */
+    const char *flow_log;          /* May be NULL. */
     uint64_t retain_bytes; /* Of all shards in DIR together; 0: no limit. */
     uint64_t retain_ns;
     uint32_t round_ms; /* 0: 1,000. */

@@ -11,12 +11,14 @@
 #include "lib/lh_alloc.h"
 #include "lib/say.h"
 #include "server/cluster_accept.h"
+#include "server/cluster_codecs.h"
 #include "server/store_message.h"
 
 struct store_intake {
     struct store_intake_config config;
     struct cluster_accept *accept;          /* Owned. */
-    struct history_batch_reader *reader;    /* Owned. */
+    struct cluster_codecs *codecs;          /* Owned reference. */
+    struct history_batch_reader *reader;    /* Of these. */
     struct cluster_accept_counters before;  /* Of accepts that are gone. */
     struct cluster_store_counters counters; /* What is counted here. */
     int retval;                             /* Of what was accepted last, */
@@ -33,7 +35,8 @@ store_intake_create(const struct store_intake_config *config)
     struct store_intake *in = lh_alloc_zero(sizeof *in);
 
     in->config = *config;
-    in->reader = history_batch_reader_create();
+    in->codecs = cluster_codecs_take(config->codecs, NULL);
+    in->reader = cluster_codecs_history_reader(in->codecs);
     in->accept = cluster_accept_create();
     return in;
 }
@@ -43,7 +46,7 @@ store_intake_destroy(struct store_intake *in)
 {
     if (in) {
         cluster_accept_destroy(in->accept);
-        history_batch_reader_destroy(in->reader);
+        cluster_codecs_unref(in->codecs);
         free(in->shown);
         free(in);
     }

@@ -17,7 +17,8 @@
 #include "server/cluster_store.h"
 
 struct store_intake_config {
-    uint32_t shard; /* For messages to people. */
+    uint32_t shard;                /* For messages to people. */
+    struct cluster_codecs *codecs; /* Takes a reference. */
     /* As in struct cluster_store_config. */
     void (*on_history)(void *aux, const struct history *);
     void (*on_packet)(void *aux, struct trajectory *,

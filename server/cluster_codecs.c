@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cluster_codecs - what the shards of a server pack and read with. */
+#include <config.h>
+#include "server/cluster_codecs.h"
+
+#include <stdlib.h>
+
+#include "lib/card_batch.h"
+#include "lib/history_batch.h"
+#include "lib/lh_alloc.h"
+
+struct cluster_codecs {
+    unsigned int n_refs;
+    struct packet_id_config id_config;
+    struct card_batch_writer *card_writer; /* Each NULL until asked for.
+                                            * Owned. */
+    struct history_batch_writer *history_writer;
+    struct history_batch_reader *history_reader;
+    struct card_batch_reader **spare; /* Owned. */
+    size_t n_spare, allocated;
+};
+
+struct cluster_codecs *
+cluster_codecs_create(const struct packet_id_config *id_config)
+{
+    struct cluster_codecs *codecs = lh_alloc_zero(sizeof *codecs);
+
+    codecs->n_refs = 1;
+    codecs->id_config = *id_config;
+    return codecs;
+}
+
+struct cluster_codecs *
+cluster_codecs_take(struct cluster_codecs *codecs,
+                    const struct packet_id_config *id_config)
+{
+    if (!codecs) {
+        return cluster_codecs_create(id_config);
+    }
+    codecs->n_refs++;
+    return codecs;
+}
+
+void
+cluster_codecs_unref(struct cluster_codecs *codecs)
+{
+    if (codecs && !--codecs->n_refs) {
+        card_batch_writer_destroy(codecs->card_writer);
+        history_batch_writer_destroy(codecs->history_writer);
+        history_batch_reader_destroy(codecs->history_reader);
+        while (codecs->n_spare) {
+            card_batch_reader_destroy(codecs->spare[--codecs->n_spare]);
+        }
+        free(codecs->spare);
+        free(codecs);
+    }
+}
+
+struct card_batch_writer *
+cluster_codecs_card_writer(struct cluster_codecs *codecs)
+{
+    if (!codecs->card_writer) {
+        codecs->card_writer = card_batch_writer_create(&codecs->id_config);
+    }
+    return codecs->card_writer;
+}
+
+struct history_batch_writer *
+cluster_codecs_history_writer(struct cluster_codecs *codecs)
+{
+    if (!codecs->history_writer) {
+        codecs->history_writer =
+            history_batch_writer_create(&codecs->id_config);
+    }
+    return codecs->history_writer;
+}
+
+struct history_batch_reader *
+cluster_codecs_history_reader(struct cluster_codecs *codecs)
+{
+    if (!codecs->history_reader) {
+        codecs->history_reader = history_batch_reader_create();
+    }
+    return codecs->history_reader;
+}
+
+struct card_batch_reader *
+cluster_codecs_get_reader(struct cluster_codecs *codecs)
+{
+    return codecs->n_spare ? codecs->spare[--codecs->n_spare]
+                           : card_batch_reader_create(&codecs->id_config);
+}
+
+void
+cluster_codecs_put_reader(struct cluster_codecs *codecs,
+                          struct card_batch_reader *reader)
+{
+    codecs->spare = lh_alloc_grow(codecs->spare, codecs->n_spare,
+                                  &codecs->allocated, sizeof *codecs->spare);
+    codecs->spare[codecs->n_spare++] = reader;
+}

@@ -157,6 +157,8 @@ bench_bench_agent_LDADD = agent/libagent.a $(GEN_LIBS) $(TLS_LIBS)
 BENCHES += bench/bench_cluster
 bench_bench_cluster_SOURCES = bench/bench_cluster.c \
 	tests/lib/nats_fixture.c tests/lib/nats_fixture.h \
+	bench/bench_frames.c bench/bench_frames.h \
+	bench/slow_clock.c bench/slow_clock.h \
 	bench/bench_preset.c bench/bench_preset.h
 bench_bench_cluster_LDADD = \
 	$(SERVER_LIBS) $(GEN_LIBS) $(NATS_LIBS) $(TEST_LIBS)

@@ -2,26 +2,29 @@
 /* bench_cluster - what a cluster's way from received frame to durable archive
  * costs, beside that of one process.
  *
- * The geneve postcards of the preset mix (snap 64, five switches) are in
- * memory.  First they go through ingest and the pipeline of a server alone to
- * an archive.  Then, in the same run, through clusters of 1, 2, 4 and 8
- * servers and a real nats-server: each switch sends to one server's ingest and
- * door; 64 shards of packets and 16 of histories are spread over the servers,
- * each of which has a connection of its own.  All servers of a cluster are in
- * this process and its one loop: leases, queries and the like are not in it.
- * Every postcard must be archived; how many histories more they are than alone
- * is told.
+ * The geneve postcards of the preset mix (snap 64, five switches of 45 in a
+ * fat tree for each packet) go through ingest and the pipeline of a server
+ * alone to an archive; then, in the same run, the same ones through a cluster
+ * and a real nats-server: each switch sends to one server's ingest and door;
+ * 64 shards of packets and 16 of histories are spread over the servers, each
+ * of which has a connection of its own.  All servers of a cluster are in this
+ * process and its one loop: leases, queries and the like are not in it.  Every
+ * postcard must be archived; how many histories more they are than alone is
+ * told.
  *
- * Doors pack what comes within 20 ms, owners commit every 200 ms and archive
- * every second, so that the cost depends on the rate: here it is RATE
- * postcards a second at each server, by the doors' clock, and the periods of
- * the owners are as much longer as the run is slower than that.
+ * What is in a message, and so the cost, depends on the rate: it is RATE
+ * postcards a second at each server for SECONDS, by a clock that is slower
+ * than the machine's (bench/slow_clock.h), so that this process keeps up. What
+ * NATS does by its own clock, a beat for who has waited half a second, is
+ * therefore done too often.  "simulated rate" is what the clock came to.
  *
- * Reported per postcard: CPU of the servers and of NATS, user and system;
- * bytes published on the bus at each stage.
+ * Reported per postcard: CPU, user and system, of making messages (doors), of
+ * the rest of the servers' loop (owners) and of their other threads (bus); of
+ * NATS; bytes published on the bus at each stage.
  *
- * usage: bench_cluster [PACKETS [SERVERS]]   (default 100,000, and 8 at most)
- */
+ * usage: bench_cluster [SECONDS [SERVERS [LEAST]]]   (2; 8 at most, 1)
+ * $BENCH_REAL_RATE: postcards a second that the machine does (100,000).
+ * $BENCH_KEEP: a directory that the archives are left in. */
 #include <config.h>
 
 #include <check.h>
@@ -30,108 +33,54 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
-#include "bench/bench_preset.h"
-#include "gen/gen.h"
+#include "bench/bench_frames.h"
+#include "bench/slow_clock.h"
 #include "lib/bus_kv.h"
 #include "lib/bus_stream.h"
 #include "lib/lh_alloc.h"
 #include "lib/monotonic.h"
+#include "server/cluster_codecs.h"
 #include "server/cluster_door.h"
 #include "server/cluster_split.h"
 #include "server/cluster_store.h"
 #include "server/ingest.h"
+#include "server/path_kit.h"
 #include "server/pipeline.h"
 #include "server/rule_cache.h"
 #include "tests/lib/nats_fixture.h"
 
-#define N_PACKETS   100000
 #define MAX_SERVERS 8
 #define N_SHARDS    64
 #define N_STORES    16
 #define SNAP        64
-#define L2_LEN      18   /* Of Ethernet with one tag. */
-#define BURST       2000 /* Frames between two looks at the loop. */
+#define L2_LEN      18 /* Of Ethernet with one tag. */
+#define N_HOPS      5
 #define ROUND_MS    1000
-#define COMMIT_MS   200
 #define RATE        500000 /* Postcards a second at each server. */
+#define SECONDS     2.0
 #define REAL_RATE   100000 /* About what this process does of all. */
 #define DEADLINE_MS 600000
 
-struct frame {
-    uint64_t time_ns;
-    const uint8_t *data;
-    size_t len;
-};
-
-static struct frame *frames;
-static size_t n_frames;
-static struct topology *topology;
-static struct rule_cache *rules;
-static const char *traffic;
 static struct packet_id_config id_config = PACKET_ID_CONFIG_INIT;
-static size_t n_packets = N_PACKETS;
-static unsigned int max_servers = MAX_SERVERS;
-static char dir[] = "/tmp/bench_cluster.XXXXXX";
-
-/* --- Frames. ------------------------------------------------------------- */
-
-static void
-put_rule(void *aux, const struct rule *rule)
-{
-    rule_cache_add(rules, rule_ref(rule));
-}
+static double seconds = SECONDS, real_rate = REAL_RATE;
+static unsigned int max_servers = MAX_SERVERS, least_servers = 1;
+static char dir[4096] = "/tmp/bench_cluster.XXXXXX";
+static const char *traffic = "mix";
 
 static void
-make_frames(void)
+open_frames(struct bench_frames *frames, unsigned int n_servers)
 {
-    const struct rule_cache_config rules_config = {.max_rules = 0};
-    struct gen_frame batch[GEN_BATCH];
-    struct gen_config config;
-    struct lh_error error;
-    struct gen *gen;
-    size_t n, allocated = 0;
-    char *trace;
+    uint64_t rate = RATE / N_HOPS * n_servers;
 
-    traffic = bench_preset(&config, &trace);
-    config.n_packets = n_packets;
-    config.snap = SNAP;
-    id_config.n_bytes = SNAP - L2_LEN;
-    rules = rule_cache_create(&rules_config);
-    ck_assert_int_eq(gen_create(&config, &gen, &error), 0);
-    while (!gen_next(gen, batch, GEN_BATCH, &n, &error) && n) {
-        for (size_t i = 0; i < n; i++) {
-            uint8_t *data = lh_alloc(batch[i].len);
-
-            memcpy(data, batch[i].data, batch[i].len);
-            frames =
-                lh_alloc_grow(frames, n_frames, &allocated, sizeof *frames);
-            frames[n_frames++] =
-                (struct frame){batch[i].time_ns, data, batch[i].len};
-        }
-    }
-    gen_net_each_version(gen_get_net(gen), put_rule, NULL);
-    topology = topology_ref(gen_net_topology(gen_get_net(gen)));
-    gen_destroy(gen);
-    free(trace);
+    bench_frames_open(frames, (size_t) (seconds * (double) rate), rate, SNAP);
+    traffic = frames->traffic;
 }
 
 /* --- Figures. ------------------------------------------------------------ */
 
-/* Seconds of CPU of this process. */
-static double
-cpu_s(void)
-{
-    struct rusage u;
-
-    getrusage(RUSAGE_SELF, &u);
-    return (double) (u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
-           (double) (u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
-}
-
-/* The same of NATS, in clock ticks. */
+/* Seconds of CPU of NATS, in clock ticks. */
 static double
 nats_cpu_s(const struct nats *nats)
 {
@@ -185,54 +134,62 @@ give_pipeline(void *pipeline, const struct postcard *p)
     pipeline_add(pipeline, p);
 }
 
-/* Histories that one process archives of all frames. */
+/* Histories that one process archives of what 'n' servers would get. */
 static uint64_t
-run_alone(double *ns)
+run_alone(unsigned int n, double *ns)
 {
-    char *archive = lh_asprintf("%s/alone", dir);
+    char *archive = lh_asprintf("%s/alone-%u", dir, n);
     const struct archive_writer_config writer = {.dir = archive,
                                                  .packet_id = id_config};
     struct pipeline_config config = {.n_threads = 1,
                                      .is_file = true,
                                      .id_config = id_config,
-                                     .is_lossless = true,
-                                     .rules = rules};
-    struct ingest_config ingest_config = {
-        .id_config = id_config, .give = give_pipeline, .rules = rules};
+                                     .is_lossless = true};
+    struct ingest_config ingest_config = {.id_config = id_config,
+                                          .give = give_pipeline};
     struct triggers *triggers = triggers_create();
     struct counters counters = {.archived = 0};
+    struct bench_frames frames;
     struct ingest *ingest;
     struct pipeline *pipeline;
     struct lh_error error;
-    int64_t round_ms = monotonic_ms();
-    double before = cpu_s();
+    uint64_t round_ns = 0, last_ns = 0, n_frames = 0;
+    double before;
 
+    open_frames(&frames, n);
     ck_assert_msg(!archive_writer_open(&writer, &config.archive, NULL, &error),
                   "%s", error.text);
     config.triggers = triggers;
+    config.rules = ingest_config.rules = frames.rules;
     pipeline = pipeline_create(&config);
-    pipeline_set_topology(pipeline, topology, 0);
+    pipeline_set_topology(pipeline, frames.topology, 0);
     ingest_config.aux = pipeline;
     ingest = ingest_create(&ingest_config);
-    ingest_set_topology(ingest, topology);
-    for (size_t i = 0; i < n_frames; i++) {
-        ingest_frame(ingest, INGEST_AUTO, frames[i].data, frames[i].len,
-                     frames[i].time_ns);
-        if (i % BURST == 0) {
-            pipeline_drain(pipeline);
-            if (monotonic_ms() - round_ms >= ROUND_MS) {
-                round_ms = monotonic_ms();
-                pipeline_round(pipeline, frames[i].time_ns);
-            }
+    ingest_set_topology(ingest, frames.topology);
+    before = bench_process_s();
+    while (bench_frames_next(&frames)) {
+        for (size_t i = 0; i < frames.n; i++) {
+            const struct gen_frame *f = &frames.frames[i];
+
+            ingest_frame(ingest, INGEST_AUTO, f->data, f->len, f->time_ns);
+            last_ns = f->time_ns;
+        }
+        n_frames += frames.n;
+        pipeline_drain(pipeline);
+        if (last_ns - round_ns >= ROUND_MS * UINT64_C(1000000)) {
+            round_ns = last_ns;
+            pipeline_round(pipeline, last_ns);
         }
     }
     pipeline_drain(pipeline);
-    pipeline_flush(pipeline, frames[n_frames - 1].time_ns);
+    pipeline_flush(pipeline, last_ns);
     pipeline_collect(pipeline, &counters);
-    *ns = (cpu_s() - before) * 1e9 / (double) n_frames;
+    *ns =
+        (bench_process_s() - before - frames.made_s) * 1e9 / (double) n_frames;
     pipeline_destroy(pipeline);
     ingest_destroy(ingest);
     triggers_destroy(triggers);
+    bench_frames_close(&frames);
     free(archive);
     return counters.archived;
 }
@@ -246,9 +203,13 @@ struct cluster {
     struct bus *buses[MAX_SERVERS];
     struct ingest *ingests[MAX_SERVERS];
     struct cluster_door *doors[MAX_SERVERS];
+    struct path_kit *kits[MAX_SERVERS];
+    struct cluster_codecs *codecs[MAX_SERVERS];
     struct cluster_split *splits[N_SHARDS];
     struct cluster_store *stores[N_STORES];
-    uint64_t now_ns; /* Of the doors. */
+    struct bench_frames frames;
+    size_t n_frames; /* Fed so far. */
+    double doors_s;  /* CPU of that. */
 };
 
 static void
@@ -319,25 +280,24 @@ open_server(struct cluster *c, unsigned int s)
                                              .id_config = id_config,
                                              .is_file = true};
     struct ingest_config ingest = {
-        .id_config = id_config, .give = give_door, .rules = rules};
+        .id_config = id_config, .give = give_door, .rules = c->frames.rules};
 
+    c->codecs[s] = cluster_codecs_create(&id_config);
+    c->kits[s] = path_kit_create(true);
+    ck_assert_ptr_nonnull(c->kits[s]);
+    path_kit_set_topology(c->kits[s], c->frames.topology);
     c->doors[s] = cluster_door_create(&door);
     ingest.aux = c->doors[s];
     c->ingests[s] = ingest_create(&ingest);
-    ingest_set_topology(c->ingests[s], topology);
-}
-
-/* How many times slower everything is than it would be with 'n' servers. */
-static uint32_t
-slower(unsigned int n)
-{
-    return RATE * n / REAL_RATE;
+    ingest_set_topology(c->ingests[s], c->frames.topology);
 }
 
 static void
 open_cluster(struct cluster *c, unsigned int n, const char *archive)
 {
-    *c = (struct cluster){.n = n, .now_ns = monotonic_ns()};
+    *c = (struct cluster){.n = n};
+    open_frames(&c->frames, n);
+    slow_clock_set(RATE * n / real_rate);
     c->base = event_base_new();
     nats_start(&c->nats, NULL);
     for (unsigned int s = 0; s < n; s++) {
@@ -352,15 +312,15 @@ open_cluster(struct cluster *c, unsigned int n, const char *archive)
                                                    .shard = k,
                                                    .epoch = 1,
                                                    .n_stores = N_STORES,
-                                                   .interval_ms =
-                                                       COMMIT_MS * slower(n),
                                                    .id_config = id_config,
                                                    .is_lossless = true,
-                                                   .rules = rules,
+                                                   .kit = c->kits[k % n],
+                                                   .codecs = c->codecs[k % n],
+                                                   .rules = c->frames.rules,
                                                    .on_event = on_split};
 
         c->splits[k] = cluster_split_create(&split);
-        cluster_split_set_topology(c->splits[k], topology, 0);
+        cluster_split_set_topology(c->splits[k], c->frames.topology, 0);
     }
     for (uint32_t m = 0; m < N_STORES; m++) {
         const struct cluster_store_config store = {.bus = c->buses[m % n],
@@ -370,13 +330,12 @@ open_cluster(struct cluster *c, unsigned int n, const char *archive)
                                                    .shard = m,
                                                    .epoch = 1,
                                                    .dir = archive,
+                                                   .codecs = c->codecs[m % n],
                                                    .packet_id = id_config,
-                                                   .round_ms =
-                                                       ROUND_MS * slower(n),
                                                    .on_event = on_store};
 
         c->stores[m] = cluster_store_create(&store);
-        cluster_store_set_topology(c->stores[m], topology, 0);
+        cluster_store_set_topology(c->stores[m], c->frames.topology, 0);
     }
 }
 
@@ -392,23 +351,30 @@ close_cluster(struct cluster *c)
     for (unsigned int s = 0; s < c->n; s++) {
         ingest_destroy(c->ingests[s]);
         cluster_door_destroy(c->doors[s]);
+        path_kit_destroy(c->kits[s]);
+        cluster_codecs_unref(c->codecs[s]);
         bus_close(c->buses[s]);
     }
     nats_end(&c->nats);
     event_base_free(c->base);
+    bench_frames_close(&c->frames);
 }
 
-/* A turn of the loop and of the doors. */
+/* A turn of the doors and of the loop, which waits a little. */
 static void
-turn(struct cluster *c)
+turn(struct cluster *c, bool waits)
 {
-    const struct timeval at_most = {.tv_usec = 2000};
+    const struct timespec little = {.tv_nsec = 500000};
+    double before = bench_thread_s();
 
     for (unsigned int s = 0; s < c->n; s++) {
-        cluster_door_run(c->doors[s], c->now_ns);
+        cluster_door_run(c->doors[s], monotonic_ns());
     }
-    event_base_loopexit(c->base, &at_most);
-    event_base_loop(c->base, EVLOOP_ONCE);
+    c->doors_s += bench_thread_s() - before;
+    event_base_loop(c->base, EVLOOP_NONBLOCK);
+    if (waits) {
+        nanosleep(&little, NULL);
+    }
 }
 
 /* Histories that are archived and committed. */
@@ -445,100 +411,151 @@ is_archived(const struct cluster *c)
         n_cards += counters.postcards;
         n_histories += counters.committed;
     }
-    return n_cards == n_frames && count_archived(c) == n_histories;
+    return n_cards == c->n_frames && count_archived(c) == n_histories;
 }
 
 static void
-feed(struct cluster *c)
+feed_batch(struct cluster *c)
 {
-    int64_t deadline_ms = monotonic_ms() + DEADLINE_MS;
+    double before = bench_thread_s();
 
-    for (size_t i = 0; i < n_frames; i++) {
-        /* The switch's address, of the outer IP header. */
-        unsigned int s = frames[i].data[29] % c->n;
+    for (size_t i = 0; i < c->frames.n; i++) {
+        const struct gen_frame *f = &c->frames.frames[i];
+        /* By the switch's address, of the outer IP header. */
+        unsigned int s = f->data[29] % c->n;
 
-        while (!cluster_door_has_room(c->doors[s])) {
-            ck_assert_int_lt(monotonic_ms(), deadline_ms);
-            c->now_ns += 2000000;
-            turn(c);
-        }
-        ingest_frame(c->ingests[s], INGEST_AUTO, frames[i].data, frames[i].len,
-                     frames[i].time_ns);
-        if (i % BURST == 0) {
-            c->now_ns += UINT64_C(1000000000) * BURST / (RATE * c->n);
-            turn(c);
+        ingest_frame(c->ingests[s], INGEST_AUTO, f->data, f->len, f->time_ns);
+    }
+    c->doors_s += bench_thread_s() - before;
+    c->n_frames += c->frames.n;
+}
+
+/* Whether all doors have room for a batch. */
+static bool
+has_room(const struct cluster *c)
+{
+    for (unsigned int s = 0; s < c->n; s++) {
+        if (!cluster_door_has_room(c->doors[s])) {
+            return false;
         }
     }
+    return true;
+}
+
+/* Feeds all, as fast as the clock wants it.  Returns the rate. */
+static double
+feed(struct cluster *c)
+{
+    uint64_t start_ns = monotonic_ns();
+    double rate = (double) RATE * c->n;
+
+    while (bench_frames_next(&c->frames)) {
+        feed_batch(c);
+        for (;;) {
+            double due = (double) (monotonic_ns() - start_ns) / 1e9 * rate;
+            bool is_early = (double) c->n_frames > due;
+
+            turn(c, is_early);
+            if (!is_early && has_room(c)) {
+                break;
+            }
+        }
+    }
+    rate = (double) c->n_frames * 1e9 / (double) (monotonic_ns() - start_ns);
     for (unsigned int s = 0; s < c->n; s++) {
         cluster_door_end(c->doors[s]);
     }
+    return rate;
 }
 
-/* Figures of a cluster of 'n' servers, which must archive 'expected'. */
 static void
-run_cluster(unsigned int n, uint64_t expected, double alone_ns)
+print_bytes(const struct cluster *c)
 {
-    char *archive = lh_asprintf("%s/cluster-%u", dir, n);
-    int64_t deadline_ms = monotonic_ms() + DEADLINE_MS;
-    double before = cpu_s(), nats_before, ns, bytes_1 = 0, messages = 0,
-           bytes_2 = 0, snapshots = 0;
-    struct cluster c;
+    double bytes_1 = 0, messages = 0, bytes_2 = 0, snapshots = 0;
+    double n = (double) c->n_frames;
 
-    open_cluster(&c, n, archive);
-    nats_before = nats_cpu_s(&c.nats);
-    before = cpu_s();
-    feed(&c);
-    while (!is_archived(&c)) {
-        ck_assert_int_lt(monotonic_ms(), deadline_ms);
-        c.now_ns += 2000000;
-        turn(&c);
-    }
-    ns = (cpu_s() - before) * 1e9 / (double) n_frames;
-    print("servers", n, "CPU per postcard", ns, "ns");
-    print("servers", n, "beside alone", ns / alone_ns, "times");
-    print("servers", n, "CPU of NATS per postcard",
-          (nats_cpu_s(&c.nats) - nats_before) * 1e9 / (double) n_frames, "ns");
-    for (unsigned int s = 0; s < n; s++) {
+    for (unsigned int s = 0; s < c->n; s++) {
         struct cluster_door_counters counters;
 
-        cluster_door_get_counters(c.doors[s], &counters);
+        cluster_door_get_counters(c->doors[s], &counters);
         bytes_1 += (double) counters.bytes;
         messages += (double) counters.messages;
     }
     for (uint32_t k = 0; k < N_SHARDS; k++) {
         struct cluster_split_counters counters;
 
-        cluster_split_get_counters(c.splits[k], &counters);
+        cluster_split_get_counters(c->splits[k], &counters);
         bytes_2 += (double) counters.tentative_bytes;
         snapshots += (double) counters.snapshot_bytes;
     }
+    print("servers", c->n, "postcards per message", n / messages, "postcards");
+    print("servers", c->n, "bytes of postcards per postcard", bytes_1 / n,
+          "bytes");
+    print("servers", c->n, "bytes of histories per postcard", bytes_2 / n,
+          "bytes");
+    print("servers", c->n, "bytes of snapshots per postcard", snapshots / n,
+          "bytes");
+}
+
+static void
+run_cluster(unsigned int n)
+{
+    char *archive = lh_asprintf("%s/cluster-%u", dir, n);
+    double before, nats_before, loop_before, ns, loop_ns, doors_ns, cards;
+    double alone_ns, nats_ns, rate;
+    int64_t deadline_ms;
+    struct cluster c;
+    uint64_t expected = run_alone(n, &alone_ns);
+
+    open_cluster(&c, n, archive);
+    nats_before = nats_cpu_s(&c.nats);
+    before = bench_process_s();
+    loop_before = bench_thread_s();
+    rate = feed(&c);
+    deadline_ms = monotonic_ms() + DEADLINE_MS;
+    for (unsigned int i = 0; i % 256 || !is_archived(&c); i++) {
+        turn(&c, true);
+        if (monotonic_ms() > deadline_ms) {
+            ck_abort_msg("not all was archived in time");
+        }
+    }
+    cards = (double) c.n_frames;
+    ns = (bench_process_s() - before - c.frames.made_s) * 1e9 / cards;
+    loop_ns = (bench_thread_s() - loop_before - c.frames.made_s) * 1e9 / cards;
+    doors_ns = c.doors_s * 1e9 / cards;
+    nats_ns = (nats_cpu_s(&c.nats) - nats_before) * 1e9 / cards;
+    print("process", n, "CPU per postcard of what is for", alone_ns, "ns");
+    print("servers", n, "CPU per postcard", ns, "ns");
+    print("servers", n, "beside alone", ns / alone_ns, "times");
+    print("servers", n, "beside alone, with NATS", (ns + nats_ns) / alone_ns,
+          "times");
+    print("servers", n, "CPU per postcard in the doors", doors_ns, "ns");
+    print("servers", n, "CPU per postcard in the owners", loop_ns - doors_ns,
+          "ns");
+    print("servers", n, "CPU per postcard in other threads", ns - loop_ns,
+          "ns");
+    print("servers", n, "CPU of NATS per postcard", nats_ns, "ns");
+    print("servers", n, "simulated rate of each", rate / n, "postcards/s");
     print("servers", n, "histories beside alone",
           (double) count_archived(&c) - (double) expected, "histories");
-    print("servers", n, "postcards per message", (double) n_frames / messages,
-          "postcards");
-    print("servers", n, "bytes of postcards per postcard",
-          bytes_1 / (double) n_frames, "bytes");
-    print("servers", n, "bytes of histories per postcard",
-          bytes_2 / (double) n_frames, "bytes");
-    print("servers", n, "bytes of snapshots per postcard",
-          snapshots / (double) n_frames, "bytes");
+    print_bytes(&c);
     close_cluster(&c);
     free(archive);
 }
 
 START_TEST(all)
 {
-    double alone_ns;
-    uint64_t expected;
+    const char *keep = getenv("BENCH_KEEP");
 
-    make_frames();
-    ck_assert_ptr_nonnull(mkdtemp(dir));
-    atexit(remove_dir);
-    expected = run_alone(&alone_ns);
-    ck_assert_uint_gt(expected, 0);
-    print("process", 1, "CPU per postcard", alone_ns, "ns");
-    for (unsigned int n = 1; n <= max_servers; n *= 2) {
-        run_cluster(n, expected, alone_ns);
+    id_config.n_bytes = SNAP - L2_LEN;
+    if (keep) {
+        snprintf(dir, sizeof dir, "%s", keep);
+    } else {
+        ck_assert_ptr_nonnull(mkdtemp(dir));
+        atexit(remove_dir);
+    }
+    for (unsigned int n = least_servers; n <= max_servers; n *= 2) {
+        run_cluster(n);
     }
 }
 END_TEST
@@ -550,9 +567,17 @@ main(int argc, char *argv[])
     TCase *tcase = tcase_create("all");
     SRunner *runner = srunner_create(suite);
 
-    n_packets = argc > 1 ? strtoul(argv[1], NULL, 10) : N_PACKETS;
+    if (argc > 1) {
+        seconds = strtod(argv[1], NULL);
+    }
     if (argc > 2 && strtoul(argv[2], NULL, 10) < MAX_SERVERS) {
         max_servers = (unsigned int) strtoul(argv[2], NULL, 10);
+    }
+    if (argc > 3 && strtoul(argv[3], NULL, 10)) {
+        least_servers = (unsigned int) strtoul(argv[3], NULL, 10);
+    }
+    if (getenv("BENCH_REAL_RATE")) {
+        real_rate = strtod(getenv("BENCH_REAL_RATE"), NULL);
     }
     tcase_add_test(tcase, all);
     tcase_set_timeout(tcase, 0);

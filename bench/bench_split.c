@@ -30,6 +30,7 @@
 #include "lib/lh_alloc.h"
 #include "lib/packet_id.h"
 #include "lib/postcard_geneve.h"
+#include "server/cluster_codecs.h"
 #include "server/cluster_merge.h"
 #include "server/cluster_outbox.h"
 #include "server/cluster_snapshot.h"
@@ -400,9 +401,11 @@ make_shards(void)
     struct path_kit *kit =
         getenv("BENCH_SPLIT_ALONE") ? NULL : path_kit_create(true);
 
+    struct cluster_codecs *codecs = cluster_codecs_create(&id_config);
+
     make_merges(on_card);
     for (uint32_t k = 0; k < n_shards; k++) {
-        shards[k].box = cluster_outbox_create(&id_config, n_stores);
+        shards[k].box = cluster_outbox_create(codecs, n_stores);
         shards[k].paths = create_paths((struct path_table_config){
             .emit = emit,
             .emit_packet = getenv("BENCH_SPLIT_WHOLE") ? NULL : emit_packet,

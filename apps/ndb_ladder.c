@@ -29,6 +29,7 @@ struct ladder {
     uint64_t columns[MAX_COLUMNS]; /* Switches. */
     size_t n_hops;
     size_t *order; /* Of hops, by time.  Owned. */
+    size_t first;  /* Of hop_time_first(). */
     int width;     /* Of a column. */
 };
 
@@ -43,12 +44,20 @@ column_of(const struct ladder *l, uint64_t dpid)
     return i;
 }
 
+/* When hop 'i', which has a time, was, as far as clocks can be compared. */
+static int64_t
+after_ns(const struct ladder *l, size_t i)
+{
+    return hop_time_between(l->h, l->first, i, l->ndb->topology).after_ns;
+}
+
 /* Columns in the order of the tree, hops in the order of time; what has no
  * time stays behind its parent. */
 static void
 arrange(struct ladder *l)
 {
     l->order = lh_alloc_array(NULL, l->h->n_hops + 1, sizeof *l->order);
+    l->first = hop_time_first(l->h, l->ndb->topology);
     for (size_t i = 0; i < l->h->n_hops; i++) {
         const struct history_hop *hop = &l->h->hops[i];
         size_t j = l->n_hops++;
@@ -58,7 +67,8 @@ arrange(struct ladder *l)
             l->columns[l->n_columns++] = hop->dpid;
         }
         for (; j && hop->time_ns && (int) l->order[j - 1] != hop->parent &&
-               l->h->hops[l->order[j - 1]].time_ns > hop->time_ns;
+               l->h->hops[l->order[j - 1]].time_ns &&
+               after_ns(l, l->order[j - 1]) > after_ns(l, i);
              j--) {
             l->order[j] = l->order[j - 1];
         }
@@ -186,7 +196,7 @@ put_verdict(struct ladder *l, size_t i)
 static void
 format_after(const struct ladder *l, size_t i, char buf[HOP_TIME_BUFSIZE])
 {
-    struct hop_time t = hop_time_after(l->h, i, l->ndb->topology);
+    struct hop_time t = hop_time_between(l->h, l->first, i, l->ndb->topology);
 
     *buf = '\0';
     if (t.is_there && (t.after_ns || t.is_across)) {
@@ -221,8 +231,6 @@ static void
 print_json(struct ladder *l)
 {
     json_t *switches = json_array(), *rows = json_array();
-    uint64_t first_ns = history_first_ns(l->h);
-
     for (size_t i = 0; i < l->n_columns; i++) {
         json_array_append_new(switches, jmember_dpid_new(l->columns[i]));
     }
@@ -231,14 +239,13 @@ print_json(struct ladder *l)
 
         json_array_append_new(
             rows,
-            json_pack(
-                "{s:I, s:I, s:o, s:o}", "hop", (json_int_t) l->order[k],
-                "column", (json_int_t) column_of(l, hop->dpid), "from",
-                hop->parent < 0 ? json_null() : json_integer(hop->parent),
-                "after_ns",
-                hop->time_ns
-                    ? json_integer((json_int_t) (hop->time_ns - first_ns))
-                    : json_null()));
+            json_pack("{s:I, s:I, s:o, s:o}", "hop", (json_int_t) l->order[k],
+                      "column", (json_int_t) column_of(l, hop->dpid), "from",
+                      hop->parent < 0 ? json_null()
+                                      : json_integer(hop->parent),
+                      "after_ns",
+                      hop->time_ns ? json_integer(after_ns(l, l->order[k]))
+                                   : json_null()));
     }
     ndb_print_json(l->ndb,
                    json_pack("{s:o, s:o}", "columns", switches, "rows", rows));

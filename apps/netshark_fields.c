@@ -12,6 +12,7 @@
 #include "apps/app_view.h"
 #include "lib/bytes.h"
 #include "lib/hdr.h"
+#include "lib/hop_time.h"
 #include "lib/lh_alloc.h"
 #include "lib/nearest.h"
 #include "lib/of_port.h"
@@ -75,11 +76,90 @@ put_time_ns(const struct context *c, FILE *out)
     fprintf(out, "%" PRIu64, history_first_ns(c->h));
 }
 
+/* --- of time between hops -------------------------------------------------
+ */
+
+static const struct topology *
+topology_of(const struct context *c)
+{
+    return app_names_topology(c->shark->names);
+}
+
+static void
+put_span(struct hop_time t, FILE *out)
+{
+    if (t.is_there) {
+        fprintf(out, "%" PRId64, t.after_ns);
+    }
+}
+
+/* Nothing where two clocks could not be compared. */
+static void
+put_error(struct hop_time t, FILE *out)
+{
+    if (t.is_there && (!t.is_across || t.is_compared)) {
+        fprintf(out, "%" PRIu64, t.error_ns);
+    }
+}
+
+static struct hop_time
+duration_of(const struct context *c)
+{
+    struct hop_time t = hop_time_duration(c->h, topology_of(c));
+
+    t.is_there = true; /* A single hop takes no time. */
+    return t;
+}
+
 static void
 put_duration_ns(const struct context *c, FILE *out)
 {
-    fprintf(out, "%" PRIu64, history_last_ns(c->h) - history_first_ns(c->h));
+    put_span(duration_of(c), out);
 }
+
+static void
+put_duration_error_ns(const struct context *c, FILE *out)
+{
+    put_error(duration_of(c), out);
+}
+
+/* After the first hop, which is 0 after itself. */
+static struct hop_time
+after_of(const struct context *c)
+{
+    size_t first = hop_time_first(c->h, topology_of(c));
+    struct hop_time t = hop_time_between(c->h, first, c->i, topology_of(c));
+
+    t.is_there |= first == c->i;
+    return t;
+}
+
+static void
+put_hop_after_ns(const struct context *c, FILE *out)
+{
+    put_span(after_of(c), out);
+}
+
+static void
+put_hop_after_error_ns(const struct context *c, FILE *out)
+{
+    put_error(after_of(c), out);
+}
+
+static void
+put_hop_latency_ns(const struct context *c, FILE *out)
+{
+    put_span(hop_time_latency(c->h, c->i, topology_of(c)), out);
+}
+
+static void
+put_hop_latency_error_ns(const struct context *c, FILE *out)
+{
+    put_error(hop_time_latency(c->h, c->i, topology_of(c)), out);
+}
+
+/* --- of the history, but for time -----------------------------------------
+ */
 
 static void
 put_length(const struct context *c, FILE *out)
@@ -356,7 +436,11 @@ static const struct netshark_field fields[] = {
     {"packet_id", "16 hex digits, the same at all hops", put_packet_id},
     {"time", "of the first hop, as --time-format wants it", put_time},
     {"time_ns", "the same in nanoseconds since the epoch", put_time_ns},
-    {"duration_ns", "from the first to the last hop", put_duration_ns},
+    {"duration_ns",
+     "from the first to the last hop, corrected as hop.after_ns",
+     put_duration_ns},
+    {"duration_error_ns", "how wrong that is at most, as hop.after_error_ns",
+     put_duration_error_ns},
     {"length", "how many hops the history has", put_length},
     {"path", "the switches on the way: s1 > s2 > s3", put_path},
     {"verdict", "delivered, dropped, lost, looped, controller or open",
@@ -389,6 +473,16 @@ static const struct netshark_field fields[] = {
     {"hop.time", "when it was there", put_hop_time},
     {"hop.time_ns", "the same in nanoseconds since the epoch",
      put_hop_time_ns},
+    {"hop.after_ns",
+     "how long after the first hop, corrected by how far clocks are apart",
+     put_hop_after_ns},
+    {"hop.after_error_ns",
+     "how wrong that is at most; 0: one clock, nothing: not known",
+     put_hop_after_error_ns},
+    {"hop.latency_ns", "how long after the hop before, in the same way",
+     put_hop_latency_ns},
+    {"hop.latency_error_ns", "how wrong that is at most",
+     put_hop_latency_error_ns},
     {"hop.verdict", "of a hop at which it ended", put_hop_verdict},
 };
 
@@ -473,14 +567,14 @@ void
 netshark_fields_list(FILE *out)
 {
     for (size_t i = 0; i < N_FIELDS_KNOWN; i++) {
-        fprintf(out, "%-16s %s\n", fields[i].name, fields[i].help);
+        fprintf(out, "%-20s %s\n", fields[i].name, fields[i].help);
     }
 }
 
 void
 netshark_fields_document(FILE *out)
 {
-    fputs(".Bl -tag -width verdict.version -compact\n", out);
+    fputs(".Bl -tag -width hop.latency_error_ns -compact\n", out);
     for (size_t i = 0; i < N_FIELDS_KNOWN; i++) {
         fprintf(out, ".It Va %s\n%s\n", fields[i].name, fields[i].help);
     }

@@ -80,15 +80,16 @@ main(void)
     started = cpu_us();
     for (int i = 0; i < N; i++) {
         byte_buf_clear(&body);
-        if (history_frame_write(h, topology, &body)) {
+        if (history_frame_write(h, topology, HISTORY_FRAME_PLAIN, &body)) {
             abort();
         }
-        history_frame_head(body.len, 1, 0, head);
+        history_frame_head(HISTORY_FRAME_PLAIN, body.len, 1, 0, head);
     }
     write_us = cpu_us() - started;
     started = cpu_us();
     for (int i = 0; i < N; i++) {
-        if (history_frame_read(body.data, body.len, &back, &names, NULL)) {
+        if (history_frame_read(body.data, body.len, HISTORY_FRAME_PLAIN, &back,
+                               &names, NULL)) {
             abort();
         }
         history_destroy(back);

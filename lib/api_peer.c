@@ -46,7 +46,7 @@ struct api_peer {
     char *address; /* Owned. */
     char *program; /* Owned; NULL: not known. */
     unsigned int rights;
-    bool wants_bytes;
+    unsigned int frame; /* As in struct api_peer_info. */
     uint64_t since_ns;
     uint64_t n_requests, n_events, n_dropped;
     void *data;
@@ -492,7 +492,7 @@ api_peer_info(const struct api_peer *peer, struct api_peer_info *info)
         .address = peer->address,
         .program = peer->program,
         .rights = peer->rights,
-        .wants_bytes = peer->wants_bytes,
+        .frame = peer->frame,
         .since_ns = peer->since_ns,
         .n_requests = peer->n_requests,
         .n_events = peer->n_events,
@@ -507,19 +507,19 @@ api_peer_has(const struct api_peer *peer, enum api_right right)
     return (peer->rights & right) == right;
 }
 
-bool
-api_peer_wants_bytes(const struct api_peer *peer)
+unsigned int
+api_peer_frame(const struct api_peer *peer)
 {
-    return peer->wants_bytes;
+    return peer->frame;
 }
 
 void
 api_peer_introduce(struct api_peer *peer, const char *program,
-                   bool wants_bytes)
+                   unsigned int frame)
 {
     free(peer->program);
     peer->program = lh_strdup(program);
-    peer->wants_bytes = wants_bytes;
+    peer->frame = frame;
 }
 
 void

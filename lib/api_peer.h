@@ -96,17 +96,18 @@ struct api_peer_info {
                           * certificate. */
     const char *program; /* As it calls itself; NULL: it has not said. */
     unsigned int rights; /* enum api_right. */
-    bool wants_bytes;    /* Histories as bytes (docs/formats/stream.md). */
+    unsigned int frame;  /* The highest version of histories as bytes that it
+                          * wants (docs/formats/stream.md); 0: as text. */
     uint64_t since_ns;
     uint64_t n_requests, n_events, n_missed;
     size_t n_waiting; /* Bytes that it has not read. */
 };
 void api_peer_info(const struct api_peer *, struct api_peer_info *);
 bool api_peer_has(const struct api_peer *, enum api_right);
-bool api_peer_wants_bytes(const struct api_peer *);
+unsigned int api_peer_frame(const struct api_peer *);
 /* As it says in `hello`; 'program' may be NULL. */
 void api_peer_introduce(struct api_peer *, const char *program,
-                        bool wants_bytes);
+                        unsigned int frame);
 
 /* A pointer of the server's, NULL at first. */
 void api_peer_set_data(struct api_peer *, void *data);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "lib/api_server.h"
+#include "lib/history_frame.h"
 #include "lib/jmember.h"
 #include "lib/say.h"
 
@@ -46,17 +47,19 @@ features_to_json(const struct api_server_config *config, bool *has_binary)
 
 static int
 read_hello(const json_t *request, uint64_t *protocol, const char **program,
-           bool *wants_bytes, struct lh_error *error)
+           unsigned int *frame, struct lh_error *error)
 {
     struct jmember root = jmember_root(request);
     struct jmember protocol_member = jmember_get(&root, "protocol");
     struct jmember program_member = jmember_get(&root, "client");
     struct jmember binary_member = jmember_get(&root, "binary");
+    struct jmember frame_member = jmember_get(&root, "frame");
+    uint64_t version = HISTORY_FRAME_PLAIN;
+    bool wants_bytes = false;
     int retval = 0;
 
     *protocol = API_PROTOCOL;
     *program = NULL;
-    *wants_bytes = false;
     if (jmember_is_there(&protocol_member)) {
         retval = jmember_u64(&protocol_member, INT32_MAX, protocol, error);
     }
@@ -68,8 +71,14 @@ read_hello(const json_t *request, uint64_t *protocol, const char **program,
         }
     }
     if (!retval && jmember_is_there(&binary_member)) {
-        retval = jmember_bool(&binary_member, wants_bytes, error);
+        retval = jmember_bool(&binary_member, &wants_bytes, error);
     }
+    if (!retval && jmember_is_there(&frame_member)) {
+        retval = jmember_u64(&frame_member, INT32_MAX, &version, error);
+    }
+    *frame = !wants_bytes || !version         ? 0
+             : version < HISTORY_FRAME_CLOCKS ? HISTORY_FRAME_PLAIN
+                                              : HISTORY_FRAME_CLOCKS;
     if (!retval && *protocol < API_PROTOCOL_MIN) {
         retval = jmember_error(&protocol_member, error,
                                "must be %d or more: older ones are not spoken",
@@ -87,26 +96,27 @@ handle_hello(struct api_call *call, const json_t *request, void *server)
     struct lh_error error;
     const char *program;
     uint64_t protocol;
-    bool wants_bytes, has_binary;
+    unsigned int frame;
+    bool has_binary;
     json_t *features;
 
     error.pos = -1;
-    if (read_hello(request, &protocol, &program, &wants_bytes, &error)) {
+    if (read_hello(request, &protocol, &program, &frame, &error)) {
         error.pos = -1;
         api_call_fail_error(call, API_BAD_REQUEST, &error);
         return;
     }
     features = features_to_json(config, &has_binary);
-    api_peer_introduce(peer, program, wants_bytes && has_binary);
+    api_peer_introduce(peer, program, has_binary ? frame : 0);
     api_peer_info(peer, &info);
     api_call_answer(
         call,
-        json_pack("{s:i, s:s, s:s, s:o, s:o, s:b}", "protocol",
+        json_pack("{s:i, s:s, s:s, s:o, s:o, s:b, s:i}", "protocol",
                   protocol < API_PROTOCOL ? (int) protocol : API_PROTOCOL,
                   "program", config->program ? config->program : "", "version",
                   PACKAGE_VERSION, "features", features, "rights",
                   rights_to_json(info.rights), "binary",
-                  (int) info.wants_bytes));
+                  (int) (info.frame > 0), "frame", (int) info.frame));
 }
 
 /* --- clients ------------------------------------------------------------- */
@@ -127,7 +137,7 @@ add_client(void *list, struct api_peer *peer)
                   (json_int_t) i.since_ns, "requests",
                   (json_int_t) i.n_requests, "events", (json_int_t) i.n_events,
                   "missed", (json_int_t) i.n_missed, "waiting_bytes",
-                  (json_int_t) i.n_waiting, "binary", (int) i.wants_bytes));
+                  (json_int_t) i.n_waiting, "binary", (int) (i.frame > 0)));
 }
 
 static void

@@ -149,10 +149,11 @@ client_conn_send(struct lasthop_client *client, json_t *message)
 static void
 send_hello(struct lasthop_client *client)
 {
-    client_conn_send(client, json_pack("{s:i, s:s, s:i, s:s, s:b}", "id",
+    client_conn_send(client, json_pack("{s:i, s:s, s:i, s:s, s:b, s:i}", "id",
                                        HELLO_ID, "op", "hello", "protocol",
                                        PROTOCOL, "client", client->name,
-                                       "binary", (int) !client->is_json));
+                                       "binary", (int) !client->is_json,
+                                       "frame", HISTORY_FRAME_CLOCKS));
 }
 
 /* A server from before `hello` refuses it, and has no features. */
@@ -225,26 +226,25 @@ take_frame(struct lasthop_client *client, struct bufferevent *stream)
 {
     struct evbuffer *in = bufferevent_get_input(stream);
     uint8_t head[HISTORY_FRAME_HEAD];
+    struct history_frame_info info;
     struct lasthop_history *h;
-    uint32_t trigger;
-    uint64_t id;
-    size_t len;
 
     if (evbuffer_copyout(in, head, sizeof head) < (ev_ssize_t) sizeof head) {
         return false;
     }
-    if (history_frame_read_head(head, &len, &id, &trigger)) {
+    if (history_frame_read_head(head, &info)) {
         lose(client, EPROTO, "it sent what is not the protocol");
         return false;
     }
-    if (evbuffer_get_length(in) < sizeof head + len) {
+    if (evbuffer_get_length(in) < sizeof head + info.len) {
         return false;
     }
     h = client_history_from_frame(
-        evbuffer_pullup(in, (ev_ssize_t) (sizeof head + len)) + sizeof head,
-        len);
-    evbuffer_drain(in, sizeof head + len);
-    client_request_take_history(client, (json_int_t) id, h);
+        evbuffer_pullup(in, (ev_ssize_t) (sizeof head + info.len)) +
+            sizeof head,
+        info.len, info.version);
+    evbuffer_drain(in, sizeof head + info.len);
+    client_request_take_history(client, (json_int_t) info.id, h);
     lasthop_history_unref(h);
     return true;
 }

@@ -12,6 +12,7 @@
 #include "lib/client_json.h"
 #include "lib/dpid.h"
 #include "lib/history_frame.h"
+#include "lib/hop_time.h"
 #include "lib/lh_alloc.h"
 #include "lib/topology.h"
 
@@ -43,13 +44,14 @@ client_history_from_json(const json_t *json)
 }
 
 struct lasthop_history *
-client_history_from_frame(const uint8_t *body, size_t len)
+client_history_from_frame(const uint8_t *body, size_t len,
+                          unsigned int version)
 {
     struct lasthop_history *history;
     struct topology *names;
     struct history *h;
 
-    if (history_frame_read(body, len, &h, &names, NULL)) {
+    if (history_frame_read(body, len, version, &h, &names, NULL)) {
         return NULL;
     }
     history = lh_alloc_zero(sizeof *history);
@@ -141,6 +143,84 @@ uint64_t
 lasthop_history_last_ns(const struct lasthop_history *history)
 {
     return history_last_ns(history->h);
+}
+
+/* What 't' says; false when that is nothing. */
+static bool
+tell(const struct hop_time *t, int64_t *ns, int64_t *error_ns)
+{
+    *ns = t->after_ns;
+    *error_ns = t->is_across && !t->is_compared ? -1 : (int64_t) t->error_ns;
+    return t->is_there;
+}
+
+/* What came as JSON has the difference where it is not plain, and no clocks.
+ * True, when there is such a member. */
+static bool
+find_told(const struct lasthop_history *history, size_t i, const char *what,
+          const char *error, int64_t *ns, int64_t *error_ns)
+{
+    const json_t *hop =
+        json_array_get(json_object_get(history->json, "hops"), i);
+    const json_t *told = json_object_get(hop, what);
+    const json_t *wrong = json_object_get(hop, error);
+
+    if (!json_is_integer(told)) {
+        return false;
+    }
+    *ns = json_integer_value(told);
+    *error_ns = json_is_integer(wrong) ? json_integer_value(wrong) : -1;
+    return true;
+}
+
+/* The hop that others are compared with. */
+static size_t
+first_of(const struct lasthop_history *history)
+{
+    const struct history *h = history->h;
+    const json_t *hops = json_object_get(history->json, "hops"), *hop;
+    bool is_across = false;
+    size_t i;
+
+    json_array_foreach(hops, i, hop)
+    {
+        is_across |= json_object_get(hop, "after_ns") != NULL;
+    }
+    for (i = 0; is_across && i < h->n_hops; i++) {
+        if (h->hops[i].time_ns) {
+            return i;
+        }
+    }
+    return hop_time_first(h, history->names);
+}
+
+bool
+lasthop_history_after_ns(const struct lasthop_history *history, size_t i,
+                         int64_t *ns, int64_t *error_ns)
+{
+    struct hop_time t;
+
+    assert(i < history->h->n_hops);
+    if (find_told(history, i, "after_ns", "after_error_ns", ns, error_ns)) {
+        return true;
+    }
+    t = hop_time_between(history->h, first_of(history), i, history->names);
+    return tell(&t, ns, error_ns);
+}
+
+bool
+lasthop_history_latency_ns(const struct lasthop_history *history, size_t i,
+                           int64_t *ns, int64_t *error_ns)
+{
+    struct hop_time t;
+
+    assert(i < history->h->n_hops);
+    if (find_told(history, i, "latency_ns", "latency_error_ns", ns,
+                  error_ns)) {
+        return true;
+    }
+    t = hop_time_latency(history->h, i, history->names);
+    return tell(&t, ns, error_ns);
 }
 
 char *

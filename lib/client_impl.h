@@ -158,8 +158,9 @@ void client_request_destroy_all(struct lasthop_client *);
 /* From its JSON, which is borrowed; NULL when that is none. */
 struct lasthop_history *client_history_from_json(const json_t *);
 
-/* From the body of a frame; NULL when that is none. */
+/* From the body of a frame of that version; NULL when that is none. */
 struct lasthop_history *client_history_from_frame(const uint8_t *body,
-                                                  size_t len);
+                                                  size_t len,
+                                                  unsigned int version);
 
 #endif /* lib/client_impl.h */

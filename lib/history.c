@@ -51,6 +51,7 @@ history_destroy(struct history *h)
         }
         free(h->hops);
         free(h->verdict.reason);
+        topology_unref(h->clocks);
         free(h);
     }
 }
@@ -78,6 +79,7 @@ history_clone(const struct history *h)
     copy->verdict.reason = lh_strdup(h->verdict.reason);
     copy->hops = lh_memdup(h->hops, h->n_hops * sizeof *h->hops);
     copy->allocated_hops = h->n_hops;
+    copy->clocks = h->clocks ? topology_ref(h->clocks) : NULL;
     for (size_t i = 0; i < copy->n_hops; i++) {
         hop_own(&copy->hops[i]);
     }

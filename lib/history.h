@@ -93,6 +93,9 @@ struct history {
     uint64_t carried_by;    /* Of the tunnel packet around it; 0 if none. */
     size_t n_hops, allocated_hops;
     struct history_hop *hops; /* Owned. */
+    /* Of its switches, as a server told them with it (history_frame.h), for
+     * hop_time.h.  Owned reference; NULL: none were told. */
+    struct topology *clocks;
 };
 
 struct history *history_create(uint64_t packet_id);

@@ -89,11 +89,28 @@ verdict_to_json(const struct verdict *v)
     return json;
 }
 
+/* How long after another hop this one was, as member 'what', where two clocks
+ * tell so. */
+static void
+put_after(json_t *json, const char *what, const char *error,
+          const struct hop_time *t)
+{
+    if (t->is_across) {
+        json_object_set_new(json, what, json_integer(t->after_ns));
+        json_object_set_new(json, error,
+                            t->is_compared
+                                ? json_integer((json_int_t) t->error_ns)
+                                : json_null());
+    }
+}
+
 static json_t *
-hop_to_json(const struct history *h, size_t n, const struct topology *topology)
+hop_to_json(const struct history *h, size_t first, size_t n,
+            const struct topology *topology)
 {
     const struct history_hop *hop = &h->hops[n];
-    struct hop_time after = hop_time_after(h, n, topology);
+    struct hop_time after = hop_time_between(h, first, n, topology);
+    struct hop_time latency = hop_time_latency(h, n, topology);
     const struct topology_switch *sw =
         topology ? topology_find(topology, hop->dpid) : NULL;
     json_t *json = json_object();
@@ -115,13 +132,8 @@ hop_to_json(const struct history *h, size_t n, const struct topology *topology)
     json_object_set_new(json, "time_ns",
                         hop->time_ns ? json_integer((json_int_t) hop->time_ns)
                                      : json_null());
-    if (after.is_across) {
-        json_object_set_new(json, "after_ns", json_integer(after.after_ns));
-        json_object_set_new(json, "after_error_ns",
-                            after.is_compared
-                                ? json_integer((json_int_t) after.error_ns)
-                                : json_null());
-    }
+    put_after(json, "after_ns", "after_error_ns", &after);
+    put_after(json, "latency_ns", "latency_error_ns", &latency);
     json_object_set_new(json, "caplen", json_integer(hop->caplen));
     json_object_set_new(json, "header",
                         hop->caplen ? jmember_hex_new(hop->header, hop->caplen)
@@ -151,9 +163,10 @@ history_to_json(const struct history *h, const struct topology *topology)
 {
     json_t *json = json_object();
     json_t *hops = json_array();
+    size_t first = hop_time_first(h, topology);
 
     for (size_t i = 0; i < h->n_hops; i++) {
-        json_array_append_new(hops, hop_to_json(h, i, topology));
+        json_array_append_new(hops, hop_to_json(h, first, i, topology));
     }
     json_object_set_new(json, "packet_id",
                         h->has_packet_id ? id_to_json(h->packet_id)

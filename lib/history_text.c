@@ -22,6 +22,7 @@ struct writer {
     size_t *n_children; /* Of each hop. */
     int *depth;         /* Of each hop: ancestors with several children. */
     uint64_t first_ns;
+    size_t first;  /* Of hop_time_first(). */
     bool is_alone; /* One hop is written, not the whole. */
 };
 
@@ -266,7 +267,8 @@ put_versions(struct writer *w, const struct history_hop *hop)
 static void
 put_delay(struct writer *w, size_t i)
 {
-    struct hop_time t = hop_time_after(w->h, i, w->options->topology);
+    struct hop_time t =
+        hop_time_between(w->h, w->first, i, w->options->topology);
     char text[HOP_TIME_BUFSIZE];
 
     if (t.is_there && (t.after_ns || t.is_across)) {
@@ -454,6 +456,7 @@ begin(const struct history *h, const struct history_text_options *options,
         .n_children = lh_alloc_zero(h->n_hops * sizeof *w.n_children),
         .depth = lh_alloc_zero(h->n_hops * sizeof *w.depth),
         .first_ns = history_first_ns(h),
+        .first = hop_time_first(h, options->topology),
     };
 
     measure(&w);

@@ -91,6 +91,8 @@ int topology_from_file(const char *path, struct topology **,
                        struct lh_error *);
 /* A new JSON object (the caller's), same format. */
 json_t *topology_to_json(const struct topology *);
+/* The member `clock` of one of its switches. */
+json_t *topology_clock_to_json(const struct topology_clock *);
 
 struct topology *topology_ref(const struct topology *);
 void topology_unref(struct topology *);

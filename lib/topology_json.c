@@ -320,8 +320,8 @@ port_to_json(const struct topology_port *port)
     return json;
 }
 
-static json_t *
-clock_to_json(const struct topology_clock *clock)
+json_t *
+topology_clock_to_json(const struct topology_clock *clock)
 {
     json_t *json = json_object();
 
@@ -354,7 +354,7 @@ switch_to_json(const struct topology_switch *sw)
         json_object_set_new(json, "address", jmember_text_new(sw->address));
     }
     if (sw->clock.is_told) {
-        json_object_set_new(json, "clock", clock_to_json(&sw->clock));
+        json_object_set_new(json, "clock", topology_clock_to_json(&sw->clock));
     }
     json_object_set_new(json, "ports", ports);
     return json;

@@ -387,38 +387,48 @@ agent_book_to_json(const struct agent_book *book,
     return array;
 }
 
-void
-agent_book_put_clocks(const struct agent_book *book,
-                      const struct clock_delays *delays, uint64_t now_ns,
-                      json_t *topology)
+/* The clock of a switch, by the offsets of the first 'n' hosts. */
+static struct topology_clock
+clock_of(const struct agent_book *book, const struct clock_offset *offsets,
+         size_t n, uint64_t dpid, uint64_t now_ns)
+{
+    struct topology_clock clock = {.is_told = false};
+    size_t host = host_of((void *) book, dpid);
+
+    if (host != SIZE_MAX) {
+        clock.is_told = true;
+        clock.host = (uint32_t) host;
+        if (host < n && offsets[host].is_known) {
+            clock.is_known = true;
+            clock.offset_ns = offsets[host].offset_ns;
+            clock.error_ns = offsets[host].error_ns;
+            clock.at_ns = now_ns;
+        }
+    }
+    return clock;
+}
+
+struct topology *
+agent_book_tell_clocks(const struct agent_book *book,
+                       const struct clock_delays *delays, uint64_t now_ns,
+                       const struct topology *topology)
 {
     struct clock_offset offsets[AGENT_BOOK_CLOCKS] = {{false, 0, 0}};
     size_t n = book->n < AGENT_BOOK_CLOCKS ? book->n : AGENT_BOOK_CLOCKS;
-    json_t *sw;
-    size_t i;
+    size_t n_named = topology ? topology_n_switches(topology) : 0;
+    struct topology_builder *b = topology_builder_create();
 
     clock_offset_estimate(delays, host_of, (void *) book, n, now_ns, offsets);
-    json_array_foreach(json_object_get(topology, "switches"), i, sw)
-    {
-        uint64_t dpid;
-        size_t host = SIZE_MAX;
-        json_t *clock;
+    for (size_t i = 0; i < n_named; i++) {
+        const struct topology_switch *sw = topology_switch_at(topology, i);
 
-        if (dpid_from_string(json_string_value(json_object_get(sw, "dpid")),
-                             &dpid)) {
-            host = host_of((void *) book, dpid);
-        }
-        if (host == SIZE_MAX) {
-            continue;
-        }
-        clock = host < n ? clock_to_json(&offsets[host]) : json_null();
-        if (json_is_null(clock)) {
-            clock = json_object();
-        } else {
-            json_object_set_new(clock, "at_ns",
-                                json_integer((json_int_t) now_ns));
-        }
-        json_object_set_new(clock, "host", json_integer((json_int_t) host));
-        json_object_set_new(sw, "clock", clock);
+        topology_builder_add_switch(b, sw->dpid, sw->name, 0, NULL);
     }
+    for (size_t i = 0; i < book->n_switches; i++) {
+        uint64_t dpid = book->switches[i].dpid;
+        struct topology_clock clock = clock_of(book, offsets, n, dpid, now_ns);
+
+        topology_builder_set_clock(b, dpid, &clock);
+    }
+    return topology_build(b, topology ? topology_epoch(topology) : 0);
 }

@@ -16,6 +16,7 @@
 
 #include "lib/agent_frame.h"
 #include "lib/lh_error.h"
+#include "lib/topology.h"
 #include "server/clock_offset.h"
 
 #define AGENT_BOOK_MAX      4096 /* Agents; the one not seen longest goes. */
@@ -85,10 +86,10 @@ enum agent_loss_answer agent_book_ask(const struct agent_book *, uint64_t dpid,
 json_t *agent_book_to_json(const struct agent_book *,
                            const struct clock_delays *delays, uint64_t now_ns);
 
-/* Adds to each switch of a topology (docs/formats/topology.md) that an agent
- * tells of whose clock it has, and how that goes. */
-void agent_book_put_clocks(const struct agent_book *,
-                           const struct clock_delays *, uint64_t now_ns,
-                           json_t *topology);
-
+/* A topology of the names in 'topology' (may be NULL), and of whose clock each
+ * switch has that an agent tells of, and how that goes. */
+struct topology *agent_book_tell_clocks(const struct agent_book *,
+                                        const struct clock_delays *,
+                                        uint64_t now_ns,
+                                        const struct topology *topology);
 #endif /* server/agent_book.h */

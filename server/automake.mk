@@ -105,6 +105,7 @@ server_libserver_a_SOURCES = \
 	server/rule_cache.c server/rule_cache.h \
 	server/server.c server/server.h \
 	server/server_counters.c server/server_impl.h \
+	server/server_clocks.c \
 	server/server_knowledge.c \
 	server/shard.c server/shard.h \
 	server/sieve.c server/sieve.h \

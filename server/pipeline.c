@@ -494,12 +494,12 @@ pipeline_collect(struct pipeline *p, struct counters *c)
     c->awaiting_counters = p->wait ? loss_wait_count(p->wait) : 0;
 }
 
-void
+bool
 pipeline_collect_delays(struct pipeline *p, struct clock_delays *delays,
                         uint64_t now_ns)
 {
     if (!p->config.book || !pipeline_try_pause(p, MAX_REST_NS)) {
-        return;
+        return false;
     }
     if (p->shard) {
         clock_delays_merge(delays, shard_delays(p->shard), now_ns);
@@ -509,6 +509,7 @@ pipeline_collect_delays(struct pipeline *p, struct clock_delays *delays,
                            now_ns);
     }
     pipeline_resume(p);
+    return true;
 }
 
 bool

@@ -128,9 +128,9 @@ void pipeline_resume(struct pipeline *);
  * the array and its payloads are the caller's.  Only while paused. */
 struct archive_pending *pipeline_pending(struct pipeline *, size_t *n);
 
-/* Takes what is known of delays between switches into '*delays', as far as
- * workers rest within 20 ms. */
-void pipeline_collect_delays(struct pipeline *, struct clock_delays *delays,
+/* Takes what is known of delays between switches into '*delays'; false, and
+ * nothing, if workers do not rest within 20 ms. */
+bool pipeline_collect_delays(struct pipeline *, struct clock_delays *delays,
                              uint64_t now_ns);
 /* Adds to '*counters' what is counted here.  While a worker does not rest that
  * is of the last time that all did. */

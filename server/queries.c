@@ -51,7 +51,8 @@ struct queries {
     struct pipeline *pipeline;
     struct archive_reader *reader; /* Opened with the first query.  Owned. */
     struct topology *topology;
-    struct later *later; /* Until workers rest.  Owned. */
+    struct topology *told; /* As that of triggers. */
+    struct later *later;   /* Until workers rest.  Owned. */
     size_t n, next, allocated;
     struct queries_running **all; /* Owned. */
     uint64_t n_begun;
@@ -230,6 +231,7 @@ queries_destroy(struct queries *queries)
         event_free(queries->event);
         archive_reader_close(queries->reader);
         topology_unref(queries->topology);
+        topology_unref(queries->told);
         free(queries->all);
         free(queries->dir);
         free(queries);
@@ -260,6 +262,13 @@ queries_set_topology(struct queries *queries, const struct topology *topology)
     queries->topology = topology ? topology_ref(topology) : NULL;
 }
 
+void
+queries_set_told(struct queries *queries, const struct topology *told)
+{
+    topology_unref(queries->told);
+    queries->told = told ? topology_ref(told) : NULL;
+}
+
 /* --- Requests ----------------------------------------------------------- */
 
 static void
@@ -272,7 +281,9 @@ give(void *running_, const struct history *h)
         running->sink->give(running->aux, h);
         return;
     }
-    told_history_init(&told, h, running->queries->topology);
+    told_history_init(&told, h,
+                      running->queries->told ? running->queries->told
+                                             : running->queries->topology);
     told_history_offer(&told, running->peer, running->call_id, 0, NULL);
     told_history_uninit(&told);
 }

@@ -43,6 +43,8 @@ void queries_set_archive(struct queries *, const char *dir, struct pipeline *,
                          unsigned int n_threads);
 /* Takes a reference of its own; NULL: none known. */
 void queries_set_topology(struct queries *, const struct topology *);
+/* As triggers_set_told(). */
+void queries_set_told(struct queries *, const struct topology *);
 
 /* Makes the archive readable up to now: what is in its files, and what is not
  * yet ('*pending' is the caller's, with the payloads), at one moment.  Returns

@@ -427,29 +427,6 @@ collect(void *server, struct counters *counters)
     server_collect(server, counters);
 }
 
-/* What is known of agents; with 'topology', adds their clocks to that. */
-static json_t *
-tell_agents(void *server_, json_t *topology)
-{
-    const struct server *server = server_;
-    uint64_t now_ns = time_spec_now();
-    struct clock_delays *delays;
-    json_t *agents = NULL;
-
-    if (!server->book) {
-        return NULL;
-    }
-    delays = clock_delays_create();
-    pipeline_collect_delays(server->pipeline, delays, now_ns);
-    if (topology) {
-        agent_book_put_clocks(server->book, delays, now_ns, topology);
-    } else {
-        agents = agent_book_to_json(server->book, delays, now_ns);
-    }
-    clock_delays_destroy(delays);
-    return agents;
-}
-
 /* A server that receives serves clients; one that reads files does not. */
 static int
 open_api(struct server *server, struct lh_error *error)
@@ -464,7 +441,7 @@ open_api(struct server *server, struct lh_error *error)
         .recorder = server->recorder,
         .topology = get_topology,
         .collect = collect,
-        .agents = tell_agents,
+        .agents = server_tell_agents,
         .cluster = server->cluster,
         .aux = server,
     };
@@ -515,6 +492,7 @@ server_open(struct event_base *base, const struct options *options,
         return retval;
     }
     event_add(server->round, &round);
+    server_open_clocks(server);
     server_start_replay(server);
     *serverp = server;
     return 0;
@@ -555,6 +533,7 @@ server_close(struct server *server)
         return;
     }
     close_sources(server);
+    server_close_clocks(server);
     if (server->pipeline && server->is_live) {
         pipeline_flush(server->pipeline, time_spec_now());
     }

@@ -53,8 +53,9 @@ struct server {
     uint64_t opened_ns;
     struct retain retain;
 
-    struct event *tick;  /* The path table is due. */
-    struct event *round; /* The archive's round. */
+    struct event *tick;   /* The path table is due. */
+    struct event *round;  /* The archive's round. */
+    struct event *clocks; /* They are compared; NULL: no agents.  Owned. */
     void (*on_end)(void *aux, const struct lh_error *error);
     void *aux;
     bool has_failed; /* Reading files: 'error', while the rest is sent. */
@@ -77,5 +78,14 @@ void server_on_rule_change(void *server, enum rule_cache_change, uint64_t dpid,
 void server_on_rules(void *server);
 void server_on_shared_topology(void *server, struct topology *);
 int server_open_knowledge(struct server *, struct lh_error *);
+
+/* --- server_clocks.c --- */
+
+/* What is known of agents; with 'topology', adds their clocks to that. */
+json_t *server_tell_agents(void *server, json_t *topology);
+/* Soon, beside the times that there are for it. */
+void server_refresh_clocks(struct server *);
+void server_open_clocks(struct server *);
+void server_close_clocks(struct server *);
 
 #endif /* server/server_impl.h */

@@ -24,6 +24,7 @@ set_topology(struct server *server, struct topology *topology)
         cluster_set_topology(server->cluster, topology,
                              server->is_live ? time_spec_now() : 0);
     }
+    server_refresh_clocks(server);
     say_debug("topology: %zu switches", topology_n_switches(topology));
     server_arm_tick(server);
 }

@@ -15,7 +15,11 @@ void
 told_history_init(struct told_history *told, const struct history *history,
                   const struct topology *topology)
 {
-    *told = (struct told_history){.history = history, .topology = topology};
+    *told = (struct told_history){
+        .history = history,
+        .topology = topology,
+        .has_clocks = history_frame_wants_clocks(history, topology),
+    };
 }
 
 void
@@ -24,8 +28,10 @@ told_history_uninit(struct told_history *told)
     history_destroy(told->bare);
     free(told->text);
     free(told->bare_text);
-    byte_buf_uninit(&told->bytes);
-    byte_buf_uninit(&told->bare_bytes);
+    for (size_t i = 0; i < HISTORY_FRAME_CLOCKS; i++) {
+        byte_buf_uninit(&told->bytes[i]);
+        byte_buf_uninit(&told->bare_bytes[i]);
+    }
 }
 
 /* The history as a client with or without the right to bytes may see it. */
@@ -59,12 +65,13 @@ text_of(struct told_history *told, bool may_see)
 
 /* NULL when it is too large for bytes. */
 static const struct byte_buf *
-bytes_of(struct told_history *told, bool may_see)
+bytes_of(struct told_history *told, bool may_see, unsigned int version)
 {
-    struct byte_buf *bytes = may_see ? &told->bytes : &told->bare_bytes;
+    struct byte_buf *bytes =
+        (may_see ? told->bytes : told->bare_bytes) + version - 1;
 
-    if (!bytes->len &&
-        history_frame_write(seen(told, may_see), told->topology, bytes)) {
+    if (!bytes->len && history_frame_write(seen(told, may_see), told->topology,
+                                           version, bytes)) {
         return NULL;
     }
     return bytes;
@@ -76,19 +83,24 @@ told_history_offer(struct told_history *told, struct api_peer *peer,
 {
     bool may_see = api_peer_has(peer, API_RIGHT_BYTES);
     const struct byte_buf *bytes = NULL;
+    unsigned int version = api_peer_frame(peer);
 
     if (trigger && api_peer_is_busy(peer)) {
         api_peer_miss(peer, call_id, 1);
         return false;
     }
-    if (api_peer_wants_bytes(peer) && json_is_integer(call_id)) {
-        bytes = bytes_of(told, may_see);
+    if (!told->has_clocks && version > HISTORY_FRAME_PLAIN) {
+        version = HISTORY_FRAME_PLAIN;
+    }
+    if (version && json_is_integer(call_id)) {
+        bytes = bytes_of(told, may_see, version);
     }
     if (bytes) {
         uint8_t head[HISTORY_FRAME_HEAD];
 
-        history_frame_head(bytes->len, (uint64_t) json_integer_value(call_id),
-                           trigger, head);
+        history_frame_head(version, bytes->len,
+                           (uint64_t) json_integer_value(call_id), trigger,
+                           head);
         api_peer_send_frame(peer, head, sizeof head, bytes->data, bytes->len);
     } else {
         json_t *members = trigger

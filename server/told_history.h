@@ -24,14 +24,18 @@
 #include "lib/api_peer.h"
 #include "lib/byte_buf.h"
 #include "lib/history.h"
+#include "lib/history_frame.h"
 #include "lib/topology.h"
 
 struct told_history {
     const struct history *history;
-    const struct topology *topology; /* NULL: none known. */
+    const struct topology *topology; /* Names and clocks, or NULL. */
     struct history *bare;   /* Without bytes; NULL: not made.  Owned. */
     char *text, *bare_text; /* JSON; NULL: not made.  Owned. */
-    struct byte_buf bytes, bare_bytes; /* Empty: not made. */
+    bool has_clocks;        /* There is more to tell with those. */
+    /* By version of the frame; empty: not made. */
+    struct byte_buf bytes[HISTORY_FRAME_CLOCKS];
+    struct byte_buf bare_bytes[HISTORY_FRAME_CLOCKS];
 };
 
 void told_history_init(struct told_history *, const struct history *,

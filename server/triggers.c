@@ -28,6 +28,7 @@ struct trigger {
 struct triggers {
     struct phf_set *set; /* Owned. */
     struct topology *topology;
+    struct topology *told; /* Owned reference; NULL: nothing but that. */
     size_t n, allocated;
     struct trigger **all; /* In the order added.  Owned. */
     uint64_t n_hits;      /* Histories that a trigger matched. */
@@ -85,6 +86,7 @@ triggers_destroy(struct triggers *triggers)
         }
         phf_set_destroy(triggers->set);
         topology_unref(triggers->topology);
+        topology_unref(triggers->told);
         free(triggers->all);
         free(triggers);
     }
@@ -334,6 +336,13 @@ triggers_set_topology(struct triggers *triggers,
 }
 
 void
+triggers_set_told(struct triggers *triggers, const struct topology *told)
+{
+    topology_unref(triggers->told);
+    triggers->told = told ? topology_ref(told) : NULL;
+}
+
+void
 triggers_share(struct triggers *triggers, size_t n,
                void (*add)(void *aux, size_t worker, uint32_t trigger,
                            struct phf *),
@@ -366,7 +375,8 @@ deliver(struct delivery *delivery, struct trigger *trigger)
         told_history_init(&delivery->told,
                           delivery->history ? delivery->history
                                             : phf_set_history(triggers->set),
-                          triggers->topology);
+                          triggers->told ? triggers->told
+                                         : triggers->topology);
         delivery->is_made = true;
     }
     if (!told_history_offer(&delivery->told, trigger->peer, trigger->call_id,

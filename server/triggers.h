@@ -60,6 +60,9 @@ void triggers_deliver(struct triggers *, const struct mail *);
 
 /* Takes a reference of its own; NULL: none known. */
 void triggers_set_topology(struct triggers *, const struct topology *);
+/* The names and clocks that are told beside histories; NULL: those of the
+ * topology. */
+void triggers_set_told(struct triggers *, const struct topology *);
 /* Sends 'h' to the clients whose triggers it matches. */
 void triggers_offer(struct triggers *, const struct history *h);
 /* The same for the history of a packet of a trajectory, which is made only if

@@ -70,7 +70,7 @@
  * ignored by a program that does not handle it.
  *
  * Versions.  What is here stays: functions are only added, each under a symbol
- * version (LASTHOP_0), and structs are opaque. */
+ * version (LASTHOP_0, then LASTHOP_1), and structs are opaque. */
 #ifndef LASTHOP_CLIENT_H
 #define LASTHOP_CLIENT_H 1
 
@@ -297,6 +297,16 @@ const char *lasthop_history_verdict_reason(const struct lasthop_history *);
 /* Of the first and last postcard, nanoseconds since 1970; 0: not known. */
 uint64_t lasthop_history_first_ns(const struct lasthop_history *);
 uint64_t lasthop_history_last_ns(const struct lasthop_history *);
+/* How long after the first hop, or after the one that sent it there
+ * (lasthop_hop_parent()), hop 'i' was.  Where those have different clocks, as
+ * on switches that make postcards themselves, '*ns' is corrected by how far
+ * the server found them apart, and '*error_ns' is how wrong that may be at
+ * most (0: one clock); -1: the clocks could not be compared, and '*ns' is the
+ * plain difference.  False when there is nothing to compare. */
+bool lasthop_history_after_ns(const struct lasthop_history *, size_t i,
+                              int64_t *ns, int64_t *error_ns);
+bool lasthop_history_latency_ns(const struct lasthop_history *, size_t i,
+                                int64_t *ns, int64_t *error_ns);
 /* As docs/formats/history.md has it, for free(). */
 char *lasthop_history_json(const struct lasthop_history *);
 
@@ -322,7 +332,8 @@ uint32_t lasthop_hop_in_port(const struct lasthop_hop *);
 const uint32_t *lasthop_hop_out_ports(const struct lasthop_hop *, size_t *n);
 /* Of the rules that it matched; `flow` of docs/api.md tells each. */
 const uint32_t *lasthop_hop_versions(const struct lasthop_hop *, size_t *n);
-/* 0: not known. */
+/* 0: not known.  By the clock of whoever stamped it, as it was: for time
+ * between hops see lasthop_history_after_ns(). */
 uint64_t lasthop_hop_time_ns(const struct lasthop_hop *);
 /* The packet as it came in, from its Ethernet header on, cut to what was
  * captured, and as it went out.  NULL: not known, or withheld. */

@@ -29,6 +29,14 @@ tests_api_test_access_LDFLAGS = $(CLIENT_RPATH)
 EXTRA_tests_api_test_access_DEPENDENCIES = bin/lasthop-server \
 	lib/liblasthop.so.$(LASTHOP_SO)
 
+check_PROGRAMS += tests/api/test_clocks
+TESTS += tests/api/test_clocks
+tests_api_test_clocks_SOURCES = tests/api/test_clocks.c $(AGENT_TALK) $(LIVE)
+tests_api_test_clocks_LDADD = $(CLIENT_SO) $(SERVER_LIBS) $(TEST_LIBS)
+tests_api_test_clocks_LDFLAGS = $(CLIENT_RPATH)
+EXTRA_tests_api_test_clocks_DEPENDENCIES = bin/lasthop-server bin/netshark \
+	lib/liblasthop.so.$(LASTHOP_SO)
+
 # The examples of liblasthop(3) see its header and nothing else of ours.
 examples = docs/examples/drops docs/examples/follow docs/examples/rates
 check_PROGRAMS += $(examples)

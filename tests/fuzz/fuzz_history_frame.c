@@ -13,22 +13,19 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct topology *names, *names_again;
     struct history *h, *again;
     struct byte_buf body = BYTE_BUF_INIT;
-    uint32_t trigger;
-    uint64_t id;
-    size_t len;
+    struct history_frame_info info;
 
-    if (size < HISTORY_FRAME_HEAD ||
-        history_frame_read_head(data, &len, &id, &trigger)) {
+    if (size < HISTORY_FRAME_HEAD || history_frame_read_head(data, &info)) {
         return 0;
     }
     data += HISTORY_FRAME_HEAD;
     size -= HISTORY_FRAME_HEAD;
-    if (history_frame_read(data, size, &h, &names, NULL)) {
+    if (history_frame_read(data, size, info.version, &h, &names, NULL)) {
         return 0;
     }
-    if (!history_frame_write(h, names, &body)) {
-        if (history_frame_read(body.data, body.len, &again, &names_again,
-                               NULL) ||
+    if (!history_frame_write(h, names, info.version, &body)) {
+        if (history_frame_read(body.data, body.len, info.version, &again,
+                               &names_again, NULL) ||
             again->n_hops != h->n_hops) {
             abort();
         }

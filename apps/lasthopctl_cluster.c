@@ -80,6 +80,15 @@ n_owned(const json_t *servers, const char *key)
     return n;
 }
 
+/* A server before copies were told has one. */
+static long long
+n_copies(const json_t *cluster)
+{
+    long long n = ctl_number(cluster, "n_copies");
+
+    return n ? n : 1;
+}
+
 static void
 print_cluster(const struct ctl *ctl, const json_t *cluster)
 {
@@ -94,7 +103,8 @@ print_cluster(const struct ctl *ctl, const json_t *cluster)
     printf("  shards: %lld of %lld have an owner, stores: %lld of %lld; "
            "version %lld on the bus\n",
            n_owned(servers, "shards"), ctl_number(cluster, "n_shards"),
-           n_owned(servers, "stores"), ctl_number(cluster, "n_stores"),
+           n_owned(servers, "stores"),
+           ctl_number(cluster, "n_stores") * n_copies(cluster),
            ctl_number(cluster, "wire"));
     printf("  received here: %lld acknowledged, %lld waiting, %lld lost\n",
            ctl_number(cluster, "acknowledged"), ctl_number(cluster, "waiting"),

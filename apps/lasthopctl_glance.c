@@ -389,7 +389,8 @@ print_cluster(const json_t *cluster)
            json_array_size(json_object_get(cluster, "shards")),
            ctl_number(cluster, "n_shards"),
            json_array_size(json_object_get(cluster, "stores")),
-           ctl_number(cluster, "n_stores"));
+           ctl_number(cluster, "n_stores") *
+               (ctl_number(cluster, "n_copies") > 1 ? 2 : 1));
     ctl_print_count(ctl_number(cluster, "waiting"), "postcard waits\n",
                     "postcards wait\n");
 }

@@ -261,7 +261,8 @@ on_ready(void *cluster_, const struct cluster_config *config)
             lh_asprintf(CLUSTER_RPC_SUBJECT "%s", cluster->options->name);
 
         const struct cluster_queries_config queries = {
-            cluster->bus, cluster->members, cluster->lease_1};
+            cluster->bus, cluster->members, cluster->lease_1,
+            config->n_copies};
 
         cluster->rpc =
             cluster_rpc_create(cluster->bus, subject, on_asked, cluster);

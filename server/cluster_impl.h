@@ -56,7 +56,7 @@ struct cluster {
     struct path_kit *kit;          /* Of all splits. */
     struct cluster_codecs *codecs; /* Of all shards.  Owned reference. */
     struct cluster_split **splits; /* n_shards, each NULL or owned. */
-    struct cluster_store **stores; /* n_stores. */
+    struct cluster_store **stores; /* Of all copies. */
     struct store_settle *settle;   /* Of stores it had once. */
     struct cluster_stream streams[CLUSTER_N_STREAMS];
     struct topology *topology; /* Owned reference, or NULL. */
@@ -78,6 +78,8 @@ int cluster_shards_open(struct cluster *, struct lh_error *);
 void cluster_shards_close(struct cluster *);
 void cluster_shards_drain(struct cluster *);
 void cluster_shards_set_topology(struct cluster *);
+/* Copies of stage-2 shards. */
+uint32_t cluster_shards_n_slots(const struct cluster *);
 /* How many of both stages have an owner here. */
 uint32_t cluster_shards_n_splits(const struct cluster *);
 uint32_t cluster_shards_n_stores(const struct cluster *);

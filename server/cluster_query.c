@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/copy_gate.h"
 #include "lib/jmember.h"
 #include "lib/lh_alloc.h"
 #include "lib/monotonic.h"
@@ -48,7 +49,8 @@ struct fanned {
     uint64_t limit, since_ns, until_ns;
     uint64_t n; /* Given. */
     size_t n_parts;
-    struct part *parts; /* Owned. */
+    struct part *parts;     /* Owned. */
+    struct copy_gate *gate; /* NULL: there is one copy.  Owned. */
     int64_t progress_ms;
 };
 
@@ -171,6 +173,7 @@ remove_fanned(struct fanned *fanned)
         free((char *) part->missing);
     }
     json_decref(fanned->call_id);
+    copy_gate_destroy(fanned->gate);
     free(fanned->parts);
     free(fanned->inbox);
     free(fanned);
@@ -304,6 +307,8 @@ go_on(struct fanned *fanned)
     for (int i = 0; i < SLICE; i++) {
         struct told_history told;
         struct history *h;
+        uint64_t time_ns = 0;
+        bool is_new;
 
         if (api_peer_is_busy(fanned->peer) || !find_next(fanned, &part)) {
             return false;
@@ -312,18 +317,25 @@ go_on(struct fanned *fanned)
             end_fanned(fanned, false, false);
             return false;
         }
+        merge_leg_peek(part->leg, &time_ns);
         if (merge_leg_take(part->leg, &h)) {
             miss(part, "its answer cannot be read");
             continue;
         }
-        told_history_init(&told, h, queries->topology);
-        told_history_offer(&told, fanned->peer, fanned->call_id, 0, NULL);
-        told_history_uninit(&told);
+        is_new = !fanned->gate ||
+                 copy_gate_admits(fanned->gate, time_ns,
+                                  (uint32_t) (part - fanned->parts), h);
+        if (is_new) {
+            told_history_init(&told, h, queries->topology);
+            told_history_offer(&told, fanned->peer, fanned->call_id, 0, NULL);
+            told_history_uninit(&told);
+        }
         history_destroy(h);
         if (!part->is_over && merge_leg_n_taken(part->leg) != part->n_told) {
             tell(part, "more");
         }
-        if (++fanned->n == fanned->limit) {
+        fanned->n += is_new;
+        if (is_new && fanned->n == fanned->limit) {
             end_fanned(fanned, false, true);
             return false;
         }
@@ -445,6 +457,7 @@ start(struct cluster_queries *queries, struct api_call *call,
     fanned->limit = config->limit;
     fanned->since_ns = config->since_ns;
     fanned->until_ns = config->until_ns;
+    fanned->gate = queries->config.n_copies > 1 ? copy_gate_create() : NULL;
     fanned->inbox = bus_new_inbox(queries->config.bus);
     fanned->sub =
         bus_subscribe(queries->config.bus, fanned->inbox, on_message, fanned);

@@ -29,6 +29,8 @@ struct cluster_queries_config {
     struct bus *bus;
     struct cluster_members *members;
     const struct shard_lease *lease; /* Who lives. */
+    uint32_t n_copies; /* Of each history that there may be, on different
+                        * servers. */
 };
 
 /* All is borrowed. */

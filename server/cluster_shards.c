@@ -149,7 +149,8 @@ add_store(const struct cluster_store *store, struct counters *c)
     struct cluster_store_counters n;
 
     cluster_store_get_counters(store, &n);
-    c->archived += n.archived;
+    c->archived += cluster_store_copy(store) ? 0 : n.archived;
+    c->cluster_copied += cluster_store_copy(store) ? n.archived : 0;
     c->archive_blocks += n.archive.blocks;
     c->archive_bytes += n.archive.bytes;
     c->archive_raw_bytes += n.archive.raw_bytes;
@@ -167,15 +168,15 @@ add_store(const struct cluster_store *store, struct counters *c)
 }
 
 static void
-end_store(struct cluster *cluster, uint32_t shard)
+end_store(struct cluster *cluster, uint32_t slot)
 {
-    struct cluster_store *store = cluster->stores[shard];
+    struct cluster_store *store = cluster->stores[slot];
 
     if (store) {
         add_store(store, &cluster->gone);
         cluster->gone.archive_size = 0;
         cluster->gone.archive_held = 0;
-        cluster->stores[shard] = NULL;
+        cluster->stores[slot] = NULL;
         cluster_store_destroy(store);
     }
 }
@@ -185,7 +186,7 @@ on_store(void *cluster_, struct cluster_store *store,
          enum cluster_store_event event)
 {
     struct cluster *cluster = cluster_;
-    uint32_t shard = cluster_store_shard(store);
+    uint32_t slot = cluster_store_slot(store);
 
     if (event == STORE_OPEN) {
         return;
@@ -193,8 +194,8 @@ on_store(void *cluster_, struct cluster_store *store,
     if (event == STORE_FENCED) {
         cluster->n_fenced++;
     }
-    end_store(cluster, shard);
-    shard_lease_release(cluster->lease_2, shard);
+    end_store(cluster, slot);
+    shard_lease_release(cluster->lease_2, slot);
 }
 
 static void
@@ -215,15 +216,18 @@ on_packet(void *cluster_, struct trajectory *t,
 }
 
 static void
-start_store(struct cluster *cluster, uint32_t shard, uint64_t epoch)
+start_store(struct cluster *cluster, uint32_t slot, uint64_t epoch)
 {
+    uint32_t copy = slot / cluster->config.n_stores;
     const struct options *o = cluster->parts.options;
     const struct cluster_store_config config = {
         .bus = cluster->bus,
         .stream = CLUSTER_STREAM_HISTORIES,
         .subject = "lh.2",
         .bucket = CLUSTER_BUCKET_COMMIT_2,
-        .shard = shard,
+        .shard = slot % cluster->config.n_stores,
+        .copy = copy,
+        .slot = slot,
         .epoch = epoch,
         .dir = o->archive,
         .packet_id = o->id_config,
@@ -233,49 +237,49 @@ start_store(struct cluster *cluster, uint32_t shard, uint64_t epoch)
         .retain_bytes = o->retain_bytes,
         .retain_ns = o->retain_ns,
         .round_ms = (uint32_t) (o->round_ns / 1000000),
-        .on_history = on_history,
-        .on_packet = on_packet,
+        .on_history = copy ? NULL : on_history,
+        .on_packet = copy ? NULL : on_packet,
         .on_event = on_store,
         .aux = cluster,
     };
 
-    end_store(cluster, shard);
-    cluster->stores[shard] = cluster_store_create(&config);
+    end_store(cluster, slot);
+    cluster->stores[slot] = cluster_store_create(&config);
     if (cluster->topology) {
-        cluster_store_set_topology(cluster->stores[shard], cluster->topology,
+        cluster_store_set_topology(cluster->stores[slot], cluster->topology,
                                    cluster->topology_ns);
     }
 }
 
 static void
-on_lease_2(void *cluster_, enum shard_event event, uint32_t shard,
+on_lease_2(void *cluster_, enum shard_event event, uint32_t slot,
            uint64_t epoch)
 {
     struct cluster *cluster = cluster_;
 
     switch (event) {
     case SHARD_TAKEN:
-        start_store(cluster, shard, epoch);
+        start_store(cluster, slot, epoch);
         break;
     case SHARD_UNWANTED:
-        if (cluster->stores[shard]) {
-            cluster_store_drain(cluster->stores[shard]);
+        if (cluster->stores[slot]) {
+            cluster_store_drain(cluster->stores[slot]);
         } else {
-            shard_lease_release(cluster->lease_2, shard);
+            shard_lease_release(cluster->lease_2, slot);
         }
         break;
     case SHARD_LOST:
-        end_store(cluster, shard);
+        end_store(cluster, slot);
         break;
     }
 }
 
 static bool
-has_store(void *cluster_, uint32_t shard)
+has_store(void *cluster_, uint32_t slot)
 {
     const struct cluster *cluster = cluster_;
 
-    return cluster->stores[shard] != NULL;
+    return cluster->stores[slot] != NULL;
 }
 
 static void
@@ -286,6 +290,7 @@ open_settle(struct cluster *cluster)
         .bucket = CLUSTER_BUCKET_COMMIT_2,
         .dir = cluster->parts.options->archive,
         .n_shards = cluster->config.n_stores,
+        .n_copies = cluster->config.n_copies,
         .is_owned = has_store,
         .aux = cluster,
     };
@@ -294,6 +299,12 @@ open_settle(struct cluster *cluster)
 }
 
 /* --- Both ---------------------------------------------------------------- */
+
+uint32_t
+cluster_shards_n_slots(const struct cluster *cluster)
+{
+    return cluster->config.n_stores * cluster->config.n_copies;
+}
 
 int
 cluster_shards_open(struct cluster *cluster, struct lh_error *error)
@@ -317,13 +328,14 @@ cluster_shards_open(struct cluster *cluster, struct lh_error *error)
         cluster_codecs_create(&cluster->parts.options->id_config);
     cluster->splits =
         lh_alloc_zero(cluster->config.n_shards * sizeof *cluster->splits);
-    cluster->stores =
-        lh_alloc_zero(cluster->config.n_stores * sizeof *cluster->stores);
+    cluster->stores = lh_alloc_zero(cluster_shards_n_slots(cluster) *
+                                    sizeof *cluster->stores);
     retval =
         shard_lease_create(cluster->bus, &options, &cluster->lease_1, error);
     if (!retval) {
         options.bucket = CLUSTER_BUCKET_LEASE_2;
-        options.n_shards = cluster->config.n_stores;
+        options.n_shards = cluster_shards_n_slots(cluster);
+        options.n_copies = cluster->config.n_copies;
         options.on_event = on_lease_2;
         retval = shard_lease_create(cluster->bus, &options, &cluster->lease_2,
                                     error);
@@ -342,8 +354,8 @@ cluster_shards_close(struct cluster *cluster)
          i++) {
         end_split(cluster, i);
     }
-    for (uint32_t i = 0; cluster->stores && i < cluster->config.n_stores;
-         i++) {
+    for (uint32_t i = 0;
+         cluster->stores && i < cluster_shards_n_slots(cluster); i++) {
         end_store(cluster, i);
     }
     if (cluster->lease_1) {
@@ -377,8 +389,8 @@ cluster_shards_set_topology(struct cluster *cluster)
                                        cluster->topology_ns);
         }
     }
-    for (uint32_t i = 0; cluster->stores && i < cluster->config.n_stores;
-         i++) {
+    for (uint32_t i = 0;
+         cluster->stores && i < cluster_shards_n_slots(cluster); i++) {
         if (cluster->stores[i]) {
             cluster_store_set_topology(cluster->stores[i], cluster->topology,
                                        cluster->topology_ns);
@@ -403,8 +415,8 @@ cluster_shards_n_stores(const struct cluster *cluster)
 {
     uint32_t n = 0;
 
-    for (uint32_t i = 0; cluster->stores && i < cluster->config.n_stores;
-         i++) {
+    for (uint32_t i = 0;
+         cluster->stores && i < cluster_shards_n_slots(cluster); i++) {
         n += cluster->stores[i] != NULL;
     }
     return n;
@@ -420,8 +432,8 @@ cluster_shards_collect(const struct cluster *cluster, struct counters *c)
             add_split(cluster->splits[i], c);
         }
     }
-    for (uint32_t i = 0; cluster->stores && i < cluster->config.n_stores;
-         i++) {
+    for (uint32_t i = 0;
+         cluster->stores && i < cluster_shards_n_slots(cluster); i++) {
         if (cluster->stores[i]) {
             add_store(cluster->stores[i], c);
         }

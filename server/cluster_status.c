@@ -87,8 +87,8 @@ stores_to_json(const struct cluster *cluster)
 {
     json_t *list = json_array();
 
-    for (uint32_t i = 0; cluster->stores && i < cluster->config.n_stores;
-         i++) {
+    for (uint32_t i = 0;
+         cluster->stores && i < cluster_shards_n_slots(cluster); i++) {
         struct cluster_store_counters n;
         struct lh_error error;
         bool has_trouble;
@@ -100,14 +100,15 @@ stores_to_json(const struct cluster *cluster)
         cluster_store_get_counters(cluster->stores[i], &n);
         json_array_append_new(
             list,
-            json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:s?}", "uncommitted",
-                      (json_int_t) (n.next_seq - n.position), "shard",
-                      (json_int_t) i, "epoch",
-                      (json_int_t) cluster_store_epoch(cluster->stores[i]),
-                      "position", (json_int_t) n.position, "waiting",
-                      (json_int_t) n.n_pending, "archived",
-                      (json_int_t) n.archived, "trouble",
-                      has_trouble ? error.text : NULL));
+            json_pack(
+                "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s?}", "uncommitted",
+                (json_int_t) (n.next_seq - n.position), "shard",
+                (json_int_t) (i % cluster->config.n_stores), "copy",
+                (json_int_t) (i / cluster->config.n_stores), "epoch",
+                (json_int_t) cluster_store_epoch(cluster->stores[i]),
+                "position", (json_int_t) n.position, "waiting",
+                (json_int_t) n.n_pending, "archived", (json_int_t) n.archived,
+                "trouble", has_trouble ? error.text : NULL));
     }
     return list;
 }
@@ -133,7 +134,7 @@ servers_to_json(const struct cluster *cluster)
 
             n_shards += owner && !strcmp(owner, server.name);
         }
-        for (uint32_t j = 0; j < cluster->config.n_stores; j++) {
+        for (uint32_t j = 0; j < cluster_shards_n_slots(cluster); j++) {
             const char *owner = shard_lease_owner(cluster->lease_2, j);
 
             n_stores += owner && !strcmp(owner, server.name);
@@ -183,13 +184,14 @@ cluster_to_json(const struct cluster *cluster)
     const char *trouble = cluster_setup_trouble(cluster->setup);
 
     return json_pack(
-        "{s:s, s:s, s:s?, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, "
-        "s:o, s:o}",
+        "{s:s, s:s, s:s?, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, "
+        "s:o, s:o, s:o}",
         "name", cluster->options->name, "state", state_of(cluster), "why",
         trouble, "coordinator",
         cluster->share && cluster_share_is_coordinator(cluster->share),
         "n_shards", (json_int_t) cluster->config.n_shards, "n_stores",
-        (json_int_t) cluster->config.n_stores, "wire",
+        (json_int_t) cluster->config.n_stores, "n_copies",
+        (json_int_t) cluster->config.n_copies, "wire",
         (json_int_t) cluster->config.wire, "acknowledged",
         (json_int_t) acknowledged, "settled",
         (json_int_t) cluster_n_safe(cluster), "waiting", (json_int_t) waiting,

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "lib/archive_shards.h"
 #include "lib/bus_pull.h"
 #include "lib/bus_stream.h"
 #include "lib/lh_alloc.h"
@@ -450,7 +451,7 @@ cluster_store_create(const struct cluster_store_config *config)
     const struct store_disk_config disk = {
         .base = bus_get_base(config->bus),
         .dir = config->dir,
-        .shard = config->shard,
+        .shard = archive_shards_number(config->shard, config->copy),
         .packet_id = config->packet_id,
         .unit = config->unit,
         .flow_log = config->flow_log,
@@ -481,7 +482,7 @@ cluster_store_create(const struct cluster_store_config *config)
         abort();
     }
     store_disk_set_retain(s->disk, config->retain_bytes, config->retain_ns);
-    s->commit = shard_commit_claim(config->bus, config->bucket, config->shard,
+    s->commit = shard_commit_claim(config->bus, config->bucket, config->slot,
                                    config->epoch, on_commit, s);
     return s;
 }
@@ -533,9 +534,15 @@ cluster_store_set_topology(struct cluster_store *s,
 }
 
 uint32_t
-cluster_store_shard(const struct cluster_store *s)
+cluster_store_slot(const struct cluster_store *s)
 {
-    return s->config.shard;
+    return s->config.slot;
+}
+
+uint32_t
+cluster_store_copy(const struct cluster_store *s)
+{
+    return s->config.copy;
 }
 
 uint64_t

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cluster_store - owns one stage-2 shard m of a cluster: reads histories from
  * lh.2.<m>, shows them to live filters and archives them in DIR/shard-<mm>/,
- * each exactly once.
+ * each exactly once; or one copy of it, which has a record of its own and
+ * DIR/shard-<mm>.<copy>/.
  *
  * SHARD_TAKEN creates one.  It claims its record in the commit bucket, brings
  * its directory to what the record says, reads the subject from there, and
@@ -58,6 +59,8 @@ struct cluster_store_config {
     const char *subject; /* Before the shard's number: "lh.2". */
     const char *bucket;  /* "lh-commit-2". */
     uint32_t shard;
+    uint32_t copy;   /* Of the shard: 0, the first one, .. */
+    uint32_t slot;   /* The number of shard and copy in leases and records. */
     uint64_t epoch;  /* As SHARD_TAKEN said. */
     const char *dir; /* DIR; it is made if need be, and the shard's in it. */
     struct packet_id_config packet_id;
@@ -110,7 +113,8 @@ void cluster_store_set_topology(struct cluster_store *,
 /* Reads no more, and says STORE_DRAINED (or STORE_FENCED) at its end. */
 void cluster_store_drain(struct cluster_store *);
 
-uint32_t cluster_store_shard(const struct cluster_store *);
+uint32_t cluster_store_slot(const struct cluster_store *);
+uint32_t cluster_store_copy(const struct cluster_store *);
 uint64_t cluster_store_epoch(const struct cluster_store *);
 void cluster_store_get_counters(const struct cluster_store *,
                                 struct cluster_store_counters *);

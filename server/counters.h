@@ -119,6 +119,7 @@
     C(cluster_again)                                                          \
     C(cluster_broken)                                                         \
     C(cluster_fenced)                                                         \
+    C(cluster_copied)                                                         \
     C(cluster_shards)                                                         \
     C(cluster_stores)                                                         \
     C(cluster_servers)                                                        \

@@ -20,4 +20,9 @@ uint64_t rendezvous_weight(const char *server, uint32_t shard);
  * order; SIZE_MAX: there are none. */
 size_t rendezvous_owner(const char *const names[], size_t n, uint32_t shard);
 
+/* The indexes of the 'k' servers of the highest weights, that of the highest
+ * first; returns how many, which is less when there are less. */
+size_t rendezvous_owners(const char *const names[], size_t n, uint32_t shard,
+                         size_t owners[], size_t k);
+
 #endif /* server/rendezvous.h */

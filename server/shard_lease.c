@@ -79,6 +79,7 @@ set_entry(struct shard *shard, uint64_t revision, const char *owner,
     shard->revision = revision;
     snprintf(shard->owner, sizeof shard->owner, "%s", owner);
     snprintf(shard->session, sizeof shard->session, "%s", session);
+    shard->lease->is_changed |= shard->lease->options.n_copies > 1;
 }
 
 static void
@@ -298,7 +299,8 @@ check(const struct shard_lease_options *options, struct lh_error *error)
                      options->name, SHARD_LEASE_MAX_NAME);
         return EINVAL;
     }
-    if (!options->n_shards || options->n_shards > SHARD_LEASE_MAX_SHARDS) {
+    if (!options->n_shards || options->n_shards > SHARD_LEASE_MAX_SHARDS ||
+        options->n_copies > SHARD_LEASE_MAX_COPIES) {
         lh_error_set(error, "a cluster has 1 to %d shards, not %" PRIu32,
                      SHARD_LEASE_MAX_SHARDS, options->n_shards);
         return EINVAL;
@@ -328,6 +330,7 @@ shard_lease_create(struct bus *bus, const struct shard_lease_options *options,
     lease->options = *options;
     lease->options.name = lh_strdup(options->name);
     lease->options.bucket = lh_strdup(options->bucket);
+    lease->options.n_copies = options->n_copies ? options->n_copies : 1;
     lease->lease_ms = options->lease_ms ? options->lease_ms : LEASE_MS;
     lease->shards = lh_alloc_zero(options->n_shards * sizeof *lease->shards);
     for (uint32_t i = 0; i < options->n_shards; i++) {

@@ -10,6 +10,10 @@
  * drain; who owns a shard that another should have is asked to release it,
  * and who should have one that nobody owns takes it, by compare-and-set.
  *
+ * Copies of a shard are wanted on different servers: on those of the highest
+ * weights.  Which of them has which is left as it is; where there are less
+ * servers than copies, the last copies are wanted nowhere.
+ *
  *     shard_lease_create(bus, &options, &lease);
  *     on_event: SHARD_TAKEN    read the shard from its last commit on
  *               SHARD_UNWANTED finish, commit, shard_lease_release()
@@ -37,6 +41,7 @@
 #include "lib/bus_kv.h"
 
 #define SHARD_LEASE_MAX_SHARDS  4096
+#define SHARD_LEASE_MAX_COPIES  8
 #define SHARD_LEASE_MAX_SERVERS 1024
 #define SHARD_LEASE_MAX_NAME    64
 
@@ -46,6 +51,9 @@ struct shard_lease_options {
     const char *bucket;
     const char *name;  /* Of this server; letters, digits, '-' and '_'. */
     uint32_t n_shards; /* The same on all servers. */
+    uint32_t n_copies; /* 0: 1.  The shards are these of so many times
+                        * n_shards / n_copies: s and s + n_shards / n_copies
+                        * are the same one twice. */
     uint32_t lease_ms; /* 600 and more; 0: 1,800. */
     uint32_t replicas; /* Of the bucket; 0: 1. */
     /* 'epoch' is that of the ownership which begins or ends. */

@@ -279,6 +279,61 @@ shard_lease_session_begin(struct shard_lease *lease)
     shard_lease_session_renew(lease);
 }
 
+/* Which copy each of the 'n' servers has, of those that are to have one: who
+ * has one keeps it, others get what is left. */
+static void
+deal(const struct shard_lease *lease, uint32_t number,
+     const char *const names[], const size_t owners[], size_t n,
+     size_t copies[])
+{
+    uint32_t step = lease->options.n_shards / lease->options.n_copies;
+    bool is_given[SHARD_LEASE_MAX_COPIES] = {false};
+    size_t next = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        copies[i] = SIZE_MAX;
+        for (size_t c = 0; c < n && copies[i] == SIZE_MAX; c++) {
+            const char *owner =
+                shard_lease_owner(lease, number + (uint32_t) c * step);
+
+            if (owner && !is_given[c] && !strcmp(owner, names[owners[i]])) {
+                copies[i] = c;
+                is_given[c] = true;
+            }
+        }
+    }
+    for (size_t i = 0; i < n; i++) {
+        while (copies[i] == SIZE_MAX && is_given[next]) {
+            next++;
+        }
+        if (copies[i] == SIZE_MAX) {
+            copies[i] = next;
+            is_given[next] = true;
+        }
+    }
+}
+
+/* Sets 'is_wanted' of all copies of a shard. */
+static void
+find_wanted(struct shard_lease *lease, uint32_t number,
+            const char *const names[], size_t n, size_t self)
+{
+    uint32_t step = lease->options.n_shards / lease->options.n_copies;
+    size_t owners[SHARD_LEASE_MAX_COPIES], copies[SHARD_LEASE_MAX_COPIES];
+    size_t n_owners =
+        rendezvous_owners(names, n, number, owners, lease->options.n_copies);
+
+    for (uint32_t c = 0; c < lease->options.n_copies; c++) {
+        lease->shards[number + c * step].is_wanted = false;
+    }
+    deal(lease, number, names, owners, n_owners, copies);
+    for (size_t i = 0; i < n_owners; i++) {
+        if (owners[i] == self) {
+            lease->shards[number + copies[i] * step].is_wanted = true;
+        }
+    }
+}
+
 void
 shard_lease_session_find_wanted(struct shard_lease *lease)
 {
@@ -293,8 +348,8 @@ shard_lease_session_find_wanted(struct shard_lease *lease)
             names[n++] = lease->peers[i]->name;
         }
     }
-    for (uint32_t i = 0; i < lease->options.n_shards; i++) {
-        lease->shards[i].is_wanted =
-            self != SIZE_MAX && rendezvous_owner(names, n, i) == self;
+    for (uint32_t i = 0; i < lease->options.n_shards / lease->options.n_copies;
+         i++) {
+        find_wanted(lease, i, names, n, self);
     }
 }

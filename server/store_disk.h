@@ -29,7 +29,7 @@ struct store_disk;
 struct store_disk_config {
     struct event_base *base;
     const char *dir; /* DIR. */
-    uint32_t shard;
+    uint32_t shard;  /* And copy: archive_shards_number(). */
     struct packet_id_config packet_id;
     enum column_unit unit;
     const char *flow_log;

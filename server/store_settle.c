@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "lib/archive_commit.h"
+#include "lib/archive_shards.h"
 #include "lib/bus_kv.h"
 #include "lib/lh_alloc.h"
 #include "lib/say.h"
@@ -30,11 +31,20 @@ struct store_settle {
 
 static void look_on(struct store_settle *);
 
+/* Of a shard, or of a copy of one. */
+static char *
+path_of(const struct store_settle *s, uint32_t slot)
+{
+    return store_disk_path(s->dir,
+                           archive_shards_number(slot % s->config.n_shards,
+                                                 slot / s->config.n_shards));
+}
+
 /* What the record says of the shard looked at. */
 static void
 judge(struct store_settle *s, const struct shard_commit_record *record)
 {
-    char *path = store_disk_path(s->dir, s->shard);
+    char *path = path_of(s, s->shard);
     struct archive_commit commit;
     struct store_note note;
     struct lh_error error;
@@ -81,7 +91,7 @@ on_get(void *s_, int error_number, const char *why,
 static bool
 is_unsettled(struct store_settle *s, uint32_t shard)
 {
-    char *path = store_disk_path(s->dir, shard);
+    char *path = path_of(s, shard);
     struct archive_commit commit;
     bool is = !s->config.is_owned(s->config.aux, shard) &&
               !archive_commit_load(path, &commit, NULL) &&
@@ -101,7 +111,7 @@ look_on(struct store_settle *s)
                                  .tv_usec = ms % 1000 * 1000};
     char key[SHARD_COMMIT_KEY_SIZE];
 
-    for (; s->shard < s->config.n_shards; s->shard++) {
+    for (; s->shard < s->config.n_shards * s->config.n_copies; s->shard++) {
         if (is_unsettled(s, s->shard)) {
             s->n_unsettled++;
             shard_commit_key(s->shard, key);
@@ -131,6 +141,7 @@ store_settle_create(const struct store_settle_config *config)
     struct store_settle *s = lh_alloc_zero(sizeof *s);
 
     s->config = *config;
+    s->config.n_copies = config->n_copies ? config->n_copies : 1;
     s->bucket = lh_strdup(config->bucket);
     s->dir = lh_strdup(config->dir);
     s->timer = evtimer_new(bus_get_base(config->bus), on_timer, s);

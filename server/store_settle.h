@@ -22,9 +22,10 @@ struct store_settle_config {
     const char *bucket; /* "lh-commit-2". */
     const char *dir;    /* DIR. */
     uint32_t n_shards;
+    uint32_t n_copies;  /* 0: 1. */
     uint32_t period_ms; /* 0: 2,000. */
     /* Whether a cluster_store of this server has the shard. */
-    bool (*is_owned)(void *aux, uint32_t shard);
+    bool (*is_owned)(void *aux, uint32_t slot);
     void *aux;
 };
 

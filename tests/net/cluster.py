@@ -171,9 +171,12 @@ class Cluster:
             for server in self.live():
                 status = server.status()
                 shards += [s["shard"] for s in status["shards"]]
-                stores += [s["shard"] for s in status["stores"]]
+                stores += [(s["copy"], s["shard"]) for s in status["stores"]]
+            copies = min(status["n_copies"], len(self.live()))
             return (sorted(shards) == list(range(status["n_shards"]))
-                    and sorted(stores) == list(range(status["n_stores"])))
+                    and sorted(stores) == [
+                        (copy, n) for copy in range(copies)
+                        for n in range(status["n_stores"])])
         wait_until(are_owned, QUIET_S, "an owner of every shard")
 
     def read(self, *paths, options=()):

@@ -64,6 +64,7 @@ own(struct owner *owner, uint64_t epoch, const char *dir)
         .subject = "lh.2",
         .bucket = "c2",
         .shard = STORE_M,
+        .slot = STORE_M,
         .epoch = epoch,
         .dir = dir,
         .packet_id = store_id_config,

@@ -368,6 +368,7 @@ turn(struct cluster *c, bool waits)
     double before = bench_thread_s();
 
     for (unsigned int s = 0; s < c->n; s++) {
+                                                   .slot = m,
         cluster_door_run(c->doors[s], monotonic_ns());
     }
     c->doors_s += bench_thread_s() - before;

@@ -35,6 +35,18 @@ app_arrivals_put_count(struct app_arrivals *arrivals, uint64_t id, uint64_t n)
     STAILQ_INSERT_TAIL(arrivals, a, node);
 }
 
+void
+app_arrivals_put_missed(struct app_arrivals *arrivals, uint64_t n,
+                        uint64_t since_ns, uint64_t until_ns)
+{
+    struct app_arrival *a = lh_alloc_zero(sizeof *a);
+
+    a->n = n;
+    a->since_ns = since_ns;
+    a->until_ns = until_ns;
+    STAILQ_INSERT_TAIL(arrivals, a, node);
+}
+
 bool
 app_arrivals_take(struct app_arrivals *arrivals, struct app_arrival *taken)
 {

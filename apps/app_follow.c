@@ -25,6 +25,7 @@ struct following {
     struct app_follow *follow;
     uint64_t waits_ns; /* When it waited for a match the last time. */
     bool is_enough;    /* Of what was stored. */
+    uint64_t missed_since_ns, missed_until_ns; /* As it was told last. */
 };
 
 /* Whether 'retval' says that the server is not there, or not any more. */
@@ -102,6 +103,23 @@ say_missed(const struct following *f, uint64_t from_ns, uint64_t to_ns,
     time_spec_format(from_ns, f->app->is_utc, 3, from);
     time_spec_format(to_ns, f->app->is_utc, 3, to);
     app_say(f->app, what, from, to);
+}
+
+/* Tells of the times of which servers of a cluster may have lost matches:
+ * once, for all filters. */
+static void
+say_times(struct following *f, const struct app_stop *stop)
+{
+    if (stop->missed_until_ns &&
+        (stop->missed_since_ns < f->missed_since_ns ||
+         stop->missed_until_ns > f->missed_until_ns)) {
+        f->missed_since_ns = stop->missed_since_ns;
+        f->missed_until_ns = stop->missed_until_ns;
+        say_missed(f, stop->missed_since_ns, stop->missed_until_ns,
+                   "a server of the cluster was out of reach, some matches "
+                   "may not be shown here (--since %s --until %s asks for "
+                   "what is stored)");
+    }
 }
 
 /* When the server that answers now was started; 0: it does not say. */
@@ -268,6 +286,7 @@ run(struct following *f, struct lh_error *error)
                     stop.n_missed, app_noun(stop.n_missed, "match", "matches"),
                     app_noun(stop.n_missed, "is", "are"));
         }
+        say_times(f, &stop);
         if (!retval && !give(f, &stop)) {
             return ENOUGH;
         }

@@ -179,6 +179,20 @@ app_source_watched(struct app_source *source, size_t i, uint64_t *id)
                                   : NULL;
 }
 
+void
+app_source_note_missed(struct app_stop *stop, uint64_t since_ns,
+                       uint64_t until_ns)
+{
+    if (until_ns) {
+        if (!stop->missed_until_ns || since_ns < stop->missed_since_ns) {
+            stop->missed_since_ns = since_ns;
+        }
+        if (until_ns > stop->missed_until_ns) {
+            stop->missed_until_ns = until_ns;
+        }
+    }
+}
+
 int
 app_source_wait(struct app_source *source, int timeout_ms,
                 struct app_stop *stop, struct lh_error *error)

@@ -65,6 +65,8 @@ struct app_stop {
     struct history *history; /* NULL if only missed. */
     uint64_t n_missed;       /* Matches that came too fast for us. */
     uint64_t n_limited;      /* Matches of 'id' above its rate. */
+    /* Matches of packets of these times may not have come; 0: all have. */
+    uint64_t missed_since_ns, missed_until_ns;
 };
 
 /* Opens a server, or the archive in 'dir' with the flow log 'flow_log' (NULL:
@@ -122,6 +124,10 @@ int app_source_connect(struct app_source *, struct lh_error *);
 bool app_source_is_connected(const struct app_source *);
 
 /* --- for the sources --- */
+
+/* Widens the times of which matches may be missing; 0: nothing is. */
+void app_source_note_missed(struct app_stop *, uint64_t since_ns,
+                            uint64_t until_ns);
 
 struct app_source_class {
     void (*close)(struct app_source *);

@@ -336,7 +336,9 @@ take_event(struct lasthop_request *r, const char *name, const json_t *message)
         }
     } else if (!strcmp(name, "missed")) {
         if (r->on_missed) {
-            r->on_missed(r, number_of(message, "n"), 0, 0, r->on_missed_aux);
+            r->on_missed(r, number_of(message, "n"),
+                         number_of(message, "since_ns"),
+                         number_of(message, "until_ns"), r->on_missed_aux);
         }
     } else if (!strcmp(name, "end")) {
         take_end(r, message);

@@ -145,6 +145,7 @@ on_second(evutil_socket_t fd, short what, void *cluster_)
     if (!cluster->is_door_only) {
         tell_self(cluster);
         cluster_share_tick(cluster->share);
+        cluster_triggers_tick(cluster->triggers);
     }
 }
 
@@ -229,28 +230,15 @@ open_share(struct cluster *cluster)
     cluster->share = cluster_share_create(&config);
 }
 
+/* Everything is known that must be before shards are taken. */
 static void
-on_ready(void *cluster_, const struct cluster_config *config)
+join(void *cluster_)
 {
     struct cluster *cluster = cluster_;
-    const struct options *o = cluster->parts.options;
-    const struct cluster_door_config door = {
-        .bus = cluster->bus,
-        .n_shards = config->n_shards,
-        .id_config = o->id_config,
-        .is_file = cluster->is_door_only,
-    };
+    const struct cluster_config *config = &cluster->config;
     struct lh_error error;
 
-    cluster->config = *config;
     cluster->is_ready = true;
-    cluster->members = cluster_members_create(cluster->bus, NULL, NULL);
-    cluster->door = cluster_door_create(&door);
-    open_share(cluster);
-    if (!cluster->is_door_only) {
-        cluster->triggers = cluster_triggers_create(
-            cluster->bus, cluster->parts.triggers, cluster->options->name);
-    }
     if (!cluster->is_door_only && cluster_shards_open(cluster, &error)) {
         lh_error_prefix(&error, "--cluster");
         cluster->parts.on_refused(cluster->parts.aux, &error);
@@ -270,7 +258,6 @@ on_ready(void *cluster_, const struct cluster_config *config)
             cluster->bus, cluster->parts.queries, cluster->options->name);
         cluster->queries = cluster_queries_create(&queries);
         cluster_queries_set_topology(cluster->queries, cluster->topology);
-        cluster_triggers_set_topology(cluster->triggers, cluster->topology);
         free(subject);
     }
     say_info("cluster: \"%s\" is part of it: %u shards, %u stores, version %u "
@@ -278,6 +265,36 @@ on_ready(void *cluster_, const struct cluster_config *config)
              cluster->options->name, config->n_shards, config->n_stores,
              config->wire);
     cluster->parts.on_ready(cluster->parts.aux);
+}
+
+static void
+on_ready(void *cluster_, const struct cluster_config *config)
+{
+    struct cluster *cluster = cluster_;
+    const struct cluster_door_config door = {
+        .bus = cluster->bus,
+        .n_shards = config->n_shards,
+        .id_config = cluster->parts.options->id_config,
+        .is_file = cluster->is_door_only,
+    };
+    const struct cluster_triggers_config triggers = {
+        .bus = cluster->bus,
+        .local = cluster->parts.triggers,
+        .name = cluster->options->name,
+        .on_known = join,
+        .aux = cluster,
+    };
+
+    cluster->config = *config;
+    cluster->members = cluster_members_create(cluster->bus, NULL, NULL);
+    cluster->door = cluster_door_create(&door);
+    open_share(cluster);
+    if (cluster->is_door_only) {
+        join(cluster);
+        return;
+    }
+    cluster->triggers = cluster_triggers_create(&triggers);
+    cluster_triggers_set_topology(cluster->triggers, cluster->topology);
 }
 
 static void
@@ -295,6 +312,9 @@ on_state(void *cluster_, bool is_connected, const char *why)
 
     if (is_connected) {
         say_info("cluster: connected to NATS");
+        if (cluster->triggers) {
+            cluster_triggers_connected(cluster->triggers);
+        }
     } else if (cluster->is_connected) {
         say_warn("cluster: NATS cannot be reached: %s; trying again",
                  why ? why : "no reason is known");
@@ -461,6 +481,8 @@ cluster_set_topology(struct cluster *cluster, const struct topology *topology,
     cluster_shards_set_topology(cluster);
     if (cluster->queries) {
         cluster_queries_set_topology(cluster->queries, topology);
+    }
+    if (cluster->triggers) {
         cluster_triggers_set_topology(cluster->triggers, topology);
     }
 }

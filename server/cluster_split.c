@@ -481,6 +481,7 @@ cluster_split_get_counters(const struct cluster_split *s,
         n->messages = merge.messages;
         n->again = merge.again;
         n->broken = merge.broken;
+        n->held = merge.held;
         n->held_bytes = merge.held_bytes;
         n->hurried = merge.hurried;
         n->doors = merge.doors;

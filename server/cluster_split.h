@@ -87,7 +87,8 @@ struct cluster_split_counters {
     uint64_t again;          /* came a second time, */
     uint64_t broken;         /* could not be read; */
     uint64_t postcards;      /* and what was in the rest. */
-    uint64_t held_bytes;     /* Of messages that wait for other doors, */
+    uint64_t held;           /* Messages that wait for other doors, */
+    uint64_t held_bytes;     /* theirs, */
     uint64_t hurried;        /* and messages that did not, for want of room. */
     uint64_t doors;          /* Now known. */
     uint64_t doors_late;     /* Of these, too far behind to be waited for. */

@@ -75,7 +75,7 @@ splits_to_json(const struct cluster *cluster)
             json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:s?}", "uncommitted",
                       (json_int_t) n.waiting, "shard", (json_int_t) i, "epoch",
                       (json_int_t) epoch, "position", (json_int_t) n.position,
-                      "waiting", (json_int_t) n.n_pending, "open",
+                      "waiting", (json_int_t) (n.n_pending + n.held), "open",
                       (json_int_t) n.paths.held, "trouble",
                       cluster_split_trouble(cluster->splits[i])));
     }

@@ -8,38 +8,51 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "lib/bus_kv.h"
 #include "lib/byte_buf.h"
 #include "lib/history_codec.h"
 #include "lib/lh_alloc.h"
+#include "lib/monotonic.h"
+#include "lib/time_spec.h"
 #include "phf/phf_set.h"
+#include "server/cluster_events.h"
 #include "server/cluster_setup.h"
 #include "server/mailbox.h"
 #include "server/shard_lease.h"
 
-#define KEY           "trigger."
-#define EVENT_VERSION 1
-#define TIMEOUT_MS    4000
-#define SILENCE_MS    2000
-#define SEND_MS       2000
-#define MAX_KNOWN     32768
-#define MAX_HITS      8192
-#define SESSION_SIZE  17
+#define KEY          "trigger."
+#define TIMEOUT_MS   4000
+#define SILENCE_MS   2000
+#define MAX_KNOWN    32768
+#define MAX_HITS     CLUSTER_EVENTS_MAX_IDS
+#define SESSION_SIZE CLUSTER_EVENTS_SESSION_SIZE
+/* Seconds until a key that the watch has not told of is written again. */
+#define AGAIN_S 5
+#define LONG_NS UINT64_C(1000000000)
 
 /* A filter of any server. */
 struct known {
     char owner[SHARD_LEASE_MAX_NAME + 1];
     char session[SESSION_SIZE];
-    uint32_t id;       /* Of the trigger there. */
-    uint32_t set;      /* Of the filter in the set. */
-    uint64_t n_missed; /* Matches that could not be told. */
+    uint32_t id;   /* Of the trigger there. */
+    uint32_t set;  /* Of the filter in the set. */
+    char *text;    /* Owned: it is not in the set, as it names what no known
+                    * topology has.  NULL: it is. */
+    bool is_stale; /* A watch that began anew has not told of it. */
+};
+
+/* A filter of this server's clients. */
+struct own {
+    uint32_t id;
+    char *text;      /* Owned. */
+    unsigned int in; /* Seconds until it is written again; 0: it is there. */
+    uint64_t added_ns, added_at_ns; /* Monotonic, and by the wall clock; 0:
+                                     * others have heard of it. */
 };
 
 /* Filters of one server that a history matched. */
 struct hits {
-    struct cluster_triggers *triggers;
     size_t n;
     struct known *known[MAX_HITS];
 };
@@ -48,14 +61,20 @@ struct cluster_triggers {
     struct bus *bus;
     struct triggers *local;
     char *name; /* Owned. */
-    char session[SESSION_SIZE];
-    struct bus_kv_watch *watch; /* Owned. */
-    struct bus_sub *events;     /* Owned. */
-    struct topology *topology;  /* Owned reference, or NULL. */
-    struct phf_set *set;        /* Owned. */
+    void (*on_known)(void *aux);
+    void *aux;
+    bool was_known;
+    const char *session;
+    struct bus_kv_watch *watch;    /* Owned. */
+    struct cluster_events *events; /* Owned. */
+    struct topology *topology;     /* Owned reference, or NULL. */
+    struct phf_set *set;           /* Owned. */
     size_t n, allocated;
     struct known **all; /* Owned. */
+    size_t n_own, allocated_own;
+    struct own *own; /* Owned. */
     struct hits hits;
+    uint32_t ids[MAX_HITS];
     struct history_encoder *encoder; /* Owned. */
 };
 
@@ -64,7 +83,10 @@ struct cluster_triggers {
 static void
 remove_at(struct cluster_triggers *t, size_t i)
 {
-    phf_set_remove(t->set, t->all[i]->set);
+    if (!t->all[i]->text) {
+        phf_set_remove(t->set, t->all[i]->set);
+    }
+    free(t->all[i]->text);
     free(t->all[i]);
     t->all[i] = t->all[--t->n];
 }
@@ -98,14 +120,62 @@ delete_key(struct cluster_triggers *t, const char *key)
                   on_deleted, t, NULL);
 }
 
+static struct own *
+find_own(struct cluster_triggers *t, uint32_t id)
+{
+    for (size_t i = 0; i < t->n_own; i++) {
+        if (t->own[i].id == id) {
+            return &t->own[i];
+        }
+    }
+    return NULL;
+}
+
+/* All servers hear of it now.  When that took long, matches may have been
+ * missed. */
+static void
+note_written(struct cluster_triggers *t, struct own *own)
+{
+    own->in = 0;
+    if (own->added_ns && monotonic_ns() - own->added_ns > LONG_NS) {
+        triggers_miss(t->local, own->id, own->added_at_ns, time_spec_now());
+    }
+    own->added_ns = 0;
+}
+
+/* Puts the filter into the set, if all that it names is known. */
+static void
+compile(struct cluster_triggers *t, struct known *known)
+{
+    struct lh_error error;
+    struct phf *phf;
+
+    if (!phf_compile(known->text, t->topology, &phf, &error)) {
+        known->set = phf_set_add(t->set, phf, known);
+        free(known->text);
+        known->text = NULL;
+    }
+}
+
+static void
+add_known(struct cluster_triggers *t, const struct known *known,
+          const struct bus_kv_entry *entry)
+{
+    struct known *copy = lh_memdup(known, sizeof *known);
+
+    copy->text =
+        lh_asprintf("%.*s", (int) entry->size, (const char *) entry->data);
+    t->all = lh_alloc_grow(t->all, t->n, &t->allocated, sizeof *t->all);
+    t->all[t->n++] = copy;
+    compile(t, copy);
+}
+
 static void
 take_entry(struct cluster_triggers *t, const struct bus_kv_entry *entry)
 {
     struct known known;
-    struct lh_error error;
-    struct phf *phf;
-    char *text;
     size_t i = 0;
+    bool is_own;
 
     if (!read_key(entry->key, &known)) {
         return;
@@ -114,28 +184,45 @@ take_entry(struct cluster_triggers *t, const struct bus_kv_entry *entry)
                         strcmp(t->all[i]->session, known.session) != 0)) {
         i++;
     }
+    is_own = !strcmp(known.owner, t->name);
     if (entry->is_deleted) {
         if (i < t->n) {
             remove_at(t, i);
         }
-        return;
+    } else if (is_own && (strcmp(known.session, t->session) != 0 ||
+                          !find_own(t, known.id))) {
+        /* Of a former process of this name, or of a client that is gone. */
+        delete_key(t, entry->key);
+    } else if (i < t->n) {
+        t->all[i]->is_stale = false;
+    } else if (t->n < MAX_KNOWN) {
+        add_known(t, &known, entry);
     }
-    if (!strcmp(known.owner, t->name) &&
-        strcmp(known.session, t->session) != 0) {
-        delete_key(t, entry->key); /* A former process of this name. */
-        return;
+    if (is_own && !entry->is_deleted && find_own(t, known.id)) {
+        note_written(t, find_own(t, known.id));
     }
-    if (i < t->n || t->n == MAX_KNOWN) {
-        return;
+}
+
+/* What the watch, which began anew, has not told of is gone. */
+static void
+sweep(struct cluster_triggers *t)
+{
+    for (size_t i = t->n; i-- > 0;) {
+        if (t->all[i]->is_stale) {
+            remove_at(t, i);
+        }
     }
-    text = lh_asprintf("%.*s", (int) entry->size, (const char *) entry->data);
-    if (!phf_compile(text, t->topology, &phf, &error)) {
-        t->all = lh_alloc_grow(t->all, t->n, &t->allocated, sizeof *t->all);
-        t->all[t->n] = lh_memdup(&known, sizeof known);
-        t->all[t->n]->set = phf_set_add(t->set, phf, t->all[t->n]);
-        t->n++;
+    for (size_t i = 0; i < t->n_own; i++) {
+        bool is_known = false;
+
+        for (size_t j = 0; j < t->n && !is_known; j++) {
+            is_known = t->all[j]->id == t->own[i].id &&
+                       !strcmp(t->all[j]->session, t->session);
+        }
+        if (!is_known && !t->own[i].in) {
+            t->own[i].in = 1;
+        }
     }
-    free(text);
 }
 
 static void
@@ -145,11 +232,17 @@ on_watch(void *t_, enum bus_kv_event event, const char *why,
     struct cluster_triggers *t = t_;
 
     if (event == BUS_KV_BEGIN) {
-        while (t->n) {
-            remove_at(t, t->n - 1);
+        for (size_t i = 0; i < t->n; i++) {
+            t->all[i]->is_stale = true;
         }
     } else if (event == BUS_KV_ENTRY) {
         take_entry(t, entry);
+    } else if (event == BUS_KV_COMPLETE) {
+        sweep(t);
+        if (!t->was_known) {
+            t->was_known = true;
+            t->on_known(t->aux);
+        }
     }
 }
 
@@ -169,14 +262,30 @@ on_put(void *t, int error_number, const char *why, uint64_t revision,
 }
 
 static void
+write_own(struct cluster_triggers *t, struct own *own)
+{
+    char *key = key_of(t, own->id);
+
+    own->in = AGAIN_S;
+    bus_kv_put(t->bus, CLUSTER_BUCKET_META, key, own->text, strlen(own->text),
+               BUS_KV_ANY, TIMEOUT_MS, on_put, t, NULL);
+    free(key);
+}
+
+static void
 add(void *t_, size_t worker, uint32_t id, struct phf *phf)
 {
     struct cluster_triggers *t = t_;
-    char *key = key_of(t, id);
+    struct own *own;
 
-    bus_kv_put(t->bus, CLUSTER_BUCKET_META, key, phf_text(phf),
-               strlen(phf_text(phf)), BUS_KV_ANY, TIMEOUT_MS, on_put, t, NULL);
-    free(key);
+    t->own =
+        lh_alloc_grow(t->own, t->n_own, &t->allocated_own, sizeof *t->own);
+    own = &t->own[t->n_own++];
+    *own = (struct own){.id = id,
+                        .text = lh_strdup(phf_text(phf)),
+                        .added_ns = monotonic_ns(),
+                        .added_at_ns = time_spec_now()};
+    write_own(t, own);
     phf_destroy(phf);
 }
 
@@ -184,60 +293,58 @@ static void
 remove_one(void *t_, size_t worker, uint32_t id)
 {
     struct cluster_triggers *t = t_;
+    struct own *own = find_own(t, id);
     char *key = key_of(t, id);
 
+    if (own) {
+        free(own->text);
+        *own = t->own[--t->n_own];
+    }
     delete_key(t, key);
     free(key);
 }
 
+void
+cluster_triggers_tick(struct cluster_triggers *t)
+{
+    for (size_t i = 0; i < t->n_own; i++) {
+        struct own *own = &t->own[i];
+
+        if (own->in && !--own->in) {
+            write_own(t, own);
+        }
+    }
+    cluster_events_tick(t->events);
+}
+
+void
+cluster_triggers_connected(struct cluster_triggers *t)
+{
+    cluster_events_connected(t->events);
+}
+
 /* --- Matches ------------------------------------------------------------- */
 
-/* Mail of what the numbers in 'in' tell; its history is still to come. */
-static struct mail *
-mail_of(struct bytes_reader *in)
+static void
+on_match(void *t_, const uint32_t *ids, size_t n, struct history *h)
 {
-    uint32_t n = bytes_get_u32(in);
-    struct mail *mail;
+    struct cluster_triggers *t = t_;
+    struct mail *mail = mail_create(MAIL_HIT, n);
 
-    if (in->failed || n > MAX_HITS || bytes_left(in) < (size_t) n * 13) {
-        return NULL;
+    for (size_t i = 0; i < n; i++) {
+        mail->hits[i] = (struct mail_hit){.id = ids[i], .is_match = true};
     }
-    mail = mail_create(MAIL_HIT, n);
-    for (uint32_t i = 0; i < n; i++) {
-        mail->hits[i].id = bytes_get_u32(in);
-        mail->hits[i].is_match = bytes_get_u8(in);
-        mail->hits[i].n_missed = bytes_get_u64(in);
-    }
-    return mail;
+    mail->history = h;
+    triggers_deliver(t->local, mail);
+    mail_destroy(mail);
 }
 
 static void
-on_event(void *t_, const struct bus_message *message)
+on_missed(void *t_, uint64_t since_ns, uint64_t until_ns)
 {
     struct cluster_triggers *t = t_;
-    struct bytes_reader in = bytes_reader(message->data, message->size);
-    uint8_t version = bytes_get_u8(&in);
-    const uint8_t *session = bytes_get(&in, SESSION_SIZE - 1);
-    struct history_decoder *decoder = NULL;
-    struct history_record record;
-    struct mail *mail;
 
-    if (in.failed || version != EVENT_VERSION ||
-        memcmp(session, t->session, SESSION_SIZE - 1) != 0) {
-        return; /* For a former process of this name. */
-    }
-    mail = mail_of(&in);
-    if (mail &&
-        !history_decoder_create(message->data + in.ofs, message->size - in.ofs,
-                                &decoder, NULL) &&
-        !history_decoder_next(decoder, &record, NULL) &&
-        !history_decoder_read(decoder, record.offset, &mail->history, NULL)) {
-        triggers_deliver(t->local, mail);
-    }
-    history_decoder_destroy(decoder);
-    if (mail) {
-        mail_destroy(mail);
-    }
+    triggers_miss_all(t->local, since_ns, until_ns);
 }
 
 /* Tells the owner of known[from] of all its hits, which are moved to the
@@ -248,37 +355,19 @@ send_to_owner(struct cluster_triggers *t, size_t from,
 {
     struct hits *hits = &t->hits;
     const struct known *first = hits->known[from];
-    char subject[SHARD_LEASE_MAX_NAME + 16];
-    struct byte_buf buf = BYTE_BUF_INIT;
-    struct bus_letter letter = {.subject = subject};
     size_t to = from;
-    bool is_sent;
 
     for (size_t i = from; i < hits->n; i++) {
         if (!strcmp(hits->known[i]->session, first->session)) {
             struct known *known = hits->known[i];
 
             hits->known[i] = hits->known[to];
+            t->ids[to - from] = known->id;
             hits->known[to++] = known;
         }
     }
-    byte_buf_put_u8(&buf, EVENT_VERSION);
-    byte_buf_put(&buf, first->session, SESSION_SIZE - 1);
-    byte_buf_put_u32(&buf, (uint32_t) (to - from));
-    for (size_t i = from; i < to; i++) {
-        byte_buf_put_u32(&buf, hits->known[i]->id);
-        byte_buf_put_u8(&buf, 1);
-        byte_buf_put_u64(&buf, hits->known[i]->n_missed);
-    }
-    byte_buf_put(&buf, payload->data, payload->len);
-    snprintf(subject, sizeof subject, "lh.event.%s", first->owner);
-    letter.data = buf.data;
-    letter.size = buf.len;
-    is_sent = !bus_send(t->bus, &letter, NULL, SEND_MS, NULL);
-    for (size_t i = from; i < to; i++) {
-        hits->known[i]->n_missed = is_sent ? 0 : hits->known[i]->n_missed + 1;
-    }
-    byte_buf_uninit(&buf);
+    cluster_events_send(t->events, first->owner, first->session, t->ids,
+                        to - from, payload);
     return to;
 }
 
@@ -297,18 +386,15 @@ tell(struct cluster_triggers *t, const struct history *h)
 {
     struct byte_buf payload = BYTE_BUF_INIT;
 
-    if (history_encoder_add(t->encoder, h)) {
-        for (size_t i = 0; i < t->hits.n; i++) {
-            t->hits.known[i]->n_missed++;
-        }
-    } else {
+    if (!history_encoder_add(t->encoder, h)) {
         history_encoder_finish(t->encoder, &payload);
         history_encoder_reset(t->encoder);
-        for (size_t i = 0; i < t->hits.n;) {
-            i = send_to_owner(t, i, &payload);
-        }
-        byte_buf_uninit(&payload);
     }
+    /* Without a history, which is too large, the letter's number is missed. */
+    for (size_t i = 0; i < t->hits.n;) {
+        i = send_to_owner(t, i, &payload);
+    }
+    byte_buf_uninit(&payload);
 }
 
 void
@@ -344,27 +430,29 @@ cluster_triggers_offer_packet(struct cluster_triggers *t,
 /* --- Life ---------------------------------------------------------------- */
 
 struct cluster_triggers *
-cluster_triggers_create(struct bus *bus, struct triggers *local,
-                        const char *name)
+cluster_triggers_create(const struct cluster_triggers_config *config)
 {
     struct cluster_triggers *t = lh_alloc_zero(sizeof *t);
-    char *subject = lh_asprintf("lh.event.%s", name);
-    uint64_t random;
+    const struct cluster_events_config events = {
+        .bus = config->bus,
+        .name = config->name,
+        .on_match = on_match,
+        .on_missed = on_missed,
+        .aux = t,
+    };
 
-    if (getrandom(&random, sizeof random, 0) != sizeof random) {
-        abort();
-    }
-    snprintf(t->session, sizeof t->session, "%016" PRIx64, random);
-    t->bus = bus;
-    t->local = local;
-    t->name = lh_strdup(name);
+    t->bus = config->bus;
+    t->local = config->local;
+    t->name = lh_strdup(config->name);
+    t->on_known = config->on_known;
+    t->aux = config->aux;
     t->set = phf_set_create();
     t->encoder = history_encoder_create();
-    t->events = bus_subscribe(bus, subject, on_event, t);
-    t->watch = bus_kv_watch(bus, CLUSTER_BUCKET_META, KEY ">", SILENCE_MS,
+    t->events = cluster_events_create(&events);
+    t->session = cluster_events_session(t->events);
+    t->watch = bus_kv_watch(t->bus, CLUSTER_BUCKET_META, KEY ">", SILENCE_MS,
                             on_watch, t);
-    triggers_share(local, 1, add, remove_one, t);
-    free(subject);
+    triggers_share(t->local, 1, add, remove_one, t);
     return t;
 }
 
@@ -377,13 +465,17 @@ cluster_triggers_destroy(struct cluster_triggers *t)
     triggers_share(t->local, 0, NULL, NULL, NULL);
     bus_forget(t->bus, t);
     bus_kv_unwatch(t->watch);
-    bus_unsubscribe(t->events);
+    cluster_events_destroy(t->events);
     while (t->n) {
         remove_at(t, t->n - 1);
+    }
+    for (size_t i = 0; i < t->n_own; i++) {
+        free(t->own[i].text);
     }
     phf_set_destroy(t->set);
     history_encoder_destroy(t->encoder);
     topology_unref(t->topology);
+    free(t->own);
     free(t->all);
     free(t->name);
     free(t);
@@ -395,4 +487,9 @@ cluster_triggers_set_topology(struct cluster_triggers *t,
 {
     topology_unref(t->topology);
     t->topology = topology ? topology_ref(topology) : NULL;
+    for (size_t i = 0; i < t->n; i++) {
+        if (t->all[i]->text) {
+            compile(t, t->all[i]);
+        }
+    }
 }

@@ -10,8 +10,9 @@
  * (lh.event.NAME: docs/formats/cluster.md), which tells it as any match.
  *
  * What a server that is gone has left behind is removed by the next one of
- * its name.  An event can be told twice when a shard changes hands, and is
- * lost when the bus is away; how many found no room is told.
+ * its name.  An event can be told twice when a shard changes hands.  Where
+ * some may have been lost on their way, each trigger's client is told `missed`
+ * with the times that it concerns (server/cluster_events.h).
  *
  * Threads: the bus's. */
 #ifndef SERVER_CLUSTER_TRIGGERS_H
@@ -26,14 +27,27 @@
 
 struct cluster_triggers;
 
-/* 'triggers' are those of this server's clients: from now on they are matched
- * here.  All is borrowed; 'triggers' must stay longer. */
+struct cluster_triggers_config {
+    struct bus *bus;        /* Borrowed. */
+    struct triggers *local; /* Those of this server's clients, from now on
+                             * matched here; borrowed. */
+    const char *name;       /* This server's. */
+    /* All filters there are are known, for the first time: what is accepted
+     * before that would be shown to none. */
+    void (*on_known)(void *aux);
+    void *aux;
+};
+
 struct cluster_triggers *
-cluster_triggers_create(struct bus *, struct triggers *, const char *name);
+cluster_triggers_create(const struct cluster_triggers_config *);
 void cluster_triggers_destroy(struct cluster_triggers *);
 /* Takes a reference of its own. */
 void cluster_triggers_set_topology(struct cluster_triggers *,
                                    const struct topology *);
+/* About once a second. */
+void cluster_triggers_tick(struct cluster_triggers *);
+/* The bus is connected again. */
+void cluster_triggers_connected(struct cluster_triggers *);
 
 /* A history, or a packet of a trajectory, that was accepted. */
 void cluster_triggers_offer(struct cluster_triggers *, const struct history *);

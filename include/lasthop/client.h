@@ -225,8 +225,8 @@ void lasthop_request_on_progress(struct lasthop_request *,
                                  void *aux);
 /* Histories that did not come: 'n' of them because we were too slow, or, where
  * 'n' is 0, an unknown number, those of packets seen from 'since_ns' to
- * 'until_ns', when there was no connection (ask the archive for them, by a
- * query). */
+ * 'until_ns', when there was no connection, or between servers of a cluster
+ * some may have been lost (ask the archive for them, by a query). */
 void lasthop_request_on_missed(struct lasthop_request *,
                                void (*callback)(struct lasthop_request *,
                                                 uint64_t n, uint64_t since_ns,

@@ -223,6 +223,7 @@ class Cluster:
             for store in status["stores"]:
                 count("in LH2", store["waiting"])
                 count("not stored", store["uncommitted"])
+                count("troubles", 1 if store["trouble"] else 0)
             state.append((stats["histories"], stats["archived"],
                           stats["assembled"]))
         return waiting, state

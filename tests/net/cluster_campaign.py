@@ -28,6 +28,7 @@ import tempfile
 import threading
 import time
 
+from api import Api, ApiError
 from cluster_net import ClusterNet
 from numbered import datagram, number_of, numbers_of, write_network
 from process import Failed, wait_until
@@ -39,6 +40,8 @@ DEADLINE = 120  # For a cluster to be well again.
 OF_SERVERS = {"kill": 4, "restart": 2, "leave": 2, "stop": 4, "cut": 3,
               "mute": 1, "deafen": 1, "disk": 3, "clock": 3}
 OF_NATS = {"kill": 2, "stop": 1}
+SEEN_S = 10     # A match is of packets that were seen so long before, at most.
+SET_S = 2.5     # Until all servers know of a filter.
 JUMPS = [-86400, -3600, -30, -2, -0.3, 0.3, 2, 30, 3600, 86400]
 
 
@@ -53,6 +56,7 @@ class Door(threading.Thread):
         self.server = server
         self.rate = 0           # A second; 0: it waits.
         self.life = []          # Sent to the process that runs.
+        self.sent = {}          # When.
         self.is_open = True
         self.is_starting = False
         self.certain = set()    # Acknowledged by processes that are no more.
@@ -80,6 +84,7 @@ class Door(threading.Thread):
             for _ in range(n):
                 number = next(Door.numbers)
                 self.life.append(number)
+                self.sent[number] = time.time()
                 self.server.send(datagram(number))
 
     def shut(self, settled):
@@ -112,6 +117,115 @@ class Door(threading.Thread):
                 stats["cluster_acknowledged"], \
                 f"door {self.server.name}: sent {len(self.life)}, " \
                 f"settled {status['settled']}, {known}"
+
+
+class Client(threading.Thread):
+    """Follows all packets on a server, and connects again when it is gone."""
+
+    def __init__(self, server):
+        super().__init__(daemon=True)
+        self.server = server
+        self.seen = {}      # Numbers, and how often.
+        self.excuses = []   # (since, until) of what it was told it missed.
+        self.is_set = threading.Event()
+        self.away = None    # Since when.
+        self._ends = False
+
+    def run(self):
+        while not self._ends:
+            try:
+                with Api(f"{self.server.dir}/server.sock", deadline=1) as api:
+                    self._follow(api)
+            except (OSError, ValueError):
+                # It is gone, and says so by that.
+                self.is_set.clear()
+                self.away = self.away or time.time()
+
+    def _follow(self, api):
+        api.call("trigger.add", phf=". *")
+        if self.away:
+            self.excuses.append((self.away - SEEN_S, time.time() + SET_S))
+            self.away = None
+        self.is_set.set()
+        while not self._ends:
+            try:
+                event = api.event(0.2)
+            except TimeoutError:
+                continue
+            if event["event"] == "history":
+                number = number_of(event["history"])
+                self.seen[number] = self.seen.get(number, 0) + 1
+            elif event["event"] == "missed":
+                self.excuses.append((event["since_ns"] / 1e9,
+                                     event["until_ns"] / 1e9))
+
+    def not_told(self, numbers, has_jumped):
+        """Of numbers and when they were sent, those that neither came nor
+        were said to be missing."""
+        excuses = [(0, 1e12)] if has_jumped and self.excuses else \
+            list(self.excuses)
+        return [n for n, sent in numbers.items() if n not in self.seen
+                and not any(a <= sent <= b for a, b in excuses)]
+
+    def end(self):
+        """Ends the thread."""
+        self._ends = True
+        self.join()
+
+
+class Asker(threading.Thread):
+    """Asks servers for everything, while all kinds of things befall them.
+    What was archived in the rounds before is found, or it is said that
+    somebody's answer is missing."""
+
+    def __init__(self, cluster, seed, expected):
+        super().__init__(daemon=True)
+        self.cluster = cluster
+        self.random = random.Random(seed)
+        self.expected = expected
+        self.failed = None
+        self.n = self.n_whole = self.n_partial = self.n_silent = 0
+        self.longest = 0
+        self._ends = threading.Event()
+
+    def run(self):
+        while not self._ends.wait(self.random.uniform(0.1, 0.8)):
+            server = self.random.choice(list(self.cluster.servers.values()))
+            self.n += 1
+            began = time.monotonic()
+            try:
+                with Api(f"{server.dir}/server.sock", deadline=0.5) as api:
+                    self._ask(server.name, api)
+                    self.longest = max(self.longest,
+                                       time.monotonic() - began)
+            except (OSError, ValueError, ApiError):
+                self.n_silent += 1
+
+    def _ask(self, name, api):
+        api.call("query", 3, phf=". *")
+        found = set()
+        while not self._ends.is_set():
+            event = api.event(15)
+            if event["event"] == "history":
+                found.add(number_of(event["history"]))
+            elif event["event"] == "end":
+                break
+        else:
+            return
+        if event.get("missing") or event["damaged"] or event["lost"]:
+            self.n_partial += 1
+            return
+        self.n_whole += 1
+        lost = self.expected - found
+        if lost and not self.failed:
+            self.failed = f"{name} says it found all, but {len(lost)} of " \
+                f"{len(self.expected)} are missing: {sorted(lost)[:20]}"
+
+    def end(self):
+        """Ends the thread."""
+        self._ends.set()
+        self.join()
+        assert not self.failed, self.failed
 
 
 class Faults:
@@ -215,8 +329,10 @@ class Campaign:
         self.cluster = None
         self.doors = {}
         self.known = set()      # Archived, of those that were unsure.
-        self.certain = set()    # Must be archived, of rounds that are over.
+        self.found = set()      # In the last round's answer.
+        self.client = None
         self.n_archived = 0
+        self.began = 0          # The round, by the wall clock.
 
     # --- the cluster -------------------------------------------------------
 
@@ -229,7 +345,11 @@ class Campaign:
                                   *write_network(directory))
         self.cluster.__enter__()
         self.cluster.start()
-        self.known, self.certain = set(), set()
+        self.known, self.found = set(), set()
+        self.client = Client(r.choice(list(self.cluster.servers.values())))
+        self.client.start()
+        wait_until(self.client.is_set.is_set, 10, "a client's filter")
+        time.sleep(SET_S)
         self.doors = {name: Door(server) for name, server in
                       self.cluster.servers.items()}
         for door in self.doors.values():
@@ -239,6 +359,7 @@ class Campaign:
         """Ends the cluster; its archives hold what they should."""
         for door in self.doors.values():
             door.end()
+        self.client.end()
         try:
             self.cluster.stop()
             self._check(numbers_of(self.cluster.histories()), "archives")
@@ -265,20 +386,33 @@ class Campaign:
         else:
             plan.draw(r)
         began = time.monotonic()
+        self.began = time.time()
         self.n += 1
         try:
             return self._round(r, plan, began)
         except (AssertionError, Failed, OSError) as error:
+            self.cluster.keep()
             raise AssertionError(
                 f"seed {self.seed}, round {self.n} ({', '.join(plan.plan)}), "
-                f"{self.cluster.dir}: {error!r}") from error
+                f"{self.cluster.dir}: {error!r}; {self._ends()}") from error
+
+    def _ends(self):
+        """Servers that are not there, and how they ended."""
+        return {server.name: server.process.wait(0)
+                for server in self.cluster.servers.values()
+                if server.process and not server.process.is_running()}
 
     def _round(self, r, plan, began):
         for door in self.doors.values():
             door.random.seed(r.random())
             door.rate = r.choice([0, 20, 100, 300])
         next(iter(self.doors.values())).rate += 100
-        plan.run(self._watch)
+        asker = Asker(self.cluster, r.random(), self.found)
+        asker.start()
+        try:
+            plan.run(self._watch)
+        finally:
+            asker.end()
         wait_until(self._are_open, DEADLINE, "all servers to be back")
         for door in self.doors.values():
             door.rate = 0
@@ -287,8 +421,15 @@ class Campaign:
         self.cluster.wait_quiet()
         settled = time.monotonic()
         self._check(self._ask(r.choice(list(self.cluster.servers))), "answer")
+        self._check_client(" clock " in " ".join(plan.plan))
         return {"servers": len(self.doors), "faults": plan.plan,
                 "histories": self.n_archived,
+                "asked": asker.n, "whole": asker.n_whole,
+                "partial": asker.n_partial,
+                "answered_s": round(asker.longest, 1),
+                "told": len(self.client.seen),
+                "told_twice": sum(n > 1 for n in self.client.seen.values()),
+                "missed": len(self.client.excuses),
                 "healed_s": round(settled - healed, 1),
                 "seconds": round(time.monotonic() - began, 1)}
 
@@ -312,17 +453,22 @@ class Campaign:
 
     def _ask(self, name):
         """Numbers of all histories, as a server finds them by asking all."""
-        with self.cluster[name].api() as api:
-            api.call("query", 60, phf=". *")
+        end = time.monotonic() + DEADLINE
+        while True:
             found = []
-            while True:
+            with self.cluster[name].api() as api:
+                api.call("query", 60, phf=". *")
                 event = api.event(60)
-                if event["event"] == "history":
-                    found.append(number_of(event["history"]))
-                elif event["event"] == "end":
-                    assert not event.get("missing"), event
-                    assert not event["damaged"] and not event["lost"], event
-                    return sorted(found)
+                while event["event"] != "end":
+                    if event["event"] == "history":
+                        found.append(number_of(event["history"]))
+                    event = api.event(60)
+            assert not event["damaged"] and not event["lost"], event
+            if not event["missing"]:
+                return sorted(found)
+            # On a busy machine a server may seem dead for a moment.
+            assert time.monotonic() < end, event
+            time.sleep(0.2)
 
     def _check(self, found, where):
         for door in self.doors.values():
@@ -340,9 +486,35 @@ class Campaign:
         assert not lost and not twice and not strange, \
             f"{where}: of {len(sent)} acknowledged lost {len(lost)} " \
             f"{lost[:20]}, twice {len(twice)} {twice[:20]}, never sent " \
-            f"{strange[:20]}; {counters}"
+            f"{strange[:20]}; {self._of(lost[:5])}; {counters}"
         self.known |= once & unsure
+        self.found = once
         self.n_archived = len(once)
+
+    def _check_client(self, has_jumped):
+        """Its filter has fired for all, but for what it could have missed."""
+        sent = {n: when for door in self.doors.values()
+                for n, when in door.sent.items() if n in self.found}
+        try:
+            wait_until(lambda: not self.client.not_told(sent, has_jumped), 10)
+        except Failed as error:
+            lost = self.client.not_told(sent, has_jumped)
+            raise AssertionError(
+                f"client of {self.client.server.name}: {len(lost)} were not "
+                f"told, nor said to be missing: "
+                f"{[(n, sent[n]) for n in lost[:10]]}; excuses: "
+                f"{self.client.excuses}") from error
+        for door in self.doors.values():
+            door.sent = {}
+
+    def _of(self, numbers):
+        """By which door they came, and when, after the round's begin."""
+        return [(n, door.server.name, "certain" if n in door.certain else
+                 f"{door.life.index(n)} of {len(door.life)}"
+                 if n in door.life else "known",
+                 round(door.sent.get(n, 0) - self.began, 2))
+                for n in numbers for door in self.doors.values()
+                if n in door.certain or n in door.life or n in door.unsure]
 
     def _counters(self):
         return {s.name: {key: value for key, value in s.stats().items()

@@ -99,6 +99,11 @@ class Node(Server):
                                JUMPING_CLOCK=f"{self.dir}/clock",
                                ASAN_OPTIONS=options.lstrip(":"))
 
+    def keep(self):
+        """Copies its archive to where it stays."""
+        subprocess.run(["cp", "-a", self.archive, f"{self.dir}/kept"],
+                       check=False)
+
     def unmake(self):
         """Takes it away again."""
         subprocess.run(["umount", "-l", self.archive], check=False,
@@ -187,6 +192,11 @@ class ClusterNet(Cluster):
             self.__exit__()
             raise
         return self
+
+    def keep(self):
+        """Keeps the archives, for who finds out what went wrong."""
+        for node in self.servers.values():
+            node.keep()
 
     def __exit__(self, *exc):
         super().__exit__(*exc)

@@ -203,14 +203,12 @@ find_way(struct block_sums *s, size_t n_words, size_t n_hops)
                                      .bytes = s->n_bytes,
                                      .n_hops = (uint32_t) n_hops};
         s->n_words += n_words;
-        while (s->n_bytes + 2 * n_hops > s->allocated_bytes) {
+        while (!s->bytes || s->n_bytes + 2 * n_hops > s->allocated_bytes) {
             s->allocated_bytes = s->allocated_bytes * 2 + 512;
             s->bytes =
                 lh_alloc_array(s->bytes, s->allocated_bytes, sizeof *s->bytes);
         }
-        if (n_hops) {
-            memset(s->bytes + s->n_bytes, 0, 2 * n_hops * sizeof *s->bytes);
-        }
+        memset(s->bytes + s->n_bytes, 0, 2 * n_hops * sizeof *s->bytes);
         s->n_bytes += 2 * n_hops;
         *slot = (uint32_t) ++s->n;
     }
@@ -483,7 +481,7 @@ read_way(struct block_sums *s, struct bytes_reader *r, const uint8_t *dpids,
         at += n;
     }
     way = find_way(s, at - s->n_words, n_hops);
-    sums = n_hops ? s->bytes + way->bytes : NULL;
+    sums = s->bytes + way->bytes;
     for (size_t i = 0; i < 2 * n_hops; i++) {
         sums[i] += bytes[i];
     }

@@ -33,7 +33,7 @@ int
 column_decoder_open(const uint8_t *payload, size_t len, size_t table_len,
                     struct column_decoder **dp, struct lh_error *error)
 {
-    if (table_len > len) {
+    if (!len || table_len > len) {
         *dp = NULL;
         lh_error_set(error, "the table of sections is broken");
         return EBADMSG;

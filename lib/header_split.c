@@ -20,6 +20,9 @@
 /* What varies in an L4 header begins here ... */
 #define PORTS_LEN     4
 #define TYPE_CODE_LEN 2
+/* ... and what varies in an IP header, bit by bit: length, ID, checksum. */
+#define IP4_VARYING UINT64_C(0xc3c)
+#define IP6_VARYING UINT64_C(0x30)
 
 /* Neighbor discovery (RFC 4861): rules edit what is in its messages. */
 #define ICMP6_ND_FIRST 133
@@ -226,21 +229,23 @@ header_split(const uint8_t *data, size_t len, struct header_split *split)
            data[split->l4_ofs] > ICMP6_ND_LAST;
 }
 
+/* The bytes from the IP header on that are constant, bit by bit. */
+static uint64_t
+constant_of_kind(enum header_kind kind)
+{
+    const struct kind_shape *shape = &shapes[kind];
+    unsigned int n = (unsigned int) shape->l3_len + shape->n_constant;
+
+    return ((UINT64_C(1) << n) - 1) &
+           ~(header_kind_is_ip4(kind) ? IP4_VARYING : IP6_VARYING);
+}
+
 static bool
 byte_is_constant(const struct header_split *split, uint32_t ofs)
 {
-    const struct kind_shape *shape = &shapes[split->kind];
-
-    if (ofs < split->l3_ofs) {
-        return true;
-    }
-    ofs -= split->l3_ofs;
-    if (ofs >= shape->l3_len) {
-        return ofs - shape->l3_len < shape->n_constant;
-    }
-    return header_kind_is_ip4(split->kind)
-               ? ofs < 2 || (ofs >= 6 && ofs < 10) || ofs >= 12
-               : ofs < 4 || ofs >= 6;
+    return ofs < split->l3_ofs ||
+           (ofs - split->l3_ofs < 64 &&
+            constant_of_kind(split->kind) >> (ofs - split->l3_ofs) & 1);
 }
 
 bool
@@ -259,11 +264,15 @@ void
 header_split_constant_bytes(const struct header_split *split,
                             uint64_t bytes[2])
 {
-    bytes[0] = bytes[1] = 0;
-    for (uint32_t ofs = 0; ofs < split->tail_ofs && ofs < 128; ofs++) {
-        if (byte_is_constant(split, ofs)) {
-            bytes[ofs / 64] |= UINT64_C(1) << ofs % 64;
-        }
+    uint64_t fixed = constant_of_kind(split->kind);
+    uint32_t ofs = split->l3_ofs;
+
+    bytes[0] = bytes[1] = UINT64_MAX;
+    if (ofs < 64) {
+        bytes[0] = ((UINT64_C(1) << ofs) - 1) | fixed << ofs;
+        bytes[1] = fixed >> 1 >> (63 - ofs);
+    } else if (ofs < 128) {
+        bytes[1] = ((UINT64_C(1) << (ofs - 64)) - 1) | fixed << (ofs - 64);
     }
 }
 

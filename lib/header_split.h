@@ -80,6 +80,19 @@ bool header_split_is_constant(const struct header_split *, uint32_t ofs,
 /* All bytes that are, bit by bit from the first, of 128. */
 void header_split_constant_bytes(const struct header_split *,
                                  uint64_t bytes[2]);
+/* Whether the 'n' bytes at 'ofs', four at most, are all among such 'bytes'. */
+static inline bool
+header_split_has_bytes(const uint64_t bytes[2], uint32_t ofs, uint32_t n)
+{
+    uint64_t wanted = (UINT64_C(1) << n) - 1, bits;
+
+    if (ofs >= 64) {
+        bits = ofs < 128 ? bytes[1] >> (ofs - 64) : 0;
+    } else {
+        bits = bytes[0] >> ofs | (ofs ? bytes[1] << (64 - ofs) : 0);
+    }
+    return !(wanted & ~bits);
+}
 
 /* Copies the first tail_ofs bytes of 'data' into 'out' with every byte that
  * varies set to 0. */

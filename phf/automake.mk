@@ -40,6 +40,7 @@ phf_libphf_a_SOURCES = \
 	phf/query_block.c phf/query_block.h \
 	phf/query_copies.c phf/query_copies.h \
 	phf/scan.c phf/scan.h \
+	phf/set_answers.c phf/set_answers.h \
 	phf/set_index.c phf/set_index.h \
 	phf/set_paths.c phf/set_paths.h \
 	phf/set_verdicts.c phf/set_verdicts.h \

@@ -231,7 +231,7 @@ bpf_test_run(const struct bpf_test *test, const uint8_t *header, size_t caplen)
 /* What a program works on; a load of what varies ends it. */
 struct machine {
     const uint8_t *header;
-    const struct header_split *split;
+    const uint64_t *constant; /* Bytes, bit by bit. */
     uint32_t a, x, memory[BPF_MEMWORDS];
 };
 
@@ -240,7 +240,7 @@ static bool
 load(const struct machine *m, uint32_t ofs, uint32_t n, uint32_t *value)
 {
     *value = 0;
-    if (!header_split_is_constant(m->split, ofs, n)) {
+    if (!header_split_has_bytes(m->constant, ofs, n)) {
         return false;
     }
     for (uint32_t i = 0; i < n; i++) {
@@ -381,19 +381,21 @@ bpf_test_run_model(const struct bpf_test *test, const uint8_t *header,
                    size_t caplen, bool *varies)
 {
     struct header_split split;
+    uint64_t constant[2];
 
     if (!header_split(header, caplen, &split)) {
         *varies = true;
         return false;
     }
-    return bpf_test_run_split(test, header, &split, varies);
+    header_split_constant_bytes(&split, constant);
+    return bpf_test_run_constant(test, header, constant, varies);
 }
 
 bool
-bpf_test_run_split(const struct bpf_test *test, const uint8_t *header,
-                   const struct header_split *split, bool *varies)
+bpf_test_run_constant(const struct bpf_test *test, const uint8_t *header,
+                      const uint64_t constant[2], bool *varies)
 {
-    struct machine m = {.header = header, .split = split};
+    struct machine m = {.header = header, .constant = constant};
 
     return run(&m, &test->program, varies);
 }

@@ -45,9 +45,10 @@ bool bpf_test_run(const struct bpf_test *, const uint8_t *header,
  * bytes, or the length, there is none: '*varies' is set. */
 bool bpf_test_run_model(const struct bpf_test *, const uint8_t *header,
                         size_t caplen, bool *varies);
-/* The same of a header that was split before. */
-bool bpf_test_run_split(const struct bpf_test *, const uint8_t *header,
-                        const struct header_split *, bool *varies);
+/* The same where 'constant' says which bytes those are
+ * (header_split_constant_bytes()). */
+bool bpf_test_run_constant(const struct bpf_test *, const uint8_t *header,
+                           const uint64_t constant[2], bool *varies);
 
 /* Keys, one of which every packet has for which the answer is true; NULL when
  * there are none. */

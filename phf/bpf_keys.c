@@ -496,33 +496,6 @@ bpf_keys_find(const struct bpf_machine_code *codes, size_t n,
 
 /* --- Fields ------------------------------------------------------------- */
 
-bool
-bpf_field_find(const struct bpf_field *f, const uint8_t *packet, size_t caplen,
-               uint32_t *ofs)
-{
-    uint64_t at = f->ofs;
-
-    if (f->base != NO_BASE) {
-        if (f->base >= caplen) {
-            return false;
-        }
-        at += (packet[f->base] & 0xfu) << 2;
-    }
-    if (at + f->size > caplen) {
-        return false;
-    }
-    *ofs = (uint32_t) at;
-    return true;
-}
-
-uint32_t
-bpf_field_load(const struct bpf_field *f, const uint8_t *packet, uint32_t ofs)
-{
-    return f->size == 4   ? bytes_be32(packet + ofs)
-           : f->size == 2 ? bytes_be16(packet + ofs)
-                          : packet[ofs];
-}
-
 uint32_t
 bpf_key_cost(const struct bpf_key *key)
 {

@@ -20,6 +20,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lib/bytes.h"
 #include "phf/bpf_machine.h"
 
 /* Keys of a program at most. */
@@ -83,11 +84,30 @@ bpf_field_is_in(const struct bpf_field *field, struct bpf_class class)
 }
 
 /* Where the field begins; false when the packet was not captured so far. */
-bool bpf_field_find(const struct bpf_field *, const uint8_t *packet,
-                    size_t caplen, uint32_t *ofs);
+static inline bool
+bpf_field_find(const struct bpf_field *f, const uint8_t *packet, size_t caplen,
+               uint32_t *ofs)
+{
+    uint64_t at = f->ofs;
+
+    if (f->base != UINT32_MAX) {
+        if (f->base >= caplen) {
+            return false;
+        }
+        at += (packet[f->base] & 0xfu) << 2;
+    }
+    *ofs = (uint32_t) at;
+    return at + f->size <= caplen;
+}
+
 /* The field's value, which was found at 'ofs'. */
-uint32_t bpf_field_load(const struct bpf_field *, const uint8_t *packet,
-                        uint32_t ofs);
+static inline uint32_t
+bpf_field_load(const struct bpf_field *f, const uint8_t *packet, uint32_t ofs)
+{
+    return f->size == 4   ? bytes_be32(packet + ofs)
+           : f->size == 2 ? bytes_be16(packet + ofs)
+                          : packet[ofs];
+}
 
 /* How much of the traffic of a usual network has the key, in 1/65536: a guess,
  * by which one of several keys is chosen. */

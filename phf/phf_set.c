@@ -29,6 +29,7 @@ entry_uninit(struct set_entry *entry)
 {
     phf_destroy(entry->phf);
     free(entry->map);
+    free(entry->bpf);
 }
 
 void
@@ -43,12 +44,14 @@ phf_set_destroy(struct phf_set *set)
         set_index_uninit(&set->index);
         free(set->memo);
         set_verdicts_uninit(&set->verdicts);
+        set_answers_uninit(&set->flow_answers);
+        set_answers_uninit(&set->packet_answers);
         trajectory_pen_destroy(set->pen);
         free(set);
     }
 }
 
-/* Gives the entry the set's numbers for its predicates. */
+/* Gives the entry the set's numbers for its predicates and expressions. */
 static void
 import(struct phf_set *set, struct set_entry *entry)
 {
@@ -58,6 +61,14 @@ import(struct phf_set *set, struct set_entry *entry)
         lh_alloc_array(entry->map, own->n_predicates, sizeof *entry->map);
     for (uint32_t id = 0; id < own->n_predicates; id++) {
         entry->map[id] = predicates_import(&set->predicates, own, id);
+    }
+    entry->n_bpf = 0;
+    entry->bpf = lh_alloc_array(entry->bpf, own->n_terms, sizeof *entry->bpf);
+    for (uint32_t id = 0; id < own->n_terms; id++) {
+        if (own->terms[id].bpf) {
+            entry->bpf[entry->n_bpf++] =
+                predicates_import_term(&set->predicates, own, id);
+        }
     }
 }
 
@@ -86,6 +97,7 @@ phf_set_remove(struct phf_set *set, uint32_t id)
             entry_uninit(&set->entries[i]);
             set->entries[i].phf = NULL;
             set->entries[i].map = NULL;
+            set->entries[i].bpf = NULL;
             set->n_gone++;
             return true;
         }

@@ -8,6 +8,7 @@
 #include "lib/trajectory_pen.h"
 #include "phf/phf_impl.h"
 #include "phf/phf_set.h"
+#include "phf/set_answers.h"
 #include "phf/set_index.h"
 #include "phf/set_verdicts.h"
 
@@ -16,6 +17,8 @@ struct set_entry {
     struct phf *phf; /* NULL: taken out.  Owned. */
     void *aux;
     uint32_t *map; /* The set's number for each of its predicates.  Owned. */
+    size_t n_bpf;
+    uint32_t *bpf; /* And for its terms that are BPF expressions.  Owned. */
 };
 
 struct phf_set {
@@ -33,6 +36,8 @@ struct phf_set {
     size_t n_memo;
     uint32_t *memo; /* See hop_tests.  Owned. */
     struct set_verdicts verdicts;
+    /* What terms of 'predicates' say of the flow and of the packet at hand. */
+    struct set_answers flow_answers, packet_answers;
 
     /* What is matched now. */
     const struct history *history; /* NULL: to be made of: */
@@ -64,14 +69,6 @@ void phf_set_turn_to(const struct phf_set *, struct hop_tests *,
  * how many filters were run for that. */
 uint32_t phf_set_judge_path(struct phf_set *, const struct history *,
                             const struct topology *, size_t *n_runs);
-/* Whether filter 'index', which was found by a header, may match on 'path'. */
-static inline bool
-phf_set_may_match(const struct phf_set *set,
-                  const struct set_verdict_path *path, uint32_t index)
-{
-    return set_index_is_on_headers(&set->index, index) ||
-           set->verdicts.keyed[path->keyed + index / 64] >> index % 64 & 1;
-}
 /* phf_set_match() of a history whose path is not remembered: it is too long,
  * or has no hop. */
 void phf_set_match_alone(struct phf_set *, const struct history *,

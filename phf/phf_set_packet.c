@@ -39,68 +39,80 @@ reads_kept(const struct flow *flow, const struct bpf_test *test,
            !(reads[1] & ~flow->kept[1]);
 }
 
+static enum set_answer
+ask_expression(const struct phf_set *set, const struct flow *flow,
+               const struct bpf_test *test)
+{
+    const uint8_t *header = set->packet->header;
+    bool varies = false, holds;
+    uint64_t reads[2];
+
+    if (!reads_kept(flow, test, reads)) {
+        return SET_ANSWER_HOP_BY_HOP;
+    }
+    holds = reads[0] & ~flow->constant[0] || reads[1] & ~flow->constant[1]
+                ? bpf_test_run_constant(test, header, flow->constant, &varies)
+                : bpf_test_run(test, header, set->packet->caplen);
+    return varies  ? SET_ANSWER_VARIES
+           : holds ? SET_ANSWER_TRUE
+                   : SET_ANSWER_FALSE;
+}
+
+/* What the set's term 'term', an expression, says of the flow. */
+static enum set_answer
+answer_of(struct phf_set *set, const struct flow *flow, uint32_t term)
+{
+    enum set_answer answer;
+
+    if (!set_answers_find(&set->flow_answers, term, &answer)) {
+        answer = ask_expression(set, flow, set->predicates.terms[term].bpf);
+        set_answers_put(&set->flow_answers, term, answer);
+    }
+    return answer;
+}
+
 /* Sees whether packets of the flow are missed by the filter if none of some
  * tests is true for the header at the reference hop, which then are those of
  * '*item'.  It is so when the filter misses where all that varies is false,
  * and all that its expressions read is the same at all hops. */
 static void
-find_tests(struct phf_set *set, struct flow *flow, const struct phf *phf,
-           struct set_verdict_item *item)
+find_tests(struct phf_set *set, struct flow *flow,
+           const struct set_entry *entry, struct set_verdict_item *item)
 {
-    uint64_t reads[2];
-
     item->first_test = (uint32_t) set->verdicts.n_tests;
-    for (size_t i = 0; i < phf->predicates.n_terms; i++) {
-        const struct bpf_test *test = phf->predicates.terms[i].bpf;
-
-        if (test && !reads_kept(flow, test, reads)) {
+    for (size_t i = 0; i < entry->n_bpf; i++) {
+        if (answer_of(set, flow, entry->bpf[i]) == SET_ANSWER_HOP_BY_HOP) {
             return;
         }
     }
-    if (phf_run_plain(phf, tests_of_flow(set, flow)) != PHF_MISS) {
+    if (phf_run_plain(entry->phf, tests_of_flow(set, flow)) != PHF_MISS) {
         return;
     }
-    for (size_t i = 0; i < phf->predicates.n_terms; i++) {
-        const struct bpf_test *test = phf->predicates.terms[i].bpf;
-        bool varies = false;
-
-        if (test) {
-            bpf_test_run_split(test, set->packet->header, flow->split,
-                               &varies);
-        }
-        if (varies) {
-            set_verdicts_add_test(&set->verdicts, test);
+    for (size_t i = 0; i < entry->n_bpf; i++) {
+        if (answer_of(set, flow, entry->bpf[i]) == SET_ANSWER_VARIES) {
+            set_verdicts_add_test(&set->verdicts, entry->bpf[i]);
         }
     }
     item->n_tests = (uint32_t) set->verdicts.n_tests - item->first_test;
 }
 
-/* The answers of the filter's BPF expressions, three to each, as a number.
- * False when they may differ from hop to hop, or are too many. */
+/* The answers of the filter's expressions, three to each, as a number.  False
+ * when they may differ from hop to hop, or are too many. */
 static bool
-find_answers(const struct phf_set *set, const struct flow *flow,
-             const struct phf *phf, uint32_t *answers)
+find_answers(struct phf_set *set, const struct flow *flow,
+             const struct set_entry *entry, uint32_t *answers)
 {
-    size_t n_bpf = 0;
-
     *answers = 0;
-    for (size_t i = 0; i < phf->predicates.n_terms; i++) {
-        const struct bpf_test *test = phf->predicates.terms[i].bpf;
-        uint64_t reads[2];
-        bool varies = false, holds;
+    if (entry->n_bpf > MAX_ANSWERS) {
+        return false;
+    }
+    for (size_t i = 0; i < entry->n_bpf; i++) {
+        enum set_answer answer = answer_of(set, flow, entry->bpf[i]);
 
-        if (!test) {
-            continue;
-        }
-        if (++n_bpf > MAX_ANSWERS || !reads_kept(flow, test, reads)) {
+        if (answer == SET_ANSWER_HOP_BY_HOP) {
             return false;
         }
-        holds =
-            reads[0] & ~flow->constant[0] || reads[1] & ~flow->constant[1]
-                ? bpf_test_run_split(test, set->packet->header, flow->split,
-                                     &varies)
-                : bpf_test_run(test, set->packet->header, set->packet->caplen);
-        *answers = 3 * *answers + (varies ? 2 : holds);
+        *answers = 3 * *answers + answer;
     }
     return true;
 }
@@ -116,7 +128,7 @@ ask_flow(struct phf_set *set, struct flow *flow, uint32_t index)
     phf_set_turn_to(set, tests, entry);
     item.result = phf_run_model(entry->phf, tests, &item.is_asked);
     if (item.is_asked) {
-        find_tests(set, flow, entry->phf, &item);
+        find_tests(set, flow, entry, &item);
     }
     return item;
 }
@@ -134,15 +146,15 @@ add_item(struct phf_set *set, const struct set_verdict_item *item)
 static void
 judge(struct phf_set *set, struct flow *flow, uint32_t index)
 {
-    const struct phf *phf = set->entries[index].phf;
+    const struct set_entry *entry = &set->entries[index];
     struct set_verdict_item item;
     struct set_verdict_memo *memo;
     uint32_t answers;
 
-    if (!phf) {
+    if (!entry->phf) {
         return;
     }
-    if (!find_answers(set, flow, phf, &answers)) {
+    if (!find_answers(set, flow, entry, &answers)) {
         item = ask_flow(set, flow, index);
     } else {
         memo = set_verdicts_memo(&set->verdicts, flow->path, index, answers);
@@ -153,6 +165,31 @@ judge(struct phf_set *set, struct flow *flow, uint32_t index)
         item = memo->item;
     }
     add_item(set, &item);
+}
+
+static void
+add_reading(void *verdicts, const struct set_index_reading *reading)
+{
+    set_verdicts_add_reading(verdicts, reading);
+}
+
+/* Finds what is read of each flow on 'path'. */
+static void
+find_readings(struct phf_set *set, const struct trajectory_path *path,
+              struct set_verdict_path *found)
+{
+    const struct set_index_level level = {.path = path,
+                                          .header = set->packet->header,
+                                          .caplen = set->packet->caplen,
+                                          .kept = found->kept,
+                                          .constant = found->constant};
+
+    found->first_reading = (uint32_t) set->verdicts.n_readings;
+    if (found->is_level) {
+        set_index_read_level(&set->index, &level, add_reading, &set->verdicts);
+    }
+    found->n_readings =
+        (uint32_t) set->verdicts.n_readings - found->first_reading;
 }
 
 /* What the set says of all flows on the path of 't'. */
@@ -177,6 +214,7 @@ find_path(struct phf_set *set, const struct trajectory *t,
     trajectory_path_kept(path, found.kept);
     found.is_level =
         split->l3_ofs == ETH_LEN && found.kept[0] >> (ETH_LEN - 1) & 1;
+    find_readings(set, path, &found);
     mark->owner = set->verdicts.owner;
     mark->index = set_verdicts_add_path(&set->verdicts, &found);
     return mark->index;
@@ -200,10 +238,7 @@ judge_flow(struct phf_set *set, struct flow *flow,
             item = set->verdicts.items[all.first + j];
         }
         if (i < n && found[i] < item.index) {
-            if (phf_set_may_match(set, path, found[i])) {
-                judge(set, flow, found[i]);
-            }
-            i++;
+            judge(set, flow, found[i++]);
             continue;
         }
         if (item.is_asked) {
@@ -217,18 +252,25 @@ judge_flow(struct phf_set *set, struct flow *flow,
 
 /* The filters that may match the flow by what its headers have. */
 static const uint32_t *
-find_by_flow(struct phf_set *set, const struct flow *flow,
+find_by_flow(struct phf_set *set, const struct set_verdict_path *path,
              const struct trajectory *t, size_t *n)
 {
-    const struct set_index_flow level = {.path = trajectory_path(t),
-                                         .header = set->packet->header,
-                                         .caplen = set->packet->caplen,
-                                         .kept = flow->kept,
-                                         .constant = flow->constant};
+    const struct set_verdicts *verdicts = &set->verdicts;
+    struct set_index_flow flow = {.path = trajectory_path(t),
+                                  .header = set->packet->header,
+                                  .n_readings = path->n_readings,
+                                  .keyed = verdicts->keyed + path->keyed};
 
-    return flow->is_level
-               ? set_index_find_level(&set->index, &level, n)
-               : set_index_find_flow(&set->index, phf_set_history(set), n);
+    *n = 0;
+    if (!path->is_level) {
+        return set_index_find_headers(&set->index, phf_set_history(set), true,
+                                      flow.keyed, n);
+    }
+    if (!path->n_readings) {
+        return NULL;
+    }
+    flow.readings = &verdicts->readings[path->first_reading];
+    return set_index_find_level(&set->index, &flow, n);
 }
 
 /* Finds what the set says of all packets of 't', one of which is at hand. */
@@ -253,20 +295,36 @@ find_verdict(struct phf_set *set, struct trajectory *t,
     set->counters.trajectories++;
     if (path->verdict || set_index_asks_headers(&set->index)) {
         phf_set_begin_round(set);
-        found = find_by_flow(set, &flow, t, &n);
+        set_answers_begin(&set->flow_answers, set->predicates.n_terms);
+        found = find_by_flow(set, path, t, &n);
         judge_flow(set, &flow, path, found, n);
     }
     return set_verdicts_end(&set->verdicts, &mark->owner, &mark->index);
 }
 
+/* Whether the expression holds for the packet at hand. */
+static bool
+holds(struct phf_set *set, uint32_t term)
+{
+    enum set_answer answer;
+
+    if (!set_answers_find(&set->packet_answers, term, &answer)) {
+        answer = bpf_test_run(set->predicates.terms[term].bpf,
+                              set->packet->header, set->packet->caplen)
+                     ? SET_ANSWER_TRUE
+                     : SET_ANSWER_FALSE;
+        set_answers_put(&set->packet_answers, term, answer);
+    }
+    return answer == SET_ANSWER_TRUE;
+}
+
 /* Whether the packet at hand may match the filter of 'item', which is
  * asked. */
 static bool
-may_match(const struct phf_set *set, const struct set_verdict_item *item)
+may_match(struct phf_set *set, const struct set_verdict_item *item)
 {
     for (uint32_t i = 0; i < item->n_tests; i++) {
-        if (bpf_test_run(set->verdicts.tests[item->first_test + i],
-                         set->packet->header, set->packet->caplen)) {
+        if (holds(set, set->verdicts.tests[item->first_test + i])) {
             return true;
         }
     }
@@ -280,6 +338,9 @@ match_by(struct phf_set *set, const struct set_verdict *verdict,
     struct hop_tests tests = {.history = NULL};
     size_t n_runs = 0;
 
+    if (verdict->n) {
+        set_answers_begin(&set->packet_answers, set->predicates.n_terms);
+    }
     for (uint32_t i = 0; i < verdict->n; i++) {
         const struct set_verdict_item *item =
             &set->verdicts.items[verdict->first + i];

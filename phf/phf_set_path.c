@@ -106,17 +106,16 @@ run_candidates(struct phf_set *set, struct plain *plain,
     uint32_t j = 0;
 
     if (set_index_asks_headers(&set->index)) {
-        found = set_index_find_headers(&set->index, plain->tests.history, &n);
+        found =
+            set_index_find_headers(&set->index, plain->tests.history, false,
+                                   set->verdicts.keyed + path->keyed, &n);
     }
     while (i < n || j < all.n) {
         const struct set_verdict_item *item =
             j < all.n ? &set->verdicts.items[all.first + j] : NULL;
 
         if (i < n && (!item || found[i] < item->index)) {
-            if (phf_set_may_match(set, path, found[i])) {
-                run(set, plain, found[i], m);
-            }
-            i++;
+            run(set, plain, found[i++], m);
         } else {
             if (item->is_asked) {
                 run(set, plain, item->index, m);

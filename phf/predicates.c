@@ -312,6 +312,16 @@ predicates_add(struct predicates *p, uint32_t *filters, size_t n,
     return id;
 }
 
+uint32_t
+predicates_import_term(struct predicates *p, const struct predicates *src,
+                       uint32_t id)
+{
+    struct term copy;
+
+    term_clone(&copy, &src->terms[id]);
+    return predicates_add_term(p, &copy);
+}
+
 static uint32_t
 import_filter(struct predicates *p, const struct predicates *src, uint32_t id)
 {
@@ -319,10 +329,7 @@ import_filter(struct predicates *p, const struct predicates *src, uint32_t id)
     uint32_t *ids = lh_alloc(terms->n * sizeof *ids);
 
     for (uint32_t i = 0; i < terms->n; i++) {
-        struct term copy;
-
-        term_clone(&copy, &src->terms[terms->ids[i]]);
-        ids[i] = predicates_add_term(p, &copy);
+        ids[i] = predicates_import_term(p, src, terms->ids[i]);
     }
     id = predicates_add_filter(p, ids, terms->n);
     free(ids);

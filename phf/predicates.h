@@ -68,7 +68,10 @@ uint32_t predicates_add_filter(struct predicates *, uint32_t *terms, size_t n);
 uint32_t predicates_add(struct predicates *, uint32_t *filters, size_t n,
                         bool is_negated);
 
-/* Finds or adds what predicate 'id' of 'src' is, and returns its number. */
+/* Each finds or adds what term or predicate 'id' of 'src' is, and returns its
+ * number. */
+uint32_t predicates_import_term(struct predicates *,
+                                const struct predicates *src, uint32_t id);
 uint32_t predicates_import(struct predicates *, const struct predicates *src,
                            uint32_t id);
 

@@ -6,33 +6,31 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/bytes.h"
 #include "lib/header_split.h"
 #include "lib/lh_alloc.h"
 #include "lib/of_port.h"
 #include "phf/backref.h"
 #include "phf/filter_keys.h"
 
+#define ETH_LEN 14
 /* Indices that are sorted by insertion. */
 #define FEW 32
 
-static void
-clear(struct set_index *x)
+void
+set_index_uninit(struct set_index *x)
 {
     key_map_uninit(&x->paths);
     key_map_uninit(&x->flows);
     key_map_uninit(&x->both);
     free(x->filters);
     free(x->fields);
+    free(x->last.numbers);
     free(x->always.numbers);
     free(x->always_on_path.numbers);
     free(x->found);
+    free(x->bits);
     memset(x, 0, sizeof *x);
-}
-
-void
-set_index_uninit(struct set_index *x)
-{
-    clear(x);
 }
 
 /* --- Building ----------------------------------------------------------- */
@@ -139,10 +137,11 @@ set_index_build(struct set_index *x, const struct phf *const *filters,
 {
     size_t n_columns;
 
-    clear(x);
+    set_index_uninit(x);
     x->n_built = x->n_filters = n;
     x->filters = lh_alloc_zero((n + 1) * sizeof *x->filters);
     x->found = lh_alloc((n + 1) * sizeof *x->found);
+    x->bits = lh_alloc_zero((n / 64 + 1) * sizeof *x->bits);
     for (uint32_t i = 0; i < n; i++) {
         add_filter(x, filters[i], i);
     }
@@ -175,7 +174,21 @@ struct search {
     const struct key_map *map;
     struct set_index_facts facts; /* Of the path. */
     bool by_needs;                /* Facts are known. */
+    const uint64_t *keyed;        /* NULL, or as for set_index_flow. */
 };
+
+/* Whether the path of the search rules filter 'number' out. */
+static bool
+is_ruled_out(const struct search *s, const struct set_index_filter *filter,
+             uint32_t number)
+{
+    if (s->keyed) {
+        return !filter->is_on_headers &&
+               !(s->keyed[number / 64] >> number % 64 & 1);
+    }
+    return s->by_needs && (filter->needs.bits[0] & ~s->facts.bits[0] ||
+                           filter->needs.bits[1] & ~s->facts.bits[1]);
+}
 
 static void
 note(struct key_map_found *search_, uint32_t number)
@@ -186,8 +199,7 @@ note(struct key_map_found *search_, uint32_t number)
 
     if (filter->mark != x->round) {
         filter->mark = x->round;
-        if (!s->by_needs || (!(filter->needs.bits[0] & ~s->facts.bits[0]) &&
-                             !(filter->needs.bits[1] & ~s->facts.bits[1]))) {
+        if (!is_ruled_out(s, filter, number)) {
             x->found[x->n_found++] = number;
         }
     }
@@ -296,6 +308,28 @@ is_constant(const struct view *v, const struct bpf_field *f, uint32_t ofs)
             header_split_is_constant(&v->split, f->base, 1));
 }
 
+/* Finds the fields of a class, which mostly is that of the header before. */
+static const struct set_index_class *
+turn_to_class(struct set_index *x, struct bpf_class class)
+{
+    struct set_index_class *last = &x->last;
+
+    if (last->numbers && last->class.ether == class.ether &&
+        last->class.proto == class.proto) {
+        return last;
+    }
+    last->class = class;
+    last->n = 0;
+    last->numbers =
+        lh_alloc_array(last->numbers, x->n_fields, sizeof *last->numbers);
+    for (uint32_t i = 0; i < x->n_fields; i++) {
+        if (bpf_field_is_in(&x->fields[i].field, class)) {
+            last->numbers[last->n++] = i;
+        }
+    }
+    return last;
+}
+
 static void
 find_field(struct search *s, struct set_index_field *f, const struct view *v,
            const struct history_hop *hop)
@@ -330,6 +364,7 @@ find_by_headers(struct search *s, const struct history *history, bool is_flow)
 
     for (size_t i = 0; x->n_fields && i < history->n_hops; i++) {
         const struct history_hop *hop = &history->hops[i];
+        const struct set_index_class *class;
         struct view v = {.is_flow = is_flow};
 
         if (!hop->caplen) {
@@ -341,11 +376,11 @@ find_by_headers(struct search *s, const struct history *history, bool is_flow)
         if (is_flow && !v.is_split) { /* Who knows what others are. */
             v.class = (struct bpf_class){BPF_ETHER_ALL, BPF_PROTO_ALL};
         }
-        for (size_t j = 0; j < x->n_fields; j++) {
-            struct set_index_field *f = &x->fields[j];
+        class = turn_to_class(x, v.class);
+        for (size_t j = 0; j < class->n; j++) {
+            struct set_index_field *f = &x->fields[class->numbers[j]];
 
-            if (bpf_field_is_in(&f->field, v.class) &&
-                key_map_has_column(s->map, f->column)) {
+            if (key_map_has_column(s->map, f->column)) {
                 find_field(s, f, &v, hop);
             }
         }
@@ -354,88 +389,129 @@ find_by_headers(struct search *s, const struct history *history, bool is_flow)
 
 /* --- Facts of headers that are all laid out alike ----------------------- */
 
-static bool
-is_in(const uint64_t bytes[2], uint32_t ofs, uint32_t n)
+/* How 'f' is read of all flows of the path. */
+static struct set_index_reading
+reading_of(const struct set_index_field *f,
+           const struct set_index_level *level)
 {
-    for (uint32_t i = ofs; i < ofs + n; i++) {
-        if (i >= 128 || !(bytes[i / 64] >> i % 64 & 1)) {
-            return false;
-        }
+    const struct bpf_field *field = &f->field;
+    enum header_kind kind = trajectory_path_split(level->path)->kind;
+    struct set_index_reading reading = {.column = f->column,
+                                        .size = field->size};
+    uint32_t ofs;
+
+    /* Of the headers that fields are behind those of IPv4, which here have no
+     * options, are as long in every flow. */
+    if ((field->base != UINT32_MAX &&
+         (field->base != ETH_LEN || !header_kind_is_ip4(kind))) ||
+        !bpf_field_find(field, level->header, level->caplen, &ofs) ||
+        !header_split_has_bytes(level->constant, ofs, field->size)) {
+        reading.is_varying = true;
+        return reading;
     }
-    return true;
+    reading.ofs = (uint16_t) ofs;
+    reading.is_kept = header_split_has_bytes(level->kept, ofs, field->size);
+    return reading;
 }
 
-/* Looks the field up as the hops show it that do not show the reference's,
- * 'value'. */
+void
+set_index_read_level(const struct set_index *x,
+                     const struct set_index_level *level,
+                     void (*add)(void *aux, const struct set_index_reading *),
+                     void *aux)
+{
+    struct bpf_class class = bpf_class_of(level->header, level->caplen);
+
+    for (size_t i = 0; i < x->n_fields; i++) {
+        const struct set_index_field *f = &x->fields[i];
+
+        if (bpf_field_is_in(&f->field, class) &&
+            key_map_has_column(&x->flows, f->column)) {
+            struct set_index_reading reading = reading_of(f, level);
+
+            add(aux, &reading);
+        }
+    }
+}
+
+/* Looks up what the hops show that do not show the reference's, 'value'. */
 static void
-find_at_hops(struct search *s, const struct set_index_field *f,
-             const struct set_index_flow *flow, uint32_t ofs, uint32_t value)
+find_at_hops(struct search *s, const struct set_index_reading *r,
+             const struct set_index_flow *flow, uint32_t value)
 {
     size_t n_hops = trajectory_path_n_hops(flow->path);
 
     for (size_t i = 0; i < n_hops; i++) {
         uint32_t here;
 
-        if (!trajectory_path_load(flow->path, i, flow->header, ofs,
-                                  f->field.size, &here)) {
-            key_map_find_all(s->map, f->column, &s->found);
+        if (!trajectory_path_load(flow->path, i, flow->header, r->ofs, r->size,
+                                  &here)) {
+            key_map_find_all(s->map, r->column, &s->found);
             return;
         }
         if (here != value) {
             value = here;
-            key_map_find(s->map, f->column, value, &s->found);
+            key_map_find(s->map, r->column, value, &s->found);
         }
     }
 }
 
 static void
-find_level_field(struct search *s, const struct set_index_field *f,
-                 const struct set_index_flow *flow)
+find_reading(struct search *s, const struct set_index_reading *r,
+             const struct set_index_flow *flow)
 {
-    const struct bpf_field *field = &f->field;
-    uint32_t ofs, value;
+    const uint8_t *at = flow->header + r->ofs;
+    uint32_t value;
 
-    if (!bpf_field_find(field, flow->header, flow->caplen, &ofs) ||
-        !is_in(flow->constant, ofs, field->size) ||
-        (field->base != UINT32_MAX &&
-         !(is_in(flow->constant, field->base, 1) &&
-           is_in(flow->kept, field->base, 1)))) {
-        key_map_find_all(s->map, f->column, &s->found);
+    if (r->is_varying) {
+        key_map_find_all(s->map, r->column, &s->found);
         return;
     }
-    value = bpf_field_load(field, flow->header, ofs);
-    key_map_find(s->map, f->column, value, &s->found);
-    if (!is_in(flow->kept, ofs, field->size)) {
-        find_at_hops(s, f, flow, ofs, value);
+    value = r->size == 4   ? bytes_be32(at)
+            : r->size == 2 ? bytes_be16(at)
+                           : *at;
+    key_map_find(s->map, r->column, value, &s->found);
+    if (!r->is_kept) {
+        find_at_hops(s, r, flow, value);
     }
 }
 
 /* --- Finding ------------------------------------------------------------ */
 
-static int
-compare_indices(const void *a_, const void *b_)
+/* Sorts by a bit for each number that was found. */
+static void
+sort_many(struct set_index *x)
 {
-    const uint32_t *a = a_, *b = b_;
+    size_t n = 0;
 
-    return (*a > *b) - (*a < *b);
+    for (size_t i = 0; i < x->n_found; i++) {
+        x->bits[x->found[i] / 64] |= UINT64_C(1) << x->found[i] % 64;
+    }
+    for (size_t i = 0; n < x->n_found; i++) {
+        for (; x->bits[i]; x->bits[i] &= x->bits[i] - 1) {
+            x->found[n++] =
+                (uint32_t) (64 * i + (size_t) __builtin_ctzll(x->bits[i]));
+        }
+    }
 }
 
-/* Few, as they mostly are, need no call for each comparison. */
 static void
-sort_indices(uint32_t *indices, size_t n)
+sort_found(struct set_index *x)
 {
-    if (n > FEW) {
-        qsort(indices, n, sizeof *indices, compare_indices);
+    uint32_t *found = x->found;
+
+    if (x->n_found > FEW) {
+        sort_many(x);
         return;
     }
-    for (size_t i = 1; i < n; i++) {
-        uint32_t index = indices[i];
+    for (size_t i = 1; i < x->n_found; i++) {
+        uint32_t index = found[i];
         size_t j = i;
 
-        for (; j && indices[j - 1] > index; j--) {
-            indices[j] = indices[j - 1];
+        for (; j && found[j - 1] > index; j--) {
+            found[j] = found[j - 1];
         }
-        indices[j] = index;
+        found[j] = index;
     }
 }
 
@@ -465,7 +541,7 @@ end(struct set_index *x, const struct set_index_list *always, size_t *n)
                always->n * sizeof *x->found);
         x->n_found += always->n;
     }
-    sort_indices(x->found, x->n_found);
+    sort_found(x);
     for (size_t i = x->n_built; always && i < x->n_filters; i++) {
         x->found[x->n_found++] = (uint32_t) i;
     }
@@ -496,21 +572,12 @@ set_index_find_path(struct set_index *x, const struct history *history,
 
 const uint32_t *
 set_index_find_headers(struct set_index *x, const struct history *history,
-                       size_t *n)
+                       bool is_flow, const uint64_t *keyed, size_t *n)
 {
     struct search s = begin(x, &x->flows);
 
-    find_by_headers(&s, history, false);
-    return end(x, NULL, n);
-}
-
-const uint32_t *
-set_index_find_flow(struct set_index *x, const struct history *history,
-                    size_t *n)
-{
-    struct search s = begin(x, &x->flows);
-
-    find_by_headers(&s, history, true);
+    s.keyed = keyed;
+    find_by_headers(&s, history, is_flow);
     return end(x, NULL, n);
 }
 
@@ -519,15 +586,10 @@ set_index_find_level(struct set_index *x, const struct set_index_flow *flow,
                      size_t *n)
 {
     struct search s = begin(x, &x->flows);
-    struct bpf_class class = bpf_class_of(flow->header, flow->caplen);
 
-    for (size_t i = 0; i < x->n_fields; i++) {
-        const struct set_index_field *f = &x->fields[i];
-
-        if (bpf_field_is_in(&f->field, class) &&
-            key_map_has_column(s.map, f->column)) {
-            find_level_field(&s, f, flow);
-        }
+    s.keyed = flow->keyed;
+    for (size_t i = 0; i < flow->n_readings; i++) {
+        find_reading(&s, &flow->readings[i], flow);
     }
     return end(x, NULL, n);
 }

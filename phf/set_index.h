@@ -14,9 +14,12 @@
  * packet is
  *
  *     found by set_index_find_path() of its path, and, if it has keys in
- *     headers (set_index_has_header_keys()), by set_index_find_flow(), or
+ *     headers (set_index_has_header_keys()), by set_index_find_headers(), or
  *
- *     set_index_is_on_headers(), and found by set_index_find_flow().
+ *     set_index_is_on_headers(), and found by set_index_find_headers().
+ *
+ * 'keyed' tells the latter, bit by bit, which of the others the path does not
+ * rule out.
  *
  * Ownership: all zero to set_index_uninit().
  *
@@ -58,6 +61,13 @@ struct set_index_field {
     uint32_t round, round_all;
 };
 
+/* The fields that packets of a class may have. */
+struct set_index_class {
+    struct bpf_class class;
+    size_t n;
+    uint32_t *numbers; /* Of fields.  Owned. */
+};
+
 struct set_index_list {
     size_t n, allocated;
     uint32_t *numbers; /* In order.  Owned. */
@@ -72,6 +82,7 @@ struct set_index {
     unsigned int columns; /* Facts of paths that are asked for: bits. */
     size_t n_fields, allocated_fields;
     struct set_index_field *fields;       /* Owned. */
+    struct set_index_class last;          /* Class that was asked for. */
     struct set_index_list always;         /* Filters without any keys, */
     struct set_index_list always_on_path; /* and those with neither keys on
                                            * the path nor in headers. */
@@ -79,6 +90,7 @@ struct set_index {
     uint32_t round;
     size_t n_found;
     uint32_t *found; /* Owned. */
+    uint64_t *bits;  /* By number, while many are sorted; else 0.  Owned. */
 };
 
 /* Makes the index of 'n' filters. */
@@ -102,23 +114,43 @@ uint32_t *set_index_find(struct set_index *, const struct history *,
 const uint32_t *set_index_find_path(struct set_index *, const struct history *,
                                     const struct topology *topology,
                                     size_t *n);
-/* A flow on a path whose headers are all laid out alike: Ethernet, IP. */
-struct set_index_flow {
+/* A path whose headers are all laid out alike: Ethernet, IP. */
+struct set_index_level {
     const struct trajectory_path *path;
     const uint8_t *header; /* Of one packet, at the reference hop. */
     size_t caplen;
-    /* Bytes, bit by bit: the same at all hops; in all packets. */
+    /* Bytes, bit by bit: the same at all hops; in all packets of a flow. */
     const uint64_t *kept, *constant;
+};
+/* What is read of each flow on such a path. */
+struct set_index_reading {
+    uint32_t column;
+    uint16_t ofs;
+    uint8_t size;
+    bool is_kept;    /* It is the same at all hops. */
+    bool is_varying; /* From packet to packet: anything may be there. */
+};
+/* Hands the readings of the path to 'add'. */
+void
+set_index_read_level(const struct set_index *, const struct set_index_level *,
+                     void (*add)(void *aux, const struct set_index_reading *),
+                     void *aux);
+/* A flow on it, and what was found for the path. */
+struct set_index_flow {
+    const struct trajectory_path *path;
+    const uint8_t *header; /* Of one packet, at the reference hop. */
+    const struct set_index_reading *readings;
+    size_t n_readings;
+    const uint64_t *keyed;
 };
 /* Those to be run on such a flow. */
 const uint32_t *set_index_find_level(struct set_index *,
                                      const struct set_index_flow *, size_t *n);
-/* Those to be run on 'history' by what its headers have, or on the flow of
- * which it is one packet. */
+/* Those to be run on 'history' by what its headers have, or, if 'is_flow', on
+ * the flow of which it is one packet. */
 const uint32_t *set_index_find_headers(struct set_index *,
-                                       const struct history *, size_t *n);
-const uint32_t *set_index_find_flow(struct set_index *, const struct history *,
-                                    size_t *n);
+                                       const struct history *, bool is_flow,
+                                       const uint64_t *keyed, size_t *n);
 
 static inline bool
 set_index_has_header_keys(const struct set_index *x, uint32_t index)

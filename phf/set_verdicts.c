@@ -22,6 +22,7 @@ set_verdicts_uninit(struct set_verdicts *v)
     free(v->tests);
     free(v->paths);
     free(v->keyed);
+    free(v->readings);
     set_paths_uninit(&v->known);
     free(v->memos);
 }
@@ -44,7 +45,7 @@ set_verdicts_prepare(struct set_verdicts *v, const struct topology *topology)
 {
     if (v->owner && v->topology == topology &&
         v->n + v->n_items + v->n_tests + v->n_paths + v->n_keyed +
-                set_paths_size(&v->known) <
+                v->n_readings + set_paths_size(&v->known) <
             SET_VERDICTS_MAX_ITEMS) {
         return;
     }
@@ -55,6 +56,7 @@ set_verdicts_prepare(struct set_verdicts *v, const struct topology *topology)
     v->owner =
         atomic_fetch_add_explicit(&last_owner, 1, memory_order_relaxed) + 1;
     v->n = v->n_items = v->n_tests = v->n_paths = v->n_keyed = 0;
+    v->n_readings = 0;
     set_paths_clear(&v->known);
     add_verdict(v, 0, 0);
 }
@@ -68,11 +70,11 @@ set_verdicts_add(struct set_verdicts *v, struct set_verdict_item item)
 }
 
 void
-set_verdicts_add_test(struct set_verdicts *v, const struct bpf_test *test)
+set_verdicts_add_test(struct set_verdicts *v, uint32_t term)
 {
     v->tests = lh_alloc_grow(v->tests, v->n_tests, &v->allocated_tests,
                              sizeof *v->tests);
-    v->tests[v->n_tests++] = test;
+    v->tests[v->n_tests++] = term;
 }
 
 const struct set_verdict *
@@ -98,6 +100,15 @@ set_verdicts_add_path(struct set_verdicts *v,
                              sizeof *v->paths);
     v->paths[v->n_paths] = *path;
     return (uint32_t) v->n_paths++;
+}
+
+void
+set_verdicts_add_reading(struct set_verdicts *v,
+                         const struct set_index_reading *reading)
+{
+    v->readings = lh_alloc_grow(v->readings, v->n_readings,
+                                &v->allocated_readings, sizeof *v->readings);
+    v->readings[v->n_readings++] = *reading;
 }
 
 size_t

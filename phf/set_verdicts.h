@@ -20,8 +20,8 @@
 #include <stdint.h>
 
 #include "lib/topology.h"
-#include "phf/bpf.h"
 #include "phf/phf.h"
+#include "phf/set_index.h"
 #include "phf/set_paths.h"
 
 /* Verdicts, their items, tests and paths together. */
@@ -32,7 +32,8 @@ struct set_verdict_item {
     bool is_asked;          /* Flow by flow, or packet by packet; */
     enum phf_result result; /* else the answer for all: no PHF_MISS. */
     /* Asked packet by packet: 'n_tests' not 0 means that a packet is missed
-     * for whose header at the reference hop none of these tests is true. */
+     * for whose header at the reference hop none of these expressions is
+     * true. */
     uint32_t first_test, n_tests;
 };
 
@@ -52,6 +53,7 @@ struct set_verdict_path {
      * that are the same in all packets of a flow. */
     bool is_level;
     uint64_t kept[2], constant[2];
+    uint32_t first_reading, n_readings; /* Of those fields that are asked. */
 };
 
 /* What a filter said of a flow, whose BPF expressions gave 'answers'. */
@@ -70,11 +72,13 @@ struct set_verdicts {
     size_t n_items, allocated_items;
     struct set_verdict_item *items; /* Owned. */
     size_t n_tests, allocated_tests;
-    const struct bpf_test **tests; /* Of the filters.  Owned. */
+    uint32_t *tests; /* Numbers of terms of the set.  Owned. */
     size_t n_paths, allocated_paths;
     struct set_verdict_path *paths; /* Owned. */
     size_t n_keyed, allocated_keyed;
-    uint64_t *keyed;                /* Owned. */
+    uint64_t *keyed; /* Owned. */
+    size_t n_readings, allocated_readings;
+    struct set_index_reading *readings; /* Owned. */
     struct set_paths known;         /* Numbers of paths, by what they are. */
     struct set_verdict_memo *memos; /* By hash; made when needed.  Owned. */
 };
@@ -98,13 +102,16 @@ set_verdicts_find(const struct set_verdicts *v, uint64_t owner, uint32_t index)
 /* Adds an item to the verdict at hand, then, with set_verdicts_end(), marks
  * whom it is about and returns it. */
 void set_verdicts_add(struct set_verdicts *, struct set_verdict_item);
-void set_verdicts_add_test(struct set_verdicts *, const struct bpf_test *);
+void set_verdicts_add_test(struct set_verdicts *, uint32_t term);
 const struct set_verdict *set_verdicts_end(struct set_verdicts *,
                                            uint64_t *owner, uint32_t *index);
 
 /* Adds a path, and returns its number. */
 uint32_t set_verdicts_add_path(struct set_verdicts *,
                                const struct set_verdict_path *);
+/* Adds a reading. */
+void set_verdicts_add_reading(struct set_verdicts *,
+                              const struct set_index_reading *);
 /* Adds 'n' words that are zero to 'keyed'; returns the first. */
 size_t set_verdicts_add_keyed(struct set_verdicts *, size_t n);
 /* The path by its mark, or NULL.  Good until one is added. */

@@ -65,6 +65,7 @@ lib_liblasthop_a_SOURCES = \
 	lib/client_history.c \
 	lib/client_json.h \
 	lib/client_request.c \
+	lib/collector_address.c lib/collector_address.h \
 	lib/column_dictionary.c lib/column_dictionary.h \
 	lib/column_lengths.c lib/column_lengths.h \
 	lib/column_reader.c lib/column_reader.h \
@@ -141,6 +142,7 @@ lib_liblasthop_a_SOURCES = \
 	lib/postcard_geneve.c lib/postcard_geneve.h \
 	lib/postcard_mac.c lib/postcard_mac.h \
 	lib/process_memory.c lib/process_memory.h \
+	lib/rendezvous.c lib/rendezvous.h \
 	lib/ring.c lib/ring.h \
 	lib/rule.c lib/rule.h \
 	lib/rule_slab.c lib/rule_slab.h \

@@ -11,11 +11,13 @@ recorder_librecorder_a_SOURCES = \
 	recorder/datapath.c recorder/datapath.h \
 	recorder/datapath_cap.c \
 	recorder/datapath_control.c \
+	recorder/datapath_move.c \
 	recorder/datapath_object.c \
 	recorder/datapath_ports.c \
 	recorder/datapath_retry.c \
 	recorder/datapath_setup.c \
 	recorder/datapath_state.h \
+	recorder/collectors.c recorder/collectors.h \
 	recorder/control.c recorder/control.h \
 	recorder/discovery.c recorder/discovery.h \
 	recorder/endpoint.c recorder/endpoint.h \

@@ -85,6 +85,11 @@ const char *datapath_describe(const struct datapath *, char *buf, size_t size);
 /* Adds what `stats` says of the switch to that of a connection. */
 void datapath_stats(const struct datapath *, json_t *);
 
+/* datapath_move.c */
+/* Begins to have the Geneve ports lead where recorder/collectors.h wants them
+ * to, a few at a time: once a second. */
+void datapath_move_all(const struct session_env *);
+
 /* Changes were lost for the log: logs what stands in each switch of 'env', a
  * struct session_env, and what does not any more, so that the log is right
  * from now on. */

@@ -172,6 +172,9 @@ datapath_control_ports(const struct datapath *dp, json_t *json)
                         first ? json_integer((json_int_t) first)
                               : json_null());
     json_object_set_new(json, "postcard_ports", ports);
+    json_object_set_new(json, "collector",
+                        dp->collector ? json_string(dp->collector)
+                                      : json_null());
 }
 
 static json_t *

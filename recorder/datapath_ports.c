@@ -147,6 +147,7 @@ on_prepared(void *dp_, const struct ovsdb_result *result)
     set_text(&dp->name, result->bridge);
     set_text(&dp->address, result->address);
     set_text(&dp->geneve_name, result->geneve_name);
+    datapath_move_note(dp, result);
     datapath_describe(dp, who, sizeof who);
     if (!datapath_setup_is_chosen(dp)) {
         datapath_setup_leave(dp);
@@ -179,6 +180,7 @@ on_prepared(void *dp_, const struct ovsdb_result *result)
     if (dp->state == DATAPATH_PASS) {
         datapath_retry_prepared(dp);
     }
+    datapath_move_all(dp->env);
 }
 
 void
@@ -187,6 +189,7 @@ datapath_ports_prepare(struct datapath *dp)
     if (!dp->task) {
         dp->ovsdb = dp->env->config->ovsdb;
         dp->ovsdb.force |= dp->first && dp->first->route->force;
+        dp->ovsdb.collectors = dp->env->collectors;
         dp->ovsdb.is_paused = dp->is_paused;
         dp->ovsdb.snap_len = dp->env->config->snap_len;
         dp->task = ovsdb_start(dp->env->base, &dp->ovsdb, dp->dpid, dp->index,

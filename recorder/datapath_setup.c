@@ -174,13 +174,14 @@ void
 datapath_setup_read(struct datapath *dp)
 {
     const struct postcard_ports *all = &dp->env->config->postcards;
+    const struct postcard_port *underlay;
+    const char **matches = NULL;
     struct instr_out out = INSTR_OUT_INIT;
     struct instr_config config = {
         .dpid = dp->dpid,
         .snap_len = dp->env->config->snap_len,
         .switch_index = dp->index,
         .is_inband = postcard_ports_inband(all) != NULL,
-        .underlay = postcard_ports_underlay(all, dp->name),
         .is_attached = dp->first->route->is_attached,
         .is_unwatched = dp->env->config->is_unwatched,
         .leaves_misses = dp->first->route->is_attached && dp->has_controllers,
@@ -194,6 +195,12 @@ datapath_setup_read(struct datapath *dp)
         .aux = dp,
     };
 
+    underlay = postcard_ports_underlay(all, dp->name);
+    for (size_t i = 0; underlay && i < underlay->n_targets; i++) {
+        matches = lh_alloc_array(matches, i + 1, sizeof *matches);
+        matches[config.n_underlays++] = underlay->targets[i].match;
+    }
+    config.underlays = matches;
     datapath_ports_plan(dp);
     memcpy(config.ports, dp->postcards, sizeof config.ports);
     datapath_control_get(dp, &config.selection);
@@ -202,6 +209,7 @@ datapath_setup_read(struct datapath *dp)
     dp->is_named = dp->name != NULL;
     dp->ahead_ns = time_spec_now() - mono_clock_ns();
     dp->instr = instr_create(&config);
+    free(matches);
     inband_prepare(dp->env->inband, dp);
     session_read(dp->first, dp->instr);
     instr_start(dp->first->link, time_spec_now(), &out);

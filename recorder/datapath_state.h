@@ -43,10 +43,12 @@ struct datapath {
     struct event *resume;   /* Sessions that wait for another try again. */
 
     uint16_t index;
-    char *name;        /* Of the bridge; NULL until known.  Owned. */
-    bool is_named;     /* Known when instr was made. */
-    char *address;     /* Where postcards come from, or NULL.  Owned. */
-    char *geneve_name; /* Of its Geneve port by OVSDB, or NULL.  Owned. */
+    char *name;            /* Of the bridge; NULL until known.  Owned. */
+    bool is_named;         /* Known when instr was made. */
+    char *address;         /* Where postcards come from, or NULL.  Owned. */
+    char *geneve_name;     /* Of its Geneve port by OVSDB, or NULL.  Owned. */
+    const char *collector; /* Where that leads, a target's; NULL: nowhere. */
+    bool is_movable;       /* The recorder made it: it may lead elsewhere. */
     struct ovsdb_config ovsdb; /* As configured, or with force. */
     bool has_controllers;      /* Of its own. */
     struct ovsdb_task *task;
@@ -135,6 +137,10 @@ void datapath_object_reconcile(struct datapath *,
 void datapath_retry_plan(struct datapath *);
 /* OVSDB has answered, while everything passes. */
 void datapath_retry_prepared(struct datapath *);
+
+/* datapath_move.c */
+/* OVSDB has said where its Geneve port leads. */
+void datapath_move_note(struct datapath *, const struct ovsdb_result *);
 
 /* datapath_ports.c */
 /* instr_ports() differ. */

@@ -110,9 +110,10 @@ struct instr_config {
     /* mac: postcards travel through the bridges, by instr_set_tree(); only
      * the collector's bridge has a postcard port. */
     bool is_inband;
-    /* geneve: what postcards look like that pass through this bridge, as a
-     * match; NULL: none are known to.  Used by instr_create() only. */
-    const char *underlay;
+    /* geneve: what postcards look like that pass through this bridge, as
+     * matches.  Used by instr_create() only. */
+    const char *const *underlays;
+    size_t n_underlays;
 
     /* Others manage the switch: it is instrumented in one bundle. */
     bool is_attached;

@@ -15,7 +15,7 @@
 /* A rule that stands, or is to. */
 struct carry_rule {
     enum own_kind kind;
-    uint16_t in_port;  /* OWN_CARRY_UP. */
+    uint16_t in_port;  /* OWN_CARRY_UP; OWN_CARRY_IP: which match. */
     uint16_t out_port; /* OWN_CARRY_UP. */
 };
 
@@ -25,8 +25,9 @@ struct carry_rules {
 };
 
 struct instr_carry {
-    struct instr_tree tree;    /* What the switch is told. 'down' owned. */
-    struct of_match *underlay; /* Of Geneve postcards, or NULL.  Owned. */
+    struct instr_tree tree;      /* What the switch is told. 'down' owned. */
+    struct of_match **underlays; /* Of Geneve postcards.  Owned. */
+    size_t n_underlays;
     struct carry_rules stand;
     bool is_withdrawn;
     bool is_settled;
@@ -39,8 +40,11 @@ instr_carry_create(const struct instr_config *config)
     struct instr_carry *carry = lh_alloc_zero(sizeof *carry);
 
     carry->is_settled = true;
-    if (config->underlay) {
-        free(of_match_from_text(&carry->underlay, config->underlay));
+    carry->underlays =
+        lh_alloc_zero(config->n_underlays * sizeof *carry->underlays);
+    carry->n_underlays = config->n_underlays;
+    for (size_t i = 0; i < config->n_underlays; i++) {
+        free(of_match_from_text(&carry->underlays[i], config->underlays[i]));
     }
     return carry;
 }
@@ -50,7 +54,10 @@ instr_carry_destroy(struct instr_carry *carry)
 {
     if (carry) {
         free(carry->tree.down);
-        of_match_destroy(carry->underlay);
+        for (size_t i = 0; i < carry->n_underlays; i++) {
+            of_match_destroy(carry->underlays[i]);
+        }
+        free(carry->underlays);
         free(carry->stand.rules);
         free(carry);
     }
@@ -101,8 +108,11 @@ wanted(const struct instr *instr)
     if (carry->is_withdrawn) {
         return rules;
     }
-    if (carry->underlay) {
-        add(&rules, (struct carry_rule){.kind = OWN_CARRY_IP});
+    for (size_t i = 0; i < carry->n_underlays; i++) {
+        if (carry->underlays[i]) {
+            add(&rules, (struct carry_rule){.kind = OWN_CARRY_IP,
+                                            .in_port = (uint16_t) i});
+        }
     }
     if (instr->config.is_inband) {
         add(&rules, (struct carry_rule){.kind = OWN_CARRY_DROP});
@@ -137,7 +147,7 @@ match_of(const struct instr *instr, const struct carry_rule *rule)
     char *text;
 
     if (rule->kind == OWN_CARRY_IP) {
-        return of_match_clone(instr->carry->underlay);
+        return of_match_clone(instr->carry->underlays[rule->in_port]);
     }
     text = rule->kind == OWN_CARRY_UP
                ? lh_asprintf("in_port=%u,dl_vlan=%u", rule->in_port, vlan)

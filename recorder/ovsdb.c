@@ -13,6 +13,7 @@
 #include "lib/lh_alloc.h"
 #include "lib/say.h"
 #include "recorder/child.h"
+#include "recorder/collectors.h"
 #include "recorder/ovsdb_paths.h"
 #include "recorder/ovsdb_table.h"
 #include "recorder/port_choice.h"
@@ -32,7 +33,9 @@ struct ovsdb_task {
     char *bridge;
     char *port_name;
     char *geneve_name; /* Of the Geneve port, once it is chosen. */
-    uint32_t key;      /* Its tunnel key. */
+    const struct postcard_target *target; /* And where it leads. */
+    bool is_movable;                      /* A recorder made it. */
+    uint32_t key;                         /* Its tunnel key. */
     char *address;
     char *warning;
     char *error;
@@ -100,6 +103,8 @@ finish(struct ovsdb_task *task)
         .bridge = task->bridge,
         .address = task->address,
         .geneve_name = task->geneve_name,
+        .collector = task->ports[INSTR_GENEVE].no ? task->target->text : NULL,
+        .is_movable = task->is_movable,
         .has_controllers = task->has_controllers,
     };
 
@@ -199,7 +204,7 @@ find_address(struct ovsdb_task *task)
     if (control && !task->address && p->encapsulation == INSTR_GENEVE) {
         add_args(task, (const char *const[]){"ovs-appctl", "--timeout=2", "-t",
                                              control, "ovs/route/lookup",
-                                             p->address, NULL});
+                                             task->target->address, NULL});
         run(task, on_route);
     } else {
         end_port(task, NULL);
@@ -376,16 +381,16 @@ on_port_added(void *task_, const char *output, const char *error)
 static void
 make_port(struct ovsdb_task *task, bool is_ours)
 {
-    const struct postcard_port *p = task->postcard;
-
     begin_vsctl(task);
     if (is_ours) {
         add_args(task, (const char *const[]){
                            "--", "--may-exist", "add-port", task->bridge,
                            task->port_name, "--", "set", "interface",
                            task->port_name, "type=geneve", NULL});
-        add_arg(task, lh_asprintf("options:remote_ip=%s", p->address));
-        add_arg(task, lh_asprintf("options:dst_port=%u", p->udp_port));
+        add_arg(task,
+                lh_asprintf("options:remote_ip=%s", task->target->address));
+        add_arg(task, lh_asprintf("options:dst_port=%u",
+                                  (unsigned) task->target->udp_port));
         add_arg(task, lh_asprintf("options:key=%u", (unsigned) task->key));
         add_arg(task,
                 lh_strdup("external_ids:" OVSDB_MARK "=" OVSDB_MARK_PORT));
@@ -425,7 +430,7 @@ on_present(void *task_, const char *output, const char *error)
         end_port(task, lh_strdup(error));
         return;
     }
-    if (port_choice_make(output, p->name ? task->port_name : NULL, p->address,
+    if (port_choice_make(output, p->name ? task->port_name : NULL, p,
                          task->index, &choice)) {
         end_port(task, lh_asprintf("ovs-vsctl says nothing that can be read "
                                    "of the interfaces of %s",
@@ -436,13 +441,19 @@ on_present(void *task_, const char *output, const char *error)
     task->port_name = choice.name;
     task->geneve_name = lh_strdup(choice.name);
     task->key = choice.key;
-    if (choice.is_there && !choice.is_ours && !choice.is_geneve) {
+    task->is_movable = !choice.is_there || choice.is_ours;
+    if (task->is_movable || !choice.is_geneve) {
+        choice.target = collectors_choose(task->config->collectors, p,
+                                          task->dpid, choice.target);
+    }
+    task->target = &p->targets[choice.target];
+    if (!task->is_movable && !choice.is_geneve) {
         end_port(task, lh_asprintf("there is a port %s that is not of "
                                    "lasthop's and no Geneve port to %s; "
                                    "choose another name by port=",
-                                   task->port_name, p->address));
+                                   task->port_name, task->target->text));
     } else {
-        make_port(task, !choice.is_there || choice.is_ours);
+        make_port(task, task->is_movable);
     }
 }
 

@@ -34,6 +34,7 @@
 #define OVSDB_MODE "lasthop-mode"
 #define OVSDB_SNAP "lasthop-snap"
 
+struct collectors;
 struct event_base;
 struct ovsdb_task;
 
@@ -45,6 +46,8 @@ struct ovsdb_config {
     bool is_paused;
     uint16_t snap_len;
     const struct postcard_ports *postcards;
+    /* Who says which collector; NULL: the first. */
+    const struct collectors *collectors;
 };
 
 struct ovsdb_port {
@@ -58,6 +61,8 @@ struct ovsdb_result {
     const char *bridge;  /* NULL if not found. */
     const char *address; /* Where its postcards come from; NULL if unknown. */
     const char *geneve_name; /* Of its Geneve port; NULL if none was tried. */
+    const char *collector;   /* Where that leads, a target's text, or NULL. */
+    bool is_movable;         /* A recorder made it. */
     bool has_controllers;    /* The bridge is to connect to some. */
     struct ovsdb_port ports[INSTR_N_ENCAPSULATIONS];
 };

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <jansson.h>
 
+#include "lib/collector_address.h"
 #include "lib/lh_alloc.h"
 #include "recorder/ovsdb.h"
 #include "recorder/ovsdb_table.h"
@@ -18,9 +19,9 @@
 #define MAX_KEY  UINT32_C(0xffffff)
 
 struct seen {
-    json_t *geneve, *named; /* Tables.  Owned. */
-    const char *ifaces;     /* Of the bridge, a line each. */
-    const char *address;
+    json_t *geneve, *named;           /* Tables.  Owned. */
+    const char *ifaces;               /* Of the bridge, a line each. */
+    const struct postcard_port *port; /* What is to be made. */
 };
 
 /* Whether the bridge has an interface 'name'. */
@@ -91,14 +92,43 @@ find_row(const json_t *table, const char *name)
     return n;
 }
 
-/* Whether an interface other than 'name' has a tunnel of that key to the
+/* To which of the port's collectors, or their number, row 'i' of 'table'
+ * leads. */
+static size_t
+target_at(const struct seen *seen, const json_t *table, size_t i)
+{
+    const char *text = option_at(table, i, "dst_port");
+    unsigned long udp_port =
+        *text ? strtoul(text, NULL, 10) : COLLECTOR_ADDRESS_PORT;
+
+    return udp_port <= UINT16_MAX
+               ? postcard_port_target(seen->port,
+                                      option_at(table, i, "remote_ip"),
+                                      (uint16_t) udp_port)
+               : seen->port->n_targets;
+}
+
+/* Whether a collector has that address. */
+static bool
+is_collector(const struct seen *seen, const char *address)
+{
+    size_t i = 0;
+
+    while (i < seen->port->n_targets &&
+           strcmp(seen->port->targets[i].address, address) != 0) {
+        i++;
+    }
+    return i < seen->port->n_targets;
+}
+
+/* Whether an interface other than 'name' has a tunnel of that key to a
  * collector. */
 static bool
 is_key_taken(const struct seen *seen, const char *name, uint32_t key)
 {
     for (size_t i = 0; i < ovsdb_table_n_rows(seen->geneve); i++) {
         if (parse_key(option_at(seen->geneve, i, "key")) == key &&
-            !strcmp(option_at(seen->geneve, i, "remote_ip"), seen->address) &&
+            is_collector(seen, option_at(seen->geneve, i, "remote_ip")) &&
             strcmp(text_at(seen->geneve, i, "name"), name) != 0) {
             return true;
         }
@@ -182,10 +212,11 @@ take_table(const char **output)
 }
 
 int
-port_choice_make(const char *output, const char *name, const char *address,
-                 uint16_t index, struct port_choice *choice)
+port_choice_make(const char *output, const char *name,
+                 const struct postcard_port *port, uint16_t index,
+                 struct port_choice *choice)
 {
-    struct seen seen = {.address = address};
+    struct seen seen = {.port = port};
     const json_t *table;
     uint32_t number = index;
     size_t row;
@@ -212,9 +243,11 @@ port_choice_make(const char *output, const char *name, const char *address,
     }
     choice->is_there = row < ovsdb_table_n_rows(table);
     choice->is_ours = choice->is_there && is_marked(table, row);
+    choice->target =
+        choice->is_there ? target_at(&seen, table, row) : port->n_targets;
     choice->is_geneve = choice->is_there &&
                         !strcmp(text_at(table, row, "type"), "geneve") &&
-                        !strcmp(option_at(table, row, "remote_ip"), address);
+                        choice->target < port->n_targets;
     json_decref(seen.geneve);
     json_decref(seen.named);
     return 0;

@@ -4,12 +4,12 @@
 
 #include "recorder/postcard_port.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/collector_address.h"
 #include "lib/lh_alloc.h"
 
 /* A number from 1 to 'max' that ends the text. */
@@ -25,15 +25,6 @@ parse_number(const char *text, unsigned long max, uint16_t *value)
     n = strtoul(text, &end, 10);
     *value = (uint16_t) n;
     return !*end && n >= 1 && n <= max;
-}
-
-static bool
-is_address(const char *text)
-{
-    struct in6_addr address;
-
-    return inet_pton(AF_INET, text, &address) == 1 ||
-           inet_pton(AF_INET6, text, &address) == 1;
 }
 
 /* --- What follows the first comma: KEY=VALUE,KEY=VALUE. --- */
@@ -52,6 +43,32 @@ take_underlay(struct postcard_port *p, char *value, struct lh_error *error)
     p->underlays =
         lh_alloc_array(p->underlays, p->n_underlays + 1, sizeof *p->underlays);
     p->underlays[p->n_underlays++] = lh_strdup(value);
+    return 0;
+}
+
+static int
+take_target(struct postcard_port *p, char *text, struct lh_error *error)
+{
+    struct collector_address address;
+    struct postcard_target *target;
+    int retval = collector_address_parse(text, &address, error);
+
+    if (retval) {
+        return retval;
+    }
+    if (postcard_port_target(p, address.host, address.port) < p->n_targets) {
+        lh_error_set(error, "%s is there twice", text);
+        return EINVAL;
+    }
+    p->targets =
+        lh_alloc_array(p->targets, p->n_targets + 1, sizeof *p->targets);
+    target = &p->targets[p->n_targets++];
+    target->address = lh_strdup(address.host);
+    target->udp_port = address.port;
+    target->text = lh_strdup(address.text);
+    target->match = lh_asprintf("%s=%s,tp_dst=%u",
+                                address.is_v6 ? "udp6,ipv6_dst" : "udp,nw_dst",
+                                address.host, (unsigned) address.port);
     return 0;
 }
 
@@ -104,6 +121,7 @@ struct key {
 };
 
 static const struct key geneve_keys[] = {{"port=", take_port},
+                                         {"or=", take_target},
                                          {"underlay=", take_underlay},
                                          {"bridge=", take_bridge},
                                          {NULL, NULL}};
@@ -159,39 +177,20 @@ take_keys(char *text, const struct key keys[], struct postcard_port *p,
 static int
 parse_geneve(char *text, struct postcard_port *p, struct lh_error *error)
 {
-    char *port = NULL;
     int retval = take_keys(text, geneve_keys, p, error);
 
-    if (retval) {
-        return retval;
+    if (!retval) {
+        retval = take_target(p, text, error);
     }
-    if (*text == '[') { /* [IPv6]:PORT */
-        char *bracket = strchr(text, ']');
+    if (!retval) {
+        /* What was given first comes first. */
+        struct postcard_target first = p->targets[p->n_targets - 1];
 
-        if (bracket) {
-            *bracket = '\0';
-            port = bracket[1] == ':' ? bracket + 2 : NULL;
-        }
-        text++;
-    } else if (strchr(text, ':') == strrchr(text, ':')) {
-        port = strchr(text, ':');
-        if (port) {
-            *port++ = '\0';
-        }
+        memmove(p->targets + 1, p->targets,
+                (p->n_targets - 1) * sizeof *p->targets);
+        p->targets[0] = first;
     }
-    if (!is_address(text)) {
-        lh_error_set(error, "\"%s\" is no IP address", text);
-        return EINVAL;
-    }
-    if (port && !parse_number(port, 65535, &p->udp_port)) {
-        lh_error_set(error, "\"%s\" is no UDP port", port);
-        return EINVAL;
-    }
-    p->address = lh_strdup(text);
-    p->underlay_match = lh_asprintf(
-        "%s=%s,tp_dst=%u", strchr(text, ':') ? "udp6,ipv6_dst" : "udp,nw_dst",
-        text, p->udp_port);
-    return 0;
+    return retval;
 }
 
 static int
@@ -230,7 +229,6 @@ postcard_port_parse(const char *text, struct postcard_port *p,
     int retval;
 
     *p = (struct postcard_port){
-        .udp_port = POSTCARD_PORT_GENEVE_UDP,
         .vlan = POSTCARD_PORT_VLAN,
     };
     if (!strncmp(copy, "geneve:", 7)) {
@@ -243,7 +241,9 @@ postcard_port_parse(const char *text, struct postcard_port *p,
         p->encapsulation = INSTR_AGENT;
         retval = take_keys(copy, agent_keys, p, error);
     } else {
-        lh_error_set(error, "must be geneve:ADDRESS[:PORT][,port=NAME], "
+        lh_error_set(error, "must be "
+                            "geneve:ADDRESS[:PORT][,or=ADDRESS[:PORT]]"
+                            "[,port=NAME], "
                             "mac:NAME[,vlan=N], "
                             "mac:inband,collector=BRIDGE:PORT[,vlan=N] or "
                             "agent");
@@ -260,16 +260,33 @@ postcard_port_parse(const char *text, struct postcard_port *p,
 void
 postcard_port_uninit(struct postcard_port *p)
 {
-    free(p->address);
+    for (size_t i = 0; i < p->n_targets; i++) {
+        free(p->targets[i].address);
+        free(p->targets[i].text);
+        free(p->targets[i].match);
+    }
+    free(p->targets);
     free(p->name);
     free(p->bridge);
     free(p->collector);
-    free(p->underlay_match);
     for (size_t i = 0; i < p->n_underlays; i++) {
         free(p->underlays[i]);
     }
     free(p->underlays);
     memset(p, 0, sizeof *p);
+}
+
+size_t
+postcard_port_target(const struct postcard_port *p, const char *address,
+                     uint16_t udp_port)
+{
+    size_t i = 0;
+
+    while (i < p->n_targets && (strcmp(p->targets[i].address, address) != 0 ||
+                                p->targets[i].udp_port != udp_port)) {
+        i++;
+    }
+    return i;
 }
 
 const char *

@@ -2,6 +2,9 @@
 /* postcard_port - how postcards leave a switch: the value of --postcards.
  *
  *     geneve:ADDRESS[:PORT][,port=NAME]    by a Geneve port to a collector
+ *     geneve:ADDRESS[:PORT],or=ADDRESS[:PORT]..
+ *                                          to one of several, each switch to
+ * its own (recorder/collectors.h)
  *     mac:NAME[,vlan=N]                    by the port NAME, in VLAN N
  *     mac:inband,collector=BRIDGE:PORT[,vlan=N]
  *                                          from bridge to bridge, in VLAN N,
@@ -26,16 +29,23 @@
 #include "lib/lh_error.h"
 #include "recorder/instr.h"
 
-#define POSTCARD_PORT_GENEVE_UDP 6081
-#define POSTCARD_PORT_VLAN       4094
+#define POSTCARD_PORT_VLAN 4094
+
+/* Where Geneve postcards may go. */
+struct postcard_target {
+    char *address; /* Owned. */
+    uint16_t udp_port;
+    char *text;  /* ADDRESS:PORT, [ADDRESS]:PORT.  Owned. */
+    char *match; /* What passes an underlay.  Owned. */
+};
 
 struct postcard_port {
     enum instr_encapsulation encapsulation;
-    char *address;     /* geneve: of the collector.  Owned. */
-    uint16_t udp_port; /* geneve. */
-    char *name;        /* With %b.  Owned; NULL: lhp-INDEX. */
-    uint16_t vlan;     /* mac. */
-    char *bridge;      /* Of this one only; NULL: of any.  Owned. */
+    struct postcard_target *targets; /* geneve: one or more.  Owned. */
+    size_t n_targets;
+    char *name;    /* With %b.  Owned; NULL: lhp-INDEX. */
+    uint16_t vlan; /* mac. */
+    char *bridge;  /* Of this one only; NULL: of any.  Owned. */
 
     bool is_inband;          /* mac: 'name' is that of the collector's port. */
     char *collector;         /* Its bridge.  Owned; NULL if known by: */
@@ -43,13 +53,16 @@ struct postcard_port {
 
     char **underlays; /* geneve: names of bridges.  Owned, as they are. */
     size_t n_underlays;
-    char *underlay_match; /* What passes there.  Owned, or NULL. */
 };
 
 /* 0, or EINVAL with a reason. */
 int postcard_port_parse(const char *text, struct postcard_port *,
                         struct lh_error *);
 void postcard_port_uninit(struct postcard_port *);
+
+/* Its target at that address and UDP port, or its n_targets. */
+size_t postcard_port_target(const struct postcard_port *, const char *address,
+                            uint16_t udp_port);
 
 /* "geneve", "mac" or "agent". */
 const char *postcard_port_kind(enum instr_encapsulation);

@@ -125,12 +125,12 @@ postcard_ports_inband(const struct postcard_ports *ports)
     return NULL;
 }
 
-const char *
+const struct postcard_port *
 postcard_ports_underlay(const struct postcard_ports *ports, const char *bridge)
 {
     for (size_t i = 0; i < ports->n; i++) {
         if (postcard_port_is_underlay(&ports->ports[i], bridge)) {
-            return ports->ports[i].underlay_match;
+            return &ports->ports[i];
         }
     }
     return NULL;

@@ -37,8 +37,8 @@ postcard_ports_default(const struct postcard_ports *, const char *bridge);
 /* mac:inband, which goes for all bridges, or NULL. */
 const struct postcard_port *
 postcard_ports_inband(const struct postcard_ports *);
-/* The match of Geneve postcards that pass through 'bridge'; NULL: none do. */
-const char *postcard_ports_underlay(const struct postcard_ports *,
-                                    const char *bridge);
+/* That whose Geneve postcards pass through 'bridge'; NULL: none do. */
+const struct postcard_port *
+postcard_ports_underlay(const struct postcard_ports *, const char *bridge);
 
 #endif /* recorder/postcard_ports.h */

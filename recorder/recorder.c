@@ -16,6 +16,7 @@
 #include "lib/api_server.h"
 #include "lib/flow_log.h"
 #include "lib/lh_alloc.h"
+#include "lib/monotonic.h"
 #include "lib/of_port.h"
 #include "lib/say.h"
 #include "lib/time_spec.h"
@@ -23,6 +24,7 @@
 #include "recorder/api_control.h"
 #include "recorder/attach.h"
 #include "recorder/attach_api.h"
+#include "recorder/collectors.h"
 #include "recorder/control.h"
 #include "recorder/datapath.h"
 #include "recorder/discovery.h"
@@ -374,6 +376,8 @@ on_count(evutil_socket_t fd, short what, void *r_)
         next = datapath_next(dp);
         datapath_cap_ask(dp);
     }
+    collectors_run(r->env.collectors, monotonic_ms());
+    datapath_move_all(&r->env);
 }
 
 static const struct recorder_api_callbacks api_callbacks = {get_topology,
@@ -431,20 +435,14 @@ on_end_signal(evutil_socket_t sig, short what, void *r_)
     }
 }
 
-static struct event *
-new_timer(struct recorder *r, event_callback_fn callback)
-{
-    return evtimer_new(r->base, callback, r);
-}
-
 static void
 open_events(struct recorder *r)
 {
     struct timeval second = {.tv_sec = 1};
 
     r->base = event_base_new();
-    r->tell = new_timer(r, on_tell);
-    r->discover = new_timer(r, on_discover);
+    r->tell = evtimer_new(r->base, on_tell, r);
+    r->discover = evtimer_new(r->base, on_discover, r);
     r->count = event_new(r->base, -1, EV_PERSIST, on_count, r);
     event_add(r->count, &second);
     r->on_term = evsignal_new(r->base, SIGTERM, on_end_signal, r);
@@ -499,6 +497,7 @@ recorder_create(const struct recorder_config *config, struct recorder **rp,
         .discovery = r->discovery,
         .api = r->api,
         .control = r->control,
+        .collectors = collectors_create(&config->postcards),
         .wake = wake,
         .datapaths = &r->datapaths,
         .ended = on_ended,
@@ -511,6 +510,7 @@ recorder_create(const struct recorder_config *config, struct recorder **rp,
                                               .status = get_status,
                                               .aux = r};
     api_control_add(recorder_api_server(r->api), &r->control_env);
+    collectors_add_op(r->env.collectors, recorder_api_server(r->api));
     floors_add_op(log_watch_floors(r->log_watch), recorder_api_server(r->api));
     log_watch_set_found(r->log_watch, datapath_log_again, &r->env);
     r->attach = attach_create(&r->env, add_session, r);
@@ -564,6 +564,7 @@ recorder_destroy(struct recorder *r)
     recorder_api_destroy(r->api);
     control_destroy(r->control);
     inband_destroy(r->env.inband);
+    collectors_destroy(r->env.collectors);
     discovery_destroy(r->discovery);
     log_watch_destroy(r->log_watch);
     flow_log_close(r->log);

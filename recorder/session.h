@@ -49,7 +49,8 @@ struct session_env {
     struct discovery *discovery;
     struct recorder_api *api;
     struct control *control;
-    struct inband *inband; /* NULL: postcards do not go in band. */
+    struct inband *inband;         /* NULL: postcards do not go in band. */
+    struct collectors *collectors; /* Who gets Geneve postcards. */
 
     /* Notes were made for the log, or discovery has something to do. */
     void (*wake)(void *aux);

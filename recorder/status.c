@@ -8,6 +8,7 @@
 #include "lib/flow_log.h"
 #include "lib/jmember.h"
 #include "lib/process_memory.h"
+#include "recorder/collectors.h"
 #include "recorder/control.h"
 #include "recorder/datapath.h"
 #include "recorder/recorder_config.h"
@@ -75,7 +76,7 @@ status_get(const struct session_env *env, uint64_t started_ns)
     const struct recorder_config *config = env->config;
 
     return json_pack(
-        "{s:s, s:I, s:I, s:o, s:b, s:i, s:o, s:I, s:o, s:o}", "version",
+        "{s:s, s:I, s:I, s:o, s:b, s:i, s:o, s:I, s:o, s:o, s:o}", "version",
         PACKAGE_VERSION, "started_ns", (json_int_t) started_ns, "memory_bytes",
         (json_int_t) process_memory(), "routes", get_routes(config),
         "all_paused", control_is_all_paused(env->control), "selections",
@@ -85,7 +86,8 @@ status_get(const struct session_env *env, uint64_t started_ns)
             ? json_integer((json_int_t) config->max_postcards)
             : json_null(),
         "log_queued", (json_int_t) flow_log_n_queued(env->log), "switches",
-        get_switches(env), "absent", get_absent(env));
+        get_switches(env), "absent", get_absent(env), "collectors",
+        collectors_to_json(env->collectors));
 }
 
 json_t *

@@ -50,6 +50,7 @@ server_libserver_a_SOURCES = \
 	server/cluster_config.c server/cluster_config.h \
 	server/cluster_members.c server/cluster_members.h \
 	server/cluster_options.c server/cluster_options.h \
+	server/cluster_self.c \
 	server/cluster_setup.c server/cluster_setup.h \
 	server/cluster_events.c server/cluster_events.h \
 	server/cluster_triggers.c server/cluster_triggers.h \
@@ -91,7 +92,6 @@ server_libserver_a_SOURCES = \
 	server/profiles.c server/profiles.h \
 	server/queries.c server/queries.h \
 	server/recorder_link.c server/recorder_link.h \
-	server/rendezvous.c server/rendezvous.h \
 	server/cluster_accept.c server/cluster_accept.h \
 	server/cluster_store.c server/cluster_store.h \
 	server/store_disk.c server/store_disk.h \

@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/archive_span.h"
 #include "lib/dpid.h"
 #include "lib/lh_alloc.h"
 #include "lib/monotonic.h"
@@ -100,27 +99,6 @@ on_tick(evutil_socket_t fd, short what, void *cluster_)
 }
 
 static void
-tell_self(struct cluster *cluster)
-{
-    const char *dir = cluster->parts.options->archive;
-    struct cluster_member self = {
-        .version = PACKAGE_VERSION,
-        .wire_min = CLUSTER_WIRE_MIN,
-        .wire_max = CLUSTER_WIRE_MAX,
-        .started_ns = cluster->started_ns,
-        .has_archive = dir != NULL,
-    };
-
-    memcpy(self.name, cluster->options->name, strlen(cluster->options->name));
-    if (dir && (archive_span_oldest(dir, UINT64_MAX, &self.since_ns, NULL) ||
-                archive_span_newest(dir, &self.until_ns, NULL))) {
-        self.since_ns = self.until_ns = 0;
-    }
-    cluster_members_tell(cluster->members, &self);
-}
-
-/* The version that all who live can speak is spoken. */
-static void
 warn_lost(void *aux, uint64_t dpid, uint64_t n)
 {
     static struct say_site site;
@@ -143,7 +121,7 @@ on_second(evutil_socket_t fd, short what, void *cluster_)
     ask_streams(cluster);
     cluster_door_take_lost(cluster->door, warn_lost, NULL);
     if (!cluster->is_door_only) {
-        tell_self(cluster);
+        cluster_self_tell(cluster);
         cluster_share_tick(cluster->share);
         cluster_triggers_tick(cluster->triggers);
     }

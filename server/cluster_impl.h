@@ -2,6 +2,7 @@
 /* cluster_impl - what the parts of cluster share.
  *
  *   cluster          life, the door, leaving
+ *   cluster_self     what is told to the others and to the recorder
  *   cluster_shards   leases, and the owners of what is held
  *   cluster_status   what is told of it
  *
@@ -85,5 +86,11 @@ uint32_t cluster_shards_n_splits(const struct cluster *);
 uint32_t cluster_shards_n_stores(const struct cluster *);
 /* Adds to '*counters' what all owners here count, and counted. */
 void cluster_shards_collect(const struct cluster *, struct counters *);
+
+/* --- cluster_self.c --- */
+
+/* About once a second: tells the others of this server, and the recorder who
+ * may be sent postcards. */
+void cluster_self_tell(struct cluster *);
 
 #endif /* server/cluster_impl.h */

@@ -42,12 +42,12 @@ static json_t *
 to_json(const struct cluster_member *member)
 {
     return json_pack(
-        "{s:s, s:I, s:I, s:I, s:b, s:I, s:I}", "version", member->version,
+        "{s:s, s:I, s:I, s:I, s:b, s:I, s:I, s:s}", "version", member->version,
         "wire_min", (json_int_t) member->wire_min, "wire_max",
         (json_int_t) member->wire_max, "started_ns",
         (json_int_t) member->started_ns, "archive", (int) member->has_archive,
         "since_ns", (json_int_t) member->since_ns, "until_ns",
-        (json_int_t) member->until_ns);
+        (json_int_t) member->until_ns, "postcards_at", member->postcards_at);
 }
 
 /* False when it is none of ours. */
@@ -64,6 +64,7 @@ read_member(const struct bus_kv_entry *entry, struct cluster_member *member)
     struct jmember since = jmember_get(&root, "since_ns");
     struct jmember until = jmember_get(&root, "until_ns");
     const char *version = json_string_value(json_object_get(json, "version"));
+    const char *at = json_string_value(json_object_get(json, "postcards_at"));
     uint64_t wire_min, wire_max;
     bool is_good = strlen(name) <= SHARD_LEASE_MAX_NAME && version &&
                    !jmember_u64(&min, UINT32_MAX, &wire_min, NULL) &&
@@ -73,6 +74,8 @@ read_member(const struct bus_kv_entry *entry, struct cluster_member *member)
     if (is_good) {
         snprintf(member->name, sizeof member->name, "%s", name);
         snprintf(member->version, sizeof member->version, "%s", version);
+        snprintf(member->postcards_at, sizeof member->postcards_at, "%s",
+                 at ? at : "");
         member->wire_min = (uint32_t) wire_min;
         member->wire_max = (uint32_t) wire_max;
         member->has_archive = json_is_true(json_object_get(json, "archive"));

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "lib/bus_kv.h"
+#include "lib/collector_address.h"
 #include "server/shard_lease.h"
 
 struct cluster_member {
@@ -24,6 +25,8 @@ struct cluster_member {
     uint64_t started_ns;
     uint64_t since_ns, until_ns; /* Of its archive; both 0: empty. */
     bool has_archive;
+    /* Where switches may send postcards to; "": nowhere, or no more. */
+    char postcards_at[COLLECTOR_ADDRESS_TEXT];
 };
 
 struct cluster_members;

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "lib/collector_address.h"
 #include "lib/text_number.h"
 #include "server/shard_lease.h"
 
@@ -26,6 +27,7 @@ static const char *const option_names[] = {
     [CLUSTER_OPTION_CERTIFICATE] = "cluster-certificate",
     [CLUSTER_OPTION_CA] = "cluster-ca",
     [CLUSTER_OPTION_CREDENTIALS] = "cluster-credentials",
+    [CLUSTER_OPTION_POSTCARDS_AT] = "postcards-at",
 };
 
 static int
@@ -114,6 +116,21 @@ take_number(struct cluster_options *o, enum cluster_option option,
     return 0;
 }
 
+static int
+take_address(struct cluster_options *o, const char *text,
+             struct lh_error *error)
+{
+    struct collector_address address;
+    struct lh_error why;
+
+    if (collector_address_parse(text, &address, &why) || address.is_any) {
+        return bad(error, CLUSTER_OPTION_POSTCARDS_AT, text,
+                   "an address that switches can send to, ADDRESS[:PORT]");
+    }
+    o->postcards_at = text;
+    return 0;
+}
+
 int
 cluster_options_take(struct cluster_options *o, enum cluster_option option,
                      const char *text, struct lh_error *error)
@@ -141,6 +158,8 @@ cluster_options_take(struct cluster_options *o, enum cluster_option option,
     case CLUSTER_OPTION_CREDENTIALS:
         o->credentials = text;
         return 0;
+    case CLUSTER_OPTION_POSTCARDS_AT:
+        return take_address(o, text, error);
     case CLUSTER_OPTION_SHARDS:
     case CLUSTER_OPTION_COPIES:
     case CLUSTER_OPTION_BUS_REPLICAS:
@@ -156,7 +175,8 @@ cluster_options_check(const struct cluster_options *o, struct lh_error *error)
 {
     bool has_any = o->name || o->private_key || o->certificate || o->ca_cert ||
                    o->credentials || o->n_shards || o->n_copies ||
-                   o->bus_replicas || o->lease_ms || o->n_bytes;
+                   o->bus_replicas || o->lease_ms || o->n_bytes ||
+                   o->postcards_at;
 
     if (!o->urls) {
         if (has_any) {

@@ -17,8 +17,10 @@
 
 /* Strings are borrowed from argv. */
 struct cluster_options {
-    const char *urls; /* NULL: no cluster, and nothing else counts. */
-    const char *name; /* Of this server. */
+    const char *urls;         /* NULL: no cluster, and nothing else counts. */
+    const char *name;         /* Of this server. */
+    const char *postcards_at; /* ADDRESS[:PORT], where switches reach it;
+                               * NULL: not said. */
     const char *private_key, *certificate, *ca_cert, *credentials;
     uint32_t n_shards;     /* 0: what the cluster has, else the default. */
     uint32_t n_copies;     /* Of histories; 0: as the cluster has, else 1. */
@@ -38,7 +40,8 @@ enum cluster_option {
     CLUSTER_OPTION_KEY,
     CLUSTER_OPTION_CERTIFICATE,
     CLUSTER_OPTION_CA,
-    CLUSTER_OPTION_CREDENTIALS
+    CLUSTER_OPTION_CREDENTIALS,
+    CLUSTER_OPTION_POSTCARDS_AT
 };
 
 /* Takes the value of an option.  Returns 0, or EINVAL with the reason. */

@@ -72,6 +72,7 @@ const char options_help[] =
     "  --cluster-key FILE, --cluster-certificate FILE, --cluster-ca FILE\n"
     "                             PEM files: TLS to NATS\n"
     "  --cluster-credentials FILE of NATS (.creds)\n"
+    "  --postcards-at ADDR[:PORT] where switches reach this server\n"
     "\n"
     "  --id-seed HEX, --id-bytes N  constants of packet IDs, the same in the\n"
     "                             whole cluster (6c617374686f70, 70)\n"
@@ -172,6 +173,8 @@ static const struct option long_options[] = {
     {"cluster-ca", required_argument, NULL, OPT_CLUSTER + CLUSTER_OPTION_CA},
     {"cluster-credentials", required_argument, NULL,
      OPT_CLUSTER + CLUSTER_OPTION_CREDENTIALS},
+    {"postcards-at", required_argument, NULL,
+     OPT_CLUSTER + CLUSTER_OPTION_POSTCARDS_AT},
     {"verbose", no_argument, NULL, 'v'},
     {"help", no_argument, NULL, 'h'},
     {"version", no_argument, NULL, 'V'},

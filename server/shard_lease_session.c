@@ -12,7 +12,7 @@
 
 #include "lib/lh_alloc.h"
 #include "lib/monotonic.h"
-#include "server/rendezvous.h"
+#include "lib/rendezvous.h"
 
 /* --- The session. -------------------------------------------------------- */
 

@@ -335,3 +335,8 @@ TESTS += tests/lib/test_copy_gate
 tests_lib_test_copy_gate_SOURCES = tests/lib/test_copy_gate.c \
 	tests/lib/random_history.c tests/lib/random_history.h
 tests_lib_test_copy_gate_LDADD = $(LIB_LIBS) $(TEST_LIBS)
+
+check_PROGRAMS += tests/lib/test_rendezvous
+TESTS += tests/lib/test_rendezvous
+tests_lib_test_rendezvous_SOURCES = tests/lib/test_rendezvous.c
+tests_lib_test_rendezvous_LDADD = $(LIB_LIBS) $(TEST_LIBS)

@@ -35,6 +35,7 @@ EXTRA_DIST += \
 	tests/net/test_bonds.py \
 	tests/net/test_cluster.py \
 	tests/net/test_cluster_faults.py \
+	tests/net/test_collectors.py \
 	tests/net/test_commands.py \
 	tests/net/test_demo.py \
 	tests/net/test_demo_network.py \

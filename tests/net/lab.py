@@ -58,7 +58,7 @@ SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema"     # Stock.
 UNDER_SWITCH = "172.31.255.1"     # br-under, the tunnels' own end.
 UNDER_COLLECTOR = "172.31.255.2"  # Where lasthop-server listens.
 
-_COLLECTOR_MAC = "02:00:00:00:ff:02"
+COLLECTOR_MAC = "02:00:00:00:ff:02"
 _OFFLOADS = "rx off tx off sg off tso off gso off gro off"
 
 
@@ -342,7 +342,7 @@ class Lab:
             run(["ip", "-batch", "-"], netns=host.netns,
                 stdin="\n".join(batch))
         if self._has_collector:
-            run(["ip", "link", "set", "under0", "address", _COLLECTOR_MAC],
+            run(["ip", "link", "set", "under0", "address", COLLECTOR_MAC],
                 netns=self.col)
             run(["ip", "addr", "add", UNDER_COLLECTOR + "/24", "dev",
                  "under0"], netns=self.col)
@@ -422,7 +422,7 @@ class Lab:
         run(["ip", "addr", "add", UNDER_SWITCH + "/24", "dev", "br-under"],
             netns=self.sw)
         run(["ip", "link", "set", "br-under", "up"], netns=self.sw)
-        self.appctl("tnl/arp/set", "br-under", UNDER_COLLECTOR, _COLLECTOR_MAC)
+        self.appctl("tnl/arp/set", "br-under", UNDER_COLLECTOR, COLLECTOR_MAC)
         wait_until(lambda: "dev br-under" in self.appctl("ovs/route/show"),
                    what="the route to the collector")
 

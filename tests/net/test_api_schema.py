@@ -175,6 +175,8 @@ def test_what_is_instrumented(net, recorder):
     recorder.call("resume")
     recorder.call("retain", name="schema", since=net.began_ns)
     recorder.call("retain", name="schema")
+    recorder.call("collectors", name="a", servers=[
+        {"name": "a", "address": "192.0.2.1:6081", "alive": True}])
     recorder.call("attach", bridge="lone",
                   socket=f"unix:{net.lab.dir}/lone.mgmt")
     wait_until(lambda: any(

@@ -221,3 +221,8 @@ check_PROGRAMS += tests/recorder/test_instr_links
 TESTS += tests/recorder/test_instr_links
 tests_recorder_test_instr_links_SOURCES = tests/recorder/test_instr_links.c
 tests_recorder_test_instr_links_LDADD = $(RECORDER_LIBS) $(TEST_LIBS)
+
+check_PROGRAMS += tests/recorder/test_collectors
+TESTS += tests/recorder/test_collectors
+tests_recorder_test_collectors_SOURCES = tests/recorder/test_collectors.c
+tests_recorder_test_collectors_LDADD = $(RECORDER_LIBS) $(TEST_LIBS)

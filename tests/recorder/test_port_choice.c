@@ -9,11 +9,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/collector_address.h"
 #include "recorder/port_choice.h"
 
 #define COLLECTOR "192.0.2.1"
 #define MARKED    "[\"map\",[[\"lasthop\",\"postcards\"]]]"
 #define UNMARKED  "[\"map\",[]]"
+
+static char collector[] = COLLECTOR;
+static struct postcard_target targets[] = {
+    {.address = collector, .udp_port = COLLECTOR_ADDRESS_PORT}};
+static const struct postcard_port to_collector = {.targets = targets,
+                                                  .n_targets = 1};
 
 /* A row of a Geneve interface. */
 #define TUNNEL(NAME, REMOTE, KEY, MARK)                                       \
@@ -32,7 +39,8 @@ choose(const char *geneve, const char *named, const char *ifaces,
     snprintf(output, sizeof output,
              "{\"data\":[%s]," HEADINGS "}\n{\"data\":[%s]," HEADINGS "}\n%s",
              geneve, named, ifaces);
-    ck_assert_int_eq(port_choice_make(output, name, COLLECTOR, 1, choice), 0);
+    ck_assert_int_eq(port_choice_make(output, name, &to_collector, 1, choice),
+                     0);
 }
 
 static void
@@ -132,12 +140,13 @@ START_TEST(what_cannot_be_read_is_refused)
 {
     struct port_choice choice;
 
-    ck_assert_int_eq(port_choice_make("", NULL, COLLECTOR, 1, &choice),
+    ck_assert_int_eq(port_choice_make("", NULL, &to_collector, 1, &choice),
                      EPROTO);
-    ck_assert_int_eq(port_choice_make("{}\np1\n", NULL, COLLECTOR, 1, &choice),
-                     EPROTO);
+    ck_assert_int_eq(
+        port_choice_make("{}\np1\n", NULL, &to_collector, 1, &choice), EPROTO);
     /* Nothing in it: nothing is taken. */
-    ck_assert_int_eq(port_choice_make("{}[]", NULL, COLLECTOR, 1, &choice), 0);
+    ck_assert_int_eq(port_choice_make("{}[]", NULL, &to_collector, 1, &choice),
+                     0);
     expect(&choice, "lhp-1", 1);
     port_choice_uninit(&choice);
 }

@@ -40,17 +40,42 @@ START_TEST(terms_come_in_any_order)
     add(&ports, "mac:c0");
     p = &ports.ports[0];
     ck_assert_int_eq(p->encapsulation, INSTR_GENEVE);
-    ck_assert_str_eq(p->address, "192.0.2.1");
-    ck_assert_uint_eq(p->udp_port, 7000);
+    ck_assert_str_eq(p->targets[0].address, "192.0.2.1");
+    ck_assert_uint_eq(p->targets[0].udp_port, 7000);
     ck_assert_str_eq(p->bridge, "br0");
     ck_assert_str_eq(p->name, "out-%b");
     p = &ports.ports[1];
     ck_assert_int_eq(p->encapsulation, INSTR_MAC);
     ck_assert_str_eq(p->name, "%b-mac");
     ck_assert_uint_eq(p->vlan, 12);
-    ck_assert_str_eq(ports.ports[2].address, "2001:db8::1");
-    ck_assert_uint_eq(ports.ports[2].udp_port, 7001);
+    ck_assert_str_eq(ports.ports[2].targets[0].address, "2001:db8::1");
+    ck_assert_uint_eq(ports.ports[2].targets[0].udp_port, 7001);
     ck_assert_uint_eq(ports.ports[3].vlan, POSTCARD_PORT_VLAN);
+    postcard_ports_uninit(&ports);
+}
+END_TEST
+
+START_TEST(several_collectors_in_the_order_given)
+{
+    struct postcard_ports ports = {.ports = NULL};
+    const struct postcard_port *p;
+
+    add(&ports, "geneve:192.0.2.1,or=192.0.2.2:7000,port=x,"
+                "or=[2001:db8::1]");
+    p = &ports.ports[0];
+    ck_assert_uint_eq(p->n_targets, 3);
+    ck_assert_str_eq(p->targets[0].text, "192.0.2.1:6081");
+    ck_assert_str_eq(p->targets[1].text, "192.0.2.2:7000");
+    ck_assert_str_eq(p->targets[2].text, "[2001:db8::1]:6081");
+    ck_assert_str_eq(p->targets[1].match, "udp,nw_dst=192.0.2.2,tp_dst=7000");
+    ck_assert_str_eq(p->targets[2].match,
+                     "udp6,ipv6_dst=2001:db8::1,tp_dst=6081");
+    ck_assert_uint_eq(postcard_port_target(p, "192.0.2.2", 7000), 1);
+    ck_assert_uint_eq(postcard_port_target(p, "192.0.2.2", 6081), 3);
+    ck_assert_str_eq(p->name, "x");
+    add_fails(&ports, "geneve:192.0.2.1,or=192.0.2.1,bridge=b", "twice");
+    add_fails(&ports, "geneve:192.0.2.1,or=nowhere,bridge=b", "no IP");
+    add_fails(&ports, "mac:c0,or=192.0.2.1", "is not");
     postcard_ports_uninit(&ports);
 }
 END_TEST
@@ -130,6 +155,7 @@ main(void)
     int n_failed;
 
     tcase_add_test(tc, terms_come_in_any_order);
+    tcase_add_test(tc, several_collectors_in_the_order_given);
     tcase_add_test(tc, what_names_the_bridge_comes_first);
     tcase_add_test(tc, a_bridge_without_one_has_none);
     tcase_add_test(tc, what_is_wrong_is_said);

@@ -248,10 +248,6 @@ tests_server_test_cluster_door_trouble_SOURCES = \
 tests_server_test_cluster_door_trouble_LDADD = $(SERVER_LIBS) $(NATS_LIBS) \
 	$(TEST_LIBS)
 
-check_PROGRAMS += tests/server/test_rendezvous
-TESTS += tests/server/test_rendezvous
-tests_server_test_rendezvous_SOURCES = tests/server/test_rendezvous.c
-tests_server_test_rendezvous_LDADD = $(SERVER_LIBS) $(TEST_LIBS)
 
 check_PROGRAMS += tests/server/test_server_killed
 TESTS += tests/server/test_server_killed

@@ -21,7 +21,7 @@
 #include <unistd.h>
 
 #include "lib/monotonic.h"
-#include "server/rendezvous.h"
+#include "lib/rendezvous.h"
 #include "server/shard_lease.h"
 #include "tests/lib/nats_fixture.h"
 

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "server/rendezvous.h"
+#include "lib/rendezvous.h"
 
 #define N_SHARDS    1024
 #define MAX_SERVERS 64

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* rendezvous - implementation. */
 #include <config.h>
-#include "server/rendezvous.h"
+#include "lib/rendezvous.h"
 
 #include <stdbool.h>
 #include <string.h>
 #include <xxhash.h>
 
 uint64_t
-rendezvous_weight(const char *server, uint32_t shard)
+rendezvous_weight(const char *server, uint64_t shard)
 {
     return XXH3_64bits_withSeed(server, strlen(server), shard);
 }
@@ -25,7 +25,7 @@ is_before(const char *a, const char *b, uint32_t shard)
 }
 
 size_t
-rendezvous_owners(const char *const names[], size_t n, uint32_t shard,
+rendezvous_owners(const char *const names[], size_t n, uint64_t shard,
                   size_t owners[], size_t k)
 {
     size_t n_owners = 0;
@@ -47,7 +47,7 @@ rendezvous_owners(const char *const names[], size_t n, uint32_t shard,
 }
 
 size_t
-rendezvous_owner(const char *const names[], size_t n, uint32_t shard)
+rendezvous_owner(const char *const names[], size_t n, uint64_t shard)
 {
     size_t owner;
 

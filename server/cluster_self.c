@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cluster_self - what a server tells of itself and of the others: to these,
+ * and to its recorder. */
+#include <config.h>
+
+#include <string.h>
+
+#include "lib/archive_span.h"
+#include "lib/collector_address.h"
+#include "server/cluster_impl.h"
+#include "server/recorder_link.h"
+
+/* Where switches reach this server: as the option says, or where it listens
+ * if that is one address.  Not while it gives everything away. */
+static void
+put_address(const struct cluster *cluster, struct cluster_member *self)
+{
+    const struct options *o = cluster->parts.options;
+    struct collector_address address = {.is_any = true};
+    struct lh_error error;
+
+    if (o->cluster.postcards_at) {
+        collector_address_parse(o->cluster.postcards_at, &address, &error);
+    } else if (o->n_listen &&
+               collector_address_parse(o->listen[0], &address, &error)) {
+        return;
+    }
+    if (!address.is_any && !cluster->is_draining) {
+        memcpy(self->postcards_at, address.text, sizeof address.text);
+    }
+}
+
+static void
+tell_self(struct cluster *cluster)
+{
+    const char *dir = cluster->parts.options->archive;
+    struct cluster_member self = {
+        .version = PACKAGE_VERSION,
+        .wire_min = CLUSTER_WIRE_MIN,
+        .wire_max = CLUSTER_WIRE_MAX,
+        .started_ns = cluster->started_ns,
+        .has_archive = dir != NULL,
+    };
+
+    memcpy(self.name, cluster->options->name, strlen(cluster->options->name));
+    put_address(cluster, &self);
+    if (dir && (archive_span_oldest(dir, UINT64_MAX, &self.since_ns, NULL) ||
+                archive_span_newest(dir, &self.until_ns, NULL))) {
+        self.since_ns = self.until_ns = 0;
+    }
+    cluster_members_tell(cluster->members, &self);
+}
+
+static void
+on_collectors(void *aux, int error_number, const json_t *answer,
+              const struct lh_error *error)
+{
+    /* A recorder that does not know the request does not move switches. */
+}
+
+/* Tells the recorder which servers may be sent postcards. */
+static void
+tell_recorder(struct cluster *cluster)
+{
+    struct recorder_link *link = cluster->parts.recorder(cluster->parts.aux);
+    size_t n = cluster->lease_1 ? shard_lease_n_known(cluster->lease_1) : 0;
+    json_t *list;
+
+    if (!link || !recorder_link_is_up(link)) {
+        return;
+    }
+    list = json_array();
+    for (size_t i = 0; i < n; i++) {
+        const struct cluster_member *member;
+        struct shard_lease_server server;
+
+        shard_lease_get_server(cluster->lease_1, i, &server);
+        member = cluster_members_find(cluster->members, server.name);
+        if (member && *member->postcards_at) {
+            json_array_append_new(
+                list, json_pack("{s:s, s:s, s:b}", "name", server.name,
+                                "address", member->postcards_at, "alive",
+                                (int) server.is_alive));
+        }
+    }
+    recorder_link_call(link, "collectors",
+                       json_pack("{s:s, s:o}", "name", cluster->options->name,
+                                 "servers", list),
+                       on_collectors, NULL);
+}
+
+void
+cluster_self_tell(struct cluster *cluster)
+{
+    tell_self(cluster);
+    tell_recorder(cluster);
+}

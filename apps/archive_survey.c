@@ -166,6 +166,7 @@ take_item(struct archive_survey *survey, int fd,
 {
     switch (item->what) {
     case ARCHIVE_SCAN_BLOCK:
+        archive_sums_id_add(&survey->sums_id, item->offset, &item->block);
         take_block(survey, fd, segment, item);
         break;
     case ARCHIVE_SCAN_NEWER:
@@ -196,6 +197,37 @@ take_item(struct archive_survey *survey, int fd,
     }
 }
 
+/* Compares the sums of a file, if it has some, with its blocks. */
+static void
+take_sums(struct archive_survey *survey, const struct archive_segment *segment)
+{
+    struct lh_error why = {.text = ""};
+    uint64_t size = archive_sums_size(survey->dir, segment);
+    int retval =
+        size ? archive_sums_check(survey->dir, segment, &survey->sums_id, &why)
+             : ENOENT;
+
+    if (retval == ENOENT) {
+        return;
+    }
+    survey->n_bytes += size;
+    if (!retval) {
+        survey->n_sums++;
+        return;
+    }
+    survey->useless =
+        lh_alloc_grow(survey->useless, survey->n_useless,
+                      &survey->allocated_useless, sizeof *survey->useless);
+
+    struct survey_sums *sums = &survey->useless[survey->n_useless++];
+
+    *sums = (struct survey_sums){
+        .segment = *segment,
+        .is_damaged = retval != ESTALE && retval != EPROTONOSUPPORT,
+    };
+    snprintf(sums->why, sizeof sums->why, "%s", why.text);
+}
+
 static void
 take_file(struct archive_survey *survey, const struct archive_segment *segment,
           bool is_newest)
@@ -216,12 +248,14 @@ take_file(struct archive_survey *survey, const struct archive_segment *segment,
         }
     } else {
         survey->n_files++;
+        survey->sums_id = (struct archive_sums_id){.hash = 0};
         survey->n_bytes += (uint64_t) st.st_size;
         archive_scan_init(&scan, fd, 0, (uint64_t) st.st_size);
         while (archive_scan_next(&scan, &item) != ARCHIVE_SCAN_END) {
             take_item(survey, fd, segment, (uint64_t) st.st_size, is_newest,
                       &item);
         }
+        take_sums(survey, segment);
     }
     if (fd >= 0) {
         close(fd);
@@ -271,6 +305,7 @@ void
 archive_survey_uninit(struct archive_survey *survey)
 {
     free(survey->damages);
+    free(survey->useless);
     free(survey->dir);
     memset(survey, 0, sizeof *survey);
 }

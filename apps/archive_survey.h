@@ -18,6 +18,7 @@
 #include "lib/archive_check.h"
 #include "lib/archive_damages.h"
 #include "lib/archive_dir.h"
+#include "lib/archive_sums.h"
 #include "lib/lh_error.h"
 
 /* A place that is damaged. */
@@ -30,6 +31,13 @@ struct survey_damage {
                                    * to the end. */
     uint64_t n_histories;         /* That it held; UINT64_MAX: not known. */
     bool is_open;                 /* The next sound block bounds it. */
+    char why[256];
+};
+
+/* A file of sums that is of no use (lib/archive_sums.h). */
+struct survey_sums {
+    struct archive_segment segment;
+    bool is_damaged; /* Else it is of other blocks, or newer. */
     char why[256];
 };
 
@@ -46,9 +54,14 @@ struct archive_survey {
     size_t n_damages, allocated;
     struct survey_damage *damages; /* In the order of the files.  Owned. */
 
+    uint64_t n_sums; /* Files of sums that are right. */
+    size_t n_useless, allocated_useless;
+    struct survey_sums *useless; /* Owned. */
+
     /* While it goes on. */
     bool has_block;
     uint64_t last_seq, last_ns;
+    struct archive_sums_id sums_id; /* Of the file at hand. */
 };
 
 /* Reads the archive in 'dir'.  Returns 0, or an errno when the directory

@@ -11,6 +11,7 @@
 
 #include "apps/archive_survey.h"
 #include "lib/archive_reader.h"
+#include "lib/archive_sums.h"
 #include "lib/time_spec.h"
 
 /* Exit statuses of `archive`. */
@@ -104,6 +105,39 @@ print_damage(const struct archive_survey *survey,
     free(path);
 }
 
+/* A file of sums that nobody uses. */
+static void
+print_useless(const struct archive_survey *survey, const struct survey_sums *s,
+              bool is_json)
+{
+    char *path = archive_sums_path(survey->dir, &s->segment);
+
+    if (is_json) {
+        json_t *json = json_pack("{s:s, s:s, s:s%}", "sums",
+                                 s->is_damaged ? "damaged" : "other", "file",
+                                 path, "why", s->why, strlen(s->why));
+
+        ctl_print_json(json);
+        json_decref(json);
+    } else {
+        printf("%s: %s%s; profiles read the blocks instead; lasthopctl "
+               "archive repair removes it\n",
+               path, s->is_damaged ? "damaged: " : "", s->why);
+    }
+    free(path);
+}
+
+static size_t
+count_damaged_sums(const struct archive_survey *survey)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < survey->n_useless; i++) {
+        n += survey->useless[i].is_damaged;
+    }
+    return n;
+}
+
 /* What is no damage and still worth a line. */
 static void
 print_notes(const struct archive_survey *survey)
@@ -134,18 +168,21 @@ print_summary(const struct ctl *ctl, const struct archive_survey *survey,
               const char *meta_trouble)
 {
     const struct archive_check *all = &survey->all;
-    bool is_sound = !survey->n_damages && !meta_trouble;
+    size_t n_damaged_sums = count_damaged_sums(survey);
+    bool is_sound = !survey->n_damages && !meta_trouble && !n_damaged_sums;
 
     if (ctl->app->is_json) {
         json_t *json = json_pack(
-            "{s:b, s:s?, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+            "{s:b, s:s?, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, "
+            "s:o}",
             "sound", is_sound, "meta", meta_trouble, "files",
             number(survey->n_files), "blocks", number(survey->n_blocks),
             "histories", number(all->n_histories), "hops", number(all->n_hops),
             "bytes", number(survey->n_bytes), "damages",
             number(survey->n_damages), "newer_blocks", number(survey->n_newer),
             "lost_histories", number(all->n_lost), "torn_bytes",
-            number(survey->torn_len));
+            number(survey->torn_len), "sums", number(survey->n_sums),
+            "damaged_sums", number(n_damaged_sums));
 
         ctl_print_json(json);
         json_decref(json);
@@ -158,6 +195,10 @@ print_summary(const struct ctl *ctl, const struct archive_survey *survey,
         ctl_print_count((long long) all->n_histories, "history of ",
                         "histories of ");
         ctl_print_count((long long) all->n_hops, "hop, ", "hops, ");
+        if (survey->n_sums) {
+            ctl_print_count((long long) survey->n_sums, "file of sums, ",
+                            "files of sums, ");
+        }
         ctl_print_count((long long) survey->n_bytes, "byte read\n",
                         "bytes read\n");
     }
@@ -197,6 +238,9 @@ ctl_archive_verify(struct ctl *ctl, int argc, char *argv[])
     for (size_t i = 0; i < survey.n_damages; i++) {
         print_damage(&survey, &survey.damages[i], ctl->app->is_json);
     }
+    for (size_t i = 0; i < survey.n_useless; i++) {
+        print_useless(&survey, &survey.useless[i], ctl->app->is_json);
+    }
     status = print_summary(ctl, &survey, meta_error ? trouble.text : NULL);
     archive_survey_uninit(&survey);
     return status;
@@ -205,7 +249,7 @@ ctl_archive_verify(struct ctl *ctl, int argc, char *argv[])
 /* --- stat --------------------------------------------------------------- */
 
 struct totals {
-    uint64_t n_files, n_histories, n_old, n_hops, n_bytes;
+    uint64_t n_files, n_histories, n_old, n_hops, n_bytes, n_sums_bytes;
     uint64_t n_shapes, n_flows, n_rows, n_topologies;
     uint64_t min_ns, max_ns;
 };
@@ -236,6 +280,19 @@ count_columns(struct archive_reader *reader, const struct archive_entry *entry,
     column_decoder_destroy(d);
 }
 
+/* Counts the sums of the file that begins with the block. */
+static void
+count_file(struct archive_reader *reader, const struct archive_entry *first,
+           struct totals *totals)
+{
+    uint64_t size =
+        archive_sums_size(archive_reader_dir(reader), &first->segment);
+
+    totals->n_files++;
+    totals->n_sums_bytes += size;
+    totals->n_bytes += size;
+}
+
 static void
 count_block(struct archive_reader *reader, size_t i, struct totals *totals)
 {
@@ -244,9 +301,10 @@ count_block(struct archive_reader *reader, size_t i, struct totals *totals)
     const struct archive_entry *before =
         i ? archive_reader_entry(reader, i - 1) : NULL;
 
-    totals->n_files += !before ||
-                       before->segment.first != entry->segment.first ||
-                       before->segment.shard != entry->segment.shard;
+    if (!before || before->segment.first != entry->segment.first ||
+        before->segment.shard != entry->segment.shard) {
+        count_file(reader, entry, totals);
+    }
     totals->n_bytes += (uint64_t) ARCHIVE_BLOCK_HEADER + block->stored_len;
     totals->n_topologies += block->kind == ARCHIVE_TOPOLOGY;
     if (block->kind != ARCHIVE_HISTORIES && block->kind != ARCHIVE_COLUMNS) {
@@ -280,6 +338,7 @@ print_stat_json(struct archive_reader *reader, const struct totals *t,
                   number(t->n_old), "hops", number(t->n_hops), "bytes",
                   number(t->n_bytes), "min_ns", number(t->min_ns));
 
+    json_object_set_new(json, "bytes_of_sums", number(t->n_sums_bytes));
     json_object_set_new(json, "max_ns", number(t->max_ns));
     json_object_set_new(
         json, "bytes_per_postcard",
@@ -311,8 +370,11 @@ print_stat(struct archive_reader *reader, const struct totals *t,
     printf("files        %" PRIu64 ", ", t->n_files);
     ctl_print_count((long long) archive_reader_n_blocks(reader), "block, ",
                     "blocks, ");
-    ctl_print_count((long long) t->n_bytes, "byte\n", "bytes\n");
-    printf("histories    %" PRIu64, t->n_histories);
+    ctl_print_count((long long) t->n_bytes, "byte", "bytes");
+    if (t->n_sums_bytes) {
+        printf(", %" PRIu64 " of these sums for profiles", t->n_sums_bytes);
+    }
+    printf("\nhistories    %" PRIu64, t->n_histories);
     if (t->n_old) {
         printf(", %" PRIu64 " of these in blocks of version 1", t->n_old);
     }

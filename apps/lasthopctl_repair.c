@@ -20,6 +20,7 @@
 #include "lib/archive_commit.h"
 #include "lib/archive_scan.h"
 #include "lib/archive_shards.h"
+#include "lib/archive_sums.h"
 #include "lib/byte_buf.h"
 #include "lib/lh_alloc.h"
 #include "lib/time_spec.h"
@@ -204,6 +205,10 @@ repair_segment(const struct archive_survey *survey,
     if (!retval) {
         retval = replace(survey->dir, path, made, &kept);
     }
+    if (!retval) {
+        /* They are of the blocks that were. */
+        retval = archive_sums_remove(survey->dir, segment);
+    }
 
 out:
     if (retval) {
@@ -245,6 +250,28 @@ repair_segments(const struct archive_survey *survey, size_t *n_repaired)
                 ++*n_repaired;
             }
         }
+    }
+    return n_failed;
+}
+
+/* Removes sums that are of no use: the next server makes them anew. */
+static size_t
+remove_useless_sums(const struct archive_survey *survey)
+{
+    size_t n_failed = 0;
+
+    for (size_t i = 0; i < survey->n_useless; i++) {
+        const struct archive_segment *segment = &survey->useless[i].segment;
+        char *path = archive_sums_path(survey->dir, segment);
+        int retval = archive_sums_remove(survey->dir, segment);
+
+        if (retval) {
+            fprintf(stderr, "lasthopctl: %s: %s\n", path, strerror(retval));
+            n_failed++;
+        } else {
+            printf("%s: removed\n", path);
+        }
+        free(path);
     }
     return n_failed;
 }
@@ -318,7 +345,8 @@ repair_locked(const struct ctl *ctl, const char *dir, int meta_error)
         fprintf(stderr, "lasthopctl: %s\n", error.text);
         return CTL_USAGE;
     }
-    n_failed = repair_segments(&survey, &n_repaired);
+    n_failed = remove_useless_sums(&survey);
+    n_failed += repair_segments(&survey, &n_repaired);
     if (meta_error) {
         n_failed += rebuild_meta(ctl, &survey) != 0;
     }

@@ -39,6 +39,7 @@
 #include "bench/bench_maker.h"
 #include "bench/bench_preset.h"
 #include "lib/archive_reader.h"
+#include "lib/archive_sums.h"
 #include "lib/lh_alloc.h"
 #include "phf/profile.h"
 
@@ -87,6 +88,67 @@ make_archive(const char *dir, const char *name, struct gen_config *config,
     bench_maker_end(maker);
     fprintf(stderr, "bench_profile: the archive %s took %.0f s to make\n",
             name, now_s(CLOCK_MONOTONIC) - start);
+}
+
+/* The files of the archive, for free(). */
+static struct archive_segment *
+list_files(const char *dir, size_t *n)
+{
+    struct archive_segment *segments;
+    struct lh_error error;
+
+    if (archive_dir_list(dir, &segments, n, NULL, NULL, &error)) {
+        die(error.text);
+    }
+    return segments;
+}
+
+static void
+remove_sums(const char *dir)
+{
+    size_t n;
+    struct archive_segment *segments = list_files(dir, &n);
+
+    for (size_t i = 0; i < n; i++) {
+        archive_sums_remove(dir, &segments[i]);
+    }
+    free(segments);
+}
+
+/* Makes sums of all files, as a server does of those that it writes no more,
+ * and prints what they cost. */
+static void
+make_sums(const char *dir, const char *archive)
+{
+    double cpu_s = now_s(CLOCK_PROCESS_CPUTIME_ID);
+    uint64_t n_bytes = 0, n_sums = 0, size;
+    size_t n;
+    struct archive_segment *segments = list_files(dir, &n);
+
+    for (size_t i = 0; i < n; i++) {
+        char *from = archive_sums_new_path(dir, &segments[i]);
+        char *to = archive_sums_path(dir, &segments[i]);
+        char *file = archive_dir_segment(dir, &segments[i]);
+        struct lh_error error;
+        struct stat st;
+
+        if (archive_sums_write(dir, &segments[i], NULL, &size, &error) ||
+            rename(from, to) || stat(file, &st)) {
+            die(error.text);
+        }
+        n_bytes += (uint64_t) st.st_size;
+        n_sums += size;
+        free(from);
+        free(to);
+        free(file);
+    }
+    free(segments);
+    printf("{\"bench\":\"profile %s\",\"metric\":\"share_of_archive\","
+           "\"value\":%.6g,\"unit\":\"ratio\",\"runs\":1}\n",
+           archive, (double) n_sums / (double) n_bytes);
+    printf("{\"bench\":\"profile %s\",\"metric\":\"cpu_time_to_make\","
+           "\"value\":%.6g,\"unit\":\"s\",\"runs\":1}\n",
+           archive, now_s(CLOCK_PROCESS_CPUTIME_ID) - cpu_s);
 }
 
 /* Asks, and sets how long that took.  The answer is the caller's. */
@@ -254,8 +316,15 @@ main(int argc, char *argv[])
     config.shares[GEN_DROP] = GEN_RANDOM_ALL / 20;
     make_archive(dirs[1], "made up", &config, n_packets);
 
-    measure_all(dirs[0], mix, only);
-    measure_all(dirs[1], "made up", only);
+    for (size_t i = 0; i < 2; i++) {
+        char *name = lh_asprintf("%s by sums", i ? "made up" : mix);
+
+        remove_sums(dirs[i]);
+        measure_all(dirs[i], i ? "made up" : mix, only);
+        make_sums(dirs[i], name);
+        measure_all(dirs[i], name, only);
+        free(name);
+    }
     if (made) {
         nftw(made, unlink_one, 16, FTW_DEPTH | FTW_PHYS);
         free(made);

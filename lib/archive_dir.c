@@ -382,7 +382,8 @@ archive_dir_clean(const char *dir)
         size_t len = strlen(entry->d_name);
 
         if (len > 8 && !strncmp(entry->d_name, "segment-", 8) &&
-            !strcmp(entry->d_name + len - 8, ".lha.new")) {
+            (!strcmp(entry->d_name + len - 8, ".lha.new") ||
+             !strcmp(entry->d_name + len - 9, ".sums.new"))) {
             unlinkat(dirfd(stream), entry->d_name, 0);
         }
     }

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lib/archive_sums.h"
 #include "lib/lh_alloc.h"
 
 /* Blocks that are worth a merge. */
@@ -53,7 +54,7 @@ archive_old_add(struct archive_old *old, const struct archive_old_file *file)
     old->files =
         lh_alloc_grow(old->files, old->n, &old->allocated, sizeof *old->files);
     old->files[old->n++] = *file;
-    old->n_bytes += file->size;
+    old->n_bytes += file->size + file->sums_size;
 }
 
 void
@@ -198,8 +199,9 @@ archive_old_replace(struct archive_old *old,
         const struct archive_old_file *file = &old->files[first + i];
 
         max_ns = file->max_ns > max_ns ? file->max_ns : max_ns;
-        old->n_bytes -= file->size;
-        archive_old_add_covered(old, &file->segment, file->size, now_ns);
+        old->n_bytes -= file->size + file->sums_size;
+        archive_old_add_covered(old, &file->segment,
+                                file->size + file->sums_size, now_ns);
     }
     old->files[first] = *merged;
     old->files[first].max_ns = max_ns; /* In it are times of wrong clocks. */
@@ -219,13 +221,54 @@ archive_old_fix(struct archive_old *old, uint64_t first)
     }
 }
 
+/* --- Sums --------------------------------------------------------------- */
+
+const struct archive_old_file *
+archive_old_plan_sums(const struct archive_old *old, uint64_t min_records,
+                      uint64_t end)
+{
+    for (size_t i = old->n; i-- > 0;) {
+        const struct archive_old_file *file = &old->files[i];
+
+        if (file->segment.last < end && !file->sums_size &&
+            !file->has_no_sums && !file->is_fixed &&
+            file->n_records >= min_records) {
+            return file;
+        }
+    }
+    return NULL;
+}
+
+bool
+archive_old_set_sums(struct archive_old *old,
+                     const struct archive_segment *segment, uint64_t size)
+{
+    for (size_t i = 0; i < old->n; i++) {
+        struct archive_old_file *file = &old->files[i];
+
+        if (file->segment.first == segment->first &&
+            file->segment.last == segment->last) {
+            old->n_bytes += size - file->sums_size;
+            file->sums_size = size;
+            file->has_no_sums = !size;
+            return true;
+        }
+    }
+    return false;
+}
+
 /* --- Removing ----------------------------------------------------------- */
 
+/* Removes a file, before it its sums. */
 static int
 remove_file(const char *dir, const struct archive_segment *segment)
 {
     char *path = archive_dir_segment(dir, segment);
-    int error = unlink(path) && errno != ENOENT ? errno : 0;
+    int error = archive_sums_remove(dir, segment);
+
+    if (!error && unlink(path) && errno != ENOENT) {
+        error = errno;
+    }
 
     free(path);
     return error;
@@ -290,7 +333,7 @@ archive_old_retain(struct archive_old *old, const char *dir, uint64_t more,
         }
         if (!error) {
             (*n_removed)++;
-            old->n_bytes -= oldest->size;
+            old->n_bytes -= oldest->size + oldest->sums_size;
             old->n--;
             memmove(old->files, old->files + 1, old->n * sizeof *old->files);
         }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* archive_old - the files of an archive that are written no more: which of
- * them have to go, and which should be merged.
+ * them have to go, which should be merged, and which should get a file of sums
+ * (lib/archive_sums.h).
  *
  * Many small blocks become few large ones by steps, so that no history is
  * written anew more than a few times: neighbouring files are worth merging
@@ -26,6 +27,8 @@ struct archive_old_file {
     uint64_t n_blocks;  /* Of histories. */
     uint64_t n_records; /* In them. */
     bool is_fixed;      /* It is not to be merged: damaged. */
+    uint64_t sums_size; /* Of the file of its sums; 0: there is none. */
+    bool has_no_sums;   /* Nor can there be one. */
 };
 
 /* What is there at most and for how long; 0: no limit. */
@@ -60,6 +63,17 @@ void archive_old_replace(struct archive_old *,
                          uint64_t now_ns);
 /* The file that begins with number 'first' is not to be merged. */
 void archive_old_fix(struct archive_old *, uint64_t first);
+
+/* The newest file of 'min_records' histories or more, with numbers below
+ * 'end', that should get sums; NULL: none should.  Good until the next call of
+ * another function. */
+const struct archive_old_file *
+archive_old_plan_sums(const struct archive_old *, uint64_t min_records,
+                      uint64_t end);
+/* The file has sums of so many bytes; 0: it cannot have any.  False, and
+ * nothing is done, when it is not there any more. */
+bool archive_old_set_sums(struct archive_old *, const struct archive_segment *,
+                          uint64_t size);
 
 /* Removes files that are in another one (because of 'must_shrink' all), then
  * others, oldest first, while all together and 'more' bytes are too many or

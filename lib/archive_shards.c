@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "lib/archive_sums.h"
 #include "lib/lh_alloc.h"
 
 uint32_t
@@ -146,9 +147,12 @@ archive_shards_bytes(const char *dir, uint32_t shard, uint64_t *own,
         struct stat st;
 
         if (!stat(path, &st)) {
-            *all += (uint64_t) st.st_size;
+            uint64_t size =
+                (uint64_t) st.st_size + archive_sums_size(dir, &segments[i]);
+
+            *all += size;
             if (segments[i].shard == shard + 1) {
-                *own += (uint64_t) st.st_size;
+                *own += size;
             }
         }
         free(path);

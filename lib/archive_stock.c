@@ -50,6 +50,7 @@ archive_stock_take(const char *path, int fd, struct archive_stock *stock,
             break;
         case ARCHIVE_SCAN_BLOCK:
             take_block(stock, &item.block);
+            archive_sums_id_add(&stock->sums_id, item.offset, &item.block);
             break;
         case ARCHIVE_SCAN_DAMAGE:
             stock->has_damage = true;

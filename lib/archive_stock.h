@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "lib/archive_sums.h"
 #include "lib/lh_error.h"
 
 struct archive_stock {
@@ -15,10 +16,11 @@ struct archive_stock {
     uint64_t max_ns;        /* Latest last postcard of a history. */
     uint64_t last_sequence; /* Of the last block, if has_block. */
     bool has_block;
-    uint64_t n_blocks;  /* Of histories. */
-    uint64_t n_records; /* In them. */
-    bool has_newer;     /* Blocks of a format version we do not know. */
-    bool has_damage;    /* Bytes that are no block; the last such place: */
+    uint64_t n_blocks;              /* Of histories. */
+    uint64_t n_records;             /* In them. */
+    struct archive_sums_id sums_id; /* Which blocks these are. */
+    bool has_newer;  /* Blocks of a format version we do not know. */
+    bool has_damage; /* Bytes that are no block; the last such place: */
     uint64_t damage_offset, damage_len;
     bool is_torn; /* The last block is cut by the end of the file. */
     uint64_t torn_offset;

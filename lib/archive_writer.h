@@ -54,6 +54,8 @@ struct archive_writer_config {
     bool merges;            /* Small blocks become larger in the background. */
     uint64_t merge_blocks;  /* After so many a file ends; default 64. */
     uint64_t merge_keep_ns; /* What was merged goes after; default 10 min. */
+    uint64_t sums_records;  /* Files of so many histories, written no more,
+                             * get sums if 'merges'; default 65536. */
     bool is_tentative;      /* What is written may be cut off again, up to what
                              * archive_writer_commit() named last. */
     uint64_t min_number;    /* Files begun now have this number or more. */
@@ -84,7 +86,9 @@ struct archive_writer_counters {
     uint64_t segments_removed; /* By retention. */
     uint64_t merges;           /* Files made of others. */
     uint64_t merged_bytes;     /* Written for them. */
-    uint64_t merge_errors;     /* Merges that failed; nothing is lost. */
+    uint64_t sums;             /* Files that got sums. */
+    uint64_t merge_errors;     /* Merges that failed, and sums; nothing is
+                                * lost. */
     uint64_t total_bytes;      /* Size of all segments now. */
 };
 

@@ -22,7 +22,7 @@ struct archive_writer {
     uint64_t segment_bytes;
     size_t block_bytes;
     struct archive_old_limits limits;
-    uint64_t merge_blocks;
+    uint64_t merge_blocks, sums_records;
     int lock_fd;
     struct packet_id_config packet_id;
     enum column_unit unit;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* archive_writer - small blocks become larger ones, in the background. */
+/* archive_writer - small blocks become larger ones, and files get sums, in the
+ * background. */
 #include <config.h>
 
 #include <errno.h>
@@ -7,6 +8,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "lib/archive_sums.h"
 #include "lib/archive_writer_impl.h"
 
 /* Blocks of so many histories are large enough. */
@@ -68,6 +70,66 @@ end_merge(struct archive_writer *w, uint64_t now_ns)
     }
 }
 
+/* Gives sums their name, if their file is still there. */
+static int
+install_sums(struct archive_writer *w, const struct archive_segment *segment,
+             uint64_t size)
+{
+    char *from = archive_sums_new_path(w->dir, segment);
+    char *to = archive_sums_path(w->dir, segment);
+    int error = 0;
+
+    if (!archive_old_has(w->old, segment) || rename(from, to)) {
+        unlink(from);
+    } else if (archive_old_set_sums(w->old, segment, size)) {
+        w->counters.sums++;
+    } else {
+        /* Its file was merged meanwhile. */
+        error = archive_sums_remove(w->dir, segment);
+    }
+    free(from);
+    free(to);
+    return error;
+}
+
+static void
+end_sums(struct archive_writer *w, uint64_t now_ns)
+{
+    struct archive_segment segment;
+    uint64_t size;
+    int retval;
+
+    if (!archive_merger_end_sums(w->merger, &retval, &segment, &size)) {
+        return;
+    }
+    if (!retval) {
+        retval = install_sums(w, &segment, size);
+    } else if (retval == ENOTSUP || retval == EFBIG || retval == EBADMSG) {
+        /* Nothing will change that. */
+        archive_old_set_sums(w->old, &segment, 0);
+        retval = 0;
+    }
+    if (retval) {
+        w->counters.merge_errors++;
+        w->merge_after_ns = now_ns + PAUSE_NS;
+    }
+}
+
+/* Begins to make sums where there are none, while nothing is to be merged. */
+static void
+begin_sums(struct archive_writer *w, uint64_t now_ns)
+{
+    const struct archive_old_file *file =
+        archive_old_plan_sums(w->old, w->sums_records, w->committed);
+    int retval =
+        file ? archive_merger_begin_sums(w->merger, &file->segment) : 0;
+
+    if (retval && retval != EBUSY) {
+        w->counters.merge_errors++;
+        w->merge_after_ns = now_ns + PAUSE_NS;
+    }
+}
+
 void
 archive_writer_merge(struct archive_writer *w, uint64_t now_ns)
 {
@@ -78,6 +140,7 @@ archive_writer_merge(struct archive_writer *w, uint64_t now_ns)
         return;
     }
     end_merge(w, now_ns);
+    end_sums(w, now_ns);
     if (w->must_shrink) {
         w->must_shrink = false;
         w->merge_after_ns = now_ns + PAUSE_NS;
@@ -89,5 +152,7 @@ archive_writer_merge(struct archive_writer *w, uint64_t now_ns)
     if (n && archive_merger_begin(w->merger, files, n)) {
         w->counters.merge_errors++;
         w->merge_after_ns = now_ns + PAUSE_NS;
+    } else if (!n) {
+        begin_sums(w, now_ns);
     }
 }

@@ -15,12 +15,14 @@
 
 #include "lib/archive_dir.h"
 #include "lib/archive_stock.h"
+#include "lib/archive_sums.h"
 #include "lib/archive_writer_impl.h"
 #include "lib/lh_alloc.h"
 
 #define SEGMENT_BYTES (64ull << 20)
 #define BLOCK_BYTES   ((size_t) 16 << 20)
 #define MERGE_BLOCKS  64
+#define SUMS_RECORDS  65536
 #define MERGE_KEEP_NS (600ull * 1000000000)
 
 /* Cuts what a dead writer left half written at the end of the open file. */
@@ -99,7 +101,9 @@ add_covered(struct archive_writer *w, const struct archive_segment *covered,
         struct stat st;
 
         if (!stat(path, &st)) {
-            archive_old_add_covered(w->old, &covered[i], (uint64_t) st.st_size,
+            archive_old_add_covered(w->old, &covered[i],
+                                    (uint64_t) st.st_size +
+                                        archive_sums_size(w->dir, &covered[i]),
                                     now_ns);
         }
         free(path);
@@ -173,8 +177,15 @@ open_segments(struct archive_writer *w, uint64_t now_ns,
             .n_records = stock.n_records,
             .is_fixed = !is_readable || stock.has_damage || stock.has_newer ||
                         stock.is_torn,
+            .sums_size =
+                archive_sums_find(w->dir, &segments[i], &stock.sums_id),
+            .has_no_sums = stock.sums_id.is_sampled,
         };
 
+        if (!file.sums_size) {
+            /* Whatever is there is of no use. */
+            archive_sums_remove(w->dir, &segments[i]);
+        }
         archive_old_add(w->old, &file);
         w->number = segments[i].last;
         if (stock.has_block) {
@@ -218,6 +229,8 @@ archive_writer_open(const struct archive_writer_config *config,
     };
     w->merge_blocks =
         config->merge_blocks ? config->merge_blocks : MERGE_BLOCKS;
+    w->sums_records =
+        config->sums_records ? config->sums_records : SUMS_RECORDS;
     w->fd = -1;
     w->lock_fd = -1;
     w->next_sequence = 1;

@@ -34,6 +34,8 @@ lib_liblasthop_a_SOURCES = \
 	lib/archive_shards.c lib/archive_shards.h \
 	lib/archive_span.c lib/archive_span.h \
 	lib/archive_stock.c lib/archive_stock.h \
+	lib/archive_sums.c lib/archive_sums.h \
+	lib/archive_sums_make.c \
 	lib/archive_part.c lib/archive_part.h \
 	lib/archive_writer.c lib/archive_writer.h \
 	lib/archive_writer_impl.h \
@@ -115,6 +117,9 @@ lib_liblasthop_a_SOURCES = \
 	lib/flow_log_version.c \
 	lib/flow_log_view.c \
 	lib/flow_log_writer.c \
+	lib/flow_sums.c lib/flow_sums.h \
+	lib/flow_sums_impl.h \
+	lib/flow_sums_read.c \
 	lib/hop_traffic.c lib/hop_traffic.h \
 	lib/huge_alloc.c lib/huge_alloc.h \
 	lib/inet_sum.c lib/inet_sum.h \
@@ -131,6 +136,7 @@ lib_liblasthop_a_SOURCES = \
 	lib/packet_id.c lib/packet_id.h \
 	lib/packet_id_inner.c \
 	lib/packet_row.h \
+	lib/packet_who.c lib/packet_who.h \
 	lib/past.h \
 	lib/past_changes.c \
 	lib/past_diff.c \
@@ -168,6 +174,7 @@ lib_liblasthop_a_SOURCES = \
 	lib/trajectory_path_widen.c \
 	lib/trajectory_shape.c lib/trajectory_shape.h \
 	lib/trajectory_shape_impl.h \
+	lib/way_table.c lib/way_table.h \
 	lib/trajectory_skim.c lib/trajectory_skim.h
 
 # What a program that links lib/liblasthop.a needs besides.

@@ -13,6 +13,7 @@
 #include "lib/history_codec.h"
 #include "lib/hop_traffic.h"
 #include "lib/lh_alloc.h"
+#include "lib/of_port.h"
 
 /* Hops of all ways together; a reader trusts no more. */
 #define MAX_HOPS (1u << 22)
@@ -291,6 +292,8 @@ void
 block_sums_visit(const struct block_sums *s, block_sums_visit_function *visit,
                  void *aux)
 {
+    /* Ports are told as branches, which may be any. */
+    uint32_t flood = OF_PORT_FLOOD;
     size_t allocated = 0;
     struct history_hop *hops = NULL;
 
@@ -309,8 +312,10 @@ block_sums_visit(const struct block_sums *s, block_sums_visit_function *visit,
                 .dpid = dpid_of(words),
                 .in_port = words[HOP_IN_PORT],
                 .is_packet_out = words[HOP_IS_PACKET_OUT],
-                .n_out = words[HOP_N_OUT],
-                .out_ports = words + HOP_WORDS,
+                .n_out = words[HOP_N_OUT] != 0,
+                .out_ports = &flood,
+                .n_branches = words[HOP_N_OUT],
+                .branches = words + HOP_WORDS,
             };
             words += HOP_WORDS + words[HOP_N_OUT];
         }

@@ -58,7 +58,8 @@ uint64_t block_sums_n_packets(const struct block_sums *);
 /* Whether both have the same ways with the same sums. */
 bool block_sums_equal(const struct block_sums *, const struct block_sums *);
 
-/* Shows each way: 'h' has hops with what a way is and nothing else; 'bytes'
+/* Shows each way: 'h' has hops with what a way is and nothing else, its
+ * ports as lib/hop_traffic.h tells them; 'bytes'
  * has for each hop how many came in, then how many went out at a port. */
 typedef void block_sums_visit_function(void *aux, const struct history *h,
                                        uint64_t packets,

@@ -27,6 +27,8 @@ phf_libphf_a_SOURCES = \
 	phf/predicates.c phf/predicates.h \
 	phf/profile.c phf/profile.h \
 	phf/profile_block.c phf/profile_block.h \
+	phf/profile_file.c phf/profile_file.h \
+	phf/profile_parts.c phf/profile_parts.h \
 	phf/profile_shapes.c phf/profile_shapes.h \
 	phf/profile_who.c phf/profile_who.h \
 	phf/profile_crossing.c phf/profile_crossing.h \

@@ -14,12 +14,9 @@
 #include "lib/lh_alloc.h"
 #include "lib/time_spec.h"
 #include "phf/profile_block.h"
+#include "phf/profile_file.h"
+#include "phf/profile_parts.h"
 #include "phf/profile_tree.h"
-
-struct part {
-    struct query_block block; /* Not opened here. */
-    uint64_t min_ns, max_ns;
-};
 
 /* What one thread reads. */
 struct job {
@@ -28,6 +25,7 @@ struct job {
     struct job *next_done;
     size_t first, step; /* Parts. */
     struct profile_sums sums;
+    struct profile_files *files; /* Owned. */
     uint64_t n_damaged;
     struct lh_error damage; /* The first. */
 };
@@ -39,8 +37,7 @@ struct profile {
     struct archive_pending *pending; /* Owned, with the payloads. */
     size_t n_pending;
     char *dir; /* Owned; NULL: none. */
-    size_t n_parts;
-    struct part *parts; /* Owned. */
+    struct profile_parts parts;
     uint64_t lost;
     struct crew *crew;
     size_t n_jobs;    /* With the crew. */
@@ -192,61 +189,23 @@ read_request(struct profile *p, const json_t *request, uint64_t now_ns,
 
 /* --- What to read ------------------------------------------------------- */
 
-static void
-add_part(struct profile *p, const struct query_block *block, uint64_t min_ns,
-         uint64_t max_ns)
-{
-    if (max_ns >= p->ask.since_ns && min_ns < p->ask.until_ns) {
-        p->parts[p->n_parts++] = (struct part){*block, min_ns, max_ns};
-    }
-}
-
-static void
-find_parts(struct profile *p, const struct profile_config *config)
-{
-    struct archive_reader *r = config->reader;
-    size_t n = r ? archive_reader_n_blocks(r) : 0;
-
-    p->dir = r ? lh_strdup(archive_reader_dir(r)) : NULL;
-    p->parts =
-        lh_alloc_array(NULL, n + config->n_pending + 1, sizeof *p->parts);
-    for (size_t i = 0; i < n; i++) {
-        struct query_block block = {.dir = p->dir,
-                                    .entry = *archive_reader_entry(r, i)};
-        const struct archive_block *b = &block.entry.block;
-
-        if (b->kind == ARCHIVE_HISTORIES || b->kind == ARCHIVE_COLUMNS) {
-            add_part(p, &block, b->min_ns, b->max_ns);
-        }
-    }
-    for (size_t i = 0; i < config->n_pending; i++) {
-        const struct archive_pending *pending = &config->pending[i];
-        struct query_block block = {.pending = pending->payload,
-                                    .pending_len = pending->len,
-                                    .pending_table_len = pending->table_len};
-
-        if (pending->len) {
-            add_part(p, &block, pending->min_ns, pending->max_ns);
-        }
-    }
-    p->lost = r ? archive_reader_lost(r, p->ask.since_ns, p->ask.until_ns) : 0;
-}
-
 /* Where the range has an end that nobody named, what there is ends it. */
 static void
 find_range(struct profile *p)
 {
     uint64_t min_ns = UINT64_MAX, max_ns = 0;
 
-    for (size_t i = 0; i < p->n_parts; i++) {
-        min_ns = p->parts[i].min_ns < min_ns ? p->parts[i].min_ns : min_ns;
-        max_ns = p->parts[i].max_ns > max_ns ? p->parts[i].max_ns : max_ns;
+    for (size_t i = 0; i < p->parts.n_blocks; i++) {
+        min_ns = p->parts.blocks[i].min_ns < min_ns ? p->parts.blocks[i].min_ns
+                                                    : min_ns;
+        max_ns = p->parts.blocks[i].max_ns > max_ns ? p->parts.blocks[i].max_ns
+                                                    : max_ns;
     }
     if (!p->has_since) {
-        p->ask.since_ns = p->n_parts ? min_ns : 0;
+        p->ask.since_ns = p->parts.n ? min_ns : 0;
     }
     if (!p->has_until) {
-        p->ask.until_ns = p->n_parts && max_ns >= p->ask.since_ns
+        p->ask.until_ns = p->parts.n && max_ns >= p->ask.since_ns
                               ? max_ns + 1
                               : p->ask.since_ns + 1;
     }
@@ -265,6 +224,7 @@ static void
 free_job(struct job *job)
 {
     profile_table_uninit(&job->sums.table);
+    profile_files_destroy(job->files);
     free(job);
 }
 
@@ -286,7 +246,7 @@ free_now(struct profile *p)
     }
     free(p->pending);
     free(p->dir);
-    free(p->parts);
+    profile_parts_uninit(&p->parts);
     profile_table_uninit(&p->total.sums.table);
     free(p);
 }
@@ -327,7 +287,13 @@ profile_create(const struct profile_config *config, const json_t *request,
 
     *pp = NULL;
     if (!retval) {
-        find_parts(p, config);
+        p->dir = config->reader ? lh_strdup(archive_reader_dir(config->reader))
+                                : NULL;
+        profile_parts_find(&p->parts, &p->ask, p->dir, config);
+        p->lost = config->reader
+                      ? archive_reader_lost(config->reader, p->ask.since_ns,
+                                            p->ask.until_ns)
+                      : 0;
         find_range(p);
         if (n_intervals(p) > PROFILE_MAX_INTERVALS) {
             lh_error_set(error,
@@ -362,28 +328,68 @@ profile_destroy(struct profile *p)
 /* --- Jobs --------------------------------------------------------------- */
 
 static void
+count_block(struct job *job, struct profile_part_block *b)
+{
+    struct lh_error why = {.text = ""};
+    int retval = profile_block_count(&b->block, &job->profile->ask, b->min_ns,
+                                     b->max_ns, &job->sums, &why);
+
+    /* ENOENT: retention has removed it meanwhile. */
+    if (retval && retval != ENOENT && !job->n_damaged++) {
+        job->damage = why;
+        lh_error_prefix(&job->damage, "%s, byte %" PRIu64,
+                        b->block.dir ? "an archive block" : "pending",
+                        b->block.entry.offset);
+    }
+}
+
+/* Counts a file from its sums: false where they do not answer, for whichever
+ * reason, and its blocks have to. */
+static bool
+count_file(struct job *job, const struct profile_part *part)
+{
+    struct profile *p = job->profile;
+    const struct profile_part_block *b = &p->parts.blocks[part->first];
+    struct lh_error why;
+
+    if (!job->files) {
+        job->files = profile_files_create(&p->ask);
+    }
+    if (profile_file_count(job->files, p->dir, &b->block.entry.segment,
+                           &part->id, &job->sums.table, &why)) {
+        return false;
+    }
+    job->sums.counters.scanned += part->id.n_records;
+    /* Nothing of it was left out. */
+    if (!(job->sums.most > 0)) {
+        job->sums.most = 1;
+    }
+    job->sums.least = 1;
+    return true;
+}
+
+static void
 run_job(struct crew_job *base)
 {
     struct job *job = (struct job *) base;
     struct profile *p = job->profile;
 
     for (size_t i = job->first;
-         i < p->n_parts && !atomic_load(&p->is_cancelled); i += job->step) {
-        struct part *part = &p->parts[i];
-        struct lh_error why = {.text = ""};
-        int retval = profile_block_count(&part->block, &p->ask, part->min_ns,
-                                         part->max_ns, &job->sums, &why);
+         i < p->parts.n && !atomic_load(&p->is_cancelled); i += job->step) {
+        const struct profile_part *part = &p->parts.all[i];
+        bool is_counted = part->has_sums && count_file(job, part);
 
-        /* ENOENT: retention has removed it meanwhile. */
-        if (retval && retval != ENOENT && !job->n_damaged++) {
-            job->damage = why;
-            lh_error_prefix(&job->damage, "%s, byte %" PRIu64,
-                            part->block.dir ? "an archive block" : "pending",
-                            part->block.entry.offset);
+        for (size_t k = 0;
+             k < part->n && !is_counted && !atomic_load(&p->is_cancelled);
+             k++) {
+            count_block(job, &p->parts.blocks[part->first + k]);
         }
-        atomic_fetch_add(&p->n_read, 1);
+        atomic_fetch_add(&p->n_read, part->n);
     }
     profile_block_end(&p->ask, &job->sums);
+    if (job->files) {
+        profile_files_end(job->files, &job->sums.table);
+    }
 }
 
 void
@@ -396,7 +402,7 @@ void
 profile_progress(const struct profile *p, uint64_t *n_read, uint64_t *n_blocks)
 {
     *n_read = atomic_load(&p->n_read);
-    *n_blocks = p->n_parts;
+    *n_blocks = p->parts.n_blocks;
 }
 
 /* --- The answer --------------------------------------------------------- */
@@ -509,7 +515,7 @@ profile_start(struct profile *p, struct crew *crew)
 {
     size_t n = crew ? crew_n_threads(crew) : 1;
 
-    n = n < p->n_parts ? n : p->n_parts;
+    n = n < p->parts.n ? n : p->parts.n;
     p->crew = crew;
     p->total.base.run = finish;
     p->total.profile = p;

@@ -44,7 +44,7 @@ struct keys {
 };
 
 static void
-make_keys(const struct profile_ask *ask, const struct profile_who *who,
+make_keys(const struct profile_ask *ask, const struct packet_who *who,
           struct keys *keys)
 {
     profile_who_key(ask, ask->n_by, who, &keys->all);
@@ -124,7 +124,7 @@ count_flow(struct work *w, const struct profile_shape *shape, size_t i,
     struct column_decoder *d = w->block->columns;
     const struct column_flow *flow = column_decoder_flow(d, i);
     struct run run = {.bucket = w->bucket};
-    struct profile_who who = {.proto = profile_who_proto(shape->kind)};
+    struct packet_who who = {.proto = packet_who_proto(shape->kind)};
     const uint32_t *lengths;
     struct keys keys;
 
@@ -225,7 +225,7 @@ count_shapes(struct work *w)
 {
     for (size_t i = 0; i < column_decoder_n_shapes(w->block->columns); i++) {
         struct profile_shape shape = shape_of(w, i);
-        struct profile_who nobody = {.n_addr = 0};
+        struct packet_who nobody = {.n_addr = 0};
         struct keys keys;
 
         if (w->runs[i].packets) {
@@ -301,7 +301,7 @@ count_history(struct work *w, const struct history *h, uint64_t first_ns)
     struct profile_crossings crossings = {.n = 0};
     uint8_t ports[4];
     struct keys keys;
-    struct profile_who who;
+    struct packet_who who;
 
     if (!h->n_hops) {
         return;
@@ -315,7 +315,7 @@ count_history(struct work *w, const struct history *h, uint64_t first_ns)
         }
     }
     profile_crossings_add(&crossings, w->ask, h, &w->sums->table);
-    profile_who_find(h, &who, ports);
+    packet_who_find(h, &who, ports);
     make_keys(w->ask, &who, &keys);
     for (size_t i = 0; i < crossings.n; i++) {
         count(w, &keys, &crossings.all[i], bucket_of(w->ask, first_ns), 1,
@@ -368,7 +368,7 @@ count_way(void *way_work, const struct history *h, uint64_t packets,
     struct profile_crossings *crossings =
         &((struct way_work *) way_work)->crossings;
     struct work *w = ((struct way_work *) way_work)->work;
-    struct profile_who nobody = {.n_addr = 0};
+    struct packet_who nobody = {.n_addr = 0};
     struct keys keys;
 
     crossings->n = 0;

@@ -163,6 +163,7 @@ add_store(const struct cluster_store *store, struct counters *c)
     c->archive_merges += n.archive.merges;
     c->archive_merge_bytes += n.archive.merged_bytes;
     c->archive_merge_errors += n.archive.merge_errors;
+    c->archive_sums += n.archive.sums;
     c->cluster_broken += n.broken;
     c->cluster_again += n.repeated;
 }

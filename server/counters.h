@@ -108,6 +108,7 @@
     C(archive_merges)                                                         \
     C(archive_merge_bytes)                                                    \
     C(archive_merge_errors)                                                   \
+    C(archive_sums)                                                           \
     C(archive_size)                                                           \
     C(cluster_acknowledged)                                                   \
     C(cluster_waiting)                                                        \

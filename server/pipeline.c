@@ -447,6 +447,7 @@ collect_archive(struct pipeline *p, struct counters *c)
     c->archive_merges = archive->merges;
     c->archive_merge_bytes = archive->merged_bytes;
     c->archive_merge_errors = archive->merge_errors;
+    c->archive_sums = archive->sums;
     c->archive_size = archive->total_bytes;
 }
 

@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "lib/archive_sums.h"
 #include "lib/lh_alloc.h"
 #include "tests/lib/archive_fixture.h"
 
@@ -147,6 +148,48 @@ START_TEST(a_sound_archive_is_sound)
     ck_assert_int_eq(run("stat %s", dir), 0);
     expect_said("histories    50");
     expect_said("format       version 2");
+    fixture_remove(dir);
+}
+END_TEST
+
+/* Sums beside a file are compared with it, and removed when they are not
+ * right. */
+START_TEST(sums_are_looked_at)
+{
+    const struct archive_segment segment = {.first = 2, .last = 2};
+    char *dir = fixture_dir(), *from, *to, *file;
+    struct lh_error error;
+    uint64_t size;
+
+    make_archive(dir, 1);
+    file = segment_path(dir, 2);
+    from = archive_sums_new_path(dir, &segment);
+    to = archive_sums_path(dir, &segment);
+    ck_assert(!archive_sums_write(dir, &segment, NULL, &size, &error));
+    ck_assert(!rename(from, to));
+    ck_assert_int_eq(run("verify %s", dir), 0);
+    expect_said(", 1 file of sums, ");
+    ck_assert_int_eq(run("stat %s", dir), 0);
+    expect_said(" of these sums for profiles");
+    flip(to, size - 3);
+    ck_assert_int_eq(run("verify %s", dir), 1);
+    expect_said(": damaged: checksum of section ");
+    ck_assert_int_eq(run("--json verify %s", dir), 1);
+    expect_said("\"damaged_sums\":1");
+    ck_assert_int_eq(run("repair %s", dir), 0);
+    expect_said(".sums: removed");
+    ck_assert_int_ne(access(to, F_OK), 0);
+    ck_assert_int_eq(run("verify %s", dir), 0);
+
+    /* What is repaired has none: they are of what was. */
+    ck_assert(!archive_sums_write(dir, &segment, NULL, &size, &error));
+    ck_assert(!rename(from, to));
+    flip(file, block_offset(dir, 1) + 70);
+    ck_assert_int_eq(run("repair %s", dir), 0);
+    ck_assert_int_ne(access(to, F_OK), 0);
+    free(from);
+    free(to);
+    free(file);
     fixture_remove(dir);
 }
 END_TEST
@@ -512,6 +555,7 @@ main(void)
     tcase_set_timeout(tcase, 60);
     tcase_add_test(tcase, a_sound_archive_is_sound);
     tcase_add_test(tcase, the_golden_archive_of_version_1_is_sound);
+    tcase_add_test(tcase, sums_are_looked_at);
     tcase_add_test(tcase, a_flipped_bit_is_found);
     tcase_add_test(tcase, a_torn_end_is_damage_only_of_old_files);
     tcase_add_test(tcase, missing_and_foreign_files_are_named);

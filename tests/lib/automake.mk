@@ -184,6 +184,12 @@ TESTS += tests/lib/test_sample_tally
 tests_lib_test_sample_tally_SOURCES = tests/lib/test_sample_tally.c
 tests_lib_test_sample_tally_LDADD = $(LIB_LIBS) $(TEST_LIBS)
 
+check_PROGRAMS += tests/lib/test_archive_sums
+TESTS += tests/lib/test_archive_sums
+tests_lib_test_archive_sums_SOURCES = tests/lib/test_archive_sums.c \
+	tests/lib/archive_fixture.c tests/lib/archive_fixture.h $(FLOW_FIXTURE)
+tests_lib_test_archive_sums_LDADD = $(LIB_LIBS) $(TEST_LIBS)
+
 check_PROGRAMS += tests/lib/test_block_sums
 TESTS += tests/lib/test_block_sums
 tests_lib_test_block_sums_SOURCES = tests/lib/test_block_sums.c \

@@ -88,3 +88,9 @@ TESTS += tests/phf/test_query_copies
 tests_phf_test_query_copies_SOURCES = tests/phf/test_query_copies.c \
 	$(ARCHIVE_FIXTURE)
 tests_phf_test_query_copies_LDADD = $(PHF_LIBS) $(TEST_LIBS)
+
+check_PROGRAMS += tests/phf/test_profile_sums
+TESTS += tests/phf/test_profile_sums
+tests_phf_test_profile_sums_SOURCES = tests/phf/test_profile_sums.c \
+	tests/lib/archive_fixture.c tests/lib/archive_fixture.h $(FLOW_FIXTURE)
+tests_phf_test_profile_sums_LDADD = $(PHF_LIBS) $(TEST_LIBS)

@@ -5,6 +5,7 @@
 import os
 import re
 import signal
+import time
 
 import pytest
 
@@ -15,6 +16,8 @@ from process import Failed, run, wait_until
 from test_recorder_tls import files, make_ca, make_certificate
 
 AGENTS = "127.0.0.1:6082"
+# How long the server is away at least; `quickstart soak` makes it a minute.
+AWAY_SECONDS = int(os.environ.get("LASTHOP_AWAY_SECONDS", "0"))
 PLACES = ("ring", "spool", "memory", "capture")
 
 
@@ -161,7 +164,10 @@ def test_server_and_agent_go_and_come(lab):
     s.wait_total(postcards=s.told)
 
     s.stop_server()
+    comes_back = time.monotonic() + AWAY_SECONDS
     s.send_seen(100)
+    while time.monotonic() < comes_back:
+        s.send_seen(100)
     s.kill_agent()
     s.send_seen(100)    # They wait in the ring.
     s.start_agent()

@@ -54,6 +54,9 @@ static const char *const expressions[] = {
     "port 80 or port 443 or port 53",
     "ip6 and tcp[13] & 1 = 0 or ip6[6] = 17",
     "tcp and ip[2:2] & 1 = 1",
+    "ip[8] = 62",
+    "ip[8] = 61 or ip[8] = 63",
+    "ip[2:2] = 49",
 };
 #define N_EXPRESSIONS (sizeof expressions / sizeof expressions[0])
 

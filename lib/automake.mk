@@ -159,6 +159,7 @@ lib_liblasthop_a_SOURCES = \
 	lib/sample_tally.c lib/sample_tally.h \
 	lib/section_list.c lib/section_list.h \
 	lib/shape_memo.c lib/shape_memo.h \
+	lib/trajectory_memo.c lib/trajectory_memo.h \
 	lib/text_line.c lib/text_line.h \
 	lib/text_number.c lib/text_number.h \
 	lib/time_spec.c lib/time_spec.h \

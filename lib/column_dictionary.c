@@ -459,6 +459,48 @@ column_dictionary_flow(const struct column_dictionary *d, size_t index,
     }
 }
 
+int
+column_dictionary_index(struct column_dictionary *d, struct block_index *index,
+                        struct lh_error *error)
+{
+    uint8_t *raw;
+    size_t len;
+    int retval = column_dictionary_load(d, COLUMN_INDEX, &raw, &len, error);
+
+    memset(index, 0, sizeof *index);
+    return retval ? retval
+           : raw  ? block_index_parse(index, raw, len, error)
+                  : ENOENT;
+}
+
+int
+column_dictionary_sums(struct column_dictionary *d, struct block_sums *sums,
+                       struct lh_error *error)
+{
+    uint8_t *raw;
+    size_t len;
+    int retval = column_dictionary_load(d, COLUMN_SUMS, &raw, &len, error);
+
+    if (!retval) {
+        retval = raw ? block_sums_read(sums, raw, len, error) : ENOENT;
+    }
+    free(raw);
+    return retval;
+}
+
+size_t
+column_dictionary_size(const struct column_dictionary *d)
+{
+    size_t n = d->n_flows * sizeof *d->flows;
+
+    for (unsigned int i = COLUMN_FLOW_SHAPE; i <= COLUMN_FLOW_PORTS; i++) {
+        const struct section *s = section_list_find(&d->list, (uint8_t) i);
+
+        n += s ? s->raw_len : 0;
+    }
+    return n;
+}
+
 struct column_key
 column_dictionary_key(const struct column_dictionary *d, size_t index)
 {

@@ -73,12 +73,18 @@ int column_dictionary_need_keys(struct column_dictionary *, struct lh_error *);
 /* Reads these and all else of flows. */
 int column_dictionary_need_all(struct column_dictionary *, struct lh_error *);
 void column_dictionary_uninit(struct column_dictionary *);
+/* Bytes of memory that what was read of flows takes. */
+size_t column_dictionary_size(const struct column_dictionary *);
 
 /* Reads section 'id': '*raw' is for free(), '*len' its length; NULL and 0 when
  * there is none.  Returns 0 or an errno as above. */
 int column_dictionary_load(struct column_dictionary *, unsigned int id,
                            uint8_t **raw, size_t *len, struct lh_error *);
-/* As column_decoder_kept(). */
+/* As column_decoder_index(), _sums(), _kept(). */
+int column_dictionary_index(struct column_dictionary *, struct block_index *,
+                            struct lh_error *);
+int column_dictionary_sums(struct column_dictionary *, struct block_sums *,
+                           struct lh_error *);
 int column_dictionary_kept(struct column_dictionary *, struct sample_tally *,
                            struct lh_error *);
 /* Reads the sections from 'first' to 'last' for 'r', into 'raws'

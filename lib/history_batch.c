@@ -11,6 +11,7 @@
 #include "lib/compress.h"
 #include "lib/history_columns.h"
 #include "lib/lh_alloc.h"
+#include "lib/trajectory_memo.h"
 
 #define BATCH_VERSION 1
 #define IS_COMPRESSED 1
@@ -180,6 +181,7 @@ struct history_batch_reader {
     struct column_decoder *decoder; /* Owned; NULL: none is open. */
     struct history_decoder *plain;  /* The decoder's; NULL: none. */
     struct history_view *view;      /* Owned. */
+    struct trajectory_memo *memo;   /* Owned. */
     uint32_t n, n_read;
     size_t flow, row;
     struct sample_tally kept; /* Not given out yet. */
@@ -192,6 +194,7 @@ history_batch_reader_create(void)
     struct history_batch_reader *r = lh_alloc_zero(sizeof *r);
 
     r->view = history_view_create();
+    r->memo = trajectory_memo_create();
     return r;
 }
 
@@ -214,6 +217,7 @@ history_batch_reader_destroy(struct history_batch_reader *r)
     if (r) {
         forget(r);
         history_view_destroy(r->view);
+        trajectory_memo_destroy(r->memo);
         free(r);
     }
 }
@@ -261,6 +265,7 @@ history_batch_reader_open(struct history_batch_reader *r, const uint8_t *data,
     uint32_t raw_len = bytes_get_u32(&b);
 
     forget(r);
+    trajectory_memo_shrink(r->memo);
     r->n_read = 0;
     r->flow = 0;
     r->row = 0;
@@ -290,6 +295,7 @@ history_batch_reader_open(struct history_batch_reader *r, const uint8_t *data,
                                      &r->decoder, error);
     }
     if (!retval) {
+        column_decoder_use_memo(r->decoder, r->memo);
         retval = column_decoder_need_times(r->decoder, error);
     }
     if (!retval) {

@@ -105,6 +105,7 @@ struct column_source {
 };
 
 struct column_decoder;
+struct trajectory_memo;
 struct shape_memo;
 struct trajectory_skim;
 /* Shown a shape: 'h', in which no header is captured, and what 'skim'
@@ -145,6 +146,12 @@ int column_decoder_sums(struct column_decoder *, struct block_sums *,
  * where none were.  0, or an errno as above. */
 int column_decoder_kept(struct column_decoder *, struct sample_tally *,
                         struct lh_error *);
+
+/* For who reads many small blocks: trajectories, and shapes where no other
+ * memo is given, are looked for there.  Before anything is read; it must live
+ * as long. */
+void column_decoder_use_memo(struct column_decoder *,
+                             struct trajectory_memo *);
 
 /* Reads the dictionary but what single flows have: shapes and the numbers of
  * rows.  All flows of a shape

@@ -13,6 +13,7 @@
 #include "lib/column_reader.h"
 #include "lib/column_writer.h"
 #include "lib/lh_alloc.h"
+#include "lib/trajectory_memo.h"
 #include "lib/trajectory_shape.h"
 
 struct row {
@@ -33,6 +34,8 @@ struct column_decoder {
     size_t n_timed, n_made; /* Flows whose times, rows were read. */
     uint8_t *headers;       /* From the IP header on.  Owned. */
     size_t n_headers;
+
+    struct trajectory_memo *memo; /* NULL: none. */
 
     /* The flow last asked for. */
     size_t flow; /* SIZE_MAX: none. */
@@ -103,31 +106,14 @@ int
 column_decoder_index(struct column_decoder *d, struct block_index *index,
                      struct lh_error *error)
 {
-    uint8_t *raw;
-    size_t len;
-    int retval = column_dictionary_load(&d->dictionary, COLUMN_INDEX, &raw,
-                                        &len, error);
-
-    memset(index, 0, sizeof *index);
-    return retval ? retval
-           : raw  ? block_index_parse(index, raw, len, error)
-                  : ENOENT;
+    return column_dictionary_index(&d->dictionary, index, error);
 }
 
 int
 column_decoder_sums(struct column_decoder *d, struct block_sums *sums,
                     struct lh_error *error)
 {
-    uint8_t *raw;
-    size_t len;
-    int retval =
-        column_dictionary_load(&d->dictionary, COLUMN_SUMS, &raw, &len, error);
-
-    if (!retval) {
-        retval = raw ? block_sums_read(sums, raw, len, error) : ENOENT;
-    }
-    free(raw);
-    return retval;
+    return column_dictionary_sums(&d->dictionary, sums, error);
 }
 
 int
@@ -142,8 +128,15 @@ column_decoder_need_shapes(struct column_decoder *d,
                            column_visit_function *visit, void *aux,
                            struct lh_error *error)
 {
-    return column_dictionary_need_flows(&d->dictionary, NULL, visit, aux,
-                                        error);
+    return column_decoder_need_new_shapes(
+        d, d->memo ? trajectory_memo_shapes(d->memo) : NULL, visit, aux,
+        error);
+}
+
+void
+column_decoder_use_memo(struct column_decoder *d, struct trajectory_memo *memo)
+{
+    d->memo = memo;
 }
 
 int
@@ -215,16 +208,9 @@ column_decoder_model(struct column_decoder *d, size_t flow)
 size_t
 column_decoder_size(const struct column_decoder *d)
 {
-    size_t n = sizeof *d +
-               d->dictionary.n_flows * sizeof *d->dictionary.flows +
-               d->n_headers;
+    size_t n =
+        sizeof *d + d->n_headers + column_dictionary_size(&d->dictionary);
 
-    for (unsigned int i = COLUMN_FLOW_SHAPE; i <= COLUMN_FLOW_PORTS; i++) {
-        const struct section *s =
-            section_list_find(&d->dictionary.list, (uint8_t) i);
-
-        n += s ? s->raw_len : 0;
-    }
     n += d->times ? d->dictionary.n_times * sizeof *d->times : 0;
     n += d->flow_bytes ? d->dictionary.n_flows * sizeof *d->flow_bytes : 0;
     n += d->lengths ? d->dictionary.n_rows * sizeof *d->lengths : 0;
@@ -477,8 +463,8 @@ column_decoder_first_ns(const struct column_decoder *d, size_t flow,
     const uint64_t *times = times_of(d, flow, row, &n);
     uint64_t first = times[0];
 
-    for (size_t i = 1; i < n; i++) {
-        first = times[i] < first ? times[i] : first;
+    while (--n) {
+        first = times[n] < first ? times[n] : first;
     }
     return first;
 }
@@ -490,10 +476,16 @@ column_decoder_last_ns(const struct column_decoder *d, size_t flow, size_t row)
     const uint64_t *times = times_of(d, flow, row, &n);
     uint64_t last = times[0];
 
-    for (size_t i = 1; i < n; i++) {
-        last = times[i] > last ? times[i] : last;
+    while (--n) {
+        last = times[n] > last ? times[n] : last;
     }
     return last;
+}
+
+static const struct history *
+make_model(void *d, size_t flow)
+{
+    return column_decoder_model(d, flow);
 }
 
 /* Makes the flow's trajectory the one at hand. */
@@ -502,7 +494,7 @@ need_trajectory(struct column_decoder *d, size_t flow, struct lh_error *error)
 {
     const struct column_flow *f = &d->dictionary.flows[flow];
     uint16_t l3_ofs = d->dictionary.shapes[f->shape].l3_ofs;
-    struct flow_bytes bytes;
+    struct flow_bytes bytes = {.n_cold = 0};
 
     if (d->flow == flow) {
         return 0;
@@ -511,11 +503,15 @@ need_trajectory(struct column_decoder *d, size_t flow, struct lh_error *error)
     history_destroy(d->history);
     d->history = NULL;
     d->flow = SIZE_MAX;
-    d->trajectory = trajectory_create(column_decoder_model(d, flow));
+    column_dictionary_flow(&d->dictionary, flow, &bytes);
+    d->trajectory =
+        d->memo ? trajectory_memo_take(d->memo,
+                                       d->dictionary.shapes[f->shape].number,
+                                       &bytes, make_model, d, flow)
+                : trajectory_create(column_decoder_model(d, flow));
     if (!d->trajectory || trajectory_split(d->trajectory)->l3_ofs != l3_ofs) {
         return broken(error, "a flow of the dictionary is no trajectory");
     }
-    column_dictionary_flow(&d->dictionary, flow, &bytes);
     memcpy(d->header, bytes.cold, l3_ofs);
     d->flow = flow;
     return 0;

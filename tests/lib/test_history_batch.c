@@ -121,6 +121,47 @@ START_TEST(what_goes_in_comes_out)
 }
 END_TEST
 
+/* One reader of many batches of the same flows makes each trajectory once, and
+ * of more than it remembers each comes out all the same. */
+START_TEST(a_reader_remembers_trajectories)
+{
+    struct history_batch_writer *w = history_batch_writer_create(&config);
+    struct history_batch_reader *r = history_batch_reader_create();
+    struct trajectory *known[2][N_FLOWS] = {{NULL}};
+    struct byte_buf out = BYTE_BUF_INIT;
+    struct history_batch_item item;
+    struct lh_error error;
+
+    for (uint64_t i = 0; i < 600; i++) {
+        /* Each seed has flows of its own; the first comes back. */
+        bool is_first = i < 2;
+        struct trajectory *last = NULL;
+        size_t n_known = 0;
+
+        byte_buf_clear(&out);
+        fill(w, is_first ? 1 : i, 60);
+        ck_assert_int_eq(history_batch_writer_finish(w, &out, NULL), 0);
+        ck_assert_int_eq(
+            history_batch_reader_open(r, out.data, out.len, &error), 0);
+        while (!history_batch_reader_next(r, &item, &error)) {
+            take_off(history_batch_reader_history(r, &item));
+            if (is_first && item.trajectory && item.trajectory != last) {
+                ck_assert_uint_lt(n_known, N_FLOWS);
+                known[i][n_known++] = last = item.trajectory;
+            }
+        }
+        for (size_t k = 0; k < n_all; k++) {
+            ck_assert_ptr_null(all[k]);
+        }
+    }
+    ck_assert_ptr_nonnull(known[0][0]);
+    ck_assert_mem_eq(known[0], known[1], sizeof known[0]);
+    byte_buf_uninit(&out);
+    history_batch_reader_destroy(r);
+    history_batch_writer_destroy(w);
+}
+END_TEST
+
 /* A full batch says so before it is too long, and takes more after. */
 START_TEST(a_full_one_is_finished_first)
 {
@@ -285,6 +326,7 @@ main(void)
     TCase *tc = tcase_create("all");
 
     tcase_add_loop_test(tc, what_goes_in_comes_out, 0, 4);
+    tcase_add_test(tc, a_reader_remembers_trajectories);
     tcase_add_test(tc, a_full_one_is_finished_first);
     tcase_add_test(tc, one_that_is_too_large_is_refused);
     tcase_add_test(tc, damage_is_refused);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* slow_clock - the monotonic clock of one thread goes slower. */
+/* slow_clock - the monotonic clock of one thread is what it is told. */
 #include <config.h>
 #include "bench/slow_clock.h"
 
@@ -13,9 +13,7 @@
 typedef int gettime_fn(clockid_t, struct timespec *);
 
 static gettime_fn *real_gettime;
-static __thread double times_slower; /* 0: as it is. */
-static __thread uint64_t since_ns;   /* By the real clock. */
-static __thread uint64_t was_ns;     /* What this one said then. */
+static __thread uint64_t is_ns; /* 0: what it really is. */
 
 static gettime_fn *
 find_real(void)
@@ -32,42 +30,29 @@ find_real(void)
     return found.function;
 }
 
-static uint64_t
-ns_of(const struct timespec *ts)
-{
-    return (uint64_t) ts->tv_sec * 1000000000u + (uint64_t) ts->tv_nsec;
-}
-
 int
 clock_gettime(clockid_t clock, struct timespec *ts)
 {
-    uint64_t ns;
-    int retval;
-
     if (!real_gettime) {
         real_gettime = find_real();
     }
-    retval = real_gettime(clock, ts);
-    if (times_slower <= 0 ||
+    if (!is_ns ||
         (clock != CLOCK_MONOTONIC && clock != CLOCK_MONOTONIC_COARSE)) {
-        return retval;
+        return real_gettime(clock, ts);
     }
-    /* The coarse one may be behind. */
-    ns = ns_of(ts) > since_ns ? ns_of(ts) - since_ns : 0;
-    ns = was_ns + (uint64_t) ((double) ns / times_slower);
-    ts->tv_sec = (time_t) (ns / 1000000000u);
-    ts->tv_nsec = (long) (ns % 1000000000u);
-    return retval;
+    ts->tv_sec = (time_t) (is_ns / 1000000000u);
+    ts->tv_nsec = (long) (is_ns % 1000000000u);
+    return 0;
 }
 
 void
-slow_clock_set(double times)
+slow_clock_go(uint64_t ns)
 {
-    struct timespec is, real;
+    struct timespec real;
 
-    clock_gettime(CLOCK_MONOTONIC, &is);
-    real_gettime(CLOCK_MONOTONIC, &real);
-    was_ns = ns_of(&is) + (times_slower > 0 ? 0 : AHEAD_NS);
-    since_ns = ns_of(&real);
-    times_slower = times;
+    if (!is_ns) {
+        clock_gettime(CLOCK_MONOTONIC, &real);
+        is_ns = (uint64_t) real.tv_sec * 1000000000u + AHEAD_NS;
+    }
+    is_ns += ns;
 }

@@ -324,6 +324,8 @@ cluster_door_get_counters(const struct cluster_door *door,
                           struct cluster_door_counters *counters)
 {
     *counters = door->lanes.n;
+    counters->packed_bytes =
+        door->lanes.n.waiting_bytes - door->lanes.loose_bytes;
 }
 
 void

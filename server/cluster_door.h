@@ -72,7 +72,7 @@ struct cluster_door_counters {
     uint64_t acknowledged;                /* Of these, kept by NATS, */
     uint64_t waiting;                     /* not yet, */
     uint64_t lost[N_CLUSTER_DOOR_LOSSES]; /* or given up. */
-    uint64_t waiting_bytes;
+    uint64_t waiting_bytes, packed_bytes; /* All, in messages. */
 
     uint64_t messages;          /* Acknowledged, with postcards, */
     uint64_t bytes;             /* of so many bytes; */

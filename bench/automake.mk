@@ -156,6 +156,7 @@ bench_bench_agent_LDADD = agent/libagent.a $(GEN_LIBS) $(TLS_LIBS)
 # cluster: the way of a postcard through servers and NATS, beside one process.
 BENCHES += bench/bench_cluster
 bench_bench_cluster_SOURCES = bench/bench_cluster.c \
+	bench/bench_alone.c bench/bench_alone.h \
 	tests/lib/nats_fixture.c tests/lib/nats_fixture.h \
 	bench/bench_frames.c bench/bench_frames.h \
 	bench/slow_clock.c bench/slow_clock.h \

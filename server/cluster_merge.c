@@ -25,6 +25,9 @@ cluster_merge_create(const struct cluster_merge_config *config)
     if (!merge->config.max_bytes) {
         merge->config.max_bytes = MAX_BYTES;
     }
+    if (!merge->config.silent_ns) {
+        merge->config.silent_ns = CLUSTER_MERGE_SILENT_NS;
+    }
     return merge;
 }
 

@@ -54,6 +54,7 @@ struct cluster_merge_config {
     struct packet_id_config id_config;
     struct cluster_codecs *codecs; /* Takes a reference; NULL: its own. */
     size_t max_bytes;              /* Of messages that wait; 0: 64 MiB. */
+    uint64_t silent_ns;            /* 0: CLUSTER_MERGE_SILENT_NS. */
     /* The next postcard; 'time_ns' goes back only when clocks were put
      * back.  False: no more for now. */
     bool (*on_card)(void *aux, const struct postcard *, uint64_t time_ns);

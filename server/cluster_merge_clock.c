@@ -18,7 +18,7 @@ static bool
 is_active(const struct cluster_merge *merge, const struct merge_door *door)
 {
     return !door->has_ended && !merge->is_quiet &&
-           door->stored_ns + CLUSTER_MERGE_SILENT_NS >= merge->stream_ns;
+           door->stored_ns + merge->config.silent_ns >= merge->stream_ns;
 }
 
 /* The greatest watermark of live doors that are active: one whose clock was

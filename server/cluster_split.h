@@ -57,6 +57,7 @@ struct cluster_split_config {
                            * that where histories are neither few nor
                            * many. */
     size_t max_bytes;     /* Under way from NATS; 0: bus_pull's default. */
+    uint64_t silent_ns;   /* As struct cluster_merge_config. */
 
     /* As server/shard.h has them. */
     uint64_t window_ns;

@@ -144,6 +144,7 @@ create_merge(struct cluster_split *s)
     const struct cluster_merge_config config = {
         .id_config = s->config.id_config,
         .codecs = s->codecs,
+        .silent_ns = s->config.silent_ns,
         .on_card = on_card,
         .on_inner = on_inner,
         .aux = s,

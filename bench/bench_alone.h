@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* bench_alone - from received frame to durable archive in one process: what a
+ * cluster is held against.
+ *
+ * Threads: one. */
+#ifndef BENCH_BENCH_ALONE_H
+#define BENCH_BENCH_ALONE_H 1
+
+#include <stdint.h>
+
+#include "bench/bench_frames.h"
+#include "lib/packet_id.h"
+
+/* Gives all frames to ingest and the pipeline of a server, which archives into
+ * that directory.  Returns how many histories it has; '*ns' is the CPU of each
+ * postcard. */
+uint64_t bench_alone(struct bench_frames *, const struct packet_id_config *,
+                     const char *archive, double *ns);
+
+#endif /* bench/bench_alone.h */

@@ -259,6 +259,7 @@ on_ready(void *cluster_, const struct cluster_config *config)
         .bus = cluster->bus,
         .local = cluster->parts.triggers,
         .name = cluster->options->name,
+        .started_ns = cluster->started_ns,
         .on_known = join,
         .aux = cluster,
     };

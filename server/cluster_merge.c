@@ -3,10 +3,12 @@
 #include <config.h>
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "lib/lh_alloc.h"
+#include "lib/say.h"
 #include "server/cluster_merge_impl.h"
 #include "server/cluster_wire.h"
 
@@ -170,6 +172,14 @@ note_head(struct cluster_merge *merge, struct merge_door *door,
     }
 }
 
+static void
+set_trouble(struct cluster_merge *merge, uint64_t seq, const char *why)
+{
+    free(merge->trouble);
+    merge->trouble = lh_strdup(why);
+    say_error("postcards in message %" PRIu64 " cannot be read: %s", seq, why);
+}
+
 int
 cluster_merge_take(struct cluster_merge *merge,
                    const struct cluster_merge_message *m, uint64_t now_ns,
@@ -190,8 +200,7 @@ cluster_merge_take(struct cluster_merge *merge,
         m->stored_ns > merge->stream_ns ? m->stored_ns : merge->stream_ns;
     if (retval) {
         merge->n.broken += retval == EBADMSG;
-        free(merge->trouble);
-        merge->trouble = lh_strdup(error->text);
+        set_trouble(merge, m->seq, error->text);
         return retval;
     }
     door = find_door(merge, head.door);
@@ -294,8 +303,7 @@ open_first(struct cluster_merge *merge, struct merge_door *door)
     if (card_batch_reader_open(door->reader, message->data, message->size,
                                &error)) {
         merge->n.broken++;
-        free(merge->trouble);
-        merge->trouble = lh_strdup(error.text);
+        set_trouble(merge, message->seq, error.text);
         finish_first(merge, door);
         return;
     }

@@ -12,6 +12,7 @@
 #include "lib/card_batch.h"
 #include "lib/lh_alloc.h"
 #include "lib/monotonic.h"
+#include "lib/say.h"
 #include "server/cluster_split_impl.h"
 
 #define INTERVAL_MS 200
@@ -26,8 +27,9 @@
 #define SLEPT_NS UINT64_C(500000000)
 /* Bytes of histories that wait: a checkpoint is not waited for longer. */
 #define EARLY_BYTES (2u << 20)
-/* So long the messages of a snapshot may be missing. */
-#define SNAPSHOT_NS UINT64_C(5000000000)
+/* So long the messages of a snapshot may be missing, while NATS can be asked
+ * for them. */
+#define SNAPSHOT_NS UINT64_C(10000000000)
 
 /* --- Checkpoints. ---------------------------------------------------------
  */
@@ -125,6 +127,7 @@ on_trouble(void *s_, const char *why)
 
     set_pull_trouble(s, why);
     s->is_idle = false;
+    s->past_since_ns = 0;
 }
 
 /* A newer version wrote it, and will have to read it. */
@@ -225,6 +228,9 @@ restore(struct cluster_split *s)
     cluster_split_create_paths(s);
     if (cluster_snapshot_reader_restore(s->past, s->paths, s->merge,
                                         &s->n.restored, &error)) {
+        say_error("shard %" PRIu32 ": what the owner before had open cannot "
+                  "be read: %s",
+                  s->config.shard, error.text);
         s->n.snapshots_lost++;
     }
     close_past(s);
@@ -265,6 +271,9 @@ on_past_idle(void *s_)
 static void
 give_past_up(struct cluster_split *s)
 {
+    say_error("shard %" PRIu32 ": what the owner before had open is not in "
+              "the stream LHS any more, and is lost",
+              s->config.shard);
     s->n.snapshots_lost++;
     close_past(s);
     start_anew(s);
@@ -320,12 +329,17 @@ on_fenced(void *s)
 static void
 tick(struct cluster_split *s, uint64_t now_ns)
 {
+    bool slept = s->ticked_ns && now_ns - s->ticked_ns > SLEPT_NS;
+
+    if (s->past_since_ns && (slept || !bus_is_connected(s->config.bus))) {
+        s->past_since_ns = now_ns; /* They may be on their way. */
+    }
     if (s->state == SPLIT_RESTORING && s->past_since_ns &&
         now_ns - s->past_since_ns > SNAPSHOT_NS) {
         give_past_up(s);
     }
     if (s->state == SPLIT_RUNNING) {
-        s->slept = s->ticked_ns && now_ns - s->ticked_ns > SLEPT_NS;
+        s->slept = slept;
         s->is_idle = s->is_idle && bus_is_connected(s->config.bus);
         arm_work(s);
     } else if (s->state == SPLIT_DRAINING) {

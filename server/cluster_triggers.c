@@ -64,6 +64,7 @@ struct cluster_triggers {
     void (*on_known)(void *aux);
     void *aux;
     bool was_known;
+    uint64_t started_ns; /* Not 0: filters that come were there before. */
     const char *session;
     struct bus_kv_watch *watch;    /* Owned. */
     struct cluster_events *events; /* Owned. */
@@ -281,10 +282,9 @@ add(void *t_, size_t worker, uint32_t id, struct phf *phf)
     t->own =
         lh_alloc_grow(t->own, t->n_own, &t->allocated_own, sizeof *t->own);
     own = &t->own[t->n_own++];
-    *own = (struct own){.id = id,
-                        .text = lh_strdup(phf_text(phf)),
-                        .added_ns = monotonic_ns(),
-                        .added_at_ns = time_spec_now()};
+    *own = (struct own){.id = id, .text = lh_strdup(phf_text(phf))};
+    own->added_ns = t->started_ns ? 1 : monotonic_ns();
+    own->added_at_ns = t->started_ns ? t->started_ns : time_spec_now();
     write_own(t, own);
     phf_destroy(phf);
 }
@@ -452,7 +452,9 @@ cluster_triggers_create(const struct cluster_triggers_config *config)
     t->session = cluster_events_session(t->events);
     t->watch = bus_kv_watch(t->bus, CLUSTER_BUCKET_META, KEY ">", SILENCE_MS,
                             on_watch, t);
+    t->started_ns = config->started_ns;
     triggers_share(t->local, 1, add, remove_one, t);
+    t->started_ns = 0;
     return t;
 }
 

@@ -32,6 +32,7 @@ struct cluster_triggers_config {
     struct triggers *local; /* Those of this server's clients, from now on
                              * matched here; borrowed. */
     const char *name;       /* This server's. */
+    uint64_t started_ns;    /* Since when it has clients. */
     /* All filters there are are known, for the first time: what is accepted
      * before that would be shown to none. */
     void (*on_known)(void *aux);

@@ -208,12 +208,15 @@ class Cluster:
         """What waits, by kind, and a figure that changes when something is
         done."""
         waiting, state = {}, []
+        n_owned, n_all = 0, 0
 
         def count(kind, n):
             if n:
                 waiting[kind] = waiting.get(kind, 0) + n
         for server in self.live():
             status, stats = server.status(), server.stats()
+            n_owned += len(status["shards"]) + len(status["stores"])
+            n_all = status["n_shards"] + status["n_stores"]
             count("at doors", status["waiting"])
             for shard in status["shards"]:
                 count("in LH1", shard["waiting"])
@@ -226,6 +229,7 @@ class Cluster:
                 count("troubles", 1 if store["trouble"] else 0)
             state.append((stats["histories"], stats["archived"],
                           stats["assembled"]))
+        count("without an owner", max(0, n_all - n_owned))
         return waiting, state
 
     def stop(self):

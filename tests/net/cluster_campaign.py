@@ -487,6 +487,8 @@ class Campaign:
             f"{where}: of {len(sent)} acknowledged lost {len(lost)} " \
             f"{lost[:20]}, twice {len(twice)} {twice[:20]}, never sent " \
             f"{strange[:20]}; {self._of(lost[:5])}; {counters}"
+        assert not any(s.stats()["cluster_broken"]
+                       for s in self.cluster.live()), self._counters()
         self.known |= once & unsure
         self.found = once
         self.n_archived = len(once)

@@ -51,6 +51,8 @@ server_libserver_a_SOURCES = \
 	server/cluster_members.c server/cluster_members.h \
 	server/cluster_options.c server/cluster_options.h \
 	server/cluster_self.c \
+	server/cluster_totals.c server/cluster_totals.h \
+	server/cluster_version.c server/cluster_version.h \
 	server/cluster_setup.c server/cluster_setup.h \
 	server/cluster_events.c server/cluster_events.h \
 	server/cluster_triggers.c server/cluster_triggers.h \

@@ -246,6 +246,37 @@ join(void *cluster_)
 }
 
 static void
+on_refused(void *cluster_, const struct lh_error *why)
+{
+    struct cluster *cluster = cluster_;
+
+    cluster->parts.on_refused(cluster->parts.aux, why);
+}
+
+static void
+on_version(void *cluster_, uint32_t wire)
+{
+    struct cluster *cluster = cluster_;
+
+    cluster->config.wire = wire;
+}
+
+static void
+open_version(struct cluster *cluster)
+{
+    const struct cluster_version_config config = {
+        .bus = cluster->bus,
+        .own = cluster->own,
+        .wire = cluster->config.wire,
+        .on_change = on_version,
+        .on_refused = on_refused,
+        .aux = cluster,
+    };
+
+    cluster->version = cluster_version_create(&config);
+}
+
+static void
 on_ready(void *cluster_, const struct cluster_config *config)
 {
     struct cluster *cluster = cluster_;
@@ -266,6 +297,9 @@ on_ready(void *cluster_, const struct cluster_config *config)
 
     cluster->config = *config;
     cluster->members = cluster_members_create(cluster->bus, NULL, NULL);
+    if (!cluster->is_door_only) {
+        open_version(cluster);
+    }
     cluster->door = cluster_door_create(&door);
     open_share(cluster);
     if (cluster->is_door_only) {
@@ -274,14 +308,6 @@ on_ready(void *cluster_, const struct cluster_config *config)
     }
     cluster->triggers = cluster_triggers_create(&triggers);
     cluster_triggers_set_topology(cluster->triggers, cluster->topology);
-}
-
-static void
-on_refused(void *cluster_, const struct lh_error *why)
-{
-    struct cluster *cluster = cluster_;
-
-    cluster->parts.on_refused(cluster->parts.aux, why);
 }
 
 static void
@@ -294,7 +320,7 @@ on_state(void *cluster_, bool is_connected, const char *why)
         if (cluster->triggers) {
             cluster_triggers_connected(cluster->triggers);
         }
-    } else if (cluster->is_connected) {
+    } else if (cluster->is_connected || !cluster->is_ready) {
         say_warn("cluster: NATS cannot be reached: %s; trying again",
                  why ? why : "no reason is known");
     }
@@ -321,6 +347,17 @@ cluster_open(const struct cluster_parts *parts, struct cluster **clusterp,
         CLUSTER_STREAM_HISTORIES};
     const struct options *o = parts->options;
     struct cluster *cluster = lh_alloc_zero(sizeof *cluster);
+    const struct cluster_config own = {
+        .n_shards = o->cluster.n_shards,
+        .n_stores = CLUSTER_OPTIONS_STORES,
+        .n_copies = o->cluster.n_copies,
+        .id_seed = o->id_config.seed,
+        .id_bytes = o->id_config.n_bytes,
+        .wire_min =
+            o->cluster.wire_max ? o->cluster.wire_min : CLUSTER_WIRE_MIN,
+        .wire_max =
+            o->cluster.wire_max ? o->cluster.wire_max : CLUSTER_WIRE_MAX,
+    };
     const struct bus_options bus = {
         .urls = o->cluster.urls,
         .name = o->cluster.name,
@@ -333,11 +370,7 @@ cluster_open(const struct cluster_parts *parts, struct cluster **clusterp,
     };
     struct cluster_setup_config setup = {
         .options = &o->cluster,
-        .own = {.n_shards = o->cluster.n_shards,
-                .n_stores = CLUSTER_OPTIONS_STORES,
-                .n_copies = o->cluster.n_copies,
-                .id_seed = o->id_config.seed,
-                .id_bytes = o->id_config.n_bytes},
+        .own = own,
         .on_ready = on_ready,
         .on_refused = on_refused,
         .aux = cluster,
@@ -345,6 +378,7 @@ cluster_open(const struct cluster_parts *parts, struct cluster **clusterp,
 
     *clusterp = NULL;
     cluster->parts = *parts;
+    cluster->own = own;
     cluster->options = &o->cluster;
     cluster->is_door_only = o->n_read > 0;
     cluster->started_ns = time_spec_now();
@@ -386,6 +420,7 @@ cluster_close(struct cluster *cluster)
     cluster_triggers_destroy(cluster->triggers);
     cluster_share_destroy(cluster->share);
     cluster_door_destroy(cluster->door);
+    cluster_version_destroy(cluster->version);
     cluster_members_destroy(cluster->members);
     cluster_setup_destroy(cluster->setup);
     bus_close(cluster->bus);

@@ -100,18 +100,20 @@ cluster_config_compare(const struct cluster_config *has,
                      " --id-bytes %" PRIu32 " and not with %" PRIx64
                      " and %" PRIu32 ": start this server with these",
                      has->id_seed, has->id_bytes, own->id_seed, own->id_bytes);
-    } else if (has->wire > CLUSTER_WIRE_MAX) {
+    } else if (has->wire > own->wire_max) {
         lh_error_set(error,
                      "this cluster speaks version %" PRIu32
-                     " on the bus, and this server up to %d: install the "
+                     " on the bus, and this server up to %" PRIu32
+                     ": install the "
                      "version of lasthop that the others have",
-                     has->wire, CLUSTER_WIRE_MAX);
-    } else if (has->wire < CLUSTER_WIRE_MIN) {
+                     has->wire, own->wire_max);
+    } else if (has->wire < own->wire_min) {
         lh_error_set(error,
                      "this cluster still speaks version %" PRIu32
-                     " on the bus, and this server from %d on: upgrade all "
+                     " on the bus, and this server from %" PRIu32
+                     " on: upgrade all "
                      "servers to a version in between first",
-                     has->wire, CLUSTER_WIRE_MIN);
+                     has->wire, own->wire_min);
     } else {
         return 0;
     }

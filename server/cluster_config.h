@@ -4,8 +4,8 @@
  *
  * The first server writes it; each that starts compares it with its own
  * options.  'wire' is the version of what goes over the bus that is spoken:
- * the highest that the first server knew.  One that does not know it does not
- * start.
+ * the highest that the first server knew, until it is raised
+ * (server/cluster_version.h).  One that does not know it does not start.
  *
  * Threads: pure functions. */
 #ifndef SERVER_CLUSTER_CONFIG_H
@@ -26,6 +26,8 @@ struct cluster_config {
     uint32_t n_stores; /* Of stage 2. */
     uint32_t n_copies; /* Of each of these. */
     uint32_t wire;
+    /* Of a server: what it knows; not in the key. */
+    uint32_t wire_min, wire_max;
     uint64_t id_seed; /* Constants of packet IDs. */
     uint32_t id_bytes;
 };

@@ -19,6 +19,7 @@
 #include "server/cluster_split.h"
 #include "server/cluster_store.h"
 #include "server/cluster_triggers.h"
+#include "server/cluster_version.h"
 #include "server/shard_lease.h"
 #include "server/store_settle.h"
 
@@ -45,6 +46,8 @@ struct cluster {
     bool is_connected;
     struct cluster_setup *setup; /* NULL: it has done its work. */
     struct cluster_config config;
+    struct cluster_config own;       /* What this server wants and knows. */
+    struct cluster_version *version; /* NULL before ready. */
     bool is_ready;
     struct cluster_members *members; /* From here on NULL before ready. */
     struct cluster_door *door;

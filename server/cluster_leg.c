@@ -118,6 +118,12 @@ send_totals(struct leg *leg, enum cluster_leg_kind kind,
     if (t->damaged) {
         json_object_set_new(json, "damage", json_string(t->damage.text));
     }
+    if (t->sampled_since_ns) {
+        json_object_set_new(json, "sampled_since",
+                            json_integer((json_int_t) t->sampled_since_ns));
+        json_object_set_new(json, "sampled_until",
+                            json_integer((json_int_t) t->sampled_until_ns));
+    }
     text = json_dumps(json, JSON_COMPACT);
     send_bytes(leg, kind, text, strlen(text));
     free(text);

@@ -28,6 +28,7 @@ static const char *const option_names[] = {
     [CLUSTER_OPTION_CA] = "cluster-ca",
     [CLUSTER_OPTION_CREDENTIALS] = "cluster-credentials",
     [CLUSTER_OPTION_POSTCARDS_AT] = "postcards-at",
+    [CLUSTER_OPTION_WIRE_VERSIONS] = "wire-versions",
 };
 
 static int
@@ -131,6 +132,28 @@ take_address(struct cluster_options *o, const char *text,
     return 0;
 }
 
+static int
+take_versions(struct cluster_options *o, const char *text,
+              struct lh_error *error)
+{
+    const char *dash = strchr(text, '-');
+    char first[12] = "";
+    uint64_t min, max;
+
+    if (!dash || (size_t) (dash - text) >= sizeof first) {
+        return bad(error, CLUSTER_OPTION_WIRE_VERSIONS, text, "MIN-MAX");
+    }
+    memcpy(first, text, (size_t) (dash - text));
+    if (!text_number(first, 10, 1, UINT32_MAX, &min) ||
+        !text_number(dash + 1, 10, min, UINT32_MAX, &max)) {
+        return bad(error, CLUSTER_OPTION_WIRE_VERSIONS, text,
+                   "MIN-MAX, from 1 on");
+    }
+    o->wire_min = (uint32_t) min;
+    o->wire_max = (uint32_t) max;
+    return 0;
+}
+
 int
 cluster_options_take(struct cluster_options *o, enum cluster_option option,
                      const char *text, struct lh_error *error)
@@ -160,6 +183,8 @@ cluster_options_take(struct cluster_options *o, enum cluster_option option,
         return 0;
     case CLUSTER_OPTION_POSTCARDS_AT:
         return take_address(o, text, error);
+    case CLUSTER_OPTION_WIRE_VERSIONS:
+        return take_versions(o, text, error);
     case CLUSTER_OPTION_SHARDS:
     case CLUSTER_OPTION_COPIES:
     case CLUSTER_OPTION_BUS_REPLICAS:
@@ -176,7 +201,7 @@ cluster_options_check(const struct cluster_options *o, struct lh_error *error)
     bool has_any = o->name || o->private_key || o->certificate || o->ca_cert ||
                    o->credentials || o->n_shards || o->n_copies ||
                    o->bus_replicas || o->lease_ms || o->n_bytes ||
-                   o->postcards_at;
+                   o->postcards_at || o->wire_max;
 
     if (!o->urls) {
         if (has_any) {

@@ -26,7 +26,9 @@ struct cluster_options {
     uint32_t n_copies;     /* Of histories; 0: as the cluster has, else 1. */
     uint32_t bus_replicas; /* Of streams and buckets in NATS; 0: 1. */
     uint32_t lease_ms;     /* 0: the default of shard_lease. */
-    uint64_t n_bytes;      /* Of each stream; 0: as it is, else the default. */
+    uint32_t wire_min, wire_max; /* Versions that it says it knows; both 0:
+                                  * those it knows. */
+    uint64_t n_bytes; /* Of each stream; 0: as it is, else the default. */
 };
 
 enum cluster_option {
@@ -41,7 +43,8 @@ enum cluster_option {
     CLUSTER_OPTION_CERTIFICATE,
     CLUSTER_OPTION_CA,
     CLUSTER_OPTION_CREDENTIALS,
-    CLUSTER_OPTION_POSTCARDS_AT
+    CLUSTER_OPTION_POSTCARDS_AT,
+    CLUSTER_OPTION_WIRE_VERSIONS
 };
 
 /* Takes the value of an option.  Returns 0, or EINVAL with the reason. */

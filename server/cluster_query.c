@@ -16,6 +16,7 @@
 #include "phf/phf.h"
 #include "server/cluster_merge_leg.h"
 #include "server/cluster_rpc.h"
+#include "server/cluster_totals.h"
 #include "server/filter_right.h"
 #include "server/queries.h"
 #include "server/told_history.h"
@@ -250,21 +251,12 @@ end_fanned(struct fanned *fanned, bool is_cancelled, bool is_truncated)
     json_t *missing = missing_of(fanned);
     json_t *end;
 
+    end =
+        json_pack("{s:I, s:b, s:b}", "n", (json_int_t) fanned->n, "truncated",
+                  (int) is_truncated, "cancelled", (int) is_cancelled);
+    cluster_totals_add(end, NULL); /* There may be no part at all. */
     for (size_t i = 0; i < fanned->n_parts; i++) {
-        is_truncated |= json_is_true(
-            json_object_get(fanned->parts[i].totals, "truncated"));
-    }
-    end = json_pack("{s:I, s:I, s:b, s:b, s:I, s:I}", "n",
-                    (json_int_t) fanned->n, "scanned", sum(fanned, "scanned"),
-                    "truncated", (int) is_truncated, "cancelled",
-                    (int) is_cancelled, "damaged", sum(fanned, "damaged"),
-                    "lost", sum(fanned, "lost"));
-    for (size_t i = 0; i < fanned->n_parts; i++) {
-        json_t *damage = json_object_get(fanned->parts[i].totals, "damage");
-
-        if (damage && !json_object_get(end, "damage")) {
-            json_object_set(end, "damage", damage);
-        }
+        cluster_totals_add(end, fanned->parts[i].totals);
     }
     json_object_set_new(end, "missing", missing);
     api_peer_send(fanned->peer, fanned->call_id, "end", end);

@@ -7,6 +7,7 @@
 
 #include "lib/archive_span.h"
 #include "lib/collector_address.h"
+#include "lib/monotonic.h"
 #include "server/cluster_impl.h"
 #include "server/recorder_link.h"
 
@@ -36,8 +37,8 @@ tell_self(struct cluster *cluster)
     const char *dir = cluster->parts.options->archive;
     struct cluster_member self = {
         .version = PACKAGE_VERSION,
-        .wire_min = CLUSTER_WIRE_MIN,
-        .wire_max = CLUSTER_WIRE_MAX,
+        .wire_min = cluster->own.wire_min,
+        .wire_max = cluster->own.wire_max,
         .started_ns = cluster->started_ns,
         .has_archive = dir != NULL,
     };
@@ -89,9 +90,37 @@ tell_recorder(struct cluster *cluster)
                        on_collectors, NULL);
 }
 
+/* The highest version that all know who live or may come back; 0: not known
+ * of all. */
+static uint32_t
+readable(const struct cluster *cluster)
+{
+    uint32_t highest = cluster->own.wire_max;
+    size_t n = cluster->lease_1 ? shard_lease_n_known(cluster->lease_1) : 0;
+
+    for (size_t i = 0; i < n; i++) {
+        const struct cluster_member *member;
+        struct shard_lease_server server;
+
+        shard_lease_get_server(cluster->lease_1, i, &server);
+        if (server.is_forgotten) {
+            continue;
+        }
+        member = cluster_members_find(cluster->members, server.name);
+        if (!member) {
+            return 0;
+        }
+        if (member->wire_max < highest) {
+            highest = member->wire_max;
+        }
+    }
+    return n ? highest : 0;
+}
+
 void
 cluster_self_tell(struct cluster *cluster)
 {
+    cluster_version_look(cluster->version, readable(cluster), monotonic_ms());
     tell_self(cluster);
     tell_recorder(cluster);
 }

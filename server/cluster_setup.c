@@ -186,7 +186,7 @@ put_config(struct cluster_setup *s, struct lh_error *error)
     char *text;
     int retval;
 
-    config.wire = CLUSTER_WIRE_MAX;
+    config.wire = config.wire_max;
     if (!config.n_shards) {
         config.n_shards = CLUSTER_OPTIONS_SHARDS;
     }

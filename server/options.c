@@ -72,6 +72,9 @@ const char options_help[] =
     "  --cluster-key FILE, --cluster-certificate FILE, --cluster-ca FILE\n"
     "                             PEM files: TLS to NATS\n"
     "  --cluster-credentials FILE of NATS (.creds)\n"
+    "  --wire-versions MIN-MAX    say that these versions of the bus are "
+    "known\n"
+    "                             (for trials of upgrades)\n"
     "  --postcards-at ADDR[:PORT] where switches reach this server\n"
     "\n"
     "  --id-seed HEX, --id-bytes N  constants of packet IDs, the same in the\n"
@@ -173,6 +176,8 @@ static const struct option long_options[] = {
     {"cluster-ca", required_argument, NULL, OPT_CLUSTER + CLUSTER_OPTION_CA},
     {"cluster-credentials", required_argument, NULL,
      OPT_CLUSTER + CLUSTER_OPTION_CREDENTIALS},
+    {"wire-versions", required_argument, NULL,
+     OPT_CLUSTER + CLUSTER_OPTION_WIRE_VERSIONS},
     {"postcards-at", required_argument, NULL,
      OPT_CLUSTER + CLUSTER_OPTION_POSTCARDS_AT},
     {"verbose", no_argument, NULL, 'v'},

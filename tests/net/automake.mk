@@ -14,6 +14,7 @@ EXTRA_DIST += \
 	tests/net/lab.py \
 	tests/net/many_controllers.py \
 	tests/net/numbered.py \
+	tests/net/nats_credentials.py \
 	tests/net/openflow.py \
 	tests/net/osken_script.py \
 	tests/net/ovn.py \

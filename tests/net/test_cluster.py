@@ -9,8 +9,9 @@ import pytest
 
 from cluster import Cluster, Traffic, histories, wait_sent
 from lab import bindir
+from nats_credentials import write_credentials
 from numbered import datagram, numbers_of, write_network
-from process import run, wait_until
+from process import Process, run, wait_until
 
 LEASE = ["--cluster-lease", "2400ms"]
 
@@ -111,12 +112,35 @@ def test_queries_are_answered_by_all(tmp_path, network):
         assert events[-1]["missing"][0]["since_ns"]
 
 
+def test_credentials_of_nats(tmp_path, network):
+    creds = f"{tmp_path}/user.creds"
+    with Cluster(tmp_path, 1, *network, ["--cluster-shards", "4"]) as cluster:
+        with open(f"{cluster.nats.dir}/conf", "a", encoding="ascii") as conf:
+            conf.write(write_credentials(tmp_path))
+        cluster.nats.start()
+        refused = cluster["a"].start().process
+        refused.wait_for("uthorization", 30)
+        refused.kill()
+        cluster.options += ["--cluster-credentials", creds]
+        cluster["a"].start().wait_ready()
+        cluster.wait_owned()
+        assert cluster["a"].status()["state"] == "working"
+
+
 def test_what_differs_is_refused(tmp_path, network):
     with Cluster(tmp_path, 1, *network) as cluster:
-        cluster.start()
-        other = cluster["a"]
+        other = cluster["a"].start()
+        other.process.wait_for("waiting for NATS", 30)
+        cluster.nats.start()
+        other.wait_ready()
         done = run([f"{bindir()}/lasthop-server", *cluster.options, "--name",
                     "z", "--archive", f"{tmp_path}/z", "--cluster-shards", "8"],
                    check=False, deadline=30)
         assert other.process.is_running()
         assert done == ""
+        refused = Process("z", [
+            f"{bindir()}/lasthop-server", *cluster.options, "--name", "z",
+            "--archive", f"{tmp_path}/z", "--wire-versions", "2-3"],
+            f"{tmp_path}/z.log")
+        refused.wait_for("upgrade all servers to a version in between", 30)
+        assert refused.wait(30) != 0

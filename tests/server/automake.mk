@@ -300,3 +300,16 @@ tests_server_test_live_threads_SOURCES = \
 	tests/server/test_live_threads.c $(LIVE)
 tests_server_test_live_threads_LDADD = $(SERVER_LIBS) $(TEST_LIBS)
 EXTRA_tests_server_test_live_threads_DEPENDENCIES = bin/lasthop-server
+
+check_PROGRAMS += tests/server/test_cluster_version
+TESTS += tests/server/test_cluster_version
+tests_server_test_cluster_version_SOURCES = \
+	tests/server/test_cluster_version.c \
+	tests/lib/nats_fixture.c tests/lib/nats_fixture.h
+tests_server_test_cluster_version_LDADD = $(SERVER_LIBS) $(NATS_LIBS) \
+	$(TEST_LIBS)
+
+check_PROGRAMS += tests/server/test_cluster_totals
+TESTS += tests/server/test_cluster_totals
+tests_server_test_cluster_totals_SOURCES = tests/server/test_cluster_totals.c
+tests_server_test_cluster_totals_LDADD = $(SERVER_LIBS) $(TEST_LIBS)

@@ -7,6 +7,8 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
 
 #include "lib/bytes.h"
 #include "lib/dpid.h"
@@ -86,6 +88,34 @@ profile_label_compare(const struct profile_table *table,
     }
     slice(a, level, &ofs, &n);
     return order ? order : memcmp(a->flow.bytes + ofs, b->flow.bytes + ofs, n);
+}
+
+uint64_t
+profile_label_hash(const struct profile_table *table, enum profile_level level,
+                   const struct profile_key *key)
+{
+    uint64_t words[2] = {0, 0};
+    size_t ofs, n;
+
+    if (level == PROFILE_BY_PATH) {
+        const struct profile_way *way = &table->ways[key->way];
+
+        return XXH3_64bits(way->dpids, way->n * sizeof *way->dpids);
+    }
+    if (level == PROFILE_BY_LINK) {
+        const struct profile_link *link = &table->links[key->link];
+
+        words[0] = link->dpid;
+        words[1] = (uint64_t) link->is_in << 32 | link->port;
+    } else if (level == PROFILE_BY_INGRESS) {
+        words[0] = table->ways[key->way].dpid;
+        words[1] = table->ways[key->way].in_port;
+    } else {
+        slice(key, level, &ofs, &n);
+        words[0] = XXH3_64bits(key->flow.bytes + ofs, n);
+        words[1] = level == PROFILE_BY_FLOW ? key->proto : 0;
+    }
+    return XXH3_64bits(words, sizeof words);
 }
 
 /* --- Names -------------------------------------------------------------- */

@@ -16,6 +16,9 @@
 int profile_label_compare(const struct profile_table *, enum profile_level,
                           const struct profile_key *,
                           const struct profile_key *);
+/* Equal where that is 0. */
+uint64_t profile_label_hash(const struct profile_table *, enum profile_level,
+                            const struct profile_key *);
 /* A new JSON object with "by", "name" and what the name is made of. */
 json_t *profile_label_json(const struct profile_table *, enum profile_level,
                            const struct profile_key *,

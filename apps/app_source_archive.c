@@ -282,7 +282,10 @@ ask(struct app_source *source, const char *op, json_t *members,
     }
     if (!strcmp(op, "why")) {
         lh_error_set(error,
-                     "why needs the recorder: ask a server (--server SOCKET)");
+                     "why matches the packet against all tables, which the "
+                     "recorder does: ask a server that has one, also about "
+                     "the past (--server SOCKET); info table SWITCH TIME "
+                     "shows the rules of then without it");
         return EOPNOTSUPP;
     }
     retval = need_flow_log(archive, error);

@@ -369,7 +369,10 @@ const struct ndb_command ndb_commands[] = {
      "why s1 1 0200..     the bytes of a packet that came in at port 1\n"
      "A TIME is as for find, or vN: right after version N was made.  What is\n"
      "not known (the state of connections, select groups) is followed every\n"
-     "way.  Rules that postcards of this hop name are marked.",
+     "way.  Rules that postcards of this hop name are marked.\n"
+     "With -r DIR, where no recorder answers, only these rules and the "
+     "changes\n"
+     "are shown.",
      NULL, true, ndb_past_why},
     {"diff", NULL, "N [M] | SWITCH FROM [TO]",
      "Show what differs between two packets, or two moments of a switch.\n"

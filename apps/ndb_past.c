@@ -192,14 +192,67 @@ add_changes(struct ndb *ndb, uint64_t dpid, json_t *answer)
     }
 }
 
+static void
+print_changes(struct ndb *ndb, const json_t *answer)
+{
+    if (json_array_size(json_object_get(answer, "changes"))) {
+        fputs("changes of this switch near then:\n", ndb->out);
+        ndb_near_print(
+            ndb, json_object_get(answer, "changes"),
+            (uint64_t) json_integer_value(json_object_get(answer, "at_ns")));
+    }
+}
+
+/* Shows what is known of a hop where nobody can say why: the rules that its
+ * postcards name, and what was changed at the switch near then. */
+static void
+show_known(struct ndb *ndb, const json_t *members, uint64_t dpid)
+{
+    const json_t *seen = json_object_get(members, "seen"), *version;
+    json_t *known = json_object(), *rules = json_array();
+    struct lh_error error;
+    struct rule *rule;
+    size_t i;
+
+    json_array_foreach(seen, i, version)
+    {
+        if (!app_source_rule(ndb->source, dpid,
+                             (uint32_t) json_integer_value(version), &rule,
+                             &error)) {
+            if (!ndb->app->is_json) {
+                ndb_print_rule(ndb, rule);
+            }
+            json_array_append_new(rules, rule_to_json(rule));
+            rule_unref(rule);
+        }
+    }
+    if (json_is_integer(json_object_get(members, "at"))) {
+        json_object_set(known, "at_ns", json_object_get(members, "at"));
+        add_changes(ndb, dpid, known);
+    }
+    json_object_set_new(known, "rules", rules);
+    if (ndb->app->is_json) {
+        ndb_print_json(ndb, known);
+        return;
+    }
+    print_changes(ndb, known);
+    json_decref(known);
+}
+
 /* Asks why, and shows what was changed at that switch near then. */
 static enum ndb_status
 ask_why(struct ndb *ndb, json_t *members, uint64_t dpid)
 {
+    json_t *asked = json_deep_copy(members);
     struct lh_error error;
     json_t *answer;
+    int retval = app_source_ask(ndb->source, "why", members, &answer, &error);
 
-    if (app_source_ask(ndb->source, "why", members, &answer, &error)) {
+    if (retval == EOPNOTSUPP && json_object_get(asked, "seen")) {
+        show_known(ndb, asked, dpid);
+    }
+    json_decref(asked);
+    if (retval) {
         return ndb_fail(ndb, &error, NULL);
     }
     add_changes(ndb, dpid, answer);
@@ -208,12 +261,7 @@ ask_why(struct ndb *ndb, json_t *members, uint64_t dpid)
         return NDB_OK;
     }
     ndb_past_print_why(ndb, answer);
-    if (json_array_size(json_object_get(answer, "changes"))) {
-        fputs("changes of this switch near then:\n", ndb->out);
-        ndb_near_print(
-            ndb, json_object_get(answer, "changes"),
-            (uint64_t) json_integer_value(json_object_get(answer, "at_ns")));
-    }
+    print_changes(ndb, answer);
     json_decref(answer);
     return NDB_OK;
 }

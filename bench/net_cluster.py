@@ -149,6 +149,12 @@ class Measured(Cluster):
             self.servers = servers
 
 
+def shards_of(server):
+    """What it has of the first stage, if it has some of the second."""
+    status = server.status()
+    return status["stores"] and [s["shard"] for s in status["shards"]]
+
+
 def fail_over(cluster, runs):
     """Kills and stops b, and looks at what is told meanwhile."""
     owners = flows_of(cluster, "b")
@@ -160,7 +166,7 @@ def fail_over(cluster, runs):
     for case, number in (("kill", signal.SIGKILL), ("stop", signal.SIGSTOP)):
         stores, shards, longest = [], [], []
         for _ in range(runs):
-            gone = [s["shard"] for s in cluster["b"].status()["shards"]]
+            gone = wait_until(lambda: shards_of(cluster["b"]), 60, "b")
             watch = Watch(cluster["a"], n_shards)
             watch.start()
             time.sleep(3)
@@ -180,9 +186,8 @@ def fail_over(cluster, runs):
             else:
                 cluster["b"].process.kill()
                 cluster["b"].start().wait_ready()
+            time.sleep(3)   # What it had is not its own any more.
             cluster.wait_owned()
-            wait_until(lambda: cluster["b"].status()["shards"], 30, "b")
-            time.sleep(2)
         emit(case, "store", stores, "s")
         emit(case, "shard_median", shards, "s")
         emit(case, "shard_longest", longest, "s")

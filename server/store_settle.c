@@ -26,6 +26,8 @@ struct store_settle {
     struct event *timer;  /* Owned. */
     uint32_t shard;       /* Looked at. */
     uint32_t n_unsettled; /* So far. */
+    uint64_t *settled;    /* By slot: the last epoch here that was settled.
+                           * Owned. */
     struct store_settle_counters counters;
 };
 
@@ -60,6 +62,7 @@ judge(struct store_settle *s, const struct shard_commit_record *record)
             retval = store_disk_settle(path, &note, record->note_epoch, &n_cut,
                                        &error);
             if (!retval) {
+                s->settled[s->shard] = commit.epoch;
                 s->n_unsettled--;
                 s->counters.settled++;
                 s->counters.cut_bytes += n_cut;
@@ -88,6 +91,8 @@ on_get(void *s_, int error_number, const char *why,
     look_on(s);
 }
 
+/* What an epoch wrote last may be there without a word in the file `commit`:
+ * blocks come first, and the disk may be full then. */
 static bool
 is_unsettled(struct store_settle *s, uint32_t shard)
 {
@@ -95,8 +100,7 @@ is_unsettled(struct store_settle *s, uint32_t shard)
     struct archive_commit commit;
     bool is = !s->config.is_owned(s->config.aux, shard) &&
               !archive_commit_load(path, &commit, NULL) &&
-              (commit.before.number != commit.after.number ||
-               commit.before.offset != commit.after.offset);
+              commit.epoch != s->settled[shard];
 
     free(path);
     return is;
@@ -142,6 +146,8 @@ store_settle_create(const struct store_settle_config *config)
 
     s->config = *config;
     s->config.n_copies = config->n_copies ? config->n_copies : 1;
+    s->settled = lh_alloc_zero((size_t) s->config.n_shards *
+                               s->config.n_copies * sizeof *s->settled);
     s->bucket = lh_strdup(config->bucket);
     s->dir = lh_strdup(config->dir);
     s->timer = evtimer_new(bus_get_base(config->bus), on_timer, s);
@@ -158,6 +164,7 @@ store_settle_destroy(struct store_settle *s)
     if (s) {
         bus_forget(s->config.bus, s);
         event_free(s->timer);
+        free(s->settled);
         free(s->bucket);
         free(s->dir);
         free(s);

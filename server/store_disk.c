@@ -262,15 +262,38 @@ store_disk_open(struct store_disk *d, const struct store_note *note,
     return retval;
 }
 
+/* Whether the last round is known to count, and the file does not say so. */
+static bool
+is_open_question(const struct store_disk *d)
+{
+    const struct archive_place *before = &d->commit.before;
+    const struct archive_place *after = &d->commit.after;
+
+    return d->writer && d->commit.epoch == d->epoch && !d->retval &&
+           after->number == d->committed.number &&
+           after->offset == d->committed.offset &&
+           (before->number != after->number ||
+            before->offset != after->offset);
+}
+
 void
 store_disk_close(struct store_disk *d)
 {
+    bool is_asked;
+
     wait_round(d);
+    is_asked = is_open_question(d);
     archive_part_abandon(d->part);
     d->part = NULL;
     archive_writer_abandon(d->writer);
     d->writer = NULL;
     d->n_added = 0;
+    if (is_asked) {
+        struct lh_error ignored; /* Whoever opens it finds out. */
+
+        d->commit.before = d->commit.after;
+        archive_commit_store(d->path, &d->commit, &ignored);
+    }
 }
 
 int

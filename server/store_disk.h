@@ -47,7 +47,8 @@ void store_disk_destroy(struct store_disk *);
  * not count.  Returns 0, or an errno with the reason: it is closed. */
 int store_disk_open(struct store_disk *, const struct store_note *note,
                     uint64_t note_epoch, uint64_t epoch, struct lh_error *);
-/* Forgets what was added.  Waits for a round under way. */
+/* Forgets what was added.  Waits for a round under way; if the last one was
+ * committed the shard is settled: nobody needs its record to read it. */
 void store_disk_close(struct store_disk *);
 
 void store_disk_set_topology(struct store_disk *, const struct topology *,

@@ -2,6 +2,7 @@
 # A cluster archives what one server would have: real nats-server, real
 # lasthop-servers.  What may befall them is in test_cluster_faults.py.
 
+import glob
 import json
 import os
 
@@ -50,6 +51,26 @@ def test_same_histories_as_one_process(tmp_path, generated, n):
         cluster.wait_quiet()
         cluster.stop()
         assert cluster.histories() == lines
+        if n == 1:
+            check_repair(cluster, lines)
+
+
+def check_repair(cluster, lines):
+    """A shard of a server that was stopped is repaired as any archive is, and
+    served again: only what stood in the damaged place is gone."""
+    shard = f"{cluster['a'].archive}/shard-00"
+    whole = set(histories(shard))
+    segment = max(glob.glob(f"{shard}/*.lha"), key=os.path.getsize)
+    with open(segment, "r+b") as file:
+        file.seek(os.path.getsize(segment) // 2)
+        file.write(b"damaged" * 8)
+    run([f"{bindir()}/lasthopctl", "archive", "repair", shard])
+    gone = whole - set(histories(shard))
+    assert gone
+    cluster["a"].start().wait_ready()
+    cluster.wait_owned()
+    cluster.stop()
+    assert set(cluster.histories()) == set(lines) - gone
 
 
 def settle(cluster, traffic):

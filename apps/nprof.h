@@ -43,6 +43,7 @@ void nprof_drawing_put_text(FILE *, const char *text); /* Escaped. */
 void nprof_drawing_put_network(FILE *, const json_t *map,
                                const struct topology *);
 void nprof_drawing_put_flames(FILE *, const json_t *profile);
-void nprof_drawing_put_series(FILE *, const json_t *profile);
+void nprof_drawing_put_series(FILE *, const struct app *,
+                              const json_t *profile);
 
 #endif /* apps/nprof.h */

@@ -240,12 +240,14 @@ nprof_drawing_put_flames(FILE *out, const json_t *profile)
 /* --- Series ------------------------------------------------------------- */
 
 void
-nprof_drawing_put_series(FILE *out, const json_t *profile)
+nprof_drawing_put_series(FILE *out, const struct app *app,
+                         const json_t *profile)
 {
     const json_t *series = json_object_get(profile, "series"), *pair;
     uint64_t step_ns = nprof_number(profile, "interval_ns");
+    uint64_t since_ns = nprof_number(profile, "since_ns");
     double n = (double) json_array_size(series), most = 1;
-    char rate[32];
+    char rate[32], from[TIME_SPEC_BUFSIZE], to[TIME_SPEC_BUFSIZE];
     size_t i;
 
     json_array_foreach(series, i, pair)
@@ -255,9 +257,13 @@ nprof_drawing_put_series(FILE *out, const json_t *profile)
         most = bytes > most ? bytes : most;
     }
     fprintf(out,
-            "<svg width=\"%.0f\" height=\"180\" viewBox=\"0 0 %.0f 180\">\n"
-            "<text x=\"0\" y=\"12\">up to %s</text>\n",
-            WIDTH, WIDTH, nprof_format_rate(most, step_ns, rate));
+            "<svg width=\"%.0f\" height=\"200\" viewBox=\"0 0 %.0f 200\">\n"
+            "<text x=\"0\" y=\"12\">up to %s</text>\n"
+            "<text x=\"0\" y=\"195\">%s</text>\n"
+            "<text x=\"%.0f\" y=\"195\" text-anchor=\"end\">%s</text>\n",
+            WIDTH, WIDTH, nprof_format_rate(most, step_ns, rate),
+            app_format_time(app, since_ns, from), WIDTH,
+            app_format_time(app, nprof_number(profile, "until_ns"), to));
     json_array_foreach(series, i, pair)
     {
         double bytes = json_number_value(json_array_get(pair, 1));
@@ -265,8 +271,9 @@ nprof_drawing_put_series(FILE *out, const json_t *profile)
 
         fprintf(out,
                 "<rect class=\"bar\" x=\"%.2f\" y=\"%.2f\" width=\"%.2f\" "
-                "height=\"%.2f\"><title>%s</title></rect>\n",
+                "height=\"%.2f\"><title>%s: %s</title></rect>\n",
                 WIDTH * (double) i / n, 180 - height, WIDTH / n * 0.9, height,
+                app_format_time(app, since_ns + i * step_ns, from),
                 nprof_format_rate(bytes, step_ns, rate));
     }
     fputs("</svg>\n", out);

@@ -92,7 +92,7 @@ nprof_page_put(const struct nprof_view *view, const json_t *profile,
     nprof_drawing_put_flames(out, profile);
     if (json_array_size(json_object_get(profile, "series"))) {
         fputs("<h2>When</h2>\n", out);
-        nprof_drawing_put_series(out, profile);
+        nprof_drawing_put_series(out, view->app, profile);
     }
     fputs("<h2>In numbers</h2>\n<table>\n<tr><th>who</th><th>share</th>"
           "<th></th><th>bytes</th><th>rate</th><th>packets</th></tr>\n",

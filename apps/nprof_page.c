@@ -12,7 +12,8 @@ static const char style[] =
     "h1{font-size:1.4em}h2{font-size:1.1em;margin-top:2em}\n"
     "svg{max-width:100%;height:auto}svg text{font:11px sans-serif}\n"
     "table{border-collapse:collapse}td,th{padding:2px 10px;text-align:right}\n"
-    "td:first-child,th:first-child{text-align:left}\n"
+    "td,th{white-space:nowrap}\n"
+    "td:first-child,th:first-child{text-align:left;white-space:normal}\n"
     "tr:nth-child(even){background:#f4f4f4}\n"
     ".bar{fill:#4878a8}.dim{color:#666}\n";
 

@@ -28,25 +28,24 @@
  * postcards themselves: 138 bytes of a packet of 60). */
 #define GENEVE_EXTRA 78
 
-/* docs/cluster-sizing.md, What was measured: CPU of packing a postcard for the
- * bus and reading it again, in the time that one process takes for all it does
- * with it; bytes of both stages on the bus for a postcard. */
-#define PACKING     1.6
-#define SNAP_64_BUS 26.0
-#define SNAP_96_BUS 34.0
+/* docs/cluster-sizing.md, What was measured: CPU of a postcard's way through
+ * a cluster of 4 more than in one process, in the time that this takes; bytes
+ * of both stages on the bus for a postcard. */
+#define PACKING     3.3
+#define SNAP_64_BUS 36.0
+#define SNAP_96_BUS 49.0
 
 /* The same: what a message costs whoever sends and reads it, and NATS; how
- * many there are however little is in them: of each server, of each of 64
- * shards one every 20 ms; of all, five times a second histories of each of 64
- * shards for each of 16, and a marker. */
-#define MESSAGE_S           180e-6
-#define MESSAGE_NATS_S      54e-6
-#define MESSAGES_PER_SERVER (64 / 0.020)
-#define MESSAGES            (5 * 64 * 16 * 2.0)
+ * many there are at most where they are not full: of each server, to all
+ * shards; of all, once a second histories of each of 64 shards for each of 16,
+ * and a marker. */
+#define MESSAGE_S           29e-6
+#define MESSAGE_NATS_S      40e-6
+#define MESSAGES_PER_SERVER 320.0
+#define MESSAGES            (64 * 16 * 2.0)
 
-/* The same: bytes that one core of NATS takes, stores and gives again, of
- * messages of 32 KiB. */
-#define NATS_BYTES_PER_CORE 200e6
+/* The same: bytes that one core of NATS takes, stores and gives again. */
+#define NATS_BYTES_PER_CORE 140e6
 #define NATS_CORES          4 /* Of a NATS server that are planned with. */
 
 static double

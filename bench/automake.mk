@@ -164,3 +164,12 @@ bench_bench_cluster_SOURCES = bench/bench_cluster.c \
 	bench/bench_preset.c bench/bench_preset.h
 bench_bench_cluster_LDADD = \
 	$(SERVER_LIBS) $(GEN_LIBS) $(NATS_LIBS) $(TEST_LIBS)
+
+# bus: messages of a cluster by their length.
+BENCHES += bench/bench_bus
+bench_bench_bus_SOURCES = bench/bench_bus.c \
+	tests/lib/nats_fixture.c tests/lib/nats_fixture.h \
+	bench/bench_frames.c bench/bench_frames.h \
+	bench/bench_preset.c bench/bench_preset.h
+bench_bench_bus_LDADD = \
+	$(SERVER_LIBS) $(GEN_LIBS) $(NATS_LIBS) $(TEST_LIBS)

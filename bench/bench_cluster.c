@@ -32,7 +32,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "bench/bench_alone.h"
 #include "bench/bench_frames.h"
@@ -77,27 +76,6 @@ open_frames(struct bench_frames *frames, unsigned int n_servers)
 }
 
 /* --- Figures. ------------------------------------------------------------ */
-
-/* Seconds of CPU of NATS, in clock ticks. */
-static double
-nats_cpu_s(const struct nats *nats)
-{
-    char path[64], text[1024];
-    unsigned long user = 0, system = 0;
-    FILE *file;
-    size_t n;
-
-    snprintf(path, sizeof path, "/proc/%d/stat", (int) nats->pid);
-    file = fopen(path, "r");
-    ck_assert_ptr_nonnull(file);
-    n = fread(text, 1, sizeof text - 1, file);
-    fclose(file);
-    text[n] = '\0';
-    sscanf(strrchr(text, ')') + 2,
-           "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user,
-           &system);
-    return (double) (user + system) / (double) sysconf(_SC_CLK_TCK);
-}
 
 static void
 print(const char *what, unsigned int n, const char *metric, double value,
@@ -482,7 +460,7 @@ run_cluster(unsigned int n)
     uint64_t expected = run_alone(n, &alone_ns);
 
     open_cluster(&c, n, archive);
-    nats_before = nats_cpu_s(&c.nats);
+    nats_before = bench_child_s(c.nats.pid);
     before = bench_process_s();
     loop_before = bench_thread_s();
     feed(&c);
@@ -498,7 +476,7 @@ run_cluster(unsigned int n)
     loop_ns = (bench_thread_s() - loop_before - c.frames.made_s - c.bench_s) *
               1e9 / cards;
     doors_ns = c.doors_s * 1e9 / cards;
-    nats_ns = (nats_cpu_s(&c.nats) - nats_before) * 1e9 / cards;
+    nats_ns = (bench_child_s(c.nats.pid) - nats_before) * 1e9 / cards;
     print("process", n, "CPU per postcard of what is for", alone_ns, "ns");
     print("servers", n, "CPU per postcard", ns, "ns");
     print("servers", n, "beside alone", ns / alone_ns, "times");

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "bench/bench_preset.h"
 
@@ -28,6 +29,28 @@ bench_process_s(void)
     getrusage(RUSAGE_SELF, &u);
     return (double) (u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
            (double) (u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
+}
+
+double
+bench_child_s(pid_t pid)
+{
+    char path[64], text[1024];
+    unsigned long user = 0, system = 0;
+    FILE *file;
+    size_t n;
+
+    snprintf(path, sizeof path, "/proc/%d/stat", (int) pid);
+    file = fopen(path, "r");
+    if (!file) {
+        return 0;
+    }
+    n = fread(text, 1, sizeof text - 1, file);
+    fclose(file);
+    text[n] = '\0';
+    sscanf(strrchr(text, ')') + 2,
+           "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user,
+           &system);
+    return (double) (user + system) / (double) sysconf(_SC_CLK_TCK);
 }
 
 static void

@@ -10,6 +10,8 @@
 #ifndef BENCH_BENCH_FRAMES_H
 #define BENCH_BENCH_FRAMES_H 1
 
+#include <sys/types.h>
+
 #include "gen/gen.h"
 #include "lib/topology.h"
 #include "server/rule_cache.h"
@@ -37,5 +39,7 @@ bool bench_frames_next(struct bench_frames *);
 double bench_thread_s(void);
 /* The same of all threads. */
 double bench_process_s(void);
+/* The same of another process, in clock ticks; 0: it is not there. */
+double bench_child_s(pid_t);
 
 #endif /* bench/bench_frames.h */

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "bench/bench_preset.h"
+#include "bench/figure.h"
 #include "gen/gen.h"
 #include "lib/inet_sum.h"
 #include "lib/lh_alloc.h"
@@ -22,13 +23,6 @@ size_t n_cards;
 static size_t n_allocated;
 static struct hop_template **templates;
 static size_t n_templates, templates_allocated;
-
-static void
-die(const char *what)
-{
-    fprintf(stderr, "bench_agent: %s\n", what);
-    exit(EXIT_FAILURE);
-}
 
 static const struct hop_template *
 find_template(uint64_t dpid, uint32_t in_port, uint32_t out_port,
@@ -87,7 +81,7 @@ agent_cards_make_mix(size_t n_packets)
     config.n_packets = n_packets;
     config.snap = PACKET_ID_SNAP;
     if (gen_create(&config, &gen, &error)) {
-        die(error.text);
+        figure_die(error.text);
     }
     while (!gen_next(gen, batch, GEN_BATCH, &n, &error) && n) {
         for (size_t i = 0; i < n; i++) {
@@ -97,7 +91,7 @@ agent_cards_make_mix(size_t n_packets)
             if (postcard_geneve_decode_frame(batch[i].data, batch[i].len,
                                              &outer, &p) != POSTCARD_OK ||
                 p.caplen > PACKET_ID_SNAP) {
-                die("no postcard");
+                figure_die("no postcard");
             }
             hdr_parse(p.header, p.caplen, &h);
             add_card(find_template(p.dpid, p.in_port, p.out_port, p.version),

@@ -34,35 +34,38 @@ bench_ofpipe_LDADD = $(RECORDER_LIBS)
 bench_ofsink_SOURCES = bench/ofsink.c bench/of_peer.c bench/of_peer.h
 bench_ofsink_LDADD = $(RECORDER_LIBS)
 
+# What they have in common.
+FIGURE = bench/figure.c bench/figure.h
+
 # phf: matching histories.
 BENCHES += bench/bench_phf
-bench_bench_phf_SOURCES = bench/bench_phf.c
+bench_bench_phf_SOURCES = bench/bench_phf.c $(FIGURE)
 bench_bench_phf_LDADD = $(PHF_LIBS)
 
 # parse: headers, packet IDs and postcards.
 BENCHES += bench/bench_parse
-bench_bench_parse_SOURCES = bench/bench_parse.c \
+bench_bench_parse_SOURCES = bench/bench_parse.c $(FIGURE) \
 	bench/bench_trace.c bench/bench_trace.h
 bench_bench_parse_LDADD = $(LIB_LIBS) $(PCAP_LIBS) $(ZSTD_LIBS)
 
 # assembly: from postcards to histories.
 BENCHES += bench/bench_assembly
-bench_bench_assembly_SOURCES = bench/bench_assembly.c
+bench_bench_assembly_SOURCES = bench/bench_assembly.c $(FIGURE)
 bench_bench_assembly_LDADD = $(ASSEMBLE_LIBS) $(LIB_LIBS)
 
 BENCHES += bench/bench_open
-bench_bench_open_SOURCES = bench/bench_open.c
+bench_bench_open_SOURCES = bench/bench_open.c $(FIGURE)
 bench_bench_open_LDADD = $(ASSEMBLE_LIBS) $(LIB_LIBS)
 
 # gen: postcards made up.
 BENCHES += bench/bench_gen
-bench_bench_gen_SOURCES = bench/bench_gen.c \
+bench_bench_gen_SOURCES = bench/bench_gen.c $(FIGURE) \
 	bench/bench_preset.c bench/bench_preset.h
 bench_bench_gen_LDADD = $(GEN_LIBS)
 
 # pipeline: lasthop-server from a file of postcards to its archive.
 BENCHES += bench/bench_pipeline
-bench_bench_pipeline_SOURCES = bench/bench_pipeline.c \
+bench_bench_pipeline_SOURCES = bench/bench_pipeline.c $(FIGURE) \
 	bench/query_storm.c bench/query_storm.h \
 	bench/pipeline_gate.c bench/pipeline_gate.h \
 	bench/bench_preset.c bench/bench_preset.h
@@ -70,30 +73,30 @@ bench_bench_pipeline_LDADD = $(GEN_LIBS)
 
 # flow_log: what a change costs, and how long a past table takes.
 BENCHES += bench/bench_flow_log
-bench_bench_flow_log_SOURCES = bench/bench_flow_log.c
+bench_bench_flow_log_SOURCES = bench/bench_flow_log.c $(FIGURE)
 bench_bench_flow_log_LDADD = $(LIB_LIBS)
 
 # archive: how small histories become, and how fast.
 BENCHES += bench/bench_archive
-bench_bench_archive_SOURCES = bench/bench_archive.c \
+bench_bench_archive_SOURCES = bench/bench_archive.c $(FIGURE) \
 	bench/bench_flows.c bench/bench_flows.h \
 	bench/bench_trace.c bench/bench_trace.h
 bench_bench_archive_LDADD = $(LIB_LIBS) $(PCAP_LIBS) $(ZSTD_LIBS)
 
 # batch: histories on the way from server to server, of an archive.
 BENCH_TOOLS += bench/bench_batch
-bench_bench_batch_SOURCES = bench/bench_batch.c
+bench_bench_batch_SOURCES = bench/bench_batch.c $(FIGURE)
 bench_bench_batch_LDADD = $(LIB_LIBS)
 
 # ingest: from a captured frame to the door of the path table.
 BENCHES += bench/bench_ingest
-bench_bench_ingest_SOURCES = bench/bench_ingest.c \
+bench_bench_ingest_SOURCES = bench/bench_ingest.c $(FIGURE) \
 	bench/bench_preset.c bench/bench_preset.h
 bench_bench_ingest_LDADD = $(SERVER_LIBS) $(GEN_LIBS)
 
 # receive: postcards from a veth, by UDP socket and by packet ring; root.
 BENCHES += bench/bench_receive
-bench_bench_receive_SOURCES = bench/bench_receive.c \
+bench_bench_receive_SOURCES = bench/bench_receive.c $(FIGURE) \
 	bench/receive_sender.c bench/receive_sender.h \
 	bench/bench_boost.c bench/bench_boost.h \
 	bench/bench_preset.c bench/bench_preset.h
@@ -101,32 +104,32 @@ bench_bench_receive_LDADD = $(SERVER_LIBS) $(GEN_LIBS)
 
 # filters: what live filters cost.
 BENCHES += bench/bench_filters
-bench_bench_filters_SOURCES = bench/bench_filters.c \
+bench_bench_filters_SOURCES = bench/bench_filters.c $(FIGURE) \
 	bench/bench_preset.c bench/bench_preset.h
 bench_bench_filters_LDADD = \
 	$(ASSEMBLE_LIBS) phf/libphf.a $(GEN_LIBS) $(PCAP_LIBS)
 
 # query: many stored histories; trigger: how soon a client hears of a packet.
 BENCHES += bench/bench_query bench/bench_trigger
-bench_bench_query_SOURCES = bench/bench_query.c \
+bench_bench_query_SOURCES = bench/bench_query.c $(FIGURE) \
 	bench/bench_maker.c bench/bench_maker.h
 bench_bench_query_LDADD = $(SERVER_LIBS) $(GEN_LIBS)
 
 # profile: who fills which link.
 BENCHES += bench/bench_profile
-bench_bench_profile_SOURCES = bench/bench_profile.c \
+bench_bench_profile_SOURCES = bench/bench_profile.c $(FIGURE) \
 	bench/bench_maker.c bench/bench_maker.h \
 	bench/bench_preset.c bench/bench_preset.h
 bench_bench_profile_LDADD = $(SERVER_LIBS) $(GEN_LIBS)
 
-bench_bench_trigger_SOURCES = bench/bench_trigger.c \
+bench_bench_trigger_SOURCES = bench/bench_trigger.c $(FIGURE) \
 	bench/bench_boost.c bench/bench_boost.h \
 	bench/bench_preset.c bench/bench_preset.h
 bench_bench_trigger_LDADD = $(SERVER_LIBS) $(GEN_LIBS)
 
 # machine: what this machine can do at best; roofline.py: how far we are.
 BENCHES += bench/bench_machine
-bench_bench_machine_SOURCES = bench/bench_machine.c
+bench_bench_machine_SOURCES = bench/bench_machine.c $(FIGURE)
 bench_bench_machine_LDADD = $(LIB_LIBS)
 EXTRA_DIST += bench/roofline.py
 
@@ -137,18 +140,18 @@ bench_bench_stream_LDADD = $(LIB_LIBS)
 
 # cards: postcards packed for a cluster, and read.
 BENCHES += bench/bench_cards
-bench_bench_cards_SOURCES = bench/bench_cards.c \
+bench_bench_cards_SOURCES = bench/bench_cards.c $(FIGURE) \
 	bench/bench_preset.c bench/bench_preset.h
 bench_bench_cards_LDADD = server/libserver.a $(GEN_LIBS)
 
 BENCHES += bench/bench_split
-bench_bench_split_SOURCES = bench/bench_split.c \
+bench_bench_split_SOURCES = bench/bench_split.c $(FIGURE) \
 	bench/bench_preset.c bench/bench_preset.h
 bench_bench_split_LDADD = $(SERVER_LIBS) $(GEN_LIBS)
 
 # agent: from a ring to batches, and to a socket.
 BENCHES += bench/bench_agent
-bench_bench_agent_SOURCES = bench/bench_agent.c $(FAKE_RING) \
+bench_bench_agent_SOURCES = bench/bench_agent.c $(FIGURE) $(FAKE_RING) \
 	bench/agent_cards.c bench/agent_cards.h \
 	tests/agent/fake_server.c tests/agent/fake_server.h \
 	bench/bench_preset.c bench/bench_preset.h

@@ -32,6 +32,7 @@
 #include "agent/agent.h"
 #include "agent/agent_impl.h"
 #include "bench/agent_cards.h"
+#include "bench/figure.h"
 #include "lib/lh_alloc.h"
 #include "lib/monotonic.h"
 #include "lib/say.h"
@@ -43,43 +44,15 @@
 #define RING_SIZE (8u << 20)
 #define PROCESS   "lhbench"
 
-static void
-die(const char *what)
-{
-    fprintf(stderr, "bench_agent: %s\n", what);
-    exit(EXIT_FAILURE);
-}
-
 /* --- Measuring -----------------------------------------------------------
  */
-
-static uint64_t
-cpu_ns(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
-    return (uint64_t) ts.tv_sec * 1000000000u + (uint64_t) ts.tv_nsec;
-}
-
-static int
-compare_double(const void *a_, const void *b_)
-{
-    const double *a = a_, *b = b_;
-
-    return *a < *b ? -1 : *a > *b;
-}
 
 static void
 print(const char *traffic, const char *metric, const char *unit,
       double *values, size_t n)
 {
-    qsort(values, n, sizeof *values, compare_double);
-    printf("{\"bench\":\"agent %s snap %d\",\"metric\":\"%s\",\"value\":%.2f,"
-           "\"unit\":\"%s\",\"runs\":%zu,\"min\":%.2f,\"max\":%.2f}\n",
-           traffic, PACKET_ID_SNAP, metric, values[n / 2], unit, n, values[0],
-           values[n - 1]);
-    fflush(stdout);
+    figure_print(values, n, unit, metric, "agent %s snap %d", traffic,
+                 PACKET_ID_SNAP);
 }
 
 /* Writes cards into the ring until it is full; returns how many. */
@@ -111,7 +84,7 @@ pack(const char *traffic)
         uint64_t used = 0;
 
         if (ring_reader_open(fake_ring_open(ring), &reader, NULL)) {
-            die("no ring");
+            figure_die("no ring");
         }
         ring_reader_attach(reader, NULL, NULL);
         bytes = 0;
@@ -121,7 +94,7 @@ pack(const char *traffic)
 
             i += fill(ring, i);
 
-            uint64_t before = cpu_ns();
+            uint64_t before = figure_ns(CLOCK_PROCESS_CPUTIME_ID);
             bool is_done = false;
 
             while (!is_done) {
@@ -142,11 +115,11 @@ pack(const char *traffic)
                     ring_reader_publish(reader, 1);
                 }
             }
-            used += cpu_ns() - before;
+            used += figure_ns(CLOCK_PROCESS_CPUTIME_ID) - before;
         }
         values[run] = (double) used / (double) n_cards;
         if (ring_reader_counters(reader)->n_postcards != n_cards) {
-            die("not every postcard was read");
+            figure_die("not every postcard was read");
         }
         ring_reader_close(reader);
         fake_ring_destroy(ring);
@@ -167,7 +140,7 @@ start_server(uint16_t *port)
     pid_t pid;
 
     if (pipe(fds)) {
-        die("pipe");
+        figure_die("pipe");
     }
     pid = fork();
     if (!pid) {
@@ -182,7 +155,7 @@ start_server(uint16_t *port)
         _exit(0);
     }
     if (pid < 0 || read(fds[0], port, sizeof *port) != sizeof *port) {
-        die("no server");
+        figure_die("no server");
     }
     close(fds[0]);
     close(fds[1]);
@@ -212,7 +185,7 @@ ship_once(const char *spool)
 
     snprintf(address, sizeof address, "127.0.0.1:%u", port);
     if (agent_open(base, &options, &agent, &error)) {
-        die(error.text);
+        figure_die(error.text);
     }
     while (!server_link_counters(agent->link)->is_up) {
         event_base_loop(base, EVLOOP_ONCE);
@@ -224,9 +197,9 @@ ship_once(const char *spool)
         uint64_t before;
 
         i += fill(ring, i);
-        before = cpu_ns();
+        before = figure_ns(CLOCK_PROCESS_CPUTIME_ID);
         event_base_loop(base, EVLOOP_ONCE);
-        used += cpu_ns() - before;
+        used += figure_ns(CLOCK_PROCESS_CPUTIME_ID) - before;
     }
     agent_close(agent);
     kill(pid, SIGTERM);
@@ -254,7 +227,7 @@ measure(const char *traffic)
     char *command;
 
     if (!mkdtemp(spool)) {
-        die(spool);
+        figure_die(spool);
     }
     pack(traffic);
     if (!getenv("BENCH_AGENT_PACK")) {
@@ -263,7 +236,7 @@ measure(const char *traffic)
     }
     command = lh_asprintf("rm -rf %s", spool);
     if (system(command)) {
-        die(command);
+        figure_die(command);
     }
     free(command);
     n_cards = 0;
@@ -313,7 +286,7 @@ cpu_of(pid_t pid)
     clockid_t clock;
 
     if (clock_getcpuclockid(pid, &clock) || clock_gettime(clock, &ts)) {
-        die("no clock");
+        figure_die("no clock");
     }
     return (uint64_t) ts.tv_sec * 1000000000u + (uint64_t) ts.tv_nsec;
 }

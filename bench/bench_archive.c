@@ -22,13 +22,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
 #include "bench/bench_flows.h"
 #include "bench/bench_trace.h"
+#include "bench/figure.h"
 #include "lib/archive_block.h"
 #include "lib/history_columns.h"
 #include "lib/lh_alloc.h"
@@ -53,15 +53,6 @@ struct item {
 static int level = 1; /* Of zstd. */
 static struct item *items;
 static size_t n_items, n_cards;
-
-static uint64_t
-now_ns(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
-    return (uint64_t) ts.tv_sec * 1000000000 + (uint64_t) ts.tv_nsec;
-}
 
 static struct rule *
 make_rule(bool is_routed)
@@ -245,7 +236,7 @@ read_block(const struct byte_buf *block, size_t table_len,
     struct history_decoder *plain;
     struct history_record record;
     struct column_decoder *d;
-    uint64_t start = now_ns(), sum = 0;
+    uint64_t start = figure_ns(CLOCK_PROCESS_CPUTIME_ID), sum = 0;
 
     if (column_decoder_open(block->data, block->len, table_len, &d, &error)) {
         fail("dictionary", &error);
@@ -257,7 +248,7 @@ read_block(const struct byte_buf *block, size_t table_len,
     for (size_t i = 0; i < column_decoder_n_flows(d); i++) {
         sum += column_decoder_model(d, i)->packet_id;
     }
-    f->dictionary_ns += (double) (now_ns() - start);
+    f->dictionary_ns += (double) (figure_ns(CLOCK_PROCESS_CPUTIME_ID) - start);
     f->n_flows += column_decoder_n_flows(d);
     f->n_shapes += column_decoder_n_shapes(d);
     sum = 0;
@@ -285,7 +276,7 @@ read_block(const struct byte_buf *block, size_t table_len,
         sum += e ? history_sum(e, h) : 0;
         history_destroy(h);
     }
-    f->read_ns += (double) (now_ns() - start);
+    f->read_ns += (double) (figure_ns(CLOCK_PROCESS_CPUTIME_ID) - start);
     column_decoder_destroy(d);
     return sum;
 }
@@ -306,17 +297,17 @@ measure_blocks(const struct packet_id_config *config, bool is_checked,
 
     memset(f, 0, sizeof *f);
     for (size_t i = 0; i < n_items;) {
-        uint64_t start = now_ns(), sum = 0;
+        uint64_t start = figure_ns(CLOCK_PROCESS_CPUTIME_ID), sum = 0;
         size_t first = i, table_len;
 
         for (; i < n_items && i - first < N_BLOCK; i++) {
             add_item(e, &items[i]);
         }
-        f->add_ns += (double) (now_ns() - start);
+        f->add_ns += (double) (figure_ns(CLOCK_PROCESS_CPUTIME_ID) - start);
         byte_buf_clear(&out);
-        start = now_ns();
+        start = figure_ns(CLOCK_PROCESS_CPUTIME_ID);
         table_len = column_encoder_finish(e, level, &out);
-        f->finish_ns += (double) (now_ns() - start);
+        f->finish_ns += (double) (figure_ns(CLOCK_PROCESS_CPUTIME_ID) - start);
         n_bytes += out.len + ARCHIVE_BLOCK_HEADER + ARCHIVE_COLUMNS_PREFIX;
         f->first_block = f->first_block ? f->first_block : n_bytes;
         f->n_plain += column_encoder_totals(e)->n_records -
@@ -462,20 +453,7 @@ print(const char *traffic, uint16_t snap, const char *metric,
     double sorted[N_RUNS];
 
     memcpy(sorted, values, n * sizeof *sorted);
-    for (size_t i = 1; i < n; i++) {
-        for (size_t k = i; k && sorted[k - 1] > sorted[k]; k--) {
-            double other = sorted[k];
-
-            sorted[k] = sorted[k - 1];
-            sorted[k - 1] = other;
-        }
-    }
-    printf("{\"bench\":\"archive %s snap %u\",\"metric\":\"%s\","
-           "\"value\":%.3f,\"unit\":\"%s\",\"runs\":%zu,\"min\":%.3f,"
-           "\"max\":%.3f}\n",
-           traffic, snap, metric, sorted[n / 2], unit, n, sorted[0],
-           sorted[n - 1]);
-    fflush(stdout);
+    figure_print(sorted, n, unit, metric, "archive %s snap %u", traffic, snap);
 }
 
 static void

@@ -14,8 +14,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "bench/figure.h"
 #include "lib/hdr.h"
 #include "lib/of_port.h"
 #include "lib/postcard_geneve.h"
@@ -257,43 +257,20 @@ run_assemble(void)
     }
 }
 
-static double
-now_s(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double) t.tv_sec + (double) t.tv_nsec * 1e-9;
-}
-
-static int
-compare(const void *a, const void *b)
-{
-    double x = *(const double *) a;
-    double y = *(const double *) b;
-
-    return x < y ? -1 : x > y;
-}
-
 static void
 measure(const char *metric, void (*run)(void), size_t least)
 {
     double rates[N_RUNS];
 
     for (int i = 0; i < N_RUNS; i++) {
-        double start = now_s();
+        double start = figure_s(CLOCK_MONOTONIC);
 
         n_histories = 0;
         run();
-        rates[i] = N_CARDS / (now_s() - start);
+        rates[i] = N_CARDS / (figure_s(CLOCK_MONOTONIC) - start);
         check(n_histories >= least, "histories are missing");
     }
-    qsort(rates, N_RUNS, sizeof rates[0], compare);
-    printf("{\"bench\":\"assembly\",\"metric\":\"postcards_per_s %s "
-           "synthetic\",\"value\":%.0f,\"unit\":\"1/s\",\"runs\":%d,"
-           "\"min\":%.0f,\"max\":%.0f}\n",
-           metric, rates[N_RUNS / 2], N_RUNS, rates[0], rates[N_RUNS - 1]);
-    fflush(stdout);
+    figure_print(rates, N_RUNS, "1/s", metric, "assembly");
 }
 
 int
@@ -303,9 +280,11 @@ main(void)
     check(slots, "no memory");
     make_network();
     make_postcards();
-    measure("decode+assemble in order", run_in_order, N_PACKETS);
-    measure("decode+assemble 2% lost", run_with_loss, N_PACKETS);
-    measure("assemble", run_assemble, N_PACKETS);
+    measure("postcards_per_s decode+assemble in order synthetic", run_in_order,
+            N_PACKETS);
+    measure("postcards_per_s decode+assemble 2% lost synthetic", run_with_loss,
+            N_PACKETS);
+    measure("postcards_per_s assemble synthetic", run_assemble, N_PACKETS);
     free(slots);
     topology_unref(topology);
     for (size_t i = 0; i < N_HOPS; i++) {

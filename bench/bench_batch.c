@@ -15,8 +15,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "bench/figure.h"
 #include "lib/archive_reader.h"
 #include "lib/compress.h"
 #include "lib/history_batch.h"
@@ -27,15 +27,6 @@
 static struct history **all;
 static size_t n_all, allocated, n_cards;
 static struct packet_id_config id_config;
-
-static double
-now_ns(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
-    return (double) ts.tv_sec * 1e9 + (double) ts.tv_nsec;
-}
 
 static void
 fail(const char *what, const struct lh_error *error)
@@ -119,10 +110,8 @@ static void
 print_one(const char *what, size_t n_batch, const char *metric, double value,
           const char *unit)
 {
-    printf("{\"bench\":\"batch %s of %zu histories\",\"metric\":\"%s\","
-           "\"value\":%.2f,\"unit\":\"%s\",\"runs\":1,\"min\":%.2f,"
-           "\"max\":%.2f}\n",
-           what, n_batch, metric, value, unit, value, value);
+    figure_print_one(value, unit, metric, "batch %s of %zu histories", what,
+                     n_batch);
 }
 
 static void
@@ -147,7 +136,7 @@ run_batches(size_t n_batch)
     size_t n_bytes = 0, n_read = 0;
 
     for (size_t i = 0; i < n_all;) {
-        double start = now_ns();
+        double start = (double) figure_ns(CLOCK_PROCESS_CPUTIME_ID);
         size_t first = i;
 
         while (i < n_all && i - first < n_batch &&
@@ -158,16 +147,16 @@ run_batches(size_t n_batch)
         if (history_batch_writer_finish(w, &out, &error)) {
             fail("finish", &error);
         }
-        pack_ns += now_ns() - start;
+        pack_ns += (double) figure_ns(CLOCK_PROCESS_CPUTIME_ID) - start;
         n_bytes += out.len;
-        start = now_ns();
+        start = (double) figure_ns(CLOCK_PROCESS_CPUTIME_ID);
         if (history_batch_reader_open(r, out.data, out.len, &error)) {
             fail("open", &error);
         }
         while (!history_batch_reader_next(r, &item, &error)) {
             n_read++;
         }
-        read_ns += now_ns() - start;
+        read_ns += (double) figure_ns(CLOCK_PROCESS_CPUTIME_ID) - start;
     }
     if (n_read != n_all) {
         fail("fewer were read than packed", &error);
@@ -190,7 +179,7 @@ run_codec(size_t n_batch, int level)
     char name[40];
 
     for (size_t i = 0; i < n_all;) {
-        double start = now_ns();
+        double start = (double) figure_ns(CLOCK_PROCESS_CPUTIME_ID);
         size_t first = i;
         struct history_decoder *d;
         struct history_record record;
@@ -205,9 +194,9 @@ run_codec(size_t n_batch, int level)
         history_encoder_finish(e, &raw);
         history_encoder_reset(e);
         compressor_put(compressor, level, raw.data, raw.len, &out);
-        pack_ns += now_ns() - start;
+        pack_ns += (double) figure_ns(CLOCK_PROCESS_CPUTIME_ID) - start;
         n_bytes += out.len;
-        start = now_ns();
+        start = (double) figure_ns(CLOCK_PROCESS_CPUTIME_ID);
         again = lh_alloc(raw.len);
         if (compress_expand(out.data, out.len, again, raw.len, NULL) ||
             history_decoder_create(again, raw.len, &d, NULL)) {
@@ -218,7 +207,7 @@ run_codec(size_t n_batch, int level)
         }
         history_decoder_destroy(d);
         free(again);
-        read_ns += now_ns() - start;
+        read_ns += (double) figure_ns(CLOCK_PROCESS_CPUTIME_ID) - start;
     }
     snprintf(name, sizeof name, "history_codec, zstd -%d", level);
     print(name, n_batch, n_bytes, pack_ns, read_ns);

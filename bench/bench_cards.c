@@ -16,9 +16,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "bench/bench_preset.h"
+#include "bench/figure.h"
 #include "gen/gen.h"
 #include "lib/card_batch.h"
 #include "lib/compress.h"
@@ -44,40 +44,12 @@ static struct shard shards[MAX_SHARDS];
 static size_t n_cards, n_shards = N_SHARDS, n_batch = N_BATCH;
 
 static void
-die(const char *what)
-{
-    fprintf(stderr, "bench_cards: %s\n", what);
-    exit(EXIT_FAILURE);
-}
-
-static uint64_t
-cpu_ns(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
-    return (uint64_t) ts.tv_sec * 1000000000u + (uint64_t) ts.tv_nsec;
-}
-
-static int
-compare_double(const void *a_, const void *b_)
-{
-    const double *a = a_, *b = b_;
-
-    return *a < *b ? -1 : *a > *b;
-}
-
-static void
 print(const char *traffic, const char *metric, const char *unit,
       double *values, size_t n)
 {
-    qsort(values, n, sizeof *values, compare_double);
-    printf("{\"bench\":\"cards %s snap %d batch %zu of %zu shards\","
-           "\"metric\":\"%s\",\"value\":%.2f,\"unit\":\"%s\",\"runs\":%zu,"
-           "\"min\":%.2f,\"max\":%.2f}\n",
-           traffic, PACKET_ID_SNAP, n_batch, n_shards, metric, values[n / 2],
-           unit, n, values[0], values[n - 1]);
-    fflush(stdout);
+    figure_print(values, n, unit, metric,
+                 "cards %s snap %d batch %zu of %zu shards", traffic,
+                 PACKET_ID_SNAP, n_batch, n_shards);
 }
 
 /* --- Postcards ------------------------------------------------------------
@@ -94,10 +66,10 @@ add_card(const struct gen_frame *frame)
 
     if (postcard_geneve_decode_frame(frame->data, frame->len, &outer, &p) !=
         POSTCARD_OK) {
-        die("no postcard");
+        figure_die("no postcard");
     }
     if (p.caplen > PACKET_ID_SNAP) {
-        die("a postcard that is too long");
+        figure_die("a postcard that is too long");
     }
     p.time_ns = frame->time_ns;
     p.has_id = true;
@@ -132,7 +104,7 @@ make_cards(size_t n_packets)
     config.n_packets = n_packets;
     config.snap = PACKET_ID_SNAP;
     if (gen_create(&config, &gen, &error)) {
-        die(error.text);
+        figure_die(error.text);
     }
     while (!gen_next(gen, batch, GEN_BATCH, &n, &error) && n) {
         for (size_t i = 0; i < n; i++) {
@@ -175,7 +147,7 @@ check(const struct postcard *a, const struct postcard *b)
         a->time_ns != b->time_ns || a->version != b->version ||
         a->in_port != b->in_port || a->out_port != b->out_port ||
         a->caplen != b->caplen || memcmp(a->header, b->header, a->caplen)) {
-        die("what was read is not what was written");
+        figure_die("what was read is not what was written");
     }
 }
 
@@ -188,24 +160,24 @@ measure_batch(struct card_batch_writer *w, struct card_batch_reader *r,
     struct byte_buf squeezed = BYTE_BUF_INIT;
     struct lh_error error;
     struct postcard p;
-    uint64_t start = cpu_ns();
+    uint64_t start = figure_ns(CLOCK_PROCESS_CPUTIME_ID);
 
     stage(cards, n);
-    sums->stage_ns += cpu_ns() - start;
-    start = cpu_ns();
+    sums->stage_ns += figure_ns(CLOCK_PROCESS_CPUTIME_ID) - start;
+    start = figure_ns(CLOCK_PROCESS_CPUTIME_ID);
     for (size_t i = 0; i < n; i++) {
         card_batch_writer_add(w, &staged[i]);
     }
     card_batch_writer_finish(w, &out);
-    sums->write_ns += cpu_ns() - start;
-    start = cpu_ns();
+    sums->write_ns += figure_ns(CLOCK_PROCESS_CPUTIME_ID) - start;
+    start = figure_ns(CLOCK_PROCESS_CPUTIME_ID);
     if (card_batch_reader_open(r, out.data, out.len, &error)) {
-        die(error.text);
+        figure_die(error.text);
     }
     for (size_t i = 0; i < n && card_batch_reader_next(r, &p); i++) {
         sums->n += p.caplen != 0;
     }
-    sums->read_ns += cpu_ns() - start;
+    sums->read_ns += figure_ns(CLOCK_PROCESS_CPUTIME_ID) - start;
     card_batch_reader_open(r, out.data, out.len, &error);
     for (size_t i = 0; i < n && card_batch_reader_next(r, &p); i++) {
         check(&cards[i], &p);
@@ -279,7 +251,7 @@ main(int argc, char *argv[])
     }
     if (!n_packets || !n_batch || n_batch > CARD_BATCH_MAX || !n_shards ||
         n_shards > MAX_SHARDS) {
-        die("usage: bench_cards [PACKETS [BATCH [SHARDS]]]");
+        figure_die("usage: bench_cards [PACKETS [BATCH [SHARDS]]]");
     }
     traffic = make_cards(n_packets);
     measure(traffic);

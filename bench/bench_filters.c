@@ -28,9 +28,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "bench/bench_preset.h"
+#include "bench/figure.h"
 #include "gen/gen.h"
 #include "gen/gen_random.h"
 #include "lib/hdr.h"
@@ -234,15 +234,6 @@ find_rule(void *side_, uint64_t dpid, uint32_t version)
     return gen_net_find_rule(gen_get_net(side->traffic->gen), dpid, version);
 }
 
-static double
-cpu_ns(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
-    return (double) ts.tv_sec * 1e9 + (double) ts.tv_nsec;
-}
-
 static void
 add_frame(struct path_table *paths, const struct frame *frame,
           const struct packet_id_config *id_config)
@@ -276,7 +267,7 @@ run(struct side *side)
 
     side->topology = gen_net_topology(gen_get_net(t->gen));
     path_table_set_topology(paths, side->topology);
-    start = cpu_ns();
+    start = (double) figure_ns(CLOCK_THREAD_CPUTIME_ID);
     for (size_t i = 0; i < t->n; i++) {
         add_frame(paths, &t->frames[i], &t->config.id_config);
         if (i % 64 == 63) {
@@ -284,29 +275,17 @@ run(struct side *side)
         }
     }
     path_table_flush(paths);
-    start = cpu_ns() - start;
+    start = (double) figure_ns(CLOCK_THREAD_CPUTIME_ID) - start;
     path_table_destroy(paths);
     return start;
-}
-
-static int
-compare_doubles(const void *a_, const void *b_)
-{
-    const double *a = a_, *b = b_;
-
-    return (*a > *b) - (*a < *b);
 }
 
 static void
 report(const struct traffic *t, unsigned int n, const char *metric,
        double *values, const char *unit)
 {
-    qsort(values, N_RUNS, sizeof *values, compare_doubles);
-    printf("{\"bench\":\"filters %s, %u live\",\"metric\":\"%s\","
-           "\"value\":%.3f,\"unit\":\"%s\",\"runs\":%d,\"min\":%.3f,"
-           "\"max\":%.3f}\n",
-           t->name, n, metric, values[N_RUNS / 2], unit, N_RUNS, values[0],
-           values[N_RUNS - 1]);
+    figure_print(values, N_RUNS, unit, metric, "filters %s, %u live", t->name,
+                 n);
 }
 
 /* Matches of a thousand histories. */

@@ -12,9 +12,9 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "bench/figure.h"
 #include "lib/flow_log.h"
 #include "lib/lh_alloc.h"
 
@@ -23,15 +23,6 @@
 #define N_TABLES   200
 #define T0         UINT64_C(1790000000000000000)
 #define STEP_NS    UINT64_C(1000000)
-
-static uint64_t
-clock_ns(clockid_t id)
-{
-    struct timespec ts;
-
-    clock_gettime(id, &ts);
-    return (uint64_t) ts.tv_sec * 1000000000 + (uint64_t) ts.tv_nsec;
-}
 
 static void
 set_text(char **member, char *text)
@@ -85,20 +76,20 @@ make_one(struct load *l, unsigned i, unsigned place)
     struct rule *r;
 
     l->now_ns += STEP_NS;
-    began_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+    began_ns = figure_ns(CLOCK_THREAD_CPUTIME_ID);
 
     uint64_t change = flow_log_begin_change(l->log);
 
     version = flow_log_next_version(l->log, dpid);
-    l->caller_ns += clock_ns(CLOCK_THREAD_CPUTIME_ID) - began_ns;
+    l->caller_ns += figure_ns(CLOCK_THREAD_CPUTIME_ID) - began_ns;
     r = make_rule(dpid, version, change, l->now_ns);
-    began_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+    began_ns = figure_ns(CLOCK_THREAD_CPUTIME_ID);
     flow_log_made(l->log, r);
     if (old) {
         flow_log_removed(l->log, dpid, old, l->now_ns, "delete");
     }
     flow_log_hand_over(l->log);
-    l->caller_ns += clock_ns(CLOCK_THREAD_CPUTIME_ID) - began_ns;
+    l->caller_ns += figure_ns(CLOCK_THREAD_CPUTIME_ID) - began_ns;
     rule_unref(r);
     l->standing[i * N_STANDING + place] = version;
 }
@@ -126,10 +117,8 @@ file_bytes(const char *path)
 static void
 print(const struct load *l, const char *metric, const char *unit, double value)
 {
-    printf("{\"bench\":\"flow_log %u switches of %d rules\",\"metric\":\"%s\","
-           "\"value\":%.2f,\"unit\":\"%s\",\"runs\":1,\"min\":%.2f,"
-           "\"max\":%.2f}\n",
-           l->n_switches, N_STANDING, metric, value, unit, value, value);
+    figure_print_one(value, unit, metric, "flow_log %u switches of %d rules",
+                     l->n_switches, N_STANDING);
 }
 
 /* Prints the median and the 99th percentile of N_TABLES times, sorted. */
@@ -151,9 +140,9 @@ print_times(const struct load *l, const char *what, const uint64_t *ns)
 static void
 write_changes(struct load *l, const char *path, uint64_t n)
 {
-    uint64_t began_ns = clock_ns(CLOCK_MONOTONIC);
-    uint64_t all_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
-    uint64_t mine_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+    uint64_t began_ns = figure_ns(CLOCK_MONOTONIC);
+    uint64_t all_ns = figure_ns(CLOCK_PROCESS_CPUTIME_ID);
+    uint64_t mine_ns = figure_ns(CLOCK_THREAD_CPUTIME_ID);
     unsigned seed = 1;
     size_t most = 0;
 
@@ -172,13 +161,13 @@ write_changes(struct load *l, const char *path, uint64_t n)
         }
     }
     flush(l->log);
-    all_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID) - all_ns;
-    mine_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID) - mine_ns;
+    all_ns = figure_ns(CLOCK_PROCESS_CPUTIME_ID) - all_ns;
+    mine_ns = figure_ns(CLOCK_THREAD_CPUTIME_ID) - mine_ns;
     print(l, "writer_us_per_rule", "us CPU",
           (double) (all_ns - mine_ns) / 1e3 / (double) n);
     print(l, "caller_ns_per_rule", "ns", (double) l->caller_ns / (double) n);
     print(l, "rules_per_s", "1/s",
-          (double) n * 1e9 / (double) (clock_ns(CLOCK_MONOTONIC) - began_ns));
+          (double) n * 1e9 / (double) (figure_ns(CLOCK_MONOTONIC) - began_ns));
     print(l, "most_waiting", "changes", (double) most);
     print(l, "file_bytes_per_rule", "bytes",
           (double) file_bytes(path) / (double) n);
@@ -213,18 +202,18 @@ ask(const char *path, const struct load *l)
         uint64_t at_ns =
             T0 + span_ns / N_TABLES * i + (uint64_t) rand_r(&seed) % 1000;
 
-        began_ns = clock_ns(CLOCK_MONOTONIC);
-        cpu_ns[i] = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+        began_ns = figure_ns(CLOCK_MONOTONIC);
+        cpu_ns[i] = figure_ns(CLOCK_THREAD_CPUTIME_ID);
         if (flow_log_table_at_time(log, 1, at_ns, &rules, &error)) {
             fprintf(stderr, "%s\n", error.text);
             exit(1);
         }
-        took_ns[i] = clock_ns(CLOCK_MONOTONIC) - began_ns;
-        cpu_ns[i] = clock_ns(CLOCK_THREAD_CPUTIME_ID) - cpu_ns[i];
+        took_ns[i] = figure_ns(CLOCK_MONOTONIC) - began_ns;
+        cpu_ns[i] = figure_ns(CLOCK_THREAD_CPUTIME_ID) - cpu_ns[i];
         n_rules = rules.n;
         flow_log_rules_uninit(&rules);
     }
-    began_ns = clock_ns(CLOCK_MONOTONIC);
+    began_ns = figure_ns(CLOCK_MONOTONIC);
     for (uint32_t i = 1; i <= 10000; i++) {
         struct rule *r;
 
@@ -232,7 +221,7 @@ ask(const char *path, const struct load *l)
             rule_unref(r);
         }
     }
-    find_ns = (clock_ns(CLOCK_MONOTONIC) - began_ns) / 10000;
+    find_ns = (figure_ns(CLOCK_MONOTONIC) - began_ns) / 10000;
     flow_log_close(log);
     qsort(took_ns, N_TABLES, sizeof *took_ns, compare_numbers);
     qsort(cpu_ns, N_TABLES, sizeof *cpu_ns, compare_numbers);

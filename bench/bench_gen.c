@@ -8,30 +8,14 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "bench/bench_preset.h"
+#include "bench/figure.h"
 #include "gen/gen.h"
+#include "lib/lh_alloc.h"
 
 #define N_RUNS    5
 #define N_PACKETS 200000
-
-static double
-cpu_s(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-    return (double) t.tv_sec + (double) t.tv_nsec * 1e-9;
-}
-
-static int
-compare(const void *a_, const void *b_)
-{
-    const double *a = a_, *b = b_;
-
-    return *a < *b ? -1 : *a > *b;
-}
 
 static void
 make_truth(void *config_, const struct gen_walk *walk)
@@ -46,7 +30,7 @@ static double
 run_once(struct gen_config *config, bool has_truth)
 {
     struct gen_frame frames[GEN_BATCH];
-    double start = cpu_s();
+    double start = figure_s(CLOCK_PROCESS_CPUTIME_ID);
     struct lh_error error;
     struct gen *gen;
     size_t n;
@@ -62,8 +46,8 @@ run_once(struct gen_config *config, bool has_truth)
         /* They are in memory. */
     }
 
-    double rate =
-        (double) gen_get_counters(gen)->postcards / (cpu_s() - start);
+    double rate = (double) gen_get_counters(gen)->postcards /
+                  (figure_s(CLOCK_PROCESS_CPUTIME_ID) - start);
 
     gen_destroy(gen);
     return rate;
@@ -78,12 +62,9 @@ measure(struct gen_config *config, const char *what, bool has_truth)
     for (int i = 0; i < N_RUNS; i++) {
         rates[i] = run_once(config, has_truth);
     }
-    qsort(rates, N_RUNS, sizeof *rates, compare);
-    printf("{\"bench\":\"gen\",\"metric\":\"postcards_per_cpu_s %s\","
-           "\"value\":%.0f,\"unit\":\"1/s\",\"runs\":%d,\"min\":%.0f,"
-           "\"max\":%.0f}\n",
-           what, rates[N_RUNS / 2], N_RUNS, rates[0], rates[N_RUNS - 1]);
-    fflush(stdout);
+    char *metric = lh_asprintf("postcards_per_cpu_s %s", what);
+    figure_print(rates, N_RUNS, "1/s", metric, "gen");
+    free(metric);
 }
 
 int

@@ -15,10 +15,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "bench/bench_preset.h"
+#include "bench/figure.h"
 #include "gen/gen.h"
 #include "lib/lh_alloc.h"
 #include "server/accept_list.h"
@@ -41,13 +41,6 @@ static size_t n_frames;
 static char path[] = "/tmp/bench_ingest.XXXXXX";
 static struct ingest *ingest;
 static uint64_t sum; /* Of what was given, so that it is not left out. */
-
-static void
-die(const char *what)
-{
-    fprintf(stderr, "bench_ingest: %s\n", what);
-    exit(EXIT_FAILURE);
-}
 
 static void
 give(void *aux, const struct postcard *p)
@@ -100,7 +93,7 @@ prepare(size_t n_packets)
     gen_config.snap = PACKET_ID_SNAP;
     if (!file || gen_create(&gen_config, &gen, &error) ||
         accept_list_add(accept, "0.0.0.0/0", &error)) {
-        die("cannot begin");
+        figure_die("cannot begin");
     }
     fwrite(header, sizeof header, 1, file);
     while (!gen_next(gen, batch, GEN_BATCH, &n, &error) && n) {
@@ -109,7 +102,7 @@ prepare(size_t n_packets)
         }
     }
     if (fclose(file)) {
-        die(strerror(errno));
+        figure_die(strerror(errno));
     }
     config.rules = rule_cache_create(&rules);
     config.accept = accept;
@@ -149,14 +142,14 @@ read_file(void)
     size_t n = 0;
 
     if (pcap_file_open(path, &file, &error)) {
-        die(error.text);
+        figure_die(error.text);
     }
     for (; !pcap_file_next(file, &frame, &error); n++) {
         sum += frame.len;
     }
     pcap_file_close(file);
     if (n != n_frames) {
-        die("the file does not have all frames");
+        figure_die("the file does not have all frames");
     }
 }
 
@@ -168,20 +161,12 @@ read_and_take(void)
     uint64_t time_ns;
 
     if (source_pcap_open_file(path, INGEST_AUTO, ingest, &source, &error)) {
-        die(error.text);
+        figure_die(error.text);
     }
     while (!source_pcap_peek(source, &time_ns, &error)) {
         source_pcap_take(source);
     }
     source_pcap_close(source);
-}
-
-static int
-compare_double(const void *a_, const void *b_)
-{
-    const double *a = a_, *b = b_;
-
-    return *a < *b ? -1 : *a > *b;
 }
 
 /* Nanoseconds of this thread's CPU per frame. */
@@ -193,25 +178,18 @@ measure(const char *traffic, const char *metric, void (*run)(void),
 
     for (size_t i = 0; i < N_RUNS; i++) {
         uint64_t before = ingest_counters(ingest)->postcards;
-        struct timespec from, to;
+        uint64_t from = figure_ns(CLOCK_THREAD_CPUTIME_ID);
 
-        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &from);
         run();
-        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &to);
-        values[i] = ((double) (to.tv_sec - from.tv_sec) * 1e9 +
-                     (double) (to.tv_nsec - from.tv_nsec)) /
+        values[i] = (double) (figure_ns(CLOCK_THREAD_CPUTIME_ID) - from) /
                     (double) n_frames;
         if (is_taking &&
             ingest_counters(ingest)->postcards - before != n_frames) {
-            die("not every postcard was taken");
+            figure_die("not every postcard was taken");
         }
     }
-    qsort(values, N_RUNS, sizeof *values, compare_double);
-    printf("{\"bench\":\"ingest %s snap %d\",\"metric\":\"%s\",\"value\":%.1f,"
-           "\"unit\":\"ns CPU\",\"runs\":%d,\"min\":%.1f,\"max\":%.1f}\n",
-           traffic, PACKET_ID_SNAP, metric, values[N_RUNS / 2], N_RUNS,
-           values[0], values[N_RUNS - 1]);
-    fflush(stdout);
+    figure_print(values, N_RUNS, "ns CPU", metric, "ingest %s snap %d",
+                 traffic, PACKET_ID_SNAP);
 }
 
 static void

@@ -16,12 +16,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "bench/figure.h"
 #include "lib/lh_alloc.h"
 #include "lib/packet_id.h"
 
@@ -43,22 +43,6 @@ struct memory {
 
 /* So that nothing measured is left out by the compiler. */
 static volatile uint64_t sink;
-
-static void
-die(const char *what)
-{
-    perror(what);
-    exit(EXIT_FAILURE);
-}
-
-static double
-cpu_ns(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
-    return (double) ts.tv_sec * 1e9 + (double) ts.tv_nsec;
-}
 
 static uint64_t
 next_random(uint64_t *state)
@@ -91,30 +75,31 @@ make_cycle(struct memory *m)
 static double
 copy(const struct memory *m)
 {
-    double start = cpu_ns();
+    double start = (double) figure_ns(CLOCK_PROCESS_CPUTIME_ID);
 
     memcpy(m->to, m->from, m->n_lines * LINE);
     sink += m->to[m->n_lines];
-    return (double) (m->n_lines * LINE) / (cpu_ns() - start);
+    return (double) (m->n_lines * LINE) /
+           ((double) figure_ns(CLOCK_PROCESS_CPUTIME_ID) - start);
 }
 
 static double
 dependent(const struct memory *m)
 {
-    double start = cpu_ns();
+    double start = (double) figure_ns(CLOCK_PROCESS_CPUTIME_ID);
     uint32_t line = 0;
 
     for (int i = 0; i < N_TOUCHES; i++) {
         memcpy(&line, m->from + (size_t) line * LINE, sizeof line);
     }
     sink += line;
-    return (cpu_ns() - start) / N_TOUCHES;
+    return ((double) figure_ns(CLOCK_PROCESS_CPUTIME_ID) - start) / N_TOUCHES;
 }
 
 static double
 prefetched(const struct memory *m)
 {
-    double start = cpu_ns();
+    double start = (double) figure_ns(CLOCK_PROCESS_CPUTIME_ID);
     uint64_t sum = 0;
 
     for (size_t i = 0; i + AHEAD < N_TOUCHES; i++) {
@@ -123,20 +108,20 @@ prefetched(const struct memory *m)
         sum += m->from[(size_t) m->next[i % m->n_lines] * LINE];
     }
     sink += sum;
-    return (cpu_ns() - start) / N_TOUCHES;
+    return ((double) figure_ns(CLOCK_PROCESS_CPUTIME_ID) - start) / N_TOUCHES;
 }
 
 static double
 hash(const struct memory *m)
 {
-    double start = cpu_ns();
+    double start = (double) figure_ns(CLOCK_PROCESS_CPUTIME_ID);
     uint64_t sum = 0;
 
     for (size_t i = 0; i < N_HASHES; i++) {
         sum += XXH3_64bits_withSeed(m->from + i % 64, PACKET_ID_BYTES - 12, i);
     }
     sink += sum;
-    return (cpu_ns() - start) / N_HASHES;
+    return ((double) figure_ns(CLOCK_PROCESS_CPUTIME_ID) - start) / N_HASHES;
 }
 
 static double
@@ -147,17 +132,17 @@ read_file(const struct memory *m)
     double start, took;
 
     if (fd < 0) {
-        die(path);
+        figure_die_errno(path);
     }
     unlink(path);
     if (write(fd, m->from, FILE_BYTES) != FILE_BYTES) {
-        die("write");
+        figure_die_errno("write");
     }
     lseek(fd, 0, SEEK_SET);
-    start = cpu_ns();
+    start = (double) figure_ns(CLOCK_PROCESS_CPUTIME_ID);
     while (read(fd, m->to, CHUNK) > 0) {
     }
-    took = cpu_ns() - start;
+    took = (double) figure_ns(CLOCK_PROCESS_CPUTIME_ID) - start;
     close(fd);
     return (double) FILE_BYTES / took;
 }
@@ -165,20 +150,12 @@ read_file(const struct memory *m)
 static double
 call(const struct memory *m)
 {
-    double start = cpu_ns();
+    double start = (double) figure_ns(CLOCK_PROCESS_CPUTIME_ID);
 
     for (int i = 0; i < N_CALLS; i++) {
         sink += (uint64_t) syscall(SYS_getppid);
     }
-    return (cpu_ns() - start) / N_CALLS;
-}
-
-static int
-compare_double(const void *a_, const void *b_)
-{
-    const double *a = a_, *b = b_;
-
-    return *a < *b ? -1 : *a > *b;
+    return ((double) figure_ns(CLOCK_PROCESS_CPUTIME_ID) - start) / N_CALLS;
 }
 
 static void
@@ -191,12 +168,7 @@ measure(const char *metric, const char *unit, const struct memory *m,
     for (size_t i = 0; i < N_RUNS; i++) {
         values[i] = run(m);
     }
-    qsort(values, N_RUNS, sizeof *values, compare_double);
-    printf("{\"bench\":\"machine\",\"metric\":\"%s\",\"value\":%.2f,"
-           "\"unit\":\"%s\",\"runs\":%d,\"min\":%.2f,\"max\":%.2f}\n",
-           metric, values[N_RUNS / 2], unit, N_RUNS, values[0],
-           values[N_RUNS - 1]);
-    fflush(stdout);
+    figure_print(values, N_RUNS, unit, metric, "machine");
 }
 
 int

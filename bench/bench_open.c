@@ -14,6 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "bench/figure.h"
 #include "lib/of_port.h"
 #include "lib/packet_id.h"
 #include "lib/topology.h"
@@ -125,10 +126,8 @@ main(int argc, char *argv[])
                 n_emitted);
         return EXIT_FAILURE;
     }
-    printf("{\"bench\":\"open packets %zu\",\"metric\":\"resident\","
-           "\"value\":%.1f,\"unit\":\"MB\",\"runs\":1,\"min\":%.1f,"
-           "\"max\":%.1f}\n",
-           n_packets, after - before, after - before, after - before);
+    figure_print_one(after - before, "MB", "resident", "open packets %zu",
+                     n_packets);
     path_table_destroy(table);
     topology_unref(topology);
     return EXIT_SUCCESS;

@@ -12,10 +12,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "bench/bench_trace.h"
+#include "bench/figure.h"
 #include "lib/hdr.h"
+#include "lib/lh_alloc.h"
 #include "lib/packet_id.h"
 #include "lib/postcard_geneve.h"
 
@@ -87,38 +88,25 @@ decode(const struct slot *slot)
     }
 }
 
-static int
-compare(const void *a, const void *b)
-{
-    double x = *(const double *) a, y = *(const double *) b;
-
-    return x < y ? -1 : x > y;
-}
-
 static void
 measure(const char *metric, const char *traffic,
         void (*work)(const struct slot *), size_t n_used)
 {
     double ns[N_RUNS];
+    char *name;
 
     for (size_t run = 0; run < N_RUNS; run++) {
-        struct timespec start, end;
+        uint64_t start = figure_ns(CLOCK_MONOTONIC);
 
-        clock_gettime(CLOCK_MONOTONIC, &start);
         for (size_t i = 0, j = 0; i < N_PACKETS; i++) {
             work(&slots[j]);
             j = j + 1 < n_used ? j + 1 : 0;
         }
-        clock_gettime(CLOCK_MONOTONIC, &end);
-        ns[run] = ((double) (end.tv_sec - start.tv_sec) * 1e9 +
-                   (double) (end.tv_nsec - start.tv_nsec)) /
-                  N_PACKETS;
+        ns[run] = (double) (figure_ns(CLOCK_MONOTONIC) - start) / N_PACKETS;
     }
-    qsort(ns, N_RUNS, sizeof ns[0], compare);
-    printf("{\"bench\":\"parse\",\"metric\":\"%s %s\",\"value\":%.1f,"
-           "\"unit\":\"ns/packet\",\"runs\":%d,\"min\":%.1f,\"max\":%.1f}\n",
-           metric, traffic, ns[N_RUNS / 2], N_RUNS, ns[0], ns[N_RUNS - 1]);
-    fflush(stdout);
+    name = lh_asprintf("%s %s", metric, traffic);
+    figure_print(ns, N_RUNS, "ns/packet", name, "parse");
+    free(name);
 }
 
 int

@@ -18,9 +18,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <pcap/pcap.h>
 
+#include "bench/figure.h"
 #include "lib/lh_alloc.h"
 #include "phf/bpf.h"
 #include "phf/phf.h"
@@ -115,34 +115,16 @@ free_histories(struct history **list, size_t n_histories)
 
 /* --- figures ------------------------------------------------------------- */
 
-static double
-now_ns(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
-    return (double) ts.tv_sec * 1e9 + (double) ts.tv_nsec;
-}
-
-static int
-compare_doubles(const void *a_, const void *b_)
-{
-    const double *a = a_, *b = b_;
-
-    return (*a > *b) - (*a < *b);
-}
-
 static void
 report(const char *metric, size_t n_histories, double *ns, size_t n_runs)
 {
-    qsort(ns, n_runs, sizeof *ns, compare_doubles);
-    printf("{\"bench\":\"phf\",\"metric\":\"%s, %s\",\"value\":%.1f,"
-           "\"unit\":\"%s\",\"runs\":%zu,\"min\":%.1f,\"max\":%.1f}\n",
-           metric, n_histories == N_CACHED ? "cached" : "memory",
-           ns[n_runs / 2],
-           strncmp(metric, "bpf ", 4) ? "ns/history" : "ns/header", n_runs,
-           ns[0], ns[n_runs - 1]);
-    fflush(stdout);
+    char *name = lh_asprintf("%s, %s", metric,
+                             n_histories == N_CACHED ? "cached" : "memory");
+
+    figure_print(ns, n_runs,
+                 strncmp(metric, "bpf ", 4) ? "ns/history" : "ns/header", name,
+                 "phf");
+    free(name);
 }
 
 static struct phf *
@@ -166,14 +148,15 @@ bench_histories(const char *metric, const struct phf *phf, size_t n_histories,
     double ns[MAX_RUNS];
 
     for (size_t run = 0; run < n_runs; run++) {
-        double start = now_ns();
+        double start = (double) figure_ns(CLOCK_THREAD_CPUTIME_ID);
         size_t n_expected = 0;
 
         for (size_t i = 0; i < N_MATCHES; i++) {
             n_expected +=
                 phf_match(phf, list[i % n_histories], NULL) == expected;
         }
-        ns[run] = (now_ns() - start) / N_MATCHES;
+        ns[run] =
+            ((double) figure_ns(CLOCK_THREAD_CPUTIME_ID) - start) / N_MATCHES;
         if (n_expected != N_MATCHES) {
             fprintf(stderr, "bench_phf: %s: wrong answer\n", metric);
             exit(EXIT_FAILURE);
@@ -218,12 +201,13 @@ bench_set(const char *metric, const char *format, size_t n_filters,
         phf_set_add(set, compile(filter), NULL);
     }
     for (size_t run = 0; run < n_runs; run++) {
-        double start = now_ns();
+        double start = (double) figure_ns(CLOCK_THREAD_CPUTIME_ID);
 
         for (size_t i = 0; i < N_MATCHES; i++) {
             phf_set_match(set, list[i % N_CACHED], NULL, count_hit, &n_hits);
         }
-        ns[run] = (now_ns() - start) / N_MATCHES;
+        ns[run] =
+            ((double) figure_ns(CLOCK_THREAD_CPUTIME_ID) - start) / N_MATCHES;
     }
     if (n_hits) {
         fprintf(stderr, "bench_phf: %s: wrong answer\n", format);
@@ -257,7 +241,7 @@ bench_bpf(const char *expression, size_t n_runs)
     }
     for (size_t run = 0; run < n_runs; run++) {
         size_t n_ours = 0, n_theirs = 0;
-        double start = now_ns(), middle;
+        double start = (double) figure_ns(CLOCK_THREAD_CPUTIME_ID), middle;
 
         for (size_t i = 0; i < N_BPF; i++) {
             const struct history_hop *hop =
@@ -265,7 +249,7 @@ bench_bpf(const char *expression, size_t n_runs)
 
             n_ours += bpf_test_run(test, hop->header, hop->caplen);
         }
-        middle = now_ns();
+        middle = (double) figure_ns(CLOCK_THREAD_CPUTIME_ID);
         for (size_t i = 0; i < N_BPF; i++) {
             const struct history_hop *hop =
                 &list[i / 10 % N_CACHED]->hops[i % 10];
@@ -274,7 +258,8 @@ bench_bpf(const char *expression, size_t n_runs)
                                    hop->caplen) != 0;
         }
         ours[run] = (middle - start) / N_BPF;
-        theirs[run] = (now_ns() - middle) / N_BPF;
+        theirs[run] =
+            ((double) figure_ns(CLOCK_THREAD_CPUTIME_ID) - middle) / N_BPF;
         if (n_ours != n_theirs) {
             fprintf(stderr, "bench_phf: %s: answers differ\n", expression);
             exit(EXIT_FAILURE);

@@ -27,7 +27,6 @@
  * postcards per second of CPU with four. */
 #include <config.h>
 
-#include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
 #include <inttypes.h>
@@ -41,10 +40,10 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "bench/bench_preset.h"
+#include "bench/figure.h"
 #include "bench/pipeline_gate.h"
 #include "bench/query_storm.h"
 #include "gen/gen.h"
@@ -55,13 +54,6 @@
 #define N_PACKETS 200000
 
 static char dir[] = "/tmp/bench_pipeline.XXXXXX";
-
-static void
-die(const char *what)
-{
-    fprintf(stderr, "bench_pipeline: %s: %s\n", what, strerror(errno));
-    exit(EXIT_FAILURE);
-}
 
 static int
 unlink_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
@@ -90,7 +82,7 @@ create(const char *name)
     snprintf(path, sizeof path, "%s/%s", dir, name);
     file = fopen(path, "w");
     if (!file) {
-        die(path);
+        figure_die_errno(path);
     }
     return file;
 }
@@ -142,7 +134,7 @@ write_cards(const char **traffic, size_t n_packets, uint16_t snap)
     pcap_dumper_t *dumper = pcap_dump_open(pcap, path);
 
     if (!dumper) {
-        die(path);
+        figure_die_errno(path);
     }
     if (gen_create(&config, &gen, &error)) {
         fprintf(stderr, "bench_pipeline: %s\n", error.text);
@@ -174,15 +166,6 @@ struct run {
     uint64_t archive_bytes;
 };
 
-static double
-now_s(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (double) ts.tv_sec + (double) ts.tv_nsec / 1e9;
-}
-
 /* Starts the server over the file; its summary goes to summary.txt. */
 static pid_t
 start_server(uint16_t snap, int n_threads, int n_cores)
@@ -208,7 +191,7 @@ start_server(uint16_t snap, int n_threads, int n_cores)
     }
     pid = fork();
     if (pid < 0) {
-        die("fork");
+        figure_die_errno("fork");
     }
     if (!pid) {
         int out = open(summary, O_WRONLY | O_CREAT | O_TRUNC, 0600);
@@ -219,7 +202,7 @@ start_server(uint16_t snap, int n_threads, int n_cores)
               "--archive", archive, "--topology", topology, "--rules", rules,
               "--rundir", dir, "--id-bytes", id_bytes, "--recorder", recorder,
               "--threads", threads, (char *) NULL);
-        die("bin/lasthop-server");
+        figure_die_errno("bin/lasthop-server");
     }
     return pid;
 }
@@ -296,7 +279,7 @@ read_filters(const char *path)
     char *line = NULL;
 
     if (!file) {
-        die(path);
+        figure_die_errno(path);
     }
     while (getline(&line, &size, file) > 0) {
         line[strcspn(line, "\n")] = '\0';
@@ -329,12 +312,12 @@ run_filters(uint16_t snap, int n_threads, size_t n_cards,
     if (asked) {
         storm = query_storm_start(dir);
     }
-    start = now_s();
+    start = figure_s(CLOCK_MONOTONIC);
     pipeline_gate_open(gate);
     if (wait4(pid, &status, 0, &usage) < 0) {
-        die("wait4");
+        figure_die_errno("wait4");
     }
-    run->wall_s = now_s() - start;
+    run->wall_s = figure_s(CLOCK_MONOTONIC) - start;
     if (asked) {
         query_storm_stop(storm, asked);
     }
@@ -362,25 +345,12 @@ run_once(uint16_t snap, int n_threads, size_t n_cards, struct run *run)
     run_filters(snap, n_threads, n_cards, filters, N_FILTERS, NULL, run);
 }
 
-static int
-compare_double(const void *a_, const void *b_)
-{
-    const double *a = a_, *b = b_;
-
-    return *a < *b ? -1 : *a > *b;
-}
-
 static void
 print(const char *metric, const char *traffic, unsigned int snap,
       double *values, const char *unit)
 {
-    qsort(values, N_RUNS, sizeof *values, compare_double);
-    printf("{\"bench\":\"pipeline %s snap %u\",\"metric\":\"%s\","
-           "\"value\":%.2f,\"unit\":\"%s\",\"runs\":%d,\"min\":%.2f,"
-           "\"max\":%.2f}\n",
-           traffic, snap, metric, values[N_RUNS / 2], unit, N_RUNS, values[0],
-           values[N_RUNS - 1]);
-    fflush(stdout);
+    figure_print(values, N_RUNS, unit, metric, "pipeline %s snap %u", traffic,
+                 snap);
 }
 
 static void
@@ -432,7 +402,7 @@ main(int argc, char *argv[])
     size_t n_packets = argc > 1 ? strtoul(argv[1], NULL, 10) : N_PACKETS;
 
     if (!mkdtemp(dir)) {
-        die(dir);
+        figure_die_errno(dir);
     }
     atexit(remove_dir);
     if (argc > 2) {

@@ -32,12 +32,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 #include <jansson.h>
 
 #include "bench/bench_maker.h"
 #include "bench/bench_preset.h"
+#include "bench/figure.h"
 #include "lib/archive_reader.h"
 #include "lib/archive_sums.h"
 #include "lib/lh_alloc.h"
@@ -48,26 +48,10 @@
 #define RATE      200000 /* Packets a second. */
 #define N_RUNS    5
 
-static void
-die(const char *what)
-{
-    fprintf(stderr, "bench_profile: %s\n", what);
-    exit(EXIT_FAILURE);
-}
-
 static int
 unlink_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
 {
     return remove(path);
-}
-
-static double
-now_s(clockid_t clock)
-{
-    struct timespec ts;
-
-    clock_gettime(clock, &ts);
-    return (double) ts.tv_sec + (double) ts.tv_nsec / 1e9;
 }
 
 /* Makes the archive 'name' in 'dir', unless it is there. */
@@ -75,7 +59,7 @@ static void
 make_archive(const char *dir, const char *name, struct gen_config *config,
              size_t n_packets)
 {
-    double start = now_s(CLOCK_MONOTONIC);
+    double start = figure_s(CLOCK_MONOTONIC);
     struct bench_maker *maker;
 
     config->n_packets = n_packets;
@@ -87,7 +71,7 @@ make_archive(const char *dir, const char *name, struct gen_config *config,
     bench_maker_add(maker, config);
     bench_maker_end(maker);
     fprintf(stderr, "bench_profile: the archive %s took %.0f s to make\n",
-            name, now_s(CLOCK_MONOTONIC) - start);
+            name, figure_s(CLOCK_MONOTONIC) - start);
 }
 
 /* The files of the archive, for free(). */
@@ -98,7 +82,7 @@ list_files(const char *dir, size_t *n)
     struct lh_error error;
 
     if (archive_dir_list(dir, &segments, n, NULL, NULL, &error)) {
-        die(error.text);
+        figure_die(error.text);
     }
     return segments;
 }
@@ -120,7 +104,7 @@ remove_sums(const char *dir)
 static void
 make_sums(const char *dir, const char *archive)
 {
-    double cpu_s = now_s(CLOCK_PROCESS_CPUTIME_ID);
+    double cpu_s = figure_s(CLOCK_PROCESS_CPUTIME_ID);
     uint64_t n_bytes = 0, n_sums = 0, size;
     size_t n;
     struct archive_segment *segments = list_files(dir, &n);
@@ -134,7 +118,7 @@ make_sums(const char *dir, const char *archive)
 
         if (archive_sums_write(dir, &segments[i], NULL, &size, &error) ||
             rename(from, to) || stat(file, &st)) {
-            die(error.text);
+            figure_die(error.text);
         }
         n_bytes += (uint64_t) st.st_size;
         n_sums += size;
@@ -143,12 +127,10 @@ make_sums(const char *dir, const char *archive)
         free(file);
     }
     free(segments);
-    printf("{\"bench\":\"profile %s\",\"metric\":\"share_of_archive\","
-           "\"value\":%.6g,\"unit\":\"ratio\",\"runs\":1}\n",
-           archive, (double) n_sums / (double) n_bytes);
-    printf("{\"bench\":\"profile %s\",\"metric\":\"cpu_time_to_make\","
-           "\"value\":%.6g,\"unit\":\"s\",\"runs\":1}\n",
-           archive, now_s(CLOCK_PROCESS_CPUTIME_ID) - cpu_s);
+    figure_print_one((double) n_sums / (double) n_bytes, "ratio",
+                     "share_of_archive", "profile %s", archive);
+    figure_print_one(figure_s(CLOCK_PROCESS_CPUTIME_ID) - cpu_s, "s",
+                     "cpu_time_to_make", "profile %s", archive);
 }
 
 /* Asks, and sets how long that took.  The answer is the caller's. */
@@ -160,28 +142,20 @@ ask(const char *dir, const json_t *request, double *cpu_s)
     struct profile *profile;
     json_t *answer;
 
-    *cpu_s = now_s(CLOCK_PROCESS_CPUTIME_ID);
+    *cpu_s = figure_s(CLOCK_PROCESS_CPUTIME_ID);
     if (archive_reader_open(dir, &config.reader, &error) ||
         profile_create(&config, request, &profile, &error)) {
-        die(error.text);
+        figure_die(error.text);
     }
     profile_start(profile, NULL);
     answer = profile_answer(profile);
     profile_destroy(profile);
     archive_reader_close(config.reader);
-    *cpu_s = now_s(CLOCK_PROCESS_CPUTIME_ID) - *cpu_s;
+    *cpu_s = figure_s(CLOCK_PROCESS_CPUTIME_ID) - *cpu_s;
     if (json_integer_value(json_object_get(answer, "damaged"))) {
-        die("a block is damaged");
+        figure_die("a block is damaged");
     }
     return answer;
-}
-
-static int
-compare_double(const void *a_, const void *b_)
-{
-    const double *a = a_, *b = b_;
-
-    return *a < *b ? -1 : *a > *b;
 }
 
 static void
@@ -212,7 +186,7 @@ measure(const char *dir, const char *archive, const char *name,
         json_decref(answer);
     }
     json_decref(request);
-    qsort(values, N_RUNS, sizeof *values, compare_double);
+    figure_sort(values, N_RUNS);
     print(archive, name, n, "cpu_time", 1, values);
     print(archive, name, n, "cpu_time_per_100_million", 1e8 / (double) n,
           values);
@@ -241,7 +215,7 @@ measure_all(const char *dir, const char *archive, const char *only)
     char *link;
 
     if (!dpid || !direction) {
-        die("no link carried anything");
+        figure_die("no link carried anything");
     }
     link = lh_asprintf("%s:%" JSON_INTEGER_FORMAT "%s", dpid, port,
                        strcmp(direction, "in") ? "" : "/in");
@@ -297,7 +271,7 @@ main(int argc, char *argv[])
     const char *mix;
 
     if (made && !mkdtemp(made)) {
-        die(made);
+        figure_die(made);
     }
     if (!made) {
         mkdir(argv[2], 0777);

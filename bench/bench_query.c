@@ -32,10 +32,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "bench/bench_maker.h"
+#include "bench/figure.h"
 #include "lib/archive_reader.h"
 #include "lib/crew.h"
 #include "lib/hdr.h"
@@ -48,26 +48,10 @@
 #define N_RUNS    3
 #define RATE      200000 /* Packets a second. */
 
-static void
-die(const char *what)
-{
-    fprintf(stderr, "bench_query: %s\n", what);
-    exit(EXIT_FAILURE);
-}
-
 static int
 unlink_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
 {
     return remove(path);
-}
-
-static double
-now_s(clockid_t clock)
-{
-    struct timespec ts;
-
-    clock_gettime(clock, &ts);
-    return (double) ts.tv_sec + (double) ts.tv_nsec / 1e9;
 }
 
 /* --- making the archive -------------------------------------------------- */
@@ -175,18 +159,18 @@ ask(const char *dir, const char *filter, uint64_t since_ns, uint64_t until_ns,
                                   .is_busy = is_busy,
                                   .aux = aux};
     struct lh_error error = {.text = "-"};
-    double start = now_s(CLOCK_MONOTONIC);
-    double cpu = now_s(CLOCK_PROCESS_CPUTIME_ID);
+    double start = figure_s(CLOCK_MONOTONIC);
+    double cpu = figure_s(CLOCK_PROCESS_CPUTIME_ID);
 
     if (phf_compile(filter, NULL, &config.phf, &error) ||
         archive_reader_open(dir, &config.reader, &error)) {
-        die(error.text);
+        figure_die(error.text);
     }
 
     if (n_threads) {
         config.crew = crew_create(n_threads, CREW_NORMAL);
         if (!config.crew) {
-            die("no threads");
+            figure_die("no threads");
         }
     }
 
@@ -194,13 +178,13 @@ ask(const char *dir, const char *filter, uint64_t since_ns, uint64_t until_ns,
 
     query_run(q, NULL, NULL);
     *answer = (struct answer){
-        .wall_s = now_s(CLOCK_MONOTONIC) - start,
-        .cpu_s = now_s(CLOCK_PROCESS_CPUTIME_ID) - cpu,
+        .wall_s = figure_s(CLOCK_MONOTONIC) - start,
+        .cpu_s = figure_s(CLOCK_PROCESS_CPUTIME_ID) - cpu,
         .n = query_totals(q)->n,
         .scanned = query_totals(q)->scanned,
     };
     if (query_totals(q)->damaged) {
-        die(query_totals(q)->damage.text);
+        figure_die(query_totals(q)->damage.text);
     }
     query_destroy(q);
     if (config.crew) {
@@ -210,25 +194,13 @@ ask(const char *dir, const char *filter, uint64_t since_ns, uint64_t until_ns,
     archive_reader_close(config.reader);
 }
 
-static int
-compare_double(const void *a_, const void *b_)
-{
-    const double *a = a_, *b = b_;
-
-    return *a < *b ? -1 : *a > *b;
-}
-
 static void
 print(const char *name, const struct answer *answer, const char *metric,
       const char *unit, double *values)
 {
-    qsort(values, N_RUNS, sizeof *values, compare_double);
-    printf("{\"bench\":\"query %s %" PRIu64 " of %" PRIu64 ", %u threads"
-           "\",\"metric\":\"%s\",\"value\":%.6g,\"unit\":\"%s\","
-           "\"runs\":%d,\"min\":%.6g,\"max\":%.6g}\n",
-           name, answer->n, answer->scanned, n_threads, metric,
-           values[N_RUNS / 2], unit, N_RUNS, values[0], values[N_RUNS - 1]);
-    fflush(stdout);
+    figure_print(values, N_RUNS, unit, metric,
+                 "query %s %" PRIu64 " of %" PRIu64 ", %u threads", name,
+                 answer->n, answer->scanned, n_threads);
 }
 
 static void
@@ -260,7 +232,7 @@ find_span(const char *dir, uint64_t *first_ns, uint64_t *last_ns)
     *first_ns = UINT64_MAX;
     *last_ns = 0;
     if (archive_reader_open(dir, &reader, &error)) {
-        die(error.text);
+        figure_die(error.text);
     }
     for (size_t i = 0; i < archive_reader_n_blocks(reader); i++) {
         const struct archive_block *block =
@@ -291,21 +263,21 @@ main(int argc, char *argv[])
     struct example example = {0};
     struct answer answer;
     uint64_t first_ns, last_ns;
-    double start = now_s(CLOCK_MONOTONIC);
+    double start = figure_s(CLOCK_MONOTONIC);
 
     if (made && !mkdtemp(made)) {
-        die(made);
+        figure_die(made);
     }
     if (made || access(dir, F_OK)) {
         make_archive(dir, n_packets);
         fprintf(stderr, "bench_query: the archive took %.0f s to make\n",
-                now_s(CLOCK_MONOTONIC) - start);
+                figure_s(CLOCK_MONOTONIC) - start);
     }
     find_span(dir, &first_ns, &last_ns);
     ask(dir, ".*", first_ns + (last_ns - first_ns) / 20, UINT64_MAX,
         note_example, &example, 1000, &answer);
     if (!example.is_found) {
-        die("no packet to look for");
+        figure_die("no packet to look for");
     }
     for (int part = 8; part; part /= 2) {
         uint64_t until_ns =

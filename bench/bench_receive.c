@@ -28,10 +28,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "bench/bench_preset.h"
+#include "bench/figure.h"
 #include "bench/receive_sender.h"
 #include "gen/gen.h"
 #include "lib/lh_alloc.h"
@@ -82,22 +82,6 @@ static struct receive_sender *sender;
 static uint64_t last_ns; /* When the last batch came. */
 
 static void
-die(const char *what)
-{
-    fprintf(stderr, "bench_receive: %s\n", what);
-    exit(EXIT_FAILURE);
-}
-
-static uint64_t
-now_ns(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (uint64_t) ts.tv_sec * 1000000000u + (uint64_t) ts.tv_nsec;
-}
-
-static void
 give(void *aux, const struct postcard *p)
 {
 }
@@ -109,7 +93,7 @@ after(void *aux)
     uint64_t n = ingest_counters(ingest)->postcards;
 
     if (n != n_before) {
-        last_ns = now_ns();
+        last_ns = figure_ns(CLOCK_MONOTONIC);
         n_before = n;
     }
 }
@@ -141,7 +125,7 @@ prepare(void)
     gen_config.snap = PACKET_ID_SNAP;
     if (gen_create(&gen_config, &gen, &error) ||
         accept_list_add(accept, "10.99.0.0/24", &error)) {
-        die(error.text);
+        figure_die(error.text);
     }
     while (!gen_next(gen, batch, GEN_BATCH, &n, &error) && n) {
         for (size_t i = 0; i < n; i++) {
@@ -181,7 +165,7 @@ take(uint64_t n_before, struct receive_report *report)
 
     event_add(done, NULL);
     event_add(wake, &pause);
-    last_ns = now_ns();
+    last_ns = figure_ns(CLOCK_MONOTONIC);
     for (;;) {
         event_base_loop(base, EVLOOP_ONCE);
         if (!is_done && !event_pending(done, EV_READ, NULL)) {
@@ -190,7 +174,7 @@ take(uint64_t n_before, struct receive_report *report)
         }
         if (is_done &&
             (ingest_counters(ingest)->postcards - n_before >= report->n_sent ||
-             now_ns() - last_ns > QUIET_NS)) {
+             figure_ns(CLOCK_MONOTONIC) - last_ns > QUIET_NS)) {
             break;
         }
     }
@@ -219,7 +203,7 @@ try_rate(const struct way *way, double rate, double duration_s,
                                     after, NULL, &udp, &error);
 
     if (retval) {
-        die(error.text);
+        figure_die(error.text);
     }
     getrusage(RUSAGE_SELF, &from);
     receive_sender_order(sender, &order);
@@ -296,25 +280,12 @@ climb(const struct way *way, double duration_s)
     return best;
 }
 
-static int
-compare_double(const void *a_, const void *b_)
-{
-    const double *a = a_, *b = b_;
-
-    return *a < *b ? -1 : *a > *b;
-}
-
 static void
 print(const char *way, const char *traffic, const char *metric,
       const char *unit, double values[N_RUNS])
 {
-    qsort(values, N_RUNS, sizeof *values, compare_double);
-    printf("{\"bench\":\"receive %s %s snap %d\",\"metric\":\"%s\","
-           "\"value\":%.2f,\"unit\":\"%s\",\"runs\":%d,\"min\":%.2f,"
-           "\"max\":%.2f}\n",
-           way, traffic, PACKET_ID_SNAP, metric, values[N_RUNS / 2], unit,
-           N_RUNS, values[0], values[N_RUNS - 1]);
-    fflush(stdout);
+    figure_print(values, N_RUNS, unit, metric, "receive %s %s snap %d", way,
+                 traffic, PACKET_ID_SNAP);
 }
 
 static void

@@ -22,9 +22,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "bench/bench_preset.h"
+#include "bench/figure.h"
 #include "gen/gen.h"
 #include "lib/card_batch.h"
 #include "lib/lh_alloc.h"
@@ -70,28 +70,10 @@ static size_t n_counted; /* Postcards. */
 static uint64_t read_ns, paths_ns, pack_ns, snapshot_ns;
 
 static void
-die(const char *what)
-{
-    fprintf(stderr, "bench_split: %s\n", what);
-    exit(EXIT_FAILURE);
-}
-
-static uint64_t
-cpu_ns(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
-    return (uint64_t) ts.tv_sec * 1000000000u + (uint64_t) ts.tv_nsec;
-}
-
-static void
 print(const char *traffic, const char *metric, double value, const char *unit)
 {
-    printf("{\"bench\":\"split %s, %u shards, %u stores\",\"metric\":\"%s\","
-           "\"value\":%.2f,\"unit\":\"%s\",\"runs\":1,\"min\":%.2f,"
-           "\"max\":%.2f}\n",
-           traffic, n_shards, n_stores, metric, value, unit, value, value);
+    figure_print_one(value, unit, metric, "split %s, %u shards, %u stores",
+                     traffic, n_shards, n_stores);
 }
 
 /* --- Postcards ------------------------------------------------------------
@@ -105,7 +87,7 @@ add_card(const struct gen_frame *frame)
 
     if (postcard_geneve_decode_frame(frame->data, frame->len, &outer, &p) !=
         POSTCARD_OK) {
-        die("no postcard");
+        figure_die("no postcard");
     }
     p.time_ns = frame->time_ns;
     hdr_parse(p.header, p.caplen, &h);
@@ -129,7 +111,7 @@ make_cards(size_t n_packets, uint64_t rate, char **trace)
     config.snap = PACKET_ID_SNAP;
     id_config = config.id_config;
     if (gen_create(&config, &gen, &error)) {
-        die(error.text);
+        figure_die(error.text);
     }
     while (!gen_next(gen, batch, GEN_BATCH, &n, &error) && n) {
         for (size_t i = 0; i < n; i++) {
@@ -227,7 +209,7 @@ measure_alone(void)
 {
     struct path_table *paths = create_paths((struct path_table_config){
         .emit = forget, .emit_packet = forget_packet});
-    uint64_t start = cpu_ns();
+    uint64_t start = figure_ns(CLOCK_PROCESS_CPUTIME_ID);
 
     for (size_t i = 0; i < n_cards; i++) {
         if (cards[i]->time_ns >= path_table_next_ns(paths)) {
@@ -236,7 +218,7 @@ measure_alone(void)
         path_table_push(paths, cards[i]);
     }
     path_table_flush(paths);
-    start = cpu_ns() - start;
+    start = figure_ns(CLOCK_PROCESS_CPUTIME_ID) - start;
     path_table_destroy(paths);
     return (double) start / (double) n_cards;
 }
@@ -298,7 +280,7 @@ checkpoint(struct shard *shard)
 {
     const struct cluster_snapshot_head head = {1, 1, 1};
     struct byte_buf *parts;
-    uint64_t start = cpu_ns();
+    uint64_t start = figure_ns(CLOCK_PROCESS_CPUTIME_ID);
     uint32_t n = cluster_snapshot_put(&head, shard->writer, shard->paths,
                                       shard->merge, &parts);
 
@@ -307,10 +289,10 @@ checkpoint(struct shard *shard)
         byte_buf_uninit(&parts[i]);
     }
     free(parts);
-    snapshot_ns += cpu_ns() - start;
-    start = cpu_ns();
+    snapshot_ns += figure_ns(CLOCK_PROCESS_CPUTIME_ID) - start;
+    start = figure_ns(CLOCK_PROCESS_CPUTIME_ID);
     cluster_outbox_pack(shard->box, 26, give, NULL);
-    pack_ns += cpu_ns() - start;
+    pack_ns += figure_ns(CLOCK_PROCESS_CPUTIME_ID) - start;
 }
 
 static void
@@ -325,7 +307,7 @@ take(struct shard *shard, uint64_t seq, const struct byte_buf *message)
     struct lh_error error;
 
     if (cluster_merge_take(shard->merge, &m, 1, &error)) {
-        die(error.text);
+        figure_die(error.text);
     }
     while (cluster_merge_run(shard->merge, 1, false, 4096)) {
     }
@@ -335,14 +317,14 @@ take(struct shard *shard, uint64_t seq, const struct byte_buf *message)
 static void
 measure_read(void)
 {
-    uint64_t start = cpu_ns();
+    uint64_t start = figure_ns(CLOCK_PROCESS_CPUTIME_ID);
 
     for (size_t i = 0; i < n_rounds; i++) {
         for (uint32_t k = 0; k < n_shards; k++) {
             take(&shards[k], i + 1, &rounds[i].messages[k]);
         }
     }
-    read_ns = cpu_ns() - start;
+    read_ns = figure_ns(CLOCK_PROCESS_CPUTIME_ID) - start;
 }
 
 /* Before, memory was new and ways of packets unknown. */
@@ -369,10 +351,10 @@ measure_all(void)
         for (uint32_t k = 0; k < n_shards; k++) {
             struct shard *shard = &shards[k];
 
-            start = cpu_ns();
+            start = figure_ns(CLOCK_PROCESS_CPUTIME_ID);
             take(shard, i + 1, &rounds[i].messages[k]);
             path_table_run(shard->paths, cluster_merge_clock_ns(shard->merge));
-            paths_ns += cpu_ns() - start;
+            paths_ns += figure_ns(CLOCK_PROCESS_CPUTIME_ID) - start;
             if (is_due) {
                 checkpoint(shard);
             }
@@ -435,7 +417,7 @@ main(int argc, char *argv[])
     n_stores = (uint32_t) number(argc, argv, 4, n_stores);
     if (!n_packets || !rate || !n_shards || n_shards > MAX_SHARDS ||
         !n_stores) {
-        die("usage: bench_split [PACKETS [RATE [SHARDS [STORES]]]]");
+        figure_die("usage: bench_split [PACKETS [RATE [SHARDS [STORES]]]]");
     }
     traffic = make_cards(n_packets, rate, &trace);
     make_messages();

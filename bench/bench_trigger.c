@@ -31,11 +31,11 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "bench/bench_boost.h"
 #include "bench/bench_preset.h"
+#include "bench/figure.h"
 #include "gen/gen.h"
 #include "lib/api_client.h"
 #include "lib/hdr.h"
@@ -56,13 +56,6 @@ struct order {
 
 static char dir[] = "/tmp/bench_trigger.XXXXXX";
 static pid_t server, sender;
-
-static void
-die(const char *what)
-{
-    fprintf(stderr, "bench_trigger: %s\n", what);
-    exit(EXIT_FAILURE);
-}
 
 static int
 unlink_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
@@ -85,15 +78,6 @@ clean_up(void)
     end(server);
     end(sender);
     nftw(dir, unlink_one, 16, FTW_DEPTH | FTW_PHYS);
-}
-
-static uint64_t
-now_ns(void)
-{
-    struct timespec ts;
-
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (uint64_t) ts.tv_sec * 1000000000 + (uint64_t) ts.tv_nsec;
 }
 
 /* --- packets, made before they are sent ---------------------------------- */
@@ -134,7 +118,7 @@ create(const char *name)
     FILE *file = fopen(path, "w");
 
     if (!file) {
-        die(path);
+        figure_die(path);
     }
     free(path);
     return file;
@@ -164,7 +148,7 @@ add_card(const struct gen_frame *frame, const struct packet_id_config *config)
 
     if (postcard_geneve_decode_frame(frame->data, frame->len, &outer, &p) !=
         POSTCARD_OK) {
-        die("a made-up postcard is none");
+        figure_die("a made-up postcard is none");
     }
     hdr_parse(p.header, p.caplen, &h);
     if (packet_id(config, p.header, p.caplen, &h, &id) == PACKET_ID_SHORT) {
@@ -179,7 +163,7 @@ add_card(const struct gen_frame *frame, const struct packet_id_config *config)
 
         card->len = frame->len - FRAME_HEAD;
         if (card->len > sizeof card->data) {
-            die("a made-up postcard is too long");
+            figure_die("a made-up postcard is too long");
         }
         memcpy(card->data, frame->data + FRAME_HEAD, card->len);
     }
@@ -239,10 +223,10 @@ make_packets(size_t n_wanted)
     packets = mmap(NULL, n_wanted * N_HOPS * sizeof *packets,
                    PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (packets == MAP_FAILED) {
-        die(strerror(errno));
+        figure_die(strerror(errno));
     }
     if (gen_create(&config, &gen, &error)) {
-        die(error.text);
+        figure_die(error.text);
     }
     while (!gen_next(gen, frames, GEN_BATCH, &n, &error) && n) {
         for (size_t i = 0; i < n; i++) {
@@ -271,13 +255,13 @@ open_socket(uint16_t *port)
 
     if (fd < 0 || bind(fd, (struct sockaddr *) &to, len) ||
         getsockname(fd, (struct sockaddr *) &to, &len)) {
-        die(strerror(errno));
+        figure_die(strerror(errno));
     }
     close(fd);
     *port = ntohs(to.sin_port);
     fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (connect(fd, (struct sockaddr *) &to, len)) {
-        die(strerror(errno));
+        figure_die(strerror(errno));
     }
     return fd;
 }
@@ -307,7 +291,7 @@ start_server(uint16_t port)
     for (int i = 0; api_client_open(path, &client, &error); i++) {
         if (i == TIMEOUT_MS || waitpid(server, NULL, WNOHANG)) {
             server = 0;
-            die(error.text);
+            figure_die(error.text);
         }
         poll(NULL, 0, 1);
     }
@@ -327,10 +311,10 @@ send_packet(int fd, struct packet *packet)
 {
     for (size_t i = 0; i < N_HOPS; i++) {
         if (i + 1 == N_HOPS) {
-            packet->sent_ns = now_ns();
+            packet->sent_ns = figure_ns(CLOCK_MONOTONIC);
         }
         if (send(fd, packet->cards[i].data, packet->cards[i].len, 0) < 0) {
-            die(strerror(errno));
+            figure_die(strerror(errno));
         }
     }
 }
@@ -343,7 +327,7 @@ start_sender(int fd)
     int orders[2];
 
     if (pipe(orders)) {
-        die(strerror(errno));
+        figure_die(strerror(errno));
     }
     sender = fork();
     if (sender) {
@@ -367,10 +351,10 @@ wait_event(struct api_client *client, struct packet *burst, size_t n)
     json_t *event;
 
     if (api_client_next_event(client, TIMEOUT_MS, &event, &error)) {
-        die(error.text);
+        figure_die(error.text);
     }
 
-    uint64_t end_ns = now_ns();
+    uint64_t end_ns = figure_ns(CLOCK_MONOTONIC);
     const char *text = json_string_value(
         json_object_get(json_object_get(event, "history"), "packet_id"));
     uint64_t id = text ? strtoull(text, NULL, 16) : 0;
@@ -384,16 +368,8 @@ wait_event(struct api_client *client, struct packet *burst, size_t n)
             return took;
         }
     }
-    die("an event of no packet that was sent");
+    figure_die("an event of no packet that was sent");
     return 0;
-}
-
-static int
-compare_double(const void *a_, const void *b_)
-{
-    const double *a = a_, *b = b_;
-
-    return *a < *b ? -1 : *a > *b;
 }
 
 static void
@@ -417,7 +393,7 @@ measure(const char *traffic, int orders, struct api_client *client,
         struct order order = {first + i, n_burst};
 
         if (write(orders, &order, sizeof order) != sizeof order) {
-            die(strerror(errno));
+            figure_die(strerror(errno));
         }
         for (size_t k = 0; k < n_burst; k++) {
             took[n_done++] =
@@ -426,9 +402,9 @@ measure(const char *traffic, int orders, struct api_client *client,
         poll(NULL, 0, 1); /* So that the server sleeps again. */
     }
     if (!n_done) {
-        die("too few packets");
+        figure_die("too few packets");
     }
-    qsort(took, n_done, sizeof *took, compare_double);
+    figure_sort(took, n_done);
     print(traffic, n_burst, "p50", took[n_done / 2], took, n_done);
     print(traffic, n_burst, "p99", took[n_done * 99 / 100], took, n_done);
     fflush(stdout);
@@ -442,7 +418,7 @@ main(int argc, char *argv[])
     uint16_t port;
 
     if (!mkdtemp(dir)) {
-        die(dir);
+        figure_die(dir);
     }
     atexit(clean_up);
     bench_boost();
@@ -454,7 +430,7 @@ main(int argc, char *argv[])
 
     if (api_client_call(client, "trigger.add", json_pack("{s:s}", "phf", ".*"),
                         TIMEOUT_MS, NULL, &error)) {
-        die(error.text);
+        figure_die(error.text);
     }
 
     int orders = start_sender(fd);

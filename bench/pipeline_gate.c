@@ -16,6 +16,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "bench/figure.h"
 #include "lib/api_client.h"
 #include "lib/lh_alloc.h"
 
@@ -28,13 +29,6 @@ struct pipeline_gate {
     FILE *stream;              /* From and to the server.  Owned. */
     struct api_client *client; /* Owned. */
 };
-
-static void
-die(const char *what)
-{
-    fprintf(stderr, "bench_pipeline: %s\n", what);
-    exit(EXIT_FAILURE);
-}
 
 struct pipeline_gate *
 pipeline_gate_create(const char *dir)
@@ -51,7 +45,7 @@ pipeline_gate_create(const char *dir)
     if (gate->listener < 0 ||
         bind(gate->listener, (struct sockaddr *) &address, sizeof address) ||
         listen(gate->listener, 1)) {
-        die(strerror(errno));
+        figure_die(strerror(errno));
     }
     return gate;
 }
@@ -64,7 +58,7 @@ pipeline_gate_add(struct pipeline_gate *gate, const char *const *filters,
 
     for (int i = 0; api_client_open(gate->path, &gate->client, &error); i++) {
         if (i == TIMEOUT_MS) {
-            die(error.text);
+            figure_die(error.text);
         }
         poll(NULL, 0, 1);
     }
@@ -72,7 +66,7 @@ pipeline_gate_add(struct pipeline_gate *gate, const char *const *filters,
         if (api_client_call(gate->client, "trigger.add",
                             json_pack("{s:s}", "phf", filters[i]), TIMEOUT_MS,
                             NULL, &error)) {
-            die(error.text);
+            figure_die(error.text);
         }
     }
 }
@@ -94,7 +88,7 @@ wait_subscribe(struct pipeline_gate *gate)
             return id;
         }
     }
-    die("the server does not ask for rules");
+    figure_die("the server does not ask for rules");
     return 0;
 }
 
@@ -106,14 +100,14 @@ pipeline_gate_open(struct pipeline_gate *gate)
 
     gate->stream = fd < 0 ? NULL : fdopen(fd, "r");
     if (!gate->stream) {
-        die(strerror(errno));
+        figure_die(strerror(errno));
     }
     id = wait_subscribe(gate);
     if (dprintf(fd,
                 "{\"id\":%" JSON_INTEGER_FORMAT ",\"ok\":true}\n"
                 "{\"id\":%" JSON_INTEGER_FORMAT ",\"event\":\"synced\"}\n",
                 id, id) < 0) {
-        die(strerror(errno));
+        figure_die(strerror(errno));
     }
 }
 

@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "bench/figure.h"
 #include "lib/api_client.h"
 #include "lib/lh_alloc.h"
 
@@ -26,13 +27,6 @@ struct query_storm {
     pid_t pid;
     struct query_storm_totals *totals; /* Shared with it. */
 };
-
-static void
-die(const char *what)
-{
-    fprintf(stderr, "query_storm: %s\n", what);
-    exit(EXIT_FAILURE);
-}
 
 /* Waits for the end of a query; false when the server has gone. */
 static bool
@@ -81,14 +75,14 @@ query_storm_start(const char *dir)
     storm->totals = mmap(NULL, sizeof *storm->totals, PROT_READ | PROT_WRITE,
                          MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (storm->totals == MAP_FAILED) {
-        die(strerror(errno));
+        figure_die(strerror(errno));
     }
     if (api_client_open(path, &client, &error)) {
-        die(error.text);
+        figure_die(error.text);
     }
     storm->pid = fork();
     if (storm->pid < 0) {
-        die(strerror(errno));
+        figure_die(strerror(errno));
     }
     if (!storm->pid) {
         ask_all_the_time(client, storm->totals);

@@ -182,3 +182,9 @@ fuzz_targets += tests/fuzz/fuzz_agent_ring
 tests_fuzz_fuzz_agent_ring_SOURCES = tests/fuzz/fuzz_agent_ring.c \
 	$(FAKE_RING) $(FUZZ_MAIN)
 tests_fuzz_fuzz_agent_ring_LDADD = $(AGENT_LIBS) $(FUZZ_LIBS)
+
+# cluster_snapshot: what is open in a shard of a cluster.
+fuzz_targets += tests/fuzz/fuzz_cluster_snapshot
+tests_fuzz_fuzz_cluster_snapshot_SOURCES = \
+	tests/fuzz/fuzz_cluster_snapshot.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_cluster_snapshot_LDADD = $(SERVER_LIBS) $(FUZZ_LIBS)

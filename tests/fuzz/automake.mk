@@ -54,6 +54,11 @@ tests_fuzz_fuzz_block_index_SOURCES = tests/fuzz/fuzz_block_index.c \
 	$(FUZZ_MAIN)
 tests_fuzz_fuzz_block_index_LDADD = $(LIB_LIBS) $(FUZZ_LIBS)
 
+# flow_sums: the sums beside a file of an archive.
+fuzz_targets += tests/fuzz/fuzz_flow_sums
+tests_fuzz_fuzz_flow_sums_SOURCES = tests/fuzz/fuzz_flow_sums.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_flow_sums_LDADD = $(LIB_LIBS) $(FUZZ_LIBS)
+
 # topology: the JSON of topologies.
 fuzz_targets += tests/fuzz/fuzz_topology
 tests_fuzz_fuzz_topology_SOURCES = tests/fuzz/fuzz_topology.c $(FUZZ_MAIN)

@@ -21,7 +21,7 @@ bench: all $(BENCHES) $(BENCH_TOOLS)
 
 # Real networks, as root: ./quickstart bench runs it after the others.
 EXTRA_DIST += bench/net_throughput.py bench/net_patched.py \
-	bench/net_cluster.py
+	bench/net_cluster.py bench/net_instructions.py
 
 # The recorder: a load generator and switches that do nothing, both of real
 # OpenFlow, and what runs them; with real switches it needs root.

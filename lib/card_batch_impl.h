@@ -133,8 +133,8 @@ card_packet_name(struct card_packet *packet,
 {
     packet->has_id = true;
     if (split) {
-        if (packet_id_of_split(config, packet->header, packet->caplen, split,
-                               &packet->id)) {
+        if (packet_id_of_split_apart(config, packet->header, packet->caplen,
+                                     split, &packet->id)) {
             return;
         }
         hdr_parse(packet->header, packet->caplen, h);

@@ -335,9 +335,9 @@ collect_split(enum header_kind kind, const uint8_t *ip, size_t n, uint8_t *out)
     return (size_t) (to - out) + n - n_fixed;
 }
 
-bool
-packet_id_of_split(const struct packet_id_config *config, const uint8_t *data,
-                   size_t len, const struct header_split *split, uint64_t *idp)
+INLINE bool
+of_split(const struct packet_id_config *config, const uint8_t *data,
+         size_t len, const struct header_split *split, uint64_t *idp)
 {
     uint8_t out[PACKET_ID_MAX_BYTES + PACKET_ID_EXTRA];
     const uint8_t *ip = data + split->l3_ofs;
@@ -368,6 +368,22 @@ packet_id_of_split(const struct packet_id_config *config, const uint8_t *data,
     }
     *idp = hash(config, out, n_out);
     return true;
+}
+
+/* Part of its callers, when it is linked. */
+inline __attribute__((always_inline)) bool
+packet_id_of_split(const struct packet_id_config *config, const uint8_t *data,
+                   size_t len, const struct header_split *split, uint64_t *idp)
+{
+    return of_split(config, data, len, split, idp);
+}
+
+__attribute__((noinline)) bool
+packet_id_of_split_apart(const struct packet_id_config *config,
+                         const uint8_t *data, size_t len,
+                         const struct header_split *split, uint64_t *idp)
+{
+    return of_split(config, data, len, split, idp);
 }
 
 size_t

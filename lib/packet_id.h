@@ -57,6 +57,11 @@ enum packet_id_result packet_id(const struct packet_id_config *config,
 bool packet_id_of_split(const struct packet_id_config *config,
                         const uint8_t *data, size_t len,
                         const struct header_split *, uint64_t *idp);
+/* The same as a function of its own: the other one becomes part of its callers
+ * when the server is linked, which are to be few. */
+bool packet_id_of_split_apart(const struct packet_id_config *config,
+                              const uint8_t *data, size_t len,
+                              const struct header_split *, uint64_t *idp);
 
 /* Writes into 'out' (at least config->n_bytes + PACKET_ID_EXTRA bytes) exactly
  * the bytes that are hashed, for tests and documents; returns how many, 0 if

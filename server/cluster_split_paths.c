@@ -124,7 +124,7 @@ on_card(void *s_, const struct postcard *p, uint64_t time_ns)
         path_table_run(s->paths, time_ns);
     }
     path_table_lead(s->paths, time_ns);
-    path_table_push(s->paths, p);
+    path_table_push_apart(s->paths, p);
     /* A file is judged by the rules that it needs, as fast as it is read. */
     return !rule_cache_n_waiting(s->config.rules) ||
            !cluster_merge_has_file(s->merge);

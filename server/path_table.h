@@ -158,6 +158,9 @@ void path_table_add(struct path_table *, const struct postcard *);
  * where many come at once.  path_table_drain() adds what is left; all other
  * functions do, too, but those that only ask. */
 void path_table_push(struct path_table *, const struct postcard *);
+/* The same as a function of its own: the other one becomes part of its callers
+ * when the server is linked, which are to be few. */
+void path_table_push_apart(struct path_table *, const struct postcard *);
 void path_table_drain(struct path_table *);
 
 /* Closes what is due at 'now_ns', and looks again at groups that waited for a

@@ -165,15 +165,8 @@ path_table_drain(struct path_table *pt)
     }
 }
 
-void
-path_table_add(struct path_table *pt, const struct postcard *p)
-{
-    path_table_push(pt, p);
-    path_table_drain(pt);
-}
-
-void
-path_table_push(struct path_table *pt, const struct postcard *p)
+static inline __attribute__((always_inline)) void
+push(struct path_table *pt, const struct postcard *p)
 {
     struct postcard_entry *entry;
 
@@ -207,4 +200,24 @@ path_table_push(struct path_table *pt, const struct postcard *p)
 
         path_index_prefetch(pt->index, next->p.packet_id);
     }
+}
+
+/* Part of its callers, when it is linked. */
+inline __attribute__((always_inline)) void
+path_table_push(struct path_table *pt, const struct postcard *p)
+{
+    push(pt, p);
+}
+
+__attribute__((noinline)) void
+path_table_push_apart(struct path_table *pt, const struct postcard *p)
+{
+    push(pt, p);
+}
+
+void
+path_table_add(struct path_table *pt, const struct postcard *p)
+{
+    path_table_push_apart(pt, p);
+    path_table_drain(pt);
 }

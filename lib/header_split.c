@@ -249,6 +249,19 @@ byte_is_constant(const struct header_split *split, uint32_t ofs)
 }
 
 bool
+header_split_may_carry(const struct header_split *split, const uint8_t *data,
+                       size_t len)
+{
+    if (split->kind == HEADER_IP4_UDP || split->kind == HEADER_IP6_UDP) {
+        size_t ofs = split->l4_ofs + 2u;
+
+        return ofs + 2 <= len && hdr_is_tunnel_port(bytes_be16(data + ofs));
+    }
+    return split->kind != HEADER_IP4_TCP && split->kind != HEADER_IP6_TCP &&
+           split->kind != HEADER_IP4_ICMP && split->kind != HEADER_IP6_ICMP;
+}
+
+bool
 header_split_is_constant(const struct header_split *split, uint32_t ofs,
                          uint32_t n)
 {

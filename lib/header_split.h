@@ -77,6 +77,10 @@ bool header_split(const uint8_t *data, size_t len, struct header_split *);
 bool header_split_is_constant(const struct header_split *, uint32_t ofs,
                               uint32_t n);
 
+/* False for a packet that surely has no other inside. */
+bool header_split_may_carry(const struct header_split *, const uint8_t *data,
+                            size_t len);
+
 /* All bytes that are, bit by bit from the first, of 128. */
 void header_split_constant_bytes(const struct header_split *,
                                  uint64_t bytes[2]);

@@ -402,7 +402,9 @@ packet_id_share(const struct packet_id_config *config, const uint8_t *ip,
 {
     size_t l3_len = is_ip4 ? IP4_LEN : IP6_LEN;
     size_t n = config->n_bytes, own_len;
-    bool is_tcp;
+    const uint8_t *l4 = ip + l3_len;
+    uint32_t lengths;
+    uint8_t proto;
 
     /* Whatever is looked at here is hashed, so that equal IDs have equal
      * shares. */
@@ -420,16 +422,22 @@ packet_id_share(const struct packet_id_config *config, const uint8_t *ip,
         }
         own_len = IP6_LEN + (size_t) bytes_be16(ip + 4);
     }
-    is_tcp = ip[is_ip4 ? 9 : 6] == HDR_IP_TCP;
-    if (!is_tcp && ip[is_ip4 ? 9 : 6] != HDR_IP_UDP) {
-        return 0;
-    }
+    lengths = is_ip4 ? bytes_be32(ip + 2) : (uint32_t) own_len;
+    proto = ip[is_ip4 ? 9 : 6];
     n = n < own_len ? n : own_len;
-    if (n < l3_len + (is_tcp ? 20 : 16) || n > len) {
+    if (n > len) {
         return 0;
     }
-    return packet_id_mix_share(is_ip4 ? bytes_be32(ip + 2)
-                                      : (uint32_t) own_len,
-                               is_tcp ? ip + l3_len + 4 : ip + l3_len + 8,
-                               is_tcp ? NULL : ip + n - 8);
+    if (proto == HDR_IP_TCP && n >= l3_len + 20) {
+        return packet_id_mix_share(lengths, l4 + 4, NULL);
+    }
+    if (proto == HDR_IP_UDP && n >= l3_len + 16) {
+        return packet_id_mix_share(lengths, l4 + 8, ip + n - 8);
+    }
+    if (proto == (is_ip4 ? HDR_IP_ICMP : HDR_IP_ICMP6) && n >= l3_len + 8) {
+        uint8_t icmp[8] = {l4[0], l4[1], 0, 0, l4[4], l4[5], l4[6], l4[7]};
+
+        return packet_id_mix_share(lengths, icmp, NULL);
+    }
+    return 0;
 }

@@ -71,17 +71,17 @@ size_t packet_id_bytes(const struct packet_id_config *config,
                        uint8_t *out);
 
 /* A number that all hops of a packet share as they share its ID, but quicker:
- * of TCP and UDP packets whose IP header, without options, extensions or
- * fragments, is at 'ip', with 'len' bytes captured from there on.  0: neither,
- * or it has less than 20 bytes behind that header, or is too short to have an
- * ID. */
+ * of TCP, UDP and ICMP packets whose IP header, without options, extensions or
+ * fragments, is at 'ip', with 'len' bytes captured from there on.  0: none of
+ * these, or it has less than 20 (TCP), 16 or 8 (ICMP) bytes behind that header
+ * that its ID is of, or is too short to have an ID. */
 uint64_t packet_id_share(const struct packet_id_config *config,
                          const uint8_t *ip, size_t len, bool is_ip4);
 
 /* The same of what goes into it: the total length and ID of an IPv4 or the own
  * length of an IPv6 packet; and eight bytes each, from the sequence number of
- * TCP on (and 'last' NULL), or the first and the last that the ID of a UDP
- * packet has of its payload. */
+ * TCP on (and 'last' NULL), the first of ICMP, less the checksum (the same),
+ * or the first and the last that the ID of a UDP packet has of its payload. */
 static inline uint64_t
 packet_id_mix_share(uint32_t lengths, const uint8_t *first,
                     const uint8_t *last)

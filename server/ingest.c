@@ -140,20 +140,6 @@ note_unknown(struct ingest *ingest, uint64_t dpid, uint64_t time_ns)
     }
 }
 
-/* False for a packet that surely has no other inside. */
-static bool
-may_carry(const struct postcard *p, const struct header_split *split)
-{
-    if (split->kind == HEADER_IP4_UDP || split->kind == HEADER_IP6_UDP) {
-        size_t ofs = split->l4_ofs + 2u;
-
-        return ofs + 2 <= p->caplen &&
-               hdr_is_tunnel_port(bytes_be16(p->header + ofs));
-    }
-    return split->kind != HEADER_IP4_TCP && split->kind != HEADER_IP6_TCP &&
-           split->kind != HEADER_IP4_ICMP && split->kind != HEADER_IP6_ICMP;
-}
-
 /* Any share will do for what has no packet ID. */
 static uint64_t
 share_of_time(uint64_t time_ns)
@@ -178,7 +164,8 @@ is_others(const struct ingest *ingest, const struct postcard *p,
     *keyp = packet_id_share(
         &ingest->config.id_config, p->header + split->l3_ofs,
         (size_t) p->caplen - split->l3_ofs, header_kind_is_ip4(split->kind));
-    return *keyp && !is_mine(ingest, *keyp) && !may_carry(p, split);
+    return *keyp && !is_mine(ingest, *keyp) &&
+           !header_split_may_carry(split, p->header, p->caplen);
 }
 
 /* What the share of a packet that was not split goes by. */
@@ -222,7 +209,7 @@ set_packet_id(struct ingest *ingest, struct postcard *p, bool is_surely_mine,
             if (!ingest->config.n_shares || is_surely_mine) {
                 return true;
             }
-            *may_carryp = may_carry(p, &split);
+            *may_carryp = header_split_may_carry(&split, p->header, p->caplen);
             return is_mine(ingest, key ? key : p->packet_id);
         }
     }

@@ -9,6 +9,7 @@
 
 #include "lib/bytes.h"
 #include "lib/hdr.h"
+#include "lib/header_split.h"
 #include "lib/packet_id.h"
 #include "lib/postcard_geneve.h"
 
@@ -59,6 +60,29 @@ check_packet(const uint8_t *data)
 }
 
 static inline uint32_t
+share_of_key(const struct sieve *sieve, uint64_t key)
+{
+    return (uint32_t) ((key >> 32) * sieve->n_shares >> 32);
+}
+
+/* Of a packet that is not as most are: IPv6, tagged, or ICMP. */
+static __attribute__((noinline)) uint32_t
+share_other(const struct sieve *sieve, const uint8_t *packet, size_t len)
+{
+    struct packet_id_config config = {.n_bytes = (uint16_t) sieve->id_bytes};
+    struct header_split split;
+    uint64_t key;
+
+    if (!header_split(packet, len, &split) ||
+        header_split_may_carry(&split, packet, len)) {
+        return SIEVE_ANY;
+    }
+    key = packet_id_share(&config, packet + split.l3_ofs, len - split.l3_ofs,
+                          header_kind_is_ip4(split.kind));
+    return key ? share_of_key(sieve, key) : SIEVE_ANY;
+}
+
+static inline uint32_t
 share_geneve(const struct sieve *sieve, const uint8_t *data, size_t len)
 {
     const uint8_t *packet = data + POSTCARD_GENEVE_OVERHEAD;
@@ -68,8 +92,11 @@ share_geneve(const struct sieve *sieve, const uint8_t *data, size_t len)
     bool is_tcp;
 
     if (len < POSTCARD_GENEVE_OVERHEAD + ETH_LEN + IP4_LEN + TCP_LEN ||
-        len > UINT16_MAX || check_geneve(data) | check_packet(packet)) {
+        len > UINT16_MAX || check_geneve(data)) {
         return SIEVE_ANY;
+    }
+    if (check_packet(packet) | (ip[9] == HDR_IP_ICMP)) {
+        return share_other(sieve, packet, len - POSTCARD_GENEVE_OVERHEAD);
     }
     is_tcp = ip[9] == HDR_IP_TCP;
     own_len = bytes_be16(ip + 2);
@@ -83,7 +110,7 @@ share_geneve(const struct sieve *sieve, const uint8_t *data, size_t len)
     key =
         packet_id_mix_share(bytes_be32(ip + 2), is_tcp ? l4 + 4 : l4 + UDP_LEN,
                             is_tcp ? NULL : ip + n - 8);
-    return (uint32_t) ((key >> 32) * sieve->n_shares >> 32);
+    return share_of_key(sieve, key);
 }
 
 uint32_t

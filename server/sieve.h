@@ -3,8 +3,8 @@
  *
  * Whoever hands packets to several threads looks at all of them: for postcards
  * as switches send them, of TCP and UDP packets over IPv4, it reads what it
- * needs in a few words and hardly branches.  Of everything else it is not
- * sure; ingest tells.
+ * needs in a few words and hardly branches; those of IPv6, tagged and ICMP
+ * packets it takes apart.  Of everything else it is not sure; ingest tells.
  *
  * Threads: pure functions. */
 #ifndef SERVER_SIEVE_H

@@ -11,6 +11,7 @@
 #include "lib/block_index_impl.h"
 #include "lib/bytes.h"
 #include "lib/hdr.h"
+#include "lib/huge_alloc.h"
 #include "lib/lh_alloc.h"
 #include "lib/of_port.h"
 #include "lib/trajectory_shape.h"
@@ -52,13 +53,30 @@ struct block_index_maker {
 /* Slots that are kept for the next block. */
 #define MAX_KEPT_SLOTS ((size_t) 1 << 18)
 
+static uint64_t *
+create_slots(size_t n)
+{
+    uint64_t *slots = huge_alloc_full(n * sizeof *slots);
+
+    if (!slots) {
+        abort();
+    }
+    return slots;
+}
+
+static void
+destroy_slots(uint64_t *slots, size_t n)
+{
+    huge_free(slots, n * sizeof *slots);
+}
+
 struct block_index_maker *
 block_index_maker_create(void)
 {
     struct block_index_maker *m = lh_alloc_zero(sizeof *m);
 
     m->n_slots = MIN_SLOTS;
-    m->slots = lh_alloc_zero(m->n_slots * sizeof *m->slots);
+    m->slots = create_slots(m->n_slots);
     m->skim = trajectory_skim_create();
     return m;
 }
@@ -67,9 +85,9 @@ void
 block_index_maker_reset(struct block_index_maker *m)
 {
     if (m->n_slots > MAX_KEPT_SLOTS) {
-        free(m->slots);
+        destroy_slots(m->slots, m->n_slots);
         m->n_slots = MIN_SLOTS;
-        m->slots = lh_alloc_zero(m->n_slots * sizeof *m->slots);
+        m->slots = create_slots(m->n_slots);
     } else if (m->n_items) {
         memset(m->slots, 0, m->n_slots * sizeof *m->slots);
     }
@@ -88,7 +106,7 @@ block_index_maker_destroy(struct block_index_maker *m)
         for (int i = 0; i < N_BLOCK_INDEX_CLASSES; i++) {
             free(m->classes[i].all);
         }
-        free(m->slots);
+        destroy_slots(m->slots, m->n_slots);
         trajectory_skim_destroy(m->skim);
         free(m->shapes);
         free(m->keys_at);
@@ -116,13 +134,13 @@ grow_slots(struct block_index_maker *m)
     size_t n_old = m->n_slots;
 
     m->n_slots *= 2;
-    m->slots = lh_alloc_zero(m->n_slots * sizeof *m->slots);
+    m->slots = create_slots(m->n_slots);
     for (size_t i = 0; i < n_old; i++) {
         if (old[i]) {
             *find_slot(m, old[i]) = old[i];
         }
     }
-    free(old);
+    destroy_slots(old, n_old);
 }
 
 static void

@@ -52,6 +52,20 @@ huge_alloc(size_t size)
     return p;
 }
 
+void *
+huge_alloc_full(size_t size)
+{
+    void *p = huge_alloc(size);
+
+    /* Where the kernel cannot it comes as it is used. */
+#ifdef MADV_POPULATE_WRITE
+    if (p) {
+        madvise(p, size, MADV_POPULATE_WRITE);
+    }
+#endif
+    return p;
+}
+
 void
 huge_free(void *p, size_t size)
 {

@@ -14,6 +14,10 @@
 
 /* 'size' bytes, all zero, at a multiple of 64; NULL when memory is short. */
 void *huge_alloc(size_t size);
+/* The same for a table that is soon written to all over: all of its memory is
+ * there at once.  What is read before it is written has the kernel's page of
+ * zeros first, and to exchange that interrupts the process's other threads. */
+void *huge_alloc_full(size_t size);
 /* NULL is taken; 'size' as it was asked for. */
 void huge_free(void *, size_t size);
 

@@ -59,7 +59,7 @@ path_closed_create(void)
     closed->n_records = FIRST_RECORDS;
     closed->n_slots = FIRST_RECORDS * 2;
     closed->records = huge_alloc(closed->n_records * sizeof *closed->records);
-    closed->slots = huge_alloc(closed->n_slots * sizeof *closed->slots);
+    closed->slots = huge_alloc_full(closed->n_slots * sizeof *closed->slots);
     if (!closed->records || !closed->slots) {
         path_closed_destroy(closed);
         return NULL;
@@ -152,7 +152,7 @@ grow(struct path_closed *closed)
         return false;
     }
     records = huge_alloc(n_records * sizeof *records);
-    slots = huge_alloc(n_records * 2 * sizeof *slots);
+    slots = huge_alloc_full(n_records * 2 * sizeof *slots);
     if (!records || !slots) {
         free_tables(records, slots, n_records);
         return false;

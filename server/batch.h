@@ -44,6 +44,7 @@ struct batch {
     uint64_t now_ns;           /* Of packets: of the first. */
     struct split_file *file;   /* Borrowed, or NULL. */
     uint64_t end;              /* Of the part to be read. */
+    bool is_last;              /* Nothing comes after this part. */
     struct topology *topology; /* Owned reference, or NULL. */
     void *round;               /* The caller's. */
     size_t n, n_bytes;

@@ -274,7 +274,8 @@ dispatch_add(struct dispatch *d, const struct ingest_packet *packet)
 }
 
 void
-dispatch_read(struct dispatch *d, struct split_file *file, uint64_t end)
+dispatch_read(struct dispatch *d, struct split_file *file, uint64_t end,
+              bool is_last)
 {
     struct batch *batch;
 
@@ -282,6 +283,7 @@ dispatch_read(struct dispatch *d, struct split_file *file, uint64_t end)
     batch = take_free(d, BATCH_FILE, 0);
     batch->file = file;
     batch->end = end;
+    batch->is_last = is_last;
     push(d, batch, WORKER_MAX_BATCHES);
     wake_all(d, 0);
 }

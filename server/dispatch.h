@@ -41,8 +41,11 @@ bool dispatch_has_room(struct dispatch *);
 bool dispatch_want_room(struct dispatch *);
 /* Adds a copy of a packet. */
 void dispatch_add(struct dispatch *, const struct ingest_packet *);
-/* Lets workers read the file up to 'end'; it must stay until they have. */
-void dispatch_read(struct dispatch *, struct split_file *, uint64_t end);
+/* Lets workers read the file up to 'end'; it must stay until they have.
+ * 'is_last': nothing comes after that, so that each closes what is open and
+ * writes it while others still read. */
+void dispatch_read(struct dispatch *, struct split_file *, uint64_t end,
+                   bool is_last);
 
 /* Whether one of the following finds room. */
 bool dispatch_can_tell(struct dispatch *);

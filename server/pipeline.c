@@ -236,9 +236,10 @@ pipeline_pass(struct pipeline *p, const struct ingest_packet *packet)
 }
 
 void
-pipeline_read(struct pipeline *p, struct split_file *file, uint64_t end)
+pipeline_read(struct pipeline *p, struct split_file *file, uint64_t end,
+              bool is_last)
 {
-    dispatch_read(p->dispatch, file, end);
+    dispatch_read(p->dispatch, file, end, is_last);
 }
 
 void

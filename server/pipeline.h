@@ -89,9 +89,11 @@ void pipeline_count(struct pipeline *, uint64_t dpid, uint64_t asked_ns,
  * due after the last one of a batch. */
 void pipeline_add(struct pipeline *, const struct postcard *);
 /* Of several threads: the same for what was received, and for what is in a
- * file up to 'end', which must stay until pipeline_is_idle(). */
+ * file up to 'end', which must stay until pipeline_is_idle(); after what
+ * 'is_last' nothing comes but pipeline_flush(). */
 void pipeline_pass(struct pipeline *, const struct ingest_packet *);
-void pipeline_read(struct pipeline *, struct split_file *, uint64_t end);
+void pipeline_read(struct pipeline *, struct split_file *, uint64_t end,
+                   bool is_last);
 void pipeline_drain(struct pipeline *);
 /* 0 with one thread. */
 size_t pipeline_n_workers(const struct pipeline *);

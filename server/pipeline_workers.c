@@ -283,6 +283,9 @@ pipeline_destroy_workers(struct pipeline *p)
         triggers_share(p->config.triggers, 0, NULL, NULL, NULL);
     }
     for (size_t i = 0; i < p->n_workers; i++) {
+        worker_stop(p->workers[i]);
+    }
+    for (size_t i = 0; i < p->n_workers; i++) {
         worker_destroy(p->workers[i]);
     }
     if (p->n_workers) {

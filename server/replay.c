@@ -88,7 +88,9 @@ read_part(struct replay *replay, struct lh_error *error)
     int retval;
 
     if (end) {
-        pipeline_read(replay->config.pipeline, replay->split, end);
+        pipeline_read(replay->config.pipeline, replay->split, end,
+                      split_file_is_given(replay->split) &&
+                          replay->next_path == replay->config.n_paths);
         return 0;
     }
     if (!pipeline_is_idle(replay->config.pipeline)) {

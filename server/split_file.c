@@ -11,7 +11,7 @@
 
 #include "lib/lh_alloc.h"
 
-#define PART       (UINT64_C(512) << 10)
+#define PART       (UINT64_C(2) << 20)
 #define PIECE      (UINT64_C(128) << 10) /* A part is some of these. */
 #define MIN_FRAME  16                    /* What an empty one takes. */
 #define MAX_FRAMES (PIECE / MIN_FRAME + 1)
@@ -279,6 +279,12 @@ split_file_next(struct split_file *split)
     }
     split->given += left < PART ? left : PART;
     return split->given;
+}
+
+bool
+split_file_is_given(const struct split_file *split)
+{
+    return split->given == split->size;
 }
 
 /* --- Reading --------------------------------------------------------------

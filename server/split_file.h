@@ -34,6 +34,8 @@ void split_file_destroy(struct split_file *);
 
 /* Where the next part ends; 0: there is no more, or it would be of no use. */
 uint64_t split_file_next(struct split_file *);
+/* Whether all parts were given out. */
+bool split_file_is_given(const struct split_file *);
 
 /* Gives the reader's ingest what begins before 'end', but for what is surely
  * another reader's: the sieve's shares are the readers.  Nothing after an

@@ -196,6 +196,23 @@ set_topology(struct worker *w, const struct topology *topology,
 }
 
 static void
+seal(struct worker *w)
+{
+    if (shard_archive(w->shard)) {
+        archive_part_seal(shard_archive(w->shard));
+    }
+}
+
+/* Closes what is open and writes it: a round, which waits for all workers,
+ * finds little left to do. */
+static void
+flush(struct worker *w, uint64_t now_ns)
+{
+    shard_flush(w->shard, now_ns);
+    seal(w);
+}
+
+static void
 work_on(struct worker *w, const struct batch *batch)
 {
     switch (batch->kind) {
@@ -205,6 +222,11 @@ work_on(struct worker *w, const struct batch *batch)
     case BATCH_FILE:
         split_file_read(batch->file, w->config.index, batch->end, &w->sieve,
                         w->ingest);
+        if (batch->is_last) {
+            shard_drain(w->shard);
+            wait_for_rules(w);
+            flush(w, w->now_ns);
+        }
         break;
     case BATCH_TOPOLOGY:
         set_topology(w, batch->topology, batch->now_ns);
@@ -214,12 +236,10 @@ work_on(struct worker *w, const struct batch *batch)
         shard_run(w->shard, batch->now_ns);
         break;
     case BATCH_ROUND:
-        if (shard_archive(w->shard)) {
-            archive_part_seal(shard_archive(w->shard));
-        }
+        seal(w);
         break;
     case BATCH_FLUSH:
-        shard_flush(w->shard, batch->now_ns);
+        flush(w, batch->now_ns);
         break;
     }
 }
@@ -353,13 +373,19 @@ worker_create(const struct worker_config *config)
 }
 
 void
+worker_stop(struct worker *w)
+{
+    atomic_store(&w->is_stopping, true);
+    bell_ring(w->bell);
+}
+
+void
 worker_destroy(struct worker *w)
 {
     if (!w) {
         return;
     }
-    atomic_store(&w->is_stopping, true);
-    bell_ring(w->bell);
+    worker_stop(w);
     pthread_join(w->thread, NULL);
     mailbox_destroy(w->mail);
     ingest_destroy(w->ingest);

@@ -57,7 +57,10 @@ struct batch;
 struct worker;
 
 struct worker *worker_create(const struct worker_config *);
-/* Stops the thread.  What was not worked on is dropped: flush first. */
+/* Lets the thread end, which frees what it has: soon, and beside others.  What
+ * was not worked on is dropped: flush first. */
+void worker_stop(struct worker *);
+/* Waits for that, and stops it before if nobody has. */
 void worker_destroy(struct worker *);
 
 /* Hands it a batch, for which there must be room; wake it soon after. */

@@ -319,6 +319,14 @@ path_table_next_ns(const struct path_table *pt)
     if (pt->settling.first && pt->settling.first->settle_ns < next_ns) {
         next_ns = pt->settling.first->settle_ns;
     }
+    if (pt->n_pushed) {
+        /* It may open a group, or be the last of one. */
+        const struct postcard *p =
+            &pt->pushed[pt->first_pushed & (PATH_TABLE_PUSHED - 1)]->p;
+        uint64_t due_ns = p->time_ns + pt->config.settle_ns;
+
+        next_ns = !p->visit && due_ns < next_ns ? due_ns : next_ns;
+    }
     return next_ns;
 }
 

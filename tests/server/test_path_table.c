@@ -126,6 +126,17 @@ START_TEST(a_complete_packet_closes_with_its_last_postcard)
 }
 END_TEST
 
+/* Who asks when something is due hears of what is not in a group yet. */
+START_TEST(what_was_pushed_is_due_too)
+{
+    two_rules();
+    path_table_push(pt, sketch_card(&s, 1, 1, 4, 11, 64, 0));
+    ck_assert_uint_eq(path_table_next_ns(pt), SKETCH_T0 + 10 * MS);
+    path_table_run_to(pt, SKETCH_T0 + 10 * MS);
+    ck_assert_uint_eq(path_table_next_ns(pt), SKETCH_T0 + 1000 * MS);
+}
+END_TEST
+
 static void
 ignore_packet(void *aux, struct trajectory *t,
               const struct trajectory_packet *packet)
@@ -536,6 +547,7 @@ make_case(const char *name, void (*set_up)(void))
     tcase_add_checked_fixture(tc, set_up, teardown);
     tcase_add_test(tc, a_complete_packet_closes_with_its_last_postcard);
     tcase_add_loop_test(tc, another_payload_is_no_double, 0, 2);
+    tcase_add_test(tc, what_was_pushed_is_due_too);
     tcase_add_test(tc, an_incomplete_one_closes_with_its_window);
     tcase_add_test(tc, a_window_may_be_longer_for_a_while);
     tcase_add_test(tc, what_may_have_more_tables_closes_when_quiet);

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "lib/bus.h"
+#include "lib/bus_retired.h"
 #include "lib/bus_wire_options.h"
 #include "lib/lh_alloc.h"
 #include "lib/monotonic.h"
@@ -54,6 +55,7 @@ struct bus_wire {
     /* The thread's. */
     natsOptions *options;
     natsConnection *connection;
+    struct bus_retired retired;
 
     /* Under the lock: callbacks of libnats come in threads of its own. */
     pthread_mutex_t lock;
@@ -127,8 +129,7 @@ on_message(natsConnection *connection, natsSubscription *sub, natsMsg *msg,
     pthread_mutex_lock(&wire->lock);
     wire->counters.received++;
     wire->counters.received_bytes += size;
-    wire->counters.dropped_slow +=
-        (uint64_t) (n_dropped - wire_sub->n_dropped);
+    wire->counters.dropped_slow += (uint64_t) n_dropped - wire_sub->n_dropped;
     wire_sub->n_dropped = n_dropped;
     if (in &&
         (wire_sub->is_reply || wire->in_bytes + size <= wire->max_in_bytes)) {
@@ -148,14 +149,13 @@ on_sub_done(void *wire_sub_)
 {
     struct wire_sub *wire_sub = wire_sub_;
     struct bus_wire *wire = wire_sub->wire;
+    struct wire_sub **p = &wire->subs;
 
     pthread_mutex_lock(&wire->lock);
-    for (struct wire_sub **p = &wire->subs; *p; p = &(*p)->next) {
-        if (*p == wire_sub) {
-            *p = wire_sub->next;
-            break;
-        }
+    while (*p != wire_sub) {
+        p = &(*p)->next;
     }
+    *p = wire_sub->next;
     tell(wire, BUS_IN_DONE, wire_sub->tag, NULL);
     wire->n_live--;
     pthread_cond_broadcast(&wire->changed);
@@ -278,26 +278,24 @@ unsubscribe(struct bus_wire *wire, uint64_t tag)
         }
     }
     pthread_mutex_unlock(&wire->lock);
-    natsSubscription_Destroy(nats_sub);
+    natsSubscription_Unsubscribe(nats_sub);
+    natsSubscription_Destroy(bus_retire(&wire->retired, nats_sub));
     return nats_sub;
 }
 
 static void
 do_out(struct bus_wire *wire, struct out *out)
 {
-    natsStatus s;
-
-    switch (out->kind) {
-    case OUT_SUBSCRIBE:
+    if (out->kind == OUT_SUBSCRIBE) {
         subscribe(wire, out);
         return;
-    case OUT_UNSUBSCRIBE:
+    }
+    if (out->kind == OUT_UNSUBSCRIBE) {
         unsubscribe(wire, out->tag);
         return;
-    case OUT_LETTER:
-        break;
     }
-    s = natsConnection_PublishMsg(wire->connection, out->letter);
+
+    natsStatus s = natsConnection_PublishMsg(wire->connection, out->letter);
     pthread_mutex_lock(&wire->lock);
     if (s == NATS_OK) {
         wire->counters.sent++;
@@ -389,6 +387,9 @@ disconnect(struct bus_wire *wire)
         wait_until(wire, deadline);
     }
     pthread_mutex_unlock(&wire->lock);
+    for (size_t i = 0; i < BUS_RETIRED_MAX; i++) {
+        natsSubscription_Destroy(bus_retire(&wire->retired, NULL));
+    }
     natsConnection_Destroy(wire->connection);
 }
 

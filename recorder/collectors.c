@@ -26,7 +26,7 @@ struct collector {
 struct teller {
     char *name; /* Owned. */
     char *self; /* Owned, or NULL. */
-    int64_t told_ms;
+    int64_t since_ms, told_ms;
 };
 
 struct collectors {
@@ -104,7 +104,8 @@ set_alive(struct collector *one, bool is_alive, int64_t now_ms)
     }
 }
 
-static void
+/* Returns whether it has spoken for a while. */
+static bool
 note_teller(struct collectors *c, const char *name, const char *self,
             int64_t now_ms)
 {
@@ -116,22 +117,25 @@ note_teller(struct collectors *c, const char *name, const char *self,
     }
     if (i == c->n_tellers) {
         if (i == COLLECTORS_MAX) {
-            return;
+            return false;
         }
         c->tellers = lh_alloc_array(c->tellers, i + 1, sizeof *c->tellers);
-        c->tellers[c->n_tellers++] = (struct teller){.name = lh_strdup(name)};
+        c->tellers[c->n_tellers++] =
+            (struct teller){.name = lh_strdup(name), .since_ms = now_ms};
     }
     teller = &c->tellers[i];
     free(teller->self);
     teller->self = self ? lh_strdup(self) : NULL;
     teller->told_ms = now_ms;
+    return now_ms - teller->since_ms >= COLLECTORS_NEW_MS;
 }
 
 void
 collectors_tell(struct collectors *c, const char *name, const char *self,
                 const char *const alive[], size_t n_alive, int64_t now_ms)
 {
-    note_teller(c, name, self, now_ms);
+    bool is_believed = note_teller(c, name, self, now_ms);
+
     c->now_ms = now_ms;
     for (size_t i = 0; i < c->n; i++) {
         size_t j = 0;
@@ -139,7 +143,9 @@ collectors_tell(struct collectors *c, const char *name, const char *self,
         while (j < n_alive && strcmp(alive[j], c->all[i].text) != 0) {
             j++;
         }
-        set_alive(&c->all[i], j < n_alive, now_ms);
+        if (j < n_alive || is_believed) {
+            set_alive(&c->all[i], j < n_alive, now_ms);
+        }
         /* What was always so needs no patience. */
         c->all[i].was_dead &= c->is_told;
     }

@@ -8,7 +8,9 @@
  *
  * Who lives the servers of a cluster say, those that are connected to the
  * recorder, about once a second, of all servers (operation `collectors`,
- * docs/api.md).  What was said last counts.  Who has said something and then
+ * docs/api.md).  What was said last counts, but that one is dead is believed
+ * of those only who have spoken for COLLECTORS_NEW_MS: a server that has just
+ * started does not know the others yet.  Who has said something and then
  * nothing for COLLECTORS_SILENT_MS is dead itself, unless another server still
  * speaks.  One that comes back is used when it has lived for
  * COLLECTORS_BACK_MS.
@@ -28,6 +30,7 @@
 
 #define COLLECTORS_SILENT_MS 4000
 #define COLLECTORS_BACK_MS   5000
+#define COLLECTORS_NEW_MS    10000
 #define COLLECTORS_MAX       64 /* Servers that speak. */
 
 struct api_server;

@@ -159,4 +159,6 @@ def test_a_switch_has_another_server_when_its_own_dies(lab):
             wait_until(lambda: servers.linked not in collectors(recorder)[0],
                        40, "its switches to be sent elsewhere")
     finally:
+        for process in servers.processes.values():
+            process.kill()
         nats.kill()

@@ -78,16 +78,19 @@ START_TEST(only_those_of_the_dead_move_and_come_back)
 
     const char *const two[] = {all[0], all[2]};
 
-    collectors_tell(c, "a", all[0], two, 2, 2000);
+    /* Who has just come may not know all. */
+    collectors_tell(c, "b", all[2], two, 2, 1500);
+    ck_assert_uint_eq(choose(chosen, share), 0);
+    collectors_tell(c, "a", all[0], two, 2, 12000);
     ck_assert_uint_eq(choose(chosen, share), of_second);
     ck_assert_uint_eq(share[1], 0);
     ck_assert_uint_gt(share[0], N / 3);
     ck_assert_uint_gt(share[2], N / 3);
 
     /* Back, but it may go again. */
-    collectors_tell(c, "a", all[0], all, 3, 3000);
+    collectors_tell(c, "a", all[0], all, 3, 13000);
     ck_assert_uint_eq(choose(chosen, share), 0);
-    collectors_tell(c, "a", all[0], all, 3, 3000 + COLLECTORS_BACK_MS);
+    collectors_tell(c, "a", all[0], all, 3, 13000 + COLLECTORS_BACK_MS);
     ck_assert_uint_eq(choose(chosen, share), of_second);
     ck_assert_mem_eq(chosen, first, sizeof first);
 }
@@ -126,6 +129,7 @@ START_TEST(a_port_stays_while_nothing_is_known_or_all_are_dead)
     }
     ck_assert_uint_eq(choose(chosen, share), 0);
     collectors_tell(c, "a", NULL, NULL, 0, 1000);
+    collectors_tell(c, "a", NULL, NULL, 0, 1000 + COLLECTORS_NEW_MS);
     ck_assert_uint_eq(choose(chosen, share), 0);
     /* A new switch has to go somewhere. */
     ck_assert_uint_lt(collectors_choose(c, port, 7, 3), 3);
@@ -143,6 +147,7 @@ START_TEST(what_others_say_of_strangers_is_no_matter)
 
         snprintf(name, sizeof name, "s%d", i);
         collectors_tell(c, name, strange[0], strange, 3, 1000);
+        collectors_tell(c, name, strange[0], strange, 3, 12000);
     }
     choose(chosen, share);
     ck_assert_uint_eq(share[2], N);
@@ -159,6 +164,7 @@ START_TEST(it_says_what_it_knows)
     ck_assert(json_is_null(json_object_get(json_array_get(json, 0), "alive")));
     json_decref(json);
     collectors_tell(c, "a", NULL, all, 1, 1000);
+    collectors_tell(c, "a", NULL, all, 1, 12000);
     json = collectors_to_json(c);
     ck_assert(json_is_true(json_object_get(json_array_get(json, 0), "alive")));
     ck_assert(

@@ -89,6 +89,31 @@ n_copies(const json_t *cluster)
     return n ? n : 1;
 }
 
+/* How many shards are on as many disks as they should be. */
+static void
+print_copies(const json_t *copies, long long n_stores)
+{
+    long long n_short = ctl_number(copies, "short");
+    long long n_unknown = ctl_number(copies, "unknown");
+
+    if (ctl_number(copies, "wanted") < 2) {
+        return;
+    }
+    printf("  copies: %lld of %lld stores have two of everything",
+           n_stores - n_short - n_unknown, n_stores);
+    if (n_short) {
+        printf(", %lld have one only of something", n_short);
+    }
+    if (n_unknown) {
+        printf(", nobody knows of %lld", n_unknown);
+    }
+    if (ctl_number(copies, "lost")) {
+        printf("; %lld lack what was on disks that are not there",
+               ctl_number(copies, "lost"));
+    }
+    printf("; %lld being fetched\n", ctl_number(copies, "fetching"));
+}
+
 static void
 print_cluster(const struct ctl *ctl, const json_t *cluster)
 {
@@ -106,6 +131,8 @@ print_cluster(const struct ctl *ctl, const json_t *cluster)
            n_owned(servers, "stores"),
            ctl_number(cluster, "n_stores") * n_copies(cluster),
            ctl_number(cluster, "wire"));
+    print_copies(json_object_get(cluster, "copies"),
+                 ctl_number(cluster, "n_stores"));
     printf("  received here: %lld acknowledged, %lld waiting, %lld lost\n",
            ctl_number(cluster, "acknowledged"), ctl_number(cluster, "waiting"),
            ctl_number(cluster, "lost"));

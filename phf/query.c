@@ -119,7 +119,7 @@ add_pending(struct query *q)
                                       .pending_len = p->len,
                                       .pending_table_len = p->table_len}};
 
-        if (p->len) {
+        if (p->len && !q->config.has_shard) {
             add_part(q, &part, p->min_ns, p->max_ns, p->is_sampled);
         }
     }
@@ -174,6 +174,10 @@ query_create(const struct query_config *config)
                                       .entry = *archive_reader_entry(r, i)}};
         const struct archive_block *block = &part.block.entry.block;
 
+        if (config->has_shard &&
+            !query_copies_is_of(&part.block.entry.segment, config->shard)) {
+            continue;
+        }
         if (query_copies_has(&copies, &part.block.entry.segment)) {
             part.copy = part.block.entry.segment.shard;
         }

@@ -46,6 +46,9 @@ struct query_config {
     uint64_t since_ns, until_ns;     /* Times from since on, before until. */
     uint64_t limit;                  /* 0: none. */
     bool is_desc;                    /* Latest first. */
+    bool has_shard;                  /* Only of this shard of a cluster, all
+                                      * copies. */
+    uint32_t shard;
     /* Takes a match (borrowed); it is not called while 'is_busy' is true. */
     void (*give)(void *aux, const struct history *);
     bool (*is_busy)(void *aux);

@@ -21,10 +21,10 @@ is_listed(const struct query_copies *copies, uint32_t shard)
 }
 
 static bool
-are_copies(uint32_t a, uint32_t b)
+are_of_one(uint32_t a, uint32_t b)
 {
-    return a != b && (a - 1) << (32 - ARCHIVE_DIR_COPY_SHIFT) ==
-                         (b - 1) << (32 - ARCHIVE_DIR_COPY_SHIFT);
+    return (a - 1) << (32 - ARCHIVE_DIR_COPY_SHIFT) ==
+           (b - 1) << (32 - ARCHIVE_DIR_COPY_SHIFT);
 }
 
 /* Leaves those of which there is another one. */
@@ -38,7 +38,8 @@ keep_copied(struct query_copies *copies)
         bool is_copied = false;
 
         for (size_t j = 0; j < copies->n; j++) {
-            is_copied |= are_copies(copies->shards[i], copies->shards[j]);
+            is_copied |=
+                i != j && are_of_one(copies->shards[i], copies->shards[j]);
         }
         if (is_copied) {
             kept[n++] = copies->shards[i];
@@ -80,4 +81,10 @@ query_copies_has(const struct query_copies *copies,
                  const struct archive_segment *segment)
 {
     return copies->n && is_listed(copies, segment->shard);
+}
+
+bool
+query_copies_is_of(const struct archive_segment *segment, uint32_t shard)
+{
+    return segment->shard && are_of_one(segment->shard, shard + 1);
 }

@@ -23,5 +23,7 @@ void query_copies_uninit(struct query_copies *);
 /* Whether there is another copy of the shard that a block is of. */
 bool query_copies_has(const struct query_copies *,
                       const struct archive_segment *);
+/* Whether a block is of that shard, of whichever copy. */
+bool query_copies_is_of(const struct archive_segment *, uint32_t shard);
 
 #endif /* phf/query_copies.h */

@@ -48,6 +48,7 @@ server_libserver_a_SOURCES = \
 	server/cluster_query.c server/cluster_query.h \
 	server/cluster_rpc.c server/cluster_rpc.h \
 	server/cluster_config.c server/cluster_config.h \
+	server/cluster_copies.c \
 	server/cluster_members.c server/cluster_members.h \
 	server/cluster_options.c server/cluster_options.h \
 	server/cluster_self.c \
@@ -96,9 +97,13 @@ server_libserver_a_SOURCES = \
 	server/recorder_link.c server/recorder_link.h \
 	server/cluster_accept.c server/cluster_accept.h \
 	server/cluster_store.c server/cluster_store.h \
+	server/cluster_store_copies.c server/cluster_store_impl.h \
 	server/store_disk.c server/store_disk.h \
 	server/store_intake.c server/store_intake.h \
 	server/store_note.c server/store_note.h \
+	server/store_refill.c server/store_refill.h \
+	server/store_copies.c server/store_copies.h \
+	server/store_span.c server/store_span.h \
 	server/store_settle.c server/store_settle.h \
 	server/store_message.c server/store_message.h \
 	server/shard_commit.c server/shard_commit.h \

@@ -34,6 +34,11 @@ struct cluster_stream {
     struct bus_stream_state state;
 };
 
+struct cluster_away {
+    uint64_t disk;
+    int64_t since_ms;
+};
+
 struct cluster {
     struct cluster_parts parts;
     const struct cluster_options *options;
@@ -62,6 +67,12 @@ struct cluster {
     struct cluster_split **splits; /* n_shards, each NULL or owned. */
     struct cluster_store **stores; /* Of all copies. */
     struct store_settle *settle;   /* Of stores it had once. */
+    struct store_team team;        /* Of stores with copies. */
+    int64_t ready_ms;              /* Since when there are such. */
+    int64_t *ownerless_ms;         /* Of each slot, since when; 0: it is
+                                    * not.  Owned. */
+    size_t n_away, allocated_away;
+    struct cluster_away *away; /* Disks that are not there.  Owned. */
     struct cluster_stream streams[CLUSTER_N_STREAMS];
     struct topology *topology; /* Owned reference, or NULL. */
     uint64_t topology_ns;
@@ -95,5 +106,21 @@ void cluster_shards_collect(const struct cluster *, struct counters *);
 /* About once a second: tells the others of this server, and the recorder who
  * may be sent postcards. */
 void cluster_self_tell(struct cluster *);
+
+/* --- cluster_copies.c --- */
+
+struct cluster_copies_sum {
+    uint32_t n_short;    /* Shards, of those whose first copy is here, of which
+                          * something is on fewer disks than it should be, */
+    uint32_t n_lost;     /* or was on disks that are not there. */
+    uint32_t n_fetching; /* Copies here that fetch what they lack. */
+    uint64_t n_fetched;  /* Histories, so far. */
+};
+
+/* Sets 'team'. */
+int cluster_copies_open(struct cluster *, struct lh_error *);
+void cluster_copies_close(struct cluster *);
+void cluster_copies_sum(const struct cluster *, struct cluster_copies_sum *);
+json_t *cluster_copies_to_json(const struct cluster *);
 
 #endif /* server/cluster_impl.h */

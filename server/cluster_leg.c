@@ -221,6 +221,11 @@ start(struct cluster_legs *legs, struct cluster_rpc_call *call,
         cluster_rpc_fail(call, EINVAL, error.text);
         return;
     }
+    if (json_is_integer(json_object_get(request, "shard"))) {
+        config.has_shard = true;
+        config.shard =
+            (uint32_t) json_integer_value(json_object_get(request, "shard"));
+    }
     leg = lh_alloc_zero(sizeof *leg);
     leg->legs = legs;
     leg->batch = history_encoder_create();

@@ -42,12 +42,24 @@ static json_t *
 to_json(const struct cluster_member *member)
 {
     return json_pack(
-        "{s:s, s:I, s:I, s:I, s:b, s:I, s:I, s:s}", "version", member->version,
-        "wire_min", (json_int_t) member->wire_min, "wire_max",
+        "{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:I, s:I, s:s}",
+        "version", member->version, "disk", (json_int_t) member->disk, "short",
+        (json_int_t) member->n_short, "lost", (json_int_t) member->n_lost,
+        "fetching", (json_int_t) member->n_fetching, "wire_min",
+        (json_int_t) member->wire_min, "wire_max",
         (json_int_t) member->wire_max, "started_ns",
         (json_int_t) member->started_ns, "archive", (int) member->has_archive,
         "since_ns", (json_int_t) member->since_ns, "until_ns",
         (json_int_t) member->until_ns, "postcards_at", member->postcards_at);
+}
+
+/* 0 where there is none, as of servers that do not tell it. */
+static uint64_t
+number_of(const json_t *json, const char *name)
+{
+    json_int_t n = json_integer_value(json_object_get(json, name));
+
+    return n > 0 ? (uint64_t) n : 0;
 }
 
 /* False when it is none of ours. */
@@ -83,6 +95,10 @@ read_member(const struct bus_kv_entry *entry, struct cluster_member *member)
             !jmember_u64(&started, INT64_MAX, &member->started_ns, NULL) &&
             !jmember_u64(&since, INT64_MAX, &member->since_ns, NULL) &&
             !jmember_u64(&until, INT64_MAX, &member->until_ns, NULL);
+        member->disk = number_of(json, "disk");
+        member->n_short = (uint32_t) number_of(json, "short");
+        member->n_lost = (uint32_t) number_of(json, "lost");
+        member->n_fetching = (uint32_t) number_of(json, "fetching");
     }
     json_decref(json);
     return is_good;

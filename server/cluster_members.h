@@ -27,6 +27,9 @@ struct cluster_member {
     bool has_archive;
     /* Where switches may send postcards to; "": nowhere, or no more. */
     char postcards_at[COLLECTOR_ADDRESS_TEXT];
+    /* Where histories are kept in copies (server/cluster_copies.c). */
+    uint64_t disk; /* Its number. */
+    uint32_t n_short, n_lost, n_fetching;
 };
 
 struct cluster_members;

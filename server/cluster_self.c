@@ -42,9 +42,15 @@ tell_self(struct cluster *cluster)
         .started_ns = cluster->started_ns,
         .has_archive = dir != NULL,
     };
+    struct cluster_copies_sum copies;
 
     memcpy(self.name, cluster->options->name, strlen(cluster->options->name));
     put_address(cluster, &self);
+    cluster_copies_sum(cluster, &copies);
+    self.disk = cluster->team.disk;
+    self.n_short = copies.n_short;
+    self.n_lost = copies.n_lost;
+    self.n_fetching = copies.n_fetching;
     if (dir && (archive_span_oldest(dir, UINT64_MAX, &self.since_ns, NULL) ||
                 archive_span_newest(dir, &self.until_ns, NULL))) {
         self.since_ns = self.until_ns = 0;

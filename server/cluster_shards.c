@@ -235,6 +235,7 @@ start_store(struct cluster *cluster, uint32_t slot, uint64_t epoch)
         .unit = o->is_archive_us ? COLUMN_UNIT_US : COLUMN_UNIT_AUTO,
         .codecs = cluster->codecs,
         .flow_log = o->flow_log,
+        .team = cluster->config.n_copies > 1 ? &cluster->team : NULL,
         .retain_bytes = o->retain_bytes,
         .retain_ns = o->retain_ns,
         .round_ms = (uint32_t) (o->round_ns / 1000000),
@@ -331,8 +332,11 @@ cluster_shards_open(struct cluster *cluster, struct lh_error *error)
         lh_alloc_zero(cluster->config.n_shards * sizeof *cluster->splits);
     cluster->stores = lh_alloc_zero(cluster_shards_n_slots(cluster) *
                                     sizeof *cluster->stores);
-    retval =
-        shard_lease_create(cluster->bus, &options, &cluster->lease_1, error);
+    retval = cluster_copies_open(cluster, error);
+    if (!retval) {
+        retval = shard_lease_create(cluster->bus, &options, &cluster->lease_1,
+                                    error);
+    }
     if (!retval) {
         options.bucket = CLUSTER_BUCKET_LEASE_2;
         options.n_shards = cluster_shards_n_slots(cluster);
@@ -369,6 +373,7 @@ cluster_shards_close(struct cluster *cluster)
     cluster_codecs_unref(cluster->codecs);
     free(cluster->splits);
     free(cluster->stores);
+    cluster_copies_close(cluster);
 }
 
 void

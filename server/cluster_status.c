@@ -36,6 +36,7 @@ lost_of(const struct cluster *cluster, uint64_t *waiting,
 void
 cluster_collect(const struct cluster *cluster, struct counters *c)
 {
+    struct cluster_copies_sum copies;
     struct cluster_door_counters door = {.in = 0};
 
     cluster_shards_collect(cluster, c);
@@ -48,6 +49,8 @@ cluster_collect(const struct cluster *cluster, struct counters *c)
     c->cluster_sent_again = door.sent_again;
     c->cluster_full = door.full;
     c->cluster_fenced = cluster->n_fenced;
+    cluster_copies_sum(cluster, &copies);
+    c->cluster_fetched = copies.n_fetched;
     c->cluster_shards = cluster_shards_n_splits(cluster);
     c->cluster_stores = cluster_shards_n_stores(cluster);
     c->cluster_servers =
@@ -186,7 +189,7 @@ cluster_to_json(const struct cluster *cluster)
 
     return json_pack(
         "{s:s, s:s, s:s?, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, "
-        "s:o, s:o, s:o}",
+        "s:o, s:o, s:o, s:o}",
         "name", cluster->options->name, "state", state_of(cluster), "why",
         trouble, "coordinator",
         cluster->share && cluster_share_is_coordinator(cluster->share),
@@ -198,5 +201,6 @@ cluster_to_json(const struct cluster *cluster)
         (json_int_t) cluster_n_safe(cluster), "waiting", (json_int_t) waiting,
         "lost", (json_int_t) lost, "streams", streams_to_json(cluster),
         "shards", splits_to_json(cluster), "stores", stores_to_json(cluster),
-        "servers", servers_to_json(cluster));
+        "servers", servers_to_json(cluster), "copies",
+        cluster_copies_to_json(cluster));
 }

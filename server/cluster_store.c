@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cluster_store - implementation. */
 #include <config.h>
-#include "server/cluster_store.h"
+#include "server/cluster_store_impl.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -33,51 +33,6 @@
 #define DISK_NS UINT64_C(30000000000)
 /* Histories that may wait for a round under way. */
 #define MAX_WAITING 32768
-
-enum state {
-    CLAIMING, /* Asks for the record, or writes its first note. */
-    READING,
-    FAILED, /* The disk: it tries again. */
-    ENDED   /* Drained or fenced. */
-};
-
-struct cluster_store {
-    struct cluster_store_config config;
-    char *stream, *subject; /* Owned. */
-    enum state state;
-    bool is_draining;
-    struct event *timer;       /* Rounds, tries, ends.  Owned. */
-    struct topology *topology; /* Reference, or NULL. */
-    uint64_t topology_ns;
-
-    struct shard_commit *commit; /* Owned. */
-    uint64_t position;           /* Committed, with */
-    uint64_t note_epoch;         /* the owner that did, */
-    struct store_note note;      /* and what it noted. */
-
-    struct store_disk *disk;     /* Owned. */
-    struct bus_pull *pull;       /* Owned; NULL: it does not read. */
-    struct store_intake *intake; /* Owned. */
-    bool has_news;               /* A message came since the last round. */
-    bool is_held;
-    bool is_open;                        /* STORE_OPEN was said. */
-    enum cluster_store_event last_event; /* To be said. */
-    uint64_t disk_ns;                    /* When the disk had a round. */
-
-    /* The round under way. */
-    bool is_busy;
-    bool is_on_disk;               /* It has a part on disk. */
-    uint64_t wanted;               /* Position to be committed. */
-    struct store_note wanted_note; /* With this. */
-    uint64_t n_round;              /* Histories in it. */
-
-    uint64_t purged;   /* Asked to be purged below this. */
-    uint64_t purge_ns; /* When. */
-    uint32_t retry_ms;
-    char trouble[600];     /* Empty while all is well. */
-    char bus_trouble[300]; /* Of reading. */
-    struct cluster_store_counters counters;
-};
 
 static void
 set_timer(struct cluster_store *s, uint32_t ms)
@@ -150,8 +105,8 @@ on_trouble(void *s_, const char *why)
 /* --- Opening and failing ------------------------------------------------- */
 
 /* Ends reading; what was not committed is forgotten. */
-static void
-stop(struct cluster_store *s)
+void
+cluster_store_stop(struct cluster_store *s)
 {
     bus_pull_close(s->pull);
     s->pull = NULL;
@@ -159,13 +114,14 @@ stop(struct cluster_store *s)
     s->is_busy = false;
     s->is_held = false;
     s->has_news = false;
+    cluster_store_forget_copies(s);
 }
 
 static void
 fail(struct cluster_store *s, const char *why)
 {
     set_trouble(s, why);
-    stop(s);
+    cluster_store_stop(s);
     s->state = FAILED;
     s->counters.restarts++;
     set_timer(s, s->retry_ms);
@@ -227,7 +183,7 @@ static void
 end(struct cluster_store *s, enum cluster_store_event event)
 {
     if (s->state != ENDED) {
-        stop(s);
+        cluster_store_stop(s);
         s->state = ENDED;
         s->last_event = event;
         set_timer(s, 0);
@@ -246,32 +202,22 @@ static void
 purge(struct cluster_store *s)
 {
     uint64_t now_ns = monotonic_ns();
+    uint64_t floor = cluster_store_floor(s);
 
     /* The last message stays: NATS, when it is killed, may begin to number an
      * empty stream anew. */
-    if (s->position > s->purged + 1 &&
+    if (floor > s->purged + 1 &&
         (s->is_draining || now_ns >= s->purge_ns + PURGE_NS) &&
-        !bus_stream_purge(s->config.bus, s->stream, s->subject,
-                          s->position - 1, PURGE_WAIT_MS, on_purge, s, NULL)) {
-        s->purged = s->position - 1;
+        !bus_stream_purge(s->config.bus, s->stream, s->subject, floor - 1,
+                          PURGE_WAIT_MS, on_purge, s, NULL)) {
+        s->purged = floor - 1;
         s->purge_ns = now_ns;
     }
 }
 
-static void
-set_note(struct store_note *to, const struct store_note *from)
-{
-    struct byte_buf accept = BYTE_BUF_INIT;
-
-    byte_buf_put(&accept, from->accept.data, from->accept.len);
-    store_note_uninit(to);
-    *to = *from;
-    to->accept = accept;
-}
-
 /* Writes what is wanted into the record. */
-static void
-advance(struct cluster_store *s)
+void
+cluster_store_advance(struct cluster_store *s)
 {
     struct byte_buf out = BYTE_BUF_INIT;
     int retval;
@@ -284,10 +230,10 @@ advance(struct cluster_store *s)
 }
 
 /* The note of the next round. */
-static void
-prepare_note(struct cluster_store *s)
+void
+cluster_store_prepare(struct cluster_store *s)
 {
-    set_note(&s->wanted_note, &s->note);
+    store_note_copy(&s->wanted_note, &s->note);
     if (s->note_epoch && s->note_epoch != s->config.epoch) {
         store_note_end(&s->wanted_note, s->note_epoch);
     }
@@ -307,17 +253,18 @@ begin_round(struct cluster_store *s)
     assert(!s->is_busy && s->state == READING);
     s->is_busy = true;
     s->has_news = false;
-    prepare_note(s);
+    cluster_store_prepare(s);
     byte_buf_clear(&s->wanted_note.accept);
     s->wanted = store_intake_floor(s->intake, bus_pull_next_seq(s->pull),
                                    &s->wanted_note.accept);
+    cluster_store_note_copies(s);
     s->n_round = store_disk_n_added(s->disk);
     s->is_on_disk = s->n_round || is_disk_due(s);
     if (s->is_on_disk) {
         s->disk_ns = monotonic_ns();
         store_disk_begin(s->disk, s->wanted_note.round);
     } else {
-        advance(s);
+        cluster_store_advance(s);
     }
 }
 
@@ -329,7 +276,7 @@ on_durable(void *s_, int error_number, const struct lh_error *error)
     if (error_number) {
         fail(s, error->text);
     } else {
-        advance(s);
+        cluster_store_advance(s);
     }
 }
 
@@ -338,6 +285,7 @@ static void
 end_round(struct cluster_store *s)
 {
     s->is_busy = false;
+    cluster_store_end_copies(s);
     if (s->is_on_disk) {
         store_disk_commit(s->disk);
         s->retry_ms = RETRY_MS;
@@ -366,6 +314,8 @@ on_timer(int fd, short events, void *s_)
         s->config.on_event(s->config.aux, s, s->last_event);
     } else if (s->state == FAILED && !s->is_draining) {
         open_all(s);
+    } else if (s->state == READING && !s->is_busy && s->is_skipping) {
+        cluster_store_skip(s);
     } else if (s->state == READING && !s->is_busy &&
                (s->has_news || is_disk_due(s))) {
         begin_round(s);
@@ -375,6 +325,15 @@ on_timer(int fd, short events, void *s_)
         /* When idle, commits that nobody waits for are purged too. */
         purge(s);
         set_timer(s, round_ms(s));
+    }
+}
+
+void
+cluster_store_draw(struct cluster_store *s)
+{
+    if (getrandom(&s->note.cluster, sizeof s->note.cluster, 0) !=
+        sizeof s->note.cluster) {
+        abort();
     }
 }
 
@@ -390,18 +349,18 @@ take_note(struct cluster_store *s, uint64_t position, const uint8_t *note,
     if (n_note && store_note_read(&s->note, note, n_note, &error)) {
         /* Nothing is read until somebody has helped. */
         set_trouble(s, error.text);
+    } else if (s->config.team) {
+        s->is_claimed = true;
+        cluster_store_begin_copies(s);
     } else if (n_note) {
         open_all(s);
     } else {
         /* The first owner of all: what it writes down is from now on known
          * to be of this bus. */
-        if (getrandom(&s->note.cluster, sizeof s->note.cluster, 0) !=
-            sizeof s->note.cluster) {
-            abort();
-        }
-        prepare_note(s);
+        cluster_store_draw(s);
+        cluster_store_prepare(s);
         s->wanted = position;
-        advance(s);
+        cluster_store_advance(s);
     }
 }
 
@@ -421,7 +380,7 @@ on_commit(void *s_, enum shard_commit_outcome outcome, uint64_t position,
     case SHARD_COMMIT_DONE:
         s->position = position;
         s->note_epoch = s->config.epoch;
-        set_note(&s->note, &s->wanted_note);
+        store_note_copy(&s->note, &s->wanted_note);
         if (s->state == CLAIMING) {
             open_all(s);
         } else {
@@ -441,6 +400,9 @@ add(void *s_, const struct history_batch_item *item)
 {
     struct cluster_store *s = s_;
 
+    if (s->config.team) {
+        cluster_store_note_time(s, item);
+    }
     store_disk_add(s->disk, item);
 }
 
@@ -482,6 +444,9 @@ cluster_store_create(const struct cluster_store_config *config)
         abort();
     }
     store_disk_set_retain(s->disk, config->retain_bytes, config->retain_ns);
+    if (config->team) {
+        cluster_store_open_copies(s);
+    }
     s->commit = shard_commit_claim(config->bus, config->bucket, config->slot,
                                    config->epoch, on_commit, s);
     return s;
@@ -491,6 +456,7 @@ void
 cluster_store_destroy(struct cluster_store *s)
 {
     if (s) {
+        store_copies_destroy(s->copies);
         shard_commit_destroy(s->commit);
         bus_pull_close(s->pull);
         bus_forget(s->config.bus, s);
@@ -511,6 +477,7 @@ cluster_store_drain(struct cluster_store *s)
 {
     if (!s->is_draining && s->state != ENDED) {
         s->is_draining = true;
+        cluster_store_forget_copies(s);
         if (s->pull) {
             bus_pull_hold(s->pull, true);
             s->is_held = false;
@@ -562,6 +529,16 @@ cluster_store_get_counters(const struct cluster_store *s_,
     s->counters.next_seq = s->pull ? bus_pull_next_seq(s->pull) : s->position;
     store_intake_collect(s->intake, &s->counters);
     *c = s->counters;
+}
+
+bool
+cluster_store_get_copies(const struct cluster_store *s,
+                         struct store_copies_status *status)
+{
+    if (s->copies) {
+        store_copies_get_status(s->copies, status);
+    }
+    return s->copies != NULL;
 }
 
 bool

@@ -38,6 +38,7 @@
 #include "lib/packet_id.h"
 #include "lib/topology.h"
 #include "server/cluster_accept.h"
+#include "server/store_copies.h"
 
 struct bus;
 struct cluster_codecs;
@@ -66,6 +67,7 @@ struct cluster_store_config {
     struct packet_id_config packet_id;
     enum column_unit unit;
     struct cluster_codecs *codecs; /* Takes a reference; NULL: its own. */
+    struct store_team *team;       /* Where there are copies; NULL: none. */
     const char *flow_log;          /* May be NULL. */
     uint64_t retain_bytes; /* Of all shards in DIR together; 0: no limit. */
     uint64_t retain_ns;
@@ -118,6 +120,9 @@ uint32_t cluster_store_copy(const struct cluster_store *);
 uint64_t cluster_store_epoch(const struct cluster_store *);
 void cluster_store_get_counters(const struct cluster_store *,
                                 struct cluster_store_counters *);
+/* Of the other copies, and what is fetched from them; false: none. */
+bool cluster_store_get_copies(const struct cluster_store *,
+                              struct store_copies_status *);
 /* What goes wrong at the moment; false while all is well. */
 bool cluster_store_trouble(const struct cluster_store *, struct lh_error *);
 

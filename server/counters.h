@@ -121,6 +121,7 @@
     C(cluster_broken)                                                         \
     C(cluster_fenced)                                                         \
     C(cluster_copied)                                                         \
+    C(cluster_fetched)                                                        \
     C(cluster_shards)                                                         \
     C(cluster_stores)                                                         \
     C(cluster_servers)                                                        \

@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
-#define NOTE_VERSION 1
+#define NOTE_VERSION 2 /* 1: without copies. */
 
 void
 store_note_uninit(struct store_note *note)
@@ -16,15 +16,32 @@ store_note_uninit(struct store_note *note)
 }
 
 void
+store_note_copy(struct store_note *to, const struct store_note *from)
+{
+    struct byte_buf accept = BYTE_BUF_INIT;
+
+    byte_buf_put(&accept, from->accept.data, from->accept.len);
+    store_note_uninit(to);
+    *to = *from;
+    to->accept = accept;
+}
+
+void
 store_note_put(const struct store_note *note, struct byte_buf *out)
 {
-    byte_buf_put_u8(out, NOTE_VERSION);
+    byte_buf_put_u8(out, note->has_copies ? NOTE_VERSION : 1);
     byte_buf_put_u64(out, note->cluster);
     byte_buf_put_uvarint(out, note->round);
     byte_buf_put_uvarint(out, note->n_ends);
     for (size_t i = 0; i < note->n_ends; i++) {
         byte_buf_put_uvarint(out, note->ends[i].epoch);
         byte_buf_put_uvarint(out, note->ends[i].round);
+    }
+    if (note->has_copies) {
+        byte_buf_put_uvarint(out, note->read);
+        byte_buf_put_uvarint(out, note->forced);
+        byte_buf_put_uvarint(out, note->forced_read);
+        store_spans_put(&note->spans, out);
     }
     byte_buf_put(out, note->accept.data, note->accept.len);
 }
@@ -52,6 +69,13 @@ store_note_read(struct store_note *note, const uint8_t *data, size_t size,
     for (uint64_t i = 0; i < n_ends && i < STORE_NOTE_ENDS; i++) {
         note->ends[i].epoch = byte_buf_get_uvarint(&r);
         note->ends[i].round = byte_buf_get_uvarint(&r);
+    }
+    if (version == NOTE_VERSION && n_ends <= STORE_NOTE_ENDS) {
+        note->has_copies = true;
+        note->read = byte_buf_get_uvarint(&r);
+        note->forced = byte_buf_get_uvarint(&r);
+        note->forced_read = byte_buf_get_uvarint(&r);
+        r.failed = store_spans_read(&note->spans, &r) || r.failed;
     }
     if (r.failed || !version || n_ends > STORE_NOTE_ENDS) {
         memset(note, 0, sizeof *note);

@@ -17,6 +17,7 @@
 #include "lib/byte_buf.h"
 #include "lib/lh_error.h"
 #include "server/cluster_accept.h"
+#include "server/store_span.h"
 
 /* Former owners at most. */
 #define STORE_NOTE_ENDS 256
@@ -29,9 +30,20 @@ struct store_note {
         uint64_t epoch, round; /* An owner, and its last commit. */
     } ends[STORE_NOTE_ENDS];   /* Oldest first. */
     struct byte_buf accept;    /* cluster_accept_put().  Owned. */
+
+    /* Where there are copies of the shard; otherwise all 0. */
+    bool has_copies;
+    uint64_t read; /* All that was accepted by messages below is stored. */
+    /* Below 'forced' messages were removed that another copy may not have
+     * read; what was accepted by messages from 'forced_read' on can be read in
+     * full from 'forced' on. */
+    uint64_t forced, forced_read;
+    struct store_spans spans; /* That owners of this copy stored. */
 };
 
 void store_note_uninit(struct store_note *);
+/* Makes '*to' a copy. */
+void store_note_copy(struct store_note *to, const struct store_note *from);
 void store_note_put(const struct store_note *, struct byte_buf *out);
 /* Returns 0, EBADMSG or EPROTONOSUPPORT with the reason; then it is empty. */
 int store_note_read(struct store_note *, const uint8_t *data, size_t size,

@@ -210,6 +210,12 @@ tests_server_test_cluster_accept_SOURCES = \
 	tests/lib/random_history.c tests/lib/random_history.h
 tests_server_test_cluster_accept_LDADD = $(SERVER_LIBS) $(TEST_LIBS)
 
+check_PROGRAMS += tests/server/test_store_span
+TESTS += tests/server/test_store_span
+tests_server_test_store_span_SOURCES = tests/server/test_store_span.c \
+	tests/lib/random_history.c tests/lib/random_history.h
+tests_server_test_store_span_LDADD = $(SERVER_LIBS) $(TEST_LIBS)
+
 check_PROGRAMS += tests/server/test_cluster_store
 TESTS += tests/server/test_cluster_store
 tests_server_test_cluster_store_SOURCES = \

@@ -54,7 +54,8 @@ def test_a_disk_dies_and_then_another(tmp_path, network):
         c.wait_owned()
         c.wait_quiet()
         check(c["a"], numbers)
-        assert c["a"].status()["copies"]["short"] > 0
+        wait_until(lambda: c["a"].status()["copies"]["short"], QUIET_S,
+                   "that stores are known to have one copy only")
 
         c["b"].start().wait_ready()
         c.wait_owned()

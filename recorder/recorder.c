@@ -438,13 +438,10 @@ on_end_signal(evutil_socket_t sig, short what, void *r_)
 static void
 open_events(struct recorder *r)
 {
-    struct timeval second = {.tv_sec = 1};
-
     r->base = event_base_new();
     r->tell = evtimer_new(r->base, on_tell, r);
     r->discover = evtimer_new(r->base, on_discover, r);
     r->count = event_new(r->base, -1, EV_PERSIST, on_count, r);
-    event_add(r->count, &second);
     r->on_term = evsignal_new(r->base, SIGTERM, on_end_signal, r);
     r->on_int = evsignal_new(r->base, SIGINT, on_end_signal, r);
     event_add(r->on_term, NULL);
@@ -456,6 +453,7 @@ recorder_create(const struct recorder_config *config, struct recorder **rp,
                 struct lh_error *error)
 {
     struct recorder *r = lh_alloc_zero(sizeof *r);
+    struct timeval second = {.tv_sec = 1};
     int retval;
 
     *rp = NULL;
@@ -525,6 +523,7 @@ recorder_create(const struct recorder_config *config, struct recorder **rp,
     }
     flow_log_event(r->log, FLOW_LOG_START, 0, OF_PORT_UNKNOWN, r->started_ns,
                    PACKAGE_VERSION);
+    event_add(r->count, &second); /* While it stands by there is nothing. */
     wake(r);
     *rp = r;
     return 0;

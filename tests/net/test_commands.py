@@ -55,6 +55,11 @@ ELSEWHERE = [
     (r"^ndb -e 'find .*(8443|203.0.113.80)", "tests/apps/test_ndb_manual.py"),
     (r"^lasthop-recorder --strip", "tests/net/test_strip.py"),
     (r"^lasthop-agent --server", "tests/net/test_agent.py"),
+    (r"^lasthop-server --agents", "tests/net/test_agent.py"),
+    (r"lasthop-mode=postcard", "tests/net/test_patched_rings.py"),
+    (r"--attach=br-(int|1) ", "tests/net/test_ovn.py"),
+    (r"^ovs-vsctl add-port br-2 cards", "tests/net/test_ovn.py"),
+    (r"^lasthop-server --listen geneve:192.0.2.9", "tests/net/test_ovn.py"),
 ]
 
 
@@ -92,17 +97,19 @@ def of_page(path):
         yield from commands_of("".join(parts))
 
 
-def of_readme(path):
+def of_text(path):
     with open(path, encoding="utf-8") as file:
-        lines = re.findall(r"^(?:\$ (.*)|    (lasthop.*))$", file.read(), re.M)
+        lines = re.findall(r"^(?:\$ (.*)|    ((?:lasthop|ovs-vsctl).*))$",
+                           file.read(), re.M)
     yield from commands_of("\n".join(a or b for a, b in lines))
 
 
 PAGES = sorted(glob.glob(f"{ROOT}/docs/man/*.[1-9]*"))
 COMMANDS = [(os.path.basename(page), command)
             for page in PAGES for command in of_page(page)]
-COMMANDS += [("README.md", command)
-             for command in of_readme(f"{ROOT}/README.md")]
+COMMANDS += [(text, command)
+             for text in ("README.md", "docs/datapath.md", "docs/ovn.md")
+             for command in of_text(f"{ROOT}/{text}")]
 
 
 class Net:

@@ -254,6 +254,17 @@ archive_dir_segment(const char *dir, const struct archive_segment *segment)
                              segment->last);
 }
 
+char *
+archive_dir_beside(const char *dir, const struct archive_segment *segment,
+                   const char *suffix)
+{
+    char *path = archive_dir_segment(dir, segment);
+    char *result = lh_asprintf("%s%s", path, suffix);
+
+    free(path);
+    return result;
+}
+
 static bool
 is_segment(const char *name, struct archive_segment *segment)
 {

@@ -69,6 +69,10 @@ void archive_dir_shard_name(uint32_t shard,
 /* The path of a segment, for free(). */
 char *archive_dir_segment(const char *dir,
                           const struct archive_segment *segment);
+/* The same of a file beside it, whose name has 'suffix' more. */
+char *archive_dir_beside(const char *dir,
+                         const struct archive_segment *segment,
+                         const char *suffix);
 /* All segments in rising order, '*segments' for free() (NULL when there are
  * none).  Those that are part of another one are left out, and are in
  * '*covered' (for free(), may be NULL).  Other files are not looked at. */

@@ -357,11 +357,7 @@ add_source(struct merge *m, const struct archive_segment *segment,
 char *
 archive_merge_path(const char *dir, const struct archive_segment *segment)
 {
-    char *path = archive_dir_segment(dir, segment);
-    char *result = lh_asprintf("%s.new", path);
-
-    free(path);
-    return result;
+    return archive_dir_beside(dir, segment, ".new");
 }
 
 int

@@ -52,21 +52,13 @@ archive_sums_id_add(struct archive_sums_id *id, uint64_t offset,
 char *
 archive_sums_path(const char *dir, const struct archive_segment *segment)
 {
-    char *path = archive_dir_segment(dir, segment);
-    char *result = lh_asprintf("%s.sums", path);
-
-    free(path);
-    return result;
+    return archive_dir_beside(dir, segment, ".sums");
 }
 
 char *
 archive_sums_new_path(const char *dir, const struct archive_segment *segment)
 {
-    char *path = archive_dir_segment(dir, segment);
-    char *result = lh_asprintf("%s.sums.new", path);
-
-    free(path);
-    return result;
+    return archive_dir_beside(dir, segment, ".sums.new");
 }
 
 /* --- Writing ------------------------------------------------------------ */

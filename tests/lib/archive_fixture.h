@@ -37,4 +37,8 @@ size_t fixture_count(struct archive_reader *);
  * FIXTURE_NOW_NS plus the ID in seconds. */
 void fixture_add(struct archive_writer *, uint64_t first_id, size_t n);
 
+/* What merges takes only what time others leave it; a test does not wait for
+ * that: all threads of this process run like any other. */
+void fixture_hurry(void);
+
 #endif /* tests/lib/archive_fixture.h */

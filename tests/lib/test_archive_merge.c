@@ -7,7 +7,6 @@
 #include <fcntl.h>
 #include <dirent.h>
 #include <signal.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,25 +54,6 @@ counters_of(const struct archive_writer *w)
     return c;
 }
 
-/* Merging takes only what time others leave it; a test does not wait for that:
- * its threads run like any other. */
-static void
-hurry(void)
-{
-    const struct sched_param param = {.sched_priority = 0};
-    DIR *tasks = opendir("/proc/self/task");
-    const struct dirent *task;
-
-    ck_assert_ptr_nonnull(tasks);
-    while ((task = readdir(tasks)) != NULL) {
-        if (task->d_name[0] != '.') {
-            /* Who may not, waits. */
-            sched_setscheduler(atoi(task->d_name), SCHED_OTHER, &param);
-        }
-    }
-    closedir(tasks);
-}
-
 /* Rounds at 'now_ns' until there have been 'n' merges, or 'n_errors' failed.
  */
 static void
@@ -86,7 +66,7 @@ wait_for(struct archive_writer *w, uint64_t n, uint64_t n_errors,
     while (counters_of(w).merges < n ||
            counters_of(w).merge_errors < n_errors) {
         ck_assert(time(NULL) < deadline);
-        hurry();
+        fixture_hurry();
         nanosleep(&pause, NULL);
         archive_writer_round(w, now_ns);
     }
@@ -464,7 +444,7 @@ write_until_killed(const char *dir, uint64_t id, uint64_t now_ns, int out)
         fixture_add(w, id, 3);
         id += 3;
         archive_writer_round(w, now_ns += SECOND);
-        hurry();
+        fixture_hurry();
 
         uint64_t durable = id - 1;
 

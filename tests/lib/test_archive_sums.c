@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <dirent.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -444,24 +443,6 @@ open_writer(uint64_t retain_ns)
     return w;
 }
 
-/* Its threads run like any other. */
-static void
-hurry(void)
-{
-    const struct sched_param param = {.sched_priority = 0};
-    DIR *tasks = opendir("/proc/self/task");
-    const struct dirent *task;
-
-    ck_assert_ptr_nonnull(tasks);
-    while ((task = readdir(tasks)) != NULL) {
-        if (task->d_name[0] != '.') {
-            /* Who may not, waits. */
-            sched_setscheduler(atoi(task->d_name), SCHED_OTHER, &param);
-        }
-    }
-    closedir(tasks);
-}
-
 /* Rounds until 'n' files have got sums. */
 static struct archive_writer_counters
 wait_for_sums(struct archive_writer *w, uint64_t n)
@@ -472,7 +453,7 @@ wait_for_sums(struct archive_writer *w, uint64_t n)
 
     do {
         ck_assert(time(NULL) < deadline);
-        hurry();
+        fixture_hurry();
         nanosleep(&pause, NULL);
         archive_writer_round(w, FIXTURE_NOW_NS);
         archive_writer_get_counters(w, &c);

@@ -148,6 +148,7 @@ lib_liblasthop_a_SOURCES = \
 	lib/postcard_geneve.c lib/postcard_geneve.h \
 	lib/postcard_mac.c lib/postcard_mac.h \
 	lib/process_memory.c lib/process_memory.h \
+	lib/random64.c lib/random64.h \
 	lib/rendezvous.c lib/rendezvous.h \
 	lib/ring.c lib/ring.h \
 	lib/rule.c lib/rule.h \

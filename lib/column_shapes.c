@@ -14,6 +14,7 @@
 #include "lib/byte_buf.h"
 #include "lib/history_codec.h"
 #include "lib/lh_alloc.h"
+#include "lib/random64.h"
 #include "lib/trajectory_shape.h"
 
 /* Kept from block to block at most. */
@@ -56,7 +57,7 @@ column_shapes_create(void)
 {
     struct column_shapes *s = lh_alloc_zero(sizeof *s);
 
-    s->secret = (uint64_t) (uintptr_t) s ^ (uint64_t) (uintptr_t) &s;
+    s->secret = random64_draw();
     s->all = lh_alloc_array(NULL, MAX_SHAPES, sizeof *s->all);
     s->slots = lh_alloc_zero(2 * MAX_SHAPES * sizeof *s->slots);
     forget(s);

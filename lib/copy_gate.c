@@ -6,11 +6,11 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <xxhash.h>
 
 #include "lib/byte_buf.h"
 #include "lib/lh_alloc.h"
+#include "lib/random64.h"
 
 #define MIN_SLOTS   64
 #define SET_OF_GATE UINT32_MAX /* Counts what was let through. */
@@ -38,9 +38,7 @@ copy_gate_create(void)
     struct copy_gate *gate = lh_alloc_zero(sizeof *gate);
 
     /* Nobody outside can make two that look the same. */
-    if (getrandom(&gate->seed, sizeof gate->seed, 0) != sizeof gate->seed) {
-        abort();
-    }
+    gate->seed = random64_draw();
     gate->turn = 1;
     gate->n_slots = MIN_SLOTS;
     gate->slots = lh_alloc_zero(gate->n_slots * sizeof *gate->slots);

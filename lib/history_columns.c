@@ -2,7 +2,6 @@
 /* history_columns - many histories as columns: what is added is kept raw, and
  * in the end grouped by trajectory. */
 #include <config.h>
-
 #include "lib/history_columns.h"
 
 #include <assert.h>
@@ -19,6 +18,7 @@
 #include "lib/hdr.h"
 #include "lib/lh_alloc.h"
 #include "lib/packet_row.h"
+#include "lib/random64.h"
 #include "lib/section_list.h"
 
 /* An index has at most so many bytes, and one for so many of its block. */
@@ -95,7 +95,7 @@ column_encoder_create(const struct packet_id_config *packet_id,
     e->packet_id = *packet_id;
     e->unit = unit;
     e->block = (atomic_fetch_add(&n_created, 1) + 1) << 32;
-    e->secret = (uint64_t) (uintptr_t) e ^ (uint64_t) (uintptr_t) &e;
+    e->secret = random64_draw();
     e->is_us = true;
     e->plain = history_encoder_create();
     e->shapes = column_shapes_create();

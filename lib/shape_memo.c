@@ -10,6 +10,7 @@
 #include <xxhash.h>
 
 #include "lib/lh_alloc.h"
+#include "lib/random64.h"
 
 #define FIRST_SLOTS 256u /* A power of two. */
 
@@ -39,7 +40,7 @@ shape_memo_create(void)
 {
     struct shape_memo *m = lh_alloc_zero(sizeof *m);
 
-    m->secret = (uint64_t) (uintptr_t) m ^ (uint64_t) (uintptr_t) &m;
+    m->secret = random64_draw();
     m->mask = FIRST_SLOTS - 1;
     m->slots = lh_alloc_zero(FIRST_SLOTS * sizeof *m->slots);
     return m;

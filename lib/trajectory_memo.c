@@ -10,6 +10,7 @@
 #include <xxhash.h>
 
 #include "lib/lh_alloc.h"
+#include "lib/random64.h"
 
 #define MAX_KNOWN  8192u /* A power of two; some 2 KB each. */
 #define N_SLOTS    (2 * MAX_KNOWN)
@@ -36,7 +37,7 @@ trajectory_memo_create(void)
 {
     struct trajectory_memo *memo = lh_alloc_zero(sizeof *memo);
 
-    memo->secret = (uint64_t) (uintptr_t) memo ^ (uint64_t) (uintptr_t) &memo;
+    memo->secret = random64_draw();
     memo->shapes = shape_memo_create();
     memo->all = lh_alloc_array(NULL, MAX_KNOWN, sizeof *memo->all);
     return memo;

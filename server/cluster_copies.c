@@ -9,12 +9,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #include "lib/archive_dir.h"
 #include "lib/lh_alloc.h"
 #include "lib/monotonic.h"
+#include "lib/random64.h"
 #include "lib/text_number.h"
 #include "server/cluster_impl.h"
 
@@ -69,10 +69,7 @@ find_number(const char *dir, uint64_t *number, struct lh_error *error)
     int retval = archive_dir_create(dir, error);
 
     if (!retval && (retval = read_number(path, number)) == ENOENT) {
-        if (getrandom(number, sizeof *number, 0) != sizeof *number) {
-            abort();
-        }
-        *number = (*number & INT64_MAX) | 1;
+        *number = (random64_draw() & INT64_MAX) | 1;
         retval = write_number(dir, path, *number);
     }
     if (retval) {

@@ -7,12 +7,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "lib/bytes.h"
 #include "lib/history_codec.h"
 #include "lib/lh_alloc.h"
 #include "lib/monotonic.h"
+#include "lib/random64.h"
 #include "lib/time_spec.h"
 #include "server/shard_lease.h"
 
@@ -258,17 +258,6 @@ on_letter(void *ev_, const struct bus_message *message)
 
 /* --- Life ---------------------------------------------------------------- */
 
-static uint64_t
-draw(void)
-{
-    uint64_t random;
-
-    if (getrandom(&random, sizeof random, 0) != sizeof random) {
-        abort();
-    }
-    return random;
-}
-
 struct cluster_events *
 cluster_events_create(const struct cluster_events_config *config)
 {
@@ -277,9 +266,9 @@ cluster_events_create(const struct cluster_events_config *config)
 
     ev->config = *config;
     ev->name = lh_strdup(config->name);
-    ev->nonce = draw();
+    ev->nonce = random64_draw();
     ev->lag_ns = LAG_NS;
-    snprintf(ev->session, sizeof ev->session, "%016" PRIx64, draw());
+    snprintf(ev->session, sizeof ev->session, "%016" PRIx64, random64_draw());
     find_listener(ev, ev->name, ev->session);
     ev->senders =
         lh_alloc_grow(NULL, 0, &ev->allocated_senders, sizeof *ev->senders);

@@ -3,9 +3,9 @@
 #include <config.h>
 
 #include <stdlib.h>
-#include <sys/random.h>
 
 #include "lib/monotonic.h"
+#include "lib/random64.h"
 #include "server/cluster_split_impl.h"
 #include "server/rule_cache.h"
 #include "server/sample_gate.h"
@@ -192,10 +192,7 @@ static void
 draw_secret(struct cluster_split *s)
 {
     while (!s->secret) {
-        if (getrandom(&s->secret, sizeof s->secret, 0) !=
-            (ssize_t) sizeof s->secret) {
-            abort();
-        }
+        s->secret = random64_draw();
     }
 }
 

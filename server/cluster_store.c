@@ -10,13 +10,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "lib/archive_shards.h"
 #include "lib/bus_pull.h"
 #include "lib/bus_stream.h"
 #include "lib/lh_alloc.h"
 #include "lib/monotonic.h"
+#include "lib/random64.h"
 #include "lib/say.h"
 #include "server/cluster_codecs.h"
 #include "server/shard_commit.h"
@@ -331,10 +331,7 @@ on_timer(int fd, short events, void *s_)
 void
 cluster_store_draw(struct cluster_store *s)
 {
-    if (getrandom(&s->note.cluster, sizeof s->note.cluster, 0) !=
-        sizeof s->note.cluster) {
-        abort();
-    }
+    s->note.cluster = random64_draw();
 }
 
 static void

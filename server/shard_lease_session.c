@@ -6,12 +6,11 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "lib/lh_alloc.h"
 #include "lib/monotonic.h"
+#include "lib/random64.h"
 #include "lib/rendezvous.h"
 
 /* --- The session. -------------------------------------------------------- */
@@ -40,12 +39,8 @@ shard_lease_session_lose(struct shard_lease *lease)
 static void
 new_session(struct shard_lease *lease)
 {
-    uint64_t random;
-
-    if (getrandom(&random, sizeof random, 0) != sizeof random) {
-        abort();
-    }
-    snprintf(lease->session, sizeof lease->session, "%016" PRIx64, random);
+    snprintf(lease->session, sizeof lease->session, "%016" PRIx64,
+             random64_draw());
 }
 
 static void

@@ -22,8 +22,8 @@ give_pipeline(void *pipeline, const struct postcard *p)
 
 uint64_t
 bench_alone(struct bench_frames *frames,
-            const struct packet_id_config *id_config, const char *archive,
-            double *ns)
+            const struct packet_id_config *id_config, uint64_t n_warm,
+            const char *archive, double *ns)
 {
     const struct archive_writer_config writer = {.dir = archive,
                                                  .packet_id = *id_config};
@@ -38,7 +38,7 @@ bench_alone(struct bench_frames *frames,
     struct ingest *ingest;
     struct pipeline *pipeline;
     struct lh_error error;
-    uint64_t round_ns = 0, last_ns = 0, n_frames = 0;
+    uint64_t round_ns = 0, last_ns = 0, n_frames = 0, n_before = 0;
     double before;
 
     if (archive_writer_open(&writer, &config.archive, NULL, &error)) {
@@ -52,8 +52,13 @@ bench_alone(struct bench_frames *frames,
     ingest_config.aux = pipeline;
     ingest = ingest_create(&ingest_config);
     ingest_set_topology(ingest, frames->topology);
-    before = bench_process_s();
+    before = bench_process_s() - frames->made_s;
     while (bench_frames_next(frames)) {
+        if (!n_before && n_frames >= n_warm) {
+            pipeline_drain(pipeline);
+            before = bench_process_s() - frames->made_s;
+            n_before = n_frames;
+        }
         for (size_t i = 0; i < frames->n; i++) {
             const struct gen_frame *f = &frames->frames[i];
 
@@ -71,7 +76,7 @@ bench_alone(struct bench_frames *frames,
     pipeline_flush(pipeline, last_ns);
     pipeline_collect(pipeline, &counters);
     *ns = (bench_process_s() - before - frames->made_s) * 1e9 /
-          (double) n_frames;
+          (double) (n_frames - n_before);
     pipeline_destroy(pipeline);
     ingest_destroy(ingest);
     triggers_destroy(triggers);

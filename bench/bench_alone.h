@@ -13,8 +13,8 @@
 
 /* Gives all frames to ingest and the pipeline of a server, which archives into
  * that directory.  Returns how many histories it has; '*ns' is the CPU of each
- * postcard. */
+ * postcard but the first 'n_warm', give or take a batch. */
 uint64_t bench_alone(struct bench_frames *, const struct packet_id_config *,
-                     const char *archive, double *ns);
+                     uint64_t n_warm, const char *archive, double *ns);
 
 #endif /* bench/bench_alone.h */

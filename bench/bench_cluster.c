@@ -22,6 +22,9 @@
  * the rest of the servers' loop (owners) and of their other threads (bus); of
  * NATS; bytes published on the bus at each stage.
  *
+ * Before that the same goes for as long, and is not in the figures: what grows
+ * and what is learnt once is there then.
+ *
  * usage: bench_cluster [SECONDS [SERVERS [LEAST]]]   (2; 8 at most, 1)
  * $BENCH_KEEP: a directory that the archives are left in. */
 #include <config.h>
@@ -73,7 +76,8 @@ open_frames(struct bench_frames *frames, unsigned int n_servers)
 {
     uint64_t rate = RATE / N_HOPS * n_servers;
 
-    bench_frames_open(frames, (size_t) (seconds * (double) rate), rate, SNAP);
+    bench_frames_open(frames, 2 * (size_t) (seconds * (double) rate), rate,
+                      SNAP);
     traffic = frames->traffic;
 }
 
@@ -118,6 +122,13 @@ struct cluster {
     size_t n_frames; /* Fed so far. */
     double doors_s;  /* CPU of that, */
     double bench_s;  /* and of waiting and looking here. */
+};
+
+/* What was used and sent up to a moment. */
+struct used {
+    double cards;
+    double all_s, loop_s, doors_s, nats_s;
+    double messages, card_bytes, history_bytes, snapshot_bytes;
 };
 
 static void
@@ -398,13 +409,28 @@ rest(struct cluster *c)
     slow_clock_go(REST_NS);
 }
 
-/* Feeds all; the clock goes with it. */
+/* Waits until all is archived. */
 static void
-feed(struct cluster *c)
+end(struct cluster *c)
+{
+    for (unsigned int s = 0; s < c->n; s++) {
+        cluster_door_end(c->doors[s]);
+    }
+    for (unsigned int i = 0; i % 256 || !is_archived(c); i++) {
+        ck_assert_msg(i < MAX_RESTS, "not all is archived");
+        rest(c);
+        turn(c);
+        settle(c);
+    }
+}
+
+/* Feeds 'n_frames' in all, give or take a batch; the clock goes with it. */
+static void
+feed(struct cluster *c, uint64_t n_frames)
 {
     uint64_t step_ns = 0;
 
-    while (bench_frames_next(&c->frames)) {
+    while (c->n_frames < n_frames && bench_frames_next(&c->frames)) {
         uint64_t ns = c->frames.n * UINT64_C(1000000000) / (RATE * c->n);
 
         feed_batch(c);
@@ -416,38 +442,82 @@ feed(struct cluster *c)
             settle(c);
         }
     }
-    for (unsigned int s = 0; s < c->n; s++) {
-        cluster_door_end(c->doors[s]);
-    }
 }
 
 static void
-print_bytes(const struct cluster *c)
+add_bytes(const struct cluster *c, struct used *used)
 {
-    double bytes_1 = 0, messages = 0, bytes_2 = 0, snapshots = 0;
-    double n = (double) c->n_frames;
-
     for (unsigned int s = 0; s < c->n; s++) {
         struct cluster_door_counters counters;
 
         cluster_door_get_counters(c->doors[s], &counters);
-        bytes_1 += (double) counters.bytes;
-        messages += (double) counters.messages;
+        used->card_bytes += (double) counters.bytes;
+        used->messages += (double) counters.messages;
     }
     for (uint32_t k = 0; k < N_SHARDS; k++) {
         struct cluster_split_counters counters;
 
         cluster_split_get_counters(c->splits[k], &counters);
-        bytes_2 += (double) counters.tentative_bytes;
-        snapshots += (double) counters.snapshot_bytes;
+        used->history_bytes += (double) counters.tentative_bytes;
+        used->snapshot_bytes += (double) counters.snapshot_bytes;
     }
-    print("servers", c->n, "postcards per message", n / messages, "postcards");
-    print("servers", c->n, "bytes of postcards per postcard", bytes_1 / n,
-          "bytes");
-    print("servers", c->n, "bytes of histories per postcard", bytes_2 / n,
-          "bytes");
-    print("servers", c->n, "bytes of snapshots per postcard", snapshots / n,
-          "bytes");
+}
+
+static struct used
+get_used(const struct cluster *c)
+{
+    double bench_s = c->frames.made_s + c->bench_s;
+    struct used used = {.cards = (double) c->n_frames,
+                        .all_s = bench_process_s() - bench_s,
+                        .loop_s = bench_thread_s() - bench_s,
+                        .doors_s = c->doors_s,
+                        .nats_s = bench_child_s(c->nats.pid)};
+
+    add_bytes(c, &used);
+    return used;
+}
+
+static void
+print_each(const struct cluster *c, const char *metric, double value,
+           double cards, const char *unit)
+{
+    print("servers", c->n, metric, value / cards, unit);
+}
+
+static void
+print_used(const struct cluster *c, double alone_ns, const struct used *from,
+           const struct used *to)
+{
+    double cards = to->cards - from->cards;
+    double all = (to->all_s - from->all_s) * 1e9;
+    double loop = (to->loop_s - from->loop_s) * 1e9;
+    double doors = (to->doors_s - from->doors_s) * 1e9;
+    double nats = (to->nats_s - from->nats_s) * 1e9;
+
+    print("process", c->n, "CPU per postcard of what is for", alone_ns, "ns");
+    print_each(c, "CPU per postcard", all, cards, "ns");
+    print_each(c, "beside alone", all / alone_ns, cards, "times");
+    print_each(c, "with NATS", (all + nats) / alone_ns, cards, "times");
+    print_each(c, "CPU per postcard in the doors", doors, cards, "ns");
+    print_each(c, "CPU per postcard in the owners", loop - doors, cards, "ns");
+    print_each(c, "CPU per postcard in other threads", all - loop, cards,
+               "ns");
+    print_each(c, "CPU of NATS per postcard", nats, cards, "ns");
+    print_each(c, "postcards per message", cards,
+               to->messages - from->messages, "postcards");
+    print_each(c, "bytes of postcards per postcard",
+               to->card_bytes - from->card_bytes, cards, "bytes");
+    print_each(c, "bytes of histories per postcard",
+               to->history_bytes - from->history_bytes, cards, "bytes");
+    print_each(c, "bytes of snapshots per postcard",
+               to->snapshot_bytes - from->snapshot_bytes, cards, "bytes");
+}
+
+/* Postcards that are not in the figures. */
+static uint64_t
+n_warm(unsigned int n)
+{
+    return (uint64_t) (seconds * RATE) * n;
 }
 
 static uint64_t
@@ -458,7 +528,7 @@ run_alone(unsigned int n, double *ns)
     uint64_t n_histories;
 
     open_frames(&frames, n);
-    n_histories = bench_alone(&frames, &id_config, archive, ns);
+    n_histories = bench_alone(&frames, &id_config, n_warm(n), archive, ns);
     bench_frames_close(&frames);
     free(archive);
     return n_histories;
@@ -468,42 +538,20 @@ static void
 run_cluster(unsigned int n)
 {
     char *archive = lh_asprintf("%s/cluster-%u", dir, n);
-    double before, nats_before, loop_before, ns, loop_ns, doors_ns, cards;
-    double alone_ns, nats_ns;
+    struct used from, to;
     struct cluster c;
+    double alone_ns;
     uint64_t expected = run_alone(n, &alone_ns);
 
     open_cluster(&c, n, archive);
-    nats_before = bench_child_s(c.nats.pid);
-    before = bench_process_s();
-    loop_before = bench_thread_s();
-    feed(&c);
-    for (unsigned int i = 0; i % 256 || !is_archived(&c); i++) {
-        ck_assert_msg(i < MAX_RESTS, "not all is archived");
-        rest(&c);
-        turn(&c);
-        settle(&c);
-    }
-    cards = (double) c.n_frames;
-    ns = (bench_process_s() - before - c.frames.made_s - c.bench_s) * 1e9 /
-         cards;
-    loop_ns = (bench_thread_s() - loop_before - c.frames.made_s - c.bench_s) *
-              1e9 / cards;
-    doors_ns = c.doors_s * 1e9 / cards;
-    nats_ns = (bench_child_s(c.nats.pid) - nats_before) * 1e9 / cards;
-    print("process", n, "CPU per postcard of what is for", alone_ns, "ns");
-    print("servers", n, "CPU per postcard", ns, "ns");
-    print("servers", n, "beside alone", ns / alone_ns, "times");
-    print("servers", n, "with NATS", (ns + nats_ns) / alone_ns, "times");
-    print("servers", n, "CPU per postcard in the doors", doors_ns, "ns");
-    print("servers", n, "CPU per postcard in the owners", loop_ns - doors_ns,
-          "ns");
-    print("servers", n, "CPU per postcard in other threads", ns - loop_ns,
-          "ns");
-    print("servers", n, "CPU of NATS per postcard", nats_ns, "ns");
+    feed(&c, n_warm(n));
+    from = get_used(&c);
+    feed(&c, UINT64_MAX);
+    end(&c);
+    to = get_used(&c);
+    print_used(&c, alone_ns, &from, &to);
     print("servers", n, "histories more",
           (double) count_archived(&c) - (double) expected, "histories");
-    print_bytes(&c);
     close_cluster(&c);
     free(archive);
 }

@@ -161,6 +161,7 @@ bench_bench_agent_LDADD = agent/libagent.a $(GEN_LIBS) $(TLS_LIBS)
 BENCHES += bench/bench_cluster
 bench_bench_cluster_SOURCES = bench/bench_cluster.c \
 	bench/bench_alone.c bench/bench_alone.h \
+	bench/bench_done.c bench/bench_done.h \
 	tests/lib/nats_fixture.c tests/lib/nats_fixture.h \
 	bench/bench_frames.c bench/bench_frames.h \
 	bench/slow_clock.c bench/slow_clock.h \
@@ -171,6 +172,7 @@ bench_bench_cluster_LDADD = \
 # bus: messages of a cluster by their length.
 BENCHES += bench/bench_bus
 bench_bench_bus_SOURCES = bench/bench_bus.c \
+	bench/bench_done.c bench/bench_done.h \
 	tests/lib/nats_fixture.c tests/lib/nats_fixture.h \
 	bench/bench_frames.c bench/bench_frames.h \
 	bench/bench_preset.c bench/bench_preset.h

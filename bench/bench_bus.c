@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "bench/bench_done.h"
 #include "bench/bench_frames.h"
 #include "lib/bus_pull.h"
 #include "lib/bus_stream.h"
@@ -36,19 +37,6 @@ static struct bus *bus;
 static uint8_t *bytes;
 static size_t length, n_left, n_on_way, n_read, n_wanted, n_numbers;
 static size_t megabytes = MEGABYTES;
-
-static void
-take_done(void *n, int error_number, const char *why)
-{
-    ck_assert_msg(!error_number, "%s", why);
-    --*(size_t *) n;
-}
-
-static bool
-is_positive(void *n)
-{
-    return *(size_t *) n > 0;
-}
 
 static void send_next(size_t subject);
 
@@ -146,8 +134,8 @@ START_TEST(all)
     nats_start(&nats, NULL);
     bus = nats_open(&nats, base);
     ck_assert_int_eq(
-        bus_stream_create(bus, &stream, 20000, take_done, &n, NULL), 0);
-    nats_loop_while(base, is_positive, &n);
+        bus_stream_create(bus, &stream, 20000, bench_done_take, &n, NULL), 0);
+    bench_done_wait(base, &n);
     for (size_t i = 0; i < N_SUBJECTS; i++) {
         char *subject = lh_asprintf("b.%zu", i);
 

@@ -37,6 +37,7 @@
 #include <string.h>
 
 #include "bench/bench_alone.h"
+#include "bench/bench_done.h"
 #include "bench/bench_frames.h"
 #include "bench/slow_clock.h"
 #include "lib/bus_kv.h"
@@ -132,25 +133,12 @@ struct used {
 };
 
 static void
-take_done(void *n, int error_number, const char *why)
-{
-    ck_assert_msg(!error_number, "%s", why);
-    --*(int *) n;
-}
-
-static bool
-is_positive(void *n)
-{
-    return *(int *) n > 0;
-}
-
-static void
 make_streams(struct cluster *c)
 {
     static const char *const names[][2] = {
         {"LH1", "lh.1.*"}, {"LHS", "lh.s.*"}, {"LH2", "lh.2.*"}};
     static const char *const buckets[] = {"lh-commit-1", "lh-commit-2"};
-    int n = 5;
+    size_t n = 5;
 
     for (size_t i = 0; i < 3; i++) {
         const struct bus_stream_config stream = {.name = names[i][0],
@@ -159,18 +147,18 @@ make_streams(struct cluster *c)
                                                  .discards_new = true};
 
         ck_assert_int_eq(bus_stream_create(c->buses[0], &stream, 20000,
-                                           take_done, &n, NULL),
+                                           bench_done_take, &n, NULL),
                          0);
     }
     for (size_t i = 0; i < 2; i++) {
         const struct bus_kv_config bucket = {.bucket = buckets[i],
                                              .max_bytes = 8u << 20};
 
-        ck_assert_int_eq(
-            bus_kv_create(c->buses[0], &bucket, 20000, take_done, &n, NULL),
-            0);
+        ck_assert_int_eq(bus_kv_create(c->buses[0], &bucket, 20000,
+                                       bench_done_take, &n, NULL),
+                         0);
     }
-    nats_loop_while(c->base, is_positive, &n);
+    bench_done_wait(c->base, &n);
 }
 
 static void

@@ -129,6 +129,12 @@
     C(trigger_hits)                                                           \
     C(trigger_missed)                                                         \
     C(trigger_limits)                                                         \
+    C(trigger_histories)                                                      \
+    C(trigger_runs)                                                           \
+    C(trigger_skipped)                                                        \
+    C(trigger_paths)                                                          \
+    C(trigger_flows)                                                          \
+    C(trigger_written)                                                        \
     C(queries)                                                                \
     C(queries_running)                                                        \
     C(query_scanned)                                                          \

@@ -186,9 +186,24 @@ trigger_share_tell(struct trigger_share *share)
 }
 
 void
+trigger_share_collect_set(const struct phf_set *set, struct counters *c)
+{
+    struct phf_set_counters n;
+
+    phf_set_get_counters(set, &n);
+    c->trigger_histories += n.histories;
+    c->trigger_runs += n.runs;
+    c->trigger_skipped += n.skipped;
+    c->trigger_paths += n.paths;
+    c->trigger_flows += n.trajectories;
+    c->trigger_written += n.written;
+}
+
+void
 trigger_share_collect(const struct trigger_share *share, struct counters *c)
 {
     c->trigger_hits += share->n_untold;
     c->trigger_missed += share->n_untold;
     c->trigger_limits += share->n_limits;
+    trigger_share_collect_set(share->set, c);
 }

@@ -19,6 +19,7 @@
 #include "server/counters.h"
 #include "server/mailbox.h"
 
+struct phf_set;
 struct trigger_share;
 
 /* MAIL_HIT goes to 'box'. */
@@ -40,5 +41,7 @@ void trigger_share_tell(struct trigger_share *);
 
 /* Adds to '*counters' what is counted here. */
 void trigger_share_collect(const struct trigger_share *, struct counters *);
+/* Adds what a set of live filters counts. */
+void trigger_share_collect_set(const struct phf_set *, struct counters *);
 
 #endif /* server/trigger_share.h */

@@ -506,4 +506,5 @@ triggers_collect(const struct triggers *triggers, struct counters *c)
     c->trigger_hits += triggers->n_hits;
     c->trigger_missed += triggers->n_missed;
     c->trigger_limits += triggers->n_limits;
+    trigger_share_collect_set(triggers->set, c);
 }

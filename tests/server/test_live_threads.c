@@ -134,6 +134,9 @@ run(const char *threads)
                           2 * N_PACKETS * (SCENE_SWITCHES - 2) /
                               SCENE_SWITCHES +
                           N_PACKETS / SCENE_SWITCHES);
+    ck_assert_uint_eq(live_counter(asking, "trigger_histories"),
+                      2 * N_PACKETS);
+    ck_assert_uint_gt(live_counter(asking, "trigger_runs"), 0);
     live_check_sums(asking);
     all = lh_asprintf("%s--\n%s--\n%s", found[0], found[1], found[2]);
     for (size_t i = 0; i < 3; i++) {

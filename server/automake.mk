@@ -46,14 +46,18 @@ server_libserver_a_SOURCES = \
 	server/cluster_leg.c server/cluster_leg.h \
 	server/cluster_merge_leg.c server/cluster_merge_leg.h \
 	server/cluster_query.c server/cluster_query.h \
+	server/cluster_fan.c server/cluster_fan.h \
+	server/cluster_missing.c server/cluster_missing.h \
 	server/cluster_rpc.c server/cluster_rpc.h \
 	server/cluster_config.c server/cluster_config.h \
 	server/cluster_copies.c \
+	server/cluster_cover.c server/cluster_cover.h \
 	server/cluster_members.c server/cluster_members.h \
 	server/cluster_options.c server/cluster_options.h \
 	server/cluster_self.c \
 	server/cluster_totals.c server/cluster_totals.h \
 	server/cluster_version.c server/cluster_version.h \
+	server/cluster_vouch.c \
 	server/cluster_setup.c server/cluster_setup.h \
 	server/cluster_events.c server/cluster_events.h \
 	server/cluster_triggers.c server/cluster_triggers.h \
@@ -104,6 +108,7 @@ server_libserver_a_SOURCES = \
 	server/store_refill.c server/store_refill.h \
 	server/store_copies.c server/store_copies.h \
 	server/store_span.c server/store_span.h \
+	server/store_vouch.c server/store_vouch.h \
 	server/store_settle.c server/store_settle.h \
 	server/store_message.c server/store_message.h \
 	server/shard_commit.c server/shard_commit.h \

@@ -226,15 +226,21 @@ join(void *cluster_)
         char *subject =
             lh_asprintf(CLUSTER_RPC_SUBJECT "%s", cluster->options->name);
 
-        const struct cluster_queries_config queries = {
-            cluster->bus, cluster->members, cluster->lease_1,
+        const struct cluster_fan_cluster servers = {
+            cluster->bus, cluster->members, cluster->lease_1, config->n_stores,
             config->n_copies};
+        const struct cluster_legs_config legs = {
+            .bus = cluster->bus,
+            .queries = cluster->parts.queries,
+            .name = cluster->options->name,
+            .vouch = cluster_vouch,
+            .aux = cluster,
+        };
 
         cluster->rpc =
             cluster_rpc_create(cluster->bus, subject, on_asked, cluster);
-        cluster->legs = cluster_legs_create(
-            cluster->bus, cluster->parts.queries, cluster->options->name);
-        cluster->queries = cluster_queries_create(&queries);
+        cluster->legs = cluster_legs_create(&legs);
+        cluster->queries = cluster_queries_create(&servers);
         cluster_queries_set_topology(cluster->queries, cluster->topology);
         free(subject);
     }

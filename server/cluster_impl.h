@@ -5,6 +5,7 @@
  *   cluster_self     what is told to the others and to the recorder
  *   cluster_shards   leases, and the owners of what is held
  *   cluster_status   what is told of it
+ *   cluster_vouch    what its disk surely has
  *
  * Included by cluster*.c of these only. */
 #ifndef SERVER_CLUSTER_IMPL_H
@@ -122,5 +123,11 @@ int cluster_copies_open(struct cluster *, struct lh_error *);
 void cluster_copies_close(struct cluster *);
 void cluster_copies_sum(const struct cluster *, struct cluster_copies_sum *);
 json_t *cluster_copies_to_json(const struct cluster *);
+
+/* --- cluster_vouch.c --- */
+
+/* What the answer of a query surely has that sees what 'reader' (may be NULL)
+ * does now, as store_vouch_to_json(), new; NULL: there are no copies. */
+json_t *cluster_vouch(void *cluster, const struct archive_reader *reader);
 
 #endif /* server/cluster_impl.h */

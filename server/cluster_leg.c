@@ -34,8 +34,7 @@ struct leg {
 };
 
 struct cluster_legs {
-    struct bus *bus;
-    struct queries *queries;
+    struct cluster_legs_config config;
     char *name;              /* Owned. */
     struct cluster_rpc *rpc; /* Owned. */
     struct event *beat;      /* Owned. */
@@ -84,7 +83,7 @@ send_bytes(struct leg *leg, enum cluster_leg_kind kind, const void *body,
     letter.data = buf.data;
     letter.size = buf.len;
     /* The asker sees a gap in the numbers where this fails. */
-    bus_send(leg->legs->bus, &letter, NULL, SEND_MS, NULL);
+    bus_send(leg->legs->config.bus, &letter, NULL, SEND_MS, NULL);
     byte_buf_uninit(&buf);
     leg->told_ms = monotonic_ms();
 }
@@ -208,6 +207,7 @@ start(struct cluster_legs *legs, struct cluster_rpc_call *call,
     const char *phf_text, *inbox_text;
     struct lh_error error;
     struct leg *leg;
+    json_t *has;
     int retval;
 
     if (legs->n == MAX_LEGS) {
@@ -230,8 +230,8 @@ start(struct cluster_legs *legs, struct cluster_rpc_call *call,
     leg->legs = legs;
     leg->batch = history_encoder_create();
     leg->heard_ms = leg->told_ms = monotonic_ms();
-    retval = queries_start(legs->queries, &config, &sink, leg, &leg->running,
-                           &error);
+    retval = queries_start(legs->config.queries, &config, &sink, leg,
+                           &leg->running, &error);
     if (retval) {
         phf_destroy(config.phf);
     }
@@ -244,7 +244,8 @@ start(struct cluster_legs *legs, struct cluster_rpc_call *call,
     leg->id = lh_strdup(id);
     leg->inbox = lh_strdup(inbox_text);
     legs->all[legs->n++] = leg;
-    cluster_rpc_answer(call, NULL);
+    has = retval ? NULL : legs->config.vouch(legs->config.aux, config.reader);
+    cluster_rpc_answer(call, has ? json_pack("{s:o}", "has", has) : NULL);
     if (retval) {
         end(leg, &leg->totals); /* No shard was ever stored here. */
     }
@@ -311,17 +312,17 @@ on_beat(evutil_socket_t fd, short what, void *legs_)
 }
 
 struct cluster_legs *
-cluster_legs_create(struct bus *bus, struct queries *queries, const char *name)
+cluster_legs_create(const struct cluster_legs_config *config)
 {
     static const struct timeval beat = {.tv_usec = CLUSTER_LEG_BEAT_MS * 1000};
     struct cluster_legs *legs = lh_alloc_zero(sizeof *legs);
-    char *subject = lh_asprintf(CLUSTER_LEG_SUBJECT "%s", name);
+    char *subject = lh_asprintf(CLUSTER_LEG_SUBJECT "%s", config->name);
 
-    legs->bus = bus;
-    legs->queries = queries;
-    legs->name = lh_strdup(name);
-    legs->rpc = cluster_rpc_create(bus, subject, on_asked, legs);
-    legs->beat = event_new(bus_get_base(bus), -1, EV_PERSIST, on_beat, legs);
+    legs->config = *config;
+    legs->name = lh_strdup(config->name);
+    legs->rpc = cluster_rpc_create(config->bus, subject, on_asked, legs);
+    legs->beat =
+        event_new(bus_get_base(config->bus), -1, EV_PERSIST, on_beat, legs);
     event_add(legs->beat, &beat);
     free(subject);
     return legs;

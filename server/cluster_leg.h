@@ -51,9 +51,18 @@ int cluster_leg_read(const uint8_t *data, size_t size,
 
 struct cluster_legs;
 
+struct cluster_legs_config {
+    struct bus *bus;
+    struct queries *queries;
+    const char *name; /* Of this server; copied. */
+    /* What is told when a query begins that sees what 'reader' does: the
+     * member "has" of the answer, new; NULL: nothing. */
+    json_t *(*vouch)(void *aux, const struct archive_reader *reader);
+    void *aux;
+};
+
 /* Listens for queries to the server of that name; all is borrowed. */
-struct cluster_legs *cluster_legs_create(struct bus *, struct queries *,
-                                         const char *name);
+struct cluster_legs *cluster_legs_create(const struct cluster_legs_config *);
 /* Before the queries.  NULL is fine. */
 void cluster_legs_destroy(struct cluster_legs *);
 

@@ -123,6 +123,10 @@ void cluster_store_get_counters(const struct cluster_store *,
 /* Of the other copies, and what is fetched from them; false: none. */
 bool cluster_store_get_copies(const struct cluster_store *,
                               struct store_copies_status *);
+/* Adds what this server's disk surely has of the shard, of times from since_ns
+ * on; nothing where there is one copy. */
+void cluster_store_vouch(const struct cluster_store *, uint64_t since_ns,
+                         struct store_vouch *);
 /* What goes wrong at the moment; false while all is well. */
 bool cluster_store_trouble(const struct cluster_store *, struct lh_error *);
 

@@ -170,6 +170,17 @@ cluster_store_floor(struct cluster_store *s)
     return floor;
 }
 
+void
+cluster_store_vouch(const struct cluster_store *s, uint64_t since_ns,
+                    struct store_vouch *vouch)
+{
+    if (s->copies) {
+        store_vouch_add(vouch, s->config.shard, &s->note.spans,
+                        s->config.team->disk, since_ns);
+        store_copies_vouch(s->copies, since_ns, vouch);
+    }
+}
+
 /* --- What the other copies say ------------------------------------------- */
 
 static void

@@ -300,6 +300,18 @@ store_copies_refill(struct store_copies *c, const struct store_note *own)
 }
 
 void
+store_copies_vouch(const struct store_copies *c, uint64_t since_ns,
+                   struct store_vouch *vouch)
+{
+    for (size_t i = 0; i < c->n; i++) {
+        if (c->others[i].is_there) {
+            store_vouch_add(vouch, c->config.shard, &c->others[i].note.spans,
+                            c->config.team->disk, since_ns);
+        }
+    }
+}
+
+void
 store_copies_get_status(const struct store_copies *c,
                         struct store_copies_status *status)
 {

@@ -18,6 +18,7 @@
 #include "lib/bus.h"
 #include "lib/history.h"
 #include "server/store_note.h"
+#include "server/store_vouch.h"
 
 struct queries;
 struct store_copies;
@@ -72,6 +73,11 @@ uint64_t store_copies_floor(const struct store_copies *, uint64_t position,
 void store_copies_refill(struct store_copies *, const struct store_note *);
 /* Ends that: what was added did not become durable. */
 void store_copies_stop(struct store_copies *);
+
+/* Adds what the other copies' records say that this server's disk has of the
+ * shard, of times from since_ns on. */
+void store_copies_vouch(const struct store_copies *, uint64_t since_ns,
+                        struct store_vouch *);
 
 struct store_copies_status {
     bool is_known, is_short, is_lost, is_refilling;

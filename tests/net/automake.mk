@@ -37,6 +37,7 @@ EXTRA_DIST += \
 	tests/net/test_cluster.py \
 	tests/net/test_cluster_copies.py \
 	tests/net/test_cluster_faults.py \
+	tests/net/test_cluster_whole.py \
 	tests/net/test_collectors.py \
 	tests/net/test_commands.py \
 	tests/net/test_demo.py \

@@ -216,6 +216,12 @@ tests_server_test_store_span_SOURCES = tests/server/test_store_span.c \
 	tests/lib/random_history.c tests/lib/random_history.h
 tests_server_test_store_span_LDADD = $(SERVER_LIBS) $(TEST_LIBS)
 
+check_PROGRAMS += tests/server/test_store_vouch
+TESTS += tests/server/test_store_vouch
+tests_server_test_store_vouch_SOURCES = tests/server/test_store_vouch.c \
+	tests/lib/random_history.c tests/lib/random_history.h
+tests_server_test_store_vouch_LDADD = $(SERVER_LIBS) $(TEST_LIBS)
+
 check_PROGRAMS += tests/server/test_cluster_store
 TESTS += tests/server/test_cluster_store
 tests_server_test_cluster_store_SOURCES = \

@@ -169,6 +169,14 @@ bench_bench_cluster_SOURCES = bench/bench_cluster.c \
 bench_bench_cluster_LDADD = \
 	$(SERVER_LIBS) $(GEN_LIBS) $(NATS_LIBS) $(TEST_LIBS)
 
+# doors: what is before and behind the bus of a cluster, without it.
+BENCHES += bench/bench_doors
+bench_bench_doors_SOURCES = bench/bench_doors.c $(FIGURE) \
+	bench/bench_frames.c bench/bench_frames.h \
+	bench/slow_clock.c bench/slow_clock.h \
+	bench/bench_preset.c bench/bench_preset.h
+bench_bench_doors_LDADD = $(SERVER_LIBS) $(GEN_LIBS)
+
 # bus: messages of a cluster by their length.
 BENCHES += bench/bench_bus
 bench_bench_bus_SOURCES = bench/bench_bus.c \

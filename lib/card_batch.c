@@ -8,22 +8,25 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define XXH_INLINE_ALL
-#include <xxhash.h>
-
 #include "lib/card_batch_impl.h"
+#include "lib/card_flows.h"
 #include "lib/card_sections.h"
 #include "lib/column_writer.h"
 #include "lib/compress.h"
 #include "lib/hop_template.h"
 #include "lib/lh_alloc.h"
-#include "lib/trajectory_shape.h"
 
 #define N_BUCKETS (2 * CARD_BATCH_MAX)
 #define MAX_GAP   3 /* Equal bytes within a patch. */
 
 _Static_assert((N_BUCKETS & (N_BUCKETS - 1)) == 0, "a power of two");
 _Static_assert(N_CARD_SECTIONS <= CARD_SECTIONS_MAX, "each has a place");
+
+/* A mark with a number of the caller's. */
+struct known_mark {
+    uint32_t batch; /* In this one it has been met. */
+    uint16_t mark;
+};
 
 struct card_batch_writer {
     struct packet_id_config id_config;
@@ -37,20 +40,21 @@ struct card_batch_writer {
     uint16_t longest;
 
     struct card_marks marks;
-    struct card_flow *flows; /* Owned, as what follows. */
-    struct card_packet *packets;
-    uint32_t n_flows, n_packets;
-    uint16_t flow_buckets[N_BUCKETS]; /* Number + 1. */
-    uint16_t packet_buckets[N_BUCKETS];
+    struct card_flows flows;
+    struct card_packet *packets; /* Owned. */
+    uint32_t n_packets;
+    uint16_t packet_buckets[N_BUCKETS]; /* Number + 1. */
 
     uint32_t n, n_split, n_plain, n_inner;
     uint16_t last_packet; /* Of the postcard before; CARD_NONE. */
     uint16_t last_new;    /* Mark of the last new packet; 0. */
     uint64_t last_new_ns, last_inner_ns;
-    bool is_fine; /* Some time has nanoseconds. */
+    bool is_fine;             /* Some time has nanoseconds. */
+    struct known_mark *known; /* Marks by the caller's numbers.  Owned. */
+    uint32_t batch;           /* Number of this one. */
     uint64_t diffs[CARD_BATCH_MAX];
     uint8_t ops[CARD_BATCH_MAX];
-    uint8_t *scratch; /* A header. */
+    uint8_t *scratch; /* A header.  Owned. */
 };
 
 static struct byte_buf *
@@ -71,9 +75,9 @@ begin(struct card_batch_writer *w)
     column_writer_begin_packets(&w->columns, CARD_BATCH_MAX,
                                 CARD_BATCH_MAX_BYTES + UINT16_MAX, w->snap);
     card_marks_clear(&w->marks);
-    memset(w->flow_buckets, 0, sizeof w->flow_buckets);
+    card_flows_clear(&w->flows);
     memset(w->packet_buckets, 0, sizeof w->packet_buckets);
-    w->n_flows = w->n_packets = 0;
+    w->n_packets = 0;
     w->n = w->n_split = w->n_plain = w->n_inner = 0;
     w->n_bytes = 0;
     w->longest = 0;
@@ -81,6 +85,7 @@ begin(struct card_batch_writer *w)
     w->last_new = 0;
     w->last_new_ns = w->last_inner_ns = 0;
     w->is_fine = false;
+    w->batch++;
 }
 
 struct card_batch_writer *
@@ -91,7 +96,7 @@ card_batch_writer_create(const struct packet_id_config *config)
     w->id_config = *config;
     w->compressor = compressor_create();
     card_marks_init(&w->marks);
-    w->flows = lh_alloc_array(NULL, CARD_BATCH_MAX, sizeof *w->flows);
+    card_flows_init(&w->flows);
     w->packets = lh_alloc_array(NULL, CARD_BATCH_MAX, sizeof *w->packets);
     w->scratch = lh_alloc(UINT16_MAX);
     w->snap = PACKET_ID_SNAP;
@@ -113,8 +118,9 @@ card_batch_writer_destroy(struct card_batch_writer *w)
         byte_buf_uninit(&w->edit);
         byte_buf_uninit(&w->patches);
         card_marks_uninit(&w->marks);
-        free(w->flows);
+        card_flows_uninit(&w->flows);
         free(w->packets);
+        free(w->known);
         free(w->scratch);
         free(w);
     }
@@ -299,52 +305,10 @@ put_hop(struct card_batch_writer *w, const struct postcard *p, uint16_t which,
 /* --- New packets ----------------------------------------------------------
  */
 
-/* The number of the packet's flow, which is told. */
-static struct card_flow *
-tell_flow(struct card_batch_writer *w, const uint8_t *header,
-          const struct header_split *split)
-{
-    uint8_t constant[CARD_MAX_HEADER];
-    struct byte_buf *whose = section(w, CARD_WHOSE);
-    struct flow_bytes bytes;
-    struct card_flow *f;
-    uint64_t hash;
-    uint32_t i;
-
-    header_split_constant(header, split, constant);
-    hash = XXH3_64bits_withSeed(constant, split->tail_ofs, split->kind);
-    for (i = (uint32_t) hash; w->flow_buckets[i & (N_BUCKETS - 1)]; i++) {
-        uint32_t flow = w->flow_buckets[i & (N_BUCKETS - 1)] - 1u;
-
-        f = &w->flows[flow];
-        if (f->hash == hash && f->kind == split->kind &&
-            f->l3_ofs == split->l3_ofs &&
-            bytes_equal(f->constant, constant, f->tail_ofs)) {
-            byte_buf_put_uvarint(whose, w->n_flows - flow);
-            return f;
-        }
-    }
-    byte_buf_put_u8(whose, 0);
-    f = &w->flows[w->n_flows];
-    w->flow_buckets[i & (N_BUCKETS - 1)] = (uint16_t) ++w->n_flows;
-    f->hash = hash;
-    f->kind = (uint16_t) split->kind;
-    f->l3_ofs = split->l3_ofs;
-    memcpy(f->constant, constant, split->tail_ofs);
-    card_flow_init(f);
-    flow_bytes_take(&bytes, split->kind, split->l3_ofs, constant);
-    byte_buf_put_u8(section(w, CARD_FLOW), (uint8_t) split->kind);
-    byte_buf_put_u8(section(w, CARD_FLOW), (uint8_t) split->l3_ofs);
-    byte_buf_put(section(w, CARD_FLOW_COLD), bytes.cold, bytes.n_cold);
-    byte_buf_put(section(w, CARD_FLOW_SRC), bytes.addrs[0], bytes.n_addr);
-    byte_buf_put(section(w, CARD_FLOW_DST), bytes.addrs[1], bytes.n_addr);
-    byte_buf_put(section(w, CARD_FLOW_PORTS), bytes.ports, bytes.n_ports);
-    return f;
-}
-
+/* 'is_named': the packet ID of 'p' is that of its header. */
 static void
 put_new(struct card_batch_writer *w, const struct postcard *p,
-        uint16_t *bucket, uint16_t mark, uint32_t n_marks)
+        uint16_t *bucket, uint16_t mark, uint32_t n_marks, bool is_named)
 {
     struct card_packet *k = &w->packets[w->n_packets];
     struct header_split split;
@@ -355,25 +319,31 @@ put_new(struct card_batch_writer *w, const struct postcard *p,
                               .time_ns = p->time_ns,
                               .header = p->header,
                               .caplen = p->caplen,
-                              .mark = mark};
+                              .mark = mark,
+                              .id = p->packet_id,
+                              .has_id = p->has_id};
     if (header_split(p->header, p->caplen, &split) &&
         split.l3_ofs <= CARD_MAX_L3) {
         struct column_row row = {.l3_len =
                                      (uint16_t) (p->caplen - split.l3_ofs),
                                  .ip = p->header + split.l3_ofs};
-        struct card_flow *f = tell_flow(w, p->header, &split);
 
         op = CARD_NEW;
-        column_writer_put_packet(&w->columns, &f->row, &row);
+        column_writer_put_packet(
+            &w->columns, card_flows_tell(&w->flows, p->header, &split), &row);
         card_packet_set_l3(k, split.l3_ofs, header_kind_is_ip4(split.kind),
                            !header_kind_is_ip4(split.kind));
-        card_packet_name(k, &w->id_config, &split, &h);
+        if (!is_named) {
+            card_packet_name(k, &w->id_config, &split, &h);
+        }
         w->n_split++;
     } else {
         byte_buf_put_uvarint(section(w, CARD_PLAIN_LEN), p->caplen);
         byte_buf_put(section(w, CARD_PLAIN), p->header, p->caplen);
         card_packet_parse(k, &h);
-        card_packet_name(k, &w->id_config, NULL, &h);
+        if (!is_named) {
+            card_packet_name(k, &w->id_config, NULL, &h);
+        }
         w->n_plain++;
     }
     op |= card_marks_tell(&w->marks, mark, n_marks,
@@ -396,29 +366,59 @@ put_new(struct card_batch_writer *w, const struct postcard *p,
 /* --- Interface -----------------------------------------------------------
  */
 
-bool
-card_batch_writer_add(struct card_batch_writer *w, const struct postcard *p)
+/* Whether there is room for 'p'. */
+static bool
+has_room(const struct card_batch_writer *w, const struct postcard *p)
 {
     size_t size = p->caplen + (p->visit ? p->visit->size : (size_t) 0);
-    uint16_t *bucket = NULL, mark;
-    uint32_t n_marks = w->marks.n;
-    const uint16_t *next;
 
-    if (w->n == CARD_BATCH_MAX ||
-        (w->n &&
-         w->n_bytes + w->marks.n_visit_bytes + size > CARD_BATCH_MAX_BYTES)) {
-        return false;
+    return w->n != CARD_BATCH_MAX &&
+           (!w->n || w->n_bytes + w->marks.n_visit_bytes + size <=
+                         CARD_BATCH_MAX_BYTES);
+}
+
+/* The mark of 'p', of whose packet 'which' (CARD_NONE: none) was met. */
+static uint16_t
+find_mark(struct card_batch_writer *w, const struct postcard *p,
+          uint16_t which)
+{
+    const uint16_t *next =
+        which != CARD_NONE ? w->marks.marks[w->packets[which].mark].next_hop
+                           : w->marks.marks[w->last_new].next_new;
+
+    return card_marks_find(&w->marks, p, next);
+}
+
+static uint16_t
+find_known(struct card_batch_writer *w, const struct postcard *p,
+           uint16_t which, uint32_t number)
+{
+    struct known_mark *known;
+
+    if (!w->known) {
+        w->known = lh_alloc_zero(CARD_BATCH_MARKS * sizeof *w->known);
     }
-    if (p->has_id) {
-        bucket = packet_bucket(w, p->packet_id);
+    known = &w->known[number];
+    if (known->batch != w->batch) {
+        known->batch = w->batch;
+        known->mark = find_mark(w, p, which);
     }
-    next = bucket && *bucket
-               ? w->marks.marks[w->packets[*bucket - 1].mark].next_hop
-               : w->marks.marks[w->last_new].next_new;
-    mark = card_marks_find(&w->marks, p, next);
-    if (!bucket || !*bucket ||
-        !put_hop(w, p, (uint16_t) (*bucket - 1), mark, n_marks)) {
-        put_new(w, p, bucket, mark, n_marks);
+    return known->mark;
+}
+
+/* 'known': a number of the caller's, or CARD_BATCH_MARKS. */
+static inline __attribute__((always_inline)) void
+add(struct card_batch_writer *w, const struct postcard *p, uint32_t known)
+{
+    uint16_t *bucket = p->has_id ? packet_bucket(w, p->packet_id) : NULL;
+    uint16_t which = bucket && *bucket ? (uint16_t) (*bucket - 1) : CARD_NONE;
+    bool is_named = known != CARD_BATCH_MARKS;
+    uint32_t n_marks = w->marks.n;
+    uint16_t mark =
+        is_named ? find_known(w, p, which, known) : find_mark(w, p, which);
+
+    if (which == CARD_NONE || !put_hop(w, p, which, mark, n_marks)) {
+        put_new(w, p, bucket, mark, n_marks, is_named);
     }
     if (w->ops[w->n] & CARD_HAS_ID) {
         byte_buf_put_u8(section(w, CARD_ID), p->has_id);
@@ -432,6 +432,26 @@ card_batch_writer_add(struct card_batch_writer *w, const struct postcard *p)
         w->longest = p->caplen;
     }
     w->n++;
+}
+
+bool
+card_batch_writer_add(struct card_batch_writer *w, const struct postcard *p)
+{
+    if (!has_room(w, p)) {
+        return false;
+    }
+    add(w, p, CARD_BATCH_MARKS);
+    return true;
+}
+
+bool
+card_batch_writer_add_known(struct card_batch_writer *w,
+                            const struct postcard *p, uint32_t mark)
+{
+    if (!has_room(w, p)) {
+        return false;
+    }
+    add(w, p, mark);
     return true;
 }
 
@@ -524,6 +544,12 @@ card_batch_writer_finish(struct card_batch_writer *w, struct byte_buf *out)
     sections[CARD_MARKS] = &w->marks.rows;
     sections[CARD_VISITS] = &w->marks.visit_rows;
     sections[CARD_MARK] = &w->marks.told;
+    sections[CARD_FLOW] = &w->flows.kinds;
+    sections[CARD_FLOW_COLD] = &w->flows.cold;
+    sections[CARD_FLOW_SRC] = &w->flows.sources;
+    sections[CARD_FLOW_DST] = &w->flows.destinations;
+    sections[CARD_FLOW_PORTS] = &w->flows.ports;
+    sections[CARD_WHOSE] = &w->flows.whose;
     byte_buf_put_u8(out, CARD_VERSION);
     byte_buf_put_uvarint(out, w->n);
     byte_buf_put_uvarint(out, w->n_inner);
@@ -532,7 +558,7 @@ card_batch_writer_finish(struct card_batch_writer *w, struct byte_buf *out)
     byte_buf_put_uvarint(out, w->n_bytes);
     byte_buf_put_uvarint(out, w->marks.n);
     byte_buf_put_uvarint(out, w->marks.n_visits);
-    byte_buf_put_uvarint(out, w->n_flows);
+    byte_buf_put_uvarint(out, w->flows.n);
     byte_buf_put_uvarint(out, w->n_split);
     byte_buf_put_uvarint(out, w->n_plain);
     card_sections_put(w->compressor, sections, w->room, out);

@@ -43,6 +43,8 @@
 #define CARD_BATCH_MAX_BYTES (448u << 10) /* Headers and visits together. */
 #define CARD_BATCH_MAX_SIZE  (960u << 10) /* Packed: no batch is longer. */
 
+#define CARD_BATCH_MARKS 32768 /* Numbers of marks that a caller may have. */
+
 /* Packet 'outer' was seen to carry 'inner'. */
 struct card_batch_inner {
     uint64_t inner, outer, time_ns;
@@ -57,6 +59,12 @@ void card_batch_writer_destroy(struct card_batch_writer *);
  * first.  Never false for the first postcard of a batch. */
 bool card_batch_writer_add(struct card_batch_writer *,
                            const struct postcard *);
+/* The same of a postcard with the packet ID that its header has, or without
+ * one because its header has none, and with a mark that the caller knows: all
+ * that it says but time, packet ID and header has the number 'mark', below
+ * CARD_BATCH_MARKS, in all of the batch. */
+bool card_batch_writer_add_known(struct card_batch_writer *,
+                                 const struct postcard *, uint32_t mark);
 /* The same for a note. */
 bool card_batch_writer_add_inner(struct card_batch_writer *,
                                  const struct card_batch_inner *);

@@ -85,9 +85,8 @@ struct card_packet {
     bool has_id;
 };
 
-/* The constant bytes of packets, and what its rows lead to expect. */
+/* The constant bytes of packets, and what its rows lead a reader to expect. */
 struct card_flow {
-    uint64_t hash;             /* Writer only. */
     uint16_t kind;             /* enum header_kind. */
     uint16_t l3_ofs, tail_ofs; /* tail_ofs bytes are constant or 0. */
     struct packet_row row;

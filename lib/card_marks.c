@@ -73,35 +73,6 @@ learn(uint16_t next[2], uint16_t mark)
 /* --- Writing -------------------------------------------------------------
  */
 
-static inline bool
-is_mark(const struct card_mark *m, const struct postcard *p)
-{
-    const struct postcard *q = &m->p;
-
-    return q->dpid == p->dpid && q->version == p->version &&
-           q->in_port == p->in_port && q->out_port == p->out_port &&
-           q->flags == p->flags && q->version_bits == p->version_bits &&
-           (q->visit == p->visit ||
-            (q->visit && p->visit && hop_template_equal(q->visit, p->visit)));
-}
-
-static uint64_t
-mix(uint64_t x)
-{
-    x *= UINT64_C(0x9e3779b97f4a7c15);
-    return x ^ x >> 32;
-}
-
-static uint64_t
-hash_mark(const struct postcard *p)
-{
-    uint64_t hash = mix(p->dpid ^ (uint64_t) p->version << 32);
-
-    hash = mix(hash ^ p->in_port ^ (uint64_t) p->out_port << 32);
-    hash = mix(hash ^ p->flags ^ (uint64_t) p->version_bits << 8);
-    return p->visit ? mix(hash ^ p->visit->hash) : hash;
-}
-
 /* Tells the visit by its number, or as the next one. */
 static void
 put_visit(struct card_marks *ms, const struct hop_template *visit)
@@ -147,7 +118,7 @@ put_mark(struct card_marks *ms, const struct postcard *p)
         return;
     }
     postcard_set_visit(&derived.p, p->visit, is_dropped);
-    if (is_mark(&derived, p)) {
+    if (card_mark_is(&derived.p, p)) {
         byte_buf_put_u8(&ms->rows, is_dropped ? FORM_DROPPED : FORM_VISIT);
         put_visit(ms, p->visit);
         return;
@@ -165,16 +136,16 @@ card_marks_find(struct card_marks *ms, const struct postcard *p,
     uint16_t *bucket, mark;
 
     for (size_t k = 0; k < 2; k++) {
-        if (next[k] && is_mark(&ms->marks[next[k]], p)) {
+        if (next[k] && card_mark_is(&ms->marks[next[k]].p, p)) {
             return next[k];
         }
     }
-    for (uint32_t i = (uint32_t) hash_mark(p);; i++) {
+    for (uint32_t i = (uint32_t) card_mark_hash(p);; i++) {
         bucket = &ms->buckets[i & (CARD_MARKS_BUCKETS - 1)];
         if (!*bucket) {
             break;
         }
-        if (is_mark(&ms->marks[*bucket], p)) {
+        if (card_mark_is(&ms->marks[*bucket].p, p)) {
             return *bucket;
         }
     }

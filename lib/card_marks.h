@@ -6,7 +6,8 @@
  * expected: each mark knows which came at the next hop of its packets, and
  * which with the new packet after one of its own.
  *
- * docs/formats/cluster.md is the format.  Used by card_batch*.c only.
+ * docs/formats/cluster.md is the format.  Used by card_batch*.c; what
+ * makes two marks one also by server/door_marks.c.
  *
  * Ownership: card_marks_init() to card_marks_uninit().  A writer's visits are
  * borrowed, a reader's are the dictionary's, until card_marks_clear().
@@ -21,6 +22,7 @@
 
 #include "lib/byte_buf.h"
 #include "lib/bytes.h"
+#include "lib/hop_template.h"
 #include "lib/lh_error.h"
 #include "lib/postcard.h"
 
@@ -54,6 +56,34 @@ struct card_marks {
     size_t n_visit_bytes;
     uint16_t buckets[CARD_MARKS_BUCKETS]; /* Numbers. */
 };
+
+/* Whether two postcards have one mark. */
+static inline bool
+card_mark_is(const struct postcard *q, const struct postcard *p)
+{
+    return q->dpid == p->dpid && q->version == p->version &&
+           q->in_port == p->in_port && q->out_port == p->out_port &&
+           q->flags == p->flags && q->version_bits == p->version_bits &&
+           (q->visit == p->visit ||
+            (q->visit && p->visit && hop_template_equal(q->visit, p->visit)));
+}
+
+static inline uint64_t
+card_mark_mix(uint64_t x)
+{
+    x *= UINT64_C(0x9e3779b97f4a7c15);
+    return x ^ x >> 32;
+}
+
+static inline uint64_t
+card_mark_hash(const struct postcard *p)
+{
+    uint64_t hash = card_mark_mix(p->dpid ^ (uint64_t) p->version << 32);
+
+    hash = card_mark_mix(hash ^ p->in_port ^ (uint64_t) p->out_port << 32);
+    hash = card_mark_mix(hash ^ p->flags ^ (uint64_t) p->version_bits << 8);
+    return p->visit ? card_mark_mix(hash ^ p->visit->hash) : hash;
+}
 
 void card_marks_init(struct card_marks *);
 void card_marks_uninit(struct card_marks *);

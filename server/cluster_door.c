@@ -19,6 +19,7 @@
 #define MAX_BYTES  (UINT64_C(256) << 20)
 #define TIMEOUT_MS 2000
 #define LATE_MS    3600000
+#define WALK_NS    UINT64_C(1000000)
 #define N_PAIRS    256  /* Of tunnels and packets inside, remembered. */
 #define N_SWITCHES 8192 /* A power of two. */
 
@@ -35,6 +36,7 @@ struct cluster_door {
     struct cluster_lanes lanes;
     struct cluster_lane *lane; /* Each shard's.  Owned. */
     uint32_t first_lane;       /* To be looked at next. */
+    uint64_t walked_ns;        /* When all were looked at. */
     uint64_t settled;          /* As it was told. */
     struct keyed_hash hash;
     struct lost_switch *lost; /* Owned. */
@@ -107,16 +109,13 @@ cluster_door_create(const struct cluster_door_config *config)
             UINT64_C(1000000) * (config->late_ms ? config->late_ms : LATE_MS),
         .writer = card_batch_writer_create(&config->id_config),
         .reader = card_batch_reader_create(&config->id_config),
-        .visits = visit_table_create(),
+        .marks = door_marks_create(),
         .clock_ns = monotonic_ns(),
         .credit = 1000000000u * (uint64_t) CLUSTER_LANE_BURST,
         .lose = lose,
         .settle = settle,
         .aux = door,
     };
-    if (!door->lanes.visits) {
-        abort();
-    }
     door->lane = lh_alloc_array(NULL, config->n_shards, sizeof *door->lane);
     for (uint32_t k = 0; k < config->n_shards; k++) {
         cluster_lane_init(&door->lane[k], &door->lanes, k);
@@ -133,7 +132,8 @@ cluster_door_destroy(struct cluster_door *door)
         }
         card_batch_writer_destroy(door->lanes.writer);
         card_batch_reader_destroy(door->lanes.reader);
-        visit_table_destroy(door->lanes.visits);
+        door_marks_destroy(door->lanes.marks);
+        byte_buf_uninit(&door->lanes.out);
         free(door->lane);
         free(door->lost);
         free(door);
@@ -205,6 +205,28 @@ add_inner(struct cluster_door *door, const struct postcard *p, uint32_t shard)
 /* --- Interface -----------------------------------------------------------
  */
 
+static void
+pack_all(struct cluster_door *door)
+{
+    for (uint32_t k = 0; k < door->config.n_shards; k++) {
+        cluster_lane_pack(&door->lane[k]);
+    }
+}
+
+/* The number of the postcard's mark. */
+static uint32_t
+find_mark(struct cluster_door *door, const struct postcard *p)
+{
+    uint32_t mark = door_marks_find(door->lanes.marks, p);
+
+    if (mark == DOOR_MARKS_FULL) {
+        pack_all(door);
+        door_marks_clear(door->lanes.marks);
+        mark = door_marks_find(door->lanes.marks, p);
+    }
+    return mark;
+}
+
 /* Whether the postcard finds room, if need be where others were packed. */
 static bool
 make_room(struct cluster_door *door, const struct postcard *p)
@@ -216,9 +238,7 @@ make_room(struct cluster_door *door, const struct postcard *p)
         return true;
     }
     if (lanes->loose_bytes > door->config.max_bytes / 8) {
-        for (uint32_t k = 0; k < door->config.n_shards; k++) {
-            cluster_lane_pack(&door->lane[k]);
-        }
+        pack_all(door);
     }
     return lanes->n.waiting_bytes + cost <= door->config.max_bytes;
 }
@@ -241,7 +261,7 @@ cluster_door_add(struct cluster_door *door, const struct postcard *p)
     if (may_carry(p)) {
         add_inner(door, p, shard);
     }
-    cluster_lane_add(&door->lane[shard], p, n->in);
+    cluster_lane_add(&door->lane[shard], p, find_mark(door, p), n->in);
 }
 
 void
@@ -251,7 +271,11 @@ cluster_door_run(struct cluster_door *door, uint64_t now_ns)
     if (!door->config.is_file && now_ns > door->lanes.watermark_ns) {
         door->lanes.watermark_ns = now_ns;
     }
+    if (door->lanes.clock_ns - door->walked_ns < WALK_NS) {
+        return;
+    }
     /* Each is the first in its turn, to go soon if not all may. */
+    door->walked_ns = door->lanes.clock_ns;
     door->first_lane = (door->first_lane + 1) % door->config.n_shards;
     for (uint32_t i = 0; i < door->config.n_shards; i++) {
         uint32_t k = door->first_lane + i;
@@ -284,7 +308,7 @@ cluster_door_has_room(const struct cluster_door *door)
 {
     /* For those that its caller adds before it asks again. */
     size_t margin =
-        sizeof(struct postcard) + UINT16_MAX + door->config.max_bytes / 16;
+        sizeof(struct cluster_card) + UINT16_MAX + door->config.max_bytes / 16;
 
     return door->lanes.n.waiting_bytes + margin <= door->config.max_bytes;
 }

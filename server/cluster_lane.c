@@ -91,17 +91,46 @@ lose_first(struct cluster_lane *lane, enum cluster_door_loss cause)
 static void
 forget_cards(struct cluster_lane *lane)
 {
-    size_t size = lane->n * sizeof *lane->cards + lane->headers.len;
+    lane->all->n.waiting_bytes -= lane->cards.len;
+    lane->all->loose_bytes -= lane->cards.len;
+    lane->n = lane->n_inner = 0;
+    byte_buf_clear(&lane->cards);
+}
+
+/* Makes '*p' the postcard at 'from', and returns where the next one is;
+ * '*mark' is its mark. */
+static const uint8_t *
+get_card(const struct cluster_lane *lane, const uint8_t *from,
+         struct postcard *p, uint32_t *mark)
+{
+    struct cluster_card card;
+
+    memcpy(&card, from, sizeof card);
+    *p = *door_marks_get(lane->all->marks, card.mark);
+    p->packet_id = card.packet_id;
+    p->has_id = card.has_id;
+    p->time_ns = card.time_ns;
+    p->caplen = card.caplen;
+    p->header = from + sizeof card;
+    *mark = card.mark;
+    return p->header + card.caplen;
+}
+
+static void
+lose_cards(struct cluster_lane *lane)
+{
+    struct cluster_lanes *all = lane->all;
+    const uint8_t *at = lane->cards.data;
+    struct postcard p;
+    uint32_t mark;
 
     for (uint32_t i = 0; i < lane->n; i++) {
-        if (lane->cards[i].visit) {
-            visit_table_put(lane->all->visits, lane->cards[i].visit);
-        }
+        at = get_card(lane, at, &p, &mark);
+        all->lose(all->aux, p.dpid);
     }
-    lane->all->n.waiting_bytes -= size;
-    lane->all->loose_bytes -= size;
-    lane->n = lane->n_inner = 0;
-    byte_buf_clear(&lane->headers);
+    all->n.lost[CLUSTER_DOOR_CLOSED] += lane->n;
+    all->n.waiting -= lane->n;
+    forget_cards(lane);
 }
 
 void
@@ -116,14 +145,8 @@ cluster_lane_uninit(struct cluster_lane *lane)
     while (lane->first) {
         lose_first(lane, CLUSTER_DOOR_CLOSED);
     }
-    for (uint32_t i = 0; i < lane->n; i++) {
-        all->lose(all->aux, lane->cards[i].dpid);
-    }
-    all->n.lost[CLUSTER_DOOR_CLOSED] += lane->n;
-    all->n.waiting -= lane->n;
-    forget_cards(lane);
-    byte_buf_uninit(&lane->headers);
-    free(lane->cards);
+    lose_cards(lane);
+    byte_buf_uninit(&lane->cards);
     free(lane->inner);
 }
 
@@ -136,30 +159,30 @@ add_message(struct cluster_lane *lane, uint32_t n_cards, uint32_t n_inner,
             uint64_t watermark_ns)
 {
     struct cluster_lanes *all = lane->all;
-    struct byte_buf out = BYTE_BUF_INIT;
+    struct byte_buf *out = &all->out;
     struct cluster_cards_head head = {.door = all->door,
                                       .number = ++lane->number,
                                       .is_file = all->is_file,
                                       .watermark_ns = watermark_ns};
     struct cluster_message *m;
 
-    cluster_wire_put_cards(&out, &head);
+    byte_buf_clear(out);
+    cluster_wire_put_cards(out, &head);
     if (n_cards || n_inner) {
-        card_batch_writer_finish(all->writer, &out);
+        card_batch_writer_finish(all->writer, out);
         lane->cards_ns = all->clock_ns;
     }
     lane->told_ns = all->clock_ns;
     lane->watermark_ns = watermark_ns;
-    m = lh_alloc(sizeof *m + out.len);
+    m = lh_alloc(sizeof *m + out->len);
     *m = (struct cluster_message){.number = head.number,
                                   .first_token = lane->first_token,
                                   .n_cards = n_cards,
                                   .n_inner = n_inner,
                                   .is_end =
                                       watermark_ns == CLUSTER_WATERMARK_END,
-                                  .size = out.len};
-    memcpy(m->data, out.data, out.len);
-    byte_buf_uninit(&out);
+                                  .size = out->len};
+    memcpy(m->data, out->data, out->len);
     all->n.waiting_bytes += m->size;
     if (lane->last) {
         lane->last->next = m;
@@ -174,7 +197,7 @@ static void
 pack(struct cluster_lane *lane)
 {
     struct card_batch_writer *w = lane->all->writer;
-    const uint8_t *header = lane->headers.data;
+    const uint8_t *at = lane->cards.data;
 
     lane->all->credit -=
         lane->all->credit < CREDIT ? lane->all->credit : CREDIT;
@@ -182,15 +205,17 @@ pack(struct cluster_lane *lane)
         card_batch_writer_add_inner(w, &lane->inner[i]);
     }
     for (uint32_t i = 0; i < lane->n; i++) {
-        lane->cards[i].header = header;
-        if (!card_batch_writer_add(w, &lane->cards[i])) {
+        struct postcard p;
+        uint32_t mark;
+
+        at = get_card(lane, at, &p, &mark);
+        if (!card_batch_writer_add_known(w, &p, mark)) {
             /* The rest may be of the same time. */
             add_message(lane, card_batch_writer_n(w), lane->n_inner,
                         lane->watermark_ns);
             lane->n_inner = 0;
-            card_batch_writer_add(w, &lane->cards[i]);
+            card_batch_writer_add_known(w, &p, mark);
         }
-        header += lane->cards[i].caplen;
     }
     add_message(lane, card_batch_writer_n(w), lane->n_inner,
                 lane->all->watermark_ns);
@@ -199,35 +224,35 @@ pack(struct cluster_lane *lane)
 
 void
 cluster_lane_add(struct cluster_lane *lane, const struct postcard *p,
-                 uint64_t token)
+                 uint32_t mark, uint64_t token)
 {
+    const struct cluster_card card = {.packet_id = p->packet_id,
+                                      .time_ns = p->time_ns,
+                                      .mark = mark,
+                                      .caplen = p->caplen,
+                                      .has_id = p->has_id};
     struct cluster_lanes *all = lane->all;
-    struct postcard *copy;
+    uint8_t *copy;
 
-    if (!lane->cards) {
-        lane->cards =
-            lh_alloc_array(NULL, CLUSTER_LANE_CARDS, sizeof *lane->cards);
-    }
     if (!lane->n) {
         lane->first_token = token;
         if (!lane->n_inner) {
             lane->since_ns = all->clock_ns;
         }
     }
-    copy = &lane->cards[lane->n++];
-    *copy = *p;
-    if (p->visit) {
-        copy->visit = visit_table_get(all->visits, p->visit);
-        if (!copy->visit) {
-            abort();
-        }
-    }
-    byte_buf_put(&lane->headers, p->header, p->caplen);
+    copy = byte_buf_extend(&lane->cards, cluster_lane_cost(p));
+    memcpy(copy, &card, sizeof card);
+    memcpy(copy + sizeof card, p->header, p->caplen);
+    /* Where the next one goes, when the other lanes had theirs. */
+    copy = lane->cards.data + lane->cards.len;
+    __builtin_prefetch(copy + 64, 1);
+    __builtin_prefetch(copy + 128, 1);
+    lane->n++;
     all->n.waiting++;
     all->n.waiting_bytes += cluster_lane_cost(p);
     all->loose_bytes += cluster_lane_cost(p);
     if (lane->n == CLUSTER_LANE_CARDS ||
-        lane->headers.len >= CLUSTER_LANE_BYTES) {
+        lane->cards.len >= CLUSTER_LANE_BYTES) {
         pack(lane);
         cluster_lane_run(lane);
     }

@@ -16,10 +16,10 @@
 #include "lib/byte_buf.h"
 #include "lib/card_batch.h"
 #include "server/cluster_door.h"
-#include "server/visit_table.h"
+#include "server/door_marks.h"
 
 #define CLUSTER_LANE_CARDS 2048         /* Packed when there are so many, */
-#define CLUSTER_LANE_BYTES (256u << 10) /* headers of so many bytes, */
+#define CLUSTER_LANE_BYTES (256u << 10) /* they take so many bytes, */
 #define CLUSTER_LANE_AGE_NS                                                   \
     UINT64_C(200000000) /* or the first has waited so long; */
 #define CLUSTER_LANE_SOON_NS                                                  \
@@ -41,7 +41,8 @@ struct cluster_lanes {
     uint64_t late_ns; /* Not sent again so long after the first time. */
     struct card_batch_writer *writer; /* Owned, as what follows. */
     struct card_batch_reader *reader;
-    struct visit_table *visits;
+    struct door_marks *marks;
+    struct byte_buf out;   /* What is being packed. */
     uint64_t clock_ns;     /* monotonic_ns() of the last run. */
     uint64_t watermark_ns; /* For the next message. */
     size_t loose_bytes;    /* Of what is not packed yet. */
@@ -58,10 +59,10 @@ struct cluster_lane {
     struct cluster_lanes *all;
     uint32_t shard;
 
-    /* To be packed. */
-    struct postcard *cards; /* Owned.  Without headers, which stand ... */
+    /* To be packed: of each a struct cluster_card and its header, one behind
+     * the other. */
+    struct byte_buf cards;
     uint32_t n;
-    struct byte_buf headers;        /* ... here, one behind the other. */
     struct card_batch_inner *inner; /* Owned. */
     uint32_t n_inner;
     uint64_t since_ns;    /* When the first came. */
@@ -88,16 +89,24 @@ void cluster_lane_init(struct cluster_lane *, struct cluster_lanes *,
 /* What waits is lost. */
 void cluster_lane_uninit(struct cluster_lane *);
 
+/* A postcard that waits. */
+struct cluster_card {
+    uint64_t packet_id, time_ns;
+    uint32_t mark; /* Its number in door_marks. */
+    uint16_t caplen;
+    bool has_id;
+};
+
 /* Bytes that a postcard takes before it is packed. */
 static inline size_t
 cluster_lane_cost(const struct postcard *p)
 {
-    return sizeof *p + p->caplen;
+    return sizeof(struct cluster_card) + p->caplen;
 }
 
-/* Adds a copy of postcard 'token'. */
+/* Adds a copy of postcard 'token', whose mark is 'mark'. */
 void cluster_lane_add(struct cluster_lane *, const struct postcard *,
-                      uint64_t token);
+                      uint32_t mark, uint64_t token);
 /* False: no room. */
 bool cluster_lane_add_inner(struct cluster_lane *,
                             const struct card_batch_inner *);

@@ -88,7 +88,8 @@ class DemoNetwork(Lab):
 
     def start_cluster(self):
         """Starts the recorder, a nats-server and three lasthop-servers: the
-        switches send to a, which has the recorder; b and c share the work."""
+        switches send to a, which has the recorder; b and c share the work.
+        Each history is archived by two of them."""
         self.start_recorder()
         self.nats = Nats(f"{self.dir}/nats", self.col)
         self.nats.start()
@@ -104,8 +105,8 @@ class DemoNetwork(Lab):
                if name == "a" else ["--recorder", "none"])
         self.members[name] = self.spawn(f"server-{name}", [
             os.path.join(bindir(), "lasthop-server"), "--cluster",
-            self.nats.url, "--name", name, "--rundir", directory, *own,
-            "--archive", f"{directory}/archive"], netns=self.col, daemon=True)
+            self.nats.url, "--replicas", "2", "--name", name, "--rundir",
+            directory, *own, "--archive", f"{directory}/archive"], netns=self.col, daemon=True)
         wait_until(lambda: os.path.exists(f"{directory}/server.sock"), 10,
                    "lasthop-server")
 
@@ -122,7 +123,13 @@ class DemoNetwork(Lab):
         return (len(live) == sum(m.is_running()
                                  for m in self.members.values())
                 and sum(s["shards"] for s in live) == 64
-                and sum(s["stores"] for s in live) == 16)
+                and sum(s["stores"] for s in live) == 32)
+
+    def has_all_twice(self):
+        """Whether each store has two copies of everything."""
+        with Api(f"{self.dir}/server.sock") as server:
+            copies = server.call("cluster.status")["cluster"]["copies"]
+        return not copies["short"] and not copies["unknown"]
 
     def start_recorder(self):
         """Starts the recorder, for the first time or again."""

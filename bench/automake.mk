@@ -149,6 +149,13 @@ bench_bench_split_SOURCES = bench/bench_split.c $(FIGURE) \
 	bench/bench_preset.c bench/bench_preset.h
 bench_bench_split_LDADD = $(SERVER_LIBS) $(GEN_LIBS)
 
+# stages: from the owners of packets to those of flows, without the bus.
+BENCHES += bench/bench_stages
+bench_bench_stages_SOURCES = bench/bench_stages.c $(FIGURE) \
+	bench/bench_frames.c bench/bench_frames.h \
+	bench/bench_preset.c bench/bench_preset.h
+bench_bench_stages_LDADD = $(SERVER_LIBS) $(GEN_LIBS)
+
 # agent: from a ring to batches, and to a socket.
 BENCHES += bench/bench_agent
 bench_bench_agent_SOURCES = bench/bench_agent.c $(FIGURE) $(FAKE_RING) \

@@ -5,25 +5,26 @@
 #include "lib/column_shapes.h"
 
 #include <stdatomic.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
 #include "lib/byte_buf.h"
-#include "lib/history_codec.h"
+#include "lib/column_writer.h"
 #include "lib/lh_alloc.h"
 #include "lib/random64.h"
 #include "lib/trajectory_shape.h"
 
 /* Kept from block to block at most. */
-#define MAX_SHAPES 4096u
+#define MAX_SHAPES 16384u
 
 struct shape {
     XXH128_hash_t key;
     struct trajectory_shape *shape; /* NULL: its packets are stored as
                                      * histories.  Owned. */
+    struct history_form *form;      /* Of its history.  Owned. */
+    struct column_form columns;     /* Its bases are owned. */
     uint64_t block;                 /* The last that used it. */
     uint32_t index;                 /* In that dictionary. */
 };
@@ -39,13 +40,25 @@ struct column_shapes {
     struct byte_buf key; /* Scratch. */
 };
 
+/* It is none any more. */
+static void
+empty(struct shape *shape)
+{
+    trajectory_shape_destroy(shape->shape);
+    history_form_destroy(shape->form);
+    free((uint8_t *) shape->columns.bases);
+    shape->shape = NULL;
+    shape->form = NULL;
+    shape->columns.bases = NULL;
+}
+
 static void
 forget(struct column_shapes *s)
 {
     static atomic_uint_least64_t n_epochs;
 
     for (size_t i = 0; i < s->n; i++) {
-        trajectory_shape_destroy(s->all[i].shape);
+        empty(&s->all[i]);
     }
     s->n = 0;
     s->epoch = atomic_fetch_add(&n_epochs, 1) + 1;
@@ -122,6 +135,38 @@ is_faithful(struct trajectory_shape *shape, const struct trajectory *t,
     return is_same;
 }
 
+/* Makes the trajectory's shape; false: packets of it are stored as
+ * histories. */
+static bool
+fill(struct shape *shape, const struct trajectory *t,
+     const struct trajectory_packet *packet)
+{
+    const struct header_split *split = trajectory_split(t);
+    const struct history *h;
+    uint8_t *bases;
+
+    if (trajectory_shape_create(trajectory_shape_describe(t), &shape->shape,
+                                NULL)) {
+        return false;
+    }
+    h = trajectory_shape_history(shape->shape);
+    shape->form = history_form_create(h);
+    if (!shape->form || !is_faithful(shape->shape, t, packet)) {
+        empty(shape);
+        return false;
+    }
+    bases = lh_alloc(h->n_hops);
+    column_time_bases(h, bases);
+    shape->columns = (struct column_form){
+        .bases = bases,
+        .n_hops = (uint16_t) h->n_hops,
+        .l3_ofs = split->l3_ofs,
+        .tail_ofs = split->tail_ofs,
+        .kind = (uint8_t) split->kind,
+    };
+    return true;
+}
+
 static uint32_t
 find_by_key(struct column_shapes *s, const struct trajectory *t,
             const struct trajectory_packet *packet)
@@ -148,21 +193,12 @@ find_by_key(struct column_shapes *s, const struct trajectory *t,
 
     *shape = (struct shape){.key = key};
     s->slots[i] = (uint32_t) ++s->n;
-    if (trajectory_shape_create(trajectory_shape_describe(t), &shape->shape,
-                                NULL)) {
-        return COLUMN_NO_SHAPE;
-    }
-    if (!is_faithful(shape->shape, t, packet)) {
-        trajectory_shape_destroy(shape->shape);
-        shape->shape = NULL;
-        return COLUMN_NO_SHAPE;
-    }
-    return (uint32_t) s->n - 1;
+    return fill(shape, t, packet) ? (uint32_t) s->n - 1 : COLUMN_NO_SHAPE;
 }
 
-uint32_t
-column_shapes_find(struct column_shapes *s, const struct trajectory *t,
-                   const struct trajectory_packet *packet)
+static uint32_t
+find_by_path(struct column_shapes *s, const struct trajectory *t,
+             const struct trajectory_packet *packet)
 {
     /* Most flows of a path have the shape of the one before. */
     const struct trajectory_path *path = trajectory_path(t);
@@ -181,6 +217,19 @@ column_shapes_find(struct column_shapes *s, const struct trajectory *t,
     return shape;
 }
 
+uint32_t
+column_shapes_find(struct column_shapes *s, const struct trajectory *t,
+                   const struct trajectory_packet *packet)
+{
+    struct trajectory_mark *mark = trajectory_shape_mark(t);
+
+    if (mark->owner != s->epoch) {
+        mark->index = find_by_path(s, t, packet);
+        mark->owner = s->epoch;
+    }
+    return mark->index;
+}
+
 const struct history *
 column_shapes_history(const struct column_shapes *s, uint32_t shape)
 {
@@ -194,17 +243,25 @@ column_shapes_begin(struct column_shapes *s)
     s->n_indexes = 0;
 }
 
-const struct history *
-column_shapes_number(struct column_shapes *s, uint32_t shape)
+const struct column_form *
+column_shapes_form(const struct column_shapes *s, uint32_t shape)
+{
+    return &s->all[shape].columns;
+}
+
+bool
+column_shapes_number(struct column_shapes *s, uint32_t shape,
+                     struct history_encoder *out)
 {
     struct shape *entry = &s->all[shape];
 
     if (entry->block == s->n_blocks) {
-        return NULL;
+        return false;
     }
     entry->block = s->n_blocks;
     entry->index = s->n_indexes++;
-    return trajectory_shape_history(entry->shape);
+    history_encoder_add_form(out, entry->form);
+    return true;
 }
 
 uint32_t

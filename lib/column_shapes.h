@@ -10,9 +10,11 @@
 #ifndef LIB_COLUMN_SHAPES_H
 #define LIB_COLUMN_SHAPES_H 1
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "lib/history.h"
+#include "lib/history_codec.h"
 #include "lib/trajectory.h"
 
 #define COLUMN_NO_SHAPE UINT32_MAX
@@ -24,19 +26,32 @@ void column_shapes_destroy(struct column_shapes *);
 /* Between two blocks: forgets all when there are many. */
 void column_shapes_shrink(struct column_shapes *);
 
+/* What of a shape is needed for each flow. */
+struct column_form {
+    const uint8_t *bases; /* The column_time_bases() of its hops. */
+    uint16_t n_hops;
+    uint16_t l3_ofs, tail_ofs; /* As in struct header_split. */
+    uint8_t kind;              /* enum header_kind. */
+};
+
 /* The number of the trajectory's shape, until column_shapes_shrink();
  * COLUMN_NO_SHAPE when a reader would not make of it and the packet's flow
  * what the packet's history is, or there are too many. */
 uint32_t column_shapes_find(struct column_shapes *, const struct trajectory *,
                             const struct trajectory_packet *);
-const struct history *column_shapes_history(const struct column_shapes *,
-                                            uint32_t shape);
+/* Good until the next column_shapes_find(). */
+const struct column_form *column_shapes_form(const struct column_shapes *,
+                                             uint32_t shape);
 
 /* Begins the dictionary of a block. */
 void column_shapes_begin(struct column_shapes *);
-/* Gives the shape the next place in it; NULL when it has one. */
-const struct history *column_shapes_number(struct column_shapes *,
-                                           uint32_t shape);
+/* Gives the shape the next place in it, if it has none: then it is added to
+ * 'out', and true returned. */
+bool column_shapes_number(struct column_shapes *, uint32_t shape,
+                          struct history_encoder *out);
+/* Its history. */
+const struct history *column_shapes_history(const struct column_shapes *,
+                                            uint32_t shape);
 /* That place. */
 uint32_t column_shapes_index(const struct column_shapes *, uint32_t shape);
 

@@ -183,8 +183,8 @@ column_writer_begin_packets(struct column_writer *w, size_t n_rows,
 void
 column_writer_begin_flow(struct column_writer *w, enum header_kind kind,
                          uint16_t l3_ofs, const uint8_t *header,
-                         uint32_t shape, uint32_t n_rows,
-                         const struct history *model)
+                         uint32_t shape, uint32_t n_rows, size_t n_hops,
+                         const uint8_t *bases)
 {
     struct flow_bytes flow;
 
@@ -201,8 +201,8 @@ column_writer_begin_flow(struct column_writer *w, enum header_kind kind,
     w->at[COLUMN_FLOW_PORTS] += flow.n_ports;
     packet_row_begin(&w->row, kind, l3_ofs, header + l3_ofs);
     w->flow_bytes = 0;
-    w->n_hops = model->n_hops;
-    column_time_bases(model, w->parents);
+    w->n_hops = n_hops;
+    w->bases = bases;
 }
 
 uint64_t
@@ -230,7 +230,7 @@ put_times_in(struct column_writer *w, const uint64_t *times_ns,
         uint64_t value;
 
         times[i] = times_ns[i] / unit_ns;
-        value = zigzag(times[i] - times[w->parents[i]]);
+        value = zigzag(times[i] - times[w->bases[i]]);
         if (value >= limit) {
             put_uvarint(w, COLUMN_HOPS_MORE, value - limit);
             value = limit;

@@ -38,7 +38,7 @@ struct column_writer {
     struct packet_row row;
     uint64_t flow_bytes; /* From the IP header on. */
     size_t n_hops;
-    uint8_t parents[TRAJECTORY_MAX_HOPS]; /* Whose times are the base. */
+    const uint8_t *bases; /* Whose times are the base.  Borrowed. */
 };
 
 /* One packet. */
@@ -56,12 +56,12 @@ void column_writer_begin(struct column_writer *,
                          const struct packet_id_config *, uint64_t unit_ns,
                          size_t n_rows, size_t n_hops, size_t n_bytes,
                          uint16_t snap);
-/* Begins a flow of 'n_rows' rows, whose reference shows 'header'; 'model' says
- * which hop follows which. */
+/* Begins a flow of 'n_rows' rows, whose reference shows 'header', with so many
+ * hops and their column_time_bases(), which must stay until its end. */
 void column_writer_begin_flow(struct column_writer *, enum header_kind,
                               uint16_t l3_ofs, const uint8_t *header,
-                              uint32_t shape, uint32_t n_rows,
-                              const struct history *model);
+                              uint32_t shape, uint32_t n_rows, size_t n_hops,
+                              const uint8_t *bases);
 void column_writer_put_row(struct column_writer *, const struct column_row *);
 /* Ends the flow and returns how many bytes its packets have together, from the
  * IP header on. */

@@ -29,7 +29,8 @@
 struct history_batch_writer {
     struct column_encoder *encoder; /* Owned. */
     struct compressor *compressor;  /* Owned. */
-    struct byte_buf payload;        /* Scratch. */
+    struct byte_buf payload;        /* Scratch, */
+    struct byte_buf packed;         /* too. */
     uint64_t times_ns[TRAJECTORY_MAX_HOPS];
 };
 
@@ -52,6 +53,7 @@ history_batch_writer_destroy(struct history_batch_writer *w)
         column_encoder_destroy(w->encoder);
         compressor_destroy(w->compressor);
         byte_buf_uninit(&w->payload);
+        byte_buf_uninit(&w->packed);
         free(w);
     }
 }
@@ -147,30 +149,27 @@ int
 history_batch_writer_finish(struct history_batch_writer *w,
                             struct byte_buf *out, struct lh_error *error)
 {
-    size_t start = out->len;
     uint32_t n = history_batch_writer_n(w);
+    size_t table_len;
+    bool is_compressed;
 
     byte_buf_clear(&w->payload);
-
-    size_t table_len = column_encoder_finish(w->encoder, 0, &w->payload);
-    size_t flags_at = out->len + 1;
-
+    byte_buf_clear(&w->packed);
+    table_len = column_encoder_finish(w->encoder, 0, &w->payload);
     column_encoder_reset(w->encoder);
+    is_compressed = compressor_put(w->compressor, ZSTD_LEVEL, w->payload.data,
+                                   w->payload.len, &w->packed);
+    if (w->packed.len > HISTORY_BATCH_MAX_SIZE - HEADER) {
+        lh_error_set(error, "a history of %zu bytes is too large to be sent",
+                     HEADER + w->packed.len);
+        return EFBIG;
+    }
     byte_buf_put_u8(out, BATCH_VERSION);
-    byte_buf_put_u8(out, 0);
+    byte_buf_put_u8(out, is_compressed ? IS_COMPRESSED : 0);
     byte_buf_put_u32(out, n);
     byte_buf_put_u32(out, (uint32_t) table_len);
     byte_buf_put_u32(out, (uint32_t) w->payload.len);
-    if (compressor_put(w->compressor, ZSTD_LEVEL, w->payload.data,
-                       w->payload.len, out)) {
-        out->data[flags_at] = IS_COMPRESSED;
-    }
-    if (out->len - start > HISTORY_BATCH_MAX_SIZE) {
-        lh_error_set(error, "a history of %zu bytes is too large to be sent",
-                     out->len - start);
-        out->len = start;
-        return EFBIG;
-    }
+    byte_buf_put(out, w->packed.data, w->packed.len);
     return 0;
 }
 

@@ -12,7 +12,23 @@
 #include "lib/history_codec_format.h"
 #include "lib/lh_alloc.h"
 
+/* Where the number of a switch stands in a form's bytes. */
+struct form_dpid {
+    uint64_t dpid;
+    size_t at;
+};
+
+struct history_form {
+    struct byte_buf bytes; /* Of the record behind its beginning, but for
+                            * numbers of switches. */
+    uint64_t first_ns, last_ns;
+    uint32_t n_hops;
+    size_t n_dpids, allocated;
+    struct form_dpid *dpids; /* In their order.  Owned. */
+};
+
 struct history_encoder {
+    struct history_form *form; /* Being made instead of a payload; or NULL. */
     struct byte_buf records;
     struct byte_buf scratch; /* The record being made. */
     uint64_t base_ns;        /* First postcard of the first record. */
@@ -87,9 +103,23 @@ grow_slots(struct history_encoder *e)
 }
 
 static void
+note_dpid(struct history_form *form, uint64_t dpid, size_t at)
+{
+    form->dpids = lh_alloc_grow(form->dpids, form->n_dpids, &form->allocated,
+                                sizeof *form->dpids);
+    form->dpids[form->n_dpids++] = (struct form_dpid){dpid, at};
+}
+
+static void
 put_dpid(struct history_encoder *e, uint64_t dpid)
 {
-    size_t slot = find_slot(e, dpid);
+    size_t slot;
+
+    if (e->form) {
+        note_dpid(e->form, dpid, e->scratch.len);
+        return;
+    }
+    slot = find_slot(e, dpid);
 
     if (!e->slots[slot]) {
         e->dpids = lh_alloc_grow(e->dpids, e->n_dpids, &e->allocated_dpids,
@@ -254,22 +284,25 @@ is_too_big(const struct history *h)
            n_bytes > HISTORY_CODEC_MAX_BYTES;
 }
 
-int
-history_encoder_add(struct history_encoder *e, const struct history *h)
+/* Begins the record. */
+static void
+begin_record(struct history_encoder *e, uint64_t first_ns)
 {
-    struct history_encoder_totals *totals = &e->totals;
-    struct byte_buf *out = &e->scratch;
-    uint64_t first_ns = history_first_ns(h), last_ns = history_last_ns(h);
-    uint64_t bits = 0;
-
-    if (is_too_big(h)) {
-        return EFBIG;
-    }
-    if (!totals->n_records) {
+    if (!e->totals.n_records) {
         e->base_ns = first_ns;
     }
-    byte_buf_clear(out);
-    byte_buf_put_svarint(out, (int64_t) (first_ns - e->base_ns));
+    byte_buf_clear(&e->scratch);
+    byte_buf_put_svarint(&e->scratch, (int64_t) (first_ns - e->base_ns));
+}
+
+/* All of it behind that. */
+static void
+put_record(struct history_encoder *e, const struct history *h,
+           uint64_t first_ns, uint64_t last_ns)
+{
+    struct byte_buf *out = &e->scratch;
+    uint64_t bits = 0;
+
     byte_buf_put_uvarint(out, last_ns - first_ns);
     bits |= h->has_packet_id ? CODEC_HAS_ID : 0;
     bits |= h->packet_id ? CODEC_STORES_ID : 0;
@@ -290,9 +323,17 @@ history_encoder_add(struct history_encoder *e, const struct history *h)
     for (size_t i = 0; i < h->n_hops; i++) {
         put_hop(e, h, i, first_ns);
     }
-    byte_buf_put_uvarint(&e->records, out->len);
-    byte_buf_put(&e->records, out->data, out->len);
+}
 
+/* Ends it, and counts it. */
+static void
+end_record(struct history_encoder *e, size_t n_hops, uint64_t first_ns,
+           uint64_t last_ns)
+{
+    struct history_encoder_totals *totals = &e->totals;
+
+    byte_buf_put_uvarint(&e->records, e->scratch.len);
+    byte_buf_put(&e->records, e->scratch.data, e->scratch.len);
     if (!totals->n_records || first_ns < totals->min_ns) {
         totals->min_ns = first_ns;
     }
@@ -300,9 +341,67 @@ history_encoder_add(struct history_encoder *e, const struct history *h)
         totals->max_ns = last_ns;
     }
     totals->n_records++;
-    totals->n_hops += (uint32_t) h->n_hops;
+    totals->n_hops += (uint32_t) n_hops;
     totals->size = e->records.len + 8 * e->n_dpids + 20;
+}
+
+int
+history_encoder_add(struct history_encoder *e, const struct history *h)
+{
+    uint64_t first_ns = history_first_ns(h), last_ns = history_last_ns(h);
+
+    if (is_too_big(h)) {
+        return EFBIG;
+    }
+    begin_record(e, first_ns);
+    put_record(e, h, first_ns, last_ns);
+    end_record(e, h->n_hops, first_ns, last_ns);
     return 0;
+}
+
+struct history_form *
+history_form_create(const struct history *h)
+{
+    struct history_encoder e = {.scratch = BYTE_BUF_INIT};
+
+    if (is_too_big(h)) {
+        return NULL;
+    }
+    e.form = lh_alloc_zero(sizeof *e.form);
+    e.form->first_ns = history_first_ns(h);
+    e.form->last_ns = history_last_ns(h);
+    e.form->n_hops = (uint32_t) h->n_hops;
+    put_record(&e, h, e.form->first_ns, e.form->last_ns);
+    e.form->bytes = e.scratch;
+    return e.form;
+}
+
+void
+history_form_destroy(struct history_form *form)
+{
+    if (form) {
+        byte_buf_uninit(&form->bytes);
+        free(form->dpids);
+        free(form);
+    }
+}
+
+void
+history_encoder_add_form(struct history_encoder *e,
+                         const struct history_form *form)
+{
+    size_t at = 0;
+
+    begin_record(e, form->first_ns);
+    for (size_t i = 0; i < form->n_dpids; i++) {
+        const struct form_dpid *dpid = &form->dpids[i];
+
+        byte_buf_put(&e->scratch, form->bytes.data + at, dpid->at - at);
+        put_dpid(e, dpid->dpid);
+        at = dpid->at;
+    }
+    byte_buf_put(&e->scratch, form->bytes.data + at, form->bytes.len - at);
+    end_record(e, form->n_hops, form->first_ns, form->last_ns);
 }
 
 void

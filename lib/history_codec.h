@@ -39,6 +39,19 @@ void history_encoder_destroy(struct history_encoder *);
 /* Adds a copy of 'h'.  Returns 0, or EFBIG, with nothing added, when it holds
  * more than the limits above. */
 int history_encoder_add(struct history_encoder *, const struct history *h);
+
+/* A history as one record of any payload: what does not depend on the other
+ * records is made once. */
+struct history_form;
+
+/* The form of 'h', for history_form_destroy(); NULL when it holds more than
+ * the limits above. */
+struct history_form *history_form_create(const struct history *h);
+/* NULL is fine. */
+void history_form_destroy(struct history_form *);
+/* Adds the history that the form was made of. */
+void history_encoder_add_form(struct history_encoder *,
+                              const struct history_form *);
 const struct history_encoder_totals *
 history_encoder_totals(const struct history_encoder *);
 /* Appends the payload of all that was added to 'out'; the encoder keeps it. */

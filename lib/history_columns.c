@@ -46,9 +46,7 @@ struct flow {
     struct trajectory *trajectory; /* Referenced. */
     uint32_t shape;                /* Of shapes, or COLUMN_NO_SHAPE. */
     uint32_t n_rows;
-    uint32_t n_hops;
-    uint16_t l3_ofs;
-    uint8_t kind;
+    struct column_form form; /* Of the shape. */
 };
 
 struct column_encoder {
@@ -236,7 +234,7 @@ static uint32_t *
 find_flow_slot(struct column_encoder *e, const struct trajectory *t,
                uint32_t shape)
 {
-    size_t len = trajectory_split(t)->tail_ofs;
+    size_t len = column_shapes_form(e->shapes, shape)->tail_ofs;
     uint64_t hash =
         XXH3_64bits_withSeed(trajectory_constants(t), len, e->secret + shape);
     size_t i = (size_t) hash & (e->n_flow_slots - 1);
@@ -245,7 +243,6 @@ find_flow_slot(struct column_encoder *e, const struct trajectory *t,
         const struct flow *flow = &e->flows[e->flow_slots[i] - 1];
 
         if (flow->shape == shape &&
-            trajectory_split(flow->trajectory)->tail_ofs == len &&
             !memcmp(trajectory_constants(flow->trajectory),
                     trajectory_constants(t), len)) {
             break;
@@ -296,7 +293,6 @@ find_flow(struct column_encoder *e, struct trajectory *t,
         return mark->index;
     }
 
-    const struct header_split *split = trajectory_split(t);
     uint32_t shape = column_shapes_find(e->shapes, t, packet);
     uint32_t *slot = need_flow_slot(e, t, shape);
 
@@ -310,9 +306,9 @@ find_flow(struct column_encoder *e, struct trajectory *t,
     e->flows[e->n_flows] = (struct flow){
         .trajectory = trajectory_ref(t),
         .shape = shape,
-        .n_hops = (uint32_t) trajectory_n_hops(t),
-        .l3_ofs = split->l3_ofs,
-        .kind = (uint8_t) split->kind,
+        .form = shape != COLUMN_NO_SHAPE
+                    ? *column_shapes_form(e->shapes, shape)
+                    : (struct column_form){.n_hops = 0},
     };
     mark->index = (uint32_t) e->n_flows++;
     if (slot) {
@@ -322,12 +318,12 @@ find_flow(struct column_encoder *e, struct trajectory *t,
 }
 
 static bool
-is_own_id(const struct column_encoder *e, const struct flow *flow,
+is_own_id(const struct column_encoder *e, const struct column_form *form,
           const struct trajectory_packet *packet)
 {
     uint64_t id;
 
-    column_row_id(&e->packet_id, (enum header_kind) flow->kind, flow->l3_ofs,
+    column_row_id(&e->packet_id, (enum header_kind) form->kind, form->l3_ofs,
                   packet->header, packet->caplen, &id);
     return id == packet->packet_id;
 }
@@ -347,8 +343,9 @@ column_encoder_add(struct column_encoder *e, struct trajectory *t,
         return;
     }
 
-    size_t l3_len = (size_t) packet->caplen - flow->l3_ofs;
-    size_t n_times = flow->n_hops * sizeof(uint64_t);
+    const struct column_form *form = &flow->form;
+    size_t l3_len = (size_t) packet->caplen - form->l3_ofs;
+    size_t n_times = form->n_hops * sizeof(uint64_t);
     size_t at = e->raw.len;
     struct raw_row *row = (struct raw_row *) (void *) byte_buf_extend(
         &e->raw, sizeof *row + n_times + ((l3_len + 7) & ~(size_t) 7));
@@ -358,10 +355,10 @@ column_encoder_add(struct column_encoder *e, struct trajectory *t,
 
     row->packet_id = packet->packet_id;
     row->l3_len = (uint16_t) l3_len;
-    row->has_id = !packet->has_own_id && !is_own_id(e, flow, packet);
+    row->has_id = !packet->has_own_id && !is_own_id(e, form, packet);
     memcpy(p, packet->times_ns, n_times);
-    memcpy(p + n_times, packet->header + flow->l3_ofs, l3_len);
-    for (uint32_t i = 1; i < flow->n_hops; i++) {
+    memcpy(p + n_times, packet->header + form->l3_ofs, l3_len);
+    for (uint32_t i = 1; i < form->n_hops; i++) {
         uint64_t time = packet->times_ns[i];
 
         first_ns = time < first_ns ? time : first_ns;
@@ -379,7 +376,7 @@ column_encoder_add(struct column_encoder *e, struct trajectory *t,
     e->snap = packet->caplen > e->snap ? packet->caplen : e->snap;
     e->n_header_bytes += packet->caplen;
     flow->n_rows++;
-    count_record(e, flow->n_hops, first_ns, last_ns);
+    count_record(e, form->n_hops, first_ns, last_ns);
 }
 
 /* --- Finishing ---------------------------------------------------------- */
@@ -400,8 +397,7 @@ compare_flows(const void *a_, const void *b_, void *flows_)
         return 0;
     }
     return memcmp(trajectory_constants(a->trajectory),
-                  trajectory_constants(b->trajectory),
-                  trajectory_split(a->trajectory)->tail_ofs);
+                  trajectory_constants(b->trajectory), a->form.tail_ofs);
 }
 
 /* The order of flows in the block, for free(): as they came, or, where they
@@ -448,17 +444,15 @@ put_shapes(struct column_encoder *e, const uint32_t *order)
     block_index_maker_begin_shapes(e->index);
     for (size_t i = 0; i < e->n_flows; i++) {
         const struct flow *flow = &e->flows[order[i]];
-        const struct history *shape;
 
-        if (flow->n_rows) {
-            shape = column_shapes_number(e->shapes, flow->shape);
-            if (shape) {
-                history_encoder_add(shapes, shape);
-            }
-            if (shape && !e->has_no_index) {
-                block_index_maker_add_shape(e->index, shape);
-                column_sums_add_shape(e->sums, shape);
-            }
+        if (flow->n_rows &&
+            column_shapes_number(e->shapes, flow->shape, shapes) &&
+            !e->has_no_index) {
+            const struct history *shape =
+                column_shapes_history(e->shapes, flow->shape);
+
+            block_index_maker_add_shape(e->index, shape);
+            column_sums_add_shape(e->sums, shape);
         }
     }
     if (history_encoder_totals(shapes)->n_records) {
@@ -496,14 +490,15 @@ put_flow(struct column_encoder *e, const struct flow *flow,
 {
     const uint8_t *header = trajectory_constants(flow->trajectory);
     uint32_t shape = column_shapes_index(e->shapes, flow->shape);
+    const struct column_form *form = &flow->form;
     struct column_row row;
 
     if (!e->has_no_index) {
         block_index_maker_add_flow(e->index, shape, header);
     }
-    column_writer_begin_flow(&e->writer, (enum header_kind) flow->kind,
-                             flow->l3_ofs, header, shape, flow->n_rows,
-                             column_shapes_history(e->shapes, flow->shape));
+    column_writer_begin_flow(&e->writer, (enum header_kind) form->kind,
+                             form->l3_ofs, header, shape, flow->n_rows,
+                             form->n_hops, form->bases);
     for (uint32_t i = 0; i < flow->n_rows; i++) {
         if (i + 2 < flow->n_rows) {
             const char *p = (const char *) raw_row_at(e, refs + i + 2);
@@ -511,7 +506,7 @@ put_flow(struct column_encoder *e, const struct flow *flow,
             __builtin_prefetch(p);
             __builtin_prefetch(p + 64);
         }
-        row = get_row(e, refs + i, flow->n_hops);
+        row = get_row(e, refs + i, form->n_hops);
         column_writer_put_row(&e->writer, &row);
     }
 

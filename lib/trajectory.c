@@ -13,7 +13,8 @@
 
 struct trajectory {
     unsigned int n_refs;
-    struct trajectory_mark mark, filter_mark;
+    bool is_first; /* The path was made of it: they have one model. */
+    struct trajectory_mark mark, filter_mark, shape_mark;
     struct trajectory_path *path; /* Owned reference. */
     struct history *model;        /* Owned; NULL until asked for. */
     uint8_t constants[TRAJECTORY_MAX_CONSTANT];
@@ -49,6 +50,7 @@ trajectory_create(const struct history *model)
             &model->hops[trajectory_path_reference(path)];
 
         t = trajectory_of_path(path, ref->header, ref->caplen);
+        t->is_first = true;
         trajectory_path_unref(path);
     }
     return t;
@@ -76,6 +78,9 @@ trajectory_model(const struct trajectory *t_)
 {
     struct trajectory *t = (struct trajectory *) t_;
 
+    if (t->is_first) {
+        return trajectory_path_model(t->path);
+    }
     if (!t->model) {
         t->model = history_clone(trajectory_path_model(t->path));
         trajectory_path_fill(t->path, t->sample, t->caplen, t->model);
@@ -129,6 +134,12 @@ struct trajectory_mark *
 trajectory_filter_mark(struct trajectory *t)
 {
     return &t->filter_mark;
+}
+
+struct trajectory_mark *
+trajectory_shape_mark(const struct trajectory *t)
+{
+    return (struct trajectory_mark *) &t->shape_mark;
 }
 
 /* True when 'ref' is of this flow. */

@@ -90,5 +90,7 @@ struct trajectory_mark {
 struct trajectory_mark *trajectory_mark(struct trajectory *);
 /* The same for whoever matches filters. */
 struct trajectory_mark *trajectory_filter_mark(struct trajectory *);
+/* The same for whoever knows shapes of trajectories. */
+struct trajectory_mark *trajectory_shape_mark(const struct trajectory *);
 
 #endif /* lib/trajectory.h */

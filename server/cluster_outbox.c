@@ -26,7 +26,7 @@ struct item {
     struct trajectory *trajectory; /* a reference of its own, */
     size_t at;                     /* in 'bytes', a multiple of 8. */
     uint64_t packet_id;
-    uint16_t caplen;
+    uint16_t caplen, n_hops;
     bool has_own_id;
 };
 
@@ -180,7 +180,8 @@ cluster_outbox_add_packet(struct cluster_outbox *box, struct trajectory *t,
                           const struct trajectory_packet *packet)
 {
     struct item *item = add_item(box);
-    size_t n_times = trajectory_n_hops(t) * sizeof *packet->times_ns;
+    size_t n_hops = trajectory_n_hops(t);
+    size_t n_times = n_hops * sizeof *packet->times_ns;
     size_t padding = -(size_t) packet->caplen & 7;
 
     item->store = store_of_packet(box, t, packet->packet_id);
@@ -188,6 +189,7 @@ cluster_outbox_add_packet(struct cluster_outbox *box, struct trajectory *t,
     item->at = box->bytes.len;
     item->packet_id = packet->packet_id;
     item->caplen = packet->caplen;
+    item->n_hops = (uint16_t) n_hops;
     item->has_own_id = packet->has_own_id;
     byte_buf_put(&box->bytes, packet->times_ns, n_times);
     byte_buf_put(&box->bytes, packet->header, packet->caplen);
@@ -222,8 +224,7 @@ add_to_batch(struct cluster_outbox *box, const struct item *item)
         .packet_id = item->packet_id,
         .times_ns =
             (const uint64_t *) (const void *) (box->bytes.data + item->at),
-        .header = box->bytes.data + item->at +
-                  trajectory_n_hops(item->trajectory) * sizeof(uint64_t),
+        .header = box->bytes.data + item->at + item->n_hops * sizeof(uint64_t),
         .caplen = item->caplen,
         .has_own_id = item->has_own_id,
     };
@@ -252,6 +253,23 @@ give_batch(struct cluster_outbox *box, uint32_t store, uint32_t *part,
     return 0;
 }
 
+/* Asks for what is packed a little later. */
+static void
+prefetch(const struct cluster_outbox *box, const uint32_t *order, size_t n)
+{
+    const struct item *item;
+
+    if (n > 8) {
+        __builtin_prefetch(&box->items[order[8]]);
+    }
+    if (n > 4) {
+        item = &box->items[order[4]];
+        __builtin_prefetch(item->trajectory);
+        __builtin_prefetch(box->bytes.data + item->at);
+        __builtin_prefetch(box->bytes.data + item->at + 64);
+    }
+}
+
 /* Packs the items of one store, the 'n' whose numbers stand at 'order'. */
 static size_t
 pack_store(struct cluster_outbox *box, uint32_t store, const uint32_t *order,
@@ -261,6 +279,8 @@ pack_store(struct cluster_outbox *box, uint32_t store, const uint32_t *order,
     uint32_t part = 0;
 
     for (size_t i = 0; i < n; i++) {
+        prefetch(box, order + i, n - i);
+
         int retval = add_to_batch(box, &box->items[order[i]]);
 
         if (retval == ENOBUFS) {

@@ -68,6 +68,32 @@ START_TEST(every_member_comes_back)
 }
 END_TEST
 
+START_TEST(a_form_adds_what_its_history_would)
+{
+    struct byte_buf expected = BYTE_BUF_INIT, buf = BYTE_BUF_INIT;
+    size_t n = 300;
+    struct history **all = encode_random((uint64_t) _i, n, 12, &expected);
+    struct history_encoder *e = history_encoder_create();
+
+    for (size_t i = 0; i < n; i++) {
+        struct history_form *form = history_form_create(all[i]);
+
+        ck_assert_ptr_nonnull(form);
+        history_encoder_add_form(e, form);
+        history_form_destroy(form);
+    }
+    ck_assert_uint_eq(history_encoder_totals(e)->n_records, n);
+    ck_assert_uint_ge(history_encoder_totals(e)->size, expected.len);
+    history_encoder_finish(e, &buf);
+    ck_assert_uint_eq(buf.len, expected.len);
+    ck_assert_mem_eq(buf.data, expected.data, buf.len);
+    history_encoder_destroy(e);
+    byte_buf_uninit(&expected);
+    byte_buf_uninit(&buf);
+    destroy_all(all, n);
+}
+END_TEST
+
 START_TEST(totals_count_what_was_added)
 {
     struct history_encoder *e = history_encoder_create();
@@ -349,6 +375,7 @@ main(void)
     TCase *tc = tcase_create("all");
 
     tcase_add_loop_test(tc, every_member_comes_back, 0, 10);
+    tcase_add_loop_test(tc, a_form_adds_what_its_history_would, 0, 4);
     tcase_add_test(tc, totals_count_what_was_added);
     tcase_add_test(tc, a_hop_without_time_is_not_the_first);
     tcase_add_loop_test(tc, a_history_has_one_key_in_all_payloads, 0, 4);

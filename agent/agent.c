@@ -392,16 +392,15 @@ on_budget(evutil_socket_t fd, short what, void *agent_)
  */
 
 static void
-on_state(void *agent_, bool is_up, const char *text)
+on_state(void *agent_, bool is_up, const char *server, const char *text)
 {
     const struct agent *agent = agent_;
 
     if (is_up) {
-        say_info("ships to %s", agent->options->server);
+        say_info("ships to %s", server);
     } else {
         say_warn("server %s: %s; it is tried again, postcards wait in the %s",
-                 agent->options->server, text,
-                 agent_place_name(outbox_place(agent->outbox)));
+                 server, text, agent_place_name(outbox_place(agent->outbox)));
     }
 }
 
@@ -455,7 +454,7 @@ open_link(struct agent *agent, struct lh_error *error)
     const struct options *o = agent->options;
     struct tls_files files = {o->private_key, o->certificate, o->ca_cert};
     struct server_link_config config = {
-        .server = o->server,
+        .servers = o->server,
         .outbox = agent->outbox,
         .hello = {.protocol_min = AGENT_PROTOCOL,
                   .protocol_max = AGENT_PROTOCOL,

@@ -120,6 +120,8 @@ agent_metrics_write(void *agent_, struct evbuffer *text)
         {"connected", "now: 1 when the server is there", link->is_up, true},
         {"connections", "connections that the server welcomed",
          link->n_connections, false},
+        {"moves", "of these, by another server than the one before",
+         link->n_moves, false},
         {"connection_failures", "connections that ended or were none",
          link->n_failures, false},
         {"connection_refused", "of these, refused by the server",
@@ -166,7 +168,7 @@ agent_say_status(struct agent *agent)
              losses_total(agent->losses, AGENT_PLACE_CAPTURE));
     say_info("server %s is %s; %" PRIu64 " frames wait, %" PRIu64
              " of %" PRIu64 " KiB in the %s",
-             agent->options->server, link->is_up ? "there" : "away",
+             server_link_server(agent->link), link->is_up ? "there" : "away",
              out.n_waiting, out.bytes >> 10, out.max_bytes >> 10,
              agent_place_name(outbox_place(agent->outbox)));
     agent->status_ns = now_ns;

@@ -14,6 +14,8 @@ agent_libagent_a_SOURCES = \
 	agent/ring_layout.h \
 	agent/ring_reader.c agent/ring_reader.h \
 	agent/ring_set.c agent/ring_set.h \
+	agent/server_choice.c agent/server_choice.h \
+	agent/server_conn.c agent/server_conn.h \
 	agent/server_link.c agent/server_link.h \
 	agent/spool.c agent/spool.h \
 	agent/template_log.c agent/template_log.h \

@@ -16,7 +16,7 @@
 
 struct options {
     /* All strings are borrowed from argv. */
-    const char *server; /* HOST[:PORT]. */
+    const char *server; /* HOST[:PORT][,or=HOST[:PORT]].. */
     const char *private_key, *certificate, *ca_cert;
     const char *spool; /* NULL: none. */
     uint64_t spool_bytes;

@@ -202,6 +202,12 @@ outbox_get(struct outbox *o, uint64_t seq, struct byte_buf *out,
     return false;
 }
 
+uint64_t
+outbox_taken_seq(const struct outbox *o)
+{
+    return o->n ? entry_at(o, 0)->seq - 1 : o->last_seq;
+}
+
 void
 outbox_ack(struct outbox *o, uint64_t seq)
 {

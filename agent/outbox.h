@@ -42,6 +42,8 @@ int outbox_put(struct outbox *, const struct byte_buf *frame,
  * number.  False when there is none. */
 bool outbox_get(struct outbox *, uint64_t seq, struct byte_buf *out,
                 uint64_t *next);
+/* The number up to which all were taken; 0: none were. */
+uint64_t outbox_taken_seq(const struct outbox *);
 /* All up to 'seq' were taken; later numbers are above it. */
 void outbox_ack(struct outbox *, uint64_t seq);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* server_link - the agent's connection to its server. */
+/* server_link - the agent's connection to a server. */
 #include <config.h>
 
 #include "agent/server_link.h"
@@ -10,97 +10,60 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
-#include <event2/buffer.h>
-#include <event2/bufferevent.h>
 #include <event2/dns.h>
 #include <event2/event.h>
 
+#include "agent/server_choice.h"
+#include "agent/server_conn.h"
 #include "lib/lh_alloc.h"
 #include "lib/say.h"
-#include "lib/text_number.h"
 #include "lib/time_spec.h"
-#include "lib/tls.h"
 
 /* No more than this waits unsent in the connection. */
-#define MAX_UNSENT   (512u << 10)
-#define LOW_UNSENT   (128u << 10)
-#define PING_S       5  /* Between two when nothing else comes. */
-#define SILENT_S     20 /* Then the server is away. */
+#define MAX_UNSENT (512u << 10)
+/* Pings, and how long a server may be silent: of one, and of several. */
+#define PING_S        5
+#define SILENT_S      20
+#define PING_MANY_S   1
+#define SILENT_MANY_S 4
+/* Between two rounds of tries. */
 #define RETRY_MS     200
 #define MAX_RETRY_MS 5000
 /* A number that no agent comes to. */
 #define MAX_SEQ (UINT64_MAX / 4)
 
-enum state { STATE_AWAY, STATE_CONNECTING, STATE_HELLO, STATE_UP };
-
 struct server_link {
     struct event_base *base;
-    struct evdns_base *dns; /* Owned. */
+    struct evdns_base *dns; /* Owned, as what follows. */
     struct server_link_config config;
-    char *host; /* Owned. */
-    uint16_t port;
-    enum state state;
-    struct bufferevent *stream; /* Owned. */
-    struct event *retry, *ping; /* Owned. */
+    struct server_choice *choice;
+    struct server_conn *conn;   /* NULL: away. */
+    struct server_conn *better; /* To one that is more its own, or NULL. */
+    struct event *retry, *back;
+    size_t now;       /* The server of 'conn', or of the next one; */
+    size_t better_at; /* that of 'better'; */
+    size_t last_up;   /* and the last that welcomed, or SIZE_MAX. */
+    bool *was_said;   /* Of each: that it is away.  Owned. */
     unsigned int retry_ms;
-    unsigned int silent_s;
     uint64_t sent_seq;  /* On this connection. */
     uint64_t ever_sent; /* On any. */
     uint32_t want;
     bool has_want;
-    bool was_said; /* That it is away. */
     struct byte_buf out;
     struct server_link_counters counters;
 };
 
-static void on_event(struct bufferevent *, short what, void *link);
-
-/* --- Going away and coming back ------------------------------------------
- */
-
-static void
-schedule_retry(struct server_link *link)
+static const char *
+text_of(const struct server_link *link, size_t i)
 {
-    struct timeval delay = {.tv_sec = link->retry_ms / 1000,
-                            .tv_usec = link->retry_ms % 1000 * 1000};
-
-    event_add(link->retry, &delay);
-    link->retry_ms *= 2;
-    if (link->retry_ms > MAX_RETRY_MS) {
-        link->retry_ms = MAX_RETRY_MS;
-    }
+    return server_choice_get(link->choice, i)->text;
 }
 
-static void
-fail(struct server_link *link, const char *why)
+static bool
+is_up(const struct server_link *link)
 {
-    bool was_up = link->state == STATE_UP;
-
-    if (link->stream) {
-        bufferevent_free(link->stream);
-        link->stream = NULL;
-    }
-    event_del(link->ping);
-    link->state = STATE_AWAY;
-    link->counters.is_up = false;
-    link->counters.n_failures++;
-    if (was_up || !link->was_said) {
-        link->was_said = true;
-        link->config.on_state(link->config.aux, false, why);
-    }
-    if (was_up) {
-        link->config.on_threshold(link->config.aux, AGENT_THRESHOLD_ALL);
-    }
-    schedule_retry(link);
-}
-
-static void
-fail_malformed(struct server_link *link, const char *why)
-{
-    link->counters.n_malformed++;
-    fail(link, why);
+    return link->conn && server_conn_is_welcome(link->conn);
 }
 
 /* --- Sending -------------------------------------------------------------
@@ -109,18 +72,15 @@ fail_malformed(struct server_link *link, const char *why)
 static void
 flush_out(struct server_link *link)
 {
-    link->counters.bytes += link->out.len;
-    bufferevent_write(link->stream, link->out.data, link->out.len);
-    byte_buf_clear(&link->out);
+    link->counters.bytes += server_conn_send(link->conn, &link->out);
 }
 
 static void
 send_more(struct server_link *link)
 {
-    struct evbuffer *unsent = bufferevent_get_output(link->stream);
     uint64_t seq;
 
-    while (evbuffer_get_length(unsent) < MAX_UNSENT &&
+    while (server_conn_unsent(link->conn) < MAX_UNSENT &&
            outbox_get(link->config.outbox, link->sent_seq, &link->out, &seq)) {
         link->sent_seq = seq;
         link->counters.n_sent++;
@@ -136,108 +96,213 @@ send_more(struct server_link *link)
 static void
 send_want(struct server_link *link)
 {
-    if (link->has_want && link->state == STATE_UP) {
+    if (link->has_want && is_up(link)) {
         agent_frame_put_threshold(&link->out, AGENT_WANT, link->want);
         flush_out(link);
     }
 }
 
 static void
-send_ping(struct server_link *link, enum agent_frame_type type,
-          uint64_t sent_ns)
-{
-    agent_frame_put_ping(
-        &link->out, type,
-        &(struct agent_ping){.sent_ns = sent_ns, .now_ns = time_spec_now()});
-    flush_out(link);
-}
-
-static void
-on_writable(struct bufferevent *stream, void *link_)
+on_room(void *link_, struct server_conn *conn)
 {
     struct server_link *link = link_;
 
-    if (link->state == STATE_UP) {
+    if (conn == link->conn) {
         send_more(link);
     }
 }
 
-static void
-on_ping(evutil_socket_t fd, short what, void *link_)
-{
-    struct server_link *link = link_;
+/* --- Going away and coming back ------------------------------------------
+ */
 
-    link->silent_s += PING_S;
-    if (link->silent_s >= SILENT_S) {
-        fail(link, "it does not answer");
-    } else if (link->state == STATE_UP) {
-        send_ping(link, AGENT_PING, time_spec_now());
+static void
+wait_ms(struct event *event, unsigned int ms)
+{
+    struct timeval delay = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
+
+    event_add(event, &delay);
+}
+
+static void
+drop_better(struct server_link *link)
+{
+    server_conn_destroy(link->better);
+    link->better = NULL;
+    event_del(link->back);
+}
+
+/* After a failure the next server is tried at once, and after one of each
+ * of them all again in a while. */
+static void
+schedule_retry(struct server_link *link)
+{
+    if (!server_choice_fail(link->choice, link->now)) {
+        wait_ms(link->retry, 0);
+    } else {
+        wait_ms(link->retry, link->retry_ms);
+        link->retry_ms *= 2;
+        if (link->retry_ms > MAX_RETRY_MS) {
+            link->retry_ms = MAX_RETRY_MS;
+        }
     }
+    link->now = server_choice_next(link->choice);
+}
+
+static void
+fail(struct server_link *link, const char *why)
+{
+    bool was_up = is_up(link);
+    size_t who = link->now;
+
+    server_conn_destroy(link->conn);
+    link->conn = NULL;
+    drop_better(link);
+    link->counters.is_up = false;
+    link->counters.n_failures++;
+    if (was_up || !link->was_said[who]) {
+        link->was_said[who] = true;
+        link->config.on_state(link->config.aux, false, text_of(link, who),
+                              why);
+    }
+    if (was_up) {
+        link->config.on_threshold(link->config.aux, AGENT_THRESHOLD_ALL);
+    }
+    schedule_retry(link);
+}
+
+static void
+fail_malformed(struct server_link *link, const char *why)
+{
+    link->counters.n_malformed++;
+    fail(link, why);
 }
 
 /* --- Reading -------------------------------------------------------------
  */
 
+/* Whether the welcome can be relied on; if not, why. */
+static bool
+is_good_welcome(const struct server_link *link, const struct agent_welcome *w,
+                char why[160])
+{
+    if (w->protocol != AGENT_PROTOCOL || w->last_seq > MAX_SEQ) {
+        snprintf(why, 160, "it speaks another protocol");
+        return false;
+    }
+    if (w->id_seed != link->config.hello.id_seed ||
+        w->id_bytes != link->config.hello.id_bytes) {
+        snprintf(why, 160,
+                 "its packet IDs are others: give lasthop-agent and the "
+                 "bridges --id-seed %" PRIx64 " --id-bytes %u",
+                 w->id_seed, w->id_bytes);
+        return false;
+    }
+    return true;
+}
+
 static void
 welcome(struct server_link *link, const struct agent_welcome *w)
 {
     uint64_t next = outbox_next_seq(link->config.outbox);
-    char text[160];
 
-    if (w->protocol != AGENT_PROTOCOL || w->last_seq > MAX_SEQ) {
-        fail_malformed(link, "it speaks another protocol");
-        return;
-    }
-    if (w->id_seed != link->config.hello.id_seed ||
-        w->id_bytes != link->config.hello.id_bytes) {
-        snprintf(text, sizeof text,
-                 "its packet IDs are others: give lasthop-agent and the "
-                 "bridges --id-seed %" PRIx64 " --id-bytes %u",
-                 w->id_seed, w->id_bytes);
-        fail(link, text);
-        return;
-    }
     if (w->last_seq >= next) {
         say_warn("the server has taken frame %" PRIu64 " of this agent, which "
                  "knows of %" PRIu64 ": the host's disk forgot",
                  w->last_seq, next - 1);
     }
-    link->state = STATE_UP;
+    server_conn_welcome(link->conn);
+    server_choice_work(link->choice, link->now);
     link->retry_ms = RETRY_MS;
-    link->was_said = false;
+    link->was_said[link->now] = false;
     link->counters.is_up = true;
     link->counters.n_connections++;
+    link->counters.n_moves +=
+        link->last_up != SIZE_MAX && link->last_up != link->now;
+    link->last_up = link->now;
     link->sent_seq = w->last_seq;
     outbox_ack(link->config.outbox, w->last_seq);
-    link->config.on_state(link->config.aux, true, "");
+    link->config.on_state(link->config.aux, true, text_of(link, link->now),
+                          "");
     link->config.on_threshold(link->config.aux, w->threshold);
     send_want(link);
     send_more(link);
+    if (link->now) {
+        wait_ms(link->back, SERVER_LINK_BACK_MS);
+    }
+}
+
+static void
+copy_text(const struct agent_frame *f, char text[AGENT_MAX_TEXT + 1])
+{
+    memcpy(text, f->refused.text, f->refused.len);
+    text[f->refused.len] = '\0';
+}
+
+/* The first frame of a connection; false when that is no more. */
+static bool
+take_first(struct server_link *link, const struct agent_frame *f)
+{
+    char text[AGENT_MAX_TEXT + 1];
+
+    if (f->type == AGENT_REFUSED) {
+        copy_text(f, text);
+        link->counters.n_refused++;
+        fail(link, text);
+        return false;
+    }
+    if (f->type != AGENT_WELCOME) {
+        fail_malformed(link, "it does not begin with a welcome");
+        return false;
+    }
+    if (!is_good_welcome(link, &f->welcome, text)) {
+        link->counters.n_malformed += f->welcome.protocol != AGENT_PROTOCOL ||
+                                      f->welcome.last_seq > MAX_SEQ;
+        fail(link, text);
+        return false;
+    }
+    welcome(link, &f->welcome);
+    return true;
+}
+
+/* What one that is more its own answers: it goes there, or stays. */
+static bool
+take_better(struct server_link *link, const struct agent_frame *f)
+{
+    struct server_conn *conn = link->better;
+    char text[160];
+
+    if (f->type != AGENT_WELCOME ||
+        !is_good_welcome(link, &f->welcome, text)) {
+        drop_better(link);
+        wait_ms(link->back, SERVER_LINK_BACK_MS);
+        return false;
+    }
+    say_info("server %s is back", text_of(link, link->better_at));
+    server_conn_destroy(link->conn);
+    link->conn = conn;
+    link->now = link->better_at;
+    link->better = NULL;
+    welcome(link, &f->welcome);
+    return true;
 }
 
 /* False when the connection is no more. */
 static bool
-handle(struct server_link *link, const struct agent_frame *f)
+on_frame(void *link_, struct server_conn *conn, const struct agent_frame *f)
 {
+    struct server_link *link = link_;
     char text[AGENT_MAX_TEXT + 1];
 
-    link->silent_s = 0;
-    if (link->state == STATE_HELLO) {
-        if (f->type == AGENT_WELCOME) {
-            welcome(link, &f->welcome);
-        } else if (f->type == AGENT_REFUSED) {
-            memcpy(text, f->refused.text, f->refused.len);
-            text[f->refused.len] = '\0';
-            link->counters.n_refused++;
-            fail(link, text);
-        } else {
-            fail_malformed(link, "it does not begin with a welcome");
-        }
-        return link->state == STATE_UP;
+    if (conn == link->better) {
+        return take_better(link, f);
+    }
+    if (!server_conn_is_welcome(conn)) {
+        return take_first(link, f);
     }
     switch (f->type) {
     case AGENT_ACK:
-        if (f->ack.seq > link->sent_seq) {
+        /* It may be of what went on an earlier connection. */
+        if (f->ack.seq >= outbox_next_seq(link->config.outbox)) {
             fail_malformed(link, "it acknowledges what was not sent");
             return false;
         }
@@ -247,13 +312,15 @@ handle(struct server_link *link, const struct agent_frame *f)
         link->config.on_threshold(link->config.aux, f->threshold.threshold);
         return true;
     case AGENT_PING:
-        send_ping(link, AGENT_PONG, f->ping.sent_ns);
+        agent_frame_put_ping(&link->out, AGENT_PONG,
+                             &(struct agent_ping){.sent_ns = f->ping.sent_ns,
+                                                  .now_ns = time_spec_now()});
+        flush_out(link);
         return true;
     case AGENT_PONG:
         return true;
     case AGENT_REFUSED:
-        memcpy(text, f->refused.text, f->refused.len);
-        text[f->refused.len] = '\0';
+        copy_text(f, text);
         link->counters.n_refused++;
         fail(link, text);
         return false;
@@ -270,134 +337,80 @@ handle(struct server_link *link, const struct agent_frame *f)
 }
 
 static void
-on_readable(struct bufferevent *stream, void *link_)
+on_end(void *link_, struct server_conn *conn, enum server_conn_end cause,
+       const char *why)
 {
     struct server_link *link = link_;
-    struct evbuffer *in = bufferevent_get_input(stream);
 
-    for (;;) {
-        /* A server says nothing long. */
-        size_t len = evbuffer_get_length(in), used;
-        struct agent_frame frame;
-        struct lh_error error;
-        int retval;
-
-        if (!len) {
-            return;
-        }
-        if (len > AGENT_FRAME_MAX_HELLO) {
-            len = AGENT_FRAME_MAX_HELLO;
-        }
-        retval =
-            agent_frame_read(evbuffer_pullup(in, (ev_ssize_t) len), len,
-                             AGENT_FRAME_MAX_HELLO, &used, &frame, &error);
-        if (retval == EAGAIN) {
-            return;
-        }
-        if (retval) {
-            fail_malformed(link, error.text);
-            return;
-        }
-        if (!handle(link, &frame)) {
-            return;
-        }
-        evbuffer_drain(in, used);
+    if (conn == link->better) {
+        drop_better(link);
+        wait_ms(link->back, SERVER_LINK_BACK_MS);
+    } else if (cause == SERVER_CONN_MALFORMED) {
+        fail_malformed(link, why);
+    } else {
+        fail(link, why);
     }
 }
 
 /* --- Connections ---------------------------------------------------------
  */
 
-static void
-on_connected(struct server_link *link)
+static struct server_conn *
+connect_to(struct server_link *link, size_t i, bool has_others)
 {
-    link->state = STATE_HELLO;
-    agent_frame_put_hello(&link->out, &link->config.hello);
-    flush_out(link);
-}
+    bool is_many = server_choice_n(link->choice) > 1;
+    struct server_conn_config config = {
+        .base = link->base,
+        .dns = link->dns,
+        .tls = link->config.tls,
+        .target = server_choice_get(link->choice, i),
+        .hello = link->config.hello,
+        .ping_s = is_many ? PING_MANY_S : PING_S,
+        .silent_s = is_many ? SILENT_MANY_S : SILENT_S,
+        .on_frame = on_frame,
+        .on_room = on_room,
+        .on_end = on_end,
+        .aux = link,
+    };
 
-static void
-on_event(struct bufferevent *stream, short what, void *link_)
-{
-    struct server_link *link = link_;
-
-    if (what & BEV_EVENT_CONNECTED) {
-        on_connected(link);
-        return;
-    }
-
-    int dns_error = bufferevent_socket_get_dns_error(stream);
-    char *tls_error = link->config.tls ? tls_reason(stream) : NULL;
-    int error = EVUTIL_SOCKET_ERROR();
-    const char *why = tls_error                  ? tls_error
-                      : dns_error                ? "its name is not known"
-                      : what & BEV_EVENT_TIMEOUT ? "it does not answer"
-                      : what & BEV_EVENT_EOF     ? "it hung up"
-                                                 : strerror(error);
-
-    fail(link, why);
-    free(tls_error);
+    config.hello.taken_seq = outbox_taken_seq(link->config.outbox);
+    config.hello.has_others = has_others;
+    return server_conn_create(&config);
 }
 
 static void
 on_retry(evutil_socket_t fd, short what, void *link_)
 {
     struct server_link *link = link_;
-    struct timeval ping = {.tv_sec = PING_S};
-    int options = BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS;
 
-    assert(!link->stream);
-    link->state = STATE_CONNECTING;
-    link->silent_s = 0;
-    link->stream =
-        link->config.tls
-            ? tls_bufferevent(link->config.tls, link->base, -1, false, options)
-            : bufferevent_socket_new(link->base, -1, options);
-    if (!link->stream) {
-        fail(link, "memory is short");
+    assert(!link->conn);
+    link->conn =
+        connect_to(link, link->now, server_choice_has_others(link->choice));
+    if (!link->conn) {
+        fail(link, "cannot connect");
+    }
+}
+
+/* Looks whether one of those that come before is back. */
+static void
+on_back(evutil_socket_t fd, short what, void *link_)
+{
+    struct server_link *link = link_;
+
+    if (!is_up(link) || !link->now) {
         return;
     }
-    event_add(link->ping, &ping);
-    bufferevent_setcb(link->stream, on_readable, on_writable, on_event, link);
-    bufferevent_setwatermark(link->stream, EV_READ, 0,
-                             4 * AGENT_FRAME_MAX_HELLO);
-    bufferevent_setwatermark(link->stream, EV_WRITE, LOW_UNSENT, 0);
-    bufferevent_enable(link->stream, EV_READ | EV_WRITE);
-    if (bufferevent_socket_connect_hostname(link->stream, link->dns, AF_UNSPEC,
-                                            link->host, link->port)) {
-        fail(link, "cannot connect");
+    server_conn_destroy(link->better);
+    link->better_at =
+        link->better_at + 1 < link->now ? link->better_at + 1 : 0;
+    link->better = connect_to(link, link->better_at, true);
+    if (!link->better) {
+        wait_ms(link->back, SERVER_LINK_BACK_MS);
     }
 }
 
 /* --- Interface -----------------------------------------------------------
  */
-
-/* "HOST", "HOST:PORT", "[ADDR]", "[ADDR]:PORT"; an IPv6 address alone too. */
-static bool
-split_address(const char *text, char **host, uint16_t *port)
-{
-    const char *end, *rest;
-    uint64_t number = AGENT_DEFAULT_PORT;
-    bool has_bracket = *text == '[';
-
-    if (has_bracket) {
-        end = strchr(++text, ']');
-        rest = end ? end + 1 : NULL;
-    } else {
-        end = strchr(text, ':');
-        if (!end || strchr(end + 1, ':')) {
-            end = text + strlen(text);
-        }
-        rest = end;
-    }
-    if (!end || end == text || (*rest && *rest != ':') ||
-        (*rest && !text_number(rest + 1, 10, 1, 65535, &number))) {
-        return false;
-    }
-    *host = lh_asprintf("%.*s", (int) (end - text), text);
-    *port = (uint16_t) number;
-    return true;
-}
 
 int
 server_link_create(struct event_base *base,
@@ -405,18 +418,22 @@ server_link_create(struct event_base *base,
                    struct server_link **linkp, struct lh_error *error)
 {
     struct server_link *link = lh_alloc_zero(sizeof *link);
-    struct timeval now = {.tv_sec = 0};
+    int retval;
 
     *linkp = NULL;
     link->base = base;
     link->config = *config;
     link->retry_ms = RETRY_MS;
-    if (!split_address(config->server, &link->host, &link->port)) {
-        lh_error_set(error, "%s: must be HOST:PORT or [ADDR]:PORT",
-                     config->server);
+    link->last_up = link->better_at = SIZE_MAX;
+    retval = server_choice_create(config->servers,
+                                  (const char *) config->hello.name,
+                                  &link->choice, error);
+    if (retval) {
         free(link);
-        return EINVAL;
+        return retval;
     }
+    link->was_said =
+        lh_alloc_zero(server_choice_n(link->choice) * sizeof *link->was_said);
     link->dns = evdns_base_new(base, EVDNS_BASE_INITIALIZE_NAMESERVERS |
                                          EVDNS_BASE_DISABLE_WHEN_INACTIVE);
     if (!link->dns) {
@@ -424,8 +441,8 @@ server_link_create(struct event_base *base,
         link->dns = evdns_base_new(base, EVDNS_BASE_DISABLE_WHEN_INACTIVE);
     }
     link->retry = evtimer_new(base, on_retry, link);
-    link->ping = event_new(base, -1, EV_PERSIST, on_ping, link);
-    event_add(link->retry, &now);
+    link->back = evtimer_new(base, on_back, link);
+    wait_ms(link->retry, 0);
     *linkp = link;
     return 0;
 }
@@ -434,16 +451,16 @@ void
 server_link_destroy(struct server_link *link)
 {
     if (link) {
-        if (link->stream) {
-            bufferevent_free(link->stream);
-        }
+        server_conn_destroy(link->conn);
+        server_conn_destroy(link->better);
         event_free(link->retry);
-        event_free(link->ping);
+        event_free(link->back);
         if (link->dns) {
             evdns_base_free(link->dns, 0);
         }
         byte_buf_uninit(&link->out);
-        free(link->host);
+        server_choice_destroy(link->choice);
+        free(link->was_said);
         free(link);
     }
 }
@@ -451,7 +468,7 @@ server_link_destroy(struct server_link *link)
 void
 server_link_kick(struct server_link *link)
 {
-    if (link->state == STATE_UP) {
+    if (is_up(link)) {
         send_more(link);
     }
 }
@@ -464,6 +481,12 @@ server_link_want(struct server_link *link, uint32_t threshold)
         link->want = threshold;
         send_want(link);
     }
+}
+
+const char *
+server_link_server(const struct server_link *link)
+{
+    return text_of(link, link->now);
 }
 
 const struct server_link_counters *

@@ -7,12 +7,12 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <stdbool.h>
 #include <string.h>
 
 static const char magic[4] = {'L', 'H', 'A', '1'};
 
 #define LOSS_ENTRY_LEN 16
+#define HELLO_OTHERS   0x01
 
 /* --- Reading -------------------------------------------------------------
  */
@@ -49,7 +49,13 @@ get_hello(struct bytes_reader *r, struct agent_hello *hello)
         return false;
     }
     memcpy(hello->id, id, AGENT_ID_LEN);
-    /* A later protocol may say more here. */
+    /* Older agents end here, later ones may say more. */
+    hello->taken_seq = 0;
+    hello->has_others = false;
+    if (bytes_left(r) >= 9) {
+        hello->taken_seq = bytes_get_u64(r);
+        hello->has_others = bytes_get_u8(r) & HELLO_OTHERS;
+    }
     bytes_get(r, bytes_left(r));
     return true;
 }
@@ -225,7 +231,7 @@ end(const struct bytes_writer *w)
 void
 agent_frame_put_hello(struct byte_buf *out, const struct agent_hello *hello)
 {
-    struct bytes_writer w = begin(out, AGENT_HELLO, 45u + hello->name_len);
+    struct bytes_writer w = begin(out, AGENT_HELLO, 54u + hello->name_len);
 
     bytes_put(&w, magic, sizeof magic);
     bytes_put_u16(&w, hello->protocol_min);
@@ -237,6 +243,8 @@ agent_frame_put_hello(struct byte_buf *out, const struct agent_hello *hello)
     bytes_put_u16(&w, hello->snap);
     bytes_put_u8(&w, hello->name_len);
     bytes_put(&w, hello->name, hello->name_len);
+    bytes_put_u64(&w, hello->taken_seq);
+    bytes_put_u8(&w, hello->has_others ? HELLO_OTHERS : 0);
     end(&w);
 }
 

@@ -19,6 +19,7 @@
 #ifndef LIB_AGENT_FRAME_H
 #define LIB_AGENT_FRAME_H 1
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -63,6 +64,9 @@ struct agent_hello {
     uint16_t snap;       /* The longest header; 0: not known yet. */
     const uint8_t *name; /* Of the host; printable ASCII. */
     uint8_t name_len;
+    /* All up to this number was taken, by whichever server; 0: not told. */
+    uint64_t taken_seq;
+    bool has_others; /* Other servers would take it. */
 };
 
 struct agent_welcome {

@@ -145,6 +145,15 @@ save_book(struct source_agent *source)
     source->is_book_changed = false;
 }
 
+const char *
+source_agent_busy(const struct guest *guest)
+{
+    const struct source_agent_config *config = &guest->source->config;
+
+    return guest->has_others && config->busy ? config->busy(config->aux)
+                                             : NULL;
+}
+
 static void
 on_ack(evutil_socket_t fd, short what, void *source_)
 {
@@ -164,6 +173,10 @@ on_ack(evutil_socket_t fd, short what, void *source_)
         if (evbuffer_get_length(bufferevent_get_output(guest->stream)) >
             MAX_UNSENT) {
             source_agent_end(guest);
+            continue;
+        }
+        if (source->current != guest && source_agent_busy(guest)) {
+            source_agent_refuse(guest, source_agent_busy(guest));
             continue;
         }
         entry = agent_book_get(source->config.book, guest->id, 0);

@@ -8,7 +8,10 @@
  * the pipeline has no room nothing is read: TCP makes the agents wait.
  *
  * In a cluster a batch counts as taken when all its postcards are safe on the
- * bus; one that comes again before that is known, and waits for the same.
+ * bus; one that comes again before that is known, and waits for the same. What
+ * an agent says that other servers have taken of it counts as taken here too.
+ * While this server has a reason not to take agents, those that could go to
+ * other servers are told so and sent away.
  *
  * What an agent may hold here is bounded: a frame, AGENT_FRAME_MAX bytes, and
  * as much again unread.  One that sends what is no frame is hung up on; a
@@ -56,6 +59,12 @@ struct source_agent_config {
      * not acknowledged.  NULL. */
     uint64_t (*taken)(void *aux);
     uint64_t (*safe)(void *aux);
+    /* The postcards that come next are those of that frame of the agent, in
+     * their order, from the first on.  May be NULL. */
+    void (*begin)(void *aux, const uint8_t id[AGENT_ID_LEN], uint64_t seq);
+    /* Why agents should go to other servers; NULL: they need not.  May be
+     * NULL. */
+    const char *(*busy)(void *aux);
     void *aux;
 };
 

@@ -13,6 +13,8 @@
 #define IDLE_TIMEOUT_S 60
 #define ROOM_MS        1
 #define SLICE          128 /* Postcards between two looks for room. */
+/* No agent has come to such a number. */
+#define MAX_SEQ (UINT64_MAX / 4)
 
 /* --- Hello. ---------------------------------------------------------------
  */
@@ -48,6 +50,11 @@ take_hello(struct guest *guest, const struct agent_hello *hello)
             guest, "this server speaks version 1 of the protocol only");
         return;
     }
+    guest->has_others = hello->has_others;
+    if (source_agent_busy(guest)) {
+        source_agent_refuse(guest, source_agent_busy(guest));
+        return;
+    }
     memcpy(guest->id, hello->id, AGENT_ID_LEN);
     memcpy(guest->name, hello->name, hello->name_len);
     guest->name[hello->name_len] = '\0';
@@ -56,6 +63,10 @@ take_hello(struct guest *guest, const struct agent_hello *hello)
     memcpy(entry->name, guest->name, sizeof entry->name);
     entry->is_connected = true;
     entry->want = AGENT_THRESHOLD_ALL;
+    if (hello->taken_seq > entry->last_seq && hello->taken_seq <= MAX_SEQ) {
+        entry->last_seq = hello->taken_seq;
+        source->is_book_changed = true;
+    }
     guest->acked_seq = entry->last_seq;
     guest->want = AGENT_THRESHOLD_ALL;
     guest->is_greeted = true;
@@ -136,9 +147,14 @@ source_agent_settle(struct source_agent *source)
     uint64_t safe = n ? source->config.safe(source->config.aux) : 0;
 
     for (; i < n && unsafe[i].token <= safe; i++) {
-        agent_book_get(source->config.book, unsafe[i].id, time_spec_now())
-            ->last_seq = unsafe[i].seq;
-        source->is_book_changed = true;
+        struct agent_entry *entry =
+            agent_book_get(source->config.book, unsafe[i].id, time_spec_now());
+
+        /* Others may have taken more meanwhile. */
+        if (unsafe[i].seq > entry->last_seq) {
+            entry->last_seq = unsafe[i].seq;
+            source->is_book_changed = true;
+        }
     }
     if (i) {
         memmove(unsafe, unsafe + i, (n - i) * sizeof *unsafe);
@@ -223,6 +239,9 @@ take_batch(struct guest *guest, const struct agent_batch_frame *batch,
         catch_up_note(source->config.catch_up, now_ns);
     }
     source->config.before(source->config.aux, now_ns);
+    if (source->config.begin) {
+        source->config.begin(source->config.aux, guest->id, batch->seq);
+    }
     source->current = guest;
     source->current_len = frame_len;
     source->current_seq = batch->seq;

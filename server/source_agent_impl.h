@@ -24,7 +24,8 @@ struct guest {
     struct bufferevent *stream; /* Owned. */
     struct accept_address from;
     bool is_greeted;
-    bool is_ending; /* Was told why; hangs up, or is. */
+    bool is_ending;  /* Was told why; hangs up, or is. */
+    bool has_others; /* Servers that would take it. */
     uint8_t id[AGENT_ID_LEN];
     uint64_t acked_seq;
     uint32_t want;
@@ -77,6 +78,8 @@ void source_agent_refuse(struct guest *, const char *why);
 /* The same for what makes no sense. */
 void source_agent_refuse_malformed(struct guest *, const char *why);
 
+/* Why the guest should go to another server; NULL: it need not. */
+const char *source_agent_busy(const struct guest *);
 /* Counts as taken what has become safe. */
 void source_agent_settle(struct source_agent *);
 

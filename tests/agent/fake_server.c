@@ -40,6 +40,16 @@ on_hello(struct fake_server *s, const struct agent_hello *hello)
 
     s->n_hellos++;
     memcpy(s->id, hello->id, sizeof s->id);
+    s->told_seq = hello->taken_seq;
+    if (s->last_seq < hello->taken_seq) {
+        s->last_seq = hello->taken_seq;
+    }
+    if (s->is_busy && hello->has_others) {
+        s->n_refused++;
+        agent_frame_put_refused(&out, "busy");
+        send_buf(s, &out);
+        return;
+    }
     if (s->speech) {
         fake_server_send(s, s->speech, s->speech_len);
         return;

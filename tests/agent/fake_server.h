@@ -31,6 +31,7 @@ struct fake_server {
     /* What to do. */
     bool is_silent;        /* Takes nothing: neither reads nor answers. */
     bool withholds_acks;   /* Takes, but does not say so. */
+    bool is_busy;          /* Refuses those who could go elsewhere. */
     const uint8_t *speech; /* Says this in place of a welcome ... */
     size_t speech_len;     /* ... of so many bytes. */
     uint32_t threshold;
@@ -38,7 +39,8 @@ struct fake_server {
     /* What there was. */
     uint64_t last_seq; /* Taken. */
     uint8_t id[AGENT_ID_LEN];
-    size_t n_hellos, n_pings, n_repeated;
+    uint64_t told_seq; /* Taken, as the last hello said. */
+    size_t n_hellos, n_pings, n_repeated, n_refused;
     uint32_t want, n_wants, batch_threshold;
     uint64_t *postcards;
     size_t n_postcards, allocated;

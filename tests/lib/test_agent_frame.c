@@ -28,7 +28,9 @@ put_all(struct byte_buf *out)
                  .id_bytes = 70,
                  .snap = 96,
                  .name = (const uint8_t *) "host-1",
-                 .name_len = 6});
+                 .name_len = 6,
+                 .taken_seq = 40,
+                 .has_others = true});
     agent_frame_put_welcome(
         out, &(struct agent_welcome){.protocol = 1,
                                      .last_seq = 41,
@@ -90,6 +92,8 @@ START_TEST(what_is_written_is_read)
     ck_assert_uint_eq(hello->snap, 96);
     ck_assert_uint_eq(hello->name_len, 6);
     ck_assert_mem_eq(hello->name, "host-1", 6);
+    ck_assert_uint_eq(hello->taken_seq, 40);
+    ck_assert(hello->has_others);
 
     const struct agent_welcome *welcome = &f[AGENT_WELCOME].welcome;
 
@@ -218,7 +222,29 @@ START_TEST(what_is_malformed_is_refused)
         &out, &(struct agent_hello){.protocol_min = 1, .protocol_max = 1});
     check_refused(&out, 5, 'X');
     check_refused(&out, 10, 2);
-    check_refused(&out, out.len - 1, 5); /* A name that is not there. */
+    check_refused(&out, out.len - 10, 15); /* A name that is not there. */
+    byte_buf_uninit(&out);
+}
+END_TEST
+
+/* Older agents end their hello with the name. */
+START_TEST(a_shorter_hello_is_read)
+{
+    struct byte_buf out = BYTE_BUF_INIT;
+    struct agent_frame frame;
+    struct lh_error error;
+    size_t used;
+
+    put_all(&out);
+    for (unsigned int n = 1; n <= 9; n++) {
+        bytes_put_be32(out.data, 61 - n);
+        ck_assert_int_eq(agent_frame_read(out.data, out.len, AGENT_FRAME_MAX,
+                                          &used, &frame, &error),
+                         0);
+        ck_assert_mem_eq(frame.hello.name, "host-1", 6);
+        ck_assert_uint_eq(frame.hello.taken_seq, 0);
+        ck_assert(!frame.hello.has_others);
+    }
     byte_buf_uninit(&out);
 }
 END_TEST
@@ -243,6 +269,7 @@ main(void)
     tcase_add_test(tcase, the_bytes_are_those_of_the_document);
     tcase_add_test(tcase, a_part_of_a_frame_waits_for_the_rest);
     tcase_add_test(tcase, what_is_malformed_is_refused);
+    tcase_add_test(tcase, a_shorter_hello_is_read);
     tcase_add_test(tcase, a_place_has_a_name);
     suite_add_tcase(suite, tcase);
     srunner_run_all(runner, CK_NORMAL);

@@ -86,6 +86,8 @@ agent_talk_open(struct agent_talk *talk, uint16_t port)
     talk->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     talk->len = 0;
     talk->age_ns = 0;
+    talk->taken_seq = 0;
+    talk->has_others = false;
     ck_assert_int_eq(connect(talk->fd, (struct sockaddr *) &to, sizeof to), 0);
 }
 
@@ -101,7 +103,9 @@ agent_talk_hello(struct agent_talk *talk, uint8_t id)
                                 .id_bytes = 70,
                                 .snap = 96,
                                 .name = (const uint8_t *) "host-a",
-                                .name_len = 6};
+                                .name_len = 6,
+                                .taken_seq = talk->taken_seq,
+                                .has_others = talk->has_others};
 
     talk->id = id;
     agent_frame_put_hello(&out, &hello);

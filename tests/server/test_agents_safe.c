@@ -21,7 +21,8 @@
 
 /* What the test and the process that takes postcards share. */
 static struct shared {
-    atomic_bool is_open;
+    atomic_bool is_open, is_busy;
+    atomic_ulong begun;       /* Number of the frame that came last. */
     atomic_ulong taken, safe; /* Postcards. */
 } * shared;
 
@@ -71,6 +72,19 @@ after(void *aux)
     (void) aux;
 }
 
+static void
+begin(void *aux, const uint8_t id[AGENT_ID_LEN], uint64_t seq)
+{
+    ck_assert_uint_eq(id[0], 1);
+    shared->begun = seq;
+}
+
+static const char *
+get_busy(void *aux)
+{
+    return shared->is_busy ? "it is busy" : NULL;
+}
+
 /* The process that takes them. */
 static void
 serve(void)
@@ -88,7 +102,9 @@ serve(void)
         .has_room = has_room,
         .after = after,
         .taken = get_taken,
-        .safe = get_safe};
+        .safe = get_safe,
+        .begin = begin,
+        .busy = get_busy};
     struct event_base *base = event_base_new();
     struct source_agent *source;
 
@@ -182,6 +198,68 @@ START_TEST(test_comes_again)
 }
 END_TEST
 
+/* What other servers have taken of it is not asked for, and does not count as
+ * missing when it does not come. */
+START_TEST(test_others_took_some)
+{
+    struct agent_talk talk;
+    struct agent_frame frame;
+
+    ck_assert_uint_eq(agent_talk_greet(&talk, port, 1), 0);
+    agent_talk_batch(&talk, 1, 0, 10, 1, 1, AGENT_THRESHOLD_ALL);
+    wait_for(&shared->taken, 10);
+    ck_assert_uint_eq(shared->begun, 1);
+    close(talk.fd);
+
+    agent_talk_open(&talk, port);
+    talk.taken_seq = 5;
+    agent_talk_hello(&talk, 1);
+    ck_assert(agent_talk_next(&talk, &frame, -1));
+    ck_assert_int_eq(frame.type, AGENT_WELCOME);
+    ck_assert_uint_eq(frame.welcome.last_seq, 5);
+    agent_talk_batch(&talk, 6, 10, 10, 1, 1, AGENT_THRESHOLD_ALL);
+    wait_for(&shared->taken, 20);
+    ck_assert_uint_eq(shared->begun, 6);
+    shared->safe = 20;
+    agent_talk_wait_ack(&talk, 6);
+    close(talk.fd);
+    ck_assert_uint_eq(agent_talk_greet(&talk, port, 1), 6);
+    close(talk.fd);
+}
+END_TEST
+
+/* Those that could go elsewhere are sent there, others are not. */
+START_TEST(test_busy)
+{
+    struct agent_talk talk, other;
+    struct agent_frame frame;
+
+    agent_talk_open(&talk, port);
+    talk.has_others = true;
+    agent_talk_hello(&talk, 1);
+    ck_assert(agent_talk_next(&talk, &frame, -1));
+    ck_assert_int_eq(frame.type, AGENT_WELCOME);
+    shared->is_busy = true;
+    ck_assert(agent_talk_next(&talk, &frame, -1));
+    ck_assert_int_eq(frame.type, AGENT_REFUSED);
+    close(talk.fd);
+
+    agent_talk_open(&talk, port);
+    talk.has_others = true;
+    agent_talk_hello(&talk, 1);
+    ck_assert(agent_talk_next(&talk, &frame, -1));
+    ck_assert_int_eq(frame.type, AGENT_REFUSED);
+    close(talk.fd);
+
+    ck_assert_uint_eq(agent_talk_greet(&other, port, 1), 0);
+    agent_talk_batch(&other, 1, 0, 10, 1, 1, AGENT_THRESHOLD_ALL);
+    wait_for(&shared->taken, 10);
+    shared->safe = 10;
+    agent_talk_wait_ack(&other, 1);
+    close(other.fd);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -193,6 +271,8 @@ main(void)
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, test_acknowledged_when_safe);
     tcase_add_test(tcase, test_comes_again);
+    tcase_add_test(tcase, test_others_took_some);
+    tcase_add_test(tcase, test_busy);
     tcase_set_timeout(tcase, 100);
     suite_add_tcase(suite, tcase);
     runner = srunner_create(suite);

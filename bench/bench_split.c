@@ -139,7 +139,7 @@ finish_round(uint64_t end_ns)
         };
         struct byte_buf *message = &round->messages[k];
 
-        cluster_wire_put_cards(message, &head);
+        cluster_wire_put_cards(message, &head, NULL, 0);
         if (card_batch_writer_n(shards[k].writer)) {
             card_batch_writer_finish(shards[k].writer, message);
         }

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/bytes.h"
 #include "lib/dpid.h"
 #include "lib/lh_alloc.h"
 #include "lib/monotonic.h"
@@ -291,6 +292,9 @@ on_ready(void *cluster_, const struct cluster_config *config)
         .n_shards = config->n_shards,
         .id_config = cluster->parts.options->id_config,
         .is_file = cluster->is_door_only,
+        .wire = &cluster->config.wire,
+        .gate = cluster->parts.gate,
+        .catch_up = cluster->parts.catch_up,
     };
     const struct cluster_triggers_config triggers = {
         .bus = cluster->bus,
@@ -448,6 +452,31 @@ cluster_add(struct cluster *cluster, const struct postcard *postcard)
     } else {
         cluster->n_early++;
     }
+}
+
+void
+cluster_begin(struct cluster *cluster, const uint8_t agent[AGENT_ID_LEN],
+              uint64_t frame)
+{
+    /* 64 of its random bits tell it from all others. */
+    uint64_t id = bytes_be64(agent) + //
+                  bytes_be64(agent + 8) * UINT64_C(0x9e3779b97f4a7c15);
+
+    if (cluster->door) {
+        cluster_door_begin(cluster->door, id ? id : 1, frame);
+    }
+}
+
+const char *
+cluster_busy(const struct cluster *cluster)
+{
+    if (!cluster->is_ready) {
+        return "the server is not part of its cluster yet";
+    }
+    if (!cluster->is_connected) {
+        return "the server cannot reach NATS";
+    }
+    return cluster->is_draining ? "the server is being drained" : NULL;
 }
 
 bool

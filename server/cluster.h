@@ -26,6 +26,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "lib/agent_frame.h"
 #include "lib/lh_error.h"
 #include "lib/postcard.h"
 #include "lib/topology.h"
@@ -49,7 +50,9 @@ struct cluster_parts {
     const struct options *options;
     struct rule_cache *rules;
     struct triggers *triggers;
-    struct queries *queries; /* Of this server's own archive. */
+    struct queries *queries;         /* Of this server's own archive. */
+    const struct sample_gate *gate;  /* Of its agents; NULL: none. */
+    const struct catch_up *catch_up; /* The same. */
     /* Postcards may come. */
     void (*on_ready)(void *aux);
     /* This server cannot be part of the cluster; may not close it. */
@@ -72,6 +75,11 @@ void cluster_close(struct cluster *);
 bool cluster_is_ready(const struct cluster *);
 /* Before it is ready a postcard is lost, and counted. */
 void cluster_add(struct cluster *, const struct postcard *);
+/* See cluster_door_begin(). */
+void cluster_begin(struct cluster *, const uint8_t agent[AGENT_ID_LEN],
+                   uint64_t frame);
+/* Why agents should go to other servers; NULL: they need not. */
+const char *cluster_busy(const struct cluster *);
 /* Of a file: whether the next one may be added; look again in a moment. */
 bool cluster_has_room(const struct cluster *);
 

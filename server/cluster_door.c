@@ -38,6 +38,9 @@ struct cluster_door {
     uint32_t first_lane;       /* To be looked at next. */
     uint64_t walked_ns;        /* When all were looked at. */
     uint64_t settled;          /* As it was told. */
+    uint64_t agent, frame;     /* Of the visits that come; 0: of none. */
+    uint32_t *ordinal;         /* Of each shard: of the next of these.
+                                * Owned. */
     struct keyed_hash hash;
     struct lost_switch *lost; /* Owned. */
     uint32_t n_lost;          /* Places that are used. */
@@ -104,6 +107,9 @@ cluster_door_create(const struct cluster_door_config *config)
         .bus = config->bus,
         .door = drawn.key[0] ^ drawn.key[1],
         .is_file = config->is_file,
+        .wire = config->wire,
+        .gate = config->gate,
+        .catch_up = config->catch_up,
         .timeout_ms = config->timeout_ms ? config->timeout_ms : TIMEOUT_MS,
         .late_ns =
             UINT64_C(1000000) * (config->late_ms ? config->late_ms : LATE_MS),
@@ -117,6 +123,7 @@ cluster_door_create(const struct cluster_door_config *config)
         .aux = door,
     };
     door->lane = lh_alloc_array(NULL, config->n_shards, sizeof *door->lane);
+    door->ordinal = lh_alloc_zero(config->n_shards * sizeof *door->ordinal);
     for (uint32_t k = 0; k < config->n_shards; k++) {
         cluster_lane_init(&door->lane[k], &door->lanes, k);
     }
@@ -135,6 +142,7 @@ cluster_door_destroy(struct cluster_door *door)
         door_marks_destroy(door->lanes.marks);
         byte_buf_uninit(&door->lanes.out);
         free(door->lane);
+        free(door->ordinal);
         free(door->lost);
         free(door);
     }
@@ -244,10 +252,20 @@ make_room(struct cluster_door *door, const struct postcard *p)
 }
 
 void
+cluster_door_begin(struct cluster_door *door, uint64_t agent, uint64_t frame)
+{
+    door->agent = agent;
+    door->frame = frame;
+    memset(door->ordinal, 0, door->config.n_shards * sizeof *door->ordinal);
+}
+
+void
 cluster_door_add(struct cluster_door *door, const struct postcard *p)
 {
     uint32_t shard = cluster_wire_shard(p, door->config.n_shards);
     struct cluster_door_counters *n = &door->lanes.n;
+    uint64_t agent = p->visit ? door->agent : 0;
+    uint32_t ordinal = agent ? door->ordinal[shard]++ : 0, mark;
 
     n->in++;
     if (!make_room(door, p)) {
@@ -261,7 +279,11 @@ cluster_door_add(struct cluster_door *door, const struct postcard *p)
     if (may_carry(p)) {
         add_inner(door, p, shard);
     }
-    cluster_lane_add(&door->lane[shard], p, find_mark(door, p), n->in);
+    mark = find_mark(door, p);
+    if (agent) {
+        cluster_lane_add_run(&door->lane[shard], agent, door->frame, ordinal);
+    }
+    cluster_lane_add(&door->lane[shard], p, mark, n->in);
 }
 
 void

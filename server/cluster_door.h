@@ -26,6 +26,12 @@
  * shard; shards on which the door was active within the last 3 s get one each
  * 250 ms when there is nothing else.
  *
+ * Postcards of agents may come twice, by this door and by another, when an
+ * agent changes its server: the frame and their place in it go with them
+ * (cluster_door_begin()), and who reads leaves out what came before.  What
+ * agents may have left out, and whether they are catching up, is told with
+ * each message.
+ *
  * A live server's time is what it says in cluster_door_run(); when a file is
  * read that of the postcards, and who reads asks cluster_door_has_room()
  * first.
@@ -50,9 +56,13 @@ struct cluster_door_config {
     uint32_t n_shards;
     struct packet_id_config id_config;
     bool is_file;
-    size_t max_bytes;    /* Of all that waits; 0: 256 MiB. */
-    uint32_t timeout_ms; /* For an acknowledgement; 0: 2,000. */
-    uint32_t late_ms;    /* Not sent again after that; 0: 3,600,000. */
+    /* Version that is spoken on the bus; NULL: the newest. */
+    const uint32_t *wire;
+    const struct sample_gate *gate;  /* Of this server's agents, or NULL. */
+    const struct catch_up *catch_up; /* The same. */
+    size_t max_bytes;                /* Of all that waits; 0: 256 MiB. */
+    uint32_t timeout_ms;             /* For an acknowledgement; 0: 2,000. */
+    uint32_t late_ms; /* Not sent again after that; 0: 3,600,000. */
     /* All that was added up to number 'token' (cluster_door_token()) is
      * acknowledged or lost: may be NULL.  It may add more. */
     void (*on_settled)(void *aux, uint64_t token);
@@ -83,13 +93,18 @@ struct cluster_door_counters {
     uint64_t inner, inner_lost; /* Notes of tunnels. */
 };
 
+struct catch_up;
 struct cluster_door;
+struct sample_gate;
 
 struct cluster_door *cluster_door_create(const struct cluster_door_config *);
 /* What waits is lost. */
 void cluster_door_destroy(struct cluster_door *);
 
 void cluster_door_add(struct cluster_door *, const struct postcard *);
+/* Postcards that tell whole visits are from now on those of frame 'frame' of
+ * 'agent', in their order, from the first on. */
+void cluster_door_begin(struct cluster_door *, uint64_t agent, uint64_t frame);
 /* Everything that was received before 'now_ns', of the system's clock, was
  * added.  Of a file the time does not matter for watermarks. */
 void cluster_door_run(struct cluster_door *, uint64_t now_ns);

@@ -14,7 +14,9 @@
 #include "lib/lh_alloc.h"
 #include "lib/monotonic.h"
 #include "lib/say.h"
-#include "server/cluster_wire.h"
+#include "lib/time_spec.h"
+#include "server/catch_up.h"
+#include "server/sample_gate.h"
 
 /* Of a message. */
 #define CREDIT UINT64_C(1000000000)
@@ -94,6 +96,7 @@ forget_cards(struct cluster_lane *lane)
     lane->all->n.waiting_bytes -= lane->cards.len;
     lane->all->loose_bytes -= lane->cards.len;
     lane->n = lane->n_inner = 0;
+    lane->n_runs = lane->n_in_runs = 0;
     byte_buf_clear(&lane->cards);
 }
 
@@ -147,11 +150,61 @@ cluster_lane_uninit(struct cluster_lane *lane)
     }
     lose_cards(lane);
     byte_buf_uninit(&lane->cards);
+    free(lane->runs);
     free(lane->inner);
 }
 
 /* --- Packing --------------------------------------------------------------
  */
+
+/* What is told in the version that is spoken. */
+static void
+set_version(const struct cluster_lanes *all, struct cluster_cards_head *head)
+{
+    head->version = !all->wire || *all->wire >= CLUSTER_WIRE_VERSION
+                        ? CLUSTER_WIRE_VERSION
+                        : CLUSTER_WIRE_FIRST;
+    head->left_out = all->gate ? UINT32_MAX - sample_gate_low(all->gate) : 0;
+    head->is_catching_up =
+        all->catch_up && catch_up_extra(all->catch_up, time_spec_now());
+}
+
+/* Takes the first 'n_cards' out of the runs; they are in a message. */
+static void
+take_runs(struct cluster_lane *lane, uint32_t n_cards)
+{
+    size_t n = 0;
+
+    while (n < lane->n_runs && lane->runs[n].n <= n_cards) {
+        n_cards -= lane->runs[n++].n;
+    }
+    lane->n_runs -= n;
+    memmove(lane->runs, lane->runs + n, lane->n_runs * sizeof *lane->runs);
+    if (lane->n_runs) {
+        lane->runs[0].first += n_cards;
+        lane->runs[0].n -= n_cards;
+    }
+}
+
+/* Writes the runs of the first 'n_cards'. */
+static void
+put_head(struct cluster_lane *lane, const struct cluster_cards_head *head,
+         uint32_t n_cards, struct byte_buf *out)
+{
+    uint32_t n_last = 0, n_left = n_cards;
+    size_t n = 0;
+
+    while (n < lane->n_runs && n_left) {
+        n_last = lane->runs[n].n;
+        lane->runs[n].n = n_last < n_left ? n_last : n_left;
+        n_left -= lane->runs[n++].n;
+    }
+    cluster_wire_put_cards(out, head, lane->runs, n);
+    if (n) {
+        lane->runs[n - 1].n = n_last;
+        take_runs(lane, n_cards);
+    }
+}
 
 /* Appends a message, with what the writer has if 'n_cards' or 'n_inner'. */
 static void
@@ -167,7 +220,8 @@ add_message(struct cluster_lane *lane, uint32_t n_cards, uint32_t n_inner,
     struct cluster_message *m;
 
     byte_buf_clear(out);
-    cluster_wire_put_cards(out, &head);
+    set_version(all, &head);
+    put_head(lane, &head, n_cards, out);
     if (n_cards || n_inner) {
         card_batch_writer_finish(all->writer, out);
         lane->cards_ns = all->clock_ns;
@@ -220,6 +274,37 @@ pack(struct cluster_lane *lane)
     add_message(lane, card_batch_writer_n(w), lane->n_inner,
                 lane->all->watermark_ns);
     forget_cards(lane);
+}
+
+static void
+push_run(struct cluster_lane *lane, struct cluster_run run)
+{
+    lane->runs = lh_alloc_grow(lane->runs, lane->n_runs, &lane->allocated_runs,
+                               sizeof *lane->runs);
+    lane->runs[lane->n_runs++] = run;
+    lane->n_in_runs += run.n;
+}
+
+void
+cluster_lane_add_run(struct cluster_lane *lane, uint64_t agent, uint64_t frame,
+                     uint32_t ordinal)
+{
+    struct cluster_run *last;
+
+    if (lane->n_in_runs < lane->n) {
+        push_run(lane, (struct cluster_run){.n = lane->n - lane->n_in_runs});
+    }
+    last = lane->n_runs ? &lane->runs[lane->n_runs - 1] : NULL;
+    if (last && last->agent == agent && last->frame == frame &&
+        last->first + last->n == ordinal) {
+        last->n++;
+        lane->n_in_runs++;
+    } else {
+        push_run(lane, (struct cluster_run){.agent = agent,
+                                            .frame = frame,
+                                            .first = ordinal,
+                                            .n = 1});
+    }
 }
 
 void

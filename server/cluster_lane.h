@@ -16,6 +16,7 @@
 #include "lib/byte_buf.h"
 #include "lib/card_batch.h"
 #include "server/cluster_door.h"
+#include "server/cluster_wire.h"
 #include "server/door_marks.h"
 
 #define CLUSTER_LANE_CARDS 2048         /* Packed when there are so many, */
@@ -37,6 +38,9 @@ struct cluster_lanes {
     struct bus *bus;
     uint64_t door;
     bool is_file;
+    const uint32_t *wire; /* Version that is spoken; NULL: the newest. */
+    const struct sample_gate *gate;  /* NULL: no agents. */
+    const struct catch_up *catch_up; /* The same. */
     uint32_t timeout_ms;
     uint64_t late_ns; /* Not sent again so long after the first time. */
     struct card_batch_writer *writer; /* Owned, as what follows. */
@@ -63,6 +67,10 @@ struct cluster_lane {
      * the other. */
     struct byte_buf cards;
     uint32_t n;
+    /* Whose the first 'n_in_runs' of them are; the others are nobody's. */
+    struct cluster_run *runs; /* Owned. */
+    size_t n_runs, allocated_runs;
+    uint32_t n_in_runs;
     struct card_batch_inner *inner; /* Owned. */
     uint32_t n_inner;
     uint64_t since_ns;    /* When the first came. */
@@ -107,6 +115,10 @@ cluster_lane_cost(const struct postcard *p)
 /* Adds a copy of postcard 'token', whose mark is 'mark'. */
 void cluster_lane_add(struct cluster_lane *, const struct postcard *,
                       uint32_t mark, uint64_t token);
+/* Before that: the next one is number 'ordinal' of those of this shard in the
+ * frame of that agent. */
+void cluster_lane_add_run(struct cluster_lane *, uint64_t agent,
+                          uint64_t frame, uint32_t ordinal);
 /* False: no room. */
 bool cluster_lane_add_inner(struct cluster_lane *,
                             const struct card_batch_inner *);

@@ -24,6 +24,7 @@ cluster_merge_create(const struct cluster_merge_config *config)
 
     merge->config = *config;
     merge->codecs = cluster_codecs_take(config->codecs, &config->id_config);
+    merge->reach = cluster_reach_create();
     if (!merge->config.max_bytes) {
         merge->config.max_bytes = MAX_BYTES;
     }
@@ -54,6 +55,8 @@ drop_first(struct cluster_merge *merge, struct merge_door *door)
     }
     merge->n.held--;
     merge->n.held_bytes -= message->size;
+    door->next_skip = 0;
+    free(message->skips);
     free(message);
 }
 
@@ -78,6 +81,7 @@ cluster_merge_destroy(struct cluster_merge *merge)
     while (merge->n_doors) {
         forget_door(merge, merge->n_doors - 1);
     }
+    cluster_reach_destroy(merge->reach);
     cluster_codecs_unref(merge->codecs);
     free(merge->doors);
     free(merge->trouble);
@@ -172,6 +176,33 @@ note_head(struct cluster_merge *merge, struct merge_door *door,
     }
 }
 
+/* Notes what agents have told, and which postcards of the message were there
+ * before; they are set in 'message' if that is not NULL. */
+static void
+note_runs(struct cluster_merge *merge, struct merge_door *door,
+          struct cluster_cards_head *head,
+          const struct cluster_merge_message *m, struct merge_message *message)
+{
+    struct cluster_run run;
+    uint32_t at = 0;
+    size_t allocated = 0;
+
+    while (cluster_wire_next_run(&head->runs, &run)) {
+        uint32_t n = run.agent ? cluster_reach_take(merge->reach, m->seq,
+                                                    m->stored_ns, &run)
+                               : 0;
+
+        door->has_agents |= run.agent != 0;
+        if (n && message) {
+            message->skips = lh_alloc_grow(message->skips, message->n_skips,
+                                           &allocated, sizeof *message->skips);
+            message->skips[message->n_skips++] =
+                (struct merge_skip){at, at + n};
+        }
+        at += run.n;
+    }
+}
+
 static void
 set_trouble(struct cluster_merge *merge, uint64_t seq, const char *why)
 {
@@ -211,13 +242,24 @@ cluster_merge_take(struct cluster_merge *merge,
     uint64_t lower_ns = door->watermark_ns;
 
     note_head(merge, door, &head, m);
+    if (merge->config.on_agents && !head.is_file && head.version > 1) {
+        merge->config.on_agents(merge->config.aux, UINT32_MAX - head.left_out,
+                                head.is_catching_up, door->watermark_ns);
+    }
+    if (len) {
+        door->cards_ns = door->watermark_ns;
+    }
     if (head.number <= door->number) {
+        /* The owner before has given it, or it is there twice. */
+        note_runs(merge, door, &head, m, NULL);
         merge->n.again++;
         return 0;
     }
     door->number = head.number;
     message = lh_alloc(sizeof *message + len);
     message->next = NULL;
+    message->skips = NULL;
+    message->n_skips = 0;
     message->seq = m->seq;
     message->number = head.number;
     message->lower_ns = lower_ns;
@@ -226,6 +268,7 @@ cluster_merge_take(struct cluster_merge *merge,
     if (len) {
         memcpy(message->data, batch, len);
     }
+    note_runs(merge, door, &head, m, message);
     append(merge, door, message);
     return 0;
 }
@@ -259,15 +302,36 @@ finish_first(struct cluster_merge *merge, struct merge_door *door)
     }
 }
 
+/* Whether the postcard that was read is left out; then it counts as given. */
+static bool
+is_skipped(struct cluster_merge *merge, struct merge_door *door)
+{
+    const struct merge_message *m = door->first;
+
+    while (door->next_skip < m->n_skips &&
+           m->skips[door->next_skip].to <= door->n_given) {
+        door->next_skip++;
+    }
+    if (door->next_skip == m->n_skips ||
+        m->skips[door->next_skip].from > door->n_given) {
+        return false;
+    }
+    door->n_given++;
+    merge->n.doubled++;
+    return true;
+}
+
 /* Looks at the next postcard of the door's first message; without one, at the
  * next message. */
 static void
 look(struct cluster_merge *merge, struct merge_door *door)
 {
-    if (!card_batch_reader_next(door->reader, &door->head)) {
-        finish_first(merge, door);
-        return;
-    }
+    do {
+        if (!card_batch_reader_next(door->reader, &door->head)) {
+            finish_first(merge, door);
+            return;
+        }
+    } while (is_skipped(merge, door));
     door->head_ns = order_ns(door, &door->head);
     door->last_ns = door->head_ns;
 }
@@ -385,6 +449,11 @@ cluster_merge_run(struct cluster_merge *merge, uint64_t now_ns, bool is_idle,
     size_t n = 0;
 
     cluster_merge_reckon(merge, now_ns, is_idle);
+    if (merge->config.on_agents &&
+        cluster_merge_misses_agents(merge, now_ns)) {
+        merge->config.on_agents(merge->config.aux, UINT32_MAX, true,
+                                merge->clock_ns);
+    }
     while (n < max) {
         uint64_t second_ns, until_ns = merge->due_ns;
         struct merge_door *door = find_first(merge, &second_ns);

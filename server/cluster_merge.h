@@ -18,10 +18,16 @@
  *     greatest,
  *   - any, when the subject has been idle for CLUSTER_MERGE_QUIET_NS.
  *
+ * A door that goes without a word, and had agents, is missed for
+ * CLUSTER_MERGE_MISSED_NS: its agents will send what it had to others.
+ *
  * What such a door still sends is given at once.  More than 'max_bytes' does
  * not wait.  When none is left, time goes on by this machine's clock where
  * live doors were; where there were files only it stands, and after the quiet
  * cluster_merge_is_over() says that nothing more comes.
+ *
+ * Postcards of agents that come again, by another door, are left out
+ * (server/cluster_reach.h).
  *
  * What has been given can be written down (cluster_merge_put()), so that a
  * successor who reads from cluster_merge_floor() on gives the rest and nothing
@@ -44,6 +50,9 @@
 #define CLUSTER_MERGE_SILENT_NS UINT64_C(2000000000)
 #define CLUSTER_MERGE_BEHIND_NS UINT64_C(2000000000)
 #define CLUSTER_MERGE_QUIET_NS  UINT64_C(3000000000)
+#define CLUSTER_MERGE_MISSED_NS UINT64_C(20000000000)
+/* Doors tell of themselves at least so long after postcards. */
+#define CLUSTER_MERGE_TOLD_NS UINT64_C(2500000000)
 /* Of doors that sent nothing for long the first are forgotten. */
 #define CLUSTER_MERGE_MAX_DOORS 1024
 
@@ -61,6 +70,12 @@ struct cluster_merge_config {
     /* See path_table_note_inner(). */
     void (*on_inner)(void *aux, uint64_t inner, uint64_t outer,
                      uint64_t time_ns);
+    /* Agents of a live door kept packets up to that threshold, and whether
+     * they send what is old, or will: by what the door says (struct
+     * cluster_cards_head), or because it has gone.  'time_ns' is by the clock
+     * of the merge, or later.  May be NULL. */
+    void (*on_agents)(void *aux, uint32_t threshold, bool is_catching_up,
+                      uint64_t time_ns);
     void *aux;
 };
 
@@ -76,6 +91,7 @@ struct cluster_merge_counters {
     uint64_t again;    /* came a second time, */
     uint64_t broken;   /* could not be read. */
     uint64_t cards;    /* Given. */
+    uint64_t doubled;  /* Left out: they came before. */
     uint64_t late;     /* Of these, after their time. */
     uint64_t hurried;  /* Postcards that should have waited, but for room. */
     uint64_t doors;    /* Now known; of these */
@@ -108,6 +124,13 @@ bool cluster_merge_has_file(const struct cluster_merge *);
 
 /* The lowest number of a message that was not given in full, or 'next_seq'. */
 uint64_t cluster_merge_floor(const struct cluster_merge *, uint64_t next_seq);
+/* Whether agents are known: cluster_merge_put_reach() then has something to
+ * say. */
+bool cluster_merge_has_reach(const struct cluster_merge *);
+/* As the two below, what is known of agents. */
+void cluster_merge_put_reach(const struct cluster_merge *,
+                             struct byte_buf *out);
+int cluster_merge_read_reach(struct cluster_merge *, struct bytes_reader *);
 /* Appends what a successor must know; reads it, into one that has taken
  * nothing.  Returns 0 or EBADMSG. */
 void cluster_merge_put(const struct cluster_merge *, struct byte_buf *out);

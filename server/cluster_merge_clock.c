@@ -77,6 +77,26 @@ cluster_merge_reckon(struct cluster_merge *merge, uint64_t now_ns,
     merge->due_ns = least_ns;
 }
 
+bool
+cluster_merge_misses_agents(const struct cluster_merge *merge, uint64_t now_ns)
+{
+    uint64_t idle_ns = merge->idle_at_ns ? now_ns - merge->idle_at_ns : 0;
+
+    for (size_t i = 0; i < merge->n_doors; i++) {
+        const struct merge_door *door = merge->doors[i];
+
+        if (door->has_agents && !door->is_file && !door->has_ended &&
+            !is_active(merge, door) &&
+            door->watermark_ns < door->cards_ns + CLUSTER_MERGE_TOLD_NS &&
+            merge->stream_ns + idle_ns < door->stored_ns +
+                                             merge->config.silent_ns +
+                                             CLUSTER_MERGE_MISSED_NS) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void
 cluster_merge_advance(struct cluster_merge *merge)
 {

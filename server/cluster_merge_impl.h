@@ -11,11 +11,19 @@
 
 #include "lib/card_batch.h"
 #include "server/cluster_codecs.h"
+#include "server/cluster_reach.h"
 #include "server/cluster_merge.h"
+
+/* Postcards of a message that are left out, counted from 0. */
+struct merge_skip {
+    uint32_t from, to;
+};
 
 /* A message that waits. */
 struct merge_message {
     struct merge_message *next;
+    struct merge_skip *skips; /* In their order.  Owned. */
+    size_t n_skips;
     uint64_t seq, number;
     uint64_t lower_ns, upper_ns; /* Its postcards were received between. */
     size_t size;
@@ -26,10 +34,12 @@ struct merge_door {
     uint64_t nonce;
     bool is_file;
     bool has_ended;
+    bool has_agents;
     uint64_t number;       /* Of the last message taken. */
     uint64_t given_number; /* Of the last given in full. */
     uint64_t last_seq;     /* Of the last message taken. */
     uint64_t watermark_ns;
+    uint64_t cards_ns;  /* The same of the last message with postcards. */
     uint64_t stored_ns; /* Of the last message. */
     uint64_t last_ns;   /* Of the last postcard that was looked at. */
 
@@ -38,7 +48,8 @@ struct merge_door {
     uint64_t head_ns; /* Of the next postcard: not before this, or, with a
                        * reader, exactly. */
     struct postcard head;
-    uint32_t n_given; /* Postcards of 'first'. */
+    uint32_t n_given; /* Postcards of 'first', with those left out. */
+    size_t next_skip; /* Of 'first': to be looked at. */
 
     /* What the owner before had given of a message that comes again. */
     uint64_t part_number;
@@ -50,6 +61,7 @@ struct cluster_merge {
     struct merge_door **doors; /* Owned. */
     size_t n_doors, allocated_doors;
     struct cluster_codecs *codecs; /* Owned reference. */
+    struct cluster_reach *reach;   /* Owned. */
     uint64_t stream_ns;            /* The latest 'stored_ns'. */
     uint64_t taken_at_ns;          /* By the clock here; 0: nothing was. */
     uint64_t idle_at_ns; /* Since when all has been taken; 0: it is not. */
@@ -64,6 +76,9 @@ struct cluster_merge {
 /* Sets 'due_ns' from what doors say. */
 void cluster_merge_reckon(struct cluster_merge *, uint64_t now_ns,
                           bool is_idle);
+/* Whether a door has gone whose agents will send to others. */
+bool cluster_merge_misses_agents(const struct cluster_merge *,
+                                 uint64_t now_ns);
 /* All that is due was given. */
 void cluster_merge_advance(struct cluster_merge *);
 

@@ -11,6 +11,7 @@
 
 #define FLAG_FILE  0x01
 #define FLAG_ENDED 0x02
+#define FLAG_AGENT 0x04 /* It had agents. */
 
 static void
 put_door(const struct cluster_merge *merge, const struct merge_door *door,
@@ -20,7 +21,8 @@ put_door(const struct cluster_merge *merge, const struct merge_door *door,
 
     byte_buf_put_u64(out, door->nonce);
     byte_buf_put_u8(out, (uint8_t) ((door->is_file ? FLAG_FILE : 0) |
-                                    (has_ended ? FLAG_ENDED : 0)));
+                                    (has_ended ? FLAG_ENDED : 0) |
+                                    (door->has_agents ? FLAG_AGENT : 0)));
     byte_buf_put_u64(out, door->first ? door->given_number : door->number);
     byte_buf_put_u64(out, door->last_seq);
     byte_buf_put_u64(out, door->watermark_ns < merge->clock_ns
@@ -52,12 +54,33 @@ read_door(struct cluster_merge *merge, struct bytes_reader *in)
 
     door->is_file = flags & FLAG_FILE;
     door->has_ended = flags & FLAG_ENDED;
+    door->has_agents = flags & FLAG_AGENT;
     door->number = door->given_number = bytes_get_u64(in);
     door->last_seq = bytes_get_u64(in);
-    door->watermark_ns = bytes_get_u64(in);
+    door->watermark_ns = door->cards_ns = bytes_get_u64(in);
     door->stored_ns = bytes_get_u64(in);
     door->part_number = bytes_get_u64(in);
     door->part_given = bytes_get_u32(in);
+}
+
+bool
+cluster_merge_has_reach(const struct cluster_merge *merge)
+{
+    return cluster_reach_n(merge->reach) > 0;
+}
+
+void
+cluster_merge_put_reach(const struct cluster_merge *merge,
+                        struct byte_buf *out)
+{
+    cluster_reach_put(merge->reach, cluster_merge_floor(merge, UINT64_MAX),
+                      out);
+}
+
+int
+cluster_merge_read_reach(struct cluster_merge *merge, struct bytes_reader *in)
+{
+    return cluster_reach_read(merge->reach, in);
 }
 
 int

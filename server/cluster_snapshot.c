@@ -14,7 +14,7 @@
 #include "server/path_group.h"
 #include "server/path_table.h"
 
-#define SNAPSHOT_VERSION 1
+#define SNAPSHOT_VERSION 2     /* 1: without what is known of agents. */
 #define MAX_SEEN         65536 /* Hashes of one group. */
 #define MAX_PARTS        65536
 #define MAX_META         32768 /* Beside postcards. */
@@ -24,6 +24,7 @@
 
 struct writer {
     const struct cluster_snapshot_head *head;
+    uint8_t version;
     struct card_batch_writer *batch;
     struct byte_buf *parts; /* Becomes the caller's. */
     size_t n_parts, allocated;
@@ -100,7 +101,7 @@ finish_part(struct writer *w)
         lh_alloc_grow(w->parts, w->n_parts, &w->allocated, sizeof *w->parts);
     part = &w->parts[w->n_parts];
     *part = (struct byte_buf) BYTE_BUF_INIT;
-    byte_buf_put_u8(part, SNAPSHOT_VERSION);
+    byte_buf_put_u8(part, w->version);
     byte_buf_put_u64(part, w->head->epoch);
     byte_buf_put_u64(part, w->head->checkpoint);
     byte_buf_put_u32(part, (uint32_t) w->n_parts++);
@@ -143,7 +144,12 @@ cluster_snapshot_put(const struct cluster_snapshot_head *head,
                      const struct cluster_merge *merge,
                      struct byte_buf **partsp)
 {
-    struct writer w = {.head = head, .batch = batch};
+    /* Who does not know version 2 was not sent anything by agents in it. */
+    struct writer w = {
+        .head = head,
+        .version = cluster_merge_has_reach(merge) ? SNAPSHOT_VERSION : 1,
+        .batch = batch,
+    };
 
     byte_buf_put_u64(&w.meta, head->secret);
     byte_buf_put_u64(&w.meta, path_table_clock_ns(paths));
@@ -152,6 +158,9 @@ cluster_snapshot_put(const struct cluster_snapshot_head *head,
     finish_list(&w);
     path_table_each_inner(paths, put_inner, &w);
     finish_list(&w);
+    if (w.version > 1) {
+        cluster_merge_put_reach(merge, &w.meta);
+    }
     if (w.meta.len > MAX_META) {
         finish_part(&w);
     }
@@ -169,6 +178,7 @@ cluster_snapshot_put(const struct cluster_snapshot_head *head,
 
 struct cluster_snapshot_reader {
     uint64_t epoch, checkpoint;
+    uint8_t version; /* Of the parts. */
     struct packet_id_config id_config;
     uint32_t n_parts, n_have;
     struct byte_buf *parts; /* Without what tells which they are.  Owned. */
@@ -212,10 +222,11 @@ cluster_snapshot_reader_take(struct cluster_snapshot_reader *r,
     uint32_t part = bytes_get_u32(&in);
     size_t left = bytes_left(&in);
 
-    if (!in.failed && version == SNAPSHOT_VERSION && epoch == r->epoch &&
-        checkpoint == r->checkpoint && part < r->n_parts && left &&
-        !r->parts[part].len) {
+    if (!in.failed && version && version <= SNAPSHOT_VERSION &&
+        epoch == r->epoch && checkpoint == r->checkpoint &&
+        part < r->n_parts && left && !r->parts[part].len) {
         byte_buf_put(&r->parts[part], bytes_get(&in, left), left);
+        r->version = version;
         r->n_have++;
     }
     return r->n_have == r->n_parts;
@@ -302,13 +313,14 @@ read_inner(struct bytes_reader *in, struct path_table *paths)
 
 /* What the first part tells besides postcards. */
 static bool
-read_meta(struct bytes_reader *in, struct path_table *paths,
+read_meta(struct bytes_reader *in, uint8_t version, struct path_table *paths,
           struct cluster_merge *merge)
 {
     bytes_get_u64(in); /* The secret. */
     path_table_run(paths, bytes_get_u64(in));
     return !cluster_merge_read(merge, in) && read_seen(in, paths) &&
-           read_inner(in, paths);
+           read_inner(in, paths) &&
+           (version < 2 || !cluster_merge_read_reach(merge, in));
 }
 
 /* Opens the groups of a part again, and adds to '*n' how many postcards. */
@@ -354,7 +366,7 @@ cluster_snapshot_reader_restore(struct cluster_snapshot_reader *r,
         struct part part;
 
         if (!open_part(&r->parts[i], &part) ||
-            (!i && !read_meta(&part.meta, paths, merge))) {
+            (!i && !read_meta(&part.meta, r->version, paths, merge))) {
             lh_error_set(error, "a part of the snapshot is malformed");
             retval = EBADMSG;
         } else {

@@ -13,7 +13,9 @@
 #include "lib/lh_alloc.h"
 #include "lib/monotonic.h"
 #include "lib/say.h"
+#include "server/catch_up.h"
 #include "server/cluster_split_impl.h"
+#include "server/sample_gate.h"
 
 #define INTERVAL_MS 200
 /* Between checkpoints that would say nothing but how far was read. */
@@ -25,6 +27,8 @@
 #define MANY_HISTORIES ((size_t) 512) /* For each stage-2 shard. */
 /* Between ticks that are later than this anything may have come. */
 #define SLEPT_NS UINT64_C(500000000)
+/* Agents hear of a new threshold, and their batches come, so late. */
+#define AGENTS_LATE_NS UINT64_C(3000000000)
 /* Bytes of histories that wait: a checkpoint is not waited for longer. */
 #define EARLY_BYTES (2u << 20)
 /* So long the messages of a snapshot may be missing, while NATS can be asked
@@ -384,6 +388,10 @@ cluster_split_create(const struct cluster_split_config *config)
         s->config.interval_ms = INTERVAL_MS;
     }
     s->codecs = cluster_codecs_take(config->codecs, &config->id_config);
+    s->gate = sample_gate_create(
+        2 * (config->window_ns ? config->window_ns : PATH_TABLE_WINDOW_NS) +
+        AGENTS_LATE_NS);
+    s->catch_up = catch_up_create();
     s->tick = evtimer_new(base, on_tick, s);
     s->work = evtimer_new(base, on_work, s);
     if (!s->tick || !s->work) {
@@ -414,6 +422,8 @@ cluster_split_destroy(struct cluster_split *s)
         cluster_snapshot_reader_destroy(s->past);
         path_table_destroy(s->paths);
         cluster_merge_destroy(s->merge);
+        sample_gate_destroy(s->gate);
+        catch_up_destroy(s->catch_up);
         cluster_checkpoint_destroy(s->checkpoint);
         topology_unref(s->topology);
         event_free(s->tick);
@@ -494,6 +504,7 @@ cluster_split_get_counters(const struct cluster_split *s,
         cluster_merge_get_counters(s->merge, &merge);
         n->messages = merge.messages;
         n->again = merge.again;
+        n->doubled = merge.doubled;
         n->broken = merge.broken;
         n->held = merge.held;
         n->held_bytes = merge.held_bytes;

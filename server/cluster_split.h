@@ -39,7 +39,6 @@ struct cluster_codecs;
 struct cluster_split;
 struct path_kit;
 struct rule_cache;
-struct sample_gate;
 
 enum cluster_split_event {
     CLUSTER_SPLIT_OPEN,    /* It has the record, knows what was open, reads. */
@@ -65,7 +64,6 @@ struct cluster_split_config {
     struct packet_id_config id_config;
     bool is_lossless;
     struct rule_cache *rules;
-    const struct sample_gate *gate; /* NULL: none. */
     /* Shared by shards of a server; NULL: none. */
     struct path_kit *kit;
     struct cluster_codecs *codecs; /* Takes a reference. */
@@ -86,6 +84,7 @@ struct cluster_split_counters {
     uint64_t snapshots_lost; /* Snapshots that were not there (any more). */
     uint64_t messages;       /* Read from the doors, of which */
     uint64_t again;          /* came a second time, */
+    uint64_t doubled;        /* (postcards that agents sent to two doors), */
     uint64_t broken;         /* could not be read; */
     uint64_t postcards;      /* and what was in the rest. */
     uint64_t held;           /* Messages that wait for other doors, */

@@ -16,6 +16,9 @@
 #include "server/cluster_snapshot.h"
 #include "server/cluster_split.h"
 
+struct catch_up;
+struct sample_gate;
+
 enum cluster_split_state {
     SPLIT_CLAIMING,
     SPLIT_RESTORING, /* The snapshot is being read. */
@@ -32,6 +35,8 @@ struct cluster_split {
     struct cluster_codecs *codecs;         /* Owned reference. */
     struct path_table *paths;              /* Owned; NULL: not yet. */
     struct cluster_merge *merge;           /* The same. */
+    struct sample_gate *gate;              /* Of all doors.  Owned. */
+    struct catch_up *catch_up;             /* The same. */
     struct topology *topology;             /* Owned reference, or NULL. */
     struct event *tick, *work;             /* Owned. */
     enum cluster_split_state state;

@@ -6,6 +6,7 @@
 
 #include "lib/monotonic.h"
 #include "lib/random64.h"
+#include "server/catch_up.h"
 #include "server/cluster_split_impl.h"
 #include "server/rule_cache.h"
 #include "server/sample_gate.h"
@@ -59,7 +60,15 @@ is_sampled_out(void *s_, uint64_t packet_id)
 {
     const struct cluster_split *s = s_;
 
-    return sample_gate_is_out(s->config.gate, packet_id);
+    return sample_gate_is_out(s->gate, packet_id);
+}
+
+static uint64_t
+extra_window(void *s_, uint64_t now_ns)
+{
+    const struct cluster_split *s = s_;
+
+    return catch_up_extra(s->catch_up, now_ns);
 }
 
 static bool
@@ -94,7 +103,8 @@ create_paths(struct cluster_split *s)
         .emit_packet = emit_packet,
         .find_rule = find_rule,
         .has_lossless = s->config.is_lossless ? has_lossless : NULL,
-        .is_sampled_out = s->config.gate ? is_sampled_out : NULL,
+        .is_sampled_out = is_sampled_out,
+        .extra_window = extra_window,
         .is_silent = is_silent,
         .is_capped = is_capped,
         .aux = s,
@@ -138,6 +148,19 @@ on_inner(void *s_, uint64_t inner, uint64_t outer, uint64_t time_ns)
     path_table_note_inner(s->paths, inner, outer, time_ns);
 }
 
+/* What may have been left out of packets, and whether hops of them come much
+ * later than others. */
+static void
+on_agents(void *s_, uint32_t threshold, bool is_catching_up, uint64_t time_ns)
+{
+    struct cluster_split *s = s_;
+
+    sample_gate_note(s->gate, threshold, time_ns);
+    if (is_catching_up) {
+        catch_up_note(s->catch_up, time_ns);
+    }
+}
+
 static void
 create_merge(struct cluster_split *s)
 {
@@ -147,6 +170,7 @@ create_merge(struct cluster_split *s)
         .silent_ns = s->config.silent_ns,
         .on_card = on_card,
         .on_inner = on_inner,
+        .on_agents = on_agents,
         .aux = s,
     };
 

@@ -118,6 +118,7 @@
     C(cluster_full)                                                           \
     C(cluster_restored)                                                       \
     C(cluster_again)                                                          \
+    C(cluster_doubled)                                                        \
     C(cluster_broken)                                                         \
     C(cluster_fenced)                                                         \
     C(cluster_copied)                                                         \

@@ -204,6 +204,8 @@ open_cluster(struct server *server, struct lh_error *error)
         .rules = server->rules,
         .triggers = server->triggers,
         .queries = server->queries,
+        .gate = server->gate,
+        .catch_up = server->catch_up,
         .on_ready = on_cluster,
         .on_refused = on_refused,
         .recorder = get_recorder,
@@ -318,6 +320,23 @@ has_room(void *server_)
                            : pipeline_has_room(server->pipeline);
 }
 
+/* Whose the next postcards are. */
+static void
+begin_frame(void *server_, const uint8_t id[AGENT_ID_LEN], uint64_t seq)
+{
+    struct server *server = server_;
+
+    cluster_begin(server->cluster, id, seq);
+}
+
+static const char *
+is_busy(void *server_)
+{
+    struct server *server = server_;
+
+    return cluster_busy(server->cluster);
+}
+
 static uint64_t
 n_added(void *server_)
 {
@@ -356,6 +375,8 @@ open_agents(struct server *server, struct lh_error *error)
         .after = after_batch,
         .taken = server->cluster ? n_added : NULL,
         .safe = server->cluster ? n_safe : NULL,
+        .begin = server->cluster ? begin_frame : NULL,
+        .busy = server->cluster ? is_busy : NULL,
         .aux = server,
     };
     int retval =

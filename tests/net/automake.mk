@@ -35,6 +35,7 @@ EXTRA_DIST += \
 	tests/net/test_bad_input.py \
 	tests/net/test_bonds.py \
 	tests/net/test_cluster.py \
+	tests/net/test_cluster_agents.py \
 	tests/net/test_cluster_copies.py \
 	tests/net/test_cluster_faults.py \
 	tests/net/test_cluster_whole.py \

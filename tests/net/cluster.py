@@ -72,6 +72,7 @@ class Server:
         self.port = free_port(socket.SOCK_DGRAM)
         self.netns = self.env = None
         self.process = None
+        self.options = []       # Its own, besides those of all.
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         os.makedirs(self.dir, exist_ok=True)
 
@@ -81,7 +82,7 @@ class Server:
             f"{bindir()}/lasthop-server", *self.cluster.options, "--name",
             self.name, "--rundir", self.dir, "--archive", self.archive,
             "--listen", f"geneve:127.0.0.1:{self.port}", "--accept",
-            "127.0.0.1"], f"{self.dir}/log", netns=self.netns,
+            "127.0.0.1", *self.options], f"{self.dir}/log", netns=self.netns,
             env=self.env, daemon=True)
         return self
 

@@ -58,6 +58,12 @@ tests_server_test_cluster_split_SOURCES = \
 tests_server_test_cluster_split_LDADD = \
 	$(SERVER_LIBS) $(BUS_LIBS) $(GEN_LIBS) $(TEST_LIBS)
 
+check_PROGRAMS += tests/server/test_cluster_doubles
+TESTS += tests/server/test_cluster_doubles
+tests_server_test_cluster_doubles_SOURCES = \
+	tests/server/test_cluster_doubles.c
+tests_server_test_cluster_doubles_LDADD = $(SERVER_LIBS) $(TEST_LIBS)
+
 check_PROGRAMS += tests/server/test_cluster_merge
 TESTS += tests/server/test_cluster_merge
 tests_server_test_cluster_merge_SOURCES = tests/server/test_cluster_merge.c

@@ -237,6 +237,27 @@ check_card(struct owner *owner, const struct postcard *p)
     ck_assert(p->visit || p->time_ns >= owner->watermark_ns);
 }
 
+/* Those of a frame are numbered one after the other. */
+static void
+check_runs(struct owner *owner, struct cluster_runs *runs, uint32_t n_cards)
+{
+    struct cluster_run run;
+
+    while (cluster_wire_next_run(runs, &run)) {
+        ck_assert_uint_ge(n_cards, run.n);
+        n_cards -= run.n;
+        if (!run.agent) {
+            continue;
+        }
+        ck_assert_uint_ge(run.frame, owner->last.frame);
+        ck_assert_uint_eq(run.first, run.frame == owner->last.frame
+                                         ? owner->last.first + owner->last.n
+                                         : 0);
+        owner->last = run;
+        owner->n_of_agents += run.n;
+    }
+}
+
 static void
 on_message(void *owner_, const struct bus_pull_message *message)
 {
@@ -250,6 +271,8 @@ on_message(void *owner_, const struct bus_pull_message *message)
     ck_assert_msg(!cluster_wire_get_cards(message->data, message->size, &head,
                                           &batch, &len, &error),
                   "%s", error.text);
+    ck_assert_uint_eq(head.version,
+                      owner->version ? owner->version : CLUSTER_WIRE_VERSION);
     ck_assert_uint_gt(head.number, owner->number);
     owner->n_numbers_missing += head.number - owner->number - 1;
     owner->number = head.number;
@@ -257,6 +280,7 @@ on_message(void *owner_, const struct bus_pull_message *message)
         ck_assert_msg(
             !card_batch_reader_open(owner->reader, batch, len, &error), "%s",
             error.text);
+        check_runs(owner, &head.runs, card_batch_reader_n(owner->reader));
         while (card_batch_reader_next(owner->reader, &p)) {
             check_card(owner, &p);
         }

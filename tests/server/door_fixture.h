@@ -40,6 +40,9 @@ struct owner {
     struct bus_pull *pull;
     struct card_batch_reader *reader;
     uint64_t number, watermark_ns;
+    uint8_t version;         /* That all messages must have; 0: the newest. */
+    struct cluster_run last; /* Of an agent. */
+    size_t n_of_agents;      /* Postcards. */
     struct card_batch_inner inner; /* The last. */
     size_t n_inner, n_numbers_missing;
     bool is_idle, may_miss;

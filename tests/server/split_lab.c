@@ -307,7 +307,7 @@ send_batch(struct split_lab *lab, size_t d, size_t first, size_t end,
     struct byte_buf bytes = BYTE_BUF_INIT;
     char subject[32], id[64];
 
-    cluster_wire_put_cards(&bytes, &head);
+    cluster_wire_put_cards(&bytes, &head, NULL, 0);
     for (size_t i = first; i < end; i++) {
         if (lab->cards[i]->dpid % lab->n_doors == d) {
             ck_assert(card_batch_writer_add(w, lab->cards[i]));

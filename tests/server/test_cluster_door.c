@@ -105,6 +105,10 @@ START_TEST(test_visits)
     door_fixture_name(&p);
     door_fixture_open((struct cluster_door_config){.is_file = false});
     for (uint64_t dpid = 1; dpid < 300; dpid++) {
+        if (dpid % 50 == 1) {
+            cluster_door_begin(door, 7, dpid);
+        }
+
         struct hop_output output = {.port = (uint16_t) dpid};
 
         hop_template_make(&buf,
@@ -119,6 +123,25 @@ START_TEST(test_visits)
     door_fixture_run_until_idle();
     for (uint32_t k = 0; k < N_SHARDS; k++) {
         struct owner owner = {.is_idle = false};
+
+        door_fixture_read(&owner, k);
+        ck_assert_uint_eq(added[k].n_read, added[k].n);
+        ck_assert_uint_eq(owner.n_of_agents, added[k].n);
+    }
+    door_fixture_forget();
+}
+END_TEST
+
+/* In the first version nothing is told of agents. */
+START_TEST(test_the_version_that_is_spoken)
+{
+    uint32_t wire = 1;
+
+    door_fixture_open((struct cluster_door_config){.wire = &wire});
+    door_fixture_add(0, 100);
+    door_fixture_run_until_idle();
+    for (uint32_t k = 0; k < N_SHARDS; k++) {
+        struct owner owner = {.version = 1};
 
         door_fixture_read(&owner, k);
         ck_assert_uint_eq(added[k].n_read, added[k].n);
@@ -191,7 +214,8 @@ START_TEST(test_wire)
     const uint8_t *batch;
     size_t len;
 
-    cluster_wire_put_cards(&buf, &head);
+    head.version = CLUSTER_WIRE_FIRST;
+    cluster_wire_put_cards(&buf, &head, NULL, 0);
     ck_assert_uint_eq(buf.len, 26);
     byte_buf_put(&buf, "rest", 4);
     ck_assert(!cluster_wire_get_cards(buf.data, buf.len, &got, &batch, &len,
@@ -207,7 +231,7 @@ START_TEST(test_wire)
             cluster_wire_get_cards(buf.data, n, &got, &batch, &len, &error),
             EBADMSG);
     }
-    buf.data[0]++;
+    buf.data[0] = CLUSTER_WIRE_VERSION + 1;
     ck_assert_int_eq(
         cluster_wire_get_cards(buf.data, buf.len, &got, &batch, &len, &error),
         ENOTSUP);
@@ -220,6 +244,61 @@ START_TEST(test_wire)
 }
 END_TEST
 
+START_TEST(test_wire_tells_of_agents)
+{
+    static const struct cluster_run runs[] = {
+        {0, 0, 0, 3},
+        {UINT64_C(0x1122334455667788), 900, 4, 40},
+        {UINT64_C(0x1122334455667788), 901, 0, 7},
+        {5, 2, 1000000, 1},
+        {0, 0, 0, 1},
+        {5, 3, 0, 4044},
+    };
+    const struct cluster_cards_head head = {.door = 1,
+                                            .number = 2,
+                                            .watermark_ns = 3,
+                                            .left_out = 0xf0000000,
+                                            .is_catching_up = true};
+    struct cluster_cards_head got;
+    struct byte_buf buf = BYTE_BUF_INIT;
+    struct cluster_run run;
+    struct lh_error error;
+    const uint8_t *batch;
+    size_t len, n_head;
+
+    cluster_wire_put_cards(&buf, &head, runs, 6);
+    n_head = buf.len;
+    byte_buf_put(&buf, "rest", 4);
+    ck_assert(!cluster_wire_get_cards(buf.data, buf.len, &got, &batch, &len,
+                                      &error));
+    ck_assert_uint_eq(got.left_out, 0xf0000000);
+    ck_assert(got.is_catching_up && !got.is_file);
+    ck_assert_uint_eq(len, 4);
+    for (size_t i = 0; i < 6; i++) {
+        ck_assert(cluster_wire_next_run(&got.runs, &run));
+        ck_assert_uint_eq(run.agent, runs[i].agent);
+        ck_assert_uint_eq(run.frame, runs[i].frame);
+        ck_assert_uint_eq(run.first, runs[i].first);
+        ck_assert_uint_eq(run.n, runs[i].n);
+    }
+    ck_assert(!cluster_wire_next_run(&got.runs, &run));
+    for (size_t n = 0; n < n_head; n++) {
+        ck_assert_int_eq(
+            cluster_wire_get_cards(buf.data, n, &got, &batch, &len, &error),
+            EBADMSG);
+    }
+    /* More postcards than a batch can have. */
+    byte_buf_clear(&buf);
+    cluster_wire_put_cards(
+        &buf, &head,
+        (const struct cluster_run[]){{5, 1, 0, 4096}, {0, 0, 0, 1}}, 2);
+    ck_assert_int_eq(
+        cluster_wire_get_cards(buf.data, buf.len, &got, &batch, &len, &error),
+        EBADMSG);
+    byte_buf_uninit(&buf);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -229,6 +308,7 @@ main(void)
     int n_failed;
 
     tcase_add_test(plain, test_wire);
+    tcase_add_test(plain, test_wire_tells_of_agents);
     tcase_add_checked_fixture(tcase, door_fixture_setup,
                               door_fixture_teardown);
     tcase_add_test(tcase, test_all_arrive);
@@ -236,6 +316,7 @@ main(void)
     tcase_add_test(tcase, test_watermarks_go_on);
     tcase_add_test(tcase, test_file_ends);
     tcase_add_test(tcase, test_visits);
+    tcase_add_test(tcase, test_the_version_that_is_spoken);
     tcase_add_test(tcase, test_tunnels);
     tcase_set_timeout(tcase, 100);
     suite_add_tcase(suite, plain);

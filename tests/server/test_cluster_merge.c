@@ -84,7 +84,7 @@ put_message(struct byte_buf *bytes, uint64_t door, uint64_t number,
     };
     struct card_batch_writer *w = card_batch_writer_create(&id_config);
 
-    cluster_wire_put_cards(bytes, &head);
+    cluster_wire_put_cards(bytes, &head, NULL, 0);
     for (size_t i = 0; i < n; i++) {
         const struct postcard p = {
             .dpid = door,

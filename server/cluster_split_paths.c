@@ -98,6 +98,7 @@ create_paths(struct cluster_split *s)
         .id_config = s->config.id_config,
         .kit = s->config.kit,
         .is_driven = true,
+        .is_timed = true,
         .secret = s->secret,
         .emit = emit,
         .emit_packet = emit_packet,

@@ -314,12 +314,12 @@ path_index_add(struct path_index *index, uint64_t id)
     g->first = g->last = NULL;
     g->folds = NULL;
     g->n_cards = g->try_at = 0;
-    g->due_ns = g->settle_ns = 0;
+    g->due_ns = g->settle_ns = g->twin_ns = 0;
     g->sum = (struct path_sum){.sum = 0};
     g->secret = index->secret;
     g->is_portable = index->is_portable;
     g->key_sum = 0;
-    g->is_strange = g->is_settling = g->was_closed = false;
+    g->is_strange = g->is_settling = g->is_ripe = g->was_closed = false;
     g->n_tries = 0;
     g->seen.n = 0;
     g->seen.more = NULL;

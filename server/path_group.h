@@ -33,7 +33,8 @@ struct path_seen {
 void path_seen_init(struct path_seen *, const struct path_group *);
 void path_seen_uninit(struct path_seen *);
 
-/* A group may be on one list for each. */
+/* A group may be on one list for each; PATH_LIST_SETTLE is also for what is
+ * ripe. */
 enum path_list_kind { PATH_LIST_ORDER, PATH_LIST_SETTLE, N_PATH_LISTS };
 
 struct path_link {
@@ -56,11 +57,14 @@ struct path_group {
     uint32_t try_at;    /* Large group: look again at so many postcards. */
     uint64_t due_ns;    /* When it closes. */
     uint64_t settle_ns; /* When it has been quiet for long enough. */
+    uint64_t twin_ns;   /* What comes from then on is no double, if all that
+                         * is there is one. */
     struct path_sum sum;
     uint64_t secret;  /* Of hashes of what it held. */
     uint64_t key_sum; /* Of the keys of its postcards. */
     bool is_strange;  /* One has no key, or it is a tunnel's packet. */
     bool is_settling; /* On the list of groups to look at again. */
+    bool is_ripe;     /* On that of groups that may be complete. */
     bool was_closed;  /* Opened anew. */
     bool is_portable; /* Hashes of what it held are those of other tables with
                        * that secret. */

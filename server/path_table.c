@@ -15,6 +15,9 @@ path_table_stop_settling(struct path_table *pt, struct path_group *g)
     if (g->is_settling) {
         path_list_remove(&pt->settling, g, PATH_LIST_SETTLE);
         g->is_settling = false;
+    } else if (g->is_ripe) {
+        path_list_remove(&pt->ripe, g, PATH_LIST_SETTLE);
+        g->is_ripe = false;
     }
 }
 
@@ -25,6 +28,16 @@ path_table_start_settling(struct path_table *pt, struct path_group *g)
     g->settle_ns = pt->clock_ns + pt->config.settle_ns;
     g->is_settling = true;
     path_list_push(&pt->settling, g, PATH_LIST_SETTLE);
+}
+
+void
+path_table_ripen(struct path_table *pt, struct path_group *g)
+{
+    if (!g->is_ripe) {
+        path_table_stop_settling(pt, g);
+        g->is_ripe = true;
+        path_list_push(&pt->ripe, g, PATH_LIST_SETTLE);
+    }
 }
 
 /* --- Life. ----------------------------------------------------------------
@@ -145,11 +158,20 @@ path_table_change_topology(struct path_table *pt,
 /* --- Time. ----------------------------------------------------------------
  */
 
+static void
+set_clock(struct path_table *pt, uint64_t time_ns)
+{
+    if (pt->ripe.first) {
+        path_table_end_moment(pt);
+    }
+    pt->clock_ns = time_ns;
+}
+
 /* The clock went back by more than a window: what is open waits from now. */
 static void
 step_back(struct path_table *pt, uint64_t now_ns)
 {
-    pt->clock_ns = now_ns;
+    set_clock(pt, now_ns);
     topology_past_settle(pt->past);
     for (struct path_group *g = pt->open.first; g;
          g = g->links[PATH_LIST_ORDER].next) {
@@ -186,7 +208,7 @@ note_odd_time(struct path_table *pt, uint64_t time_ns, bool ahead)
     if (pt->n_odd >= PATH_TABLE_N_AGREE) {
         pt->n_odd = 0;
         if (ahead) {
-            pt->clock_ns = time_ns;
+            set_clock(pt, time_ns);
         } else {
             step_back(pt, time_ns);
         }
@@ -200,11 +222,13 @@ path_table_keep_time(struct path_table *pt, uint64_t time_ns)
 
     if (pt->config.is_driven) {
         if (time_ns > pt->clock_ns && time_ns <= pt->lead_ns) {
-            pt->clock_ns = time_ns;
+            set_clock(pt, time_ns);
         }
     } else if (!ahead && !is_behind(pt, time_ns)) {
         pt->n_odd = 0;
-        pt->clock_ns = time_ns > pt->clock_ns ? time_ns : pt->clock_ns;
+        if (time_ns > pt->clock_ns) {
+            set_clock(pt, time_ns);
+        }
     } else {
         note_odd_time(pt, time_ns, ahead);
     }
@@ -248,7 +272,11 @@ close_due(struct path_table *pt, uint64_t until_ns)
 {
     uint64_t extra_ns;
 
-    until_ns = until_ns > pt->clock_ns ? until_ns : pt->clock_ns;
+    if (until_ns > pt->clock_ns) {
+        path_table_end_moment(pt);
+    } else {
+        until_ns = pt->clock_ns;
+    }
     extra_ns = extra_window(pt, until_ns);
     for (;;) {
         struct path_group *open = pt->open.first;
@@ -334,6 +362,7 @@ void
 path_table_flush(struct path_table *pt)
 {
     path_table_drain(pt);
+    path_table_end_moment(pt);
     while (pt->open.first) {
         close_open_group(pt, pt->open.first);
     }

@@ -7,7 +7,8 @@
  *
  * A group opens with its first postcard and closes
  *   - at once when it is complete: it starts at an edge port or packet-out,
- *     every output of every rule was seen, every branch ended;
+ *     every output of every rule was seen, every branch ended; in a timed
+ *     table (is_timed) when its last postcard's moment ends;
  *   - 'settle_ns' after its last postcard, when nothing named is missing but
  *     another table, a group bucket or an unknown in_port could add to it;
  *   - 'window_ns' after its first postcard in any case, so also when a hop
@@ -16,7 +17,8 @@
  * Its packet ID is remembered for another window.  A postcard that comes then
  * opens the group anew: it makes a history of its own, counted late unless it
  * is whole.  What comes within ASSEMBLE_TWIN_NS and is all equal to what the
- * closed group had is that packet's postcards again, and counted so.
+ * closed group had is that packet's postcards again, and counted so; what
+ * comes so long after the last of these is another packet's.
  *
  * Postcards without a packet ID make a history of one hop each, at once.
  *
@@ -32,6 +34,11 @@
  * A driven table (is_driven) believes nobody but path_table_run() and
  * path_table_lead(): postcards move its clock no further than these say, and
  * never back.  It is for postcards of many receivers, whose clocks differ.
+ *
+ * In a timed table (is_timed), postcards of one time come at one moment: in
+ * whatever order they are added, the histories are the same.  What is complete
+ * then is emitted when the clock goes on.  It is for where time says all:
+ * files, and postcards of several receivers.
  *
  * What is open can be taken out of a table and put into another, which then
  * goes on as the first would have: path_table_each_*() and path_table_re*().
@@ -78,6 +85,7 @@ struct path_table_config {
     struct packet_id_config id_config; /* n_bytes 0: the default. */
     struct path_kit *kit; /* Shared with others; NULL: one of its own. */
     bool is_driven;
+    bool is_timed;
     uint64_t secret; /* Of hashes of what closed groups had; 0: drawn.  Where
                       * path_table_each_seen() is used it goes with them. */
     /* Gives a finished history away.  Required. */

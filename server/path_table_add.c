@@ -9,6 +9,67 @@
 #include "server/path_table_impl.h"
 
 #define MAX_SUMMED 32 /* Postcards of a group that the sum is kept for. */
+/* In a timed table a group closes when a moment ends that leaves it less room
+ * than this. */
+#define MOMENT_ROOM 64
+
+/* Closes the group if it is complete.  False: it is not, and is not waited
+ * for. */
+static bool
+try_whole(struct path_table *pt, struct path_group *g)
+{
+    switch (
+        path_table_try_close(pt, g, ASSEMBLE_COMPLETE, &pt->n.closed_early)) {
+    case ASSEMBLE_SETTLING:
+    case ASSEMBLE_WAITS_RULE:
+        g->n_tries = 0;
+        path_table_start_settling(pt, g);
+        break;
+    case ASSEMBLE_PARTIAL:
+        return false;
+    case ASSEMBLE_COMPLETE:
+        break;
+    }
+    return true;
+}
+
+/* Whether the sum says that the group may be complete. */
+static bool
+may_be_whole(const struct path_group *g)
+{
+    return !g->sum.sum && g->sum.has_start;
+}
+
+static bool
+is_nearly_full(const struct path_group *g)
+{
+    return g->n_cards > ASSEMBLE_MAX - MOMENT_ROOM;
+}
+
+static void
+look_at_ripe(struct path_table *pt, struct path_group *g)
+{
+    if (is_nearly_full(g)) {
+        path_table_try_close(pt, g, ASSEMBLE_PARTIAL, &pt->n.closed_size);
+    } else if (g->n_cards > MAX_SUMMED) {
+        if (!try_whole(pt, g)) {
+            path_table_start_settling(pt, g);
+        }
+    } else if (!g->sum.is_punted && may_be_whole(g)) {
+        try_whole(pt, g);
+    }
+}
+
+void
+path_table_end_moment(struct path_table *pt)
+{
+    while (pt->ripe.first) {
+        struct path_group *g = pt->ripe.first;
+
+        path_table_stop_settling(pt, g);
+        look_at_ripe(pt, g);
+    }
+}
 
 /* Looks whether the group that just grew is complete. */
 static void
@@ -16,6 +77,10 @@ look(struct path_table *pt, struct path_group *g)
 {
     if (g->n_cards >= ASSEMBLE_MAX) {
         path_table_try_close(pt, g, ASSEMBLE_PARTIAL, &pt->n.closed_size);
+        return;
+    }
+    if (pt->config.is_timed && is_nearly_full(g)) {
+        path_table_ripen(pt, g);
         return;
     }
     if (g->sum.is_punted) {
@@ -30,19 +95,13 @@ look(struct path_table *pt, struct path_group *g)
     } else if (g->sum.is_soft) {
         path_table_start_settling(pt, g);
         return;
-    } else if (g->sum.sum || !g->sum.has_start) {
+    } else if (!may_be_whole(g)) {
         return;
     }
-    switch (
-        path_table_try_close(pt, g, ASSEMBLE_COMPLETE, &pt->n.closed_early)) {
-    case ASSEMBLE_SETTLING:
-    case ASSEMBLE_WAITS_RULE:
-        g->n_tries = 0;
-        path_table_start_settling(pt, g);
-        break;
-    case ASSEMBLE_PARTIAL:
-    case ASSEMBLE_COMPLETE:
-        break;
+    if (pt->config.is_timed) {
+        path_table_ripen(pt, g);
+    } else {
+        try_whole(pt, g);
     }
 }
 
@@ -61,18 +120,24 @@ recall(struct path_table *pt, struct path_group *g)
     }
 }
 
-/* The open group of 'id', made if there is none; NULL when memory is short. */
+/* The open group of 'id', made if there is none, for a postcard of that time;
+ * NULL when memory is short. */
 static struct path_group *
-open_group(struct path_table *pt, uint64_t id)
+open_group(struct path_table *pt, uint64_t id, uint64_t time_ns)
 {
     struct path_group *g = path_index_find(pt->index, id);
+    bool was_closed = false;
 
-    if (g) {
+    if (g && g->seen.n && g->first && time_ns >= g->twin_ns) {
+        was_closed = path_table_drop_doubles(pt, g);
+    }
+    if (g && !was_closed) {
         return g;
     }
     g = path_index_add(pt->index, id);
     if (g) {
         recall(pt, g);
+        g->was_closed |= was_closed;
         g->due_ns = pt->clock_ns + pt->config.window_ns;
         path_list_push(&pt->open, g, PATH_LIST_ORDER);
         pt->n.open_groups++;
@@ -109,18 +174,21 @@ void
 path_table_add_entry(struct path_table *pt, struct postcard_entry *entry)
 {
     const struct postcard *p = &entry->p;
-    const struct card_kind *kind = card_kind_get(pt->kinds, p);
+    const struct card_kind *kind;
     struct postcard_fold *fold;
     struct path_group *g;
+    uint64_t time_ns;
 
     if (!p->visit || !pt->clock_ns) {
         path_table_keep_time(pt, p->time_ns);
     }
+    time_ns = p->visit ? pt->clock_ns : p->time_ns;
+    kind = card_kind_get(pt->kinds, p);
     while (pt->n.held >= pt->config.max_postcards) {
         pt->n.dropped_full += pt->open.first->n_cards;
         path_table_forget(pt, pt->open.first);
     }
-    g = open_group(pt, p->packet_id);
+    g = open_group(pt, p->packet_id, time_ns);
     if (!g) {
         pt->n.dropped_memory++;
         postcard_pool_put(pt->pool, entry);
@@ -128,6 +196,9 @@ path_table_add_entry(struct path_table *pt, struct postcard_entry *entry)
     }
     if (!g->first) {
         note_inner(pt, g, p);
+    }
+    if (g->seen.n) {
+        g->twin_ns = time_ns + ASSEMBLE_TWIN_NS;
     }
     if (pt->trajectories) {
         entry->key = trajectory_cache_key(pt->trajectories, kind, p);

@@ -196,6 +196,29 @@ unfold(struct path_table *pt, struct path_group *g)
     }
 }
 
+/* Counts the group's postcards, which are all doubles. */
+static void
+count_doubles(struct path_table *pt, const struct path_group *g)
+{
+    *(g->n_cards > 1 && g->n_cards == g->seen.n ? &pt->n.ambiguous
+                                                : &pt->n.duplicates) +=
+        g->n_cards;
+}
+
+bool
+path_table_drop_doubles(struct path_table *pt, struct path_group *g)
+{
+    if (g->folds) {
+        unfold(pt, g);
+    }
+    if (!path_group_is_double(g)) {
+        return false;
+    }
+    count_doubles(pt, g);
+    path_table_forget(pt, g);
+    return true;
+}
+
 enum assemble_state
 path_table_try_close(struct path_table *pt, struct path_group *g,
                      enum assemble_state wanted, uint64_t *counter)
@@ -218,8 +241,7 @@ path_table_try_close(struct path_table *pt, struct path_group *g,
     if (path_group_is_double(g)) {
         /* Nothing but what the closed group had; more may come. */
         if (wanted == ASSEMBLE_PARTIAL) {
-            *(n > 1 && n == g->seen.n ? &pt->n.ambiguous
-                                      : &pt->n.duplicates) += n;
+            count_doubles(pt, g);
             path_table_close(pt, g);
         }
         return ASSEMBLE_PARTIAL;

@@ -43,6 +43,7 @@ struct path_table {
     bool is_odd_ahead;  /* and whether they are ahead of it. */
     struct path_index *index; /* Owned, with all groups in it. */
     struct path_list open, settling;
+    struct path_list ripe; /* Timed: to be looked at when the clock goes on. */
     struct path_closed *closed; /* Owned. */
     struct path_table_counters n;
     struct postcard_entry
@@ -55,6 +56,10 @@ struct path_table {
 void path_table_keep_time(struct path_table *, uint64_t time_ns);
 void path_table_start_settling(struct path_table *, struct path_group *);
 void path_table_stop_settling(struct path_table *, struct path_group *);
+/* The group may be complete, when this moment ends. */
+void path_table_ripen(struct path_table *, struct path_group *);
+/* Looks at what is ripe: no more comes of this moment. */
+void path_table_end_moment(struct path_table *);
 /* Frees the group with its postcards. */
 void path_table_forget(struct path_table *, struct path_group *);
 
@@ -69,6 +74,8 @@ void path_table_close(struct path_table *, struct path_group *);
 size_t path_table_assemble(struct path_table *, const struct path_group *,
                            size_t n, enum assemble_state wanted,
                            enum assemble_state *statep);
+/* Drops the group if it has nothing but doubles.  False: it has more. */
+bool path_table_drop_doubles(struct path_table *, struct path_group *);
 /* Closes the group if its state is as wanted, counting in '*counter'. */
 enum assemble_state path_table_try_close(struct path_table *,
                                          struct path_group *,

@@ -104,6 +104,7 @@ pipeline_shard_config(struct pipeline *p)
         .max_postcards = config->max_postcards,
         .id_config = config->id_config,
         .is_lossless = config->is_lossless,
+        .is_timed = config->is_file,
         .gate = config->gate,
         .catch_up = config->catch_up,
         .has_delays = config->book != NULL,

@@ -166,6 +166,7 @@ shard_create(const struct shard_config *config)
         .extra_window = config->catch_up ? extra_window : NULL,
         .is_silent = is_silent,
         .is_capped = is_capped,
+        .is_timed = config->is_timed,
         .aux = s,
     };
 

@@ -31,6 +31,7 @@ struct shard_config {
     size_t max_postcards; /* 0: the path table's default. */
     struct packet_id_config id_config;
     bool is_lossless; /* No postcard of the source is missing. */
+    bool is_timed;    /* As struct path_table_config. */
     struct rule_cache *rules;
     const struct sample_gate *gate;  /* NULL: none. */
     const struct catch_up *catch_up; /* NULL: none. */

@@ -76,6 +76,14 @@ tests_server_test_path_table_open_SOURCES = \
 tests_server_test_path_table_open_LDADD = \
 	$(ASSEMBLE_LIBS) $(GEN_LIBS) $(TEST_LIBS)
 
+check_PROGRAMS += tests/server/test_path_moments
+TESTS += tests/server/test_path_moments
+tests_server_test_path_moments_SOURCES = \
+	tests/server/test_path_moments.c \
+	tests/server/sketch.c tests/server/sketch.h $(FRAME)
+tests_server_test_path_moments_LDADD = \
+	$(ASSEMBLE_LIBS) $(GEN_LIBS) $(TEST_LIBS)
+
 check_PROGRAMS += tests/server/test_path_table
 TESTS += tests/server/test_path_table
 tests_server_test_path_table_SOURCES = \

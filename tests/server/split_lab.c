@@ -98,6 +98,7 @@ expect(struct split_lab *lab)
         .find_rule = find_rule,
         .is_silent = is_silent,
         .id_config = lab->id_config,
+        .is_timed = true,
         .aux = lab,
     };
     struct path_table *paths = path_table_create(&config);

@@ -28,7 +28,10 @@ phf_libphf_a_SOURCES = \
 	phf/profile.c phf/profile.h \
 	phf/profile_block.c phf/profile_block.h \
 	phf/profile_file.c phf/profile_file.h \
+	phf/profile_copied.c phf/profile_copied.h \
 	phf/profile_parts.c phf/profile_parts.h \
+	phf/profile_request.c phf/profile_request.h \
+	phf/profile_rows.c phf/profile_rows.h \
 	phf/profile_shapes.c phf/profile_shapes.h \
 	phf/profile_who.c phf/profile_who.h \
 	phf/profile_crossing.c phf/profile_crossing.h \

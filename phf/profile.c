@@ -12,10 +12,12 @@
 
 #include "lib/jmember.h"
 #include "lib/lh_alloc.h"
-#include "lib/time_spec.h"
 #include "phf/profile_block.h"
+#include "phf/profile_copied.h"
 #include "phf/profile_file.h"
 #include "phf/profile_parts.h"
+#include "phf/profile_request.h"
+#include "phf/profile_rows.h"
 #include "phf/profile_tree.h"
 
 /* What one thread reads. */
@@ -25,167 +27,32 @@ struct job {
     struct job *next_done;
     size_t first, step; /* Parts. */
     struct profile_sums sums;
-    struct profile_files *files; /* Owned. */
+    struct profile_files *files;   /* Owned. */
+    struct profile_copied *copied; /* In place of parts; or NULL.  Owned. */
     uint64_t n_damaged;
     struct lh_error damage; /* The first. */
 };
 
 struct profile {
-    struct profile_ask ask; /* Immutable once jobs run. */
-    uint64_t top;
-    bool has_since, has_until;
+    struct profile_request request;  /* Immutable once jobs run. */
     struct archive_pending *pending; /* Owned, with the payloads. */
     size_t n_pending;
     char *dir; /* Owned; NULL: none. */
     struct profile_parts parts;
     uint64_t lost;
     struct crew *crew;
+    struct job *jobs; /* That are to be run.  Owned. */
     size_t n_jobs;    /* With the crew. */
     struct job *done; /* Those that are to be added up.  Owned. */
     bool is_gone;     /* Freed when the crew has no job. */
     atomic_bool is_cancelled;
     _Atomic uint64_t n_read;
+    bool is_part;     /* Its answer is profile_totals. */
     struct job total; /* What jobs found together, and who adds it up. */
     json_t *answer;   /* NULL: not yet.  Owned. */
 };
 
-/* --- The request -------------------------------------------------------- */
-
-static int
-read_by(const struct jmember *root, struct profile_ask *ask,
-        struct lh_error *error)
-{
-    struct jmember by = jmember_get(root, "by");
-    size_t n = 0;
-
-    if (!jmember_is_there(&by)) {
-        if (ask->links.scope == PROFILE_ALL || ask->links.n > 1) {
-            ask->by[ask->n_by++] = PROFILE_BY_LINK;
-        }
-        ask->by[ask->n_by++] = PROFILE_BY_INGRESS;
-        ask->by[ask->n_by++] = PROFILE_BY_PATH;
-        ask->by[ask->n_by++] = PROFILE_BY_HOSTS;
-        ask->by[ask->n_by++] = PROFILE_BY_FLOW;
-        return 0;
-    }
-    if (jmember_array(&by, &n, error)) {
-        return EINVAL;
-    }
-    for (size_t i = 0; i < n; i++) {
-        struct jmember word = jmember_at(&by, i);
-        enum profile_level level;
-        const char *text;
-
-        if (jmember_string(&word, &text, error)) {
-            return EINVAL;
-        }
-        if (!profile_level_from_name(text, &level)) {
-            return jmember_error(&word, error,
-                                 "must be link, ingress, path, src, dst, "
-                                 "hosts or flow, not \"%s\"",
-                                 text);
-        }
-        for (size_t k = 0; k < ask->n_by; k++) {
-            if (ask->by[k] == level) {
-                return jmember_error(&word, error, "\"%s\" is there twice",
-                                     text);
-            }
-        }
-        ask->by[ask->n_by++] = level;
-    }
-    return 0;
-}
-
-static int
-read_links(const struct jmember *root, struct profile_ask *ask,
-           struct lh_error *error)
-{
-    struct jmember links = jmember_get(root, "links");
-    size_t n = 0;
-
-    if (jmember_is_there(&links) && jmember_array(&links, &n, error)) {
-        return EINVAL;
-    }
-    for (size_t i = 0; i < n; i++) {
-        struct jmember link = jmember_at(&links, i);
-        const char *text;
-
-        if (jmember_string(&link, &text, error)) {
-            return EINVAL;
-        }
-        if (profile_links_add(&ask->links, text, ask->topology, error)) {
-            lh_error_prefix(error, "links[%zu]", i);
-            return EINVAL;
-        }
-    }
-    if (!n) {
-        ask->links.scope = ask->phf ? PROFILE_ENTRY : PROFILE_ALL;
-    }
-    return 0;
-}
-
-static int
-read_times(const struct jmember *root, struct profile *p, uint64_t now_ns,
-           struct lh_error *error)
-{
-    struct jmember since = jmember_get(root, "since");
-    struct jmember until = jmember_get(root, "until");
-    struct jmember interval = jmember_get(root, "interval_ns");
-
-    p->ask.until_ns = UINT64_MAX;
-    p->has_since = jmember_is_there(&since);
-    p->has_until = jmember_is_there(&until);
-    if ((p->has_since &&
-         time_spec_member(&since, now_ns, &p->ask.since_ns, error)) ||
-        (p->has_until &&
-         time_spec_member(&until, now_ns, &p->ask.until_ns, error)) ||
-        (jmember_is_there(&interval) &&
-         jmember_u64(&interval, INT64_MAX, &p->ask.interval_ns, error))) {
-        return EINVAL;
-    }
-    if (jmember_is_there(&interval) && !p->ask.interval_ns) {
-        return jmember_error(&interval, error, "must be at least 1");
-    }
-    if (p->ask.until_ns <= p->ask.since_ns) {
-        return jmember_error(&until, error, "must be later than since");
-    }
-    return 0;
-}
-
-static int
-read_request(struct profile *p, const json_t *request, uint64_t now_ns,
-             bool *is_filter, struct lh_error *error)
-{
-    struct jmember root = jmember_root(request);
-    struct jmember phf = jmember_get(&root, "phf");
-    struct jmember top = jmember_get(&root, "top");
-    const char *text;
-
-    *is_filter = false;
-    if (error) {
-        error->pos = -1;
-    }
-    p->top = PROFILE_DEFAULT_TOP;
-    if (jmember_is_there(&phf)) {
-        if (jmember_string(&phf, &text, error)) {
-            return EINVAL;
-        }
-        if (phf_compile(text, p->ask.topology, &p->ask.phf, error)) {
-            *is_filter = true;
-            return EINVAL;
-        }
-    }
-    if (jmember_is_there(&top) &&
-        (jmember_u64(&top, PROFILE_MAX_TOP, &p->top, error) || !p->top)) {
-        return jmember_error(&top, error, "must be from 1 to %d",
-                             PROFILE_MAX_TOP);
-    }
-    if (read_links(&root, &p->ask, error) || read_by(&root, &p->ask, error) ||
-        read_times(&root, p, now_ns, error)) {
-        return EINVAL;
-    }
-    return 0;
-}
+static void run_job(struct crew_job *);
 
 /* --- What to read ------------------------------------------------------- */
 
@@ -193,30 +60,24 @@ read_request(struct profile *p, const json_t *request, uint64_t now_ns,
 static void
 find_range(struct profile *p)
 {
-    uint64_t min_ns = UINT64_MAX, max_ns = 0;
+    struct profile_ask *ask = &p->request.ask;
+    const struct profile_parts *parts = &p->parts;
 
-    for (size_t i = 0; i < p->parts.n_blocks; i++) {
-        min_ns = p->parts.blocks[i].min_ns < min_ns ? p->parts.blocks[i].min_ns
-                                                    : min_ns;
-        max_ns = p->parts.blocks[i].max_ns > max_ns ? p->parts.blocks[i].max_ns
-                                                    : max_ns;
+    if (!p->request.has_since) {
+        ask->since_ns = parts->has_times ? parts->min_ns : 0;
     }
-    if (!p->has_since) {
-        p->ask.since_ns = p->parts.n ? min_ns : 0;
-    }
-    if (!p->has_until) {
-        p->ask.until_ns = p->parts.n && max_ns >= p->ask.since_ns
-                              ? max_ns + 1
-                              : p->ask.since_ns + 1;
+    if (!p->request.has_until) {
+        ask->until_ns = parts->has_times && parts->max_ns >= ask->since_ns
+                            ? parts->max_ns + 1
+                            : ask->since_ns + 1;
     }
 }
 
 static uint64_t
-n_intervals(const struct profile *p)
+n_intervals(const struct profile_ask *ask)
 {
-    return p->ask.interval_ns
-               ? (p->ask.until_ns - p->ask.since_ns - 1) / p->ask.interval_ns +
-                     1
+    return ask->interval_ns
+               ? (ask->until_ns - ask->base_ns - 1) / ask->interval_ns + 1
                : 0;
 }
 
@@ -225,22 +86,28 @@ free_job(struct job *job)
 {
     profile_table_uninit(&job->sums.table);
     profile_files_destroy(job->files);
+    profile_copied_destroy(job->copied);
     free(job);
+}
+
+static void
+free_jobs(struct job *first)
+{
+    while (first) {
+        struct job *job = first;
+
+        first = job->next_done;
+        free_job(job);
+    }
 }
 
 static void
 free_now(struct profile *p)
 {
-    while (p->done) {
-        struct job *job = p->done;
-
-        p->done = job->next_done;
-        free_job(job);
-    }
+    free_jobs(p->jobs);
+    free_jobs(p->done);
     json_decref(p->answer);
-    profile_links_uninit(&p->ask.links);
-    phf_destroy(p->ask.phf);
-    topology_unref(p->ask.topology);
+    profile_request_uninit(&p->request);
     for (size_t i = 0; i < p->n_pending; i++) {
         free(p->pending[i].payload);
     }
@@ -251,62 +118,111 @@ free_now(struct profile *p)
     free(p);
 }
 
-static struct profile *
-begin(const struct profile_config *config)
+/* One that is to be run. */
+static struct job *
+add_job(struct profile *p)
+{
+    struct job *job = lh_alloc_zero(sizeof *job);
+
+    job->base.run = run_job;
+    job->profile = p;
+    job->next_done = p->jobs;
+    p->jobs = job;
+    return job;
+}
+
+static int
+begin(const struct profile_config *config, const json_t *request,
+      bool *is_filter, struct profile **pp, struct lh_error *error)
 {
     struct profile *p = lh_alloc_zero(sizeof *p);
+    const struct profile_request_names names = {
+        .topology = config->is_part ? NULL : config->topology,
+        .now_ns = config->now_ns,
+    };
+    int retval;
 
-    p->ask.topology = config->topology ? topology_ref(config->topology) : NULL;
-    return p;
+    p->is_part = config->is_part;
+    p->request.ask.topology =
+        config->topology ? topology_ref(config->topology) : NULL;
+    retval =
+        profile_request_read(&p->request, request, &names, is_filter, error);
+    if (retval) {
+        free_now(p);
+        p = NULL;
+    }
+    *pp = p;
+    return retval;
 }
 
 int
 profile_check(const struct profile_config *config, const json_t *request,
               struct profile_verdict *verdict, struct lh_error *error)
 {
-    struct profile *p = begin(config);
-    int retval = read_request(p, request, config->now_ns,
-                              &verdict->is_bad_filter, error);
+    struct profile *p;
+    int retval = begin(config, request, &verdict->is_bad_filter, &p, error);
 
-    verdict->tells_addresses = false;
-    for (size_t i = 0; i < p->ask.n_by; i++) {
-        verdict->tells_addresses =
-            verdict->tells_addresses || p->ask.by[i] >= PROFILE_BY_SRC;
+    verdict->tells_addresses =
+        p && profile_request_tells_addresses(&p->request);
+    if (p) {
+        free_now(p);
     }
-    free_now(p);
     return retval;
+}
+
+/* Finds what is to be read, and the range. */
+static void
+look(struct profile *p, const struct profile_config *config)
+{
+    struct profile_ask *ask = &p->request.ask;
+
+    p->dir =
+        config->reader ? lh_strdup(archive_reader_dir(config->reader)) : NULL;
+    ask->base_ns = ask->since_ns;
+    if (config->from_ns > ask->since_ns) {
+        ask->since_ns = config->from_ns;
+    }
+    profile_parts_find(&p->parts, ask, p->dir, config);
+    p->lost =
+        config->reader
+            ? archive_reader_lost(config->reader, ask->since_ns, ask->until_ns)
+            : 0;
+    find_range(p);
+    if (!p->request.has_since) {
+        ask->base_ns = ask->since_ns;
+    }
 }
 
 int
 profile_create(const struct profile_config *config, const json_t *request,
                struct profile **pp, struct lh_error *error)
 {
-    struct profile *p = begin(config);
     bool is_filter;
-    int retval = read_request(p, request, config->now_ns, &is_filter, error);
+    struct profile *p;
+    int retval = begin(config, request, &is_filter, &p, error);
 
     *pp = NULL;
-    if (!retval) {
-        p->dir = config->reader ? lh_strdup(archive_reader_dir(config->reader))
-                                : NULL;
-        profile_parts_find(&p->parts, &p->ask, p->dir, config);
-        p->lost = config->reader
-                      ? archive_reader_lost(config->reader, p->ask.since_ns,
-                                            p->ask.until_ns)
-                      : 0;
-        find_range(p);
-        if (n_intervals(p) > PROFILE_MAX_INTERVALS) {
-            lh_error_set(error,
-                         "interval_ns: makes %" PRIu64
-                         " intervals of that range, no more than %d are "
-                         "counted",
-                         n_intervals(p), PROFILE_MAX_INTERVALS);
-            retval = EINVAL;
-        }
-    }
     if (retval) {
-        free_now(p);
         return retval;
+    }
+    look(p, config);
+    if (n_intervals(&p->request.ask) > PROFILE_MAX_INTERVALS) {
+        lh_error_set(error,
+                     "interval_ns: makes %" PRIu64
+                     " intervals of that range, no more than %d are "
+                     "counted",
+                     n_intervals(&p->request.ask), PROFILE_MAX_INTERVALS);
+        free_now(p);
+        return EINVAL;
+    }
+    for (size_t i = 0; i < p->parts.n_copied; i++) {
+        const struct profile_copied_config copied = {
+            .reader = config->reader,
+            .shard = p->parts.copied[i],
+            .ask = &p->request.ask,
+        };
+
+        add_job(p)->copied = profile_copied_create(&copied);
     }
     p->pending = config->pending;
     p->n_pending = config->n_pending;
@@ -331,8 +247,8 @@ static void
 count_block(struct job *job, struct profile_part_block *b)
 {
     struct lh_error why = {.text = ""};
-    int retval = profile_block_count(&b->block, &job->profile->ask, b->min_ns,
-                                     b->max_ns, &job->sums, &why);
+    int retval = profile_block_count(&b->block, &job->profile->request.ask,
+                                     b->min_ns, b->max_ns, &job->sums, &why);
 
     /* ENOENT: retention has removed it meanwhile. */
     if (retval && retval != ENOENT && !job->n_damaged++) {
@@ -353,7 +269,7 @@ count_file(struct job *job, const struct profile_part *part)
     struct lh_error why;
 
     if (!job->files) {
-        job->files = profile_files_create(&p->ask);
+        job->files = profile_files_create(&p->request.ask);
     }
     if (profile_file_count(job->files, p->dir, &b->block.entry.segment,
                            &part->id, &job->sums.table, &why)) {
@@ -368,11 +284,30 @@ count_file(struct job *job, const struct profile_part *part)
     return true;
 }
 
+/* Counts what is there in two copies. */
+static void
+count_copied(struct job *job)
+{
+    struct lh_error why = {.text = ""};
+    uint64_t n = profile_copied_count(job->copied, &job->profile->is_cancelled,
+                                      &job->sums, &why);
+
+    if (n && !job->n_damaged) {
+        job->damage = why;
+    }
+    job->n_damaged += n;
+}
+
 static void
 run_job(struct crew_job *base)
 {
     struct job *job = (struct job *) base;
     struct profile *p = job->profile;
+
+    if (job->copied) {
+        count_copied(job);
+        return;
+    }
 
     for (size_t i = job->first;
          i < p->parts.n && !atomic_load(&p->is_cancelled); i += job->step) {
@@ -386,7 +321,7 @@ run_job(struct crew_job *base)
         }
         atomic_fetch_add(&p->n_read, part->n);
     }
-    profile_block_end(&p->ask, &job->sums);
+    profile_block_end(&p->request.ask, &job->sums);
     if (job->files) {
         profile_files_end(job->files, &job->sums.table);
     }
@@ -431,28 +366,29 @@ make_answer(struct profile *p)
 {
     const struct job *total = &p->total;
     struct profile_tree_config tree = {
-        .ask = &p->ask,
+        .ask = &p->request.ask,
         .table = &total->sums.table,
-        .topology = p->ask.topology,
-        .top = p->top,
+        .topology = p->request.ask.topology,
+        .top = p->request.top,
         .max_nodes = PROFILE_MAX_NODES,
-        .n_intervals = n_intervals(p),
+        .n_intervals = n_intervals(&p->request.ask),
     };
     json_t *by = json_array();
     json_t *answer = json_pack(
         "{s:I, s:I, s:o, s:o, s:I, s:I, s:I, s:I, s:I}", "since_ns",
-        (json_int_t) p->ask.since_ns, "until_ns",
-        (json_int_t) (p->ask.until_ns < INT64_MAX ? p->ask.until_ns
-                                                  : INT64_MAX),
-        "links", links_json(&p->ask), "by", by, "scanned",
+        (json_int_t) p->request.ask.since_ns, "until_ns",
+        (json_int_t) (p->request.ask.until_ns < INT64_MAX
+                          ? p->request.ask.until_ns
+                          : INT64_MAX),
+        "links", links_json(&p->request.ask), "by", by, "scanned",
         (json_int_t) total->sums.counters.scanned, "lost",
         (json_int_t) p->lost, "damaged", (json_int_t) total->n_damaged,
         "undecided", (json_int_t) total->sums.counters.n_limits, "folded",
         (json_int_t) (total->sums.table.n_folded + 0.5));
 
-    for (size_t i = 0; i < p->ask.n_by; i++) {
-        json_array_append_new(by,
-                              json_string(profile_level_name(p->ask.by[i])));
+    for (size_t i = 0; i < p->request.ask.n_by; i++) {
+        json_array_append_new(
+            by, json_string(profile_level_name(p->request.ask.by[i])));
     }
     if (total->sums.most > 1) {
         json_object_set_new(answer, "sampled",
@@ -463,15 +399,47 @@ make_answer(struct profile *p)
         json_object_set_new(answer, "damage",
                             jmember_text_new(total->damage.text));
     }
-    if (p->ask.interval_ns) {
-        json_object_set_new(answer, "interval_ns",
-                            json_integer((json_int_t) p->ask.interval_ns));
+    if (p->request.ask.interval_ns) {
+        json_object_set_new(
+            answer, "interval_ns",
+            json_integer((json_int_t) p->request.ask.interval_ns));
     }
     profile_tree_put(&tree, answer);
     return answer;
 }
 
+/* What rows do not tell, new. */
+static json_t *
+make_totals(const struct profile *p)
+{
+    const struct job *total = &p->total;
+    json_t *json = json_pack("{s:I, s:I, s:I, s:I, s:f, s:f, s:f}", "scanned",
+                             (json_int_t) total->sums.counters.scanned, "lost",
+                             (json_int_t) p->lost, "damaged",
+                             (json_int_t) total->n_damaged, "undecided",
+                             (json_int_t) total->sums.counters.n_limits,
+                             "folded", total->sums.table.n_folded, "least",
+                             total->sums.least, "most", total->sums.most);
+
+    if (total->n_damaged) {
+        json_object_set_new(json, "damage",
+                            jmember_text_new(total->damage.text));
+    }
+    return json;
+}
+
 /* --- The end ------------------------------------------------------------ */
+
+static void
+add_ratios(struct profile_sums *sums, double least, double most)
+{
+    if (most > 0 && (!(sums->most > 0) || least < sums->least)) {
+        sums->least = least;
+    }
+    if (most > sums->most) {
+        sums->most = most;
+    }
+}
 
 static void
 add_up(struct job *total, struct job *job)
@@ -482,13 +450,7 @@ add_up(struct job *total, struct job *job)
     } else {
         profile_table_merge(&total->sums.table, &job->sums.table);
     }
-    if (job->sums.most > 0 &&
-        (!(total->sums.most > 0) || job->sums.least < total->sums.least)) {
-        total->sums.least = job->sums.least;
-    }
-    if (job->sums.most > total->sums.most) {
-        total->sums.most = job->sums.most;
-    }
+    add_ratios(&total->sums, job->sums.least, job->sums.most);
     total->sums.counters.scanned += job->sums.counters.scanned;
     total->sums.counters.n_limits += job->sums.counters.n_limits;
     if (!total->n_damaged) {
@@ -507,7 +469,22 @@ finish(struct crew_job *base)
     for (struct job *job = p->done; job; job = job->next_done) {
         add_up(total, job);
     }
-    p->answer = make_answer(p);
+    p->answer = p->is_part ? make_totals(p) : make_answer(p);
+}
+
+static void
+give_job(struct profile *p, struct job *job)
+{
+    if (p->crew) {
+        p->n_jobs++;
+        crew_give(p->crew, &job->base);
+    } else {
+        job->base.run(&job->base);
+        if (job != &p->total) {
+            job->next_done = p->done;
+            p->done = job;
+        }
+    }
 }
 
 void
@@ -520,23 +497,20 @@ profile_start(struct profile *p, struct crew *crew)
     p->total.base.run = finish;
     p->total.profile = p;
     for (size_t i = 0; i < n; i++) {
-        struct job *job = lh_alloc_zero(sizeof *job);
+        struct job *job = add_job(p);
 
-        job->base.run = run_job;
-        job->profile = p;
         job->first = i;
         job->step = n;
-        if (crew) {
-            p->n_jobs++;
-            crew_give(crew, &job->base);
-        } else {
-            run_job(&job->base);
-            job->next_done = p->done;
-            p->done = job;
-        }
+    }
+    while (p->jobs) {
+        struct job *job = p->jobs;
+
+        p->jobs = job->next_done;
+        job->next_done = NULL;
+        give_job(p, job);
     }
     if (!p->n_jobs) {
-        finish(&p->total.base);
+        give_job(p, &p->total);
     }
 }
 
@@ -556,8 +530,7 @@ profile_take(struct crew_job *base)
     if (p->is_gone) {
         free_now(p);
     } else if (job != &p->total) {
-        p->n_jobs = 1;
-        crew_give(p->crew, &p->total.base);
+        give_job(p, &p->total);
     }
 }
 
@@ -571,4 +544,54 @@ json_t *
 profile_answer(struct profile *p)
 {
     return json_incref(p->answer);
+}
+
+/* --- Parts of others ----------------------------------------------------- */
+
+size_t
+profile_put_rows(const struct profile *p, size_t first, struct byte_buf *out)
+{
+    return profile_rows_put(&p->total.sums.table, first, out);
+}
+
+int
+profile_add_rows(struct profile *p, const uint8_t *data, size_t size)
+{
+    const struct profile_ask *ask = &p->request.ask;
+    bool has_links = false;
+
+    for (size_t i = 0; i < ask->n_by; i++) {
+        has_links = has_links || ask->by[i] == PROFILE_BY_LINK;
+    }
+    return profile_rows_add(&p->total.sums.table, has_links, data, size);
+}
+
+void
+profile_add_totals(struct profile *p, const json_t *totals)
+{
+    struct job *total = &p->total;
+    json_int_t damaged =
+        json_integer_value(json_object_get(totals, "damaged"));
+    const char *damage = json_string_value(json_object_get(totals, "damage"));
+    double folded = json_number_value(json_object_get(totals, "folded"));
+
+    if (damaged > 0 && !total->n_damaged) {
+        lh_error_set(&total->damage, "%s", damage ? damage : "");
+    }
+    total->n_damaged += (uint64_t) damaged;
+    p->lost += (uint64_t) json_integer_value(json_object_get(totals, "lost"));
+    total->sums.counters.scanned +=
+        (uint64_t) json_integer_value(json_object_get(totals, "scanned"));
+    total->sums.counters.n_limits +=
+        (uint64_t) json_integer_value(json_object_get(totals, "undecided"));
+    total->sums.table.n_folded += folded > 0 ? folded : 0;
+    add_ratios(&total->sums,
+               json_number_value(json_object_get(totals, "least")),
+               json_number_value(json_object_get(totals, "most")));
+}
+
+void
+profile_add_history(struct profile *p, const struct history *h)
+{
+    profile_block_count_history(&p->request.ask, h, &p->total.sums);
 }

@@ -28,7 +28,9 @@
 
 #include "lib/archive_reader.h"
 #include "lib/archive_writer.h"
+#include "lib/byte_buf.h"
 #include "lib/crew.h"
+#include "lib/history.h"
 #include "lib/lh_error.h"
 #include "lib/topology.h"
 
@@ -44,6 +46,15 @@ struct profile_config {
     size_t n_pending;
     const struct topology *topology; /* Referenced; may be NULL. */
     uint64_t now_ns;                 /* For times such as "-10m". */
+
+    /* Where it is one server's part of a profile of many: names of links are
+     * numbers, and its answer is what profile_add_totals() takes. */
+    bool is_part;
+    uint64_t from_ns; /* Only what is from here on; intervals begin where
+                       * the request says. */
+    const uint32_t
+        *shards;     /* Only these shards of a cluster, and what is in */
+    size_t n_shards; /* none; NULL: all. */
 };
 
 struct profile;
@@ -74,5 +85,19 @@ void profile_progress(const struct profile *, uint64_t *n_read,
                       uint64_t *n_blocks);
 /* The answer's members, a new object, once it is done. */
 json_t *profile_answer(struct profile *);
+
+/* --- Profiles of many servers --- */
+
+/* Appends rows of a part that is done, from number 'first' on, as many as are
+ * sent at once (phf/profile_rows.h); returns the first of the next, 'first'
+ * when there are no more. */
+size_t profile_put_rows(const struct profile *, size_t first,
+                        struct byte_buf *out);
+/* What a profile counts besides what it reads itself, before it is started:
+ * such rows (0, or EBADMSG, and some of them may have been added), what the
+ * part's answer said, and single histories of its range. */
+int profile_add_rows(struct profile *, const uint8_t *data, size_t size);
+void profile_add_totals(struct profile *, const json_t *totals);
+void profile_add_history(struct profile *, const struct history *);
 
 #endif /* phf/profile.h */

@@ -77,7 +77,7 @@ static uint32_t
 bucket_of(const struct profile_ask *ask, uint64_t ns)
 {
     return ask->interval_ns
-               ? 1 + (uint32_t) ((ns - ask->since_ns) / ask->interval_ns)
+               ? 1 + (uint32_t) ((ns - ask->base_ns) / ask->interval_ns)
                : 0;
 }
 
@@ -323,6 +323,19 @@ count_history(struct work *w, const struct history *h, uint64_t first_ns)
                                 crossings.all[i].is_in));
     }
     free(crossings.all);
+}
+
+void
+profile_block_count_history(const struct profile_ask *ask,
+                            const struct history *h, struct profile_sums *sums)
+{
+    struct work w = {.ask = ask, .sums = sums, .ratio = 1};
+    uint64_t first_ns = history_first_ns(h);
+
+    if (is_in_range(ask, first_ns)) {
+        sums->counters.scanned++;
+        count_history(&w, h, first_ns);
+    }
 }
 
 static int

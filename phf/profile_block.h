@@ -49,7 +49,8 @@ struct profile_ask {
     struct phf *phf;             /* NULL: all histories.  Owned. */
     struct topology *topology;   /* May be NULL.  Owned reference. */
     uint64_t since_ns, until_ns; /* Of first postcards: from, before. */
-    uint64_t interval_ns;        /* 0: none; since_ns is where they begin. */
+    uint64_t interval_ns;        /* 0: none; */
+    uint64_t base_ns;            /* where they begin. */
     enum profile_level by[N_PROFILE_LEVELS];
     size_t n_by;
 };
@@ -76,6 +77,11 @@ struct profile_sums {
 int profile_block_count(struct query_block *, const struct profile_ask *,
                         uint64_t min_ns, uint64_t max_ns,
                         struct profile_sums *, struct lh_error *why);
+
+/* Adds a single history, if it is in the range and matches. */
+void profile_block_count_history(const struct profile_ask *,
+                                 const struct history *,
+                                 struct profile_sums *);
 
 /* Puts what is left of the blocks counted into the table, and frees the
  * rest. */

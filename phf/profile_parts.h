@@ -36,6 +36,12 @@ struct profile_parts {
     struct profile_part_block *blocks; /* Owned. */
     size_t n;
     struct profile_part *all; /* Owned. */
+    /* Shards of which there are two copies: their blocks are not above. */
+    size_t n_copied, allocated_copied;
+    uint32_t *copied; /* Numbers.  Owned. */
+    bool has_times;   /* Of all blocks, also of those, from the first to the
+                       * last postcard: */
+    uint64_t min_ns, max_ns;
 };
 
 /* Fills empty parts with what 'config' has for 'ask'; 'dir' (NULL: there is no

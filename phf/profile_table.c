@@ -198,8 +198,9 @@ profile_table_count(struct profile_table *t, const struct profile_key *key,
 void
 profile_table_merge(struct profile_table *t, const struct profile_table *other)
 {
-    uint32_t *links = lh_alloc_array(NULL, other->n_links + 1, sizeof *links);
-    uint32_t *ways = lh_alloc_array(NULL, other->n_ways + 1, sizeof *ways);
+    /* Number 0 is there also where links are not asked for. */
+    uint32_t *links = lh_alloc_zero((other->n_links + 1) * sizeof *links);
+    uint32_t *ways = lh_alloc_zero((other->n_ways + 1) * sizeof *ways);
 
     for (size_t i = 0; i < other->n_links; i++) {
         links[i] = profile_table_link(t, &other->links[i]);

@@ -173,7 +173,8 @@ select_groups(struct group **all, size_t n, size_t top, struct order *order)
 static json_t *
 whole(double n)
 {
-    return json_integer((json_int_t) (n + 0.5));
+    return json_integer(n < (double) INT64_MAX ? (json_int_t) (n + 0.5)
+                                               : INT64_MAX);
 }
 
 static void

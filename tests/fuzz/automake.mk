@@ -193,3 +193,8 @@ fuzz_targets += tests/fuzz/fuzz_cluster_snapshot
 tests_fuzz_fuzz_cluster_snapshot_SOURCES = \
 	tests/fuzz/fuzz_cluster_snapshot.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_cluster_snapshot_LDADD = $(SERVER_LIBS) $(FUZZ_LIBS)
+
+# profile_rows: rows of profiles that servers of a cluster send.
+fuzz_targets += tests/fuzz/fuzz_profile_rows
+tests_fuzz_fuzz_profile_rows_SOURCES = tests/fuzz/fuzz_profile_rows.c $(FUZZ_MAIN)
+tests_fuzz_fuzz_profile_rows_LDADD = $(PHF_LIBS) $(FUZZ_LIBS)

@@ -89,6 +89,12 @@ tests_phf_test_query_copies_SOURCES = tests/phf/test_query_copies.c \
 	$(ARCHIVE_FIXTURE)
 tests_phf_test_query_copies_LDADD = $(PHF_LIBS) $(TEST_LIBS)
 
+check_PROGRAMS += tests/phf/test_profile_shards
+TESTS += tests/phf/test_profile_shards
+tests_phf_test_profile_shards_SOURCES = tests/phf/test_profile_shards.c \
+	tests/lib/archive_fixture.c tests/lib/archive_fixture.h $(FLOW_FIXTURE)
+tests_phf_test_profile_shards_LDADD = $(PHF_LIBS) $(TEST_LIBS)
+
 check_PROGRAMS += tests/phf/test_profile_sums
 TESTS += tests/phf/test_profile_sums
 tests_phf_test_profile_sums_SOURCES = tests/phf/test_profile_sums.c \

@@ -62,7 +62,6 @@ read_end(const struct lasthop_request *r, struct app_found *found)
 {
     const json_t *event = client_json_end(r);
     const json_t *sampled = json_object_get(event, "sampled");
-    const json_t *missing = json_object_get(event, "missing");
     const char *damage = json_string_value(json_object_get(event, "damage"));
 
     found->scanned = get_count(event, "scanned");
@@ -73,16 +72,7 @@ read_end(const struct lasthop_request *r, struct app_found *found)
     found->sampled_since_ns = get_count(sampled, "since_ns");
     found->sampled_until_ns = get_count(sampled, "until_ns");
     found->is_truncated = json_is_true(json_object_get(event, "truncated"));
-    found->n_missing = json_array_size(missing);
-    if (found->n_missing) {
-        const json_t *first = json_array_get(missing, 0);
-        const char *name = json_string_value(json_object_get(first, "server"));
-
-        snprintf(found->missing, sizeof found->missing, "%s",
-                 name ? name : "?");
-        found->missing_since_ns = get_count(first, "since_ns");
-        found->missing_until_ns = get_count(first, "until_ns");
-    }
+    app_found_set_missing(found, json_object_get(event, "missing"));
 }
 
 /* Asks the query and gives out what comes, up to its end. */

@@ -37,6 +37,23 @@ app_source_find(struct app_source *source, const struct app_find *find,
     return source->class->find(source, find, found, error);
 }
 
+void
+app_found_set_missing(struct app_found *found, const json_t *missing)
+{
+    const json_t *first = json_array_get(missing, 0);
+    const char *name = json_string_value(json_object_get(first, "server"));
+
+    found->n_missing = json_array_size(missing);
+    if (found->n_missing) {
+        snprintf(found->missing, sizeof found->missing, "%s",
+                 name ? name : "?");
+        found->missing_since_ns =
+            (uint64_t) json_integer_value(json_object_get(first, "since_ns"));
+        found->missing_until_ns =
+            (uint64_t) json_integer_value(json_object_get(first, "until_ns"));
+    }
+}
+
 /* Servers of a cluster that did not answer; NULL: all did. */
 static char *
 missing_text(const struct app *app, const struct app_found *found)

@@ -52,6 +52,9 @@ struct app_found {
                                                   * known. */
 };
 
+/* From `missing` of an answer (docs/api.md); NULL: nothing is. */
+void app_found_set_missing(struct app_found *, const json_t *missing);
+
 struct app_table {
     uint64_t at_ns;
     size_t n;

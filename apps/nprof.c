@@ -245,10 +245,26 @@ ask(const struct app *app, const json_t *request, int *status)
     return profile;
 }
 
+/* Says which servers of a cluster did not answer. */
+static void
+say_missing(const struct app *app, const json_t *profile)
+{
+    struct app_found found = {.n_missing = 0};
+    char *text;
+
+    app_found_set_missing(&found, json_object_get(profile, "missing"));
+    text = app_source_left_out(app, &found);
+    if (text) {
+        app_say(app, "%s", text);
+    }
+    free(text);
+}
+
 /* Says what the profile does not tell. */
 static void
 say_totals(const struct app *app, const json_t *profile)
 {
+    say_missing(app, profile);
     const json_t *sampled = json_object_get(profile, "sampled");
     double least = json_number_value(json_object_get(sampled, "least"));
     double most = json_number_value(json_object_get(sampled, "most"));

@@ -46,7 +46,6 @@ struct profile {
     struct job *done; /* Those that are to be added up.  Owned. */
     bool is_gone;     /* Freed when the crew has no job. */
     atomic_bool is_cancelled;
-    _Atomic uint64_t n_read;
     bool is_part;     /* Its answer is profile_totals. */
     struct job total; /* What jobs found together, and who adds it up. */
     json_t *answer;   /* NULL: not yet.  Owned. */
@@ -319,7 +318,6 @@ run_job(struct crew_job *base)
              k++) {
             count_block(job, &p->parts.blocks[part->first + k]);
         }
-        atomic_fetch_add(&p->n_read, part->n);
     }
     profile_block_end(&p->request.ask, &job->sums);
     if (job->files) {
@@ -331,13 +329,6 @@ void
 profile_cancel(struct profile *p)
 {
     atomic_store(&p->is_cancelled, true);
-}
-
-void
-profile_progress(const struct profile *p, uint64_t *n_read, uint64_t *n_blocks)
-{
-    *n_read = atomic_load(&p->n_read);
-    *n_blocks = p->parts.n_blocks;
 }
 
 /* --- The answer --------------------------------------------------------- */
@@ -584,7 +575,7 @@ profile_add_totals(struct profile *p, const json_t *totals)
         (uint64_t) json_integer_value(json_object_get(totals, "scanned"));
     total->sums.counters.n_limits +=
         (uint64_t) json_integer_value(json_object_get(totals, "undecided"));
-    total->sums.table.n_folded += folded > 0 ? folded : 0;
+    total->sums.table.n_folded += folded > 0 && folded < 1e18 ? folded : 0;
     add_ratios(&total->sums,
                json_number_value(json_object_get(totals, "least")),
                json_number_value(json_object_get(totals, "most")));

@@ -80,9 +80,6 @@ void profile_take(struct crew_job *);
 bool profile_is_done(const struct profile *);
 /* The threads end soon; the answer then lacks what they had not read. */
 void profile_cancel(struct profile *);
-/* Blocks read so far, and in all; any thread. */
-void profile_progress(const struct profile *, uint64_t *n_read,
-                      uint64_t *n_blocks);
 /* The answer's members, a new object, once it is done. */
 json_t *profile_answer(struct profile *);
 

@@ -45,6 +45,8 @@ server_libserver_a_SOURCES = \
 	server/cluster_api.c server/cluster_api.h \
 	server/cluster_leg.c server/cluster_leg.h \
 	server/cluster_merge_leg.c server/cluster_merge_leg.h \
+	server/cluster_profile.c server/cluster_profile.h \
+	server/cluster_profile_leg.c server/cluster_profile_leg.h \
 	server/cluster_query.c server/cluster_query.h \
 	server/cluster_fan.c server/cluster_fan.h \
 	server/cluster_missing.c server/cluster_missing.h \
@@ -114,6 +116,7 @@ server_libserver_a_SOURCES = \
 	server/store_settle.c server/store_settle.h \
 	server/store_message.c server/store_message.h \
 	server/shard_commit.c server/shard_commit.h \
+	server/shard_divide.c server/shard_divide.h \
 	server/shard_lease.c server/shard_lease.h \
 	server/shard_lease_impl.h server/shard_lease_session.c \
 	server/replay.c server/replay.h \

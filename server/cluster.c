@@ -227,9 +227,6 @@ join(void *cluster_)
         char *subject =
             lh_asprintf(CLUSTER_RPC_SUBJECT "%s", cluster->options->name);
 
-        const struct cluster_fan_cluster servers = {
-            cluster->bus, cluster->members, cluster->lease_1, config->n_stores,
-            config->n_copies};
         const struct cluster_legs_config legs = {
             .bus = cluster->bus,
             .queries = cluster->parts.queries,
@@ -241,7 +238,12 @@ join(void *cluster_)
         cluster->rpc =
             cluster_rpc_create(cluster->bus, subject, on_asked, cluster);
         cluster->legs = cluster_legs_create(&legs);
-        cluster->queries = cluster_queries_create(&servers);
+        cluster->profile_legs = cluster_profile_legs_create(
+            &legs, options_query_threads(cluster->parts.options));
+        cluster->servers = (struct cluster_fan_cluster){
+            cluster->bus, cluster->members, cluster->lease_1, config->n_stores,
+            config->n_copies};
+        cluster->queries = cluster_queries_create(&cluster->servers);
         cluster_queries_set_topology(cluster->queries, cluster->topology);
         free(subject);
     }
@@ -425,6 +427,7 @@ cluster_close(struct cluster *cluster)
     }
     cluster_queries_destroy(cluster->queries);
     cluster_legs_destroy(cluster->legs);
+    cluster_profile_legs_destroy(cluster->profile_legs);
     cluster_rpc_destroy(cluster->rpc);
     cluster_shards_close(cluster);
     cluster_triggers_destroy(cluster->triggers);
@@ -540,6 +543,12 @@ struct cluster_share *
 cluster_get_share(const struct cluster *cluster)
 {
     return cluster->share;
+}
+
+const struct cluster_fan_cluster *
+cluster_get_servers(const struct cluster *cluster)
+{
+    return cluster->queries ? &cluster->servers : NULL;
 }
 
 struct cluster_queries *

@@ -115,6 +115,9 @@ struct cluster_share *cluster_get_share(const struct cluster *);
  * read. */
 struct cluster_queries *cluster_get_queries(const struct cluster *);
 
+/* Who is asked what concerns all servers; NULL as above. */
+const struct cluster_fan_cluster *cluster_get_servers(const struct cluster *);
+
 /* Adds to '*counters' what is counted here. */
 void cluster_collect(const struct cluster *, struct counters *);
 /* A new object: what `status` says of it. */

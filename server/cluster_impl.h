@@ -16,6 +16,7 @@
 #include "server/cluster_door.h"
 #include "server/cluster_leg.h"
 #include "server/cluster_members.h"
+#include "server/cluster_profile_leg.h"
 #include "server/cluster_setup.h"
 #include "server/cluster_split.h"
 #include "server/cluster_store.h"
@@ -57,8 +58,10 @@ struct cluster {
     bool is_ready;
     struct cluster_members *members; /* From here on NULL before ready. */
     struct cluster_door *door;
-    struct cluster_legs *legs;       /* Its part of all queries. */
-    struct cluster_queries *queries; /* Those of its clients. */
+    struct cluster_legs *legs;                 /* Its part of all queries, */
+    struct cluster_profile_legs *profile_legs; /* and profiles. */
+    struct cluster_fan_cluster servers;        /* Who is asked. */
+    struct cluster_queries *queries;           /* Those of its clients. */
     struct cluster_triggers *triggers;
     struct cluster_share *share;
     struct cluster_rpc *rpc; /* Others ask this server. */

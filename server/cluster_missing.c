@@ -143,3 +143,25 @@ cluster_missing_destroy(struct cluster_missing *missing)
         free(missing);
     }
 }
+
+void
+cluster_missing_add(json_t *list, const json_t *other)
+{
+    json_t *one, *listed;
+    size_t i, j;
+
+    json_array_foreach(other, i, one)
+    {
+        bool is_there = false;
+
+        json_array_foreach(list, j, listed)
+        {
+            is_there =
+                is_there || json_equal(json_object_get(one, "server"),
+                                       json_object_get(listed, "server"));
+        }
+        if (!is_there) {
+            json_array_append(list, one);
+        }
+    }
+}

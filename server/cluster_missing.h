@@ -44,4 +44,8 @@ cluster_missing_find(const struct cluster_missing_config *,
 /* 'done' is not called any more.  NULL is fine. */
 void cluster_missing_destroy(struct cluster_missing *);
 
+/* Adds to a list what is in another one (NULL: nothing) and of no server in
+ * the list. */
+void cluster_missing_add(json_t *list, const json_t *other);
+
 #endif /* server/cluster_missing.h */

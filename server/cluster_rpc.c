@@ -5,6 +5,7 @@
 #include "server/cluster_rpc.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -108,7 +109,47 @@ cluster_rpc_fail(struct cluster_rpc_call *call, int error_number,
                         "message", message));
 }
 
+void
+cluster_rpc_answer_bytes(struct cluster_rpc_call *call, const void *data,
+                         size_t size)
+{
+    struct bus_letter letter = {
+        .subject = call->reply, .data = data, .size = size};
+
+    if (call->reply) {
+        bus_send(call->bus, &letter, NULL, SEND_MS, NULL);
+    }
+    free(call->reply);
+    free(call);
+}
+
 /* --- Asking -------------------------------------------------------------- */
+
+/* The JSON of an answer, new; NULL with what is wrong set. */
+static json_t *
+read_answer(const struct bus_message *message, int *error_number,
+            char why[256])
+{
+    json_t *answer =
+        json_loadb((const char *) message->data, message->size, 0, NULL);
+    const char *text;
+
+    if (!json_is_object(answer)) {
+        *error_number = EPROTO;
+        snprintf(why, 256, "an answer that is none");
+    } else if (!json_is_true(json_object_get(answer, "ok"))) {
+        *error_number =
+            (int) json_integer_value(json_object_get(answer, "errno"));
+        *error_number = *error_number ? *error_number : EPROTO;
+        text = json_string_value(json_object_get(answer, "message"));
+        snprintf(why, 256, "%s", text ? text : "no reason is told");
+    }
+    if (*error_number) {
+        json_decref(answer);
+        answer = NULL;
+    }
+    return answer;
+}
 
 static void
 take_answer(void *aux, bus_any_fn *then, int error_number, const char *why,
@@ -116,29 +157,39 @@ take_answer(void *aux, bus_any_fn *then, int error_number, const char *why,
 {
     cluster_rpc_fn *done = (cluster_rpc_fn *) then;
     json_t *answer = NULL;
+    char text[256];
 
     if (!error_number) {
-        answer =
-            json_loadb((const char *) message->data, message->size, 0, NULL);
-        if (!json_is_object(answer)) {
-            error_number = EPROTO;
-            why = "an answer that is none";
-        } else if (!json_is_true(json_object_get(answer, "ok"))) {
-            error_number =
-                (int) json_integer_value(json_object_get(answer, "errno"));
-            error_number = error_number ? error_number : EPROTO;
-            why = json_string_value(json_object_get(answer, "message"));
-            why = why ? why : "no reason is told";
-        }
+        answer = read_answer(message, &error_number, text);
+        why = error_number ? text : NULL;
     }
-    done(aux, error_number, why, error_number ? NULL : answer);
+    done(aux, error_number, why, answer);
     json_decref(answer);
 }
 
-int
-cluster_rpc_ask(struct bus *bus, const char *subject, const char *op,
-                json_t *members, uint32_t timeout_ms, cluster_rpc_fn *done,
-                void *aux)
+static void
+take_bytes(void *aux, bus_any_fn *then, int error_number, const char *why,
+           const struct bus_message *message)
+{
+    cluster_rpc_bytes_fn *done = (cluster_rpc_bytes_fn *) then;
+    json_t *answer = NULL;
+    char text[256];
+
+    if (!error_number && message->size && message->data[0] != '{') {
+        done(aux, 0, NULL, NULL, message->data, message->size);
+        return;
+    }
+    if (!error_number) {
+        answer = read_answer(message, &error_number, text);
+        why = error_number ? text : NULL;
+    }
+    done(aux, error_number, why, answer, NULL, 0);
+    json_decref(answer);
+}
+
+static int
+ask(struct bus *bus, const char *subject, const char *op, json_t *members,
+    uint32_t timeout_ms, bus_then_fn *take, bus_any_fn *done, void *aux)
 {
     json_t *request = members ? members : json_object();
     char *text;
@@ -149,11 +200,28 @@ cluster_rpc_ask(struct bus *bus, const char *subject, const char *op,
     text = json_dumps(request, JSON_COMPACT);
     letter.data = text;
     letter.size = strlen(text);
-    retval = bus_request_then(bus, &letter, timeout_ms, take_answer,
-                              (bus_any_fn *) done, aux, NULL);
+    retval = bus_request_then(bus, &letter, timeout_ms, take, done, aux, NULL);
     free(text);
     json_decref(request);
     return retval;
+}
+
+int
+cluster_rpc_ask(struct bus *bus, const char *subject, const char *op,
+                json_t *members, uint32_t timeout_ms, cluster_rpc_fn *done,
+                void *aux)
+{
+    return ask(bus, subject, op, members, timeout_ms, take_answer,
+               (bus_any_fn *) done, aux);
+}
+
+int
+cluster_rpc_ask_bytes(struct bus *bus, const char *subject, const char *op,
+                      json_t *members, uint32_t timeout_ms,
+                      cluster_rpc_bytes_fn *done, void *aux)
+{
+    return ask(bus, subject, op, members, timeout_ms, take_bytes,
+               (bus_any_fn *) done, aux);
 }
 
 void

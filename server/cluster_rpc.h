@@ -37,6 +37,11 @@ void cluster_rpc_answer(struct cluster_rpc_call *, json_t *members);
 void cluster_rpc_fail(struct cluster_rpc_call *, int error_number,
                       const char *message);
 
+/* The same with bytes, the first of which is not '{' and of which there are no
+ * more than CLUSTER_RPC_MAX. */
+void cluster_rpc_answer_bytes(struct cluster_rpc_call *, const void *data,
+                              size_t size);
+
 /* The outcome: 0 and the answer; ETIMEDOUT; ECONNREFUSED: nobody is there;
  * EPROTO; or what the other said, with the reason. */
 typedef void cluster_rpc_fn(void *aux, int error_number, const char *why,
@@ -47,6 +52,13 @@ typedef void cluster_rpc_fn(void *aux, int error_number, const char *why,
 int cluster_rpc_ask(struct bus *, const char *subject, const char *op,
                     json_t *members, uint32_t timeout_ms, cluster_rpc_fn *,
                     void *aux);
+/* The same, for answers that may be bytes: 'answer' is NULL then. */
+typedef void cluster_rpc_bytes_fn(void *aux, int error_number, const char *why,
+                                  const json_t *answer, const uint8_t *data,
+                                  size_t size);
+int cluster_rpc_ask_bytes(struct bus *, const char *subject, const char *op,
+                          json_t *members, uint32_t timeout_ms,
+                          cluster_rpc_bytes_fn *, void *aux);
 /* The same without an answer. */
 void cluster_rpc_send(struct bus *, const char *subject, const char *op,
                       json_t *members);

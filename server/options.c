@@ -563,3 +563,11 @@ options_uninit(struct options *options)
     free(options->accept);
     memset(options, 0, sizeof *options);
 }
+
+unsigned int
+options_query_threads(const struct options *o)
+{
+    return !o->archive          ? 0
+           : o->n_query_threads ? o->n_query_threads
+                                : crew_n_processors();
+}

@@ -59,6 +59,9 @@ struct options {
 int options_parse(struct options *, int argc, char *argv[], struct lh_error *);
 void options_uninit(struct options *);
 /* The text of --help. */
+/* Threads that read the archive; 0: there is none. */
+unsigned int options_query_threads(const struct options *);
+
 extern const char options_help[];
 
 #endif /* server/options.h */

@@ -14,34 +14,86 @@
 #include "lib/time_spec.h"
 #include "phf/phf.h"
 #include "phf/profile.h"
+#include "server/cluster_profile.h"
 #include "server/filter_right.h"
 
 /* One of them. */
 struct running {
+    struct profiles *profiles;
     struct api_call *call;
-    struct api_peer *peer;   /* NULL: gone. */
-    struct profile *profile; /* Owned. */
+    struct api_peer *peer;         /* NULL: gone. */
+    struct cluster_profile *whole; /* Asks all servers; or NULL.  Owned. */
+    struct profile *profile;       /* NULL: not yet.  Owned. */
+    json_t *missing;               /* Of a cluster's.  Owned. */
+    bool is_truncated;
 };
 
 struct profiles {
     struct queries *queries;
+    const struct cluster *cluster;
+    struct event *sweep;      /* Some have no client any more.  Owned. */
     struct crew *crew;        /* NULL: none.  Owned. */
     struct event *crew_event; /* It has done something.  Owned. */
     size_t n;
-    struct running all[PROFILES_MAX];
+    struct running *all[PROFILES_MAX]; /* Owned. */
 };
+
+/* Its call has been answered. */
+static void
+forget(struct running *running)
+{
+    struct profiles *profiles = running->profiles;
+    size_t i = 0;
+
+    while (profiles->all[i] != running) {
+        i++;
+    }
+    profiles->all[i] = profiles->all[--profiles->n];
+    cluster_profile_destroy(running->whole);
+    profile_destroy(running->profile);
+    json_decref(running->missing);
+    free(running);
+}
+
+static json_t *
+answer_of(const struct running *running)
+{
+    json_t *answer = profile_answer(running->profile);
+
+    if (running->missing) {
+        json_object_set(answer, "missing", running->missing);
+        json_object_set_new(answer, "truncated",
+                            json_boolean(running->is_truncated));
+    }
+    return answer;
+}
 
 /* Answers and forgets those that are done. */
 static void
 answer_done(struct profiles *profiles)
 {
     for (size_t i = profiles->n; i-- > 0;) {
-        struct running done = profiles->all[i];
+        struct running *running = profiles->all[i];
 
-        if (profile_is_done(done.profile)) {
-            profiles->all[i] = profiles->all[--profiles->n];
-            api_call_answer(done.call, profile_answer(done.profile));
-            profile_destroy(done.profile);
+        if (running->profile && profile_is_done(running->profile)) {
+            api_call_answer(running->call, answer_of(running));
+            forget(running);
+        }
+    }
+}
+
+/* Ends those whose client went while servers were asked. */
+static void
+on_sweep(evutil_socket_t fd, short what, void *profiles_)
+{
+    struct profiles *profiles = profiles_;
+
+    for (size_t i = profiles->n; i-- > 0;) {
+        struct running *running = profiles->all[i];
+
+        if (!running->peer && running->whole) {
+            api_call_fail(running->call, API_UNAVAILABLE, "nobody waits");
+            forget(running);
         }
     }
 }
@@ -60,11 +112,13 @@ on_crew(evutil_socket_t fd, short what, void *profiles_)
 
 struct profiles *
 profiles_create(struct event_base *base, struct queries *queries,
-                unsigned int n_threads)
+                const struct cluster *cluster, unsigned int n_threads)
 {
     struct profiles *profiles = lh_alloc_zero(sizeof *profiles);
 
     profiles->queries = queries;
+    profiles->cluster = cluster;
+    profiles->sweep = evtimer_new(base, on_sweep, profiles);
     profiles->crew =
         n_threads ? crew_create(n_threads, CREW_BACKGROUND) : NULL;
     if (profiles->crew) {
@@ -82,13 +136,10 @@ profiles_create(struct event_base *base, struct queries *queries,
 void
 profiles_end(struct profiles *profiles)
 {
-    for (size_t i = 0; profiles && i < profiles->n; i++) {
-        api_call_fail(profiles->all[i].call, API_UNAVAILABLE,
+    while (profiles && profiles->n) {
+        api_call_fail(profiles->all[0]->call, API_UNAVAILABLE,
                       "the server ends");
-        profile_destroy(profiles->all[i].profile);
-    }
-    if (profiles) {
-        profiles->n = 0;
+        forget(profiles->all[0]);
     }
 }
 
@@ -110,6 +161,7 @@ profiles_destroy(struct profiles *profiles)
             event_free(profiles->crew_event);
             crew_destroy(profiles->crew);
         }
+        event_free(profiles->sweep);
         free(profiles);
     }
 }
@@ -120,7 +172,7 @@ count_of(const struct profiles *profiles, const struct api_peer *peer)
     size_t n = 0;
 
     for (size_t i = 0; i < profiles->n; i++) {
-        n += profiles->all[i].peer == peer;
+        n += profiles->all[i]->peer == peer;
     }
     return n;
 }
@@ -133,6 +185,75 @@ handle_again(struct api_call *call, const json_t *request, void *profiles_)
     profiles_handle(profiles, call, request,
                     queries_topology(profiles->queries));
 }
+
+static struct running *
+add(struct profiles *profiles, struct api_call *call)
+{
+    struct running *running = lh_alloc_zero(sizeof *running);
+
+    running->profiles = profiles;
+    running->call = call;
+    running->peer = api_call_peer(call);
+    profiles->all[profiles->n++] = running;
+    return running;
+}
+
+/* --- Of a cluster -------------------------------------------------------- */
+
+static void
+on_whole(void *running_, struct profile *profile, json_t *missing,
+         bool is_truncated)
+{
+    struct running *running = running_;
+    struct profiles *profiles = running->profiles;
+
+    cluster_profile_destroy(running->whole);
+    running->whole = NULL;
+    running->profile = profile;
+    running->missing = missing;
+    running->is_truncated = is_truncated;
+    profile_start(profile, profiles->crew);
+    answer_done(profiles);
+}
+
+static void
+on_fail(void *running_, const struct lh_error *error)
+{
+    struct running *running = running_;
+
+    api_call_fail_error(running->call, API_BAD_REQUEST, error);
+    forget(running);
+}
+
+static void
+ask_all(struct profiles *profiles, struct api_call *call,
+        const json_t *request, const struct topology *topology)
+{
+    const struct cluster_fan_cluster *servers =
+        cluster_get_servers(profiles->cluster);
+    struct cluster_profile_config config = {
+        .topology = topology,
+        .done = on_whole,
+        .fail = on_fail,
+    };
+    struct running *running;
+    struct lh_error error;
+
+    if (!servers) {
+        api_call_fail(call, API_UNAVAILABLE,
+                      "this server waits for NATS to join its cluster");
+        return;
+    }
+    config.cluster = *servers;
+    running = add(profiles, call);
+    config.aux = running;
+    error.pos = -1;
+    if (cluster_profile_create(&config, request, &running->whole, &error)) {
+        on_fail(running, &error);
+    }
+}
+
+/* --- Of this server ------------------------------------------------------ */
 
 static void
 start(struct profiles *profiles, struct api_call *call, const json_t *request,
@@ -164,8 +285,7 @@ start(struct profiles *profiles, struct api_call *call, const json_t *request,
         api_call_fail_error(call, API_BAD_REQUEST, &error);
         return;
     }
-    profiles->all[profiles->n++] =
-        (struct running){call, api_call_peer(call), profile};
+    add(profiles, call)->profile = profile;
     profile_start(profile, profiles->crew);
     answer_done(profiles);
 }
@@ -215,6 +335,8 @@ profiles_handle(struct profiles *profiles, struct api_call *call,
         api_call_fail(call, API_LIMIT,
                       "no more than %d profiles at a time, %d of one client",
                       PROFILES_MAX, PROFILES_MAX_PER_PEER);
+    } else if (profiles->cluster) {
+        ask_all(profiles, call, request, topology);
     } else {
         start(profiles, call, request, topology);
     }
@@ -224,9 +346,15 @@ void
 profiles_forget_peer(struct profiles *profiles, struct api_peer *peer)
 {
     for (size_t i = 0; i < profiles->n; i++) {
-        if (profiles->all[i].peer == peer) {
-            profiles->all[i].peer = NULL;
-            profile_cancel(profiles->all[i].profile);
+        struct running *running = profiles->all[i];
+
+        if (running->peer == peer) {
+            running->peer = NULL;
+            if (running->profile) {
+                profile_cancel(running->profile);
+            } else {
+                event_active(profiles->sweep, EV_TIMEOUT, 0);
+            }
         }
     }
 }

@@ -13,6 +13,7 @@
 
 #include "lib/api_peer.h"
 #include "lib/topology.h"
+#include "server/cluster.h"
 #include "server/queries.h"
 
 #define PROFILES_MAX          16
@@ -21,9 +22,11 @@
 struct event_base;
 struct profiles;
 
-/* 'queries' (borrowed) knows the archive.  With 'n_threads' of 0, or none that
- * could be made, the event loop does their work. */
+/* 'queries' (borrowed) knows the archive; 'cluster' (borrowed), unless NULL,
+ * is asked in its place.  With 'n_threads' of 0, or none that could be made,
+ * the event loop does their work. */
 struct profiles *profiles_create(struct event_base *, struct queries *,
+                                 const struct cluster *,
                                  unsigned int n_threads);
 /* Ends what runs, with answers that say so; while clients are there. */
 void profiles_end(struct profiles *);

@@ -289,8 +289,7 @@ open_core(struct server *server, struct lh_error *error)
     server->pipeline = pipeline_create(&pipeline);
     if (o->archive) {
         queries_set_archive(server->queries, o->archive, server->pipeline,
-                            o->n_query_threads ? o->n_query_threads
-                                               : crew_n_processors());
+                            options_query_threads(o));
     }
     ingest.rules = server->rules;
     ingest.give = give;

@@ -376,14 +376,6 @@ open_doors(struct event_base *base, struct server_api *api,
 }
 
 /* Threads that read the archive. */
-static unsigned int
-query_threads(const struct options *o)
-{
-    return !o->archive          ? 0
-           : o->n_query_threads ? o->n_query_threads
-                                : crew_n_processors();
-}
-
 int
 server_api_open(struct event_base *base,
                 const struct server_api_config *config,
@@ -407,8 +399,8 @@ server_api_open(struct event_base *base,
     api->config = *config;
     api->archive = config->options->archive;
     api->status.started_ns = time_spec_now();
-    api->profiles =
-        profiles_create(base, config->queries, query_threads(config->options));
+    api->profiles = profiles_create(base, config->queries, config->cluster,
+                                    options_query_threads(config->options));
     api->server = api_server_create(base, &server);
     api_server_add_op(api->server, "trigger.add", triggers_handle_add,
                       config->triggers);

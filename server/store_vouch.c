@@ -46,6 +46,13 @@ add(struct store_vouch *v, struct store_vouch_item item)
 }
 
 void
+store_vouch_add_item(struct store_vouch *v,
+                     const struct store_vouch_item *item)
+{
+    add(v, *item);
+}
+
+void
 store_vouch_add(struct store_vouch *v, uint32_t shard,
                 const struct store_spans *spans, uint64_t disk,
                 uint64_t since_ns)

@@ -38,6 +38,10 @@ void store_vouch_add(struct store_vouch *, uint32_t shard,
                      const struct store_spans *, uint64_t disk,
                      uint64_t since_ns);
 
+/* Adds a single thing. */
+void store_vouch_add_item(struct store_vouch *,
+                          const struct store_vouch_item *);
+
 /* As a list of lists of numbers, new; and adds what is in such a list: 0 or
  * EBADMSG, and nothing is added. */
 json_t *store_vouch_to_json(const struct store_vouch *);

@@ -230,6 +230,11 @@ tests_server_test_store_span_SOURCES = tests/server/test_store_span.c \
 	tests/lib/random_history.c tests/lib/random_history.h
 tests_server_test_store_span_LDADD = $(SERVER_LIBS) $(TEST_LIBS)
 
+check_PROGRAMS += tests/server/test_shard_divide
+TESTS += tests/server/test_shard_divide
+tests_server_test_shard_divide_SOURCES = tests/server/test_shard_divide.c
+tests_server_test_shard_divide_LDADD = $(SERVER_LIBS) $(TEST_LIBS)
+
 check_PROGRAMS += tests/server/test_store_vouch
 TESTS += tests/server/test_store_vouch
 tests_server_test_store_vouch_SOURCES = tests/server/test_store_vouch.c \

@@ -103,7 +103,8 @@ archive_fetch_columns(const char *dir, const struct archive_entry *entry,
     uint8_t table[ARCHIVE_COLUMNS_PREFIX + SECTION_LIST_MAX_TABLE];
     const struct archive_block *block = &entry->block;
     struct source *source = lh_alloc(sizeof *source);
-    struct column_source columns = {read_section, close_source, source};
+    struct column_source columns = {
+        .read = read_section, .close = close_source, .aux = source};
     int retval = open_source(dir, entry, source);
 
     *dp = NULL;

@@ -12,6 +12,7 @@
 #include "lib/column_writer.h"
 #include "lib/history_codec.h"
 #include "lib/lh_alloc.h"
+#include "lib/trajectory_memo.h"
 
 static int
 broken(struct lh_error *error, const char *what)
@@ -22,35 +23,53 @@ broken(struct lh_error *error, const char *what)
 
 /* --- Sections ----------------------------------------------------------- */
 
+/* Reads what is stored of a section: '*owned' is for free(). */
+static int
+read_stored(struct column_dictionary *d, const struct section *s,
+            uint8_t **owned, struct lh_error *error)
+{
+    int retval;
+
+    *owned = malloc(s->stored_len ? s->stored_len : 1);
+    if (!*owned) {
+        lh_error_set(error, "no memory for %u bytes", s->stored_len);
+        return ENOMEM;
+    }
+    retval = d->source.read(d->source.aux, s->offset, *owned, s->stored_len);
+    if (retval) {
+        lh_error_set(error, "%s",
+                     retval == ENODATA ? "the file has become shorter"
+                                       : strerror(retval));
+        retval = retval == ENODATA ? EBADMSG : retval;
+    }
+    return retval;
+}
+
 int
 column_dictionary_load(struct column_dictionary *d, unsigned int id,
                        uint8_t **raw, size_t *len, struct lh_error *error)
 {
     const struct section *s = section_list_find(&d->list, (uint8_t) id);
-    uint8_t *stored = NULL;
-    int retval;
+    uint8_t *owned = NULL;
+    int retval = 0;
 
     *raw = NULL;
     *len = 0;
     if (!s) {
         return 0;
     }
-    stored = malloc(s->stored_len ? s->stored_len : 1);
-    if (!stored) {
-        lh_error_set(error, "no memory for %u bytes", s->stored_len);
-        return ENOMEM;
+    if (!d->source.bytes) {
+        retval = read_stored(d, s, &owned, error);
+    } else if (s->offset > d->source.n_bytes ||
+               s->stored_len > d->source.n_bytes - s->offset) {
+        retval = broken(error, "the payload is too short");
     }
-    retval = d->source.read(d->source.aux, s->offset, stored, s->stored_len);
-    if (retval) {
-        lh_error_set(error, "%s",
-                     retval == ENODATA ? "the file has become shorter"
-                                       : strerror(retval));
-        retval = retval == ENODATA ? EBADMSG : retval;
-    } else {
-        retval = section_expand(s, stored, raw, error);
+    if (!retval) {
+        retval = section_expand(s, owned ? owned : d->source.bytes + s->offset,
+                                raw, error);
         *len = retval ? 0 : s->raw_len;
     }
-    free(stored);
+    free(owned);
     return retval;
 }
 
@@ -456,6 +475,27 @@ column_dictionary_flow(const struct column_dictionary *d, size_t index,
     if (bytes->n_ports) {
         memcpy(bytes->ports, d->columns[COLUMN_FLOW_PORTS] + flow->ports,
                bytes->n_ports);
+    }
+}
+
+void
+column_dictionary_ask(const struct column_dictionary *d,
+                      const struct trajectory_memo *memo, size_t flow,
+                      uint64_t asked[COLUMN_N_ASKED])
+{
+    size_t later = flow ? flow + COLUMN_N_ASKED - 1 : 0;
+
+    for (; later < flow + COLUMN_N_ASKED && later < d->n_flows; later++) {
+        const struct column_shape *shape = &d->shapes[d->flows[later].shape];
+        struct flow_bytes bytes = {.n_cold = 0};
+
+        column_dictionary_flow(d, later, &bytes);
+        asked[later % COLUMN_N_ASKED] =
+            trajectory_memo_ask(memo, shape->number, &bytes);
+    }
+    later = flow + COLUMN_N_ASKED / 2;
+    if (later < d->n_flows) {
+        trajectory_memo_prefetch(memo, asked[later % COLUMN_N_ASKED]);
     }
 }
 

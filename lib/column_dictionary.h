@@ -24,6 +24,11 @@
 #include "lib/trajectory_shape.h"
 #include "lib/trajectory_skim.h"
 
+struct trajectory_memo;
+
+/* So many flows ahead a trajectory is asked for. */
+#define COLUMN_N_ASKED 8u
+
 /* A shape, of which most are never looked at closely. */
 struct column_shape {
     size_t offset; /* Of its record. */
@@ -100,6 +105,12 @@ struct trajectory_shape *column_dictionary_shape(struct column_dictionary *,
 /* Addresses and ports of flow 'flow'; after need_keys(). */
 struct column_key column_dictionary_key(const struct column_dictionary *,
                                         size_t flow);
+/* Before the trajectory of flow 'flow' is taken from 'memo', asks it for those
+ * of the flows that come next, if they are taken in their order.  'asked' is
+ * for this function; after need_all(). */
+void column_dictionary_ask(const struct column_dictionary *,
+                           const struct trajectory_memo *memo, size_t flow,
+                           uint64_t asked[COLUMN_N_ASKED]);
 /* Sets '*bytes' to those of flow 'flow'; after need_all(). */
 void column_dictionary_flow(const struct column_dictionary *, size_t flow,
                             struct flow_bytes *bytes);

@@ -23,6 +23,8 @@
 #define FULL_BYTES (192u << 10)
 /* A history of more has a batch of its own. */
 #define LARGE_BYTES (32u << 10)
+/* A reader keeps so much room for the next payload. */
+#define KEPT_BYTES (1u << 20)
 
 /* --- Writing ------------------------------------------------------------- */
 
@@ -176,7 +178,8 @@ history_batch_writer_finish(struct history_batch_writer *w,
 /* --- Reading ------------------------------------------------------------- */
 
 struct history_batch_reader {
-    uint8_t *payload;               /* Owned. */
+    uint8_t *payload;               /* Owned, */
+    size_t allocated;               /* with so much room. */
     struct column_decoder *decoder; /* Owned; NULL: none is open. */
     struct history_decoder *plain;  /* The decoder's; NULL: none. */
     struct history_view *view;      /* Owned. */
@@ -205,8 +208,6 @@ forget(struct history_batch_reader *r)
     column_decoder_destroy(r->decoder);
     r->decoder = NULL;
     r->plain = NULL;
-    free(r->payload);
-    r->payload = NULL;
     r->n = 0;
 }
 
@@ -215,6 +216,7 @@ history_batch_reader_destroy(struct history_batch_reader *r)
 {
     if (r) {
         forget(r);
+        free(r->payload);
         history_view_destroy(r->view);
         trajectory_memo_destroy(r->memo);
         free(r);
@@ -228,6 +230,19 @@ broken(struct lh_error *error, const char *what)
     return EBADMSG;
 }
 
+/* Room for a payload of 'len' bytes. */
+static bool
+make_room(struct history_batch_reader *r, size_t len)
+{
+    if (r->allocated < len || r->allocated > KEPT_BYTES) {
+        free(r->payload);
+        r->allocated = len < KEPT_BYTES ? KEPT_BYTES : len;
+        r->payload = malloc(r->allocated);
+        r->allocated = r->payload ? r->allocated : 0;
+    }
+    return r->payload;
+}
+
 /* Sets r->payload to the 'raw_len' bytes that 'stored' holds. */
 static int
 expand(struct history_batch_reader *r, uint8_t flags, const uint8_t *stored,
@@ -239,16 +254,17 @@ expand(struct history_batch_reader *r, uint8_t flags, const uint8_t *stored,
     if (raw_len > HISTORY_BATCH_MAX_RAW) {
         return broken(error, "the batch says that it is too long");
     }
-    if (flags & IS_COMPRESSED) {
-        r->payload = malloc(raw_len + 1);
-        return r->payload
-                   ? compress_expand(stored, len, r->payload, raw_len, error)
-                   : ENOMEM;
-    }
-    if (len != raw_len) {
+    if (!(flags & IS_COMPRESSED) && len != raw_len) {
         return broken(error, "the batch has another length than it says");
     }
-    r->payload = lh_memdup(stored, len);
+    if (!make_room(r, raw_len)) {
+        lh_error_set(error, "no memory for %zu bytes", raw_len);
+        return ENOMEM;
+    }
+    if (flags & IS_COMPRESSED) {
+        return compress_expand(stored, len, r->payload, raw_len, error);
+    }
+    memcpy(r->payload, stored, len);
     return 0;
 }
 
@@ -350,6 +366,7 @@ next_plain(struct history_batch_reader *r, struct history_batch_item *item,
     if (!retval) {
         h->left_out = take_left_out(r);
         item->history = h;
+        item->last_ns = record.last_ns;
     }
     return retval;
 }
@@ -377,6 +394,7 @@ history_batch_reader_next(struct history_batch_reader *r,
             column_decoder_packet(r->decoder, r->flow, r->row,
                                   &item->trajectory, &item->packet, error);
         item->packet.left_out = take_left_out(r);
+        item->last_ns = column_decoder_last_ns(r->decoder, r->flow, r->row);
         r->row++;
     } else {
         retval = next_plain(r, item, error);

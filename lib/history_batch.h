@@ -69,6 +69,7 @@ struct history_batch_item {
     struct trajectory *trajectory; /* NULL: see 'history'. */
     struct trajectory_packet packet;
     const struct history *history;
+    uint64_t last_ns; /* Of its last postcard. */
 };
 
 struct history_batch_reader;

@@ -102,6 +102,9 @@ struct column_source {
     int (*read)(void *aux, uint64_t offset, uint8_t *data, size_t n);
     void (*close)(void *aux); /* At the end; NULL: nothing is to be done. */
     void *aux;
+    /* The 'n_bytes' there are, where all is in memory and stays; or NULL. */
+    const uint8_t *bytes;
+    size_t n_bytes;
 };
 
 struct column_decoder;

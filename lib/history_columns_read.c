@@ -35,7 +35,8 @@ struct column_decoder {
     uint8_t *headers;       /* From the IP header on.  Owned. */
     size_t n_headers;
 
-    struct trajectory_memo *memo; /* NULL: none. */
+    struct trajectory_memo *memo;   /* NULL: none. */
+    uint64_t asked[COLUMN_N_ASKED]; /* Of the flows that come next. */
 
     /* The flow last asked for. */
     size_t flow; /* SIZE_MAX: none. */
@@ -504,12 +505,16 @@ need_trajectory(struct column_decoder *d, size_t flow, struct lh_error *error)
     d->history = NULL;
     d->flow = SIZE_MAX;
     column_dictionary_flow(&d->dictionary, flow, &bytes);
-    d->trajectory =
-        d->memo ? trajectory_memo_take(d->memo,
-                                       d->dictionary.shapes[f->shape].number,
-                                       &bytes, make_model, d, flow)
-                : trajectory_create(column_decoder_model(d, flow));
-    if (!d->trajectory || trajectory_split(d->trajectory)->l3_ofs != l3_ofs) {
+    if (d->memo) {
+        column_dictionary_ask(&d->dictionary, d->memo, flow, d->asked);
+        d->trajectory = trajectory_memo_take(
+            d->memo, d->dictionary.shapes[f->shape].number, &bytes, make_model,
+            d, flow);
+    } else {
+        d->trajectory = trajectory_create(column_decoder_model(d, flow));
+    }
+    if (!d->trajectory ||
+        (!d->memo && trajectory_split(d->trajectory)->l3_ofs != l3_ofs)) {
         return broken(error, "a flow of the dictionary is no trajectory");
     }
     memcpy(d->header, bytes.cold, l3_ofs);

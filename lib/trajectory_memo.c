@@ -12,24 +12,21 @@
 #include "lib/lh_alloc.h"
 #include "lib/random64.h"
 
-#define MAX_KNOWN  8192u /* A power of two; some 2 KB each. */
+#define MAX_KNOWN  32768u /* A power of two; some 2 KB each. */
 #define N_SLOTS    (2 * MAX_KNOWN)
 #define MAX_SHAPES ((size_t) 8 << 20) /* Bytes. */
 
 struct known {
-    uint64_t hash;
+    XXH128_hash_t hash;
+    struct trajectory *trajectory; /* Owned reference; NULL: free. */
     uint32_t shape;
-    struct flow_bytes flow;
-    struct trajectory *trajectory; /* Owned reference. */
 };
 
 struct trajectory_memo {
     struct shape_memo *shapes; /* Owned. */
     uint64_t secret;           /* Of hashes. */
     size_t n;
-    struct known *all;       /* Room for MAX_KNOWN.  Owned. */
-    uint32_t slot;           /* Where one was not found. */
-    uint32_t slots[N_SLOTS]; /* Number + 1. */
+    struct known *slots; /* N_SLOTS.  Owned. */
 };
 
 struct trajectory_memo *
@@ -39,15 +36,15 @@ trajectory_memo_create(void)
 
     memo->secret = random64_draw();
     memo->shapes = shape_memo_create();
-    memo->all = lh_alloc_array(NULL, MAX_KNOWN, sizeof *memo->all);
+    memo->slots = lh_alloc_zero(N_SLOTS * sizeof *memo->slots);
     return memo;
 }
 
 static void
 forget(struct trajectory_memo *memo)
 {
-    for (size_t i = 0; i < memo->n; i++) {
-        trajectory_unref(memo->all[i].trajectory);
+    for (size_t i = 0; memo->n && i < N_SLOTS; i++) {
+        trajectory_unref(memo->slots[i].trajectory);
     }
     memo->n = 0;
 }
@@ -58,7 +55,7 @@ trajectory_memo_destroy(struct trajectory_memo *memo)
     if (memo) {
         forget(memo);
         shape_memo_destroy(memo->shapes);
-        free(memo->all);
+        free(memo->slots);
         free(memo);
     }
 }
@@ -74,26 +71,51 @@ trajectory_memo_shrink(struct trajectory_memo *memo)
 {
     if (memo->n == MAX_KNOWN || shape_memo_size(memo->shapes) > MAX_SHAPES) {
         forget(memo);
-        memset(memo->slots, 0, sizeof memo->slots);
+        memset(memo->slots, 0, N_SLOTS * sizeof *memo->slots);
         shape_memo_forget(memo->shapes);
     }
 }
 
-/* NULL: it is not known, and 'memo->slot' is where it would stand. */
-static struct trajectory *
-find(struct trajectory_memo *memo, const struct known *wanted)
+static XXH128_hash_t
+hash_of(const struct trajectory_memo *memo, uint32_t shape,
+        const struct flow_bytes *flow)
 {
-    for (memo->slot = (uint32_t) wanted->hash & (N_SLOTS - 1);
-         memo->slots[memo->slot];
-         memo->slot = (memo->slot + 1) & (N_SLOTS - 1)) {
-        const struct known *k = &memo->all[memo->slots[memo->slot] - 1];
+    return XXH3_128bits_withSeed(flow, sizeof *flow, memo->secret ^ shape);
+}
 
-        if (k->hash == wanted->hash && k->shape == wanted->shape &&
-            !memcmp(&k->flow, &wanted->flow, sizeof k->flow)) {
-            return k->trajectory;
-        }
+uint64_t
+trajectory_memo_ask(const struct trajectory_memo *memo, uint32_t shape,
+                    const struct flow_bytes *flow)
+{
+    uint64_t low = hash_of(memo, shape, flow).low64;
+
+    __builtin_prefetch(&memo->slots[low & (N_SLOTS - 1)]);
+    return low;
+}
+
+void
+trajectory_memo_prefetch(const struct trajectory_memo *memo, uint64_t asked)
+{
+    const char *t =
+        (const char *) memo->slots[asked & (N_SLOTS - 1)].trajectory;
+
+    __builtin_prefetch(t);
+    __builtin_prefetch(t + 64);
+    __builtin_prefetch(t + 128);
+}
+
+/* Where it stands, or would. */
+static struct known *
+find(struct trajectory_memo *memo, uint32_t shape, XXH128_hash_t hash)
+{
+    size_t i = (size_t) hash.low64 & (N_SLOTS - 1);
+
+    while (memo->slots[i].trajectory &&
+           (memo->slots[i].shape != shape ||
+            !XXH128_isEqual(memo->slots[i].hash, hash))) {
+        i = (i + 1) & (N_SLOTS - 1);
     }
-    return NULL;
+    return &memo->slots[i];
 }
 
 struct trajectory *
@@ -102,20 +124,27 @@ trajectory_memo_take(struct trajectory_memo *memo, uint32_t shape,
                      const struct history *(*model)(void *aux, size_t index),
                      void *aux, size_t index)
 {
-    struct known k = {
-        .hash = XXH3_64bits_withSeed(flow, sizeof *flow, memo->secret ^ shape),
-        .shape = shape,
-        .flow = *flow};
-    struct trajectory *t = find(memo, &k);
+    XXH128_hash_t hash = hash_of(memo, shape, flow);
+    struct known *k = find(memo, shape, hash);
+    struct flow_bytes own;
+    struct trajectory *t;
 
-    if (t) {
-        return trajectory_ref(t);
+    if (k->trajectory) {
+        return trajectory_ref(k->trajectory);
     }
     t = trajectory_create(model(aux, index));
-    if (t && memo->n < MAX_KNOWN) {
-        k.trajectory = trajectory_ref(t);
-        memo->all[memo->n] = k;
-        memo->slots[memo->slot] = (uint32_t) ++memo->n;
+    if (!t) {
+        return NULL;
+    }
+    flow_bytes_init(&own, trajectory_split(t)->kind,
+                    trajectory_split(t)->l3_ofs);
+    if (own.n_cold != flow->n_cold) {
+        trajectory_unref(t);
+        return NULL;
+    }
+    if (memo->n < MAX_KNOWN) {
+        *k = (struct known){hash, trajectory_ref(t), shape};
+        memo->n++;
     }
     return t;
 }

@@ -103,22 +103,6 @@ show(struct store_intake *in, const struct history_batch_item *item)
     }
 }
 
-static uint64_t
-last_ns(const struct history_batch_item *item)
-{
-    uint64_t last_ns = 0;
-
-    if (item->history) {
-        return history_last_ns(item->history);
-    }
-    for (size_t i = 0; i < trajectory_n_hops(item->trajectory); i++) {
-        uint64_t time_ns = item->packet.times_ns[i];
-
-        last_ns = time_ns > last_ns ? time_ns : last_ns;
-    }
-    return last_ns;
-}
-
 /* Histories of a checkpoint that was committed. */
 static void
 take_histories(void *in_, const struct store_message *m)
@@ -132,12 +116,10 @@ take_histories(void *in_, const struct store_message *m)
 
     while (!retval &&
            !(retval = history_batch_reader_next(in->reader, &item, &error))) {
-        uint64_t time_ns = last_ns(&item);
-
         in->counters.histories++;
         in->counters.repeated += is_repeated;
-        if (time_ns > in->counters.latest_ns) {
-            in->counters.latest_ns = time_ns;
+        if (item.last_ns > in->counters.latest_ns) {
+            in->counters.latest_ns = item.last_ns;
         }
         if (!is_repeated) {
             show(in, &item);

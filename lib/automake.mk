@@ -59,7 +59,7 @@ lib_liblasthop_a_SOURCES = \
 	lib/bytes.c lib/bytes.h \
 	lib/card_batch.c lib/card_batch.h lib/card_batch_impl.h \
 	lib/card_batch_reader.c \
-	lib/card_flows.c lib/card_flows.h \
+	lib/card_flows.c lib/card_flows.h lib/card_flow_list.c \
 	lib/card_marks.c lib/card_marks.h \
 	lib/card_sections.c lib/card_sections.h \
 	lib/client.c lib/client_impl.h \

@@ -30,10 +30,10 @@ struct known_mark {
 
 struct card_batch_writer {
     struct packet_id_config id_config;
-    struct compressor *compressor; /* Owned. */
+    unsigned int version;
+    struct card_squeezer squeezer;
     struct column_writer columns;
     struct byte_buf own[N_CARD_SECTIONS - N_COLUMNS];
-    struct byte_buf room[2]; /* Of finish(). */
     struct byte_buf edit, patches;
     size_t n_bytes; /* Of headers. */
     uint16_t snap;  /* The longest header of late. */
@@ -75,7 +75,7 @@ begin(struct card_batch_writer *w)
     column_writer_begin_packets(&w->columns, CARD_BATCH_MAX,
                                 CARD_BATCH_MAX_BYTES + UINT16_MAX, w->snap);
     card_marks_clear(&w->marks);
-    card_flows_clear(&w->flows);
+    card_flows_clear(&w->flows, w->version);
     memset(w->packet_buckets, 0, sizeof w->packet_buckets);
     w->n_packets = 0;
     w->n = w->n_split = w->n_plain = w->n_inner = 0;
@@ -94,7 +94,8 @@ card_batch_writer_create(const struct packet_id_config *config)
     struct card_batch_writer *w = lh_alloc_zero(sizeof *w);
 
     w->id_config = *config;
-    w->compressor = compressor_create();
+    w->version = CARD_BATCH_VERSION;
+    card_squeezer_init(&w->squeezer);
     card_marks_init(&w->marks);
     card_flows_init(&w->flows);
     w->packets = lh_alloc_array(NULL, CARD_BATCH_MAX, sizeof *w->packets);
@@ -108,13 +109,11 @@ void
 card_batch_writer_destroy(struct card_batch_writer *w)
 {
     if (w) {
-        compressor_destroy(w->compressor);
+        card_squeezer_uninit(&w->squeezer);
         column_writer_uninit(&w->columns);
         for (size_t i = 0; i < sizeof w->own / sizeof w->own[0]; i++) {
             byte_buf_uninit(&w->own[i]);
         }
-        byte_buf_uninit(&w->room[0]);
-        byte_buf_uninit(&w->room[1]);
         byte_buf_uninit(&w->edit);
         byte_buf_uninit(&w->patches);
         card_marks_uninit(&w->marks);
@@ -311,6 +310,7 @@ put_new(struct card_batch_writer *w, const struct postcard *p,
         uint16_t *bucket, uint16_t mark, uint32_t n_marks, bool is_named)
 {
     struct card_packet *k = &w->packets[w->n_packets];
+    struct card_place place = {.next = NULL};
     struct header_split split;
     uint32_t op = CARD_NEW_PLAIN;
     struct hdr h;
@@ -328,9 +328,15 @@ put_new(struct card_batch_writer *w, const struct postcard *p,
                                      (uint16_t) (p->caplen - split.l3_ofs),
                                  .ip = p->header + split.l3_ofs};
 
+        struct packet_row *expected =
+            card_flows_tell(&w->flows, p->header, &split, &place);
+        bool is_first = expected->is_first;
+
         op = CARD_NEW;
-        column_writer_put_packet(
-            &w->columns, card_flows_tell(&w->flows, p->header, &split), &row);
+        column_writer_put_packet(&w->columns, expected, &row);
+        if (is_first && w->version != 1) {
+            card_flows_tell_first(&w->flows, &w->columns);
+        }
         card_packet_set_l3(k, split.l3_ofs, header_kind_is_ip4(split.kind),
                            !header_kind_is_ip4(split.kind));
         if (!is_named) {
@@ -346,8 +352,11 @@ put_new(struct card_batch_writer *w, const struct postcard *p,
         }
         w->n_plain++;
     }
-    op |= card_marks_tell(&w->marks, mark, n_marks,
-                          w->marks.marks[w->last_new].next_new);
+    if (!place.next) {
+        place.next = w->marks.marks[w->last_new].next_new;
+    }
+    op |= card_marks_tell(&w->marks, mark, n_marks, place.next);
+    card_place_learn(&place, mark);
     if (p->has_id != k->has_id || p->packet_id != k->id) {
         op |= CARD_HAS_ID;
         k->has_id = p->has_id;
@@ -365,6 +374,18 @@ put_new(struct card_batch_writer *w, const struct postcard *p,
 
 /* --- Interface -----------------------------------------------------------
  */
+
+void
+card_batch_writer_set_version(struct card_batch_writer *w,
+                              unsigned int version)
+{
+    assert(!w->n && !w->n_inner && version >= 1 &&
+           version <= CARD_BATCH_VERSION);
+    if (version != w->version) {
+        w->version = version;
+        begin(w);
+    }
+}
 
 /* Whether there is room for 'p'. */
 static bool
@@ -544,13 +565,8 @@ card_batch_writer_finish(struct card_batch_writer *w, struct byte_buf *out)
     sections[CARD_MARKS] = &w->marks.rows;
     sections[CARD_VISITS] = &w->marks.visit_rows;
     sections[CARD_MARK] = &w->marks.told;
-    sections[CARD_FLOW] = &w->flows.kinds;
-    sections[CARD_FLOW_COLD] = &w->flows.cold;
-    sections[CARD_FLOW_SRC] = &w->flows.sources;
-    sections[CARD_FLOW_DST] = &w->flows.destinations;
-    sections[CARD_FLOW_PORTS] = &w->flows.ports;
-    sections[CARD_WHOSE] = &w->flows.whose;
-    byte_buf_put_u8(out, CARD_VERSION);
+    card_flows_get(&w->flows, sections);
+    byte_buf_put_u8(out, (uint8_t) w->version);
     byte_buf_put_uvarint(out, w->n);
     byte_buf_put_uvarint(out, w->n_inner);
     byte_buf_put_uvarint(out, w->is_fine ? 1 : 1000);
@@ -561,6 +577,7 @@ card_batch_writer_finish(struct card_batch_writer *w, struct byte_buf *out)
     byte_buf_put_uvarint(out, w->flows.n);
     byte_buf_put_uvarint(out, w->n_split);
     byte_buf_put_uvarint(out, w->n_plain);
-    card_sections_put(w->compressor, sections, w->room, out);
+    card_sections_put(&w->squeezer, w->version, w->n_packets < w->n / 2,
+                      sections, out);
     begin(w);
 }

@@ -38,6 +38,7 @@
 #include "lib/packet_id.h"
 #include "lib/postcard.h"
 
+#define CARD_BATCH_VERSION   2            /* The newest. */
 #define CARD_BATCH_MAX       4096         /* Postcards. */
 #define CARD_BATCH_MAX_INNER 1024         /* Notes. */
 #define CARD_BATCH_MAX_BYTES (448u << 10) /* Headers and visits together. */
@@ -55,6 +56,10 @@ struct card_batch_writer;
 struct card_batch_writer *
 card_batch_writer_create(const struct packet_id_config *);
 void card_batch_writer_destroy(struct card_batch_writer *);
+/* Batches are of that version from now on, 1 to CARD_BATCH_VERSION, which it
+ * is at first.  The writer is empty. */
+void card_batch_writer_set_version(struct card_batch_writer *,
+                                   unsigned int version);
 /* False, and the postcard is not in it, when the batch is full: finish it
  * first.  Never false for the first postcard of a batch. */
 bool card_batch_writer_add(struct card_batch_writer *,

@@ -17,8 +17,6 @@
 #include "lib/card_marks.h"
 #include "lib/packet_row.h"
 
-#define CARD_VERSION 1
-
 /* Sections below are those of packet_row.h. */
 enum card_section {
     CARD_MARKS = N_COLUMNS, /* What postcards say but time and header. */
@@ -40,6 +38,14 @@ enum card_section {
     CARD_PLAIN, /* Whole headers. */
     CARD_ID,    /* Packet IDs that are not the header's. */
     CARD_INNER, /* Notes of tunnels. */
+    /* From version 2 on, in place of CARD_FLOW and CARD_FLOW_COLD: */
+    CARD_FORMS, /* Kinds of headers, */
+    CARD_FORM,  /* of each flow which, */
+    CARD_L2S,   /* what is before an IP header, */
+    CARD_L2,    /* of each flow which; */
+    /* in place of COLUMN_CONTROL and the flags of flows' first packets: */
+    CARD_FIRSTS, /* What of these is told, */
+    CARD_FIRST,  /* of each flow. */
     N_CARD_SECTIONS
 };
 
@@ -84,23 +90,6 @@ struct card_packet {
     uint8_t ip;      /* 4, 6; 0: is not known. */
     bool has_id;
 };
-
-/* The constant bytes of packets, and what its rows lead a reader to expect. */
-struct card_flow {
-    uint16_t kind;             /* enum header_kind. */
-    uint16_t l3_ofs, tail_ofs; /* tail_ofs bytes are constant or 0. */
-    struct packet_row row;
-    uint8_t constant[CARD_MAX_HEADER];
-};
-
-static inline void
-card_flow_init(struct card_flow *f)
-{
-    f->tail_ofs = (uint16_t) (f->l3_ofs + header_kind_fixed_len(
-                                              (enum header_kind) f->kind));
-    packet_row_begin(&f->row, (enum header_kind) f->kind, f->l3_ofs,
-                     f->constant + f->l3_ofs);
-}
 
 /* Notes where the packet's IP header is, with as much of it as needed. */
 static inline void

@@ -8,12 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/card_batch_impl.h"
-#include "lib/card_sections.h"
 #include "lib/bit_reader.h"
+#include "lib/card_batch_impl.h"
+#include "lib/card_flows.h"
+#include "lib/card_sections.h"
 #include "lib/column_reader.h"
 #include "lib/lh_alloc.h"
-#include "lib/trajectory_shape.h"
 
 struct card_batch_reader {
     struct packet_id_config id_config;
@@ -25,10 +25,11 @@ struct card_batch_reader {
     struct postcard *postcards;
     struct card_marks marks;
     struct card_packet *packets;
-    struct card_flow *flows;
+    struct card_flow_list flows;
 
+    unsigned int version;
     uint32_t n, n_inner, n_flows, n_split, n_plain;
-    uint32_t flows_met, packets_met, split_met, plain_met;
+    uint32_t packets_met, split_met, plain_met;
     uint32_t next, next_inner;
     uint32_t unit_ns;
     uint32_t last_packet;
@@ -53,7 +54,7 @@ card_batch_reader_create(const struct packet_id_config *config)
     r->postcards = lh_alloc_array(NULL, CARD_BATCH_MAX, sizeof *r->postcards);
     card_marks_init(&r->marks);
     r->packets = lh_alloc_array(NULL, CARD_BATCH_MAX, sizeof *r->packets);
-    r->flows = lh_alloc_array(NULL, CARD_BATCH_MAX, sizeof *r->flows);
+    card_flow_list_init(&r->flows);
     return r;
 }
 
@@ -75,47 +76,9 @@ card_batch_reader_destroy(struct card_batch_reader *r)
         free(r->postcards);
         card_marks_uninit(&r->marks);
         free(r->packets);
-        free(r->flows);
+        card_flow_list_uninit(&r->flows);
         free(r);
     }
-}
-
-/* --- Flows --------------------------------------------------------------- */
-
-static bool
-get_bytes(struct card_batch_reader *r, enum card_section which, uint8_t *to,
-          size_t n)
-{
-    const uint8_t *from = n ? bytes_get(section(r, which), n) : NULL;
-
-    if (from) {
-        memcpy(to, from, n);
-    }
-    return from || !n;
-}
-
-static bool
-read_flow(struct card_batch_reader *r, struct card_flow *f)
-{
-    unsigned int kind = bytes_get_u8(section(r, CARD_FLOW));
-    struct flow_bytes bytes;
-
-    f->kind = (uint16_t) kind;
-    f->l3_ofs = bytes_get_u8(section(r, CARD_FLOW));
-    if (kind >= N_HEADER_KINDS || f->l3_ofs < 14 || f->l3_ofs > CARD_MAX_L3) {
-        return false;
-    }
-    flow_bytes_init(&bytes, (enum header_kind) kind, f->l3_ofs);
-    if (!get_bytes(r, CARD_FLOW_COLD, bytes.cold, bytes.n_cold) ||
-        !get_bytes(r, CARD_FLOW_SRC, bytes.addrs[0], bytes.n_addr) ||
-        !get_bytes(r, CARD_FLOW_DST, bytes.addrs[1], bytes.n_addr) ||
-        !get_bytes(r, CARD_FLOW_PORTS, bytes.ports, bytes.n_ports)) {
-        return false;
-    }
-    memset(f->constant, 0, sizeof f->constant);
-    flow_bytes_fill(&bytes, (enum header_kind) kind, f->l3_ofs, f->constant);
-    card_flow_init(f);
-    return true;
 }
 
 /* --- Times --------------------------------------------------------------- */
@@ -280,22 +243,11 @@ read_hop(struct card_batch_reader *r, uint32_t op, uint16_t *mark)
 
 /* --- New packets --------------------------------------------------------- */
 
-/* The flow of the packet at hand; NULL when there is no such. */
-static struct card_flow *
-get_flow(struct card_batch_reader *r)
-{
-    uint64_t back = byte_buf_get_uvarint(section(r, CARD_WHOSE));
-
-    if (back) {
-        return back <= r->flows_met ? &r->flows[r->flows_met - back] : NULL;
-    }
-    return r->flows_met < r->n_flows ? &r->flows[r->flows_met++] : NULL;
-}
-
 static bool
-read_split(struct card_batch_reader *r, struct card_packet *k)
+read_split(struct card_batch_reader *r, struct card_packet *k,
+           struct card_place *place)
 {
-    struct card_flow *f = get_flow(r);
+    struct card_flow *f = card_flow_list_get(&r->flows, &r->sections, place);
     uint8_t *to = r->arena + r->arena_used;
     size_t room = r->arena_len - r->arena_used, n;
     struct header_split split;
@@ -304,6 +256,10 @@ read_split(struct card_batch_reader *r, struct card_packet *k)
     uint64_t id;
 
     if (!f || r->split_met++ == r->n_split || room < f->tail_ofs) {
+        return false;
+    }
+    if (f->row.is_first && r->version != 1 &&
+        !card_flow_list_get_first(&r->flows, &r->sections, &r->columns)) {
         return false;
     }
     memcpy(to, f->constant, f->tail_ofs);
@@ -321,6 +277,18 @@ read_split(struct card_batch_reader *r, struct card_packet *k)
                        !header_kind_is_ip4(split.kind));
     card_packet_name(k, &r->id_config, &split, &h);
     return true;
+}
+
+static bool
+get_bytes(struct card_batch_reader *r, enum card_section which, uint8_t *to,
+          size_t n)
+{
+    const uint8_t *from = n ? bytes_get(section(r, which), n) : NULL;
+
+    if (from) {
+        memcpy(to, from, n);
+    }
+    return from || !n;
 }
 
 static bool
@@ -346,17 +314,21 @@ static bool
 read_new(struct card_batch_reader *r, uint32_t op, uint16_t *mark)
 {
     struct card_packet *k = &r->packets[r->packets_met];
+    struct card_place place = {.next = NULL};
     uint64_t diff;
     bool is_good;
 
     *k = (struct card_packet){.id = 0};
-    is_good =
-        (op & CARD_TYPE) == CARD_NEW ? read_split(r, k) : read_plain(r, k);
+    is_good = (op & CARD_TYPE) == CARD_NEW ? read_split(r, k, &place)
+                                           : read_plain(r, k);
     if (!is_good || !get_diff(r, CARD_TIME_NEW, &diff)) {
         return false;
     }
-    *mark = card_marks_get(&r->marks, op, r->marks.marks[r->last_new].next_new,
-                           section(r, CARD_MARK));
+    if (!place.next) {
+        place.next = r->marks.marks[r->last_new].next_new;
+    }
+    *mark = card_marks_get(&r->marks, op, place.next, section(r, CARD_MARK));
+    card_place_learn(&place, *mark);
     r->last_new_ns += diff;
     k->time_ns = r->last_new_ns;
     k->mark = r->last_new = *mark;
@@ -405,8 +377,11 @@ read_postcard(struct card_batch_reader *r, struct postcard *p)
 
 /* Whether nothing is left over and nothing was missing. */
 static bool
-is_used_up(const struct card_batch_reader *r)
+is_used_up(struct card_batch_reader *r)
 {
+    if (!card_flow_list_is_used_up(&r->flows, &r->sections)) {
+        return false;
+    }
     for (unsigned int i = 0; i < N_COLUMNS; i++) {
         if (r->columns.at[i] != r->columns.end[i]) {
             return false;
@@ -420,9 +395,8 @@ is_used_up(const struct card_batch_reader *r)
         }
     }
     return !r->columns.failed && r->arena_used == r->arena_len &&
-           r->marks.n_met == r->marks.n && r->flows_met == r->n_flows &&
-           r->split_met == r->n_split && r->plain_met == r->n_plain &&
-           bit_reader_is_done(&r->bits);
+           r->marks.n_met == r->marks.n && r->split_met == r->n_split &&
+           r->plain_met == r->n_plain && bit_reader_is_done(&r->bits);
 }
 
 /* Whether the notes are as many as they should be. */
@@ -444,11 +418,13 @@ read_head(struct card_batch_reader *r, struct bytes_reader *in,
     unsigned int version = bytes_get_u8(in);
     uint64_t head[10];
 
-    if (!in->failed && version != CARD_VERSION) {
-        lh_error_set(error, "postcards packed in version %u, known here is %d",
-                     version, CARD_VERSION);
+    if (!in->failed && (version < 1 || version > CARD_BATCH_VERSION)) {
+        lh_error_set(error,
+                     "postcards packed in version %u, known here are 1 to %d",
+                     version, CARD_BATCH_VERSION);
         return ENOTSUP;
     }
+    r->version = version;
     for (size_t i = 0; i < sizeof head / sizeof head[0]; i++) {
         head[i] = byte_buf_get_uvarint(in);
     }
@@ -483,8 +459,7 @@ read_all(struct card_batch_reader *r, struct bytes_reader *in,
     if (retval) {
         return retval;
     }
-    if (card_sections_open(&r->sections, in, COLUMN_CONTROL, N_CARD_SECTIONS,
-                           error) ||
+    if (card_sections_open(&r->sections, r->version, in, error) ||
         card_marks_read(&r->marks, section(r, CARD_MARKS), n_marks,
                         section(r, CARD_VISITS), n_visits, error)) {
         return EBADMSG;
@@ -493,11 +468,9 @@ read_all(struct card_batch_reader *r, struct bytes_reader *in,
         column_reader_set(&r->columns, i, r->sections.at[i].data,
                           r->sections.at[i].len);
     }
-    for (uint32_t i = 0; i < r->n_flows; i++) {
-        if (!read_flow(r, &r->flows[i])) {
-            lh_error_set(error, "flow %u of a batch is malformed", i);
-            return EBADMSG;
-        }
+    if (card_flow_list_read(&r->flows, r->version, r->n_flows, &r->sections,
+                            error)) {
+        return EBADMSG;
     }
     for (uint32_t i = 0; i < r->n; i++) {
         if (!read_postcard(r, &r->postcards[i]) || r->columns.failed) {
@@ -521,7 +494,7 @@ card_batch_reader_open(struct card_batch_reader *r, const uint8_t *data,
 
     forget(r);
     r->arena_used = 0;
-    r->flows_met = r->packets_met = 0;
+    r->packets_met = 0;
     r->split_met = r->plain_met = 0;
     r->last_packet = UINT32_MAX;
     r->last_new = 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* card_flows - the flows of the packets in a batch that is being written. */
+/* card_flows - the flows of the packets in a batch: writing. */
 #include <config.h>
 
 #include "lib/card_flows.h"
@@ -24,32 +24,168 @@ card_flows_init(struct card_flows *cf)
     cf->flows = lh_alloc_array(NULL, CARD_FLOWS_MAX, sizeof *cf->flows);
 }
 
+/* Calls 'f' with each of the sections. */
+static void
+each(struct card_flows *cf, void (*f)(struct byte_buf *))
+{
+    f(&cf->kinds);
+    f(&cf->cold);
+    f(&cf->sources);
+    f(&cf->destinations);
+    f(&cf->ports);
+    f(&cf->form_rows);
+    f(&cf->form);
+    f(&cf->l2_rows);
+    f(&cf->l2_of);
+    f(&cf->first_rows);
+    f(&cf->first);
+    f(&cf->whose);
+}
+
+static void
+numbers_clear(struct card_numbers *numbers)
+{
+    if (numbers->n) {
+        numbers->n = 0;
+        memset(numbers->buckets, 0, sizeof numbers->buckets);
+    }
+}
+
 void
-card_flows_clear(struct card_flows *cf)
+card_flows_clear(struct card_flows *cf, unsigned int version)
 {
     if (cf->n) {
         memset(cf->buckets, 0, sizeof cf->buckets);
     }
     cf->n = 0;
-    byte_buf_clear(&cf->kinds);
-    byte_buf_clear(&cf->cold);
-    byte_buf_clear(&cf->sources);
-    byte_buf_clear(&cf->destinations);
-    byte_buf_clear(&cf->ports);
-    byte_buf_clear(&cf->whose);
+    cf->version = version;
+    numbers_clear(&cf->forms);
+    numbers_clear(&cf->l2s);
+    numbers_clear(&cf->firsts);
+    each(cf, byte_buf_clear);
 }
 
 void
 card_flows_uninit(struct card_flows *cf)
 {
-    byte_buf_uninit(&cf->kinds);
-    byte_buf_uninit(&cf->cold);
-    byte_buf_uninit(&cf->sources);
-    byte_buf_uninit(&cf->destinations);
-    byte_buf_uninit(&cf->ports);
-    byte_buf_uninit(&cf->whose);
+    each(cf, byte_buf_uninit);
     free(cf->flows);
 }
+
+void
+card_flows_get(const struct card_flows *cf,
+               const struct byte_buf *sections[CARD_SECTIONS_MAX])
+{
+    sections[CARD_FLOW] = &cf->kinds;
+    sections[CARD_FLOW_COLD] = &cf->cold;
+    sections[CARD_FLOW_SRC] = &cf->sources;
+    sections[CARD_FLOW_DST] = &cf->destinations;
+    sections[CARD_FLOW_PORTS] = &cf->ports;
+    sections[CARD_FORMS] = &cf->form_rows;
+    sections[CARD_FORM] = &cf->form;
+    sections[CARD_L2S] = &cf->l2_rows;
+    sections[CARD_L2] = &cf->l2_of;
+    sections[CARD_FIRSTS] = &cf->first_rows;
+    sections[CARD_FIRST] = &cf->first;
+    sections[CARD_WHOSE] = &cf->whose;
+}
+
+/* --- What many flows have -------------------------------------------------
+ */
+
+/* Puts the number of 'key' into 'out', 0 if it is new; returns it. */
+static uint32_t
+tell_number(struct card_numbers *numbers, uint64_t key, struct byte_buf *out)
+{
+    uint64_t hash = key * UINT64_C(0x9e3779b97f4a7c15);
+    uint16_t *bucket;
+
+    for (uint32_t i = (uint32_t) (hash >> 40);; i++) {
+        bucket = &numbers->buckets[i & (2 * CARD_NUMBERS - 1)];
+        if (!*bucket) {
+            break;
+        }
+        if (numbers->keys[*bucket - 1] == key) {
+            byte_buf_put_uvarint(out, *bucket);
+            return *bucket;
+        }
+    }
+    byte_buf_put_u8(out, 0);
+    if (numbers->n < CARD_NUMBERS) {
+        numbers->keys[numbers->n] = key;
+        *bucket = (uint16_t) (numbers->n + 1);
+    }
+    numbers->n++;
+    return 0;
+}
+
+static void
+tell_form(struct card_flows *cf, const struct flow_bytes *bytes,
+          const struct header_split *split)
+{
+    uint8_t row[CARD_FORM_LEN] = {(uint8_t) split->kind,
+                                  (uint8_t) split->l3_ofs};
+    uint64_t key;
+
+    memcpy(row + 2, bytes->cold + split->l3_ofs, CARD_FORM_IP_LEN);
+    memcpy(&key, row, sizeof key);
+    if (!tell_number(&cf->forms, key, &cf->form)) {
+        byte_buf_put(&cf->form_rows, row, sizeof row);
+    }
+}
+
+/* Tells what is before the IP header, whose hash is 'hash'. */
+static void
+tell_l2(struct card_flows *cf, const uint8_t *header, uint16_t len,
+        uint64_t hash, struct card_place *place)
+{
+    struct card_known_l2 *l2;
+    uint32_t number;
+    size_t before = cf->l2_of.len;
+
+    /* Other bytes may have that hash: then they have no number. */
+    number = tell_number(&cf->l2s, hash, &cf->l2_of);
+    if (number) {
+        l2 = &cf->l2[number - 1];
+        if (l2->len == len && bytes_equal(l2->bytes, header, len)) {
+            place->next = l2->next;
+            return;
+        }
+        cf->l2_of.len = before;
+        byte_buf_put_u8(&cf->l2_of, 0);
+        cf->l2s.n++;
+        if (cf->l2s.n <= CARD_NUMBERS) {
+            cf->l2s.keys[cf->l2s.n - 1] = 0;
+        }
+    }
+    if (cf->l2s.n <= CARD_NUMBERS) {
+        l2 = &cf->l2[cf->l2s.n - 1];
+        *l2 = (struct card_known_l2){.bytes = header, .len = len};
+        place->fresh[1] = l2->next;
+    }
+    byte_buf_put(&cf->l2_rows, header, card_l2_len(len));
+}
+
+void
+card_flows_tell_first(struct card_flows *cf, struct column_writer *columns)
+{
+    uint8_t **control = &columns->at[COLUMN_CONTROL];
+    uint8_t **flags = &columns->at[COLUMN_FIELD_FIRST + ROW_FLAGS];
+    uint8_t row[CARD_FIRST_LEN] = {0};
+
+    *control -= 2;
+    memcpy(row, *control, 2);
+    if (bytes_be16(row) & ROW_BIT_FLAGS) {
+        *flags -= 2;
+        memcpy(row + 2, *flags, 2);
+    }
+    if (!tell_number(&cf->firsts, bytes_be32(row), &cf->first)) {
+        byte_buf_put(&cf->first_rows, row, sizeof row);
+    }
+}
+
+/* --- Flows ----------------------------------------------------------------
+ */
 
 static inline uint64_t
 load(const uint8_t *p)
@@ -134,15 +270,24 @@ is_flow(const struct card_known_flow *f, const struct header_split *split,
 }
 
 static void
-put_flow(struct card_flows *cf, const uint8_t *header,
-         const struct header_split *split)
+put_flow(struct card_flows *cf, const struct card_known_flow *f,
+         const uint8_t *header, const struct header_split *split,
+         struct card_place *place)
 {
     struct flow_bytes bytes;
 
     flow_bytes_take(&bytes, split->kind, split->l3_ofs, header);
-    byte_buf_put_u8(&cf->kinds, (uint8_t) split->kind);
-    byte_buf_put_u8(&cf->kinds, (uint8_t) split->l3_ofs);
-    byte_buf_put(&cf->cold, bytes.cold, bytes.n_cold);
+    if (cf->version == 1) {
+        byte_buf_put_u8(&cf->kinds, (uint8_t) split->kind);
+        byte_buf_put_u8(&cf->kinds, (uint8_t) split->l3_ofs);
+        byte_buf_put(&cf->cold, bytes.cold, bytes.n_cold);
+    } else {
+        unsigned int n_l2 = (split->l3_ofs + 7u) / 8;
+
+        tell_form(cf, &bytes, split);
+        tell_l2(cf, header, split->l3_ofs,
+                hash_words(f->words, n_l2, split->l3_ofs), place);
+    }
     byte_buf_put(&cf->sources, bytes.addrs[0], bytes.n_addr);
     byte_buf_put(&cf->destinations, bytes.addrs[1], bytes.n_addr);
     byte_buf_put(&cf->ports, bytes.ports, bytes.n_ports);
@@ -150,13 +295,14 @@ put_flow(struct card_flows *cf, const uint8_t *header,
 
 struct packet_row *
 card_flows_tell(struct card_flows *cf, const uint8_t *header,
-                const struct header_split *split)
+                const struct header_split *split, struct card_place *place)
 {
     uint64_t words[CARD_FLOW_WORDS], hash;
     unsigned int n_words = get_words(header, split, words);
     struct card_known_flow *f;
     uint32_t i;
 
+    *place = (struct card_place){.next = NULL};
     hash = hash_words(words, n_words, split->kind);
     for (i = (uint32_t) hash; cf->buckets[i & (CARD_FLOWS_BUCKETS - 1)]; i++) {
         uint32_t flow = cf->buckets[i & (CARD_FLOWS_BUCKETS - 1)] - 1u;
@@ -164,6 +310,7 @@ card_flows_tell(struct card_flows *cf, const uint8_t *header,
         f = &cf->flows[flow];
         if (is_flow(f, split, words, hash)) {
             byte_buf_put_uvarint(&cf->whose, cf->n - flow);
+            place->next = cf->version == 1 ? NULL : f->next;
             return &f->row;
         }
     }
@@ -177,6 +324,7 @@ card_flows_tell(struct card_flows *cf, const uint8_t *header,
     memcpy(f->words, words, n_words * sizeof *words);
     packet_row_begin(&f->row, split->kind, split->l3_ofs,
                      header + split->l3_ofs);
-    put_flow(cf, header, split);
+    place->fresh[0] = f->next;
+    put_flow(cf, f, header, split, place);
     return &f->row;
 }

@@ -11,21 +11,23 @@
 
 #include "lib/card_batch_impl.h"
 
-#define LEVEL        1
+#define LEVEL 1
+/* Short codes for frequent bytes, and no or little search for pieces. */
+#define CODES        (-100)
+#define BYTES        (-10)
 #define MIN_SQUEEZED 32 /* Shorter groups stay as they are. */
 /* Of all sections together, before compression. */
 #define MAX_RAW (16u << 20)
 
-enum group {
-    GROUP_SYMBOLS, /* Small numbers, few of them different. */
-    GROUP_HEADERS, /* Bytes that come again in pieces. */
-    GROUP_TAILS,   /* Packets' own bytes. */
-    GROUP_NUMBERS, /* All else: hardly ever smaller. */
-    N_GROUPS
-};
+/* --- Groups ---------------------------------------------------------------
+ */
 
-static enum group
-group_of(unsigned int id)
+#define N_GROUPS_1 4
+#define N_GROUPS   5 /* Of version 2. */
+
+/* In version 1. */
+static unsigned int
+group_in_1(unsigned int id)
 {
     switch (id) {
     case COLUMN_CONTROL:
@@ -39,7 +41,7 @@ group_of(unsigned int id)
     case CARD_TIME_NEW:
     case CARD_TIME_HOP:
     case CARD_FLOW:
-        return GROUP_SYMBOLS;
+        return 0; /* Small numbers, few of them different. */
     case CARD_MARKS:
     case CARD_VISITS:
     case CARD_FLOW_COLD:
@@ -49,32 +51,131 @@ group_of(unsigned int id)
     case CARD_EDIT:
     case CARD_PLAIN:
     case COLUMN_FIELD_FIRST + ROW_LEN:
-        return GROUP_HEADERS;
+        return 1; /* Bytes that come again in pieces. */
     case COLUMN_TAIL:
-        return GROUP_TAILS;
+        return 2; /* Packets' own bytes. */
     default:
-        return GROUP_NUMBERS;
+        return 3; /* All else: hardly ever smaller. */
     }
 }
 
-static void
-put_group(struct compressor *compressor, const struct byte_buf *raw,
-          struct byte_buf *squeezed, struct byte_buf *out)
+/* From version 2 on: those are together whose bytes have much the same codes.
+ */
+static unsigned int
+group_in_2(unsigned int id)
 {
+    switch (id) {
+    case CARD_OP:
+    case CARD_TIME_NEW:
+    case CARD_TIME_HOP:
+        return 0; /* A few bits. */
+    case COLUMN_CONTROL_LOW:
+    case COLUMN_FIELD_NEXT + ROW_FLAGS:
+    case CARD_EDIT:
+    case CARD_FIRSTS:
+    case CARD_VISITS:
+    case CARD_PLAIN:
+        return 1; /* What comes again in pieces. */
+    case COLUMN_CONTROL_HIGH:
+    case COLUMN_FIELD_FIRST + ROW_LEN:
+    case COLUMN_FIELD_FIRST + ROW_URGENT:
+    case COLUMN_FIELD_FIRST + ROW_ICMP_B:
+    case COLUMN_FIELD_FIRST + ROW_TS_ECHO:
+    case CARD_MARKS:
+    case CARD_MARK:
+    case CARD_WHICH:
+    case CARD_WHOSE:
+    case CARD_PLAIN_LEN:
+    case CARD_FORMS:
+    case CARD_FORM:
+    case CARD_L2:
+    case CARD_FIRST:
+        return 2; /* Small numbers. */
+    case COLUMN_CAPLEN:
+    case COLUMN_IP_SUM:
+    case COLUMN_TAIL:
+    case COLUMN_FIELD_FIRST + ROW_WINDOW:
+    case COLUMN_FIELD_FIRST + ROW_UDP_LEN:
+    case COLUMN_FIELD_NEXT + ROW_LEN:
+    case COLUMN_FIELD_NEXT + ROW_IP_ID:
+    case COLUMN_FIELD_NEXT + ROW_SEQ:
+    case COLUMN_FIELD_NEXT + ROW_ACK:
+    case COLUMN_FIELD_NEXT + ROW_WINDOW:
+    case COLUMN_FIELD_NEXT + ROW_TS_VALUE:
+    case CARD_FLOW_SRC:
+    case CARD_FLOW_DST:
+    case CARD_FLOW_PORTS:
+    case CARD_L2S:
+        return 3; /* Bytes of headers. */
+    default:
+        return 4; /* Any bytes as often as any others. */
+    }
+}
+
+static unsigned int
+n_groups(unsigned int version)
+{
+    return version == 1 ? N_GROUPS_1 : N_GROUPS;
+}
+
+static unsigned int
+group_in(unsigned int version, unsigned int id)
+{
+    return version == 1 ? group_in_1(id) : group_in_2(id);
+}
+
+static unsigned int
+end_of(unsigned int version)
+{
+    return version == 1 ? CARD_FORMS : N_CARD_SECTIONS;
+}
+
+static int
+level_of(unsigned int version, unsigned int group, bool has_hops)
+{
+    /* In version 2, of one postcard of each packet. */
+    static const int levels[N_GROUPS] = {CODES, LEVEL, CODES, BYTES, 0};
+
+    if (group == N_GROUPS - 1) {
+        return 0;
+    }
+    return version == 1 || has_hops ? LEVEL : levels[group];
+}
+
+void
+card_squeezer_init(struct card_squeezer *s)
+{
+    memset(s, 0, sizeof *s);
+    s->compressor = compressor_create();
+}
+
+void
+card_squeezer_uninit(struct card_squeezer *s)
+{
+    compressor_destroy(s->compressor);
+    byte_buf_uninit(&s->room[0]);
+    byte_buf_uninit(&s->room[1]);
+}
+
+static void
+put_group(struct card_squeezer *s, int level, struct byte_buf *out)
+{
+    const struct byte_buf *raw = &s->room[0];
+    struct byte_buf *squeezed = &s->room[1];
     bool is_compressed;
 
     byte_buf_clear(squeezed);
     is_compressed =
-        compressor_put(compressor, raw->len < MIN_SQUEEZED ? 0 : LEVEL,
+        compressor_put(s->compressor, raw->len < MIN_SQUEEZED ? 0 : level,
                        raw->data, raw->len, squeezed);
     byte_buf_put_uvarint(out, squeezed->len << 1 | is_compressed);
     byte_buf_put(out, squeezed->data, squeezed->len);
 }
 
 void
-card_sections_put(struct compressor *compressor,
+card_sections_put(struct card_squeezer *s, unsigned int version, bool has_hops,
                   const struct byte_buf *const sections[CARD_SECTIONS_MAX],
-                  struct byte_buf room[2], struct byte_buf *out)
+                  struct byte_buf *out)
 {
     uint8_t n = 0;
 
@@ -88,14 +189,14 @@ card_sections_put(struct compressor *compressor,
             byte_buf_put_uvarint(out, sections[i]->len);
         }
     }
-    for (unsigned int g = 0; g < N_GROUPS; g++) {
-        byte_buf_clear(&room[0]);
+    for (unsigned int g = 0; g < n_groups(version); g++) {
+        byte_buf_clear(&s->room[0]);
         for (unsigned int i = 0; i < CARD_SECTIONS_MAX; i++) {
-            if (sections[i] && group_of(i) == g) {
-                byte_buf_put(&room[0], sections[i]->data, sections[i]->len);
+            if (sections[i] && sections[i]->len && group_in(version, i) == g) {
+                byte_buf_put(&s->room[0], sections[i]->data, sections[i]->len);
             }
         }
-        put_group(compressor, &room[0], &room[1], out);
+        put_group(s, level_of(version, g, has_hops), out);
     }
 }
 
@@ -109,22 +210,21 @@ struct table {
 };
 
 static bool
-read_table(struct bytes_reader *in, unsigned int first, unsigned int end,
-           struct table *table)
+read_table(struct bytes_reader *in, unsigned int version, struct table *table)
 {
-    unsigned int n = bytes_get_u8(in);
+    unsigned int n = bytes_get_u8(in), end = end_of(version);
 
     memset(table, 0, sizeof *table);
     for (unsigned int i = 0; i < n; i++) {
         unsigned int id = bytes_get_u8(in);
         uint64_t len = byte_buf_get_uvarint(in);
 
-        if (in->failed || id < first || id >= end || !len || len > MAX_RAW ||
-            table->lens[id]) {
+        if (in->failed || id < COLUMN_CONTROL || id >= end || !len ||
+            len > MAX_RAW || table->lens[id]) {
             return false;
         }
         table->lens[id] = len;
-        table->sums[group_of(id)] += len;
+        table->sums[group_in(version, id)] += len;
         table->sum += len;
     }
     return !in->failed && table->sum <= MAX_RAW;
@@ -151,15 +251,14 @@ read_group(struct bytes_reader *in, size_t len, uint8_t *room,
 }
 
 int
-card_sections_open(struct card_sections *sections, struct bytes_reader *in,
-                   unsigned int first, unsigned int end,
-                   struct lh_error *error)
+card_sections_open(struct card_sections *sections, unsigned int version,
+                   struct bytes_reader *in, struct lh_error *error)
 {
     struct table table;
     uint8_t *room;
 
     memset(sections, 0, sizeof *sections);
-    if (!read_table(in, first, end, &table)) {
+    if (!read_table(in, version, &table)) {
         lh_error_set(error, "a batch whose table of sections is malformed");
         return EBADMSG;
     }
@@ -168,15 +267,15 @@ card_sections_open(struct card_sections *sections, struct bytes_reader *in,
         lh_error_set(error, "no memory for a batch");
         return EBADMSG;
     }
-    for (unsigned int g = 0; g < N_GROUPS; g++) {
+    for (unsigned int g = 0; g < n_groups(version); g++) {
         const uint8_t *data = read_group(in, table.sums[g], room, error);
 
         if (!data) {
             return EBADMSG;
         }
         room += table.sums[g];
-        for (unsigned int i = first; i < end; i++) {
-            if (table.lens[i] && group_of(i) == g) {
+        for (unsigned int i = COLUMN_CONTROL; i < end_of(version); i++) {
+            if (table.lens[i] && group_in(version, i) == g) {
                 sections->at[i] = bytes_reader(data, table.lens[i]);
                 data += table.lens[i];
             }

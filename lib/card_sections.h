@@ -9,6 +9,7 @@
 #ifndef LIB_CARD_SECTIONS_H
 #define LIB_CARD_SECTIONS_H 1
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -19,13 +20,21 @@
 
 #define CARD_SECTIONS_MAX 96
 
-/* Appends the sections, those that are empty (or NULL) left out, to 'out';
- * 'room' is for
- * its own use. */
+/* Of compression, while a batch is written. */
+struct card_squeezer {
+    struct compressor *compressor; /* Owned. */
+    struct byte_buf room[2];
+};
+
+void card_squeezer_init(struct card_squeezer *);
+void card_squeezer_uninit(struct card_squeezer *);
+
+/* Appends the sections, those that are empty (or NULL) left out, to 'out'.
+ * 'has_hops': most are later hops of packets, so much comes again. */
 void
-card_sections_put(struct compressor *,
+card_sections_put(struct card_squeezer *, unsigned int version, bool has_hops,
                   const struct byte_buf *const sections[CARD_SECTIONS_MAX],
-                  struct byte_buf room[2], struct byte_buf *out);
+                  struct byte_buf *out);
 
 /* All that was read; a section that was not there is empty. */
 struct card_sections {
@@ -33,11 +42,10 @@ struct card_sections {
     uint8_t *raw; /* What was expanded.  Owned. */
 };
 
-/* Reads the rest of 'in': sections from 'first' to below 'end'.  What is not
- * compressed stays where it is.  Returns 0, or EBADMSG with the reason. */
-int card_sections_open(struct card_sections *, struct bytes_reader *in,
-                       unsigned int first, unsigned int end,
-                       struct lh_error *);
+/* Reads the rest of 'in'.  What is not compressed stays where it is.  Returns
+ * 0, or EBADMSG with the reason. */
+int card_sections_open(struct card_sections *, unsigned int version,
+                       struct bytes_reader *in, struct lh_error *);
 void card_sections_close(struct card_sections *);
 
 #endif /* lib/card_sections.h */

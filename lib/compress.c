@@ -8,12 +8,19 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
+/* For ZSTD_c_literalCompressionMode. */
+#define ZSTD_STATIC_LINKING_ONLY
 #include <zstd.h>
 
 #include "lib/lh_alloc.h"
 
+/* Of levels below 0. */
+#define CODES_HASH_LOG  6
+#define CODES_MIN_MATCH 4
+
 struct compressor {
     ZSTD_CCtx *context; /* Owned. */
+    ZSTD_CCtx *codes;   /* Of levels below 0; NULL: not yet.  Owned. */
 };
 
 struct compressor *
@@ -33,8 +40,27 @@ compressor_destroy(struct compressor *c)
 {
     if (c) {
         ZSTD_freeCCtx(c->context);
+        ZSTD_freeCCtx(c->codes);
         free(c);
     }
+}
+
+static size_t
+put_codes(struct compressor *c, int level, uint8_t *to, size_t room,
+          const void *raw, size_t len)
+{
+    if (!c->codes) {
+        c->codes = ZSTD_createCCtx();
+        if (!c->codes) {
+            abort();
+        }
+        ZSTD_CCtx_setParameter(c->codes, ZSTD_c_hashLog, CODES_HASH_LOG);
+        ZSTD_CCtx_setParameter(c->codes, ZSTD_c_minMatch, CODES_MIN_MATCH);
+        ZSTD_CCtx_setParameter(c->codes, ZSTD_c_literalCompressionMode,
+                               ZSTD_ps_enable);
+    }
+    ZSTD_CCtx_setParameter(c->codes, ZSTD_c_compressionLevel, level);
+    return ZSTD_compress2(c->codes, to, room, raw, len);
 }
 
 bool
@@ -44,8 +70,10 @@ compressor_put(struct compressor *c, int level, const void *raw, size_t len,
     if (level && len) {
         size_t start = out->len;
         size_t room = ZSTD_compressBound(len);
-        size_t n = ZSTD_compressCCtx(c->context, byte_buf_extend(out, room),
-                                     room, raw, len, level);
+        uint8_t *to = byte_buf_extend(out, room);
+        size_t n = level < 0 ? put_codes(c, level, to, room, raw, len)
+                             : ZSTD_compressCCtx(c->context, to, room, raw,
+                                                 len, level);
 
         if (!ZSTD_isError(n) && n < len) {
             out->len = start + n;

@@ -20,8 +20,8 @@ struct compressor;
 struct compressor *compressor_create(void);
 void compressor_destroy(struct compressor *);
 
-/* Appends the 'len' bytes at 'raw' to 'out', compressed at 'level' (0: not at
- * all) if that makes them smaller, else as they are; returns true in the first
+/* Appends the 'len' bytes at 'raw' to 'out', compressed at 'level' if
+ * that makes them smaller, else as they are; returns true in the first
  * case. */
 bool compressor_put(struct compressor *, int level, const void *raw,
                     size_t len, struct byte_buf *out);

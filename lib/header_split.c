@@ -55,6 +55,12 @@ header_kind_fixed_len(enum header_kind kind)
 }
 
 uint16_t
+header_kind_n_constant(enum header_kind kind)
+{
+    return shapes[kind].n_constant;
+}
+
+uint16_t
 header_kind_l4_sum_ofs(enum header_kind kind)
 {
     return shapes[kind].l4_sum

@@ -61,6 +61,8 @@ struct header_split {
 /* Bytes from l3_ofs to tail_ofs, and where a checksum is from l3_ofs on; 0:
  * that kind has none. */
 uint16_t header_kind_fixed_len(enum header_kind);
+/* Bytes of the L4 header that are constant: its first. */
+uint16_t header_kind_n_constant(enum header_kind);
 static inline uint16_t
 header_kind_ip_sum_ofs(enum header_kind kind)
 {

@@ -16,6 +16,7 @@
 #include "lib/monotonic.h"
 #include "lib/say.h"
 #include "lib/time_spec.h"
+#include "server/cluster_codecs.h"
 #include "server/cluster_impl.h"
 
 #define TICK_MS 10
@@ -268,6 +269,9 @@ on_version(void *cluster_, uint32_t wire)
     struct cluster *cluster = cluster_;
 
     cluster->config.wire = wire;
+    if (cluster->codecs) {
+        cluster_codecs_set_wire(cluster->codecs, wire);
+    }
 }
 
 static void

@@ -8,10 +8,12 @@
 #include "lib/card_batch.h"
 #include "lib/history_batch.h"
 #include "lib/lh_alloc.h"
+#include "server/cluster_wire.h"
 
 struct cluster_codecs {
     unsigned int n_refs;
     struct packet_id_config id_config;
+    unsigned int batch_version;
     struct card_batch_writer *card_writer; /* Each NULL until asked for.
                                             * Owned. */
     struct history_batch_writer *history_writer;
@@ -27,6 +29,7 @@ cluster_codecs_create(const struct packet_id_config *id_config)
 
     codecs->n_refs = 1;
     codecs->id_config = *id_config;
+    codecs->batch_version = CARD_BATCH_VERSION;
     return codecs;
 }
 
@@ -56,11 +59,23 @@ cluster_codecs_unref(struct cluster_codecs *codecs)
     }
 }
 
+void
+cluster_codecs_set_wire(struct cluster_codecs *codecs, uint32_t wire)
+{
+    codecs->batch_version = cluster_wire_batch_version(wire);
+    if (codecs->card_writer) {
+        card_batch_writer_set_version(codecs->card_writer,
+                                      codecs->batch_version);
+    }
+}
+
 struct card_batch_writer *
 cluster_codecs_card_writer(struct cluster_codecs *codecs)
 {
     if (!codecs->card_writer) {
         codecs->card_writer = card_batch_writer_create(&codecs->id_config);
+        card_batch_writer_set_version(codecs->card_writer,
+                                      codecs->batch_version);
     }
     return codecs->card_writer;
 }

@@ -13,6 +13,8 @@
 #ifndef SERVER_CLUSTER_CODECS_H
 #define SERVER_CLUSTER_CODECS_H 1
 
+#include <stdint.h>
+
 #include "lib/packet_id.h"
 
 struct card_batch_reader;
@@ -27,6 +29,9 @@ struct cluster_codecs *cluster_codecs_take(struct cluster_codecs *codecs,
                                            const struct packet_id_config *);
 /* NULL is fine. */
 void cluster_codecs_unref(struct cluster_codecs *);
+
+/* Version 'wire' is spoken on the bus; at first, the newest. */
+void cluster_codecs_set_wire(struct cluster_codecs *, uint32_t wire);
 
 struct card_batch_writer *cluster_codecs_card_writer(struct cluster_codecs *);
 struct history_batch_writer *

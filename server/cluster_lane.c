@@ -255,6 +255,9 @@ pack(struct cluster_lane *lane)
 
     lane->all->credit -=
         lane->all->credit < CREDIT ? lane->all->credit : CREDIT;
+    card_batch_writer_set_version(
+        w, cluster_wire_batch_version(lane->all->wire ? *lane->all->wire
+                                                      : CLUSTER_WIRE_VERSION));
     for (uint32_t i = 0; i < lane->n_inner; i++) {
         card_batch_writer_add_inner(w, &lane->inner[i]);
     }

@@ -329,6 +329,7 @@ cluster_shards_open(struct cluster *cluster, struct lh_error *error)
     }
     cluster->codecs =
         cluster_codecs_create(&cluster->parts.options->id_config);
+    cluster_codecs_set_wire(cluster->codecs, cluster->config.wire);
     cluster->splits =
         lh_alloc_zero(cluster->config.n_shards * sizeof *cluster->splits);
     cluster->stores = lh_alloc_zero(cluster_shards_n_slots(cluster) *

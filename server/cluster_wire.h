@@ -69,6 +69,14 @@ struct cluster_cards_head {
     struct cluster_runs runs; /* Read only. */
 };
 
+/* The version of packed postcards (lib/card_batch.h) where version 'wire' is
+ * spoken on the bus. */
+static inline unsigned int
+cluster_wire_batch_version(uint32_t wire)
+{
+    return wire >= 2 ? 2 : 1;
+}
+
 /* Appends it to 'out'; of the postcards that follow the 'n' runs tell in their
  * order whose they are, those behind the runs are nobody's. */
 void cluster_wire_put_cards(struct byte_buf *out,

@@ -11,15 +11,16 @@
 #include "lib/card_marks.h"
 #include "lib/lh_alloc.h"
 
-#define N_BUCKETS (2 * CARD_BATCH_MARKS)
-
-_Static_assert((N_BUCKETS & (N_BUCKETS - 1)) == 0, "a power of two");
+/* At first: few marks are all that there are as a rule, and they should stay
+ * in the cache. */
+#define FEW_BUCKETS 256
 
 struct door_marks {
     struct visit_table *visits; /* Owned. */
     struct postcard *marks;     /* Owned. */
     size_t n, allocated;
-    uint16_t buckets[N_BUCKETS]; /* Number + 1. */
+    uint16_t *buckets; /* Number + 1.  Owned. */
+    size_t n_buckets;  /* A power of two. */
 };
 
 struct door_marks *
@@ -31,6 +32,8 @@ door_marks_create(void)
     if (!m->visits) {
         abort();
     }
+    m->n_buckets = FEW_BUCKETS;
+    m->buckets = lh_alloc_zero(m->n_buckets * sizeof *m->buckets);
     return m;
 }
 
@@ -43,7 +46,7 @@ door_marks_clear(struct door_marks *m)
         }
     }
     if (m->n) {
-        memset(m->buckets, 0, sizeof m->buckets);
+        memset(m->buckets, 0, m->n_buckets * sizeof *m->buckets);
     }
     m->n = 0;
 }
@@ -55,7 +58,32 @@ door_marks_destroy(struct door_marks *m)
         door_marks_clear(m);
         visit_table_destroy(m->visits);
         free(m->marks);
+        free(m->buckets);
         free(m);
+    }
+}
+
+/* The bucket of the mark of 'p', empty if it has none. */
+static uint16_t *
+find_bucket(const struct door_marks *m, const struct postcard *p)
+{
+    for (uint32_t i = (uint32_t) card_mark_hash(p);; i++) {
+        uint16_t *bucket = &m->buckets[i & (m->n_buckets - 1)];
+
+        if (!*bucket || card_mark_is(&m->marks[*bucket - 1], p)) {
+            return bucket;
+        }
+    }
+}
+
+static void
+grow(struct door_marks *m)
+{
+    free(m->buckets);
+    m->n_buckets *= 2;
+    m->buckets = lh_alloc_zero(m->n_buckets * sizeof *m->buckets);
+    for (size_t i = 0; i < m->n; i++) {
+        *find_bucket(m, &m->marks[i]) = (uint16_t) (i + 1);
     }
 }
 
@@ -80,21 +108,18 @@ add(struct door_marks *m, const struct postcard *p)
 uint32_t
 door_marks_find(struct door_marks *m, const struct postcard *p)
 {
-    uint16_t *bucket;
+    uint16_t *bucket = find_bucket(m, p);
 
-    for (uint32_t i = (uint32_t) card_mark_hash(p);; i++) {
-        bucket = &m->buckets[i & (N_BUCKETS - 1)];
-        if (!*bucket) {
-            break;
+    if (!*bucket) {
+        if (m->n == CARD_BATCH_MARKS) {
+            return DOOR_MARKS_FULL;
         }
-        if (card_mark_is(&m->marks[*bucket - 1], p)) {
-            return *bucket - 1u;
+        if (m->n >= m->n_buckets / 2) {
+            grow(m);
+            bucket = find_bucket(m, p);
         }
+        *bucket = (uint16_t) add(m, p);
     }
-    if (m->n == CARD_BATCH_MARKS) {
-        return DOOR_MARKS_FULL;
-    }
-    *bucket = (uint16_t) add(m, p);
     return *bucket - 1u;
 }
 

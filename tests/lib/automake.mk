@@ -37,7 +37,8 @@ tests_lib_test_bus_pull_LDADD = $(BUS_LIBS) $(TEST_LIBS)
 # card_batch: postcards packed for a cluster.
 check_PROGRAMS += tests/lib/test_card_batch
 TESTS += tests/lib/test_card_batch
-tests_lib_test_card_batch_SOURCES = tests/lib/test_card_batch.c
+tests_lib_test_card_batch_SOURCES = tests/lib/test_card_batch.c \
+	tests/lib/card_sample.c tests/lib/card_sample.h
 tests_lib_test_card_batch_LDADD = $(LIB_LIBS) $(TEST_LIBS)
 
 check_PROGRAMS += tests/lib/test_bus_tls

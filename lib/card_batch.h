@@ -80,14 +80,26 @@ uint32_t card_batch_writer_n(const struct card_batch_writer *);
 void card_batch_writer_finish(struct card_batch_writer *,
                               struct byte_buf *out);
 
+/* What readers need while they open a batch, and not any more then: readers of
+ * one thread may share it, so that it stays in the cache.  Reference counted;
+ * NULL is fine. */
+struct card_batch_scratch;
+
+struct card_batch_scratch *card_batch_scratch_create(void);
+void card_batch_scratch_unref(struct card_batch_scratch *);
+
 struct card_batch_reader;
 
 struct card_batch_reader *
 card_batch_reader_create(const struct packet_id_config *);
+/* Takes a reference to the scratch. */
+struct card_batch_reader *
+card_batch_reader_create_with(const struct packet_id_config *,
+                              struct card_batch_scratch *);
 void card_batch_reader_destroy(struct card_batch_reader *);
-/* Reads a batch, all of it; after 0 there are card_batch_reader_n() postcards.
- * Returns EBADMSG with the reason when it is malformed, and ENOTSUP when it is
- * of another version. */
+/* Reads a batch, all of it, so that 'data' is not needed any more; after 0
+ * there are card_batch_reader_n() postcards. Returns EBADMSG with the reason
+ * when it is malformed, and ENOTSUP when it is of another version. */
 int card_batch_reader_open(struct card_batch_reader *, const uint8_t *data,
                            size_t len, struct lh_error *);
 /* Postcards of the batch. */

@@ -15,17 +15,26 @@
 #include "lib/column_reader.h"
 #include "lib/lh_alloc.h"
 
+struct card_batch_scratch {
+    unsigned int n_refs;
+    struct card_packet *packets; /* Owned. */
+    struct card_flow_list flows;
+    struct byte_buf raw; /* Of sections. */
+};
+
 struct card_batch_reader {
     struct packet_id_config id_config;
-    struct card_sections sections; /* What is read is there. */
+    struct card_batch_scratch *scratch; /* While a batch is read.  Owned
+                                         * reference. */
+    struct byte_buf notes;              /* Of tunnels, as they were told, */
+    struct bytes_reader inner;          /* to be read on. */
+    struct card_sections sections;      /* What is read is there. */
     struct column_reader columns;
 
     uint8_t *arena; /* Headers.  Owned, as what follows. */
     size_t arena_used, arena_len;
     struct postcard *postcards;
     struct card_marks marks;
-    struct card_packet *packets;
-    struct card_flow_list flows;
 
     unsigned int version;
     uint32_t n, n_inner, n_flows, n_split, n_plain;
@@ -44,8 +53,42 @@ section(struct card_batch_reader *r, enum card_section which)
     return &r->sections.at[which];
 }
 
+struct card_batch_scratch *
+card_batch_scratch_create(void)
+{
+    struct card_batch_scratch *s = lh_alloc_zero(sizeof *s);
+
+    s->n_refs = 1;
+    s->packets = lh_alloc_array(NULL, CARD_BATCH_MAX, sizeof *s->packets);
+    card_flow_list_init(&s->flows);
+    return s;
+}
+
+void
+card_batch_scratch_unref(struct card_batch_scratch *s)
+{
+    if (s && !--s->n_refs) {
+        free(s->packets);
+        card_flow_list_uninit(&s->flows);
+        byte_buf_uninit(&s->raw);
+        free(s);
+    }
+}
+
 struct card_batch_reader *
 card_batch_reader_create(const struct packet_id_config *config)
+{
+    struct card_batch_scratch *scratch = card_batch_scratch_create();
+    struct card_batch_reader *r =
+        card_batch_reader_create_with(config, scratch);
+
+    card_batch_scratch_unref(scratch);
+    return r;
+}
+
+struct card_batch_reader *
+card_batch_reader_create_with(const struct packet_id_config *config,
+                              struct card_batch_scratch *scratch)
 {
     struct card_batch_reader *r = lh_alloc_zero(sizeof *r);
 
@@ -53,8 +96,8 @@ card_batch_reader_create(const struct packet_id_config *config)
     r->arena = lh_alloc(CARD_BATCH_MAX_BYTES + 1);
     r->postcards = lh_alloc_array(NULL, CARD_BATCH_MAX, sizeof *r->postcards);
     card_marks_init(&r->marks);
-    r->packets = lh_alloc_array(NULL, CARD_BATCH_MAX, sizeof *r->packets);
-    card_flow_list_init(&r->flows);
+    r->scratch = scratch;
+    scratch->n_refs++;
     return r;
 }
 
@@ -64,7 +107,8 @@ forget(struct card_batch_reader *r)
     card_marks_clear(&r->marks);
     r->n = r->n_inner = 0;
     r->next = r->next_inner = 0;
-    card_sections_close(&r->sections);
+    byte_buf_clear(&r->notes);
+    r->inner = bytes_reader(NULL, 0);
 }
 
 void
@@ -75,8 +119,8 @@ card_batch_reader_destroy(struct card_batch_reader *r)
         free(r->arena);
         free(r->postcards);
         card_marks_uninit(&r->marks);
-        free(r->packets);
-        card_flow_list_uninit(&r->flows);
+        byte_buf_uninit(&r->notes);
+        card_batch_scratch_unref(r->scratch);
         free(r);
     }
 }
@@ -210,7 +254,7 @@ read_hop(struct card_batch_reader *r, uint32_t op, uint16_t *mark)
     if (!get_which(r, op)) {
         return false;
     }
-    k = &r->packets[r->last_packet];
+    k = &r->scratch->packets[r->last_packet];
     *mark = card_marks_get(&r->marks, op, r->marks.marks[k->mark].next_hop,
                            section(r, CARD_MARK));
     m = &r->marks.marks[*mark];
@@ -247,7 +291,8 @@ static bool
 read_split(struct card_batch_reader *r, struct card_packet *k,
            struct card_place *place)
 {
-    struct card_flow *f = card_flow_list_get(&r->flows, &r->sections, place);
+    struct card_flow *f =
+        card_flow_list_get(&r->scratch->flows, &r->sections, place);
     uint8_t *to = r->arena + r->arena_used;
     size_t room = r->arena_len - r->arena_used, n;
     struct header_split split;
@@ -259,7 +304,8 @@ read_split(struct card_batch_reader *r, struct card_packet *k,
         return false;
     }
     if (f->row.is_first && r->version != 1 &&
-        !card_flow_list_get_first(&r->flows, &r->sections, &r->columns)) {
+        !card_flow_list_get_first(&r->scratch->flows, &r->sections,
+                                  &r->columns)) {
         return false;
     }
     memcpy(to, f->constant, f->tail_ofs);
@@ -313,7 +359,7 @@ read_plain(struct card_batch_reader *r, struct card_packet *k)
 static bool
 read_new(struct card_batch_reader *r, uint32_t op, uint16_t *mark)
 {
-    struct card_packet *k = &r->packets[r->packets_met];
+    struct card_packet *k = &r->scratch->packets[r->packets_met];
     struct card_place place = {.next = NULL};
     uint64_t diff;
     bool is_good;
@@ -349,7 +395,7 @@ read_postcard(struct card_batch_reader *r, struct postcard *p)
     if (is_new ? !read_new(r, op, &mark) : !read_hop(r, op, &mark)) {
         return false;
     }
-    k = &r->packets[r->last_packet];
+    k = &r->scratch->packets[r->last_packet];
     *p = r->marks.marks[mark].p;
     p->time_ns = k->time_ns;
     p->header = k->header;
@@ -365,8 +411,8 @@ read_postcard(struct card_batch_reader *r, struct postcard *p)
         p->has_id = has_id;
         p->packet_id = bytes_get_u64(section(r, CARD_ID));
         if (is_new) {
-            r->packets[r->last_packet].has_id = p->has_id;
-            r->packets[r->last_packet].id = p->packet_id;
+            r->scratch->packets[r->last_packet].has_id = p->has_id;
+            r->scratch->packets[r->last_packet].id = p->packet_id;
         }
     }
     r->marks.marks[mark].l2 = k->header;
@@ -379,7 +425,7 @@ read_postcard(struct card_batch_reader *r, struct postcard *p)
 static bool
 is_used_up(struct card_batch_reader *r)
 {
-    if (!card_flow_list_is_used_up(&r->flows, &r->sections)) {
+    if (!card_flow_list_is_used_up(&r->scratch->flows, &r->sections)) {
         return false;
     }
     for (unsigned int i = 0; i < N_COLUMNS; i++) {
@@ -459,7 +505,8 @@ read_all(struct card_batch_reader *r, struct bytes_reader *in,
     if (retval) {
         return retval;
     }
-    if (card_sections_open(&r->sections, r->version, in, error) ||
+    if (card_sections_open(&r->sections, r->version, in, &r->scratch->raw,
+                           error) ||
         card_marks_read(&r->marks, section(r, CARD_MARKS), n_marks,
                         section(r, CARD_VISITS), n_visits, error)) {
         return EBADMSG;
@@ -468,8 +515,8 @@ read_all(struct card_batch_reader *r, struct bytes_reader *in,
         column_reader_set(&r->columns, i, r->sections.at[i].data,
                           r->sections.at[i].len);
     }
-    if (card_flow_list_read(&r->flows, r->version, r->n_flows, &r->sections,
-                            error)) {
+    if (card_flow_list_read(&r->scratch->flows, r->version, r->n_flows,
+                            &r->sections, error)) {
         return EBADMSG;
     }
     for (uint32_t i = 0; i < r->n; i++) {
@@ -481,6 +528,11 @@ read_all(struct card_batch_reader *r, struct bytes_reader *in,
     if (!is_used_up(r) || !check_inner(*section(r, CARD_INNER), r->n_inner)) {
         lh_error_set(error, "a batch of postcards that does not add up");
         return EBADMSG;
+    }
+    if (r->n_inner) {
+        byte_buf_put(&r->notes, section(r, CARD_INNER)->data,
+                     section(r, CARD_INNER)->len);
+        r->inner = bytes_reader(r->notes.data, r->notes.len);
     }
     return 0;
 }
@@ -527,7 +579,7 @@ bool
 card_batch_reader_next_inner(struct card_batch_reader *r,
                              struct card_batch_inner *inner)
 {
-    struct bytes_reader *in = section(r, CARD_INNER);
+    struct bytes_reader *in = &r->inner;
 
     if (r->next_inner == r->n_inner) {
         return false;

@@ -18,6 +18,8 @@
 #define MIN_SQUEEZED 32 /* Shorter groups stay as they are. */
 /* Of all sections together, before compression. */
 #define MAX_RAW (16u << 20)
+/* Of room for what is expanded, from one batch to the next. */
+#define MAX_KEPT (1u << 20)
 
 /* --- Groups ---------------------------------------------------------------
  */
@@ -252,7 +254,8 @@ read_group(struct bytes_reader *in, size_t len, uint8_t *room,
 
 int
 card_sections_open(struct card_sections *sections, unsigned int version,
-                   struct bytes_reader *in, struct lh_error *error)
+                   struct bytes_reader *in, struct byte_buf *buf,
+                   struct lh_error *error)
 {
     struct table table;
     uint8_t *room;
@@ -262,11 +265,11 @@ card_sections_open(struct card_sections *sections, unsigned int version,
         lh_error_set(error, "a batch whose table of sections is malformed");
         return EBADMSG;
     }
-    room = sections->raw = malloc(table.sum + 1);
-    if (!room) {
-        lh_error_set(error, "no memory for a batch");
-        return EBADMSG;
+    if (buf->allocated > MAX_KEPT) {
+        byte_buf_uninit(buf);
     }
+    byte_buf_clear(buf);
+    room = byte_buf_extend(buf, table.sum + 1);
     for (unsigned int g = 0; g < n_groups(version); g++) {
         const uint8_t *data = read_group(in, table.sums[g], room, error);
 
@@ -286,11 +289,4 @@ card_sections_open(struct card_sections *sections, unsigned int version,
         return EBADMSG;
     }
     return 0;
-}
-
-void
-card_sections_close(struct card_sections *sections)
-{
-    free(sections->raw);
-    memset(sections, 0, sizeof *sections);
 }

@@ -39,13 +39,12 @@ card_sections_put(struct card_squeezer *, unsigned int version, bool has_hops,
 /* All that was read; a section that was not there is empty. */
 struct card_sections {
     struct bytes_reader at[CARD_SECTIONS_MAX];
-    uint8_t *raw; /* What was expanded.  Owned. */
 };
 
-/* Reads the rest of 'in'.  What is not compressed stays where it is.  Returns
- * 0, or EBADMSG with the reason. */
+/* Reads the rest of 'in'.  What is not compressed stays where it is, what was
+ * expanded is in 'room'.  Returns 0, or EBADMSG with the reason. */
 int card_sections_open(struct card_sections *, unsigned int version,
-                       struct bytes_reader *in, struct lh_error *);
-void card_sections_close(struct card_sections *);
+                       struct bytes_reader *in, struct byte_buf *room,
+                       struct lh_error *);
 
 #endif /* lib/card_sections.h */

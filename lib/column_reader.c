@@ -302,23 +302,45 @@ column_reader_row(struct column_reader *r, uint8_t *ip, size_t room,
     return column_reader_packet(r, &r->row, ip, room, has_id, id);
 }
 
+/* Inlined for the most frequent kinds, so that nothing of the list is left to
+ * look up. */
+static inline __attribute__((always_inline)) void
+get_places(struct column_reader *r, struct packet_row *row, uint32_t mask,
+           uint8_t *ip, enum header_kind kind)
+{
+    bool is_first = row->is_first;
+
+#pragma GCC unroll 8
+    for (unsigned int i = 0; i < ROW_MAX_PLACES; i++) {
+        const struct row_place *p = &row_places[kind][i];
+        uint32_t value;
+
+        if (!p->len) {
+            continue;
+        }
+        value = get_field(r, p->field, p->len, mask & p->bit,
+                          packet_row_expect(row, p->field), is_first);
+        if (p->len == 2) {
+            bytes_put_be16(ip + p->ofs, (uint16_t) value);
+        } else {
+            bytes_put_be32(ip + p->ofs, value);
+        }
+        packet_row_learn(row, kind, p->field, value);
+    }
+}
+
 size_t
 column_reader_packet(struct column_reader *r, struct packet_row *row,
                      uint8_t *ip, size_t room, bool *has_id, uint64_t *id)
 {
     uint32_t mask = get_control(r, row);
 
-    for (const struct row_place *p = row_places[row->kind]; p->len; p++) {
-        uint32_t value =
-            get_field(r, p->field, p->len, mask & p->bit,
-                      packet_row_expect(row, p->field), row->is_first);
-
-        if (p->len == 2) {
-            bytes_put_be16(ip + p->ofs, (uint16_t) value);
-        } else {
-            bytes_put_be32(ip + p->ofs, value);
-        }
-        packet_row_learn(row, row->kind, p->field, value);
+    if (row->kind == HEADER_IP4_TCP) {
+        get_places(r, row, mask, ip, HEADER_IP4_TCP);
+    } else if (row->kind == HEADER_IP4_UDP) {
+        get_places(r, row, mask, ip, HEADER_IP4_UDP);
+    } else {
+        get_places(r, row, mask, ip, row->kind);
     }
 
     uint64_t l3_len = mask & ROW_BIT_CAPLEN

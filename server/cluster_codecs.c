@@ -18,7 +18,8 @@ struct cluster_codecs {
                                             * Owned. */
     struct history_batch_writer *history_writer;
     struct history_batch_reader *history_reader;
-    struct card_batch_reader **spare; /* Owned. */
+    struct card_batch_reader **spare;   /* Owned. */
+    struct card_batch_scratch *scratch; /* Owned reference, or NULL. */
     size_t n_spare, allocated;
 };
 
@@ -54,6 +55,7 @@ cluster_codecs_unref(struct cluster_codecs *codecs)
         while (codecs->n_spare) {
             card_batch_reader_destroy(codecs->spare[--codecs->n_spare]);
         }
+        card_batch_scratch_unref(codecs->scratch);
         free(codecs->spare);
         free(codecs);
     }
@@ -102,8 +104,13 @@ cluster_codecs_history_reader(struct cluster_codecs *codecs)
 struct card_batch_reader *
 cluster_codecs_get_reader(struct cluster_codecs *codecs)
 {
-    return codecs->n_spare ? codecs->spare[--codecs->n_spare]
-                           : card_batch_reader_create(&codecs->id_config);
+    if (codecs->n_spare) {
+        return codecs->spare[--codecs->n_spare];
+    }
+    if (!codecs->scratch) {
+        codecs->scratch = card_batch_scratch_create();
+    }
+    return card_batch_reader_create_with(&codecs->id_config, codecs->scratch);
 }
 
 void

@@ -52,6 +52,7 @@ lib_liblasthop_a_SOURCES = \
 	lib/bus_kv_watch.c \
 	lib/bus_pull.c lib/bus_pull.h \
 	lib/bus_stream.c lib/bus_stream.h \
+	lib/bus_sweep.c lib/bus_sweep.h \
 	lib/bus_message.c lib/bus_message.h \
 	lib/bus_retired.h lib/bus_wire.c lib/bus_wire.h \
 	lib/bus_wire_options.c lib/bus_wire_options.h \

@@ -18,6 +18,7 @@ static const struct {
 } codes[] = {
     {10014, ENOENT},                  /* Consumer not found. */
     {10037, ENOENT},                  /* No message found. */
+    {10043, ENOENT},                  /* Message not found. */
     {10059, ENOENT},                  /* Stream not found. */
     {10013, EEXIST}, {10058, EEXIST}, /* Consumer, stream name in use. */
     {10071, ESTALE},                  /* Wrong last sequence. */

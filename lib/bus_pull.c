@@ -48,6 +48,7 @@ struct bus_pull {
     char *stream, *subject, *name; /* Owned. */
     size_t max_bytes;
     uint32_t max_messages;
+    bool has_no_data;
     void (*on_message)(void *aux, const struct bus_pull_message *);
     void (*on_idle)(void *aux);
     void (*on_trouble)(void *aux, const char *why);
@@ -375,6 +376,8 @@ configuration(const struct bus_pull *pull)
 
     json_object_set_new(config, "opt_start_seq",
                         json_integer((json_int_t) pull->next_seq));
+    json_object_set_new(config, "headers_only",
+                        json_boolean(pull->has_no_data));
     json_object_set_new(config, "inactive_threshold",
                         json_integer(INACTIVE_MS * NS_PER_MS));
     return json;
@@ -458,6 +461,7 @@ bus_pull_open(struct bus *bus, const struct bus_pull_options *options)
     pull->max_messages =
         options->max_messages ? options->max_messages : MAX_MESSAGES;
     pull->window = pull->max_messages;
+    pull->has_no_data = options->has_no_data;
     pull->on_message = options->on_message;
     pull->on_idle = options->on_idle;
     pull->on_trouble = options->on_trouble;

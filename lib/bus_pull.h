@@ -53,6 +53,7 @@ struct bus_pull_options {
     size_t max_bytes;      /* Under way; 0: 1 MiB.  A message that is larger
                             * comes alone. */
     uint32_t max_messages; /* 0: 256. */
+    bool has_no_data;      /* Messages are told without what they say. */
     void (*on_message)(void *aux, const struct bus_pull_message *);
     /* All there is has been told, after messages and after each beginning;
      * may be NULL. */

@@ -138,6 +138,11 @@ take_state(void *aux, bus_any_fn *then, int error_number, const char *why,
         state.n_bytes = bus_answer_number(s, "bytes");
         state.first_seq = bus_answer_number(s, "first_seq");
         state.last_seq = bus_answer_number(s, "last_seq");
+        state.n_replicas = (uint32_t) bus_answer_number(
+            json_object_get(answer, "config"), "num_replicas");
+        /* Since 2.10 answers say when they were made. */
+        state.is_purge_safe =
+            state.n_replicas <= 1 || json_object_get(answer, "ts");
     }
     ((bus_stream_state_fn *) then)(aux, error_number, why,
                                    error_number ? NULL : &state);
@@ -170,6 +175,19 @@ bus_stream_purge(struct bus *bus, const char *name, const char *subject,
         json_object_set_new(json, "filter", json_string(subject));
     }
     return request(bus, "STREAM.PURGE", name, json, timeout_ms, take_done,
+                   (bus_any_fn *) done, aux, error);
+}
+
+int
+bus_stream_remove(struct bus *bus, const char *name, uint64_t seq,
+                  uint32_t timeout_ms, bus_stream_fn *done, void *aux,
+                  struct lh_error *error)
+{
+    json_t *json = json_object();
+
+    json_object_set_new(json, "seq", number(seq));
+    json_object_set_new(json, "no_erase", json_true());
+    return request(bus, "STREAM.MSG.DELETE", name, json, timeout_ms, take_done,
                    (bus_any_fn *) done, aux, error);
 }
 

@@ -49,6 +49,10 @@ struct bus_stream_config {
 struct bus_stream_state {
     uint64_t n_messages, n_bytes;
     uint64_t first_seq, last_seq;
+    uint32_t n_replicas;
+    /* Whether a purge removes what it says and nothing else: not where there
+     * are copies of a nats-server before 2.10 (lib/bus_sweep.h). */
+    bool is_purge_safe;
 };
 
 /* 0 or what is wrong: as in bus_reply_fn, and EPROTO: NATS refuses, 'why'
@@ -77,6 +81,10 @@ int bus_stream_ask(struct bus *, const char *name, uint32_t timeout_ms,
 int bus_stream_purge(struct bus *, const char *name, const char *subject,
                      uint64_t seq, uint32_t timeout_ms, bus_stream_fn *,
                      void *aux, struct lh_error *);
+/* Removes message 'seq'; ENOENT: it is not there. */
+int bus_stream_remove(struct bus *, const char *name, uint64_t seq,
+                      uint32_t timeout_ms, bus_stream_fn *, void *aux,
+                      struct lh_error *);
 int bus_stream_delete(struct bus *, const char *name, uint32_t timeout_ms,
                       bus_stream_fn *, void *aux, struct lh_error *);
 

@@ -26,6 +26,21 @@
 
 /* --- What NATS holds ----------------------------------------------------- */
 
+/* NATS is asked again and again, for it may be exchanged for another. */
+static void
+say_how_removed(struct cluster_stream *stream)
+{
+    if (stream->state.is_purge_safe == stream->is_one_by_one) {
+        stream->is_one_by_one = !stream->state.is_purge_safe;
+        if (stream->is_one_by_one) {
+            say_info("cluster: NATS keeps %" PRIu32
+                     " copies and is older than 2.10, so messages are "
+                     "removed one by one",
+                     stream->state.n_replicas);
+        }
+    }
+}
+
 static void
 on_stream(void *stream_, int error_number, const char *why,
           const struct bus_stream_state *state)
@@ -36,6 +51,9 @@ on_stream(void *stream_, int error_number, const char *why,
     if (!error_number) {
         stream->is_known = true;
         stream->state = *state;
+        if (stream == stream->cluster->streams) {
+            say_how_removed(stream);
+        }
     }
 }
 

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "lib/bus_stream.h"
+#include "lib/bus_sweep.h"
 #include "lib/lh_alloc.h"
 #include "server/cluster_outbox.h"
 #include "server/cluster_posts.h"
@@ -17,8 +17,7 @@
 
 #define BUCKET       "lh-commit-1"
 #define NOTE_VERSION 1
-#define PURGE_NS     UINT64_C(2000000000)
-#define PURGE_MS     2000
+#define SWEEP_NS     UINT64_C(2000000000)
 #define NO_SEQ       UINT64_MAX
 
 /* Tags of posts. */
@@ -50,8 +49,8 @@ struct cluster_checkpoint {
     uint64_t next;        /* Number of the one under way, or to come. */
     struct record is;     /* Committed. */
     struct record wanted; /* Under way. */
-    uint64_t purged_ns;   /* When it was last done. */
-    struct record purged; /* And up to where. */
+    struct bus_sweep *cards, *snapshots; /* Of LH1 and LHS.  Owned. */
+    uint64_t swept_ns;                   /* When they were last told. */
     struct cluster_checkpoint_counters n;
 };
 
@@ -310,6 +309,16 @@ cluster_checkpoint_begin(struct cluster_checkpoint *cp, uint64_t position,
 /* --- Life. ----------------------------------------------------------------
  */
 
+static struct bus_sweep *
+open_sweep(struct cluster_checkpoint *cp, const char *stream,
+           const char *prefix)
+{
+    char subject[32];
+
+    snprintf(subject, sizeof subject, "%s.%" PRIu32, prefix, cp->config.shard);
+    return bus_sweep_open(cp->config.bus, stream, subject);
+}
+
 struct cluster_checkpoint *
 cluster_checkpoint_create(const struct cluster_checkpoint_config *config)
 {
@@ -326,6 +335,8 @@ cluster_checkpoint_create(const struct cluster_checkpoint_config *config)
     cp->posts = cluster_posts_create(&posts);
     posts.on_kept = on_marker_kept;
     cp->markers = cluster_posts_create(&posts);
+    cp->cards = open_sweep(cp, "LH1", "lh.1");
+    cp->snapshots = open_sweep(cp, "LHS", "lh.s");
     cp->commit = shard_commit_claim(config->bus, BUCKET, config->shard,
                                     config->epoch, on_commit, cp);
     return cp;
@@ -337,6 +348,8 @@ cluster_checkpoint_destroy(struct cluster_checkpoint *cp)
     if (cp) {
         bus_forget(cp->config.bus, cp);
         shard_commit_destroy(cp->commit);
+        bus_sweep_close(cp->cards);
+        bus_sweep_close(cp->snapshots);
         cluster_posts_destroy(cp->posts);
         cluster_posts_destroy(cp->markers);
         cluster_outbox_destroy(cp->box);
@@ -363,40 +376,20 @@ cluster_checkpoint_is_done(const struct cluster_checkpoint *cp)
     return cp->state == CHECKPOINT_IDLE && is_told(cp);
 }
 
-/* A purge that was not done is made up for by the next. */
-static void
-on_purged(void *cp, int error_number, const char *why)
-{
-}
-
-static void
-purge(struct cluster_checkpoint *cp, const char *stream, const char *prefix,
-      uint64_t seq)
-{
-    char subject[32];
-
-    snprintf(subject, sizeof subject, "%s.%" PRIu32, prefix, cp->config.shard);
-    bus_stream_purge(cp->config.bus, stream, subject, seq, PURGE_MS, on_purged,
-                     cp, NULL);
-}
-
 void
 cluster_checkpoint_run(struct cluster_checkpoint *cp, uint64_t now_ns)
 {
     if (cp->state == CHECKPOINT_FENCED || !cp->n.n ||
-        now_ns - cp->purged_ns < PURGE_NS) {
+        now_ns - cp->swept_ns < SWEEP_NS) {
         return;
     }
-    cp->purged_ns = now_ns;
-    if (cp->is.position > cp->purged.position + 1) {
+    cp->swept_ns = now_ns;
+    if (cp->is.position) {
         /* The last message stays: NATS, when it is killed, may begin to
          * number an empty stream anew. */
-        purge(cp, "LH1", "lh.1", cp->is.position - 1);
+        bus_sweep_below(cp->cards, cp->is.position - 1);
     }
-    if (cp->is.snapshot_seq > cp->purged.snapshot_seq) {
-        purge(cp, "LHS", "lh.s", cp->is.snapshot_seq);
-    }
-    cp->purged = cp->is;
+    bus_sweep_below(cp->snapshots, cp->is.snapshot_seq);
 }
 
 enum cluster_checkpoint_state

@@ -33,6 +33,7 @@ struct cluster_stream {
     const char *name;
     bool is_asking;
     bool is_known;
+    bool is_one_by_one; /* Messages are removed so, as it was said. */
     struct bus_stream_state state;
 };
 

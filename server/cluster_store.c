@@ -13,7 +13,7 @@
 
 #include "lib/archive_shards.h"
 #include "lib/bus_pull.h"
-#include "lib/bus_stream.h"
+#include "lib/bus_sweep.h"
 #include "lib/lh_alloc.h"
 #include "lib/monotonic.h"
 #include "lib/random64.h"
@@ -24,11 +24,10 @@
 #include "server/store_intake.h"
 #include "server/store_note.h"
 
-#define ROUND_MS      1000
-#define RETRY_MS      1000
-#define MAX_RETRY_MS  8000
-#define PURGE_NS      UINT64_C(2000000000)
-#define PURGE_WAIT_MS 2000
+#define ROUND_MS     1000
+#define RETRY_MS     1000
+#define MAX_RETRY_MS 8000
+#define PURGE_NS     UINT64_C(2000000000)
 /* Old files are looked after at least so often. */
 #define DISK_NS UINT64_C(30000000000)
 /* Histories that may wait for a round under way. */
@@ -193,12 +192,6 @@ end(struct cluster_store *s, enum cluster_store_event event)
 /* --- Rounds -------------------------------------------------------------- */
 
 static void
-on_purge(void *s, int error_number, const char *why)
-{
-    /* What is left is purged with what comes next. */
-}
-
-static void
 purge(struct cluster_store *s)
 {
     uint64_t now_ns = monotonic_ns();
@@ -206,11 +199,8 @@ purge(struct cluster_store *s)
 
     /* The last message stays: NATS, when it is killed, may begin to number an
      * empty stream anew. */
-    if (floor > s->purged + 1 &&
-        (s->is_draining || now_ns >= s->purge_ns + PURGE_NS) &&
-        !bus_stream_purge(s->config.bus, s->stream, s->subject, floor - 1,
-                          PURGE_WAIT_MS, on_purge, s, NULL)) {
-        s->purged = floor - 1;
+    if (floor > 1 && (s->is_draining || now_ns >= s->purge_ns + PURGE_NS)) {
+        bus_sweep_below(s->sweep, floor - 1);
         s->purge_ns = now_ns;
     }
 }
@@ -433,6 +423,7 @@ cluster_store_create(const struct cluster_store_config *config)
     s->config = *config;
     s->stream = lh_strdup(config->stream);
     s->subject = lh_asprintf("%s.%" PRIu32, config->subject, config->shard);
+    s->sweep = bus_sweep_open(config->bus, s->stream, s->subject);
     s->retry_ms = RETRY_MS;
     s->intake = store_intake_create(&intake);
     cluster_codecs_unref(codecs);
@@ -456,6 +447,7 @@ cluster_store_destroy(struct cluster_store *s)
         store_copies_destroy(s->copies);
         shard_commit_destroy(s->commit);
         bus_pull_close(s->pull);
+        bus_sweep_close(s->sweep);
         bus_forget(s->config.bus, s);
         store_disk_destroy(s->disk);
         store_intake_destroy(s->intake);

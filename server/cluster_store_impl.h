@@ -9,6 +9,7 @@
 #define SERVER_CLUSTER_STORE_IMPL_H 1
 
 #include "lib/bus_pull.h"
+#include "lib/bus_sweep.h"
 #include "lib/history_batch.h"
 #include "server/cluster_store.h"
 #include "server/shard_commit.h"
@@ -54,8 +55,8 @@ struct cluster_store {
     struct store_note wanted_note; /* With this. */
     uint64_t n_round;              /* Histories in it. */
 
-    uint64_t purged;   /* Asked to be purged below this. */
-    uint64_t purge_ns; /* When. */
+    struct bus_sweep *sweep; /* Owned. */
+    uint64_t purge_ns;       /* When it was last told. */
 
     /* Where the shard has copies (cluster_store_copies.c). */
     struct store_copies *copies; /* Owned; NULL: it has one. */

@@ -34,6 +34,11 @@ TESTS += tests/lib/test_bus_pull
 tests_lib_test_bus_pull_SOURCES = tests/lib/test_bus_pull.c $(NATS_FIXTURE)
 tests_lib_test_bus_pull_LDADD = $(BUS_LIBS) $(TEST_LIBS)
 
+check_PROGRAMS += tests/lib/test_bus_sweep
+TESTS += tests/lib/test_bus_sweep
+tests_lib_test_bus_sweep_SOURCES = tests/lib/test_bus_sweep.c $(NATS_FIXTURE)
+tests_lib_test_bus_sweep_LDADD = $(BUS_LIBS) $(TEST_LIBS)
+
 # card_batch: postcards packed for a cluster.
 check_PROGRAMS += tests/lib/test_card_batch
 TESTS += tests/lib/test_card_batch

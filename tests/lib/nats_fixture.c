@@ -83,6 +83,7 @@ write_configuration(const struct nats *nats, const char *extra)
 static void
 become_server(const struct nats *nats, pid_t parent)
 {
+    const char *program = getenv("LASTHOP_NATS_SERVER");
     char path[128];
 
     prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -90,7 +91,8 @@ become_server(const struct nats *nats, pid_t parent)
         _exit(1);
     }
     snprintf(path, sizeof path, "%s/conf", nats->dir);
-    execlp("nats-server", "nats-server", "-c", path, NULL);
+    execlp(program && *program ? program : "nats-server", "nats-server", "-c",
+           path, NULL);
     execl("/usr/sbin/nats-server", "nats-server", "-c", path, NULL);
     fprintf(stderr, "cannot run nats-server: %s\n", strerror(errno));
     _exit(1);

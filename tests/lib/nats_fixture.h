@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* nats_fixture - a nats-server of the test's own: its port is one that was
- * free, its store a directory of the test, and it ends with the test.
+ * free, its store a directory of the test, and it ends with the test.  The
+ * program is the system's, or the one that LASTHOP_NATS_SERVER names.
  *
  * Threads: one. */
 #ifndef TESTS_LIB_NATS_FIXTURE_H

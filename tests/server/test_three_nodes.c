@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_three_nodes - three NATS servers as one: what was acknowledged is there
- * when one of them is killed, and everything goes on. */
+ * when one of them is killed, and everything goes on; what was removed is all
+ * that is gone when one is started again. */
 #include <config.h>
 
 #include <check.h>
@@ -14,6 +15,7 @@
 #include "lib/bus_kv.h"
 #include "lib/bus_pull.h"
 #include "lib/bus_stream.h"
+#include "lib/bus_sweep.h"
 #include "lib/lh_alloc.h"
 #include "lib/monotonic.h"
 #include "server/shard_commit.h"
@@ -136,7 +138,10 @@ find_leader(const char *stream)
 
 /* --- Messages. ----------------------------------------------------------- */
 
+static const char *const subjects[] = {"s.1", "s.2"};
+static uint32_t n_subjects = 1; /* A number's is that of the remainder. */
 static uint32_t n_kept, n_wanted;
+static uint64_t seqs[2 * N_MESSAGES]; /* Of each number, where it is kept. */
 
 static void send_number(uint32_t);
 
@@ -149,6 +154,7 @@ take_kept(void *number, int error_number, const char *why, uint64_t seq,
         send_number((uint32_t) (uintptr_t) number);
     } else {
         n_kept++;
+        seqs[(uintptr_t) number] = seq;
     }
 }
 
@@ -156,8 +162,9 @@ static void
 send_number(uint32_t number)
 {
     char id[16];
-    struct bus_letter letter = {
-        .subject = "s.1", .data = &number, .size = sizeof number};
+    struct bus_letter letter = {.subject = subjects[number % n_subjects],
+                                .data = &number,
+                                .size = sizeof number};
 
     snprintf(id, sizeof id, "%" PRIu32, number);
     ck_assert_int_eq(bus_stream_publish(bus, &letter, id, BUS_ANY_SEQ, 1000,
@@ -332,6 +339,100 @@ START_TEST(the_leader_is_killed_and_nothing_is_lost)
 }
 END_TEST
 
+/* --- A node that comes back. --------------------------------------------- */
+
+static uint64_t n_left;
+
+static void
+take_state(void *aux, int error_number, const char *why,
+           const struct bus_stream_state *state)
+{
+    outcome.is_done = true;
+    outcome.error_number = error_number;
+    n_left = state ? state->n_messages : 0;
+}
+
+/* Until the stream has so many messages. */
+static void
+wait_for_left(uint64_t n)
+{
+    int64_t deadline_ms = monotonic_ms() + 60000;
+
+    do {
+        ck_assert_msg(monotonic_ms() < deadline_ms,
+                      "%" PRIu64 " messages left instead of %" PRIu64, n_left,
+                      n);
+        try_again(bus_stream_ask(bus, "S", 2000, take_state, NULL, NULL));
+    } while (outcome.error_number || n_left != n);
+}
+
+static bool
+is_not_at_end(void *is_idle)
+{
+    return !*(const bool *) is_idle;
+}
+
+static void
+on_end(void *is_idle)
+{
+    *(bool *) is_idle = true;
+}
+
+/* Reads all there is. */
+static void
+read_all(void)
+{
+    bool is_idle = false;
+    const struct bus_pull_options options = {.stream = "S",
+                                             .subject = "s.*",
+                                             .name = "reader",
+                                             .on_message = on_message,
+                                             .on_idle = on_end,
+                                             .aux = &is_idle};
+    struct bus_pull *pull = bus_pull_open(bus, &options);
+
+    memset(&reader, 0, sizeof reader);
+    nats_loop_while(base, is_not_at_end, &is_idle);
+    bus_pull_close(pull);
+}
+
+/* Sends numbers up to 'end', which are kept then. */
+static void
+send_until(uint32_t end)
+{
+    for (uint32_t i = n_wanted; i < end; i++) {
+        send_number(i);
+    }
+    n_wanted = end;
+    nats_loop_while(base, is_keeping, NULL);
+}
+
+/* Messages of one subject are removed; a node that is started again later
+ * still has those of the other, and leads with them. */
+START_TEST(who_starts_again_has_what_was_not_removed)
+{
+    struct bus_sweep *sweep = bus_sweep_open(bus, "S", "s.1");
+    unsigned int node = (find_leader("S") + 1) % N_NODES;
+    const uint32_t n_removed = N_MESSAGES / 2;
+
+    n_subjects = 2;
+    send_until(N_MESSAGES * 3 / 2);
+    bus_sweep_below(sweep, seqs[2 * n_removed]);
+    wait_for_left(n_wanted - n_removed);
+    send_until(N_MESSAGES * 2);
+    nats_kill(&cluster.nodes[node]);
+    nats_cluster_restart(&cluster, node);
+    give_lead("S", node);
+    read_all();
+    for (uint32_t i = 0; i < n_wanted; i++) {
+        ck_assert_msg(reader.seen[i] == (i % 2 || i >= 2 * n_removed),
+                      "message %" PRIu32 " is %s", i,
+                      reader.seen[i] ? "there" : "lost");
+    }
+    bus_sweep_close(sweep);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -341,6 +442,7 @@ main(void)
     tcase_add_checked_fixture(tcase, set_up, tear_down);
     tcase_set_timeout(tcase, 100);
     tcase_add_test(tcase, the_leader_is_killed_and_nothing_is_lost);
+    tcase_add_test(tcase, who_starts_again_has_what_was_not_removed);
     suite_add_tcase(suite, tcase);
 
     SRunner *runner = srunner_create(suite);

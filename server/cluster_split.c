@@ -32,8 +32,11 @@
 /* Bytes of histories that wait: a checkpoint is not waited for longer. */
 #define EARLY_BYTES (2u << 20)
 /* So long the messages of a snapshot may be missing, while NATS can be asked
- * for them. */
-#define SNAPSHOT_NS UINT64_C(10000000000)
+ * for them, */
+#define SNAPSHOT_NS UINT64_C(60000000000)
+/* as it is then by another reader, so often: a NATS server that has not yet
+ * all that the others have says of what there is that it is all. */
+#define READ_AGAIN_NS UINT64_C(1000000000)
 
 /* --- Checkpoints. ---------------------------------------------------------
  */
@@ -254,7 +257,6 @@ on_part(void *s_, const struct bus_pull_message *m)
     struct cluster_split *s = s_;
 
     set_pull_trouble(s, NULL);
-    s->past_since_ns = 0;
     if (cluster_snapshot_reader_take(s->past, m->data, m->size)) {
         restore(s);
     }
@@ -270,6 +272,18 @@ on_past_idle(void *s_)
     if (!s->past_since_ns) {
         s->past_since_ns = monotonic_ns();
     }
+}
+
+static void
+open_past(struct cluster_split *s)
+{
+    const struct cluster_checkpoint_past *from = &s->from;
+
+    s->past = cluster_snapshot_reader_create(
+        from->epoch, from->checkpoint, from->n_parts, &s->config.id_config);
+    s->pull =
+        open_pull(s, "LHS", "lh.s", from->snapshot_seq, on_part, on_past_idle);
+    s->past_read_ns = monotonic_ns();
 }
 
 static void
@@ -297,10 +311,8 @@ on_claimed(void *s_, const struct cluster_checkpoint_past *past)
         return;
     }
     s->state = SPLIT_RESTORING;
-    s->past = cluster_snapshot_reader_create(
-        past->epoch, past->checkpoint, past->n_parts, &s->config.id_config);
-    s->pull =
-        open_pull(s, "LHS", "lh.s", past->snapshot_seq, on_part, on_past_idle);
+    s->from = *past;
+    open_past(s);
 }
 
 /* --- Time and ends. -------------------------------------------------------
@@ -330,17 +342,27 @@ on_fenced(void *s)
     end(s, CLUSTER_SPLIT_FENCED);
 }
 
+/* Parts of the snapshot are missing. */
+static void
+look_for_past(struct cluster_split *s, uint64_t now_ns, bool slept)
+{
+    if (slept || !bus_is_connected(s->config.bus)) {
+        s->past_since_ns = now_ns; /* They may be on their way. */
+    } else if (now_ns - s->past_since_ns > SNAPSHOT_NS) {
+        give_past_up(s);
+    } else if (now_ns - s->past_read_ns > READ_AGAIN_NS) {
+        close_past(s);
+        open_past(s);
+    }
+}
+
 static void
 tick(struct cluster_split *s, uint64_t now_ns)
 {
     bool slept = s->ticked_ns && now_ns - s->ticked_ns > SLEPT_NS;
 
-    if (s->past_since_ns && (slept || !bus_is_connected(s->config.bus))) {
-        s->past_since_ns = now_ns; /* They may be on their way. */
-    }
-    if (s->state == SPLIT_RESTORING && s->past_since_ns &&
-        now_ns - s->past_since_ns > SNAPSHOT_NS) {
-        give_past_up(s);
+    if (s->state == SPLIT_RESTORING && s->past_since_ns) {
+        look_for_past(s, now_ns, slept);
     }
     if (s->state == SPLIT_RUNNING) {
         s->slept = slept;

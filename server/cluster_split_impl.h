@@ -46,7 +46,9 @@ struct cluster_split {
     uint64_t now_ns;        /* Of the postcard at hand. */
     uint64_t past_since_ns; /* Since when parts are missing; 0: they are
                              * not. */
-    uint64_t begun_ns;      /* When the last checkpoint began. */
+    uint64_t past_read_ns;  /* When it was begun to read them. */
+    struct cluster_checkpoint_past from;
+    uint64_t begun_ns; /* When the last checkpoint began. */
     uint64_t ticked_ns;
     bool is_idle;  /* All there is has been read. */
     bool slept;    /* This process did not run, so nobody knows. */

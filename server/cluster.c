@@ -319,6 +319,7 @@ on_ready(void *cluster_, const struct cluster_config *config)
         .wire = &cluster->config.wire,
         .gate = cluster->parts.gate,
         .catch_up = cluster->parts.catch_up,
+        .max_bytes = (size_t) cluster->options->n_memory,
     };
     const struct cluster_triggers_config triggers = {
         .bus = cluster->bus,

@@ -5,6 +5,7 @@
 #include "server/cluster_door.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,6 +14,7 @@
 #include "lib/keyed_hash.h"
 #include "lib/lh_alloc.h"
 #include "lib/monotonic.h"
+#include "lib/say.h"
 #include "server/cluster_lane.h"
 #include "server/cluster_wire.h"
 
@@ -44,6 +46,7 @@ struct cluster_door {
     struct keyed_hash hash;
     struct lost_switch *lost; /* Owned. */
     uint32_t n_lost;          /* Places that are used. */
+    uint64_t n_said;          /* Lost for want of room, as it was said. */
     struct card_batch_inner pairs[N_PAIRS];
 };
 
@@ -286,6 +289,20 @@ cluster_door_add(struct cluster_door *door, const struct postcard *p)
     cluster_lane_add(&door->lane[shard], p, mark, n->in);
 }
 
+static void
+say_lost(struct cluster_door *door)
+{
+    uint64_t n = door->lanes.n.lost[CLUSTER_DOOR_NO_ROOM];
+
+    if (n != door->n_said) {
+        door->n_said = n;
+        say_warn("postcards for the cluster are lost, %" PRIu64 " so far: "
+                 "NATS does not take them, and no more may wait "
+                 "(--cluster-memory)",
+                 n);
+    }
+}
+
 void
 cluster_door_run(struct cluster_door *door, uint64_t now_ns)
 {
@@ -304,6 +321,7 @@ cluster_door_run(struct cluster_door *door, uint64_t now_ns)
 
         cluster_lane_run(&door->lane[k % door->config.n_shards]);
     }
+    say_lost(door);
     settle(door);
 }
 

@@ -425,8 +425,8 @@ fail(struct cluster_lane *lane, int error_number, const char *why)
                 error_number == ENOSPC
                     ? "wait, for stream " CLUSTER_CARDS_STREAM
                       " is full: their owner does not keep up or is away "
-                      "(lasthopctl cluster status), or --cluster-bytes is "
-                      "too small"
+                      "(lasthopctl cluster status), --cluster-bytes is too "
+                      "small, or NATS has no room on its disk"
                     : "wait, they were not acknowledged",
                 why);
 }

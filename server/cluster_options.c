@@ -22,6 +22,7 @@ static const char *const option_names[] = {
     [CLUSTER_OPTION_COPIES] = "replicas",
     [CLUSTER_OPTION_BUS_REPLICAS] = "bus-replicas",
     [CLUSTER_OPTION_BYTES] = "cluster-bytes",
+    [CLUSTER_OPTION_MEMORY] = "cluster-memory",
     [CLUSTER_OPTION_LEASE] = "cluster-lease",
     [CLUSTER_OPTION_KEY] = "cluster-key",
     [CLUSTER_OPTION_CERTIFICATE] = "cluster-certificate",
@@ -107,6 +108,11 @@ take_number(struct cluster_options *o, enum cluster_option option,
             o->n_bytes < MIN_BYTES || o->n_bytes > INT64_MAX) {
             return bad(error, option, text, "a size like 512M, 16M or more");
         }
+    } else if (option == CLUSTER_OPTION_MEMORY) {
+        if (!take_quantity(text, sizes, bytes, &o->n_memory) ||
+            o->n_memory > SIZE_MAX / 2) {
+            return bad(error, option, text, "a size like 256M");
+        }
     } else {
         if (!take_quantity(text, times, ms, &value) || value < 600 ||
             value > MAX_LEASE_MS) {
@@ -189,6 +195,7 @@ cluster_options_take(struct cluster_options *o, enum cluster_option option,
     case CLUSTER_OPTION_COPIES:
     case CLUSTER_OPTION_BUS_REPLICAS:
     case CLUSTER_OPTION_BYTES:
+    case CLUSTER_OPTION_MEMORY:
     case CLUSTER_OPTION_LEASE:
         break;
     }
@@ -201,7 +208,7 @@ cluster_options_check(const struct cluster_options *o, struct lh_error *error)
     bool has_any = o->name || o->private_key || o->certificate || o->ca_cert ||
                    o->credentials || o->n_shards || o->n_copies ||
                    o->bus_replicas || o->lease_ms || o->n_bytes ||
-                   o->postcards_at || o->wire_max;
+                   o->n_memory || o->postcards_at || o->wire_max;
 
     if (!o->urls) {
         if (has_any) {

@@ -28,7 +28,8 @@ struct cluster_options {
     uint32_t lease_ms;     /* 0: the default of shard_lease. */
     uint32_t wire_min, wire_max; /* Versions that it says it knows; both 0:
                                   * those it knows. */
-    uint64_t n_bytes; /* Of each stream; 0: as it is, else the default. */
+    uint64_t n_bytes;  /* Of each stream; 0: as it is, else the default. */
+    uint64_t n_memory; /* Bytes that wait for NATS; 0: the door's default. */
 };
 
 enum cluster_option {
@@ -38,6 +39,7 @@ enum cluster_option {
     CLUSTER_OPTION_COPIES,
     CLUSTER_OPTION_BUS_REPLICAS,
     CLUSTER_OPTION_BYTES,
+    CLUSTER_OPTION_MEMORY,
     CLUSTER_OPTION_LEASE,
     CLUSTER_OPTION_KEY,
     CLUSTER_OPTION_CERTIFICATE,

@@ -63,6 +63,8 @@ const char options_help[] =
     "  --name NAME                of this server, which no other has\n"
     "  --cluster-shards N         postcards are split in so many shards (64)\n"
     "  --cluster-bytes SIZE       what each stream in NATS may hold (1G)\n"
+    "  --cluster-memory SIZE      of postcards that wait while NATS is away "
+    "(256M)\n"
     "  --replicas N               histories are kept on so many disks: 1 or 2 "
     "(1)\n"
     "  --bus-replicas N           NATS keeps so many copies of its streams "
@@ -168,6 +170,8 @@ static const struct option long_options[] = {
      OPT_CLUSTER + CLUSTER_OPTION_BUS_REPLICAS},
     {"cluster-bytes", required_argument, NULL,
      OPT_CLUSTER + CLUSTER_OPTION_BYTES},
+    {"cluster-memory", required_argument, NULL,
+     OPT_CLUSTER + CLUSTER_OPTION_MEMORY},
     {"cluster-lease", required_argument, NULL,
      OPT_CLUSTER + CLUSTER_OPTION_LEASE},
     {"cluster-key", required_argument, NULL, OPT_CLUSTER + CLUSTER_OPTION_KEY},

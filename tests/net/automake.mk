@@ -52,6 +52,7 @@ EXTRA_DIST += \
 	tests/net/test_lab.py \
 	tests/net/test_log_stalled.py \
 	tests/net/test_loss.py \
+	tests/net/test_nats_disk.py \
 	tests/net/test_ndb.py \
 	tests/net/test_netshark.py \
 	tests/net/test_netwatch.py \

@@ -13,6 +13,7 @@ cluster["a"].send(datagram).
 """
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -33,32 +34,46 @@ def free_port(kind=socket.SOCK_STREAM):
         return probe.getsockname()[1]
 
 
-class Nats:
-    """A nats-server with JetStream; its store survives kill() and start()."""
+def nats_program():
+    """That of the system, or the one that LASTHOP_NATS_SERVER names."""
+    return os.environ.get("LASTHOP_NATS_SERVER") or \
+        shutil.which("nats-server") or "/usr/sbin/nats-server"
 
-    def __init__(self, directory, netns=None, address="127.0.0.1"):
+
+def is_nats_old():
+    """Whether it is older than 2.10 (docs/limits.md)."""
+    said = run([nats_program(), "--version"])
+    return [int(n) for n in re.findall(r"\d+", said)[:2]] < [2, 10]
+
+
+class Nats:
+    """A nats-server with JetStream; its store survives kill() and start().
+    'more' are lines of its configuration."""
+
+    def __init__(self, directory, netns=None, address="127.0.0.1", more=""):
         self.dir = str(directory)
         self.netns = netns
         self.port = 4222 if netns else free_port()
         self.url = f"nats://{address}:{self.port}"
         self.process = None
+        self.store = f"{self.dir}/store"
         os.makedirs(self.dir, exist_ok=True)
         with open(f"{self.dir}/conf", "w", encoding="utf-8") as conf:
             conf.write(f'listen: "{address}:{self.port}"\n'
-                       f'jetstream {{ store_dir: "{self.dir}/store", '
-                       "max_mem: 256MB, max_file: 6GB }\n")
+                       f'jetstream {{ store_dir: "{self.store}", '
+                       f"max_mem: 256MB, max_file: 6GB }}\n{more}")
 
     def start(self):
         """Starts it, again with what it had."""
-        program = shutil.which("nats-server") or "/usr/sbin/nats-server"
         self.process = Process("nats-server",
-                               [program, "-c", f"{self.dir}/conf"],
+                               [nats_program(), "-c", f"{self.dir}/conf"],
                                f"{self.dir}/log", netns=self.netns)
         self.process.wait_for("Server is ready", 30)
 
     def kill(self):
         """As a crash would."""
-        self.process.kill()
+        if self.process:
+            self.process.kill()
 
 
 class Server:
@@ -144,8 +159,7 @@ class Cluster:
             if server.process:
                 server.process.signal(18)       # SIGCONT
                 server.process.kill()
-        if self.nats.process:
-            self.nats.kill()
+        self.nats.kill()
 
     def __getitem__(self, name):
         return self.servers[name]

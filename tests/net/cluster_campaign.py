@@ -4,11 +4,12 @@
     cluster_campaign.py --seed 7 --rounds 100 [--journal FILE]
 
 Each round sends numbered postcards to the servers at random rates while one to
-three of them, or NATS, are killed, started again at once, stopped, told to
-leave, cut off, made deaf or mute, without room on disk, or put forward or back
-in time.  Then all is healed, and when nothing waits any more the histories
-that a server finds, asking all, must be those of the postcards that were
-acknowledged at the doors: none lost, none twice.  After LIFE rounds the
+three of them, or NATS servers, are killed, started again at once, stopped,
+told to leave, cut off, made deaf or mute, without room on disk, or put forward
+or back in time. Clusters have one NATS server, or three with a copy each of
+what is under way. Then all is healed, and when nothing waits any more the
+histories that a server finds, asking all, must be those of the postcards that
+were acknowledged at the doors: none lost, none twice. After LIFE rounds the
 servers end, the same must hold of their archives, and the next cluster begins.
 Of a door that was killed it is known how many of its postcards had been
 acknowledged a moment before; those after it may be there or not.
@@ -39,7 +40,8 @@ DEADLINE = 120  # For a cluster to be well again.
 # What may befall a server, and how often in comparison.
 OF_SERVERS = {"kill": 4, "restart": 2, "leave": 2, "stop": 4, "cut": 3,
               "mute": 1, "deafen": 1, "disk": 3, "clock": 3}
-OF_NATS = {"kill": 2, "stop": 1}
+OF_NATS = {"kill": 3, "restart": 2, "stop": 2, "cut": 2, "mute": 1,
+           "deafen": 1, "disk": 1}
 SEEN_S = 10     # A match is of packets that were seen so long before, at most.
 SET_S = 2.5     # Until all servers know of a filter.
 JUMPS = [-86400, -3600, -30, -2, -0.3, 0.3, 2, 30, 3600, 86400]
@@ -239,10 +241,10 @@ class Faults:
 
     def draw(self, r):
         """Makes a plan."""
-        victims = list(self.cluster.servers) + ["nats"]
+        victims = [*self.cluster.servers, *self.cluster.nats]
         for victim in r.sample(victims, min(len(victims),
                                             r.choice([1, 1, 2, 2, 3]))):
-            kinds = OF_NATS if victim == "nats" else OF_SERVERS
+            kinds = OF_NATS if victim in self.cluster.nats else OF_SERVERS
             kind = r.choices(list(kinds), list(kinds.values()))[0]
             begins = r.uniform(0.2, 3.0)
             lasts = r.choice([r.uniform(0.05, 1.5), r.uniform(1.5, 6.0)])
@@ -253,39 +255,43 @@ class Faults:
         """That befalls 'victim' in 'begins' seconds, for 'lasts'."""
         self.plan.append(f"{victim} {kind} {begins:.2f}+{lasts:.2f}" + (
             f" {jump:+g}" if kind == "clock" else ""))
-        if victim == "nats":
-            do, undo = {
-                "kill": (self.cluster.nats.kill, self.cluster.nats.start),
-                "stop": (self._nats_signal(signal.SIGSTOP),
-                         self._nats_signal(signal.SIGCONT)),
-            }[kind]
-        else:
-            do, undo = self._of_server(self.cluster[victim], kind, jump)
+        do, undo = self._of_nats(self.cluster.nats[victim], kind) \
+            if victim in self.cluster.nats else \
+            self._of_server(self.cluster[victim], kind, jump)
         self._steps += [(begins, do), (begins + lasts, undo)]
 
-    def _nats_signal(self, number):
-        return lambda: self.cluster.nats.process.signal(number)
+    @staticmethod
+    def _of_both(victim, kind):
+        return {
+            "stop": (lambda: victim.process.signal(signal.SIGSTOP),
+                     lambda: victim.process.signal(signal.SIGCONT)),
+            "cut": (victim.cut, victim.join),
+            "mute": (victim.mute, victim.unmute),
+            "deafen": (victim.deafen, victim.undeafen),
+            "disk": (victim.fill_disk, victim.free_disk),
+        }.get(kind)
+
+    def _of_nats(self, nats, kind):
+        return {
+            "kill": (nats.kill, nats.start),
+            "restart": (nats.restart, lambda: None),
+            # It gave up, and somebody sees to it.
+            "disk": (nats.fill_disk,
+                     lambda: (nats.free_disk(), nats.restart())),
+        }.get(kind) or self._of_both(nats, kind)
 
     def _of_server(self, server, kind, jump):
-        def nothing():
-            pass
         door = self.doors[server.name]
         return {
             "kill": (lambda: self._kill(server, door),
                      lambda: self._start(server, door)),
             "restart": (lambda: (self._kill(server, door),
-                                 self._start(server, door)), nothing),
+                                 self._start(server, door)), lambda: None),
             "leave": (lambda: self._leave(server, door),
                       lambda: self._start(server, door)),
-            "stop": (lambda: server.process.signal(signal.SIGSTOP),
-                     lambda: server.process.signal(signal.SIGCONT)),
-            "cut": (server.cut, server.join),
-            "mute": (server.mute, server.unmute),
-            "deafen": (server.deafen, server.undeafen),
-            "disk": (server.fill_disk, server.free_disk),
             "clock": (lambda: server.set_clock(jump),
                       lambda: server.set_clock(0)),
-        }[kind]
+        }.get(kind) or self._of_both(server, kind)
 
     def _kill(self, server, door):
         settled = server.status()["settled"]
@@ -320,12 +326,14 @@ class Faults:
 class Campaign:
     """Rounds, on one cluster after the other."""
 
-    def __init__(self, directory, seed, first=0, n_servers=None, life=LIFE):
+    def __init__(self, directory, seed, first=0, n_servers=None, life=LIFE,
+                 n_nats=None):
         self.dir = str(directory)
         self.seed = seed
         self.n = first
         self.life = life
         self.n_servers = n_servers
+        self.n_nats = n_nats
         self.cluster = None
         self.doors = {}
         self.known = set()      # Archived, of those that were unsure.
@@ -340,9 +348,10 @@ class Campaign:
         """A new cluster, and doors to it."""
         r = random.Random(f"{self.seed} cluster {self.n // self.life}")
         directory = tempfile.mkdtemp(prefix="cluster-", dir=self.dir)
-        self.cluster = ClusterNet(directory,
-                                  self.n_servers or r.choice([2, 2, 3, 3, 5]),
-                                  *write_network(directory))
+        n, n_nats = r.choice([2, 2, 3, 3, 5]), r.choice([1, 3])
+        self.cluster = ClusterNet(directory, self.n_servers or n,
+                                  *write_network(directory),
+                                  n_nats=self.n_nats or n_nats)
         self.cluster.__enter__()
         self.cluster.start()
         self.known, self.found = set(), set()
@@ -422,7 +431,8 @@ class Campaign:
         settled = time.monotonic()
         self._check(self._ask(r.choice(list(self.cluster.servers))), "answer")
         self._check_client(" clock " in " ".join(plan.plan))
-        return {"servers": len(self.doors), "faults": plan.plan,
+        return {"servers": len(self.doors), "nats": len(self.cluster.nats),
+                "faults": plan.plan,
                 "histories": self.n_archived,
                 "asked": asker.n, "whole": asker.n_whole,
                 "partial": asker.n_partial,
@@ -532,6 +542,8 @@ def main():
     parser.add_argument("--first", type=int, default=0,
                         help="number of the first round")
     parser.add_argument("--servers", type=int, help="of each cluster")
+    parser.add_argument("--nats", type=int,
+                        help="NATS servers of each cluster: 1, 3 or 5")
     parser.add_argument("--journal", help="file of the rounds that are done")
     arguments = parser.parse_args()
     done = arguments.first
@@ -541,7 +553,8 @@ def main():
         done += sum(1 for line in lines if line["seed"] == arguments.seed)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     directory = tempfile.mkdtemp(prefix="cluster-campaign-")
-    campaign = Campaign(directory, arguments.seed, done, arguments.servers)
+    campaign = Campaign(directory, arguments.seed, done, arguments.servers,
+                        n_nats=arguments.nats)
     try:
         while campaign.n < arguments.first + arguments.rounds:
             result = campaign.round()

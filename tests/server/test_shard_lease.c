@@ -26,12 +26,14 @@
 #include "tests/lib/nats_fixture.h"
 
 #define N_SHARDS    24
+#define N_OF_TWO    (N_SHARDS / 2) /* With two copies of each. */
 #define MAX_MEMBERS 4
 #define DEADLINE_MS 60000
 
 static const char *const names[MAX_MEMBERS] = {"a", "b", "c", "d"};
 
 static struct nats nats;
+static uint32_t n_copies;
 
 /* What the test knows of a process; 'pid' 0: there is none. */
 static struct member {
@@ -109,6 +111,7 @@ be_member(const char *name, int commands, int events)
     const struct shard_lease_options options = {.bucket = "leases",
                                                 .name = name,
                                                 .n_shards = N_SHARDS,
+                                                .n_copies = n_copies,
                                                 .lease_ms = 2400,
                                                 .on_event = on_event,
                                                 .aux = &events};
@@ -270,6 +273,7 @@ static void
 set_up(void)
 {
     nats = (struct nats){.pid = 0};
+    n_copies = 1;
     memset(members, 0, sizeof members);
     for (size_t i = 0; i < MAX_MEMBERS; i++) {
         members[i].commands = members[i].events = -1;
@@ -405,6 +409,99 @@ START_TEST(all_comes_back_when_nats_does)
 }
 END_TEST
 
+/* --- Two copies of each shard. ------------------------------------------- */
+
+/* Who of those in the mask has it; MAX_MEMBERS: nobody, or more than one. */
+static size_t
+find_holder(unsigned int mask, uint32_t slot)
+{
+    size_t holder = MAX_MEMBERS, n = 0;
+
+    for (size_t i = 0; i < MAX_MEMBERS; i++) {
+        if (mask & 1u << i && members[i].epochs[slot]) {
+            holder = i;
+            n++;
+        }
+    }
+    return n == 1 && members[holder].epochs[slot] == highest[slot]
+               ? holder
+               : MAX_MEMBERS;
+}
+
+/* Whether the copies of each shard are on the servers of the highest weights,
+ * one on each, and the second nowhere where there is one server only. */
+static bool
+are_copies_settled(unsigned int mask)
+{
+    const char *live[MAX_MEMBERS];
+    size_t index[MAX_MEMBERS], owners[2], n = 0;
+
+    for (size_t i = 0; i < MAX_MEMBERS; i++) {
+        if (mask & 1u << i) {
+            index[n] = i;
+            live[n++] = names[i];
+        }
+    }
+    for (uint32_t shard = 0; shard < N_OF_TWO; shard++) {
+        size_t n_owners = rendezvous_owners(live, n, shard, owners, 2);
+        size_t first = find_holder(mask, shard);
+        size_t second = find_holder(mask, shard + N_OF_TWO);
+        bool is_right =
+            n_owners == 2
+                ? (first == index[owners[0]] && second == index[owners[1]]) ||
+                      (first == index[owners[1]] && second == index[owners[0]])
+                : first == index[owners[0]] && second == MAX_MEMBERS;
+
+        if (!is_right) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void
+settle_copies(unsigned int mask)
+{
+    int64_t deadline_ms = monotonic_ms() + DEADLINE_MS;
+
+    while (!are_copies_settled(mask)) {
+        ck_assert_msg(monotonic_ms() < deadline_ms,
+                      "copies do not settle on %x", mask);
+        read_events();
+    }
+}
+
+START_TEST(copies_are_on_different_servers)
+{
+    struct member before[MAX_MEMBERS];
+
+    n_copies = 2;
+    start(0);
+    settle_copies(1);
+    start(1);
+    start(2);
+    settle_copies(7);
+    memcpy(before, members, sizeof before);
+    end(1, SIGKILL);
+    settle_copies(5);
+    for (uint32_t slot = 0; slot < N_SHARDS; slot++) {
+        /* Who had one keeps that one; what the dead one had is elsewhere. */
+        for (size_t i = 0; i < 3; i += 2) {
+            ck_assert(!before[i].epochs[slot] ||
+                      members[i].epochs[slot] == before[i].epochs[slot]);
+        }
+        ck_assert(!before[1].epochs[slot] ||
+                  highest[slot] > before[1].epochs[slot]);
+    }
+    ck_assert_uint_eq(members[0].n_lost + members[2].n_lost, 0);
+    end(2, SIGKILL);
+    settle_copies(1);
+    start(1);
+    settle_copies(3);
+    ck_assert_uint_eq(members[0].n_lost, 0);
+}
+END_TEST
+
 START_TEST(what_cannot_be_has_a_reason)
 {
     struct event_base *base = event_base_new();
@@ -442,6 +539,7 @@ main(void)
     tcase_add_test(tcase, who_is_dead_or_has_left_is_forgotten);
     tcase_add_test(tcase, a_stopped_server_learns_what_it_lost);
     tcase_add_test(tcase, all_comes_back_when_nats_does);
+    tcase_add_test(tcase, copies_are_on_different_servers);
     tcase_add_test(tcase, what_cannot_be_has_a_reason);
     suite_add_tcase(suite, tcase);
 

@@ -105,18 +105,10 @@ read_member(const struct bus_kv_entry *entry, struct cluster_member *member)
 }
 
 static void
-on_watch(void *members, enum bus_kv_event event, const char *why,
-         const struct bus_kv_entry *entry)
+take_entry(struct cluster_members *m, const struct bus_kv_entry *entry)
 {
-    struct cluster_members *m = members;
     struct cluster_member member, *known;
 
-    if (event == BUS_KV_BEGIN) {
-        m->n = 0;
-    }
-    if (event != BUS_KV_ENTRY) {
-        return;
-    }
     known = find(m, entry->key + strlen(KEY));
     if (entry->is_deleted) {
         if (known) {
@@ -132,6 +124,48 @@ on_watch(void *members, enum bus_kv_event event, const char *why,
     }
     if (m->on_change) {
         m->on_change(m->aux);
+    }
+}
+
+/* All has been told: who was not is not there any more. */
+static void
+remove_old(struct cluster_members *m)
+{
+    bool has_changed;
+    size_t n = 0;
+
+    for (size_t i = 0; i < m->n; i++) {
+        if (!m->all[i].is_old) {
+            m->all[n++] = m->all[i];
+        }
+    }
+    has_changed = n < m->n;
+    m->n = n;
+    if (has_changed && m->on_change) {
+        m->on_change(m->aux);
+    }
+}
+
+static void
+on_watch(void *members, enum bus_kv_event event, const char *why,
+         const struct bus_kv_entry *entry)
+{
+    struct cluster_members *m = members;
+
+    switch (event) {
+    case BUS_KV_BEGIN:
+        for (size_t i = 0; i < m->n; i++) {
+            m->all[i].is_old = true;
+        }
+        break;
+    case BUS_KV_ENTRY:
+        take_entry(m, entry);
+        break;
+    case BUS_KV_COMPLETE:
+        remove_old(m);
+        break;
+    case BUS_KV_BROKEN:
+        break;
     }
 }
 

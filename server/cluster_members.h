@@ -30,6 +30,7 @@ struct cluster_member {
     /* Where histories are kept in copies (server/cluster_copies.c). */
     uint64_t disk; /* Its number. */
     uint32_t n_short, n_lost, n_fetching;
+    bool is_old; /* It was not told again, since all is told anew. */
 };
 
 struct cluster_members;

@@ -198,6 +198,7 @@ tests_fuzz_fuzz_cluster_snapshot_LDADD = $(SERVER_LIBS) $(FUZZ_LIBS)
 fuzz_targets += tests/fuzz/fuzz_profile_rows
 tests_fuzz_fuzz_profile_rows_SOURCES = tests/fuzz/fuzz_profile_rows.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_profile_rows_LDADD = $(PHF_LIBS) $(FUZZ_LIBS)
+
 # store_note: the record of a stage-2 shard.
 fuzz_targets += tests/fuzz/fuzz_store_note
 tests_fuzz_fuzz_store_note_SOURCES = tests/fuzz/fuzz_store_note.c $(FUZZ_MAIN)

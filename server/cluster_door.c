@@ -255,6 +255,14 @@ make_room(struct cluster_door *door, const struct postcard *p)
 }
 
 void
+cluster_door_announce(struct cluster_door *door)
+{
+    for (uint32_t k = 0; k < door->config.n_shards; k++) {
+        cluster_lane_announce(&door->lane[k]);
+    }
+}
+
+void
 cluster_door_begin(struct cluster_door *door, uint64_t agent, uint64_t frame)
 {
     door->agent = agent;

@@ -101,6 +101,10 @@ struct cluster_door *cluster_door_create(const struct cluster_door_config *);
 /* What waits is lost. */
 void cluster_door_destroy(struct cluster_door *);
 
+/* Before anything else: tells all owners of this door, who then wait for what
+ * it sends.  For doors that begin at the same time; of others nobody knows
+ * before their first postcards come. */
+void cluster_door_announce(struct cluster_door *);
 void cluster_door_add(struct cluster_door *, const struct postcard *);
 /* Postcards that tell whole visits are from now on those of frame 'frame' of
  * 'agent', in their order, from the first on. */

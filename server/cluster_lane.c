@@ -279,6 +279,14 @@ pack(struct cluster_lane *lane)
     forget_cards(lane);
 }
 
+void
+cluster_lane_announce(struct cluster_lane *lane)
+{
+    if (!lane->number) {
+        add_message(lane, 0, 0, 0);
+    }
+}
+
 static void
 push_run(struct cluster_lane *lane, struct cluster_run run)
 {

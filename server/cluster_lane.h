@@ -122,6 +122,8 @@ void cluster_lane_add_run(struct cluster_lane *, uint64_t agent,
 /* False: no room. */
 bool cluster_lane_add_inner(struct cluster_lane *,
                             const struct card_batch_inner *);
+/* Tells its owner of the door, if nothing did yet. */
+void cluster_lane_announce(struct cluster_lane *);
 /* Packs all that is not yet: it takes a tenth of the room then. */
 void cluster_lane_pack(struct cluster_lane *);
 /* Packs and sends what is due. */

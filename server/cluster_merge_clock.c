@@ -102,8 +102,8 @@ cluster_merge_advance(struct cluster_merge *merge)
 {
     uint64_t due_ns = merge->due_ns;
 
-    if (due_ns == UINT64_MAX) {
-        return; /* Nobody says anything: it stands. */
+    if (due_ns == UINT64_MAX || !due_ns) {
+        return; /* Nobody says anything, or one nothing yet: it stands. */
     }
     if (due_ns > merge->clock_ns || due_ns + STEP_NS < merge->clock_ns) {
         merge->clock_ns = due_ns;

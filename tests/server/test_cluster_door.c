@@ -72,6 +72,36 @@ START_TEST(test_watermarks_go_on)
 }
 END_TEST
 
+/* Each owner hears of the door before there are postcards, and of its end,
+ * whether or not there were some. */
+START_TEST(test_announced)
+{
+    door_fixture_open((struct cluster_door_config){.is_file = true});
+    cluster_door_announce(door);
+    cluster_door_announce(door);
+    nats_loop_while(base, door_fixture_is_busy, NULL);
+    ck_assert_uint_eq(door_fixture_counters().empty, N_SHARDS);
+    for (uint32_t k = 0; k < N_SHARDS; k++) {
+        struct owner owner = {.is_idle = false};
+
+        door_fixture_read(&owner, k);
+        ck_assert_uint_eq(owner.number, 1);
+        ck_assert_uint_eq(owner.watermark_ns, 0);
+    }
+    door_fixture_add(0, 1);
+    cluster_door_end(door);
+    nats_loop_while(base, door_fixture_is_busy, NULL);
+    for (uint32_t k = 0; k < N_SHARDS; k++) {
+        struct owner owner = {.is_idle = false};
+
+        door_fixture_read(&owner, k);
+        ck_assert_uint_eq(owner.watermark_ns, CLUSTER_WATERMARK_END);
+        ck_assert_uint_eq(added[k].n_read, added[k].n);
+    }
+    door_fixture_forget();
+}
+END_TEST
+
 START_TEST(test_file_ends)
 {
     door_fixture_open((struct cluster_door_config){.is_file = true});
@@ -314,6 +344,7 @@ main(void)
     tcase_add_test(tcase, test_all_arrive);
     tcase_add_test(tcase, test_few_do_not_wait);
     tcase_add_test(tcase, test_watermarks_go_on);
+    tcase_add_test(tcase, test_announced);
     tcase_add_test(tcase, test_file_ends);
     tcase_add_test(tcase, test_visits);
     tcase_add_test(tcase, test_the_version_that_is_spoken);

@@ -202,6 +202,39 @@ START_TEST(who_is_silent_is_not_waited_for)
 }
 END_TEST
 
+/* The same of a door that reads a file; 'at_ms' 0: it has read nothing. */
+static void
+say_of_file(uint64_t door, uint64_t number, uint64_t at_ms, uint32_t time_ms)
+{
+    struct byte_buf bytes = BYTE_BUF_INIT;
+
+    put_message(&bytes, door, number, true, at_ms ? T0 + at_ms * MS : 0,
+                &time_ms, at_ms ? 1 : 0);
+    ck_assert_int_eq(take(&bytes, next_seq++, 100), 0);
+    byte_buf_uninit(&bytes);
+}
+
+START_TEST(who_is_announced_is_waited_for)
+{
+    say_of_file(2, 1, 0, 0);
+    say_of_file(1, 1, 10, 5);
+    say_of_file(1, 2, 20, 15);
+    run();
+    ck_assert_uint_eq(n_given, 0);
+    ck_assert_uint_eq(cluster_merge_clock_ns(merge), 0);
+    say_of_file(2, 2, 30, 1);
+    run();
+    ck_assert_uint_eq(n_given, 3);
+    ck_assert_uint_eq(given[0], 1);
+    ck_assert_uint_eq(cluster_merge_clock_ns(merge), T0 + 20 * MS);
+    /* Of one that comes later time does not begin anew. */
+    say_of_file(3, 1, 0, 0);
+    run();
+    ck_assert_uint_eq(cluster_merge_clock_ns(merge), T0 + 20 * MS);
+    ck_assert_uint_eq(counters().late, 0);
+}
+END_TEST
+
 static void
 say_behind(uint64_t number, uint64_t watermark_ms, uint64_t stored_ms,
            uint32_t time_ms)
@@ -446,6 +479,7 @@ main(void)
     tcase_add_test(tcase, what_is_earlier_is_waited_for);
     tcase_add_test(tcase, a_copy_is_skipped);
     tcase_add_test(tcase, who_is_silent_is_not_waited_for);
+    tcase_add_test(tcase, who_is_announced_is_waited_for);
     tcase_add_test(tcase, who_is_far_behind_is_not_waited_for);
     tcase_add_test(tcase, time_goes_on_when_live_doors_have_gone);
     tcase_add_test(tcase, files_are_over_when_all_have_ended);

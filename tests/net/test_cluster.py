@@ -5,6 +5,8 @@
 import glob
 import json
 import os
+import struct
+import time
 
 import pytest
 
@@ -30,7 +32,8 @@ def generated_fixture(tmp_path_factory):
     directory = tmp_path_factory.mktemp("generated")
     run([f"{bindir()}/lasthop-gen", "-q", "--count", "4000", "--rate", "4000",
          "--nat", "10%", "--flood", "5%", "--lose", "1%", "--duplicate", "1%",
-         "--reorder", "10%:2ms", "--no-truth", directory])
+         "--reorder", "10%:2ms", "--identical", "5%", "--stamps", "us",
+         "--no-truth", directory])
     run([f"{bindir()}/lasthop-server", "--read", directory / "postcards.pcap",
          "--topology", directory / "topology.json", "--rules",
          directory / "rules.jsonl", "--recorder", "none", "--archive",
@@ -71,6 +74,56 @@ def check_repair(cluster, lines):
     cluster.wait_owned()
     cluster.stop()
     assert set(cluster.histories()) == set(lines) - gone
+
+
+def timed_datagrams(path):
+    """Of each frame of a capture of postcards: its time in seconds, the last
+    byte of its sender's address, and what is in it."""
+    with open(path, "rb") as file:
+        data = file.read()
+    unit = 1e9 if data[:4] == bytes.fromhex("4d3cb2a1") else 1e6
+    at = 24
+    while at < len(data):
+        seconds, fraction, size, _ = struct.unpack_from("<IIII", data, at)
+        frame = data[at + 16:at + 16 + size]
+        at += 16 + size
+        yield seconds + fraction / unit, frame[29], frame[42:]
+
+
+def without_times(line):
+    """A history as text, but for when it was."""
+    history = json.loads(line)
+    for hop in history["hops"]:
+        del hop["time_ns"]
+    return json.dumps(history, sort_keys=True)
+
+
+def test_switches_at_several_servers(tmp_path):
+    """Each switch sends to one of three servers; but for times, what they
+    receive makes the histories that one process makes."""
+    run([f"{bindir()}/lasthop-gen", "-q", "--count", "300", "--rate", "100",
+         "--nat", "20%", "--mixed", "20%", "--flood", "10%", "--no-truth",
+         tmp_path])
+    network = [f"{tmp_path}/topology.json", f"{tmp_path}/rules.jsonl"]
+    run([f"{bindir()}/lasthop-server", "--read", f"{tmp_path}/postcards.pcap",
+         "--topology", network[0], "--rules", network[1], "--recorder",
+         "none", "--archive", f"{tmp_path}/alone"])
+    expected = sorted(map(without_times, histories(f"{tmp_path}/alone")))
+    assert len(expected) == 300
+    # However busy the machine is, a packet's postcards come in that time.
+    with Cluster(tmp_path, 3, *network, ["--window", "10s"]) as cluster:
+        cluster.start()
+        servers = list(cluster.servers.values())
+        first = None
+        for at, sender, payload in timed_datagrams(
+                f"{tmp_path}/postcards.pcap"):
+            first = first or time.monotonic() - at
+            # At the pace at which packets were sent.
+            time.sleep(max(0, first + at - time.monotonic()))
+            servers[sender % 3].send(payload)
+        cluster.wait_quiet()
+        cluster.stop()
+        assert sorted(map(without_times, cluster.histories())) == expected
 
 
 def settle(cluster, traffic):

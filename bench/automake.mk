@@ -168,6 +168,8 @@ bench_bench_agent_LDADD = agent/libagent.a $(GEN_LIBS) $(TLS_LIBS)
 BENCHES += bench/bench_cluster
 bench_bench_cluster_SOURCES = bench/bench_cluster.c \
 	bench/bench_alone.c bench/bench_alone.h \
+	bench/bench_census.c bench/bench_census.h \
+	bench/cluster_rig.c bench/cluster_rig.h \
 	bench/bench_done.c bench/bench_done.h \
 	tests/lib/nats_fixture.c tests/lib/nats_fixture.h \
 	bench/bench_frames.c bench/bench_frames.h \

@@ -20,10 +20,10 @@ give_pipeline(void *pipeline, const struct postcard *p)
     pipeline_add(pipeline, p);
 }
 
-uint64_t
+double
 bench_alone(struct bench_frames *frames,
             const struct packet_id_config *id_config, uint64_t n_warm,
-            const char *archive, double *ns)
+            const char *archive, struct counters *counters)
 {
     const struct archive_writer_config writer = {.dir = archive,
                                                  .packet_id = *id_config};
@@ -34,12 +34,11 @@ bench_alone(struct bench_frames *frames,
     struct ingest_config ingest_config = {.id_config = *id_config,
                                           .give = give_pipeline};
     struct triggers *triggers = triggers_create();
-    struct counters counters = {.archived = 0};
     struct ingest *ingest;
     struct pipeline *pipeline;
     struct lh_error error;
     uint64_t round_ns = 0, last_ns = 0, n_frames = 0, n_before = 0;
-    double before;
+    double before, ns;
 
     if (archive_writer_open(&writer, &config.archive, NULL, &error)) {
         fprintf(stderr, "bench: %s\n", error.text);
@@ -74,11 +73,12 @@ bench_alone(struct bench_frames *frames,
     }
     pipeline_drain(pipeline);
     pipeline_flush(pipeline, last_ns);
-    pipeline_collect(pipeline, &counters);
-    *ns = (bench_process_s() - before - frames->made_s) * 1e9 /
-          (double) (n_frames - n_before);
+    *counters = (struct counters){.archived = 0};
+    pipeline_collect(pipeline, counters);
+    ns = (bench_process_s() - before - frames->made_s) * 1e9 /
+         (double) (n_frames - n_before);
     pipeline_destroy(pipeline);
     ingest_destroy(ingest);
     triggers_destroy(triggers);
-    return counters.archived;
+    return ns;
 }

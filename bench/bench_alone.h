@@ -10,11 +10,12 @@
 
 #include "bench/bench_frames.h"
 #include "lib/packet_id.h"
+#include "server/counters.h"
 
 /* Gives all frames to ingest and the pipeline of a server, which archives into
- * that directory.  Returns how many histories it has; '*ns' is the CPU of each
- * postcard but the first 'n_warm', give or take a batch. */
-uint64_t bench_alone(struct bench_frames *, const struct packet_id_config *,
-                     uint64_t n_warm, const char *archive, double *ns);
+ * that directory, and counts.  Returns the CPU of each postcard but the first
+ * 'n_warm', give or take a batch, in nanoseconds. */
+double bench_alone(struct bench_frames *, const struct packet_id_config *,
+                   uint64_t n_warm, const char *archive, struct counters *);
 
 #endif /* bench/bench_alone.h */

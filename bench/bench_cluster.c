@@ -8,9 +8,11 @@
  * and a real nats-server: each switch sends to one server's ingest and door;
  * 64 shards of packets and 16 of histories are spread over the servers, each
  * of which has a connection of its own.  All servers of a cluster are in this
- * process and its one loop: leases, queries and the like are not in it.  Every
- * postcard must be archived; how many histories more they are than alone is
- * told.
+ * process and its one loop: leases, queries and the like are not in it.
+ *
+ * Every postcard must be in a history that is archived, or be counted as a
+ * double, alone and in the cluster; what is archived is held against what is
+ * archived alone, history by history, and what differs is told.
  *
  * What is in a message, and so the cost, depends on the rate: it is RATE
  * postcards a second at each server for SECONDS, by a clock that stands while
@@ -37,38 +39,31 @@
 #include <string.h>
 
 #include "bench/bench_alone.h"
-#include "bench/bench_done.h"
+#include "bench/bench_census.h"
 #include "bench/bench_frames.h"
+#include "bench/cluster_rig.h"
 #include "bench/slow_clock.h"
-#include "lib/bus_kv.h"
-#include "lib/bus_stream.h"
 #include "lib/lh_alloc.h"
 #include "lib/monotonic.h"
-#include "server/cluster_codecs.h"
 #include "server/cluster_door.h"
 #include "server/cluster_split.h"
 #include "server/cluster_store.h"
 #include "server/ingest.h"
-#include "server/path_kit.h"
-#include "server/rule_cache.h"
-#include "tests/lib/nats_fixture.h"
+#include "server/store_disk.h"
 
-#define MAX_SERVERS 8
-#define N_SHARDS    64
-#define N_STORES    16
-#define SNAP        64
-#define L2_LEN      18 /* Of Ethernet with one tag. */
-#define N_HOPS      5
-#define RATE        500000 /* Postcards a second at each server. */
-#define SECONDS     2.0
-#define STEP_NS     5000000 /* So much is fed before all is settled. */
-#define MAX_TURNS   20000   /* Until then, with the clock standing. */
-#define REST_NS     200000  /* At a time when nothing is fed any more. */
-#define MAX_RESTS   1000000
+#define SNAP      64
+#define L2_LEN    18 /* Of Ethernet with one tag. */
+#define N_HOPS    5
+#define RATE      500000 /* Postcards a second at each server. */
+#define SECONDS   2.0
+#define STEP_NS   5000000 /* So much is fed before all is settled. */
+#define MAX_TURNS 20000   /* Until then, with the clock standing. */
+#define REST_NS   200000  /* At a time when nothing is fed any more. */
+#define MAX_RESTS 1000000
 
 static struct packet_id_config id_config = PACKET_ID_CONFIG_INIT;
 static double seconds = SECONDS;
-static unsigned int max_servers = MAX_SERVERS, least_servers = 1;
+static unsigned int max_servers = CLUSTER_RIG_SERVERS, least_servers = 1;
 static char dir[4096] = "/tmp/bench_cluster.XXXXXX";
 static const char *traffic = "mix";
 
@@ -108,23 +103,6 @@ remove_dir(void)
 
 /* --- A cluster. ---------------------------------------------------------- */
 
-struct cluster {
-    unsigned int n;
-    struct nats nats;
-    struct event_base *base;
-    struct bus *buses[MAX_SERVERS];
-    struct ingest *ingests[MAX_SERVERS];
-    struct cluster_door *doors[MAX_SERVERS];
-    struct path_kit *kits[MAX_SERVERS];
-    struct cluster_codecs *codecs[MAX_SERVERS];
-    struct cluster_split *splits[N_SHARDS];
-    struct cluster_store *stores[N_STORES];
-    struct bench_frames frames;
-    size_t n_frames; /* Fed so far. */
-    double doors_s;  /* CPU of that, */
-    double bench_s;  /* and of waiting and looking here. */
-};
-
 /* What was used and sent up to a moment. */
 struct used {
     double cards;
@@ -132,147 +110,9 @@ struct used {
     double messages, card_bytes, history_bytes, snapshot_bytes;
 };
 
-static void
-make_streams(struct cluster *c)
-{
-    static const char *const names[][2] = {
-        {"LH1", "lh.1.*"}, {"LHS", "lh.s.*"}, {"LH2", "lh.2.*"}};
-    static const char *const buckets[] = {"lh-commit-1", "lh-commit-2"};
-    size_t n = 5;
-
-    for (size_t i = 0; i < 3; i++) {
-        const struct bus_stream_config stream = {.name = names[i][0],
-                                                 .subjects = names[i][1],
-                                                 .max_bytes = 1u << 30,
-                                                 .discards_new = true};
-
-        ck_assert_int_eq(bus_stream_create(c->buses[0], &stream, 20000,
-                                           bench_done_take, &n, NULL),
-                         0);
-    }
-    for (size_t i = 0; i < 2; i++) {
-        const struct bus_kv_config bucket = {.bucket = buckets[i],
-                                             .max_bytes = 8u << 20};
-
-        ck_assert_int_eq(bus_kv_create(c->buses[0], &bucket, 20000,
-                                       bench_done_take, &n, NULL),
-                         0);
-    }
-    bench_done_wait(c->base, &n);
-}
-
-static void
-on_split(void *aux, struct cluster_split *split, enum cluster_split_event e)
-{
-    ck_assert_int_ne(e, CLUSTER_SPLIT_FENCED);
-}
-
-static void
-on_store(void *aux, struct cluster_store *store, enum cluster_store_event e)
-{
-    ck_assert_int_ne(e, STORE_FENCED);
-}
-
-static void
-give_door(void *door, const struct postcard *p)
-{
-    cluster_door_add(door, p);
-}
-
-static void
-open_server(struct cluster *c, unsigned int s)
-{
-    const struct cluster_door_config door = {.bus = c->buses[s],
-                                             .n_shards = N_SHARDS,
-                                             .id_config = id_config,
-                                             .is_file = true};
-    struct ingest_config ingest = {
-        .id_config = id_config, .give = give_door, .rules = c->frames.rules};
-
-    c->codecs[s] = cluster_codecs_create(&id_config);
-    c->kits[s] = path_kit_create(true);
-    ck_assert_ptr_nonnull(c->kits[s]);
-    path_kit_set_topology(c->kits[s], c->frames.topology);
-    c->doors[s] = cluster_door_create(&door);
-    ingest.aux = c->doors[s];
-    c->ingests[s] = ingest_create(&ingest);
-    ingest_set_topology(c->ingests[s], c->frames.topology);
-}
-
-static void
-open_cluster(struct cluster *c, unsigned int n, const char *archive)
-{
-    *c = (struct cluster){.n = n};
-    open_frames(&c->frames, n);
-    slow_clock_go(0);
-    c->base = event_base_new();
-    nats_start(&c->nats, NULL);
-    for (unsigned int s = 0; s < n; s++) {
-        c->buses[s] = nats_open(&c->nats, c->base);
-    }
-    make_streams(c);
-    for (unsigned int s = 0; s < n; s++) {
-        open_server(c, s);
-    }
-    for (uint32_t k = 0; k < N_SHARDS; k++) {
-        const struct cluster_split_config split = {
-            .bus = c->buses[k % n],
-            .shard = k,
-            .epoch = 1,
-            .n_stores = N_STORES,
-            .silent_ns = UINT64_MAX / 4, /* NATS has another clock. */
-            .id_config = id_config,
-            .is_lossless = true,
-            .kit = c->kits[k % n],
-            .codecs = c->codecs[k % n],
-            .rules = c->frames.rules,
-            .on_event = on_split};
-
-        c->splits[k] = cluster_split_create(&split);
-        cluster_split_set_topology(c->splits[k], c->frames.topology, 0);
-    }
-    for (uint32_t m = 0; m < N_STORES; m++) {
-        const struct cluster_store_config store = {.bus = c->buses[m % n],
-                                                   .stream = "LH2",
-                                                   .subject = "lh.2",
-                                                   .bucket = "lh-commit-2",
-                                                   .shard = m,
-                                                   .slot = m,
-                                                   .epoch = 1,
-                                                   .dir = archive,
-                                                   .codecs = c->codecs[m % n],
-                                                   .packet_id = id_config,
-                                                   .on_event = on_store};
-
-        c->stores[m] = cluster_store_create(&store);
-        cluster_store_set_topology(c->stores[m], c->frames.topology, 0);
-    }
-}
-
-static void
-close_cluster(struct cluster *c)
-{
-    for (uint32_t m = 0; m < N_STORES; m++) {
-        cluster_store_destroy(c->stores[m]);
-    }
-    for (uint32_t k = 0; k < N_SHARDS; k++) {
-        cluster_split_destroy(c->splits[k]);
-    }
-    for (unsigned int s = 0; s < c->n; s++) {
-        ingest_destroy(c->ingests[s]);
-        cluster_door_destroy(c->doors[s]);
-        path_kit_destroy(c->kits[s]);
-        cluster_codecs_unref(c->codecs[s]);
-        bus_close(c->buses[s]);
-    }
-    nats_end(&c->nats);
-    event_base_free(c->base);
-    bench_frames_close(&c->frames);
-}
-
 /* A turn of the doors and of the loop. */
 static void
-turn(struct cluster *c)
+turn(struct cluster_rig *c)
 {
     double before = bench_thread_s();
 
@@ -285,12 +125,12 @@ turn(struct cluster *c)
 
 /* Histories that are archived and committed. */
 static uint64_t
-count_archived(const struct cluster *c)
+count_archived(const struct cluster_rig *c)
 {
     struct cluster_store_counters counters;
     uint64_t n = 0;
 
-    for (uint32_t m = 0; m < N_STORES; m++) {
+    for (uint32_t m = 0; m < CLUSTER_RIG_STORES; m++) {
         cluster_store_get_counters(c->stores[m], &counters);
         n += counters.archived;
     }
@@ -299,7 +139,7 @@ count_archived(const struct cluster *c)
 
 /* Whether all that was fed is archived and committed. */
 static bool
-is_archived(const struct cluster *c)
+is_archived(const struct cluster_rig *c)
 {
     struct cluster_split_counters counters;
     uint64_t n_cards = 0, n_histories = 0;
@@ -309,7 +149,7 @@ is_archived(const struct cluster *c)
             return false;
         }
     }
-    for (uint32_t k = 0; k < N_SHARDS; k++) {
+    for (uint32_t k = 0; k < CLUSTER_RIG_SHARDS; k++) {
         cluster_split_get_counters(c->splits[k], &counters);
         if (counters.paths.held || counters.waiting) {
             return false;
@@ -321,7 +161,7 @@ is_archived(const struct cluster *c)
 }
 
 static void
-feed_batch(struct cluster *c)
+feed_batch(struct cluster_rig *c)
 {
     double before = bench_thread_s();
 
@@ -338,7 +178,7 @@ feed_batch(struct cluster *c)
 
 /* Whether what doors sent is kept and read. */
 static bool
-is_settled(const struct cluster *c)
+is_settled(const struct cluster_rig *c)
 {
     uint64_t n_sent = 0, n_read = 0;
 
@@ -351,7 +191,7 @@ is_settled(const struct cluster *c)
             return false;
         }
     }
-    for (uint32_t k = 0; k < N_SHARDS; k++) {
+    for (uint32_t k = 0; k < CLUSTER_RIG_SHARDS; k++) {
         struct cluster_split_counters counters;
 
         cluster_split_get_counters(c->splits[k], &counters);
@@ -363,7 +203,7 @@ is_settled(const struct cluster *c)
 
 /* Waits a little; false: for nothing. */
 static bool
-wait_a_little(struct cluster *c)
+wait_a_little(struct cluster_rig *c)
 {
     const struct timespec little = {.tv_nsec = 1000000};
     double before = bench_thread_s();
@@ -378,7 +218,7 @@ wait_a_little(struct cluster *c)
 
 /* Lets all settle, while the clock stands. */
 static void
-settle(struct cluster *c)
+settle(struct cluster_rig *c)
 {
     for (int i = 0; i < MAX_TURNS && wait_a_little(c); i++) {
         turn(c);
@@ -387,7 +227,7 @@ settle(struct cluster *c)
 
 /* The clock goes on as it does, so that NATS has the time that it is given. */
 static void
-rest(struct cluster *c)
+rest(struct cluster_rig *c)
 {
     const struct timespec rest = {.tv_nsec = REST_NS};
     double before = bench_thread_s();
@@ -399,7 +239,7 @@ rest(struct cluster *c)
 
 /* Waits until all is archived. */
 static void
-end(struct cluster *c)
+end(struct cluster_rig *c)
 {
     for (unsigned int s = 0; s < c->n; s++) {
         cluster_door_end(c->doors[s]);
@@ -412,9 +252,24 @@ end(struct cluster *c)
     }
 }
 
+/* All doors begin at the same time. */
+static void
+announce(struct cluster_rig *c)
+{
+    for (unsigned int s = 0; s < c->n; s++) {
+        cluster_door_announce(c->doors[s]);
+    }
+    for (unsigned int s = 0; s < c->n; s++) {
+        while (!cluster_door_is_idle(c->doors[s])) {
+            rest(c);
+            turn(c);
+        }
+    }
+}
+
 /* Feeds 'n_frames' in all, give or take a batch; the clock goes with it. */
 static void
-feed(struct cluster *c, uint64_t n_frames)
+feed(struct cluster_rig *c, uint64_t n_frames)
 {
     uint64_t step_ns = 0;
 
@@ -433,7 +288,7 @@ feed(struct cluster *c, uint64_t n_frames)
 }
 
 static void
-add_bytes(const struct cluster *c, struct used *used)
+add_bytes(const struct cluster_rig *c, struct used *used)
 {
     for (unsigned int s = 0; s < c->n; s++) {
         struct cluster_door_counters counters;
@@ -442,7 +297,7 @@ add_bytes(const struct cluster *c, struct used *used)
         used->card_bytes += (double) counters.bytes;
         used->messages += (double) counters.messages;
     }
-    for (uint32_t k = 0; k < N_SHARDS; k++) {
+    for (uint32_t k = 0; k < CLUSTER_RIG_SHARDS; k++) {
         struct cluster_split_counters counters;
 
         cluster_split_get_counters(c->splits[k], &counters);
@@ -452,7 +307,7 @@ add_bytes(const struct cluster *c, struct used *used)
 }
 
 static struct used
-get_used(const struct cluster *c)
+get_used(const struct cluster_rig *c)
 {
     double bench_s = c->frames.made_s + c->bench_s;
     struct used used = {.cards = (double) c->n_frames,
@@ -466,15 +321,15 @@ get_used(const struct cluster *c)
 }
 
 static void
-print_each(const struct cluster *c, const char *metric, double value,
+print_each(const struct cluster_rig *c, const char *metric, double value,
            double cards, const char *unit)
 {
     print("servers", c->n, metric, value / cards, unit);
 }
 
 static void
-print_used(const struct cluster *c, double alone_ns, const struct used *from,
-           const struct used *to)
+print_used(const struct cluster_rig *c, double alone_ns,
+           const struct used *from, const struct used *to)
 {
     double cards = to->cards - from->cards;
     double all = (to->all_s - from->all_s) * 1e9;
@@ -508,39 +363,87 @@ n_warm(unsigned int n)
     return (uint64_t) (seconds * RATE) * n;
 }
 
-static uint64_t
-run_alone(unsigned int n, double *ns)
+/* Every one of 'n_frames' postcards is in a history, or a double of one. */
+static void
+check_cards(const struct bench_census *census, uint64_t n_frames,
+            uint64_t n_doubles)
+{
+    ck_assert_uint_eq(census->n_cards + n_doubles, n_frames);
+}
+
+/* Returns the CPU of a postcard. */
+static double
+run_alone(unsigned int n, struct bench_census *census)
 {
     char *archive = lh_asprintf("%s/alone-%u", dir, n);
     struct bench_frames frames;
-    uint64_t n_histories;
+    struct counters counters;
+    double ns;
 
     open_frames(&frames, n);
-    n_histories = bench_alone(&frames, &id_config, n_warm(n), archive, ns);
+    ns = bench_alone(&frames, &id_config, n_warm(n), archive, &counters);
+    bench_census_add(census, archive);
+    check_cards(census,
+                counters.assembled + counters.duplicates + counters.ambiguous,
+                counters.duplicates + counters.ambiguous);
     bench_frames_close(&frames);
     free(archive);
-    return n_histories;
+    return ns;
+}
+
+/* What the owners counted, and what is archived. */
+static void
+compare(struct cluster_rig *c, const char *archive, struct bench_census *alone)
+{
+    struct bench_census census = {.n = 0};
+    uint64_t n_doubles = 0, n_late = 0;
+
+    for (uint32_t k = 0; k < CLUSTER_RIG_SHARDS; k++) {
+        struct cluster_split_counters n;
+
+        cluster_split_get_counters(c->splits[k], &n);
+        n_doubles += n.paths.duplicates + n.paths.ambiguous;
+        n_late += n.late;
+    }
+    for (uint32_t m = 0; m < CLUSTER_RIG_STORES; m++) {
+        char *path = store_disk_path(archive, m);
+
+        bench_census_add(&census, path);
+        free(path);
+    }
+    check_cards(&census, c->n_frames, n_doubles);
+    print("servers", c->n, "histories more",
+          (double) census.n - (double) alone->n, "histories");
+    print("servers", c->n, "histories that differ",
+          (double) bench_census_missing(alone, &census), "histories");
+    print("servers", c->n, "postcards in histories more",
+          (double) census.n_cards - (double) alone->n_cards, "postcards");
+    print("servers", c->n, "postcards after their time", (double) n_late,
+          "postcards");
+    bench_census_uninit(&census);
 }
 
 static void
 run_cluster(unsigned int n)
 {
     char *archive = lh_asprintf("%s/cluster-%u", dir, n);
+    struct bench_census alone = {.n = 0};
+    double alone_ns = run_alone(n, &alone);
     struct used from, to;
-    struct cluster c;
-    double alone_ns;
-    uint64_t expected = run_alone(n, &alone_ns);
+    struct cluster_rig c = {.id_config = id_config};
 
-    open_cluster(&c, n, archive);
+    open_frames(&c.frames, n);
+    cluster_rig_open(&c, n, archive);
+    announce(&c);
     feed(&c, n_warm(n));
     from = get_used(&c);
     feed(&c, UINT64_MAX);
     end(&c);
     to = get_used(&c);
     print_used(&c, alone_ns, &from, &to);
-    print("servers", n, "histories more",
-          (double) count_archived(&c) - (double) expected, "histories");
-    close_cluster(&c);
+    compare(&c, archive, &alone);
+    cluster_rig_close(&c);
+    bench_census_uninit(&alone);
     free(archive);
 }
 
@@ -571,7 +474,7 @@ main(int argc, char *argv[])
     if (argc > 1) {
         seconds = strtod(argv[1], NULL);
     }
-    if (argc > 2 && strtoul(argv[2], NULL, 10) < MAX_SERVERS) {
+    if (argc > 2 && strtoul(argv[2], NULL, 10) < CLUSTER_RIG_SERVERS) {
         max_servers = (unsigned int) strtoul(argv[2], NULL, 10);
     }
     if (argc > 3 && strtoul(argv[3], NULL, 10)) {

@@ -531,6 +531,7 @@ cluster_split_get_counters(const struct cluster_split *s,
         n->held = merge.held;
         n->held_bytes = merge.held_bytes;
         n->hurried = merge.hurried;
+        n->late = merge.late;
         n->doors = merge.doors;
         n->doors_late = merge.behind;
         n->clock_ns = cluster_merge_clock_ns(s->merge);

@@ -89,11 +89,12 @@ struct cluster_split_counters {
     uint64_t postcards;      /* and what was in the rest. */
     uint64_t held;           /* Messages that wait for other doors, */
     uint64_t held_bytes;     /* theirs, */
-    uint64_t hurried;        /* and messages that did not, for want of room. */
-    uint64_t doors;          /* Now known. */
-    uint64_t doors_late;     /* Of these, too far behind to be waited for. */
-    uint64_t checkpoints;    /* That count. */
-    uint64_t checkpoint;     /* Number of the last one, over all owners. */
+    uint64_t hurried;     /* and postcards that did not, for want of room. */
+    uint64_t late;        /* Postcards that came after their time. */
+    uint64_t doors;       /* Now known. */
+    uint64_t doors_late;  /* Of these, too far behind to be waited for. */
+    uint64_t checkpoints; /* That count. */
+    uint64_t checkpoint;  /* Number of the last one, over all owners. */
     uint64_t snapshot_bytes, tentative_bytes; /* Published, */
     uint64_t sent_again;                      /* and what was once more. */
     uint64_t position;  /* Committed: below it nothing is needed any more. */

@@ -282,7 +282,7 @@ checkpoint(struct shard *shard)
     struct byte_buf *parts;
     uint64_t start = figure_ns(CLOCK_PROCESS_CPUTIME_ID);
     uint32_t n = cluster_snapshot_put(&head, shard->writer, shard->paths,
-                                      shard->merge, &parts);
+                                      shard->merge, NULL, &parts);
 
     for (uint32_t i = 0; i < n; i++) {
         snapshot_bytes += parts[i].len;

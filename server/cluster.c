@@ -108,26 +108,45 @@ look_at_leaving(struct cluster *cluster)
 /* --- Time ---------------------------------------------------------------- */
 
 static void
+on_lost(void *cluster_, uint64_t dpid, uint64_t n)
+{
+    static struct say_site site;
+    struct cluster *cluster = cluster_;
+    char text[DPID_BUFSIZE];
+
+    if (cluster->tally) {
+        cluster_tally_lose(cluster->tally, dpid);
+    }
+    say(&site, SAY_WARN,
+        "%" PRIu64 " postcards of switch %s found no way into NATS and are "
+        "lost (lasthopctl cluster status says what is wrong)",
+        n, dpid_to_string(dpid, text));
+}
+
+/* What came here is told to all when it is known what of it was lost. */
+static void
+tell_tally(struct cluster *cluster)
+{
+    uint64_t now_ns = time_spec_now();
+
+    if (cluster->tally && now_ns - cluster->tallied_ns >= CLUSTER_TALLY_NS) {
+        cluster->tallied_ns = now_ns;
+        cluster_door_take_lost(cluster->door, on_lost, cluster);
+        cluster_tally_run(cluster->tally, cluster_door_settled(cluster->door),
+                          now_ns);
+    }
+}
+
+static void
 on_tick(evutil_socket_t fd, short what, void *cluster_)
 {
     struct cluster *cluster = cluster_;
 
     if (cluster->door) {
         cluster_door_run(cluster->door, time_spec_now());
+        tell_tally(cluster);
     }
     look_at_leaving(cluster);
-}
-
-static void
-warn_lost(void *aux, uint64_t dpid, uint64_t n)
-{
-    static struct say_site site;
-    char text[DPID_BUFSIZE];
-
-    say(&site, SAY_WARN,
-        "%" PRIu64 " postcards of switch %s found no way into NATS and are "
-        "lost (lasthopctl cluster status says what is wrong)",
-        n, dpid_to_string(dpid, text));
 }
 
 static void
@@ -139,7 +158,7 @@ on_second(evutil_socket_t fd, short what, void *cluster_)
         return;
     }
     ask_streams(cluster);
-    cluster_door_take_lost(cluster->door, warn_lost, NULL);
+    cluster_door_take_lost(cluster->door, on_lost, cluster);
     if (!cluster->is_door_only) {
         cluster_self_tell(cluster);
         cluster_share_tick(cluster->share);
@@ -334,6 +353,7 @@ on_ready(void *cluster_, const struct cluster_config *config)
     cluster->members = cluster_members_create(cluster->bus, NULL, NULL);
     if (!cluster->is_door_only) {
         open_version(cluster);
+        cluster->tally = cluster_tally_create(cluster->bus);
     }
     cluster->door = cluster_door_create(&door);
     open_share(cluster);
@@ -453,6 +473,7 @@ cluster_close(struct cluster *cluster)
     cluster_profile_legs_destroy(cluster->profile_legs);
     cluster_rpc_destroy(cluster->rpc);
     cluster_shards_close(cluster);
+    cluster_tally_destroy(cluster->tally);
     cluster_triggers_destroy(cluster->triggers);
     cluster_share_destroy(cluster->share);
     cluster_door_destroy(cluster->door);
@@ -475,6 +496,11 @@ cluster_add(struct cluster *cluster, const struct postcard *postcard)
 {
     if (cluster->door) {
         cluster_door_add(cluster->door, postcard);
+        if (cluster->tally && !postcard->visit) {
+            cluster_tally_came(cluster->tally, postcard->dpid,
+                               postcard->time_ns,
+                               cluster_door_token(cluster->door));
+        }
     } else {
         cluster->n_early++;
     }
@@ -490,6 +516,16 @@ cluster_begin(struct cluster *cluster, const uint8_t agent[AGENT_ID_LEN],
 
     if (cluster->door) {
         cluster_door_begin(cluster->door, id ? id : 1, frame);
+    }
+}
+
+void
+cluster_count(struct cluster *cluster, uint64_t dpid, uint64_t asked_ns,
+              uint64_t time_ns, uint64_t n_sent)
+{
+    if (cluster->tally && cluster->share &&
+        cluster_share_is_coordinator(cluster->share)) {
+        cluster_tally_count(cluster->tally, dpid, asked_ns, time_ns, n_sent);
     }
 }
 

@@ -75,6 +75,9 @@ void cluster_close(struct cluster *);
 bool cluster_is_ready(const struct cluster *);
 /* Before it is ready a postcard is lost, and counted. */
 void cluster_add(struct cluster *, const struct postcard *);
+/* See pipeline_count(). */
+void cluster_count(struct cluster *, uint64_t dpid, uint64_t asked_ns,
+                   uint64_t time_ns, uint64_t n_sent);
 /* See cluster_door_begin(). */
 void cluster_begin(struct cluster *, const uint8_t agent[AGENT_ID_LEN],
                    uint64_t frame);

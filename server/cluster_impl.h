@@ -20,6 +20,7 @@
 #include "server/cluster_setup.h"
 #include "server/cluster_split.h"
 #include "server/cluster_store.h"
+#include "server/cluster_tally.h"
 #include "server/cluster_triggers.h"
 #include "server/cluster_version.h"
 #include "server/shard_lease.h"
@@ -59,6 +60,7 @@ struct cluster {
     bool is_ready;
     struct cluster_members *members; /* From here on NULL before ready. */
     struct cluster_door *door;
+    struct cluster_tally *tally;
     struct cluster_legs *legs;                 /* Its part of all queries, */
     struct cluster_profile_legs *profile_legs; /* and profiles. */
     struct cluster_fan_cluster servers;        /* Who is asked. */
@@ -81,6 +83,8 @@ struct cluster {
     struct cluster_stream streams[CLUSTER_N_STREAMS];
     struct topology *topology; /* Owned reference, or NULL. */
     uint64_t topology_ns;
+
+    uint64_t tallied_ns; /* When what came here was told. */
 
     bool is_draining, is_leaving, has_left;
     int64_t leaving_ms; /* Since when. */

@@ -39,6 +39,7 @@ add_split(const struct cluster_split *split, struct counters *c)
     c->known_paths += n.paths.paths;
     c->known_flows += n.paths.flows;
     c->histories += n.histories;
+    c->awaiting_counters += n.awaiting;
     c->cluster_restored += n.restored;
     c->cluster_again += n.again;
     c->cluster_doubled += n.doubled;
@@ -55,6 +56,7 @@ end_split(struct cluster *cluster, uint32_t shard)
         add_split(split, &cluster->gone);
         cluster->gone.open_postcards = 0;
         cluster->gone.open_groups = 0;
+        cluster->gone.awaiting_counters = 0;
         cluster->gone.closed_groups = 0;
         cluster->gone.known_paths = 0;
         cluster->gone.known_flows = 0;
@@ -105,6 +107,8 @@ start_split(struct cluster *cluster, uint32_t shard, uint64_t epoch)
         .id_config = o->id_config,
         .is_lossless = o->is_lossless,
         .rules = cluster->parts.rules,
+        .ledger = cluster_tally_ledger(cluster->tally),
+        .wire = &cluster->config.wire,
         .kit = cluster->kit,
         .codecs = cluster->codecs,
         .on_event = on_split,

@@ -9,12 +9,14 @@
 
 #include "lib/bytes.h"
 #include "lib/card_batch.h"
+#include "lib/history_codec.h"
 #include "lib/lh_alloc.h"
 #include "server/cluster_merge.h"
+#include "server/loss_wait.h"
 #include "server/path_group.h"
 #include "server/path_table.h"
 
-#define SNAPSHOT_VERSION 2     /* 1: without what is known of agents. */
+#define SNAPSHOT_VERSION 2     /* 1: without agents and what waits. */
 #define MAX_SEEN         65536 /* Hashes of one group. */
 #define MAX_PARTS        65536
 #define MAX_META         32768 /* Beside postcards. */
@@ -30,6 +32,7 @@ struct writer {
     size_t n_parts, allocated;
     struct byte_buf meta;    /* Of the first part. */
     struct byte_buf entries; /* Of a list in it. */
+    struct history_encoder *histories;
     uint32_t n_entries;
 
     /* Groups of the part at hand. */
@@ -138,16 +141,51 @@ put_card(void *w_, const struct postcard *p, uint64_t due_ns)
     w->n_cards++;
 }
 
+static void
+put_waiting(void *w_, const struct history *h, uint64_t dpid, uint64_t to_ns,
+            uint64_t due_ns)
+{
+    struct writer *w = w_;
+
+    if (!history_encoder_add(w->histories, h)) {
+        w->n_entries++;
+        byte_buf_put_u64(&w->entries, dpid);
+        byte_buf_put_u64(&w->entries, to_ns);
+        byte_buf_put_u64(&w->entries, due_ns);
+    }
+}
+
+/* Histories that wait, each with what is known of it. */
+static void
+put_wait(struct writer *w, const struct loss_wait *wait)
+{
+    struct byte_buf payload = BYTE_BUF_INIT;
+
+    w->histories = history_encoder_create();
+    if (wait) {
+        loss_wait_each(wait, put_waiting, w);
+    }
+    finish_list(w);
+    history_encoder_finish(w->histories, &payload);
+    byte_buf_put_u32(&w->meta, (uint32_t) payload.len);
+    byte_buf_put(&w->meta, payload.data, payload.len);
+    byte_buf_uninit(&payload);
+    history_encoder_destroy(w->histories);
+}
+
 uint32_t
 cluster_snapshot_put(const struct cluster_snapshot_head *head,
                      struct card_batch_writer *batch, struct path_table *paths,
                      const struct cluster_merge *merge,
-                     struct byte_buf **partsp)
+                     const struct loss_wait *wait, struct byte_buf **partsp)
 {
-    /* Who does not know version 2 was not sent anything by agents in it. */
+    /* While servers are there that do not know version 2, nothing waits, and
+     * agents are not told of. */
+    bool has_more =
+        cluster_merge_has_reach(merge) || (wait && loss_wait_count(wait));
     struct writer w = {
         .head = head,
-        .version = cluster_merge_has_reach(merge) ? SNAPSHOT_VERSION : 1,
+        .version = has_more ? SNAPSHOT_VERSION : 1,
         .batch = batch,
     };
 
@@ -160,6 +198,7 @@ cluster_snapshot_put(const struct cluster_snapshot_head *head,
     finish_list(&w);
     if (w.version > 1) {
         cluster_merge_put_reach(merge, &w.meta);
+        put_wait(&w, wait);
     }
     if (w.meta.len > MAX_META) {
         finish_part(&w);
@@ -311,16 +350,52 @@ read_inner(struct bytes_reader *in, struct path_table *paths)
     return !in->failed;
 }
 
+/* Histories that wait go on doing so; without 'wait' they are skipped. */
+static bool
+read_wait(struct bytes_reader *in, struct loss_wait *wait)
+{
+    uint32_t n = bytes_get_u32(in);
+    const uint8_t *entries = bytes_get(in, (size_t) n * 24);
+    uint32_t len = bytes_get_u32(in);
+    const uint8_t *payload = bytes_get(in, len);
+    struct bytes_reader entry = bytes_reader(entries, (size_t) n * 24);
+    struct history_decoder *decoder;
+    struct history_record record;
+    struct history *h;
+    bool is_good;
+
+    if (in->failed || history_decoder_create(payload, len, &decoder, NULL)) {
+        return false;
+    }
+    is_good = true;
+    while (n-- && is_good) {
+        uint64_t dpid = bytes_get_u64(&entry);
+        uint64_t to_ns = bytes_get_u64(&entry);
+        uint64_t due_ns = bytes_get_u64(&entry);
+
+        is_good = !history_decoder_next(decoder, &record, NULL) &&
+                  !history_decoder_read(decoder, record.offset, &h, NULL);
+        if (is_good && wait) {
+            loss_wait_restore(wait, h, dpid, to_ns, due_ns);
+        } else if (is_good) {
+            history_destroy(h);
+        }
+    }
+    history_decoder_destroy(decoder);
+    return is_good;
+}
+
 /* What the first part tells besides postcards. */
 static bool
 read_meta(struct bytes_reader *in, uint8_t version, struct path_table *paths,
-          struct cluster_merge *merge)
+          struct cluster_merge *merge, struct loss_wait *wait)
 {
     bytes_get_u64(in); /* The secret. */
     path_table_run(paths, bytes_get_u64(in));
     return !cluster_merge_read(merge, in) && read_seen(in, paths) &&
            read_inner(in, paths) &&
-           (version < 2 || !cluster_merge_read_reach(merge, in));
+           (version < 2 ||
+            (!cluster_merge_read_reach(merge, in) && read_wait(in, wait)));
 }
 
 /* Opens the groups of a part again, and adds to '*n' how many postcards. */
@@ -355,7 +430,8 @@ read_groups(struct part *part, struct card_batch_reader *batch,
 int
 cluster_snapshot_reader_restore(struct cluster_snapshot_reader *r,
                                 struct path_table *paths,
-                                struct cluster_merge *merge, uint64_t *n,
+                                struct cluster_merge *merge,
+                                struct loss_wait *wait, uint64_t *n,
                                 struct lh_error *error)
 {
     struct card_batch_reader *batch = card_batch_reader_create(&r->id_config);
@@ -366,7 +442,7 @@ cluster_snapshot_reader_restore(struct cluster_snapshot_reader *r,
         struct part part;
 
         if (!open_part(&r->parts[i], &part) ||
-            (!i && !read_meta(&part.meta, r->version, paths, merge))) {
+            (!i && !read_meta(&part.meta, r->version, paths, merge, wait))) {
             lh_error_set(error, "a part of the snapshot is malformed");
             retval = EBADMSG;
         } else {

@@ -9,9 +9,10 @@
  *     lh.s.<k>, until it says that all is there, then
  *     cluster_snapshot_reader_restore(reader, paths, merge, ..)
  *
- * The first part has what is known of doors, of what closed a moment ago and
- * of tunnels; each part has open postcards, in groups, with the times at which
- * their windows end.
+ * The first part has what is known of doors, of agents, of what closed a
+ * moment ago and of tunnels, and histories that wait for counters of switches;
+ * each part has open postcards, in groups, with the times at which their
+ * windows end.
  *
  * Threads: one. */
 #ifndef SERVER_CLUSTER_SNAPSHOT_H
@@ -27,6 +28,7 @@
 
 struct card_batch_writer;
 struct cluster_merge;
+struct loss_wait;
 struct path_table;
 
 struct cluster_snapshot_head {
@@ -36,10 +38,11 @@ struct cluster_snapshot_head {
 
 /* Writes the snapshot to '*parts', 'n' buffers that are the caller's to empty
  * and free(), and returns 'n', which is not 0.  The batch writer must be
- * empty, and is empty after. */
+ * empty, and is empty after.  Nothing waits where loss_wait is NULL. */
 uint32_t cluster_snapshot_put(const struct cluster_snapshot_head *,
                               struct card_batch_writer *, struct path_table *,
                               const struct cluster_merge *,
+                              const struct loss_wait *,
                               struct byte_buf **parts);
 
 struct cluster_snapshot_reader;
@@ -65,7 +68,7 @@ cluster_snapshot_reader_secret(const struct cluster_snapshot_reader *);
  * there. */
 int cluster_snapshot_reader_restore(struct cluster_snapshot_reader *,
                                     struct path_table *,
-                                    struct cluster_merge *, uint64_t *n,
-                                    struct lh_error *);
+                                    struct cluster_merge *, struct loss_wait *,
+                                    uint64_t *n, struct lh_error *);
 
 #endif /* server/cluster_snapshot.h */

@@ -15,6 +15,7 @@
 #include "lib/say.h"
 #include "server/catch_up.h"
 #include "server/cluster_split_impl.h"
+#include "server/loss_wait.h"
 #include "server/sample_gate.h"
 
 #define INTERVAL_MS 200
@@ -52,7 +53,7 @@ begin(struct cluster_split *s, uint64_t now_ns)
     struct byte_buf *parts;
     uint32_t n =
         cluster_snapshot_put(&head, cluster_codecs_card_writer(s->codecs),
-                             s->paths, s->merge, &parts);
+                             s->paths, s->merge, s->wait, &parts);
 
     if (s->pull) {
         s->position = bus_pull_next_seq(s->pull);
@@ -233,13 +234,14 @@ restore(struct cluster_split *s)
 
     s->secret = cluster_snapshot_reader_secret(s->past);
     cluster_split_create_paths(s);
-    if (cluster_snapshot_reader_restore(s->past, s->paths, s->merge,
+    if (cluster_snapshot_reader_restore(s->past, s->paths, s->merge, s->wait,
                                         &s->n.restored, &error)) {
         say_error("shard %" PRIu32 ": what the owner before had open cannot "
                   "be read: %s",
                   s->config.shard, error.text);
         s->n.snapshots_lost++;
     }
+    s->n.histories += s->wait ? loss_wait_count(s->wait) : 0;
     close_past(s);
     start(s);
 }
@@ -444,6 +446,7 @@ cluster_split_destroy(struct cluster_split *s)
         cluster_snapshot_reader_destroy(s->past);
         path_table_destroy(s->paths);
         cluster_merge_destroy(s->merge);
+        loss_wait_destroy(s->wait);
         sample_gate_destroy(s->gate);
         catch_up_destroy(s->catch_up);
         cluster_checkpoint_destroy(s->checkpoint);
@@ -510,7 +513,8 @@ cluster_split_get_counters(const struct cluster_split *s,
     *n = s->n;
     n->committed = checkpoint.histories;
     n->too_large = checkpoint.too_large;
-    n->waiting = checkpoint.under_way +
+    n->awaiting = s->wait ? loss_wait_count(s->wait) : 0;
+    n->waiting = checkpoint.under_way + n->awaiting +
                  cluster_outbox_n(cluster_checkpoint_box(s->checkpoint));
     n->checkpoints = checkpoint.n;
     n->checkpoint = checkpoint.last;

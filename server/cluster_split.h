@@ -22,6 +22,9 @@
  * their watermarks tell (server/cluster_merge.h), so that the histories are
  * those of one process that received all.
  *
+ * Histories that say `lost` wait for counters as in one process
+ * (server/loss_wait.h), a few at a time, and go with the snapshot.
+ *
  * Threads: the bus's. */
 #ifndef SERVER_CLUSTER_SPLIT_H
 #define SERVER_CLUSTER_SPLIT_H 1
@@ -36,6 +39,7 @@
 
 struct bus;
 struct cluster_codecs;
+struct loss_ledger;
 struct cluster_split;
 struct path_kit;
 struct rule_cache;
@@ -64,6 +68,9 @@ struct cluster_split_config {
     struct packet_id_config id_config;
     bool is_lossless;
     struct rule_cache *rules;
+    /* What is known of lost postcards of switches; NULL: nothing. */
+    struct loss_ledger *ledger;
+    const uint32_t *wire; /* Version that is spoken; NULL: the newest. */
     /* Shared by shards of a server; NULL: none. */
     struct path_kit *kit;
     struct cluster_codecs *codecs; /* Takes a reference. */
@@ -80,6 +87,7 @@ struct cluster_split_counters {
     uint64_t committed; /* are in a checkpoint that counts, */
     uint64_t waiting;   /* are not yet; */
     uint64_t too_large; /* or are larger than a message may be: dropped. */
+    uint64_t awaiting;  /* Of these, wait for counters of switches. */
     uint64_t restored;  /* Open postcards taken up from a snapshot. */
     uint64_t snapshots_lost; /* Snapshots that were not there (any more). */
     uint64_t messages;       /* Read from the doors, of which */

@@ -17,6 +17,7 @@
 #include "server/cluster_split.h"
 
 struct catch_up;
+struct loss_wait;
 struct sample_gate;
 
 enum cluster_split_state {
@@ -35,6 +36,7 @@ struct cluster_split {
     struct cluster_codecs *codecs;         /* Owned reference. */
     struct path_table *paths;              /* Owned; NULL: not yet. */
     struct cluster_merge *merge;           /* The same. */
+    struct loss_wait *wait;                /* Owned, or NULL. */
     struct sample_gate *gate;              /* Of all doors.  Owned. */
     struct catch_up *catch_up;             /* The same. */
     struct topology *topology;             /* Owned reference, or NULL. */

@@ -8,6 +8,7 @@
 #include "lib/random64.h"
 #include "server/catch_up.h"
 #include "server/cluster_split_impl.h"
+#include "server/loss_wait.h"
 #include "server/rule_cache.h"
 #include "server/sample_gate.h"
 
@@ -16,17 +17,46 @@
 /* Bytes of histories that wait: nothing is read on. */
 #define FULL_BYTES (16u << 20)
 
+/* Histories that wait for counters, for each snapshot has them. */
+#define MAX_WAITING 128
+#define MAX_HOPS    64
+
 /* --- Histories. -----------------------------------------------------------
  */
+
+/* It goes to its owner. */
+static void
+hand_on(void *s_, uint32_t from, struct history *h)
+{
+    struct cluster_split *s = s_;
+
+    s->is_dirty = true;
+    cluster_outbox_add(cluster_checkpoint_box(s->checkpoint), h);
+}
+
+/* Whether counters may say more of it, about switch '*dpidp'. */
+static bool
+may_wait(const struct cluster_split *s, const struct history *h,
+         uint64_t *dpidp)
+{
+    return s->wait && (!s->config.wire || *s->config.wire > 1) &&
+           loss_wait_count(s->wait) < MAX_WAITING && h->n_hops <= MAX_HOPS &&
+           loss_wait_find(h, s->topology, false, dpidp);
+}
 
 static void
 emit(void *s_, struct history *h)
 {
     struct cluster_split *s = s_;
+    uint64_t dpid;
 
     s->n.histories++;
     s->is_dirty = true;
-    cluster_outbox_add(cluster_checkpoint_box(s->checkpoint), h);
+    if (may_wait(s, h, &dpid)) {
+        loss_wait_add(s->wait, h, dpid, 0, s->now_ns);
+    } else {
+        hand_on(s, 0, h);
+    }
 }
 
 static void
@@ -206,9 +236,15 @@ cluster_split_work(struct cluster_split *s)
     if (clock_ns) {
         s->now_ns = clock_ns;
         path_table_run(s->paths, clock_ns);
+        if (s->wait) {
+            loss_wait_settle(s->wait, clock_ns, false);
+        }
     }
     if (cluster_merge_is_over(s->merge)) {
         path_table_flush(s->paths);
+        if (s->wait) {
+            loss_wait_settle(s->wait, s->now_ns, true);
+        }
     }
     return false;
 }
@@ -227,4 +263,7 @@ cluster_split_create_paths(struct cluster_split *s)
     draw_secret(s);
     create_paths(s);
     create_merge(s);
+    if (s->config.ledger) {
+        s->wait = loss_wait_create(s->config.ledger, NULL, hand_on, s);
+    }
 }

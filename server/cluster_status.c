@@ -4,7 +4,9 @@
 
 #include <string.h>
 
+#include "lib/time_spec.h"
 #include "server/cluster_impl.h"
+#include "server/loss_ledger.h"
 
 static const char *
 state_of(const struct cluster *cluster)
@@ -40,6 +42,10 @@ cluster_collect(const struct cluster *cluster, struct counters *c)
     struct cluster_door_counters door = {.in = 0};
 
     cluster_shards_collect(cluster, c);
+    if (cluster->tally) {
+        loss_ledger_sum(cluster_tally_ledger(cluster->tally), time_spec_now(),
+                        &c->missing_min, &c->missing_max);
+    }
     c->cluster_lost =
         lost_of(cluster, &c->cluster_waiting, &c->cluster_acknowledged);
     if (cluster->door) {

@@ -12,7 +12,7 @@
 
 /* What came, by time: a ring that reaches further back than a reading looks,
  * also when it is looked at late. */
-#define SLOT_NS   UINT64_C(10000000)
+#define SLOT_NS   LOSS_SLOT_NS
 #define N_SLOTS   1024
 #define N_READING 64
 
@@ -107,11 +107,11 @@ loss_ledger_is_counting(const struct loss_ledger *ledger)
 }
 
 static void
-came(struct account *account, uint64_t time_ns)
+came(struct account *account, uint64_t time_ns, uint32_t n_cards)
 {
     uint64_t slot = time_ns / SLOT_NS;
 
-    account->n_came++;
+    account->n_came += n_cards;
     if (slot > account->newest) {
         uint64_t n = slot - account->newest;
 
@@ -121,7 +121,7 @@ came(struct account *account, uint64_t time_ns)
         account->newest = slot;
     }
     if (account->newest - slot < N_SLOTS) {
-        account->slots[slot % N_SLOTS]++;
+        account->slots[slot % N_SLOTS] += n_cards;
     }
 }
 
@@ -134,8 +134,51 @@ loss_ledger_came(struct loss_ledger *ledger, const struct loss_came *cards,
         struct account *account = find(ledger, cards[i].dpid);
 
         if (account) {
-            came(account, cards[i].time_ns);
+            came(account, cards[i].time_ns, 1);
         }
+    }
+    pthread_mutex_unlock(&ledger->mutex);
+}
+
+/* What was known is void; readings count from then on again. */
+static void
+begin_anew(struct account *account, uint64_t time_ns)
+{
+    account->n_readings = 0;
+    account->has_first = false;
+    account->begun_ns = time_ns;
+}
+
+/* Whether a reading was judged without what came then. */
+static bool
+is_late(const struct account *account, uint64_t time_ns)
+{
+    for (size_t i = account->n_readings; i-- > 0;) {
+        const struct reading *r = &account->readings[i];
+
+        if (r->is_judged) {
+            return time_ns / SLOT_NS <= (r->time_ns + LOSS_SLACK_NS) / SLOT_NS;
+        }
+    }
+    return false;
+}
+
+void
+loss_ledger_add(struct loss_ledger *ledger, uint64_t dpid, uint64_t time_ns,
+                uint32_t n)
+{
+    struct account *account;
+
+    pthread_mutex_lock(&ledger->mutex);
+    account = find(ledger, dpid);
+    if (account && (!n || is_late(account, time_ns))) {
+        size_t last = account->n_readings;
+
+        begin_anew(account, last ? account->readings[last - 1].time_ns
+                                 : account->begun_ns);
+    }
+    if (account && n) {
+        came(account, time_ns, n);
     }
     pthread_mutex_unlock(&ledger->mutex);
 }
@@ -206,9 +249,7 @@ count(struct loss_ledger *ledger, uint64_t dpid, uint64_t asked_ns,
     judge(ledger, account, time_ns);
     if (n && (n_sent < account->readings[n - 1].n_sent ||
               time_ns < account->readings[n - 1].time_ns)) {
-        account->n_readings = 0;
-        account->has_first = false;
-        account->begun_ns = time_ns;
+        begin_anew(account, time_ns);
         return;
     }
     if (n == N_READING) {

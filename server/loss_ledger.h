@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 #define LOSS_LAG_NS   UINT64_C(2000000000) /* Of the switch's counters. */
+#define LOSS_SLOT_NS  UINT64_C(10000000)   /* Times are no finer here. */
 #define LOSS_SLACK_NS UINT64_C(20000000)   /* Of clocks, and of the way. */
 /* A switch whose counters did not come for so long is not waited for. */
 #define LOSS_SILENT_NS UINT64_C(3000000000)
@@ -38,6 +39,11 @@ struct loss_came {
 };
 void loss_ledger_came(struct loss_ledger *, const struct loss_came *,
                       size_t n);
+/* The same of 'n' postcards that others saw, by then or a slot later.  What
+ * comes later than loss_ledger_set_told() said, and an 'n' of 0, which says
+ * that others had come and were lost, make it begin anew for the switch. */
+void loss_ledger_add(struct loss_ledger *, uint64_t dpid, uint64_t time_ns,
+                     uint32_t n);
 /* The ledger has been told of all that came before 'time_ns'; at first of
  * everything. */
 void loss_ledger_set_told(struct loss_ledger *, uint64_t time_ns);

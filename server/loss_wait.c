@@ -241,27 +241,51 @@ ask(const struct loss_wait *wait, struct history *h, uint64_t dpid,
     return answer;
 }
 
+static void
+append(struct loss_wait *wait, const struct waiting *from)
+{
+    struct waiting *w = lh_memdup(from, sizeof *from);
+
+    *wait->last = w;
+    wait->last = &w->next;
+    wait->n++;
+}
+
+void
+loss_wait_each(const struct loss_wait *wait,
+               void (*tell)(void *aux, const struct history *, uint64_t dpid,
+                            uint64_t to_ns, uint64_t due_ns),
+               void *aux)
+{
+    for (const struct waiting *w = wait->first; w; w = w->next) {
+        tell(aux, w->history, w->dpid, w->to_ns, w->due_ns);
+    }
+}
+
+void
+loss_wait_restore(struct loss_wait *wait, struct history *h, uint64_t dpid,
+                  uint64_t to_ns, uint64_t due_ns)
+{
+    append(wait,
+           &(struct waiting){
+               .history = h, .dpid = dpid, .to_ns = to_ns, .due_ns = due_ns});
+}
+
 void
 loss_wait_add(struct loss_wait *wait, struct history *h, uint64_t dpid,
               uint32_t from, uint64_t now_ns)
 {
-    struct waiting *w;
-
     if (ask(wait, h, dpid, now_ns, now_ns, wait->n >= LOSS_WAIT_MAX) !=
             LOSS_NOT_YET ||
         wait->n >= LOSS_WAIT_MAX) {
         wait->give(wait->aux, from, h);
         return;
     }
-    w = lh_alloc(sizeof *w);
-    *w = (struct waiting){.history = h,
-                          .dpid = dpid,
-                          .from = from,
-                          .to_ns = now_ns,
-                          .due_ns = now_ns + LOSS_WAIT_NS};
-    *wait->last = w;
-    wait->last = &w->next;
-    wait->n++;
+    append(wait, &(struct waiting){.history = h,
+                                   .dpid = dpid,
+                                   .from = from,
+                                   .to_ns = now_ns,
+                                   .due_ns = now_ns + LOSS_WAIT_NS});
 }
 
 void

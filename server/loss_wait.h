@@ -46,6 +46,16 @@ void loss_wait_add(struct loss_wait *, struct history *, uint64_t dpid,
  * enough; at the end all. */
 void loss_wait_settle(struct loss_wait *, uint64_t now_ns, bool is_end);
 
+/* Each that waits, in their order, and what is known of it: to be written
+ * down, and given to another with loss_wait_restore(), which takes it. */
+void loss_wait_each(const struct loss_wait *,
+                    void (*tell)(void *aux, const struct history *,
+                                 uint64_t dpid, uint64_t to_ns,
+                                 uint64_t due_ns),
+                    void *aux);
+void loss_wait_restore(struct loss_wait *, struct history *, uint64_t dpid,
+                       uint64_t to_ns, uint64_t due_ns);
+
 uint64_t loss_wait_count(const struct loss_wait *);
 /* When the oldest has waited long enough; UINT64_MAX: none waits. */
 uint64_t loss_wait_next_ns(const struct loss_wait *);

@@ -70,7 +70,11 @@ on_count(void *server_, uint64_t dpid, uint64_t asked_ns, uint64_t time_ns,
 {
     struct server *server = server_;
 
-    pipeline_count(server->pipeline, dpid, asked_ns, time_ns, n_sent);
+    if (server->cluster) {
+        cluster_count(server->cluster, dpid, asked_ns, time_ns, n_sent);
+    } else {
+        pipeline_count(server->pipeline, dpid, asked_ns, time_ns, n_sent);
+    }
 }
 
 static void

@@ -55,7 +55,7 @@ restore(struct cluster_snapshot_reader *reader, struct shard *shard)
     shard->paths = path_table_create(&paths);
     shard->merge = cluster_merge_create(&merge);
     return cluster_snapshot_reader_restore(reader, shard->paths, shard->merge,
-                                           &n, &error);
+                                           NULL, &n, &error);
 }
 
 static void
@@ -73,7 +73,7 @@ check_again(const struct shard *shard)
     struct card_batch_writer *writer = card_batch_writer_create(&id_config);
     struct byte_buf *parts;
     uint32_t n = cluster_snapshot_put(&head, writer, shard->paths,
-                                      shard->merge, &parts);
+                                      shard->merge, NULL, &parts);
     struct cluster_snapshot_reader *reader =
         cluster_snapshot_reader_create(1, 1, n, &id_config);
     struct shard again;

@@ -4,7 +4,10 @@
 import pytest
 
 import frames
+import test_collectors
+from cluster import Nats
 from process import run, wait_until
+from recorder import Recorder, start_controller
 from stack import Stack
 
 S1 = "0000000000000001"
@@ -81,3 +84,61 @@ def test_a_lost_postcard_is_not_taken_for_a_lost_packet(lab):
         server.signal(18)   # SIGCONT
     wait_until(lambda: stack.server.call("stats")["stats"]["missing_min"] == 2,
                20, "the missing postcards to be known")
+
+
+def test_counters_prove_it_in_a_cluster(lab):
+    """The postcards of each switch go to one server or another, the counters
+    to one, and the packet's owner is a third."""
+    h1, addresses = test_collectors.network(lab)
+    for netns, interface in ((h1.netns, "eth0"), (lab.sw, "s1-h1")):
+        run(["ip", "link", "set", interface, "mtu", "2000"], netns=netns)
+    controller = start_controller(lab)
+    recorder = Recorder(lab, "geneve:" + ",or=".join(addresses)).start()
+    lab.set_controller(recorder.target)
+    recorder.wait_ready().wait_controller(controller)
+    for dpid, in_port, out in ((1, 2, 1), (2, 1, 2), (3, 1, 2)):
+        controller.call("flow", dpid=dpid, flow={
+            "priority": 1, "match": {"in_port": in_port},
+            "actions": output(out)})
+    assert len(set(test_collectors.collectors(recorder)[0])) > 1
+    servers = test_collectors.Servers(lab, addresses, addresses[0])
+    nats = Nats(f"{lab.dir}/nats", netns=lab.col)
+    nats.start()
+    try:
+        for name in servers.addresses:
+            servers.start(name)
+        wait_until(servers.is_settled, 30, "the cluster")
+        api = servers.api("b")
+        rounds = servers.api("a")
+        linked = rounds.call("stats")["stats"]["recorder_rounds"]
+        wait_until(lambda: rounds.call("stats")["stats"]["recorder_rounds"]
+                   >= linked + 3 * 8, 20, "counters of all switches")
+
+        def histories(port, n):
+            found = []
+
+            def enough():
+                found[:] = api.query(f"{{{{--bpf udp dst port {port}}}}}")
+                return len(found) >= n
+            wait_until(enough, 20, f"{n} histories of port {port}")
+            return found
+
+        # What does not fit takes with it what is sent together.
+        for i in range(12):
+            h1.send(udp(h1, h1, bytes([i]) * 1700, dport=7))
+        h1.send(udp(h1, h1, b"y" * 1000, dport=8))
+        [small] = histories(8, 1)
+        assert small["verdict"]["name"] == "delivered", small["verdict"]
+        for large in histories(7, 12):
+            assert large["verdict"] == {
+                **large["verdict"], "name": "lost", "dpid": S1, "port": 1,
+                "evidence": "complete"}, large["verdict"]
+        for name in servers.addresses:
+            stats = servers.api(name).call("stats")["stats"]
+            assert stats["missing_min"] == 0
+            assert stats["awaiting_counters"] == 0
+            assert stats["missing_max"] < 1000, stats["missing_max"]
+    finally:
+        for process in servers.processes.values():
+            process.kill()
+        nats.kill()

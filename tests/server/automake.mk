@@ -64,6 +64,11 @@ tests_server_test_cluster_doubles_SOURCES = \
 	tests/server/test_cluster_doubles.c
 tests_server_test_cluster_doubles_LDADD = $(SERVER_LIBS) $(TEST_LIBS)
 
+check_PROGRAMS += tests/server/test_cluster_tally
+TESTS += tests/server/test_cluster_tally
+tests_server_test_cluster_tally_SOURCES = tests/server/test_cluster_tally.c
+tests_server_test_cluster_tally_LDADD = $(SERVER_LIBS) $(TEST_LIBS)
+
 check_PROGRAMS += tests/server/test_cluster_merge
 TESTS += tests/server/test_cluster_merge
 tests_server_test_cluster_merge_SOURCES = tests/server/test_cluster_merge.c

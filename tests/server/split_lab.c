@@ -233,6 +233,27 @@ on_kept(void *lab, uint64_t tag, uint64_t seq)
 {
 }
 
+/* Readings before the first postcard, and one that nobody may judge. */
+static struct loss_ledger *
+make_ledger(const struct split_lab *lab)
+{
+    struct loss_ledger *ledger = loss_ledger_create();
+    uint64_t first_ns = lab->cards[0]->time_ns;
+
+    loss_ledger_set_told(ledger, first_ns);
+    for (size_t i = 0; i < topology_n_switches(lab->topology); i++) {
+        uint64_t dpid = topology_switch_at(lab->topology, i)->dpid;
+
+        for (int s = -30; s < 0; s += 10) {
+            uint64_t at_ns = first_ns + (uint64_t) s * 1000000000u;
+
+            loss_ledger_count(ledger, dpid, at_ns, at_ns, 0);
+        }
+        loss_ledger_count(ledger, dpid, UINT64_MAX / 4, UINT64_MAX / 4, 5);
+    }
+    return ledger;
+}
+
 void
 split_lab_open(struct split_lab *lab, const struct nats *nats, uint32_t shard,
                size_t n_doors)
@@ -246,6 +267,7 @@ split_lab_open(struct split_lab *lab, const struct nats *nats, uint32_t shard,
             (struct split_door){lab, gen_random_next(&lab->random), 0};
     }
     make_streams(lab);
+    lab->ledger = make_ledger(lab);
     lab->posts = cluster_posts_create(&(struct cluster_posts_config){
         .bus = lab->bus, .timeout_ms = 500, .on_kept = on_kept, .aux = lab});
 }
@@ -293,6 +315,7 @@ split_lab_close(struct split_lab *lab)
     cluster_posts_destroy(lab->posts);
     bus_close(lab->bus);
     event_base_free(lab->base);
+    loss_ledger_destroy(lab->ledger);
 }
 
 /* Publishes what the door has of cards 'first' to 'end' - 1. */
@@ -361,6 +384,7 @@ split_lab_config(const struct split_lab *lab)
         .interval_ms = 5,
         .id_config = lab->id_config,
         .rules = lab->rules,
+        .ledger = lab->ledger,
     };
 }
 

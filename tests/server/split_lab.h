@@ -21,6 +21,7 @@
 #include "lib/packet_id.h"
 #include "lib/postcard.h"
 #include "server/cluster_split.h"
+#include "server/loss_ledger.h"
 #include "server/rule_cache.h"
 #include "tests/lib/nats_fixture.h"
 
@@ -55,6 +56,9 @@ struct split_lab {
     struct cluster_posts *posts; /* Owned. */
     size_t n_fed;
     bool has_ended;
+    /* Always about to say whether postcards were lost, so that histories wait.
+     * Owned. */
+    struct loss_ledger *ledger;
 };
 
 void split_lab_init(struct split_lab *, uint64_t seed, size_t n_packets);

@@ -157,6 +157,21 @@ tell(const struct owner *owner, const struct split_lab *lab)
         n.paths.held, n.held_bytes, n.waiting, n.messages, n.clock_ns);
 }
 
+/* The most histories that waited for counters. */
+static uint64_t most_awaiting;
+
+static void
+note_awaiting(const struct owner *owner)
+{
+    struct cluster_split_counters n;
+
+    if (owner->split) {
+        cluster_split_get_counters(owner->split, &n);
+        most_awaiting =
+            n.awaiting > most_awaiting ? n.awaiting : most_awaiting;
+    }
+}
+
 /* Lets the owner do all, and go. */
 static void
 finish(struct owner *owner, struct split_lab *lab)
@@ -173,6 +188,7 @@ finish(struct owner *owner, struct split_lab *lab)
         split_lab_turn(lab->base);
         split_lab_turn(owner->base);
         wake_some(lab);
+        note_awaiting(owner);
         if (!is_over && owner->split && !split_lab_feed(lab) &&
             has_all(owner, lab)) {
             is_over = true;
@@ -193,8 +209,10 @@ START_TEST(one_owner_says_what_one_process_says)
     split_lab_init(&lab, (uint64_t) _i + 1, 8 * N_PACKETS);
     split_lab_open(&lab, &nats, next_shard++, (size_t) _i + 1);
     owner = take(&lab, 1);
+    most_awaiting = 0;
     finish(owner, &lab);
     ck_assert_uint_eq(split_lab_check(&lab), 0);
+    ck_assert_uint_gt(most_awaiting, 0);
     split_lab_close(&lab);
     split_lab_uninit(&lab);
 }

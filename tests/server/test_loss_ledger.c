@@ -145,6 +145,49 @@ START_TEST(begins_anew_with_a_new_port)
 }
 END_TEST
 
+/* Readings, the last at 5 s, of a switch of which ten postcards came. */
+static void
+count_ten(void)
+{
+    count(0, 0);
+    count(1000, 0);
+    count(2000, 0);
+    loss_ledger_add(ledger, SW, T0 + 2100 * MS, 10);
+    for (uint64_t ms = 3000; ms <= 6000; ms += 1000) {
+        count(ms, 10);
+    }
+}
+
+START_TEST(judges_what_it_was_told)
+{
+    loss_ledger_set_told(ledger, T0 + 5020 * MS);
+    count_ten();
+    ck_assert_int_eq(ask(2101, 3000, 7000), LOSS_NOT_YET);
+    loss_ledger_set_told(ledger, T0 + 5100 * MS);
+    ck_assert_int_eq(ask(2101, 3000, 7000), LOSS_NONE);
+}
+END_TEST
+
+START_TEST(begins_anew_when_something_comes_late)
+{
+    count_ten();
+    ck_assert_int_eq(ask(2101, 3000, 7000), LOSS_NONE);
+    loss_ledger_add(ledger, SW, T0 + 6500 * MS, 1);
+    ck_assert_int_eq(ask(2101, 3000, 7000), LOSS_NONE);
+    loss_ledger_add(ledger, SW, T0 + 2300 * MS, 1);
+    ck_assert_int_eq(ask(2101, 3000, 7000), LOSS_UNKNOWN);
+}
+END_TEST
+
+START_TEST(begins_anew_when_some_were_lost_after_all)
+{
+    count_ten();
+    ck_assert_int_eq(ask(2101, 3000, 7000), LOSS_NONE);
+    loss_ledger_add(ledger, SW, 0, 0);
+    ck_assert_int_eq(ask(2101, 3000, 7000), LOSS_UNKNOWN);
+}
+END_TEST
+
 START_TEST(does_not_wait_for_one_who_is_silent)
 {
     count(0, 0);
@@ -168,6 +211,9 @@ main(void)
     tcase_add_test(tc, never_says_that_all_came_when_one_did_not);
     tcase_add_test(tc, does_not_guess_under_load);
     tcase_add_test(tc, begins_anew_with_a_new_port);
+    tcase_add_test(tc, judges_what_it_was_told);
+    tcase_add_test(tc, begins_anew_when_something_comes_late);
+    tcase_add_test(tc, begins_anew_when_some_were_lost_after_all);
     tcase_add_test(tc, does_not_wait_for_one_who_is_silent);
     suite_add_tcase(s, tc);
     runner = srunner_create(s);

@@ -33,9 +33,10 @@ say_how_removed(struct cluster_stream *stream)
     if (stream->state.is_purge_safe == stream->is_one_by_one) {
         stream->is_one_by_one = !stream->state.is_purge_safe;
         if (stream->is_one_by_one) {
-            say_info("cluster: NATS keeps %" PRIu32
-                     " copies and is older than 2.10, so messages are "
-                     "removed one by one",
+            say_warn("cluster: NATS keeps %" PRIu32
+                     " copies and is older than 2.10: messages are removed "
+                     "one by one, for its purges are not safe; it may lose "
+                     "messages all the same (see docs/limits.md)",
                      stream->state.n_replicas);
         }
     }

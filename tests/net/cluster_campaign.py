@@ -241,10 +241,14 @@ class Faults:
 
     def draw(self, r):
         """Makes a plan."""
-        victims = [*self.cluster.servers, *self.cluster.nats]
+        victims = [*self.cluster.servers, r.choice(list(self.cluster.nats))]
+        of_nats = dict(OF_NATS)
+        if len(self.cluster.nats) > 1:
+            # Of several, one, and not by its disk: docs/limits.md.
+            del of_nats["disk"]
         for victim in r.sample(victims, min(len(victims),
                                             r.choice([1, 1, 2, 2, 3]))):
-            kinds = OF_NATS if victim in self.cluster.nats else OF_SERVERS
+            kinds = of_nats if victim in self.cluster.nats else OF_SERVERS
             kind = r.choices(list(kinds), list(kinds.values()))[0]
             begins = r.uniform(0.2, 3.0)
             lasts = r.choice([r.uniform(0.05, 1.5), r.uniform(1.5, 6.0)])
@@ -543,7 +547,8 @@ def main():
                         help="number of the first round")
     parser.add_argument("--servers", type=int, help="of each cluster")
     parser.add_argument("--nats", type=int,
-                        help="NATS servers of each cluster: 1, 3 or 5")
+                        help="NATS servers of each cluster: 1, 3 or 5; of "
+                             "several one is befallen in a round")
     parser.add_argument("--journal", help="file of the rounds that are done")
     arguments = parser.parse_args()
     done = arguments.first

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -85,6 +86,15 @@ is_behind(void *owner)
 
     cluster_store_get_counters(((struct owner *) owner)->store, &c);
     return c.accept.markers < n_checkpoints || c.accept.waiting;
+}
+
+static bool
+is_uncommitted(void *owner)
+{
+    struct cluster_store_counters c;
+
+    cluster_store_get_counters(((struct owner *) owner)->store, &c);
+    return c.archived < n_sent;
 }
 
 static void
@@ -264,6 +274,61 @@ START_TEST(a_fenced_owner_leaves_nothing)
     }
     store_settle_destroy(settle);
     while (new.n_shown < 35) {
+        event_base_loop(base, EVLOOP_ONCE);
+    }
+    drain(&new);
+    check_each_once();
+    close_bus();
+}
+END_TEST
+
+static bool
+has_no_trouble(void *owner)
+{
+    struct lh_error error;
+
+    return !cluster_store_trouble(((struct owner *) owner)->store, &error);
+}
+
+/* What an owner wrote when there was no room for the file `commit`, and that
+ * then died, is cut off when the shard is another's. */
+START_TEST(what_a_full_disk_left_is_cut_off)
+{
+    struct store_settle_config config = {.bucket = "c2",
+                                         .dir = dirs[0],
+                                         .n_shards = 16,
+                                         .period_ms = 50,
+                                         .is_owned = is_nobodys};
+    struct store_settle_counters counters = {.settled = 0};
+    struct owner old, new;
+    char no_room[128];
+
+    open_bus();
+    make_streams();
+    own(&old, 1, dirs[0]);
+    nats_loop_until(base, &old.is_open);
+    send_checkpoints(2);
+    nats_loop_while(base, is_uncommitted, &old);
+    snprintf(no_room, sizeof no_room, "%s/shard-%02d/commit.new", dirs[0],
+             STORE_M);
+    ck_assert_int_eq(mkdir(no_room, 0700), 0);
+    send_checkpoints(2);
+    nats_loop_while(base, has_no_trouble, &old);
+    cluster_store_destroy(old.store);
+    ck_assert_int_eq(rmdir(no_room), 0);
+
+    own(&new, 2, dirs[1]);
+    nats_loop_until(base, &new.is_open);
+    config.bus = bus;
+    struct store_settle *settle = store_settle_create(&config);
+
+    while (!counters.settled) {
+        event_base_loop(base, EVLOOP_ONCE);
+        store_settle_get_counters(settle, &counters);
+    }
+    ck_assert_uint_gt(counters.cut_bytes, 0);
+    store_settle_destroy(settle);
+    while (new.n_shown < 70) {
         event_base_loop(base, EVLOOP_ONCE);
     }
     drain(&new);
@@ -469,6 +534,7 @@ main(void)
     tcase_add_checked_fixture(tc, set_up, tear_down);
     tcase_add_test(tc, what_is_committed_is_archived_and_purged);
     tcase_add_test(tc, a_fenced_owner_leaves_nothing);
+    tcase_add_test(tc, what_a_full_disk_left_is_cut_off);
     tcase_add_loop_test(tc, whoever_is_killed_each_history_is_there_once, 0,
                         2);
     tcase_add_test(tc, a_full_disk_is_waited_for);

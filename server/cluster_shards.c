@@ -43,6 +43,7 @@ add_split(const struct cluster_split *split, struct counters *c)
     c->cluster_restored += n.restored;
     c->cluster_again += n.again;
     c->cluster_doubled += n.doubled;
+    c->cluster_late += n.late;
     c->cluster_broken += n.broken + n.too_large + n.snapshots_lost;
 }
 

@@ -119,6 +119,7 @@
     C(cluster_restored)                                                       \
     C(cluster_again)                                                          \
     C(cluster_doubled)                                                        \
+    C(cluster_late)                                                           \
     C(cluster_broken)                                                         \
     C(cluster_fenced)                                                         \
     C(cluster_copied)                                                         \

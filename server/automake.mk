@@ -72,6 +72,7 @@ server_libserver_a_SOURCES = \
 	server/clock_offset.c server/clock_offset.h \
 	server/cluster_checkpoint.c server/cluster_checkpoint.h \
 	server/cluster_reach.c server/cluster_reach.h \
+	server/cluster_receive.c \
 	server/cluster_tally.c server/cluster_tally.h \
 	server/cluster_merge.c server/cluster_merge.h \
 	server/cluster_merge_clock.c server/cluster_merge_impl.h \

@@ -2,6 +2,7 @@
 /* cluster_impl - what the parts of cluster share.
  *
  *   cluster          life, the door, leaving
+ *   cluster_receive  postcards, and counters of switches
  *   cluster_self     what is told to the others and to the recorder
  *   cluster_shards   leases, and the owners of what is held
  *   cluster_status   what is told of it
@@ -109,6 +110,14 @@ uint32_t cluster_shards_n_splits(const struct cluster *);
 uint32_t cluster_shards_n_stores(const struct cluster *);
 /* Adds to '*counters' what all owners here count, and counted. */
 void cluster_shards_collect(const struct cluster *, struct counters *);
+
+/* --- cluster_receive.c --- */
+
+/* Each time that the door had its turn: tells all what came of switches and is
+ * safe, if that is due. */
+void cluster_receive_tell(struct cluster *);
+/* Says, and lets be known, what the door lost since the last time. */
+void cluster_receive_tell_lost(struct cluster *);
 
 /* --- cluster_self.c --- */
 

@@ -194,6 +194,15 @@ tests_fuzz_fuzz_cluster_snapshot_SOURCES = \
 	tests/fuzz/fuzz_cluster_snapshot.c $(FUZZ_MAIN)
 tests_fuzz_fuzz_cluster_snapshot_LDADD = $(SERVER_LIBS) $(FUZZ_LIBS)
 
+# cluster_wire, cluster_tally: what doors tell of postcards.
+fuzz_targets += tests/fuzz/fuzz_cluster_wire tests/fuzz/fuzz_cluster_tally
+tests_fuzz_fuzz_cluster_wire_SOURCES = tests/fuzz/fuzz_cluster_wire.c \
+	$(FUZZ_MAIN)
+tests_fuzz_fuzz_cluster_wire_LDADD = $(SERVER_LIBS) $(FUZZ_LIBS)
+tests_fuzz_fuzz_cluster_tally_SOURCES = tests/fuzz/fuzz_cluster_tally.c \
+	$(FUZZ_MAIN)
+tests_fuzz_fuzz_cluster_tally_LDADD = $(SERVER_LIBS) $(FUZZ_LIBS)
+
 # profile_rows: rows of profiles that servers of a cluster send.
 fuzz_targets += tests/fuzz/fuzz_profile_rows
 tests_fuzz_fuzz_profile_rows_SOURCES = tests/fuzz/fuzz_profile_rows.c $(FUZZ_MAIN)

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What doors tell of switches: anything is taken, or refused. */
+#include <config.h>
+
+#include "server/cluster_tally.h"
+#include "server/loss_ledger.h"
+#include "tests/fuzz/fuzz.h"
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct cluster_tally *tally = cluster_tally_create(NULL);
+    struct byte_buf out = BYTE_BUF_INIT;
+    struct lh_error error;
+    uint64_t min, max;
+
+    cluster_tally_take(tally, data, size, 1, &error);
+    cluster_tally_take(tally, data, size, 2, &error);
+    loss_ledger_ask(cluster_tally_ledger(tally), 1, 1, 2, 3);
+    loss_ledger_sum(cluster_tally_ledger(tally), UINT64_MAX, &min, &max);
+    cluster_tally_put(tally, 0, 3, &out);
+    byte_buf_uninit(&out);
+    cluster_tally_destroy(tally);
+    return 0;
+}

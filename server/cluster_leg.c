@@ -40,6 +40,7 @@ struct cluster_legs {
     struct event *beat;      /* Owned. */
     size_t n;
     struct leg *all[MAX_LEGS]; /* Owned. */
+    struct cluster_legs_counters counters;
 };
 
 /* --- Messages ------------------------------------------------------------ */
@@ -287,6 +288,7 @@ on_asked(void *legs_, struct cluster_rpc_call *call, const char *op,
         take_more(leg, request);
         cluster_rpc_answer(call, NULL);
     } else if (!strcmp(op, "cancel") && leg) {
+        legs->counters.cancelled += leg->running != NULL;
         remove_leg(leg);
         cluster_rpc_answer(call, NULL);
     } else {
@@ -304,6 +306,7 @@ on_beat(evutil_socket_t fd, short what, void *legs_)
         struct leg *leg = legs->all[i];
 
         if (!leg->running || now - leg->heard_ms > SILENCE_MS) {
+            legs->counters.silent += leg->running != NULL;
             remove_leg(leg);
         } else if (now - leg->told_ms >= CLUSTER_LEG_BEAT_MS) {
             send_totals(leg, CLUSTER_LEG_PROGRESS, &leg->totals);
@@ -326,6 +329,13 @@ cluster_legs_create(const struct cluster_legs_config *config)
     event_add(legs->beat, &beat);
     free(subject);
     return legs;
+}
+
+void
+cluster_legs_get_counters(const struct cluster_legs *legs,
+                          struct cluster_legs_counters *counters)
+{
+    *counters = legs->counters;
 }
 
 void

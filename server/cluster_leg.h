@@ -63,6 +63,13 @@ struct cluster_legs_config {
 
 /* Listens for queries to the server of that name; all is borrowed. */
 struct cluster_legs *cluster_legs_create(const struct cluster_legs_config *);
+struct cluster_legs_counters {
+    uint64_t cancelled; /* Ended before their end as their asker said so, */
+    uint64_t silent;    /* or was not heard for too long. */
+};
+
+void cluster_legs_get_counters(const struct cluster_legs *,
+                               struct cluster_legs_counters *);
 /* Before the queries.  NULL is fine. */
 void cluster_legs_destroy(struct cluster_legs *);
 

@@ -24,6 +24,7 @@ struct leg {
     char *id;                      /* Owned. */
     struct profile *profile;       /* Owned. */
     size_t next;                   /* Row. */
+    bool is_over;                  /* All was taken. */
     struct cluster_rpc_call *call; /* Waits for a piece; or NULL. */
     int64_t heard_ms;
 };
@@ -36,6 +37,7 @@ struct cluster_profile_legs {
     struct event *beat;       /* Owned. */
     size_t n;
     struct leg *all[CLUSTER_PROFILE_MAX]; /* Owned. */
+    struct cluster_legs_counters counters;
 };
 
 static void
@@ -78,7 +80,8 @@ answer(struct leg *leg)
     }
     leg->call = NULL;
     next = profile_put_rows(leg->profile, leg->next, &rows);
-    if (next == leg->next) {
+    leg->is_over = next == leg->next;
+    if (leg->is_over) {
         cluster_rpc_answer(
             call, json_pack("{s:o}", "end", profile_answer(leg->profile)));
     } else {
@@ -114,7 +117,8 @@ on_beat(evutil_socket_t fd, short what, void *legs_)
         if (leg->call) {
             cluster_rpc_answer(leg->call, NULL);
             leg->call = NULL;
-        } else if (now - leg->heard_ms > SILENCE_MS) {
+        } else if (leg->is_over || now - leg->heard_ms > SILENCE_MS) {
+            legs->counters.silent += !leg->is_over;
             remove_leg(legs, i);
         }
     }
@@ -317,6 +321,7 @@ on_asked(void *legs_, struct cluster_rpc_call *call, const char *op,
     } else if (!strcmp(op, "take") && leg) {
         take(leg, call);
     } else if (!strcmp(op, "cancel") && leg) {
+        legs->counters.cancelled += !leg->is_over;
         remove_leg(legs, i);
         cluster_rpc_answer(call, NULL);
     } else {
@@ -348,6 +353,14 @@ cluster_profile_legs_create(const struct cluster_legs_config *config,
     event_add(legs->beat, &beat);
     free(subject);
     return legs;
+}
+
+void
+cluster_profile_legs_collect(const struct cluster_profile_legs *legs,
+                             struct cluster_legs_counters *counters)
+{
+    counters->cancelled += legs->counters.cancelled;
+    counters->silent += legs->counters.silent;
 }
 
 void

@@ -34,6 +34,9 @@ struct cluster_profile_legs;
 struct cluster_profile_legs *
 cluster_profile_legs_create(const struct cluster_legs_config *,
                             unsigned int n_threads);
+/* Adds those of parts that had not been taken to their end. */
+void cluster_profile_legs_collect(const struct cluster_profile_legs *,
+                                  struct cluster_legs_counters *);
 /* Before the queries.  NULL is fine. */
 void cluster_profile_legs_destroy(struct cluster_profile_legs *);
 

@@ -40,6 +40,7 @@ cluster_collect(const struct cluster *cluster, struct counters *c)
 {
     struct cluster_copies_sum copies;
     struct cluster_door_counters door = {.in = 0};
+    struct cluster_legs_counters legs = {.cancelled = 0};
 
     cluster_shards_collect(cluster, c);
     if (cluster->tally) {
@@ -54,6 +55,12 @@ cluster_collect(const struct cluster *cluster, struct counters *c)
     c->cluster_bytes = door.bytes;
     c->cluster_sent_again = door.sent_again;
     c->cluster_full = door.full;
+    if (cluster->legs) {
+        cluster_legs_get_counters(cluster->legs, &legs);
+        cluster_profile_legs_collect(cluster->profile_legs, &legs);
+    }
+    c->cluster_cancelled = legs.cancelled;
+    c->cluster_silent = legs.silent;
     c->cluster_fenced = cluster->n_fenced;
     cluster_copies_sum(cluster, &copies);
     c->cluster_fetched = copies.n_fetched;

@@ -124,6 +124,8 @@
     C(cluster_fenced)                                                         \
     C(cluster_copied)                                                         \
     C(cluster_fetched)                                                        \
+    C(cluster_cancelled)                                                      \
+    C(cluster_silent)                                                         \
     C(cluster_shards)                                                         \
     C(cluster_stores)                                                         \
     C(cluster_servers)                                                        \

@@ -6,8 +6,9 @@
 import json
 
 from cluster import QUIET_S, Cluster
+from lab import bindir
 from numbered import datagram, numbers_of
-from process import wait_until
+from process import run, wait_until
 from test_cluster import network_fixture
 from test_cluster_copies import wait_whole
 
@@ -79,3 +80,66 @@ def test_nothing_is_missing_that_another_copy_has(tmp_path, network):
         c.wait_owned()
         found, end = ask(c["a"])
         assert found == list(range(N)) and missing_of(end) == []
+
+
+def wait_running(cluster, n):
+    """Until each server runs so many parts of queries."""
+    wait_until(lambda: all(s.stats()["queries_running"] == n
+                           for s in cluster.live()), QUIET_S,
+               f"{n} queries on each server")
+
+
+def begin(server, **members):
+    """A client that asks for everything and reads nothing of it."""
+    api = server.api()
+    api.socket.sendall(json.dumps(
+        {"id": 1, "op": "query", "phf": ".*", **members}).encode() + b"\n")
+    return api
+
+
+def ended(cluster):
+    """Parts of queries that were told to end; and those that were not, but
+    heard nothing any more."""
+    stats = [s.stats() for s in cluster.live()]
+    return ([s["cluster_cancelled"] for s in stats],
+            [s["cluster_silent"] for s in stats])
+
+
+def test_cancel_reaches_all_servers(tmp_path):
+    """What is found does not fit on its way to a client that does not read, so
+    no server's part ends by itself."""
+    n = 12000
+    run([f"{bindir()}/lasthop-gen", "-q", "--count", str(n), "--rate", "40000",
+         "--no-truth", tmp_path])
+    with Cluster(tmp_path, 3, tmp_path / "topology.json",
+                 tmp_path / "rules.jsonl") as c:
+        c.start()
+        c.read(tmp_path / "postcards.pcap")
+        c.wait_quiet()
+
+        client = begin(c["b"])
+        wait_running(c, 1)
+        client.socket.sendall(b'{"id":2,"op":"cancel","query":1}\n')
+        wait_running(c, 0)
+        assert ended(c) == ([1, 1, 1], [0, 0, 0])
+        events = []
+        while not events or events[-1].get("event") != "end":
+            events.append(client.read())
+        assert events[-1]["cancelled"]
+        assert client.read()["id"] == 2
+        client.close()
+
+        # It goes away without a word.
+        client = begin(c["c"], order="desc")
+        wait_running(c, 1)
+        client.close()
+        wait_running(c, 0)
+        assert ended(c) == ([2, 2, 2], [0, 0, 0])
+
+        # The server that asked the others dies.
+        client = begin(c["c"])
+        wait_running(c, 1)
+        c["c"].process.kill()
+        wait_running(c, 0)
+        assert ended(c) == ([2, 2], [1, 1])
+        client.close()

@@ -39,6 +39,7 @@ EXTRA_DIST += \
 	tests/net/test_cluster_copies.py \
 	tests/net/test_cluster_faults.py \
 	tests/net/test_cluster_profile.py \
+	tests/net/test_cluster_retain.py \
 	tests/net/test_cluster_whole.py \
 	tests/net/test_collectors.py \
 	tests/net/test_commands.py \

@@ -202,6 +202,7 @@ cluster_copies_close(struct cluster *cluster)
 {
     free(cluster->ownerless_ms);
     free(cluster->away);
+    store_vouch_uninit(&cluster->former);
 }
 
 /* Whether something of the shard is on fewer disks than it should be, as its

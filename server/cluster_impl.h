@@ -26,6 +26,7 @@
 #include "server/cluster_version.h"
 #include "server/shard_lease.h"
 #include "server/store_settle.h"
+#include "server/store_vouch.h"
 
 /* The streams of which is told what they hold. */
 enum { CLUSTER_N_STREAMS = 3 };
@@ -75,6 +76,7 @@ struct cluster {
     struct cluster_split **splits; /* n_shards, each NULL or owned. */
     struct cluster_store **stores; /* Of all copies. */
     struct store_settle *settle;   /* Of stores it had once. */
+    struct store_vouch former;     /* What this disk has of these. */
     struct store_team team;        /* Of stores with copies. */
     int64_t ready_ms;              /* Since when there are such. */
     int64_t *ownerless_ms;         /* Of each slot, since when; 0: it is

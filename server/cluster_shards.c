@@ -184,6 +184,7 @@ end_store(struct cluster *cluster, uint32_t slot)
         cluster->gone.archive_size = 0;
         cluster->gone.archive_held = 0;
         cluster->stores[slot] = NULL;
+        cluster_store_vouch(store, 0, &cluster->former);
         cluster_store_destroy(store);
     }
 }

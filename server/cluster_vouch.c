@@ -102,6 +102,15 @@ cluster_vouch(void *cluster_, const struct archive_reader *reader)
             cluster_store_vouch(cluster->stores[i], since_ns, &vouch);
         }
     }
+    /* Also of stores that others own now: nothing goes from there. */
+    for (size_t i = 0; i < cluster->former.n; i++) {
+        struct store_vouch_item item = cluster->former.all[i];
+
+        item.since_ns = kept_since(cluster, all, item.shard);
+        if (item.since_ns != UINT64_MAX) {
+            store_vouch_add_item(&vouch, &item);
+        }
+    }
     json = store_vouch_to_json(&vouch);
     store_vouch_uninit(&vouch);
     free(all);

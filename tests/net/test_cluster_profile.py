@@ -8,7 +8,7 @@ import json
 
 import pytest
 
-from cluster import Cluster
+from cluster import QUIET_S, Cluster
 from lab import bindir
 from numbered import datagram
 from process import run, wait_until
@@ -76,9 +76,9 @@ def test_same_profile_as_one_process(tmp_path, generated, options):
             check(c[name], alone, [])
         c["c"].process.kill()
         if options:
-            # At once, and when it is known.
-            check(c["a"], alone, [])
             wait_dead(c["a"], "c")
+            wait_until(lambda: not c["a"].ask("profile", by=[])["missing"],
+                       QUIET_S, "an answer of which nothing is missing")
             check(c["a"], alone, [])
         else:
             wait_dead(c["a"], "c")

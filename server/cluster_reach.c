@@ -145,8 +145,10 @@ tidy(struct cluster_reach *m, uint64_t floor)
     while (n < m->n_changes && m->changes[n].seq < floor) {
         n++;
     }
-    m->n_changes -= n;
-    memmove(m->changes, m->changes + n, m->n_changes * sizeof *m->changes);
+    if (n) {
+        m->n_changes -= n;
+        memmove(m->changes, m->changes + n, m->n_changes * sizeof *m->changes);
+    }
     for (size_t i = m->n; i-- > 0;) {
         if (m->all[i].stored_ns + CLUSTER_REACH_NS < m->stored_ns) {
             forget(m, i);
@@ -162,7 +164,10 @@ cluster_reach_put(struct cluster_reach *m, uint64_t floor,
     uint32_t n = 0;
 
     tidy(m, floor);
-    then = lh_memdup(m->all, m->n * sizeof *then);
+    then = lh_alloc_array(NULL, m->n + 1, sizeof *then);
+    for (size_t i = 0; i < m->n; i++) {
+        then[i] = m->all[i];
+    }
     for (size_t i = m->n_changes; i-- > 0;) {
         const struct mark *before = &m->changes[i].before;
         size_t at = place(then, m->n, before->agent);

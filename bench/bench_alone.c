@@ -55,6 +55,7 @@ bench_alone(struct bench_frames *frames,
     while (bench_frames_next(frames)) {
         if (!n_before && n_frames >= n_warm) {
             pipeline_drain(pipeline);
+            pipeline_round(pipeline, last_ns);
             before = bench_process_s() - frames->made_s;
             n_before = n_frames;
         }

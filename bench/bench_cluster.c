@@ -25,7 +25,9 @@
  * NATS; bytes published on the bus at each stage.
  *
  * Before that the same goes for as long, and is not in the figures: what grows
- * and what is learnt once is there then.
+ * and what is learnt once is there then.  At the end of either as much is
+ * under way, so the figures end when the last frame is fed, and not when all
+ * is archived.
  *
  * usage: bench_cluster [SECONDS [SERVERS [LEAST]]]   (2; 8 at most, 1)
  * $BENCH_KEEP: a directory that the archives are left in. */
@@ -438,8 +440,8 @@ run_cluster(unsigned int n)
     feed(&c, n_warm(n));
     from = get_used(&c);
     feed(&c, UINT64_MAX);
-    end(&c);
     to = get_used(&c);
+    end(&c);
     print_used(&c, alone_ns, &from, &to);
     compare(&c, archive, &alone);
     cluster_rig_close(&c);

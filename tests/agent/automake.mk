@@ -14,14 +14,16 @@ tests_agent_test_ring_reader_LDADD = $(AGENT_LIBS) $(TEST_LIBS)
 check_PROGRAMS += tests/agent/test_agent
 TESTS += tests/agent/test_agent
 tests_agent_test_agent_SOURCES = tests/agent/test_agent.c $(FAKE_RING) \
-	tests/agent/fake_server.c tests/agent/fake_server.h
+	tests/agent/fake_server.c tests/agent/fake_server.h \
+	tests/agent/run_until.h
 tests_agent_test_agent_LDADD = $(AGENT_LIBS) $(TEST_LIBS)
 
 # The same with several servers; which of them.
 check_PROGRAMS += tests/agent/test_servers tests/agent/test_server_choice
 TESTS += tests/agent/test_servers tests/agent/test_server_choice
 tests_agent_test_servers_SOURCES = tests/agent/test_servers.c $(FAKE_RING) \
-	tests/agent/fake_server.c tests/agent/fake_server.h
+	tests/agent/fake_server.c tests/agent/fake_server.h \
+	tests/agent/run_until.h
 tests_agent_test_servers_LDADD = $(AGENT_LIBS) $(TEST_LIBS)
 tests_agent_test_server_choice_SOURCES = tests/agent/test_server_choice.c
 tests_agent_test_server_choice_LDADD = $(AGENT_LIBS) $(TEST_LIBS)

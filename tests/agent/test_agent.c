@@ -24,9 +24,9 @@
 #include "lib/say.h"
 #include "tests/agent/fake_ring.h"
 #include "tests/agent/fake_server.h"
+#include "tests/agent/run_until.h"
 
-#define RING_SIZE   (1u << 20)
-#define DEADLINE_NS UINT64_C(60000000000)
+#define RING_SIZE (1u << 20)
 
 /* Postcards that were written and have not come, while agents are killed. */
 #define MAX_ON_WAY 20000
@@ -91,17 +91,6 @@ open_agent(void)
     ck_assert_msg(!agent_open(base, &options, &agent, &error), "%s",
                   error.text);
 }
-
-/* Lets everything run until 'CONDITION' holds. */
-#define RUN_UNTIL(CONDITION)                                                  \
-    do {                                                                      \
-        uint64_t end_ns_ = monotonic_ns() + DEADLINE_NS;                      \
-                                                                              \
-        while (!(CONDITION)) {                                                \
-            ck_assert_msg(monotonic_ns() < end_ns_, "never: %s", #CONDITION); \
-            event_base_loop(base, EVLOOP_ONCE);                               \
-        }                                                                     \
-    } while (0)
 
 /* Writes the next postcard of 'r', which has its number; false when the ring
  * is full. */

@@ -21,9 +21,9 @@
 #include "lib/say.h"
 #include "tests/agent/fake_ring.h"
 #include "tests/agent/fake_server.h"
+#include "tests/agent/run_until.h"
 
-#define RING_SIZE   (1u << 20)
-#define DEADLINE_NS UINT64_C(60000000000)
+#define RING_SIZE (1u << 20)
 
 static struct event_base *base;
 static struct fake_server *own, *other;
@@ -34,17 +34,6 @@ static const struct server_link_counters *link_counters;
 static char addresses[80], process[16];
 static union hop_template_buf template;
 static uint64_t n_written;
-
-/* Lets everything run until 'CONDITION' holds. */
-#define RUN_UNTIL(CONDITION)                                                  \
-    do {                                                                      \
-        uint64_t end_ns_ = monotonic_ns() + DEADLINE_NS;                      \
-                                                                              \
-        while (!(CONDITION)) {                                                \
-            ck_assert_msg(monotonic_ns() < end_ns_, "never: %s", #CONDITION); \
-            event_base_loop(base, EVLOOP_ONCE);                               \
-        }                                                                     \
-    } while (0)
 
 /* Whether the agent ships to 's', or is about to. */
 static bool

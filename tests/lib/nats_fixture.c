@@ -19,6 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "lib/bus_kv.h"
 #include "lib/monotonic.h"
 
 #define DEADLINE_MS 60000
@@ -236,4 +237,25 @@ void
 nats_loop_until(struct event_base *base, const bool *done)
 {
     nats_loop_while(base, is_undone, (void *) done);
+}
+
+/* --- Buckets. ------------------------------------------------------------ */
+
+static void
+take_bucket(void *is_made, int error_number, const char *why)
+{
+    ck_assert_msg(!error_number, "%s", why);
+    *(bool *) is_made = true;
+}
+
+void
+nats_create_bucket(struct bus *bus, struct event_base *base, const char *name)
+{
+    const struct bus_kv_config config = {.bucket = name,
+                                         .max_bytes = 1u << 20};
+    bool is_made = false;
+
+    ck_assert_int_eq(
+        bus_kv_create(bus, &config, 20000, take_bucket, &is_made, NULL), 0);
+    nats_loop_until(base, &is_made);
 }

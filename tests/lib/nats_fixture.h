@@ -47,6 +47,8 @@ void nats_cluster_end(struct nats_cluster *);
 
 /* Opens a bus to it. */
 struct bus *nats_open(const struct nats *, struct event_base *);
+/* Makes a bucket of keys, for some MB. */
+void nats_create_bucket(struct bus *, struct event_base *, const char *name);
 
 /* Runs the loop until '*done', at most a minute, after which the test
  * fails. */

@@ -15,30 +15,17 @@
 static struct nats nats;
 static struct event_base *base;
 static struct bus *bus;
-static bool is_made;
 static struct cluster_members *members;
 static size_t n_least, n_wanted;
 
 static void
-take_made(void *aux, int error_number, const char *why)
-{
-    ck_assert_msg(!error_number, "%s", why);
-    is_made = true;
-}
-
-static void
 set_up(void)
 {
-    const struct bus_kv_config bucket = {.bucket = CLUSTER_BUCKET_META,
-                                         .max_bytes = 1u << 20};
-
     base = event_base_new();
     nats = (struct nats){.pid = 0};
     nats_start(&nats, NULL);
     bus = nats_open(&nats, base);
-    ck_assert_int_eq(bus_kv_create(bus, &bucket, 20000, take_made, NULL, NULL),
-                     0);
-    nats_loop_until(base, &is_made);
+    nats_create_bucket(bus, base, CLUSTER_BUCKET_META);
 }
 
 static void

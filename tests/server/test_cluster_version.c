@@ -27,17 +27,11 @@ struct server {
 };
 
 static void
-take_done(void *is_done, int error_number, const char *why)
-{
-    ck_assert_msg(!error_number, "%s", why);
-    *(bool *) is_done = true;
-}
-
-static void
 take_put(void *is_done, int error_number, const char *why, uint64_t revision,
          bool was_there)
 {
-    take_done(is_done, error_number, why);
+    ck_assert_msg(!error_number, "%s", why);
+    *(bool *) is_done = true;
 }
 
 static const struct cluster_config cluster = {.n_shards = 64,
@@ -50,19 +44,15 @@ static const struct cluster_config cluster = {.n_shards = 64,
 static void
 set_up(void)
 {
-    const struct bus_kv_config config = {.bucket = CLUSTER_BUCKET_META,
-                                         .max_bytes = 1 << 20};
     json_t *json = cluster_config_to_json(&cluster);
     char *text = json_dumps(json, 0);
-    bool is_made = false, is_put = false;
+    bool is_put = false;
 
     base = event_base_new();
     nats = (struct nats){.pid = 0};
     nats_start(&nats, NULL);
     bus = nats_open(&nats, base);
-    ck_assert_int_eq(
-        bus_kv_create(bus, &config, 20000, take_done, &is_made, NULL), 0);
-    nats_loop_until(base, &is_made);
+    nats_create_bucket(bus, base, CLUSTER_BUCKET_META);
     ck_assert_int_eq(bus_kv_put(bus, CLUSTER_BUCKET_META, "config", text,
                                 strlen(text), BUS_KV_ANY, 20000, take_put,
                                 &is_put, NULL),

@@ -80,25 +80,13 @@ advance_with(struct owner *owner, uint64_t position, const void *note,
 }
 
 static void
-take_done(void *is_done, int error_number, const char *why)
-{
-    ck_assert_msg(!error_number, "%s", why);
-    *(bool *) is_done = true;
-}
-
-static void
 set_up(void)
 {
-    const struct bus_kv_config config = {.bucket = "b", .max_bytes = 1 << 20};
-    bool is_done = false;
-
     base = event_base_new();
     nats = (struct nats){.pid = 0};
     nats_start(&nats, NULL);
     bus = nats_open(&nats, base);
-    ck_assert_int_eq(
-        bus_kv_create(bus, &config, 20000, take_done, &is_done, NULL), 0);
-    nats_loop_until(base, &is_done);
+    nats_create_bucket(bus, base, "b");
 }
 
 static void
@@ -181,7 +169,8 @@ static void
 take_put(void *is_done, int error_number, const char *why, uint64_t seq,
          bool was_there)
 {
-    take_done(is_done, error_number, why);
+    ck_assert_msg(!error_number, "%s", why);
+    *(bool *) is_done = true;
 }
 
 /* Of a later version, perhaps: nothing is written over it. */

@@ -108,13 +108,6 @@ open_copies(void)
 /* --- The other copy's record. -------------------------------------------- */
 
 static void
-take_made(void *aux, int error_number, const char *why)
-{
-    ck_assert_msg(!error_number, "%s", why);
-    is_done = true;
-}
-
-static void
 on_commit(void *aux, enum shard_commit_outcome outcome, uint64_t position,
           const uint8_t *note, size_t n_note, uint64_t note_epoch)
 {
@@ -159,16 +152,11 @@ wait_for_look(void)
 static void
 set_up(void)
 {
-    const struct bus_kv_config bucket = {.bucket = BUCKET,
-                                         .max_bytes = 1u << 20};
-
     base = event_base_new();
     nats = (struct nats){.pid = 0};
     nats_start(&nats, NULL);
     bus = nats_open(&nats, base);
-    ck_assert_int_eq(bus_kv_create(bus, &bucket, 20000, take_made, NULL, NULL),
-                     0);
-    nats_loop_until(base, &is_done);
+    nats_create_bucket(bus, base, BUCKET);
 }
 
 static void

@@ -27,9 +27,10 @@ card_sample_draw(uint32_t n)
 uint64_t
 card_sample_draw64(void)
 {
-    return (uint64_t) card_sample_draw(1u << 24) << 40 |
-           (uint64_t) card_sample_draw(1u << 24) << 20 |
-           card_sample_draw(1u << 20);
+    uint64_t high = card_sample_draw(1u << 24);
+    uint64_t mid = card_sample_draw(1u << 24);
+
+    return high << 40 | mid << 20 | card_sample_draw(1u << 20);
 }
 
 void
@@ -215,8 +216,10 @@ draw_members(struct card_sample *s, struct postcard *p, unsigned int wild)
     p->flags = card_sample_draw(10) ? 0 : (uint8_t) card_sample_draw(8);
     p->version_bits = 32;
     if (!card_sample_draw(4)) {
+        bool is_dropped = !card_sample_draw(5);
+
         postcard_set_visit(p, s->visits[card_sample_draw(CARD_SAMPLE_VISITS)],
-                           !card_sample_draw(5));
+                           is_dropped);
     }
     if (card_sample_draw(100) < wild) {
         p->dpid = card_sample_draw64();
@@ -244,11 +247,13 @@ card_sample_add(struct card_sample *s, unsigned int wild)
     *p = (struct postcard){.header = s->headers[s->n], .caplen = k->len};
     card_sample_name(p);
     draw_members(s, p, wild);
-    s->now_ns +=
-        card_sample_draw(50) * 1000 + (wild ? card_sample_draw(2) : 0);
-    p->time_ns = card_sample_draw(100) < wild
-                     ? card_sample_draw64() << card_sample_draw(24)
-                     : s->now_ns;
+    s->now_ns += card_sample_draw(50) * 1000;
+    s->now_ns += wild ? card_sample_draw(2) : 0;
+    p->time_ns = s->now_ns;
+    if (card_sample_draw(100) < wild) {
+        p->time_ns = card_sample_draw64();
+        p->time_ns <<= card_sample_draw(24);
+    }
     if (card_sample_draw(100) < wild) {
         p->packet_id =
             card_sample_draw(2) ? card_sample_draw(5) : card_sample_draw64();

@@ -246,6 +246,7 @@ bus_sweep_open(struct bus *bus, const char *stream, const char *subject)
     if (!sweep->again) {
         abort();
     }
+    find_out(sweep); /* So that it is known when the last call comes. */
     return sweep;
 }
 

@@ -455,6 +455,7 @@ open_link(struct agent *agent, struct lh_error *error)
     struct tls_files files = {o->private_key, o->certificate, o->ca_cert};
     struct server_link_config config = {
         .servers = o->server,
+        .spool = o->spool,
         .outbox = agent->outbox,
         .hello = {.protocol_min = AGENT_PROTOCOL,
                   .protocol_max = AGENT_PROTOCOL,

@@ -122,6 +122,8 @@ agent_metrics_write(void *agent_, struct evbuffer *text)
          link->n_connections, false},
         {"moves", "of these, by another server than the one before",
          link->n_moves, false},
+        {"servers_told", "now: servers of the cluster that it was told of",
+         link->n_told, true},
         {"connection_failures", "connections that ended or were none",
          link->n_failures, false},
         {"connection_refused", "of these, refused by the server",

@@ -17,6 +17,7 @@ agent_libagent_a_SOURCES = \
 	agent/server_choice.c agent/server_choice.h \
 	agent/server_conn.c agent/server_conn.h \
 	agent/server_link.c agent/server_link.h \
+	agent/server_list.c agent/server_list.h \
 	agent/spool.c agent/spool.h \
 	agent/template_log.c agent/template_log.h \
 	agent/threshold_log.c agent/threshold_log.h

@@ -9,109 +9,92 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/agent_frame.h"
 #include "lib/lh_alloc.h"
 #include "lib/rendezvous.h"
-#include "lib/text_number.h"
+
+/* Those of --server, those told, and the one it ships to. */
+#define MAX_ALL (SERVER_CHOICE_MAX + AGENT_SERVERS_MAX + 1)
+
+struct list {
+    struct server_target all[MAX_ALL]; /* Addresses are owned. */
+    size_t n;
+};
 
 struct server_choice {
-    struct server_target *all; /* Owned, its own first. */
-    bool *has_failed;          /* In this round.  Owned. */
-    size_t n;
+    struct list list; /* Its own first. */
+    char *seeds;      /* As --server has them.  Owned, as is 'name'. */
+    char *name;
     bool is_first_round; /* Since one worked. */
 };
 
-/* "HOST", "HOST:PORT", "[ADDR]", "[ADDR]:PORT"; an IPv6 address alone too. */
-static bool
-parse_target(const char *text, struct server_target *target)
+static size_t
+find(const struct list *list, const char *text)
 {
-    const char *end, *rest;
-    uint64_t number = AGENT_DEFAULT_PORT;
-    bool has_bracket = *text == '[';
-
-    if (has_bracket) {
-        end = strchr(++text, ']');
-        rest = end ? end + 1 : NULL;
-    } else {
-        end = strchr(text, ':');
-        if (!end || strchr(end + 1, ':')) {
-            end = text + strlen(text);
+    for (size_t i = 0; i < list->n; i++) {
+        if (!strcmp(list->all[i].at.text, text)) {
+            return i;
         }
-        rest = end;
     }
-    if (!end || end == text || (*rest && *rest != ':') ||
-        (*rest && !text_number(rest + 1, 10, 1, 65535, &number))) {
-        return false;
-    }
-    target->host = lh_asprintf("%.*s", (int) (end - text), text);
-    target->port = (uint16_t) number;
-    target->text = strchr(target->host, ':')
-                       ? lh_asprintf("[%s]:%u", target->host, target->port)
-                       : lh_asprintf("%s:%u", target->host, target->port);
-    return true;
+    return SIZE_MAX;
 }
 
-static bool
-has_target(const struct server_choice *c, const char *text)
+/* Takes 'at'; the caller knows that there is room. */
+static void
+append(struct list *list, struct host_port *at, bool is_told)
 {
-    for (size_t i = 0; i < c->n; i++) {
-        if (!strcmp(c->all[i].text, text)) {
-            return true;
-        }
+    assert(list->n < MAX_ALL);
+    list->all[list->n++] =
+        (struct server_target){.at = *at, .is_told = is_told};
+}
+
+/* Those from 'first' on. */
+static void
+sort(struct list *list, size_t first, const char *name)
+{
+    struct server_target sorted[MAX_ALL];
+    const char *names[MAX_ALL];
+    size_t order[MAX_ALL], n = list->n - first;
+
+    for (size_t i = 0; i < n; i++) {
+        names[i] = list->all[first + i].at.text;
     }
-    return false;
+    rendezvous_owners(names, n, rendezvous_weight(name, 0), order, n);
+    for (size_t i = 0; i < n; i++) {
+        sorted[i] = list->all[first + order[i]];
+    }
+    memcpy(list->all + first, sorted, n * sizeof *sorted);
 }
 
 static int
-add_target(struct server_choice *c, const char *text, struct lh_error *error)
+add_seed(struct list *list, const char *text, struct lh_error *error)
 {
-    struct server_target target;
+    struct host_port at;
 
-    if (c->n == SERVER_CHOICE_MAX) {
+    if (list->n == SERVER_CHOICE_MAX) {
         lh_error_set(error, "more than %d servers", SERVER_CHOICE_MAX);
         return EINVAL;
     }
-    if (!parse_target(text, &target)) {
+    if (!host_port_parse(text, AGENT_DEFAULT_PORT, &at)) {
         lh_error_set(error, "%s: must be HOST:PORT or [ADDR]:PORT", text);
         return EINVAL;
     }
-    if (has_target(c, target.text)) {
-        lh_error_set(error, "%s is there twice", target.text);
-        free(target.host);
-        free(target.text);
+    if (find(list, at.text) != SIZE_MAX) {
+        lh_error_set(error, "%s is there twice", at.text);
+        host_port_uninit(&at);
         return EINVAL;
     }
-    c->all = lh_alloc_array(c->all, c->n + 1, sizeof *c->all);
-    c->all[c->n++] = target;
+    append(list, &at, false);
     return 0;
 }
 
-static void
-sort(struct server_choice *c, const char *name)
+/* Those of --server, in their order there. */
+static int
+read_seeds(struct list *list, const char *text, struct lh_error *error)
 {
-    struct server_target sorted[SERVER_CHOICE_MAX];
-    const char *names[SERVER_CHOICE_MAX];
-    size_t order[SERVER_CHOICE_MAX];
-
-    for (size_t i = 0; i < c->n; i++) {
-        names[i] = c->all[i].text;
-    }
-    rendezvous_owners(names, c->n, rendezvous_weight(name, 0), order, c->n);
-    for (size_t i = 0; i < c->n; i++) {
-        sorted[i] = c->all[order[i]];
-    }
-    memcpy(c->all, sorted, c->n * sizeof *sorted);
-}
-
-int
-server_choice_create(const char *text, const char *name,
-                     struct server_choice **choicep, struct lh_error *error)
-{
-    struct server_choice *c = lh_alloc_zero(sizeof *c);
     char *copy = lh_strdup(text), *rest = copy;
     int retval = 0;
 
-    *choicep = NULL;
+    list->n = 0;
     while (!retval && rest) {
         char *one = rest;
 
@@ -119,22 +102,43 @@ server_choice_create(const char *text, const char *name,
         if (rest) {
             *rest++ = '\0';
         }
-        if (c->n && strncmp(one, "or=", 3) != 0) {
+        if (list->n && strncmp(one, "or=", 3) != 0) {
             lh_error_set(error, "%s: must be HOST[:PORT][,or=HOST[:PORT]]..",
                          text);
             retval = EINVAL;
         } else {
-            retval = add_target(c, one + (c->n ? 3 : 0), error);
+            retval = add_seed(list, one + (list->n ? 3 : 0), error);
         }
     }
     free(copy);
+    return retval;
+}
+
+static void
+clear(struct list *list)
+{
+    for (size_t i = 0; i < list->n; i++) {
+        host_port_uninit(&list->all[i].at);
+    }
+    list->n = 0;
+}
+
+int
+server_choice_create(const char *text, const char *name,
+                     struct server_choice **choicep, struct lh_error *error)
+{
+    struct server_choice *c = lh_alloc_zero(sizeof *c);
+    int retval = read_seeds(&c->list, text, error);
+
+    *choicep = NULL;
+    c->seeds = lh_strdup(text);
+    c->name = lh_strdup(name);
+    c->is_first_round = true;
     if (retval) {
         server_choice_destroy(c);
         return retval;
     }
-    sort(c, name);
-    c->has_failed = lh_alloc_zero(c->n * sizeof *c->has_failed);
-    c->is_first_round = true;
+    sort(&c->list, 0, name);
     *choicep = c;
     return 0;
 }
@@ -143,26 +147,125 @@ void
 server_choice_destroy(struct server_choice *c)
 {
     if (c) {
-        for (size_t i = 0; i < c->n; i++) {
-            free(c->all[i].host);
-            free(c->all[i].text);
-        }
-        free(c->all);
-        free(c->has_failed);
+        clear(&c->list);
+        free(c->seeds);
+        free(c->name);
         free(c);
     }
+}
+
+/* Of those told, the one that tells; SIZE_MAX: it is not among them. */
+static size_t
+add_told(struct list *list, const struct agent_server *told, size_t n,
+         const char *name)
+{
+    char *self = NULL;
+    size_t now;
+
+    for (size_t i = 0; i < n; i++) {
+        struct host_port at;
+        char *text = lh_asprintf("%.*s", (int) told[i].len, told[i].text);
+        bool is_good = host_port_parse(text, AGENT_DEFAULT_PORT, &at);
+
+        free(text);
+        if (is_good && find(list, at.text) != SIZE_MAX) {
+            host_port_uninit(&at);
+        } else if (is_good) {
+            append(list, &at, true);
+            if (told[i].is_self) {
+                free(self);
+                self = lh_strdup(at.text);
+            }
+        }
+    }
+    sort(list, 0, name);
+    now = self ? find(list, self) : SIZE_MAX;
+    free(self);
+    return now;
+}
+
+/* Those of --server that are not there yet. */
+static void
+add_seeds(struct list *list, const char *text, const char *name)
+{
+    struct list seeds;
+    struct lh_error error;
+    size_t first = list->n;
+
+    read_seeds(&seeds, text, &error); /* It was read before. */
+    for (size_t i = 0; i < seeds.n; i++) {
+        if (find(list, seeds.all[i].at.text) == SIZE_MAX) {
+            append(list, &seeds.all[i].at, false);
+        } else {
+            host_port_uninit(&seeds.all[i].at);
+        }
+    }
+    sort(list, first, name);
+}
+
+static bool
+is_same(const struct list *a, const struct list *b)
+{
+    if (a->n != b->n) {
+        return false;
+    }
+    for (size_t i = 0; i < a->n; i++) {
+        if (strcmp(a->all[i].at.text, b->all[i].at.text) != 0 ||
+            a->all[i].is_told != b->all[i].is_told) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool
+server_choice_tell(struct server_choice *c, const struct agent_server *told,
+                   size_t n, size_t *nowp)
+{
+    struct list list = {.n = 0};
+    struct server_target *used = &c->list.all[*nowp];
+    size_t now = add_told(&list, told, n, c->name);
+
+    add_seeds(&list, c->seeds, c->name);
+    if (now == SIZE_MAX) {
+        now = find(&list, used->at.text);
+    }
+    if (now == SIZE_MAX) {
+        struct host_port at;
+
+        /* It ships there for as long as nothing better is found. */
+        host_port_parse(used->at.text, AGENT_DEFAULT_PORT, &at);
+        now = list.n;
+        append(&list, &at, false);
+    }
+    if (is_same(&list, &c->list) && now == *nowp) {
+        clear(&list);
+        return false;
+    }
+    for (size_t i = 0; i < list.n; i++) {
+        size_t was = i == now ? *nowp : find(&c->list, list.all[i].at.text);
+
+        if (was != SIZE_MAX) {
+            list.all[i].has_failed = c->list.all[was].has_failed;
+            list.all[i].was_said = c->list.all[was].was_said;
+        }
+    }
+    clear(&c->list);
+    c->list = list;
+    *nowp = now;
+    return true;
 }
 
 size_t
 server_choice_n(const struct server_choice *c)
 {
-    return c->n;
+    return c->list.n;
 }
 
-const struct server_target *
-server_choice_get(const struct server_choice *c, size_t i)
+struct server_target *
+server_choice_get(struct server_choice *c, size_t i)
 {
-    return &c->all[i];
+    return &c->list.all[i];
 }
 
 size_t
@@ -170,9 +273,9 @@ server_choice_next(const struct server_choice *c)
 {
     size_t i = 0;
 
-    while (c->has_failed[i]) {
+    while (c->list.all[i].has_failed) {
         i++;
-        assert(i < c->n);
+        assert(i < c->list.n);
     }
     return i;
 }
@@ -180,13 +283,15 @@ server_choice_next(const struct server_choice *c)
 bool
 server_choice_fail(struct server_choice *c, size_t i)
 {
-    c->has_failed[i] = true;
-    for (i = 0; i < c->n; i++) {
-        if (!c->has_failed[i]) {
+    c->list.all[i].has_failed = true;
+    for (i = 0; i < c->list.n; i++) {
+        if (!c->list.all[i].has_failed) {
             return false;
         }
     }
-    memset(c->has_failed, 0, c->n * sizeof *c->has_failed);
+    for (i = 0; i < c->list.n; i++) {
+        c->list.all[i].has_failed = false;
+    }
     c->is_first_round = false;
     return true;
 }
@@ -194,12 +299,12 @@ server_choice_fail(struct server_choice *c, size_t i)
 void
 server_choice_work(struct server_choice *c, size_t i)
 {
-    c->has_failed[i] = false;
+    c->list.all[i].has_failed = false;
     c->is_first_round = true;
 }
 
 bool
 server_choice_has_others(const struct server_choice *c)
 {
-    return c->n > 1 && c->is_first_round;
+    return c->list.n > 1 && c->is_first_round;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* server_choice - which of several servers an agent ships to:
- * --server HOST[:PORT],or=HOST[:PORT]..
+ * --server HOST[:PORT],or=HOST[:PORT].., and those that servers tell of.
  *
  * Each agent has the servers in an order of its own, by rendezvous hashing
  * (lib/rendezvous.h) on its name: that of the highest weight is its own, the
@@ -15,6 +15,10 @@
  * refuse because it is about to go; when all have failed each is asked once
  * more, and told that it is the last hope.
  *
+ * A server of a cluster tells which servers take agents now
+ * (server_choice_tell()).  These come first then, and those of --server behind
+ * them, each group in that order.
+ *
  * Threads: one. */
 #ifndef AGENT_SERVER_CHOICE_H
 #define AGENT_SERVER_CHOICE_H 1
@@ -23,14 +27,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lib/agent_frame.h"
+#include "lib/host_port.h"
 #include "lib/lh_error.h"
 
-#define SERVER_CHOICE_MAX 64
+#define SERVER_CHOICE_MAX 64 /* Of --server. */
 
 struct server_target {
-    char *host;
-    char *text; /* HOST:PORT. */
-    uint16_t port;
+    struct host_port at;
+    bool has_failed; /* In this round. */
+    bool is_told;    /* By a server, and that is how it stands. */
+    bool was_said;   /* For whoever uses it. */
 };
 
 struct server_choice;
@@ -41,10 +48,15 @@ int server_choice_create(const char *text, const char *name,
 /* NULL is fine. */
 void server_choice_destroy(struct server_choice *);
 
+/* These take agents now; the agent ships to number '*now', or tries to, which
+ * becomes that server's new number.  Addresses that are none are left out.
+ * Returns false when all is as it was. */
+bool server_choice_tell(struct server_choice *, const struct agent_server *,
+                        size_t n, size_t *now);
+
 size_t server_choice_n(const struct server_choice *);
-/* 0 is its own. */
-const struct server_target *server_choice_get(const struct server_choice *,
-                                              size_t i);
+/* 0 is its own.  Good until the next server_choice_tell(). */
+struct server_target *server_choice_get(struct server_choice *, size_t i);
 
 /* The first one that has not failed in this round. */
 size_t server_choice_next(const struct server_choice *);

@@ -57,6 +57,19 @@ server_conn_is_welcome(const struct server_conn *c)
     return c->is_welcome;
 }
 
+void
+server_conn_set_pings(struct server_conn *c, unsigned int ping_s,
+                      unsigned int silent_s)
+{
+    struct timeval ping = {.tv_sec = ping_s};
+
+    if (ping_s != c->config.ping_s) {
+        c->config.ping_s = ping_s;
+        event_add(c->ping, &ping);
+    }
+    c->config.silent_s = silent_s;
+}
+
 static void
 end(struct server_conn *c, enum server_conn_end cause, const char *why)
 {
@@ -97,7 +110,9 @@ on_readable(struct bufferevent *stream, void *conn)
     struct evbuffer *in = bufferevent_get_input(stream);
 
     for (;;) {
-        /* A server says nothing long. */
+        /* A server says nothing long, and before its welcome less. */
+        size_t max =
+            c->is_welcome ? AGENT_FRAME_MAX_SERVER : AGENT_FRAME_MAX_HELLO;
         size_t len = evbuffer_get_length(in), used;
         struct agent_frame frame;
         struct lh_error error;
@@ -106,12 +121,11 @@ on_readable(struct bufferevent *stream, void *conn)
         if (!len) {
             return;
         }
-        if (len > AGENT_FRAME_MAX_HELLO) {
-            len = AGENT_FRAME_MAX_HELLO;
+        if (len > max) {
+            len = max;
         }
-        retval =
-            agent_frame_read(evbuffer_pullup(in, (ev_ssize_t) len), len,
-                             AGENT_FRAME_MAX_HELLO, &used, &frame, &error);
+        retval = agent_frame_read(evbuffer_pullup(in, (ev_ssize_t) len), len,
+                                  max, &used, &frame, &error);
         if (retval == EAGAIN) {
             return;
         }
@@ -170,7 +184,8 @@ server_conn_create(const struct server_conn_config *config)
     }
     event_add(c->ping, &ping);
     bufferevent_setcb(c->stream, on_readable, on_room, on_event, c);
-    bufferevent_setwatermark(c->stream, EV_READ, 0, 4 * AGENT_FRAME_MAX_HELLO);
+    bufferevent_setwatermark(c->stream, EV_READ, 0,
+                             2 * AGENT_FRAME_MAX_SERVER);
     bufferevent_setwatermark(c->stream, EV_WRITE, LOW_UNSENT, 0);
     bufferevent_enable(c->stream, EV_READ | EV_WRITE);
     if (bufferevent_socket_connect_hostname(c->stream, config->dns, AF_UNSPEC,

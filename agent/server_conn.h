@@ -16,9 +16,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "agent/server_choice.h"
 #include "lib/agent_frame.h"
 #include "lib/byte_buf.h"
+#include "lib/host_port.h"
 
 struct event_base;
 struct evdns_base;
@@ -33,8 +33,8 @@ enum server_conn_end {
 struct server_conn_config {
     struct event_base *base;
     struct evdns_base *dns;
-    struct tls *tls; /* NULL: none. */
-    const struct server_target *target;
+    struct tls *tls;                /* NULL: none. */
+    const struct host_port *target; /* Not after it was created. */
     struct agent_hello hello;
     unsigned int ping_s, silent_s; /* A ping so often; it ends after. */
     /* A frame of the server.  False: the connection was destroyed. */
@@ -58,5 +58,8 @@ size_t server_conn_unsent(const struct server_conn *);
 /* It was welcomed: pings, and may end for silence, from now on as well. */
 void server_conn_welcome(struct server_conn *);
 bool server_conn_is_welcome(const struct server_conn *);
+/* A ping so often from now on, and it ends after. */
+void server_conn_set_pings(struct server_conn *, unsigned int ping_s,
+                           unsigned int silent_s);
 
 #endif /* agent/server_conn.h */

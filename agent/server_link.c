@@ -16,7 +16,9 @@
 
 #include "agent/server_choice.h"
 #include "agent/server_conn.h"
+#include "agent/server_list.h"
 #include "lib/lh_alloc.h"
+#include "lib/random64.h"
 #include "lib/say.h"
 #include "lib/time_spec.h"
 
@@ -42,9 +44,8 @@ struct server_link {
     struct server_conn *better; /* To one that is more its own, or NULL. */
     struct event *retry, *back;
     size_t now;       /* The server of 'conn', or of the next one; */
-    size_t better_at; /* that of 'better'; */
-    size_t last_up;   /* and the last that welcomed, or SIZE_MAX. */
-    bool *was_said;   /* Of each: that it is away.  Owned. */
+    size_t better_at; /* that of 'better', or the last such; */
+    char *last_up;    /* and the last that welcomed, or NULL.  Owned. */
     unsigned int retry_ms;
     uint64_t sent_seq;  /* On this connection. */
     uint64_t ever_sent; /* On any. */
@@ -57,7 +58,20 @@ struct server_link {
 static const char *
 text_of(const struct server_link *link, size_t i)
 {
-    return server_choice_get(link->choice, i)->text;
+    return server_choice_get(link->choice, i)->at.text;
+}
+
+static bool *
+was_said(const struct server_link *link, size_t i)
+{
+    return &server_choice_get(link->choice, i)->was_said;
+}
+
+static void
+set_last_up(struct server_link *link)
+{
+    free(link->last_up);
+    link->last_up = lh_strdup(text_of(link, link->now));
 }
 
 static bool
@@ -159,8 +173,8 @@ fail(struct server_link *link, const char *why)
     drop_better(link);
     link->counters.is_up = false;
     link->counters.n_failures++;
-    if (was_up || !link->was_said[who]) {
-        link->was_said[who] = true;
+    if (was_up || !*was_said(link, who)) {
+        *was_said(link, who) = true;
         link->config.on_state(link->config.aux, false, text_of(link, who),
                               why);
     }
@@ -213,12 +227,12 @@ welcome(struct server_link *link, const struct agent_welcome *w)
     server_conn_welcome(link->conn);
     server_choice_work(link->choice, link->now);
     link->retry_ms = RETRY_MS;
-    link->was_said[link->now] = false;
+    *was_said(link, link->now) = false;
     link->counters.is_up = true;
     link->counters.n_connections++;
     link->counters.n_moves +=
-        link->last_up != SIZE_MAX && link->last_up != link->now;
-    link->last_up = link->now;
+        link->last_up && strcmp(link->last_up, text_of(link, link->now)) != 0;
+    set_last_up(link);
     link->sent_seq = w->last_seq;
     outbox_ack(link->config.outbox, w->last_seq);
     link->config.on_state(link->config.aux, true, text_of(link, link->now),
@@ -286,6 +300,46 @@ take_better(struct server_link *link, const struct agent_frame *f)
     return true;
 }
 
+static unsigned int
+ping_s(const struct server_link *link)
+{
+    return server_choice_n(link->choice) > 1 ? PING_MANY_S : PING_S;
+}
+
+static unsigned int
+silent_s(const struct server_link *link)
+{
+    return server_choice_n(link->choice) > 1 ? SILENT_MANY_S : SILENT_S;
+}
+
+/* The server says which servers take agents now. */
+static void
+take_servers(struct server_link *link, const struct agent_servers *servers)
+{
+    struct agent_server all[AGENT_SERVERS_MAX];
+    struct lh_error error;
+
+    agent_servers_get(servers, all);
+    link->counters.n_told = servers->n;
+    if (!server_choice_tell(link->choice, all, servers->n, &link->now)) {
+        return;
+    }
+    say_info("server %s tells of %u that take agents",
+             text_of(link, link->now), servers->n);
+    set_last_up(link); /* It may be known by another address now. */
+    server_conn_set_pings(link->conn, ping_s(link), silent_s(link));
+    drop_better(link);
+    link->better_at = SIZE_MAX;
+    if (link->now) {
+        wait_ms(link->back,
+                (unsigned int) (random64_draw() % SERVER_LINK_SPREAD_MS));
+    }
+    if (link->config.spool && servers->n &&
+        server_list_save(link->config.spool, servers, &error)) {
+        say_warn("which servers there are is not remembered: %s", error.text);
+    }
+}
+
 /* False when the connection is no more. */
 static bool
 on_frame(void *link_, struct server_conn *conn, const struct agent_frame *f)
@@ -310,6 +364,9 @@ on_frame(void *link_, struct server_conn *conn, const struct agent_frame *f)
         return true;
     case AGENT_THRESHOLD:
         link->config.on_threshold(link->config.aux, f->threshold.threshold);
+        return true;
+    case AGENT_SERVERS:
+        take_servers(link, &f->servers);
         return true;
     case AGENT_PING:
         agent_frame_put_ping(&link->out, AGENT_PONG,
@@ -358,15 +415,14 @@ on_end(void *link_, struct server_conn *conn, enum server_conn_end cause,
 static struct server_conn *
 connect_to(struct server_link *link, size_t i, bool has_others)
 {
-    bool is_many = server_choice_n(link->choice) > 1;
     struct server_conn_config config = {
         .base = link->base,
         .dns = link->dns,
         .tls = link->config.tls,
-        .target = server_choice_get(link->choice, i),
+        .target = &server_choice_get(link->choice, i)->at,
         .hello = link->config.hello,
-        .ping_s = is_many ? PING_MANY_S : PING_S,
-        .silent_s = is_many ? SILENT_MANY_S : SILENT_S,
+        .ping_s = ping_s(link),
+        .silent_s = silent_s(link),
         .on_frame = on_frame,
         .on_room = on_room,
         .on_end = on_end,
@@ -375,6 +431,7 @@ connect_to(struct server_link *link, size_t i, bool has_others)
 
     config.hello.taken_seq = outbox_taken_seq(link->config.outbox);
     config.hello.has_others = has_others;
+    config.hello.wants_servers = true;
     return server_conn_create(&config);
 }
 
@@ -412,6 +469,27 @@ on_back(evutil_socket_t fd, short what, void *link_)
 /* --- Interface -----------------------------------------------------------
  */
 
+/* What an agent before was told. */
+static void
+load_list(struct server_link *link)
+{
+    struct byte_buf frame = BYTE_BUF_INIT;
+    struct agent_server all[AGENT_SERVERS_MAX];
+    struct agent_servers servers;
+    struct lh_error error;
+    int retval =
+        server_list_load(link->config.spool, &frame, &servers, &error);
+
+    if (retval && retval != ENOENT) {
+        say_warn("which servers there were is not known: %s", error.text);
+    } else if (!retval) {
+        agent_servers_get(&servers, all);
+        server_choice_tell(link->choice, all, servers.n, &link->now);
+        link->now = 0;
+    }
+    byte_buf_uninit(&frame);
+}
+
 int
 server_link_create(struct event_base *base,
                    const struct server_link_config *config,
@@ -424,7 +502,7 @@ server_link_create(struct event_base *base,
     link->base = base;
     link->config = *config;
     link->retry_ms = RETRY_MS;
-    link->last_up = link->better_at = SIZE_MAX;
+    link->better_at = SIZE_MAX;
     retval = server_choice_create(config->servers,
                                   (const char *) config->hello.name,
                                   &link->choice, error);
@@ -432,8 +510,9 @@ server_link_create(struct event_base *base,
         free(link);
         return retval;
     }
-    link->was_said =
-        lh_alloc_zero(server_choice_n(link->choice) * sizeof *link->was_said);
+    if (config->spool) {
+        load_list(link);
+    }
     link->dns = evdns_base_new(base, EVDNS_BASE_INITIALIZE_NAMESERVERS |
                                          EVDNS_BASE_DISABLE_WHEN_INACTIVE);
     if (!link->dns) {
@@ -460,7 +539,7 @@ server_link_destroy(struct server_link *link)
         }
         byte_buf_uninit(&link->out);
         server_choice_destroy(link->choice);
-        free(link->was_said);
+        free(link->last_up);
         free(link);
     }
 }

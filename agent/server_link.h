@@ -8,6 +8,11 @@
  * SERVER_LINK_BACK_MS on a connection beside; it goes back as soon as it is
  * welcome there.
  *
+ * Servers of a cluster tell which of them take agents.  When that changes and
+ * another one is its own now, it goes there so too, after up to
+ * SERVER_LINK_SPREAD_MS, so that not all agents do at once.  In a spool
+ * the list is found again by the next agent.
+ *
  * Servers are not trusted beyond what they are for: what makes no sense ends
  * the connection, and all that waits for them is bounded.
  *
@@ -24,13 +29,15 @@
 #include "lib/agent_frame.h"
 #include "lib/lh_error.h"
 
-#define SERVER_LINK_BACK_MS 2000
+#define SERVER_LINK_BACK_MS   2000
+#define SERVER_LINK_SPREAD_MS 5000
 
 struct event_base;
 struct tls;
 
 struct server_link_config {
     const char *servers; /* See agent/server_choice.h. */
+    const char *spool;   /* Where the list that was told is, or NULL. */
     struct tls *tls;     /* NULL: none. */
     struct outbox *outbox;
     /* The name in it is borrowed, and ends with a 0; what was taken, and
@@ -51,6 +58,7 @@ struct server_link_counters {
     uint64_t n_refused;     /* Of those, by the server's REFUSED. */
     uint64_t n_malformed;   /* Of those, because it made no sense. */
     uint64_t n_moves;       /* Welcomes by another server than before. */
+    uint64_t n_told;        /* Servers that it was told of, now. */
     uint64_t n_sent;        /* Frames with postcards or losses. */
     uint64_t n_resent;      /* Of those, not the first time. */
     uint64_t bytes;         /* Sent. */

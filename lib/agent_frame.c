@@ -13,6 +13,8 @@ static const char magic[4] = {'L', 'H', 'A', '1'};
 
 #define LOSS_ENTRY_LEN 16
 #define HELLO_OTHERS   0x01
+#define HELLO_SERVERS  0x02
+#define SERVER_SELF    0x01
 
 /* --- Reading -------------------------------------------------------------
  */
@@ -51,10 +53,14 @@ get_hello(struct bytes_reader *r, struct agent_hello *hello)
     memcpy(hello->id, id, AGENT_ID_LEN);
     /* Older agents end here, later ones may say more. */
     hello->taken_seq = 0;
-    hello->has_others = false;
+    hello->has_others = hello->wants_servers = false;
     if (bytes_left(r) >= 9) {
+        unsigned int flags;
+
         hello->taken_seq = bytes_get_u64(r);
-        hello->has_others = bytes_get_u8(r) & HELLO_OTHERS;
+        flags = bytes_get_u8(r);
+        hello->has_others = flags & HELLO_OTHERS;
+        hello->wants_servers = flags & HELLO_SERVERS;
     }
     bytes_get(r, bytes_left(r));
     return true;
@@ -113,6 +119,37 @@ get_loss(struct bytes_reader *r, struct agent_loss *loss)
            loss->n <= AGENT_LOSS_MAX && loss->first_ns <= loss->last_ns;
 }
 
+static struct agent_server
+get_server(struct bytes_reader *r)
+{
+    struct agent_server server;
+
+    server.is_self = bytes_get_u8(r) & SERVER_SELF;
+    server.len = bytes_get_u8(r);
+    server.text = bytes_get(r, server.len);
+    return server;
+}
+
+static bool
+get_servers(struct bytes_reader *r, struct agent_servers *servers)
+{
+    struct bytes_reader ahead;
+    bool is_good;
+
+    servers->n = bytes_get_u8(r);
+    ahead = *r;
+    servers->len = bytes_left(&ahead);
+    servers->data = bytes_get(&ahead, servers->len);
+    is_good = servers->n <= AGENT_SERVERS_MAX;
+    for (size_t i = 0; is_good && i < servers->n; i++) {
+        struct agent_server server = get_server(r);
+
+        is_good = !r->failed && server.len && is_text(server.text, server.len);
+    }
+    bytes_get(r, bytes_left(r)); /* Later ones may say more. */
+    return is_good && !r->failed;
+}
+
 static bool
 get_body(struct bytes_reader *r, unsigned int type, struct agent_frame *frame)
 {
@@ -139,6 +176,8 @@ get_body(struct bytes_reader *r, unsigned int type, struct agent_frame *frame)
         frame->ping.sent_ns = bytes_get_u64(r);
         frame->ping.now_ns = bytes_get_u64(r);
         return !r->failed;
+    case AGENT_SERVERS:
+        return get_servers(r, &frame->servers);
     default:
         return false;
     }
@@ -186,6 +225,18 @@ agent_loss_switch(const struct agent_loss *loss, size_t i)
     assert(i < loss->n);
     return (struct agent_loss_switch){.dpid = bytes_be64(p),
                                       .count = bytes_be64(p + 8)};
+}
+
+void
+agent_servers_get(const struct agent_servers *servers,
+                  struct agent_server all[AGENT_SERVERS_MAX])
+{
+    /* They were looked at when they were read. */
+    struct bytes_reader r = bytes_reader(servers->data, servers->len);
+
+    for (size_t i = 0; i < servers->n; i++) {
+        all[i] = get_server(&r);
+    }
 }
 
 const char *
@@ -244,7 +295,8 @@ agent_frame_put_hello(struct byte_buf *out, const struct agent_hello *hello)
     bytes_put_u8(&w, hello->name_len);
     bytes_put(&w, hello->name, hello->name_len);
     bytes_put_u64(&w, hello->taken_seq);
-    bytes_put_u8(&w, hello->has_others ? HELLO_OTHERS : 0);
+    bytes_put_u8(&w, (uint8_t) ((hello->has_others ? HELLO_OTHERS : 0) |
+                                (hello->wants_servers ? HELLO_SERVERS : 0)));
     end(&w);
 }
 
@@ -342,5 +394,26 @@ agent_frame_put_ping(struct byte_buf *out, enum agent_frame_type type,
     assert(type == AGENT_PING || type == AGENT_PONG);
     bytes_put_u64(&w, ping->sent_ns);
     bytes_put_u64(&w, ping->now_ns);
+    end(&w);
+}
+
+void
+agent_frame_put_servers(struct byte_buf *out, const struct agent_server *all,
+                        size_t n)
+{
+    struct bytes_writer w;
+    size_t len = 1;
+
+    assert(n <= AGENT_SERVERS_MAX);
+    for (size_t i = 0; i < n; i++) {
+        len += 2u + all[i].len;
+    }
+    w = begin(out, AGENT_SERVERS, len);
+    bytes_put_u8(&w, (uint8_t) n);
+    for (size_t i = 0; i < n; i++) {
+        bytes_put_u8(&w, all[i].is_self ? SERVER_SELF : 0);
+        bytes_put_u8(&w, all[i].len);
+        bytes_put(&w, all[i].text, all[i].len);
+    }
     end(&w);
 }

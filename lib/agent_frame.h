@@ -35,8 +35,12 @@
  * said hello. */
 #define AGENT_FRAME_MAX       (4u << 20)
 #define AGENT_FRAME_MAX_HELLO 2048
-#define AGENT_FRAME_HEAD      5    /* Length, type. */
-#define AGENT_LOSS_MAX        1024 /* Switches in one LOSS. */
+/* Nor one of a server's, then. */
+#define AGENT_FRAME_MAX_SERVER (32u << 10)
+#define AGENT_FRAME_HEAD       5    /* Length, type. */
+#define AGENT_LOSS_MAX         1024 /* Switches in one LOSS. */
+#define AGENT_SERVERS_MAX      64   /* Servers in one SERVERS, */
+#define AGENT_SERVER_TEXT      255  /* each so long. */
 
 /* Every packet; otherwise those of which ID >> 32 is not above. */
 #define AGENT_THRESHOLD_ALL UINT32_MAX
@@ -52,6 +56,7 @@ enum agent_frame_type {
     AGENT_WANT,      /* Agent: the threshold that its CPU budget allows. */
     AGENT_PING,      /* Either; answered by ... */
     AGENT_PONG,
+    AGENT_SERVERS, /* Server: who takes agents, to those that ask for it. */
     N_AGENT_FRAME_TYPES
 };
 
@@ -66,7 +71,8 @@ struct agent_hello {
     uint8_t name_len;
     /* All up to this number was taken, by whichever server; 0: not told. */
     uint64_t taken_seq;
-    bool has_others; /* Other servers would take it. */
+    bool has_others;    /* Other servers would take it. */
+    bool wants_servers; /* It knows SERVERS. */
 };
 
 struct agent_welcome {
@@ -119,6 +125,18 @@ struct agent_ping {   /* And PONG. */
     uint64_t now_ns;  /* PONG: by the answerer's; PING: as sent_ns. */
 };
 
+struct agent_server {
+    bool is_self;        /* It is the one that tells. */
+    const uint8_t *text; /* HOST:PORT or [ADDR]:PORT, printable ASCII. */
+    uint8_t len;
+};
+
+struct agent_servers {
+    uint8_t n;
+    const uint8_t *data; /* See agent_servers_get(). */
+    size_t len;
+};
+
 struct agent_frame {
     enum agent_frame_type type;
     union {
@@ -134,6 +152,7 @@ struct agent_frame {
             uint32_t threshold;
         } threshold; /* And WANT. */
         struct agent_ping ping;
+        struct agent_servers servers;
     };
 };
 
@@ -146,6 +165,9 @@ int agent_frame_read(const uint8_t *data, size_t len, size_t max, size_t *used,
 /* The switch 'i', below loss->n. */
 struct agent_loss_switch agent_loss_switch(const struct agent_loss *,
                                            size_t i);
+/* Its servers, servers->n of them. */
+void agent_servers_get(const struct agent_servers *,
+                       struct agent_server all[AGENT_SERVERS_MAX]);
 /* "ring", "spool", "memory", "capture". */
 const char *agent_place_name(enum agent_place);
 
@@ -163,5 +185,7 @@ void agent_frame_put_threshold(struct byte_buf *, enum agent_frame_type,
                                uint32_t threshold);
 void agent_frame_put_ping(struct byte_buf *, enum agent_frame_type,
                           const struct agent_ping *);
+void agent_frame_put_servers(struct byte_buf *, const struct agent_server *,
+                             size_t n);
 
 #endif /* lib/agent_frame.h */

@@ -98,6 +98,7 @@ lib_liblasthop_a_SOURCES = \
 	lib/history_json.c \
 	lib/history_text.c \
 	lib/hop_time.c lib/hop_time.h \
+	lib/host_port.c lib/host_port.h \
 	lib/crew.c lib/crew.h \
 	lib/db.c lib/db.h \
 	lib/file_map.c lib/file_map.h \

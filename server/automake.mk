@@ -140,6 +140,7 @@ server_libserver_a_SOURCES = \
 	server/source_pcap.c server/source_pcap.h \
 	server/source_udp.c server/source_udp.h \
 	server/told_history.c server/told_history.h \
+	server/told_servers.c server/told_servers.h \
 	server/trigger_gate.c server/trigger_gate.h \
 	server/triggers.c server/triggers.h
 SERVER_LIBS = server/libserver.a $(ASSEMBLE_LIBS) $(PHF_LIBS) $(BUS_LIBS) $(TLS_LIBS)

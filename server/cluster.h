@@ -62,6 +62,8 @@ struct cluster_parts {
     /* What another server knows of the network. */
     void (*on_topology)(void *aux, struct topology *);
     void (*on_rules)(void *aux);
+    /* Once a second, when that is known: which servers take agents. */
+    void (*on_servers)(void *aux, const struct agent_server *, size_t n);
     void *aux;
 };
 

@@ -87,7 +87,9 @@ struct cluster {
     struct topology *topology; /* Owned reference, or NULL. */
     uint64_t topology_ns;
 
-    uint64_t tallied_ns; /* When what came here was told. */
+    uint64_t tallied_ns;  /* When what came here was told. */
+    unsigned int n_tells; /* Of itself, up to when agents are told, too. */
+    bool has_warned;      /* That agents cannot be. */
 
     bool is_draining, is_leaving, has_left;
     int64_t leaving_ms; /* Since when. */

@@ -42,7 +42,7 @@ static json_t *
 to_json(const struct cluster_member *member)
 {
     return json_pack(
-        "{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:I, s:I, s:s}",
+        "{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:I, s:I, s:s, s:s}",
         "version", member->version, "disk", (json_int_t) member->disk, "short",
         (json_int_t) member->n_short, "lost", (json_int_t) member->n_lost,
         "fetching", (json_int_t) member->n_fetching, "wire_min",
@@ -50,7 +50,8 @@ to_json(const struct cluster_member *member)
         (json_int_t) member->wire_max, "started_ns",
         (json_int_t) member->started_ns, "archive", (int) member->has_archive,
         "since_ns", (json_int_t) member->since_ns, "until_ns",
-        (json_int_t) member->until_ns, "postcards_at", member->postcards_at);
+        (json_int_t) member->until_ns, "postcards_at", member->postcards_at,
+        "agents_at", member->agents_at);
 }
 
 /* 0 where there is none, as of servers that do not tell it. */
@@ -77,6 +78,7 @@ read_member(const struct bus_kv_entry *entry, struct cluster_member *member)
     struct jmember until = jmember_get(&root, "until_ns");
     const char *version = json_string_value(json_object_get(json, "version"));
     const char *at = json_string_value(json_object_get(json, "postcards_at"));
+    const char *agents = json_string_value(json_object_get(json, "agents_at"));
     uint64_t wire_min, wire_max;
     bool is_good = strlen(name) <= SHARD_LEASE_MAX_NAME && version &&
                    !jmember_u64(&min, UINT32_MAX, &wire_min, NULL) &&
@@ -88,6 +90,8 @@ read_member(const struct bus_kv_entry *entry, struct cluster_member *member)
         snprintf(member->version, sizeof member->version, "%s", version);
         snprintf(member->postcards_at, sizeof member->postcards_at, "%s",
                  at ? at : "");
+        snprintf(member->agents_at, sizeof member->agents_at, "%s",
+                 agents ? agents : "");
         member->wire_min = (uint32_t) wire_min;
         member->wire_max = (uint32_t) wire_max;
         member->has_archive = json_is_true(json_object_get(json, "archive"));

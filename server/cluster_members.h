@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lib/agent_frame.h"
 #include "lib/bus_kv.h"
 #include "lib/collector_address.h"
 #include "server/shard_lease.h"
@@ -27,6 +28,7 @@ struct cluster_member {
     bool has_archive;
     /* Where switches may send postcards to; "": nowhere, or no more. */
     char postcards_at[COLLECTOR_ADDRESS_TEXT];
+    char agents_at[AGENT_SERVER_TEXT + 1]; /* The same of agents. */
     /* Where histories are kept in copies (server/cluster_copies.c). */
     uint64_t disk; /* Its number. */
     uint32_t n_short, n_lost, n_fetching;

@@ -8,7 +8,9 @@
 #include <errno.h>
 #include <string.h>
 
+#include "lib/agent_frame.h"
 #include "lib/collector_address.h"
+#include "lib/host_port.h"
 #include "lib/text_number.h"
 #include "server/shard_lease.h"
 
@@ -29,6 +31,7 @@ static const char *const option_names[] = {
     [CLUSTER_OPTION_CA] = "cluster-ca",
     [CLUSTER_OPTION_CREDENTIALS] = "cluster-credentials",
     [CLUSTER_OPTION_POSTCARDS_AT] = "postcards-at",
+    [CLUSTER_OPTION_AGENTS_AT] = "agents-at",
     [CLUSTER_OPTION_WIRE_VERSIONS] = "wire-versions",
 };
 
@@ -139,6 +142,24 @@ take_address(struct cluster_options *o, const char *text,
 }
 
 static int
+take_agents_at(struct cluster_options *o, const char *text,
+               struct lh_error *error)
+{
+    struct host_port at;
+    bool is_good = host_port_parse(text, AGENT_DEFAULT_PORT, &at) &&
+                   strlen(at.text) <= AGENT_SERVER_TEXT &&
+                   strcspn(text, ", \t\"\\") == strlen(text);
+
+    host_port_uninit(&at);
+    if (!is_good) {
+        return bad(error, CLUSTER_OPTION_AGENTS_AT, text,
+                   "where agents can connect to, HOST[:PORT]");
+    }
+    o->agents_at = text;
+    return 0;
+}
+
+static int
 take_versions(struct cluster_options *o, const char *text,
               struct lh_error *error)
 {
@@ -189,6 +210,8 @@ cluster_options_take(struct cluster_options *o, enum cluster_option option,
         return 0;
     case CLUSTER_OPTION_POSTCARDS_AT:
         return take_address(o, text, error);
+    case CLUSTER_OPTION_AGENTS_AT:
+        return take_agents_at(o, text, error);
     case CLUSTER_OPTION_WIRE_VERSIONS:
         return take_versions(o, text, error);
     case CLUSTER_OPTION_SHARDS:
@@ -208,7 +231,8 @@ cluster_options_check(const struct cluster_options *o, struct lh_error *error)
     bool has_any = o->name || o->private_key || o->certificate || o->ca_cert ||
                    o->credentials || o->n_shards || o->n_copies ||
                    o->bus_replicas || o->lease_ms || o->n_bytes ||
-                   o->n_memory || o->postcards_at || o->wire_max;
+                   o->n_memory || o->postcards_at || o->agents_at ||
+                   o->wire_max;
 
     if (!o->urls) {
         if (has_any) {

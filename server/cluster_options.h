@@ -21,6 +21,7 @@ struct cluster_options {
     const char *name;         /* Of this server. */
     const char *postcards_at; /* ADDRESS[:PORT], where switches reach it;
                                * NULL: not said. */
+    const char *agents_at;    /* HOST[:PORT], the same of agents. */
     const char *private_key, *certificate, *ca_cert, *credentials;
     uint32_t n_shards;     /* 0: what the cluster has, else the default. */
     uint32_t n_copies;     /* Of histories; 0: as the cluster has, else 1. */
@@ -46,6 +47,7 @@ enum cluster_option {
     CLUSTER_OPTION_CA,
     CLUSTER_OPTION_CREDENTIALS,
     CLUSTER_OPTION_POSTCARDS_AT,
+    CLUSTER_OPTION_AGENTS_AT,
     CLUSTER_OPTION_WIRE_VERSIONS
 };
 

@@ -3,13 +3,21 @@
  * and to its recorder. */
 #include <config.h>
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "lib/archive_span.h"
 #include "lib/collector_address.h"
+#include "lib/host_port.h"
+#include "lib/lh_alloc.h"
 #include "lib/monotonic.h"
+#include "lib/say.h"
 #include "server/cluster_impl.h"
 #include "server/recorder_link.h"
+
+/* In seconds since it became part of the cluster. */
+#define TELLS_BEFORE_AGENTS 5
 
 /* Where switches reach this server: as the option says, or where it listens
  * if that is one address.  Not while it gives everything away. */
@@ -31,6 +39,48 @@ put_address(const struct cluster *cluster, struct cluster_member *self)
     }
 }
 
+/* Where agents reach this server: as the option says, or where it takes them
+ * if that is one address, or the same port where switches reach it. */
+static void
+put_agents(const struct cluster *cluster, struct cluster_member *self)
+{
+    const struct options *o = cluster->parts.options;
+    struct collector_address listen, other;
+    struct host_port at = {NULL, NULL, 0};
+    const char *where = o->agents;
+    struct lh_error error;
+
+    if (!where || cluster->is_draining) {
+        return;
+    }
+    where += !strncmp(where, "ssl:", 4) || !strncmp(where, "tcp:", 4) ? 4 : 0;
+    if (o->cluster.agents_at) {
+        host_port_parse(o->cluster.agents_at, AGENT_DEFAULT_PORT, &at);
+        snprintf(self->agents_at, sizeof self->agents_at, "%s", at.text);
+        host_port_uninit(&at);
+    } else if (collector_address_parse(where, &listen, &error)) {
+        return;
+    } else if (!listen.is_any) {
+        snprintf(self->agents_at, sizeof self->agents_at, "%s", listen.text);
+    } else if (*self->postcards_at &&
+               !collector_address_parse(self->postcards_at, &other, &error)) {
+        snprintf(self->agents_at, sizeof self->agents_at,
+                 other.is_v6 ? "[%s]:%u" : "%s:%u", other.host, listen.port);
+    }
+}
+
+/* Agents move to servers that they are told of. */
+static void
+warn_untold(struct cluster *cluster, const struct cluster_member *self)
+{
+    if (cluster->parts.options->agents && !*self->agents_at &&
+        !cluster->is_draining && !cluster->has_warned) {
+        cluster->has_warned = true;
+        say_warn("cluster: agents are not told of this server, for it does "
+                 "not know where they reach it: give it --agents-at HOST");
+    }
+}
+
 static void
 tell_self(struct cluster *cluster)
 {
@@ -46,6 +96,8 @@ tell_self(struct cluster *cluster)
 
     memcpy(self.name, cluster->options->name, strlen(cluster->options->name));
     put_address(cluster, &self);
+    put_agents(cluster, &self);
+    warn_untold(cluster, &self);
     cluster_copies_sum(cluster, &copies);
     self.disk = cluster->team.disk;
     self.n_short = copies.n_short;
@@ -96,6 +148,39 @@ tell_recorder(struct cluster *cluster)
                        on_collectors, NULL);
 }
 
+/* Which servers take agents.  One that has just come does not know of all. */
+static void
+tell_agents(struct cluster *cluster)
+{
+    size_t n = cluster->lease_1 ? shard_lease_n_known(cluster->lease_1) : 0;
+    size_t n_told = 0;
+    struct agent_server *all;
+
+    if (cluster->n_tells < TELLS_BEFORE_AGENTS) {
+        cluster->n_tells++;
+        return;
+    }
+    if (!cluster->is_connected || cluster->is_leaving) {
+        return;
+    }
+    all = lh_alloc_array(NULL, n, sizeof *all);
+    for (size_t i = 0; i < n; i++) {
+        const struct cluster_member *member;
+        struct shard_lease_server server;
+
+        shard_lease_get_server(cluster->lease_1, i, &server);
+        member = cluster_members_find(cluster->members, server.name);
+        if (server.is_alive && member && *member->agents_at) {
+            all[n_told++] = (struct agent_server){
+                .is_self = !strcmp(server.name, cluster->options->name),
+                .text = (const uint8_t *) member->agents_at,
+                .len = (uint8_t) strlen(member->agents_at)};
+        }
+    }
+    cluster->parts.on_servers(cluster->parts.aux, all, n_told);
+    free(all);
+}
+
 /* The highest version that all know who live or may come back; 0: not known
  * of all. */
 static uint32_t
@@ -129,4 +214,5 @@ cluster_self_tell(struct cluster *cluster)
     cluster_version_look(cluster->version, readable(cluster), monotonic_ms());
     tell_self(cluster);
     tell_recorder(cluster);
+    tell_agents(cluster);
 }

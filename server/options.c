@@ -78,6 +78,7 @@ const char options_help[] =
     "known\n"
     "                             (for trials of upgrades)\n"
     "  --postcards-at ADDR[:PORT] where switches reach this server\n"
+    "  --agents-at HOST[:PORT]    where agents do\n"
     "\n"
     "  --id-seed HEX, --id-bytes N  constants of packet IDs, the same in the\n"
     "                             whole cluster (6c617374686f70, 70)\n"
@@ -184,6 +185,8 @@ static const struct option long_options[] = {
      OPT_CLUSTER + CLUSTER_OPTION_WIRE_VERSIONS},
     {"postcards-at", required_argument, NULL,
      OPT_CLUSTER + CLUSTER_OPTION_POSTCARDS_AT},
+    {"agents-at", required_argument, NULL,
+     OPT_CLUSTER + CLUSTER_OPTION_AGENTS_AT},
     {"verbose", no_argument, NULL, 'v'},
     {"help", no_argument, NULL, 'h'},
     {"version", no_argument, NULL, 'V'},

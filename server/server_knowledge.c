@@ -55,6 +55,16 @@ server_on_shared_topology(void *server_, struct topology *topology)
 }
 
 void
+server_on_servers(void *server_, const struct agent_server *all, size_t n)
+{
+    struct server *server = server_;
+
+    if (server->agents) {
+        source_agent_set_servers(server->agents, all, n);
+    }
+}
+
+void
 server_on_rules(void *server_)
 {
     struct server *server = server_;

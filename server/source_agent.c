@@ -69,6 +69,36 @@ source_agent_set_threshold(struct source_agent *source)
 }
 
 void
+source_agent_tell_servers(struct guest *guest)
+{
+    struct source_agent *source = guest->source;
+
+    if (source->servers && guest->wants_servers) {
+        told_servers_put(source->servers, guest->name, &source->out);
+        source_agent_send(guest);
+    }
+}
+
+void
+source_agent_set_servers(struct source_agent *source,
+                         const struct agent_server *all, size_t n)
+{
+    struct guest *guest;
+
+    if (source->servers && told_servers_is(source->servers, all, n)) {
+        return;
+    }
+    told_servers_destroy(source->servers);
+    source->servers = told_servers_create(all, n);
+    LIST_FOREACH(guest, &source->guests, node)
+    {
+        if (guest->is_greeted && !guest->is_ending) {
+            source_agent_tell_servers(guest);
+        }
+    }
+}
+
+void
 source_agent_end(struct guest *guest)
 {
     struct source_agent *source = guest->source;
@@ -383,6 +413,7 @@ source_agent_close(struct source_agent *source)
         tls_destroy(source->tls);
         agent_batch_reader_destroy(source->reader);
         byte_buf_uninit(&source->out);
+        told_servers_destroy(source->servers);
         free(source->unsafe);
         free(source->book_path);
         free(source);

@@ -80,6 +80,10 @@ void source_agent_close(struct source_agent *);
 uint16_t source_agent_port(const struct source_agent *);
 /* The threshold that all agents are told. */
 uint32_t source_agent_threshold(const struct source_agent *);
+/* These servers of the cluster take agents from now on, this one among them
+ * or not; all agents that want to know are told.  The texts are copied. */
+void source_agent_set_servers(struct source_agent *,
+                              const struct agent_server *, size_t n);
 /* Sets those of '*counters' that are counted here. */
 void source_agent_collect(const struct source_agent *, struct counters *);
 

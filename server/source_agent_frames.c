@@ -51,6 +51,7 @@ take_hello(struct guest *guest, const struct agent_hello *hello)
         return;
     }
     guest->has_others = hello->has_others;
+    guest->wants_servers = hello->wants_servers;
     if (source_agent_busy(guest)) {
         source_agent_refuse(guest, source_agent_busy(guest));
         return;
@@ -89,6 +90,7 @@ take_hello(struct guest *guest, const struct agent_hello *hello)
                                               .id_bytes = ids->n_bytes,
                                               .now_ns = now_ns});
     source_agent_send(guest);
+    source_agent_tell_servers(guest);
     bufferevent_set_timeouts(guest->stream, &timeout, &timeout);
 }
 
@@ -318,6 +320,7 @@ take_frame(struct guest *guest, const struct agent_frame *frame, size_t len)
     case AGENT_REFUSED:
     case AGENT_ACK:
     case AGENT_THRESHOLD:
+    case AGENT_SERVERS:
     case N_AGENT_FRAME_TYPES:
         source_agent_refuse_malformed(guest, "a frame that only servers send");
         return false;

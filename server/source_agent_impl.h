@@ -15,6 +15,7 @@
 
 #include "lib/agent_batch.h"
 #include "lib/agent_frame.h"
+#include "server/told_servers.h"
 #include "server/source_agent.h"
 
 /* A connection. */
@@ -26,6 +27,7 @@ struct guest {
     bool is_greeted;
     bool is_ending;  /* Was told why; hangs up, or is. */
     bool has_others; /* Servers that would take it. */
+    bool wants_servers;
     uint8_t id[AGENT_ID_LEN];
     uint64_t acked_seq;
     uint32_t want;
@@ -59,7 +61,8 @@ struct source_agent {
     bool is_book_changed;
     struct unsafe_batch *unsafe; /* In their order.  Owned. */
     size_t n_unsafe, allocated_unsafe;
-    uint32_t threshold; /* All were told. */
+    uint32_t threshold;           /* All were told. */
+    struct told_servers *servers; /* The same, or NULL.  Owned. */
     struct {
         uint64_t connections, refused, malformed, frames, batches, postcards;
         uint64_t duplicates, bad_batches, gaps, bytes, stalls;
@@ -71,6 +74,8 @@ struct source_agent {
 void source_agent_send(struct guest *);
 /* Tells all agents the smallest threshold that one of them wants. */
 void source_agent_set_threshold(struct source_agent *);
+/* Tells it which servers take agents, if it wants to know. */
+void source_agent_tell_servers(struct guest *);
 /* Hangs up at once. */
 void source_agent_end(struct guest *);
 /* Says why and lets it hang up. */

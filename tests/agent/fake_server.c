@@ -41,6 +41,7 @@ on_hello(struct fake_server *s, const struct agent_hello *hello)
     s->n_hellos++;
     memcpy(s->id, hello->id, sizeof s->id);
     s->told_seq = hello->taken_seq;
+    s->wants_servers = hello->wants_servers;
     if (s->last_seq < hello->taken_seq) {
         s->last_seq = hello->taken_seq;
     }
@@ -239,6 +240,23 @@ fake_server_destroy(struct fake_server *s)
     agent_batch_reader_destroy(s->reader);
     free(s->postcards);
     free(s);
+}
+
+void
+fake_server_tell(struct fake_server *s, const uint16_t ports[], size_t n)
+{
+    struct agent_server all[AGENT_SERVERS_MAX];
+    char texts[AGENT_SERVERS_MAX][24];
+    struct byte_buf out = BYTE_BUF_INIT;
+
+    for (size_t i = 0; i < n; i++) {
+        snprintf(texts[i], sizeof texts[i], "127.0.0.1:%u", ports[i]);
+        all[i] = (struct agent_server){ports[i] == s->port,
+                                       (const uint8_t *) texts[i],
+                                       (uint8_t) strlen(texts[i])};
+    }
+    agent_frame_put_servers(&out, all, n);
+    send_buf(s, &out);
 }
 
 bool

@@ -39,7 +39,8 @@ struct fake_server {
     /* What there was. */
     uint64_t last_seq; /* Taken. */
     uint8_t id[AGENT_ID_LEN];
-    uint64_t told_seq; /* Taken, as the last hello said. */
+    uint64_t told_seq;  /* Taken, as the last hello said. */
+    bool wants_servers; /* The same. */
     size_t n_hellos, n_pings, n_repeated, n_refused;
     uint32_t want, n_wants, batch_threshold;
     uint64_t *postcards;
@@ -54,6 +55,8 @@ void fake_server_destroy(struct fake_server *);
 void fake_server_stop(struct fake_server *);
 void fake_server_start(struct fake_server *);
 void fake_server_send(struct fake_server *, const void *, size_t);
+/* Tells the agent that is here of those at these ports, 's' among them. */
+void fake_server_tell(struct fake_server *, const uint16_t ports[], size_t n);
 /* Whether each number below 'n' came exactly once. */
 bool fake_server_has_each(const struct fake_server *, uint64_t n);
 

@@ -41,8 +41,8 @@ START_TEST(addresses_are_read)
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
         struct server_choice *choice = create(good[i].text, "x");
 
-        ck_assert_str_eq(server_choice_get(choice, 0)->text, good[i].as);
-        ck_assert_str_eq(server_choice_get(choice, 0)->host, good[i].host);
+        ck_assert_str_eq(server_choice_get(choice, 0)->at.text, good[i].as);
+        ck_assert_str_eq(server_choice_get(choice, 0)->at.host, good[i].host);
         server_choice_destroy(choice);
     }
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
@@ -68,15 +68,15 @@ START_TEST(agents_are_spread)
 
         snprintf(name, sizeof name, "host-%zu", i);
         choice = create("a,or=b,or=c", name);
-        host = *server_choice_get(choice, 0)->host;
+        host = *server_choice_get(choice, 0)->at.host;
         n_own[host - 'a']++;
         if (host == 'a') {
-            n_second[*server_choice_get(choice, 1)->host - 'a']++;
+            n_second[*server_choice_get(choice, 1)->at.host - 'a']++;
         }
         server_choice_destroy(choice);
         /* The order in which they are written does not matter. */
         choice = create("c,or=a,or=b", name);
-        ck_assert_int_eq(*server_choice_get(choice, 0)->host, host);
+        ck_assert_int_eq(*server_choice_get(choice, 0)->at.host, host);
         server_choice_destroy(choice);
     }
     for (size_t i = 0; i < 3; i++) {
@@ -116,6 +116,87 @@ START_TEST(each_is_tried_once_in_a_round)
 }
 END_TEST
 
+static bool
+tell(struct server_choice *choice, const char *const texts[], size_t n,
+     size_t self, size_t *now)
+{
+    struct agent_server all[AGENT_SERVERS_MAX];
+
+    for (size_t i = 0; i < n; i++) {
+        all[i] = (struct agent_server){i == self, (const uint8_t *) texts[i],
+                                       (uint8_t) strlen(texts[i])};
+    }
+    return server_choice_tell(choice, all, n, now);
+}
+
+START_TEST(those_told_come_first_and_those_given_behind)
+{
+    static const char *const four[] = {"c:1", "a:6082", "d:1", "b:1"};
+    struct server_choice *choice = create("a,or=z", "x");
+    struct server_choice *same = create("b:1,or=d:1,or=c:1,or=a", "x");
+    size_t now = 0;
+
+    /* It is at the one that is given as z, and tells of itself as d:1. */
+    now = strcmp(server_choice_get(choice, 0)->at.host, "z") ? 1 : 0;
+    server_choice_get(choice, now)->was_said = true;
+    ck_assert(tell(choice, four, 4, 2, &now));
+    ck_assert_uint_eq(server_choice_n(choice), 5);
+    for (size_t i = 0; i < 4; i++) {
+        ck_assert_str_eq(server_choice_get(choice, i)->at.text,
+                         server_choice_get(same, i)->at.text);
+        ck_assert(server_choice_get(choice, i)->is_told);
+    }
+    ck_assert_str_eq(server_choice_get(choice, 4)->at.host, "z");
+    ck_assert(!server_choice_get(choice, 4)->is_told);
+    ck_assert_str_eq(server_choice_get(choice, now)->at.host, "d");
+    ck_assert(server_choice_get(choice, now)->was_said);
+    ck_assert(!tell(choice, four, 4, 2, &now));
+
+    /* One that does not tell of itself is left for those told; it is not
+     * forgotten as long as nothing else was found. */
+    ck_assert(tell(choice, four, 2, SIZE_MAX, &now));
+    ck_assert_uint_eq(server_choice_n(choice), 4);
+    ck_assert_uint_eq(now, 3);
+    ck_assert_str_eq(server_choice_get(choice, 3)->at.host, "d");
+
+    /* Of what is no address nothing is made, nor of one that is there. */
+    ck_assert(tell(choice, (const char *const[]){"a:", "e:1", "e:1", "e"}, 4,
+                   1, &now));
+    ck_assert_uint_eq(server_choice_n(choice), 4);
+    ck_assert_str_eq(server_choice_get(choice, now)->at.text, "e:1");
+
+    /* When none is told of it has those that were given. */
+    ck_assert(tell(choice, NULL, 0, SIZE_MAX, &now));
+    ck_assert_uint_eq(server_choice_n(choice), 3);
+    ck_assert_uint_eq(now, 2);
+    server_choice_destroy(choice);
+    server_choice_destroy(same);
+}
+END_TEST
+
+START_TEST(what_has_failed_is_known_of_those_told_again)
+{
+    static const char *const two[] = {"a:6082", "b:1"};
+    struct server_choice *choice = create("a", "x");
+    size_t now = 0;
+
+    ck_assert(!server_choice_has_others(choice));
+    server_choice_work(choice, 0);
+    ck_assert(tell(choice, two, 2, 0, &now));
+    ck_assert(server_choice_has_others(choice));
+    ck_assert(!server_choice_fail(choice, now));
+    now = server_choice_next(choice);
+    ck_assert_str_eq(server_choice_get(choice, now)->at.host, "b");
+    server_choice_work(choice, now);
+    ck_assert(tell(choice, two + 1, 1, 0, &now));
+    /* The other one is there still, as given, and is not tried twice. */
+    ck_assert_uint_eq(server_choice_n(choice), 2);
+    ck_assert_uint_eq(now, 0);
+    ck_assert(server_choice_fail(choice, now));
+    server_choice_destroy(choice);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -127,6 +208,8 @@ main(void)
     tcase_add_test(tcase, addresses_are_read);
     tcase_add_test(tcase, agents_are_spread);
     tcase_add_test(tcase, each_is_tried_once_in_a_round);
+    tcase_add_test(tcase, those_told_come_first_and_those_given_behind);
+    tcase_add_test(tcase, what_has_failed_is_known_of_those_told_again);
     suite_add_tcase(suite, tcase);
     srunner_run_all(runner, CK_ENV);
     n_failed = srunner_ntests_failed(runner);

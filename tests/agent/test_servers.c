@@ -17,6 +17,7 @@
 #include "agent/agent.h"
 #include "agent/agent_impl.h"
 #include "agent/server_choice.h"
+#include "lib/lh_alloc.h"
 #include "lib/monotonic.h"
 #include "lib/say.h"
 #include "tests/agent/fake_ring.h"
@@ -53,13 +54,13 @@ find_own(void)
 
     ck_assert_int_eq(
         server_choice_create(addresses, options.name, &choice, &error), 0);
-    if (server_choice_get(choice, 0)->port != own->port) {
+    if (server_choice_get(choice, 0)->at.port != own->port) {
         struct fake_server *swap = own;
 
         own = other;
         other = swap;
     }
-    ck_assert_uint_eq(server_choice_get(choice, 0)->port, own->port);
+    ck_assert_uint_eq(server_choice_get(choice, 0)->at.port, own->port);
     server_choice_destroy(choice);
 }
 
@@ -231,6 +232,117 @@ START_TEST(one_that_is_busy_is_left_and_comes_last)
 }
 END_TEST
 
+/* The agent anew, as it is told of 'given' alone. */
+static void
+reopen(const struct fake_server *given, const char *spool)
+{
+    struct lh_error error;
+
+    agent_close(agent);
+    snprintf(addresses, sizeof addresses, "127.0.0.1:%u", given->port);
+    options.spool = spool;
+    options.spool_bytes = 64 << 20;
+    ck_assert_msg(!agent_open(base, &options, &agent, &error), "%s",
+                  error.text);
+    link_counters = server_link_counters(agent->link);
+    RUN_UNTIL(link_counters->is_up);
+    ck_assert(is_at(given));
+}
+
+START_TEST(it_goes_to_one_that_it_was_only_told_of)
+{
+    const uint16_t ports[2] = {own->port, other->port};
+
+    reopen(own, NULL);
+    ck_assert(own->wants_servers);
+    put_many(100);
+    wait_taken();
+    fake_server_tell(own, ports, 2);
+    RUN_UNTIL(link_counters->n_told == 2);
+    own->withholds_acks = true;
+    put_many(100);
+    RUN_UNTIL(own->n_postcards == n_written);
+    fake_server_stop(own);
+    wait_taken();
+    ck_assert(is_at(other));
+    ck_assert_uint_eq(check_each(), 100);
+
+    /* Its own is found again, though nobody tells of it. */
+    fake_server_tell(other, ports + 1, 1);
+    RUN_UNTIL(link_counters->n_told == 1);
+    fake_server_start(own);
+    own->withholds_acks = false;
+    fake_server_stop(other);
+    RUN_UNTIL(link_counters->is_up && is_at(own));
+    put_many(100);
+    RUN_UNTIL(own->n_postcards == 300);
+    ck_assert_uint_eq(check_each(), 100);
+}
+END_TEST
+
+START_TEST(it_goes_to_its_own_when_that_joins)
+{
+    const uint16_t ports[2] = {other->port, own->port};
+
+    reopen(other, NULL);
+    put_many(100);
+    wait_taken();
+    ck_assert_uint_eq(link_counters->n_moves, 0);
+    fake_server_tell(other, ports, 2);
+    put_many(100);
+    RUN_UNTIL(link_counters->n_moves == 1);
+    ck_assert(is_at(own));
+    put_many(100);
+    wait_taken();
+    ck_assert_uint_eq(check_each(), 0);
+    /* And from one that is to be left. */
+    fake_server_tell(own, ports, 1);
+    RUN_UNTIL(link_counters->n_moves == 2);
+    ck_assert(is_at(other));
+    put_many(100);
+    wait_taken();
+    ck_assert_uint_eq(check_each(), 0);
+}
+END_TEST
+
+START_TEST(its_spool_knows_what_it_was_told)
+{
+    const uint16_t ports[2] = {own->port, other->port};
+    char dir[] = "/tmp/lasthop-servers-XXXXXX";
+    struct lh_error error;
+
+    ck_assert_ptr_nonnull(mkdtemp(dir));
+    reopen(own, dir);
+    fake_server_tell(own, ports, 2);
+    RUN_UNTIL(link_counters->n_told == 2);
+    agent_close(agent);
+    fake_server_stop(own);
+    ck_assert_int_eq(agent_open(base, &options, &agent, &error), 0);
+    link_counters = server_link_counters(agent->link);
+    put_many(100);
+    wait_taken();
+    ck_assert(is_at(other));
+
+    /* A file that is damaged is none. */
+    char *path = lh_asprintf("%s/servers", dir);
+
+    ck_assert_int_eq(truncate(path, 9), 0);
+    agent_close(agent);
+    fake_server_start(own);
+    ck_assert_int_eq(agent_open(base, &options, &agent, &error), 0);
+    link_counters = server_link_counters(agent->link);
+    RUN_UNTIL(link_counters->is_up);
+    ck_assert(is_at(own));
+    put_many(100);
+    wait_taken();
+    ck_assert_uint_eq(check_each(), 0);
+    free(path);
+    path = lh_asprintf("rm -r %s", dir);
+    ck_assert_int_eq(system(path), 0);
+    free(path);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -244,6 +356,9 @@ main(void)
     tcase_add_test(tcase, what_was_not_acknowledged_goes_to_the_other);
     tcase_add_test(tcase, one_that_stalls_is_left);
     tcase_add_test(tcase, one_that_is_busy_is_left_and_comes_last);
+    tcase_add_test(tcase, it_goes_to_one_that_it_was_only_told_of);
+    tcase_add_test(tcase, it_goes_to_its_own_when_that_joins);
+    tcase_add_test(tcase, its_spool_knows_what_it_was_told);
     tcase_set_timeout(tcase, 200);
     suite_add_tcase(suite, tcase);
     srunner_run_all(runner, CK_ENV);

@@ -17,6 +17,9 @@ static void
 put_all(struct byte_buf *out)
 {
     static const struct agent_loss_switch switches[2] = {{0xa1, 7}, {0xa2, 3}};
+    static const struct agent_server servers[2] = {
+        {false, (const uint8_t *) "192.0.2.1:6082", 14},
+        {true, (const uint8_t *) "[2001:db8::1]:6083", 18}};
 
     agent_frame_put_hello(
         out, &(struct agent_hello){
@@ -60,6 +63,7 @@ put_all(struct byte_buf *out)
     agent_frame_put_threshold(out, AGENT_WANT, 0x1fffffff);
     agent_frame_put_ping(out, AGENT_PING, &(struct agent_ping){5, 5});
     agent_frame_put_ping(out, AGENT_PONG, &(struct agent_ping){5, 6});
+    agent_frame_put_servers(out, servers, 2);
 }
 
 START_TEST(what_is_written_is_read)
@@ -94,6 +98,7 @@ START_TEST(what_is_written_is_read)
     ck_assert_mem_eq(hello->name, "host-1", 6);
     ck_assert_uint_eq(hello->taken_seq, 40);
     ck_assert(hello->has_others);
+    ck_assert(!hello->wants_servers);
 
     const struct agent_welcome *welcome = &f[AGENT_WELCOME].welcome;
 
@@ -133,6 +138,16 @@ START_TEST(what_is_written_is_read)
     ck_assert_uint_eq(f[AGENT_WANT].threshold.threshold, 0x1fffffff);
     ck_assert_uint_eq(f[AGENT_PONG].ping.sent_ns, 5);
     ck_assert_uint_eq(f[AGENT_PONG].ping.now_ns, 6);
+
+    struct agent_server servers[AGENT_SERVERS_MAX];
+
+    ck_assert_uint_eq(f[AGENT_SERVERS].servers.n, 2);
+    agent_servers_get(&f[AGENT_SERVERS].servers, servers);
+    ck_assert(!servers[0].is_self);
+    ck_assert_uint_eq(servers[0].len, 14);
+    ck_assert_mem_eq(servers[0].text, "192.0.2.1:6082", 14);
+    ck_assert(servers[1].is_self);
+    ck_assert_mem_eq(servers[1].text, "[2001:db8::1]:6083", 18);
     byte_buf_uninit(&out);
 }
 END_TEST
@@ -223,6 +238,14 @@ START_TEST(what_is_malformed_is_refused)
     check_refused(&out, 5, 'X');
     check_refused(&out, 10, 2);
     check_refused(&out, out.len - 10, 15); /* A name that is not there. */
+    byte_buf_clear(&out);
+    agent_frame_put_servers(
+        &out, &(struct agent_server){false, (const uint8_t *) "a:1", 3}, 1);
+    check_refused(&out, 5, 2); /* Servers that are not there, */
+    check_refused(&out, 5, AGENT_SERVERS_MAX + 1);
+    check_refused(&out, 7, 4);    /* a longer one, */
+    check_refused(&out, 7, 0);    /* one without a name, */
+    check_refused(&out, 9, '\n'); /* or with what is no text. */
     byte_buf_uninit(&out);
 }
 END_TEST
@@ -249,6 +272,46 @@ START_TEST(a_shorter_hello_is_read)
 }
 END_TEST
 
+/* Who says in its hello that it knows them is told of servers, as many as
+ * there may be, by a list to which later ones may add something. */
+START_TEST(lists_of_servers_may_be_long_and_grow)
+{
+    struct agent_server all[AGENT_SERVERS_MAX], read[AGENT_SERVERS_MAX];
+    struct byte_buf out = BYTE_BUF_INIT;
+    struct agent_frame frame;
+    uint8_t text[AGENT_SERVER_TEXT];
+    struct lh_error error;
+    size_t used;
+
+    memset(text, 'x', sizeof text);
+    for (size_t i = 0; i < AGENT_SERVERS_MAX; i++) {
+        all[i] = (struct agent_server){i == 9, text, sizeof text};
+    }
+    agent_frame_put_servers(&out, all, AGENT_SERVERS_MAX);
+    byte_buf_put_u64(&out, 1);
+    bytes_put_be32(out.data, (uint32_t) out.len - 4);
+    ck_assert_int_eq(agent_frame_read(out.data, out.len,
+                                      AGENT_FRAME_MAX_SERVER, &used, &frame,
+                                      &error),
+                     0);
+    ck_assert_uint_eq(used, out.len);
+    agent_servers_get(&frame.servers, read);
+    ck_assert(read[9].is_self && !read[8].is_self);
+    ck_assert_uint_eq(read[63].len, sizeof text);
+    ck_assert_mem_eq(read[63].text, text, sizeof text);
+    byte_buf_clear(&out);
+
+    agent_frame_put_hello(&out, &(struct agent_hello){.protocol_min = 1,
+                                                      .protocol_max = 1,
+                                                      .wants_servers = true});
+    ck_assert_int_eq(agent_frame_read(out.data, out.len, AGENT_FRAME_MAX,
+                                      &used, &frame, &error),
+                     0);
+    ck_assert(frame.hello.wants_servers && !frame.hello.has_others);
+    byte_buf_uninit(&out);
+}
+END_TEST
+
 START_TEST(a_place_has_a_name)
 {
     ck_assert_str_eq(agent_place_name(AGENT_PLACE_RING), "ring");
@@ -270,6 +333,7 @@ main(void)
     tcase_add_test(tcase, a_part_of_a_frame_waits_for_the_rest);
     tcase_add_test(tcase, what_is_malformed_is_refused);
     tcase_add_test(tcase, a_shorter_hello_is_read);
+    tcase_add_test(tcase, lists_of_servers_may_be_long_and_grow);
     tcase_add_test(tcase, a_place_has_a_name);
     suite_add_tcase(suite, tcase);
     srunner_run_all(runner, CK_NORMAL);

@@ -47,7 +47,7 @@ class AgentCluster(Cluster):
     def has_agent(self, name):
         """Whether the agent is there, and nowhere else."""
         return all(server.stats()["agents"] == (server.name == name)
-                   for server in self.servers.values())
+                   for server in self.live())
 
     def is_elsewhere(self, name):
         """Whether it is at another server than that one."""
@@ -91,7 +91,7 @@ class Net:
         """What the switch says of its rings."""
         return self.lab.appctl("lasthop/show")
 
-    def start_agent(self):
+    def start_agent(self, servers=SERVERS):
         """Until the switch is read.  What it sees before is nobody's loss."""
         other = frames.ethernet(self.h1.mac, self.h2.mac, 0x88b5,
                                 b"ring".ljust(50))
@@ -101,7 +101,7 @@ class Net:
             return text in self.show()
         wait_until(lambda: shows(": 8388608 bytes"), 20, "the ring")
         self.agent = self.lab.spawn("agent", [
-            f"{bindir()}/lasthop-agent", "--server", SERVERS, "--pidfile",
+            f"{bindir()}/lasthop-agent", "--server", servers, "--pidfile",
             f"{self.lab.dir}/ovs-vswitchd.pid", "--flush", "20ms", "--name",
             "lab"], netns=self.lab.sw)
         wait_until(lambda: shows("reader: epoch"), 20, "the agent")
@@ -177,14 +177,73 @@ def test_its_server_dies_stalls_and_is_drained(lab):
             wait_until(lambda: len(api.query(
                 "{{--bpf udp dst port 10}}")) >= 100, 60, "the last")
         assert "dropped:0" in net.show().split("all rings:")[-1]
-        cluster.wait_quiet()
-        cluster.stop()
-        found = collections.Counter()
-        for line in cluster.histories():
-            history = json.loads(line)
-            number = number_of(history)
-            if number is not None:
-                assert history["verdict"]["name"] == "delivered", history
-                assert len(history["hops"]) == 2, history
-                found[number] += 1
-        assert found == {n: 1 for n in range(1, net.n_sent + 1)}
+        check_each(net, cluster)
+
+
+def check_each(net, cluster):
+    """When all is archived, each packet's history is there once, and whole."""
+    cluster.wait_quiet()
+    cluster.stop()
+    found = collections.Counter()
+    for line in cluster.histories():
+        history = json.loads(line)
+        number = number_of(history)
+        if number is not None:
+            assert history["verdict"]["name"] == "delivered", history
+            assert len(history["hops"]) == 2, history
+            found[number] += 1
+    assert found == {n: 1 for n in range(1, net.n_sent + 1)}
+
+
+def own_of(cluster):
+    """The server that the agent ships to, when there is one."""
+    return next(filter(cluster.has_agent,
+                       [s.name for s in cluster.live()]), None)
+
+
+def test_servers_that_it_was_only_told_of(lab):
+    """An agent that knows one server goes on with others, when that is gone
+    for good, and when the next one is; and to one that joins."""
+    net = Net(lab)
+    with AgentCluster(lab) as cluster:
+        cluster.nats.start()
+        for name in "ab":
+            cluster[name].start()
+        for name in "ab":
+            cluster[name].wait_ready()
+        cluster.wait_owned()
+        net.start_agent(f"127.0.0.1:{PORTS['a']}")
+        net.send_until(lambda: "tells of 2 that take agents"
+                       in net.agent.output(), "that it is told")
+        net.send_until(lambda: cluster.counter("agent_postcards") > 400,
+                       "postcards")
+
+        # The one that it was given dies; it goes on with the other.
+        cluster["a"].process.kill()
+        net.send_until(lambda: cluster["b"].stats()["agents"] == 1,
+                       "the other")
+        cluster.wait_owned()
+
+        # One joins.  Wherever it is then, that dies, too.
+        cluster["c"].start()
+        cluster["c"].wait_ready()
+        cluster.wait_owned()
+        net.send_until(lambda: net.agent.output().count(
+            "tells of 2 that take agents") > 1, "that it is told again")
+        own = wait_until(lambda: own_of(cluster), 30, "its server")
+        last = "b" if own == "c" else "c"
+        net.send_until(lambda: cluster[own].stats()["agent_postcards"] > 100,
+                       "postcards")
+        cluster[own].process.kill()
+        net.send_until(lambda: cluster[last].stats()["agents"] == 1,
+                       "the last")
+        cluster.wait_owned()
+        net.send(100, port=10)
+        for name in "a", own:
+            cluster[name].start()
+            cluster[name].wait_ready()
+        with cluster[last].api() as api:
+            wait_until(lambda: len(api.query(
+                "{{--bpf udp dst port 10}}")) >= 100, 60, "the last packets")
+        assert "dropped:0" in net.show().split("all rings:")[-1]
+        check_each(net, cluster)

@@ -87,7 +87,7 @@ agent_talk_open(struct agent_talk *talk, uint16_t port)
     talk->len = 0;
     talk->age_ns = 0;
     talk->taken_seq = 0;
-    talk->has_others = false;
+    talk->has_others = talk->wants_servers = false;
     ck_assert_int_eq(connect(talk->fd, (struct sockaddr *) &to, sizeof to), 0);
 }
 
@@ -105,7 +105,8 @@ agent_talk_hello(struct agent_talk *talk, uint8_t id)
                                 .name = (const uint8_t *) "host-a",
                                 .name_len = 6,
                                 .taken_seq = talk->taken_seq,
-                                .has_others = talk->has_others};
+                                .has_others = talk->has_others,
+                                .wants_servers = talk->wants_servers};
 
     talk->id = id;
     agent_frame_put_hello(&out, &hello);

@@ -23,7 +23,7 @@ struct agent_talk {
     uint64_t age_ns; /* So long ago was what it sends; 0 when opened. */
     /* Of the next hello; 0 and false when opened. */
     uint64_t taken_seq;
-    bool has_others;
+    bool has_others, wants_servers;
     size_t len;
     uint8_t buf[65536];
 };

@@ -6,6 +6,7 @@
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "tests/lib/nats_fixture.h"
@@ -64,6 +65,46 @@ START_TEST(test_told_when_nats_has_them)
 }
 END_TEST
 
+/* Those who want to know are told which servers there are, itself as where it
+ * takes agents, when it has seen who else there is. */
+START_TEST(test_told_of_servers)
+{
+    struct agent_server servers[AGENT_SERVERS_MAX];
+    struct agent_talk knows, older;
+    struct agent_frame frame;
+    char text[32];
+
+    ck_assert_uint_eq(agent_talk_greet(&older, port, 1), 0);
+    agent_talk_open(&knows, port);
+    knows.wants_servers = true;
+    agent_talk_hello(&knows, 2);
+    ck_assert(agent_talk_next(&knows, &frame, -1));
+    ck_assert_int_eq(frame.type, AGENT_WELCOME);
+    ck_assert(agent_talk_next(&knows, &frame, AGENT_PING));
+    ck_assert_int_eq(frame.type, AGENT_SERVERS);
+    ck_assert_uint_eq(frame.servers.n, 1);
+    agent_servers_get(&frame.servers, servers);
+    ck_assert(servers[0].is_self);
+    snprintf(text, sizeof text, "127.0.0.1:%u", port);
+    ck_assert_uint_eq(servers[0].len, strlen(text));
+    ck_assert_mem_eq(servers[0].text, text, strlen(text));
+    close(knows.fd);
+
+    /* At once after its welcome, from now on. */
+    agent_talk_open(&knows, port);
+    knows.wants_servers = true;
+    agent_talk_hello(&knows, 2);
+    ck_assert(agent_talk_next(&knows, &frame, AGENT_WELCOME));
+    ck_assert_int_eq(frame.type, AGENT_SERVERS);
+    close(knows.fd);
+
+    agent_talk_batch(&older, 1, 0, 10, 1, 3, AGENT_THRESHOLD_ALL);
+    ck_assert(agent_talk_next(&older, &frame, -1));
+    ck_assert_int_eq(frame.type, AGENT_ACK);
+    close(older.fd);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -74,6 +115,7 @@ main(void)
 
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, test_told_when_nats_has_them);
+    tcase_add_test(tcase, test_told_of_servers);
     tcase_set_timeout(tcase, 100);
     suite_add_tcase(suite, tcase);
     runner = srunner_create(suite);

@@ -323,6 +323,8 @@ on_ready(void *cluster_, const struct cluster_config *config)
     if (!cluster->is_door_only) {
         open_version(cluster);
         cluster->tally = cluster_tally_create(cluster->bus);
+        cluster->wants = cluster_wants_create(
+            cluster->bus, cluster->parts.on_want, cluster->parts.aux);
     }
     cluster->door = cluster_door_create(&door);
     open_share(cluster);
@@ -443,6 +445,7 @@ cluster_close(struct cluster *cluster)
     cluster_rpc_destroy(cluster->rpc);
     cluster_shards_close(cluster);
     cluster_tally_destroy(cluster->tally);
+    cluster_wants_destroy(cluster->wants);
     cluster_triggers_destroy(cluster->triggers);
     cluster_share_destroy(cluster->share);
     cluster_door_destroy(cluster->door);

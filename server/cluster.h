@@ -62,6 +62,10 @@ struct cluster_parts {
     /* What another server knows of the network. */
     void (*on_topology)(void *aux, struct topology *);
     void (*on_rules)(void *aux);
+    /* The smallest threshold that its agents want.  And
+     * that of all others, when that has changed. */
+    uint32_t (*want)(void *aux);
+    void (*on_want)(void *aux, uint32_t threshold);
     /* Once a second, when that is known: which servers take agents. */
     void (*on_servers)(void *aux, const struct agent_server *, size_t n);
     void *aux;

@@ -24,6 +24,7 @@
 #include "server/cluster_tally.h"
 #include "server/cluster_triggers.h"
 #include "server/cluster_version.h"
+#include "server/cluster_wants.h"
 #include "server/shard_lease.h"
 #include "server/store_settle.h"
 #include "server/store_vouch.h"
@@ -63,6 +64,7 @@ struct cluster {
     struct cluster_members *members; /* From here on NULL before ready. */
     struct cluster_door *door;
     struct cluster_tally *tally;
+    struct cluster_wants *wants;
     struct cluster_legs *legs;                 /* Its part of all queries, */
     struct cluster_profile_legs *profile_legs; /* and profiles. */
     struct cluster_fan_cluster servers;        /* Who is asked. */

@@ -7,6 +7,7 @@
 
 #include "lib/bytes.h"
 #include "lib/dpid.h"
+#include "lib/monotonic.h"
 #include "lib/say.h"
 #include "lib/time_spec.h"
 #include "server/cluster_impl.h"
@@ -116,5 +117,8 @@ cluster_receive_tell(struct cluster *cluster)
         cluster_receive_tell_lost(cluster);
         cluster_tally_run(cluster->tally, cluster_door_settled(cluster->door),
                           now_ns);
+        cluster_wants_run(cluster->wants,
+                          cluster->parts.want(cluster->parts.aux),
+                          monotonic_ns());
     }
 }

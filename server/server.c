@@ -211,6 +211,8 @@ open_cluster(struct server *server, struct lh_error *error)
         .recorder = get_recorder,
         .on_topology = server_on_shared_topology,
         .on_rules = server_on_rules,
+        .want = server_want,
+        .on_want = server_on_want,
         .on_servers = server_on_servers,
         .aux = server,
     };

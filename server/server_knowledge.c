@@ -54,6 +54,26 @@ server_on_shared_topology(void *server_, struct topology *topology)
     }
 }
 
+/* What its agents want, and what those of other servers do. */
+uint32_t
+server_want(void *server_)
+{
+    struct server *server = server_;
+
+    return server->agents ? source_agent_want(server->agents)
+                          : AGENT_THRESHOLD_ALL;
+}
+
+void
+server_on_want(void *server_, uint32_t threshold)
+{
+    struct server *server = server_;
+
+    if (server->agents) {
+        source_agent_set_others(server->agents, threshold);
+    }
+}
+
 void
 server_on_servers(void *server_, const struct agent_server *all, size_t n)
 {

@@ -34,9 +34,8 @@ source_agent_send(struct guest *guest)
     byte_buf_clear(&source->out);
 }
 
-/* The smallest of what all agents can afford. */
-static uint32_t
-smallest_want(const struct source_agent *source)
+uint32_t
+source_agent_want(const struct source_agent *source)
 {
     uint32_t want = AGENT_THRESHOLD_ALL;
     const struct guest *guest;
@@ -51,9 +50,10 @@ smallest_want(const struct source_agent *source)
 void
 source_agent_set_threshold(struct source_agent *source)
 {
-    uint32_t want = smallest_want(source);
+    uint32_t want = source_agent_want(source);
     struct guest *guest;
 
+    want = source->others < want ? source->others : want;
     if (want == source->threshold) {
         return;
     }
@@ -66,6 +66,13 @@ source_agent_set_threshold(struct source_agent *source)
             source_agent_send(guest);
         }
     }
+}
+
+void
+source_agent_set_others(struct source_agent *source, uint32_t threshold)
+{
+    source->others = threshold;
+    source_agent_set_threshold(source);
 }
 
 void
@@ -372,7 +379,7 @@ source_agent_open(struct event_base *base,
     source->config = *config;
     source->base = base;
     source->book_path = lh_strdup(config->book_path);
-    source->threshold = AGENT_THRESHOLD_ALL;
+    source->threshold = source->others = AGENT_THRESHOLD_ALL;
     source->reader = agent_batch_reader_create();
     LIST_INIT(&source->guests);
     source->ack_timer = event_new(base, -1, EV_PERSIST, on_ack, source);

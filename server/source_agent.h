@@ -78,8 +78,12 @@ int source_agent_open(struct event_base *, const struct source_agent_config *,
 void source_agent_close(struct source_agent *);
 /* Where it listens: differs from what was asked for with port 0. */
 uint16_t source_agent_port(const struct source_agent *);
-/* The threshold that all agents are told. */
+/* The threshold that all agents are told: the smallest that one of them wants,
+ * or that is wanted elsewhere. */
 uint32_t source_agent_threshold(const struct source_agent *);
+/* The smallest that one of them wants, and what is wanted elsewhere. */
+uint32_t source_agent_want(const struct source_agent *);
+void source_agent_set_others(struct source_agent *, uint32_t threshold);
 /* These servers of the cluster take agents from now on, this one among them
  * or not; all agents that want to know are told.  The texts are copied. */
 void source_agent_set_servers(struct source_agent *,

@@ -61,6 +61,7 @@ struct source_agent {
     bool is_book_changed;
     struct unsafe_batch *unsafe; /* In their order.  Owned. */
     size_t n_unsafe, allocated_unsafe;
+    uint32_t others;              /* The threshold that is wanted elsewhere. */
     uint32_t threshold;           /* All were told. */
     struct told_servers *servers; /* The same, or NULL.  Owned. */
     struct {

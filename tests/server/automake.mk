@@ -69,6 +69,11 @@ TESTS += tests/server/test_cluster_tally
 tests_server_test_cluster_tally_SOURCES = tests/server/test_cluster_tally.c
 tests_server_test_cluster_tally_LDADD = $(SERVER_LIBS) $(TEST_LIBS)
 
+check_PROGRAMS += tests/server/test_cluster_wants
+TESTS += tests/server/test_cluster_wants
+tests_server_test_cluster_wants_SOURCES = tests/server/test_cluster_wants.c
+tests_server_test_cluster_wants_LDADD = $(SERVER_LIBS) $(TEST_LIBS)
+
 check_PROGRAMS += tests/server/test_cluster_merge
 TESTS += tests/server/test_cluster_merge
 tests_server_test_cluster_merge_SOURCES = tests/server/test_cluster_merge.c

@@ -4,6 +4,7 @@
 #include <config.h>
 
 #include <check.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,22 +15,28 @@
 #include "tests/server/live.h"
 
 static struct nats nats;
-static struct live live;
-static uint16_t port;
+static struct live live, other; /* The second one where a test begins it. */
+static uint16_t port, other_port;
+
+static void
+start(struct live *l, const char *name, uint16_t *agents_port)
+{
+    char agents[64], cluster[128];
+
+    *agents_port = agent_talk_free_port();
+    snprintf(agents, sizeof agents, "--agents=127.0.0.1:%u", *agents_port);
+    snprintf(cluster, sizeof cluster, "--cluster=%s", nats.url);
+    live_init(l, "--topology=@/topology.json", "--rules=@/rules.jsonl",
+              "--recorder=none", "--accept=127.0.0.1", agents, cluster, name,
+              "--cluster-bytes=16M", "--archive=@/archive", NULL);
+    live_start(l);
+}
 
 static void
 setup(void)
 {
-    char agents[64], cluster[128];
-
     nats_start(&nats, NULL);
-    port = agent_talk_free_port();
-    snprintf(agents, sizeof agents, "--agents=127.0.0.1:%u", port);
-    snprintf(cluster, sizeof cluster, "--cluster=%s", nats.url);
-    live_init(&live, "--topology=@/topology.json", "--rules=@/rules.jsonl",
-              "--recorder=none", "--accept=127.0.0.1", agents, cluster,
-              "--name=a", "--cluster-bytes=16M", "--archive=@/archive", NULL);
-    live_start(&live);
+    start(&live, "--name=a", &port);
 }
 
 static void
@@ -105,6 +112,60 @@ START_TEST(test_told_of_servers)
 }
 END_TEST
 
+static void
+send_want(struct agent_talk *talk, uint32_t threshold)
+{
+    struct byte_buf out = BYTE_BUF_INIT;
+
+    agent_frame_put_threshold(&out, AGENT_WANT, threshold);
+    agent_talk_send(talk, &out);
+}
+
+static void
+wait_threshold(struct agent_talk *talk, uint32_t threshold)
+{
+    struct agent_frame frame;
+
+    do {
+        ck_assert(agent_talk_next(talk, &frame, AGENT_PING));
+    } while (frame.type != AGENT_THRESHOLD ||
+             frame.threshold.threshold != threshold);
+}
+
+/* All agents of all servers keep the same packets: what one of them can afford
+ * counts for those of the others, as long as it is there. */
+START_TEST(test_one_threshold_for_all)
+{
+    struct agent_talk a, b;
+    struct agent_frame frame;
+
+    start(&other, "--name=b", &other_port);
+    agent_talk_greet(&a, port, 1);
+    agent_talk_greet(&b, other_port, 2);
+    send_want(&a, 0x3fffffff);
+    wait_threshold(&a, 0x3fffffff);
+    wait_threshold(&b, 0x3fffffff);
+    send_want(&b, 0x1fffffff);
+    wait_threshold(&b, 0x1fffffff);
+    wait_threshold(&a, 0x1fffffff);
+    close(b.fd);
+    wait_threshold(&a, 0x3fffffff);
+
+    /* One that comes is told at once; and when the server of the other is
+     * gone, that there is nothing to leave out. */
+    agent_talk_open(&b, other_port);
+    agent_talk_hello(&b, 2);
+    ck_assert(agent_talk_next(&b, &frame, -1));
+    ck_assert_int_eq(frame.type, AGENT_WELCOME);
+    ck_assert_uint_eq(frame.welcome.threshold, 0x3fffffff);
+    live_stop(&live, SIGKILL);
+    wait_threshold(&b, AGENT_THRESHOLD_ALL);
+    close(a.fd);
+    close(b.fd);
+    live_uninit(&other);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -116,6 +177,7 @@ main(void)
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, test_told_when_nats_has_them);
     tcase_add_test(tcase, test_told_of_servers);
+    tcase_add_test(tcase, test_one_threshold_for_all);
     tcase_set_timeout(tcase, 100);
     suite_add_tcase(suite, tcase);
     runner = srunner_create(suite);

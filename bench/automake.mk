@@ -96,9 +96,11 @@ bench_bench_ingest_LDADD = $(SERVER_LIBS) $(GEN_LIBS)
 
 # receive: postcards from a veth, by UDP socket and by packet ring; root.
 BENCHES += bench/bench_receive
-bench_bench_receive_SOURCES = bench/bench_receive.c $(FIGURE) \
+RECEIVE = bench/receive_reader.c bench/receive_reader.h \
 	bench/receive_sender.c bench/receive_sender.h \
 	bench/bench_boost.c bench/bench_boost.h \
+	bench/bench_pin.c bench/bench_pin.h
+bench_bench_receive_SOURCES = bench/bench_receive.c $(FIGURE) $(RECEIVE) \
 	bench/bench_preset.c bench/bench_preset.h
 bench_bench_receive_LDADD = $(SERVER_LIBS) $(GEN_LIBS)
 
@@ -166,8 +168,12 @@ bench_bench_agent_LDADD = agent/libagent.a $(GEN_LIBS) $(TLS_LIBS)
 
 # cluster: the way of a postcard through servers and NATS, beside one process.
 BENCHES += bench/bench_cluster
-bench_bench_cluster_SOURCES = bench/bench_cluster.c \
+bench_bench_cluster_SOURCES = bench/bench_cluster.c $(FIGURE) $(RECEIVE) \
 	bench/bench_alone.c bench/bench_alone.h \
+	bench/bench_wire.c bench/bench_wire.h \
+	bench/door_map.c bench/door_map.h \
+	bench/frame_pipe.c bench/frame_pipe.h \
+	bench/lone_server.c bench/lone_server.h \
 	bench/bench_census.c bench/bench_census.h \
 	bench/cluster_rig.c bench/cluster_rig.h \
 	bench/bench_done.c bench/bench_done.h \

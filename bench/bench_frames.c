@@ -58,7 +58,12 @@ put_rule(void *frames_, const struct rule *rule)
 {
     struct bench_frames *frames = frames_;
 
-    rule_cache_add(frames->rules, rule_ref(rule));
+    if (!rule_cache_find(frames->rules, rule->dpid, rule->version, 0)) {
+        rule_cache_add(frames->rules, rule_ref(rule));
+        if (frames->on_rule) {
+            frames->on_rule(frames->aux, rule);
+        }
+    }
 }
 
 void

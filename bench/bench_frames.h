@@ -24,6 +24,9 @@ struct bench_frames {
     struct rule_cache *rules;  /* Owned. */
     double made_s;             /* CPU of making all so far. */
     size_t n_rules;
+    /* Told of each rule that comes to 'rules'; set after opening, or NULL. */
+    void (*on_rule)(void *aux, const struct rule *);
+    void *aux;
     struct gen *gen; /* Owned. */
     char *trace;     /* Owned. */
 };

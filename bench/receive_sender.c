@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "bench/bench_boost.h"
+#include "bench/bench_pin.h"
 #include "lib/lh_alloc.h"
 
 #ifndef UDP_SEGMENT
@@ -30,7 +31,6 @@
 #endif
 
 #define MAX_BURST    32
-#define HEAD_LEN     (14 + 20 + 8) /* Ethernet, IPv4, UDP. */
 #define BACKLOG      100000
 #define N_SWITCHES   16 /* Addresses that frames are sent from. */
 #define FIRST_SWITCH 10
@@ -111,15 +111,15 @@ add_burst(struct bursts *bursts, const struct receive_frame *frames, size_t n)
 {
     struct burst burst = {
         .n_frames = n,
-        .frame_len = frames[0].len - HEAD_LEN,
-        .len = n * (frames[0].len - HEAD_LEN),
+        .frame_len = frames[0].len - RECEIVE_HEAD_LEN,
+        .len = n * (frames[0].len - RECEIVE_HEAD_LEN),
         .sw = switch_of(&frames[0]),
         .data = lh_alloc(n * frames[0].len),
     };
 
     for (size_t i = 0; i < n; i++) {
-        memcpy(burst.data + i * burst.frame_len, frames[i].data + HEAD_LEN,
-               burst.frame_len);
+        memcpy(burst.data + i * burst.frame_len,
+               frames[i].data + RECEIVE_HEAD_LEN, burst.frame_len);
     }
     bursts->bursts = lh_alloc_grow(bursts->bursts, bursts->n,
                                    &bursts->allocated, sizeof burst);
@@ -224,17 +224,6 @@ carry_out(const struct bursts *bursts, const struct receive_order *order,
     report->cpu_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu_ns;
 }
 
-/* Keeps this process on the last core, so that the reader has another. */
-static void
-pin(int core)
-{
-    cpu_set_t set;
-
-    CPU_ZERO(&set);
-    CPU_SET(core, &set);
-    sched_setaffinity(0, sizeof set, &set);
-}
-
 static void
 serve(int orders, int reports, struct receive_frame *frames, size_t n)
 {
@@ -263,7 +252,7 @@ serve(int orders, int reports, struct receive_frame *frames, size_t n)
         run(command);
         bursts.fds[i] = open_socket(i);
     }
-    pin((int) sysconf(_SC_NPROCESSORS_ONLN) - 1);
+    bench_pin(bench_pin_last());
     do {
         if (order.n) {
             carry_out(&bursts, &order, &report);
@@ -349,7 +338,7 @@ receive_sender_start(struct receive_frame *frames, size_t n)
     run("ip link set " RECEIVE_INTERFACE " up && ip link set lo up");
     receive_sender_order(sender, &ready);
     receive_sender_report(sender, &report);
-    pin(0);
+    bench_pin(BENCH_PIN_FIRST);
     bench_boost();
     return sender;
 }

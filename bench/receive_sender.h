@@ -21,6 +21,7 @@
 
 #define RECEIVE_INTERFACE "rx0"
 #define RECEIVE_ADDRESS   "10.99.0.2"
+#define RECEIVE_HEAD_LEN  (14 + 20 + 8) /* Ethernet, IPv4, UDP. */
 
 struct receive_frame {
     uint8_t *data; /* Ethernet, IPv4, UDP; what follows is sent. */

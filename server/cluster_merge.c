@@ -276,17 +276,25 @@ cluster_merge_take(struct cluster_merge *merge,
 /* --- Out. ----------------------------------------------------------------
  */
 
-/* The time by which the door's next postcard is ordered. */
+/* The time by which the door's next postcard is ordered.  When one of an agent
+ * was received is known as not before what the door told before; of what it
+ * tells first, as not after that. */
 static uint64_t
 order_ns(const struct merge_door *door, const struct postcard *p)
 {
-    uint64_t time_ns = p->visit ? 0 : p->time_ns;
     uint64_t least_ns = door->last_ns > door->first->lower_ns
                             ? door->last_ns
                             : door->first->lower_ns;
+    uint64_t upper_ns = door->first->upper_ns;
+    uint64_t time_ns = p->time_ns;
 
-    if (time_ns > door->first->upper_ns) {
-        time_ns = door->first->upper_ns;
+    if (p->visit && least_ns) {
+        time_ns = 0;
+    } else if (p->visit && upper_ns != UINT64_MAX) {
+        time_ns = upper_ns;
+    }
+    if (time_ns > upper_ns) {
+        time_ns = upper_ns;
     }
     return time_ns > least_ns ? time_ns : least_ns;
 }

@@ -10,6 +10,7 @@
 
 #include "gen/gen_random.h"
 #include "lib/card_batch.h"
+#include "lib/hop_template.h"
 #include "server/cluster_merge.h"
 #include "server/cluster_wire.h"
 
@@ -165,6 +166,55 @@ START_TEST(what_is_earlier_is_waited_for)
     ck_assert_uint_eq(cluster_merge_clock_ns(merge), T0 + 30 * MS);
     ck_assert_uint_eq(cluster_merge_floor(merge, next_seq), next_seq);
     ck_assert_uint_eq(counters().late, 0);
+}
+END_TEST
+
+/* An agent's postcard, stamped an hour before, which 'door' told between the
+ * watermark before and 'at_ms'. */
+static void
+say_visit(uint64_t door, uint64_t number, uint64_t at_ms, uint64_t packet_id)
+{
+    const struct cluster_cards_head head = {
+        .door = door, .number = number, .watermark_ns = T0 + at_ms * MS};
+    struct card_batch_writer *w = card_batch_writer_create(&id_config);
+    struct postcard p = {.packet_id = packet_id,
+                         .has_id = true,
+                         .time_ns = T0 - 3600 * S,
+                         .version_bits = 32};
+    struct byte_buf bytes = BYTE_BUF_INIT;
+    struct hop_output output = {.port = 2};
+    union hop_template_buf visit;
+
+    hop_template_make(&visit, &(struct hop_template_parts){.dpid = door,
+                                                           .in_port = 1,
+                                                           .outputs = &output,
+                                                           .n_outputs = 1});
+    postcard_set_visit(&p, &visit.t, false);
+    cluster_wire_put_cards(&bytes, &head, NULL, 0);
+    ck_assert(card_batch_writer_add(w, &p));
+    card_batch_writer_finish(w, &bytes);
+    card_batch_writer_destroy(w);
+    ck_assert_int_eq(take(&bytes, next_seq++, at_ms), 0);
+    byte_buf_uninit(&bytes);
+}
+
+/* Their windows begin when they came, also those of the first of a shard. */
+START_TEST(agents_postcards_are_of_when_they_came)
+{
+    say_visit(1, 1, 100, 1);
+    run();
+    ck_assert_uint_eq(n_given, 1);
+    ck_assert_uint_eq(last_ns, T0 + 100 * MS);
+    say_visit(1, 2, 5000, 2);
+    run();
+    ck_assert_uint_eq(n_given, 2);
+    ck_assert_uint_eq(last_ns, T0 + 100 * MS);
+    ck_assert_uint_eq(cluster_merge_clock_ns(merge), T0 + 5000 * MS);
+    say_visit(2, 1, 5100, 3);
+    SAY(1, 3, 5200);
+    run();
+    ck_assert_uint_eq(n_given, 3);
+    ck_assert_uint_eq(last_ns, T0 + 5100 * MS);
 }
 END_TEST
 
@@ -477,6 +527,7 @@ main(void)
 
     tcase_add_checked_fixture(tcase, set_up, tear_down);
     tcase_add_test(tcase, what_is_earlier_is_waited_for);
+    tcase_add_test(tcase, agents_postcards_are_of_when_they_came);
     tcase_add_test(tcase, a_copy_is_skipped);
     tcase_add_test(tcase, who_is_silent_is_not_waited_for);
     tcase_add_test(tcase, who_is_announced_is_waited_for);

@@ -166,6 +166,20 @@ agent_book_of_switch(const struct agent_book *book, uint64_t dpid)
                : NULL;
 }
 
+size_t
+agent_book_n_switches(const struct agent_book *book)
+{
+    return book->n_switches;
+}
+
+uint64_t
+agent_book_switch_at(const struct agent_book *book, size_t i,
+                     const struct agent_entry **entryp)
+{
+    *entryp = find(book, book->switches[i].id);
+    return book->switches[i].dpid;
+}
+
 /* --- Losses. --------------------------------------------------------------
  */
 

@@ -65,6 +65,12 @@ void agent_book_note_switch(struct agent_book *, uint64_t dpid,
 const struct agent_entry *agent_book_of_switch(const struct agent_book *,
                                                uint64_t dpid);
 
+/* How many switches agents tell of, and number 'i' of them; '*entryp' is its
+ * agent, or NULL. */
+size_t agent_book_n_switches(const struct agent_book *);
+uint64_t agent_book_switch_at(const struct agent_book *, size_t i,
+                              const struct agent_entry **entryp);
+
 /* Notes a loss, which counts for 'entry'. */
 void agent_book_lose(struct agent_book *, struct agent_entry *entry,
                      const struct agent_loss *, uint64_t now_ns);

@@ -51,6 +51,8 @@ server_libserver_a_SOURCES = \
 	server/cluster_fan.c server/cluster_fan.h \
 	server/cluster_missing.c server/cluster_missing.h \
 	server/cluster_rpc.c server/cluster_rpc.h \
+	server/cluster_book.c server/cluster_book.h \
+	server/cluster_book_impl.h server/cluster_book_tell.c \
 	server/cluster_config.c server/cluster_config.h \
 	server/cluster_copies.c \
 	server/cluster_cover.c server/cluster_cover.h \

@@ -323,6 +323,7 @@ on_ready(void *cluster_, const struct cluster_config *config)
     if (!cluster->is_door_only) {
         open_version(cluster);
         cluster->tally = cluster_tally_create(cluster->bus);
+        cluster->book = cluster_book_create(cluster->bus, cluster->parts.book);
         cluster->wants = cluster_wants_create(
             cluster->bus, cluster->parts.on_want, cluster->parts.aux);
     }
@@ -446,6 +447,7 @@ cluster_close(struct cluster *cluster)
     cluster_shards_close(cluster);
     cluster_tally_destroy(cluster->tally);
     cluster_wants_destroy(cluster->wants);
+    cluster_book_destroy(cluster->book);
     cluster_triggers_destroy(cluster->triggers);
     cluster_share_destroy(cluster->share);
     cluster_door_destroy(cluster->door);

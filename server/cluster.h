@@ -30,6 +30,7 @@
 #include "lib/lh_error.h"
 #include "lib/postcard.h"
 #include "lib/topology.h"
+#include "server/agent_book.h"
 #include "server/cluster_query.h"
 #include "server/cluster_rpc.h"
 #include "server/cluster_share.h"
@@ -53,6 +54,7 @@ struct cluster_parts {
     struct queries *queries;         /* Of this server's own archive. */
     const struct sample_gate *gate;  /* Of its agents; NULL: none. */
     const struct catch_up *catch_up; /* The same. */
+    const struct agent_book *book;   /* The same. */
     /* Postcards may come. */
     void (*on_ready)(void *aux);
     /* This server cannot be part of the cluster; may not close it. */
@@ -87,6 +89,9 @@ void cluster_count(struct cluster *, uint64_t dpid, uint64_t asked_ns,
 /* See cluster_door_begin(). */
 void cluster_begin(struct cluster *, const uint8_t agent[AGENT_ID_LEN],
                    uint64_t frame);
+/* An agent says that postcards are lost. */
+void cluster_lose(struct cluster *, const uint8_t agent[AGENT_ID_LEN],
+                  const struct agent_loss *);
 /* Why agents should go to other servers; NULL: they need not. */
 const char *cluster_busy(const struct cluster *);
 /* Of a file: whether the next one may be added; look again in a moment. */

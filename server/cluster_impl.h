@@ -14,6 +14,7 @@
 
 #include "lib/bus_kv.h"
 #include "server/cluster.h"
+#include "server/cluster_book.h"
 #include "server/cluster_door.h"
 #include "server/cluster_leg.h"
 #include "server/cluster_members.h"
@@ -65,6 +66,7 @@ struct cluster {
     struct cluster_door *door;
     struct cluster_tally *tally;
     struct cluster_wants *wants;
+    struct cluster_book *book;
     struct cluster_legs *legs;                 /* Its part of all queries, */
     struct cluster_profile_legs *profile_legs; /* and profiles. */
     struct cluster_fan_cluster servers;        /* Who is asked. */

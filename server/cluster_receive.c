@@ -5,7 +5,6 @@
 
 #include <inttypes.h>
 
-#include "lib/bytes.h"
 #include "lib/dpid.h"
 #include "lib/monotonic.h"
 #include "lib/say.h"
@@ -33,12 +32,17 @@ void
 cluster_begin(struct cluster *cluster, const uint8_t agent[AGENT_ID_LEN],
               uint64_t frame)
 {
-    /* 64 of its random bits tell it from all others. */
-    uint64_t id = bytes_be64(agent) + //
-                  bytes_be64(agent + 8) * UINT64_C(0x9e3779b97f4a7c15);
-
     if (cluster->door) {
-        cluster_door_begin(cluster->door, id ? id : 1, frame);
+        cluster_door_begin(cluster->door, cluster_book_key(agent), frame);
+    }
+}
+
+void
+cluster_lose(struct cluster *cluster, const uint8_t agent[AGENT_ID_LEN],
+             const struct agent_loss *loss)
+{
+    if (cluster->book) {
+        cluster_book_lose(cluster->book, agent, loss, time_spec_now());
     }
 }
 
@@ -117,6 +121,8 @@ cluster_receive_tell(struct cluster *cluster)
         cluster_receive_tell_lost(cluster);
         cluster_tally_run(cluster->tally, cluster_door_settled(cluster->door),
                           now_ns);
+        cluster_book_run(cluster->book, cluster_door_token(cluster->door),
+                         cluster_door_settled(cluster->door), now_ns);
         cluster_wants_run(cluster->wants,
                           cluster->parts.want(cluster->parts.aux),
                           monotonic_ns());

@@ -109,6 +109,7 @@ start_split(struct cluster *cluster, uint32_t shard, uint64_t epoch)
         .is_lossless = o->is_lossless,
         .rules = cluster->parts.rules,
         .ledger = cluster_tally_ledger(cluster->tally),
+        .book = cluster->book,
         .wire = &cluster->config.wire,
         .kit = cluster->kit,
         .codecs = cluster->codecs,

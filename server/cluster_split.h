@@ -39,6 +39,7 @@
 
 struct bus;
 struct cluster_codecs;
+struct cluster_book;
 struct loss_ledger;
 struct cluster_split;
 struct path_kit;
@@ -70,6 +71,8 @@ struct cluster_split_config {
     struct rule_cache *rules;
     /* What is known of lost postcards of switches; NULL: nothing. */
     struct loss_ledger *ledger;
+    /* The same, by agents. */
+    const struct cluster_book *book;
     const uint32_t *wire; /* Version that is spoken; NULL: the newest. */
     /* Shared by shards of a server; NULL: none. */
     struct path_kit *kit;

@@ -41,7 +41,10 @@ may_wait(const struct cluster_split *s, const struct history *h,
 {
     return s->wait && (!s->config.wire || *s->config.wire > 1) &&
            loss_wait_count(s->wait) < MAX_WAITING && h->n_hops <= MAX_HOPS &&
-           loss_wait_find(h, s->topology, false, dpidp);
+           loss_wait_find(h, s->topology,
+                          s->config.book &&
+                              cluster_book_has_agents(s->config.book),
+                          dpidp);
 }
 
 static void
@@ -265,5 +268,6 @@ cluster_split_create_paths(struct cluster_split *s)
     create_merge(s);
     if (s->config.ledger) {
         s->wait = loss_wait_create(s->config.ledger, NULL, hand_on, s);
+        loss_wait_set_cluster_book(s->wait, s->config.book);
     }
 }

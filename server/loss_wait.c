@@ -22,7 +22,8 @@ struct waiting {
 
 struct loss_wait {
     struct loss_ledger *ledger;
-    const struct agent_book *book; /* NULL: no agents. */
+    const struct agent_book *book;           /* NULL: no agents. */
+    const struct cluster_book *cluster_book; /* The same. */
     void (*give)(void *aux, uint32_t from, struct history *);
     void *aux;
     struct waiting *first, **last; /* Oldest first. */
@@ -42,6 +43,13 @@ loss_wait_create(struct loss_ledger *ledger, const struct agent_book *book,
     wait->aux = aux;
     wait->last = &wait->first;
     return wait;
+}
+
+void
+loss_wait_set_cluster_book(struct loss_wait *wait,
+                           const struct cluster_book *book)
+{
+    wait->cluster_book = book;
 }
 
 void
@@ -177,21 +185,42 @@ list_missing(const struct history *h, uint64_t dpid,
     return n;
 }
 
+static bool
+has_agents(const struct loss_wait *wait)
+{
+    return wait->book ||
+           (wait->cluster_book && cluster_book_has_agents(wait->cluster_book));
+}
+
+/* What agents say of postcards of a switch that 'h' may lack. */
+static enum agent_loss_answer
+ask_agents(const struct loss_wait *wait, const struct history *h,
+           uint64_t dpid, uint64_t now_ns, enum agent_place *placep)
+{
+    uint64_t first_ns = history_first_ns(h), last_ns = history_last_ns(h);
+
+    if (wait->book) {
+        return agent_book_ask(wait->book, dpid, first_ns, last_ns, placep);
+    }
+    return wait->cluster_book
+               ? cluster_book_ask(wait->cluster_book, dpid, first_ns, last_ns,
+                                  now_ns, placep)
+               : AGENT_LOSS_UNKNOWN;
+}
+
 /* Asks the book of a history that was not lost, and writes into it what is
  * known: when all is, or at the last. */
 static enum loss_answer
 ask_book(const struct loss_wait *wait, struct history *h, uint64_t dpid,
-         bool is_last)
+         uint64_t now_ns, bool is_last)
 {
-    uint64_t first_ns = history_first_ns(h), last_ns = history_last_ns(h);
     enum agent_loss_answer answers[MAX_MISSING];
     enum agent_place places[MAX_MISSING];
     uint64_t dpids[MAX_MISSING];
     size_t n = list_missing(h, dpid, dpids);
 
     for (size_t i = 0; i < n; i++) {
-        answers[i] = agent_book_ask(wait->book, dpids[i], first_ns, last_ns,
-                                    &places[i]);
+        answers[i] = ask_agents(wait, h, dpids[i], now_ns, &places[i]);
         if (answers[i] == AGENT_LOSS_NOT_YET && !is_last) {
             return LOSS_NOT_YET;
         }
@@ -214,13 +243,11 @@ ask(const struct loss_wait *wait, struct history *h, uint64_t dpid,
     enum loss_answer answer = LOSS_UNKNOWN;
     enum agent_place place;
 
-    if (wait->book && h->verdict.name != VERDICT_LOST) {
+    if (has_agents(wait) && h->verdict.name != VERDICT_LOST) {
         /* The ledger says no more than that one is missing. */
-        return ask_book(wait, h, dpid, is_last);
+        return ask_book(wait, h, dpid, now_ns, is_last);
     }
-    switch (wait->book ? agent_book_ask(wait->book, dpid, history_first_ns(h),
-                                        history_last_ns(h), &place)
-                       : AGENT_LOSS_UNKNOWN) {
+    switch (ask_agents(wait, h, dpid, now_ns, &place)) {
     case AGENT_LOSS_UNKNOWN:
         answer = loss_ledger_ask(wait->ledger, dpid, history_first_ns(h),
                                  to_ns, now_ns);

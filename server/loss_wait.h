@@ -18,6 +18,7 @@
 #include "lib/history.h"
 #include "lib/topology.h"
 #include "server/agent_book.h"
+#include "server/cluster_book.h"
 #include "server/loss_ledger.h"
 
 #define LOSS_WAIT_NS  UINT64_C(4000000000)
@@ -31,6 +32,10 @@ struct loss_wait *
 loss_wait_create(struct loss_ledger *, const struct agent_book *book,
                  void (*give)(void *aux, uint32_t from, struct history *),
                  void *aux);
+/* Of a cluster: what agents of all servers say, in place of a book; borrowed.
+ */
+void loss_wait_set_cluster_book(struct loss_wait *,
+                                const struct cluster_book *);
 /* Histories that wait are destroyed. */
 void loss_wait_destroy(struct loss_wait *);
 

@@ -206,6 +206,7 @@ open_cluster(struct server *server, struct lh_error *error)
         .queries = server->queries,
         .gate = server->gate,
         .catch_up = server->catch_up,
+        .book = server->book,
         .on_ready = on_cluster,
         .on_refused = on_refused,
         .recorder = get_recorder,
@@ -378,6 +379,7 @@ open_agents(struct server *server, struct lh_error *error)
         .taken = server->cluster ? n_added : NULL,
         .safe = server->cluster ? n_safe : NULL,
         .begin = server->cluster ? begin_frame : NULL,
+        .lost = server->cluster ? server_on_lost : NULL,
         .busy = server->cluster ? is_busy : NULL,
         .aux = server,
     };

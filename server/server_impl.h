@@ -79,6 +79,8 @@ void server_on_rules(void *server);
 void server_on_shared_topology(void *server, struct topology *);
 uint32_t server_want(void *server);
 void server_on_want(void *server, uint32_t threshold);
+void server_on_lost(void *server, const uint8_t id[AGENT_ID_LEN],
+                    const struct agent_loss *);
 void server_on_servers(void *server, const struct agent_server *, size_t n);
 int server_open_knowledge(struct server *, struct lh_error *);
 

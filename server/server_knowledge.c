@@ -75,6 +75,15 @@ server_on_want(void *server_, uint32_t threshold)
 }
 
 void
+server_on_lost(void *server_, const uint8_t id[AGENT_ID_LEN],
+               const struct agent_loss *loss)
+{
+    struct server *server = server_;
+
+    cluster_lose(server->cluster, id, loss);
+}
+
+void
 server_on_servers(void *server_, const struct agent_server *all, size_t n)
 {
     struct server *server = server_;

@@ -62,6 +62,9 @@ struct source_agent_config {
     /* The postcards that come next are those of that frame of the agent, in
      * their order, from the first on.  May be NULL. */
     void (*begin)(void *aux, const uint8_t id[AGENT_ID_LEN], uint64_t seq);
+    /* The agent says that postcards are lost.  May be NULL. */
+    void (*lost)(void *aux, const uint8_t id[AGENT_ID_LEN],
+                 const struct agent_loss *);
     /* Why agents should go to other servers; NULL: they need not.  May be
      * NULL. */
     const char *(*busy)(void *aux);

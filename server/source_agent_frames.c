@@ -261,6 +261,9 @@ take_loss(struct guest *guest, const struct agent_loss *loss)
         agent_book_lose(source->config.book,
                         agent_book_get(source->config.book, guest->id, now_ns),
                         loss, now_ns);
+        if (source->config.lost) {
+            source->config.lost(source->config.aux, guest->id, loss);
+        }
         note_taken(guest, loss->seq);
     }
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What doors tell of switches, and of what agents want: anything is taken, or
- * refused. */
+/* What doors tell of switches and agents: anything is taken, or refused. */
 #include <config.h>
 
+#include "server/cluster_book.h"
 #include "server/cluster_tally.h"
 #include "server/cluster_wants.h"
 #include "server/loss_ledger.h"
@@ -18,6 +18,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct cluster_tally *tally = cluster_tally_create(NULL);
     struct cluster_wants *wants = cluster_wants_create(NULL, on_change, NULL);
+    struct cluster_book *book = cluster_book_create(NULL, NULL);
+    enum agent_place place;
     struct byte_buf out = BYTE_BUF_INIT;
     struct lh_error error;
     uint64_t min, max;
@@ -27,6 +29,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     loss_ledger_ask(cluster_tally_ledger(tally), 1, 1, 2, 3);
     loss_ledger_sum(cluster_tally_ledger(tally), UINT64_MAX, &min, &max);
     cluster_tally_put(tally, 0, 3, &out);
+    cluster_book_take(book, data, size, &error);
+    cluster_book_ask(book, 7, 1, 2, 3, &place);
+    cluster_book_destroy(book);
     cluster_wants_take(wants, data, size, 1, &error);
     cluster_wants_run(wants, 1, UINT64_MAX);
     cluster_wants_destroy(wants);

@@ -69,6 +69,11 @@ TESTS += tests/server/test_cluster_tally
 tests_server_test_cluster_tally_SOURCES = tests/server/test_cluster_tally.c
 tests_server_test_cluster_tally_LDADD = $(SERVER_LIBS) $(TEST_LIBS)
 
+check_PROGRAMS += tests/server/test_cluster_book
+TESTS += tests/server/test_cluster_book
+tests_server_test_cluster_book_SOURCES = tests/server/test_cluster_book.c
+tests_server_test_cluster_book_LDADD = $(SERVER_LIBS) $(TEST_LIBS)
+
 check_PROGRAMS += tests/server/test_cluster_wants
 TESTS += tests/server/test_cluster_wants
 tests_server_test_cluster_wants_SOURCES = tests/server/test_cluster_wants.c
@@ -211,6 +216,15 @@ tests_server_test_agents_cluster_SOURCES = \
 	tests/lib/nats_fixture.c tests/lib/nats_fixture.h
 tests_server_test_agents_cluster_LDADD = $(SERVER_LIBS) $(NATS_LIBS) $(TEST_LIBS)
 EXTRA_tests_server_test_agents_cluster_DEPENDENCIES = bin/lasthop-server
+
+# The same verdicts as of one server.
+check_PROGRAMS += tests/server/test_agents_verdicts
+TESTS += tests/server/test_agents_verdicts
+tests_server_test_agents_verdicts_SOURCES = \
+	tests/server/test_agents_verdicts.c $(AGENT_TALK) $(LIVE) \
+	tests/lib/nats_fixture.c tests/lib/nats_fixture.h
+tests_server_test_agents_verdicts_LDADD = $(SERVER_LIBS) $(NATS_LIBS) $(TEST_LIBS)
+EXTRA_tests_server_test_agents_verdicts_DEPENDENCIES = bin/lasthop-server
 
 check_PROGRAMS += tests/server/test_server_clients
 TESTS += tests/server/test_server_clients

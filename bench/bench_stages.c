@@ -168,7 +168,10 @@ read_message(struct store *store, const struct byte_buf *message, bool keeps)
 {
     struct history_batch_item item;
     struct lh_error error;
-    int retval = history_batch_reader_open(
+    int retval;
+
+    history_batch_reader_want_rows(store->reader, &id_config);
+    retval = history_batch_reader_open(
         store->reader, message->data + STORE_MESSAGE_HEADER,
         message->len - STORE_MESSAGE_HEADER, &error);
 
@@ -176,11 +179,8 @@ read_message(struct store *store, const struct byte_buf *message, bool keeps)
                                                            &item, &error))) {
         n_read++;
         n_whole += item.history != NULL;
-        if (keeps && item.trajectory) {
-            archive_part_add_packet(store->part, item.trajectory,
-                                    &item.packet);
-        } else if (keeps) {
-            archive_part_add(store->part, item.history);
+        if (keeps && archive_part_add_item(store->part, &item, &error)) {
+            figure_die(error.text);
         }
     }
     if (retval != ENODATA) {
@@ -260,6 +260,9 @@ open_all(void)
         stores[m].part = archive_part_create(stores[m].writer);
         stores[m].reader =
             cluster_codecs_history_reader(servers[m % n_servers].codecs);
+        archive_part_share_shapes(
+            stores[m].part,
+            cluster_codecs_shapes(servers[m % n_servers].codecs));
         free(path);
     }
 }

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "lib/archive_writer.h"
+#include "lib/history_batch.h"
 
 struct archive_part;
 
@@ -33,6 +34,16 @@ void archive_part_abandon(struct archive_part *);
 void archive_part_add(struct archive_part *, const struct history *);
 void archive_part_add_packet(struct archive_part *, struct trajectory *,
                              const struct trajectory_packet *);
+/* The same of what was read of a batch, quickest of rows.  Returns 0, or
+ * EBADMSG with the reason: it is a row that is no trajectory's. */
+int archive_part_add_item(struct archive_part *,
+                          const struct history_batch_item *,
+                          struct lh_error *);
+/* From the next block on shapes are those at '*shapes', which others of this
+ * thread may have too and renew (column_shapes_renew()); it must live as
+ * long. */
+void archive_part_share_shapes(struct archive_part *,
+                               struct column_shapes **shapes);
 void archive_part_pending(struct archive_part *, struct archive_pending *);
 /* Writes what was added. */
 void archive_part_seal(struct archive_part *);

@@ -73,6 +73,7 @@ lib_liblasthop_a_SOURCES = \
 	lib/column_dictionary.c lib/column_dictionary.h \
 	lib/column_lengths.c lib/column_lengths.h \
 	lib/column_reader.c lib/column_reader.h \
+	lib/column_flows.c lib/column_flows.h \
 	lib/column_shapes.c lib/column_shapes.h \
 	lib/column_sums.c lib/column_sums.h \
 	lib/column_writer.c lib/column_writer.h \
@@ -93,7 +94,8 @@ lib_liblasthop_a_SOURCES = \
 	lib/history_codec_read.c \
 	lib/history_columns.c lib/history_columns.h \
 	lib/history_columns_memory.c \
-	lib/history_columns_read.c \
+	lib/history_columns_read.c lib/history_columns_read_impl.h \
+	lib/history_columns_row.c \
 	lib/history_frame.c lib/history_frame.h \
 	lib/history_json.c \
 	lib/history_text.c \

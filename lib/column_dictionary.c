@@ -458,6 +458,12 @@ column_dictionary_shape(struct column_dictionary *d, size_t index)
     return shape->whole;
 }
 
+const uint8_t *
+column_dictionary_l2(const struct column_dictionary *d, size_t index)
+{
+    return d->columns[COLUMN_FLOW_COLD] + d->flows[index].cold;
+}
+
 void
 column_dictionary_flow(const struct column_dictionary *d, size_t index,
                        struct flow_bytes *bytes)

@@ -111,6 +111,9 @@ struct column_key column_dictionary_key(const struct column_dictionary *,
 void column_dictionary_ask(const struct column_dictionary *,
                            const struct trajectory_memo *memo, size_t flow,
                            uint64_t asked[COLUMN_N_ASKED]);
+/* Its bytes before the IP header; after need_all(). */
+const uint8_t *column_dictionary_l2(const struct column_dictionary *,
+                                    size_t flow);
 /* Sets '*bytes' to those of flow 'flow'; after need_all(). */
 void column_dictionary_flow(const struct column_dictionary *, size_t flow,
                             struct flow_bytes *bytes);

@@ -18,6 +18,7 @@
 
 /* Kept from block to block at most. */
 #define MAX_SHAPES 16384u
+#define NOT_TOLD   (COLUMN_NO_SHAPE - 1)
 
 struct shape {
     XXH128_hash_t key;
@@ -30,6 +31,7 @@ struct shape {
 };
 
 struct column_shapes {
+    unsigned int n_refs;
     uint64_t secret; /* Of hashes. */
     uint64_t epoch;  /* Unique to this one and its numbers. */
     uint64_t n_blocks;
@@ -38,6 +40,11 @@ struct column_shapes {
     struct shape *all;   /* Room for MAX_SHAPES.  Owned. */
     uint32_t *slots;     /* 1 + index; 2 * MAX_SHAPES of them.  Owned. */
     struct byte_buf key; /* Scratch. */
+
+    /* What was told. */
+    uint64_t owner;
+    size_t n_told;
+    uint32_t *told; /* Shapes, or NOT_TOLD.  Owned. */
 };
 
 /* It is none any more. */
@@ -52,48 +59,48 @@ empty(struct shape *shape)
     shape->columns.bases = NULL;
 }
 
-static void
-forget(struct column_shapes *s)
-{
-    static atomic_uint_least64_t n_epochs;
-
-    for (size_t i = 0; i < s->n; i++) {
-        empty(&s->all[i]);
-    }
-    s->n = 0;
-    s->epoch = atomic_fetch_add(&n_epochs, 1) + 1;
-    memset(s->slots, 0, 2 * MAX_SHAPES * sizeof *s->slots);
-}
-
 struct column_shapes *
 column_shapes_create(void)
 {
+    static atomic_uint_least64_t n_epochs;
     struct column_shapes *s = lh_alloc_zero(sizeof *s);
 
+    s->n_refs = 1;
+    s->epoch = atomic_fetch_add(&n_epochs, 1) + 1;
     s->secret = random64_draw();
     s->all = lh_alloc_array(NULL, MAX_SHAPES, sizeof *s->all);
     s->slots = lh_alloc_zero(2 * MAX_SHAPES * sizeof *s->slots);
-    forget(s);
+    return s;
+}
+
+struct column_shapes *
+column_shapes_ref(struct column_shapes *s)
+{
+    s->n_refs++;
     return s;
 }
 
 void
-column_shapes_destroy(struct column_shapes *s)
+column_shapes_unref(struct column_shapes *s)
 {
-    if (s) {
-        forget(s);
+    if (s && !--s->n_refs) {
+        for (size_t i = 0; i < s->n; i++) {
+            empty(&s->all[i]);
+        }
         byte_buf_uninit(&s->key);
         free(s->all);
         free(s->slots);
+        free(s->told);
         free(s);
     }
 }
 
 void
-column_shapes_shrink(struct column_shapes *s)
+column_shapes_renew(struct column_shapes **shapes)
 {
-    if (s->n > MAX_SHAPES / 2) {
-        forget(s);
+    if ((*shapes)->n > MAX_SHAPES / 2) {
+        column_shapes_unref(*shapes);
+        *shapes = column_shapes_create();
     }
 }
 
@@ -268,4 +275,33 @@ uint32_t
 column_shapes_index(const struct column_shapes *s, uint32_t shape)
 {
     return s->all[shape].index;
+}
+
+void
+column_shapes_tell(struct column_shapes *s, uint64_t owner, uint32_t number,
+                   uint32_t shape)
+{
+    if (s->owner != owner) {
+        s->owner = owner;
+        s->n_told = 0;
+    }
+    if (number >= s->n_told) {
+        size_t n = 2 * (size_t) number + 64;
+
+        s->told = lh_alloc_array(s->told, n, sizeof *s->told);
+        for (size_t i = s->n_told; i < n; i++) {
+            s->told[i] = NOT_TOLD;
+        }
+        s->n_told = n;
+    }
+    s->told[number] = shape;
+}
+
+bool
+column_shapes_told(const struct column_shapes *s, uint64_t owner,
+                   uint32_t number, uint32_t *shape)
+{
+    *shape =
+        s->owner == owner && number < s->n_told ? s->told[number] : NOT_TOLD;
+    return *shape != NOT_TOLD;
 }

@@ -2,9 +2,11 @@
 /* column_shapes - the shapes of the trajectories that an encoder of blocks
  * meets, kept from block to block.
  *
- * Used by history_columns.c only.
+ * Several encoders of one thread may share them.  A number is good as long as
+ * who uses it holds a reference; so when there are many, column_shapes_renew()
+ * makes others for who begins anew.
  *
- * Ownership: column_shapes_create() to column_shapes_destroy().
+ * Ownership: reference counted.
  *
  * Threads: one. */
 #ifndef LIB_COLUMN_SHAPES_H
@@ -22,9 +24,11 @@
 struct column_shapes;
 
 struct column_shapes *column_shapes_create(void);
-void column_shapes_destroy(struct column_shapes *);
-/* Between two blocks: forgets all when there are many. */
-void column_shapes_shrink(struct column_shapes *);
+struct column_shapes *column_shapes_ref(struct column_shapes *);
+/* NULL is fine. */
+void column_shapes_unref(struct column_shapes *);
+/* Puts new ones in place of '*shapes' when these are many. */
+void column_shapes_renew(struct column_shapes **shapes);
 
 /* What of a shape is needed for each flow. */
 struct column_form {
@@ -34,14 +38,22 @@ struct column_form {
     uint8_t kind;              /* enum header_kind. */
 };
 
-/* The number of the trajectory's shape, until column_shapes_shrink();
- * COLUMN_NO_SHAPE when a reader would not make of it and the packet's flow
- * what the packet's history is, or there are too many. */
+/* The number of the trajectory's shape; COLUMN_NO_SHAPE when a reader would
+ * not make of it and the packet's flow what the packet's history is, or there
+ * are too many. */
 uint32_t column_shapes_find(struct column_shapes *, const struct trajectory *,
                             const struct trajectory_packet *);
 /* Good until the next column_shapes_find(). */
 const struct column_form *column_shapes_form(const struct column_shapes *,
                                              uint32_t shape);
+
+/* Somebody else numbers shapes too, 'owner': notes which one his 'number' is;
+ * and which one it was said to be, false: that was not said.  What the last
+ * owner said is known. */
+void column_shapes_tell(struct column_shapes *, uint64_t owner,
+                        uint32_t number, uint32_t shape);
+bool column_shapes_told(const struct column_shapes *, uint64_t owner,
+                        uint32_t number, uint32_t *shape);
 
 /* Begins the dictionary of a block. */
 void column_shapes_begin(struct column_shapes *);

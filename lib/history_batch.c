@@ -5,9 +5,12 @@
 
 #include "lib/history_batch.h"
 
+#include <assert.h>
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
+#include "lib/column_shapes.h"
 #include "lib/compress.h"
 #include "lib/history_columns.h"
 #include "lib/lh_alloc.h"
@@ -141,6 +144,27 @@ history_batch_writer_add_packet(struct history_batch_writer *w,
     return 0;
 }
 
+void
+history_batch_writer_use_shapes(struct history_batch_writer *w,
+                                struct column_shapes *shapes)
+{
+    column_encoder_use_shapes(w->encoder, shapes);
+}
+
+int
+history_batch_writer_add_row(struct history_batch_writer *w, uint32_t shape,
+                             const struct trajectory_packet *packet)
+{
+    if (is_full(w, packet->caplen)) {
+        return ENOBUFS;
+    }
+    column_encoder_add_row(
+        w->encoder, column_encoder_flow(w->encoder, shape, packet->header),
+        packet);
+    column_encoder_count_kept(w->encoder, packet->left_out, 1);
+    return 0;
+}
+
 uint32_t
 history_batch_writer_n(const struct history_batch_writer *w)
 {
@@ -184,6 +208,9 @@ struct history_batch_reader {
     struct history_decoder *plain;  /* The decoder's; NULL: none. */
     struct history_view *view;      /* Owned. */
     struct trajectory_memo *memo;   /* Owned. */
+    bool wants_rows;
+    struct packet_id_config ids; /* For rows. */
+    uint64_t first_flow;         /* Number of the batch's first one. */
     uint32_t n, n_read;
     size_t flow, row;
     struct sample_tally kept; /* Not given out yet. */
@@ -278,9 +305,11 @@ history_batch_reader_open(struct history_batch_reader *r, const uint8_t *data,
     uint32_t n = bytes_get_u32(&b);
     uint32_t table_len = bytes_get_u32(&b);
     uint32_t raw_len = bytes_get_u32(&b);
+    static atomic_uint_least64_t n_batches;
 
     forget(r);
     trajectory_memo_shrink(r->memo);
+    r->first_flow = atomic_fetch_add(&n_batches, 1) << 32;
     r->n_read = 0;
     r->flow = 0;
     r->row = 0;
@@ -336,6 +365,16 @@ history_batch_reader_n(const struct history_batch_reader *r)
     return r->n;
 }
 
+void
+history_batch_reader_want_rows(struct history_batch_reader *r,
+                               const struct packet_id_config *ids)
+{
+    r->wants_rows = ids != NULL;
+    if (ids) {
+        r->ids = *ids;
+    }
+}
+
 /* What was left out of the next one. */
 static uint32_t
 take_left_out(struct history_batch_reader *r)
@@ -371,6 +410,30 @@ next_plain(struct history_batch_reader *r, struct history_batch_item *item,
     return retval;
 }
 
+/* The packet at hand. */
+static int
+next_packet(struct history_batch_reader *r, struct history_batch_item *item,
+            struct lh_error *error)
+{
+    int retval;
+
+    if (r->wants_rows) {
+        retval = column_decoder_row(r->decoder, r->flow, r->row, &r->ids,
+                                    &item->packet, error);
+        item->reader = r;
+        item->flow = r->first_flow + r->flow;
+    } else {
+        retval =
+            column_decoder_packet(r->decoder, r->flow, r->row,
+                                  &item->trajectory, &item->packet, error);
+    }
+    item->packet.left_out = take_left_out(r);
+    item->n_hops = column_decoder_n_hops(r->decoder, r->flow);
+    item->last_ns = column_decoder_last_ns(r->decoder, r->flow, r->row);
+    r->row++;
+    return retval;
+}
+
 int
 history_batch_reader_next(struct history_batch_reader *r,
                           struct history_batch_item *item,
@@ -390,12 +453,7 @@ history_batch_reader_next(struct history_batch_reader *r,
         r->row = 0;
     }
     if (r->flow < column_decoder_n_flows(r->decoder)) {
-        retval =
-            column_decoder_packet(r->decoder, r->flow, r->row,
-                                  &item->trajectory, &item->packet, error);
-        item->packet.left_out = take_left_out(r);
-        item->last_ns = column_decoder_last_ns(r->decoder, r->flow, r->row);
-        r->row++;
+        retval = next_packet(r, item, error);
     } else {
         retval = next_plain(r, item, error);
     }
@@ -412,6 +470,49 @@ history_batch_reader_next(struct history_batch_reader *r,
     } else {
         r->n_read++;
     }
+    return retval;
+}
+
+/* Makes the trajectory of the last row, the decoder's. */
+static int
+make_trajectory(struct history_batch_reader *r, struct trajectory **t,
+                struct trajectory_packet *packet, struct lh_error *error)
+{
+    assert(r->decoder && r->row);
+    return column_decoder_packet(r->decoder, r->flow, r->row - 1, t, packet,
+                                 error);
+}
+
+uint32_t
+history_batch_reader_shape(struct history_batch_reader *r,
+                           struct column_shapes *shapes)
+{
+    uint64_t owner = shape_memo_epoch(trajectory_memo_shapes(r->memo));
+    uint32_t number = column_decoder_shape_number(
+        r->decoder, column_decoder_flow(r->decoder, r->flow)->shape);
+    struct trajectory_packet packet;
+    struct trajectory *t;
+    uint32_t shape;
+
+    if (!column_shapes_told(shapes, owner, number, &shape)) {
+        shape = make_trajectory(r, &t, &packet, NULL)
+                    ? COLUMN_NO_SHAPE
+                    : column_shapes_find(shapes, t, &packet);
+        column_shapes_tell(shapes, owner, number, shape);
+    }
+    return shape;
+}
+
+int
+history_batch_reader_trajectory(struct history_batch_reader *r,
+                                struct history_batch_item *item,
+                                struct lh_error *error)
+{
+    uint32_t left_out = item->packet.left_out;
+    int retval = make_trajectory(r, &item->trajectory, &item->packet, error);
+
+    item->packet.left_out = left_out;
+    item->reader = NULL;
     return retval;
 }
 

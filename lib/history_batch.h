@@ -19,9 +19,8 @@
  * come together, in no other order than that.  As many have the same
  * 'left_out' as before, but it may be others.
  *
- * Ownership: what is added is copied; trajectories are referenced until
- * history_batch_writer_finish().  What was read is good until the reader's
- * next call.
+ * Ownership: what is added is copied.  What was read is good until the
+ * reader's next call.
  *
  * Threads: one per writer or reader. */
 #ifndef LIB_HISTORY_BATCH_H
@@ -41,6 +40,7 @@
 #define HISTORY_BATCH_MAX_SIZE (512u << 10) /* Packed: none is longer. */
 #define HISTORY_BATCH_MAX_RAW  (32u << 20)  /* Before compression. */
 
+struct column_shapes;
 struct history_batch_writer;
 
 struct history_batch_writer *
@@ -56,6 +56,14 @@ int history_batch_writer_add(struct history_batch_writer *,
 int history_batch_writer_add_packet(struct history_batch_writer *,
                                     struct trajectory *,
                                     const struct trajectory_packet *);
+/* For rows: the shapes that they are of, of which a reference is taken.  While
+ * the writer is empty. */
+void history_batch_writer_use_shapes(struct history_batch_writer *,
+                                     struct column_shapes *);
+/* The same for a packet of a trajectory of that shape (column_shapes_find(),
+ * not COLUMN_NO_SHAPE). */
+int history_batch_writer_add_row(struct history_batch_writer *, uint32_t shape,
+                                 const struct trajectory_packet *);
 /* Histories in it. */
 uint32_t history_batch_writer_n(const struct history_batch_writer *);
 /* Appends the packed histories to 'out'; the writer is empty then.  Returns 0,
@@ -64,18 +72,28 @@ uint32_t history_batch_writer_n(const struct history_batch_writer *);
 int history_batch_writer_finish(struct history_batch_writer *,
                                 struct byte_buf *out, struct lh_error *);
 
-/* One of many: a packet of a trajectory, or a history that is none. */
+/* One of many: a packet of a trajectory, a row, which is one whose trajectory
+ * was not made, or a history that is neither. */
 struct history_batch_item {
-    struct trajectory *trajectory; /* NULL: see 'history'. */
+    struct trajectory *trajectory; /* NULL: a row, or see 'history'. */
     struct trajectory_packet packet;
+    size_t n_hops; /* Of it. */
     const struct history *history;
     uint64_t last_ns; /* Of its last postcard. */
+
+    /* Of a row: */
+    struct history_batch_reader *reader; /* Otherwise NULL. */
+    uint64_t flow; /* No row of another flow, of any batch, has that. */
 };
 
 struct history_batch_reader;
 
 struct history_batch_reader *history_batch_reader_create(void);
 void history_batch_reader_destroy(struct history_batch_reader *);
+/* From the next batch on, packets are read as rows, for whoever stores them by
+ * these constants; NULL, as at first: with their trajectories. */
+void history_batch_reader_want_rows(struct history_batch_reader *,
+                                    const struct packet_id_config *);
 /* Reads what all of the batch needs; the bytes may go then.  Returns 0,
  * EBADMSG with the reason, EPROTONOSUPPORT: of a newer version, or ENOMEM. */
 int history_batch_reader_open(struct history_batch_reader *,
@@ -87,8 +105,17 @@ uint32_t history_batch_reader_n(const struct history_batch_reader *);
  * reason: nothing more can be read. */
 int history_batch_reader_next(struct history_batch_reader *,
                               struct history_batch_item *, struct lh_error *);
-/* The history of an item, made of the trajectory if it is one's: good until
- * the reader's next call. */
+/* The number of the last row's shape in 'shapes'; COLUMN_NO_SHAPE: it has none
+ * there. */
+uint32_t history_batch_reader_shape(struct history_batch_reader *,
+                                    struct column_shapes *shapes);
+/* Makes an item of the last row that has its trajectory, and its packet ID.
+ * Returns 0 or EBADMSG. */
+int history_batch_reader_trajectory(struct history_batch_reader *,
+                                    struct history_batch_item *,
+                                    struct lh_error *);
+/* The history of an item that is no row, made of the trajectory if it is
+ * one's: good until the reader's next call. */
 const struct history *
 history_batch_reader_history(struct history_batch_reader *,
                              const struct history_batch_item *);

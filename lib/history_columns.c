@@ -8,10 +8,9 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#define XXH_INLINE_ALL
-#include <xxhash.h>
 
 #include "lib/block_index.h"
+#include "lib/column_flows.h"
 #include "lib/column_shapes.h"
 #include "lib/column_sums.h"
 #include "lib/column_writer.h"
@@ -41,19 +40,10 @@ struct row_ref {
     uint32_t at; /* In raw, in units of 8 bytes. */
 };
 
-/* A trajectory of the block at hand. */
-struct flow {
-    struct trajectory *trajectory; /* Referenced. */
-    uint32_t shape;                /* Of shapes, or COLUMN_NO_SHAPE. */
-    uint32_t n_rows;
-    struct column_form form; /* Of the shape. */
-};
-
 struct column_encoder {
     struct packet_id_config packet_id;
     enum column_unit unit;
-    uint64_t secret; /* Of hashes of shapes. */
-    uint64_t block;  /* Unique to the encoder and its block. */
+    uint64_t block; /* Unique to the encoder and its block. */
     struct column_totals totals;
 
     /* Rows. */
@@ -65,17 +55,14 @@ struct column_encoder {
     bool is_us; /* No time so far needs more than microseconds. */
     size_t n_header_bytes;
 
-    size_t n_flows, allocated_flows;
-    struct flow *flows; /* Owned. */
+    struct column_flows flows;
     bool joins_flows;
-    bool has_no_index;    /* And no sums. */
-    size_t n_flow_slots;  /* A power of two, or 0. */
-    uint32_t *flow_slots; /* 1 + index.  Owned. */
+    bool has_no_index; /* And no sums. */
 
     struct history_encoder *plain;
     size_t plain_size; /* Bytes it holds. */
 
-    struct column_shapes *shapes;    /* Owned. */
+    struct column_shapes *shapes;    /* Owned reference. */
     struct block_index_maker *index; /* Owned. */
     struct column_sums *sums;        /* Owned. */
     struct column_writer writer;
@@ -93,7 +80,7 @@ column_encoder_create(const struct packet_id_config *packet_id,
     e->packet_id = *packet_id;
     e->unit = unit;
     e->block = (atomic_fetch_add(&n_created, 1) + 1) << 32;
-    e->secret = random64_draw();
+    e->flows.secret = random64_draw();
     e->is_us = true;
     e->plain = history_encoder_create();
     e->shapes = column_shapes_create();
@@ -106,13 +93,7 @@ column_encoder_create(const struct packet_id_config *packet_id,
 void
 column_encoder_reset(struct column_encoder *e)
 {
-    for (size_t i = 0; i < e->n_flows; i++) {
-        trajectory_unref(e->flows[i].trajectory);
-    }
-    e->n_flows = 0;
-    if (e->flow_slots) {
-        memset(e->flow_slots, 0, e->n_flow_slots * sizeof *e->flow_slots);
-    }
+    column_flows_clear(&e->flows);
     e->block++;
     memset(&e->totals, 0, sizeof e->totals);
     byte_buf_clear(&e->raw);
@@ -121,7 +102,7 @@ column_encoder_reset(struct column_encoder *e)
     e->n_header_bytes = 0;
     history_encoder_reset(e->plain);
     e->plain_size = 0;
-    column_shapes_shrink(e->shapes);
+    column_shapes_renew(&e->shapes);
     block_index_maker_reset(e->index);
     column_sums_reset(e->sums);
 }
@@ -138,9 +119,8 @@ column_encoder_destroy(struct column_encoder *e)
         compressor_destroy(e->compressor);
         free(e->rows);
         free(e->sorted);
-        free(e->flows);
-        free(e->flow_slots);
-        column_shapes_destroy(e->shapes);
+        column_flows_uninit(&e->flows);
+        column_shapes_unref(e->shapes);
         block_index_maker_destroy(e->index);
         column_sums_destroy(e->sums);
         free(e);
@@ -229,59 +209,6 @@ column_encoder_join_flows(struct column_encoder *e)
     e->joins_flows = true;
 }
 
-/* The slot of the flow of such a trajectory, or where it is to be put. */
-static uint32_t *
-find_flow_slot(struct column_encoder *e, const struct trajectory *t,
-               uint32_t shape)
-{
-    size_t len = column_shapes_form(e->shapes, shape)->tail_ofs;
-    uint64_t hash =
-        XXH3_64bits_withSeed(trajectory_constants(t), len, e->secret + shape);
-    size_t i = (size_t) hash & (e->n_flow_slots - 1);
-
-    for (; e->flow_slots[i]; i = (i + 1) & (e->n_flow_slots - 1)) {
-        const struct flow *flow = &e->flows[e->flow_slots[i] - 1];
-
-        if (flow->shape == shape &&
-            !memcmp(trajectory_constants(flow->trajectory),
-                    trajectory_constants(t), len)) {
-            break;
-        }
-    }
-    return &e->flow_slots[i];
-}
-
-static void
-grow_flow_slots(struct column_encoder *e)
-{
-    e->n_flow_slots = e->n_flow_slots ? e->n_flow_slots * 2 : 1024;
-    free(e->flow_slots);
-    e->flow_slots = lh_alloc_zero(e->n_flow_slots * sizeof *e->flow_slots);
-    for (size_t i = 0; i < e->n_flows; i++) {
-        const struct flow *flow = &e->flows[i];
-
-        if (flow->shape != COLUMN_NO_SHAPE) {
-            *find_flow_slot(e, flow->trajectory, flow->shape) =
-                (uint32_t) i + 1;
-        }
-    }
-}
-
-/* The slot for a flow that 'mark' does not know, NULL where flows are not
- * joined. */
-static uint32_t *
-need_flow_slot(struct column_encoder *e, const struct trajectory *t,
-               uint32_t shape)
-{
-    if (!e->joins_flows || shape == COLUMN_NO_SHAPE) {
-        return NULL;
-    }
-    if (2 * (e->n_flows + 1) > e->n_flow_slots) {
-        grow_flow_slots(e);
-    }
-    return find_flow_slot(e, t, shape);
-}
-
 /* The trajectory's flow in this block. */
 static uint32_t
 find_flow(struct column_encoder *e, struct trajectory *t,
@@ -294,25 +221,18 @@ find_flow(struct column_encoder *e, struct trajectory *t,
     }
 
     uint32_t shape = column_shapes_find(e->shapes, t, packet);
-    uint32_t *slot = need_flow_slot(e, t, shape);
+    const uint8_t *constants = trajectory_constants(t);
 
     mark->owner = e->block;
-    if (slot && *slot) {
-        mark->index = *slot - 1;
-        return mark->index;
-    }
-    e->flows = lh_alloc_grow(e->flows, e->n_flows, &e->allocated_flows,
-                             sizeof *e->flows);
-    e->flows[e->n_flows] = (struct flow){
-        .trajectory = trajectory_ref(t),
-        .shape = shape,
-        .form = shape != COLUMN_NO_SHAPE
-                    ? *column_shapes_form(e->shapes, shape)
-                    : (struct column_form){.n_hops = 0},
-    };
-    mark->index = (uint32_t) e->n_flows++;
-    if (slot) {
-        *slot = mark->index + 1;
+    if (shape == COLUMN_NO_SHAPE) {
+        mark->index = column_flows_add(&e->flows, shape, NULL, constants);
+    } else {
+        const struct column_form *form = column_shapes_form(e->shapes, shape);
+
+        mark->index =
+            e->joins_flows
+                ? column_flows_find(&e->flows, shape, form, constants)
+                : column_flows_add(&e->flows, shape, form, constants);
     }
     return mark->index;
 }
@@ -332,17 +252,56 @@ void
 column_encoder_add(struct column_encoder *e, struct trajectory *t,
                    const struct trajectory_packet *packet)
 {
-    uint32_t index = find_flow(e, t, packet);
-    struct flow *flow = &e->flows[index];
+    uint32_t flow = find_flow(e, t, packet);
 
-    if (flow->shape == COLUMN_NO_SHAPE) {
+    if (e->flows.all[flow].shape == COLUMN_NO_SHAPE) {
         struct history *h = trajectory_history(t, packet);
 
         column_encoder_add_history(e, h);
         history_destroy(h);
-        return;
+    } else {
+        column_encoder_add_row(e, flow, packet);
     }
+}
 
+void
+column_encoder_use_shapes(struct column_encoder *e,
+                          struct column_shapes *shapes)
+{
+    assert(!e->totals.n_records);
+    if (e->shapes != shapes) {
+        column_shapes_unref(e->shapes);
+        e->shapes = column_shapes_ref(shapes);
+    }
+}
+
+struct column_shapes *
+column_encoder_shapes(const struct column_encoder *e)
+{
+    return e->shapes;
+}
+
+uint32_t
+column_encoder_flow(struct column_encoder *e, uint32_t shape,
+                    const uint8_t *header)
+{
+    const struct column_form *form = column_shapes_form(e->shapes, shape);
+    const struct header_split split = {
+        .kind = (enum header_kind) form->kind,
+        .l3_ofs = form->l3_ofs,
+        .tail_ofs = form->tail_ofs,
+    };
+    uint8_t constants[TRAJECTORY_MAX_CONSTANT];
+
+    header_split_constant(header, &split, constants);
+    return column_flows_find(&e->flows, shape, form, constants);
+}
+
+void
+column_encoder_add_row(struct column_encoder *e, uint32_t flow_index,
+                       const struct trajectory_packet *packet)
+{
+    struct flow_entry *flow = &e->flows.all[flow_index];
     const struct column_form *form = &flow->form;
     size_t l3_len = (size_t) packet->caplen - form->l3_ofs;
     size_t n_times = form->n_hops * sizeof(uint64_t);
@@ -372,7 +331,8 @@ column_encoder_add(struct column_encoder *e, struct trajectory *t,
         e->sorted =
             lh_alloc_array(e->sorted, e->allocated_rows, sizeof *e->sorted);
     }
-    e->rows[e->totals.n_rows++] = (struct row_ref){index, (uint32_t) (at / 8)};
+    e->rows[e->totals.n_rows++] =
+        (struct row_ref){flow_index, (uint32_t) (at / 8)};
     e->snap = packet->caplen > e->snap ? packet->caplen : e->snap;
     e->n_header_bytes += packet->caplen;
     flow->n_rows++;
@@ -381,51 +341,16 @@ column_encoder_add(struct column_encoder *e, struct trajectory *t,
 
 /* --- Finishing ---------------------------------------------------------- */
 
-/* Flows of one shape stand together, and with them those of one host, as
- * neighbours compress best. */
-static int
-compare_flows(const void *a_, const void *b_, void *flows_)
-{
-    const struct flow *flows = flows_;
-    const struct flow *a = &flows[*(const uint32_t *) a_];
-    const struct flow *b = &flows[*(const uint32_t *) b_];
-
-    if (a->shape != b->shape) {
-        return a->shape < b->shape ? -1 : 1;
-    }
-    if (a->shape == COLUMN_NO_SHAPE) {
-        return 0;
-    }
-    return memcmp(trajectory_constants(a->trajectory),
-                  trajectory_constants(b->trajectory), a->form.tail_ofs);
-}
-
-/* The order of flows in the block, for free(): as they came, or, where they
- * are joined and nobody waits, sorted. */
-static uint32_t *
-order_flows(const struct column_encoder *e)
-{
-    uint32_t *order = lh_alloc((e->n_flows + 1) * sizeof *order);
-
-    for (size_t i = 0; i < e->n_flows; i++) {
-        order[i] = (uint32_t) i;
-    }
-    if (e->joins_flows) {
-        qsort_r(order, e->n_flows, sizeof *order, compare_flows, e->flows);
-    }
-    return order;
-}
-
 /* Sorts the rows by flow, keeping their order within each. */
 static void
 group(struct column_encoder *e, const uint32_t *order)
 {
-    uint32_t *next = lh_alloc((e->n_flows + 1) * sizeof *next);
+    uint32_t *next = lh_alloc((e->flows.n + 1) * sizeof *next);
     uint32_t at = 0;
 
-    for (size_t i = 0; i < e->n_flows; i++) {
+    for (size_t i = 0; i < e->flows.n; i++) {
         next[order[i]] = at;
-        at += e->flows[order[i]].n_rows;
+        at += e->flows.all[order[i]].n_rows;
     }
     for (size_t i = 0; i < e->totals.n_rows; i++) {
         e->sorted[next[e->rows[i].flow]++] = e->rows[i];
@@ -442,8 +367,8 @@ put_shapes(struct column_encoder *e, const uint32_t *order)
     column_shapes_begin(e->shapes);
     column_sums_begin(e->sums);
     block_index_maker_begin_shapes(e->index);
-    for (size_t i = 0; i < e->n_flows; i++) {
-        const struct flow *flow = &e->flows[order[i]];
+    for (size_t i = 0; i < e->flows.n; i++) {
+        const struct flow_entry *flow = &e->flows.all[order[i]];
 
         if (flow->n_rows &&
             column_shapes_number(e->shapes, flow->shape, shapes) &&
@@ -485,10 +410,10 @@ get_row(const struct column_encoder *e, const struct row_ref *ref,
 }
 
 static void
-put_flow(struct column_encoder *e, const struct flow *flow,
-         const struct row_ref *refs)
+put_flow(struct column_encoder *e, uint32_t index, const struct row_ref *refs)
 {
-    const uint8_t *header = trajectory_constants(flow->trajectory);
+    const struct flow_entry *flow = &e->flows.all[index];
+    const uint8_t *header = column_flows_constants(&e->flows, index);
     uint32_t shape = column_shapes_index(e->shapes, flow->shape);
     const struct column_form *form = &flow->form;
     struct column_row row;
@@ -552,18 +477,18 @@ column_encoder_finish(struct column_encoder *e, int level,
         e->unit == COLUMN_UNIT_US || (e->unit == COLUMN_UNIT_AUTO && e->is_us);
     const struct row_ref *refs = e->sorted;
 
-    uint32_t *order = order_flows(e);
+    uint32_t *order = column_flows_order(&e->flows, e->joins_flows);
 
     group(e, order);
     column_writer_begin(&e->writer, &e->packet_id, is_us ? 1000 : 1,
                         e->totals.n_rows, e->totals.n_hops, e->raw.len,
                         e->snap);
     put_shapes(e, order);
-    for (size_t i = 0; i < e->n_flows; i++) {
-        const struct flow *flow = &e->flows[order[i]];
+    for (size_t i = 0; i < e->flows.n; i++) {
+        const struct flow_entry *flow = &e->flows.all[order[i]];
 
         if (flow->n_rows) {
-            put_flow(e, flow, refs);
+            put_flow(e, order[i], refs);
             refs += flow->n_rows;
         }
     }

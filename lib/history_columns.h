@@ -17,8 +17,7 @@
  * packets each has; then addresses and ports, the rest of flows, times and
  * headers are read if they are needed.
  *
- * Ownership: what is added is copied; trajectories are referenced until
- * column_encoder_reset().
+ * Ownership: what is added is copied.
  *
  * Threads: one thread per encoder or decoder. */
 #ifndef LIB_HISTORY_COLUMNS_H
@@ -63,6 +62,7 @@ struct column_totals {
 };
 
 struct column_encoder;
+struct column_shapes;
 
 struct column_encoder *column_encoder_create(const struct packet_id_config *,
                                              enum column_unit);
@@ -77,6 +77,19 @@ void column_encoder_leave_out_index(struct column_encoder *);
 /* Adds a packet, for which trajectory_predicts() is true at every hop. */
 void column_encoder_add(struct column_encoder *, struct trajectory *,
                         const struct trajectory_packet *);
+/* For packets whose trajectories' shapes somebody else has found: these are
+ * the shapes, of which a reference is taken.  While the encoder is empty. */
+void column_encoder_use_shapes(struct column_encoder *,
+                               struct column_shapes *);
+/* Those it has. */
+struct column_shapes *column_encoder_shapes(const struct column_encoder *);
+/* The number, until column_encoder_reset(), of the flow of packets of that
+ * shape with such a 'header', captured at the reference hop. */
+uint32_t column_encoder_flow(struct column_encoder *, uint32_t shape,
+                             const uint8_t *header);
+/* Adds a packet of a flow of that number. */
+void column_encoder_add_row(struct column_encoder *, uint32_t flow,
+                            const struct trajectory_packet *);
 /* Adds a copy of 'h'.  Returns 0, or EFBIG as history_encoder_add(). */
 int column_encoder_add_history(struct column_encoder *,
                                const struct history *h);
@@ -241,6 +254,13 @@ int column_decoder_history(struct column_decoder *, size_t flow, size_t row,
 int column_decoder_packet(struct column_decoder *, size_t flow, size_t row,
                           struct trajectory **, struct trajectory_packet *,
                           struct lh_error *);
+
+/* The same without the trajectory.  The packet ID of a header is not made if
+ * 'ids' are the constants of the block: has_own_id says so. */
+int column_decoder_row(struct column_decoder *, size_t flow, size_t row,
+                       const struct packet_id_config *ids,
+                       struct trajectory_packet *, struct lh_error *);
+size_t column_decoder_n_hops(const struct column_decoder *, size_t flow);
 
 /* The histories that are no trajectory's: '*d' is NULL when there are none;
  * it is the decoder's own.  Returns 0 or an errno. */

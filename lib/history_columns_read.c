@@ -8,45 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lib/column_dictionary.h"
 #include "lib/column_lengths.h"
 #include "lib/column_reader.h"
 #include "lib/column_writer.h"
+#include "lib/history_columns_read_impl.h"
 #include "lib/lh_alloc.h"
 #include "lib/trajectory_memo.h"
 #include "lib/trajectory_shape.h"
-
-struct row {
-    uint64_t packet_id;
-    uint32_t at; /* In headers. */
-    uint16_t l3_len;
-    bool has_id;
-};
-
-struct column_decoder {
-    struct column_dictionary dictionary;
-
-    uint64_t *times;   /* Of all hops of all rows; NULL: not read.  Owned. */
-    uint32_t *lengths; /* Of all rows; NULL: not read.  Owned. */
-    uint64_t *flow_bytes;   /* Of all flows; NULL: not read.  Owned. */
-    struct row *rows;       /* NULL: not read.  Owned. */
-    size_t n_wanted;        /* Flows; SIZE_MAX: all. */
-    size_t n_timed, n_made; /* Flows whose times, rows were read. */
-    uint8_t *headers;       /* From the IP header on.  Owned. */
-    size_t n_headers;
-
-    struct trajectory_memo *memo;   /* NULL: none. */
-    uint64_t asked[COLUMN_N_ASKED]; /* Of the flows that come next. */
-
-    /* The flow last asked for. */
-    size_t flow; /* SIZE_MAX: none. */
-    struct trajectory *trajectory;
-    struct history *history; /* Owned. */
-    uint8_t header[FLOW_MAX_COLD + TRAJECTORY_MAX_HEADER];
-
-    uint8_t *plain_payload; /* Owned. */
-    struct history_decoder *plain;
-};
 
 static int
 broken(struct lh_error *error, const char *what)
@@ -75,7 +43,7 @@ column_decoder_create(const uint8_t *table, size_t table_len,
                                          source, error);
 
     *dp = NULL;
-    d->flow = SIZE_MAX;
+    d->flow = d->row_flow = SIZE_MAX;
     d->n_wanted = SIZE_MAX;
     if (retval) {
         column_decoder_destroy(d);
@@ -243,7 +211,7 @@ column_decoder_drop_rows(struct column_decoder *d)
     history_destroy(d->history);
     d->trajectory = NULL;
     d->history = NULL;
-    d->flow = SIZE_MAX;
+    d->flow = d->row_flow = SIZE_MAX;
 }
 
 void
@@ -440,47 +408,11 @@ column_decoder_need_rows(struct column_decoder *d, struct lh_error *error)
         }
     }
     free_raws(raws);
-    d->flow = SIZE_MAX;
+    d->flow = d->row_flow = SIZE_MAX;
     if (retval) {
         free_rows(d);
     }
     return retval;
-}
-
-static const uint64_t *
-times_of(const struct column_decoder *d, size_t flow, size_t row, size_t *n)
-{
-    const struct column_flow *f = &d->dictionary.flows[flow];
-
-    *n = d->dictionary.shapes[f->shape].n_hops;
-    return d->times + f->first_time + row * *n;
-}
-
-uint64_t
-column_decoder_first_ns(const struct column_decoder *d, size_t flow,
-                        size_t row)
-{
-    size_t n;
-    const uint64_t *times = times_of(d, flow, row, &n);
-    uint64_t first = times[0];
-
-    while (--n) {
-        first = times[n] < first ? times[n] : first;
-    }
-    return first;
-}
-
-uint64_t
-column_decoder_last_ns(const struct column_decoder *d, size_t flow, size_t row)
-{
-    size_t n;
-    const uint64_t *times = times_of(d, flow, row, &n);
-    uint64_t last = times[0];
-
-    while (--n) {
-        last = times[n] > last ? times[n] : last;
-    }
-    return last;
 }
 
 static const struct history *
@@ -503,7 +435,7 @@ need_trajectory(struct column_decoder *d, size_t flow, struct lh_error *error)
     trajectory_unref(d->trajectory);
     history_destroy(d->history);
     d->history = NULL;
-    d->flow = SIZE_MAX;
+    d->flow = d->row_flow = SIZE_MAX;
     column_dictionary_flow(&d->dictionary, flow, &bytes);
     if (d->memo) {
         column_dictionary_ask(&d->dictionary, d->memo, flow, d->asked);
@@ -518,7 +450,7 @@ need_trajectory(struct column_decoder *d, size_t flow, struct lh_error *error)
         return broken(error, "a flow of the dictionary is no trajectory");
     }
     memcpy(d->header, bytes.cold, l3_ofs);
-    d->flow = flow;
+    d->flow = d->row_flow = flow;
     return 0;
 }
 
@@ -541,7 +473,7 @@ column_decoder_packet(struct column_decoder *d, size_t flow, size_t row,
         .packet_id = r->packet_id,
         .header = d->header,
         .caplen = (uint16_t) (l3_ofs + r->l3_len),
-        .times_ns = times_of(d, flow, row, &n_hops),
+        .times_ns = column_decoder_times_of(d, flow, row, &n_hops),
     };
     memcpy(d->header + l3_ofs, d->headers + r->at, r->l3_len);
     if (!r->has_id) {

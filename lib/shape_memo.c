@@ -4,6 +4,7 @@
 
 #include "lib/shape_memo.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #define XXH_INLINE_ALL
@@ -23,6 +24,7 @@ struct known {
 };
 
 struct shape_memo {
+    uint64_t epoch;
     uint64_t secret; /* Of hashes. */
     struct byte_buf key;
     uint64_t hash; /* Of it. */
@@ -35,11 +37,20 @@ struct shape_memo {
     struct byte_buf bytes;
 };
 
+static uint64_t
+next_epoch(void)
+{
+    static atomic_uint_least64_t n_epochs;
+
+    return atomic_fetch_add(&n_epochs, 1) + 1;
+}
+
 struct shape_memo *
 shape_memo_create(void)
 {
     struct shape_memo *m = lh_alloc_zero(sizeof *m);
 
+    m->epoch = next_epoch();
     m->secret = random64_draw();
     m->mask = FIRST_SLOTS - 1;
     m->slots = lh_alloc_zero(FIRST_SLOTS * sizeof *m->slots);
@@ -64,6 +75,12 @@ shape_memo_n(const struct shape_memo *m)
     return m->n;
 }
 
+uint64_t
+shape_memo_epoch(const struct shape_memo *m)
+{
+    return m->epoch;
+}
+
 size_t
 shape_memo_size(const struct shape_memo *m)
 {
@@ -74,6 +91,7 @@ shape_memo_size(const struct shape_memo *m)
 void
 shape_memo_forget(struct shape_memo *m)
 {
+    m->epoch = next_epoch();
     byte_buf_uninit(&m->bytes);
     free(m->all);
     m->all = NULL;

@@ -41,6 +41,8 @@ struct shape_memo;
 struct shape_memo *shape_memo_create(void);
 void shape_memo_destroy(struct shape_memo *);
 size_t shape_memo_n(const struct shape_memo *);
+/* Whose the numbers are: another one, of all memos, after each forgetting. */
+uint64_t shape_memo_epoch(const struct shape_memo *);
 /* Bytes of memory it holds. */
 size_t shape_memo_size(const struct shape_memo *);
 /* Forgets all; numbers begin at 0 again. */

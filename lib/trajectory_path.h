@@ -78,6 +78,9 @@ void trajectory_path_kept(const struct trajectory_path *, uint64_t bytes[2]);
 bool trajectory_path_load(const struct trajectory_path *, size_t hop,
                           const uint8_t *ref, uint32_t ofs, uint32_t n,
                           uint32_t *value);
+/* Whether a hop shows EtherTypes, protocol, addresses and ports where, and as,
+ * the reference does. */
+bool trajectory_path_keeps_tuple(const struct trajectory_path *, size_t hop);
 /* Words for whoever collects packets of many paths: 0 at first. */
 struct trajectory_path_mark {
     uint64_t owner, kind;

@@ -257,3 +257,27 @@ trajectory_path_kept(const struct trajectory_path *path, uint64_t bytes[2])
         clear_changed(path, &path->views[i], bytes);
     }
 }
+
+bool
+trajectory_path_keeps_tuple(const struct trajectory_path *path, size_t hop)
+{
+    const struct header_split *split = &path->split;
+    const struct path_view *v = &path->views[hop];
+    const uint8_t *ref = path->model->hops[path->reference].header;
+    bool is_ip4 = header_kind_is_ip4(split->kind);
+    uint32_t proto = split->l3_ofs + (is_ip4 ? 9u : 6u);
+    uint32_t end = split->l4_ofs + (path_has_ports(split->kind) ? 4u : 0u);
+    uint64_t bytes[2] = {UINT64_MAX, UINT64_MAX};
+    bool keeps;
+
+    clear_changed(path, v, bytes);
+    keeps = is_level(path, v) && end <= split->tail_ofs &&
+            !memcmp(v->l2 + PATH_MACS_LEN, ref + PATH_MACS_LEN,
+                    (size_t) split->l3_ofs - PATH_MACS_LEN) &&
+            header_split_has_bytes(bytes, proto, 1);
+    for (uint32_t ofs = split->l3_ofs + (is_ip4 ? 12u : 8u); ofs < end;
+         ofs += 4) {
+        keeps = keeps && header_split_has_bytes(bytes, ofs, 4);
+    }
+    return keeps;
+}

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "lib/card_batch.h"
+#include "lib/column_shapes.h"
 #include "lib/history_batch.h"
 #include "lib/lh_alloc.h"
 #include "server/cluster_wire.h"
@@ -18,6 +19,7 @@ struct cluster_codecs {
                                             * Owned. */
     struct history_batch_writer *history_writer;
     struct history_batch_reader *history_reader;
+    struct column_shapes *shapes;       /* Owned reference, or NULL. */
     struct card_batch_reader **spare;   /* Owned. */
     struct card_batch_scratch *scratch; /* Owned reference, or NULL. */
     size_t n_spare, allocated;
@@ -52,6 +54,7 @@ cluster_codecs_unref(struct cluster_codecs *codecs)
         card_batch_writer_destroy(codecs->card_writer);
         history_batch_writer_destroy(codecs->history_writer);
         history_batch_reader_destroy(codecs->history_reader);
+        column_shapes_unref(codecs->shapes);
         while (codecs->n_spare) {
             card_batch_reader_destroy(codecs->spare[--codecs->n_spare]);
         }
@@ -99,6 +102,15 @@ cluster_codecs_history_reader(struct cluster_codecs *codecs)
         codecs->history_reader = history_batch_reader_create();
     }
     return codecs->history_reader;
+}
+
+struct column_shapes **
+cluster_codecs_shapes(struct cluster_codecs *codecs)
+{
+    if (!codecs->shapes) {
+        codecs->shapes = column_shapes_create();
+    }
+    return &codecs->shapes;
 }
 
 struct card_batch_reader *

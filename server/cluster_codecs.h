@@ -20,6 +20,7 @@
 struct card_batch_reader;
 struct card_batch_writer;
 struct cluster_codecs;
+struct column_shapes;
 struct history_batch_reader;
 struct history_batch_writer;
 
@@ -36,6 +37,10 @@ void cluster_codecs_set_wire(struct cluster_codecs *, uint32_t wire);
 struct card_batch_writer *cluster_codecs_card_writer(struct cluster_codecs *);
 struct history_batch_writer *
 cluster_codecs_history_writer(struct cluster_codecs *);
+/* Where the shapes of trajectories are, for those that write rows of them and
+ * for archives: whoever begins anew asks column_shapes_renew(), and takes a
+ * reference. */
+struct column_shapes **cluster_codecs_shapes(struct cluster_codecs *);
 /* Open from one call of its user's to the next for nobody. */
 struct history_batch_reader *
 cluster_codecs_history_reader(struct cluster_codecs *);

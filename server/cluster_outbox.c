@@ -10,6 +10,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "lib/column_shapes.h"
 #include "lib/hdr.h"
 #include "lib/history_batch.h"
 #include "lib/lh_alloc.h"
@@ -21,11 +22,12 @@
 
 /* A history, or a packet: its times, then its header stand in 'bytes'. */
 struct item {
+    struct history *history; /* Owned, or NULL: */
     uint32_t store;
-    struct history *history;       /* Owned, or NULL: */
-    struct trajectory *trajectory; /* a reference of its own, */
-    size_t at;                     /* in 'bytes', a multiple of 8. */
-    uint64_t packet_id;
+    uint32_t shape;     /* of a packet, */
+    uint64_t packet_id; /* too. */
+    uint32_t at;        /* In 'bytes', in units of 8. */
+    uint32_t left_out;
     uint16_t caplen, n_hops;
     bool has_own_id;
 };
@@ -34,6 +36,7 @@ struct cluster_outbox {
     uint32_t n_stores;
     struct cluster_codecs *codecs;       /* Owned reference. */
     struct history_batch_writer *writer; /* Of these. */
+    struct column_shapes *shapes;        /* Of packets.  Owned reference. */
     struct item *items;                  /* Owned. */
     size_t n, allocated;
     uint32_t *order; /* Of items, by store.  Owned. */
@@ -94,26 +97,50 @@ cluster_outbox_store(const struct history *h, uint32_t n_stores)
     return store != NO_STORE ? store : store_of_id(h->packet_id, n_stores);
 }
 
-/* All packets of a trajectory have the same addresses at its first hop. */
+/* All packets of a trajectory have the same addresses at its first hop, which
+ * mostly are those of the reference. */
+static uint32_t
+store_of_flow(const struct cluster_outbox *box, struct trajectory *t,
+              const struct trajectory_packet *packet)
+{
+    const struct history_hop *hop;
+
+    if (trajectory_path_keeps_tuple(trajectory_path(t), 0)) {
+        return store_of_header(packet->header, packet->caplen, box->n_stores);
+    }
+    hop = &trajectory_model(t)->hops[0];
+    return store_of_header(hop->header, hop->caplen, box->n_stores);
+}
+
 static uint32_t
 store_of_packet(const struct cluster_outbox *box, struct trajectory *t,
-                uint64_t packet_id)
+                const struct trajectory_packet *packet)
 {
     struct trajectory_mark *mark = trajectory_filter_mark(t);
     uint64_t owner = STORE_SEED + box->n_stores;
 
     if (mark->owner != owner) {
-        const struct history_hop *hop = &trajectory_model(t)->hops[0];
-
         mark->owner = owner;
-        mark->index = store_of_header(hop->header, hop->caplen, box->n_stores);
+        mark->index = store_of_flow(box, t, packet);
     }
-    return mark->index != NO_STORE ? mark->index
-                                   : store_of_id(packet_id, box->n_stores);
+    return mark->index != NO_STORE
+               ? mark->index
+               : store_of_id(packet->packet_id, box->n_stores);
 }
 
 /* --- In. -----------------------------------------------------------------
  */
+
+/* While nothing waits: the shapes that all of the server have now. */
+static void
+take_shapes(struct cluster_outbox *box)
+{
+    struct column_shapes **shapes = cluster_codecs_shapes(box->codecs);
+
+    column_shapes_renew(shapes);
+    column_shapes_unref(box->shapes);
+    box->shapes = column_shapes_ref(*shapes);
+}
 
 struct cluster_outbox *
 cluster_outbox_create(struct cluster_codecs *codecs, uint32_t n_stores)
@@ -122,7 +149,8 @@ cluster_outbox_create(struct cluster_codecs *codecs, uint32_t n_stores)
 
     box->n_stores = n_stores;
     box->codecs = cluster_codecs_take(codecs, NULL);
-    box->writer = cluster_codecs_history_writer(codecs);
+    box->writer = cluster_codecs_history_writer(box->codecs);
+    take_shapes(box);
     return box;
 }
 
@@ -131,7 +159,6 @@ clear(struct cluster_outbox *box)
 {
     for (size_t i = 0; i < box->n; i++) {
         history_destroy(box->items[i].history);
-        trajectory_unref(box->items[i].trajectory);
     }
     box->n = 0;
     box->size = 0;
@@ -143,6 +170,7 @@ cluster_outbox_destroy(struct cluster_outbox *box)
 {
     if (box) {
         clear(box);
+        column_shapes_unref(box->shapes);
         cluster_codecs_unref(box->codecs);
         byte_buf_uninit(&box->bytes);
         free(box->items);
@@ -179,21 +207,29 @@ void
 cluster_outbox_add_packet(struct cluster_outbox *box, struct trajectory *t,
                           const struct trajectory_packet *packet)
 {
-    struct item *item = add_item(box);
+    uint32_t shape = column_shapes_find(box->shapes, t, packet);
     size_t n_hops = trajectory_n_hops(t);
     size_t n_times = n_hops * sizeof *packet->times_ns;
-    size_t padding = -(size_t) packet->caplen & 7;
+    size_t n_header = (packet->caplen + (size_t) 7) & ~(size_t) 7;
+    struct item *item;
+    uint8_t *p;
 
-    item->store = store_of_packet(box, t, packet->packet_id);
-    item->trajectory = trajectory_ref(t);
-    item->at = box->bytes.len;
+    if (shape == COLUMN_NO_SHAPE) {
+        cluster_outbox_add(box, trajectory_history(t, packet));
+        return;
+    }
+    item = add_item(box);
+    item->store = store_of_packet(box, t, packet);
+    item->shape = shape;
+    item->at = (uint32_t) (box->bytes.len / 8);
     item->packet_id = packet->packet_id;
+    item->left_out = packet->left_out;
     item->caplen = packet->caplen;
     item->n_hops = (uint16_t) n_hops;
     item->has_own_id = packet->has_own_id;
-    byte_buf_put(&box->bytes, packet->times_ns, n_times);
-    byte_buf_put(&box->bytes, packet->header, packet->caplen);
-    memset(byte_buf_extend(&box->bytes, padding), 0, padding);
+    p = byte_buf_extend(&box->bytes, n_times + n_header);
+    memcpy(p, packet->times_ns, n_times);
+    memcpy(p + n_times, packet->header, packet->caplen);
     box->size += n_times + packet->caplen;
 }
 
@@ -215,6 +251,7 @@ cluster_outbox_size(const struct cluster_outbox *box)
 static int
 add_to_batch(struct cluster_outbox *box, const struct item *item)
 {
+    const uint8_t *p = box->bytes.data + (size_t) item->at * 8;
     struct trajectory_packet packet;
 
     if (item->history) {
@@ -222,14 +259,13 @@ add_to_batch(struct cluster_outbox *box, const struct item *item)
     }
     packet = (struct trajectory_packet){
         .packet_id = item->packet_id,
-        .times_ns =
-            (const uint64_t *) (const void *) (box->bytes.data + item->at),
-        .header = box->bytes.data + item->at + item->n_hops * sizeof(uint64_t),
+        .times_ns = (const uint64_t *) (const void *) p,
+        .header = p + item->n_hops * sizeof(uint64_t),
         .caplen = item->caplen,
+        .left_out = item->left_out,
         .has_own_id = item->has_own_id,
     };
-    return history_batch_writer_add_packet(box->writer, item->trajectory,
-                                           &packet);
+    return history_batch_writer_add_row(box->writer, item->shape, &packet);
 }
 
 /* Gives what the writer has.  Returns how many histories were dropped. */
@@ -257,16 +293,15 @@ give_batch(struct cluster_outbox *box, uint32_t store, uint32_t *part,
 static void
 prefetch(const struct cluster_outbox *box, const uint32_t *order, size_t n)
 {
-    const struct item *item;
-
     if (n > 8) {
         __builtin_prefetch(&box->items[order[8]]);
     }
     if (n > 4) {
-        item = &box->items[order[4]];
-        __builtin_prefetch(item->trajectory);
-        __builtin_prefetch(box->bytes.data + item->at);
-        __builtin_prefetch(box->bytes.data + item->at + 64);
+        const struct item *item = &box->items[order[4]];
+        const uint8_t *p = box->bytes.data + (size_t) item->at * 8;
+
+        __builtin_prefetch(p);
+        __builtin_prefetch(p + 64);
     }
 }
 
@@ -321,6 +356,7 @@ cluster_outbox_pack(struct cluster_outbox *box, size_t n_before,
     size_t n_dropped = 0, start = 0;
 
     sort_items(box);
+    history_batch_writer_use_shapes(box->writer, box->shapes);
     while (start < box->n) {
         uint32_t store = box->items[box->order[start]].store;
         size_t end = start;
@@ -333,5 +369,6 @@ cluster_outbox_pack(struct cluster_outbox *box, size_t n_before,
         start = end;
     }
     clear(box);
+    take_shapes(box);
     return n_dropped;
 }

@@ -224,6 +224,14 @@ on_packet(void *cluster_, struct trajectory *t,
     cluster_triggers_offer_packet(cluster->triggers, t, packet);
 }
 
+static bool
+is_watched(void *cluster_)
+{
+    const struct cluster *cluster = cluster_;
+
+    return !cluster_triggers_is_empty(cluster->triggers);
+}
+
 static void
 start_store(struct cluster *cluster, uint32_t slot, uint64_t epoch)
 {
@@ -247,6 +255,7 @@ start_store(struct cluster *cluster, uint32_t slot, uint64_t epoch)
         .retain_bytes = o->retain_bytes,
         .retain_ns = o->retain_ns,
         .round_ms = (uint32_t) (o->round_ns / 1000000),
+        .is_watched = is_watched,
         .on_history = copy ? NULL : on_history,
         .on_packet = copy ? NULL : on_packet,
         .on_event = on_store,

@@ -382,21 +382,23 @@ on_commit(void *s_, enum shard_commit_outcome outcome, uint64_t position,
 
 /* --- Life ---------------------------------------------------------------- */
 
-static void
-add(void *s_, const struct history_batch_item *item)
+static int
+add(void *s_, const struct history_batch_item *item, struct lh_error *error)
 {
     struct cluster_store *s = s_;
 
     if (s->config.team) {
         cluster_store_note_time(s, item);
     }
-    store_disk_add(s->disk, item);
+    return store_disk_add(s->disk, item, error);
 }
 
 struct cluster_store *
 cluster_store_create(const struct cluster_store_config *config)
 {
     struct cluster_store *s = lh_alloc_zero(sizeof *s);
+    struct cluster_codecs *codecs =
+        cluster_codecs_take(config->codecs, &config->packet_id);
     const struct store_disk_config disk = {
         .base = bus_get_base(config->bus),
         .dir = config->dir,
@@ -404,16 +406,17 @@ cluster_store_create(const struct cluster_store_config *config)
         .packet_id = config->packet_id,
         .unit = config->unit,
         .flow_log = config->flow_log,
+        .shapes = cluster_codecs_shapes(codecs),
         .on_end = on_durable,
         .aux = s,
     };
-    struct cluster_codecs *codecs =
-        cluster_codecs_take(config->codecs, &config->packet_id);
     const struct store_intake_config intake = {
         .shard = config->shard,
         .codecs = codecs,
         .on_history = config->on_history,
         .on_packet = config->on_packet,
+        .is_watched = config->is_watched,
+        .packet_id = config->packet_id,
         .add = add,
         .aux = config->aux,
         .add_aux = s,

@@ -75,7 +75,9 @@ struct cluster_store_config {
     size_t max_bytes;  /* Under way from NATS; 0: bus_pull's default. */
 
     /* Live filters; each may be NULL.  One of both is called for each
-     * accepted history, before it is durable. */
+     * accepted history, before it is durable, while 'is_watched' (NULL:
+     * always) says that somebody waits for it. */
+    bool (*is_watched)(void *aux);
     void (*on_history)(void *aux, const struct history *);
     void (*on_packet)(void *aux, struct trajectory *,
                       const struct trajectory_packet *);

@@ -94,10 +94,10 @@ first_ns(const struct history_batch_item *item)
 {
     uint64_t first_ns = UINT64_MAX;
 
-    if (!item->trajectory) {
+    if (item->history) {
         return history_first_ns(item->history);
     }
-    for (size_t i = 0; i < trajectory_n_hops(item->trajectory); i++) {
+    for (size_t i = 0; i < item->n_hops; i++) {
         uint64_t time_ns = item->packet.times_ns[i];
 
         first_ns = time_ns && time_ns < first_ns ? time_ns : first_ns;
@@ -220,7 +220,7 @@ add(void *s_, const struct history *h)
     struct cluster_store *s = s_;
     const struct history_batch_item item = {.history = h};
 
-    store_disk_add(s->disk, &item);
+    store_disk_add(s->disk, &item, NULL); /* A row may fail; this is none. */
     s->has_news = true;
 }
 

@@ -397,6 +397,12 @@ tell(struct cluster_triggers *t, const struct history *h)
     byte_buf_uninit(&payload);
 }
 
+bool
+cluster_triggers_is_empty(const struct cluster_triggers *t)
+{
+    return !t->n;
+}
+
 void
 cluster_triggers_offer(struct cluster_triggers *t, const struct history *h)
 {

@@ -50,6 +50,8 @@ void cluster_triggers_tick(struct cluster_triggers *);
 /* The bus is connected again. */
 void cluster_triggers_connected(struct cluster_triggers *);
 
+/* Whether no filter waits for anything. */
+bool cluster_triggers_is_empty(const struct cluster_triggers *);
 /* A history, or a packet of a trajectory, that was accepted. */
 void cluster_triggers_offer(struct cluster_triggers *, const struct history *);
 void cluster_triggers_offer_packet(struct cluster_triggers *,

@@ -244,6 +244,9 @@ store_disk_open(struct store_disk *d, const struct store_note *note,
     archive_writer_get_place(d->writer, &d->committed);
     archive_writer_commit(d->writer, &d->committed);
     d->part = archive_part_create(d->writer);
+    if (d->config.shapes) {
+        archive_part_share_shapes(d->part, d->config.shapes);
+    }
     d->n_added = 0;
 
     /* From now on this epoch's rounds count. */
@@ -349,15 +352,14 @@ store_disk_set_topology(struct store_disk *d, const struct topology *topology,
     }
 }
 
-void
-store_disk_add(struct store_disk *d, const struct history_batch_item *item)
+int
+store_disk_add(struct store_disk *d, const struct history_batch_item *item,
+               struct lh_error *error)
 {
-    d->n_added++;
-    if (item->trajectory) {
-        archive_part_add_packet(d->part, item->trajectory, &item->packet);
-    } else {
-        archive_part_add(d->part, item->history);
-    }
+    int retval = archive_part_add_item(d->part, item, error);
+
+    d->n_added += !retval;
+    return retval;
 }
 
 uint64_t

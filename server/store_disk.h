@@ -33,6 +33,7 @@ struct store_disk_config {
     struct packet_id_config packet_id;
     enum column_unit unit;
     const char *flow_log;
+    struct column_shapes **shapes; /* archive_part_share_shapes(); or NULL. */
     void (*on_end)(void *aux, int error_number, const struct lh_error *);
     void *aux;
 };
@@ -53,7 +54,10 @@ void store_disk_close(struct store_disk *);
 
 void store_disk_set_topology(struct store_disk *, const struct topology *,
                              uint64_t now_ns);
-void store_disk_add(struct store_disk *, const struct history_batch_item *);
+/* Returns 0, or EBADMSG with the reason: it is a row that is no
+ * trajectory's. */
+int store_disk_add(struct store_disk *, const struct history_batch_item *,
+                   struct lh_error *);
 /* Histories added and in no round yet. */
 uint64_t store_disk_n_added(const struct store_disk *);
 

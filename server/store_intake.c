@@ -103,17 +103,30 @@ show(struct store_intake *in, const struct history_batch_item *item)
     }
 }
 
+/* Whether live filters are to see what comes. */
+static bool
+is_watched(const struct store_intake *in)
+{
+    const struct store_intake_config *c = &in->config;
+
+    return (c->on_packet || c->on_history) &&
+           (!c->is_watched || c->is_watched(c->aux));
+}
+
 /* Histories of a checkpoint that was committed. */
 static void
 take_histories(void *in_, const struct store_message *m)
 {
     struct store_intake *in = in_;
     bool is_repeated = m->k < in->n_shown && m->c <= in->shown[m->k];
+    bool is_shown = !is_repeated && is_watched(in);
     struct history_batch_item item;
     struct lh_error error;
-    int retval =
-        history_batch_reader_open(in->reader, m->data, m->size, &error);
+    int retval;
 
+    history_batch_reader_want_rows(in->reader,
+                                   is_shown ? NULL : &in->config.packet_id);
+    retval = history_batch_reader_open(in->reader, m->data, m->size, &error);
     while (!retval &&
            !(retval = history_batch_reader_next(in->reader, &item, &error))) {
         in->counters.histories++;
@@ -121,10 +134,10 @@ take_histories(void *in_, const struct store_message *m)
         if (item.last_ns > in->counters.latest_ns) {
             in->counters.latest_ns = item.last_ns;
         }
-        if (!is_repeated) {
+        if (is_shown) {
             show(in, &item);
         }
-        in->config.add(in->config.add_aux, &item);
+        retval = in->config.add(in->config.add_aux, &item, &error);
     }
     if (retval == EPROTONOSUPPORT) {
         in->retval = retval;

@@ -17,15 +17,19 @@
 #include "server/cluster_store.h"
 
 struct store_intake_config {
-    uint32_t shard;                /* For messages to people. */
-    struct cluster_codecs *codecs; /* Takes a reference. */
+    uint32_t shard;                    /* For messages to people. */
+    struct cluster_codecs *codecs;     /* Takes a reference. */
+    struct packet_id_config packet_id; /* Of the archive. */
     /* As in struct cluster_store_config. */
+    bool (*is_watched)(void *aux);
     void (*on_history)(void *aux, const struct history *);
     void (*on_packet)(void *aux, struct trajectory *,
                       const struct trajectory_packet *);
     void *aux;
-    /* Takes each history. */
-    void (*add)(void *add_aux, const struct history_batch_item *);
+    /* Takes each history; returns 0, or EBADMSG with the reason: the batch is
+     * broken. */
+    int (*add)(void *add_aux, const struct history_batch_item *,
+               struct lh_error *);
     void *add_aux;
 };
 

@@ -378,6 +378,13 @@ tests_server_test_cluster_version_SOURCES = \
 tests_server_test_cluster_version_LDADD = $(SERVER_LIBS) $(NATS_LIBS) \
 	$(TEST_LIBS)
 
+check_PROGRAMS += tests/server/test_cluster_outbox
+TESTS += tests/server/test_cluster_outbox
+tests_server_test_cluster_outbox_SOURCES = \
+	tests/server/test_cluster_outbox.c \
+	tests/lib/archive_fixture.c tests/lib/archive_fixture.h $(FLOW_FIXTURE)
+tests_server_test_cluster_outbox_LDADD = $(SERVER_LIBS) $(TEST_LIBS)
+
 check_PROGRAMS += tests/server/test_cluster_totals
 TESTS += tests/server/test_cluster_totals
 tests_server_test_cluster_totals_SOURCES = tests/server/test_cluster_totals.c

@@ -52,6 +52,7 @@ server_libserver_a_SOURCES = \
 	server/cluster_missing.c server/cluster_missing.h \
 	server/cluster_rpc.c server/cluster_rpc.h \
 	server/cluster_book.c server/cluster_book.h \
+	server/cluster_book_clocks.c \
 	server/cluster_book_impl.h server/cluster_book_tell.c \
 	server/cluster_config.c server/cluster_config.h \
 	server/cluster_copies.c \

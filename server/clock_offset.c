@@ -126,6 +126,23 @@ clock_delays_merge(struct clock_delays *to, const struct clock_delays *more,
     }
 }
 
+void
+clock_delays_each(const struct clock_delays *delays, uint64_t now_ns,
+                  void (*tell)(void *aux, uint64_t from_dpid, uint64_t to_dpid,
+                               int64_t delay_ns),
+                  void *aux)
+{
+    uint64_t span = now_ns / CLOCK_DELAYS_SPAN_NS + 1;
+
+    for (size_t i = 0; i < CLOCK_DELAYS_MAX; i++) {
+        const struct way *way = &delays->ways[i];
+
+        if (way->span == span && way->now != NONE) {
+            tell(aux, way->from, way->to, way->now);
+        }
+    }
+}
+
 /* --- The estimate. --------------------------------------------------------
  */
 

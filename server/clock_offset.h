@@ -37,6 +37,12 @@ void clock_delays_note_history(struct clock_delays *, const struct history *,
 void clock_delays_merge(struct clock_delays *to,
                         const struct clock_delays *more, uint64_t now_ns);
 
+/* The least delay of each way in the span of 'now_ns', where there is one. */
+void clock_delays_each(const struct clock_delays *, uint64_t now_ns,
+                       void (*tell)(void *aux, uint64_t from_dpid,
+                                    uint64_t to_dpid, int64_t delay_ns),
+                       void *aux);
+
 struct clock_offset {
     bool is_known;
     int64_t offset_ns; /* Ahead of the clock of host 0, */

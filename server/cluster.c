@@ -504,6 +504,12 @@ cluster_set_topology(struct cluster *cluster, const struct topology *topology,
     }
 }
 
+const struct cluster_book *
+cluster_get_book(const struct cluster *cluster)
+{
+    return cluster->is_ready ? cluster->book : NULL;
+}
+
 struct cluster_share *
 cluster_get_share(const struct cluster *cluster)
 {

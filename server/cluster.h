@@ -42,6 +42,7 @@
 
 struct bus;
 struct cluster;
+struct cluster_book;
 struct event_base;
 struct recorder_link;
 
@@ -123,6 +124,9 @@ void cluster_forget_asker(struct cluster *, const void *aux);
  * when none is known. */
 int cluster_forget(struct cluster *, const char *name);
 
+/* What agents of all servers say; NULL before it is ready, and where files are
+ * read. */
+const struct cluster_book *cluster_get_book(const struct cluster *);
 /* What is shared of the network; NULL before it is ready. */
 struct cluster_share *cluster_get_share(const struct cluster *);
 /* Queries over all servers; NULL before it is ready, and where files are

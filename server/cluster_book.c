@@ -35,6 +35,8 @@ cluster_book_create(struct bus *bus, const struct agent_book *own)
     b->bus = bus;
     b->own = own;
     b->nonce = random64_draw();
+    b->delays = clock_delays_create();
+    b->all_delays = clock_delays_create();
     if (bus) {
         b->sub = bus_subscribe(bus, CLUSTER_BOOK_SUBJECT, on_message, b);
     }
@@ -46,6 +48,8 @@ cluster_book_destroy(struct cluster_book *b)
 {
     if (b) {
         bus_unsubscribe(b->sub);
+        clock_delays_destroy(b->delays);
+        clock_delays_destroy(b->all_delays);
         free(b->pending);
         free(b->told);
         free(b->agents);
@@ -307,6 +311,7 @@ cluster_book_take(struct cluster_book *b, const uint8_t *data, size_t size,
         take_losses(b, &in, teller, sent_ns);
         take_agents(b, &in, teller, sent_ns, clock_ns);
         take_switches(b, &in);
+        cluster_book_take_ways(b, &in, sent_ns);
         teller->number = number;
         teller->heard_ns = sent_ns;
     }
@@ -323,6 +328,16 @@ bool
 cluster_book_has_agents(const struct cluster_book *b)
 {
     return b->n_agents > 0;
+}
+
+const struct book_agent *
+cluster_book_agent_of(const struct cluster_book *b, uint64_t dpid)
+{
+    size_t i = place_of_switch(b, dpid);
+
+    return i < b->n_switches && b->switches[i].dpid == dpid
+               ? find_agent(b, b->switches[i].key)
+               : NULL;
 }
 
 /* Up to which stamp all postcards have come, of what was received until
@@ -347,10 +362,7 @@ enum agent_loss_answer
 cluster_book_ask(const struct cluster_book *b, uint64_t dpid, uint64_t from_ns,
                  uint64_t to_ns, uint64_t clock_ns, enum agent_place *placep)
 {
-    size_t at = place_of_switch(b, dpid);
-    bool is_told = at < b->n_switches && b->switches[at].dpid == dpid;
-    const struct book_agent *a =
-        is_told ? find_agent(b, b->switches[at].key) : NULL;
+    const struct book_agent *a = cluster_book_agent_of(b, dpid);
 
     if (!a) {
         return AGENT_LOSS_UNKNOWN;

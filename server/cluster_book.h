@@ -17,6 +17,10 @@
  * since, does not say of what was before that nothing was lost: that is not
  * known then, as where nobody tells.
  *
+ * So are the least delays of ways between their switches, which each server
+ * sees of the packets that it owns: how far the clocks of hosts are apart
+ * (server/clock_offset.h).
+ *
  * Threads: the bus's. */
 #ifndef SERVER_CLUSTER_BOOK_H
 #define SERVER_CLUSTER_BOOK_H 1
@@ -64,6 +68,16 @@ enum agent_loss_answer cluster_book_ask(const struct cluster_book *,
                                         uint64_t dpid, uint64_t from_ns,
                                         uint64_t to_ns, uint64_t clock_ns,
                                         enum agent_place *placep);
+
+/* Delays between switches, by the packets that are owned here: to be noted by
+ * their owners; and as all servers told them. */
+struct clock_delays *cluster_book_delays(struct cluster_book *);
+const struct clock_delays *
+cluster_book_all_delays(const struct cluster_book *);
+/* As agent_book_tell_clocks(). */
+struct topology *cluster_book_tell_clocks(const struct cluster_book *,
+                                          uint64_t now_ns,
+                                          const struct topology *);
 
 /* What these do: looks how far agents are, appends the next message to 'out',
  * and takes one.  Returns 0, EBADMSG, or ENOTSUP: a newer version wrote it. */

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cluster_book_impl - what the parts of cluster_book share.
  *
- *   cluster_book       life, hearing, asking
- *   cluster_book_tell  what is told of the agents here
+ *   cluster_book         life, hearing, asking
+ *   cluster_book_clocks  how far clocks are apart
+ *   cluster_book_tell    what is told of the agents here
  *
  * Included by cluster_book*.c only. */
 #ifndef SERVER_CLUSTER_BOOK_IMPL_H
 #define SERVER_CLUSTER_BOOK_IMPL_H 1
 
+#include "lib/bytes.h"
 #include "server/cluster_book.h"
 
 #define CLUSTER_BOOK_VERSION  1
@@ -80,6 +82,10 @@ struct cluster_book {
     size_t n_tellers, allocated_tellers;
     struct book_teller *tellers; /* Owned. */
     uint64_t forgot_ns;
+
+    struct clock_delays *delays;     /* By packets owned here.  Owned. */
+    struct clock_delays *all_delays; /* As all told them.  Owned. */
+    uint64_t ways_ns;                /* When they were told last. */
 };
 
 /* Number 'i' of those that are there. */
@@ -88,5 +94,16 @@ void cluster_book_drop_loss(struct book_losses *);
 /* Those older than 'keep_ns' make room for it, or else the oldest. */
 void cluster_book_add_loss(struct book_losses *, const struct book_loss *,
                            uint64_t keep_ns);
+
+/* The agent that tells of the switch, or NULL. */
+const struct book_agent *cluster_book_agent_of(const struct cluster_book *,
+                                               uint64_t dpid);
+
+/* --- cluster_book_clocks.c --- */
+
+void cluster_book_put_ways(struct cluster_book *, uint64_t now_ns,
+                           struct byte_buf *out);
+void cluster_book_take_ways(struct cluster_book *, struct bytes_reader *,
+                            uint64_t sent_ns);
 
 #endif /* server/cluster_book_impl.h */

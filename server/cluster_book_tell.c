@@ -193,6 +193,7 @@ cluster_book_put(struct cluster_book *b, uint64_t now_ns, struct byte_buf *out)
     put_losses(b, out);
     put_agents(b, out);
     put_switches(b, now_ns, out);
+    cluster_book_put_ways(b, now_ns, out);
 }
 
 void
@@ -200,7 +201,7 @@ cluster_book_run(struct cluster_book *b, uint64_t token, uint64_t settled,
                  uint64_t now_ns)
 {
     /* A clock that was put back does not keep it silent. */
-    if (b->own && now_ns - b->sent_ns >= CLUSTER_BOOK_NS) {
+    if ((b->own || b->n_agents) && now_ns - b->sent_ns >= CLUSTER_BOOK_NS) {
         b->sent_ns = now_ns;
         cluster_book_look(b, token, settled, now_ns);
         send_now(b, now_ns);

@@ -24,6 +24,7 @@ struct asked {
 struct cluster_queries {
     struct cluster_fan_cluster cluster;
     struct topology *topology; /* Owned reference, or NULL. */
+    struct topology *told;     /* The same. */
     size_t n, allocated;
     struct asked **all; /* Owned. */
 };
@@ -51,7 +52,10 @@ give(void *asked_, const struct history *h)
     struct asked *asked = asked_;
     struct told_history told;
 
-    told_history_init(&told, h, asked->queries->topology);
+    const struct cluster_queries *queries = asked->queries;
+
+    told_history_init(&told, h,
+                      queries->told ? queries->told : queries->topology);
     told_history_offer(&told, asked->peer, asked->call_id, 0, NULL);
     told_history_uninit(&told);
 }
@@ -224,6 +228,7 @@ cluster_queries_destroy(struct cluster_queries *queries)
             remove_asked(queries->all[0]);
         }
         topology_unref(queries->topology);
+        topology_unref(queries->told);
         free(queries->all);
         free(queries);
     }
@@ -235,4 +240,12 @@ cluster_queries_set_topology(struct cluster_queries *queries,
 {
     topology_unref(queries->topology);
     queries->topology = topology ? topology_ref(topology) : NULL;
+}
+
+void
+cluster_queries_set_told(struct cluster_queries *queries,
+                         const struct topology *told)
+{
+    topology_unref(queries->told);
+    queries->told = told ? topology_ref(told) : NULL;
 }

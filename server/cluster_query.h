@@ -22,6 +22,9 @@ void cluster_queries_destroy(struct cluster_queries *);
 /* Takes a reference of its own; NULL: none known. */
 void cluster_queries_set_topology(struct cluster_queries *,
                                   const struct topology *);
+/* What is told beside histories, in place of that: clocks, too. */
+void cluster_queries_set_told(struct cluster_queries *,
+                              const struct topology *);
 
 /* As those of server/queries.h. */
 void cluster_queries_handle_query(struct api_call *, const json_t *request,

@@ -72,7 +72,7 @@ struct cluster_split_config {
     /* What is known of lost postcards of switches; NULL: nothing. */
     struct loss_ledger *ledger;
     /* The same, by agents. */
-    const struct cluster_book *book;
+    struct cluster_book *book;
     const uint32_t *wire; /* Version that is spoken; NULL: the newest. */
     /* Shared by shards of a server; NULL: none. */
     struct path_kit *kit;

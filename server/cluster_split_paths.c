@@ -7,6 +7,7 @@
 #include "lib/monotonic.h"
 #include "lib/random64.h"
 #include "server/catch_up.h"
+#include "server/cluster_book.h"
 #include "server/cluster_split_impl.h"
 #include "server/loss_wait.h"
 #include "server/rule_cache.h"
@@ -20,6 +21,8 @@
 /* Histories that wait for counters, for each snapshot has them. */
 #define MAX_WAITING 128
 #define MAX_HOPS    64
+/* Of packets on known ways, whose delays are noted; a power of 2. */
+#define DELAYS_EVERY 16
 
 /* --- Histories. -----------------------------------------------------------
  */
@@ -34,6 +37,12 @@ hand_on(void *s_, uint32_t from, struct history *h)
     cluster_outbox_add(cluster_checkpoint_box(s->checkpoint), h);
 }
 
+static bool
+has_agents(const struct cluster_split *s)
+{
+    return s->config.book && cluster_book_has_agents(s->config.book);
+}
+
 /* Whether counters may say more of it, about switch '*dpidp'. */
 static bool
 may_wait(const struct cluster_split *s, const struct history *h,
@@ -41,10 +50,7 @@ may_wait(const struct cluster_split *s, const struct history *h,
 {
     return s->wait && (!s->config.wire || *s->config.wire > 1) &&
            loss_wait_count(s->wait) < MAX_WAITING && h->n_hops <= MAX_HOPS &&
-           loss_wait_find(h, s->topology,
-                          s->config.book &&
-                              cluster_book_has_agents(s->config.book),
-                          dpidp);
+           loss_wait_find(h, s->topology, has_agents(s), dpidp);
 }
 
 static void
@@ -55,6 +61,10 @@ emit(void *s_, struct history *h)
 
     s->n.histories++;
     s->is_dirty = true;
+    if (has_agents(s)) {
+        clock_delays_note_history(cluster_book_delays(s->config.book), h, NULL,
+                                  s->now_ns);
+    }
     if (may_wait(s, h, &dpid)) {
         loss_wait_add(s->wait, h, dpid, 0, s->now_ns);
     } else {
@@ -70,6 +80,12 @@ emit_packet(void *s_, struct trajectory *t,
 
     s->n.histories++;
     s->is_dirty = true;
+    /* The least of many is asked for: some will do. */
+    if (!(s->n.histories & (DELAYS_EVERY - 1)) && has_agents(s)) {
+        clock_delays_note_history(cluster_book_delays(s->config.book),
+                                  trajectory_model(t), packet->times_ns,
+                                  s->now_ns);
+    }
     cluster_outbox_add_packet(cluster_checkpoint_box(s->checkpoint), t,
                               packet);
 }

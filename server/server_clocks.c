@@ -7,20 +7,43 @@
 
 #include "lib/dpid.h"
 #include "lib/time_spec.h"
+#include "server/cluster_book.h"
+#include "server/cluster_query.h"
 #include "server/server_impl.h"
 
 /* How often clocks are compared for what is told beside histories. */
 static const struct timeval refresh_period = {2, 0};
 
-/* From now on told beside histories. In a cluster no server has the postcards
- * of all agents, so nothing is. */
+/* From now on told beside histories. */
 static void
 tell(struct server *server, const struct topology *told)
 {
-    if (!server->cluster) {
-        triggers_set_told(server->triggers, told);
-        queries_set_told(server->queries, told);
+    struct cluster_queries *queries =
+        server->cluster ? cluster_get_queries(server->cluster) : NULL;
+
+    triggers_set_told(server->triggers, told);
+    queries_set_told(server->queries, told);
+    if (queries) {
+        cluster_queries_set_told(queries, told);
     }
+}
+
+/* Compares clocks by what agents of all servers of a cluster say; NULL: none
+ * is known. */
+static struct topology *
+compare_all(struct server *server, struct clock_delays *delays,
+            uint64_t now_ns)
+{
+    const struct cluster_book *book = cluster_get_book(server->cluster);
+    struct topology *told = NULL;
+
+    if (book && cluster_book_has_agents(book)) {
+        clock_delays_merge(delays, cluster_book_all_delays(book), now_ns);
+        told = cluster_book_tell_clocks(book, now_ns,
+                                        pipeline_topology(server->pipeline));
+    }
+    tell(server, told);
+    return told;
 }
 
 /* Compares clocks.  What was told holds until all workers rest for a
@@ -28,6 +51,10 @@ tell(struct server *server, const struct topology *told)
 static struct topology *
 compare(struct server *server, struct clock_delays *delays, uint64_t now_ns)
 {
+    if (server->cluster) {
+        return compare_all(server, delays, now_ns);
+    }
+
     bool is_whole = pipeline_collect_delays(server->pipeline, delays, now_ns);
     struct topology *told = agent_book_tell_clocks(
         server->book, delays, now_ns, pipeline_topology(server->pipeline));
@@ -71,14 +98,14 @@ server_tell_agents(void *server_, json_t *topology)
     struct topology *told;
     json_t *agents = NULL;
 
-    if (!server->book) {
+    if (!server->book && !server->cluster) {
         return NULL;
     }
     delays = clock_delays_create();
     told = compare(server, delays, now_ns);
-    if (topology) {
+    if (topology && told) {
         put_clocks(topology, told);
-    } else {
+    } else if (!topology && server->book) {
         agents = agent_book_to_json(server->book, delays, now_ns);
     }
     topology_unref(told);
@@ -107,7 +134,7 @@ server_refresh_clocks(struct server *server)
 void
 server_open_clocks(struct server *server)
 {
-    if (server->book && !server->cluster) {
+    if (server->book || server->cluster) {
         server->clocks =
             event_new(server->base, -1, EV_PERSIST, on_refresh, server);
         event_add(server->clocks, &refresh_period);

@@ -85,7 +85,8 @@ agent_talk_open(struct agent_talk *talk, uint16_t port)
 
     talk->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     talk->len = 0;
-    talk->age_ns = 0;
+    talk->age_ns = talk->at_ns = 0;
+    talk->goes_back = false;
     talk->taken_seq = 0;
     talk->has_others = talk->wants_servers = false;
     ck_assert_int_eq(connect(talk->fd, (struct sockaddr *) &to, sizeof to), 0);
@@ -138,23 +139,25 @@ agent_talk_batch(struct agent_talk *talk, uint64_t seq, uint32_t first,
     struct byte_buf packed = BYTE_BUF_INIT, out = BYTE_BUF_INIT;
     struct agent_batch_frame frame = {.seq = seq, .threshold = threshold};
     struct agent_batch_stats stats;
-    uint64_t now_ns = time_spec_now() - talk->age_ns;
+    uint64_t now_ns =
+        (talk->at_ns ? talk->at_ns : time_spec_now()) - talk->age_ns;
 
     for (uint64_t dpid = from; dpid <= to; dpid++) {
-        struct hop_output output = {2, 0};
+        struct hop_output output = {talk->goes_back ? 1 : 2, 0};
         struct hop_trail trail[2] = {
             {(uint32_t) (10 + dpid), 0, HOP_TRAIL_VERSION, 0},
             {(uint32_t) (90 + dpid), 1, HOP_TRAIL_VERSION, 0}};
 
-        hop_template_make(&visits[dpid],
-                          &(struct hop_template_parts){.dpid = dpid,
-                                                       .in_port = 1,
-                                                       .bridge = "br",
-                                                       .bridge_len = 2,
-                                                       .outputs = &output,
-                                                       .n_outputs = 1,
-                                                       .trail = trail,
-                                                       .n_trail = 2});
+        hop_template_make(
+            &visits[dpid],
+            &(struct hop_template_parts){.dpid = dpid,
+                                         .in_port = talk->goes_back ? 2 : 1,
+                                         .bridge = "br",
+                                         .bridge_len = 2,
+                                         .outputs = &output,
+                                         .n_outputs = 1,
+                                         .trail = trail,
+                                         .n_trail = 2});
     }
     for (uint32_t i = first; i < first + n; i++) {
         for (uint64_t dpid = from; dpid <= to; dpid++) {

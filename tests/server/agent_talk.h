@@ -21,6 +21,8 @@ struct agent_talk {
     int fd;
     uint8_t id;
     uint64_t age_ns; /* So long ago was what it sends; 0 when opened. */
+    uint64_t at_ns;  /* Or then; 0: now. */
+    bool goes_back;  /* Packets come in at port 2, not 1; the same. */
     /* Of the next hello; 0 and false when opened. */
     uint64_t taken_seq;
     bool has_others, wants_servers;

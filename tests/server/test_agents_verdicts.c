@@ -25,10 +25,14 @@
 #define N_AGENTS  SCENE_SWITCHES /* One for each switch. */
 #define FIRST_TRY 1000           /* Packets until all is known. */
 #define LINE      400
+/* One that stalls on a busy machine is waited for, for 20 s. */
+#define WAIT_MS (4 * LIVE_DEADLINE_MS)
 /* What an agent says that it lost counts for packets of so much before and
  * after, at most. */
-#define SPAN_NS  UINT64_C(300000000)
-#define APART_NS (SPAN_NS + 3 * AGENT_BOOK_SLACK_NS)
+#define SPAN_NS UINT64_C(300000000)
+/* How far a clock is behind. */
+#define BEHIND_NS UINT64_C(400000000)
+#define APART_NS  (SPAN_NS + 3 * AGENT_BOOK_SLACK_NS)
 
 static struct nats nats;
 static struct live servers[N_SERVERS];
@@ -52,7 +56,8 @@ start(size_t i, const char *urls)
         live_init(&servers[i], "--topology=@/topology.json",
                   "--rules=@/rules.jsonl", "--recorder=none",
                   "--accept=127.0.0.1", "--archive=@/archive", "--window=2s",
-                  where, cluster, name, "--cluster-bytes=16M", NULL);
+                  where, cluster, name, "--cluster-bytes=16M",
+                  "--cluster-lease=10s", NULL);
     } else {
         live_init(&servers[i], "--topology=@/topology.json",
                   "--rules=@/rules.jsonl", "--recorder=none",
@@ -167,7 +172,7 @@ text_of(const json_t *object, const char *name)
 static void
 wait_line(uint32_t n, char line[LINE])
 {
-    int64_t until_ms = monotonic_ms() + LIVE_DEADLINE_MS;
+    int64_t until_ms = monotonic_ms() + WAIT_MS;
 
     for (;;) {
         struct lh_error error;
@@ -272,6 +277,103 @@ play(char lines[N_LINES][LINE])
     ck_assert_uint_eq(n, N_LINES);
 }
 
+/* Whether the clock of each switch is told, and in answers, too. */
+static void
+check_answer(const struct live *server)
+{
+    struct api_client *asker = live_client(server);
+    struct lh_error error;
+    json_t *answer, *history;
+    int64_t until_ms = monotonic_ms() + WAIT_MS;
+    size_t n_told = 0, n_corrected = 0;
+
+    while (n_told < N_AGENTS) {
+        ck_assert_int_lt(monotonic_ms(), until_ms);
+        ck_assert_int_eq(api_client_call(asker, "topology", NULL,
+                                         LIVE_DEADLINE_MS, &answer, &error),
+                         0);
+        n_told = 0;
+        for (size_t i = 0; i < N_AGENTS; i++) {
+            const json_t *clock = json_object_get(
+                json_array_get(
+                    json_object_get(json_object_get(answer, "topology"),
+                                    "switches"),
+                    i),
+                "clock");
+
+            n_told += json_is_integer(json_object_get(clock, "offset_ns"));
+        }
+        json_decref(answer);
+    }
+    ck_assert_int_eq(api_client_call(asker, "query",
+                                     json_pack("{s:s}", "phf", "^.{4}$"),
+                                     LIVE_DEADLINE_MS, NULL, &error),
+                     0);
+    while ((history = live_next(asker))) {
+        const json_t *hop =
+            json_array_get(json_object_get(history, "hops"), 2);
+
+        n_corrected +=
+            json_is_integer(json_object_get(hop, "latency_error_ns"));
+        json_decref(history);
+    }
+    ck_assert_uint_gt(n_corrected, 0);
+    api_client_close(asker);
+}
+
+/* Packets there and back, until all know that the clock of switch 3 is behind;
+ * then how long the way to it took is told so, in answers and in matches. */
+static void
+check_clocks(void)
+{
+    int64_t until_ms = monotonic_ms() + WAIT_MS;
+    uint32_t n = 3 * FIRST_TRY;
+    bool is_known = false;
+    uint64_t now_ns;
+
+    agents[2].age_ns = BEHIND_NS;
+    while (!is_known) {
+        struct lh_error error;
+        json_t *event, *hop;
+
+        ck_assert_msg(monotonic_ms() < until_ms, "clocks are not compared");
+        now_ns = time_spec_now();
+        for (size_t i = 0; i < N_AGENTS; i++) {
+            agents[i].at_ns = now_ns;
+        }
+        tell(n++, 0xf);
+        for (size_t i = N_AGENTS; i-- > 0;) {
+            agents[i].goes_back = true;
+            tell(n, 1u << i);
+            agents[i].goes_back = false;
+        }
+        n++;
+        ping();
+        while (!is_known &&
+               !api_client_next_event(client, 50, &event, &error)) {
+            const json_t *hops =
+                json_object_get(json_object_get(event, "history"), "hops");
+
+            hop = json_array_get(hops, 2);
+            if (json_array_size(hops) == N_AGENTS &&
+                !strcmp(text_of(hop, "switch"), "s3") &&
+                json_is_integer(json_object_get(hop, "after_error_ns"))) {
+                json_int_t after =
+                    json_integer_value(json_object_get(hop, "after_ns"));
+                json_int_t wrong =
+                    json_integer_value(json_object_get(hop, "after_error_ns"));
+
+                is_known = wrong < (json_int_t) BEHIND_NS / 4;
+                ck_assert(!is_known || llabs(after) <= wrong + 5000000);
+            }
+            json_decref(event);
+        }
+    }
+    for (size_t i = 0; i < n_servers; i++) {
+        check_answer(&servers[i]);
+    }
+}
+
 START_TEST(a_cluster_says_what_one_server_says)
 {
     static const char *const wanted[N_LINES] = {
@@ -292,6 +394,7 @@ START_TEST(a_cluster_says_what_one_server_says)
     nats_start(&nats, NULL);
     begin(N_SERVERS, nats.url);
     play(many);
+    check_clocks();
     end();
     nats_end(&nats);
     for (size_t i = 0; i < N_LINES; i++) {
@@ -310,7 +413,7 @@ main(void)
     int n_failed;
 
     tcase_add_test(tcase, a_cluster_says_what_one_server_says);
-    tcase_set_timeout(tcase, 300);
+    tcase_set_timeout(tcase, 500);
     suite_add_tcase(suite, tcase);
     srunner_run_all(runner, CK_ENV);
     n_failed = srunner_ntests_failed(runner);

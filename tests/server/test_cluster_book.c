@@ -276,6 +276,90 @@ START_TEST(nothing_is_said_that_is_not_so)
 }
 END_TEST
 
+static void
+put_and_hear_all(uint64_t now_ns)
+{
+    struct lh_error error;
+
+    for (size_t i = 0; i < N_DOORS; i++) {
+        put(i, now_ns);
+        hear();
+        for (size_t k = 0; k < N_DOORS; k++) {
+            ck_assert_int_eq(
+                cluster_book_take(doors[k], out.data, out.len, &error), 0);
+        }
+    }
+}
+
+/* Ways there are seen by one server, ways back by another: all know how far
+ * clocks are apart. */
+START_TEST(clocks_are_compared_by_what_all_see)
+{
+    const uint64_t now_ns = T0 - T0 % CLOCK_DELAYS_SPAN_NS + 3 * S;
+    const struct topology_switch *sw;
+    struct topology *told;
+
+    for (size_t i = 0; i < N_DOORS; i++) {
+        agent_at(i, 10 + i)->arrived_ns = now_ns;
+    }
+    put_and_hear_all(now_ns);
+    told = cluster_book_tell_clocks(owner, now_ns, NULL);
+    sw = topology_find(told, 11);
+    ck_assert(sw->clock.is_told && !sw->clock.is_known);
+    topology_unref(told);
+
+    /* The clock of switch 11 is 50 ms ahead, that of 12 is 20 ms behind it. */
+    clock_delays_note(cluster_book_delays(doors[0]), 10, 11,
+                      (int64_t) (51 * MS), now_ns);
+    clock_delays_note(cluster_book_delays(doors[0]), 10, 11,
+                      (int64_t) (70 * MS), now_ns);
+    clock_delays_note(cluster_book_delays(doors[1]), 11, 10,
+                      -(int64_t) (49 * MS), now_ns);
+    clock_delays_note(cluster_book_delays(doors[2]), 11, 12,
+                      -(int64_t) (19 * MS), now_ns);
+    clock_delays_note(cluster_book_delays(doors[2]), 12, 11,
+                      (int64_t) (21 * MS), now_ns);
+    /* Of whom nobody tells, and of one host alone, nothing is said. */
+    clock_delays_note(cluster_book_delays(doors[2]), 12, 99, 1, now_ns);
+    put_and_hear_all(now_ns + 2 * S);
+    for (size_t i = 0; i < N_DOORS; i++) {
+        told = cluster_book_tell_clocks(doors[i], now_ns + 2 * S, NULL);
+        int64_t first = topology_find(told, 10)->clock.offset_ns;
+
+        for (uint64_t dpid = 10; dpid < 13; dpid++) {
+            sw = topology_find(told, dpid);
+            ck_assert(sw->clock.is_told && sw->clock.is_known);
+            ck_assert_uint_le(sw->clock.error_ns, 2 * MS);
+            ck_assert_uint_ne(
+                sw->clock.host,
+                topology_find(told, dpid == 10 ? 11 : 10)->clock.host);
+        }
+        ck_assert_int_eq(topology_find(told, 11)->clock.offset_ns - first,
+                         50 * MS);
+        ck_assert_int_eq(topology_find(told, 12)->clock.offset_ns - first,
+                         30 * MS);
+        topology_unref(told);
+    }
+}
+END_TEST
+
+/* A server of before tells nothing of ways, one to come may tell more. */
+START_TEST(a_message_may_be_shorter_and_longer)
+{
+    struct lh_error error;
+
+    agent_at(0, 7)->arrived_ns = T0;
+    put(0, T0);
+    out.data[out.len - 1] = 0; /* No ways. */
+    ck_assert_int_eq(cluster_book_take(owner, out.data, out.len - 1, &error),
+                     0);
+    ck_assert(cluster_book_has_agents(owner));
+    put(0, T0 + S);
+    byte_buf_put_u64(&out, 1);
+    hear();
+}
+END_TEST
+
 START_TEST(what_is_malformed_is_refused)
 {
     struct lh_error error;
@@ -283,7 +367,8 @@ START_TEST(what_is_malformed_is_refused)
     agent_at(0, 7)->arrived_ns = T0;
     lose(0, 7, true, T0);
     put(0, T0);
-    for (size_t n = 0; n < out.len; n++) {
+    /* But for what is behind the switches. */
+    for (size_t n = 0; n < out.len - 1; n++) {
         uint8_t *part = malloc(n + 1);
         struct cluster_book *book = cluster_book_create(NULL, NULL);
 
@@ -313,6 +398,8 @@ main(void)
     tcase_add_test(tcase, what_was_missed_is_not_taken_for_nothing);
     tcase_add_test(tcase, more_losses_than_there_is_room_for_are_known_to_be);
     tcase_add_test(tcase, nothing_is_said_that_is_not_so);
+    tcase_add_test(tcase, clocks_are_compared_by_what_all_see);
+    tcase_add_test(tcase, a_message_may_be_shorter_and_longer);
     tcase_add_test(tcase, what_is_malformed_is_refused);
     suite_add_tcase(suite, tcase);
     srunner_run_all(runner, CK_NORMAL);

@@ -6,12 +6,12 @@
 #include <errno.h>
 #include <nats/nats.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "lib/bus.h"
 #include "lib/bus_retired.h"
+#include "lib/bus_threads.h"
 #include "lib/bus_wire_options.h"
 #include "lib/lh_alloc.h"
 #include "lib/monotonic.h"
@@ -425,7 +425,7 @@ bus_wire_create(const struct bus_options *options, void (*wake)(void *aux),
 {
     struct bus_wire *wire = lh_alloc_zero(sizeof *wire);
     pthread_condattr_t attr;
-    sigset_t all, old;
+    struct bus_threads before;
     int retval;
 
     *wirep = NULL;
@@ -441,10 +441,7 @@ bus_wire_create(const struct bus_options *options, void (*wake)(void *aux),
     pthread_cond_init(&wire->changed, &attr);
     pthread_condattr_destroy(&attr);
 
-    /* Signals are the main thread's, so all threads that libnats makes block
-     * them. */
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
+    bus_threads_begin(&before);
     nats_Open(-1);
     retval = set_options(wire, options, error);
     if (!retval) {
@@ -453,7 +450,7 @@ bus_wire_create(const struct bus_options *options, void (*wake)(void *aux),
             lh_error_set(error, "cannot start a thread: %s", strerror(retval));
         }
     }
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    bus_threads_end(&before);
     if (retval) {
         natsOptions_Destroy(wire->options);
         free(wire);

@@ -3,8 +3,10 @@
 #include <config.h>
 
 #include <check.h>
+#include <dirent.h>
 #include <errno.h>
 #include <event2/event.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -104,6 +106,38 @@ START_TEST(a_request_is_answered)
     bus_unsubscribe(sub);
     bus_close(asks);
     bus_close(answers);
+}
+END_TEST
+
+/* How many threads of this process have that policy. */
+static size_t
+count_policy(int policy)
+{
+    DIR *dir = opendir("/proc/self/task");
+    size_t n = 0;
+
+    ck_assert_ptr_nonnull(dir);
+    for (struct dirent *entry; (entry = readdir(dir));) {
+        int tid = (int) strtol(entry->d_name, NULL, 10);
+
+        n += tid && sched_getscheduler(tid) == policy;
+    }
+    closedir(dir);
+    return n;
+}
+
+START_TEST(its_threads_push_nobody_aside)
+{
+    struct bus *bus = nats_open(&nats, base);
+    struct outcome outcome = {0};
+
+    /* When there is a connection, there are all of libnats's. */
+    ask(bus, "nobody", "there?", 10000, &outcome);
+    nats_loop_until(base, &outcome.is_done);
+    ck_assert_int_eq(sched_getscheduler(0), SCHED_OTHER);
+    ck_assert_uint_eq(count_policy(SCHED_OTHER), 1);
+    ck_assert_uint_ge(count_policy(SCHED_BATCH), 5);
+    bus_close(bus);
 }
 END_TEST
 
@@ -381,6 +415,7 @@ main(void)
     tcase_add_checked_fixture(tcase, set_up, tear_down);
     tcase_set_timeout(tcase, 100);
     tcase_add_test(tcase, a_request_is_answered);
+    tcase_add_test(tcase, its_threads_push_nobody_aside);
     tcase_add_test(tcase, nobody_there_is_told_at_once);
     tcase_add_test(tcase, silence_ends_by_the_time_out);
     tcase_add_test(tcase, a_stopped_server_holds_nothing_up);

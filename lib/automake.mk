@@ -62,6 +62,7 @@ lib_liblasthop_a_SOURCES = \
 	lib/card_batch_reader.c \
 	lib/card_flows.c lib/card_flows.h lib/card_flow_list.c \
 	lib/card_marks.c lib/card_marks.h \
+	lib/batch_sections.c lib/batch_sections.h \
 	lib/card_sections.c lib/card_sections.h \
 	lib/client.c lib/client_impl.h \
 	lib/client_answer.c \
@@ -88,6 +89,7 @@ lib_liblasthop_a_SOURCES = \
 	lib/header_split.c lib/header_split.h \
 	lib/history.c lib/history.h \
 	lib/history_batch.c lib/history_batch.h \
+	lib/history_batch_reader.c \
 	lib/history_codec.c lib/history_codec.h \
 	lib/history_codec_format.h \
 	lib/history_codec_key.c \

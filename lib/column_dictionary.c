@@ -313,6 +313,13 @@ column_dictionary_begin(struct column_dictionary *d, const uint8_t *table,
     return retval ? retval : read_params(d, error);
 }
 
+int
+column_dictionary_begin_list(struct column_dictionary *d,
+                             struct lh_error *error)
+{
+    return read_params(d, error);
+}
+
 /* Frees all but the table of sections and the parameters. */
 static void
 forget(struct column_dictionary *d)

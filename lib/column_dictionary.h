@@ -66,6 +66,9 @@ struct column_dictionary {
 int column_dictionary_begin(struct column_dictionary *, const uint8_t *table,
                             size_t table_len, const struct column_source *,
                             struct lh_error *);
+/* The same where its list and its source are set. */
+int column_dictionary_begin_list(struct column_dictionary *,
+                                 struct lh_error *);
 /* Reads shapes, each of which that 'memo' (which may be NULL) did not know is
  * shown to 'visit' (which may be NULL), then what shape and how many rows each
  * flow has.  Nothing when it was read. */

@@ -3,9 +3,9 @@
  * (docs/formats/cluster.md), and back.
  *
  * A batch stands alone.  It is the archive's block of columns
- * (lib/history_columns.h) without what only searching needs, compressed as one
- * piece.  Histories that have the form of a packet of a trajectory are found
- * and stored as such, so that what they have in common is stored once.
+ * (lib/history_columns.h) without what only searching needs, compressed in a
+ * few pieces.  Histories that have the form of a packet of a trajectory are
+ * found and stored as such, so that what they have in common is stored once.
  *
  *     w = history_batch_writer_create(&id_config);
  *     while (!history_batch_writer_add(w, h)) ..
@@ -36,6 +36,7 @@
 #include "lib/packet_id.h"
 #include "lib/trajectory.h"
 
+#define HISTORY_BATCH_VERSION  2            /* The newest. */
 #define HISTORY_BATCH_MAX      4096         /* Histories. */
 #define HISTORY_BATCH_MAX_SIZE (512u << 10) /* Packed: none is longer. */
 #define HISTORY_BATCH_MAX_RAW  (32u << 20)  /* Before compression. */
@@ -46,6 +47,9 @@ struct history_batch_writer;
 struct history_batch_writer *
 history_batch_writer_create(const struct packet_id_config *);
 void history_batch_writer_destroy(struct history_batch_writer *);
+/* From now on batches are of that version, 1 or, as at first, the newest. */
+void history_batch_writer_set_version(struct history_batch_writer *,
+                                      unsigned int version);
 /* Adds a copy of 'h'.  Returns 0; ENOBUFS, with nothing added, when the batch
  * is full: finish it first (never for the first history of a batch); or EFBIG
  * when the history is larger than the format takes. */

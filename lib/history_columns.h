@@ -139,6 +139,11 @@ int column_decoder_create(const uint8_t *table, size_t table_len,
 /* The same of a payload in memory, which must stay. */
 int column_decoder_open(const uint8_t *payload, size_t len, size_t table_len,
                         struct column_decoder **, struct lh_error *);
+/* The same with that table of its sections, none of which is compressed. */
+struct section_list;
+int column_decoder_open_list(const uint8_t *payload, size_t len,
+                             const struct section_list *,
+                             struct column_decoder **, struct lh_error *);
 void column_decoder_destroy(struct column_decoder *);
 /* Bytes of memory it holds. */
 size_t column_decoder_size(const struct column_decoder *);

@@ -33,16 +33,15 @@ free_raws(uint8_t **raws)
 
 /* --- Life ---------------------------------------------------------------- */
 
-int
-column_decoder_create(const uint8_t *table, size_t table_len,
-                      const struct column_source *source,
-                      struct column_decoder **dp, struct lh_error *error)
+/* Makes a decoder; its dictionary has been begun, which came to 'retval'. */
+static int
+create(const struct column_dictionary *dictionary, int retval,
+       struct column_decoder **dp)
 {
     struct column_decoder *d = lh_alloc_zero(sizeof *d);
-    int retval = column_dictionary_begin(&d->dictionary, table, table_len,
-                                         source, error);
 
     *dp = NULL;
+    d->dictionary = *dictionary;
     d->flow = d->row_flow = SIZE_MAX;
     d->n_wanted = SIZE_MAX;
     if (retval) {
@@ -51,6 +50,32 @@ column_decoder_create(const uint8_t *table, size_t table_len,
     }
     *dp = d;
     return 0;
+}
+
+int
+column_decoder_create(const uint8_t *table, size_t table_len,
+                      const struct column_source *source,
+                      struct column_decoder **dp, struct lh_error *error)
+{
+    struct column_dictionary dictionary = {.n_rows = 0};
+    int retval =
+        column_dictionary_begin(&dictionary, table, table_len, source, error);
+
+    return create(&dictionary, retval, dp);
+}
+
+int
+column_decoder_open_list(const uint8_t *payload, size_t len,
+                         const struct section_list *list,
+                         struct column_decoder **dp, struct lh_error *error)
+{
+    struct column_dictionary dictionary = {
+        .source = {.bytes = payload, .n_bytes = len},
+        .list = *list,
+    };
+    int retval = column_dictionary_begin_list(&dictionary, error);
+
+    return create(&dictionary, retval, dp);
 }
 
 void

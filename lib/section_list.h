@@ -12,6 +12,7 @@
 #ifndef LIB_SECTION_LIST_H
 #define LIB_SECTION_LIST_H 1
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -28,6 +29,7 @@
 struct section {
     uint8_t id;
     uint8_t is_compressed;
+    bool is_checked;     /* Its bytes are right: it has no hash. */
     uint32_t raw_len;    /* Before compression. */
     uint32_t stored_len; /* As stored. */
     uint64_t hash;       /* XXH64 of it as stored, seed 0. */

@@ -14,7 +14,7 @@
 struct cluster_codecs {
     unsigned int n_refs;
     struct packet_id_config id_config;
-    unsigned int batch_version;
+    unsigned int batch_version, history_version;
     struct card_batch_writer *card_writer; /* Each NULL until asked for.
                                             * Owned. */
     struct history_batch_writer *history_writer;
@@ -33,6 +33,7 @@ cluster_codecs_create(const struct packet_id_config *id_config)
     codecs->n_refs = 1;
     codecs->id_config = *id_config;
     codecs->batch_version = CARD_BATCH_VERSION;
+    codecs->history_version = HISTORY_BATCH_VERSION;
     return codecs;
 }
 
@@ -72,6 +73,11 @@ cluster_codecs_set_wire(struct cluster_codecs *codecs, uint32_t wire)
         card_batch_writer_set_version(codecs->card_writer,
                                       codecs->batch_version);
     }
+    codecs->history_version = cluster_wire_history_version(wire);
+    if (codecs->history_writer) {
+        history_batch_writer_set_version(codecs->history_writer,
+                                         codecs->history_version);
+    }
 }
 
 struct card_batch_writer *
@@ -91,6 +97,8 @@ cluster_codecs_history_writer(struct cluster_codecs *codecs)
     if (!codecs->history_writer) {
         codecs->history_writer =
             history_batch_writer_create(&codecs->id_config);
+        history_batch_writer_set_version(codecs->history_writer,
+                                         codecs->history_version);
     }
     return codecs->history_writer;
 }

@@ -77,6 +77,13 @@ cluster_wire_batch_version(uint32_t wire)
     return wire >= 2 ? 2 : 1;
 }
 
+/* The same of packed histories (lib/history_batch.h). */
+static inline unsigned int
+cluster_wire_history_version(uint32_t wire)
+{
+    return wire >= 3 ? 2 : 1;
+}
+
 /* Appends it to 'out'; of the postcards that follow the 'n' runs tell in their
  * order whose they are, those behind the runs are nobody's. */
 void cluster_wire_put_cards(struct byte_buf *out,

@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
 
 #include "lib/history_batch.h"
 #include "lib/lh_alloc.h"
@@ -18,10 +20,21 @@
 #define N_FLOWS 40
 #define N_MAX   6000
 
+#define GOLDEN "tests/lib/golden/histories-v%u.hex"
+
 static struct packet_id_config config = {1234, 40};
 static struct history *all[N_MAX]; /* What was added and not found again. */
 static size_t n_all;
 static uint64_t n_left_out; /* Of all together. */
+
+static struct history_batch_writer *
+create_writer(unsigned int version)
+{
+    struct history_batch_writer *w = history_batch_writer_create(&config);
+
+    history_batch_writer_set_version(w, version);
+    return w;
+}
 
 static void
 take_off(const struct history *h)
@@ -105,7 +118,7 @@ read_again(const struct byte_buf *out)
 
 START_TEST(what_goes_in_comes_out)
 {
-    struct history_batch_writer *w = history_batch_writer_create(&config);
+    struct history_batch_writer *w = create_writer(1 + (unsigned int) _i % 2);
     struct byte_buf out = BYTE_BUF_INIT;
 
     /* One writer, many batches, also an empty one. */
@@ -114,6 +127,7 @@ START_TEST(what_goes_in_comes_out)
         fill(w, (uint64_t) _i * 10 + n + 1, n);
         ck_assert_int_eq(history_batch_writer_finish(w, &out, NULL), 0);
         ck_assert_uint_eq(history_batch_writer_n(w), 0);
+        ck_assert_uint_eq(out.data[0], 1 + _i % 2);
         read_again(&out);
     }
     byte_buf_uninit(&out);
@@ -199,7 +213,7 @@ END_TEST
 /* What no message can hold is refused whole. */
 START_TEST(one_that_is_too_large_is_refused)
 {
-    struct history_batch_writer *w = history_batch_writer_create(&config);
+    struct history_batch_writer *w = create_writer((unsigned int) _i);
     struct history *h = history_create(0);
     struct byte_buf out = BYTE_BUF_INIT;
     struct lh_error error = {.text = "-"};
@@ -245,7 +259,7 @@ read_all(const uint8_t *data, size_t len)
 
 START_TEST(damage_is_refused)
 {
-    struct history_batch_writer *w = history_batch_writer_create(&config);
+    struct history_batch_writer *w = create_writer((unsigned int) _i);
     struct byte_buf out = BYTE_BUF_INIT;
     uint64_t seed = 9;
     int n_refused = 0;
@@ -276,16 +290,21 @@ END_TEST
 /* More histories, or fewer, than it says. */
 START_TEST(a_wrong_number_is_refused)
 {
-    struct history_batch_writer *w = history_batch_writer_create(&config);
+    struct history_batch_writer *w = create_writer((unsigned int) _i);
     struct byte_buf out = BYTE_BUF_INIT;
 
     fill(w, 4, 30);
     ck_assert_int_eq(history_batch_writer_finish(w, &out, NULL), 0);
     ck_assert_int_eq(read_all(out.data, out.len), ENODATA);
-    bytes_put_be32(out.data + 2, 31);
-    ck_assert_int_eq(read_all(out.data, out.len), EBADMSG);
-    bytes_put_be32(out.data + 2, 29);
-    ck_assert_int_eq(read_all(out.data, out.len), EBADMSG);
+    for (uint32_t n = 29; n <= 31; n += 2) {
+        if (_i == 1) {
+            bytes_put_be32(out.data + 2, n);
+        } else {
+            out.data[9] = (uint8_t) n;
+            bytes_put_be64(out.data + 1, XXH64(out.data + 9, out.len - 9, 0));
+        }
+        ck_assert_int_eq(read_all(out.data, out.len), EBADMSG);
+    }
     while (n_all--) {
         history_destroy(all[n_all]);
     }
@@ -294,18 +313,85 @@ START_TEST(a_wrong_number_is_refused)
 }
 END_TEST
 
+/* Tables of sections that are none, with the checksum they should have. */
+START_TEST(a_wrong_table_is_refused)
+{
+    struct history_batch_writer *w = create_writer(2);
+    struct byte_buf out = BYTE_BUF_INIT;
+    uint64_t seed = 11;
+    int n_refused = 0;
+
+    fill(w, 4, 60);
+    ck_assert_int_eq(history_batch_writer_finish(w, &out, NULL), 0);
+    for (int i = 0; i < 2000; i++) {
+        size_t at = 9 + random_u32(&seed) % 100;
+        uint8_t *copy = lh_memdup(out.data, out.len);
+
+        copy[at] ^= (uint8_t) (1 + random_u32(&seed) % 255);
+        bytes_put_be64(copy + 1, XXH64(copy + 9, out.len - 9, 0));
+        n_refused += read_all(copy, out.len) == EBADMSG;
+        free(copy);
+    }
+    /* Lengths that fit by chance, and the order of sections. */
+    ck_assert_int_ge(n_refused, 1500);
+    while (n_all--) {
+        history_destroy(all[n_all]);
+    }
+    byte_buf_uninit(&out);
+    history_batch_writer_destroy(w);
+}
+END_TEST
+
+/* What each version wrote is read for good. */
+START_TEST(what_was_written_once_is_read)
+{
+    struct history_batch_writer *w = create_writer((unsigned int) _i);
+    static char text[1u << 16]; /* Zeros. */
+    static uint8_t data[1u << 15];
+    struct byte_buf out = BYTE_BUF_INIT;
+    char *name = lh_asprintf("%s/" GOLDEN, getenv("srcdir"), _i);
+    FILE *file;
+    size_t len;
+
+    fill(w, 21, 100);
+    if (getenv("GOLDEN_UPDATE")) {
+        ck_assert_int_eq(history_batch_writer_finish(w, &out, NULL), 0);
+        ck_assert_uint_lt(2 * out.len, sizeof text);
+        bytes_to_hex(out.data, out.len, text);
+        file = fopen(name, "w");
+        ck_assert_ptr_nonnull(file);
+        ck_assert_int_gt(fprintf(file, "%s\n", text), 0);
+        fclose(file);
+        byte_buf_clear(&out);
+    }
+    file = fopen(name, "r");
+    ck_assert_ptr_nonnull(file);
+    len = fread(text, 1, sizeof text - 1, file);
+    fclose(file);
+    text[strcspn(text, "\n")] = '\0';
+    len = bytes_from_hex(text, data, sizeof data);
+    ck_assert_uint_ne(len, SIZE_MAX);
+    ck_assert_uint_eq(data[0], _i);
+    byte_buf_put(&out, data, len);
+    read_again(&out);
+    byte_buf_uninit(&out);
+    history_batch_writer_destroy(w);
+    free(name);
+}
+END_TEST
+
 /* Writes what fuzz_history_batch takes. */
 START_TEST(a_corpus_is_written)
 {
     struct history_batch_writer *w = history_batch_writer_create(&config);
 
-    for (size_t i = 0; i < 5; i++) {
+    for (size_t i = 5; i < 10; i++) {
         char *path =
             lh_asprintf("%s/batch-%zu", getenv("LASTHOP_WRITE_CORPUS"), i + 1);
         struct byte_buf out = BYTE_BUF_INIT;
         FILE *file = fopen(path, "w");
 
-        fill(w, i + 1, i * i);
+        fill(w, i + 1, (i - 5) * (i - 5));
         ck_assert_int_eq(history_batch_writer_finish(w, &out, NULL), 0);
         ck_assert(file && fwrite(out.data, 1, out.len, file) == out.len);
         fclose(file);
@@ -328,9 +414,11 @@ main(void)
     tcase_add_loop_test(tc, what_goes_in_comes_out, 0, 4);
     tcase_add_test(tc, a_reader_remembers_trajectories);
     tcase_add_test(tc, a_full_one_is_finished_first);
-    tcase_add_test(tc, one_that_is_too_large_is_refused);
-    tcase_add_test(tc, damage_is_refused);
-    tcase_add_test(tc, a_wrong_number_is_refused);
+    tcase_add_loop_test(tc, one_that_is_too_large_is_refused, 1, 3);
+    tcase_add_loop_test(tc, damage_is_refused, 1, 3);
+    tcase_add_loop_test(tc, a_wrong_number_is_refused, 1, 3);
+    tcase_add_test(tc, a_wrong_table_is_refused);
+    tcase_add_loop_test(tc, what_was_written_once_is_read, 1, 3);
     if (getenv("LASTHOP_WRITE_CORPUS")) {
         tcase_add_test(tc, a_corpus_is_written);
     }

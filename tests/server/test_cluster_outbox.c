@@ -84,6 +84,7 @@ struct sink {
     struct archive_part *parts[N_STORES];
     struct history_batch_reader *reader;
     bool wants_rows;
+    uint8_t version; /* That packed histories are to be of. */
     size_t n_rows;
 };
 
@@ -96,6 +97,7 @@ give(void *sink_, uint32_t store, uint32_t part, struct byte_buf *bytes)
     int retval;
 
     ck_assert_uint_lt(store, N_STORES);
+    ck_assert_uint_eq(bytes->data[0], sink->version);
     history_batch_reader_want_rows(sink->reader,
                                    sink->wants_rows ? &constants[0] : NULL);
     retval = history_batch_reader_open(sink->reader, bytes->data, bytes->len,
@@ -140,7 +142,7 @@ read_archive(const char *dir)
 }
 
 /* With the archive's constants of packet IDs (0, 2) and others, as rows (0, 1)
- * and not. */
+ * and not; in each version of the bus. */
 START_TEST(what_waits_is_archived_as_it_was)
 {
     const struct packet_id_config *config = &constants[_i % 2];
@@ -162,6 +164,10 @@ START_TEST(what_waits_is_archived_as_it_was)
         flow_init(&flows[i], &seed, FIXTURE_NOW_NS);
     }
     for (int i = 0; i < N_ROUNDS; i++) {
+        uint32_t wire = i < 3 ? 1 + (uint32_t) i : 3;
+
+        cluster_codecs_set_wire(codecs, wire);
+        sink.version = wire < 3 ? 1 : 2;
         fill(box, flows, &seed, config);
         ck_assert_uint_eq(cluster_outbox_n(box), N_HISTORIES);
         ck_assert_uint_eq(cluster_outbox_pack(box, 0, give, &sink), 0);

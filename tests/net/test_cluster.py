@@ -227,7 +227,7 @@ def test_what_differs_is_refused(tmp_path, network):
         assert done == ""
         refused = Process("z", [
             f"{bindir()}/lasthop-server", *cluster.options, "--name", "z",
-            "--archive", f"{tmp_path}/z", "--wire-versions", "3-4"],
+            "--archive", f"{tmp_path}/z", "--wire-versions", "4-5"],
             f"{tmp_path}/z.log")
         refused.wait_for("upgrade all servers to a version in between", 30)
         assert refused.wait(30) != 0

@@ -32,21 +32,15 @@ byte_buf_take(struct byte_buf *buf, size_t *len)
     return data;
 }
 
-uint8_t *
-byte_buf_extend(struct byte_buf *buf, size_t n)
+void
+byte_buf_reserve(struct byte_buf *buf, size_t n)
 {
-    /* Also for none, so that there is a place to point to. */
-    if (!buf->data || buf->allocated - buf->len < n) {
-        size_t wanted = buf->len + n;
+    size_t wanted = buf->len + n;
 
+    if (!buf->data || wanted > buf->allocated) {
         buf->allocated = wanted + wanted / 2 + 64;
         buf->data = lh_alloc_array(buf->data, buf->allocated, 1);
     }
-
-    uint8_t *room = buf->data + buf->len;
-
-    buf->len += n;
-    return room;
 }
 
 void
@@ -55,12 +49,6 @@ byte_buf_put(struct byte_buf *buf, const void *data, size_t n)
     if (n) {
         memcpy(byte_buf_extend(buf, n), data, n);
     }
-}
-
-void
-byte_buf_put_u8(struct byte_buf *buf, uint8_t value)
-{
-    *byte_buf_extend(buf, 1) = value;
 }
 
 void
@@ -76,13 +64,8 @@ byte_buf_put_u64(struct byte_buf *buf, uint64_t value)
 }
 
 void
-byte_buf_put_uvarint(struct byte_buf *buf, uint64_t value)
+byte_buf_put_long_uvarint(struct byte_buf *buf, uint64_t value)
 {
-    if (value < 0x80 && buf->len < buf->allocated) {
-        buf->data[buf->len++] = (uint8_t) value; /* Most are. */
-        return;
-    }
-
     uint8_t *p = byte_buf_extend(buf, 10);
     size_t n = 0;
 
@@ -103,7 +86,7 @@ byte_buf_put_svarint(struct byte_buf *buf, int64_t value)
 }
 
 uint64_t
-byte_buf_get_uvarint(struct bytes_reader *r)
+byte_buf_get_long_uvarint(struct bytes_reader *r)
 {
     uint64_t value = 0;
 

@@ -34,7 +34,16 @@ bytes_equal(const uint8_t *a, const uint8_t *b, size_t n)
     uint64_t x, y;
 
     if (n < sizeof x) {
-        return !memcmp(a, b, n);
+        uint32_t v[4];
+
+        if (n < sizeof v[0]) {
+            return !memcmp(a, b, n);
+        }
+        memcpy(&v[0], a, sizeof v[0]);
+        memcpy(&v[1], b, sizeof v[1]);
+        memcpy(&v[2], a + n - sizeof v[2], sizeof v[2]);
+        memcpy(&v[3], b + n - sizeof v[3], sizeof v[3]);
+        return v[0] == v[1] && v[2] == v[3];
     }
     for (size_t i = 0; i + sizeof x < n; i += sizeof x) {
         memcpy(&x, a + i, sizeof x);
@@ -46,6 +55,32 @@ bytes_equal(const uint8_t *a, const uint8_t *b, size_t n)
     memcpy(&x, a + n - sizeof x, sizeof x);
     memcpy(&y, b + n - sizeof y, sizeof y);
     return x == y;
+}
+
+/* Copies 'n' bytes, few of them: memcpy() without a call. */
+static inline void
+bytes_copy(uint8_t *to, const uint8_t *from, size_t n)
+{
+    uint64_t first, last;
+    uint32_t a, b;
+
+    if (n > 2 * sizeof first) {
+        memcpy(to, from, n);
+    } else if (n >= sizeof first) {
+        memcpy(&first, from, sizeof first);
+        memcpy(&last, from + n - sizeof last, sizeof last);
+        memcpy(to, &first, sizeof first);
+        memcpy(to + n - sizeof last, &last, sizeof last);
+    } else if (n >= sizeof a) {
+        memcpy(&a, from, sizeof a);
+        memcpy(&b, from + n - sizeof b, sizeof b);
+        memcpy(to, &a, sizeof a);
+        memcpy(to + n - sizeof b, &b, sizeof b);
+    } else {
+        for (size_t i = 0; i < n; i++) {
+            to[i] = from[i];
+        }
+    }
 }
 
 static inline uint16_t

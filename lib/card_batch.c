@@ -144,7 +144,7 @@ packet_bucket(struct card_batch_writer *w, uint64_t id)
 /* How 'p', as long as 'k', differs behind the bytes before the IP header;
  * CARD_HOP_TOLD if in more than the TTL. */
 static uint32_t
-compare_l3(const struct card_packet *k, const struct postcard *p)
+compare_l3(const struct card_packet *k, const struct card_batch_packet *p)
 {
     size_t l3_ofs = k->l3_ofs, len = (size_t) k->caplen - l3_ofs;
     const uint8_t *was = k->header + l3_ofs, *is = p->header + l3_ofs;
@@ -197,7 +197,7 @@ put_patches(struct byte_buf *out, const uint8_t *was, const uint8_t *is,
  * that is more than the header itself. */
 static bool
 make_edit(struct card_batch_writer *w, const struct card_packet *k,
-          const struct postcard *p, uint16_t l3_ofs, bool has_l2)
+          const struct card_batch_packet *p, uint16_t l3_ofs, bool has_l2)
 {
     size_t was_len = (size_t) k->caplen - k->l3_ofs;
     size_t len = (size_t) p->caplen - l3_ofs;
@@ -238,7 +238,7 @@ make_edit(struct card_batch_writer *w, const struct card_packet *k,
 /* Where the IP header of 'p' begins, if it is of the same version as that of
  * 'k'; otherwise 0. */
 static uint16_t
-find_l3(const struct card_packet *k, const struct postcard *p)
+find_l3(const struct card_packet *k, const struct card_batch_packet *p)
 {
     struct card_packet is = {.header = p->header, .caplen = p->caplen};
     struct hdr h;
@@ -249,8 +249,8 @@ find_l3(const struct card_packet *k, const struct postcard *p)
 
 /* Tries to tell 'p' as a hop of packet 'which'. */
 static bool
-put_hop(struct card_batch_writer *w, const struct postcard *p, uint16_t which,
-        uint16_t mark, uint32_t n_marks)
+put_hop(struct card_batch_writer *w, const struct card_batch_packet *p,
+        uint16_t which, uint16_t mark, uint32_t n_marks)
 {
     struct card_packet *k = &w->packets[which];
     struct card_mark *m = &w->marks.marks[mark];
@@ -306,7 +306,7 @@ put_hop(struct card_batch_writer *w, const struct postcard *p, uint16_t which,
 
 /* 'is_named': the packet ID of 'p' is that of its header. */
 static void
-put_new(struct card_batch_writer *w, const struct postcard *p,
+put_new(struct card_batch_writer *w, const struct card_batch_packet *p,
         uint16_t *bucket, uint16_t mark, uint32_t n_marks, bool is_named)
 {
     struct card_packet *k = &w->packets[w->n_packets];
@@ -387,11 +387,12 @@ card_batch_writer_set_version(struct card_batch_writer *w,
     }
 }
 
-/* Whether there is room for 'p'. */
-static bool
-has_room(const struct card_batch_writer *w, const struct postcard *p)
+/* Whether there is room for 'p', which says the rest as 'mark' does. */
+static inline bool
+has_room(const struct card_batch_writer *w, const struct card_batch_packet *p,
+         const struct postcard *mark)
 {
-    size_t size = p->caplen + (p->visit ? p->visit->size : (size_t) 0);
+    size_t size = p->caplen + (mark->visit ? mark->visit->size : (size_t) 0);
 
     return w->n != CARD_BATCH_MAX &&
            (!w->n || w->n_bytes + w->marks.n_visit_bytes + size <=
@@ -410,33 +411,31 @@ find_mark(struct card_batch_writer *w, const struct postcard *p,
     return card_marks_find(&w->marks, p, next);
 }
 
-static uint16_t
-find_known(struct card_batch_writer *w, const struct postcard *p,
+static inline uint16_t
+find_known(struct card_batch_writer *w, const struct postcard *mark,
            uint16_t which, uint32_t number)
 {
-    struct known_mark *known;
+    struct known_mark *known = &w->known[number];
 
-    if (!w->known) {
-        w->known = lh_alloc_zero(CARD_BATCH_MARKS * sizeof *w->known);
-    }
-    known = &w->known[number];
     if (known->batch != w->batch) {
         known->batch = w->batch;
-        known->mark = find_mark(w, p, which);
+        known->mark = find_mark(w, mark, which);
     }
     return known->mark;
 }
 
-/* 'known': a number of the caller's, or CARD_BATCH_MARKS. */
+/* 'said' says what 'p' does not; 'number' is its number, of the caller's, or
+ * CARD_BATCH_MARKS. */
 static inline __attribute__((always_inline)) void
-add(struct card_batch_writer *w, const struct postcard *p, uint32_t known)
+add(struct card_batch_writer *w, const struct card_batch_packet *p,
+    const struct postcard *said, uint32_t number)
 {
     uint16_t *bucket = p->has_id ? packet_bucket(w, p->packet_id) : NULL;
     uint16_t which = bucket && *bucket ? (uint16_t) (*bucket - 1) : CARD_NONE;
-    bool is_named = known != CARD_BATCH_MARKS;
+    bool is_named = number != CARD_BATCH_MARKS;
     uint32_t n_marks = w->marks.n;
-    uint16_t mark =
-        is_named ? find_known(w, p, which, known) : find_mark(w, p, which);
+    uint16_t mark = is_named ? find_known(w, said, which, number)
+                             : find_mark(w, said, which);
 
     if (which == CARD_NONE || !put_hop(w, p, which, mark, n_marks)) {
         put_new(w, p, bucket, mark, n_marks, is_named);
@@ -458,21 +457,31 @@ add(struct card_batch_writer *w, const struct postcard *p, uint32_t known)
 bool
 card_batch_writer_add(struct card_batch_writer *w, const struct postcard *p)
 {
-    if (!has_room(w, p)) {
+    const struct card_batch_packet packet = {.header = p->header,
+                                             .packet_id = p->packet_id,
+                                             .time_ns = p->time_ns,
+                                             .caplen = p->caplen,
+                                             .has_id = p->has_id};
+
+    if (!has_room(w, &packet, p)) {
         return false;
     }
-    add(w, p, CARD_BATCH_MARKS);
+    add(w, &packet, p, CARD_BATCH_MARKS);
     return true;
 }
 
 bool
 card_batch_writer_add_known(struct card_batch_writer *w,
-                            const struct postcard *p, uint32_t mark)
+                            const struct card_batch_packet *p,
+                            const struct postcard *mark, uint32_t number)
 {
-    if (!has_room(w, p)) {
+    if (!has_room(w, p, mark)) {
         return false;
     }
-    add(w, p, mark);
+    if (!w->known) {
+        w->known = lh_alloc_zero(CARD_BATCH_MARKS * sizeof *w->known);
+    }
+    add(w, p, mark, number);
     return true;
 }
 

@@ -51,6 +51,14 @@ struct card_batch_inner {
     uint64_t inner, outer, time_ns;
 };
 
+/* What a postcard says of its packet. */
+struct card_batch_packet {
+    const uint8_t *header;
+    uint64_t packet_id, time_ns;
+    uint16_t caplen;
+    bool has_id;
+};
+
 struct card_batch_writer;
 
 struct card_batch_writer *
@@ -66,10 +74,11 @@ bool card_batch_writer_add(struct card_batch_writer *,
                            const struct postcard *);
 /* The same of a postcard with the packet ID that its header has, or without
  * one because its header has none, and with a mark that the caller knows: all
- * that it says but time, packet ID and header has the number 'mark', below
- * CARD_BATCH_MARKS, in all of the batch. */
+ * that it says but time, packet ID and header is what 'mark' says, which has
+ * the number 'number', below CARD_BATCH_MARKS, in all of the batch. */
 bool card_batch_writer_add_known(struct card_batch_writer *,
-                                 const struct postcard *, uint32_t mark);
+                                 const struct card_batch_packet *,
+                                 const struct postcard *mark, uint32_t number);
 /* The same for a note. */
 bool card_batch_writer_add_inner(struct card_batch_writer *,
                                  const struct card_batch_inner *);
@@ -106,6 +115,8 @@ int card_batch_reader_open(struct card_batch_reader *, const uint8_t *data,
 uint32_t card_batch_reader_n(const struct card_batch_reader *);
 /* False at the end. */
 bool card_batch_reader_next(struct card_batch_reader *, struct postcard *);
+/* The same, where it was read to; NULL at the end. */
+const struct postcard *card_batch_reader_look(struct card_batch_reader *);
 bool card_batch_reader_next_inner(struct card_batch_reader *,
                                   struct card_batch_inner *);
 

@@ -75,6 +75,7 @@ enum card_section {
 /* The longest stack of tags and labels that is split, and the longest header
  * with its fixed L4 header. */
 #define CARD_MAX_L3     58
+#define CARD_MAX_L4     20
 #define CARD_MAX_HEADER 128
 
 #define CARD_NONE UINT16_MAX

@@ -308,7 +308,7 @@ read_split(struct card_batch_reader *r, struct card_packet *k,
                                   &r->columns)) {
         return false;
     }
-    memcpy(to, f->constant, f->tail_ofs);
+    card_flow_copy(f, to, room);
     n = column_reader_packet(&r->columns, &f->row, to + f->l3_ofs,
                              room - f->l3_ofs, &has_id, &id);
     if (!n || has_id || f->l3_ofs + n > UINT16_MAX) {
@@ -316,7 +316,7 @@ read_split(struct card_batch_reader *r, struct card_packet *k,
     }
     k->header = to;
     k->caplen = (uint16_t) (f->l3_ofs + n);
-    if (!header_split(to, k->caplen, &split)) {
+    if (!card_flow_split(f, to, k->caplen, &split)) {
         return false; /* No writer's. */
     }
     card_packet_set_l3(k, split.l3_ofs, header_kind_is_ip4(split.kind),
@@ -565,14 +565,21 @@ card_batch_reader_n(const struct card_batch_reader *r)
     return r->n;
 }
 
+const struct postcard *
+card_batch_reader_look(struct card_batch_reader *r)
+{
+    return r->next == r->n ? NULL : &r->postcards[r->next++];
+}
+
 bool
 card_batch_reader_next(struct card_batch_reader *r, struct postcard *p)
 {
-    if (r->next == r->n) {
-        return false;
+    const struct postcard *next = card_batch_reader_look(r);
+
+    if (next) {
+        *p = *next;
     }
-    *p = r->postcards[r->next++];
-    return true;
+    return next;
 }
 
 bool

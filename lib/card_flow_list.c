@@ -89,7 +89,7 @@ get_row(const struct bytes_reader *rows, uint32_t number, size_t len)
     return number < rows->len / len ? rows->data + number * len : NULL;
 }
 
-static bool
+static inline bool
 read_parts(struct card_flow_list *list, struct card_sections *sections,
            struct card_flow *f)
 {
@@ -124,7 +124,11 @@ read_parts(struct card_flow_list *list, struct card_sections *sections,
                    header_kind_is_ip4((enum header_kind) f->kind)
                        ? HDR_ETH_IP4
                        : HDR_ETH_IP6);
-    memcpy(f->constant, l2->bytes, card_l2_len(f->l3_ofs));
+    if (f->l3_ofs == 14) {
+        memcpy(f->constant, l2->bytes, 12);
+    } else {
+        memcpy(f->constant, l2->bytes, f->l3_ofs);
+    }
     memcpy(f->constant + f->l3_ofs, form + 2, CARD_FORM_IP_LEN);
     return true;
 }
@@ -153,41 +157,64 @@ card_flow_list_get_first(struct card_flow_list *list,
 /* --- Both -----------------------------------------------------------------
  */
 
+/* Whether packets with these constant bytes are of the kind that is told, if
+ * enough of them was captured. */
+static bool
+are_constant(struct card_flow *f)
+{
+    uint8_t *len = f->constant + f->l3_ofs +
+                   (header_kind_is_ip4((enum header_kind) f->kind) ? 2 : 4);
+    struct header_split split;
+    bool is_split;
+
+    bytes_put_be16(len, INT16_MAX);
+    is_split = header_split(f->constant, f->tail_ofs, &split) &&
+               split.kind == (enum header_kind) f->kind &&
+               split.l3_ofs == f->l3_ofs;
+    bytes_put_be16(len, 0);
+    return is_split;
+}
+
 /* The constant bytes are there as far as the first CARD_FORM_IP_LEN of the IP
  * header's: puts all into their places. */
-static bool
+static inline bool
 finish_flow(struct card_flow *f, struct card_sections *sections)
 {
     enum header_kind kind = (enum header_kind) f->kind;
     size_t n_ports = header_kind_n_constant(kind);
-    uint8_t *ip = f->constant + f->l3_ofs, cold[CARD_FORM_IP_LEN];
-    uint8_t *addrs, *l4;
-    size_t n_addr;
+    uint8_t *ip = f->constant + f->l3_ofs, *l4, cold[CARD_FORM_IP_LEN];
+    bool is_ip4 = header_kind_is_ip4(kind);
+    size_t n_addr = is_ip4 ? 4 : 16;
+    const uint8_t *src = bytes_get(&sections->at[CARD_FLOW_SRC], n_addr);
+    const uint8_t *dst = bytes_get(&sections->at[CARD_FLOW_DST], n_addr);
+    const uint8_t *ports = NULL;
 
+    if (n_ports) {
+        ports = bytes_get(&sections->at[CARD_FLOW_PORTS], n_ports);
+    }
+    if (!src || !dst || (n_ports && !ports)) {
+        return false;
+    }
     f->tail_ofs = (uint16_t) (f->l3_ofs + header_kind_fixed_len(kind));
     memcpy(cold, ip, sizeof cold);
-    if (header_kind_is_ip4(kind)) {
+    if (is_ip4) {
         memset(ip + 2, 0, 4);
         memcpy(ip + 6, cold + 2, 4);
         memset(ip + 10, 0, 2);
-        addrs = ip + 12;
-        n_addr = 4;
+        memcpy(ip + 12, src, 4);
+        memcpy(ip + 16, dst, 4);
     } else {
         memset(ip + 4, 0, 2);
         memcpy(ip + 6, cold + 4, 2);
-        addrs = ip + 8;
-        n_addr = 16;
+        memcpy(ip + 8, src, 16);
+        memcpy(ip + 24, dst, 16);
     }
-    l4 = addrs + 2 * n_addr;
-    memset(l4, 0, f->constant + f->tail_ofs - l4);
-    if (!get_bytes(&sections->at[CARD_FLOW_SRC], addrs, n_addr) ||
-        !get_bytes(&sections->at[CARD_FLOW_DST], addrs + n_addr, n_addr) ||
-        !get_bytes(&sections->at[CARD_FLOW_PORTS], l4, n_ports)) {
-        return false;
-    }
+    l4 = ip + header_shapes[kind].l3_len;
+    memset(l4, 0, CARD_MAX_L4);
+    bytes_copy(l4, ports, n_ports);
     packet_row_begin(&f->row, kind, f->l3_ofs, ip);
     f->next[0] = f->next[1] = 0;
-    return true;
+    return are_constant(f);
 }
 
 int

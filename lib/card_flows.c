@@ -94,7 +94,7 @@ card_flows_get(const struct card_flows *cf,
  */
 
 /* Puts the number of 'key' into 'out', 0 if it is new; returns it. */
-static uint32_t
+static inline uint32_t
 tell_number(struct card_numbers *numbers, uint64_t key, struct byte_buf *out)
 {
     uint64_t hash = key * UINT64_C(0x9e3779b97f4a7c15);
@@ -120,17 +120,23 @@ tell_number(struct card_numbers *numbers, uint64_t key, struct byte_buf *out)
 }
 
 static void
-tell_form(struct card_flows *cf, const struct flow_bytes *bytes,
+tell_form(struct card_flows *cf, const uint8_t *ip,
           const struct header_split *split)
 {
     uint8_t row[CARD_FORM_LEN] = {(uint8_t) split->kind,
                                   (uint8_t) split->l3_ofs};
     uint64_t key;
 
-    memcpy(row + 2, bytes->cold + split->l3_ofs, CARD_FORM_IP_LEN);
+    if (header_kind_is_ip4(split->kind)) {
+        memcpy(row + 2, ip, 2);
+        memcpy(row + 4, ip + 6, 4);
+    } else {
+        memcpy(row + 2, ip, 4);
+        memcpy(row + 6, ip + 6, 2);
+    }
     memcpy(&key, row, sizeof key);
     if (!tell_number(&cf->forms, key, &cf->form)) {
-        byte_buf_put(&cf->form_rows, row, sizeof row);
+        memcpy(byte_buf_extend(&cf->form_rows, sizeof key), &key, sizeof key);
     }
 }
 
@@ -163,7 +169,11 @@ tell_l2(struct card_flows *cf, const uint8_t *header, uint16_t len,
         *l2 = (struct card_known_l2){.bytes = header, .len = len};
         place->fresh[1] = l2->next;
     }
-    byte_buf_put(&cf->l2_rows, header, card_l2_len(len));
+    if (len == 14) {
+        memcpy(byte_buf_extend(&cf->l2_rows, 12), header, 12);
+    } else {
+        byte_buf_put(&cf->l2_rows, header, card_l2_len(len));
+    }
 }
 
 void
@@ -180,7 +190,7 @@ card_flows_tell_first(struct card_flows *cf, struct column_writer *columns)
         memcpy(row + 2, *flags, 2);
     }
     if (!tell_number(&cf->firsts, bytes_be32(row), &cf->first)) {
-        byte_buf_put(&cf->first_rows, row, sizeof row);
+        memcpy(byte_buf_extend(&cf->first_rows, sizeof row), row, sizeof row);
     }
 }
 
@@ -243,14 +253,23 @@ get_words(const uint8_t *header, const struct header_split *split,
     return n;
 }
 
+/* Each word is multiplied by itself, so that none waits for another. */
 static inline uint64_t
 hash_words(const uint64_t *words, unsigned int n, uint64_t hash)
 {
+    static const uint64_t factors[] = {
+        UINT64_C(0x9e3779b97f4a7c15), UINT64_C(0xbf58476d1ce4e5b9),
+        UINT64_C(0x94d049bb133111eb), UINT64_C(0xd6e8feb86659fd93),
+        UINT64_C(0xc2b2ae3d27d4eb4f), UINT64_C(0x165667b19e3779f9),
+        UINT64_C(0xff51afd7ed558ccd)};
+
     for (unsigned int i = 0; i < n; i++) {
-        hash = (hash ^ words[i]) * UINT64_C(0x9e3779b97f4a7c15);
-        hash ^= hash >> 32;
+        uint64_t x = words[i] * factors[i % 7];
+
+        hash += x ^ x >> 32;
     }
-    return hash;
+    hash *= factors[0];
+    return hash ^ hash >> 32;
 }
 
 static inline bool
@@ -269,28 +288,49 @@ is_flow(const struct card_known_flow *f, const struct header_split *split,
     return true;
 }
 
+/* What version 1 tells of the constant bytes beside addresses. */
+static void
+put_cold(struct card_flows *cf, const uint8_t *header,
+         const struct header_split *split)
+{
+    struct flow_bytes bytes;
+
+    flow_bytes_take(&bytes, split->kind, split->l3_ofs, header);
+    byte_buf_put_u8(&cf->kinds, (uint8_t) split->kind);
+    byte_buf_put_u8(&cf->kinds, (uint8_t) split->l3_ofs);
+    byte_buf_put(&cf->cold, bytes.cold, bytes.n_cold);
+}
+
 static void
 put_flow(struct card_flows *cf, const struct card_known_flow *f,
          const uint8_t *header, const struct header_split *split,
          struct card_place *place)
 {
-    struct flow_bytes bytes;
+    const uint8_t *ip = header + split->l3_ofs;
+    const uint8_t *l4 = header + split->l4_ofs;
+    uint16_t n_ports = header_kind_n_constant(split->kind);
 
-    flow_bytes_take(&bytes, split->kind, split->l3_ofs, header);
     if (cf->version == 1) {
-        byte_buf_put_u8(&cf->kinds, (uint8_t) split->kind);
-        byte_buf_put_u8(&cf->kinds, (uint8_t) split->l3_ofs);
-        byte_buf_put(&cf->cold, bytes.cold, bytes.n_cold);
+        put_cold(cf, header, split);
     } else {
         unsigned int n_l2 = (split->l3_ofs + 7u) / 8;
 
-        tell_form(cf, &bytes, split);
+        tell_form(cf, ip, split);
         tell_l2(cf, header, split->l3_ofs,
                 hash_words(f->words, n_l2, split->l3_ofs), place);
     }
-    byte_buf_put(&cf->sources, bytes.addrs[0], bytes.n_addr);
-    byte_buf_put(&cf->destinations, bytes.addrs[1], bytes.n_addr);
-    byte_buf_put(&cf->ports, bytes.ports, bytes.n_ports);
+    if (header_kind_is_ip4(split->kind)) {
+        memcpy(byte_buf_extend(&cf->sources, 4), ip + 12, 4);
+        memcpy(byte_buf_extend(&cf->destinations, 4), ip + 16, 4);
+    } else {
+        memcpy(byte_buf_extend(&cf->sources, 16), ip + 8, 16);
+        memcpy(byte_buf_extend(&cf->destinations, 16), ip + 24, 16);
+    }
+    if (n_ports == 4) {
+        memcpy(byte_buf_extend(&cf->ports, 4), l4, 4);
+    } else {
+        byte_buf_put(&cf->ports, l4, n_ports);
+    }
 }
 
 struct packet_row *

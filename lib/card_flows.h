@@ -20,6 +20,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "lib/byte_buf.h"
 #include "lib/card_batch_impl.h"
@@ -133,6 +134,38 @@ struct card_flow {
     struct packet_row row;
     uint8_t constant[CARD_MAX_HEADER];
 };
+
+/* Puts the constant bytes of 'f', and maybe more, into the 'room' bytes at
+ * 'to', which are at least tail_ofs. */
+static inline void
+card_flow_copy(const struct card_flow *f, uint8_t *to, size_t room)
+{
+    if (room >= 64 && f->tail_ofs <= 64) {
+        memcpy(to, f->constant, 64);
+    } else {
+        memcpy(to, f->constant, f->tail_ofs);
+    }
+}
+
+/* Sets '*split' to what header_split() makes of the flow's packet whose row
+ * was just read; false if it is not of the flow's kind. */
+static inline bool
+card_flow_split(const struct card_flow *f, const uint8_t *header,
+                uint16_t caplen, struct header_split *split)
+{
+    enum header_kind kind = (enum header_kind) f->kind;
+
+    if (kind == HEADER_IP4_PORTS || kind == HEADER_IP6_PORTS) {
+        return header_split(header, caplen, split) && split->kind == kind;
+    }
+    *split =
+        (struct header_split){.kind = kind,
+                              .l3_ofs = f->l3_ofs,
+                              .l4_ofs = (uint16_t) (f->l3_ofs + f->row.l4_ofs),
+                              .tail_ofs = f->tail_ofs,
+                              .own_len = f->row.own_len};
+    return true;
+}
 
 struct card_flow_list {
     unsigned int version;

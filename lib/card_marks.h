@@ -69,20 +69,21 @@ card_mark_is(const struct postcard *q, const struct postcard *p)
 }
 
 static inline uint64_t
-card_mark_mix(uint64_t x)
-{
-    x *= UINT64_C(0x9e3779b97f4a7c15);
-    return x ^ x >> 32;
-}
-
-static inline uint64_t
 card_mark_hash(const struct postcard *p)
 {
-    uint64_t hash = card_mark_mix(p->dpid ^ (uint64_t) p->version << 32);
+    uint64_t hash =
+        (p->dpid ^ (uint64_t) p->version << 32) * UINT64_C(0x9e3779b97f4a7c15);
 
-    hash = card_mark_mix(hash ^ p->in_port ^ (uint64_t) p->out_port << 32);
-    hash = card_mark_mix(hash ^ p->flags ^ (uint64_t) p->version_bits << 8);
-    return p->visit ? card_mark_mix(hash ^ p->visit->hash) : hash;
+    hash += (p->in_port ^ (uint64_t) p->out_port << 32) *
+            UINT64_C(0xbf58476d1ce4e5b9);
+    hash += (p->flags ^ (uint64_t) p->version_bits << 8) *
+            UINT64_C(0x94d049bb133111eb);
+    if (p->visit) {
+        hash += p->visit->hash * UINT64_C(0xd6e8feb86659fd93);
+    }
+    hash ^= hash >> 32;
+    hash *= UINT64_C(0x9e3779b97f4a7c15);
+    return hash ^ hash >> 32;
 }
 
 void card_marks_init(struct card_marks *);

@@ -13,8 +13,8 @@
 
 #define LEVEL 1
 /* Short codes for frequent bytes, and no or little search for pieces. */
-#define CODES        (-100)
-#define BYTES        (-10)
+#define CODES        (-1000)
+#define BYTES        (-100)
 #define MIN_SQUEEZED 32 /* Shorter groups stay as they are. */
 /* Of all sections together, before compression. */
 #define MAX_RAW (16u << 20)

@@ -31,7 +31,7 @@ get(struct column_reader *r, unsigned int column, size_t n)
 {
     const uint8_t *p = r->at[column];
 
-    if (n > (size_t) (r->end[column] - p)) {
+    if (__builtin_expect(n > (size_t) (r->end[column] - p), 0)) {
         r->failed = true;
         return NULL;
     }
@@ -167,19 +167,18 @@ static inline uint32_t
 get_field(struct column_reader *r, unsigned int field, unsigned int len,
           bool differs, uint32_t expected, bool is_first)
 {
+    const uint8_t *p;
+    uint32_t change;
+
     if (!differs) {
         return expected;
     }
     if (is_first) {
-        unsigned int column = COLUMN_FIELD_FIRST + field;
-        uint32_t high = len == 4 ? get_u16(r, column) : 0;
-
-        return high << 16 | get_u16(r, column);
+        p = get(r, COLUMN_FIELD_FIRST + field, len);
+        return !p ? 0 : len == 4 ? bytes_be32(p) : bytes_be16(p);
     }
-
-    uint32_t change = (uint32_t) unzigzag(
+    change = (uint32_t) unzigzag(
         column_reader_uvarint(r, COLUMN_FIELD_NEXT + field));
-
     return len == 2 ? (uint16_t) (expected + change) : expected + change;
 }
 
@@ -239,13 +238,16 @@ get_tail(struct column_reader *r, struct packet_row *row, uint32_t mask,
     if (r->failed) {
         return;
     }
-    if (len) {
-        memcpy(ip + at, from, len);
-    }
+    bytes_copy(ip + at, from, len);
     row->tail = ip + at;
     row->tail_len = len;
 
     size_t n_pad = row->l3_len - in_packet;
+
+    if (!n_pad) {
+        return;
+    }
+
     const uint8_t *pad =
         mask & ROW_BIT_PAD ? get(r, COLUMN_TAIL, n_pad) : NULL;
 
@@ -305,11 +307,9 @@ column_reader_row(struct column_reader *r, uint8_t *ip, size_t room,
 /* Inlined for the most frequent kinds, so that nothing of the list is left to
  * look up. */
 static inline __attribute__((always_inline)) void
-get_places(struct column_reader *r, struct packet_row *row, uint32_t mask,
-           uint8_t *ip, enum header_kind kind)
+get_places_as(struct column_reader *r, struct packet_row *row, uint32_t mask,
+              uint8_t *ip, enum header_kind kind, bool is_first)
 {
-    bool is_first = row->is_first;
-
 #pragma GCC unroll 8
     for (unsigned int i = 0; i < ROW_MAX_PLACES; i++) {
         const struct row_place *p = &row_places[kind][i];
@@ -326,6 +326,17 @@ get_places(struct column_reader *r, struct packet_row *row, uint32_t mask,
             bytes_put_be32(ip + p->ofs, value);
         }
         packet_row_learn(row, kind, p->field, value);
+    }
+}
+
+static inline __attribute__((always_inline)) void
+get_places(struct column_reader *r, struct packet_row *row, uint32_t mask,
+           uint8_t *ip, enum header_kind kind)
+{
+    if (row->is_first) {
+        get_places_as(r, row, mask, ip, kind, true);
+    } else {
+        get_places_as(r, row, mask, ip, kind, false);
     }
 }
 

@@ -261,39 +261,46 @@ put_times(struct column_writer *w, const uint64_t *times_ns)
     }
 }
 
-/* Stores a field of 'len' bytes if it is not what was expected; returns its
- * bit then. */
+/* Stores the first value of a field, of 'len' bytes, if it is not what was
+ * expected; returns its bit then.  It is there always, and counted or not:
+ * whether it is expected cannot be. */
 static inline uint32_t
-put_field(struct column_writer *w, unsigned int field, unsigned int len,
-          uint32_t bit, uint32_t value, uint32_t expected, bool is_first)
+put_first(struct column_writer *w, unsigned int field, unsigned int len,
+          uint32_t bit, uint32_t value, uint32_t expected)
+{
+    uint8_t **at = &w->at[COLUMN_FIELD_FIRST + field];
+    uint32_t differs = value != expected;
+
+    if (len == 4) {
+        bytes_put_be32(*at, value);
+    } else {
+        bytes_put_be16(*at, (uint16_t) value);
+    }
+    *at += differs * len;
+    return differs * bit;
+}
+
+/* The same of a later value. */
+static inline uint32_t
+put_next(struct column_writer *w, unsigned int field, unsigned int len,
+         uint32_t bit, uint32_t value, uint32_t expected)
 {
     uint32_t diff = value - expected;
+    int32_t change = len == 2 ? (int16_t) diff : (int32_t) diff;
 
     if (!diff) {
         return 0;
     }
-    if (is_first) {
-        unsigned int column = COLUMN_FIELD_FIRST + field;
-
-        if (len == 4) {
-            put_u16(w, column, value >> 16);
-        }
-        put_u16(w, column, value);
-    } else {
-        int32_t change = len == 2 ? (int16_t) diff : (int32_t) diff;
-
-        put_uvarint(w, COLUMN_FIELD_NEXT + field,
-                    zigzag((uint64_t) (int64_t) change));
-    }
+    put_uvarint(w, COLUMN_FIELD_NEXT + field,
+                zigzag((uint64_t) (int64_t) change));
     return bit;
 }
 
 /* Inlined for each kind, so that nothing of the list is left to look up. */
 static inline __attribute__((always_inline)) uint32_t
-put_places(struct column_writer *w, struct packet_row *row, const uint8_t *ip,
-           enum header_kind kind)
+put_places_as(struct column_writer *w, struct packet_row *row,
+              const uint8_t *ip, enum header_kind kind, bool is_first)
 {
-    bool is_first = row->is_first;
     uint32_t mask = 0;
 
 #pragma GCC unroll 8
@@ -303,13 +310,24 @@ put_places(struct column_writer *w, struct packet_row *row, const uint8_t *ip,
         if (p->len) {
             uint32_t value = p->len == 2 ? bytes_be16(ip + p->ofs)
                                          : bytes_be32(ip + p->ofs);
+            uint32_t expected = packet_row_expect(row, p->field);
 
-            mask |= put_field(w, p->field, p->len, p->bit, value,
-                              packet_row_expect(row, p->field), is_first);
+            mask |=
+                is_first
+                    ? put_first(w, p->field, p->len, p->bit, value, expected)
+                    : put_next(w, p->field, p->len, p->bit, value, expected);
             packet_row_learn(row, kind, p->field, value);
         }
     }
     return mask;
+}
+
+static inline __attribute__((always_inline)) uint32_t
+put_places(struct column_writer *w, struct packet_row *row, const uint8_t *ip,
+           enum header_kind kind)
+{
+    return row->is_first ? put_places_as(w, row, ip, kind, true)
+                         : put_places_as(w, row, ip, kind, false);
 }
 
 static uint32_t
@@ -340,6 +358,14 @@ put_fields(struct column_writer *w, struct packet_row *row, const uint8_t *ip)
         break;
     }
     return put_places(w, row, ip, HEADER_IP6_OTHER);
+}
+
+static inline uint32_t
+put_field(struct column_writer *w, unsigned int field, unsigned int len,
+          uint32_t bit, uint32_t value, uint32_t expected, bool is_first)
+{
+    return is_first ? put_first(w, field, len, bit, value, expected)
+                    : put_next(w, field, len, bit, value, expected);
 }
 
 static uint32_t
@@ -385,8 +411,9 @@ put_tail(struct column_writer *w, struct packet_row *row, const uint8_t *ip)
 
     size_t len = in_packet - at;
 
-    if (len > row->tail_len || (len && memcmp(ip + at, row->tail, len) != 0)) {
-        memcpy(w->at[COLUMN_TAIL], ip + at, len);
+    if (len > row->tail_len ||
+        (len && !bytes_equal(ip + at, row->tail, len))) {
+        bytes_copy(w->at[COLUMN_TAIL], ip + at, len);
         w->at[COLUMN_TAIL] += len;
         mask |= ROW_BIT_TAIL;
     }

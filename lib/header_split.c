@@ -28,14 +28,7 @@
 #define ICMP6_ND_FIRST 133
 #define ICMP6_ND_LAST  137
 
-struct kind_shape {
-    uint8_t l3_len;
-    uint8_t l4_len;     /* Of the fixed header; 0: none that we know. */
-    uint8_t n_constant; /* First bytes of that which are constant. */
-    uint8_t l4_sum;     /* Where in it the checksum is. */
-};
-
-static const struct kind_shape shapes[N_HEADER_KINDS] = {
+const struct header_shape header_shapes[N_HEADER_KINDS] = {
     [HEADER_IP4_TCP] = {IP4_LEN, TCP_LEN, PORTS_LEN, 16},
     [HEADER_IP4_UDP] = {IP4_LEN, UDP_LEN, PORTS_LEN, 6},
     [HEADER_IP4_ICMP] = {IP4_LEN, ICMP_LEN, TYPE_CODE_LEN, 2},
@@ -47,26 +40,6 @@ static const struct kind_shape shapes[N_HEADER_KINDS] = {
     [HEADER_IP4_PORTS] = {IP4_LEN, PORTS_LEN, PORTS_LEN, 0},
     [HEADER_IP6_PORTS] = {IP6_LEN, PORTS_LEN, PORTS_LEN, 0},
 };
-
-uint16_t
-header_kind_fixed_len(enum header_kind kind)
-{
-    return (uint16_t) (shapes[kind].l3_len + shapes[kind].l4_len);
-}
-
-uint16_t
-header_kind_n_constant(enum header_kind kind)
-{
-    return shapes[kind].n_constant;
-}
-
-uint16_t
-header_kind_l4_sum_ofs(enum header_kind kind)
-{
-    return shapes[kind].l4_sum
-               ? (uint16_t) (shapes[kind].l3_len + shapes[kind].l4_sum)
-               : 0;
-}
 
 /* Where the IP header behind the label stack at 'ofs' begins, or 0. */
 static size_t
@@ -211,7 +184,7 @@ header_split(const uint8_t *data, size_t len, struct header_split *split)
         return false;
     }
 
-    const struct kind_shape *shape = &shapes[split->kind];
+    const struct header_shape *shape = &header_shapes[split->kind];
     size_t n_l4 = len - ofs - shape->l3_len; /* Captured. */
 
     if (split->own_len < (uint32_t) (shape->l3_len + shape->l4_len)) {
@@ -224,7 +197,7 @@ header_split(const uint8_t *data, size_t len, struct header_split *split)
         }
         split->kind =
             type == HDR_ETH_IP4 ? HEADER_IP4_PORTS : HEADER_IP6_PORTS;
-        shape = &shapes[split->kind];
+        shape = &header_shapes[split->kind];
     }
 
     split->l3_ofs = (uint16_t) ofs;
@@ -239,7 +212,7 @@ header_split(const uint8_t *data, size_t len, struct header_split *split)
 static uint64_t
 constant_of_kind(enum header_kind kind)
 {
-    const struct kind_shape *shape = &shapes[kind];
+    const struct header_shape *shape = &header_shapes[kind];
     unsigned int n = (unsigned int) shape->l3_len + shape->n_constant;
 
     return ((UINT64_C(1) << n) - 1) &
@@ -309,7 +282,7 @@ void
 header_split_copy_varying(enum header_kind kind, const uint8_t *from,
                           uint8_t *to)
 {
-    const struct kind_shape *shape = &shapes[kind];
+    const struct header_shape *shape = &header_shapes[kind];
     size_t ofs = (size_t) shape->l3_len + shape->n_constant;
 
     if (header_kind_is_ip4(kind)) {

@@ -58,17 +58,45 @@ struct header_split {
                         * says. */
 };
 
+/* The fixed headers of a kind. */
+struct header_shape {
+    uint8_t l3_len;
+    uint8_t l4_len;     /* 0: none that we know. */
+    uint8_t n_constant; /* First bytes of that which are constant. */
+    uint8_t l4_sum;     /* Where in it the checksum is; 0: it has none. */
+};
+
+extern const struct header_shape header_shapes[N_HEADER_KINDS];
+
 /* Bytes from l3_ofs to tail_ofs, and where a checksum is from l3_ofs on; 0:
  * that kind has none. */
-uint16_t header_kind_fixed_len(enum header_kind);
+static inline uint16_t
+header_kind_fixed_len(enum header_kind kind)
+{
+    return (uint16_t) (header_shapes[kind].l3_len +
+                       header_shapes[kind].l4_len);
+}
+
 /* Bytes of the L4 header that are constant: its first. */
-uint16_t header_kind_n_constant(enum header_kind);
+static inline uint16_t
+header_kind_n_constant(enum header_kind kind)
+{
+    return header_shapes[kind].n_constant;
+}
+
 static inline uint16_t
 header_kind_ip_sum_ofs(enum header_kind kind)
 {
     return header_kind_is_ip4(kind) ? 10 : 0;
 }
-uint16_t header_kind_l4_sum_ofs(enum header_kind);
+
+static inline uint16_t
+header_kind_l4_sum_ofs(enum header_kind kind)
+{
+    const struct header_shape *shape = &header_shapes[kind];
+
+    return shape->l4_sum ? (uint16_t) (shape->l3_len + shape->l4_sum) : 0;
+}
 
 /* Splits the 'len' captured bytes at 'data', an Ethernet frame.  False when
  * it is no packet that can be split. */

@@ -172,27 +172,32 @@ packet_row_sum(const uint8_t *p, size_t n)
 {
     uint64_t sum = 0;
     uint32_t word;
-    uint8_t end[4] = {0, 0, 0, 0};
+    uint16_t folded, half, last = 0;
+    uint8_t bytes[2];
 
     for (; n >= 4; n -= 4, p += 4) {
         memcpy(&word, p, 4);
         sum += word;
     }
-    for (size_t i = 0; i < n; i++) {
-        end[i] = p[i];
+    if (n >= 2) {
+        memcpy(&half, p, 2);
+        sum += half;
+        n -= 2;
+        p += 2;
     }
-    memcpy(&word, end, 4);
-    sum += word;
+    if (n) {
+        memcpy(&last, p, 1);
+        sum += last;
+    }
     sum = (sum & 0xffffffff) + (sum >> 32);
     sum = (sum & 0xffff) + (sum >> 16);
     sum = (sum & 0xffff) + (sum >> 16);
     sum = (sum & 0xffff) + (sum >> 16);
 
     /* In whichever order bytes are added, they are the same bytes. */
-    uint16_t folded = (uint16_t) sum;
-
-    memcpy(end, &folded, 2);
-    return bytes_be16(end);
+    folded = (uint16_t) sum;
+    memcpy(bytes, &folded, 2);
+    return bytes_be16(bytes);
 }
 
 static inline uint16_t

@@ -100,22 +100,20 @@ forget_cards(struct cluster_lane *lane)
     byte_buf_clear(&lane->cards);
 }
 
-/* Makes '*p' the postcard at 'from', and returns where the next one is;
- * '*mark' is its mark. */
-static const uint8_t *
-get_card(const struct cluster_lane *lane, const uint8_t *from,
-         struct postcard *p, uint32_t *mark)
+/* Makes '*p' what the postcard at 'from' says of its packet, and returns where
+ * the next one is; '*number' is that of its mark. */
+static inline const uint8_t *
+get_card(const uint8_t *from, struct card_batch_packet *p, uint32_t *number)
 {
     struct cluster_card card;
 
     memcpy(&card, from, sizeof card);
-    *p = *door_marks_get(lane->all->marks, card.mark);
-    p->packet_id = card.packet_id;
-    p->has_id = card.has_id;
-    p->time_ns = card.time_ns;
-    p->caplen = card.caplen;
-    p->header = from + sizeof card;
-    *mark = card.mark;
+    *p = (struct card_batch_packet){.header = from + sizeof card,
+                                    .packet_id = card.packet_id,
+                                    .time_ns = card.time_ns,
+                                    .caplen = card.caplen,
+                                    .has_id = card.has_id};
+    *number = card.mark;
     return p->header + card.caplen;
 }
 
@@ -124,12 +122,12 @@ lose_cards(struct cluster_lane *lane)
 {
     struct cluster_lanes *all = lane->all;
     const uint8_t *at = lane->cards.data;
-    struct postcard p;
+    struct card_batch_packet p;
     uint32_t mark;
 
     for (uint32_t i = 0; i < lane->n; i++) {
-        at = get_card(lane, at, &p, &mark);
-        all->lose(all->aux, p.dpid);
+        at = get_card(at, &p, &mark);
+        all->lose(all->aux, door_marks_get(all->marks, mark)->dpid);
     }
     all->n.lost[CLUSTER_DOOR_CLOSED] += lane->n;
     all->n.waiting -= lane->n;
@@ -262,16 +260,18 @@ pack(struct cluster_lane *lane)
         card_batch_writer_add_inner(w, &lane->inner[i]);
     }
     for (uint32_t i = 0; i < lane->n; i++) {
-        struct postcard p;
-        uint32_t mark;
+        const struct postcard *mark;
+        struct card_batch_packet p;
+        uint32_t number;
 
-        at = get_card(lane, at, &p, &mark);
-        if (!card_batch_writer_add_known(w, &p, mark)) {
+        at = get_card(at, &p, &number);
+        mark = door_marks_get(lane->all->marks, number);
+        if (!card_batch_writer_add_known(w, &p, mark, number)) {
             /* The rest may be of the same time. */
             add_message(lane, card_batch_writer_n(w), lane->n_inner,
                         lane->watermark_ns);
             lane->n_inner = 0;
-            card_batch_writer_add_known(w, &p, mark);
+            card_batch_writer_add_known(w, &p, mark, number);
         }
     }
     add_message(lane, card_batch_writer_n(w), lane->n_inner,

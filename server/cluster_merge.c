@@ -335,12 +335,13 @@ static void
 look(struct cluster_merge *merge, struct merge_door *door)
 {
     do {
-        if (!card_batch_reader_next(door->reader, &door->head)) {
+        door->head = card_batch_reader_look(door->reader);
+        if (!door->head) {
             finish_first(merge, door);
             return;
         }
     } while (is_skipped(merge, door));
-    door->head_ns = order_ns(door, &door->head);
+    door->head_ns = order_ns(door, door->head);
     door->last_ns = door->head_ns;
 }
 
@@ -348,13 +349,11 @@ look(struct cluster_merge *merge, struct merge_door *door)
 static void
 skip_given(struct merge_door *door)
 {
-    struct postcard p;
-
     if (door->part_number != door->first->number) {
         return;
     }
     while (door->n_given < door->part_given &&
-           card_batch_reader_next(door->reader, &p)) {
+           card_batch_reader_look(door->reader)) {
         door->n_given++;
     }
 }
@@ -388,26 +387,29 @@ open_first(struct cluster_merge *merge, struct merge_door *door)
 }
 
 /* The door whose next postcard is the earliest, and when that of another is
- * due, UINT64_MAX: there is none. */
+ * due, UINT64_MAX: there is none.  Which door's is hardly ever what it was
+ * before, so nothing is to depend on guessing it. */
 static struct merge_door *
 find_first(const struct cluster_merge *merge, uint64_t *second_ns)
 {
+    uint64_t first_ns = UINT64_MAX, other_ns = UINT64_MAX;
     struct merge_door *first = NULL;
 
-    *second_ns = UINT64_MAX;
     for (size_t i = 0; i < merge->n_doors; i++) {
         struct merge_door *door = merge->doors[i];
+        uint64_t head_ns = door->first ? door->head_ns : UINT64_MAX;
+        bool is_first = head_ns < first_ns;
+        uint64_t later_ns = is_first ? first_ns : head_ns;
 
-        if (!door->first) {
-            continue;
-        }
-        if (!first || door->head_ns < first->head_ns) {
-            *second_ns = first ? first->head_ns : UINT64_MAX;
-            first = door;
-        } else if (door->head_ns < *second_ns) {
-            *second_ns = door->head_ns;
-        }
+        other_ns = later_ns < other_ns ? later_ns : other_ns;
+        first_ns = is_first ? head_ns : first_ns;
+        first = is_first ? door : first;
     }
+    /* What is as late as can be is that of one of those who have any. */
+    for (size_t i = 0; !first && i < merge->n_doors; i++) {
+        first = merge->doors[i]->first ? merge->doors[i] : NULL;
+    }
+    *second_ns = other_ns;
     return first;
 }
 
@@ -425,7 +427,7 @@ give(struct cluster_merge *merge, struct merge_door *door)
         merge->clock_ns = time_ns;
     }
     door->n_given++;
-    goes_on = merge->config.on_card(merge->config.aux, &door->head, time_ns);
+    goes_on = merge->config.on_card(merge->config.aux, door->head, time_ns);
     look(merge, door);
     return goes_on;
 }

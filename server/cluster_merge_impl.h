@@ -47,7 +47,7 @@ struct merge_door {
     struct card_batch_reader *reader;   /* Of 'first'; NULL: not begun. */
     uint64_t head_ns; /* Of the next postcard: not before this, or, with a
                        * reader, exactly. */
-    struct postcard head;
+    const struct postcard *head; /* The reader's. */
     uint32_t n_given; /* Postcards of 'first', with those left out. */
     size_t next_skip; /* Of 'first': to be looked at. */
 

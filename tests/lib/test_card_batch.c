@@ -105,9 +105,18 @@ pack_known(struct card_batch_writer *w, struct card_batch_reader *r,
 {
     size_t n_in = 0;
 
-    while (n_in < n && card_batch_writer_add_known(w, &cards[n_in],
-                                                   number_mark(cards, n_in))) {
-        n_in++;
+    for (; n_in < n; n_in++) {
+        const struct postcard *p = &cards[n_in];
+        const struct card_batch_packet packet = {.header = p->header,
+                                                 .packet_id = p->packet_id,
+                                                 .time_ns = p->time_ns,
+                                                 .caplen = p->caplen,
+                                                 .has_id = p->has_id};
+
+        if (!card_batch_writer_add_known(w, &packet, p,
+                                         number_mark(cards, n_in))) {
+            break;
+        }
     }
     check_batch(w, r, cards, n_in, size);
     return n_in;

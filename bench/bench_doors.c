@@ -8,8 +8,15 @@
  * in the turn after.  ingest: frames to postcards, which go nowhere; doors:
  * frames to messages; wire: bytes of these; owners: messages to postcards in
  * order, of which each owner reads as many messages as have come in 5 ms.
+ * Times are of the second half, when what grows and what is learnt once is
+ * there.
  *
- * usage: bench_doors [SECONDS [SERVERS]]   (0.5; 8) */
+ * Servers take turns, so that each finds as much in the cache as its share of
+ * one processor's leaves it; with "apart" they work one after the other, from
+ * the first postcard to the last, so that each has the cache to itself as it
+ * would on a machine of its own.
+ *
+ * usage: bench_doors [SECONDS [SERVERS [apart]]]   (0.5; 8) */
 #include <config.h>
 
 #include <stdio.h>
@@ -21,6 +28,7 @@
 #include "bench/slow_clock.h"
 #include "lib/bus.h"
 #include "lib/bus_stream.h"
+#include "lib/byte_buf.h"
 #include "lib/lh_alloc.h"
 #include "lib/monotonic.h"
 #include "server/cluster_codecs.h"
@@ -34,7 +42,10 @@
 #define L2_LEN      18 /* Of Ethernet with one tag. */
 #define N_HOPS      5
 #define RATE        500000 /* Postcards a second at each server. */
+#define ROOM        512    /* For a frame. */
+#define MAX_TURN    4096   /* Postcards of a server at a time. */
 #define STEP_NS     5000000
+#define TURN_NS     500000
 #define IDLE_NS     UINT64_C(10000000000)
 
 /* --- In place of a bus. -------------------------------------------------- */
@@ -42,6 +53,7 @@
 struct message {
     struct cluster_merge_message m; /* Owns the data. */
     uint32_t shard;
+    uint64_t step; /* When it was published, since its door began. */
 };
 
 static struct {
@@ -52,7 +64,7 @@ static struct {
     size_t n_waiting;
     struct message *messages; /* Owned. */
     size_t n, allocated;
-    uint64_t seq;
+    uint64_t seq, step;
 } bus;
 
 bool
@@ -77,6 +89,7 @@ bus_stream_publish(struct bus *b, const struct bus_letter *letter,
                                  sizeof *bus.messages);
     message = &bus.messages[bus.n++];
     message->shard = (uint32_t) strtoul(letter->subject + 5, NULL, 10);
+    message->step = bus.step;
     message->m = (struct cluster_merge_message){
         .seq = ++bus.seq,
         .stored_ns = monotonic_ns(),
@@ -104,15 +117,31 @@ acknowledge(void)
 
 /* --- Servers. ------------------------------------------------------------ */
 
+/* What comes to a server: of each frame its time and length, and the frame. */
+struct input {
+    struct byte_buf bytes;
+    size_t ofs;
+    uint64_t n_turns;
+};
+
 struct servers {
     unsigned int n;
+    bool are_apart;
     struct bench_frames frames;
+    struct input inputs[MAX_SERVERS];
+    uint64_t all_ns;                 /* How long it takes. */
+    uint64_t first_ns;               /* Time of the first frame. */
+    struct gen_frame turn[MAX_TURN]; /* What is there of one. */
+    uint8_t *room;                   /* Where it is.  Owned. */
+    size_t n_turn;
     struct ingest *plain[MAX_SERVERS]; /* To nowhere. */
     struct ingest *ingests[MAX_SERVERS];
     struct cluster_door *doors[MAX_SERVERS];
     struct cluster_codecs *codecs[MAX_SERVERS];
     struct cluster_merge *merges[N_SHARDS];
     uint64_t n_frames, n_given, sum;
+    /* Of what is counted. */
+    uint64_t n_received, n_read;
     double ingest_s, doors_s, owners_s;
 };
 
@@ -145,6 +174,25 @@ on_inner(void *s, uint64_t inner, uint64_t outer, uint64_t time_ns)
 {
 }
 
+/* Makes all frames.  Who receives one: by the switch's address, of the outer
+ * IP header. */
+static void
+make_input(struct servers *s)
+{
+    while (bench_frames_next(&s->frames)) {
+        for (size_t i = 0; i < s->frames.n; i++) {
+            const struct gen_frame *f = &s->frames.frames[i];
+            struct byte_buf *to = &s->inputs[f->data[29] % s->n].bytes;
+
+            if (!s->first_ns) {
+                s->first_ns = f->time_ns;
+            }
+            byte_buf_put(to, f, sizeof *f);
+            byte_buf_put(to, f->data, f->len);
+        }
+    }
+}
+
 static void
 open_servers(struct servers *s, double seconds)
 {
@@ -152,6 +200,9 @@ open_servers(struct servers *s, double seconds)
 
     bench_frames_open(&s->frames, (size_t) (seconds * (double) rate), rate,
                       SNAP);
+    make_input(s);
+    s->all_ns = (uint64_t) (seconds * 1e9);
+    s->room = lh_alloc(MAX_TURN * ROOM);
     slow_clock_go(0);
     for (unsigned int i = 0; i < s->n; i++) {
         const struct cluster_door_config door = {
@@ -190,76 +241,202 @@ close_servers(struct servers *s)
         ingest_destroy(s->ingests[i]);
         cluster_door_destroy(s->doors[i]);
         cluster_codecs_unref(s->codecs[i]);
+        byte_buf_uninit(&s->inputs[i].bytes);
+    }
+    for (size_t i = 0; i < bus.n; i++) {
+        free((void *) (uintptr_t) bus.messages[i].m.data);
     }
     for (uint32_t k = 0; k < N_SHARDS; k++) {
         cluster_merge_destroy(s->merges[k]);
     }
     free(bus.messages);
+    free(s->room);
     bench_frames_close(&s->frames);
 }
 
-/* Who receives it: by the switch's address, of the outer IP header. */
-static void
-feed(struct ingest *const ingests[], unsigned int n, const struct gen_frame *f)
+/* Copies the frames of a server's next turn to where they would be received;
+ * false: there are none any more. */
+static bool
+receive(struct servers *s, unsigned int server)
 {
-    ingest_frame(ingests[f->data[29] % n], INGEST_AUTO, f->data, f->len,
-                 f->time_ns);
+    struct input *in = &s->inputs[server];
+    uint64_t until_ns = s->first_ns + ++in->n_turns * TURN_NS;
+
+    for (s->n_turn = 0; in->ofs < in->bytes.len; s->n_turn++) {
+        struct gen_frame *f = &s->turn[s->n_turn];
+        uint8_t *to = s->room + s->n_turn * ROOM;
+
+        if (s->n_turn == MAX_TURN) {
+            return true;
+        }
+        memcpy(f, in->bytes.data + in->ofs, sizeof *f);
+        if (f->time_ns >= until_ns) {
+            return true;
+        }
+        if (f->len > ROOM) {
+            figure_die("a frame is longer than expected");
+        }
+        memcpy(to, in->bytes.data + in->ofs + sizeof *f, f->len);
+        in->ofs += sizeof *f + f->len;
+        f->data = to;
+    }
+    return s->n_turn;
+}
+
+static void
+feed(struct servers *s, struct ingest *ingest)
+{
+    for (size_t i = 0; i < s->n_turn; i++) {
+        const struct gen_frame *f = &s->turn[i];
+
+        ingest_frame(ingest, INGEST_AUTO, f->data, f->len, f->time_ns);
+    }
+}
+
+/* Whether a server's turn is in the second half of the time. */
+static bool
+is_counted(const struct servers *s, uint64_t n_turns)
+{
+    return n_turns * TURN_NS > s->all_ns / 2;
+}
+
+/* A turn of a server's door; false: it has had all. */
+static bool
+run_door(struct servers *s, unsigned int server)
+{
+    double before, between;
+
+    if (!receive(s, server)) {
+        return false;
+    }
+    bus.step = s->inputs[server].n_turns * TURN_NS / STEP_NS;
+    before = bench_thread_s();
+    feed(s, s->plain[server]);
+    between = bench_thread_s();
+    feed(s, s->ingests[server]);
+    cluster_door_run(s->doors[server],
+                     1 + s->inputs[server].n_turns * TURN_NS);
+    acknowledge();
+    s->n_frames += s->n_turn;
+    if (is_counted(s, s->inputs[server].n_turns)) {
+        s->doors_s += bench_thread_s() - between;
+        s->ingest_s += between - before;
+        s->n_received += s->n_turn;
+    }
+    return true;
+}
+
+static void
+end_door(struct servers *s, unsigned int server)
+{
+    cluster_door_end(s->doors[server]);
+    acknowledge();
 }
 
 static void
 run_doors(struct servers *s)
 {
-    double before;
+    bool goes_on = true;
 
-    before = bench_thread_s();
-    for (size_t i = 0; i < s->frames.n; i++) {
-        feed(s->plain, s->n, &s->frames.frames[i]);
+    for (unsigned int i = 0; s->are_apart && i < s->n; i++) {
+        while (run_door(s, i)) {
+            slow_clock_go(TURN_NS);
+        }
+        end_door(s, i);
     }
-    s->ingest_s += bench_thread_s() - before;
-    before = bench_thread_s();
-    for (size_t i = 0; i < s->frames.n; i++) {
-        feed(s->ingests, s->n, &s->frames.frames[i]);
+    while (!s->are_apart && goes_on) {
+        goes_on = false;
+        for (unsigned int i = 0; i < s->n; i++) {
+            goes_on |= run_door(s, i);
+        }
+        slow_clock_go(TURN_NS);
     }
-    slow_clock_go(s->frames.n * UINT64_C(1000000000) / (RATE * s->n));
-    for (unsigned int i = 0; i < s->n; i++) {
-        cluster_door_run(s->doors[i], monotonic_ns());
+    for (unsigned int i = 0; !s->are_apart && i < s->n; i++) {
+        end_door(s, i);
     }
-    acknowledge();
-    s->doors_s += bench_thread_s() - before;
-    s->n_frames += s->frames.n;
 }
 
-/* Gives what was published to its owners. */
-static void
-run_owners(struct servers *s, bool is_idle)
+static bool are_apart;
+static unsigned int n_owners;
+
+/* In the order in which owners read. */
+static int
+compare(const void *a_, const void *b_)
 {
-    double before = bench_thread_s();
-    uint64_t now_ns = monotonic_ns() + (is_idle ? IDLE_NS : 0);
-    struct lh_error error;
+    const struct message *a = a_, *b = b_;
+    uint32_t owner_a = a->shard % n_owners, owner_b = b->shard % n_owners;
 
-    for (size_t i = 0; i < bus.n; i++) {
-        struct message *message = &bus.messages[i];
-
-        if (cluster_merge_take(s->merges[message->shard], &message->m, now_ns,
-                               &error)) {
-            figure_die(error.text);
-        }
-        free((void *) (uintptr_t) message->m.data);
+    if (are_apart && owner_a != owner_b) {
+        return owner_a < owner_b ? -1 : 1;
     }
-    bus.n = 0;
-    for (uint32_t k = 0; k < N_SHARDS; k++) {
+    if (a->step != b->step) {
+        return a->step < b->step ? -1 : 1;
+    }
+    return a->m.seq < b->m.seq ? -1 : a->m.seq > b->m.seq;
+}
+
+/* Gives what is due to the owners from 'first' on, every one of 'every'
+ * shards. */
+static void
+run_merges(struct servers *s, uint32_t first, uint32_t every, bool is_idle)
+{
+    uint64_t now_ns = monotonic_ns() + (is_idle ? IDLE_NS : 0);
+
+    for (uint32_t k = first; k < N_SHARDS; k += every) {
         while (cluster_merge_run(s->merges[k], now_ns, is_idle, 4096)) {
         }
     }
-    s->owners_s += bench_thread_s() - before;
+}
+
+/* Gives messages 'from' to 'to', which came at the same time, to owners. */
+static void
+run_step(struct servers *s, size_t from, size_t to)
+{
+    double before = bench_thread_s();
+    uint64_t n_given = s->n_given;
+    struct lh_error error;
+
+    for (size_t i = from; i < to; i++) {
+        if (cluster_merge_take(s->merges[bus.messages[i].shard],
+                               &bus.messages[i].m, monotonic_ns(), &error)) {
+            figure_die(error.text);
+        }
+    }
+    run_merges(s, are_apart ? bus.messages[from].shard % s->n : 0,
+               are_apart ? s->n : 1, false);
+    if (is_counted(s, bus.messages[from].step * STEP_NS / TURN_NS)) {
+        s->owners_s += bench_thread_s() - before;
+        s->n_read += s->n_given - n_given;
+    }
+}
+
+static void
+run_owners(struct servers *s)
+{
+    are_apart = s->are_apart;
+    n_owners = s->n;
+    qsort(bus.messages, bus.n, sizeof *bus.messages, compare);
+    for (size_t from = 0, to; from < bus.n; from = to) {
+        uint32_t owner = bus.messages[from].shard % s->n;
+
+        for (to = from;
+             to < bus.n && bus.messages[to].step == bus.messages[from].step &&
+             (!are_apart || bus.messages[to].shard % s->n == owner);
+             to++) {
+            /* Those that are given now. */
+        }
+        run_step(s, from, to);
+    }
+    run_merges(s, 0, 1, true);
 }
 
 static void
 print(const struct servers *s, const char *metric, double value,
       const char *unit)
 {
-    figure_print_one(value, unit, metric, "doors %s snap %d of %u servers",
-                     s->frames.traffic, SNAP, s->n);
+    figure_print_one(value, unit, metric, "doors %s snap %d of %u servers%s",
+                     s->frames.traffic, SNAP, s->n,
+                     s->are_apart ? " apart" : "");
 }
 
 int
@@ -269,39 +446,31 @@ main(int argc, char *argv[])
     unsigned int n_servers =
         argc > 2 ? (unsigned int) strtoul(argv[2], NULL, 10) : MAX_SERVERS;
     struct cluster_door_counters counters;
-    uint64_t step_ns = 0, messages = 0, bytes = 0;
+    uint64_t messages = 0, bytes = 0;
     static struct servers s;
 
-    if (seconds <= 0 || !n_servers || n_servers > MAX_SERVERS) {
-        figure_die("usage: bench_doors [SECONDS [SERVERS]]");
+    s.are_apart = argc > 3 && !strcmp(argv[3], "apart");
+    if (seconds <= 0 || !n_servers || n_servers > MAX_SERVERS ||
+        argc > 3 + s.are_apart) {
+        figure_die("usage: bench_doors [SECONDS [SERVERS [apart]]]");
     }
     s.n = n_servers;
     id_config.n_bytes = SNAP - L2_LEN;
     open_servers(&s, seconds);
-    while (bench_frames_next(&s.frames)) {
-        run_doors(&s);
-        step_ns += s.frames.n * UINT64_C(1000000000) / (RATE * s.n);
-        if (step_ns >= STEP_NS) {
-            step_ns = 0;
-            run_owners(&s, false);
-        }
-    }
+    run_doors(&s);
+    run_owners(&s);
     for (unsigned int i = 0; i < s.n; i++) {
-        cluster_door_end(s.doors[i]);
-        acknowledge();
         cluster_door_get_counters(s.doors[i], &counters);
         messages += counters.messages;
         bytes += counters.bytes;
     }
-    run_owners(&s, false);
-    run_owners(&s, true);
     if (s.n_given != s.n_frames || s.sum) {
         figure_die("what was given is not what came");
     }
     n = (double) s.n_frames;
-    print(&s, "ingest", s.ingest_s * 1e9 / n, "ns CPU");
-    print(&s, "doors", s.doors_s * 1e9 / n, "ns CPU");
-    print(&s, "owners", s.owners_s * 1e9 / n, "ns CPU");
+    print(&s, "ingest", s.ingest_s * 1e9 / (double) s.n_received, "ns CPU");
+    print(&s, "doors", s.doors_s * 1e9 / (double) s.n_received, "ns CPU");
+    print(&s, "owners", s.owners_s * 1e9 / (double) s.n_read, "ns CPU");
     print(&s, "wire", (double) bytes / n, "bytes");
     print(&s, "message", n / (double) messages, "postcards");
     close_servers(&s);

@@ -314,7 +314,7 @@ say_lost(struct cluster_door *door)
 void
 cluster_door_run(struct cluster_door *door, uint64_t now_ns)
 {
-    cluster_lanes_set_clock(&door->lanes, monotonic_ns());
+    cluster_lanes_set_clock(&door->lanes, monotonic_ns(), now_ns);
     if (!door->config.is_file && now_ns > door->lanes.watermark_ns) {
         door->lanes.watermark_ns = now_ns;
     }

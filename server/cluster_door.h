@@ -8,7 +8,9 @@
  *
  * Each postcard waits, with others of its shard, until there are 2,048, or
  * 256 KiB of headers, or the oldest has waited 20 ms; where that would be more
- * than 320 messages a second altogether, up to 200 ms.  Then they are packed
+ * than 320 messages a second altogether, until the shard's turn comes, each
+ * 200 ms and for all doors at the same time by the system's clock
+ * (docs/decisions/cluster-beats.md).  Then they are packed
  * (lib/card_batch.h) and published on the shard's subject of the stream LH1
  * (docs/formats/cluster.md).  Of a shard one message is on its way at a time,
  * so they come in their order; the next waits until NATS has acknowledged that

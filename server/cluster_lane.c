@@ -279,6 +279,26 @@ pack(struct cluster_lane *lane)
     forget_cards(lane);
 }
 
+/* The beat that the shard is in.  At its end all doors send what they have for
+ * it, so that its owner has to do with one shard after the other, and with a
+ * message of each door at the same time. */
+static uint64_t
+get_beat(const struct cluster_lane *lane)
+{
+    uint64_t offset_ns =
+        lane->shard * (CLUSTER_LANE_AGE_NS / CLUSTER_LANE_PHASES);
+
+    return (lane->all->now_ns + offset_ns) / CLUSTER_LANE_AGE_NS;
+}
+
+/* What comes next is the first that waits. */
+static void
+note_first(struct cluster_lane *lane)
+{
+    lane->since_ns = lane->all->clock_ns;
+    lane->since_beat = get_beat(lane);
+}
+
 void
 cluster_lane_announce(struct cluster_lane *lane)
 {
@@ -333,7 +353,7 @@ cluster_lane_add(struct cluster_lane *lane, const struct postcard *p,
     if (!lane->n) {
         lane->first_token = token;
         if (!lane->n_inner) {
-            lane->since_ns = all->clock_ns;
+            note_first(lane);
         }
     }
     copy = byte_buf_extend(&lane->cards, cluster_lane_cost(p));
@@ -374,7 +394,7 @@ cluster_lane_add_inner(struct cluster_lane *lane,
         return false;
     }
     if (!lane->n && !lane->n_inner) {
-        lane->since_ns = lane->all->clock_ns;
+        note_first(lane);
     }
     lane->inner[lane->n_inner++] = *inner;
     return true;
@@ -501,12 +521,14 @@ send_first(struct cluster_lane *lane)
 }
 
 void
-cluster_lanes_set_clock(struct cluster_lanes *all, uint64_t now_ns)
+cluster_lanes_set_clock(struct cluster_lanes *all, uint64_t clock_ns,
+                        uint64_t now_ns)
 {
     uint64_t most = CREDIT * CLUSTER_LANE_BURST;
-    uint64_t passed_ns = now_ns - all->clock_ns;
+    uint64_t passed_ns = clock_ns - all->clock_ns;
 
-    all->clock_ns = now_ns;
+    all->clock_ns = clock_ns;
+    all->now_ns = now_ns;
     all->credit = passed_ns >= CREDIT
                       ? most
                       : all->credit + passed_ns * CLUSTER_LANE_RATE;
@@ -522,7 +544,9 @@ is_due(const struct cluster_lane *lane)
 
     return lane->is_flushing || lane->is_ending ||
            waited_ns >= CLUSTER_LANE_AGE_NS ||
-           (waited_ns >= CLUSTER_LANE_SOON_NS && lane->all->credit >= CREDIT);
+           lane->since_beat != get_beat(lane) ||
+           (waited_ns >= CLUSTER_LANE_SOON_NS &&
+            lane->all->credit >= CREDIT * CLUSTER_LANE_SPARE);
 }
 
 void

@@ -22,16 +22,19 @@
 #define CLUSTER_LANE_CARDS 2048         /* Packed when there are so many, */
 #define CLUSTER_LANE_BYTES (256u << 10) /* they take so many bytes, */
 #define CLUSTER_LANE_AGE_NS                                                   \
-    UINT64_C(200000000) /* or the first has waited so long; */
+    UINT64_C(200000000) /* or so often, by the system's clock; */
 #define CLUSTER_LANE_SOON_NS                                                  \
     UINT64_C(20000000)          /* if messages are few, so long: */
 #define CLUSTER_LANE_RATE  320u /* so many a second of a door, */
-#define CLUSTER_LANE_BURST 64u  /* and so many at once. */
+#define CLUSTER_LANE_BURST 64u  /* and so many at once, */
+#define CLUSTER_LANE_SPARE 32u  /* of which so many are not for that. */
 #define CLUSTER_LANE_BEAT_NS                                                  \
     UINT64_C(250000000) /* Between watermarks without postcards, */
 #define CLUSTER_LANE_ACTIVE_NS                                                \
     UINT64_C(3000000000) /* so long after the last ones. */
 #define CLUSTER_LANE_RETRY_NS UINT64_C(250000000) /* and not before that. */
+
+#define CLUSTER_LANE_PHASES 64 /* Shards that send one after the other. */
 
 /* What the lanes of a door have in common. */
 struct cluster_lanes {
@@ -48,6 +51,7 @@ struct cluster_lanes {
     struct door_marks *marks;
     struct byte_buf out;   /* What is being packed. */
     uint64_t clock_ns;     /* monotonic_ns() of the last run. */
+    uint64_t now_ns;       /* The same by a clock that servers share. */
     uint64_t watermark_ns; /* For the next message. */
     size_t loose_bytes;    /* Of what is not packed yet. */
     uint64_t credit;       /* Messages that may go soon, times 10^9. */
@@ -73,7 +77,8 @@ struct cluster_lane {
     uint32_t n_in_runs;
     struct card_batch_inner *inner; /* Owned. */
     uint32_t n_inner;
-    uint64_t since_ns;    /* When the first came. */
+    uint64_t since_ns;    /* When the first came; */
+    uint64_t since_beat;  /* in which beat of the shard. */
     uint64_t first_token; /* Of the first. */
 
     struct cluster_message *first, *last; /* To be acknowledged.  Owned. */
@@ -89,8 +94,9 @@ struct cluster_lane {
     bool has_end;          /* the last message is made. */
 };
 
-/* Time goes on. */
-void cluster_lanes_set_clock(struct cluster_lanes *, uint64_t now_ns);
+/* Time goes on, by monotonic_ns() and by the system's clock. */
+void cluster_lanes_set_clock(struct cluster_lanes *, uint64_t clock_ns,
+                             uint64_t now_ns);
 
 void cluster_lane_init(struct cluster_lane *, struct cluster_lanes *,
                        uint32_t shard);

@@ -10,6 +10,8 @@
 
 #include "lib/hdr.h"
 #include "lib/hop_template.h"
+#include "lib/monotonic.h"
+#include "server/cluster_lane.h"
 #include "tests/lib/frame.h"
 #include "tests/server/door_fixture.h"
 
@@ -41,6 +43,31 @@ START_TEST(test_few_do_not_wait)
     door_fixture_add(0, 50);
     nats_loop_while(base, is_waiting, NULL);
     ck_assert_uint_eq(door_fixture_counters().acknowledged, 50 * N_HOPS);
+    door_fixture_check_all();
+}
+END_TEST
+
+/* When a shard's turn is over, all doors send what they have for it, however
+ * short it has waited. */
+START_TEST(test_shards_have_turns)
+{
+    const uint64_t turn_ns = CLUSTER_LANE_AGE_NS;
+    uint64_t end_ns, since_ns;
+
+    door_fixture_open((struct cluster_door_config){.is_file = false});
+    end_ns = (now_ns / turn_ns + 2) * turn_ns;
+    cluster_door_run(door, end_ns - turn_ns / 2);
+    since_ns = monotonic_ns();
+    now_ns = end_ns;
+    door_fixture_add(0, 50);
+    while (monotonic_ns() - since_ns < 2000000) {
+        /* A door looks at its shards once in a millisecond. */
+    }
+    cluster_door_run(door, end_ns);
+    ck_assert_uint_gt(door_fixture_counters().packed_bytes, 0);
+    ck_assert_uint_eq(door_fixture_counters().packed_bytes,
+                      door_fixture_counters().waiting_bytes);
+    door_fixture_run_until_idle();
     door_fixture_check_all();
 }
 END_TEST
@@ -343,6 +370,7 @@ main(void)
                               door_fixture_teardown);
     tcase_add_test(tcase, test_all_arrive);
     tcase_add_test(tcase, test_few_do_not_wait);
+    tcase_add_test(tcase, test_shards_have_turns);
     tcase_add_test(tcase, test_watermarks_go_on);
     tcase_add_test(tcase, test_announced);
     tcase_add_test(tcase, test_file_ends);

@@ -5,6 +5,7 @@
 import collections
 import json
 import signal
+import threading
 
 import pytest
 
@@ -243,6 +244,45 @@ def test_servers_that_it_was_only_told_of(lab):
             cluster[name].start()
             cluster[name].wait_ready()
         with cluster[last].api() as api:
+            wait_until(lambda: len(api.query(
+                "{{--bpf udp dst port 10}}")) >= 100, 60, "the last packets")
+        assert "dropped:0" in net.show().split("all rings:")[-1]
+        check_each(net, cluster)
+
+
+def test_each_server_is_drained_and_replaced_under_load(lab):
+    """As an upgrade goes: drain, stop, start, while packets go on."""
+    net = Net(lab)
+    with AgentCluster(lab) as cluster:
+        cluster.start()
+        net.start_agent()
+        done = threading.Event()
+
+        def go_on():
+            while not done.wait(0.01):
+                net.send(20)
+        load = threading.Thread(target=go_on, daemon=True)
+        load.start()
+        for name in PORTS:
+            wait_until(lambda: cluster.counter("agent_postcards") > 0, 30,
+                       "postcards")
+            run([f"{bindir()}/lasthopctl", "--rundir", cluster[name].dir,
+                 "cluster", "drain", name])
+            wait_until(lambda n=name: not cluster[n].stats()["agents"]
+                       and not cluster[n].status()["shards"]
+                       and not cluster[n].status()["stores"]
+                       and not cluster[n].status()["waiting"], 60,
+                       f"{name} to drain")
+            assert cluster.is_elsewhere(name)
+            cluster[name].process.signal(signal.SIGTERM)
+            assert cluster[name].process.wait(40) == 0
+            cluster[name].start()
+            cluster[name].wait_ready()
+            cluster.wait_owned()
+        done.set()
+        load.join()
+        net.send(100, port=10)
+        with cluster["a"].api() as api:
             wait_until(lambda: len(api.query(
                 "{{--bpf udp dst port 10}}")) >= 100, 60, "the last packets")
         assert "dropped:0" in net.show().split("all rings:")[-1]

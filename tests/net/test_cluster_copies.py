@@ -66,3 +66,34 @@ def test_a_disk_dies_and_then_another(tmp_path, network):
         lose_disk(c["c"])
         check(c["a"], numbers)
         assert c["a"].process.is_running() and c["b"].process.is_running()
+
+
+def test_who_gives_what_a_disk_lacks_dies(tmp_path, network):
+    """A disk is replaced, and while it fetches what it lacks one of those who
+    have it is killed, again and again: in the end all is there in two copies,
+    and nothing twice."""
+    with Cluster(tmp_path, 3, *network, ["--replicas", "2"]) as c:
+        c.start()
+        traffic = Traffic(datagram, [c["a"]], 200)
+        traffic.start()
+        wait_sent(traffic, 4000)
+        numbers = traffic.end()
+        c.wait_quiet()
+        wait_whole(c, "a")
+        n_midway = 0
+        for giver in "cac":
+            lose_disk(c["b"])
+            c["b"].start().wait_ready()
+            wait_until(lambda: c["b"].status()["copies"]["fetching"] or
+                       c["b"].stats()["cluster_fetched"], QUIET_S,
+                       "that b fetches")
+            before = c["b"].stats()["cluster_fetched"]
+            c[giver].process.kill()
+            c[giver].start().wait_ready()
+            c.wait_owned()
+            wait_whole(c, "a")
+            check(c["b"], numbers)
+            n_midway += c["b"].stats()["cluster_fetched"] > before
+        assert n_midway > 0
+        c["a"].process.kill()
+        check(c["b"], numbers)

@@ -5,6 +5,9 @@
 
 import collections
 import json
+import random
+import threading
+import time
 
 import pytest
 
@@ -126,6 +129,83 @@ def test_old_histories_are_where_shards_were(tmp_path, network):
             c["a"].send(datagram(number))
         c.wait_quiet()
         counted(c[pair[1]], n + 400)
+
+
+# Of a request that is counted history by history.
+SLOW = {"phf": "{{--bpf udp}} .*", "by": ["hosts"]}
+N_GONE = 80         # More than parts of profiles that a server works on.
+
+
+def test_clients_that_go_away_leave_nothing_behind(tmp_path, network):
+    with Cluster(tmp_path, 3, *network) as c:
+        c.start()
+        n = feed(c)
+        rng = random.Random(5)
+        for _ in range(N_GONE):
+            with c["a"].api() as api:
+                api.socket.sendall(json.dumps(
+                    {"id": 1, "op": "profile", **SLOW}).encode() + b"\n")
+                time.sleep(rng.random() * 0.03)
+        assert c["a"].ask("profile", **SLOW)["packets"] == n
+        counted(c["a"], n)
+        counted(c["b"], n)
+        wait_until(lambda: sum(s.stats()["cluster_cancelled"]
+                               for s in c.live()) > 0, 10,
+                   "parts that were told to end")
+
+
+class Asker(threading.Thread):
+    """Asks a server for a profile."""
+
+    def __init__(self, server):
+        super().__init__(daemon=True)
+        self.server = server
+        self.answer = None
+
+    def run(self):
+        with self.server.api() as api:
+            self.answer = api.call("profile", deadline=60, **SLOW)
+
+    def wait(self):
+        """Its answer."""
+        self.join(60)
+        assert self.answer, "no answer"
+        return self.answer
+
+
+@pytest.mark.parametrize("options", [[], ["--replicas", "2"]])
+def test_a_server_dies_during_a_profile(tmp_path, network, options):
+    """What is missing is said, and what is there is counted once."""
+    with Cluster(tmp_path, 3, *network, options) as c:
+        c.start()
+        n = feed(c)
+        rng = random.Random(7)
+        without, n_missing = None, 0
+        for how in ["stopped", *range(6)]:
+            if how == "stopped":    # It says nothing, then it is dead.
+                c["c"].process.signal(19)
+            asker = Asker(c["a"])
+            asker.start()
+            time.sleep(0.3 if how == "stopped" else rng.random() * 0.06)
+            c["c"].process.kill()
+            answer = asker.wait()
+            assert missing_of(answer) in ([], ["c"])
+            if missing_of(answer):
+                n_missing += 1
+                assert answer["missing"][0]["why"]
+            if options or not missing_of(answer):
+                assert answer["packets"] == n
+            else:
+                without = without or answer["packets"]
+                assert answer["packets"] == without < n
+            c["c"].start()
+            c["c"].wait_ready()
+            c.wait_owned()
+            c.wait_quiet()
+            wait_until(lambda: missing_of(c["a"].ask("profile", **SLOW)) == [],
+                       QUIET_S, "c in answers again")
+        assert n_missing > 0 or options
+        counted(c["b"], n)
 
 
 def test_what_is_wrong_with_a_request_is_said(tmp_path, network):

@@ -26,7 +26,8 @@ void
 card_marks_init(struct card_marks *ms)
 {
     memset(ms, 0, sizeof *ms);
-    ms->marks = lh_alloc_zero((CARD_MARKS_MAX + 1) * sizeof *ms->marks);
+    ms->marks = lh_alloc_array(NULL, CARD_MARKS_MAX + 1, sizeof *ms->marks);
+    ms->marks[0] = (struct card_mark){.l2 = NULL};
     ms->visits = lh_alloc_array(NULL, CARD_MARKS_MAX, sizeof *ms->visits);
 }
 

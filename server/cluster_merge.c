@@ -84,6 +84,7 @@ cluster_merge_destroy(struct cluster_merge *merge)
     cluster_reach_destroy(merge->reach);
     cluster_codecs_unref(merge->codecs);
     free(merge->doors);
+    free(merge->heads);
     free(merge->trouble);
     free(merge);
 }
@@ -386,28 +387,48 @@ open_first(struct cluster_merge *merge, struct merge_door *door)
     look(merge, door);
 }
 
-/* The door whose next postcard is the earliest, and when that of another is
- * due, UINT64_MAX: there is none.  Which door's is hardly ever what it was
- * before, so nothing is to depend on guessing it. */
-static struct merge_door *
+static uint64_t
+get_head(const struct merge_door *door)
+{
+    return door->first ? door->head_ns : UINT64_MAX;
+}
+
+static void
+note_heads(struct cluster_merge *merge)
+{
+    if (merge->allocated_heads < merge->n_doors) {
+        merge->allocated_heads = merge->allocated_doors;
+        merge->heads = lh_alloc_array(merge->heads, merge->allocated_heads,
+                                      sizeof *merge->heads);
+    }
+    for (size_t i = 0; i < merge->n_doors; i++) {
+        merge->heads[i] = get_head(merge->doors[i]);
+    }
+}
+
+/* The number of the door whose next postcard is the earliest, n_doors if there
+ * is none, and when that of another is due, UINT64_MAX: never.  Which door's
+ * it is can hardly be guessed, so nothing is to depend on that. */
+static size_t
 find_first(const struct cluster_merge *merge, uint64_t *second_ns)
 {
     uint64_t first_ns = UINT64_MAX, other_ns = UINT64_MAX;
-    struct merge_door *first = NULL;
+    size_t first = merge->n_doors;
 
     for (size_t i = 0; i < merge->n_doors; i++) {
-        struct merge_door *door = merge->doors[i];
-        uint64_t head_ns = door->first ? door->head_ns : UINT64_MAX;
+        uint64_t head_ns = merge->heads[i];
         bool is_first = head_ns < first_ns;
         uint64_t later_ns = is_first ? first_ns : head_ns;
 
         other_ns = later_ns < other_ns ? later_ns : other_ns;
         first_ns = is_first ? head_ns : first_ns;
-        first = is_first ? door : first;
+        first = is_first ? i : first;
     }
-    /* What is as late as can be is that of one of those who have any. */
-    for (size_t i = 0; !first && i < merge->n_doors; i++) {
-        first = merge->doors[i]->first ? merge->doors[i] : NULL;
+    if (first == merge->n_doors) {
+        /* What is as late as can be is that of one who has something. */
+        for (first = 0; first < merge->n_doors && !merge->doors[first]->first;
+             first++) {
+        }
     }
     *second_ns = other_ns;
     return first;
@@ -464,9 +485,12 @@ cluster_merge_run(struct cluster_merge *merge, uint64_t now_ns, bool is_idle,
         merge->config.on_agents(merge->config.aux, UINT32_MAX, true,
                                 merge->clock_ns);
     }
+    note_heads(merge);
     while (n < max) {
         uint64_t second_ns, until_ns = merge->due_ns;
-        struct merge_door *door = find_first(merge, &second_ns);
+        size_t first = find_first(merge, &second_ns);
+        struct merge_door *door =
+            first < merge->n_doors ? merge->doors[first] : NULL;
         bool is_hurried = door && door->head_ns > until_ns &&
                           merge->n.held_bytes > merge->config.max_bytes;
         size_t n_now;
@@ -482,6 +506,7 @@ cluster_merge_run(struct cluster_merge *merge, uint64_t now_ns, bool is_idle,
             until_ns = second_ns;
         }
         n_now = give_from(merge, door, until_ns, max - n);
+        merge->heads[first] = get_head(door);
         n += n_now;
         merge->n.hurried += is_hurried ? n_now : 0;
     }

@@ -60,6 +60,9 @@ struct cluster_merge {
     struct cluster_merge_config config;
     struct merge_door **doors; /* Owned. */
     size_t n_doors, allocated_doors;
+    uint64_t *heads; /* While postcards are given, what the doors' head_ns
+                      * are; UINT64_MAX: nothing is there.  Owned. */
+    size_t allocated_heads;
     struct cluster_codecs *codecs; /* Owned reference. */
     struct cluster_reach *reach;   /* Owned. */
     uint64_t stream_ns;            /* The latest 'stored_ns'. */

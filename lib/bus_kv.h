@@ -90,6 +90,9 @@ struct bus_kv_watch;
 struct bus_kv_watch *bus_kv_watch(struct bus *, const char *bucket,
                                   const char *keys, uint32_t silence_ms,
                                   bus_kv_watch_fn *, void *aux);
+/* Begins anew, at another copy of the bucket perhaps: what it told is not
+ * what NATS answers. */
+void bus_kv_watch_again(struct bus_kv_watch *);
 /* No callback comes any more.  NULL is fine. */
 void bus_kv_unwatch(struct bus_kv_watch *);
 

@@ -194,6 +194,12 @@ bus_kv_watch(struct bus *bus, const char *bucket, const char *keys,
 }
 
 void
+bus_kv_watch_again(struct bus_kv_watch *watch)
+{
+    begin(watch);
+}
+
+void
 bus_kv_unwatch(struct bus_kv_watch *watch)
 {
     if (watch) {

@@ -18,6 +18,10 @@
 #define TICKS        12 /* In a lease. */
 #define BUCKET_BYTES (UINT64_C(64) << 20)
 #define MAX_TAKING   256 /* Shards asked for at a time. */
+/* So many renewals that the watch has not told make it doubtful, once in so
+ * many leases. */
+#define DOUBTS       4
+#define DOUBT_LEASES 2
 
 static void
 say(struct shard_lease *lease, enum shard_event event,
@@ -240,6 +244,21 @@ ask_bucket(struct shard_lease *lease)
     }
 }
 
+/* What the watch tells is not what NATS answers. */
+static void
+doubt(struct shard_lease *lease, int64_t now)
+{
+    lease->counters.doubts++;
+    lease->n_untold = 0;
+    lease->doubted_ms = now;
+    for (uint32_t i = 0; i < lease->options.n_shards; i++) {
+        if (lease->shards[i].state == SHARD_FREE) {
+            lease->shards[i].revision = 0; /* As it will be told. */
+        }
+    }
+    bus_kv_watch_again(lease->watch);
+}
+
 static void
 on_tick(int fd, short events, void *lease_)
 {
@@ -259,6 +278,11 @@ on_tick(int fd, short events, void *lease_)
         lease->peers[i]->changed_ms = now;
     }
     if (!lease->is_current) {
+        return;
+    }
+    if (lease->n_untold >= DOUBTS &&
+        now - lease->doubted_ms > DOUBT_LEASES * lease->lease_ms) {
+        doubt(lease, now);
         return;
     }
     for (size_t i = 0; i < lease->n_peers; i++) {

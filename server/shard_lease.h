@@ -68,6 +68,7 @@ struct shard_lease_counters {
     uint64_t deaths;   /* Of others, as seen here. */
     uint64_t stale;    /* Changes that another was quicker with. */
     uint64_t gaps;     /* Of the watch, after which all is told anew. */
+    uint64_t doubts;   /* It was begun anew: it told what is not so. */
     uint64_t foreign;  /* Entries that are none of ours. */
 };
 

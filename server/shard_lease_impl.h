@@ -24,6 +24,8 @@ struct peer {
     bool is_asked;     /* NATS, whether it is dead. */
 };
 
+#define SHARD_LEASE_RENEWALS 8
+
 enum shard_state { SHARD_FREE, SHARD_TAKING, SHARD_HELD, SHARD_RELEASING };
 
 struct shard {
@@ -59,6 +61,13 @@ struct shard_lease {
     uint64_t revision;                      /* Of its key. */
     int64_t sent_ms;    /* When the renewal under way was sent. */
     int64_t renewed_ms; /* When the last good one was. */
+
+    /* The watch reads any copy of the bucket, and one may number its messages
+     * apart from the one that decides what is written. */
+    uint64_t renewed[SHARD_LEASE_RENEWALS]; /* Revisions, as NATS answered. */
+    uint64_t told_revision;                 /* The last the watch told. */
+    uint32_t n_untold; /* Renewals since it told one of these. */
+    int64_t doubted_ms;
 
     struct peer **peers; /* Owned; this server is one when it has a key. */
     size_t n_peers, allocated_peers;

@@ -53,7 +53,12 @@ on_renewed(void *lease_, int error_number, const char *why, uint64_t revision,
     if (!*lease->session) {
         return; /* It came too late. */
     }
+    lease->n_untold += !error_number || error_number == ESTALE;
     if (!error_number) {
+        lease->renewed[revision % SHARD_LEASE_RENEWALS] = revision;
+        if (revision == lease->told_revision) {
+            lease->n_untold = 0;
+        }
         lease->revision = revision;
         lease->renewed_ms = lease->sent_ms;
         if (!lease->has_session) {
@@ -247,6 +252,11 @@ shard_lease_session_take(struct shard_lease *lease,
     peer->changed_ms = monotonic_ms();
     snprintf(peer->session, sizeof peer->session, "%s", session);
     if (is_self(peer)) {
+        lease->told_revision = entry->revision;
+        if (lease->renewed[entry->revision % SHARD_LEASE_RENEWALS] ==
+            entry->revision) {
+            lease->n_untold = 0;
+        }
         if (strcmp(session, lease->session) != 0) {
             shard_lease_session_lose(lease);
         } else if (entry->revision > lease->revision) {

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/lh_alloc.h"
+
 /* $JS.ACK.STREAM.CONSUMER.N.SEQ.CSEQ.TIME.PENDING, and with a domain. */
 #define ACK_TOKENS  9
 #define LONG_TOKENS 11
@@ -95,4 +97,44 @@ bus_answer_numbers(const char *subject, struct bus_answer_numbers *numbers)
     numbers->time_ns = strtoull(tokens[first + 2], NULL, 10);
     numbers->pending = strtoull(tokens[first + 3], NULL, 10);
     return numbers->seq && numbers->cseq;
+}
+
+static int
+base64_digit(char c)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                 "abcdefghijklmnopqrstuvwxyz0123456789+/";
+    const char *at = c ? strchr(digits, c) : NULL;
+
+    return at ? (int) (at - digits) : -1;
+}
+
+uint8_t *
+bus_answer_bytes(const char *text, size_t *size)
+{
+    size_t len = text ? strlen(text) : 0;
+    uint8_t *out = lh_alloc(len / 4 * 3 + 4);
+    uint32_t bits = 0;
+    unsigned int n_bits = 0;
+
+    *size = 0;
+    while (len && text[len - 1] == '=') {
+        len--;
+    }
+    for (size_t i = 0; i < len; i++) {
+        int digit = base64_digit(text[i]);
+
+        if (digit < 0) {
+            free(out);
+            return NULL;
+        }
+        bits = (bits << 6 | (uint32_t) digit) & 0xffffff;
+        n_bits += 6;
+        if (n_bits >= 8) {
+            n_bits -= 8;
+            out[(*size)++] = (uint8_t) (bits >> n_bits);
+        }
+    }
+    out[*size] = '\0';
+    return out;
 }

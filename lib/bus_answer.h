@@ -24,6 +24,10 @@ int bus_answer_read(const struct bus_message *, json_t **answer,
 /* The number at 'key'; 0: there is none. */
 uint64_t bus_answer_number(const json_t *object, const char *key);
 
+/* What is written in base64, from malloc(), with a NUL after its end; NULL: it
+ * is none. */
+uint8_t *bus_answer_bytes(const char *text, size_t *size);
+
 /* What the subject that acknowledges a message of a consumer tells. */
 struct bus_answer_numbers {
     uint64_t seq;     /* In the stream; not 0. */

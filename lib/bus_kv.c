@@ -79,47 +79,6 @@ bus_kv_delete(struct bus *bus, const char *bucket, const char *key,
 
 /* --- Reading. ------------------------------------------------------------ */
 
-static int
-base64_digit(char c)
-{
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                                 "abcdefghijklmnopqrstuvwxyz0123456789+/";
-    const char *at = c ? strchr(digits, c) : NULL;
-
-    return at ? (int) (at - digits) : -1;
-}
-
-/* From malloc(), with a NUL after its end; NULL: it is none. */
-static uint8_t *
-base64_decode(const char *text, size_t *size)
-{
-    size_t len = text ? strlen(text) : 0;
-    uint8_t *out = lh_alloc(len / 4 * 3 + 4);
-    uint32_t bits = 0;
-    unsigned int n_bits = 0;
-
-    *size = 0;
-    while (len && text[len - 1] == '=') {
-        len--;
-    }
-    for (size_t i = 0; i < len; i++) {
-        int digit = base64_digit(text[i]);
-
-        if (digit < 0) {
-            free(out);
-            return NULL;
-        }
-        bits = (bits << 6 | (uint32_t) digit) & 0xffffff;
-        n_bits += 6;
-        if (n_bits >= 8) {
-            n_bits -= 8;
-            out[(*size)++] = (uint8_t) (bits >> n_bits);
-        }
-    }
-    out[*size] = '\0';
-    return out;
-}
-
 /* Calls 'done' with the message that 'answer' holds. */
 static void
 give_entry(const json_t *answer, bus_kv_get_fn *done, void *aux)
@@ -130,9 +89,9 @@ give_entry(const json_t *answer, bus_kv_get_fn *done, void *aux)
     const char *key = subject ? strchr(subject, '.') : NULL;
     size_t headers_size;
     struct bus_kv_entry entry;
-    uint8_t *headers = base64_decode(
+    uint8_t *headers = bus_answer_bytes(
         json_string_value(json_object_get(message, "hdrs")), &headers_size);
-    uint8_t *data = base64_decode(
+    uint8_t *data = bus_answer_bytes(
         json_string_value(json_object_get(message, "data")), &entry.size);
 
     key = key ? strchr(key + 1, '.') : NULL;

@@ -194,7 +194,8 @@ take_numbered(struct bus_pull *pull, const struct bus_message *message,
                                          .time_ns = numbers->time_ns,
                                          .n_pending = numbers->pending,
                                          .data = message->data,
-                                         .size = message->size};
+                                         .size = message->size,
+                                         .raw = message};
 
     pull->last_cseq = numbers->cseq;
     pull->bytes_told +=

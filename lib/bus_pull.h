@@ -43,6 +43,7 @@ struct bus_pull_message {
     uint64_t n_pending; /* That wait after it. */
     const uint8_t *data;
     size_t size;
+    const struct bus_message *raw; /* For bus_message_header(). */
 };
 
 struct bus_pull_options {

@@ -191,6 +191,46 @@ bus_stream_remove(struct bus *bus, const char *name, uint64_t seq,
                    (bus_any_fn *) done, aux, error);
 }
 
+static void
+take_message(void *aux, bus_any_fn *then, int error_number, const char *why,
+             const struct bus_message *message)
+{
+    bus_stream_get_fn *done = (bus_stream_get_fn *) then;
+    const json_t *found;
+    struct lh_error error;
+    json_t *answer = NULL;
+    uint8_t *data;
+    size_t size;
+
+    if (!error_number) {
+        error_number = bus_answer_read(message, &answer, &error);
+        why = error_number ? error.text : NULL;
+    }
+    found = json_object_get(answer, "message");
+    data = bus_answer_bytes(json_string_value(json_object_get(found, "data")),
+                            &size);
+    if (!error_number && (!data || !bus_answer_number(found, "seq"))) {
+        error_number = EPROTO;
+        why = "an answer that is not JetStream's";
+    }
+    done(aux, error_number, why, bus_answer_number(found, "seq"), data, size);
+    free(data);
+    json_decref(answer);
+}
+
+int
+bus_stream_get_next(struct bus *bus, const char *name, const char *subject,
+                    uint64_t seq, uint32_t timeout_ms, bus_stream_get_fn *done,
+                    void *aux, struct lh_error *error)
+{
+    json_t *json = json_object();
+
+    json_object_set_new(json, "seq", number(seq ? seq : 1));
+    json_object_set_new(json, "next_by_subj", json_string(subject));
+    return request(bus, "STREAM.MSG.GET", name, json, timeout_ms, take_message,
+                   (bus_any_fn *) done, aux, error);
+}
+
 int
 bus_stream_delete(struct bus *bus, const char *name, uint32_t timeout_ms,
                   bus_stream_fn *done, void *aux, struct lh_error *error)

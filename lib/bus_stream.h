@@ -85,6 +85,13 @@ int bus_stream_purge(struct bus *, const char *name, const char *subject,
 int bus_stream_remove(struct bus *, const char *name, uint64_t seq,
                       uint32_t timeout_ms, bus_stream_fn *, void *aux,
                       struct lh_error *);
+/* The first message of 'subject' whose number is not below 'seq', as the
+ * leader of the stream has it; ENOENT: there is none. */
+typedef void bus_stream_get_fn(void *aux, int error_number, const char *why,
+                               uint64_t seq, const uint8_t *data, size_t size);
+int bus_stream_get_next(struct bus *, const char *name, const char *subject,
+                        uint64_t seq, uint32_t timeout_ms, bus_stream_get_fn *,
+                        void *aux, struct lh_error *);
 int bus_stream_delete(struct bus *, const char *name, uint32_t timeout_ms,
                       bus_stream_fn *, void *aux, struct lh_error *);
 

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* bus_sweep - implementation.
  *
- * One by one, a reader of the subject of its own tells the numbers of the
- * messages; those below the limit are removed, so many at a time. */
+ * One by one, the leader of the stream, which removes them, is asked for each
+ * message.  Copies of a stream may number their messages apart, so that what a
+ * reader tells, which reads any copy, may be the number of another message
+ * there. */
 #include <config.h>
 #include "lib/bus_sweep.h"
 
@@ -11,14 +13,12 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
-#include "lib/bus_pull.h"
 #include "lib/bus_stream.h"
 #include "lib/lh_alloc.h"
 
 #define TIMEOUT_MS  5000
 #define AGAIN_MS    250
 #define N_AT_A_TIME 32
-#define N_KNOWN     1024 /* Numbers, a power of two; then it reads no more. */
 
 enum how {
     NOT_KNOWN, /* The next call asks. */
@@ -30,8 +30,7 @@ enum how {
 /* The removal of one message. */
 struct removal {
     struct bus_sweep *sweep;
-    uint64_t seq;
-    enum { FREE, UNDER_WAY, AGAIN } state;
+    bool is_under_way;
 };
 
 struct bus_sweep {
@@ -43,10 +42,12 @@ struct bus_sweep {
     uint64_t purged;     /* Purged, or asked to be. */
 
     /* One by one. */
-    struct bus_pull *pull; /* Owned; NULL before the first. */
-    struct event *again;   /* Owned. */
-    uint64_t *seqs;        /* N_KNOWN.  Owned; NULL before the first. */
-    uint64_t first, end;   /* Of these, counted on. */
+    bool (*may_go)(void *aux, const uint8_t *data, size_t size);
+    void *aux;
+    struct event *again; /* Owned. */
+    uint64_t looked;     /* All below has been looked at. */
+    uint64_t next;       /* To be looked at next. */
+    bool is_looking;
     struct removal removals[N_AT_A_TIME];
 };
 
@@ -55,93 +56,85 @@ static void go_on(struct bus_sweep *);
 /* --- One by one. --------------------------------------------------------- */
 
 static void
-on_removed(void *removal_, int error_number, const char *why)
+set_timer(struct bus_sweep *sweep)
 {
-    struct removal *removal = removal_;
-    struct bus_sweep *sweep = removal->sweep;
+    const struct timeval in_a_moment = {.tv_usec = AGAIN_MS * 1000};
 
-    if (!error_number || error_number == ENOENT) {
-        removal->state = FREE;
-        go_on(sweep);
-    } else {
-        const struct timeval in_a_moment = {.tv_usec = AGAIN_MS * 1000};
-
-        removal->state = AGAIN;
+    if (!event_pending(sweep->again, EV_TIMEOUT, NULL)) {
         event_add(sweep->again, &in_a_moment);
     }
 }
 
 static void
-remove_one(struct removal *removal)
+on_removed(void *removal_, int error_number, const char *why)
 {
+    struct removal *removal = removal_;
     struct bus_sweep *sweep = removal->sweep;
 
-    removal->state = UNDER_WAY;
-    if (bus_stream_remove(sweep->bus, sweep->stream, removal->seq, TIMEOUT_MS,
-                          on_removed, removal, NULL)) {
-        on_removed(removal, ENOBUFS, NULL);
-    }
+    /* What failed is found again with the next call. */
+    removal->is_under_way = false;
+    go_on(sweep);
 }
 
-static void
-on_again(evutil_socket_t fd, short what, void *sweep_)
+static struct removal *
+find_free(struct bus_sweep *sweep)
 {
-    struct bus_sweep *sweep = sweep_;
-
     for (size_t i = 0; i < N_AT_A_TIME; i++) {
-        if (sweep->removals[i].state == AGAIN) {
-            remove_one(&sweep->removals[i]);
+        if (!sweep->removals[i].is_under_way) {
+            return &sweep->removals[i];
         }
     }
+    return NULL;
 }
 
 static void
-on_message(void *sweep_, const struct bus_pull_message *message)
+remove_one(struct bus_sweep *sweep, uint64_t seq)
+{
+    struct removal *removal = find_free(sweep);
+
+    removal->is_under_way = !bus_stream_remove(
+        sweep->bus, sweep->stream, seq, TIMEOUT_MS, on_removed, removal, NULL);
+}
+
+static void
+on_message(void *sweep_, int error_number, const char *why, uint64_t seq,
+           const uint8_t *data, size_t size)
 {
     struct bus_sweep *sweep = sweep_;
 
-    /* What comes when there is no room is only not removed. */
-    if (sweep->end - sweep->first < N_KNOWN) {
-        sweep->seqs[sweep->end++ % N_KNOWN] = message->seq;
+    sweep->is_looking = false;
+    if (error_number == ENOENT || (!error_number && seq >= sweep->below)) {
+        sweep->looked = sweep->below;
+    } else if (error_number) {
+        set_timer(sweep);
+        return;
+    } else {
+        if (!sweep->may_go || sweep->may_go(sweep->aux, data, size)) {
+            remove_one(sweep, seq);
+        }
+        sweep->next = seq + 1;
     }
-    bus_pull_hold(sweep->pull, sweep->end - sweep->first >= N_KNOWN / 2);
     go_on(sweep);
 }
 
 static void
-remove_known(struct bus_sweep *sweep)
+look(struct bus_sweep *sweep)
 {
-    for (size_t i = 0; i < N_AT_A_TIME && sweep->first < sweep->end &&
-                       sweep->seqs[sweep->first % N_KNOWN] < sweep->below;
-         i++) {
-        if (sweep->removals[i].state == FREE) {
-            sweep->removals[i].seq = sweep->seqs[sweep->first++ % N_KNOWN];
-            remove_one(&sweep->removals[i]);
+    if (sweep->looked < sweep->below && !sweep->is_looking &&
+        find_free(sweep)) {
+        sweep->is_looking = !bus_stream_get_next(
+            sweep->bus, sweep->stream, sweep->subject, sweep->next, TIMEOUT_MS,
+            on_message, sweep, NULL);
+        if (!sweep->is_looking) {
+            set_timer(sweep);
         }
-    }
-    if (sweep->end - sweep->first < N_KNOWN / 4) {
-        bus_pull_hold(sweep->pull, false);
     }
 }
 
 static void
-open_pull(struct bus_sweep *sweep)
+on_again(evutil_socket_t fd, short what, void *sweep)
 {
-    const struct bus_pull_options options = {
-        .stream = sweep->stream,
-        .subject = sweep->subject,
-        .name = "sweep",
-        .max_messages = N_KNOWN / 8,
-        .has_no_data = true,
-        .on_message = on_message,
-        .aux = sweep,
-    };
-
-    if (!sweep->seqs) {
-        sweep->seqs = lh_alloc_array(NULL, N_KNOWN, sizeof *sweep->seqs);
-    }
-    sweep->first = sweep->end = 0;
-    sweep->pull = bus_pull_open(sweep->bus, &options);
+    go_on(sweep);
 }
 
 /* --- By purging. --------------------------------------------------------- */
@@ -184,10 +177,6 @@ on_state(void *sweep_, int error_number, const char *why,
         return;
     }
     sweep->how = state->is_purge_safe ? PURGES : ONE_BY_ONE;
-    if (sweep->how == PURGES) {
-        bus_pull_close(sweep->pull);
-        sweep->pull = NULL;
-    }
     go_on(sweep);
 }
 
@@ -212,10 +201,8 @@ go_on(struct bus_sweep *sweep)
 {
     if (sweep->how == PURGES) {
         purge(sweep);
-    } else if (sweep->how == ONE_BY_ONE && !sweep->pull) {
-        open_pull(sweep);
     } else if (sweep->how == ONE_BY_ONE) {
-        remove_known(sweep);
+        look(sweep);
     }
 }
 
@@ -226,19 +213,24 @@ bus_sweep_below(struct bus_sweep *sweep, uint64_t seq)
 {
     if (seq > sweep->below) {
         sweep->below = seq;
+        sweep->next = 1; /* Some may have been left. */
         find_out(sweep);
         go_on(sweep);
     }
 }
 
 struct bus_sweep *
-bus_sweep_open(struct bus *bus, const char *stream, const char *subject)
+bus_sweep_open(struct bus *bus, const char *stream, const char *subject,
+               bool (*may_go)(void *aux, const uint8_t *data, size_t size),
+               void *aux)
 {
     struct bus_sweep *sweep = lh_alloc_zero(sizeof *sweep);
 
     sweep->bus = bus;
     sweep->stream = lh_strdup(stream);
     sweep->subject = lh_strdup(subject);
+    sweep->may_go = may_go;
+    sweep->aux = aux;
     for (size_t i = 0; i < N_AT_A_TIME; i++) {
         sweep->removals[i].sweep = sweep;
     }
@@ -258,14 +250,12 @@ bus_sweep_close(struct bus_sweep *sweep)
     }
     bus_forget(sweep->bus, sweep);
     for (size_t i = 0; i < N_AT_A_TIME; i++) {
-        if (sweep->removals[i].state == UNDER_WAY) {
+        if (sweep->removals[i].is_under_way) {
             bus_forget(sweep->bus, &sweep->removals[i]);
         }
     }
-    bus_pull_close(sweep->pull);
     event_free(sweep->again);
     free(sweep->stream);
     free(sweep->subject);
-    free(sweep->seqs);
     free(sweep);
 }

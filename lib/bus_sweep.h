@@ -9,7 +9,9 @@
  * nats-server before 2.10 that keeps copies of the stream with others does
  * not: when it starts again it may carry purges of one subject out on its
  * copy as of all, whatever nobody has read yet.  There each message is
- * removed by itself, which costs NATS a reading of its headers and a request.
+ * looked at and removed by itself, which costs NATS two requests, and where
+ * 'may_go' says that it is needed it stays, whatever its number: copies of a
+ * stream may number their messages apart.
  *
  * What could not be removed, because NATS was away, is with what comes next.
  *
@@ -17,13 +19,18 @@
 #ifndef LIB_BUS_SWEEP_H
 #define LIB_BUS_SWEEP_H 1
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct bus;
 struct bus_sweep;
 
-struct bus_sweep *bus_sweep_open(struct bus *, const char *stream,
-                                 const char *subject);
+/* 'may_go' may be NULL. */
+struct bus_sweep *
+bus_sweep_open(struct bus *, const char *stream, const char *subject,
+               bool (*may_go)(void *aux, const uint8_t *data, size_t size),
+               void *aux);
 /* What was not removed stays.  NULL is fine. */
 void bus_sweep_close(struct bus_sweep *);
 

@@ -79,7 +79,10 @@ server_libserver_a_SOURCES = \
 	server/cluster_tally.c server/cluster_tally.h \
 	server/cluster_merge.c server/cluster_merge.h \
 	server/cluster_merge_clock.c server/cluster_merge_impl.h \
-	server/cluster_merge_state.c \
+	server/cluster_merge_state.c server/cluster_merge_ahead.c \
+	server/cluster_split_doors.c \
+	server/cluster_lane_kept.c \
+	server/door_message.c server/door_message.h \
 	server/cluster_codecs.c server/cluster_codecs.h \
 	server/cluster_outbox.c server/cluster_outbox.h \
 	server/cluster_posts.c server/cluster_posts.h \
@@ -111,7 +114,7 @@ server_libserver_a_SOURCES = \
 	server/recorder_link.c server/recorder_link.h \
 	server/cluster_accept.c server/cluster_accept.h \
 	server/cluster_store.c server/cluster_store.h \
-	server/cluster_store_copies.c server/cluster_store_impl.h \
+	server/cluster_store_copies.c server/cluster_store_missing.c server/cluster_store_impl.h \
 	server/store_disk.c server/store_disk.h \
 	server/store_intake.c server/store_intake.h \
 	server/store_note.c server/store_note.h \

@@ -20,7 +20,9 @@
 #define TICK_MS 10
 /* How long leaving may take: NATS may be away, and others be slow. */
 #define LEAVE_MS 15000
-#define ASK_MS   2000
+/* For others to say that they have what came here. */
+#define SAFE_MS 6000
+#define ASK_MS  2000
 
 /* --- What NATS holds ----------------------------------------------------- */
 
@@ -86,9 +88,11 @@ look_at_leaving(struct cluster *cluster)
 {
     bool is_late = monotonic_ms() - cluster->leaving_ms > LEAVE_MS;
     bool is_sent = !cluster->door || cluster_door_is_idle(cluster->door);
+    bool is_safe = !cluster->door || cluster_door_is_safe(cluster->door) ||
+                   monotonic_ms() - cluster->leaving_ms > SAFE_MS;
 
     if (!cluster->is_leaving || cluster->has_left ||
-        (!is_late && (!is_sent || !holds_nothing(cluster)))) {
+        (!is_late && (!is_sent || !is_safe || !holds_nothing(cluster)))) {
         return;
     }
     if (is_late) {

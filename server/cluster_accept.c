@@ -27,6 +27,9 @@ struct cluster_accept {
     struct known *known; /* By k.  Owned. */
     size_t n, allocated;
     struct waiting *waiting; /* In the order they came.  Owned. */
+    size_t n_held, allocated_held;
+    struct waiting *held; /* Markers.  Owned. */
+    bool skips;
     struct cluster_accept_counters counters;
 };
 
@@ -37,6 +40,12 @@ cluster_accept_create(void)
 }
 
 void
+cluster_accept_skips(struct cluster_accept *a)
+{
+    a->skips = true;
+}
+
+void
 cluster_accept_destroy(struct cluster_accept *a)
 {
     if (a) {
@@ -44,6 +53,7 @@ cluster_accept_destroy(struct cluster_accept *a)
             free((void *) a->waiting[i].message.data);
         }
         free(a->waiting);
+        free(a->held);
         free(a->known);
         free(a);
     }
@@ -95,18 +105,14 @@ take_tentative(struct cluster_accept *a, uint64_t seq,
     a->counters.waiting_bytes += m->size;
 }
 
+/* Accepts what a marker tells of. */
 static void
-take_marker(struct cluster_accept *a, const struct store_message *m,
-            void (*accept)(void *aux, const struct store_message *), void *aux)
+apply(struct cluster_accept *a, const struct store_message *m,
+      void (*accept)(void *aux, const struct store_message *), void *aux)
 {
     struct known *known = need_known(a, m->k);
     size_t n = 0;
 
-    a->counters.markers++;
-    if (m->e_now < known->e || m->c < known->c) {
-        a->counters.stale_markers++;
-        return;
-    }
     known->c = m->c;
     known->e = m->e_now;
     for (size_t i = 0; i < a->n; i++) {
@@ -129,6 +135,132 @@ take_marker(struct cluster_accept *a, const struct store_message *m,
     a->n = n;
 }
 
+/* --- Markers that wait. -------------------------------------------------- */
+
+static bool
+is_stale(struct cluster_accept *a, const struct store_message *m)
+{
+    const struct known *known = need_known(a, m->k);
+
+    return m->e_now < known->e || m->c < known->c;
+}
+
+/* How many messages of a checkpoint that the marker tells of have not come. */
+static uint32_t
+n_missing_of(const struct cluster_accept *a, const struct store_message *m,
+             size_t i)
+{
+    uint64_t c = m->parts.c[i];
+    uint32_t n = 0;
+
+    if (c <= a->known[m->k].c) {
+        return 0;
+    }
+    for (size_t w = 0; w < a->n; w++) {
+        const struct store_message *o = &a->waiting[w].message;
+
+        n += o->k == m->k && o->e == m->e && o->c == c;
+    }
+    return n < m->parts.n[i] ? m->parts.n[i] - n : 0;
+}
+
+static uint32_t
+n_missing(const struct cluster_accept *a, const struct store_message *m)
+{
+    if (!m->has_parts) {
+        return 0;
+    }
+    if (a->skips) {
+        return n_missing_of(a, m, 1);
+    }
+    return (m->parts.before > a->known[m->k].c) + n_missing_of(a, m, 0) +
+           n_missing_of(a, m, 1);
+}
+
+/* Goes on with the markers of 'k' that need not wait any more. */
+static void
+go_on(struct cluster_accept *a, uint32_t k,
+      void (*accept)(void *aux, const struct store_message *), void *aux)
+{
+    for (size_t i = 0; i < a->n_held; i++) {
+        const struct store_message m = a->held[i].message;
+
+        if (m.k != k || (!is_stale(a, &m) && n_missing(a, &m))) {
+            continue;
+        }
+        a->held[i] = a->held[--a->n_held];
+        if (is_stale(a, &m)) {
+            a->counters.stale_markers++;
+        } else {
+            apply(a, &m, accept, aux);
+        }
+        i = SIZE_MAX; /* From the beginning: others may go on now. */
+    }
+}
+
+static void
+hold(struct cluster_accept *a, uint64_t seq, const struct store_message *m)
+{
+    for (size_t i = 0; i < a->n_held; i++) {
+        const struct store_message *o = &a->held[i].message;
+
+        if (o->k == m->k && o->e == m->e && o->c == m->c &&
+            o->e_now == m->e_now) {
+            return; /* It comes again. */
+        }
+    }
+    a->held =
+        lh_alloc_grow(a->held, a->n_held, &a->allocated_held, sizeof *a->held);
+    a->held[a->n_held++] = (struct waiting){.seq = seq, .message = *m};
+}
+
+static void
+take_marker(struct cluster_accept *a, uint64_t seq,
+            const struct store_message *m,
+            void (*accept)(void *aux, const struct store_message *), void *aux)
+{
+    a->counters.markers++;
+    if (is_stale(a, m)) {
+        a->counters.stale_markers++;
+    } else if (n_missing(a, m)) {
+        hold(a, seq, m);
+    } else {
+        apply(a, m, accept, aux);
+    }
+}
+
+/* The first of the markers that wait, by what they tell. */
+static size_t
+find_first_held(const struct cluster_accept *a)
+{
+    size_t first = 0;
+
+    for (size_t i = 1; i < a->n_held; i++) {
+        if (a->held[i].message.c < a->held[first].message.c) {
+            first = i;
+        }
+    }
+    return first;
+}
+
+void
+cluster_accept_give_up(struct cluster_accept *a,
+                       void (*accept)(void *aux, const struct store_message *),
+                       void *aux)
+{
+    while (a->n_held) {
+        size_t i = find_first_held(a);
+        const struct store_message m = a->held[i].message;
+
+        a->held[i] = a->held[--a->n_held];
+        if (!is_stale(a, &m)) {
+            a->counters.missing += n_missing(a, &m);
+            apply(a, &m, accept, aux);
+        }
+        go_on(a, m.k, accept, aux);
+    }
+}
+
 void
 cluster_accept_take(struct cluster_accept *a, uint64_t seq,
                     const struct store_message *m,
@@ -138,14 +270,23 @@ cluster_accept_take(struct cluster_accept *a, uint64_t seq,
     if (m->kind == STORE_TENTATIVE) {
         take_tentative(a, seq, m);
     } else {
-        take_marker(a, m, accept, aux);
+        take_marker(a, seq, m, accept, aux);
+    }
+    if (a->n_held) {
+        go_on(a, m->k, accept, aux);
     }
 }
 
 uint64_t
 cluster_accept_floor(const struct cluster_accept *a, uint64_t next_seq)
 {
-    return a->n ? a->waiting[0].seq : next_seq;
+    for (size_t i = 0; i < a->n; i++) {
+        next_seq = a->waiting[i].seq < next_seq ? a->waiting[i].seq : next_seq;
+    }
+    for (size_t i = 0; i < a->n_held; i++) {
+        next_seq = a->held[i].seq < next_seq ? a->held[i].seq : next_seq;
+    }
+    return next_seq;
 }
 
 uint64_t
@@ -192,4 +333,5 @@ cluster_accept_get_counters(const struct cluster_accept *a,
 {
     *counters = a->counters;
     counters->waiting = a->n;
+    counters->held = a->n_held;
 }

@@ -16,6 +16,10 @@
  * accepted; of other epochs what is up to c, or of an epoch below e_now, is
  * dropped; known is then {c, e_now}.  A marker below what is known is dropped.
  *
+ * A marker may tell how many messages there are (struct store_parts).  Where
+ * some have not come it waits, and what comes later of k behind it, until they
+ * have, or it is given up.
+ *
  * The state can be written down and taken up by a successor, who reads the
  * subject again from cluster_accept_floor().
  *
@@ -39,18 +43,29 @@ struct cluster_accept_counters {
     uint64_t waiting;   /* the rest waits. */
     uint64_t waiting_bytes;
     uint64_t markers, stale_markers;
+    uint64_t held;    /* Markers that wait now, */
+    uint64_t missing; /* and messages that were not waited for any longer. */
 };
 
 struct cluster_accept;
 
 struct cluster_accept *cluster_accept_create(void);
 void cluster_accept_destroy(struct cluster_accept *);
+/* Checkpoints before the last one of a marker may have been left out. */
+void cluster_accept_skips(struct cluster_accept *);
 
 /* Takes the message with number 'seq' in its stream; numbers rise.  'accept'
  * is called for each message accepted, in the order they came. */
 void cluster_accept_take(
     struct cluster_accept *, uint64_t seq, const struct store_message *,
     void (*accept)(void *aux, const struct store_message *), void *aux);
+
+/* Accepts of the markers that wait what has come, and goes on without what has
+ * not. */
+void cluster_accept_give_up(struct cluster_accept *,
+                            void (*accept)(void *aux,
+                                           const struct store_message *),
+                            void *aux);
 
 /* From where a successor with this state has to read: what waits, or, if
  * nothing does, 'next_seq'. */

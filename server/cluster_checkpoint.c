@@ -12,6 +12,7 @@
 #include "lib/lh_alloc.h"
 #include "server/cluster_outbox.h"
 #include "server/cluster_posts.h"
+#include "server/cluster_snapshot.h"
 #include "server/shard_commit.h"
 #include "server/store_message.h"
 
@@ -26,7 +27,9 @@
 
 /* What a stage-2 shard has not been told of. */
 struct store {
-    bool is_in;      /* The checkpoint under way has histories for it. */
+    uint32_t n_in; /* Messages for it of the checkpoint under way. */
+    /* Of those that are committed. */
+    struct store_parts parts;
     uint64_t owed;   /* The last checkpoint it has to be told of; 0: none. */
     uint64_t marker; /* What a marker on its way tells; NO_SEQ: none is. */
 };
@@ -70,15 +73,17 @@ send_marker(struct cluster_checkpoint *cp, uint32_t m, uint64_t epoch,
         .e_now = cp->config.epoch,
     };
     struct byte_buf bytes = BYTE_BUF_INIT;
-    char subject[32], id[96];
+    char subject[32], id[96], parts[STORE_PARTS_SIZE];
 
+    store_parts_put(&cp->stores[m].parts, parts);
     snprintf(subject, sizeof subject, "lh.2.%" PRIu32, m);
     snprintf(id, sizeof id,
              "m.%" PRIu32 ".%" PRIu64 ".%" PRIu64 ".%" PRIu64 ".%" PRIu32,
              cp->config.shard, cp->config.epoch, epoch, c, m);
     store_message_put(&message, &bytes);
     cp->stores[m].marker = c;
-    cluster_posts_add(cp->markers, subject, id, &bytes, m);
+    cluster_posts_add_with(cp->markers, subject, id, &bytes, m,
+                           STORE_PARTS_HEADER, parts);
 }
 
 static bool
@@ -115,6 +120,22 @@ announce(struct cluster_checkpoint *cp)
     }
 }
 
+/* What a store has got when the checkpoint under way is committed. */
+static struct store_parts
+wanted_parts(const struct cluster_checkpoint *cp, const struct store *store)
+{
+    struct store_parts parts = store->parts;
+
+    if (store->n_in) {
+        parts.before = parts.c[0];
+        parts.c[0] = parts.c[1];
+        parts.n[0] = parts.n[1];
+        parts.c[1] = cp->next;
+        parts.n[1] = store->n_in;
+    }
+    return parts;
+}
+
 /* Tells those that got histories that these count. */
 static void
 tell(struct cluster_checkpoint *cp, uint64_t c)
@@ -122,8 +143,9 @@ tell(struct cluster_checkpoint *cp, uint64_t c)
     for (uint32_t m = 0; m < cp->config.n_stores; m++) {
         struct store *store = &cp->stores[m];
 
-        if (store->is_in) {
-            store->is_in = false;
+        store->parts = wanted_parts(cp, store);
+        if (store->n_in) {
+            store->n_in = 0;
             store->owed = c;
             if (store->marker == NO_SEQ) {
                 send_marker(cp, m, cp->config.epoch, c);
@@ -142,20 +164,55 @@ put_note(const struct cluster_checkpoint *cp, struct byte_buf *out)
     byte_buf_put_u64(out, cp->next);
     byte_buf_put_u64(out, cp->wanted.snapshot_seq);
     byte_buf_put_u32(out, cp->wanted.n_parts);
+    byte_buf_put_uvarint(out, cp->config.n_stores);
+    for (uint32_t m = 0; m < cp->config.n_stores; m++) {
+        struct store_parts parts = wanted_parts(cp, &cp->stores[m]);
+
+        byte_buf_put_uvarint(out, cp->next - parts.c[1]);
+        byte_buf_put_uvarint(out, parts.c[1] - parts.c[0]);
+        byte_buf_put_uvarint(out, parts.c[0] - parts.before);
+        byte_buf_put_uvarint(out, parts.n[1]);
+        byte_buf_put_uvarint(out, parts.n[0]);
+    }
+}
+
+/* What stores have got; an older version did not write it. */
+static void
+read_parts(struct cluster_checkpoint *cp, struct bytes_reader *in)
+{
+    uint64_t n = bytes_left(in) ? byte_buf_get_uvarint(in) : 0;
+
+    for (uint32_t m = 0; m < cp->config.n_stores && m < n; m++) {
+        struct store_parts parts;
+
+        parts.c[1] = cp->past.checkpoint - byte_buf_get_uvarint(in);
+        parts.c[0] = parts.c[1] - byte_buf_get_uvarint(in);
+        parts.before = parts.c[0] - byte_buf_get_uvarint(in);
+        parts.n[1] = (uint32_t) byte_buf_get_uvarint(in);
+        parts.n[0] = (uint32_t) byte_buf_get_uvarint(in);
+        if (in->failed) {
+            return;
+        }
+        cp->stores[m].parts = parts;
+    }
 }
 
 /* False: it is none that this version understands. */
 static bool
-read_note(struct cluster_checkpoint_past *past, const uint8_t *note,
-          size_t n_note)
+read_note(struct cluster_checkpoint *cp, const uint8_t *note, size_t n_note)
 {
     struct bytes_reader in = bytes_reader(note, n_note);
+    struct cluster_checkpoint_past *past = &cp->past;
     uint8_t version = bytes_get_u8(&in);
 
     past->checkpoint = bytes_get_u64(&in);
     past->snapshot_seq = bytes_get_u64(&in);
     past->n_parts = bytes_get_u32(&in);
-    return !in.failed && version == NOTE_VERSION;
+    if (in.failed || version != NOTE_VERSION) {
+        return false;
+    }
+    read_parts(cp, &in);
+    return true;
 }
 
 static void
@@ -174,7 +231,7 @@ take_claim(struct cluster_checkpoint *cp, uint64_t position,
 {
     cp->past = (struct cluster_checkpoint_past){.position = position,
                                                 .epoch = note_epoch};
-    if (n_note && !read_note(&cp->past, note, n_note)) {
+    if (n_note && !read_note(cp, note, n_note)) {
         fence(cp); /* A newer version's, which must go on. */
         return;
     }
@@ -193,7 +250,8 @@ take_done(struct cluster_checkpoint *cp)
     cp->n.n++;
     cp->n.histories += cp->n.under_way;
     cp->n.under_way = 0;
-    tell(cp, cp->next++);
+    tell(cp, cp->next);
+    cp->next++;
     cp->config.on_committed(cp->config.aux);
 }
 
@@ -268,7 +326,7 @@ give_tentative(void *cp_, uint32_t m, uint32_t part, struct byte_buf *bytes)
     snprintf(id, sizeof id,
              "t.%" PRIu32 ".%" PRIu64 ".%" PRIu64 ".%" PRIu32 ".%" PRIu32,
              cp->config.shard, cp->config.epoch, cp->next, m, part);
-    cp->stores[m].is_in = true;
+    cp->stores[m].n_in++;
     cp->n.tentative_bytes += bytes->len;
     cluster_posts_add(cp->posts, subject, id, bytes, TAG_TENTATIVE);
 }
@@ -309,14 +367,34 @@ cluster_checkpoint_begin(struct cluster_checkpoint *cp, uint64_t position,
 /* --- Life. ----------------------------------------------------------------
  */
 
+/* Whether a message on lh.1.<k> is not needed any more. */
+static bool
+may_card_go(void *cp_, const uint8_t *data, size_t size)
+{
+    const struct cluster_checkpoint *cp = cp_;
+
+    return !cp->config.may_go || cp->config.may_go(cp->config.aux, data, size);
+}
+
+/* The same of one on lh.s.<k>. */
+static bool
+may_snapshot_go(void *cp_, const uint8_t *data, size_t size)
+{
+    const struct cluster_checkpoint *cp = cp_;
+    uint64_t c;
+
+    return cluster_snapshot_checkpoint(data, size, &c) && c + 1 < cp->next;
+}
+
 static struct bus_sweep *
 open_sweep(struct cluster_checkpoint *cp, const char *stream,
-           const char *prefix)
+           const char *prefix,
+           bool (*may_go)(void *aux, const uint8_t *data, size_t size))
 {
     char subject[32];
 
     snprintf(subject, sizeof subject, "%s.%" PRIu32, prefix, cp->config.shard);
-    return bus_sweep_open(cp->config.bus, stream, subject);
+    return bus_sweep_open(cp->config.bus, stream, subject, may_go, cp);
 }
 
 struct cluster_checkpoint *
@@ -335,8 +413,8 @@ cluster_checkpoint_create(const struct cluster_checkpoint_config *config)
     cp->posts = cluster_posts_create(&posts);
     posts.on_kept = on_marker_kept;
     cp->markers = cluster_posts_create(&posts);
-    cp->cards = open_sweep(cp, "LH1", "lh.1");
-    cp->snapshots = open_sweep(cp, "LHS", "lh.s");
+    cp->cards = open_sweep(cp, "LH1", "lh.1", may_card_go);
+    cp->snapshots = open_sweep(cp, "LHS", "lh.s", may_snapshot_go);
     cp->commit = shard_commit_claim(config->bus, BUCKET, config->shard,
                                     config->epoch, on_commit, cp);
     return cp;
@@ -367,7 +445,16 @@ cluster_checkpoint_box(struct cluster_checkpoint *cp)
 bool
 cluster_checkpoint_is_ready(const struct cluster_checkpoint *cp)
 {
-    return cp->state == CHECKPOINT_IDLE;
+    if (cp->state != CHECKPOINT_IDLE) {
+        return false;
+    }
+    /* A marker tells of two, so that it can be said of each what was sent. */
+    for (uint32_t m = 0; m < cp->config.n_stores; m++) {
+        if (cp->stores[m].owed && cp->stores[m].owed != cp->stores[m].marker) {
+            return false;
+        }
+    }
+    return true;
 }
 
 bool

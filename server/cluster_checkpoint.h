@@ -52,6 +52,8 @@ struct cluster_checkpoint_config {
     void (*on_claimed)(void *aux, const struct cluster_checkpoint_past *);
     void (*on_committed)(void *aux);
     void (*on_fenced)(void *aux); /* Nothing more happens. */
+    /* Whether what came of a message on lh.1.<k> is committed; may be NULL. */
+    bool (*may_go)(void *aux, const uint8_t *data, size_t size);
     void *aux;
 };
 

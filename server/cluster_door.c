@@ -17,6 +17,7 @@
 #include "lib/say.h"
 #include "server/cluster_lane.h"
 #include "server/cluster_wire.h"
+#include "server/door_message.h"
 
 #define MAX_BYTES  (UINT64_C(256) << 20)
 #define TIMEOUT_MS 2000
@@ -37,6 +38,7 @@ struct cluster_door {
     struct cluster_door_config config;
     struct cluster_lanes lanes;
     struct cluster_lane *lane; /* Each shard's.  Owned. */
+    struct bus_sub *sub;       /* What their owners say.  Owned. */
     uint32_t first_lane;       /* To be looked at next. */
     uint64_t walked_ns;        /* When all were looked at. */
     uint64_t settled;          /* As it was told. */
@@ -93,6 +95,54 @@ settle(void *door_)
     }
 }
 
+/* --- What owners say. ---------------------------------------------------- */
+
+static void
+on_owner(void *door_, const struct bus_message *message)
+{
+    struct cluster_door *door = door_;
+    struct door_message m;
+
+    if (!door_message_read(message->data, message->size, &m) ||
+        m.door != door->lanes.door || m.k >= door->config.n_shards) {
+        return;
+    }
+    if (m.kind == DOOR_COVERED) {
+        cluster_lane_cover(&door->lane[m.k], m.last);
+    } else if (m.kind == DOOR_AGAIN && message->reply) {
+        struct cluster_lane *lane = &door->lane[m.k];
+        uint64_t first = cluster_lane_send_again(lane, m.first, m.last);
+
+        door_message_send(door->config.bus, message->reply,
+                          &(struct door_message){.kind = DOOR_WILL,
+                                                 .k = m.k,
+                                                 .door = m.door,
+                                                 .first = first,
+                                                 .last = lane->covered});
+    }
+}
+
+static void
+hear_owners(struct cluster_door *door)
+{
+    char subject[DOOR_SUBJECT_SIZE];
+
+    door_message_door_subject(subject, door->lanes.door);
+    door->sub = bus_subscribe(door->config.bus, subject, on_owner, door);
+}
+
+/* Forgets what was acknowledged first, where more is kept than may be. */
+static void
+limit_kept(struct cluster_door *door, uint64_t max_bytes)
+{
+    for (uint32_t k = 0; door->lanes.n.kept_bytes > max_bytes;
+         k = (k + 1) % door->config.n_shards) {
+        if (door->lane[k].kept) {
+            cluster_lane_drop_kept(&door->lane[k]);
+        }
+    }
+}
+
 struct cluster_door *
 cluster_door_create(const struct cluster_door_config *config)
 {
@@ -130,6 +180,7 @@ cluster_door_create(const struct cluster_door_config *config)
     for (uint32_t k = 0; k < config->n_shards; k++) {
         cluster_lane_init(&door->lane[k], &door->lanes, k);
     }
+    hear_owners(door);
     return door;
 }
 
@@ -137,6 +188,7 @@ void
 cluster_door_destroy(struct cluster_door *door)
 {
     if (door) {
+        bus_unsubscribe(door->sub);
         for (uint32_t k = 0; k < door->config.n_shards; k++) {
             cluster_lane_uninit(&door->lane[k]);
         }
@@ -244,7 +296,13 @@ make_room(struct cluster_door *door, const struct postcard *p)
 {
     const struct cluster_lanes *lanes = &door->lanes;
     size_t cost = cluster_lane_cost(p);
+    uint64_t all = lanes->n.waiting_bytes + cost;
 
+    if (all + lanes->n.kept_bytes > door->config.max_bytes) {
+        limit_kept(door, all < door->config.max_bytes
+                             ? door->config.max_bytes - all
+                             : 0);
+    }
     if (lanes->n.waiting_bytes + cost <= door->config.max_bytes) {
         return true;
     }
@@ -329,6 +387,7 @@ cluster_door_run(struct cluster_door *door, uint64_t now_ns)
 
         cluster_lane_run(&door->lane[k % door->config.n_shards]);
     }
+    limit_kept(door, door->config.max_bytes / 4);
     say_lost(door);
     settle(door);
 }
@@ -367,6 +426,22 @@ cluster_door_is_idle(const struct cluster_door *door)
     for (uint32_t k = 0; k < door->config.n_shards; k++) {
         if (!cluster_lane_is_idle(&door->lane[k])) {
             return false;
+        }
+    }
+    return true;
+}
+
+bool
+cluster_door_is_safe(const struct cluster_door *door)
+{
+    for (uint32_t k = 0; k < door->config.n_shards; k++) {
+        const struct cluster_lane *lane = &door->lane[k];
+
+        for (const struct cluster_message *m = lane->kept; m && lane->is_told;
+             m = m->next) {
+            if (m->n_cards) {
+                return false;
+            }
         }
     }
     return true;

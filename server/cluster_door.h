@@ -24,6 +24,11 @@
  * lost, and counted, although it may be there.  in = acknowledged + waiting +
  * lost, always.
  *
+ * NATS may lose what it has acknowledged.  So messages are kept until the
+ * owner of the shard says that what came of them is committed, or they take a
+ * quarter of 'max_bytes', and are sent again when it lacks them
+ * (server/door_message.h).
+ *
  * Watermarks: each message says up to when all was sent that belongs to its
  * shard; shards on which the door was active within the last 3 s get one each
  * 250 ms when there is nothing else.
@@ -93,6 +98,10 @@ struct cluster_door_counters {
     uint64_t were_there;        /* Of these, NATS had the message. */
     uint64_t full;              /* Attempts that found the stream full. */
     uint64_t inner, inner_lost; /* Notes of tunnels. */
+    uint64_t kept; /* Postcards that are acknowledged, and not known to be
+                    * committed, */
+    uint64_t kept_bytes;   /* and what is kept of them; */
+    uint64_t sent_missing; /* messages that owners lacked. */
 };
 
 struct catch_up;
@@ -125,6 +134,9 @@ void cluster_door_end(struct cluster_door *);
 bool cluster_door_has_room(const struct cluster_door *);
 /* Whether everything, watermarks too, is acknowledged or given up. */
 bool cluster_door_is_idle(const struct cluster_door *);
+/* Whether, besides, what came of all postcards is committed, as far as owners
+ * tell. */
+bool cluster_door_is_safe(const struct cluster_door *);
 
 /* The number of the last postcard that was added, from 1 on; 0: none. */
 uint64_t cluster_door_token(const struct cluster_door *);

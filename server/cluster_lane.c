@@ -21,18 +21,6 @@
 /* Of a message. */
 #define CREDIT UINT64_C(1000000000)
 
-struct cluster_message {
-    struct cluster_message *next;
-    uint64_t number;
-    uint64_t first_token;
-    uint64_t sent_ns;      /* By the last attempt. */
-    uint64_t uncertain_ns; /* By the first that may have worked; 0. */
-    uint32_t n_cards, n_inner, n_attempts;
-    bool is_end;
-    size_t size;
-    uint8_t data[];
-};
-
 void
 cluster_lane_init(struct cluster_lane *lane, struct cluster_lanes *all,
                   uint32_t shard)
@@ -53,9 +41,9 @@ say_trouble(const struct cluster_lane *lane, const char *what, const char *why)
         what, why ? ": " : "", why ? why : "");
 }
 
-/* Takes the first message away. */
+/* Takes the first message away; it is acknowledged, or lost and empty. */
 static void
-drop_first(struct cluster_lane *lane)
+keep_first(struct cluster_lane *lane)
 {
     struct cluster_message *m = lane->first;
 
@@ -65,14 +53,33 @@ drop_first(struct cluster_lane *lane)
     if (!lane->first) {
         lane->last = NULL;
     }
-    free(m);
+    cluster_lane_keep(lane, m);
+}
+
+/* Takes what is in the message out of it: its number stays, so that the owner
+ * of the shard does not wait for it. */
+static void
+make_empty(struct cluster_lane *lane, struct cluster_message *m,
+           const struct cluster_cards_head *head)
+{
+    struct byte_buf *out = &lane->all->out;
+
+    byte_buf_clear(out);
+    cluster_wire_put_cards(out, head, NULL, 0);
+    if (out->len <= m->size) {
+        lane->all->n.waiting_bytes -= m->size - out->len;
+        m->size = out->len;
+        memcpy(m->data, out->data, out->len);
+    }
+    lane->all->n.waiting -= m->n_cards;
+    m->n_cards = m->n_inner = 0;
 }
 
 static void
 lose_first(struct cluster_lane *lane, enum cluster_door_loss cause)
 {
     struct cluster_lanes *all = lane->all;
-    const struct cluster_message *m = lane->first;
+    struct cluster_message *m = lane->first;
     struct cluster_cards_head head;
     const uint8_t *batch;
     struct postcard p;
@@ -80,14 +87,17 @@ lose_first(struct cluster_lane *lane, enum cluster_door_loss cause)
 
     all->n.lost[cause] += m->n_cards;
     all->n.inner_lost += m->n_inner;
-    if (m->n_cards &&
-        !cluster_wire_get_cards(m->data, m->size, &head, &batch, &len, NULL) &&
-        !card_batch_reader_open(all->reader, batch, len, NULL)) {
-        while (card_batch_reader_next(all->reader, &p)) {
-            all->lose(all->aux, p.dpid);
+    if ((m->n_cards || m->n_inner) &&
+        !cluster_wire_get_cards(m->data, m->size, &head, &batch, &len, NULL)) {
+        if (m->n_cards &&
+            !card_batch_reader_open(all->reader, batch, len, NULL)) {
+            while (card_batch_reader_next(all->reader, &p)) {
+                all->lose(all->aux, p.dpid);
+            }
         }
+        make_empty(lane, m, &head);
     }
-    drop_first(lane);
+    keep_first(lane);
 }
 
 static void
@@ -145,6 +155,9 @@ cluster_lane_uninit(struct cluster_lane *lane)
     bus_forget(all->bus, lane);
     while (lane->first) {
         lose_first(lane, CLUSTER_DOOR_CLOSED);
+    }
+    while (lane->kept) {
+        cluster_lane_drop_kept(lane);
     }
     lose_cards(lane);
     byte_buf_uninit(&lane->cards);
@@ -231,8 +244,6 @@ add_message(struct cluster_lane *lane, uint32_t n_cards, uint32_t n_inner,
                                   .first_token = lane->first_token,
                                   .n_cards = n_cards,
                                   .n_inner = n_inner,
-                                  .is_end =
-                                      watermark_ns == CLUSTER_WATERMARK_END,
                                   .size = out->len};
     memcpy(m->data, out->data, out->len);
     all->n.waiting_bytes += m->size;
@@ -418,7 +429,7 @@ acknowledge(struct cluster_lane *lane, bool was_there)
     } else {
         n->empty++;
     }
-    drop_first(lane);
+    keep_first(lane);
 }
 
 /* Whether the attempt may have worked all the same. */
@@ -434,10 +445,6 @@ fail(struct cluster_lane *lane, int error_number, const char *why)
     struct cluster_message *m = lane->first;
 
     lane->all->n.full += error_number == ENOSPC;
-    if (!m->n_cards && !m->n_inner && !m->is_end) {
-        drop_first(lane); /* The next one tells more. */
-        return;
-    }
     if (error_number == EMSGSIZE) {
         say_trouble(lane, "are lost, NATS will not have them", why);
         lose_first(lane, CLUSTER_DOOR_REFUSED);
@@ -576,6 +583,7 @@ cluster_lane_run(struct cluster_lane *lane)
         lane->is_flushing = false;
     }
     send_first(lane);
+    cluster_lane_run_kept(lane);
 }
 
 uint64_t

@@ -61,7 +61,18 @@ struct cluster_lanes {
     void *aux;
 };
 
-struct cluster_message;
+/* A message: packed. */
+struct cluster_message {
+    struct cluster_message *next;
+    uint64_t number;
+    uint64_t first_token;
+    uint64_t sent_ns;      /* By the last attempt. */
+    uint64_t uncertain_ns; /* By the first that may have worked; 0. */
+    uint64_t kept_ns;      /* When it was acknowledged. */
+    uint32_t n_cards, n_inner, n_attempts;
+    size_t size;
+    uint8_t data[];
+};
 
 struct cluster_lane {
     struct cluster_lanes *all;
@@ -84,6 +95,17 @@ struct cluster_lane {
     struct cluster_message *first, *last; /* To be acknowledged.  Owned. */
     bool is_under_way;                    /* The first was sent. */
     uint64_t retry_ns;                    /* It is not before then. */
+
+    /* Acknowledged, and not known to be committed, with no gap in their
+     * numbers (cluster_lane_kept.c).  Owned. */
+    struct cluster_message *kept, *last_kept;
+    uint64_t covered;           /* Up to this they are. */
+    bool is_told;               /* By an owner, at all. */
+    uint64_t asked_ns;          /* When it was asked. */
+    uint64_t again, last_again; /* To be sent again; none if it is less. */
+    uint64_t again_number;      /* Is under way. */
+    uint64_t again_ns;          /* Not before then. */
+    bool is_again_under_way;
 
     uint64_t number;       /* Of the last message, */
     uint64_t watermark_ns; /* and what it said. */
@@ -138,5 +160,20 @@ void cluster_lane_run(struct cluster_lane *);
  * waits. */
 uint64_t cluster_lane_first(const struct cluster_lane *);
 bool cluster_lane_is_idle(const struct cluster_lane *);
+
+/* --- cluster_lane_kept.c --- */
+
+/* Takes a message that was acknowledged. */
+void cluster_lane_keep(struct cluster_lane *, struct cluster_message *);
+/* Drops the first of those that are kept; there must be one. */
+void cluster_lane_drop_kept(struct cluster_lane *);
+/* What came of those up to 'number' is committed. */
+void cluster_lane_cover(struct cluster_lane *, uint64_t number);
+/* The owner lacks those from 'first' to 'last'.  Returns from which number on
+ * they are still here. */
+uint64_t cluster_lane_send_again(struct cluster_lane *, uint64_t first,
+                                 uint64_t last);
+/* Sends what is wanted, and asks about what nobody has told of. */
+void cluster_lane_run_kept(struct cluster_lane *);
 
 #endif /* server/cluster_lane.h */

@@ -68,6 +68,7 @@ forget_door(struct cluster_merge *merge, size_t i)
     while (door->first) {
         drop_first(merge, door);
     }
+    cluster_merge_forget_ahead(merge, door);
     free(door);
     merge->doors[i] = merge->doors[--merge->n_doors];
 }
@@ -92,8 +93,8 @@ cluster_merge_destroy(struct cluster_merge *merge)
 /* --- In. -----------------------------------------------------------------
  */
 
-static struct merge_door *
-find_door(const struct cluster_merge *merge, uint64_t nonce)
+struct merge_door *
+cluster_merge_find_door(const struct cluster_merge *merge, uint64_t nonce)
 {
     for (size_t i = 0; i < merge->n_doors; i++) {
         if (merge->doors[i]->nonce == nonce) {
@@ -114,7 +115,7 @@ make_room(struct cluster_merge *merge)
     for (size_t i = 0; i < merge->n_doors; i++) {
         const struct merge_door *door = merge->doors[i];
 
-        if (!door->first && door->last_seq < floor &&
+        if (!door->first && !door->ahead && door->last_seq < floor &&
             (oldest == merge->n_doors ||
              door->stored_ns < merge->doors[oldest]->stored_ns)) {
             oldest = i;
@@ -212,13 +213,53 @@ set_trouble(struct cluster_merge *merge, uint64_t seq, const char *why)
     say_error("postcards in message %" PRIu64 " cannot be read: %s", seq, why);
 }
 
+void
+cluster_merge_take_next(struct cluster_merge *merge, struct merge_door *door,
+                        struct cluster_cards_head *head,
+                        const struct cluster_merge_message *m,
+                        const uint8_t *batch, size_t len)
+{
+    uint64_t lower_ns = door->watermark_ns;
+    struct merge_message *message;
+
+    note_head(merge, door, head, m);
+    if (merge->config.on_agents && !head->is_file && head->version > 1) {
+        merge->config.on_agents(merge->config.aux, UINT32_MAX - head->left_out,
+                                head->is_catching_up, door->watermark_ns);
+    }
+    if (len) {
+        door->cards_ns = door->watermark_ns;
+    }
+    if (head->number <= door->number) {
+        /* The owner before has given it, or it is there twice. */
+        note_runs(merge, door, head, m, NULL);
+        merge->n.again++;
+        return;
+    }
+    door->number = head->number;
+    door->order_seq = m->seq;
+    message = lh_alloc(sizeof *message + len);
+    message->next = NULL;
+    message->skips = NULL;
+    message->n_skips = 0;
+    message->seq = m->seq;
+    message->number = head->number;
+    message->lower_ns = lower_ns;
+    message->upper_ns = head->watermark_ns;
+    message->size = len;
+    if (len) {
+        memcpy(message->data, batch, len);
+    }
+    note_runs(merge, door, head, m, message);
+    append(merge, door, message);
+}
+
 int
 cluster_merge_take(struct cluster_merge *merge,
                    const struct cluster_merge_message *m, uint64_t now_ns,
                    struct lh_error *error)
 {
     struct cluster_cards_head head;
-    struct merge_message *message;
     struct merge_door *door;
     const uint8_t *batch;
     size_t len;
@@ -235,42 +276,16 @@ cluster_merge_take(struct cluster_merge *merge,
         set_trouble(merge, m->seq, error->text);
         return retval;
     }
-    door = find_door(merge, head.door);
+    door = cluster_merge_find_door(merge, head.door);
     if (!door) {
         door = cluster_merge_add_door(merge, head.door);
     }
-
-    uint64_t lower_ns = door->watermark_ns;
-
-    note_head(merge, door, &head, m);
-    if (merge->config.on_agents && !head.is_file && head.version > 1) {
-        merge->config.on_agents(merge->config.aux, UINT32_MAX - head.left_out,
-                                head.is_catching_up, door->watermark_ns);
+    if (merge->config.mends && head.number > door->number + 1) {
+        cluster_merge_put_ahead(merge, door, head.number, m);
+    } else {
+        cluster_merge_take_next(merge, door, &head, m, batch, len);
     }
-    if (len) {
-        door->cards_ns = door->watermark_ns;
-    }
-    if (head.number <= door->number) {
-        /* The owner before has given it, or it is there twice. */
-        note_runs(merge, door, &head, m, NULL);
-        merge->n.again++;
-        return 0;
-    }
-    door->number = head.number;
-    message = lh_alloc(sizeof *message + len);
-    message->next = NULL;
-    message->skips = NULL;
-    message->n_skips = 0;
-    message->seq = m->seq;
-    message->number = head.number;
-    message->lower_ns = lower_ns;
-    message->upper_ns = head.watermark_ns;
-    message->size = len;
-    if (len) {
-        memcpy(message->data, batch, len);
-    }
-    note_runs(merge, door, &head, m, message);
-    append(merge, door, message);
+    cluster_merge_take_ahead(merge, door);
     return 0;
 }
 
@@ -520,10 +535,15 @@ uint64_t
 cluster_merge_floor(const struct cluster_merge *merge, uint64_t next_seq)
 {
     for (size_t i = 0; i < merge->n_doors; i++) {
-        const struct merge_message *message = merge->doors[i]->first;
+        const struct merge_door *door = merge->doors[i];
 
-        if (message && message->seq < next_seq) {
-            next_seq = message->seq;
+        if (door->first && door->first->seq < next_seq) {
+            next_seq = door->first->seq;
+        }
+        if (door->ahead && door->order_seq + 1 < next_seq) {
+            /* What is missing may be anywhere behind. */
+            next_seq =
+                door->order_seq ? door->order_seq + 1 : door->ahead->seq;
         }
     }
     return next_seq;

@@ -29,6 +29,11 @@
  * Postcards of agents that come again, by another door, are left out
  * (server/cluster_reach.h).
  *
+ * Messages of a door have numbers without gaps.  Where 'mends' says so, what
+ * comes behind a gap waits until the rest has come, which
+ * cluster_merge_get_gap() tells of, or is given up by
+ * cluster_merge_give_up().
+ *
  * What has been given can be written down (cluster_merge_put()), so that a
  * successor who reads from cluster_merge_floor() on gives the rest and nothing
  * twice.
@@ -64,6 +69,7 @@ struct cluster_merge_config {
     struct cluster_codecs *codecs; /* Takes a reference; NULL: its own. */
     size_t max_bytes;              /* Of messages that wait; 0: 64 MiB. */
     uint64_t silent_ns;            /* 0: CLUSTER_MERGE_SILENT_NS. */
+    bool mends; /* What is behind a gap in a door's numbers waits. */
     /* The next postcard; 'time_ns' goes back only when clocks were put
      * back.  False: no more for now. */
     bool (*on_card)(void *aux, const struct postcard *, uint64_t time_ns);
@@ -98,6 +104,8 @@ struct cluster_merge_counters {
     uint64_t waited;   /* are waited for, */
     uint64_t behind;   /* are not, for they are behind. */
     uint64_t held, held_bytes; /* Messages that wait. */
+    uint64_t gaps;             /* That were waited for; so many */
+    uint64_t missing;          /* messages did not come all the same. */
 };
 
 struct cluster_merge *
@@ -135,6 +143,43 @@ int cluster_merge_read_reach(struct cluster_merge *, struct bytes_reader *);
  * nothing.  Returns 0 or EBADMSG. */
 void cluster_merge_put(const struct cluster_merge *, struct byte_buf *out);
 int cluster_merge_read(struct cluster_merge *, struct bytes_reader *);
+
+/* Messages of a door that are missing, while later ones have come or are
+ * known of. */
+struct cluster_merge_gap {
+    uint64_t door;
+    uint64_t first, last; /* Their numbers. */
+    uint64_t seq;         /* In the stream: they are behind this one, as far
+                           * as is known. */
+    /* By the clock of who called first; for whoever sees to it. */
+    uint64_t since_ns, asked_ns;
+    bool is_gone; /* Nobody answers for the door. */
+};
+/* The gap of door number '*i' or a later one, which '*i' then is; it can be
+ * changed until the next call of anything.  NULL: there is none.  With
+ * 'is_idle' all that there is in the stream has been taken. */
+struct cluster_merge_gap *cluster_merge_get_gap(struct cluster_merge *,
+                                                size_t *i, uint64_t now_ns,
+                                                bool is_idle);
+/* The door has sent messages up to that number. */
+void cluster_merge_expect(struct cluster_merge *, uint64_t door,
+                          uint64_t number);
+/* Those of the door below 'number' do not come any more.  Returns how many
+ * that are that were not to be expected, because they are above 'covered'. */
+uint64_t cluster_merge_give_up(struct cluster_merge *, uint64_t door,
+                               uint64_t number, uint64_t covered);
+/* What is written down now is about to be committed; it is. */
+void cluster_merge_begin_commit(struct cluster_merge *);
+void cluster_merge_end_commit(struct cluster_merge *);
+/* Whether what came of that message, of a door that is known, is not committed
+ * yet. */
+bool cluster_merge_needs(const struct cluster_merge *, const uint8_t *data,
+                         size_t size);
+/* Door number '*i' or a later one, which '*i' then is, that does not know
+ * yet up to which message all is committed.  It is told about once a
+ * second. */
+bool cluster_merge_get_news(struct cluster_merge *, size_t *i, uint64_t now_ns,
+                            uint64_t *door, uint64_t *number);
 
 /* Why a message could not be read, the last one; NULL: all could. */
 const char *cluster_merge_trouble(const struct cluster_merge *);

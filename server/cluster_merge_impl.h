@@ -4,6 +4,7 @@
  *   cluster_merge        messages come in, postcards go out
  *   cluster_merge_clock  how far time has come
  *   cluster_merge_state  what a successor must know
+ *   cluster_merge_ahead  what came before its turn
  *
  * Included by cluster_merge*.c only. */
 #ifndef SERVER_CLUSTER_MERGE_IMPL_H
@@ -30,6 +31,15 @@ struct merge_message {
     uint8_t data[]; /* The batch. */
 };
 
+/* A message whose door's messages before it have not come. */
+struct merge_ahead {
+    struct merge_ahead *next; /* In the order of numbers. */
+    uint64_t number;
+    uint64_t seq, stored_ns;
+    size_t size;
+    uint8_t data[]; /* All of it. */
+};
+
 struct merge_door {
     uint64_t nonce;
     bool is_file;
@@ -50,6 +60,13 @@ struct merge_door {
     const struct postcard *head; /* The reader's. */
     uint32_t n_given; /* Postcards of 'first', with those left out. */
     size_t next_skip; /* Of 'first': to be looked at. */
+
+    struct merge_ahead *ahead; /* Owned. */
+    uint64_t order_seq;        /* Of the last message taken in its turn. */
+    uint64_t expected;         /* There are messages up to this, it said. */
+    struct cluster_merge_gap gap;
+    /* Up to which all is written down, committed, and told, when. */
+    uint64_t written, covered, told, told_ns;
 
     /* What the owner before had given of a message that comes again. */
     uint64_t part_number;
@@ -84,6 +101,25 @@ bool cluster_merge_misses_agents(const struct cluster_merge *,
                                  uint64_t now_ns);
 /* All that is due was given. */
 void cluster_merge_advance(struct cluster_merge *);
+
+/* Keeps a message until those before it have come. */
+void cluster_merge_put_ahead(struct cluster_merge *, struct merge_door *,
+                             uint64_t number,
+                             const struct cluster_merge_message *);
+/* Takes messages whose turn has come. */
+void cluster_merge_take_ahead(struct cluster_merge *, struct merge_door *);
+void cluster_merge_forget_ahead(struct cluster_merge *, struct merge_door *);
+/* Takes a message in its turn, or one that comes again. */
+struct cluster_cards_head;
+void cluster_merge_take_next(struct cluster_merge *, struct merge_door *,
+                             struct cluster_cards_head *,
+                             const struct cluster_merge_message *,
+                             const uint8_t *batch, size_t len);
+/* NULL: it is not known. */
+struct merge_door *cluster_merge_find_door(const struct cluster_merge *,
+                                           uint64_t nonce);
+/* Up to which message all is given, or was left to a successor. */
+uint64_t cluster_merge_given(const struct merge_door *);
 
 /* Adds a door.  When there are too many, one that nothing is needed of goes;
  * 'floor' is that of the merge. */

@@ -23,7 +23,7 @@ put_door(const struct cluster_merge *merge, const struct merge_door *door,
     byte_buf_put_u8(out, (uint8_t) ((door->is_file ? FLAG_FILE : 0) |
                                     (has_ended ? FLAG_ENDED : 0) |
                                     (door->has_agents ? FLAG_AGENT : 0)));
-    byte_buf_put_u64(out, door->first ? door->given_number : door->number);
+    byte_buf_put_u64(out, cluster_merge_given(door));
     byte_buf_put_u64(out, door->last_seq);
     byte_buf_put_u64(out, door->watermark_ns < merge->clock_ns
                               ? door->watermark_ns
@@ -56,11 +56,12 @@ read_door(struct cluster_merge *merge, struct bytes_reader *in)
     door->has_ended = flags & FLAG_ENDED;
     door->has_agents = flags & FLAG_AGENT;
     door->number = door->given_number = bytes_get_u64(in);
-    door->last_seq = bytes_get_u64(in);
+    door->last_seq = door->order_seq = bytes_get_u64(in);
     door->watermark_ns = door->cards_ns = bytes_get_u64(in);
     door->stored_ns = bytes_get_u64(in);
     door->part_number = bytes_get_u64(in);
     door->part_given = bytes_get_u32(in);
+    door->covered = door->written = door->number;
 }
 
 bool

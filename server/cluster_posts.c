@@ -17,6 +17,8 @@ struct post {
     struct post *next;
     struct cluster_posts *posts;
     char *subject, *id;   /* Owned. */
+    const char *header;   /* NULL: none. */
+    char *value;          /* Its.  Owned. */
     struct byte_buf data; /* Owned. */
     uint64_t tag;
     bool is_sent;  /* An answer is waited for. */
@@ -55,6 +57,7 @@ free_post(struct post *post)
 {
     free(post->subject);
     free(post->id);
+    free(post->value);
     byte_buf_uninit(&post->data);
     free(post);
 }
@@ -104,9 +107,12 @@ static void
 send_post(struct post *post)
 {
     struct cluster_posts *posts = post->posts;
+    const struct bus_header header = {post->header, post->value};
     const struct bus_letter letter = {.subject = post->subject,
                                       .data = post->data.data,
-                                      .size = post->data.len};
+                                      .size = post->data.len,
+                                      .headers = &header,
+                                      .n_headers = post->header != NULL};
     struct lh_error error;
 
     if (bus_stream_publish(posts->config.bus, &letter, post->id, BUS_ANY_SEQ,
@@ -171,11 +177,21 @@ void
 cluster_posts_add(struct cluster_posts *posts, const char *subject,
                   const char *id, struct byte_buf *data, uint64_t tag)
 {
+    cluster_posts_add_with(posts, subject, id, data, tag, NULL, NULL);
+}
+
+void
+cluster_posts_add_with(struct cluster_posts *posts, const char *subject,
+                       const char *id, struct byte_buf *data, uint64_t tag,
+                       const char *header, const char *value)
+{
     struct post *post = lh_alloc_zero(sizeof *post);
 
     post->posts = posts;
     post->subject = lh_strdup(subject);
     post->id = lh_strdup(id);
+    post->header = header;
+    post->value = lh_strdup(value);
     post->data = *data;
     *data = (struct byte_buf) BYTE_BUF_INIT;
     post->tag = tag;

@@ -36,6 +36,11 @@ void cluster_posts_destroy(struct cluster_posts *);
 /* 'id' may be NULL.  '*data' is empty after. */
 void cluster_posts_add(struct cluster_posts *, const char *subject,
                        const char *id, struct byte_buf *data, uint64_t tag);
+/* With a header; 'value' is copied. */
+void cluster_posts_add_with(struct cluster_posts *, const char *subject,
+                            const char *id, struct byte_buf *data,
+                            uint64_t tag, const char *header,
+                            const char *value);
 
 /* Those that are not known to be kept. */
 size_t cluster_posts_n(const struct cluster_posts *);

@@ -44,6 +44,7 @@ add_split(const struct cluster_split *split, struct counters *c)
     c->cluster_again += n.again;
     c->cluster_doubled += n.doubled;
     c->cluster_late += n.late;
+    c->cluster_missing += n.missing;
     c->cluster_broken += n.broken + n.too_large + n.snapshots_lost;
 }
 
@@ -172,6 +173,7 @@ add_store(const struct cluster_store *store, struct counters *c)
     c->archive_merge_errors += n.archive.merge_errors;
     c->archive_sums += n.archive.sums;
     c->cluster_broken += n.broken;
+    c->cluster_missing += n.accept.missing;
     c->cluster_again += n.repeated;
 }
 

@@ -251,6 +251,18 @@ cluster_snapshot_reader_destroy(struct cluster_snapshot_reader *r)
 }
 
 bool
+cluster_snapshot_checkpoint(const uint8_t *data, size_t size,
+                            uint64_t *checkpoint)
+{
+    struct bytes_reader in = bytes_reader(data, size);
+    uint8_t version = bytes_get_u8(&in);
+
+    bytes_get_u64(&in); /* The epoch. */
+    *checkpoint = bytes_get_u64(&in);
+    return !in.failed && version && version <= SNAPSHOT_VERSION;
+}
+
+bool
 cluster_snapshot_reader_take(struct cluster_snapshot_reader *r,
                              const uint8_t *data, size_t size)
 {

@@ -45,6 +45,11 @@ uint32_t cluster_snapshot_put(const struct cluster_snapshot_head *,
                               const struct loss_wait *,
                               struct byte_buf **parts);
 
+/* To which checkpoint a message on lh.s.<k> belongs; false: it does not
+ * say. */
+bool cluster_snapshot_checkpoint(const uint8_t *data, size_t size,
+                                 uint64_t *checkpoint);
+
 struct cluster_snapshot_reader;
 
 /* Reads the snapshot of that epoch and checkpoint, which has 'n_parts'. */

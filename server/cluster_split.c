@@ -51,6 +51,7 @@ begin(struct cluster_split *s, uint64_t now_ns)
         .secret = s->secret,
     };
     struct byte_buf *parts;
+    uint64_t floor;
     uint32_t n =
         cluster_snapshot_put(&head, cluster_codecs_card_writer(s->codecs),
                              s->paths, s->merge, s->wait, &parts);
@@ -60,8 +61,10 @@ begin(struct cluster_split *s, uint64_t now_ns)
     }
     s->begun_ns = now_ns;
     s->is_dirty = s->is_stale = false;
-    cluster_checkpoint_begin(
-        s->checkpoint, cluster_merge_floor(s->merge, s->position), parts, n);
+    cluster_merge_begin_commit(s->merge);
+    floor = cluster_merge_floor(s->merge, s->position);
+    s->floor = floor > s->floor ? floor : s->floor;
+    cluster_checkpoint_begin(s->checkpoint, s->floor, parts, n);
     free(parts);
 }
 
@@ -206,13 +209,23 @@ open_pull(struct cluster_split *s, const char *stream, const char *prefix,
                                         });
 }
 
+void
+cluster_split_read_from(struct cluster_split *s, uint64_t seq)
+{
+    bus_pull_close(s->pull);
+    s->is_idle = false;
+    s->pull = open_pull(s, "LH1", "lh.1", seq, on_message, on_idle);
+}
+
 /* All that was open is known. */
 static void
 start(struct cluster_split *s)
 {
     s->state = SPLIT_RUNNING;
     s->begun_ns = monotonic_ns();
-    s->pull = open_pull(s, "LH1", "lh.1", s->position, on_message, on_idle);
+    s->floor = s->position;
+    cluster_split_hear_doors(s);
+    cluster_split_read_from(s, s->position);
 }
 
 /* --- What the owner before left. ------------------------------------------
@@ -283,8 +296,10 @@ open_past(struct cluster_split *s)
 
     s->past = cluster_snapshot_reader_create(
         from->epoch, from->checkpoint, from->n_parts, &s->config.id_config);
+    /* Where parts are missing, a copy of the stream may number them apart. */
     s->pull =
-        open_pull(s, "LHS", "lh.s", from->snapshot_seq, on_part, on_past_idle);
+        open_pull(s, "LHS", "lh.s", s->past_since_ns ? 1 : from->snapshot_seq,
+                  on_part, on_past_idle);
     s->past_read_ns = monotonic_ns();
 }
 
@@ -325,6 +340,9 @@ on_committed(void *s_)
 {
     struct cluster_split *s = s_;
 
+    if (s->merge) {
+        cluster_merge_end_commit(s->merge);
+    }
     if (s->state == SPLIT_RUNNING) {
         arm_work(s);
     }
@@ -336,6 +354,14 @@ end(struct cluster_split *s, enum cluster_split_event event)
     s->state = SPLIT_ENDED;
     s->last_event = event;
     event_active(s->tick, 0, 0);
+}
+
+static bool
+may_go(void *s_, const uint8_t *data, size_t size)
+{
+    const struct cluster_split *s = s_;
+
+    return !s->merge || !cluster_merge_needs(s->merge, data, size);
 }
 
 static void
@@ -369,6 +395,9 @@ tick(struct cluster_split *s, uint64_t now_ns)
     if (s->state == SPLIT_RUNNING) {
         s->slept = slept;
         s->is_idle = s->is_idle && bus_is_connected(s->config.bus);
+        if (s->pull) {
+            cluster_split_look_at_doors(s, now_ns);
+        }
         arm_work(s);
     } else if (s->state == SPLIT_DRAINING) {
         begin_if_due(s, now_ns);
@@ -431,6 +460,7 @@ cluster_split_create(const struct cluster_split_config *config)
             .on_claimed = on_claimed,
             .on_committed = on_committed,
             .on_fenced = on_fenced,
+            .may_go = may_go,
             .aux = s,
         });
     event_active(s->tick, 0, 0);
@@ -441,6 +471,8 @@ void
 cluster_split_destroy(struct cluster_split *s)
 {
     if (s) {
+        bus_unsubscribe(s->doors);
+        bus_forget(s->config.bus, s);
         bus_pull_close(s->pull);
         cluster_codecs_unref(s->codecs);
         cluster_snapshot_reader_destroy(s->past);
@@ -536,6 +568,7 @@ cluster_split_get_counters(const struct cluster_split *s,
         n->held_bytes = merge.held_bytes;
         n->hurried = merge.hurried;
         n->late = merge.late;
+        n->missing = merge.missing;
         n->doors = merge.doors;
         n->doors_late = merge.behind;
         n->clock_ns = cluster_merge_clock_ns(s->merge);

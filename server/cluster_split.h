@@ -102,6 +102,7 @@ struct cluster_split_counters {
     uint64_t held_bytes;     /* theirs, */
     uint64_t hurried;     /* and postcards that did not, for want of room. */
     uint64_t late;        /* Postcards that came after their time. */
+    uint64_t missing;     /* Messages that were acknowledged, and are lost. */
     uint64_t doors;       /* Now known. */
     uint64_t doors_late;  /* Of these, too far behind to be waited for. */
     uint64_t checkpoints; /* That count. */

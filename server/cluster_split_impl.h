@@ -3,6 +3,7 @@
  *
  *   cluster_split        life, reading, checkpoints
  *   cluster_split_paths  from postcards to histories
+ *   cluster_split_doors  what it and doors tell each other
  *
  * Included by cluster_split*.c and their test only. */
 #ifndef SERVER_CLUSTER_SPLIT_IMPL_H
@@ -50,7 +51,11 @@ struct cluster_split {
                              * not. */
     uint64_t past_read_ns;  /* When it was begun to read them. */
     struct cluster_checkpoint_past from;
-    uint64_t begun_ns; /* When the last checkpoint began. */
+    uint64_t begun_ns;     /* When the last checkpoint began, */
+    uint64_t floor;        /* and what it says is to be read next. */
+    struct bus_sub *doors; /* What doors say.  Owned. */
+    uint64_t asked_door;   /* It has not answered yet; 0: none. */
+    uint64_t read_again_ns, read_wait_ns; /* When, and for the next time. */
     uint64_t ticked_ns;
     bool is_idle;  /* All there is has been read. */
     bool slept;    /* This process did not run, so nobody knows. */
@@ -64,6 +69,12 @@ struct cluster_split {
 /* Makes the path table and the merge, with 'secret', which is drawn if it is
  * 0. */
 void cluster_split_create_paths(struct cluster_split *);
+/* Reads from there on, by another reader. */
+void cluster_split_read_from(struct cluster_split *, uint64_t seq);
+/* Hears what doors say from now on. */
+void cluster_split_hear_doors(struct cluster_split *);
+/* Sees to what is missing, and tells doors what is committed. */
+void cluster_split_look_at_doors(struct cluster_split *, uint64_t now_ns);
 /* So much waits that nothing is read on. */
 bool cluster_split_is_full(const struct cluster_split *);
 /* Gives on what has come.  True: there is more to do at once. */

@@ -218,6 +218,7 @@ create_merge(struct cluster_split *s)
         .id_config = s->config.id_config,
         .codecs = s->codecs,
         .silent_ns = s->config.silent_ns,
+        .mends = true,
         .on_card = on_card,
         .on_inner = on_inner,
         .on_agents = on_agents,

@@ -18,20 +18,17 @@ state_of(const struct cluster *cluster)
 }
 
 static uint64_t
-lost_of(const struct cluster *cluster, uint64_t *waiting,
-        uint64_t *acknowledged)
+lost_of(const struct cluster *cluster, struct cluster_door_counters *door)
 {
-    struct cluster_door_counters door = {.in = 0};
     uint64_t lost = cluster->n_early;
 
+    *door = (struct cluster_door_counters){.in = 0};
     if (cluster->door) {
-        cluster_door_get_counters(cluster->door, &door);
+        cluster_door_get_counters(cluster->door, door);
     }
     for (size_t i = 0; i < N_CLUSTER_DOOR_LOSSES; i++) {
-        lost += door.lost[i];
+        lost += door->lost[i];
     }
-    *waiting = door.waiting;
-    *acknowledged = door.acknowledged;
     return lost;
 }
 
@@ -39,7 +36,7 @@ void
 cluster_collect(const struct cluster *cluster, struct counters *c)
 {
     struct cluster_copies_sum copies;
-    struct cluster_door_counters door = {.in = 0};
+    struct cluster_door_counters door;
     struct cluster_legs_counters legs = {.cancelled = 0};
 
     cluster_shards_collect(cluster, c);
@@ -47,14 +44,13 @@ cluster_collect(const struct cluster *cluster, struct counters *c)
         loss_ledger_sum(cluster_tally_ledger(cluster->tally), time_spec_now(),
                         &c->missing_min, &c->missing_max);
     }
-    c->cluster_lost =
-        lost_of(cluster, &c->cluster_waiting, &c->cluster_acknowledged);
-    if (cluster->door) {
-        cluster_door_get_counters(cluster->door, &door);
-    }
+    c->cluster_lost = lost_of(cluster, &door);
+    c->cluster_waiting = door.waiting;
+    c->cluster_acknowledged = door.acknowledged;
     c->cluster_bytes = door.bytes;
     c->cluster_sent_again = door.sent_again;
     c->cluster_full = door.full;
+    c->cluster_mended = door.sent_missing;
     if (cluster->legs) {
         cluster_legs_get_counters(cluster->legs, &legs);
         cluster_profile_legs_collect(cluster->profile_legs, &legs);
@@ -196,12 +192,13 @@ streams_to_json(const struct cluster *cluster)
 json_t *
 cluster_to_json(const struct cluster *cluster)
 {
-    uint64_t waiting, acknowledged;
-    uint64_t lost = lost_of(cluster, &waiting, &acknowledged);
+    struct cluster_door_counters door;
+    uint64_t lost = lost_of(cluster, &door);
     const char *trouble = cluster_setup_trouble(cluster->setup);
 
     return json_pack(
-        "{s:s, s:s, s:s?, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, "
+        "{s:s, s:s, s:s?, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
+        "s:o, "
         "s:o, s:o, s:o, s:o}",
         "name", cluster->options->name, "state", state_of(cluster), "why",
         trouble, "coordinator",
@@ -210,10 +207,10 @@ cluster_to_json(const struct cluster *cluster)
         (json_int_t) cluster->config.n_stores, "n_copies",
         (json_int_t) cluster->config.n_copies, "wire",
         (json_int_t) cluster->config.wire, "acknowledged",
-        (json_int_t) acknowledged, "settled",
-        (json_int_t) cluster_n_safe(cluster), "waiting", (json_int_t) waiting,
-        "lost", (json_int_t) lost, "streams", streams_to_json(cluster),
-        "shards", splits_to_json(cluster), "stores", stores_to_json(cluster),
-        "servers", servers_to_json(cluster), "copies",
-        cluster_copies_to_json(cluster));
+        (json_int_t) door.acknowledged, "settled",
+        (json_int_t) cluster_n_safe(cluster), "waiting",
+        (json_int_t) door.waiting, "kept", (json_int_t) door.kept, "lost",
+        (json_int_t) lost, "streams", streams_to_json(cluster), "shards",
+        splits_to_json(cluster), "stores", stores_to_json(cluster), "servers",
+        servers_to_json(cluster), "copies", cluster_copies_to_json(cluster));
 }

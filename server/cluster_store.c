@@ -22,6 +22,7 @@
 #include "server/shard_commit.h"
 #include "server/store_disk.h"
 #include "server/store_intake.h"
+#include "server/store_message.h"
 #include "server/store_note.h"
 
 #define ROUND_MS     1000
@@ -72,7 +73,9 @@ on_message(void *s_, const struct bus_pull_message *in)
     s->counters.n_pending = in->n_pending;
     s->bus_trouble[0] = '\0';
     s->has_news = true;
-    if (store_intake_take(s->intake, in->seq, in->data, in->size, &error)) {
+    if (store_intake_take(s->intake, in->seq, in->data, in->size,
+                          bus_message_header(in->raw, STORE_PARTS_HEADER),
+                          &error)) {
         /* It stays where it is, for who understands it. */
         fail(s, error.text);
         return;
@@ -128,8 +131,8 @@ fail(struct cluster_store *s, const char *why)
         s->retry_ms * 2 > MAX_RETRY_MS ? MAX_RETRY_MS : s->retry_ms * 2;
 }
 
-static void
-read_on(struct cluster_store *s)
+void
+cluster_store_read_from(struct cluster_store *s, uint64_t seq)
 {
     char *name = lh_asprintf("store-%" PRIu32 "-%" PRIu64, s->config.shard,
                              s->config.epoch);
@@ -137,7 +140,7 @@ read_on(struct cluster_store *s)
         .stream = s->stream,
         .subject = s->subject,
         .name = name,
-        .start_seq = s->position,
+        .start_seq = seq,
         .max_bytes = s->config.max_bytes,
         .on_message = on_message,
         .on_idle = on_idle,
@@ -145,6 +148,7 @@ read_on(struct cluster_store *s)
         .aux = s,
     };
 
+    bus_pull_close(s->pull);
     s->pull = bus_pull_open(s->config.bus, &options);
     free(name);
 }
@@ -169,7 +173,8 @@ open_all(struct cluster_store *s)
     }
     s->state = READING;
     s->disk_ns = s->trouble[0] ? 0 : monotonic_ns();
-    read_on(s);
+    s->missing_ns = s->read_seq = 0;
+    cluster_store_read_from(s, s->position);
     set_timer(s, round_ms(s));
     if (!s->is_open) {
         s->is_open = true;
@@ -245,8 +250,11 @@ begin_round(struct cluster_store *s)
     s->has_news = false;
     cluster_store_prepare(s);
     byte_buf_clear(&s->wanted_note.accept);
-    s->wanted = store_intake_floor(s->intake, bus_pull_next_seq(s->pull),
+    s->wanted = store_intake_floor(s->intake, cluster_store_next_seq(s),
                                    &s->wanted_note.accept);
+    if (s->wanted < s->position) {
+        s->wanted = s->position; /* Found again, numbered otherwise. */
+    }
     cluster_store_note_copies(s);
     s->n_round = store_disk_n_added(s->disk);
     s->is_on_disk = s->n_round || is_disk_due(s);
@@ -300,6 +308,9 @@ on_timer(int fd, short events, void *s_)
 {
     struct cluster_store *s = s_;
 
+    if (s->state == READING && !s->is_draining && s->pull) {
+        cluster_store_look_for_missing(s);
+    }
     if (s->state == ENDED) {
         s->config.on_event(s->config.aux, s, s->last_event);
     } else if (s->state == FAILED && !s->is_draining) {
@@ -393,6 +404,14 @@ add(void *s_, const struct history_batch_item *item, struct lh_error *error)
     return store_disk_add(s->disk, item, error);
 }
 
+static bool
+may_go(void *s_, const uint8_t *data, size_t size)
+{
+    const struct cluster_store *s = s_;
+
+    return !store_intake_needs(s->intake, data, size);
+}
+
 struct cluster_store *
 cluster_store_create(const struct cluster_store_config *config)
 {
@@ -420,13 +439,14 @@ cluster_store_create(const struct cluster_store_config *config)
         .add = add,
         .aux = config->aux,
         .add_aux = s,
+        .skips = config->team != NULL,
     };
     struct lh_error error;
 
     s->config = *config;
     s->stream = lh_strdup(config->stream);
     s->subject = lh_asprintf("%s.%" PRIu32, config->subject, config->shard);
-    s->sweep = bus_sweep_open(config->bus, s->stream, s->subject);
+    s->sweep = bus_sweep_open(config->bus, s->stream, s->subject, may_go, s);
     s->retry_ms = RETRY_MS;
     s->intake = store_intake_create(&intake);
     cluster_codecs_unref(codecs);
@@ -518,7 +538,7 @@ cluster_store_get_counters(const struct cluster_store *s_,
     store_disk_peek(s->disk, &s->counters.archive);
     s->counters.cut_bytes = store_disk_n_cut(s->disk);
     s->counters.position = s->position;
-    s->counters.next_seq = s->pull ? bus_pull_next_seq(s->pull) : s->position;
+    s->counters.next_seq = cluster_store_next_seq(s);
     store_intake_collect(s->intake, &s->counters);
     *c = s->counters;
 }

@@ -2,6 +2,7 @@
 /* cluster_store_impl - what the parts of cluster_store share.
  *
  *   cluster_store         reading, rounds, failing
+ *   cluster_store_missing what markers tell of, and has not come
  *   cluster_store_copies  what is different where a shard has copies
  *
  * Included by cluster_store*.c only. */
@@ -42,7 +43,12 @@ struct cluster_store {
     struct store_disk *disk;     /* Owned. */
     struct bus_pull *pull;       /* Owned; NULL: it does not read. */
     struct store_intake *intake; /* Owned. */
-    bool has_news;               /* A message came since the last round. */
+    uint64_t missing_ns; /* Since when messages are missing; 0: they are not,
+                          */
+    uint64_t again_ns, again_wait_ns; /* when they were read again, and for
+                                       * the next time, */
+    uint64_t read_seq;                /* from below this. */
+    bool has_news; /* A message came since the last round. */
     bool is_held;
     bool is_open;                        /* STORE_OPEN was said. */
     enum cluster_store_event last_event; /* To be said. */
@@ -85,6 +91,16 @@ void cluster_store_draw(struct cluster_store *);
  * 'wanted'. */
 void cluster_store_prepare(struct cluster_store *);
 void cluster_store_advance(struct cluster_store *);
+
+/* Reads from there on, by another reader. */
+void cluster_store_read_from(struct cluster_store *, uint64_t seq);
+
+/* --- cluster_store_missing.c --- */
+
+/* What is to be read next; less is read once more. */
+uint64_t cluster_store_next_seq(const struct cluster_store *);
+/* Sees to messages that markers tell of and that have not come. */
+void cluster_store_look_for_missing(struct cluster_store *);
 
 /* --- cluster_store_copies.c --- */
 

@@ -116,6 +116,8 @@
     C(cluster_bytes)                                                          \
     C(cluster_sent_again)                                                     \
     C(cluster_full)                                                           \
+    C(cluster_missing)                                                        \
+    C(cluster_mended)                                                         \
     C(cluster_restored)                                                       \
     C(cluster_again)                                                          \
     C(cluster_doubled)                                                        \

@@ -29,6 +29,17 @@ struct store_intake {
     uint64_t *shown; /* Owned. */
 };
 
+static struct cluster_accept *
+create_accept(const struct store_intake *in)
+{
+    struct cluster_accept *accept = cluster_accept_create();
+
+    if (in->config.skips) {
+        cluster_accept_skips(accept);
+    }
+    return accept;
+}
+
 struct store_intake *
 store_intake_create(const struct store_intake_config *config)
 {
@@ -37,7 +48,7 @@ store_intake_create(const struct store_intake_config *config)
     in->config = *config;
     in->codecs = cluster_codecs_take(config->codecs, NULL);
     in->reader = cluster_codecs_history_reader(in->codecs);
-    in->accept = cluster_accept_create();
+    in->accept = create_accept(in);
     return in;
 }
 
@@ -65,6 +76,7 @@ add_counters(const struct store_intake *in, struct cluster_accept_counters *c)
     c->dropped += more.dropped;
     c->markers += more.markers;
     c->stale_markers += more.stale_markers;
+    c->missing += more.missing;
 }
 
 int
@@ -74,7 +86,7 @@ store_intake_restart(struct store_intake *in, const struct byte_buf *accept)
 
     add_counters(in, &in->before);
     cluster_accept_destroy(in->accept);
-    in->accept = cluster_accept_create();
+    in->accept = create_accept(in);
     return accept->len ? cluster_accept_read(in->accept, &r) : 0;
 }
 
@@ -152,7 +164,7 @@ take_histories(void *in_, const struct store_message *m)
 
 int
 store_intake_take(struct store_intake *in, uint64_t seq, const uint8_t *data,
-                  size_t size, struct lh_error *error)
+                  size_t size, const char *parts, struct lh_error *error)
 {
     struct store_message m;
     uint64_t epoch;
@@ -169,15 +181,47 @@ store_intake_take(struct store_intake *in, uint64_t seq, const uint8_t *data,
         return 0;
     }
     in->retval = 0;
+    m.has_parts = m.kind == STORE_MARKER && store_parts_read(parts, &m.parts);
     cluster_accept_take(in->accept, seq, &m, take_histories, in);
     if (in->retval) {
         *error = in->error;
         return in->retval;
     }
-    if (m.kind == STORE_MARKER) {
-        note_shown(in, m.k, cluster_accept_known(in->accept, m.k, &epoch));
-    }
+    note_shown(in, m.k, cluster_accept_known(in->accept, m.k, &epoch));
     return 0;
+}
+
+size_t
+store_intake_n_held(const struct store_intake *in)
+{
+    struct cluster_accept_counters n;
+
+    cluster_accept_get_counters(in->accept, &n);
+    return n.held;
+}
+
+uint64_t
+store_intake_give_up(struct store_intake *in)
+{
+    struct cluster_accept_counters before, after;
+
+    cluster_accept_get_counters(in->accept, &before);
+    cluster_accept_give_up(in->accept, take_histories, in);
+    cluster_accept_get_counters(in->accept, &after);
+    return after.missing - before.missing;
+}
+
+bool
+store_intake_needs(const struct store_intake *in, const uint8_t *data,
+                   size_t size)
+{
+    struct lh_error error;
+    struct store_message m;
+    uint64_t e;
+
+    return !store_message_read(data, size, &m, &error) &&
+           m.c > cluster_accept_known(in->accept, m.k, &e) &&
+           (m.kind == STORE_MARKER || m.e >= e);
 }
 
 uint64_t

@@ -31,6 +31,7 @@ struct store_intake_config {
     int (*add)(void *add_aux, const struct history_batch_item *,
                struct lh_error *);
     void *add_aux;
+    bool skips; /* cluster_accept_skips(). */
 };
 
 struct store_intake;
@@ -40,11 +41,19 @@ void store_intake_destroy(struct store_intake *);
 
 /* Begins, again too, with what cluster_accept_put() wrote: 0 or EBADMSG. */
 int store_intake_restart(struct store_intake *, const struct byte_buf *accept);
-/* Takes the next message; one that cannot be read is counted and said.
+/* Takes the next message, whose header STORE_PARTS_HEADER is 'parts' (NULL:
+ * there is none); one that cannot be read is counted and said.
  * Returns 0; or EPROTONOSUPPORT with the reason: it is of a newer version, and
  * nothing may be committed from here on. */
 int store_intake_take(struct store_intake *, uint64_t seq, const uint8_t *data,
-                      size_t size, struct lh_error *);
+                      size_t size, const char *parts, struct lh_error *);
+/* Markers whose messages have not come; does not wait for them, and returns
+ * how many messages are missing. */
+size_t store_intake_n_held(const struct store_intake *);
+uint64_t store_intake_give_up(struct store_intake *);
+/* Whether a message is not decided upon yet. */
+bool store_intake_needs(const struct store_intake *, const uint8_t *data,
+                        size_t size);
 /* Where a successor has to begin, who is given what is appended to
  * 'accept'. */
 uint64_t store_intake_floor(const struct store_intake *, uint64_t next_seq,

@@ -4,7 +4,9 @@
 #include "server/store_message.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdbool.h>
+#include <stdio.h>
 
 #include "lib/bytes.h"
 #include "server/shard_lease.h"
@@ -69,4 +71,21 @@ store_message_read(const uint8_t *data, size_t size, struct store_message *m,
         return EBADMSG;
     }
     return 0;
+}
+
+void
+store_parts_put(const struct store_parts *p, char text[STORE_PARTS_SIZE])
+{
+    snprintf(text, STORE_PARTS_SIZE,
+             "%" PRIu64 " %" PRIu64 " %" PRIu32 " %" PRIu64 " %" PRIu32,
+             p->before, p->c[0], p->n[0], p->c[1], p->n[1]);
+}
+
+bool
+store_parts_read(const char *text, struct store_parts *p)
+{
+    return text &&
+           sscanf(text,
+                  "%" SCNu64 " %" SCNu64 " %" SCNu32 " %" SCNu64 " %" SCNu32,
+                  &p->before, &p->c[0], &p->n[0], &p->c[1], &p->n[1]) == 5;
 }

@@ -7,6 +7,7 @@
 #ifndef SERVER_STORE_MESSAGE_H
 #define SERVER_STORE_MESSAGE_H 1
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,6 +25,18 @@ enum store_message_kind {
                           * has epoch 'e_now'. */
 };
 
+/* Header of a marker: what a stage-2 shard has got of a stage-1 shard. */
+#define STORE_PARTS_HEADER "Lh-Parts"
+#define STORE_PARTS_SIZE   120
+
+/* Of the last two checkpoints, up to that of the marker, that had messages for
+ * this shard: which, and how many messages.  0: there was none. */
+struct store_parts {
+    uint64_t before; /* The one before these two. */
+    uint64_t c[2];   /* The last one is the second. */
+    uint32_t n[2];
+};
+
 struct store_message {
     enum store_message_kind kind;
     uint32_t k;
@@ -35,6 +48,8 @@ struct store_message {
     size_t size;
     /* STORE_MARKER. */
     uint64_t e_now;
+    bool has_parts; /* What its header told. */
+    struct store_parts parts;
 };
 
 /* Appends all but 'data' of STORE_TENTATIVE, which the caller then appends
@@ -45,5 +60,9 @@ void store_message_put(const struct store_message *, struct byte_buf *out);
  * reason; or EPROTONOSUPPORT: of a newer version. */
 int store_message_read(const uint8_t *data, size_t size,
                        struct store_message *message, struct lh_error *);
+
+/* The header's value, and back; false: it is none.  NULL is none. */
+void store_parts_put(const struct store_parts *, char text[STORE_PARTS_SIZE]);
+bool store_parts_read(const char *text, struct store_parts *);
 
 #endif /* server/store_message.h */

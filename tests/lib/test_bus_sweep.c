@@ -97,7 +97,7 @@ tear_down(void)
 
 START_TEST(one_subject_below_a_number)
 {
-    struct bus_sweep *sweep = bus_sweep_open(bus, "S", "s.1");
+    struct bus_sweep *sweep = bus_sweep_open(bus, "S", "s.1", NULL, NULL);
 
     bus_sweep_below(sweep, 0);
     bus_sweep_below(sweep, 1);
@@ -115,7 +115,7 @@ END_TEST
 
 START_TEST(nats_is_away)
 {
-    struct bus_sweep *sweep = bus_sweep_open(bus, "S", "s.2");
+    struct bus_sweep *sweep = bus_sweep_open(bus, "S", "s.2", NULL, NULL);
 
     bus_sweep_below(sweep, 21); /* 2, 4 .. 20. */
     wait_for(2 * N - 10);

@@ -233,6 +233,7 @@ class Cluster:
             n_owned += len(status["shards"]) + len(status["stores"])
             n_all = status["n_shards"] + status["n_stores"]
             count("at doors", status["waiting"])
+            count("not confirmed", status["kept"])
             for shard in status["shards"]:
                 count("in LH1", shard["waiting"])
                 count("open", shard["open"])

@@ -58,6 +58,13 @@ tests_server_test_cluster_split_SOURCES = \
 tests_server_test_cluster_split_LDADD = \
 	$(SERVER_LIBS) $(BUS_LIBS) $(GEN_LIBS) $(TEST_LIBS)
 
+check_PROGRAMS += tests/server/test_cluster_mend
+TESTS += tests/server/test_cluster_mend
+tests_server_test_cluster_mend_SOURCES = \
+	tests/server/test_cluster_mend.c $(SPLIT_LAB)
+tests_server_test_cluster_mend_LDADD = \
+	$(SERVER_LIBS) $(BUS_LIBS) $(GEN_LIBS) $(TEST_LIBS)
+
 check_PROGRAMS += tests/server/test_cluster_doubles
 TESTS += tests/server/test_cluster_doubles
 tests_server_test_cluster_doubles_SOURCES = \

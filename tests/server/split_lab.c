@@ -438,6 +438,10 @@ take_message(void *store_, const struct bus_pull_message *m)
 
     ck_assert_msg(!store_message_read(m->data, m->size, &message, &error),
                   "%s", error.text);
+    message.has_parts =
+        message.kind == STORE_MARKER &&
+        store_parts_read(bus_message_header(m->raw, STORE_PARTS_HEADER),
+                         &message.parts);
     if (message.k == store->lab->shard) {
         cluster_accept_take(store->accept, m->seq, &message, take_accepted,
                             store);

@@ -302,6 +302,146 @@ START_TEST(a_damaged_state_is_refused)
 }
 END_TEST
 
+/* --- What markers tell of. ----------------------------------------------- */
+
+static char order[64]; /* Of what was accepted: a digit for each checkpoint. */
+
+static void
+on_order(void *aux, const struct store_message *m)
+{
+    size_t n = strlen(order);
+
+    ck_assert_uint_lt(n + 1, sizeof order);
+    order[n] = (char) ('0' + m->c);
+    order[n + 1] = '\0';
+}
+
+static void
+take_part(struct cluster_accept *a, uint64_t seq, uint64_t e, uint64_t c,
+          uint32_t part)
+{
+    const struct store_message m = {.kind = STORE_TENTATIVE,
+                                    .k = 1,
+                                    .e = e,
+                                    .c = c,
+                                    .part = part,
+                                    .data = (const uint8_t *) "x",
+                                    .size = 1};
+
+    cluster_accept_take(a, seq, &m, on_order, NULL);
+}
+
+static void
+mark(struct cluster_accept *a, uint64_t seq, uint64_t e, uint64_t c,
+     const char *parts)
+{
+    struct store_message m = {
+        .kind = STORE_MARKER, .k = 1, .e = e, .c = c, .e_now = e};
+    char text[STORE_PARTS_SIZE];
+
+    m.has_parts = store_parts_read(parts, &m.parts);
+    if (m.has_parts) {
+        store_parts_put(&m.parts, text);
+        ck_assert_str_eq(text, parts);
+    }
+    cluster_accept_take(a, seq, &m, on_order, NULL);
+}
+
+static struct cluster_accept_counters
+counters(const struct cluster_accept *a)
+{
+    struct cluster_accept_counters n;
+
+    cluster_accept_get_counters(a, &n);
+    return n;
+}
+
+/* What is missing is waited for, in whatever order it comes. */
+START_TEST(markers_wait_for_their_messages)
+{
+    struct cluster_accept *a = cluster_accept_create();
+    uint64_t e;
+
+    order[0] = '\0';
+    take_part(a, 10, 7, 1, 0);
+    mark(a, 11, 7, 1, "0 0 0 1 1");
+    ck_assert_str_eq(order, "1");
+    take_part(a, 12, 7, 2, 0); /* Part 1 and the marker are lost, */
+    take_part(a, 20, 7, 3, 0);
+    mark(a, 21, 7, 3, "0 1 1 2 2"); /* with what came next of others. */
+    take_part(a, 22, 7, 4, 0);
+    mark(a, 23, 7, 4, "1 2 2 4 1");
+    ck_assert_str_eq(order, "1");
+    ck_assert_uint_eq(counters(a).held, 2);
+    ck_assert_uint_eq(cluster_accept_floor(a, 24), 12);
+    ck_assert_uint_eq(cluster_accept_known(a, 1, &e), 1);
+    /* All comes again, and this time part 1 of 2 is there. */
+    take_part(a, 10, 7, 1, 0);
+    mark(a, 11, 7, 1, "0 0 0 1 1");
+    take_part(a, 12, 7, 2, 0);
+    ck_assert_str_eq(order, "1");
+    take_part(a, 13, 7, 2, 1);
+    ck_assert_str_eq(order, "12324");
+    mark(a, 21, 7, 3, "0 1 1 2 2");
+    mark(a, 23, 7, 4, "1 2 2 4 1");
+    ck_assert_uint_eq(counters(a).held, 0);
+    ck_assert_uint_eq(counters(a).missing, 0);
+    ck_assert_uint_eq(cluster_accept_known(a, 1, &e), 4);
+    ck_assert_uint_eq(cluster_accept_floor(a, 24), 24);
+    cluster_accept_destroy(a);
+}
+END_TEST
+
+START_TEST(what_does_not_come_is_given_up)
+{
+    struct cluster_accept *a = cluster_accept_create();
+    uint64_t e;
+
+    order[0] = '\0';
+    take_part(a, 1, 7, 1, 0);
+    mark(a, 2, 7, 1, "0 0 0 1 3");
+    take_part(a, 3, 7, 2, 0);
+    mark(a, 4, 7, 2, "0 1 3 2 1");
+    ck_assert_str_eq(order, "");
+    cluster_accept_give_up(a, on_order, NULL);
+    ck_assert_str_eq(order, "12");
+    ck_assert_uint_eq(counters(a).missing, 2);
+    ck_assert_uint_eq(counters(a).held, 0);
+    /* A marker that is missing itself shows too, but not where what is before
+     * may have been left out. */
+    mark(a, 9, 7, 9, "4 5 1 9 0");
+    ck_assert_uint_eq(counters(a).held, 1);
+    cluster_accept_skips(a);
+    mark(a, 10, 7, 10, "5 9 1 10 0");
+    ck_assert_uint_eq(cluster_accept_known(a, 1, &e), 10);
+    ck_assert_uint_eq(counters(a).held, 0);
+    cluster_accept_destroy(a);
+}
+END_TEST
+
+/* Of an older version nothing is told, and a new owner speaks for the one
+ * before. */
+START_TEST(markers_that_tell_nothing_do_not_wait)
+{
+    struct cluster_accept *a = cluster_accept_create();
+    struct store_parts parts;
+
+    order[0] = '\0';
+    take_part(a, 1, 7, 1, 0);
+    mark(a, 2, 7, 1, NULL);
+    ck_assert_str_eq(order, "1");
+    take_part(a, 3, 7, 2, 0);
+    mark(a, 4, 8, 5, "2 3 1 5 1"); /* The one before it is lost. */
+    ck_assert_str_eq(order, "1");
+    mark(a, 5, 7, 3, NULL);
+    ck_assert_str_eq(order, "12");
+    take_part(a, 6, 8, 5, 0);
+    ck_assert_str_eq(order, "125");
+    ck_assert(!store_parts_read("1 2 3", &parts));
+    cluster_accept_destroy(a);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -311,6 +451,9 @@ main(void)
     tcase_add_loop_test(tc, each_committed_checkpoint_is_accepted_once, 0, 60);
     tcase_add_test(tc, messages_are_read_as_written);
     tcase_add_test(tc, a_damaged_state_is_refused);
+    tcase_add_test(tc, markers_wait_for_their_messages);
+    tcase_add_test(tc, what_does_not_come_is_given_up);
+    tcase_add_test(tc, markers_that_tell_nothing_do_not_wait);
     tcase_set_timeout(tc, 60);
     suite_add_tcase(suite, tc);
 

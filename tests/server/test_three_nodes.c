@@ -411,7 +411,7 @@ send_until(uint32_t end)
  * still has those of the other, and leads with them. */
 START_TEST(who_starts_again_has_what_was_not_removed)
 {
-    struct bus_sweep *sweep = bus_sweep_open(bus, "S", "s.1");
+    struct bus_sweep *sweep = bus_sweep_open(bus, "S", "s.1", NULL, NULL);
     unsigned int node = (find_leader("S") + 1) % N_NODES;
     const uint32_t n_removed = N_MESSAGES / 2;
 

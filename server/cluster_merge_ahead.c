@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cluster_merge_ahead - messages of a door that came before their turn, what
+ * is missing before them, and what of all is committed. */
+#include <config.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/lh_alloc.h"
+#include "server/cluster_merge_impl.h"
+#include "server/cluster_wire.h"
+
+/* Between two times that a door is told. */
+#define TELL_NS UINT64_C(1000000000)
+/* Doors that were silent for so long are told nothing. */
+#define TOLD_NS UINT64_C(60000000000)
+
+/* --- Ahead. -------------------------------------------------------------- */
+
+static struct merge_ahead *
+pop(struct cluster_merge *merge, struct merge_door *door)
+{
+    struct merge_ahead *ahead = door->ahead;
+
+    door->ahead = ahead->next;
+    merge->n.held--;
+    merge->n.held_bytes -= ahead->size;
+    return ahead;
+}
+
+void
+cluster_merge_forget_ahead(struct cluster_merge *merge,
+                           struct merge_door *door)
+{
+    while (door->ahead) {
+        free(pop(merge, door));
+    }
+}
+
+void
+cluster_merge_put_ahead(struct cluster_merge *merge, struct merge_door *door,
+                        uint64_t number, const struct cluster_merge_message *m)
+{
+    struct merge_ahead **link = &door->ahead;
+    struct merge_ahead *ahead;
+
+    while (*link && (*link)->number < number) {
+        link = &(*link)->next;
+    }
+    if (*link && (*link)->number == number) {
+        merge->n.again++;
+        return;
+    }
+    ahead = lh_alloc(sizeof *ahead + m->size);
+    *ahead = (struct merge_ahead){.next = *link,
+                                  .number = number,
+                                  .seq = m->seq,
+                                  .stored_ns = m->stored_ns,
+                                  .size = m->size};
+    memcpy(ahead->data, m->data, m->size);
+    *link = ahead;
+    merge->n.held++;
+    merge->n.held_bytes += ahead->size;
+    /* It is no door that has gone. */
+    door->stored_ns =
+        m->stored_ns > door->stored_ns ? m->stored_ns : door->stored_ns;
+    if (merge->n.held_bytes > merge->config.max_bytes) {
+        cluster_merge_give_up(merge, door->nonce, door->ahead->number, 0);
+    }
+}
+
+void
+cluster_merge_take_ahead(struct cluster_merge *merge, struct merge_door *door)
+{
+    while (door->ahead && door->ahead->number <= door->number + 1) {
+        struct merge_ahead *ahead = pop(merge, door);
+        const struct cluster_merge_message m = {.seq = ahead->seq,
+                                                .stored_ns = ahead->stored_ns,
+                                                .data = ahead->data,
+                                                .size = ahead->size};
+        struct cluster_cards_head head;
+        const uint8_t *batch;
+        size_t len;
+
+        if (!cluster_wire_get_cards(m.data, m.size, &head, &batch, &len,
+                                    NULL)) {
+            cluster_merge_take_next(merge, door, &head, &m, batch, len);
+        }
+        free(ahead);
+    }
+}
+
+/* --- Gaps. --------------------------------------------------------------- */
+
+struct cluster_merge_gap *
+cluster_merge_get_gap(struct cluster_merge *merge, size_t *i, uint64_t now_ns,
+                      bool is_idle)
+{
+    for (; *i < merge->n_doors; ++*i) {
+        struct merge_door *door = merge->doors[*i];
+        struct cluster_merge_gap *gap = &door->gap;
+        uint64_t last = door->ahead ? door->ahead->number - 1
+                        : is_idle   ? door->expected
+                                    : 0;
+
+        if (last <= door->number) {
+            gap->since_ns = 0;
+            continue;
+        }
+        if (!gap->since_ns || gap->first != door->number + 1) {
+            merge->n.gaps += !gap->since_ns;
+            *gap = (struct cluster_merge_gap){.door = door->nonce,
+                                              .first = door->number + 1,
+                                              .seq = door->order_seq,
+                                              .since_ns = now_ns};
+        }
+        gap->last = last;
+        return gap;
+    }
+    return NULL;
+}
+
+void
+cluster_merge_expect(struct cluster_merge *merge, uint64_t nonce,
+                     uint64_t number)
+{
+    struct merge_door *door = cluster_merge_find_door(merge, nonce);
+
+    if (!door) {
+        door = cluster_merge_add_door(merge, nonce);
+    }
+    if (number > door->expected) {
+        door->expected = number;
+    }
+    door->told = 0; /* It has not heard what was told. */
+}
+
+uint64_t
+cluster_merge_give_up(struct cluster_merge *merge, uint64_t nonce,
+                      uint64_t number, uint64_t covered)
+{
+    struct merge_door *door = cluster_merge_find_door(merge, nonce);
+    uint64_t n, had;
+
+    if (!door) {
+        return 0;
+    }
+    if (door->ahead && number > door->ahead->number) {
+        number = door->ahead->number;
+    }
+    if (number <= door->number + 1) {
+        return 0;
+    }
+    had = door->number > covered ? door->number : covered;
+    n = number - 1 > had ? number - 1 - had : 0;
+    merge->n.missing += n;
+    if (!door->first) {
+        door->given_number = number - 1;
+    }
+    door->number = number - 1;
+    cluster_merge_take_ahead(merge, door);
+    return n;
+}
+
+/* --- What is committed. -------------------------------------------------- */
+
+uint64_t
+cluster_merge_given(const struct merge_door *door)
+{
+    return door->first ? door->given_number : door->number;
+}
+
+void
+cluster_merge_begin_commit(struct cluster_merge *merge)
+{
+    for (size_t i = 0; i < merge->n_doors; i++) {
+        merge->doors[i]->written = cluster_merge_given(merge->doors[i]);
+    }
+}
+
+void
+cluster_merge_end_commit(struct cluster_merge *merge)
+{
+    for (size_t i = 0; i < merge->n_doors; i++) {
+        merge->doors[i]->covered = merge->doors[i]->written;
+    }
+}
+
+bool
+cluster_merge_needs(const struct cluster_merge *merge, const uint8_t *data,
+                    size_t size)
+{
+    struct cluster_cards_head head;
+    const struct merge_door *door;
+    const uint8_t *batch;
+    size_t len;
+
+    if (cluster_wire_get_cards(data, size, &head, &batch, &len, NULL)) {
+        return false;
+    }
+    door = cluster_merge_find_door(merge, head.door);
+    return door && head.number > door->covered;
+}
+
+bool
+cluster_merge_get_news(struct cluster_merge *merge, size_t *i, uint64_t now_ns,
+                       uint64_t *nonce, uint64_t *number)
+{
+    for (; *i < merge->n_doors; ++*i) {
+        struct merge_door *door = merge->doors[*i];
+
+        if (door->covered > door->told && now_ns - door->told_ns >= TELL_NS &&
+            door->stored_ns + TOLD_NS > merge->stream_ns) {
+            door->told = door->covered;
+            door->told_ns = now_ns;
+            *nonce = door->nonce;
+            *number = door->covered;
+            return true;
+        }
+    }
+    return false;
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cluster_store_missing - messages of histories that a marker tells of, and
+ * that have not come: NATS may have lost what it acknowledged, or a copy of
+ * the stream may lack what others have.  Another reader may have another copy.
+ */
+#include <config.h>
+
+#include <inttypes.h>
+
+#include "lib/monotonic.h"
+#include "lib/say.h"
+#include "server/cluster_store_impl.h"
+#include "server/store_intake.h"
+
+/* They are read again, the first time so late, and given up. */
+#define AGAIN_NS   UINT64_C(1000000000)
+#define MISSING_NS UINT64_C(60000000000)
+
+uint64_t
+cluster_store_next_seq(const struct cluster_store *s)
+{
+    uint64_t next = s->pull ? bus_pull_next_seq(s->pull) : s->position;
+
+    return next > s->read_seq ? next : s->read_seq;
+}
+
+static void
+give_missing_up(struct cluster_store *s)
+{
+    uint64_t n = store_intake_give_up(s->intake);
+
+    s->missing_ns = 0;
+    s->has_news = true;
+    say_error("archive of shard %" PRIu32 ": %" PRIu64
+              " messages of histories that NATS had acknowledged are not "
+              "there any more, and are lost",
+              s->config.shard, n);
+}
+
+void
+cluster_store_look_for_missing(struct cluster_store *s)
+{
+    uint64_t now_ns = monotonic_ns();
+
+    if (!store_intake_n_held(s->intake)) {
+        s->missing_ns = 0;
+    } else if (!s->missing_ns || !bus_is_connected(s->config.bus)) {
+        s->missing_ns = s->again_ns = now_ns;
+        s->again_wait_ns = AGAIN_NS;
+    } else if (now_ns - s->missing_ns > MISSING_NS) {
+        give_missing_up(s);
+    } else if (now_ns - s->again_ns > s->again_wait_ns) {
+        s->again_ns = now_ns;
+        s->again_wait_ns *= 2;
+        s->read_seq = cluster_store_next_seq(s);
+        s->is_held = false;
+        cluster_store_read_from(s, 1);
+    }
+}

@@ -20,8 +20,8 @@
 #define MAX_TAKING   256 /* Shards asked for at a time. */
 /* So many renewals that the watch has not told make it doubtful, once in so
  * many leases. */
-#define DOUBTS       4
-#define DOUBT_LEASES 2
+#define DOUBTS       8
+#define DOUBT_LEASES 6
 
 static void
 say(struct shard_lease *lease, enum shard_event event,

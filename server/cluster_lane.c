@@ -56,25 +56,6 @@ keep_first(struct cluster_lane *lane)
     cluster_lane_keep(lane, m);
 }
 
-/* Takes what is in the message out of it: its number stays, so that the owner
- * of the shard does not wait for it. */
-static void
-make_empty(struct cluster_lane *lane, struct cluster_message *m,
-           const struct cluster_cards_head *head)
-{
-    struct byte_buf *out = &lane->all->out;
-
-    byte_buf_clear(out);
-    cluster_wire_put_cards(out, head, NULL, 0);
-    if (out->len <= m->size) {
-        lane->all->n.waiting_bytes -= m->size - out->len;
-        m->size = out->len;
-        memcpy(m->data, out->data, out->len);
-    }
-    lane->all->n.waiting -= m->n_cards;
-    m->n_cards = m->n_inner = 0;
-}
-
 static void
 lose_first(struct cluster_lane *lane, enum cluster_door_loss cause)
 {
@@ -95,7 +76,7 @@ lose_first(struct cluster_lane *lane, enum cluster_door_loss cause)
                 all->lose(all->aux, p.dpid);
             }
         }
-        make_empty(lane, m, &head);
+        cluster_lane_make_empty(lane, m, &head);
     }
     keep_first(lane);
 }

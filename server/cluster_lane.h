@@ -163,6 +163,10 @@ bool cluster_lane_is_idle(const struct cluster_lane *);
 
 /* --- cluster_lane_kept.c --- */
 
+/* Takes what is in a message out of it, and it does not wait any more: its
+ * number stays, so that the owner of the shard does not wait for it. */
+void cluster_lane_make_empty(struct cluster_lane *, struct cluster_message *,
+                             const struct cluster_cards_head *);
 /* Takes a message that was acknowledged. */
 void cluster_lane_keep(struct cluster_lane *, struct cluster_message *);
 /* Drops the first of those that are kept; there must be one. */

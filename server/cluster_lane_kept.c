@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "lib/bus_stream.h"
 #include "lib/monotonic.h"
@@ -37,6 +38,23 @@ cluster_lane_keep(struct cluster_lane *lane, struct cluster_message *m)
     lane->last_kept = m;
     lane->all->n.kept += m->n_cards;
     lane->all->n.kept_bytes += cost(m);
+}
+
+void
+cluster_lane_make_empty(struct cluster_lane *lane, struct cluster_message *m,
+                        const struct cluster_cards_head *head)
+{
+    struct byte_buf *out = &lane->all->out;
+
+    byte_buf_clear(out);
+    cluster_wire_put_cards(out, head, NULL, 0);
+    if (out->len <= m->size) {
+        lane->all->n.waiting_bytes -= m->size - out->len;
+        m->size = out->len;
+        memcpy(m->data, out->data, out->len);
+    }
+    lane->all->n.waiting -= m->n_cards;
+    m->n_cards = m->n_inner = 0;
 }
 
 void

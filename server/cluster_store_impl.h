@@ -40,9 +40,11 @@ struct cluster_store {
     uint64_t note_epoch;         /* the owner that did, */
     struct store_note note;      /* and what it noted. */
 
-    struct store_disk *disk;     /* Owned. */
-    struct bus_pull *pull;       /* Owned; NULL: it does not read. */
-    struct store_intake *intake; /* Owned. */
+    struct store_disk *disk;        /* Owned. */
+    struct bus_pull *pull;          /* Owned; NULL: it does not read. */
+    struct store_intake *intake;    /* Owned. */
+    uint64_t oldest_seq, oldest_ns; /* That waits for its marker, and since
+                                     * when it is that one. */
     uint64_t missing_ns; /* Since when messages are missing; 0: they are not,
                           */
     uint64_t again_ns, again_wait_ns; /* when they were read again, and for

@@ -15,6 +15,8 @@
 /* They are read again, the first time so late, and given up. */
 #define AGAIN_NS   UINT64_C(1000000000)
 #define MISSING_NS UINT64_C(60000000000)
+/* A marker comes a moment after what it tells of. */
+#define STUCK_NS UINT64_C(5000000000)
 
 uint64_t
 cluster_store_next_seq(const struct cluster_store *s)
@@ -37,23 +39,47 @@ give_missing_up(struct cluster_store *s)
               s->config.shard, n);
 }
 
-void
-cluster_store_look_for_missing(struct cluster_store *s)
+static void
+read_again(struct cluster_store *s, uint64_t now_ns)
 {
-    uint64_t now_ns = monotonic_ns();
-
-    if (!store_intake_n_held(s->intake)) {
-        s->missing_ns = 0;
-    } else if (!s->missing_ns || !bus_is_connected(s->config.bus)) {
-        s->missing_ns = s->again_ns = now_ns;
-        s->again_wait_ns = AGAIN_NS;
-    } else if (now_ns - s->missing_ns > MISSING_NS) {
-        give_missing_up(s);
-    } else if (now_ns - s->again_ns > s->again_wait_ns) {
+    if (now_ns - s->again_ns > s->again_wait_ns) {
         s->again_ns = now_ns;
         s->again_wait_ns *= 2;
         s->read_seq = cluster_store_next_seq(s);
         s->is_held = false;
         cluster_store_read_from(s, 1);
+    }
+}
+
+/* Whether the same message has waited for its marker for so long that this one
+ * is likely to be missing too. */
+static bool
+is_stuck(struct cluster_store *s, uint64_t now_ns)
+{
+    uint64_t oldest = store_intake_oldest(s->intake);
+
+    if (oldest != s->oldest_seq) {
+        s->oldest_seq = oldest;
+        s->oldest_ns = now_ns;
+    }
+    return oldest != UINT64_MAX && now_ns - s->oldest_ns > STUCK_NS;
+}
+
+void
+cluster_store_look_for_missing(struct cluster_store *s)
+{
+    uint64_t now_ns = monotonic_ns();
+    bool is_waiting = store_intake_n_held(s->intake) > 0;
+    bool is_wanting = is_stuck(s, now_ns) || is_waiting;
+
+    if (!is_wanting) {
+        s->missing_ns = 0;
+    } else if (!s->missing_ns || !bus_is_connected(s->config.bus)) {
+        s->missing_ns = s->again_ns = now_ns;
+        s->again_wait_ns = AGAIN_NS;
+    } else if (is_waiting && now_ns - s->missing_ns > MISSING_NS) {
+        give_missing_up(s);
+    } else {
+        read_again(s, now_ns);
     }
 }

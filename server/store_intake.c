@@ -201,6 +201,12 @@ store_intake_n_held(const struct store_intake *in)
 }
 
 uint64_t
+store_intake_oldest(const struct store_intake *in)
+{
+    return cluster_accept_floor(in->accept, UINT64_MAX);
+}
+
+uint64_t
 store_intake_give_up(struct store_intake *in)
 {
     struct cluster_accept_counters before, after;

@@ -50,6 +50,9 @@ int store_intake_take(struct store_intake *, uint64_t seq, const uint8_t *data,
 /* Markers whose messages have not come; does not wait for them, and returns
  * how many messages are missing. */
 size_t store_intake_n_held(const struct store_intake *);
+/* The lowest number of a message that waits for its marker; UINT64_MAX: none
+ * does. */
+uint64_t store_intake_oldest(const struct store_intake *);
 uint64_t store_intake_give_up(struct store_intake *);
 /* Whether a message is not decided upon yet. */
 bool store_intake_needs(const struct store_intake *, const uint8_t *data,

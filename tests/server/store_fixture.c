@@ -45,11 +45,17 @@ is_open(void *aux)
     return n_open != 0;
 }
 
+static const char *marker_parts; /* Header of the next marker, or NULL. */
+
 static void
 send_message(struct byte_buf *out)
 {
-    const struct bus_letter letter = {
-        .subject = "lh.2.3", .data = out->data, .size = out->len};
+    const struct bus_header header = {STORE_PARTS_HEADER, marker_parts};
+    const struct bus_letter letter = {.subject = "lh.2.3",
+                                      .data = out->data,
+                                      .size = out->len,
+                                      .headers = &header,
+                                      .n_headers = marker_parts != NULL};
 
     n_open++;
     ck_assert_int_eq(bus_stream_publish(bus, &letter, NULL, BUS_ANY_SEQ, 5000,
@@ -111,6 +117,28 @@ send_checkpoints(size_t n)
     }
     nats_loop_while(base, is_open, NULL);
     ck_assert_uint_lt(n_sent, MAX_ID - 200);
+}
+
+void
+send_without_last_part(void)
+{
+    struct store_parts parts = {.c = {0, ++n_checkpoints}, .n = {0, 2}};
+    char text[STORE_PARTS_SIZE];
+
+    send_tentative(10, n_checkpoints, 0, n_sent + 1, 20);
+    store_parts_put(&parts, text);
+    marker_parts = text;
+    send_marker(10, n_checkpoints, 10);
+    marker_parts = NULL;
+    nats_loop_while(base, is_open, NULL);
+}
+
+void
+send_last_part(void)
+{
+    send_tentative(10, n_checkpoints, 1, n_sent + 21, 15);
+    n_sent += 35;
+    nats_loop_while(base, is_open, NULL);
 }
 
 /* --- What is archived -----------------------------------------------------

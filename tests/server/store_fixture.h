@@ -25,6 +25,9 @@ extern uint64_t n_checkpoints;
 /* Sends 'n' checkpoints of two messages, with what an owner that is none any
  * more sent between them. */
 void send_checkpoints(size_t n);
+/* A checkpoint whose last part NATS does not show at first; and that part. */
+void send_without_last_part(void);
+void send_last_part(void);
 /* All directories together have each history that was sent once. */
 void check_each_once(void);
 

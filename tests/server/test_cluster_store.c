@@ -235,6 +235,41 @@ START_TEST(what_is_committed_is_archived_and_purged)
 END_TEST
 
 static bool
+has_not_read_again(void *owner)
+{
+    struct cluster_store_counters c;
+
+    cluster_store_get_counters(((struct owner *) owner)->store, &c);
+    return !c.accept.had;
+}
+
+/* What a marker tells of is read again until all of it is there. */
+START_TEST(what_is_missing_is_read_again)
+{
+    struct cluster_store_counters c;
+    struct owner owner;
+
+    open_bus();
+    make_streams();
+    own(&owner, 1, dirs[0]);
+    nats_loop_until(base, &owner.is_open);
+    send_without_last_part();
+    nats_loop_while(base, has_not_read_again, &owner);
+    cluster_store_get_counters(owner.store, &c);
+    ck_assert_uint_eq(c.accept.accepted, 0);
+    send_last_part();
+    nats_loop_while(base, is_behind, &owner);
+    cluster_store_get_counters(owner.store, &c);
+    ck_assert_uint_eq(c.accept.accepted, 2);
+    ck_assert_uint_eq(c.accept.missing, 0);
+    ck_assert_uint_eq(owner.n_shown, n_sent);
+    drain(&owner);
+    check_each_once();
+    close_bus();
+}
+END_TEST
+
+static bool
 is_nobodys(void *aux, uint32_t shard)
 {
     return false;
@@ -533,6 +568,7 @@ main(void)
 
     tcase_add_checked_fixture(tc, set_up, tear_down);
     tcase_add_test(tc, what_is_committed_is_archived_and_purged);
+    tcase_add_test(tc, what_is_missing_is_read_again);
     tcase_add_test(tc, a_fenced_owner_leaves_nothing);
     tcase_add_test(tc, what_a_full_disk_left_is_cut_off);
     tcase_add_loop_test(tc, whoever_is_killed_each_history_is_there_once, 0,

@@ -256,6 +256,14 @@ column_shapes_form(const struct column_shapes *s, uint32_t shape)
     return &s->all[shape].columns;
 }
 
+void
+column_shapes_prefetch(const struct column_shapes *s, uint32_t shape)
+{
+    if (shape != COLUMN_NO_SHAPE && s->all[shape].block != s->n_blocks) {
+        history_form_prefetch(s->all[shape].form);
+    }
+}
+
 bool
 column_shapes_number(struct column_shapes *s, uint32_t shape,
                      struct history_encoder *out)

@@ -61,6 +61,8 @@ void column_shapes_begin(struct column_shapes *);
  * 'out', and true returned. */
 bool column_shapes_number(struct column_shapes *, uint32_t shape,
                           struct history_encoder *out);
+/* Asks for what column_shapes_number() needs of it a little later. */
+void column_shapes_prefetch(const struct column_shapes *, uint32_t shape);
 /* Its history. */
 const struct history *column_shapes_history(const struct column_shapes *,
                                             uint32_t shape);

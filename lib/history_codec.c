@@ -19,12 +19,14 @@ struct form_dpid {
 };
 
 struct history_form {
-    struct byte_buf bytes; /* Of the record behind its beginning, but for
-                            * numbers of switches. */
+    const uint8_t *bytes; /* Of the record behind its beginning, but for
+                           * numbers of switches; behind the dpids. */
+    size_t n_bytes;
     uint64_t first_ns, last_ns;
     uint32_t n_hops;
     size_t n_dpids, allocated;
-    struct form_dpid *dpids; /* In their order.  Owned. */
+    struct form_dpid *dpids; /* In their order; behind the form itself, once
+                              * that is made. */
 };
 
 struct history_encoder {
@@ -359,6 +361,30 @@ history_encoder_add(struct history_encoder *e, const struct history *h)
     return 0;
 }
 
+/* Puts all of the form behind each other, where few memory accesses find it;
+ * takes the form and 'bytes'. */
+static struct history_form *
+pack_form(struct history_form *form, struct byte_buf *bytes)
+{
+    size_t n_dpids = form->n_dpids * sizeof *form->dpids;
+    struct history_form *packed =
+        lh_alloc_zero(sizeof *packed + n_dpids + bytes->len);
+    struct form_dpid *dpids = (struct form_dpid *) (void *) (packed + 1);
+
+    *packed = *form;
+    packed->dpids = dpids;
+    packed->bytes = (const uint8_t *) dpids + n_dpids;
+    packed->n_bytes = bytes->len;
+    if (n_dpids) {
+        memcpy(dpids, form->dpids, n_dpids);
+    }
+    memcpy(dpids + form->n_dpids, bytes->data, bytes->len);
+    free(form->dpids);
+    free(form);
+    byte_buf_uninit(bytes);
+    return packed;
+}
+
 struct history_form *
 history_form_create(const struct history *h)
 {
@@ -372,18 +398,23 @@ history_form_create(const struct history *h)
     e.form->last_ns = history_last_ns(h);
     e.form->n_hops = (uint32_t) h->n_hops;
     put_record(&e, h, e.form->first_ns, e.form->last_ns);
-    e.form->bytes = e.scratch;
-    return e.form;
+    return pack_form(e.form, &e.scratch);
+}
+
+void
+history_form_prefetch(const struct history_form *form)
+{
+    const char *p = (const char *) form;
+
+    for (size_t i = 0; i < 4; i++) {
+        __builtin_prefetch(p + 64 * i);
+    }
 }
 
 void
 history_form_destroy(struct history_form *form)
 {
-    if (form) {
-        byte_buf_uninit(&form->bytes);
-        free(form->dpids);
-        free(form);
-    }
+    free(form);
 }
 
 void
@@ -396,11 +427,11 @@ history_encoder_add_form(struct history_encoder *e,
     for (size_t i = 0; i < form->n_dpids; i++) {
         const struct form_dpid *dpid = &form->dpids[i];
 
-        byte_buf_put(&e->scratch, form->bytes.data + at, dpid->at - at);
+        byte_buf_put(&e->scratch, form->bytes + at, dpid->at - at);
         put_dpid(e, dpid->dpid);
         at = dpid->at;
     }
-    byte_buf_put(&e->scratch, form->bytes.data + at, form->bytes.len - at);
+    byte_buf_put(&e->scratch, form->bytes + at, form->n_bytes - at);
     end_record(e, form->n_hops, form->first_ns, form->last_ns);
 }
 

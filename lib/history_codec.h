@@ -49,6 +49,8 @@ struct history_form;
 struct history_form *history_form_create(const struct history *h);
 /* NULL is fine. */
 void history_form_destroy(struct history_form *);
+/* Asks for its memory, for history_encoder_add_form() a little later. */
+void history_form_prefetch(const struct history_form *);
 /* Adds the history that the form was made of. */
 void history_encoder_add_form(struct history_encoder *,
                               const struct history_form *);

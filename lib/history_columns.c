@@ -370,6 +370,10 @@ put_shapes(struct column_encoder *e, const uint32_t *order)
     for (size_t i = 0; i < e->flows.n; i++) {
         const struct flow_entry *flow = &e->flows.all[order[i]];
 
+        if (i + 8 < e->flows.n) {
+            column_shapes_prefetch(e->shapes,
+                                   e->flows.all[order[i + 8]].shape);
+        }
         if (flow->n_rows &&
             column_shapes_number(e->shapes, flow->shape, shapes) &&
             !e->has_no_index) {

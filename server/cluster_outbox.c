@@ -293,11 +293,11 @@ give_batch(struct cluster_outbox *box, uint32_t store, uint32_t *part,
 static void
 prefetch(const struct cluster_outbox *box, const uint32_t *order, size_t n)
 {
-    if (n > 8) {
-        __builtin_prefetch(&box->items[order[8]]);
+    if (n > 16) {
+        __builtin_prefetch(&box->items[order[16]]);
     }
-    if (n > 4) {
-        const struct item *item = &box->items[order[4]];
+    if (n > 8) {
+        const struct item *item = &box->items[order[8]];
         const uint8_t *p = box->bytes.data + (size_t) item->at * 8;
 
         __builtin_prefetch(p);

@@ -158,6 +158,13 @@ bench_bench_stages_SOURCES = bench/bench_stages.c $(FIGURE) \
 	bench/bench_preset.c bench/bench_preset.h
 bench_bench_stages_LDADD = $(SERVER_LIBS) $(GEN_LIBS)
 
+# paths: from postcards to histories, in one table and in many.
+BENCHES += bench/bench_paths
+bench_bench_paths_SOURCES = bench/bench_paths.c $(FIGURE) \
+	bench/bench_frames.c bench/bench_frames.h \
+	bench/bench_preset.c bench/bench_preset.h
+bench_bench_paths_LDADD = $(SERVER_LIBS) $(GEN_LIBS)
+
 # agent: from a ring to batches, and to a socket.
 BENCHES += bench/bench_agent
 bench_bench_agent_SOURCES = bench/bench_agent.c $(FIGURE) $(FAKE_RING) \

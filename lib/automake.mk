@@ -178,6 +178,7 @@ lib_liblasthop_a_SOURCES = \
 	lib/trajectory.c lib/trajectory.h \
 	lib/trajectory_pen.c lib/trajectory_pen.h \
 	lib/trajectory_path.c lib/trajectory_path.h \
+	lib/trajectory_path_brief.c lib/trajectory_path_brief.h \
 	lib/trajectory_path_impl.h \
 	lib/trajectory_path_kind.c \
 	lib/trajectory_path_widen.c \

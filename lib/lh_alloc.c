@@ -31,6 +31,14 @@ lh_alloc_zero(size_t size)
 }
 
 void *
+lh_alloc_lines(size_t line, size_t size)
+{
+    size_t n = (size + line - 1) & ~(line - 1);
+
+    return memset(checked(aligned_alloc(line, n ? n : line)), 0, n);
+}
+
+void *
 lh_alloc_array(void *old, size_t n, size_t size)
 {
     return checked(n && size ? reallocarray(old, n, size) : realloc(old, 1));

@@ -17,6 +17,8 @@
 void *lh_alloc(size_t size) __attribute__((malloc));
 /* All bytes zero. */
 void *lh_alloc_zero(size_t size) __attribute__((malloc));
+/* All zero, at a multiple of 'line', a power of 2. */
+void *lh_alloc_lines(size_t line, size_t size) __attribute__((malloc));
 /* 'n' objects of 'size' bytes, from 'old' (NULL: new). */
 void *lh_alloc_array(void *old, size_t n, size_t size);
 /* Makes room for one more object after the 'n' of 'size' bytes in 'array':

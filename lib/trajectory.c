@@ -13,7 +13,8 @@
 
 struct trajectory {
     unsigned int n_refs;
-    bool is_first; /* The path was made of it: they have one model. */
+    bool is_first;   /* The path was made of it: they have one model. */
+    uint16_t n_hops; /* The path's, which is in other memory. */
     struct trajectory_mark mark, filter_mark, shape_mark;
     struct trajectory_path *path; /* Owned reference. */
     struct history *model;        /* Owned; NULL until asked for. */
@@ -33,6 +34,7 @@ trajectory_of_path(struct trajectory_path *path, const uint8_t *ref,
            split->tail_ofs <= TRAJECTORY_MAX_CONSTANT);
     t->n_refs = 1;
     t->path = trajectory_path_ref(path);
+    t->n_hops = (uint16_t) trajectory_path_n_hops(path);
     header_split_constant(ref, split, t->constants);
     t->caplen = (uint16_t) ref_len;
     memcpy(t->sample, ref, ref_len);
@@ -88,6 +90,14 @@ trajectory_model(const struct trajectory *t_)
     return t->model;
 }
 
+void
+trajectory_prefetch(const struct trajectory *t)
+{
+    __builtin_prefetch(t, 1); /* Its counter, and marks. */
+    __builtin_prefetch((const uint8_t *) t + 64);
+    __builtin_prefetch((const uint8_t *) t + 127);
+}
+
 const struct trajectory_path *
 trajectory_path(const struct trajectory *t)
 {
@@ -103,7 +113,7 @@ trajectory_constants(const struct trajectory *t)
 size_t
 trajectory_n_hops(const struct trajectory *t)
 {
-    return trajectory_path_n_hops(t->path);
+    return t->n_hops;
 }
 
 enum verdict_name

@@ -54,6 +54,9 @@ struct trajectory *trajectory_of_path(struct trajectory_path *path,
 struct trajectory *trajectory_ref(struct trajectory *);
 void trajectory_unref(struct trajectory *);
 
+/* Asks for the memory that what is below will look at. */
+void trajectory_prefetch(const struct trajectory *);
+
 const struct trajectory_path *trajectory_path(const struct trajectory *);
 /* The reference's header with every byte that varies set to 0, up to
  * trajectory_split()->tail_ofs. */

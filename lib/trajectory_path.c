@@ -14,8 +14,6 @@
 #include "lib/lh_alloc.h"
 #include "lib/trajectory_path_impl.h"
 
-#define NO_LIMIT UINT16_MAX
-
 /* --- The fixed headers. ---------------------------------------------------
  */
 
@@ -76,23 +74,13 @@ path_edit_apply(const struct path_edit *edit, uint16_t word)
     return (uint16_t) (((word & edit->keep) | edit->value) - edit->minus);
 }
 
-/* Corrects the checksum at 'sum' by 'diff' as RFC 1624 has it.  All ones, the
- * other form of zero, is left in doubt. */
-static bool
-correct_sum(uint8_t *sum, uint16_t diff)
-{
-    uint16_t before = bytes_be16(sum);
-
-    bytes_put_be16(sum, (uint16_t) ~inet_sum_add((uint16_t) ~before, diff));
-    return before != 0xffff;
-}
-
-/* The same for UDP, where 0 is no checksum and a sum of 0 is sent as all
- * ones. */
+/* As path_correct_sum() for UDP, where 0 is no checksum and a sum of 0 is sent
+ * as all ones. */
 static bool
 correct_udp_sum(uint8_t *sum, uint16_t diff)
 {
-    return !bytes_be16(sum) || (correct_sum(sum, diff) && bytes_be16(sum));
+    return !bytes_be16(sum) ||
+           (path_correct_sum(sum, diff) && bytes_be16(sum));
 }
 
 /* Writes the fixed part of the header, up to the tail, into 'out'.  False when
@@ -133,14 +121,15 @@ view_fix(const struct trajectory_path *path, const struct path_view *v,
         }
     }
     if (has_ip) {
-        is_sure &= correct_sum(out_ip + header_kind_ip_sum_ofs(kind), ip_diff);
+        is_sure &=
+            path_correct_sum(out_ip + header_kind_ip_sum_ofs(kind), ip_diff);
     }
     if (has_l4) {
         uint8_t *sum = out_ip + header_kind_l4_sum_ofs(kind);
 
         is_sure &= kind == HEADER_IP4_UDP || kind == HEADER_IP6_UDP
                        ? correct_udp_sum(sum, l4_diff)
-                       : correct_sum(sum, l4_diff);
+                       : path_correct_sum(sum, l4_diff);
     }
     return is_sure;
 }
@@ -149,35 +138,6 @@ static uint16_t
 view_l3_len(const struct path_view *v, uint16_t l3_len)
 {
     return l3_len < v->l3_limit ? l3_len : v->l3_limit;
-}
-
-/* As view_predicts(), where nothing but the TTL changes. */
-static bool
-plain_view_predicts(const struct trajectory_path *path,
-                    const struct path_view *v, const uint8_t *ref,
-                    const uint8_t *header, size_t len)
-{
-    size_t ofs = path->split.l3_ofs;
-    bool is_ip4 = header_kind_is_ip4(path->split.kind);
-    size_t ttl = ofs + (is_ip4 ? 8 : 6), rest = ofs + (is_ip4 ? 12 : 8);
-
-    if (header == ref) {
-        return true;
-    }
-    if (!bytes_equal(header, ref, ttl) ||
-        !bytes_equal(header + rest, ref + rest, len - rest) ||
-        bytes_be16(header + ttl) !=
-            (uint16_t) (bytes_be16(ref + ttl) - v->minus)) {
-        return false;
-    }
-    if (is_ip4) {
-        uint8_t sum[2] = {ref[ofs + 10], ref[ofs + 11]};
-
-        /* What the TTL's word was does not matter to the difference. */
-        return (!v->minus || correct_sum(sum, (uint16_t) ~v->minus)) &&
-               !memcmp(sum, header + ofs + 10, sizeof sum);
-    }
-    return true;
 }
 
 static bool
@@ -193,7 +153,8 @@ view_predicts(const struct trajectory_path *path, const struct path_view *v,
         return false;
     }
     if (v->is_plain) {
-        return plain_view_predicts(path, v, ref, header, len);
+        return path_plain_predicts(path->split.kind, path->split.l3_ofs,
+                                   v->minus, ref, header, len);
     }
     return view_fix(path, v, ref, fixed) &&
            !memcmp(fixed, header, (size_t) v->l3_ofs + fixed_len) &&
@@ -240,7 +201,7 @@ view_learn(const struct trajectory_path *path, struct path_view *v,
     v->is_there = true;
     v->l2 = header;
     v->l3_ofs = split.l3_ofs;
-    v->l3_limit = l3_len < path->l3_len ? (uint16_t) l3_len : NO_LIMIT;
+    v->l3_limit = l3_len < path->l3_len ? (uint16_t) l3_len : PATH_NO_LIMIT;
     v->has_macs = memcmp(ref, header, PATH_MACS_LEN) != 0;
     memcpy(v->mac_value, header, PATH_MACS_LEN);
     out_ip = header + v->l3_ofs;

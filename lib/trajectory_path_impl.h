@@ -3,10 +3,15 @@
 #ifndef LIB_TRAJECTORY_PATH_IMPL_H
 #define LIB_TRAJECTORY_PATH_IMPL_H 1
 
+#include <string.h>
+
+#include "lib/bytes.h"
+#include "lib/inet_sum.h"
 #include "lib/trajectory_path.h"
 
 #define PATH_MACS_LEN  12
 #define PATH_MAX_WORDS 32 /* Constant words of a fixed header. */
+#define PATH_NO_LIMIT  UINT16_MAX
 
 /* One 16-bit word of the fixed headers and which checksums cover it. */
 struct path_word {
@@ -63,6 +68,45 @@ void path_view_uninit(struct path_view *);
 
 /* Notes which views are plain. */
 void path_note_plain(struct trajectory_path *);
+
+/* Corrects the checksum at 'sum' by 'diff' as RFC 1624 has it.  All ones, the
+ * other form of zero, is left in doubt. */
+static inline bool
+path_correct_sum(uint8_t *sum, uint16_t diff)
+{
+    uint16_t before = bytes_be16(sum);
+
+    bytes_put_be16(sum, (uint16_t) ~inet_sum_add((uint16_t) ~before, diff));
+    return before != 0xffff;
+}
+
+/* Whether 'header' is the reference's, where nothing changes but that 'minus'
+ * is taken from the word with the TTL; both have 'len' bytes. */
+static inline bool
+path_plain_predicts(enum header_kind kind, size_t l3_ofs, uint16_t minus,
+                    const uint8_t *ref, const uint8_t *header, size_t len)
+{
+    bool is_ip4 = header_kind_is_ip4(kind);
+    size_t ttl = l3_ofs + (is_ip4 ? 8 : 6), rest = l3_ofs + (is_ip4 ? 12 : 8);
+
+    if (header == ref) {
+        return true;
+    }
+    if (!bytes_equal(header, ref, ttl) ||
+        !bytes_equal(header + rest, ref + rest, len - rest) ||
+        bytes_be16(header + ttl) !=
+            (uint16_t) (bytes_be16(ref + ttl) - minus)) {
+        return false;
+    }
+    if (is_ip4) {
+        uint8_t sum[2] = {ref[l3_ofs + 10], ref[l3_ofs + 11]};
+
+        /* What the TTL's word was does not matter to the difference. */
+        return (!minus || path_correct_sum(sum, (uint16_t) ~minus)) &&
+               !memcmp(sum, header + l3_ofs + 10, sizeof sum);
+    }
+    return true;
+}
 
 /* True when the path tells its own model. */
 bool path_is_right(const struct trajectory_path *);

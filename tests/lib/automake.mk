@@ -146,6 +146,12 @@ TESTS += tests/lib/test_trajectory
 tests_lib_test_trajectory_SOURCES = tests/lib/test_trajectory.c $(WAY)
 tests_lib_test_trajectory_LDADD = $(LIB_LIBS) $(TEST_LIBS)
 
+check_PROGRAMS += tests/lib/test_trajectory_path_brief
+TESTS += tests/lib/test_trajectory_path_brief
+tests_lib_test_trajectory_path_brief_SOURCES = \
+	tests/lib/test_trajectory_path_brief.c $(WAY)
+tests_lib_test_trajectory_path_brief_LDADD = $(LIB_LIBS) $(TEST_LIBS)
+
 check_PROGRAMS += tests/lib/test_trajectory_columns
 TESTS += tests/lib/test_trajectory_columns
 tests_lib_test_trajectory_columns_SOURCES = \

@@ -119,6 +119,7 @@ set_part(struct rule *rule, const struct way_shape *shape)
     static const uint8_t label[4] = {0, 0x0a, 0xbc, 0xde};
 
     switch (shape->part) {
+    case WAY_PLAIN:
     case WAY_NO_PART:
         break;
     case WAY_PART_OF_MAC:
@@ -145,6 +146,10 @@ way_rule(const struct way_shape *shape, size_t i)
 
     if (i) {
         rule_add_plain(rule, STEP_DEC_TTL, 0);
+    }
+    if (shape->part == WAY_PLAIN) {
+        rule_add_output(rule, 2);
+        return rule;
     }
     if (i == 2) {
         rule_add_set(rule, FIELD_ETH_SRC, mac, NULL);

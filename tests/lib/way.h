@@ -25,7 +25,8 @@ enum way_part {
     WAY_NO_PART,
     WAY_PART_OF_MAC, /* Two bytes of it. */
     WAY_PART_OF_ADDRESS,
-    WAY_LABEL /* All of IPv6's flow label. */
+    WAY_LABEL, /* All of IPv6's flow label. */
+    WAY_PLAIN  /* Nothing, and no switch does but to lower the TTL. */
 };
 
 /* A kind of packet. */

@@ -27,13 +27,15 @@ server_libassemble_a_SOURCES = \
 	server/path_closed.c server/path_closed.h \
 	server/path_table.c server/path_table.h \
 	server/path_table_add.c server/path_table_close.c \
-	server/path_table_open.c \
+	server/path_table_open.c server/path_table_soon.c \
 	server/path_table_impl.h \
 	server/plain_way.c server/plain_way.h \
 	server/postcard_pool.c server/postcard_pool.h \
 	server/sample_gate.c server/sample_gate.h \
 	server/topology_past.c server/topology_past.h \
 	server/trajectory_cache.c server/trajectory_cache.h \
+	server/trajectory_cache_impl.h \
+	server/trajectory_cache_learn.c \
 	server/tunnel.c server/tunnel.h \
 	server/visit_table.c server/visit_table.h
 ASSEMBLE_LIBS = server/libassemble.a

@@ -5,24 +5,23 @@
 
 #include "server/card_kind.h"
 
-#include <stdlib.h>
-
 #include "lib/hop_template.h"
+#include "lib/huge_alloc.h"
 #include "lib/keyed_hash.h"
 #include "lib/of_port.h"
 
 #define N_PLACES 4096 /* A power of 2. */
 
 struct card_kind_cache {
+    struct card_kind places[N_PLACES];
     struct keyed_hash hash;
     const struct topology *topology; /* Or NULL. */
-    struct card_kind places[N_PLACES];
 };
 
 struct card_kind_cache *
 card_kind_cache_create(void)
 {
-    struct card_kind_cache *cache = calloc(1, sizeof *cache);
+    struct card_kind_cache *cache = huge_alloc(sizeof *cache);
 
     if (cache) {
         cache->hash = keyed_hash_create();
@@ -33,7 +32,7 @@ card_kind_cache_create(void)
 void
 card_kind_cache_destroy(struct card_kind_cache *cache)
 {
-    free(cache);
+    huge_free(cache, sizeof *cache);
 }
 
 void
@@ -168,13 +167,22 @@ work_out(const struct card_kind_cache *cache, const struct postcard *p,
     }
 }
 
-const struct card_kind *
-card_kind_get(struct card_kind_cache *cache, const struct postcard *p)
+uint64_t
+card_kind_expect(const struct card_kind_cache *cache, const struct postcard *p)
 {
     const struct keyed_hash *h = &cache->hash;
     uint64_t by = (uint64_t) p->version << 32 | p->in_port;
     uint64_t to = (uint64_t) p->out_port << 32 | p->flags;
     uint64_t hash = keyed_hash_number(h, keyed_hash_pair(h, p->dpid, by) ^ to);
+
+    __builtin_prefetch(&cache->places[hash & (N_PLACES - 1)]);
+    return hash;
+}
+
+const struct card_kind *
+card_kind_get(struct card_kind_cache *cache, uint64_t hash,
+              const struct postcard *p)
+{
     struct card_kind *kind = &cache->places[hash & (N_PLACES - 1)];
 
     if (!kind->is_known || kind->hash != hash || kind->dpid != p->dpid ||

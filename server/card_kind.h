@@ -32,7 +32,7 @@ struct card_kind {
     uint64_t hash;  /* Of what it is of, keyed. */
     uint64_t in;    /* Number of the link it came by; 0: none. */
     uint64_t out;   /* Sum of the numbers of the links it leads onto. */
-};
+} __attribute__((aligned(64)));
 
 struct card_kind_cache;
 
@@ -44,8 +44,12 @@ void card_kind_cache_destroy(struct card_kind_cache *);
 void card_kind_cache_set_topology(struct card_kind_cache *,
                                   const struct topology *topology);
 
-/* The postcard's kind, good until the next call. */
-const struct card_kind *card_kind_get(struct card_kind_cache *,
+/* By what the postcard's kind is found, and asks for the memory of that. */
+uint64_t card_kind_expect(const struct card_kind_cache *,
+                          const struct postcard *);
+/* The postcard's kind, with 'hash' as card_kind_expect() has it, good until
+ * the next call. */
+const struct card_kind *card_kind_get(struct card_kind_cache *, uint64_t hash,
                                       const struct postcard *);
 
 #endif /* server/card_kind.h */

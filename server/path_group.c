@@ -203,7 +203,7 @@ path_index_prefetch_place(const struct path_index *index, uint64_t id)
     __builtin_prefetch(bucket_of(index, id));
 }
 
-void
+bool
 path_index_prefetch(const struct path_index *index, uint64_t id)
 {
     const struct path_group *g = *bucket_of(index, id);
@@ -213,6 +213,7 @@ path_index_prefetch(const struct path_index *index, uint64_t id)
         __builtin_prefetch((const uint8_t *) g + 64);
         __builtin_prefetch((const uint8_t *) g + 128);
     }
+    return g;
 }
 
 size_t
@@ -319,7 +320,8 @@ path_index_add(struct path_index *index, uint64_t id)
     g->secret = index->secret;
     g->is_portable = index->is_portable;
     g->key_sum = 0;
-    g->is_strange = g->is_settling = g->is_ripe = g->was_closed = false;
+    g->is_strange = g->is_settling = g->is_ripe = g->is_closing = false;
+    g->was_closed = false;
     g->n_tries = 0;
     g->seen.n = 0;
     g->seen.more = NULL;

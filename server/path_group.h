@@ -65,6 +65,7 @@ struct path_group {
     bool is_strange;  /* One has no key, or it is a tunnel's packet. */
     bool is_settling; /* On the list of groups to look at again. */
     bool is_ripe;     /* On that of groups that may be complete. */
+    bool is_closing;  /* Complete, or so it seems: looked at soon. */
     bool was_closed;  /* Opened anew. */
     bool is_portable; /* Hashes of what it held are those of other tables with
                        * that secret. */
@@ -95,9 +96,9 @@ void path_index_destroy(struct path_index *);
 /* NULL when there is none. */
 struct path_group *path_index_find(const struct path_index *, uint64_t id);
 /* Ask for the memory that a search for 'id' will look at: first its place,
- * and, once that has come, the group. */
+ * and, once that has come, the group.  False: there is none. */
 void path_index_prefetch_place(const struct path_index *, uint64_t id);
-void path_index_prefetch(const struct path_index *, uint64_t id);
+bool path_index_prefetch(const struct path_index *, uint64_t id);
 /* How many groups share a place at most: what a search may cost. */
 size_t path_index_longest(const struct path_index *);
 /* A new group, all zero but 'id', which must not be there yet; NULL when

@@ -172,6 +172,7 @@ static void
 step_back(struct path_table *pt, uint64_t now_ns)
 {
     set_clock(pt, now_ns);
+    path_table_close_waiting(pt);
     topology_past_settle(pt->past);
     for (struct path_group *g = pt->open.first; g;
          g = g->links[PATH_LIST_ORDER].next) {
@@ -239,8 +240,8 @@ static void
 look_again(struct path_table *pt, struct path_group *g)
 {
     path_table_stop_settling(pt, g);
-    if (path_table_try_close(pt, g, ASSEMBLE_SETTLING, &pt->n.closed_settle) ==
-            ASSEMBLE_WAITS_RULE &&
+    if (path_table_try_close(pt, g, ASSEMBLE_SETTLING, NULL,
+                             &pt->n.closed_settle) == ASSEMBLE_WAITS_RULE &&
         g->n_tries++ < MAX_TRIES) {
         path_table_start_settling(pt, g);
     }
@@ -250,7 +251,8 @@ static void
 close_open_group(struct path_table *pt, struct path_group *g)
 {
     if (g->first) {
-        path_table_try_close(pt, g, ASSEMBLE_PARTIAL, &pt->n.closed_window);
+        path_table_try_close(pt, g, ASSEMBLE_PARTIAL, NULL,
+                             &pt->n.closed_window);
     } else {
         path_table_forget(pt, g); /* Its first postcard found no memory. */
     }
@@ -274,6 +276,7 @@ close_due(struct path_table *pt, uint64_t until_ns)
 
     if (until_ns > pt->clock_ns) {
         path_table_end_moment(pt);
+        path_table_close_waiting(pt);
     } else {
         until_ns = pt->clock_ns;
     }
@@ -363,6 +366,7 @@ path_table_flush(struct path_table *pt)
 {
     path_table_drain(pt);
     path_table_end_moment(pt);
+    path_table_close_waiting(pt);
     while (pt->open.first) {
         close_open_group(pt, pt->open.first);
     }

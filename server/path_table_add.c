@@ -13,26 +13,6 @@
  * than this. */
 #define MOMENT_ROOM 64
 
-/* Closes the group if it is complete.  False: it is not, and is not waited
- * for. */
-static bool
-try_whole(struct path_table *pt, struct path_group *g)
-{
-    switch (
-        path_table_try_close(pt, g, ASSEMBLE_COMPLETE, &pt->n.closed_early)) {
-    case ASSEMBLE_SETTLING:
-    case ASSEMBLE_WAITS_RULE:
-        g->n_tries = 0;
-        path_table_start_settling(pt, g);
-        break;
-    case ASSEMBLE_PARTIAL:
-        return false;
-    case ASSEMBLE_COMPLETE:
-        break;
-    }
-    return true;
-}
-
 /* Whether the sum says that the group may be complete. */
 static bool
 may_be_whole(const struct path_group *g)
@@ -50,13 +30,16 @@ static void
 look_at_ripe(struct path_table *pt, struct path_group *g)
 {
     if (is_nearly_full(g)) {
-        path_table_try_close(pt, g, ASSEMBLE_PARTIAL, &pt->n.closed_size);
+        path_table_close_waiting(pt);
+        path_table_try_close(pt, g, ASSEMBLE_PARTIAL, NULL,
+                             &pt->n.closed_size);
     } else if (g->n_cards > MAX_SUMMED) {
-        if (!try_whole(pt, g)) {
+        path_table_close_waiting(pt);
+        if (!path_table_try_whole(pt, g, NULL)) {
             path_table_start_settling(pt, g);
         }
     } else if (!g->sum.is_punted && may_be_whole(g)) {
-        try_whole(pt, g);
+        path_table_close_soon(pt, g);
     }
 }
 
@@ -71,12 +54,22 @@ path_table_end_moment(struct path_table *pt)
     }
 }
 
+/* The list of what settles is in order of time. */
+static void
+start_settling(struct path_table *pt, struct path_group *g)
+{
+    path_table_close_waiting(pt);
+    path_table_start_settling(pt, g);
+}
+
 /* Looks whether the group that just grew is complete. */
 static void
 look(struct path_table *pt, struct path_group *g)
 {
     if (g->n_cards >= ASSEMBLE_MAX) {
-        path_table_try_close(pt, g, ASSEMBLE_PARTIAL, &pt->n.closed_size);
+        path_table_close_waiting(pt);
+        path_table_try_close(pt, g, ASSEMBLE_PARTIAL, NULL,
+                             &pt->n.closed_size);
         return;
     }
     if (pt->config.is_timed && is_nearly_full(g)) {
@@ -88,12 +81,12 @@ look(struct path_table *pt, struct path_group *g)
     }
     if (g->n_cards > MAX_SUMMED) {
         if (g->n_cards < g->try_at) {
-            path_table_start_settling(pt, g);
+            start_settling(pt, g);
             return;
         }
         g->try_at = g->n_cards * 2;
     } else if (g->sum.is_soft) {
-        path_table_start_settling(pt, g);
+        start_settling(pt, g);
         return;
     } else if (!may_be_whole(g)) {
         return;
@@ -101,7 +94,7 @@ look(struct path_table *pt, struct path_group *g)
     if (pt->config.is_timed) {
         path_table_ripen(pt, g);
     } else {
-        try_whole(pt, g);
+        path_table_close_soon(pt, g);
     }
 }
 
@@ -128,6 +121,10 @@ open_group(struct path_table *pt, uint64_t id, uint64_t time_ns)
     struct path_group *g = path_index_find(pt->index, id);
     bool was_closed = false;
 
+    if (g && g->is_closing) {
+        path_table_close_waiting(pt);
+        g = path_index_find(pt->index, id);
+    }
     if (g && g->seen.n && g->first && time_ns >= g->twin_ns) {
         was_closed = path_table_drop_doubles(pt, g);
     }
@@ -165,6 +162,7 @@ note_inner(struct path_table *pt, struct path_group *g,
         packet_id_inner(&pt->config.id_config, p->header, p->caplen);
 
     if (inner) {
+        path_table_close_waiting(pt); /* They did not know of it. */
         tunnel_map_add(pt->tunnels, inner, p->packet_id, p->time_ns);
         g->is_strange = true;
     }
@@ -183,7 +181,11 @@ path_table_add_entry(struct path_table *pt, struct postcard_entry *entry)
         path_table_keep_time(pt, p->time_ns);
     }
     time_ns = p->visit ? pt->clock_ns : p->time_ns;
-    kind = card_kind_get(pt->kinds, p);
+    kind = card_kind_get(pt->kinds, entry->key, p);
+    entry->key = 0;
+    if (pt->n.held >= pt->config.max_postcards) {
+        path_table_close_waiting(pt);
+    }
     while (pt->n.held >= pt->config.max_postcards) {
         pt->n.dropped_full += pt->open.first->n_cards;
         path_table_forget(pt, pt->open.first);
@@ -234,6 +236,7 @@ path_table_drain(struct path_table *pt)
         pt->n_pushed--;
         path_table_add_entry(pt, entry);
     }
+    path_table_close_waiting(pt);
 }
 
 static inline __attribute__((always_inline)) void
@@ -261,7 +264,7 @@ push(struct path_table *pt, const struct postcard *p)
             pt, pt->pushed[pt->first_pushed++ & (PATH_TABLE_PUSHED - 1)]);
     }
     path_index_prefetch_place(pt->index, p->packet_id);
-    path_closed_prefetch(pt->closed, p->packet_id);
+    entry->key = card_kind_expect(pt->kinds, p);
     pt->pushed[(pt->first_pushed + pt->n_pushed++) & (PATH_TABLE_PUSHED - 1)] =
         entry;
     if (pt->n_pushed > PATH_TABLE_PUSHED / 2) {
@@ -269,7 +272,9 @@ push(struct path_table *pt, const struct postcard *p)
             pt->pushed[(pt->first_pushed + PATH_TABLE_PUSHED / 4) &
                        (PATH_TABLE_PUSHED - 1)];
 
-        path_index_prefetch(pt->index, next->p.packet_id);
+        if (!path_index_prefetch(pt->index, next->p.packet_id)) {
+            path_closed_prefetch(pt->closed, next->p.packet_id);
+        }
     }
 }
 

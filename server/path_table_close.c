@@ -96,13 +96,15 @@ left_out_of(const struct path_group *g)
 /* Emits the group as a packet of a known trajectory. */
 static bool
 recognise(struct path_table *pt, const struct path_group *g,
-          enum assemble_state wanted)
+          enum assemble_state wanted, struct trajectory_hint *hint)
 {
+    struct trajectory_hint none = {.entry = NULL};
     struct trajectory_hit hit;
 
     if (!pt->trajectories || g->is_strange ||
         !trajectory_cache_find(pt->trajectories, g->first, g->n_cards,
-                               g->key_sum, wanted, &hit) ||
+                               g->key_sum, wanted, hint ? hint : &none,
+                               &hit) ||
         find_outer(pt, g->id, hit.times_ns[0])) {
         return false;
     }
@@ -221,7 +223,8 @@ path_table_drop_doubles(struct path_table *pt, struct path_group *g)
 
 enum assemble_state
 path_table_try_close(struct path_table *pt, struct path_group *g,
-                     enum assemble_state wanted, uint64_t *counter)
+                     enum assemble_state wanted, struct trajectory_hint *hint,
+                     uint64_t *counter)
 {
     enum assemble_state state;
     size_t n = 0, n_out;
@@ -230,7 +233,7 @@ path_table_try_close(struct path_table *pt, struct path_group *g,
         unfold(pt, g);
     }
     if (wanted >= ASSEMBLE_SETTLING && !path_group_is_double(g) &&
-        recognise(pt, g, wanted)) {
+        recognise(pt, g, wanted, hint)) {
         ++*counter;
         path_table_close(pt, g);
         return ASSEMBLE_COMPLETE;

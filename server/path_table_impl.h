@@ -3,6 +3,7 @@
  *
  *   path_table        life, topology, time
  *   path_table_add    postcards come in
+ *   path_table_soon   groups that are complete wait for their memory
  *   path_table_close  groups become histories
  *   path_table_open   what is open goes into another table
  *
@@ -22,6 +23,14 @@
 #include "server/tunnel.h"
 
 #define PATH_TABLE_PUSHED 16 /* A power of 2. */
+#define PATH_TABLE_SOON   8  /* The same, not less. */
+
+/* A group that is complete, and what was the time then. */
+struct path_soon {
+    struct path_group *group;
+    uint64_t clock_ns;
+    struct trajectory_hint hint;
+};
 
 struct path_table {
     /* Set at creation. */
@@ -49,6 +58,8 @@ struct path_table {
     struct postcard_entry
         *pushed[PATH_TABLE_PUSHED]; /* A ring of what was pushed. */
     size_t first_pushed, n_pushed;
+    struct path_soon soon[PATH_TABLE_SOON]; /* A ring, by time. */
+    size_t first_soon, n_soon;
     const struct postcard *cards[ASSEMBLE_MAX];
 };
 
@@ -63,6 +74,16 @@ void path_table_end_moment(struct path_table *);
 /* Frees the group with its postcards. */
 void path_table_forget(struct path_table *, struct path_group *);
 
+/* Closes the group if it is complete.  False: it is not, and is not waited
+ * for. */
+bool path_table_try_whole(struct path_table *, struct path_group *,
+                          struct trajectory_hint *);
+/* The same, after a few others, when the memory for it has come: as if it were
+ * done now, if path_table_close_waiting() comes before anything else that
+ * would make a difference. */
+void path_table_close_soon(struct path_table *, struct path_group *);
+void path_table_close_waiting(struct path_table *);
+
 /* Adds the copy to the group of its packet ID. */
 void path_table_add_entry(struct path_table *, struct postcard_entry *);
 
@@ -76,10 +97,12 @@ size_t path_table_assemble(struct path_table *, const struct path_group *,
                            enum assemble_state *statep);
 /* Drops the group if it has nothing but doubles.  False: it has more. */
 bool path_table_drop_doubles(struct path_table *, struct path_group *);
-/* Closes the group if its state is as wanted, counting in '*counter'. */
+/* Closes the group if its state is as wanted, counting in '*counter'; the hint
+ * is as trajectory_cache_find() takes it, or NULL. */
 enum assemble_state path_table_try_close(struct path_table *,
                                          struct path_group *,
                                          enum assemble_state wanted,
+                                         struct trajectory_hint *hint,
                                          uint64_t *counter);
 
 #endif /* server/path_table_impl.h */

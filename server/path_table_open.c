@@ -168,5 +168,7 @@ path_table_reopen(struct path_table *pt, const struct postcard *p,
         pt->n.dropped_memory++;
         return;
     }
+    entry->key = card_kind_expect(pt->kinds, &entry->p);
     path_table_add_entry(pt, entry);
+    path_table_close_waiting(pt);
 }

@@ -13,52 +13,11 @@
 #include "lib/bytes.h"
 #include "lib/header_split.h"
 #include "lib/huge_alloc.h"
-#include "lib/keyed_hash.h"
-#include "lib/lh_alloc.h"
-#include "server/plain_way.h"
+#include "server/trajectory_cache_impl.h"
 
-#define N_WAYS      4
-#define N_PATH_SETS (TRAJECTORY_CACHE_MAX_PATHS / N_WAYS)
-#define N_FLOW_SETS (TRAJECTORY_CACHE_MAX_FLOWS / N_WAYS)
 /* Bytes before the IP header at most. */
 #define MAX_L2  64
 #define ETH_LEN 14
-
-struct card {
-    uint64_t key;
-    uint8_t hop;
-    bool is_shown; /* Its header is the hop's. */
-};
-
-/* A path and the postcards that show it.  Allocated in one piece. */
-struct entry {
-    struct trajectory_path *path; /* Owned reference; NULL: such postcards
-                                   * are looked for by their narrow keys. */
-    uint8_t state;                /* enum assemble_state. */
-    uint8_t n_hops, reference;    /* The path's. */
-    uint8_t n_cards;
-    struct card cards[];
-};
-
-struct path_way {
-    uint64_t sum;
-    uint64_t used; /* Tick of the last use. */
-    struct entry *entry;
-};
-
-struct flow_way {
-    uint64_t hash;
-    uint64_t used;
-    struct trajectory *trajectory; /* Owned reference. */
-};
-
-struct trajectory_cache {
-    struct keyed_hash hash;
-    uint64_t tick;
-    struct trajectory_cache_counters n;
-    struct path_way paths[N_PATH_SETS][N_WAYS];
-    struct flow_way flows[N_FLOW_SETS][N_WAYS];
-};
 
 /* --- Life. ----------------------------------------------------------------
  */
@@ -74,23 +33,24 @@ trajectory_cache_create(void)
     return cache;
 }
 
-static void
-drop_path(struct trajectory_cache *cache, struct path_way *way)
+void
+trajectory_cache_drop(struct trajectory_cache *cache, struct entry **entry)
 {
-    if (way->entry) {
-        trajectory_path_unref(way->entry->path);
-        free(way->entry);
-        *way = (struct path_way){0};
+    if (*entry) {
+        trajectory_path_unref((*entry)->path);
+        free(*entry);
+        *entry = NULL;
         cache->n.paths--;
+        cache->n_changes++;
     }
 }
 
 static void
-drop_flow(struct trajectory_cache *cache, struct flow_way *way)
+drop_flow(struct trajectory_cache *cache, struct trajectory **flow)
 {
-    if (way->trajectory) {
-        trajectory_unref(way->trajectory);
-        *way = (struct flow_way){0};
+    if (*flow) {
+        trajectory_unref(*flow);
+        *flow = NULL;
         cache->n.flows--;
     }
 }
@@ -100,12 +60,12 @@ trajectory_cache_clear(struct trajectory_cache *cache)
 {
     for (size_t set = 0; cache->n.paths && set < N_PATH_SETS; set++) {
         for (size_t i = 0; i < N_WAYS; i++) {
-            drop_path(cache, &cache->paths[set][i]);
+            trajectory_cache_drop(cache, &cache->paths[set].entries[i]);
         }
     }
     for (size_t set = 0; cache->n.flows && set < N_FLOW_SETS; set++) {
         for (size_t i = 0; i < N_WAYS; i++) {
-            drop_flow(cache, &cache->flows[set][i]);
+            drop_flow(cache, &cache->flows[set].flows[i]);
         }
     }
 }
@@ -131,20 +91,19 @@ trajectory_cache_forget(struct trajectory_cache *cache,
 {
     for (size_t set = 0; cache->n.flows && set < N_FLOW_SETS; set++) {
         for (size_t i = 0; i < N_WAYS; i++) {
-            struct flow_way *way = &cache->flows[set][i];
+            struct trajectory **flow = &cache->flows[set].flows[i];
 
-            if (way->trajectory &&
-                passes(trajectory_path(way->trajectory), is_changed, aux)) {
-                drop_flow(cache, way);
+            if (*flow && passes(trajectory_path(*flow), is_changed, aux)) {
+                drop_flow(cache, flow);
             }
         }
     }
     for (size_t set = 0; cache->n.paths && set < N_PATH_SETS; set++) {
         for (size_t i = 0; i < N_WAYS; i++) {
-            struct path_way *way = &cache->paths[set][i];
+            struct entry **entry = &cache->paths[set].entries[i];
 
-            if (way->entry && passes(way->entry->path, is_changed, aux)) {
-                drop_path(cache, way);
+            if (*entry && passes((*entry)->path, is_changed, aux)) {
+                trajectory_cache_drop(cache, entry);
             }
         }
     }
@@ -217,98 +176,124 @@ narrow_key(const struct trajectory_cache *cache,
                                 cache->hash.key[0] ^ e->key);
 }
 
-static struct path_way *
-path_set(struct trajectory_cache *cache, uint64_t sum)
+void
+path_set_note_used(struct path_set *set, uint64_t sum, struct entry *entry)
 {
-    return cache->paths[sum & (N_PATH_SETS - 1)];
-}
+    size_t i = 0;
 
-static struct path_way *
-find_way(struct trajectory_cache *cache, uint64_t sum)
-{
-    struct path_way *set = path_set(cache, sum);
-
-    for (size_t i = 0; i < N_WAYS; i++) {
-        if (set[i].entry && set[i].sum == sum) {
-            return &set[i];
-        }
+    while (i < N_WAYS - 1 && set->entries[i] != entry) {
+        i++;
     }
-    return NULL;
+    if (!i) {
+        return;
+    }
+    for (; i; i--) {
+        set->sums[i] = set->sums[i - 1];
+        set->entries[i] = set->entries[i - 1];
+    }
+    set->sums[0] = sum;
+    set->entries[0] = entry;
 }
 
 /* --- Flows. ---------------------------------------------------------------
  */
 
-/* Where a packet's flow is, or goes. */
-struct flow_place {
-    uint8_t constants[TRAJECTORY_MAX_CONSTANT];
-    uint64_t hash;
-    struct flow_way *set;
-};
-
-/* Finds the place of a packet with this reference header on the path, and asks
- * for its memory. */
-static void
-flow_place_init(struct flow_place *place, struct trajectory_cache *cache,
-                const struct trajectory_path *path, const uint8_t *ref)
+static struct flow_set *
+flow_set(struct trajectory_cache *cache, uint64_t hash)
 {
-    const struct header_split *split = trajectory_path_split(path);
+    return &cache->flows[hash & (N_FLOW_SETS - 1)];
+}
 
-    header_split_constant(ref, split, place->constants);
-    place->hash = XXH3_64bits_withSeed(place->constants, split->tail_ofs,
-                                       cache->hash.key[0] ^ (uintptr_t) path);
-    place->set = cache->flows[place->hash & (N_FLOW_SETS - 1)];
-    __builtin_prefetch(place->set);
-    __builtin_prefetch((const uint8_t *) place->set + 64);
+static uint16_t
+tail_of(const struct entry *entry)
+{
+    return entry->has_brief ? entry->brief.tail_ofs
+                            : trajectory_path_split(entry->path)->tail_ofs;
+}
+
+/* Makes the hint that of a packet of the entry's path with this reference
+ * header, which reaches to its tail, and asks for the place of its flow. */
+static void
+hint_flow(struct trajectory_hint *hint, struct trajectory_cache *cache,
+          const struct entry *entry, const uint8_t *ref)
+{
+    const struct header_split *split,
+        brief = {
+            .kind = (enum header_kind) entry->brief.kind,
+            .l3_ofs = entry->brief.l3_ofs,
+            .tail_ofs = entry->brief.tail_ofs,
+        };
+
+    split = entry->has_brief ? &brief : trajectory_path_split(entry->path);
+    header_split_constant(ref, split, hint->constants);
+    hint->hash =
+        XXH3_64bits_withSeed(hint->constants, split->tail_ofs,
+                             cache->hash.key[0] ^ (uintptr_t) entry->path);
+    hint->n_constants = split->tail_ofs;
+    hint->entry = entry;
+    hint->n_changes = cache->n_changes;
+    __builtin_prefetch(flow_set(cache, hint->hash));
 }
 
 /* Once the place has come: asks for the flow. */
 static void
-flow_place_prefetch(const struct flow_place *place)
+prefetch_flow(struct trajectory_cache *cache,
+              const struct trajectory_hint *hint)
 {
+    const struct flow_set *set = flow_set(cache, hint->hash);
+
     for (size_t i = 0; i < N_WAYS; i++) {
-        if (place->set[i].hash == place->hash) {
-            __builtin_prefetch(place->set[i].trajectory);
-            __builtin_prefetch((const uint8_t *) place->set[i].trajectory +
-                               64);
+        if (set->hashes[i] == hint->hash && set->flows[i]) {
+            trajectory_prefetch(set->flows[i]);
         }
     }
 }
 
 static struct trajectory *
-find_flow(struct trajectory_cache *cache, const struct flow_place *place,
+find_flow(struct trajectory_cache *cache, const struct trajectory_hint *hint,
           struct trajectory_path *path, const uint8_t *ref, size_t ref_len)
 {
-    size_t n_constants = trajectory_path_split(path)->tail_ofs;
-    struct flow_way *set = place->set, *way = &set[0];
+    struct flow_set *set = flow_set(cache, hint->hash);
+    struct trajectory *found = NULL;
+    size_t at = N_WAYS - 1;
 
     for (size_t i = 0; i < N_WAYS; i++) {
-        struct trajectory *t = set[i].trajectory;
+        struct trajectory *t = set->flows[i];
 
-        if (t && set[i].hash == place->hash && trajectory_path(t) == path &&
-            bytes_equal(trajectory_constants(t), place->constants,
-                        n_constants)) {
-            set[i].used = ++cache->tick;
-            return t;
-        }
-        if (set[i].used < way->used) {
-            way = &set[i];
+        if (t && set->hashes[i] == hint->hash && trajectory_path(t) == path &&
+            bytes_equal(trajectory_constants(t), hint->constants,
+                        hint->n_constants)) {
+            if (!i) {
+                return t;
+            }
+            found = t;
+            at = i;
+            break;
+        } else if (!t) {
+            at = i;
         }
     }
-    drop_flow(cache, way);
-    *way = (struct flow_way){place->hash, ++cache->tick,
-                             trajectory_of_path(path, ref, ref_len)};
-    cache->n.flows++;
-    return way->trajectory;
+    if (!found) {
+        drop_flow(cache, &set->flows[at]);
+        found = trajectory_of_path(path, ref, ref_len);
+        cache->n.flows++;
+    }
+    for (; at; at--) {
+        set->hashes[at] = set->hashes[at - 1];
+        set->flows[at] = set->flows[at - 1];
+    }
+    set->hashes[0] = hint->hash;
+    set->flows[0] = found;
+    return found;
 }
 
 /* --- Finding. -------------------------------------------------------------
  */
 
-/* The keys of the list: as they are, or narrow.  Returns their sum. */
-static uint64_t
-list_keys(const struct trajectory_cache *cache,
-          const struct postcard_entry *first, bool is_narrow, uint64_t *keys)
+uint64_t
+trajectory_cache_list_keys(const struct trajectory_cache *cache,
+                           const struct postcard_entry *first, bool is_narrow,
+                           uint64_t *keys)
 {
     uint64_t sum = 0;
     size_t n = 0;
@@ -324,7 +309,7 @@ list_keys(const struct trajectory_cache *cache,
 static bool
 place_cards(const struct entry *entry, const struct postcard_entry *first,
             const uint64_t *keys, const struct postcard **shown,
-            uint64_t *times_ns)
+            uint16_t *minus, uint64_t *times_ns)
 {
     uint64_t taken = 0;
     size_t n = 0;
@@ -353,6 +338,7 @@ place_cards(const struct entry *entry, const struct postcard_entry *first,
         }
         if (card->is_shown) {
             shown[card->hop] = &e->p;
+            minus[card->hop] = card->minus;
         }
     }
     return true;
@@ -361,67 +347,128 @@ place_cards(const struct entry *entry, const struct postcard_entry *first,
 /* True when the path foresees every header. */
 static bool
 is_foreseen(const struct entry *entry, const struct postcard *const *shown,
-            const struct flow_place *place)
+            const uint16_t *minus, struct trajectory_cache *cache,
+            const struct trajectory_hint *hint)
 {
     const struct trajectory_path *path = entry->path;
+    const struct trajectory_path_brief *brief =
+        entry->has_brief ? &entry->brief : NULL;
     const struct postcard *ref = shown[entry->reference];
 
-    if (!trajectory_path_takes(path, ref->header, ref->caplen)) {
+    if (brief ? !trajectory_path_brief_takes(brief, ref->header, ref->caplen)
+              : !trajectory_path_takes(path, ref->header, ref->caplen)) {
         return false;
     }
     for (size_t i = 0; i < entry->n_hops; i++) {
+        const struct postcard *p = shown[i];
+
         if (i == entry->n_hops / 2u) {
-            flow_place_prefetch(place);
+            prefetch_flow(cache, hint);
         }
-        if (!trajectory_path_predicts(path, i, ref->header, ref->caplen,
-                                      shown[i]->header, shown[i]->caplen)) {
+        if (brief
+                ? !trajectory_path_brief_predicts(brief, minus[i], ref->header,
+                                                  ref->caplen, p->header,
+                                                  p->caplen)
+                : !trajectory_path_predicts(path, i, ref->header, ref->caplen,
+                                            p->header, p->caplen)) {
             return false;
         }
     }
     return true;
 }
 
+void
+trajectory_cache_expect(struct trajectory_cache *cache, uint64_t sum)
+{
+    __builtin_prefetch(path_set_of(cache, sum));
+}
+
+void
+trajectory_cache_expect_path(struct trajectory_cache *cache, uint64_t sum)
+{
+    const struct entry *entry = path_set_find(cache, sum);
+
+    if (entry) {
+        __builtin_prefetch(entry);
+        __builtin_prefetch((const uint8_t *) entry + LINE);
+    }
+}
+
+void
+trajectory_cache_expect_flow(struct trajectory_cache *cache,
+                             const struct postcard_entry *first, uint64_t sum,
+                             struct trajectory_hint *hint)
+{
+    const struct entry *entry = path_set_find(cache, sum);
+    const struct postcard_entry *e = first;
+
+    hint->entry = NULL;
+    if (!entry || !entry->path) {
+        return;
+    }
+    for (size_t i = 0; e && i < entry->ref_card; i++) {
+        e = e->next;
+    }
+    if (e && e->key == entry->cards[entry->ref_card].key &&
+        e->p.caplen >= tail_of(entry)) {
+        hint_flow(hint, cache, entry, e->p.header);
+        hint->card = e;
+    }
+}
+
+void
+trajectory_cache_expect_trajectory(struct trajectory_cache *cache,
+                                   const struct trajectory_hint *hint)
+{
+    if (hint->entry) {
+        prefetch_flow(cache, hint);
+    }
+}
+
 bool
 trajectory_cache_find(struct trajectory_cache *cache,
                       const struct postcard_entry *first, size_t n,
                       uint64_t sum, enum assemble_state wanted,
-                      struct trajectory_hit *hit)
+                      struct trajectory_hint *hint, struct trajectory_hit *hit)
 {
     const struct postcard *shown[TRAJECTORY_MAX_HOPS], *ref;
+    uint16_t minus[TRAJECTORY_MAX_HOPS];
     uint64_t keys[TRAJECTORY_CACHE_MAX_CARDS];
-    struct path_way *way = find_way(cache, sum);
-    bool is_narrow = way && !way->entry->path;
-    const struct entry *entry;
-    struct flow_place place;
+    struct entry *entry = path_set_find(cache, sum);
+    bool is_narrow = entry && !entry->path;
 
-    if (n <= TRAJECTORY_CACHE_MAX_CARDS && way) {
-        sum = list_keys(cache, first, is_narrow, keys);
+    if (n <= TRAJECTORY_CACHE_MAX_CARDS && entry) {
+        uint64_t wide = sum;
+
+        sum = trajectory_cache_list_keys(cache, first, is_narrow, keys);
         if (is_narrow) {
-            way->used = ++cache->tick;
-            way = find_way(cache, sum);
+            path_set_note_used(path_set_of(cache, wide), wide, entry);
+            entry = path_set_find(cache, sum);
         }
     }
-    if (!way || way->entry->n_cards != n || way->entry->state < wanted) {
+    if (!entry || entry->n_cards != n || entry->state < wanted) {
         return false;
     }
-    entry = way->entry;
-    if (!place_cards(entry, first, keys, shown, hit->times_ns)) {
+    if (!place_cards(entry, first, keys, shown, minus, hit->times_ns)) {
         cache->n.unlike++;
         return false;
     }
     ref = shown[entry->reference];
-    if (ref->caplen < trajectory_path_split(entry->path)->tail_ofs) {
+    if (ref->caplen < tail_of(entry)) {
         cache->n.unlike++;
         return false;
     }
-    flow_place_init(&place, cache, entry->path, ref->header);
-    if (!is_foreseen(entry, shown, &place)) {
+    if (hint->entry != entry || hint->n_changes != cache->n_changes ||
+        &hint->card->p != ref) {
+        hint_flow(hint, cache, entry, ref->header);
+    }
+    if (!is_foreseen(entry, shown, minus, cache, hint)) {
         cache->n.unlike++;
         return false;
     }
-    way->used = ++cache->tick;
+    path_set_note_used(path_set_of(cache, sum), sum, entry);
     hit->trajectory =
-        find_flow(cache, &place, entry->path, ref->header, ref->caplen);
+        find_flow(cache, hint, entry->path, ref->header, ref->caplen);
     hit->packet = (struct trajectory_packet){
         .packet_id = ref->packet_id,
         .header = ref->header,
@@ -430,144 +477,4 @@ trajectory_cache_find(struct trajectory_cache *cache,
         .has_own_id = true,
     };
     return true;
-}
-
-/* --- Learning. ------------------------------------------------------------
- */
-
-/* The one hop that the postcard is part of, or -1. */
-static int
-hop_of(const struct history *h, const struct postcard *p)
-{
-    int found = -1;
-
-    for (size_t i = 0; i < h->n_hops; i++) {
-        const struct history_hop *hop = &h->hops[i];
-
-        if (hop->dpid == p->dpid &&
-            (p->in_port == OF_PORT_UNKNOWN || hop->in_port == p->in_port)) {
-            if (found >= 0) {
-                return -1;
-            }
-            found = (int) i;
-        }
-    }
-    return found;
-}
-
-static bool
-is_header_of(const struct history_hop *hop, const struct postcard *p)
-{
-    return hop->caplen == p->caplen &&
-           hop->is_after == !!(p->flags & POSTCARD_AFTER) &&
-           !memcmp(hop->header, p->header, p->caplen);
-}
-
-/* Fills the cards of the entry.  False when they do not explain the history
- * whole. */
-static bool
-fill_cards(struct entry *entry, const struct postcard_entry *first,
-           const uint64_t *keys, const struct history *h)
-{
-    bool has_header[TRAJECTORY_MAX_HOPS] = {false};
-    uint64_t times_ns[TRAJECTORY_MAX_HOPS] = {0};
-
-    for (const struct postcard_entry *e = first; e; e = e->next) {
-        struct card *card = &entry->cards[entry->n_cards];
-        int hop = hop_of(h, &e->p);
-
-        if (hop < 0) {
-            return false;
-        }
-        card->key = keys[entry->n_cards++];
-        card->hop = (uint8_t) hop;
-        card->is_shown =
-            !has_header[hop] && is_header_of(&h->hops[hop], &e->p);
-        has_header[hop] |= card->is_shown;
-        if (!times_ns[hop] || e->p.time_ns < times_ns[hop]) {
-            times_ns[hop] = e->p.time_ns;
-        }
-        for (uint8_t i = 0; i + 1 < entry->n_cards; i++) {
-            if (entry->cards[i].key == card->key) {
-                return false;
-            }
-        }
-    }
-    for (size_t i = 0; i < h->n_hops; i++) {
-        if (!has_header[i] || times_ns[i] != h->hops[i].time_ns) {
-            return false;
-        }
-    }
-    return true;
-}
-
-/* Puts an entry of 'path' (taken) under its sum; NULL: one that says to look
- * by narrow keys. */
-static void
-put(struct trajectory_cache *cache, const struct postcard_entry *first,
-    size_t n, bool is_narrow, enum assemble_state state,
-    const struct history *h, struct trajectory_path *path)
-{
-    uint64_t keys[TRAJECTORY_CACHE_MAX_CARDS];
-    uint64_t sum = list_keys(cache, first, is_narrow, keys);
-    struct entry *entry =
-        lh_alloc_zero(sizeof *entry + n * sizeof entry->cards[0]);
-    struct path_way *way = find_way(cache, sum);
-
-    entry->path = path;
-    entry->state = (uint8_t) state;
-    if (path) {
-        entry->n_hops = (uint8_t) trajectory_path_n_hops(path);
-        entry->reference = (uint8_t) trajectory_path_reference(path);
-    }
-    if (path && !fill_cards(entry, first, keys, h)) {
-        trajectory_path_unref(path);
-        free(entry);
-        return;
-    }
-    if (!way) {
-        struct path_way *set = path_set(cache, sum);
-
-        way = &set[0];
-        for (size_t i = 1; i < N_WAYS; i++) {
-            way = set[i].used < way->used ? &set[i] : way;
-        }
-    }
-    drop_path(cache, way);
-    *way = (struct path_way){sum, ++cache->tick, entry};
-    cache->n.paths++;
-}
-
-void
-trajectory_cache_learn(struct trajectory_cache *cache,
-                       const struct postcard_entry *first, size_t n,
-                       uint64_t sum, enum assemble_state state,
-                       const struct history *h,
-                       const struct topology *topology,
-                       const struct rule *const *rules)
-{
-    bool has_in_ports = true;
-    struct trajectory_path *path;
-    const struct path_way *way;
-
-    if (n > TRAJECTORY_CACHE_MAX_CARDS || h->n_hops > TRAJECTORY_MAX_HOPS) {
-        return;
-    }
-    for (const struct postcard_entry *e = first; e; e = e->next) {
-        has_in_ports &= e->p.in_port != OF_PORT_UNKNOWN;
-    }
-    way = find_way(cache, sum);
-    if ((way && way->entry->path && way->entry->state >= state) ||
-        !plain_way_is(h, topology, has_in_ports) ||
-        !(path = trajectory_path_create(h))) {
-        return; /* Known, and this packet is not like it; or not regular. */
-    }
-    if ((!way || way->entry->path) && trajectory_path_widen(path, rules)) {
-        put(cache, first, n, false, state, h, path);
-        return;
-    }
-    if (!way || way->entry->path) {
-        put(cache, first, n, false, state, h, NULL);
-    }
-    put(cache, first, n, true, state, h, path);
 }

@@ -56,6 +56,16 @@ struct trajectory_hit {
     uint64_t times_ns[TRAJECTORY_MAX_HOPS];
 };
 
+/* What is known of a packet's flow before its path is looked at. */
+struct trajectory_hint {
+    const void *entry; /* The path that it holds for; NULL: none. */
+    uint64_t n_changes;
+    const struct postcard_entry *card; /* With the reference's header. */
+    uint64_t hash;
+    uint16_t n_constants;
+    uint8_t constants[TRAJECTORY_MAX_CONSTANT];
+};
+
 struct trajectory_cache;
 
 /* NULL when memory is short. */
@@ -75,13 +85,26 @@ uint64_t trajectory_cache_key(const struct trajectory_cache *,
                               const struct card_kind *,
                               const struct postcard *);
 
+/* For whoever will look for packets one after the other: four steps that ask
+ * for the memory which the search of each will look at.  Each is to be called
+ * when what the one before asked for has come; the third makes the hint, which
+ * the fourth reads. */
+void trajectory_cache_expect(struct trajectory_cache *, uint64_t sum);
+void trajectory_cache_expect_path(struct trajectory_cache *, uint64_t sum);
+void trajectory_cache_expect_flow(struct trajectory_cache *,
+                                  const struct postcard_entry *first,
+                                  uint64_t sum, struct trajectory_hint *);
+void trajectory_cache_expect_trajectory(struct trajectory_cache *,
+                                        const struct trajectory_hint *);
+
 /* Looks for the packet whose 'n' postcards are the list at 'first', with keys
  * that add up to 'sum'; what was learned in a state below 'wanted' does not
- * count. */
+ * count.  The hint is that of trajectory_cache_expect_flow() for the same
+ * list, or all zero, and used up. */
 bool trajectory_cache_find(struct trajectory_cache *,
                            const struct postcard_entry *first, size_t n,
                            uint64_t sum, enum assemble_state wanted,
-                           struct trajectory_hit *);
+                           struct trajectory_hint *, struct trajectory_hit *);
 
 /* Learns that assembly made the one history 'h' of all these postcards, in
  * 'state'.  'rules' are those that sent each of its hops on, NULL where not

@@ -142,7 +142,7 @@ send_round(struct side *a, struct side *b, struct oracle_flow **flows,
     }
     for (size_t i = 0; i < n; i++) {
         path_table_add(a->table, &cards[i]->p);
-        path_table_add(b->table, &cards[i]->p);
+        path_table_push(b->table, &cards[i]->p);
     }
     path_table_run(a->table, time_ns + 5 * MS);
     path_table_run(b->table, time_ns + 5 * MS);

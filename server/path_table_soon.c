@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* path_table_soon - groups that are complete wait for their memory.
+ *
+ * To recognise a packet takes memory of its path, then of its flow, each of
+ * which is only found when the one before has come.  So a group is asked for
+ * by one step more each time that another one comes, and closed after that. */
+#include <config.h>
+
+#include "server/path_table_impl.h"
+
+bool
+path_table_try_whole(struct path_table *pt, struct path_group *g,
+                     struct trajectory_hint *hint)
+{
+    switch (path_table_try_close(pt, g, ASSEMBLE_COMPLETE, hint,
+                                 &pt->n.closed_early)) {
+    case ASSEMBLE_SETTLING:
+    case ASSEMBLE_WAITS_RULE:
+        g->n_tries = 0;
+        path_table_start_settling(pt, g);
+        break;
+    case ASSEMBLE_PARTIAL:
+        return false;
+    case ASSEMBLE_COMPLETE:
+        break;
+    }
+    return true;
+}
+
+/* The one that came 'n' before the last, or NULL: it cannot be recognised. */
+static struct path_soon *
+soon_before(struct path_table *pt, size_t n)
+{
+    struct path_soon *soon;
+
+    if (n >= pt->n_soon) {
+        return NULL;
+    }
+    soon = &pt->soon[(pt->first_soon + pt->n_soon - 1 - n) &
+                     (PATH_TABLE_SOON - 1)];
+    return soon->group->is_strange ? NULL : soon;
+}
+
+static void
+take_steps(struct path_table *pt)
+{
+    struct trajectory_cache *cache = pt->trajectories;
+    struct path_soon *soon;
+
+    if ((soon = soon_before(pt, 0))) {
+        trajectory_cache_expect(cache, soon->group->key_sum);
+    }
+    if ((soon = soon_before(pt, 2))) {
+        trajectory_cache_expect_path(cache, soon->group->key_sum);
+    }
+    if ((soon = soon_before(pt, 4))) {
+        trajectory_cache_expect_flow(cache, soon->group->first,
+                                     soon->group->key_sum, &soon->hint);
+    }
+    if ((soon = soon_before(pt, 6))) {
+        trajectory_cache_expect_trajectory(cache, &soon->hint);
+    }
+}
+
+static void
+close_first(struct path_table *pt)
+{
+    struct path_soon *soon =
+        &pt->soon[pt->first_soon++ & (PATH_TABLE_SOON - 1)];
+    uint64_t clock_ns = pt->clock_ns;
+
+    pt->n_soon--;
+    soon->group->is_closing = false;
+    pt->clock_ns = soon->clock_ns;
+    path_table_try_whole(pt, soon->group, &soon->hint);
+    pt->clock_ns = clock_ns;
+}
+
+void
+path_table_close_soon(struct path_table *pt, struct path_group *g)
+{
+    struct path_soon *soon;
+
+    if (g->is_closing) {
+        return;
+    }
+    if (pt->n_soon == PATH_TABLE_SOON) {
+        close_first(pt);
+    }
+    soon = &pt->soon[(pt->first_soon + pt->n_soon++) & (PATH_TABLE_SOON - 1)];
+    soon->group = g;
+    soon->clock_ns = pt->clock_ns;
+    soon->hint.entry = NULL;
+    g->is_closing = true;
+    if (pt->trajectories) {
+        take_steps(pt);
+    }
+}
+
+void
+path_table_close_waiting(struct path_table *pt)
+{
+    while (pt->n_soon) {
+        close_first(pt);
+    }
+}

@@ -129,6 +129,7 @@ class Client(threading.Thread):
         self.server = server
         self.seen = {}      # Numbers, and how often.
         self.excuses = []   # (since, until) of what it was told it missed.
+        self.too_slow = []  # Numbers of events left out, of times unknown.
         self.is_set = threading.Event()
         self.away = None    # Since when.
         self._ends = False
@@ -157,6 +158,8 @@ class Client(threading.Thread):
             if event["event"] == "history":
                 number = number_of(event["history"])
                 self.seen[number] = self.seen.get(number, 0) + 1
+            elif event["event"] == "missed" and event["n"]:
+                self.too_slow.append(event["n"])
             elif event["event"] == "missed":
                 self.excuses.append((event["since_ns"] / 1e9,
                                      event["until_ns"] / 1e9))
@@ -166,8 +169,10 @@ class Client(threading.Thread):
         were said to be missing."""
         excuses = [(0, 1e12)] if has_jumped and self.excuses else \
             list(self.excuses)
-        return [n for n, sent in numbers.items() if n not in self.seen
+        lost = [n for n, sent in numbers.items() if n not in self.seen
                 and not any(a <= sent <= b for a, b in excuses)]
+        # Of those it is only known how many they are.
+        return lost if len(lost) > sum(self.too_slow) else []
 
     def end(self):
         """Ends the thread."""
@@ -416,6 +421,7 @@ class Campaign:
                 if server.process and not server.process.is_running()}
 
     def _round(self, r, plan, began):
+        self.client.too_slow.clear()
         for door in self.doors.values():
             door.random.seed(r.random())
             door.rate = r.choice([0, 20, 100, 300])
@@ -444,6 +450,7 @@ class Campaign:
                 "told": len(self.client.seen),
                 "told_twice": sum(n > 1 for n in self.client.seen.values()),
                 "missed": len(self.client.excuses),
+                "too_slow": sum(self.client.too_slow),
                 "healed_s": round(settled - healed, 1),
                 "seconds": round(time.monotonic() - began, 1)}
 
@@ -519,7 +526,8 @@ class Campaign:
                 f"client of {self.client.server.name}: {len(lost)} were not "
                 f"told, nor said to be missing: "
                 f"{[(n, sent[n]) for n in lost[:10]]}; excuses: "
-                f"{self.client.excuses}") from error
+                f"{self.client.excuses}, and {self.client.too_slow} for "
+                f"which it was too slow") from error
         for door in self.doors.values():
             door.sent = {}
 

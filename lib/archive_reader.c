@@ -427,6 +427,18 @@ archive_reader_meta(const struct archive_reader *r)
 }
 
 size_t
+archive_reader_n_files(const struct archive_reader *r)
+{
+    return r->n_segments;
+}
+
+const struct archive_segment *
+archive_reader_file(const struct archive_reader *r, size_t i)
+{
+    return &r->segments[i].name;
+}
+
+size_t
 archive_reader_n_blocks(const struct archive_reader *r)
 {
     return r->n_entries;

@@ -51,6 +51,12 @@ int archive_reader_refresh(struct archive_reader *, struct lh_error *);
 /* The directory, as long as the reader is open. */
 const char *archive_reader_dir(const struct archive_reader *);
 const struct archive_meta *archive_reader_meta(const struct archive_reader *);
+/* The files that are there, also those in which there is nothing: of each
+ * shard in the order of their numbers. */
+size_t archive_reader_n_files(const struct archive_reader *);
+const struct archive_segment *
+archive_reader_file(const struct archive_reader *, size_t i);
+
 size_t archive_reader_n_blocks(const struct archive_reader *);
 const struct archive_entry *archive_reader_entry(const struct archive_reader *,
                                                  size_t i);

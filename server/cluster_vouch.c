@@ -11,19 +11,25 @@
 
 /* The oldest files of a directory. */
 struct oldest {
-    uint64_t any;    /* Number of the first file that has blocks; 0: none. */
-    uint64_t first;  /* Of the first that has histories; 0: none. */
+    uint64_t any;   /* Number of the first file, also of an empty one: what was
+                     * written and not committed is cut off.  0: none. */
+    uint64_t first; /* Of the first that has histories; 0: none. */
     uint64_t max_ns; /* Of these, the latest. */
 };
+
+static void
+note_file(struct oldest *oldest, const struct archive_segment *file)
+{
+    if (!oldest->any || file->first < oldest->any) {
+        oldest->any = file->first;
+    }
+}
 
 static void
 note_block(struct oldest *oldest, const struct archive_entry *entry)
 {
     uint64_t first = entry->segment.first;
 
-    if (!oldest->any || first < oldest->any) {
-        oldest->any = first;
-    }
     if (entry->block.kind != ARCHIVE_HISTORIES &&
         entry->block.kind != ARCHIVE_COLUMNS) {
         return;
@@ -37,23 +43,43 @@ note_block(struct oldest *oldest, const struct archive_entry *entry)
     }
 }
 
+/* That of the directory in which the file is; NULL: it is of no slot. */
+static struct oldest *
+find_of(const struct cluster *cluster, struct oldest *all,
+        const struct archive_segment *file)
+{
+    uint32_t n_stores = cluster->config.n_stores;
+    uint32_t number = file->shard - 1;
+    uint32_t shard = number & ((1u << ARCHIVE_DIR_COPY_SHIFT) - 1);
+    uint32_t copy = number >> ARCHIVE_DIR_COPY_SHIFT;
+
+    return file->shard && shard < n_stores && copy < cluster->config.n_copies
+               ? &all[shard + copy * n_stores]
+               : NULL;
+}
+
 /* Of each slot's directory, for free(). */
 static struct oldest *
 find_oldest(const struct cluster *cluster, const struct archive_reader *reader)
 {
-    uint32_t n_stores = cluster->config.n_stores;
     struct oldest *all =
         lh_alloc_zero(cluster_shards_n_slots(cluster) * sizeof *all);
+    struct oldest *oldest;
 
+    for (size_t i = 0; i < archive_reader_n_files(reader); i++) {
+        const struct archive_segment *file = archive_reader_file(reader, i);
+
+        oldest = find_of(cluster, all, file);
+        if (oldest) {
+            note_file(oldest, file);
+        }
+    }
     for (size_t i = 0; i < archive_reader_n_blocks(reader); i++) {
         const struct archive_entry *entry = archive_reader_entry(reader, i);
-        uint32_t number = entry->segment.shard - 1;
-        uint32_t shard = number & ((1u << ARCHIVE_DIR_COPY_SHIFT) - 1);
-        uint32_t copy = number >> ARCHIVE_DIR_COPY_SHIFT;
 
-        if (entry->segment.shard && shard < n_stores &&
-            copy < cluster->config.n_copies) {
-            note_block(&all[shard + copy * n_stores], entry);
+        oldest = find_of(cluster, all, &entry->segment);
+        if (oldest) {
+            note_block(oldest, entry);
         }
     }
     return all;

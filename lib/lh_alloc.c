@@ -41,7 +41,7 @@ lh_alloc_lines(size_t line, size_t size)
 void *
 lh_alloc_array(void *old, size_t n, size_t size)
 {
-    return checked(n && size ? reallocarray(old, n, size) : realloc(old, 1));
+    return checked(reallocarray(old, n ? n : 1, size ? size : 1));
 }
 
 void *

@@ -120,7 +120,7 @@ static bool
 tell(struct server_choice *choice, const char *const texts[], size_t n,
      size_t self, size_t *now)
 {
-    struct agent_server all[AGENT_SERVERS_MAX];
+    struct agent_server all[AGENT_SERVERS_MAX] = {{false, NULL, 0}};
 
     for (size_t i = 0; i < n; i++) {
         all[i] = (struct agent_server){i == self, (const uint8_t *) texts[i],

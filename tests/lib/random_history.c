@@ -30,6 +30,14 @@ one_in(uint64_t *seed, uint32_t n)
     return below(seed, n) == 0;
 }
 
+static uint64_t
+random_u64(uint64_t *seed)
+{
+    uint64_t high = random_u32(seed);
+
+    return high << 32 | random_u32(seed);
+}
+
 static uint32_t
 random_port(uint64_t *seed)
 {
@@ -46,8 +54,12 @@ random_verdict(uint64_t *seed, struct verdict *v)
     static const char *const reasons[] = {NULL, "", "no output",
                                           "ttl expired: \xc3\xa9"};
 
-    verdict_set(v, (enum verdict_name) below(seed, VERDICT_LOOPED + 1),
-                below(seed, 5), random_port(seed), reasons[below(seed, 4)]);
+    /* One after the other: no compiler is to choose what comes first. */
+    const char *reason = reasons[below(seed, 4)];
+    uint32_t port = random_port(seed), hop = below(seed, 5);
+
+    verdict_set(v, (enum verdict_name) below(seed, VERDICT_LOOPED + 1), hop,
+                port, reason);
     v->has_version = one_in(seed, 2);
     v->version = one_in(seed, 2) ? random_u32(seed) : 0;
     v->evidence = (enum evidence) below(seed, 3);
@@ -70,7 +82,9 @@ random_header(uint64_t *seed, uint8_t *data, size_t *len)
         random_bytes(seed, data, *len);
     } else if (*len) {
         for (uint32_t n = below(seed, 6); n > 0; n--) {
-            data[below(seed, (uint32_t) *len)] ^= (uint8_t) random_u32(seed);
+            uint8_t bits = (uint8_t) random_u32(seed);
+
+            data[below(seed, (uint32_t) *len)] ^= bits;
         }
     }
 }
@@ -85,7 +99,7 @@ random_hop(uint64_t *seed, struct history *h, uint8_t *header, size_t *len,
     hop->parent = one_in(seed, 5) ? (int) below(seed, (uint32_t) i + 1) - 1
                                   : (int) i - 1;
     hop->dpid = one_in(seed, 10)
-                    ? (uint64_t) random_u32(seed) << 32 | random_u32(seed)
+                    ? random_u64(seed)
                     : 1 + below(seed, 20);
     hop->in_port = random_port(seed);
     hop->is_packet_out = one_in(seed, 8);
@@ -99,7 +113,9 @@ random_hop(uint64_t *seed, struct history *h, uint8_t *header, size_t *len,
         history_hop_add_branch(hop, random_port(seed));
     }
     for (uint32_t n = one_in(seed, 4) ? below(seed, 4) : 1; n > 0; n--) {
-        history_hop_add_version(hop, random_u32(seed) >> below(seed, 32));
+        uint32_t version = random_u32(seed);
+
+        history_hop_add_version(hop, version >> below(seed, 32));
     }
     hop->time_ns = time_ns;
     random_header(seed, header, len);
@@ -117,9 +133,7 @@ struct history *
 random_history(uint64_t *seed, size_t max_hops, uint64_t time_ns)
 {
     struct history *h =
-        history_create(one_in(seed, 10) ? 0
-                                        : (uint64_t) random_u32(seed) << 32 |
-                                              random_u32(seed));
+        history_create(one_in(seed, 10) ? 0 : random_u64(seed));
     uint8_t header[256];
     size_t len = 64;
 

@@ -128,6 +128,8 @@ count_policy(int policy)
 
 START_TEST(its_threads_push_nobody_aside)
 {
+    /* A sanitizer may have threads of its own. */
+    size_t n_before = count_policy(SCHED_OTHER);
     struct bus *bus = nats_open(&nats, base);
     struct outcome outcome = {0};
 
@@ -135,7 +137,7 @@ START_TEST(its_threads_push_nobody_aside)
     ask(bus, "nobody", "there?", 10000, &outcome);
     nats_loop_until(base, &outcome.is_done);
     ck_assert_int_eq(sched_getscheduler(0), SCHED_OTHER);
-    ck_assert_uint_eq(count_policy(SCHED_OTHER), 1);
+    ck_assert_uint_eq(count_policy(SCHED_OTHER), n_before);
     ck_assert_uint_ge(count_policy(SCHED_BATCH), 5);
     bus_close(bus);
 }

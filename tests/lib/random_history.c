@@ -98,9 +98,7 @@ random_hop(uint64_t *seed, struct history *h, uint8_t *header, size_t *len,
 
     hop->parent = one_in(seed, 5) ? (int) below(seed, (uint32_t) i + 1) - 1
                                   : (int) i - 1;
-    hop->dpid = one_in(seed, 10)
-                    ? random_u64(seed)
-                    : 1 + below(seed, 20);
+    hop->dpid = one_in(seed, 10) ? random_u64(seed) : 1 + below(seed, 20);
     hop->in_port = random_port(seed);
     hop->is_packet_out = one_in(seed, 8);
     hop->is_deduced = one_in(seed, 8);

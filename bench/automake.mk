@@ -148,12 +148,14 @@ bench_bench_cards_LDADD = server/libserver.a $(GEN_LIBS)
 
 BENCHES += bench/bench_split
 bench_bench_split_SOURCES = bench/bench_split.c $(FIGURE) \
+	bench/bench_out.c bench/bench_out.h \
 	bench/bench_preset.c bench/bench_preset.h
 bench_bench_split_LDADD = $(SERVER_LIBS) $(GEN_LIBS)
 
 # stages: from the owners of packets to those of flows, without the bus.
 BENCHES += bench/bench_stages
 bench_bench_stages_SOURCES = bench/bench_stages.c $(FIGURE) \
+	bench/bench_out.c bench/bench_out.h \
 	bench/bench_frames.c bench/bench_frames.h \
 	bench/bench_preset.c bench/bench_preset.h
 bench_bench_stages_LDADD = $(SERVER_LIBS) $(GEN_LIBS)
@@ -161,6 +163,7 @@ bench_bench_stages_LDADD = $(SERVER_LIBS) $(GEN_LIBS)
 # paths: from postcards to histories, in one table and in many.
 BENCHES += bench/bench_paths
 bench_bench_paths_SOURCES = bench/bench_paths.c $(FIGURE) \
+	bench/bench_out.c bench/bench_out.h \
 	bench/bench_frames.c bench/bench_frames.h \
 	bench/bench_preset.c bench/bench_preset.h
 bench_bench_paths_LDADD = $(SERVER_LIBS) $(GEN_LIBS)

@@ -24,6 +24,7 @@
 #include <string.h>
 
 #include "bench/bench_frames.h"
+#include "bench/bench_out.h"
 #include "bench/figure.h"
 #include "lib/lh_alloc.h"
 #include "server/cluster_codecs.h"
@@ -51,7 +52,7 @@ struct card {
 
 struct shard {
     struct path_table *paths; /* Owned. */
-    struct cluster_outbox *box;
+    struct bench_out out;
     struct card *cards; /* Of this step.  Owned. */
     size_t n, allocated;
 };
@@ -65,39 +66,8 @@ static unsigned int n_servers = 8;
 static bool is_one, is_all, is_counting;
 static uint8_t *other;
 static size_t other_size;
-static uint64_t n_cards, n_packets, n_histories, spent_ns;
-
-static void
-emit(void *shard_, struct history *h)
-{
-    struct shard *shard = shard_;
-
-    n_histories++;
-    cluster_outbox_add(shard->box, h);
-}
-
-static void
-emit_packet(void *shard_, struct trajectory *t,
-            const struct trajectory_packet *packet)
-{
-    struct shard *shard = shard_;
-
-    n_histories++;
-    n_packets++;
-    cluster_outbox_add_packet(shard->box, t, packet);
-}
-
-static const struct rule *
-find_rule(void *shard, uint64_t dpid, uint32_t version)
-{
-    return rule_cache_find(frames.rules, dpid, version, 0);
-}
-
-static bool
-has_lossless(void *shard, uint64_t dpid, uint64_t from_ns, uint64_t to_ns)
-{
-    return true;
-}
+static struct bench_out_n n_out;
+static uint64_t n_cards, spent_ns;
 
 static void
 take_card(void *aux, const struct postcard *p)
@@ -194,7 +164,7 @@ end_step(unsigned int n, uint64_t time_ns)
         }
         run_shard(shard, time_ns);
         if ((n + k) % N_PACKED == 0) {
-            cluster_outbox_pack(shard->box, 0, give, shard);
+            cluster_outbox_pack(shard->out.box, 0, give, shard);
         }
     }
 }
@@ -220,7 +190,8 @@ feed(struct ingest *ingest, uint64_t half_ns)
             }
             if (!is_counting && f->time_ns >= half_ns) {
                 is_counting = true;
-                n_cards = n_packets = n_histories = spent_ns = 0;
+                n_cards = spent_ns = 0;
+                n_out = (struct bench_out_n){.histories = 0};
             }
             ingest_frame(ingest, INGEST_AUTO, f->data, f->len, f->time_ns);
         }
@@ -237,14 +208,18 @@ open_shard(unsigned int k)
                                              .is_driven = true,
                                              .is_timed = true,
                                              .secret = 1,
-                                             .emit = emit,
-                                             .emit_packet = emit_packet,
-                                             .find_rule = find_rule,
-                                             .has_lossless = has_lossless,
-                                             .aux = &shards[k]};
+                                             .emit = bench_out_history,
+                                             .emit_packet = bench_out_packet,
+                                             .find_rule = bench_out_find_rule,
+                                             .has_lossless =
+                                                 bench_out_has_lossless,
+                                             .aux = &shards[k].out};
 
     shards[k].paths = path_table_create(&config);
-    shards[k].box = cluster_outbox_create(codecs[k % n_servers], N_STORES);
+    shards[k].out = (struct bench_out){
+        .box = cluster_outbox_create(codecs[k % n_servers], N_STORES),
+        .rules = frames.rules,
+        .n = &n_out};
     path_table_set_topology(shards[k].paths, frames.topology);
 }
 
@@ -274,13 +249,13 @@ run(const char *name, double seconds)
     feed(ingest, (uint64_t) (seconds * 5e8));
     figure_print_one((double) spent_ns / (double) n_cards, "ns/postcard", name,
                      "paths %s, %u servers", frames.traffic, n_servers);
-    figure_print_one(100 * (double) n_packets / (double) n_histories, "%",
-                     "recognised", "paths %s, %u servers, %s", frames.traffic,
-                     n_servers, name);
+    figure_print_one(100 * (double) n_out.packets / (double) n_out.histories,
+                     "%", "recognised", "paths %s, %u servers, %s",
+                     frames.traffic, n_servers, name);
     ingest_destroy(ingest);
     for (unsigned int k = 0; k < N_SHARDS; k++) {
         path_table_destroy(shards[k].paths);
-        cluster_outbox_destroy(shards[k].box);
+        cluster_outbox_destroy(shards[k].out.box);
         free(shards[k].cards);
         shards[k] = (struct shard){.n = 0};
     }

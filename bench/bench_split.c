@@ -24,6 +24,7 @@
 #include <string.h>
 
 #include "bench/bench_preset.h"
+#include "bench/bench_out.h"
 #include "bench/figure.h"
 #include "gen/gen.h"
 #include "lib/card_batch.h"
@@ -51,7 +52,7 @@ struct round {
 struct shard {
     struct cluster_merge *merge;
     struct path_table *paths;
-    struct cluster_outbox *box;
+    struct bench_out out;
     struct card_batch_writer *writer;
     uint64_t number;
 };
@@ -64,7 +65,8 @@ static struct round *rounds;
 static size_t n_rounds, allocated_rounds;
 static struct shard shards[MAX_SHARDS];
 static uint32_t n_shards = 64, n_stores = 16;
-static uint64_t n_histories, n_recognised, n_batches;
+static struct bench_out_n n_out;
+static uint64_t n_batches;
 static uint64_t tentative_bytes, snapshot_bytes, card_bytes;
 static size_t n_counted; /* Postcards. */
 static uint64_t read_ns, paths_ns, pack_ns, snapshot_ns;
@@ -180,7 +182,7 @@ find_rule(void *aux, uint64_t dpid, uint32_t version)
 static void
 forget(void *aux, struct history *h)
 {
-    n_histories++;
+    n_out.histories++;
     history_destroy(h);
 }
 
@@ -188,8 +190,8 @@ static void
 forget_packet(void *aux, struct trajectory *t,
               const struct trajectory_packet *packet)
 {
-    n_histories++;
-    n_recognised++;
+    n_out.histories++;
+    n_out.packets++;
 }
 
 static struct path_table *
@@ -221,26 +223,6 @@ measure_alone(void)
     start = figure_ns(CLOCK_PROCESS_CPUTIME_ID) - start;
     path_table_destroy(paths);
     return (double) start / (double) n_cards;
-}
-
-static void
-emit(void *shard_, struct history *h)
-{
-    struct shard *shard = shard_;
-
-    n_histories++;
-    cluster_outbox_add(shard->box, h);
-}
-
-static void
-emit_packet(void *shard_, struct trajectory *t,
-            const struct trajectory_packet *packet)
-{
-    struct shard *shard = shard_;
-
-    n_histories++;
-    n_recognised++;
-    cluster_outbox_add_packet(shard->box, t, packet);
 }
 
 static bool
@@ -291,7 +273,7 @@ checkpoint(struct shard *shard)
     free(parts);
     snapshot_ns += figure_ns(CLOCK_PROCESS_CPUTIME_ID) - start;
     start = figure_ns(CLOCK_PROCESS_CPUTIME_ID);
-    cluster_outbox_pack(shard->box, 26, give, NULL);
+    cluster_outbox_pack(shard->out.box, 26, give, NULL);
     pack_ns += figure_ns(CLOCK_PROCESS_CPUTIME_ID) - start;
 }
 
@@ -332,7 +314,8 @@ static void
 start_counting(void)
 {
     paths_ns = pack_ns = snapshot_ns = 0;
-    n_histories = n_recognised = n_batches = 0;
+    n_batches = 0;
+    n_out = (struct bench_out_n){.histories = 0};
     tentative_bytes = snapshot_bytes = 0;
     n_counted = 0;
 }
@@ -387,14 +370,16 @@ make_shards(void)
 
     make_merges(on_card);
     for (uint32_t k = 0; k < n_shards; k++) {
-        shards[k].box = cluster_outbox_create(codecs, n_stores);
+        shards[k].out = (struct bench_out){
+            .box = cluster_outbox_create(codecs, n_stores), .n = &n_out};
         shards[k].paths = create_paths((struct path_table_config){
-            .emit = emit,
-            .emit_packet = getenv("BENCH_SPLIT_WHOLE") ? NULL : emit_packet,
+            .emit = bench_out_history,
+            .emit_packet =
+                getenv("BENCH_SPLIT_WHOLE") ? NULL : bench_out_packet,
             .kit = kit,
             .is_driven = true,
             .secret = 1,
-            .aux = &shards[k]});
+            .aux = &shards[k].out});
     }
 }
 
@@ -426,7 +411,7 @@ main(int argc, char *argv[])
     make_merges(skip_card);
     measure_read();
     make_shards();
-    n_histories = n_recognised = 0;
+    n_out = (struct bench_out_n){.histories = 0};
     measure_all();
     print(traffic, "alone", alone_ns, "ns/postcard");
     read_per = (double) read_ns / (double) n_cards;
@@ -442,9 +427,9 @@ main(int argc, char *argv[])
     print(traffic, "histories", (double) tentative_bytes / n,
           "bytes/postcard");
     print(traffic, "snapshots", (double) snapshot_bytes / n, "bytes/postcard");
-    print(traffic, "batch", (double) n_histories / (double) n_batches,
+    print(traffic, "batch", (double) n_out.histories / (double) n_batches,
           "histories");
     print(traffic, "recognised",
-          100 * (double) n_recognised / (double) n_histories, "%");
+          100 * (double) n_out.packets / (double) n_out.histories, "%");
     return EXIT_SUCCESS;
 }

@@ -23,6 +23,7 @@
 #include <string.h>
 
 #include "bench/bench_frames.h"
+#include "bench/bench_out.h"
 #include "bench/figure.h"
 #include "lib/archive_part.h"
 #include "lib/archive_writer.h"
@@ -54,7 +55,7 @@ struct server {
 
 struct shard {
     struct path_table *paths;
-    struct cluster_outbox *box;
+    struct bench_out out;
 };
 
 struct store {
@@ -73,7 +74,8 @@ static struct store stores[N_STORES];
 static unsigned int n_servers = 8, n_shards = 64;
 static bool skips_first;
 static char dir[] = "/tmp/bench_stages.XXXXXX";
-static uint64_t n_cards, n_counted, n_histories, n_packets, n_messages;
+static struct bench_out_n n_out;
+static uint64_t n_cards, n_counted, n_messages;
 static uint64_t n_read, n_whole;
 static uint64_t pack_ns, read_ns, archive_ns, seal_ns, n_bytes;
 
@@ -84,38 +86,6 @@ now_ns(void)
 }
 
 /* --- Stage 1 ------------------------------------------------------------- */
-
-static void
-emit(void *shard_, struct history *h)
-{
-    struct shard *shard = shard_;
-
-    n_histories++;
-    cluster_outbox_add(shard->box, h);
-}
-
-static void
-emit_packet(void *shard_, struct trajectory *t,
-            const struct trajectory_packet *packet)
-{
-    struct shard *shard = shard_;
-
-    n_histories++;
-    n_packets++;
-    cluster_outbox_add_packet(shard->box, t, packet);
-}
-
-static const struct rule *
-find_rule(void *shard, uint64_t dpid, uint32_t version)
-{
-    return rule_cache_find(frames.rules, dpid, version, 0);
-}
-
-static bool
-has_lossless(void *shard, uint64_t dpid, uint64_t from_ns, uint64_t to_ns)
-{
-    return true;
-}
 
 static void
 take_card(void *aux, const struct postcard *p)
@@ -155,7 +125,7 @@ pack(void)
     uint64_t start = now_ns();
 
     for (unsigned int k = 0; k < n_shards; k++) {
-        cluster_outbox_pack(shards[k].box, STORE_MESSAGE_HEADER, give,
+        cluster_outbox_pack(shards[k].out.box, STORE_MESSAGE_HEADER, give,
                             &shards[k]);
     }
     pack_ns += now_ns() - start;
@@ -238,15 +208,18 @@ open_all(void)
             .kit = servers[k % n_servers].kit,
             .max_plain = SIZE_MAX,
             .is_driven = true,
-            .emit = emit,
-            .emit_packet = emit_packet,
-            .find_rule = find_rule,
-            .has_lossless = has_lossless,
-            .aux = &shards[k]};
+            .emit = bench_out_history,
+            .emit_packet = bench_out_packet,
+            .find_rule = bench_out_find_rule,
+            .has_lossless = bench_out_has_lossless,
+            .aux = &shards[k].out};
 
         shards[k].paths = path_table_create(&config);
-        shards[k].box =
-            cluster_outbox_create(servers[k % n_servers].codecs, N_STORES);
+        shards[k].out =
+            (struct bench_out){.box = cluster_outbox_create(
+                                   servers[k % n_servers].codecs, N_STORES),
+                               .rules = frames.rules,
+                               .n = &n_out};
         path_table_set_topology(shards[k].paths, frames.topology);
     }
     for (unsigned int m = 0; m < N_STORES; m++) {
@@ -285,16 +258,18 @@ print_all(void)
           "ns/postcard");
     print("seal", (double) seal_ns / n, "ns/postcard");
     print("bytes", (double) n_bytes / n, "bytes/postcard");
-    print("histories in a message", (double) n_histories / (double) n_messages,
-          "histories");
-    print("recognised", 100 * (double) n_packets / (double) n_histories, "%");
+    print("histories in a message",
+          (double) n_out.histories / (double) n_messages, "histories");
+    print("recognised",
+          100 * (double) n_out.packets / (double) n_out.histories, "%");
     print("whole", 100 * (double) n_whole / (double) n_read, "%");
 }
 
 static void
 start_counting(void)
 {
-    n_cards = n_histories = n_packets = n_messages = n_read = n_whole = 0;
+    n_cards = n_messages = n_read = n_whole = 0;
+    n_out = (struct bench_out_n){.histories = 0};
     pack_ns = read_ns = archive_ns = seal_ns = n_bytes = 0;
 }
 
@@ -376,7 +351,7 @@ main(int argc, char *argv[])
     ingest_destroy(ingest);
     for (unsigned int k = 0; k < n_shards; k++) {
         path_table_destroy(shards[k].paths);
-        cluster_outbox_destroy(shards[k].box);
+        cluster_outbox_destroy(shards[k].out.box);
     }
     for (unsigned int m = 0; m < N_STORES; m++) {
         archive_part_destroy(stores[m].part);

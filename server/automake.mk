@@ -84,6 +84,7 @@ server_libserver_a_SOURCES = \
 	server/cluster_merge_state.c server/cluster_merge_ahead.c \
 	server/cluster_split_doors.c \
 	server/cluster_lane_kept.c \
+	server/cluster_turn.c server/cluster_turn.h \
 	server/door_message.c server/door_message.h \
 	server/cluster_codecs.c server/cluster_codecs.h \
 	server/cluster_outbox.c server/cluster_outbox.h \

@@ -16,6 +16,7 @@
 #include "lib/monotonic.h"
 #include "lib/say.h"
 #include "server/cluster_lane.h"
+#include "server/cluster_turn.h"
 #include "server/cluster_wire.h"
 #include "server/door_message.h"
 
@@ -372,7 +373,7 @@ say_lost(struct cluster_door *door)
 void
 cluster_door_run(struct cluster_door *door, uint64_t now_ns)
 {
-    cluster_lanes_set_clock(&door->lanes, monotonic_ns(), now_ns);
+    cluster_turn_set_clock(&door->lanes, monotonic_ns(), now_ns);
     if (!door->config.is_file && now_ns > door->lanes.watermark_ns) {
         door->lanes.watermark_ns = now_ns;
     }

@@ -16,10 +16,8 @@
 #include "lib/say.h"
 #include "lib/time_spec.h"
 #include "server/catch_up.h"
+#include "server/cluster_turn.h"
 #include "server/sample_gate.h"
-
-/* Of a message. */
-#define CREDIT UINT64_C(1000000000)
 
 void
 cluster_lane_init(struct cluster_lane *lane, struct cluster_lanes *all,
@@ -243,8 +241,7 @@ pack(struct cluster_lane *lane)
     struct card_batch_writer *w = lane->all->writer;
     const uint8_t *at = lane->cards.data;
 
-    lane->all->credit -=
-        lane->all->credit < CREDIT ? lane->all->credit : CREDIT;
+    cluster_turn_spend(lane);
     card_batch_writer_set_version(
         w, cluster_wire_batch_version(lane->all->wire ? *lane->all->wire
                                                       : CLUSTER_WIRE_VERSION));
@@ -269,26 +266,6 @@ pack(struct cluster_lane *lane)
     add_message(lane, card_batch_writer_n(w), lane->n_inner,
                 lane->all->watermark_ns);
     forget_cards(lane);
-}
-
-/* The beat that the shard is in.  At its end all doors send what they have for
- * it, so that its owner has to do with one shard after the other, and with a
- * message of each door at the same time. */
-static uint64_t
-get_beat(const struct cluster_lane *lane)
-{
-    uint64_t offset_ns =
-        lane->shard * (CLUSTER_LANE_AGE_NS / CLUSTER_LANE_PHASES);
-
-    return (lane->all->now_ns + offset_ns) / CLUSTER_LANE_AGE_NS;
-}
-
-/* What comes next is the first that waits. */
-static void
-note_first(struct cluster_lane *lane)
-{
-    lane->since_ns = lane->all->clock_ns;
-    lane->since_beat = get_beat(lane);
 }
 
 void
@@ -345,7 +322,7 @@ cluster_lane_add(struct cluster_lane *lane, const struct postcard *p,
     if (!lane->n) {
         lane->first_token = token;
         if (!lane->n_inner) {
-            note_first(lane);
+            cluster_turn_begin(lane);
         }
     }
     copy = byte_buf_extend(&lane->cards, cluster_lane_cost(p));
@@ -386,7 +363,7 @@ cluster_lane_add_inner(struct cluster_lane *lane,
         return false;
     }
     if (!lane->n && !lane->n_inner) {
-        note_first(lane);
+        cluster_turn_begin(lane);
     }
     lane->inner[lane->n_inner++] = *inner;
     return true;
@@ -509,35 +486,6 @@ send_first(struct cluster_lane *lane)
 }
 
 void
-cluster_lanes_set_clock(struct cluster_lanes *all, uint64_t clock_ns,
-                        uint64_t now_ns)
-{
-    uint64_t most = CREDIT * CLUSTER_LANE_BURST;
-    uint64_t passed_ns = clock_ns - all->clock_ns;
-
-    all->clock_ns = clock_ns;
-    all->now_ns = now_ns;
-    all->credit = passed_ns >= CREDIT
-                      ? most
-                      : all->credit + passed_ns * CLUSTER_LANE_RATE;
-    all->credit = all->credit < most ? all->credit : most;
-}
-
-/* Whether what waits has done so for long enough: a message costs as much as
- * hundreds of postcards. */
-static bool
-is_due(const struct cluster_lane *lane)
-{
-    uint64_t waited_ns = lane->all->clock_ns - lane->since_ns;
-
-    return lane->is_flushing || lane->is_ending ||
-           waited_ns >= CLUSTER_LANE_AGE_NS ||
-           lane->since_beat != get_beat(lane) ||
-           (waited_ns >= CLUSTER_LANE_SOON_NS &&
-            lane->all->credit >= CREDIT * CLUSTER_LANE_SPARE);
-}
-
-void
 cluster_lane_run(struct cluster_lane *lane)
 {
     uint64_t now_ns = lane->all->clock_ns;
@@ -547,7 +495,7 @@ cluster_lane_run(struct cluster_lane *lane)
         lose_late(lane, monotonic_ns());
     }
     if (!lane->first) {
-        if (has_cards && is_due(lane)) {
+        if (has_cards && cluster_turn_is_over(lane)) {
             pack(lane);
         } else if (!has_cards && lane->is_ending && !lane->has_end) {
             lane->has_end = true;

@@ -19,10 +19,12 @@
 #include "server/cluster_wire.h"
 #include "server/door_marks.h"
 
-#define CLUSTER_LANE_CARDS 2048         /* Packed when there are so many, */
-#define CLUSTER_LANE_BYTES (256u << 10) /* they take so many bytes, */
+#define CLUSTER_LANE_CARDS 4096         /* Packed when there are so many, */
+#define CLUSTER_LANE_BYTES (448u << 10) /* they take so many bytes, */
 #define CLUSTER_LANE_AGE_NS                                                   \
     UINT64_C(200000000) /* or so often, by the system's clock; */
+#define CLUSTER_LANE_MANY                                                     \
+    1024u /* half as often, if there are more of them than that then; */
 #define CLUSTER_LANE_SOON_NS                                                  \
     UINT64_C(20000000)          /* if messages are few, so long: */
 #define CLUSTER_LANE_RATE  320u /* so many a second of a door, */
@@ -115,10 +117,6 @@ struct cluster_lane {
     bool is_ending;        /* Nothing comes any more; */
     bool has_end;          /* the last message is made. */
 };
-
-/* Time goes on, by monotonic_ns() and by the system's clock. */
-void cluster_lanes_set_clock(struct cluster_lanes *, uint64_t clock_ns,
-                             uint64_t now_ns);
 
 void cluster_lane_init(struct cluster_lane *, struct cluster_lanes *,
                        uint32_t shard);

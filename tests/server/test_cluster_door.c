@@ -47,25 +47,92 @@ START_TEST(test_few_do_not_wait)
 }
 END_TEST
 
+static void
+run_after_ms(uint64_t at_ns)
+{
+    uint64_t since_ns = monotonic_ns();
+
+    while (monotonic_ns() - since_ns < 2000000) {
+        /* A door looks at its shards once in a millisecond. */
+    }
+    cluster_door_run(door, at_ns);
+}
+
 /* When a shard's turn is over, all doors send what they have for it, however
  * short it has waited. */
 START_TEST(test_shards_have_turns)
 {
     const uint64_t turn_ns = CLUSTER_LANE_AGE_NS;
-    uint64_t end_ns, since_ns;
+    uint64_t end_ns;
 
     door_fixture_open((struct cluster_door_config){.is_file = false});
     end_ns = (now_ns / turn_ns + 2) * turn_ns;
     cluster_door_run(door, end_ns - turn_ns / 2);
-    since_ns = monotonic_ns();
     now_ns = end_ns;
     door_fixture_add(0, 50);
-    while (monotonic_ns() - since_ns < 2000000) {
-        /* A door looks at its shards once in a millisecond. */
-    }
-    cluster_door_run(door, end_ns);
+    run_after_ms(end_ns);
     ck_assert_uint_gt(door_fixture_counters().packed_bytes, 0);
     ck_assert_uint_eq(door_fixture_counters().packed_bytes,
+                      door_fixture_counters().waiting_bytes);
+    door_fixture_run_until_idle();
+    door_fixture_check_all();
+}
+END_TEST
+
+/* Takes the messages that a door may send before the turn. */
+static void
+spend_burst(void)
+{
+    for (uint32_t i = 0; i * N_SHARDS < 2 * CLUSTER_LANE_BURST; i++) {
+        door_fixture_add(0, 50);
+        door_fixture_run_until_idle();
+    }
+}
+
+static uint64_t
+get_packed_bytes(void)
+{
+    return door_fixture_counters().packed_bytes;
+}
+
+/* Postcards of that many packets wait when the first of two turns ends.
+ * Returns the time that this took. */
+static uint64_t
+fill_turn(uint64_t turn_ns, uint32_t n_packets)
+{
+    uint64_t since_ns, first_ns;
+
+    spend_burst();
+    since_ns = monotonic_ns();
+    first_ns = (now_ns / (2 * turn_ns) + 1) * 2 * turn_ns;
+    now_ns = first_ns + turn_ns / 2;
+    run_after_ms(now_ns);
+    door_fixture_add(0, n_packets);
+    now_ns = first_ns + turn_ns;
+    run_after_ms(now_ns);
+    return monotonic_ns() - since_ns;
+}
+
+/* A shard with many postcards is told every other turn. */
+START_TEST(test_many_wait_for_two_turns)
+{
+    const uint64_t turn_ns = CLUSTER_LANE_AGE_NS;
+    const uint32_t n_many = N_SHARDS * CLUSTER_LANE_MANY * 5 / 4 / N_HOPS;
+    uint64_t took_ns;
+
+    door_fixture_open((struct cluster_door_config){.is_file = false});
+    fill_turn(turn_ns, n_many / 2);
+    ck_assert_uint_gt(get_packed_bytes(), 0);
+    ck_assert_uint_eq(get_packed_bytes(),
+                      door_fixture_counters().waiting_bytes);
+    /* Where the machine stood still, the door may send again. */
+    do {
+        took_ns = fill_turn(turn_ns, n_many);
+    } while (get_packed_bytes() && took_ns > turn_ns / 8);
+    ck_assert_uint_eq(get_packed_bytes(), 0);
+    run_after_ms(now_ns + turn_ns);
+    ck_assert_uint_gt(get_packed_bytes(), 0);
+    ck_assert_uint_eq(get_packed_bytes(),
                       door_fixture_counters().waiting_bytes);
     door_fixture_run_until_idle();
     door_fixture_check_all();
@@ -371,6 +438,7 @@ main(void)
     tcase_add_test(tcase, test_all_arrive);
     tcase_add_test(tcase, test_few_do_not_wait);
     tcase_add_test(tcase, test_shards_have_turns);
+    tcase_add_test(tcase, test_many_wait_for_two_turns);
     tcase_add_test(tcase, test_watermarks_go_on);
     tcase_add_test(tcase, test_announced);
     tcase_add_test(tcase, test_file_ends);

@@ -55,7 +55,8 @@ lib_liblasthop_a_SOURCES = \
 	lib/bus_sweep.c lib/bus_sweep.h \
 	lib/bus_message.c lib/bus_message.h \
 	lib/bus_retired.h lib/bus_threads.h lib/bus_wire.c lib/bus_wire.h \
-	lib/bus_wire_options.c lib/bus_wire_options.h \
+	lib/bus_wire_impl.h lib/bus_wire_options.c lib/bus_wire_options.h \
+	lib/bus_wire_subs.c \
 	lib/byte_buf.c lib/byte_buf.h \
 	lib/bytes.c lib/bytes.h \
 	lib/card_batch.c lib/card_batch.h lib/card_batch_impl.h \

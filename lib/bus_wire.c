@@ -1,16 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* bus_wire - implementation. */
 #include <config.h>
-#include "lib/bus_wire.h"
+#include "lib/bus_wire_impl.h"
 
 #include <errno.h>
 #include <nats/nats.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "lib/bus.h"
-#include "lib/bus_retired.h"
 #include "lib/bus_threads.h"
 #include "lib/bus_wire_options.h"
 #include "lib/lh_alloc.h"
@@ -35,41 +33,6 @@ struct out {
     size_t size;
 };
 
-/* A subscription of libnats; in the list until libnats is done with it. */
-struct wire_sub {
-    struct wire_sub *next;
-    struct bus_wire *wire;
-    uint64_t tag;
-    natsSubscription *sub; /* Owned; NULL once destroyed. */
-    bool is_reply;
-    int64_t n_dropped; /* As libnats said last. */
-};
-
-struct bus_wire {
-    /* Set at creation. */
-    void (*wake)(void *aux);
-    void *aux;
-    size_t max_out_bytes, max_in_bytes;
-    pthread_t thread;
-
-    /* The thread's. */
-    natsOptions *options;
-    natsConnection *connection;
-    struct bus_retired retired;
-
-    /* Under the lock: callbacks of libnats come in threads of its own. */
-    pthread_mutex_t lock;
-    pthread_cond_t changed;
-    bool is_stopping, is_connected, is_closed;
-    size_t n_live; /* Subscriptions that libnats may still call. */
-    struct wire_sub *subs;
-    struct out *out_first, **out_last;
-    size_t out_bytes;
-    struct bus_in *in_first, **in_last;
-    size_t in_bytes;
-    struct bus_wire_counters counters;
-};
-
 /* --- What came. ---------------------------------------------------------- */
 
 void
@@ -82,9 +45,8 @@ bus_in_destroy(struct bus_in *in)
     }
 }
 
-/* Takes 'in'; the lock is held. */
-static void
-put_in(struct bus_wire *wire, struct bus_in *in)
+void
+bus_wire_put_in(struct bus_wire *wire, struct bus_in *in)
 {
     bool was_empty = !wire->in_first;
 
@@ -97,70 +59,16 @@ put_in(struct bus_wire *wire, struct bus_in *in)
     }
 }
 
-static void
-tell(struct bus_wire *wire, enum bus_in_kind kind, uint64_t tag,
-     const char *why)
+void
+bus_wire_tell(struct bus_wire *wire, enum bus_in_kind kind, uint64_t tag,
+              const char *why)
 {
     struct bus_in *in = lh_alloc_zero(sizeof *in);
 
     in->kind = kind;
     in->tag = tag;
     in->why = lh_strdup(why);
-    put_in(wire, in);
-}
-
-static void
-on_message(natsConnection *connection, natsSubscription *sub, natsMsg *msg,
-           void *wire_sub_)
-{
-    struct wire_sub *wire_sub = wire_sub_;
-    struct bus_wire *wire = wire_sub->wire;
-    struct bus_in *in = calloc(1, sizeof *in);
-    size_t size = (size_t) natsMsg_GetDataLength(msg);
-    int64_t n_dropped = 0;
-
-    natsSubscription_GetDropped(sub, &n_dropped);
-    if (in) {
-        in->kind = BUS_IN_MESSAGE;
-        in->tag = wire_sub->tag;
-        in->nats_data = msg;
-        bus_message_init(&in->message, msg);
-    }
-    pthread_mutex_lock(&wire->lock);
-    wire->counters.received++;
-    wire->counters.received_bytes += size;
-    wire->counters.dropped_slow += (uint64_t) n_dropped - wire_sub->n_dropped;
-    wire_sub->n_dropped = n_dropped;
-    if (in &&
-        (wire_sub->is_reply || wire->in_bytes + size <= wire->max_in_bytes)) {
-        put_in(wire, in);
-        in = NULL;
-        msg = NULL;
-    } else {
-        wire->counters.dropped_in++;
-    }
-    pthread_mutex_unlock(&wire->lock);
-    free(in);
-    natsMsg_Destroy(msg);
-}
-
-static void
-on_sub_done(void *wire_sub_)
-{
-    struct wire_sub *wire_sub = wire_sub_;
-    struct bus_wire *wire = wire_sub->wire;
-    struct wire_sub **p = &wire->subs;
-
-    pthread_mutex_lock(&wire->lock);
-    while (*p != wire_sub) {
-        p = &(*p)->next;
-    }
-    *p = wire_sub->next;
-    tell(wire, BUS_IN_DONE, wire_sub->tag, NULL);
-    wire->n_live--;
-    pthread_cond_broadcast(&wire->changed);
-    pthread_mutex_unlock(&wire->lock);
-    free(wire_sub);
+    bus_wire_put_in(wire, in);
 }
 
 /* --- The connection. ----------------------------------------------------- */
@@ -171,7 +79,7 @@ set_connected(struct bus_wire *wire, bool is_connected, const char *why)
     pthread_mutex_lock(&wire->lock);
     if (wire->is_connected != is_connected) {
         wire->is_connected = is_connected;
-        tell(wire, is_connected ? BUS_IN_UP : BUS_IN_DOWN, 0, why);
+        bus_wire_tell(wire, is_connected ? BUS_IN_UP : BUS_IN_DOWN, 0, why);
     }
     pthread_cond_broadcast(&wire->changed);
     pthread_mutex_unlock(&wire->lock);
@@ -241,57 +149,14 @@ out_destroy(struct out *out)
 }
 
 static void
-subscribe(struct bus_wire *wire, struct out *out)
-{
-    struct wire_sub *sub = lh_alloc_zero(sizeof *sub);
-    natsSubscription *nats_sub = NULL;
-
-    sub->wire = wire;
-    sub->tag = out->tag;
-    sub->is_reply = out->is_reply;
-    pthread_mutex_lock(&wire->lock);
-    sub->next = wire->subs;
-    wire->subs = sub;
-    wire->n_live++;
-    pthread_mutex_unlock(&wire->lock);
-    if (natsConnection_Subscribe(&nats_sub, wire->connection, out->subject,
-                                 on_message, sub) == NATS_OK) {
-        sub->sub = nats_sub;
-        natsSubscription_SetOnCompleteCB(nats_sub, on_sub_done, sub);
-    } else {
-        on_sub_done(sub);
-    }
-}
-
-/* Of 'tag'; 0: of any.  False: there is none. */
-static bool
-unsubscribe(struct bus_wire *wire, uint64_t tag)
-{
-    natsSubscription *nats_sub = NULL;
-
-    pthread_mutex_lock(&wire->lock);
-    for (struct wire_sub *sub = wire->subs; sub && !nats_sub;
-         sub = sub->next) {
-        if (!tag || sub->tag == tag) {
-            nats_sub = sub->sub;
-            sub->sub = NULL;
-        }
-    }
-    pthread_mutex_unlock(&wire->lock);
-    natsSubscription_Unsubscribe(nats_sub);
-    natsSubscription_Destroy(bus_retire(&wire->retired, nats_sub));
-    return nats_sub;
-}
-
-static void
 do_out(struct bus_wire *wire, struct out *out)
 {
     if (out->kind == OUT_SUBSCRIBE) {
-        subscribe(wire, out);
+        bus_wire_open_sub(wire, out->tag, out->subject, out->is_reply);
         return;
     }
     if (out->kind == OUT_UNSUBSCRIBE) {
-        unsubscribe(wire, out->tag);
+        bus_wire_end_sub(wire, out->tag);
         return;
     }
 
@@ -303,7 +168,8 @@ do_out(struct bus_wire *wire, struct out *out)
     } else {
         wire->counters.failed++;
         if (out->tag) {
-            tell(wire, BUS_IN_FAILED, out->tag, natsStatus_GetText(s));
+            bus_wire_tell(wire, BUS_IN_FAILED, out->tag,
+                          natsStatus_GetText(s));
         }
     }
     pthread_mutex_unlock(&wire->lock);
@@ -319,11 +185,12 @@ wait_until(struct bus_wire *wire, uint64_t ns)
     pthread_cond_timedwait(&wire->changed, &wire->lock, &ts);
 }
 
-/* The next that can be done; NULL: the wire stops.  The lock is held. */
+/* The next that can be done; NULL: the wire stops, or libnats has given the
+ * connection up.  The lock is held. */
 static struct out *
 next_out(struct bus_wire *wire)
 {
-    while (!wire->is_stopping) {
+    while (!wire->is_stopping && !wire->is_closed) {
         struct out *out = wire->out_first;
         uint64_t now = monotonic_ns();
         bool is_expired =
@@ -348,20 +215,23 @@ next_out(struct bus_wire *wire)
 }
 
 static bool
-connect_first(struct bus_wire *wire)
+connect_wire(struct bus_wire *wire)
 {
     bool is_stopping = false;
+    natsConnection *connection = NULL;
     natsStatus last = NATS_OK, s;
 
     while (!is_stopping) {
-        s = natsConnection_Connect(&wire->connection, wire->options);
+        s = natsConnection_Connect(&connection, wire->options);
         if (s == NATS_OK) {
+            wire->connection = connection;
+            bus_wire_open_subs_again(wire);
             set_connected(wire, true, NULL);
             return true;
         }
         pthread_mutex_lock(&wire->lock);
         if (s != last) {
-            tell(wire, BUS_IN_DOWN, 0, bus_wire_options_why(s));
+            bus_wire_tell(wire, BUS_IN_DOWN, 0, bus_wire_options_why(s));
             last = s;
         }
         if (!wire->is_stopping) {
@@ -379,10 +249,11 @@ disconnect(struct bus_wire *wire)
     uint64_t deadline = monotonic_ns() + NS_OF_MS(CLOSE_MS);
 
     /* Before closing ends them, and nobody can destroy them. */
-    while (unsubscribe(wire, 0)) {
+    while (bus_wire_end_sub(wire, 0)) {
     }
     natsConnection_Close(wire->connection);
     pthread_mutex_lock(&wire->lock);
+    wire->is_closed = wire->is_closed || !wire->connection;
     while ((!wire->is_closed || wire->n_live) && monotonic_ns() < deadline) {
         wait_until(wire, deadline);
     }
@@ -393,26 +264,56 @@ disconnect(struct bus_wire *wire)
     natsConnection_Destroy(wire->connection);
 }
 
+/* Until the wire stops, or libnats has given the connection up. */
+static void
+serve(struct bus_wire *wire)
+{
+    struct out *out;
+
+    pthread_mutex_lock(&wire->lock);
+    while ((out = next_out(wire))) {
+        pthread_mutex_unlock(&wire->lock);
+        do_out(wire, out);
+        out_destroy(out);
+        pthread_mutex_lock(&wire->lock);
+    }
+    pthread_mutex_unlock(&wire->lock);
+}
+
+/* libnats connects again by itself, but for a NATS server that refuses it
+ * twice: that is the end of the connection for it, not here.  False: the wire
+ * stops. */
+static bool
+is_given_up(struct bus_wire *wire)
+{
+    bool is_stopping;
+
+    pthread_mutex_lock(&wire->lock);
+    while (!wire->is_stopping && wire->n_live) {
+        wait_until(wire, monotonic_ns() + NS_OF_MS(RETRY_MS));
+    }
+    is_stopping = wire->is_stopping;
+    wire->is_closed = wire->is_closed && is_stopping;
+    pthread_mutex_unlock(&wire->lock);
+    if (!is_stopping) {
+        natsConnection_Destroy(wire->connection);
+        wire->connection = NULL;
+    }
+    return !is_stopping;
+}
+
 static void *
 run(void *wire_)
 {
     struct bus_wire *wire = wire_;
 
-    if (connect_first(wire)) {
-        struct out *out;
-
-        pthread_mutex_lock(&wire->lock);
-        while ((out = next_out(wire))) {
-            pthread_mutex_unlock(&wire->lock);
-            do_out(wire, out);
-            out_destroy(out);
-            pthread_mutex_lock(&wire->lock);
+    while (connect_wire(wire)) {
+        serve(wire);
+        if (!is_given_up(wire)) {
+            break;
         }
-        pthread_mutex_unlock(&wire->lock);
-        disconnect(wire);
-    } else {
-        wire->is_closed = true;
     }
+    disconnect(wire);
     nats_ReleaseThreadMemory();
     return NULL;
 }

@@ -383,6 +383,52 @@ START_TEST(a_wrong_password_is_said)
 }
 END_TEST
 
+/* NATS refuses it for a while, as when passwords are changed there first. */
+START_TEST(who_was_refused_for_a_while_is_back)
+{
+    const char *right = "authorization { user: u, password: right }";
+    struct bus_options options = {.on_state = save_state};
+    char url[128], state[256] = "";
+    struct bus_counters counters = {.connects = 0};
+    struct outcome outcome = {.is_done = false};
+    struct bus_sub *sub;
+    struct bus *bus;
+
+    nats_kill(&nats);
+    nats_start(&nats, right);
+    snprintf(url, sizeof url, "nats://u:right@127.0.0.1:%d", nats.port);
+    options.urls = url;
+    options.aux = state;
+    ck_assert_int_eq(bus_open(base, &options, &bus, NULL), 0);
+    sub = bus_subscribe(bus, "echo", echo, bus);
+    ask(bus, "echo", "one", 30000, &outcome);
+    nats_loop_until(base, &outcome.is_done);
+    ck_assert_str_eq(outcome.text, "one");
+
+    nats_kill(&nats);
+    nats_start(&nats, "authorization { user: u, password: other }");
+    for (int i = 0; i < 3; i++) {
+        ask(bus, "echo", "", 1000, &outcome);
+        nats_loop_until(base, &outcome.is_done);
+        ck_assert_int_eq(outcome.error_number, ETIMEDOUT);
+    }
+    nats_kill(&nats);
+    nats_start(&nats, right);
+    ask(bus, "echo", "two", 30000, &outcome);
+    nats_loop_until(base, &outcome.is_done);
+    ck_assert_str_eq(outcome.text, "two");
+    ck_assert_str_eq(state, "connected");
+    bus_unsubscribe(sub);
+    ask(bus, "echo", "three", 30000, &outcome);
+    nats_loop_until(base, &outcome.is_done);
+    ck_assert_int_eq(outcome.error_number, ECONNREFUSED);
+    bus_get_counters(bus, &counters);
+    ck_assert_uint_eq(counters.connects, 2);
+    ck_assert_uint_eq(counters.disconnects, 1);
+    bus_close(bus);
+}
+END_TEST
+
 START_TEST(wrong_options_have_a_reason)
 {
     struct lh_error error;
@@ -427,6 +473,7 @@ main(void)
     tcase_add_test(tcase, what_the_loop_does_not_take_is_dropped);
     tcase_add_test(tcase, a_letter_that_is_too_large_is_told);
     tcase_add_test(tcase, a_wrong_password_is_said);
+    tcase_add_test(tcase, who_was_refused_for_a_while_is_back);
     tcase_add_test(tcase, wrong_options_have_a_reason);
     suite_add_tcase(suite, tcase);
 

@@ -374,7 +374,9 @@ void
 cluster_door_run(struct cluster_door *door, uint64_t now_ns)
 {
     cluster_turn_set_clock(&door->lanes, monotonic_ns(), now_ns);
-    if (!door->config.is_file && now_ns > door->lanes.watermark_ns) {
+    if (!door->config.is_file &&
+        (now_ns > door->lanes.watermark_ns ||
+         now_ns + CLUSTER_WATERMARK_STEP_NS < door->lanes.watermark_ns)) {
         door->lanes.watermark_ns = now_ns;
     }
     if (door->lanes.clock_ns - door->walked_ns < WALK_NS) {

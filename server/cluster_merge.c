@@ -158,6 +158,15 @@ append(struct cluster_merge *merge, struct merge_door *door,
     merge->n.held_bytes += message->size;
 }
 
+/* Whether the door's clock was put back: not in what comes again. */
+static bool
+is_put_back(const struct merge_door *door,
+            const struct cluster_cards_head *head)
+{
+    return !head->is_file && head->number > door->number &&
+           head->watermark_ns + CLUSTER_WATERMARK_STEP_NS < door->watermark_ns;
+}
+
 /* What the head says of the door, whether or not it comes again. */
 static void
 note_head(struct cluster_merge *merge, struct merge_door *door,
@@ -170,7 +179,8 @@ note_head(struct cluster_merge *merge, struct merge_door *door,
     door->last_seq = m->seq;
     if (head->watermark_ns == CLUSTER_WATERMARK_END) {
         door->has_ended = true;
-    } else if (head->watermark_ns > door->watermark_ns) {
+    } else if (head->watermark_ns > door->watermark_ns ||
+               is_put_back(door, head)) {
         door->watermark_ns = head->watermark_ns;
         if (!head->is_file && head->watermark_ns > merge->live_ns) {
             merge->live_ns = head->watermark_ns;
@@ -213,6 +223,45 @@ set_trouble(struct cluster_merge *merge, uint64_t seq, const char *why)
     say_error("postcards in message %" PRIu64 " cannot be read: %s", seq, why);
 }
 
+/* The time by which the door's next postcard is ordered.  When one of an agent
+ * was received is known as not before what the door told before; of what it
+ * tells first, as not after that. */
+static uint64_t
+order_ns(const struct merge_door *door, const struct postcard *p)
+{
+    uint64_t least_ns = door->last_ns > door->first->lower_ns
+                            ? door->last_ns
+                            : door->first->lower_ns;
+    uint64_t upper_ns = door->first->upper_ns;
+    uint64_t time_ns = p->time_ns;
+
+    if (p->visit && least_ns) {
+        time_ns = 0;
+    } else if (p->visit && upper_ns != UINT64_MAX) {
+        time_ns = upper_ns;
+    }
+    if (time_ns > upper_ns) {
+        time_ns = upper_ns;
+    }
+    return time_ns > least_ns ? time_ns : least_ns;
+}
+
+/* What waits was received by a clock that was wrong: it goes first. */
+static void
+put_back(struct merge_door *door)
+{
+    for (struct merge_message *m = door->first; m; m = m->next) {
+        m->lower_ns = 0;
+        if (m->upper_ns > door->watermark_ns) {
+            m->upper_ns = door->watermark_ns;
+        }
+    }
+    door->last_ns = 0;
+    if (door->first) {
+        door->head_ns = door->reader ? order_ns(door, door->head) : 0;
+    }
+}
+
 void
 cluster_merge_take_next(struct cluster_merge *merge, struct merge_door *door,
                         struct cluster_cards_head *head,
@@ -223,6 +272,10 @@ cluster_merge_take_next(struct cluster_merge *merge, struct merge_door *door,
     struct merge_message *message;
 
     note_head(merge, door, head, m);
+    if (door->watermark_ns < lower_ns) {
+        put_back(door);
+        lower_ns = 0;
+    }
     if (merge->config.on_agents && !head->is_file && head->version > 1) {
         merge->config.on_agents(merge->config.aux, UINT32_MAX - head->left_out,
                                 head->is_catching_up, door->watermark_ns);
@@ -291,29 +344,6 @@ cluster_merge_take(struct cluster_merge *merge,
 
 /* --- Out. ----------------------------------------------------------------
  */
-
-/* The time by which the door's next postcard is ordered.  When one of an agent
- * was received is known as not before what the door told before; of what it
- * tells first, as not after that. */
-static uint64_t
-order_ns(const struct merge_door *door, const struct postcard *p)
-{
-    uint64_t least_ns = door->last_ns > door->first->lower_ns
-                            ? door->last_ns
-                            : door->first->lower_ns;
-    uint64_t upper_ns = door->first->upper_ns;
-    uint64_t time_ns = p->time_ns;
-
-    if (p->visit && least_ns) {
-        time_ns = 0;
-    } else if (p->visit && upper_ns != UINT64_MAX) {
-        time_ns = upper_ns;
-    }
-    if (time_ns > upper_ns) {
-        time_ns = upper_ns;
-    }
-    return time_ns > least_ns ? time_ns : least_ns;
-}
 
 static void
 finish_first(struct cluster_merge *merge, struct merge_door *door)

@@ -3,9 +3,7 @@
 #include <config.h>
 
 #include "server/cluster_merge_impl.h"
-
-/* So far the clock goes back; by less it stands. */
-#define STEP_NS UINT64_C(10000000000)
+#include "server/cluster_wire.h"
 
 static bool
 is_behind(const struct cluster_merge *merge, const struct merge_door *door)
@@ -105,7 +103,9 @@ cluster_merge_advance(struct cluster_merge *merge)
     if (due_ns == UINT64_MAX || !due_ns) {
         return; /* Nobody says anything, or one nothing yet: it stands. */
     }
-    if (due_ns > merge->clock_ns || due_ns + STEP_NS < merge->clock_ns) {
+    /* By less than that it stands. */
+    if (due_ns > merge->clock_ns ||
+        due_ns + CLUSTER_WATERMARK_STEP_NS < merge->clock_ns) {
         merge->clock_ns = due_ns;
     }
 }

@@ -32,6 +32,8 @@
 
 /* 'watermark_ns' of the last message of a door on a shard. */
 #define CLUSTER_WATERMARK_END UINT64_MAX
+/* That of a live door goes back when its clock was put back by more. */
+#define CLUSTER_WATERMARK_STEP_NS UINT64_C(10000000000)
 
 /* Postcards one behind the other, as the frame of an agent had them: of those
  * in it that are of one shard the 'n' from number 'first' on, counted from 0.

@@ -139,6 +139,25 @@ START_TEST(test_many_wait_for_two_turns)
 }
 END_TEST
 
+/* The system's clock was an hour ahead, and is put right. */
+START_TEST(test_watermarks_go_back_with_the_clock)
+{
+    door_fixture_open((struct cluster_door_config){.is_file = false});
+    cluster_door_run(door, now_ns + 3600 * UINT64_C(1000000000));
+    cluster_door_run(door, now_ns);
+    door_fixture_add(0, 100);
+    door_fixture_run_until_idle();
+    for (uint32_t k = 0; k < N_SHARDS; k++) {
+        struct owner owner = {.number = 0};
+
+        door_fixture_read(&owner, k);
+        ck_assert_uint_gt(owner.watermark_ns, 0);
+        ck_assert_uint_le(owner.watermark_ns, now_ns);
+    }
+    door_fixture_forget();
+}
+END_TEST
+
 static bool
 has_no_watermarks(void *aux)
 {
@@ -440,6 +459,7 @@ main(void)
     tcase_add_test(tcase, test_shards_have_turns);
     tcase_add_test(tcase, test_many_wait_for_two_turns);
     tcase_add_test(tcase, test_watermarks_go_on);
+    tcase_add_test(tcase, test_watermarks_go_back_with_the_clock);
     tcase_add_test(tcase, test_announced);
     tcase_add_test(tcase, test_file_ends);
     tcase_add_test(tcase, test_visits);

@@ -389,6 +389,32 @@ START_TEST(a_clock_that_was_far_ahead_is_put_back)
 }
 END_TEST
 
+/* The door goes on, as NTP has put its clock right. */
+START_TEST(a_door_whose_clock_is_put_back_goes_on)
+{
+    uint64_t first_ns;
+
+    SAY(1, 1, 3600000, 3599990, 3599999);
+    run();
+    for (uint32_t i = 1; i <= 20; i++) {
+        uint32_t at_ms = 100 + 200 * i;
+        struct byte_buf bytes = BYTE_BUF_INIT;
+
+        put_message(&bytes, 1, 1 + i, false, T0 + at_ms * MS,
+                    &(uint32_t){at_ms - 10}, 1);
+        ck_assert_int_eq(take(&bytes, next_seq++, at_ms), 0);
+        byte_buf_uninit(&bytes);
+        last_ns = 0;
+        run();
+        ck_assert_uint_eq(n_given, 2 + i);
+        first_ns = i == 1 ? cluster_merge_clock_ns(merge) : first_ns;
+    }
+    ck_assert_uint_eq(first_ns, T0 + 300 * MS);
+    ck_assert_uint_eq(cluster_merge_clock_ns(merge), T0 + 4100 * MS);
+    ck_assert_uint_eq(counters().late, 1);
+}
+END_TEST
+
 /* --- Successors. ----------------------------------------------------------
  */
 
@@ -536,6 +562,7 @@ main(void)
     tcase_add_test(tcase, files_are_over_when_all_have_ended);
     tcase_add_test(tcase, what_finds_no_room_does_not_wait);
     tcase_add_test(tcase, a_clock_that_was_far_ahead_is_put_back);
+    tcase_add_test(tcase, a_door_whose_clock_is_put_back_goes_on);
     tcase_add_loop_test(tcase, a_successor_goes_on_where_it_was, 0, 100);
     tcase_add_loop_test(tcase, broken_messages_are_counted_and_skipped, 0, 10);
     tcase_add_test(tcase, a_state_that_is_cut_is_refused);

@@ -60,7 +60,7 @@ lib_liblasthop_a_SOURCES = \
 	lib/byte_buf.c lib/byte_buf.h \
 	lib/bytes.c lib/bytes.h \
 	lib/card_batch.c lib/card_batch.h lib/card_batch_impl.h \
-	lib/card_batch_reader.c \
+	lib/card_batch_reader.c lib/card_edit.c lib/card_edit.h \
 	lib/card_flows.c lib/card_flows.h lib/card_flow_list.c \
 	lib/card_marks.c lib/card_marks.h \
 	lib/batch_sections.c lib/batch_sections.h \

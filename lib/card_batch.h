@@ -115,7 +115,7 @@ int card_batch_reader_open(struct card_batch_reader *, const uint8_t *data,
 uint32_t card_batch_reader_n(const struct card_batch_reader *);
 /* False at the end. */
 bool card_batch_reader_next(struct card_batch_reader *, struct postcard *);
-/* The same, where it was read to; NULL at the end. */
+/* The same, until the next is asked for; NULL at the end. */
 const struct postcard *card_batch_reader_look(struct card_batch_reader *);
 bool card_batch_reader_next_inner(struct card_batch_reader *,
                                   struct card_batch_inner *);

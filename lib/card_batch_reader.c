@@ -10,6 +10,7 @@
 
 #include "lib/bit_reader.h"
 #include "lib/card_batch_impl.h"
+#include "lib/card_edit.h"
 #include "lib/card_flows.h"
 #include "lib/card_sections.h"
 #include "lib/column_reader.h"
@@ -22,6 +23,19 @@ struct card_batch_scratch {
     struct byte_buf raw; /* Of sections. */
 };
 
+/* A postcard that was read: its header is behind that of the one before. */
+struct card_row {
+    uint64_t time_ns, id;
+    uint32_t header_ofs; /* In the arena. */
+    uint16_t caplen;
+    uint16_t mark; /* And ROW_HAS_ID. */
+};
+
+#define ROW_HAS_ID 0x8000u
+#define ROWS_AHEAD 4 /* Asked for: those in the next line of the cache. */
+
+_Static_assert(CARD_MARKS_MAX < ROW_HAS_ID, "marks leave a bit");
+
 struct card_batch_reader {
     struct packet_id_config id_config;
     struct card_batch_scratch *scratch; /* While a batch is read.  Owned
@@ -33,7 +47,8 @@ struct card_batch_reader {
 
     uint8_t *arena; /* Headers.  Owned, as what follows. */
     size_t arena_used, arena_len;
-    struct postcard *postcards;
+    struct card_row *rows;
+    struct postcard postcard; /* That was looked at last. */
     struct card_marks marks;
 
     unsigned int version;
@@ -94,7 +109,8 @@ card_batch_reader_create_with(const struct packet_id_config *config,
 
     r->id_config = *config;
     r->arena = lh_alloc(CARD_BATCH_MAX_BYTES + 1);
-    r->postcards = lh_alloc_array(NULL, CARD_BATCH_MAX, sizeof *r->postcards);
+    r->rows =
+        lh_alloc_array(NULL, CARD_BATCH_MAX + ROWS_AHEAD, sizeof *r->rows);
     card_marks_init(&r->marks);
     r->scratch = scratch;
     scratch->n_refs++;
@@ -117,7 +133,7 @@ card_batch_reader_destroy(struct card_batch_reader *r)
     if (r) {
         forget(r);
         free(r->arena);
-        free(r->postcards);
+        free(r->rows);
         card_marks_uninit(&r->marks);
         byte_buf_uninit(&r->notes);
         card_batch_scratch_unref(r->scratch);
@@ -138,93 +154,6 @@ get_diff(struct card_batch_reader *r, enum card_section which, uint64_t *diff)
 }
 
 /* --- Later hops ---------------------------------------------------------- */
-
-/* Changes 'len' bytes at 'to'. */
-static bool
-get_patches(struct bytes_reader *in, uint8_t *to, size_t len)
-{
-    uint64_t n = byte_buf_get_uvarint(in);
-    size_t at = 0;
-
-    for (uint64_t i = 0; i < n; i++) {
-        uint64_t skip = byte_buf_get_uvarint(in);
-        uint64_t n_bytes = byte_buf_get_uvarint(in);
-        const uint8_t *from;
-
-        if (in->failed || skip > len - at || !n_bytes ||
-            n_bytes > len - at - skip) {
-            return false;
-        }
-        from = bytes_get(in, n_bytes);
-        if (!from) {
-            return false;
-        }
-        memcpy(to + at + skip, from, n_bytes);
-        at += skip + n_bytes;
-    }
-    return true;
-}
-
-/* Makes the header of the next hop of 'k' at 'to', of 'room' bytes; 'm' is its
- * mark. */
-static bool
-read_edit(struct card_batch_reader *r, uint32_t op, struct card_packet *k,
-          const struct card_mark *m, uint8_t *to, size_t room)
-{
-    struct bytes_reader *in = section(r, CARD_EDIT);
-    unsigned int bits = bytes_get_u8(in);
-    const uint8_t *l2 = op & CARD_L2_MARK ? m->l2 : k->header;
-    size_t l2_len = k->l3_ofs, was_len = (size_t) k->caplen - k->l3_ofs;
-    uint64_t caplen = k->caplen;
-    size_t len, common;
-
-    if (bits & ~EDIT_BITS) {
-        return false;
-    }
-    if (bits & EDIT_L2) {
-        uint64_t n = byte_buf_get_uvarint(in);
-
-        l2 = n && n <= UINT16_MAX ? bytes_get(in, n) : NULL;
-        if (!l2 || !k->l3_ofs) {
-            return false;
-        }
-        l2_len = n;
-    }
-    if (bits & EDIT_CAPLEN) {
-        caplen = byte_buf_get_uvarint(in);
-    }
-    if (caplen > UINT16_MAX || caplen > room || l2_len > caplen) {
-        return false;
-    }
-    len = caplen - l2_len;
-    common = was_len < len ? was_len : len;
-    if (l2_len) {
-        memcpy(to, l2, l2_len);
-    }
-    if (common) {
-        memcpy(to + l2_len, k->header + k->l3_ofs, common);
-    }
-    if (bits & EDIT_TTL) {
-        if (common < 12) {
-            return false;
-        }
-        card_ttl_step(to + l2_len, k->ip);
-    }
-    if (bits & EDIT_PATCH && !get_patches(in, to + l2_len, common)) {
-        return false;
-    }
-    if (len > common) {
-        const uint8_t *rest = bytes_get(in, len - common);
-
-        if (!rest) {
-            return false;
-        }
-        memcpy(to + l2_len + common, rest, len - common);
-    }
-    k->l3_ofs = (uint16_t) l2_len;
-    k->caplen = (uint16_t) caplen;
-    return true;
-}
 
 /* Sets where the postcard's packet is; false when there is none. */
 static bool
@@ -264,7 +193,9 @@ read_hop(struct card_batch_reader *r, uint32_t op, uint16_t *mark)
         return false;
     }
     if (how == CARD_HOP_TOLD) {
-        if (!read_edit(r, op, k, m, to, room)) {
+        const uint8_t *l2 = op & CARD_L2_MARK ? m->l2 : k->header;
+
+        if (!card_edit_read(section(r, CARD_EDIT), l2, k, to, room)) {
             return false;
         }
     } else {
@@ -385,36 +316,37 @@ read_new(struct card_batch_reader *r, uint32_t op, uint16_t *mark)
 /* --- All of it ----------------------------------------------------------- */
 
 static bool
-read_postcard(struct card_batch_reader *r, struct postcard *p)
+read_postcard(struct card_batch_reader *r, struct card_row *row)
 {
     uint32_t op = bytes_get_u8(section(r, CARD_OP));
     bool is_new = (op & CARD_TYPE) >= CARD_NEW;
-    const struct card_packet *k;
+    struct card_packet *k;
     uint16_t mark = 0; /* For compilers that cannot see it. */
+    bool has_id;
 
     if (is_new ? !read_new(r, op, &mark) : !read_hop(r, op, &mark)) {
         return false;
     }
     k = &r->scratch->packets[r->last_packet];
-    *p = r->marks.marks[mark].p;
-    p->time_ns = k->time_ns;
-    p->header = k->header;
-    p->caplen = k->caplen;
-    p->has_id = k->has_id;
-    p->packet_id = k->id;
+    row->time_ns = k->time_ns;
+    row->id = k->id;
+    row->header_ofs = (uint32_t) r->arena_used;
+    row->caplen = k->caplen;
+    has_id = k->has_id;
     if (op & CARD_HAS_ID) {
-        unsigned int has_id = bytes_get_u8(section(r, CARD_ID));
+        unsigned int told = bytes_get_u8(section(r, CARD_ID));
 
-        if (has_id > 1) {
+        if (told > 1) {
             return false;
         }
-        p->has_id = has_id;
-        p->packet_id = bytes_get_u64(section(r, CARD_ID));
+        has_id = told;
+        row->id = bytes_get_u64(section(r, CARD_ID));
         if (is_new) {
-            r->scratch->packets[r->last_packet].has_id = p->has_id;
-            r->scratch->packets[r->last_packet].id = p->packet_id;
+            k->has_id = has_id;
+            k->id = row->id;
         }
     }
+    row->mark = (uint16_t) (mark | (has_id ? ROW_HAS_ID : 0));
     r->marks.marks[mark].l2 = k->header;
     r->marks.marks[mark].l2_len = k->l3_ofs;
     r->arena_used += k->caplen;
@@ -515,12 +447,9 @@ read_all(struct card_batch_reader *r, struct bytes_reader *in,
         column_reader_set(&r->columns, i, r->sections.at[i].data,
                           r->sections.at[i].len);
     }
-    if (card_flow_list_read(&r->scratch->flows, r->version, r->n_flows,
-                            &r->sections, error)) {
-        return EBADMSG;
-    }
+    card_flow_list_begin(&r->scratch->flows, r->version, r->n_flows);
     for (uint32_t i = 0; i < r->n; i++) {
-        if (!read_postcard(r, &r->postcards[i]) || r->columns.failed) {
+        if (!read_postcard(r, &r->rows[i]) || r->columns.failed) {
             lh_error_set(error, "postcard %u of a batch is malformed", i);
             return EBADMSG;
         }
@@ -565,10 +494,31 @@ card_batch_reader_n(const struct card_batch_reader *r)
     return r->n;
 }
 
+/* Several batches are looked at by turns, so what is read here may have left
+ * the cache since, and what the next look returns has time to come. */
 const struct postcard *
 card_batch_reader_look(struct card_batch_reader *r)
 {
-    return r->next == r->n ? NULL : &r->postcards[r->next++];
+    const struct card_row *row = &r->rows[r->next];
+    struct postcard *p = &r->postcard;
+
+    if (r->next == r->n) {
+        return NULL;
+    }
+    if (++r->next < r->n) {
+        const uint8_t *header = r->arena + row[1].header_ofs;
+
+        __builtin_prefetch(&row[ROWS_AHEAD]);
+        __builtin_prefetch(header);
+        __builtin_prefetch(header + row[1].caplen);
+    }
+    *p = r->marks.marks[row->mark & ~ROW_HAS_ID].p;
+    p->time_ns = row->time_ns;
+    p->packet_id = row->id;
+    p->has_id = row->mark & ROW_HAS_ID;
+    p->caplen = row->caplen;
+    p->header = r->arena + row->header_ofs;
+    return p;
 }
 
 bool

@@ -2,7 +2,6 @@
 /* card_flow_list - the flows of the packets in a batch: reading. */
 #include <config.h>
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -217,25 +216,29 @@ finish_flow(struct card_flow *f, struct card_sections *sections)
     return are_constant(f);
 }
 
-int
-card_flow_list_read(struct card_flow_list *list, unsigned int version,
-                    uint32_t n, struct card_sections *sections,
-                    struct lh_error *error)
+void
+card_flow_list_begin(struct card_flow_list *list, unsigned int version,
+                     uint32_t n)
 {
     list->version = version;
     list->n = n;
     list->n_met = list->n_forms = list->n_l2 = list->n_firsts = 0;
-    for (uint32_t i = 0; i < n; i++) {
-        struct card_flow *f = &list->flows[i];
+}
 
-        if ((version == 1 ? !read_whole(sections, f)
-                          : !read_parts(list, sections, f)) ||
-            !finish_flow(f, sections)) {
-            lh_error_set(error, "flow %u of a batch is malformed", i);
-            return EBADMSG;
-        }
+/* A flow is read when its first packet is, while that is in the cache. */
+static struct card_flow *
+read_next(struct card_flow_list *list, struct card_sections *sections)
+{
+    struct card_flow *f = &list->flows[list->n_met];
+
+    if (list->n_met == list->n ||
+        (list->version == 1 ? !read_whole(sections, f)
+                            : !read_parts(list, sections, f)) ||
+        !finish_flow(f, sections)) {
+        return NULL;
     }
-    return 0;
+    list->n_met++;
+    return f;
 }
 
 struct card_flow *
@@ -254,10 +257,10 @@ card_flow_list_get(struct card_flow_list *list, struct card_sections *sections,
         place->next = list->version == 1 ? NULL : f->next;
         return f;
     }
-    if (list->n_met == list->n) {
+    f = read_next(list, sections);
+    if (!f) {
         return NULL;
     }
-    f = &list->flows[list->n_met++];
     place->fresh[0] = f->next;
     if (list->version != 1) {
         uint16_t *next = list->l2[f->l2].next;

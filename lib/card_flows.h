@@ -176,10 +176,11 @@ struct card_flow_list {
 
 void card_flow_list_init(struct card_flow_list *);
 void card_flow_list_uninit(struct card_flow_list *);
-/* Reads all of 'n' flows.  Returns 0, or EBADMSG with the reason. */
-int card_flow_list_read(struct card_flow_list *, unsigned int version,
-                        uint32_t n, struct card_sections *, struct lh_error *);
-/* The flow of the packet at hand; NULL when there is no such. */
+/* There are 'n' flows, which are read as they are met. */
+void card_flow_list_begin(struct card_flow_list *, unsigned int version,
+                          uint32_t n);
+/* The flow of the packet at hand; NULL when there is no such, or it is
+ * malformed. */
 struct card_flow *card_flow_list_get(struct card_flow_list *,
                                      struct card_sections *,
                                      struct card_place *);

@@ -212,6 +212,7 @@ path_closed_put(struct path_closed *closed, uint64_t id, uint64_t forget_ns,
     place = closed->first + closed->n_used++;
     struct record *record = record_at(closed, place);
 
+    __builtin_prefetch(record_at(closed, place + AHEAD), 1);
     record->id = id;
     record->forget_ns = forget_ns;
     record->seen = *seen;

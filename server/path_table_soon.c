@@ -8,6 +8,11 @@
 
 #include "server/path_table_impl.h"
 
+/* So many others come between two steps. */
+#define PATH_STEP 2
+
+_Static_assert(3 * PATH_STEP < PATH_TABLE_SOON, "all steps are taken");
+
 bool
 path_table_try_whole(struct path_table *pt, struct path_group *g,
                      struct trajectory_hint *hint)
@@ -50,14 +55,14 @@ take_steps(struct path_table *pt)
     if ((soon = soon_before(pt, 0))) {
         trajectory_cache_expect(cache, soon->group->key_sum);
     }
-    if ((soon = soon_before(pt, 2))) {
+    if ((soon = soon_before(pt, PATH_STEP))) {
         trajectory_cache_expect_path(cache, soon->group->key_sum);
     }
-    if ((soon = soon_before(pt, 4))) {
+    if ((soon = soon_before(pt, 2 * PATH_STEP))) {
         trajectory_cache_expect_flow(cache, soon->group->first,
                                      soon->group->key_sum, &soon->hint);
     }
-    if ((soon = soon_before(pt, 6))) {
+    if ((soon = soon_before(pt, 3 * PATH_STEP))) {
         trajectory_cache_expect_trajectory(cache, &soon->hint);
     }
 }
@@ -74,6 +79,32 @@ close_first(struct path_table *pt)
     pt->clock_ns = soon->clock_ns;
     path_table_try_whole(pt, soon->group, &soon->hint);
     pt->clock_ns = clock_ns;
+}
+
+/* All wait no longer: takes the steps that are left, one after the other for
+ * all of them, so that they wait for their memory together. */
+static void
+take_steps_left(struct path_table *pt)
+{
+    struct trajectory_cache *cache = pt->trajectories;
+    struct path_soon *soon;
+
+    for (size_t n = PATH_STEP; n-- > 0;) {
+        if ((soon = soon_before(pt, n))) {
+            trajectory_cache_expect_path(cache, soon->group->key_sum);
+        }
+    }
+    for (size_t n = 2 * PATH_STEP; n-- > 0;) {
+        if ((soon = soon_before(pt, n))) {
+            trajectory_cache_expect_flow(cache, soon->group->first,
+                                         soon->group->key_sum, &soon->hint);
+        }
+    }
+    for (size_t n = 3 * PATH_STEP; n-- > 0;) {
+        if ((soon = soon_before(pt, n))) {
+            trajectory_cache_expect_trajectory(cache, &soon->hint);
+        }
+    }
 }
 
 void
@@ -100,6 +131,9 @@ path_table_close_soon(struct path_table *pt, struct path_group *g)
 void
 path_table_close_waiting(struct path_table *pt)
 {
+    if (pt->n_soon > 1 && pt->trajectories) {
+        take_steps_left(pt);
+    }
     while (pt->n_soon) {
         close_first(pt);
     }

@@ -86,6 +86,15 @@ history_clone(const struct history *h)
     return copy;
 }
 
+void
+history_reserve(struct history *h, size_t n)
+{
+    if (n > h->allocated_hops) {
+        h->hops = lh_alloc_array(h->hops, n, sizeof *h->hops);
+        h->allocated_hops = n;
+    }
+}
+
 struct history_hop *
 history_add_hop(struct history *h)
 {

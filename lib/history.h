@@ -102,6 +102,8 @@ struct history *history_create(uint64_t packet_id);
 void history_destroy(struct history *);
 struct history *history_clone(const struct history *);
 
+/* Makes room for 'n' hops in all. */
+void history_reserve(struct history *, size_t n);
 /* Appends a hop (all zero but for 'parent' = -1, unknown ports and versions)
  * and returns it; the pointer is good until the next call. */
 struct history_hop *history_add_hop(struct history *);

@@ -190,6 +190,19 @@ add_hop(struct assembler *a, struct history *h, int v)
     fill_verdict(a, v, hop);
 }
 
+/* Which visit comes after 'v' in the history of 'root'; -1: none. */
+static int
+next_visit(const struct assembler *a, int root, int v)
+{
+    if (a->visits[v].first_child >= 0) {
+        return a->visits[v].first_child;
+    }
+    while (v != root && a->visits[v].next_sibling < 0) {
+        v = a->visits[v].parent;
+    }
+    return v == root ? -1 : a->visits[v].next_sibling;
+}
+
 /* The first postcard of the tree at 'root', whose own may be missing. */
 static int
 first_card(const struct assembler *a, int root)
@@ -207,19 +220,15 @@ make_history(struct assembler *a, int root)
 {
     const struct postcard *any = a->cards[0].p;
     struct history *h = history_create(any->has_id ? any->packet_id : 0);
-    int v = root;
+    size_t n = 0;
 
     h->has_packet_id = any->has_id;
-    while (v >= 0) {
+    for (int v = root; v >= 0; v = next_visit(a, root, v)) {
+        n++;
+    }
+    history_reserve(h, n);
+    for (int v = root; v >= 0; v = next_visit(a, root, v)) {
         add_hop(a, h, v);
-        if (a->visits[v].first_child >= 0) {
-            v = a->visits[v].first_child;
-            continue;
-        }
-        while (v != root && a->visits[v].next_sibling < 0) {
-            v = a->visits[v].parent;
-        }
-        v = v == root ? -1 : a->visits[v].next_sibling;
     }
     if (a->env->id_config && first_card(a, root) >= 0) {
         const struct postcard *p = a->cards[first_card(a, root)].p;

@@ -18,8 +18,8 @@
 #define TICKS        12 /* In a lease. */
 #define BUCKET_BYTES (UINT64_C(64) << 20)
 #define MAX_TAKING   256 /* Shards asked for at a time. */
-/* So many renewals that the watch has not told make it doubtful, once in so
- * many leases. */
+/* So many renewals that the watch has not told, or of one shard refusals that
+ * it does not explain, make it doubtful, once in so many leases. */
 #define DOUBTS       8
 #define DOUBT_LEASES 6
 
@@ -81,6 +81,7 @@ set_entry(struct shard *shard, uint64_t revision, const char *owner,
           const char *session)
 {
     shard->revision = revision;
+    shard->n_stale = 0;
     snprintf(shard->owner, sizeof shard->owner, "%s", owner);
     snprintf(shard->session, sizeof shard->session, "%s", session);
     shard->lease->is_changed |= shard->lease->options.n_copies > 1;
@@ -95,7 +96,10 @@ on_taken(void *shard_, int error_number, const char *why, uint64_t revision,
 
     lease->n_taking--;
     shard->state = SHARD_FREE;
-    lease->counters.stale += error_number == ESTALE;
+    if (error_number == ESTALE) {
+        lease->counters.stale++;
+        shard->n_stale++;
+    }
     /* Of what was not answered the watch tells whether it was done. */
     if (!error_number && revision > shard->revision) {
         set_entry(shard, revision, lease->options.name, shard->put_session);
@@ -244,17 +248,36 @@ ask_bucket(struct shard_lease *lease)
     }
 }
 
-/* What the watch tells is not what NATS answers. */
+/* Whether what is known here is not what NATS answers: the watch may read
+ * another copy, and where NATS has lost what it had acknowledged, the newest
+ * revision of a shard is below the one that is known. */
+static bool
+is_doubtful(const struct shard_lease *lease)
+{
+    for (uint32_t i = 0; i < lease->options.n_shards; i++) {
+        if (lease->shards[i].n_stale >= DOUBTS) {
+            return true;
+        }
+    }
+    return lease->n_untold >= DOUBTS;
+}
+
 static void
 doubt(struct shard_lease *lease, int64_t now)
 {
+    struct peer *self = shard_lease_session_find(lease, lease->options.name);
+
     lease->counters.doubts++;
     lease->n_untold = 0;
     lease->doubted_ms = now;
     for (uint32_t i = 0; i < lease->options.n_shards; i++) {
+        lease->shards[i].n_stale = 0;
         if (lease->shards[i].state == SHARD_FREE) {
             lease->shards[i].revision = 0; /* As it will be told. */
         }
+    }
+    if (self && !lease->has_session) {
+        self->revision = 0;
     }
     bus_kv_watch_again(lease->watch);
 }
@@ -280,7 +303,7 @@ on_tick(int fd, short events, void *lease_)
     if (!lease->is_current) {
         return;
     }
-    if (lease->n_untold >= DOUBTS &&
+    if (is_doubtful(lease) &&
         now - lease->doubted_ms > DOUBT_LEASES * lease->lease_ms) {
         doubt(lease, now);
         return;

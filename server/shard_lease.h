@@ -26,6 +26,9 @@
  * two servers own a shard while clocks run at about the same speed.  Clocks'
  * times enter nowhere, so that they may jump.
  *
+ * Where NATS has lost what it acknowledged, what it has is taken as it is;
+ * epochs then begin from lower, and who has one that is too low is fenced.
+ *
  * A lease alone protects nothing from a process that was stopped: between
  * shard_lease_holds() and the write after it hours may pass.  What a shard
  * commits is fenced by server/shard_commit.h.

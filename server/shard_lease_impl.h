@@ -37,8 +37,10 @@ struct shard {
     char owner[SHARD_LEASE_MAX_NAME + 1]; /* As that says; "": nobody. */
     char session[SHARD_LEASE_SESSION_SIZE];
     char put_session[SHARD_LEASE_SESSION_SIZE]; /* What is being put. */
-    bool is_wanted;                             /* Here. */
-    bool is_unwanted_told;                      /* Since it is not. */
+    uint32_t n_stale; /* Times in a row that NATS said that 'revision' is not
+                       * the newest, and the watch told no other. */
+    bool is_wanted;   /* Here. */
+    bool is_unwanted_told; /* Since it is not. */
 };
 
 struct shard_lease {

@@ -118,6 +118,24 @@ is_eligible(const struct peer *peer)
                          : !peer->is_dead && !peer->is_draining;
 }
 
+/* Its key is gone: nobody waits for its lease.  Who puts the key
+ * again needs the revision of its deletion. */
+static void
+forget(struct peer *peer, uint64_t revision)
+{
+    struct shard_lease *lease = peer->lease;
+
+    lease->is_changed |= !peer->is_dead;
+    peer->is_dead = true;
+    peer->is_forgotten = true;
+    peer->session[0] = '\0';
+    peer->revision = revision;
+    if (is_self(peer) && lease->has_session) {
+        lease->revision = revision;
+        shard_lease_session_lose(lease);
+    }
+}
+
 static void
 on_asked(void *peer_, int error_number, const char *why,
          const struct bus_kv_entry *entry)
@@ -125,6 +143,9 @@ on_asked(void *peer_, int error_number, const char *why,
     struct peer *peer = peer_;
 
     peer->is_asked = false;
+    if (error_number == ENOENT && !peer->is_dead) {
+        forget(peer, 0); /* NATS has lost it. */
+    }
     if (error_number || peer->is_dead) {
         return;
     }
@@ -169,24 +190,6 @@ add_peer(struct shard_lease *lease, const char *name)
                       sizeof *lease->peers);
     lease->peers[lease->n_peers++] = peer;
     return peer;
-}
-
-/* Its key is gone: nobody waits for its lease.  Who puts the key
- * again needs the revision of its deletion. */
-static void
-forget(struct peer *peer, uint64_t revision)
-{
-    struct shard_lease *lease = peer->lease;
-
-    lease->is_changed |= !peer->is_dead;
-    peer->is_dead = true;
-    peer->is_forgotten = true;
-    peer->session[0] = '\0';
-    peer->revision = revision;
-    if (is_self(peer) && lease->has_session) {
-        lease->revision = revision;
-        shard_lease_session_lose(lease);
-    }
 }
 
 static void

@@ -154,6 +154,30 @@ nats_end(struct nats *nats)
     ck_assert_int_eq(system(command), 0);
 }
 
+/* Copies what is in it; the other one is replaced. */
+static void
+copy_store(const struct nats *nats, const char *from, const char *to)
+{
+    char command[256];
+
+    ck_assert_int_eq(nats->pid, 0);
+    snprintf(command, sizeof command, "cd '%s' && rm -rf %s && cp -a %s %s",
+             nats->dir, to, from, to);
+    ck_assert_int_eq(system(command), 0);
+}
+
+void
+nats_keep_store(const struct nats *nats)
+{
+    copy_store(nats, "store", "kept");
+}
+
+void
+nats_fall_back(const struct nats *nats)
+{
+    copy_store(nats, "kept", "store");
+}
+
 /* --- Clusters. ----------------------------------------------------------- */
 
 void

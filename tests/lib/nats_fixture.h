@@ -27,6 +27,10 @@ void nats_start(struct nats *, const char *extra);
 void nats_kill(struct nats *);
 /* The same, and removes its directory. */
 void nats_end(struct nats *);
+/* While it does not run: keeps a copy of its store, and puts the copy in the
+ * place of the store, so that it has lost what it acknowledged since. */
+void nats_keep_store(const struct nats *);
+void nats_fall_back(const struct nats *);
 
 /* Several that are one cluster, with a store each. */
 #define NATS_MAX_NODES 5

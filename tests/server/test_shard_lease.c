@@ -409,6 +409,33 @@ START_TEST(all_comes_back_when_nats_does)
 }
 END_TEST
 
+/* NATS loses what it had acknowledged, and numbers from below what servers
+ * know: they take it as it is. */
+START_TEST(all_comes_back_when_nats_has_lost_the_end)
+{
+    start(0);
+    settle(1);
+    nats_kill(&nats);
+    nats_keep_store(&nats);
+    nats_start(&nats, NULL);
+    start(1);
+    settle(3);
+    start(2);
+    settle(7);
+    end(2, SIGKILL);
+    settle(3);
+    nats_kill(&nats);
+    members[0].n_lost = members[1].n_lost = 0;
+    while (members[0].n_lost + members[1].n_lost < N_SHARDS) {
+        read_events();
+    }
+    nats_fall_back(&nats);
+    memset(highest, 0, sizeof highest);
+    nats_start(&nats, NULL);
+    settle(3);
+}
+END_TEST
+
 /* --- Two copies of each shard. ------------------------------------------- */
 
 /* Who of those in the mask has it; MAX_MEMBERS: nobody, or more than one. */
@@ -539,6 +566,7 @@ main(void)
     tcase_add_test(tcase, who_is_dead_or_has_left_is_forgotten);
     tcase_add_test(tcase, a_stopped_server_learns_what_it_lost);
     tcase_add_test(tcase, all_comes_back_when_nats_does);
+    tcase_add_test(tcase, all_comes_back_when_nats_has_lost_the_end);
     tcase_add_test(tcase, copies_are_on_different_servers);
     tcase_add_test(tcase, what_cannot_be_has_a_reason);
     suite_add_tcase(suite, tcase);

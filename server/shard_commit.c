@@ -13,6 +13,7 @@
 
 #include "lib/byte_buf.h"
 #include "lib/lh_alloc.h"
+#include "lib/say.h"
 
 #define TIMEOUT_MS 1000
 #define RETRY_MS   100
@@ -176,9 +177,32 @@ put(struct shard_commit *commit)
     byte_buf_uninit(&bytes);
 }
 
+static void
+say_fallen_back(const struct shard_commit *commit, uint64_t revision)
+{
+    say_error("commit.%" PRIu32 " of %s: NATS has revision %" PRIu64
+              " and had acknowledged %" PRIu64 "; it is written again",
+              commit->shard, commit->bucket, revision, commit->revision);
+}
+
+/* Whether the record says what was to be committed. */
+static bool
+is_as_wanted(const struct shard_commit *commit, const struct record *record)
+{
+    const struct record *wanted = &commit->wanted;
+
+    return record->position == wanted->position &&
+           record->note_epoch == wanted->note_epoch &&
+           record->note.len == wanted->note.len &&
+           (!wanted->note.len ||
+            !memcmp(record->note.data, wanted->note.data, wanted->note.len));
+}
+
 /* What the record says has been read.  With the revision that is known it is
- * what it was; with another and this epoch it is the change that was not
- * answered, because nobody else has this epoch. */
+ * what it was; with a later one and this epoch it is the change that was not
+ * answered, because nobody else has this epoch.  With an earlier one NATS has
+ * lost what it had acknowledged: what it has is written over, unless it is of
+ * a later owner. */
 static void
 judge(struct shard_commit *commit, uint64_t revision,
       const struct record *record)
@@ -186,7 +210,7 @@ judge(struct shard_commit *commit, uint64_t revision,
     if (record->epoch > commit->epoch) {
         fence(commit);
     } else if (record->epoch == commit->epoch && commit->is_sent &&
-               revision != commit->revision) {
+               revision > commit->revision && is_as_wanted(commit, record)) {
         succeed(commit, revision);
     } else if (commit->state == CLAIMING) {
         commit->revision = revision;
@@ -194,6 +218,10 @@ judge(struct shard_commit *commit, uint64_t revision,
                    record->note_epoch, record->note.data, record->note.len);
         put(commit);
     } else if (revision == commit->revision) {
+        put(commit);
+    } else if (revision && revision < commit->revision) {
+        say_fallen_back(commit, revision);
+        commit->revision = revision;
         put(commit);
     } else {
         fence(commit);

@@ -228,6 +228,43 @@ START_TEST(a_change_without_an_answer_is_looked_up)
 }
 END_TEST
 
+/* NATS loses changes that it had acknowledged. */
+START_TEST(a_record_that_fell_back_is_written_again)
+{
+    static struct owner owner, next, former;
+
+    claim(&former, 1);
+    advance_with(&former, 3, "former", 6);
+    nats_kill(&nats);
+    nats_keep_store(&nats);
+    nats_start(&nats, NULL);
+    claim(&owner, 2);
+    advance_with(&owner, 5, "five", 4);
+    nats_kill(&nats);
+    nats_fall_back(&nats);
+    nats_start(&nats, NULL);
+    advance_with(&owner, 7, "seven", 5);
+    nats_kill(&nats);
+    nats_keep_store(&nats);
+    nats_start(&nats, NULL);
+    advance_with(&owner, 8, "eight", 5);
+    nats_kill(&nats);
+    nats_fall_back(&nats);
+    nats_start(&nats, NULL);
+    advance_with(&owner, 9, "nine", 4);
+
+    claim(&next, 3);
+    ck_assert_uint_eq(next.position, 9);
+    ck_assert_uint_eq(next.note_epoch, 2);
+    ck_assert_mem_eq(next.note, "nine", 4);
+    advance(&owner, 10);
+    ck_assert_int_eq(owner.outcome, SHARD_COMMIT_FENCED);
+    shard_commit_destroy(former.commit);
+    shard_commit_destroy(owner.commit);
+    shard_commit_destroy(next.commit);
+}
+END_TEST
+
 /* --- A process that is stopped. ------------------------------------------ */
 
 struct loop {
@@ -360,6 +397,7 @@ main(int argc, char *argv[])
     tcase_add_test(tcase, a_record_that_is_not_understood_is_left);
     tcase_add_test(tcase, one_change_at_a_time);
     tcase_add_test(tcase, a_change_without_an_answer_is_looked_up);
+    tcase_add_test(tcase, a_record_that_fell_back_is_written_again);
     tcase_add_test(tcase, a_stopped_owner_commits_nothing_more);
     suite_add_tcase(suite, tcase);
 

@@ -105,6 +105,24 @@ take_tentative(struct cluster_accept *a, uint64_t seq,
     a->counters.waiting_bytes += m->size;
 }
 
+static bool
+is_stale(struct cluster_accept *a, const struct store_message *m)
+{
+    const struct known *known = need_known(a, m->k);
+
+    return m->e_now < known->e || (m->e_now == known->e && m->c < known->c);
+}
+
+/* A later owner goes on from before what an earlier one had committed: the
+ * record fell back. */
+static bool
+is_set_back(struct cluster_accept *a, const struct store_message *m)
+{
+    const struct known *known = need_known(a, m->k);
+
+    return m->e_now > known->e && m->c < known->c;
+}
+
 /* Accepts what a marker tells of. */
 static void
 apply(struct cluster_accept *a, const struct store_message *m,
@@ -113,6 +131,7 @@ apply(struct cluster_accept *a, const struct store_message *m,
     struct known *known = need_known(a, m->k);
     size_t n = 0;
 
+    a->counters.set_back += is_set_back(a, m);
     known->c = m->c;
     known->e = m->e_now;
     for (size_t i = 0; i < a->n; i++) {
@@ -136,14 +155,6 @@ apply(struct cluster_accept *a, const struct store_message *m,
 }
 
 /* --- Markers that wait. -------------------------------------------------- */
-
-static bool
-is_stale(struct cluster_accept *a, const struct store_message *m)
-{
-    const struct known *known = need_known(a, m->k);
-
-    return m->e_now < known->e || m->c < known->c;
-}
 
 /* How many messages of a checkpoint that the marker tells of have not come. */
 static uint32_t

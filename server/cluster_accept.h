@@ -14,7 +14,10 @@
  *   of the same part too; others wait.
  * - A marker (k, e, c, e_now): what waits of k and epoch e up to c is
  * accepted; of other epochs what is up to c, or of an epoch below e_now, is
- * dropped; known is then {c, e_now}.  A marker below what is known is dropped.
+ * dropped; known is then {c, e_now}.  A marker below what is known is dropped:
+ *   of an epoch below e, or of e and a checkpoint below c.  A later epoch's
+ *   that is below c says that k's record fell back, because NATS lost what it
+ *   had acknowledged; what follows it is new, whatever its numbers.
  *
  * A marker may tell how many messages there are (struct store_parts).  Where
  * some have not come it waits, and what comes later of k behind it, until they
@@ -43,8 +46,9 @@ struct cluster_accept_counters {
     uint64_t waiting;   /* the rest waits. */
     uint64_t waiting_bytes;
     uint64_t markers, stale_markers;
-    uint64_t held;    /* Markers that wait now, */
-    uint64_t missing; /* and messages that were not waited for any longer. */
+    uint64_t set_back; /* Markers that said that a record fell back. */
+    uint64_t held;     /* Markers that wait now, */
+    uint64_t missing;  /* and messages that were not waited for any longer. */
 };
 
 struct cluster_accept;

@@ -76,6 +76,7 @@ add_counters(const struct store_intake *in, struct cluster_accept_counters *c)
     c->dropped += more.dropped;
     c->markers += more.markers;
     c->stale_markers += more.stale_markers;
+    c->set_back += more.set_back;
     c->missing += more.missing;
 }
 
@@ -102,6 +103,20 @@ note_shown(struct store_intake *in, uint32_t k, uint64_t c)
         in->n_shown = n;
     }
     in->shown[k] = c > in->shown[k] ? c : in->shown[k];
+}
+
+/* What is decided of 'k' now ends before what was. */
+static void
+note_set_back(struct store_intake *in, uint32_t k, uint64_t before, uint64_t c)
+{
+    if (k < in->n_shown && in->shown[k] > c) {
+        in->shown[k] = c;
+    }
+    say_error("shard %" PRIu32 ": shard %" PRIu32 " goes on after checkpoint "
+              "%" PRIu64 ", not %" PRIu64 ": NATS has lost what it had "
+              "acknowledged of its record, and histories of that time may be "
+              "stored twice",
+              in->config.shard, k, c, before);
 }
 
 static void
@@ -167,7 +182,7 @@ store_intake_take(struct store_intake *in, uint64_t seq, const uint8_t *data,
                   size_t size, const char *parts, struct lh_error *error)
 {
     struct store_message m;
-    uint64_t epoch;
+    uint64_t epoch, before, c;
     int retval = store_message_read(data, size, &m, error);
 
     in->counters.messages++;
@@ -181,13 +196,18 @@ store_intake_take(struct store_intake *in, uint64_t seq, const uint8_t *data,
         return 0;
     }
     in->retval = 0;
+    before = cluster_accept_known(in->accept, m.k, &epoch);
     m.has_parts = m.kind == STORE_MARKER && store_parts_read(parts, &m.parts);
     cluster_accept_take(in->accept, seq, &m, take_histories, in);
     if (in->retval) {
         *error = in->error;
         return in->retval;
     }
-    note_shown(in, m.k, cluster_accept_known(in->accept, m.k, &epoch));
+    c = cluster_accept_known(in->accept, m.k, &epoch);
+    if (c < before) {
+        note_set_back(in, m.k, before, c);
+    }
+    note_shown(in, m.k, c);
     return 0;
 }
 

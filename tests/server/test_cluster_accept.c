@@ -442,6 +442,52 @@ START_TEST(markers_that_tell_nothing_do_not_wait)
 }
 END_TEST
 
+static void
+announce(struct cluster_accept *a, uint64_t seq, uint64_t e, uint64_t c,
+         uint64_t e_now)
+{
+    const struct store_message m = {
+        .kind = STORE_MARKER, .k = 1, .e = e, .c = c, .e_now = e_now};
+
+    cluster_accept_take(a, seq, &m, on_order, NULL);
+}
+
+/* A new owner goes on from a record of before: NATS has lost the newer one.
+ * What it commits is not taken for what was committed once. */
+START_TEST(a_record_that_fell_back_is_followed)
+{
+    struct cluster_accept *a = cluster_accept_create();
+    uint64_t e;
+
+    order[0] = '\0';
+    take_part(a, 1, 7, 1, 0);
+    mark(a, 2, 7, 1, NULL);
+    for (uint64_t c = 2; c <= 5; c++) {
+        take_part(a, 2 * c - 1, 7, c, 0);
+        mark(a, 2 * c, 7, c, NULL);
+    }
+    take_part(a, 11, 7, 6, 0);
+    ck_assert_str_eq(order, "12345");
+    announce(a, 12, 7, 2, 9);
+    ck_assert_uint_eq(counters(a).set_back, 1);
+    ck_assert_uint_eq(cluster_accept_known(a, 1, &e), 2);
+    take_part(a, 13, 9, 3, 0);
+    mark(a, 14, 9, 3, NULL);
+    ck_assert_str_eq(order, "123453");
+    /* What the owner before sent is nobody's, also when it comes again. */
+    take_part(a, 15, 7, 4, 0);
+    mark(a, 16, 7, 5, NULL);
+    take_part(a, 17, 9, 4, 0);
+    mark(a, 18, 9, 4, NULL);
+    ck_assert_str_eq(order, "1234534");
+    announce(a, 12, 7, 2, 9);
+    ck_assert_uint_eq(cluster_accept_known(a, 1, &e), 4);
+    ck_assert_uint_eq(counters(a).set_back, 1);
+    ck_assert_uint_eq(cluster_accept_floor(a, 19), 19);
+    cluster_accept_destroy(a);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -454,6 +500,7 @@ main(void)
     tcase_add_test(tc, markers_wait_for_their_messages);
     tcase_add_test(tc, what_does_not_come_is_given_up);
     tcase_add_test(tc, markers_that_tell_nothing_do_not_wait);
+    tcase_add_test(tc, a_record_that_fell_back_is_followed);
     tcase_set_timeout(tc, 60);
     suite_add_tcase(suite, tc);
 

@@ -244,11 +244,13 @@ class Faults:
         self.plan = []      # Names, for people.
         self._steps = []    # (when, what is done).
 
-    def draw(self, r):
-        """Makes a plan."""
-        victims = [*self.cluster.servers, r.choice(list(self.cluster.nats))]
+    def draw(self, r, of_several):
+        """Makes a plan; 'of_several': what befalls several NATS servers."""
+        all_nats = list(self.cluster.nats)
+        victims = [*self.cluster.servers, *(
+            all_nats if of_several == "all" else [r.choice(all_nats)])]
         of_nats = dict(OF_NATS)
-        if len(self.cluster.nats) > 1:
+        if len(all_nats) > 1 and of_several == "one":
             # Of several, one, and not by its disk: docs/limits.md.
             del of_nats["disk"]
         for victim in r.sample(victims, min(len(victims),
@@ -336,13 +338,14 @@ class Campaign:
     """Rounds, on one cluster after the other."""
 
     def __init__(self, directory, seed, first=0, n_servers=None, life=LIFE,
-                 n_nats=None):
+                 n_nats=None, of_several="one"):
         self.dir = str(directory)
         self.seed = seed
         self.n = first
         self.life = life
         self.n_servers = n_servers
         self.n_nats = n_nats
+        self.of_several = of_several
         self.cluster = None
         self.doors = {}
         self.known = set()      # Archived, of those that were unsure.
@@ -402,7 +405,7 @@ class Campaign:
             for fault in faults:
                 plan.add(*fault)
         else:
-            plan.draw(r)
+            plan.draw(r, self.of_several)
         began = time.monotonic()
         self.began = time.time()
         self.n += 1
@@ -557,6 +560,11 @@ def main():
     parser.add_argument("--nats", type=int,
                         help="NATS servers of each cluster: 1, 3 or 5; of "
                              "several one is befallen in a round")
+    parser.add_argument("--of-several", choices=["one", "disk", "all"],
+                        default="one",
+                        help="of several NATS servers, in a round: one, but "
+                             "not its disk (default); its disk, too; all, "
+                             "and their disks")
     parser.add_argument("--journal", help="file of the rounds that are done")
     arguments = parser.parse_args()
     done = arguments.first
@@ -567,7 +575,8 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     directory = tempfile.mkdtemp(prefix="cluster-campaign-")
     campaign = Campaign(directory, arguments.seed, done, arguments.servers,
-                        n_nats=arguments.nats)
+                        n_nats=arguments.nats,
+                        of_several=arguments.of_several)
     try:
         while campaign.n < arguments.first + arguments.rounds:
             result = campaign.round()

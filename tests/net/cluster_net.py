@@ -94,6 +94,11 @@ class Wired:
         subprocess.run(["ip", "netns", "del", self.netns], check=False,
                        capture_output=True)
 
+    def keep(self):
+        """Copies what is on its disk to where it stays."""
+        subprocess.run(["cp", "-a", self.disk, f"{self.disk}-kept"],
+                       check=False)
+
     # --- what befalls it ---------------------------------------------------
 
     def cut(self):
@@ -208,11 +213,6 @@ class Node(Wired, Server):
                                JUMPING_CLOCK=f"{self.dir}/clock",
                                ASAN_OPTIONS=options.lstrip(":"))
 
-    def keep(self):
-        """Copies its archive to where it stays."""
-        subprocess.run(["cp", "-a", self.archive, f"{self.dir}/kept"],
-                       check=False)
-
     def set_clock(self, seconds):
         """Its wall clock is so far ahead."""
         self._clock[:] = struct.pack("=q", int(seconds * 1e9))
@@ -262,8 +262,9 @@ class ClusterNet(Cluster):
         return self
 
     def keep(self):
-        """Keeps the archives, for who finds out what went wrong."""
-        for node in self.servers.values():
+        """Keeps the archives and what is in NATS, for who finds out what
+        went wrong."""
+        for node in (*self.servers.values(), *self.nats.values()):
             node.keep()
 
     def __exit__(self, *exc):

@@ -75,7 +75,7 @@ is_full(const struct history_batch_writer *w, size_t n_bytes)
 static bool
 add_as_packet(struct history_batch_writer *w, const struct history *h)
 {
-    struct trajectory *t = trajectory_create(h);
+    struct trajectory *t = trajectory_borrow(h);
 
     if (!t) {
         return false;

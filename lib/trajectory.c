@@ -41,10 +41,10 @@ trajectory_of_path(struct trajectory_path *path, const uint8_t *ref,
     return t;
 }
 
-struct trajectory *
-trajectory_create(const struct history *model)
+/* The first trajectory of the path that was made of 'model', NULL: of none. */
+static struct trajectory *
+create_first(struct trajectory_path *path, const struct history *model)
 {
-    struct trajectory_path *path = trajectory_path_create(model);
     struct trajectory *t = NULL;
 
     if (path) {
@@ -56,6 +56,18 @@ trajectory_create(const struct history *model)
         trajectory_path_unref(path);
     }
     return t;
+}
+
+struct trajectory *
+trajectory_create(const struct history *model)
+{
+    return create_first(trajectory_path_create(model), model);
+}
+
+struct trajectory *
+trajectory_borrow(const struct history *model)
+{
+    return create_first(trajectory_path_borrow(model), model);
 }
 
 struct trajectory *

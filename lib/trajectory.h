@@ -47,6 +47,9 @@ struct trajectory_packet {
  * captured header, a header that is not split, or one that the reference's
  * does not tell. */
 struct trajectory *trajectory_create(const struct history *model);
+/* The same without a copy: 'model' must stay as it is while there are
+ * references to the trajectory, or to its path. */
+struct trajectory *trajectory_borrow(const struct history *model);
 /* The flow of a packet that 'path' takes, with 'ref' captured at the
  * reference hop.  Takes a reference of its own to the path. */
 struct trajectory *trajectory_of_path(struct trajectory_path *path,

@@ -307,8 +307,9 @@ learn(struct trajectory_path *path)
     return path_is_right(path);
 }
 
-struct trajectory_path *
-trajectory_path_create(const struct history *model)
+/* Makes a path of 'model', which is to be its own or to stay. */
+static struct trajectory_path *
+create(const struct history *model, bool is_own)
 {
     struct trajectory_path *path;
 
@@ -319,12 +320,25 @@ trajectory_path_create(const struct history *model)
     path = lh_alloc_zero(sizeof *path +
                          2 * model->n_hops * sizeof path->views[0]);
     path->n_refs = 1;
-    path->model = history_clone(model);
+    path->own = is_own ? history_clone(model) : NULL;
+    path->model = is_own ? path->own : model;
     if (!learn(path)) {
         trajectory_path_unref(path);
         return NULL;
     }
     return path;
+}
+
+struct trajectory_path *
+trajectory_path_create(const struct history *model)
+{
+    return create(model, true);
+}
+
+struct trajectory_path *
+trajectory_path_borrow(const struct history *model)
+{
+    return create(model, false);
 }
 
 struct trajectory_path *
@@ -341,7 +355,7 @@ trajectory_path_unref(struct trajectory_path *path)
         for (size_t i = 0; i < 2 * path->model->n_hops; i++) {
             path_view_uninit(&path->views[i]);
         }
-        history_destroy(path->model);
+        history_destroy(path->own);
         free(path);
     }
 }

@@ -37,6 +37,9 @@ struct trajectory_path;
  * to a tunnel, has a hop without a captured header, a header that is not
  * split, or one that the reference's does not tell. */
 struct trajectory_path *trajectory_path_create(const struct history *model);
+/* The same without a copy: 'model' must stay as it is while there are
+ * references. */
+struct trajectory_path *trajectory_path_borrow(const struct history *model);
 struct trajectory_path *trajectory_path_ref(struct trajectory_path *);
 void trajectory_path_unref(struct trajectory_path *);
 

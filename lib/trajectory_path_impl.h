@@ -44,7 +44,8 @@ struct path_view {
 struct trajectory_path {
     unsigned int n_refs;
     struct trajectory_path_mark mark, filter_mark;
-    struct history *model; /* Owned. */
+    const struct history *model;
+    struct history *own; /* The model, if it is the path's.  Owned. */
     size_t reference;
     struct header_split split; /* Of the reference. */
     uint16_t l3_len;           /* Captured there, from l3_ofs on. */

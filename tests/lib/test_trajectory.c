@@ -24,18 +24,24 @@ START_TEST(a_packet_comes_back_from_one_header)
     struct frame f = way_frame(shape, &seed);
     struct history *model = way_history(shape, &f, snap, &seed);
     struct trajectory *t = trajectory_create(model);
+    struct trajectory *borrowed = trajectory_borrow(model);
     struct history *again = NULL;
     size_t n_predicted = 0;
 
     ck_assert_ptr_nonnull(t);
+    ck_assert_ptr_nonnull(borrowed);
+    ck_assert_ptr_eq(trajectory_model(borrowed), model);
+    ck_assert_ptr_ne(trajectory_model(t), model);
     for (int n = 0; n < 2000; n++) {
         f = way_frame(shape, &seed);
 
         struct history *h = way_history(shape, &f, snap, &seed);
 
+        ck_assert(way_is_predicted(t, h) == way_is_predicted(borrowed, h));
         if (way_is_predicted(t, h)) {
             struct trajectory_packet packet = way_packet(t, h, times_ns);
-            struct history *back = trajectory_history(t, &packet);
+            struct history *back =
+                trajectory_history(n % 2 ? t : borrowed, &packet);
 
             ck_assert(history_is_same(back, h));
             history_destroy(back);
@@ -51,6 +57,7 @@ START_TEST(a_packet_comes_back_from_one_header)
     /* What the model's length does not decide is predicted, but for sums of
      * zero. */
     ck_assert_uint_gt(n_predicted, 100);
+    trajectory_unref(borrowed);
     history_destroy(again);
     history_destroy(model);
     trajectory_unref(t);

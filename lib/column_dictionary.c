@@ -47,46 +47,55 @@ read_stored(struct column_dictionary *d, const struct section *s,
 
 int
 column_dictionary_load(struct column_dictionary *d, unsigned int id,
-                       uint8_t **raw, size_t *len, struct lh_error *error)
+                       const uint8_t **raw, size_t *len, uint8_t **owned,
+                       struct lh_error *error)
 {
     const struct section *s = section_list_find(&d->list, (uint8_t) id);
-    uint8_t *owned = NULL;
+    uint8_t *stored = NULL;
     int retval = 0;
 
     *raw = NULL;
     *len = 0;
+    *owned = NULL;
     if (!s) {
         return 0;
     }
     if (!d->source.bytes) {
-        retval = read_stored(d, s, &owned, error);
+        retval = read_stored(d, s, &stored, error);
     } else if (s->offset > d->source.n_bytes ||
                s->stored_len > d->source.n_bytes - s->offset) {
         retval = broken(error, "the payload is too short");
+    } else if (s->is_checked && !s->is_compressed) {
+        *raw = d->source.bytes + s->offset;
+        *len = s->raw_len;
+        return 0;
     }
     if (!retval) {
-        retval = section_expand(s, owned ? owned : d->source.bytes + s->offset,
-                                raw, error);
+        retval = section_expand(
+            s, stored ? stored : d->source.bytes + s->offset, owned, error);
+        *raw = *owned;
         *len = retval ? 0 : s->raw_len;
     }
-    free(owned);
+    free(stored);
     return retval;
 }
 
 int
 column_dictionary_load_range(struct column_dictionary *d,
                              struct column_reader *r, unsigned int first,
-                             unsigned int last, uint8_t **raws,
+                             unsigned int last, uint8_t **owned,
                              struct lh_error *error)
 {
     for (unsigned int i = first; i <= last; i++) {
+        const uint8_t *raw;
         size_t len;
-        int retval = column_dictionary_load(d, i, &raws[i], &len, error);
+        int retval =
+            column_dictionary_load(d, i, &raw, &len, &owned[i], error);
 
         if (retval) {
             return retval;
         }
-        column_reader_set(r, i, raws[i], len);
+        column_reader_set(r, i, raw, len);
     }
     return 0;
 }
@@ -95,15 +104,17 @@ int
 column_dictionary_kept(struct column_dictionary *d, struct sample_tally *kept,
                        struct lh_error *error)
 {
-    uint8_t *raw;
+    const uint8_t *raw;
+    uint8_t *owned;
     size_t len;
-    int retval = column_dictionary_load(d, COLUMN_LEFT_OUT, &raw, &len, error);
+    int retval =
+        column_dictionary_load(d, COLUMN_LEFT_OUT, &raw, &len, &owned, error);
 
     memset(kept, 0, sizeof *kept);
     if (!retval && raw) {
         retval = sample_tally_read(kept, raw, len, error);
     }
-    free(raw);
+    free(owned);
     return retval;
 }
 
@@ -112,9 +123,11 @@ column_dictionary_kept(struct column_dictionary *d, struct sample_tally *kept,
 static int
 read_params(struct column_dictionary *d, struct lh_error *error)
 {
-    uint8_t *raw;
+    const uint8_t *raw;
+    uint8_t *owned;
     size_t len;
-    int retval = column_dictionary_load(d, COLUMN_PARAMS, &raw, &len, error);
+    int retval =
+        column_dictionary_load(d, COLUMN_PARAMS, &raw, &len, &owned, error);
 
     if (retval) {
         return retval;
@@ -128,7 +141,7 @@ read_params(struct column_dictionary *d, struct lh_error *error)
     uint64_t n_planes = byte_buf_get_uvarint(&r);
     uint64_t n_rows = byte_buf_get_uvarint(&r);
 
-    free(raw);
+    free(owned);
     if (r.failed || (unit != 1 && unit != 1000) ||
         n_bytes < PACKET_ID_MIN_BYTES || n_bytes > PACKET_ID_MAX_BYTES ||
         snap > TRAJECTORY_MAX_HEADER || !n_planes || n_planes > 4 ||
@@ -190,13 +203,12 @@ static int
 read_new_shape(struct shape_reader *sr, size_t offset, bool is_keyed,
                struct lh_error *error)
 {
-    struct column_dictionary *d = sr->d;
     uint8_t bases[TRAJECTORY_MAX_HOPS];
-    struct shape_memo_entry entry = {.number = (uint32_t) d->n_shapes,
+    struct shape_memo_entry entry = {.number = (uint32_t) sr->d->n_shapes,
                                      .bases = bases};
     struct history *h;
-    int retval =
-        history_decoder_view(d->shape_decoder, offset, sr->view, &h, error);
+    int retval = history_decoder_view(sr->d->shape_decoder, offset, sr->view,
+                                      &h, error);
 
     if (retval) {
         return retval;
@@ -239,25 +251,38 @@ static int
 read_shapes(struct shape_reader *sr, struct lh_error *error)
 {
     struct column_dictionary *d = sr->d;
+    const uint8_t *raw;
     size_t len;
-    int retval = column_dictionary_load(d, COLUMN_SHAPES, &d->shape_payload,
-                                        &len, error);
+    int retval = column_dictionary_load(d, COLUMN_SHAPES, &raw, &len,
+                                        &d->shape_payload, error);
 
-    if (!retval && d->shape_payload) {
-        retval = history_decoder_create(d->shape_payload, len,
-                                        &d->shape_decoder, error);
+    if (!retval && raw) {
+        retval = history_decoder_create(raw, len, &d->shape_decoder, error);
     }
     while (!retval && d->shape_decoder) {
         struct history_record record;
 
         retval = history_decoder_next(d->shape_decoder, &record, error);
         if (retval == ENODATA) {
-            retval = 0;
-            break;
+            return 0;
         }
         if (!retval) {
             retval = read_shape(sr, record.offset, error);
         }
+    }
+    return retval;
+}
+
+/* Reads columns of the dictionary, and keeps them. */
+static int
+load_columns(struct column_dictionary *d, struct column_reader *r,
+             unsigned int first, unsigned int last, struct lh_error *error)
+{
+    int retval =
+        column_dictionary_load_range(d, r, first, last, d->owned, error);
+
+    for (unsigned int i = first; i <= last && !retval; i++) {
+        d->columns[i] = r->at[i];
     }
     return retval;
 }
@@ -271,8 +296,7 @@ read_flows(struct column_dictionary *d, struct lh_error *error)
     int retval;
 
     column_reader_init(&r, d->snap, d->n_planes);
-    retval = column_dictionary_load_range(d, &r, COLUMN_FLOW_SHAPE,
-                                          COLUMN_FLOW_ROWS, d->columns, error);
+    retval = load_columns(d, &r, COLUMN_FLOW_SHAPE, COLUMN_FLOW_ROWS, error);
     if (retval) {
         return retval;
     }
@@ -324,8 +348,8 @@ column_dictionary_begin_list(struct column_dictionary *d,
 static void
 forget(struct column_dictionary *d)
 {
-    for (size_t i = 0; i < d->n_shapes; i++) {
-        trajectory_shape_destroy(d->shapes[i].whole);
+    while (d->n_shapes) {
+        trajectory_shape_destroy(d->shapes[--d->n_shapes].whole);
     }
     free(d->shapes);
     history_decoder_destroy(d->shape_decoder);
@@ -333,11 +357,11 @@ forget(struct column_dictionary *d)
     byte_buf_uninit(&d->bases);
     free(d->flows);
     for (unsigned int i = 0; i < N_COLUMNS; i++) {
-        free(d->columns[i]);
+        free(d->owned[i]);
+        d->owned[i] = NULL;
         d->columns[i] = NULL;
     }
     d->shapes = NULL;
-    d->n_shapes = 0;
     d->shape_decoder = NULL;
     d->shape_payload = NULL;
     d->flows = NULL;
@@ -371,7 +395,7 @@ column_dictionary_need_flows(struct column_dictionary *d,
     return retval;
 }
 
-/* Where the next flow's bytes stand in a column of the dictionary. */
+/* Where the next flow's bytes stand in a column. */
 static uint32_t
 skip(const struct column_dictionary *d, struct column_reader *r,
      unsigned int column, size_t n)
@@ -392,8 +416,7 @@ column_dictionary_need_keys(struct column_dictionary *d,
         return 0;
     }
     column_reader_init(&r, d->snap, d->n_planes);
-    retval = column_dictionary_load_range(
-        d, &r, COLUMN_FLOW_SRC, COLUMN_FLOW_PORTS, d->columns, error);
+    retval = load_columns(d, &r, COLUMN_FLOW_SRC, COLUMN_FLOW_PORTS, error);
     for (size_t i = 0; !retval && i < d->n_flows; i++) {
         struct column_flow *flow = &d->flows[i];
         const struct column_shape *shape = &d->shapes[flow->shape];
@@ -421,8 +444,7 @@ column_dictionary_need_all(struct column_dictionary *d, struct lh_error *error)
         return retval;
     }
     column_reader_init(&r, d->snap, d->n_planes);
-    retval = column_dictionary_load_range(d, &r, COLUMN_FLOW_COLD,
-                                          COLUMN_FLOW_COLD, d->columns, error);
+    retval = load_columns(d, &r, COLUMN_FLOW_COLD, COLUMN_FLOW_COLD, error);
     for (size_t i = 0; !retval && i < d->n_flows; i++) {
         struct column_flow *flow = &d->flows[i];
         const struct column_shape *shape = &d->shapes[flow->shape];
@@ -516,28 +538,33 @@ int
 column_dictionary_index(struct column_dictionary *d, struct block_index *index,
                         struct lh_error *error)
 {
-    uint8_t *raw;
+    const uint8_t *raw;
+    uint8_t *owned;
     size_t len;
-    int retval = column_dictionary_load(d, COLUMN_INDEX, &raw, &len, error);
+    int retval =
+        column_dictionary_load(d, COLUMN_INDEX, &raw, &len, &owned, error);
 
     memset(index, 0, sizeof *index);
-    return retval ? retval
-           : raw  ? block_index_parse(index, raw, len, error)
-                  : ENOENT;
+    return retval || !raw
+               ? (retval ? retval : ENOENT)
+               : block_index_parse(index, owned ? owned : lh_memdup(raw, len),
+                                   len, error);
 }
 
 int
 column_dictionary_sums(struct column_dictionary *d, struct block_sums *sums,
                        struct lh_error *error)
 {
-    uint8_t *raw;
+    const uint8_t *raw;
+    uint8_t *owned;
     size_t len;
-    int retval = column_dictionary_load(d, COLUMN_SUMS, &raw, &len, error);
+    int retval =
+        column_dictionary_load(d, COLUMN_SUMS, &raw, &len, &owned, error);
 
     if (!retval) {
         retval = raw ? block_sums_read(sums, raw, len, error) : ENOENT;
     }
-    free(raw);
+    free(owned);
     return retval;
 }
 

@@ -51,15 +51,16 @@ struct column_dictionary {
     size_t n_rows;
     uint64_t n_times; /* Hops of all rows together. */
 
-    uint8_t *shape_payload;                /* Owned. */
+    uint8_t *shape_payload;                /* Owned, or NULL. */
     struct history_decoder *shape_decoder; /* Owned. */
     size_t n_shapes;
     struct column_shape *shapes; /* Owned. */
     struct byte_buf bases;
     size_t n_flows;
-    struct column_flow *flows;   /* NULL: not read.  Owned. */
-    bool has_keys, has_cold;     /* What is to be read of each flow was. */
-    uint8_t *columns[N_COLUMNS]; /* Owned. */
+    struct column_flow *flows; /* NULL: not read.  Owned. */
+    bool has_keys, has_cold;   /* What is to be read of each flow was. */
+    const uint8_t *columns[N_COLUMNS]; /* The source's, or these: */
+    uint8_t *owned[N_COLUMNS];         /* Owned, or NULL. */
 };
 
 /* Reads parameters.  Returns 0 or an errno as column_decoder_create(). */
@@ -84,10 +85,12 @@ void column_dictionary_uninit(struct column_dictionary *);
 /* Bytes of memory that what was read of flows takes. */
 size_t column_dictionary_size(const struct column_dictionary *);
 
-/* Reads section 'id': '*raw' is for free(), '*len' its length; NULL and 0 when
- * there is none.  Returns 0 or an errno as above. */
+/* Reads section 'id': '*raw' and '*len' are its bytes, NULL and 0 when there
+ * is none.  They are the source's if it has them as they are, and '*owned' is
+ * NULL, or '*owned', for free().  Returns 0 or an errno as above. */
 int column_dictionary_load(struct column_dictionary *, unsigned int id,
-                           uint8_t **raw, size_t *len, struct lh_error *);
+                           const uint8_t **raw, size_t *len, uint8_t **owned,
+                           struct lh_error *);
 /* As column_decoder_index(), _sums(), _kept(). */
 int column_dictionary_index(struct column_dictionary *, struct block_index *,
                             struct lh_error *);
@@ -95,11 +98,11 @@ int column_dictionary_sums(struct column_dictionary *, struct block_sums *,
                            struct lh_error *);
 int column_dictionary_kept(struct column_dictionary *, struct sample_tally *,
                            struct lh_error *);
-/* Reads the sections from 'first' to 'last' for 'r', into 'raws'
- * (N_COLUMNS of them), which are for free(), also after an error. */
+/* Reads the sections from 'first' to 'last' for 'r'; 'owned' (N_COLUMNS of
+ * them) are for free(), also after an error. */
 int column_dictionary_load_range(struct column_dictionary *,
                                  struct column_reader *r, unsigned int first,
-                                 unsigned int last, uint8_t **raws,
+                                 unsigned int last, uint8_t **owned,
                                  struct lh_error *);
 
 /* The shape, for models; after need_flows(). */

@@ -90,7 +90,7 @@ column_lengths_read(struct column_dictionary *d, uint32_t **lengthsp,
                     struct lh_error *error)
 {
     uint32_t *lengths = malloc((d->n_rows + 1) * sizeof *lengths);
-    uint8_t *raws[N_SECTIONS] = {NULL};
+    uint8_t *owned[N_SECTIONS] = {NULL};
     struct cursor cursors[N_SECTIONS];
     int retval = 0;
 
@@ -100,11 +100,13 @@ column_lengths_read(struct column_dictionary *d, uint32_t **lengthsp,
         return ENOMEM;
     }
     for (unsigned int i = 0; i < N_SECTIONS && !retval; i++) {
+        const uint8_t *raw;
         size_t len;
 
-        retval = column_dictionary_load(d, sections[i], &raws[i], &len, error);
-        cursors[i].at = raws[i];
-        cursors[i].end = raws[i] ? raws[i] + len : NULL;
+        retval = column_dictionary_load(d, sections[i], &raw, &len, &owned[i],
+                                        error);
+        cursors[i].at = raw;
+        cursors[i].end = raw ? raw + len : NULL;
     }
     for (size_t i = 0; i < d->n_flows && !retval; i++) {
         const struct column_flow *flow = &d->flows[i];
@@ -119,7 +121,7 @@ column_lengths_read(struct column_dictionary *d, uint32_t **lengthsp,
         }
     }
     for (unsigned int i = 0; i < N_SECTIONS; i++) {
-        free(raws[i]);
+        free(owned[i]);
     }
     if (retval) {
         free(lengths);
@@ -153,10 +155,11 @@ column_lengths_read_flows(struct column_dictionary *d, uint64_t **bytesp,
                           struct lh_error *error)
 {
     uint64_t *bytes = malloc((d->n_flows + 1) * sizeof *bytes);
-    uint8_t *raw;
+    const uint8_t *raw;
+    uint8_t *owned;
     size_t len;
-    int retval =
-        column_dictionary_load(d, COLUMN_FLOW_BYTES, &raw, &len, error);
+    int retval = column_dictionary_load(d, COLUMN_FLOW_BYTES, &raw, &len,
+                                        &owned, error);
 
     *bytesp = NULL;
     if (!bytes && !retval) {
@@ -176,7 +179,7 @@ column_lengths_read_flows(struct column_dictionary *d, uint64_t **bytesp,
             retval = EBADMSG;
         }
     }
-    free(raw);
+    free(owned);
     if (retval) {
         free(bytes);
     } else {

@@ -536,16 +536,17 @@ int
 column_decoder_plain(struct column_decoder *d, struct history_decoder **hp,
                      struct lh_error *error)
 {
+    const uint8_t *raw;
     size_t len;
     int retval = 0;
 
     *hp = NULL;
-    if (!d->plain_payload) {
-        retval = column_dictionary_load(&d->dictionary, COLUMN_PLAIN,
-                                        &d->plain_payload, &len, error);
-        if (!retval && d->plain_payload) {
-            retval = history_decoder_create(d->plain_payload, len, &d->plain,
-                                            error);
+    if (!d->plain) {
+        free(d->plain_payload);
+        retval = column_dictionary_load(&d->dictionary, COLUMN_PLAIN, &raw,
+                                        &len, &d->plain_payload, error);
+        if (!retval && raw) {
+            retval = history_decoder_create(raw, len, &d->plain, error);
         }
     }
     if (!retval) {

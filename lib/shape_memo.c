@@ -15,10 +15,11 @@
 
 #define FIRST_SLOTS 256u /* A power of two. */
 
+/* Bases are in 'bytes'.  Half a cache line: these are what is looked at for
+ * each shape of each block. */
 struct known {
-    uint64_t hash;
-    size_t key; /* Where it stands in 'bytes', then bases. */
-    uint32_t key_len, n_hops;
+    XXH128_hash_t hash;
+    uint32_t bases, n_hops;
     uint16_t l3_ofs;
     uint8_t kind;
 };
@@ -27,9 +28,9 @@ struct shape_memo {
     uint64_t epoch;
     uint64_t secret; /* Of hashes. */
     struct byte_buf key;
-    uint64_t hash; /* Of it. */
-    uint32_t slot; /* Where it was not found. */
-    uint32_t mask; /* Slots - 1. */
+    XXH128_hash_t hash; /* Of it. */
+    uint32_t slot;      /* Where it was not found. */
+    uint32_t mask;      /* Slots - 1. */
     uint32_t
         *slots; /* 1 + number; 0: free.  At most half are taken.  Owned. */
     size_t n, allocated;
@@ -111,20 +112,19 @@ shape_memo_key(struct shape_memo *m)
 bool
 shape_memo_find(struct shape_memo *m, struct shape_memo_entry *entry)
 {
-    m->hash = XXH3_64bits_withSeed(m->key.data, m->key.len, m->secret);
-    m->slot = (uint32_t) m->hash & m->mask;
+    m->hash = XXH3_128bits_withSeed(m->key.data, m->key.len, m->secret);
+    m->slot = (uint32_t) m->hash.low64 & m->mask;
     for (; m->slots[m->slot]; m->slot = (m->slot + 1) & m->mask) {
         uint32_t number = m->slots[m->slot] - 1;
         const struct known *k = &m->all[number];
 
-        if (k->hash == m->hash && k->key_len == m->key.len &&
-            !memcmp(m->bytes.data + k->key, m->key.data, m->key.len)) {
+        if (XXH128_isEqual(k->hash, m->hash)) {
             *entry = (struct shape_memo_entry){
                 .number = number,
                 .n_hops = k->n_hops,
                 .kind = (enum header_kind) k->kind,
                 .l3_ofs = k->l3_ofs,
-                .bases = m->bytes.data + k->key + k->key_len,
+                .bases = m->bytes.data + k->bases,
             };
             return true;
         }
@@ -140,7 +140,7 @@ grow(struct shape_memo *m)
     free(m->slots);
     m->slots = lh_alloc_zero((m->mask + (size_t) 1) * sizeof *m->slots);
     for (size_t i = 0; i < m->n; i++) {
-        uint32_t slot = (uint32_t) m->all[i].hash & m->mask;
+        uint32_t slot = (uint32_t) m->all[i].hash.low64 & m->mask;
 
         while (m->slots[slot]) {
             slot = (slot + 1) & m->mask;
@@ -155,13 +155,11 @@ shape_memo_add(struct shape_memo *m, struct shape_memo_entry *entry)
     m->all = lh_alloc_grow(m->all, m->n, &m->allocated, sizeof *m->all);
     m->all[m->n] = (struct known){
         .hash = m->hash,
-        .key = m->bytes.len,
-        .key_len = (uint32_t) m->key.len,
+        .bases = (uint32_t) m->bytes.len,
         .n_hops = entry->n_hops,
         .l3_ofs = entry->l3_ofs,
         .kind = (uint8_t) entry->kind,
     };
-    byte_buf_put(&m->bytes, m->key.data, m->key.len);
     byte_buf_put(&m->bytes, entry->bases, entry->n_hops);
     entry->number = (uint32_t) m->n++;
     m->slots[m->slot] = entry->number + 1;

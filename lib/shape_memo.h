@@ -11,7 +11,8 @@
  *     .. their numbers; then
  *     answer = answers[column_decoder_shape_number(d, flow->shape)];
  *
- * A shape is known by all that it is (history_decoder_key()), byte for byte.
+ * A shape is known by all that it is (history_decoder_key()): by 128 bits of
+ * a hash of that with a secret of the memo's, as in lib/column_shapes.h.
  *
  * Ownership: shape_memo_create() to shape_memo_destroy().
  *

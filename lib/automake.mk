@@ -126,6 +126,7 @@ lib_liblasthop_a_SOURCES = \
 	lib/flow_log_view.c \
 	lib/flow_log_writer.c \
 	lib/flow_sums.c lib/flow_sums.h \
+	lib/flow_words.h \
 	lib/flow_sums_impl.h \
 	lib/flow_sums_read.c \
 	lib/hop_traffic.c lib/hop_traffic.h \

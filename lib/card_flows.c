@@ -9,6 +9,7 @@
 
 #include "lib/bytes.h"
 #include "lib/card_batch_impl.h"
+#include "lib/flow_words.h"
 #include "lib/lh_alloc.h"
 #include "lib/trajectory_shape.h"
 
@@ -16,6 +17,10 @@ _Static_assert((CARD_FLOWS_BUCKETS & (CARD_FLOWS_BUCKETS - 1)) == 0,
                "a power of two");
 _Static_assert(CARD_FLOW_WORDS * 8 >= (CARD_MAX_L3 + 7) / 8 * 8 + 44,
                "each header has room");
+/* The highest bits of a product, which depend on all of a key. */
+#define NUMBERS_SHIFT 54
+_Static_assert(UINT64_C(1) << (64 - NUMBERS_SHIFT) == 2 * CARD_NUMBERS,
+               "as many as there are buckets");
 
 void
 card_flows_init(struct card_flows *cf)
@@ -100,7 +105,7 @@ tell_number(struct card_numbers *numbers, uint64_t key, struct byte_buf *out)
     uint64_t hash = key * UINT64_C(0x9e3779b97f4a7c15);
     uint16_t *bucket;
 
-    for (uint32_t i = (uint32_t) (hash >> 40);; i++) {
+    for (uint32_t i = (uint32_t) (hash >> NUMBERS_SHIFT);; i++) {
         bucket = &numbers->buckets[i & (2 * CARD_NUMBERS - 1)];
         if (!*bucket) {
             break;
@@ -197,65 +202,9 @@ card_flows_tell_first(struct card_flows *cf, struct column_writer *columns)
 /* --- Flows ----------------------------------------------------------------
  */
 
-static inline uint64_t
-load(const uint8_t *p)
-{
-    uint64_t word;
-
-    memcpy(&word, p, sizeof word);
-    return word;
-}
-
-static inline uint32_t
-load_half(const uint8_t *p)
-{
-    uint32_t word;
-
-    memcpy(&word, p, sizeof word);
-    return word;
-}
-
-/* Puts what of the header is constant, word by word, at 'words'; returns how
- * many. */
-static inline unsigned int
-get_words(const uint8_t *header, const struct header_split *split,
-          uint64_t *words)
-{
-    /* All but length, ID and checksum. */
-    static const uint8_t ip4[16] = {255, 255, 0, 0, 0,   0,   255, 255,
-                                    255, 255, 0, 0, 255, 255, 255, 255};
-    static const uint8_t ip6[8] = {255, 255, 255, 255, 0, 0, 255, 255};
-    const uint8_t *ip = header + split->l3_ofs;
-    unsigned int n = 0;
-    uint64_t l4 = 0;
-
-    for (size_t i = 0; i + 8 < split->l3_ofs; i += 8) {
-        words[n++] = load(header + i);
-    }
-    words[n++] = load(ip - 8);
-    if (split->kind == HEADER_IP4_ICMP || split->kind == HEADER_IP6_ICMP) {
-        l4 = bytes_be16(header + split->l4_ofs); /* Type and code. */
-    } else if (split->kind != HEADER_IP4_OTHER &&
-               split->kind != HEADER_IP6_OTHER) {
-        l4 = load_half(header + split->l4_ofs); /* Ports. */
-    }
-    if (header_kind_is_ip4(split->kind)) {
-        words[n++] = load(ip) & load(ip4);
-        words[n++] = load(ip + 8) & load(ip4 + 8);
-        words[n++] = load_half(ip + 16) | l4 << 32;
-        return n;
-    }
-    words[n++] = load(ip) & load(ip6);
-    for (size_t i = 8; i < 40; i += 8) {
-        words[n++] = load(ip + i);
-    }
-    words[n++] = l4;
-    return n;
-}
-
 /* Each word is multiplied by itself, so that none waits for another. */
-static inline uint64_t
-hash_words(const uint64_t *words, unsigned int n, uint64_t hash)
+static inline __attribute__((always_inline)) uint64_t
+hash_n(const uint64_t *words, unsigned int n, uint64_t hash)
 {
     static const uint64_t factors[] = {
         UINT64_C(0x9e3779b97f4a7c15), UINT64_C(0xbf58476d1ce4e5b9),
@@ -270,6 +219,25 @@ hash_words(const uint64_t *words, unsigned int n, uint64_t hash)
     }
     hash *= factors[0];
     return hash ^ hash >> 32;
+}
+
+/* Inlined for IPv4 behind Ethernet, with a tag or none, and what is before
+ * it. */
+static inline uint64_t
+hash_words(const uint64_t *words, unsigned int n, uint64_t hash)
+{
+    switch (n) {
+    case 2:
+        return hash_n(words, 2, hash);
+    case 3:
+        return hash_n(words, 3, hash);
+    case 5:
+        return hash_n(words, 5, hash);
+    case 6:
+        return hash_n(words, 6, hash);
+    default:
+        return hash_n(words, n, hash);
+    }
 }
 
 static inline bool
@@ -338,7 +306,7 @@ card_flows_tell(struct card_flows *cf, const uint8_t *header,
                 const struct header_split *split, struct card_place *place)
 {
     uint64_t words[CARD_FLOW_WORDS], hash;
-    unsigned int n_words = get_words(header, split, words);
+    unsigned int n_words = flow_words_get(header, split, words);
     struct card_known_flow *f;
     uint32_t i;
 
@@ -361,7 +329,9 @@ card_flows_tell(struct card_flows *cf, const uint8_t *header,
     f->kind = (uint8_t) split->kind;
     f->n_words = (uint8_t) n_words;
     f->l3_ofs = split->l3_ofs;
-    memcpy(f->words, words, n_words * sizeof *words);
+    for (unsigned int k = 0; k < n_words; k++) {
+        f->words[k] = words[k];
+    }
     packet_row_begin(&f->row, split->kind, split->l3_ofs,
                      header + split->l3_ofs);
     place->fresh[0] = f->next;

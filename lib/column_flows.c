@@ -9,6 +9,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "lib/flow_words.h"
 #include "lib/lh_alloc.h"
 
 #define FIRST_SLOTS 1024u
@@ -31,6 +32,13 @@ column_flows_clear(struct column_flows *f)
     }
 }
 
+static struct flow_slot
+slot_of(const struct column_flows *f, size_t flow)
+{
+    return (struct flow_slot){.flow = (uint32_t) flow + 1,
+                              .hash = (uint32_t) f->all[flow].hash[1]};
+}
+
 static void
 grow_slots(struct column_flows *f)
 {
@@ -38,13 +46,14 @@ grow_slots(struct column_flows *f)
     free(f->slots);
     f->slots = lh_alloc_zero(f->n_slots * sizeof *f->slots);
     for (size_t i = 0; i < f->n; i++) {
-        size_t slot = f->all[i].hash & (f->n_slots - 1);
+        const struct flow_entry *flow = &f->all[i];
+        size_t slot = flow->hash[0] & (f->n_slots - 1);
 
-        if (f->all[i].hash) {
-            while (f->slots[slot]) {
+        if (flow->hash[0] | flow->hash[1]) {
+            while (f->slots[slot].flow) {
                 slot = (slot + 1) & (f->n_slots - 1);
             }
-            f->slots[slot] = (uint32_t) i + 1;
+            f->slots[slot] = slot_of(f, i);
         }
     }
 }
@@ -56,7 +65,7 @@ column_flows_add(struct column_flows *f, uint32_t shape,
     f->all = lh_alloc_grow(f->all, f->n, &f->allocated, sizeof *f->all);
     f->all[f->n] = (struct flow_entry){
         .shape = shape,
-        .at = f->constants.len,
+        .at = (uint32_t) f->constants.len,
         .form = form ? *form : (struct column_form){.n_hops = 0},
     };
     if (form) {
@@ -65,34 +74,58 @@ column_flows_add(struct column_flows *f, uint32_t shape,
     return (uint32_t) f->n++;
 }
 
+/* Adds the flow of that header. */
+static uint32_t
+add_of_header(struct column_flows *f, uint32_t shape,
+              const struct column_form *form, const struct header_split *split,
+              const uint8_t *header)
+{
+    uint8_t constants[TRAJECTORY_MAX_CONSTANT];
+
+    header_split_constant(header, split, constants);
+    return column_flows_add(f, shape, form, constants);
+}
+
 uint32_t
 column_flows_find(struct column_flows *f, uint32_t shape,
-                  const struct column_form *form, const uint8_t *constants)
+                  const struct column_form *form, const uint8_t *header)
 {
-    uint32_t hash = (uint32_t) XXH3_64bits_withSeed(constants, form->tail_ofs,
-                                                    f->secret + shape);
-    size_t slot;
+    const struct header_split split = {
+        .kind = (enum header_kind) form->kind,
+        .l3_ofs = form->l3_ofs,
+        .l4_ofs = (uint16_t) (form->l3_ofs + header_shapes[form->kind].l3_len),
+        .tail_ofs = form->tail_ofs,
+    };
+    uint64_t words[FLOW_WORDS_MAX(TRAJECTORY_MAX_CONSTANT)];
+    unsigned int n_words = flow_words_get(header, &split, words);
+    XXH128_hash_t hash = XXH3_128bits_withSeed(words, n_words * sizeof *words,
+                                               f->secret + shape);
+    struct flow_slot *slot;
 
-    hash += !hash;
+    hash.high64 += !hash.high64;
     if (2 * (f->n + 1) > f->n_slots) {
         grow_slots(f);
     }
-    slot = hash & (f->n_slots - 1);
-    for (; f->slots[slot]; slot = (slot + 1) & (f->n_slots - 1)) {
-        uint32_t index = f->slots[slot] - 1;
-        const struct flow_entry *flow = &f->all[index];
+    for (size_t i = (size_t) hash.low64;; i++) {
+        slot = &f->slots[i & (f->n_slots - 1)];
+        if (!slot->flow) {
+            break;
+        }
+        if (slot->hash == (uint32_t) hash.high64) {
+            const struct flow_entry *flow = &f->all[slot->flow - 1];
 
-        if (flow->hash == hash && flow->shape == shape &&
-            !memcmp(column_flows_constants(f, index), constants,
-                    form->tail_ofs)) {
-            return index;
+            if (flow->hash[0] == hash.low64 && flow->hash[1] == hash.high64 &&
+                flow->shape == shape) {
+                return slot->flow - 1;
+            }
         }
     }
-    f->slots[slot] = (uint32_t) f->n + 1;
 
-    uint32_t index = column_flows_add(f, shape, form, constants);
+    uint32_t index = add_of_header(f, shape, form, &split, header);
 
-    f->all[index].hash = hash;
+    f->all[index].hash[0] = hash.low64;
+    f->all[index].hash[1] = hash.high64;
+    *slot = slot_of(f, index);
     return index;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* column_flows - the flows of the block that an encoder of columns fills:
- * each a shape and the constant bytes of a header.
+ * each a shape and the constant bytes of a header.  Those that are looked for
+ * are known by 128 bits of a hash of these with a secret, as shapes are.
  *
  * Used by history_columns.c only.
  *
@@ -20,11 +21,16 @@
 
 /* A flow of the block. */
 struct flow_entry {
-    uint32_t shape; /* Of shapes, or COLUMN_NO_SHAPE. */
+    uint64_t hash[2]; /* Of the constant bytes; 0, 0: not made. */
+    uint32_t shape;   /* Of shapes, or COLUMN_NO_SHAPE. */
     uint32_t n_rows;
-    uint32_t hash;           /* Of shape and constant bytes; 0: not made. */
-    size_t at;               /* The constant bytes, in 'constants'. */
+    uint32_t at;             /* The constant bytes, in 'constants'. */
     struct column_form form; /* Of the shape. */
+};
+
+struct flow_slot {
+    uint32_t flow; /* 1 + index. */
+    uint32_t hash; /* Some of it. */
 };
 
 struct column_flows {
@@ -33,19 +39,20 @@ struct column_flows {
     struct flow_entry *all;    /* Owned. */
     struct byte_buf constants; /* form.tail_ofs bytes of each. */
     size_t n_slots;            /* A power of two, or 0. */
-    uint32_t *slots;           /* 1 + index.  Owned. */
+    struct flow_slot *slots;   /* Owned. */
 };
 
 void column_flows_uninit(struct column_flows *);
 /* Forgets all flows. */
 void column_flows_clear(struct column_flows *);
-/* The number of the flow of that shape and form, of whose header 'constants'
- * are the bytes that stay the same; it is added if it is not there.  Those
- * that column_flows_add() added are not found. */
+/* The number of the flow of that shape and form whose packet has 'header'; it
+ * is added if it is not there.  Those that column_flows_add() added are not
+ * found. */
 uint32_t column_flows_find(struct column_flows *, uint32_t shape,
                            const struct column_form *form,
-                           const uint8_t *constants);
-/* Adds one without looking; 'form' is NULL for COLUMN_NO_SHAPE. */
+                           const uint8_t *header);
+/* Adds one without looking; 'constants' are the bytes of a header that stay
+ * the same, all others 0.  'form' is NULL for COLUMN_NO_SHAPE. */
 uint32_t column_flows_add(struct column_flows *, uint32_t shape,
                           const struct column_form *form,
                           const uint8_t *constants);

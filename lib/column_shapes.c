@@ -257,6 +257,12 @@ column_shapes_form(const struct column_shapes *s, uint32_t shape)
 }
 
 void
+column_shapes_prefetch_form(const struct column_shapes *s, uint32_t shape)
+{
+    __builtin_prefetch(&s->all[shape].columns);
+}
+
+void
 column_shapes_prefetch(const struct column_shapes *s, uint32_t shape)
 {
     if (shape != COLUMN_NO_SHAPE && s->all[shape].block != s->n_blocks) {

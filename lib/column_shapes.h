@@ -47,6 +47,9 @@ uint32_t column_shapes_find(struct column_shapes *, const struct trajectory *,
 const struct column_form *column_shapes_form(const struct column_shapes *,
                                              uint32_t shape);
 
+/* Asks for what column_shapes_form() gives a little later. */
+void column_shapes_prefetch_form(const struct column_shapes *, uint32_t shape);
+
 /* Somebody else numbers shapes too, 'owner': notes which one his 'number' is;
  * and which one it was said to be, false: that was not said.  What the last
  * owner said is known. */

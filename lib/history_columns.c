@@ -27,6 +27,9 @@
 #define SUMS_MIN_ROOM 1024
 #define SUMS_SHARE    4
 
+/* Of any flow, so many rows ahead are asked for. */
+#define ROWS_AHEAD 4
+
 /* A packet as it was added: its times, then its header from the IP header on
  * follow.  All is aligned to 8 bytes. */
 struct raw_row {
@@ -286,15 +289,8 @@ column_encoder_flow(struct column_encoder *e, uint32_t shape,
                     const uint8_t *header)
 {
     const struct column_form *form = column_shapes_form(e->shapes, shape);
-    const struct header_split split = {
-        .kind = (enum header_kind) form->kind,
-        .l3_ofs = form->l3_ofs,
-        .tail_ofs = form->tail_ofs,
-    };
-    uint8_t constants[TRAJECTORY_MAX_CONSTANT];
 
-    header_split_constant(header, &split, constants);
-    return column_flows_find(&e->flows, shape, form, constants);
+    return column_flows_find(&e->flows, shape, form, header);
 }
 
 void
@@ -416,6 +412,7 @@ get_row(const struct column_encoder *e, const struct row_ref *ref,
 static void
 put_flow(struct column_encoder *e, uint32_t index, const struct row_ref *refs)
 {
+    size_t n_left = e->totals.n_rows - (size_t) (refs - e->sorted);
     const struct flow_entry *flow = &e->flows.all[index];
     const uint8_t *header = column_flows_constants(&e->flows, index);
     uint32_t shape = column_shapes_index(e->shapes, flow->shape);
@@ -429,8 +426,9 @@ put_flow(struct column_encoder *e, uint32_t index, const struct row_ref *refs)
                              form->l3_ofs, header, shape, flow->n_rows,
                              form->n_hops, form->bases);
     for (uint32_t i = 0; i < flow->n_rows; i++) {
-        if (i + 2 < flow->n_rows) {
-            const char *p = (const char *) raw_row_at(e, refs + i + 2);
+        if (i + ROWS_AHEAD < n_left) {
+            const char *p =
+                (const char *) raw_row_at(e, refs + i + ROWS_AHEAD);
 
             __builtin_prefetch(p);
             __builtin_prefetch(p + 64);

@@ -303,6 +303,7 @@ prefetch(const struct cluster_outbox *box, const uint32_t *order, size_t n)
         __builtin_prefetch(p);
         __builtin_prefetch(p + 64);
         __builtin_prefetch(p + 128);
+        column_shapes_prefetch_form(box->shapes, item->shape);
     }
 }
 

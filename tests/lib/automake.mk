@@ -337,6 +337,11 @@ tests_lib_test_archive_fetch_SOURCES = tests/lib/test_archive_fetch.c \
 	$(ARCHIVE_FIXTURE)
 tests_lib_test_archive_fetch_LDADD = $(LIB_LIBS) $(TEST_LIBS)
 
+check_PROGRAMS += tests/lib/test_flow_words
+TESTS += tests/lib/test_flow_words
+tests_lib_test_flow_words_SOURCES = tests/lib/test_flow_words.c $(WAY)
+tests_lib_test_flow_words_LDADD = $(LIB_LIBS) $(TEST_LIBS)
+
 check_PROGRAMS += tests/lib/test_shape_memo
 TESTS += tests/lib/test_shape_memo
 tests_lib_test_shape_memo_SOURCES = tests/lib/test_shape_memo.c

@@ -159,8 +159,20 @@ card_squeezer_uninit(struct card_squeezer *s)
     byte_buf_uninit(&s->room[1]);
 }
 
+/* The sections of a group, behind each other. */
 static void
-put_group(struct card_squeezer *s, int level, struct byte_buf *out)
+put_raw(const struct byte_buf *const sections[CARD_SECTIONS_MAX],
+        unsigned int version, unsigned int group, struct byte_buf *out)
+{
+    for (unsigned int i = 0; i < CARD_SECTIONS_MAX; i++) {
+        if (sections[i] && sections[i]->len && group_in(version, i) == group) {
+            byte_buf_put(out, sections[i]->data, sections[i]->len);
+        }
+    }
+}
+
+static void
+put_squeezed(struct card_squeezer *s, int level, struct byte_buf *out)
 {
     const struct byte_buf *raw = &s->room[0];
     struct byte_buf *squeezed = &s->room[1];
@@ -179,10 +191,14 @@ card_sections_put(struct card_squeezer *s, unsigned int version, bool has_hops,
                   const struct byte_buf *const sections[CARD_SECTIONS_MAX],
                   struct byte_buf *out)
 {
+    size_t lens[N_GROUPS] = {0};
     uint8_t n = 0;
 
     for (unsigned int i = 0; i < CARD_SECTIONS_MAX; i++) {
-        n += sections[i] && sections[i]->len;
+        if (sections[i] && sections[i]->len) {
+            lens[group_in(version, i)] += sections[i]->len;
+            n++;
+        }
     }
     byte_buf_put_u8(out, n);
     for (unsigned int i = 0; i < CARD_SECTIONS_MAX; i++) {
@@ -192,13 +208,16 @@ card_sections_put(struct card_squeezer *s, unsigned int version, bool has_hops,
         }
     }
     for (unsigned int g = 0; g < n_groups(version); g++) {
-        byte_buf_clear(&s->room[0]);
-        for (unsigned int i = 0; i < CARD_SECTIONS_MAX; i++) {
-            if (sections[i] && sections[i]->len && group_in(version, i) == g) {
-                byte_buf_put(&s->room[0], sections[i]->data, sections[i]->len);
-            }
+        int level = level_of(version, g, has_hops);
+
+        if (level) {
+            byte_buf_clear(&s->room[0]);
+            put_raw(sections, version, g, &s->room[0]);
+            put_squeezed(s, level, out);
+        } else {
+            byte_buf_put_uvarint(out, lens[g] << 1);
+            put_raw(sections, version, g, out);
         }
-        put_group(s, level_of(version, g, has_hops), out);
     }
 }
 

@@ -85,6 +85,17 @@ set_connected(struct bus_wire *wire, bool is_connected, const char *why)
     pthread_mutex_unlock(&wire->lock);
 }
 
+/* Of the server that it is connected to now. */
+static void
+note_payload(struct bus_wire *wire, natsConnection *connection)
+{
+    int64_t n = natsConnection_GetMaxPayload(connection);
+
+    pthread_mutex_lock(&wire->lock);
+    wire->counters.max_payload = n > 0 ? (uint64_t) n : 0;
+    pthread_mutex_unlock(&wire->lock);
+}
+
 static void
 on_disconnected(natsConnection *connection, void *wire)
 {
@@ -97,6 +108,7 @@ on_disconnected(natsConnection *connection, void *wire)
 static void
 on_reconnected(natsConnection *connection, void *wire)
 {
+    note_payload(wire, connection);
     set_connected(wire, true, NULL);
 }
 
@@ -226,6 +238,7 @@ connect_wire(struct bus_wire *wire)
         if (s == NATS_OK) {
             wire->connection = connection;
             bus_wire_open_subs_again(wire);
+            note_payload(wire, connection);
             set_connected(wire, true, NULL);
             return true;
         }

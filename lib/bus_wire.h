@@ -46,6 +46,7 @@ struct bus_wire_counters {
     uint64_t failed;                   /* Letters that libnats refused. */
     uint64_t dropped_in;               /* Messages that found no room here. */
     uint64_t dropped_slow;             /* The same, within libnats. */
+    uint64_t max_payload; /* Bytes that NATS takes at once, as it said last. */
 };
 
 /* Starts the thread, which connects; the options have their bounds set. EINVAL

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <event2/event.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,8 @@
 #define TIMEOUT_MS   4000
 #define AGAIN_MS     500
 #define BUCKET_BYTES (UINT64_C(256) << 20)
+/* No message is longer: of postcards, histories or a snapshot. */
+#define MAX_PAYLOAD (UINT64_C(1) << 20)
 
 enum step {
     STEP_POSTCARDS,
@@ -34,7 +37,7 @@ struct cluster_setup {
     struct event *again; /* Owned. */
     enum step step;
     bool is_update;   /* Of a stream that is there with other limits. */
-    char trouble[96]; /* "": none. */
+    char trouble[160]; /* "": none. */
 };
 
 static void
@@ -203,6 +206,23 @@ put_config(struct cluster_setup *s, struct lh_error *error)
     return retval;
 }
 
+/* Whether NATS takes messages as long as they may be here. */
+static bool
+has_payload(const struct cluster_setup *s, struct lh_error *error)
+{
+    struct bus_counters n;
+
+    bus_get_counters(s->config.bus, &n);
+    if (!n.wire.max_payload || n.wire.max_payload >= MAX_PAYLOAD) {
+        return true;
+    }
+    lh_error_set(error,
+                 "max_payload of nats-server is %" PRIu64 " bytes, and %" PRIu64
+                 " are needed: raise it there to 1MB, which is its default",
+                 n.wire.max_payload, MAX_PAYLOAD);
+    return false;
+}
+
 /* --- Life ---------------------------------------------------------------- */
 
 static void
@@ -211,7 +231,9 @@ go_on(struct cluster_setup *s)
     struct lh_error error;
     int retval = 0;
 
-    if (s->step < STEP_COMMIT_1) {
+    if (!has_payload(s, &error)) {
+        retval = EMSGSIZE;
+    } else if (s->step < STEP_COMMIT_1) {
         retval = make_stream(s, &error);
     } else if (s->step < STEP_GET_CONFIG) {
         retval = make_bucket(s, &error);

@@ -429,6 +429,33 @@ START_TEST(who_was_refused_for_a_while_is_back)
 }
 END_TEST
 
+START_TEST(the_longest_letter_is_known)
+{
+    struct bus_options options = {.urls = nats.url};
+    struct bus_counters counters;
+    struct outcome outcome;
+    struct bus *bus;
+
+    nats_kill(&nats);
+    nats_start(&nats, "max_payload: 65536");
+    ck_assert_int_eq(bus_open(base, &options, &bus, NULL), 0);
+    ask(bus, "x", "", 30000, &outcome);
+    nats_loop_until(base, &outcome.is_done);
+    bus_get_counters(bus, &counters);
+    ck_assert_uint_eq(counters.wire.max_payload, 65536);
+
+    nats_kill(&nats);
+    nats_start(&nats, NULL);
+    do {
+        ask(bus, "x", "", 1000, &outcome);
+        nats_loop_until(base, &outcome.is_done);
+    } while (outcome.error_number == ETIMEDOUT);
+    bus_get_counters(bus, &counters);
+    ck_assert_uint_eq(counters.wire.max_payload, 1 << 20);
+    bus_close(bus);
+}
+END_TEST
+
 START_TEST(wrong_options_have_a_reason)
 {
     struct lh_error error;
@@ -474,6 +501,7 @@ main(void)
     tcase_add_test(tcase, a_letter_that_is_too_large_is_told);
     tcase_add_test(tcase, a_wrong_password_is_said);
     tcase_add_test(tcase, who_was_refused_for_a_while_is_back);
+    tcase_add_test(tcase, the_longest_letter_is_known);
     tcase_add_test(tcase, wrong_options_have_a_reason);
     suite_add_tcase(suite, tcase);
 

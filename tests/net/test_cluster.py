@@ -214,6 +214,24 @@ def test_credentials_of_nats(tmp_path, network):
         assert cluster["a"].status()["state"] == "working"
 
 
+def test_nats_that_takes_short_messages_only(tmp_path, network):
+    with Cluster(tmp_path, 1, *network, ["--cluster-shards", "4"]) as cluster:
+        path = f"{cluster.nats.dir}/conf"
+        with open(path, encoding="ascii") as file:
+            conf = file.read()
+        with open(path, "a", encoding="ascii") as file:
+            file.write("\nmax_payload: 65536\n")
+        cluster.nats.start()
+        server = cluster["a"].start()
+        server.process.wait_for("max_payload of nats-server is 65536", 30)
+        cluster.nats.kill()
+        with open(path, "w", encoding="ascii") as file:
+            file.write(conf)
+        cluster.nats.start()
+        server.wait_ready()
+        cluster.wait_owned()
+
+
 def test_what_differs_is_refused(tmp_path, network):
     with Cluster(tmp_path, 1, *network) as cluster:
         other = cluster["a"].start()

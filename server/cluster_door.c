@@ -41,6 +41,7 @@ struct cluster_door {
     struct cluster_lane *lane; /* Each shard's.  Owned. */
     struct bus_sub *sub;       /* What their owners say.  Owned. */
     uint32_t first_lane;       /* To be looked at next. */
+    uint32_t limited;          /* That is to forget something next. */
     uint64_t walked_ns;        /* When all were looked at. */
     uint64_t settled;          /* As it was told. */
     uint64_t agent, frame;     /* Of the visits that come; 0: of none. */
@@ -132,15 +133,18 @@ hear_owners(struct cluster_door *door)
     door->sub = bus_subscribe(door->config.bus, subject, on_owner, door);
 }
 
-/* Forgets what was acknowledged first, where more is kept than may be. */
+/* Forgets what was acknowledged first, of each shard in turn, where more is
+ * kept than may be. */
 static void
 limit_kept(struct cluster_door *door, uint64_t max_bytes)
 {
-    for (uint32_t k = 0; door->lanes.n.kept_bytes > max_bytes;
-         k = (k + 1) % door->config.n_shards) {
-        if (door->lane[k].kept) {
-            cluster_lane_drop_kept(&door->lane[k]);
+    while (door->lanes.n.kept_bytes > max_bytes) {
+        struct cluster_lane *lane = &door->lane[door->limited];
+
+        if (lane->kept) {
+            cluster_lane_drop_kept(lane);
         }
+        door->limited = (door->limited + 1) % door->config.n_shards;
     }
 }
 

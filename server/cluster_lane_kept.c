@@ -91,6 +91,7 @@ cluster_lane_send_again(struct cluster_lane *lane, uint64_t first,
                    : lane->first ? lane->first->number
                                  : lane->number + 1;
 
+    last = last < lane->number ? last : lane->number;
     if (lane->again <= lane->last_again) {
         /* The rest of what was asked for is asked for again. */
         first = first < lane->again ? first : lane->again;

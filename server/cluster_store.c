@@ -221,6 +221,7 @@ cluster_store_advance(struct cluster_store *s)
     retval = shard_commit_advance(s->commit, s->wanted, out.data, out.len);
     /* EPERM: fenced, which on_commit() was told. */
     assert(!retval || retval == EPERM);
+    s->is_under_way = !retval;
     byte_buf_uninit(&out);
 }
 
@@ -313,6 +314,8 @@ on_timer(int fd, short events, void *s_)
     }
     if (s->state == ENDED) {
         s->config.on_event(s->config.aux, s, s->last_event);
+    } else if (s->state == FAILED && s->is_under_way) {
+        set_timer(s, s->retry_ms); /* What it is opened with is not known. */
     } else if (s->state == FAILED && !s->is_draining) {
         open_all(s);
     } else if (s->state == READING && !s->is_busy && s->is_skipping) {
@@ -379,9 +382,10 @@ on_commit(void *s_, enum shard_commit_outcome outcome, uint64_t position,
         s->position = position;
         s->note_epoch = s->config.epoch;
         store_note_copy(&s->note, &s->wanted_note);
+        s->is_under_way = false;
         if (s->state == CLAIMING) {
             open_all(s);
-        } else {
+        } else if (s->state == READING) {
             end_round(s);
         }
         break;

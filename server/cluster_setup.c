@@ -36,7 +36,7 @@ struct cluster_setup {
     struct cluster_setup_config config;
     struct event *again; /* Owned. */
     enum step step;
-    bool is_update;   /* Of a stream that is there with other limits. */
+    bool is_update;    /* Of a stream that is there with other limits. */
     char trouble[160]; /* "": none. */
 };
 
@@ -217,7 +217,8 @@ has_payload(const struct cluster_setup *s, struct lh_error *error)
         return true;
     }
     lh_error_set(error,
-                 "max_payload of nats-server is %" PRIu64 " bytes, and %" PRIu64
+                 "max_payload of nats-server is %" PRIu64
+                 " bytes, and %" PRIu64
                  " are needed: raise it there to 1MB, which is its default",
                  n.wire.max_payload, MAX_PAYLOAD);
     return false;

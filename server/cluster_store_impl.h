@@ -58,7 +58,7 @@ struct cluster_store {
 
     /* The round under way. */
     bool is_busy;
-    bool is_under_way; /* A change of the record. */
+    bool is_under_way;             /* A change of the record. */
     bool is_on_disk;               /* It has a part on disk. */
     uint64_t wanted;               /* Position to be committed. */
     struct store_note wanted_note; /* With this. */

@@ -40,18 +40,56 @@ app_source_find(struct app_source *source, const struct app_find *find,
 void
 app_found_set_missing(struct app_found *found, const json_t *missing)
 {
-    const json_t *first = json_array_get(missing, 0);
-    const char *name = json_string_value(json_object_get(first, "server"));
+    json_t *one;
+    size_t i;
 
-    found->n_missing = json_array_size(missing);
-    if (found->n_missing) {
-        snprintf(found->missing, sizeof found->missing, "%s",
-                 name ? name : "?");
-        found->missing_since_ns =
-            (uint64_t) json_integer_value(json_object_get(first, "since_ns"));
-        found->missing_until_ns =
-            (uint64_t) json_integer_value(json_object_get(first, "until_ns"));
+    found->n_missing = found->n_holes = 0;
+    json_array_foreach(missing, i, one)
+    {
+        const char *name = json_string_value(json_object_get(one, "server"));
+        uint64_t since_ns =
+            (uint64_t) json_integer_value(json_object_get(one, "since_ns"));
+        uint64_t until_ns =
+            (uint64_t) json_integer_value(json_object_get(one, "until_ns"));
+
+        if (json_object_get(one, "what")) {
+            if (!found->n_holes++) {
+                found->hole_since_ns = since_ns;
+                found->hole_until_ns = until_ns;
+            }
+        } else if (!found->n_missing++) {
+            snprintf(found->missing, sizeof found->missing, "%s",
+                     name ? name : "?");
+            found->missing_since_ns = since_ns;
+            found->missing_until_ns = until_ns;
+        }
     }
+}
+
+/* What a cluster has lost; NULL: nothing. */
+static char *
+hole_text(const struct app *app, const struct app_found *found)
+{
+    char since[TIME_SPEC_BUFSIZE], until[TIME_SPEC_BUFSIZE];
+    char others[64] = "";
+
+    if (!found->n_holes) {
+        return NULL;
+    }
+    if (found->n_holes > 1) {
+        snprintf(others, sizeof others, ", and at %zu other times",
+                 found->n_holes - 1);
+    }
+    return lh_asprintf(
+        "histories may be missing here, or lack hops, from %s to %s%s: NATS "
+        "lost what it had acknowledged",
+        found->hole_since_ns
+            ? app_format_time(app, found->hole_since_ns, since)
+            : "the beginning",
+        found->hole_until_ns
+            ? app_format_time(app, found->hole_until_ns, until)
+            : "the end",
+        others);
 }
 
 /* Servers of a cluster that did not answer; NULL: all did. */
@@ -95,20 +133,26 @@ sampled_text(const struct app *app, const struct app_found *found)
         app_format_time(app, found->sampled_until_ns, until));
 }
 
+/* One behind the other; each may be NULL, and is freed. */
+static char *
+both(char *first, char *second)
+{
+    char *text;
+
+    if (!first || !second) {
+        return first ? first : second;
+    }
+    text = lh_asprintf("%s; %s", first, second);
+    free(first);
+    free(second);
+    return text;
+}
+
 char *
 app_source_left_out(const struct app *app, const struct app_found *found)
 {
-    char *sampled = sampled_text(app, found);
-    char *missing = missing_text(app, found);
-    char *both;
-
-    if (!sampled || !missing) {
-        return sampled ? sampled : missing;
-    }
-    both = lh_asprintf("%s; %s", missing, sampled);
-    free(sampled);
-    free(missing);
-    return both;
+    return both(both(missing_text(app, found), hole_text(app, found)),
+                sampled_text(app, found));
 }
 
 int

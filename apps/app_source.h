@@ -50,6 +50,9 @@ struct app_found {
     char missing[64]; /* The first of them, ... */
     uint64_t missing_since_ns, missing_until_ns; /* ... what it has; 0: not
                                                   * known. */
+    size_t n_holes; /* Times of which something is lost. */
+    uint64_t hole_since_ns, hole_until_ns; /* The first of them; 0: not
+                                            * known. */
 };
 
 /* From `missing` of an answer (docs/api.md); NULL: nothing is. */

@@ -59,6 +59,7 @@ server_libserver_a_SOURCES = \
 	server/cluster_config.c server/cluster_config.h \
 	server/cluster_copies.c \
 	server/cluster_cover.c server/cluster_cover.h \
+	server/cluster_holes.c server/cluster_holes.h \
 	server/cluster_members.c server/cluster_members.h \
 	server/cluster_options.c server/cluster_options.h \
 	server/cluster_self.c \

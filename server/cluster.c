@@ -136,6 +136,7 @@ on_second(evutil_socket_t fd, short what, void *cluster_)
         cluster_self_tell(cluster);
         cluster_share_tick(cluster->share);
         cluster_triggers_tick(cluster->triggers);
+        cluster_holes_tick(cluster->holes);
     }
 }
 
@@ -252,8 +253,8 @@ join(void *cluster_)
         cluster->profile_legs = cluster_profile_legs_create(
             &legs, options_query_threads(cluster->parts.options));
         cluster->servers = (struct cluster_fan_cluster){
-            cluster->bus, cluster->members, cluster->lease_1, config->n_stores,
-            config->n_copies};
+            cluster->bus,     cluster->members, cluster->lease_1,
+            config->n_stores, config->n_copies, cluster->holes};
         cluster->queries = cluster_queries_create(&cluster->servers);
         cluster_queries_set_topology(cluster->queries, cluster->topology);
         free(subject);
@@ -300,6 +301,30 @@ open_version(struct cluster *cluster)
 }
 
 static void
+on_hole(void *cluster_, const struct cluster_hole *hole, const char *why)
+{
+    struct cluster *cluster = cluster_;
+    uint64_t now_ns = time_spec_now();
+
+    triggers_miss_all(cluster->parts.triggers, hole->since_ns,
+                      hole->until_ns < now_ns ? hole->until_ns : now_ns, why);
+}
+
+static void
+open_holes(struct cluster *cluster)
+{
+    const struct cluster_holes_config config = {
+        .bus = cluster->bus,
+        .name = cluster->options->name,
+        .started_ns = cluster->started_ns,
+        .on_hole = on_hole,
+        .aux = cluster,
+    };
+
+    cluster->holes = cluster_holes_create(&config);
+}
+
+static void
 on_ready(void *cluster_, const struct cluster_config *config)
 {
     struct cluster *cluster = cluster_;
@@ -337,6 +362,7 @@ on_ready(void *cluster_, const struct cluster_config *config)
         join(cluster);
         return;
     }
+    open_holes(cluster);
     cluster->triggers = cluster_triggers_create(&triggers);
     cluster_triggers_set_topology(cluster->triggers, cluster->topology);
 }
@@ -453,6 +479,7 @@ cluster_close(struct cluster *cluster)
     cluster_wants_destroy(cluster->wants);
     cluster_book_destroy(cluster->book);
     cluster_triggers_destroy(cluster->triggers);
+    cluster_holes_destroy(cluster->holes);
     cluster_share_destroy(cluster->share);
     cluster_door_destroy(cluster->door);
     cluster_version_destroy(cluster->version);

@@ -14,6 +14,7 @@
 /* Of a stage-1 shard: up to 'c' all is decided, epochs below 'e' are over. */
 struct known {
     uint64_t c, e;
+    uint64_t stored_ns; /* Of the marker that said so; 0: unknown. */
 };
 
 /* A tentative message. */
@@ -30,6 +31,7 @@ struct cluster_accept {
     size_t n_held, allocated_held;
     struct waiting *held; /* Markers.  Owned. */
     bool skips;
+    uint64_t first_ns; /* When NATS had the first message taken; 0: none. */
     struct cluster_accept_counters counters;
 };
 
@@ -134,6 +136,7 @@ apply(struct cluster_accept *a, const struct store_message *m,
     a->counters.set_back += is_set_back(a, m);
     known->c = m->c;
     known->e = m->e_now;
+    known->stored_ns = m->stored_ns;
     for (size_t i = 0; i < a->n; i++) {
         const struct waiting *w = &a->waiting[i];
         bool is_due = w->message.k == m->k && w->message.c <= m->c;
@@ -254,9 +257,24 @@ find_first_held(const struct cluster_accept *a)
     return first;
 }
 
+/* Since when NATS has got what a marker tells of and is not decided. */
+static uint64_t
+stored_since(const struct cluster_accept *a, const struct store_message *m)
+{
+    const struct known *known = &a->known[m->k];
+
+    if (known->stored_ns) {
+        return known->stored_ns;
+    }
+    return a->first_ns < m->stored_ns ? a->first_ns : m->stored_ns;
+}
+
 void
 cluster_accept_give_up(struct cluster_accept *a,
                        void (*accept)(void *aux, const struct store_message *),
+                       void (*lose)(void *aux,
+                                    const struct store_message *marker,
+                                    uint32_t n, uint64_t since_ns),
                        void *aux)
 {
     while (a->n_held) {
@@ -265,7 +283,12 @@ cluster_accept_give_up(struct cluster_accept *a,
 
         a->held[i] = a->held[--a->n_held];
         if (!is_stale(a, &m)) {
-            a->counters.missing += n_missing(a, &m);
+            uint32_t n = n_missing(a, &m);
+
+            a->counters.missing += n;
+            if (n) {
+                lose(aux, &m, n, stored_since(a, &m));
+            }
             apply(a, &m, accept, aux);
         }
         go_on(a, m.k, accept, aux);
@@ -278,6 +301,9 @@ cluster_accept_take(struct cluster_accept *a, uint64_t seq,
                     void (*accept)(void *aux, const struct store_message *),
                     void *aux)
 {
+    if (!a->first_ns) {
+        a->first_ns = m->stored_ns;
+    }
     if (m->kind == STORE_TENTATIVE) {
         take_tentative(a, seq, m);
     } else {
@@ -304,7 +330,7 @@ uint64_t
 cluster_accept_known(const struct cluster_accept *a, uint32_t k,
                      uint64_t *epoch)
 {
-    const struct known none = {0, 0};
+    const struct known none = {.c = 0};
     const struct known *known = k < a->n_known ? &a->known[k] : &none;
 
     *epoch = known->e;

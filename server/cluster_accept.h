@@ -65,10 +65,14 @@ void cluster_accept_take(
     void (*accept)(void *aux, const struct store_message *), void *aux);
 
 /* Accepts of the markers that wait what has come, and goes on without what has
- * not. */
+ * not: before that 'lose' is told of each marker how many messages are
+ * missing, which NATS got since 'since_ns' (0: unknown). */
 void cluster_accept_give_up(struct cluster_accept *,
                             void (*accept)(void *aux,
                                            const struct store_message *),
+                            void (*lose)(void *aux,
+                                         const struct store_message *marker,
+                                         uint32_t n, uint64_t since_ns),
                             void *aux);
 
 /* From where a successor with this state has to read: what waits, or, if

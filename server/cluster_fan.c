@@ -181,6 +181,7 @@ find_missing(const struct cluster_fan *fan, uint32_t n_copies,
     const struct cluster_missing_config config = {
         .bus = fan->config.cluster.bus,
         .members = fan->config.cluster.members,
+        .holes = fan->config.cluster.holes,
         .n_stores = fan->config.cluster.n_stores,
         .n_copies = n_copies,
         .since_ns = fan->config.since_ns,

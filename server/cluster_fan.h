@@ -19,6 +19,7 @@
 
 #include "lib/bus.h"
 #include "lib/history.h"
+#include "server/cluster_holes.h"
 #include "server/cluster_members.h"
 #include "server/shard_lease.h"
 
@@ -30,6 +31,7 @@ struct cluster_fan_cluster {
     uint32_t n_stores;               /* Shards of stage 2. */
     uint32_t n_copies; /* Of each history that there may be, on different
                         * servers. */
+    const struct cluster_holes *holes; /* NULL: none are known. */
 };
 
 struct cluster_fan_config {

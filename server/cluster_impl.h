@@ -17,6 +17,7 @@
 #include "server/cluster_book.h"
 #include "server/cluster_door.h"
 #include "server/cluster_leg.h"
+#include "server/cluster_holes.h"
 #include "server/cluster_members.h"
 #include "server/cluster_profile_leg.h"
 #include "server/cluster_setup.h"
@@ -72,6 +73,7 @@ struct cluster {
     struct cluster_fan_cluster servers;        /* Who is asked. */
     struct cluster_queries *queries;           /* Those of its clients. */
     struct cluster_triggers *triggers;
+    struct cluster_holes *holes;
     struct cluster_share *share;
     struct cluster_rpc *rpc; /* Others ask this server. */
     struct shard_lease *lease_1, *lease_2;

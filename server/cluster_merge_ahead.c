@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "lib/lh_alloc.h"
+#include "lib/time_spec.h"
 #include "server/cluster_merge_impl.h"
 #include "server/cluster_wire.h"
 
@@ -14,6 +15,9 @@
 #define TELL_NS UINT64_C(1000000000)
 /* Doors that were silent for so long are told nothing. */
 #define TOLD_NS UINT64_C(60000000000)
+/* The first messages of a door were sent so long before the first that came,
+ * at most. */
+#define NEW_NS UINT64_C(10000000000)
 
 /* --- Ahead. -------------------------------------------------------------- */
 
@@ -135,6 +139,34 @@ cluster_merge_expect(struct cluster_merge *merge, uint64_t nonce,
     door->told = 0; /* It has not heard what was told. */
 }
 
+/* Tells that messages before those ahead, or the last ones, are given up. */
+static void
+tell_missing(const struct cluster_merge *merge, const struct merge_door *door,
+             uint64_t n)
+{
+    uint64_t stored_ns =
+        door->ahead ? door->ahead->stored_ns : time_spec_now();
+    uint64_t since_ns = door->watermark_ns, until_ns = 0;
+    struct cluster_cards_head head;
+    bool is_file = door->is_file;
+    const uint8_t *batch;
+    size_t len;
+
+    if (door->ahead &&
+        !cluster_wire_get_cards(door->ahead->data, door->ahead->size, &head,
+                                &batch, &len, NULL)) {
+        is_file = head.is_file;
+        until_ns = head.watermark_ns;
+    }
+    if (!since_ns && !is_file && stored_ns > NEW_NS) {
+        since_ns = stored_ns - NEW_NS;
+    }
+    if (!until_ns || until_ns == CLUSTER_WATERMARK_END) {
+        until_ns = is_file ? UINT64_MAX : stored_ns;
+    }
+    merge->config.on_missing(merge->config.aux, n, since_ns, until_ns);
+}
+
 uint64_t
 cluster_merge_give_up(struct cluster_merge *merge, uint64_t nonce,
                       uint64_t number, uint64_t covered)
@@ -154,6 +186,9 @@ cluster_merge_give_up(struct cluster_merge *merge, uint64_t nonce,
     had = door->number > covered ? door->number : covered;
     n = number - 1 > had ? number - 1 - had : 0;
     merge->n.missing += n;
+    if (n && merge->config.on_missing) {
+        tell_missing(merge, door, n);
+    }
     if (!door->first) {
         door->given_number = number - 1;
     }

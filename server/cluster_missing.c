@@ -96,6 +96,17 @@ is_covered(const struct cluster_missing *missing, const char *name)
                               config->until_ns) == since_ns;
 }
 
+/* Adds what is lost whoever answers. */
+static void
+give(const struct cluster_missing_config *config, json_t *list)
+{
+    if (config->holes) {
+        cluster_holes_list(config->holes, config->since_ns, config->until_ns,
+                           list);
+    }
+    config->done(config->aux, list);
+}
+
 static void
 on_cover(void *missing_)
 {
@@ -112,7 +123,7 @@ on_cover(void *missing_)
             json_array_append(list, one);
         }
     }
-    missing->config.done(missing->config.aux, list);
+    give(&missing->config, list);
 }
 
 struct cluster_missing *
@@ -123,7 +134,7 @@ cluster_missing_find(const struct cluster_missing_config *config,
     struct cluster_missing *missing;
 
     if (!json_array_size(list) || config->n_copies < 2) {
-        config->done(config->aux, list);
+        give(config, list);
         return NULL;
     }
     missing = lh_alloc_zero(sizeof *missing);
@@ -144,6 +155,17 @@ cluster_missing_destroy(struct cluster_missing *missing)
     }
 }
 
+/* Whether they name the same server, or are the same hole. */
+static bool
+is_same(const json_t *a, const json_t *b)
+{
+    if (json_object_get(a, "what") || json_object_get(b, "what")) {
+        return json_equal(a, b);
+    }
+    return json_equal(json_object_get(a, "server"),
+                      json_object_get(b, "server"));
+}
+
 void
 cluster_missing_add(json_t *list, const json_t *other)
 {
@@ -156,9 +178,7 @@ cluster_missing_add(json_t *list, const json_t *other)
 
         json_array_foreach(list, j, listed)
         {
-            is_there =
-                is_there || json_equal(json_object_get(one, "server"),
-                                       json_object_get(listed, "server"));
+            is_there = is_there || is_same(one, listed);
         }
         if (!is_there) {
             json_array_append(list, one);

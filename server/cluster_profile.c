@@ -452,6 +452,7 @@ find_missing(struct cluster_profile *whole)
     const struct cluster_missing_config config = {
         .bus = cluster->bus,
         .members = cluster->members,
+        .holes = cluster->holes,
         .n_stores = cluster->n_stores,
         .n_copies = cluster->n_copies,
         .since_ns = whole->asked.ask.since_ns,

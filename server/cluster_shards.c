@@ -10,6 +10,14 @@
 #include "server/cluster_impl.h"
 #include "server/path_kit.h"
 
+static void
+on_hole(void *cluster_, const struct cluster_hole *hole)
+{
+    struct cluster *cluster = cluster_;
+
+    cluster_holes_add(cluster->holes, hole);
+}
+
 /* --- Stage 1 ------------------------------------------------------------- */
 
 static void
@@ -115,6 +123,7 @@ start_split(struct cluster *cluster, uint32_t shard, uint64_t epoch)
         .kit = cluster->kit,
         .codecs = cluster->codecs,
         .on_event = on_split,
+        .on_hole = on_hole,
         .aux = cluster,
     };
 
@@ -261,6 +270,7 @@ start_store(struct cluster *cluster, uint32_t slot, uint64_t epoch)
         .on_history = copy ? NULL : on_history,
         .on_packet = copy ? NULL : on_packet,
         .on_event = on_store,
+        .on_hole = on_hole,
         .aux = cluster,
     };
 

@@ -40,6 +40,7 @@
 struct bus;
 struct cluster_codecs;
 struct cluster_book;
+struct cluster_hole;
 struct loss_ledger;
 struct cluster_split;
 struct path_kit;
@@ -81,6 +82,8 @@ struct cluster_split_config {
     /* May destroy the split, but for CLUSTER_SPLIT_OPEN. */
     void (*on_event)(void *aux, struct cluster_split *,
                      enum cluster_split_event);
+    /* Messages are given up.  May be NULL. */
+    void (*on_hole)(void *aux, const struct cluster_hole *);
     void *aux;
 };
 

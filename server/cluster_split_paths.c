@@ -8,6 +8,7 @@
 #include "lib/random64.h"
 #include "server/catch_up.h"
 #include "server/cluster_book.h"
+#include "server/cluster_holes.h"
 #include "server/cluster_split_impl.h"
 #include "server/loss_wait.h"
 #include "server/rule_cache.h"
@@ -211,6 +212,24 @@ on_agents(void *s_, uint32_t threshold, bool is_catching_up, uint64_t time_ns)
     }
 }
 
+/* The packets of those postcards were first seen before them. */
+static void
+on_missing(void *s_, uint64_t n, uint64_t since_ns, uint64_t until_ns)
+{
+    struct cluster_split *s = s_;
+    uint64_t open_ns =
+        2 * (s->config.window_ns ? s->config.window_ns : PATH_TABLE_WINDOW_NS);
+    const struct cluster_hole hole = {
+        .what = HOLE_POSTCARDS,
+        .n = n,
+        .since_ns = since_ns > open_ns ? since_ns - open_ns : 0,
+        .until_ns = until_ns};
+
+    if (s->config.on_hole) {
+        s->config.on_hole(s->config.aux, &hole);
+    }
+}
+
 static void
 create_merge(struct cluster_split *s)
 {
@@ -222,6 +241,7 @@ create_merge(struct cluster_split *s)
         .on_card = on_card,
         .on_inner = on_inner,
         .on_agents = on_agents,
+        .on_missing = on_missing,
         .aux = s,
     };
 

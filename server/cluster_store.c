@@ -73,7 +73,7 @@ on_message(void *s_, const struct bus_pull_message *in)
     s->counters.n_pending = in->n_pending;
     s->bus_trouble[0] = '\0';
     s->has_news = true;
-    if (store_intake_take(s->intake, in->seq, in->data, in->size,
+    if (store_intake_take(s->intake, in->seq, in->time_ns, in->data, in->size,
                           bus_message_header(in->raw, STORE_PARTS_HEADER),
                           &error)) {
         /* It stays where it is, for who understands it. */
@@ -439,6 +439,7 @@ cluster_store_create(const struct cluster_store_config *config)
         .on_history = config->on_history,
         .on_packet = config->on_packet,
         .is_watched = config->is_watched,
+        .on_hole = config->on_hole,
         .packet_id = config->packet_id,
         .add = add,
         .aux = config->aux,

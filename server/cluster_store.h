@@ -42,6 +42,7 @@
 
 struct bus;
 struct cluster_codecs;
+struct cluster_hole;
 struct cluster_store;
 struct history;
 struct trajectory;
@@ -84,6 +85,8 @@ struct cluster_store_config {
     /* May destroy the store, but for STORE_OPEN. */
     void (*on_event)(void *aux, struct cluster_store *,
                      enum cluster_store_event);
+    /* Messages are given up.  May be NULL. */
+    void (*on_hole)(void *aux, const struct cluster_hole *);
     void *aux;
 };
 

@@ -139,7 +139,8 @@ note_written(struct cluster_triggers *t, struct own *own)
 {
     own->in = 0;
     if (own->added_ns && monotonic_ns() - own->added_ns > LONG_NS) {
-        triggers_miss(t->local, own->id, own->added_at_ns, time_spec_now());
+        triggers_miss(t->local, own->id, own->added_at_ns, time_spec_now(),
+                      "not all servers knew the filter yet");
     }
     own->added_ns = 0;
 }
@@ -344,7 +345,9 @@ on_missed(void *t_, uint64_t since_ns, uint64_t until_ns)
 {
     struct cluster_triggers *t = t_;
 
-    triggers_miss_all(t->local, since_ns, until_ns);
+    triggers_miss_all(t->local, since_ns, until_ns,
+                      "matches may have been lost on their way from another "
+                      "server");
 }
 
 /* Tells the owner of known[from] of all its hits, which are moved to the

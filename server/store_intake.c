@@ -12,7 +12,18 @@
 #include "lib/say.h"
 #include "server/cluster_accept.h"
 #include "server/cluster_codecs.h"
+#include "server/cluster_holes.h"
 #include "server/store_message.h"
+
+/* A history is told so long after its first postcard at most: windows are
+ * that long while agents move, and some wait for counters. */
+#define LAG_NS UINT64_C(30000000000)
+
+/* What came of a stage-1 shard. */
+struct shown {
+    uint64_t c;       /* Up to this checkpoint live filters have seen all. */
+    uint64_t last_ns; /* Latest last postcard of its histories. */
+};
 
 struct store_intake {
     struct store_intake_config config;
@@ -24,9 +35,9 @@ struct store_intake {
     int retval;                             /* Of what was accepted last, */
     struct lh_error error;                  /* and why. */
 
-    /* Up to which checkpoint of k live filters have seen all. */
+    /* Of each k. */
     size_t n_shown;
-    uint64_t *shown; /* Owned. */
+    struct shown *shown; /* Owned. */
 };
 
 static struct cluster_accept *
@@ -91,8 +102,8 @@ store_intake_restart(struct store_intake *in, const struct byte_buf *accept)
     return accept->len ? cluster_accept_read(in->accept, &r) : 0;
 }
 
-static void
-note_shown(struct store_intake *in, uint32_t k, uint64_t c)
+static struct shown *
+need_shown(struct store_intake *in, uint32_t k)
 {
     if (k >= in->n_shown) {
         size_t n = (size_t) k + 1;
@@ -102,15 +113,23 @@ note_shown(struct store_intake *in, uint32_t k, uint64_t c)
                (n - in->n_shown) * sizeof *in->shown);
         in->n_shown = n;
     }
-    in->shown[k] = c > in->shown[k] ? c : in->shown[k];
+    return &in->shown[k];
+}
+
+static void
+note_shown(struct store_intake *in, uint32_t k, uint64_t c)
+{
+    struct shown *shown = need_shown(in, k);
+
+    shown->c = c > shown->c ? c : shown->c;
 }
 
 /* What is decided of 'k' now ends before what was. */
 static void
 note_set_back(struct store_intake *in, uint32_t k, uint64_t before, uint64_t c)
 {
-    if (k < in->n_shown && in->shown[k] > c) {
-        in->shown[k] = c;
+    if (k < in->n_shown && in->shown[k].c > c) {
+        in->shown[k].c = c;
     }
     say_error("shard %" PRIu32 ": shard %" PRIu32 " goes on after checkpoint "
               "%" PRIu64 ", not %" PRIu64 ": NATS has lost what it had "
@@ -145,7 +164,8 @@ static void
 take_histories(void *in_, const struct store_message *m)
 {
     struct store_intake *in = in_;
-    bool is_repeated = m->k < in->n_shown && m->c <= in->shown[m->k];
+    struct shown *shown = need_shown(in, m->k);
+    bool is_repeated = m->c <= shown->c;
     bool is_shown = !is_repeated && is_watched(in);
     struct history_batch_item item;
     struct lh_error error;
@@ -160,6 +180,9 @@ take_histories(void *in_, const struct store_message *m)
         in->counters.repeated += is_repeated;
         if (item.last_ns > in->counters.latest_ns) {
             in->counters.latest_ns = item.last_ns;
+        }
+        if (item.last_ns > shown->last_ns) {
+            shown->last_ns = item.last_ns;
         }
         if (is_shown) {
             show(in, &item);
@@ -178,8 +201,9 @@ take_histories(void *in_, const struct store_message *m)
 }
 
 int
-store_intake_take(struct store_intake *in, uint64_t seq, const uint8_t *data,
-                  size_t size, const char *parts, struct lh_error *error)
+store_intake_take(struct store_intake *in, uint64_t seq, uint64_t stored_ns,
+                  const uint8_t *data, size_t size, const char *parts,
+                  struct lh_error *error)
 {
     struct store_message m;
     uint64_t epoch, before, c;
@@ -197,6 +221,7 @@ store_intake_take(struct store_intake *in, uint64_t seq, const uint8_t *data,
     }
     in->retval = 0;
     before = cluster_accept_known(in->accept, m.k, &epoch);
+    m.stored_ns = stored_ns;
     m.has_parts = m.kind == STORE_MARKER && store_parts_read(parts, &m.parts);
     cluster_accept_take(in->accept, seq, &m, take_histories, in);
     if (in->retval) {
@@ -226,13 +251,37 @@ store_intake_oldest(const struct store_intake *in)
     return cluster_accept_floor(in->accept, UINT64_MAX);
 }
 
+/* Files are read at any time after that of their packets. */
+static void
+lose(void *in_, const struct store_message *marker, uint32_t n,
+     uint64_t since_ns)
+{
+    struct store_intake *in = in_;
+    uint64_t last_ns = need_shown(in, marker->k)->last_ns;
+    struct cluster_hole hole = {.what = HOLE_HISTORIES,
+                                .n = n,
+                                .since_ns = since_ns,
+                                .until_ns = marker->stored_ns};
+
+    if (last_ns && last_ns < hole.since_ns) {
+        hole.since_ns = last_ns;
+    }
+    hole.since_ns = hole.since_ns > LAG_NS ? hole.since_ns - LAG_NS : 0;
+    if (!hole.until_ns) {
+        hole.until_ns = UINT64_MAX;
+    }
+    if (in->config.on_hole) {
+        in->config.on_hole(in->config.aux, &hole);
+    }
+}
+
 uint64_t
 store_intake_give_up(struct store_intake *in)
 {
     struct cluster_accept_counters before, after;
 
     cluster_accept_get_counters(in->accept, &before);
-    cluster_accept_give_up(in->accept, take_histories, in);
+    cluster_accept_give_up(in->accept, take_histories, lose, in);
     cluster_accept_get_counters(in->accept, &after);
     return after.missing - before.missing;
 }

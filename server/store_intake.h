@@ -31,6 +31,8 @@ struct store_intake_config {
     int (*add)(void *add_aux, const struct history_batch_item *,
                struct lh_error *);
     void *add_aux;
+    /* Messages are given up.  May be NULL. */
+    void (*on_hole)(void *aux, const struct cluster_hole *);
     bool skips; /* cluster_accept_skips(). */
 };
 
@@ -41,12 +43,13 @@ void store_intake_destroy(struct store_intake *);
 
 /* Begins, again too, with what cluster_accept_put() wrote: 0 or EBADMSG. */
 int store_intake_restart(struct store_intake *, const struct byte_buf *accept);
-/* Takes the next message, whose header STORE_PARTS_HEADER is 'parts' (NULL:
- * there is none); one that cannot be read is counted and said.
- * Returns 0; or EPROTONOSUPPORT with the reason: it is of a newer version, and
- * nothing may be committed from here on. */
-int store_intake_take(struct store_intake *, uint64_t seq, const uint8_t *data,
-                      size_t size, const char *parts, struct lh_error *);
+/* Takes the next message, which NATS had at 'stored_ns', and whose header
+ * STORE_PARTS_HEADER is 'parts' (NULL: there is none); one that cannot be read
+ * is counted and said. Returns 0; or EPROTONOSUPPORT with the reason: it is of
+ * a newer version, and nothing may be committed from here on. */
+int store_intake_take(struct store_intake *, uint64_t seq, uint64_t stored_ns,
+                      const uint8_t *data, size_t size, const char *parts,
+                      struct lh_error *);
 /* Markers whose messages have not come; does not wait for them, and returns
  * how many messages are missing. */
 size_t store_intake_n_held(const struct store_intake *);

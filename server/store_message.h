@@ -41,6 +41,7 @@ struct store_message {
     enum store_message_kind kind;
     uint32_t k;
     uint64_t e, c;
+    uint64_t stored_ns; /* When NATS had it, as its reader says; 0: unknown. */
     /* STORE_TENTATIVE. */
     uint32_t part;       /* Tells the messages of one checkpoint apart, on
                           * one subject. */

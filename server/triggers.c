@@ -447,31 +447,32 @@ triggers_deliver(struct triggers *triggers, const struct mail *mail)
 }
 
 static void
-miss(const struct trigger *t, uint64_t since_ns, uint64_t until_ns)
+miss(const struct trigger *t, uint64_t since_ns, uint64_t until_ns,
+     const char *why)
 {
     api_peer_send(t->peer, t->call_id, "missed",
-                  json_pack("{s:i, s:I, s:I}", "n", 0, "since_ns",
+                  json_pack("{s:i, s:I, s:I, s:s}", "n", 0, "since_ns",
                             (json_int_t) since_ns, "until_ns",
-                            (json_int_t) until_ns));
+                            (json_int_t) until_ns, "why", why));
 }
 
 void
 triggers_miss(struct triggers *triggers, uint32_t id, uint64_t since_ns,
-              uint64_t until_ns)
+              uint64_t until_ns, const char *why)
 {
     const struct trigger *trigger = find(triggers, id);
 
     if (trigger) {
-        miss(trigger, since_ns, until_ns);
+        miss(trigger, since_ns, until_ns, why);
     }
 }
 
 void
 triggers_miss_all(struct triggers *triggers, uint64_t since_ns,
-                  uint64_t until_ns)
+                  uint64_t until_ns, const char *why)
 {
     for (size_t i = 0; i < triggers->n; i++) {
-        miss(triggers->all[i], since_ns, until_ns);
+        miss(triggers->all[i], since_ns, until_ns, why);
     }
 }
 

@@ -57,12 +57,13 @@ void triggers_share(struct triggers *, size_t n,
                     void *aux);
 /* Tells clients of what a worker has matched: mail of MAIL_HIT. */
 void triggers_deliver(struct triggers *, const struct mail *);
-/* Tells its client that matches of packets of these times may be missing. */
+/* Tells its client that matches of packets of these times may be missing, and
+ * why. */
 void triggers_miss(struct triggers *, uint32_t id, uint64_t since_ns,
-                   uint64_t until_ns);
+                   uint64_t until_ns, const char *why);
 /* The same, all clients. */
-void triggers_miss_all(struct triggers *, uint64_t since_ns,
-                       uint64_t until_ns);
+void triggers_miss_all(struct triggers *, uint64_t since_ns, uint64_t until_ns,
+                       const char *why);
 
 /* Takes a reference of its own; NULL: none known. */
 void triggers_set_topology(struct triggers *, const struct topology *);

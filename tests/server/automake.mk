@@ -369,6 +369,14 @@ tests_server_test_store_copies_SOURCES = tests/server/test_store_copies.c \
 	tests/lib/nats_fixture.c tests/lib/nats_fixture.h
 tests_server_test_store_copies_LDADD = $(SERVER_LIBS) $(NATS_LIBS) $(TEST_LIBS)
 
+check_PROGRAMS += tests/server/test_cluster_holes
+TESTS += tests/server/test_cluster_holes
+tests_server_test_cluster_holes_SOURCES = \
+	tests/server/test_cluster_holes.c \
+	tests/lib/nats_fixture.c tests/lib/nats_fixture.h
+tests_server_test_cluster_holes_LDADD = $(SERVER_LIBS) $(NATS_LIBS) \
+	$(TEST_LIBS)
+
 check_PROGRAMS += tests/server/test_cluster_members
 TESTS += tests/server/test_cluster_members
 tests_server_test_cluster_members_SOURCES = \

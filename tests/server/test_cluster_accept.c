@@ -325,6 +325,7 @@ take_part(struct cluster_accept *a, uint64_t seq, uint64_t e, uint64_t c,
                                     .e = e,
                                     .c = c,
                                     .part = part,
+                                    .stored_ns = 1000 * seq,
                                     .data = (const uint8_t *) "x",
                                     .size = 1};
 
@@ -339,6 +340,7 @@ mark(struct cluster_accept *a, uint64_t seq, uint64_t e, uint64_t c,
         .kind = STORE_MARKER, .k = 1, .e = e, .c = c, .e_now = e};
     char text[STORE_PARTS_SIZE];
 
+    m.stored_ns = 1000 * seq;
     m.has_parts = store_parts_read(parts, &m.parts);
     if (m.has_parts) {
         store_parts_put(&m.parts, text);
@@ -392,6 +394,22 @@ START_TEST(markers_wait_for_their_messages)
 }
 END_TEST
 
+static struct {
+    uint64_t c, n, since_ns, until_ns;
+} lost[4];
+static size_t n_lost;
+
+static void
+on_lost(void *aux, const struct store_message *marker, uint32_t n,
+        uint64_t since_ns)
+{
+    ck_assert_uint_lt(n_lost, 4);
+    lost[n_lost].c = marker->c;
+    lost[n_lost].n = n;
+    lost[n_lost].since_ns = since_ns;
+    lost[n_lost++].until_ns = marker->stored_ns;
+}
+
 START_TEST(what_does_not_come_is_given_up)
 {
     struct cluster_accept *a = cluster_accept_create();
@@ -403,8 +421,14 @@ START_TEST(what_does_not_come_is_given_up)
     take_part(a, 3, 7, 2, 0);
     mark(a, 4, 7, 2, "0 1 3 2 1");
     ck_assert_str_eq(order, "");
-    cluster_accept_give_up(a, on_order, NULL);
+    cluster_accept_give_up(a, on_order, on_lost, NULL);
     ck_assert_str_eq(order, "12");
+    /* Nothing tells how long before the first message they were sent. */
+    ck_assert_uint_eq(n_lost, 1);
+    ck_assert_uint_eq(lost[0].c, 1);
+    ck_assert_uint_eq(lost[0].n, 2);
+    ck_assert_uint_eq(lost[0].since_ns, 1000);
+    ck_assert_uint_eq(lost[0].until_ns, 2000);
     ck_assert_uint_eq(counters(a).missing, 2);
     ck_assert_uint_eq(counters(a).held, 0);
     /* A marker that is missing itself shows too, but not where what is before
@@ -414,6 +438,14 @@ START_TEST(what_does_not_come_is_given_up)
     cluster_accept_skips(a);
     mark(a, 10, 7, 10, "5 9 1 10 0");
     ck_assert_uint_eq(cluster_accept_known(a, 1, &e), 10);
+    ck_assert_uint_eq(n_lost, 1);
+    /* They were sent after the marker before. */
+    mark(a, 12, 7, 12, "9 10 0 12 3");
+    cluster_accept_give_up(a, on_order, on_lost, NULL);
+    ck_assert_uint_eq(n_lost, 2);
+    ck_assert_uint_eq(lost[1].n, 3);
+    ck_assert_uint_eq(lost[1].since_ns, 10000);
+    ck_assert_uint_eq(lost[1].until_ns, 12000);
     ck_assert_uint_eq(counters(a).held, 0);
     cluster_accept_destroy(a);
 }

@@ -11,6 +11,7 @@
 #include "lib/bus_stream.h"
 #include "lib/monotonic.h"
 #include "server/cluster_door.h"
+#include "server/cluster_holes.h"
 #include "tests/server/split_lab.h"
 
 #define N_PACKETS   60
@@ -133,6 +134,14 @@ on_event(void *aux, struct cluster_split *split,
     }
 }
 
+static struct cluster_hole hole; /* The last one. */
+
+static void
+on_hole(void *aux, const struct cluster_hole *h)
+{
+    hole = *h;
+}
+
 static void
 own(uint64_t epoch)
 {
@@ -141,6 +150,7 @@ own(uint64_t epoch)
     config.bus = lab.bus;
     config.epoch = epoch;
     config.on_event = on_event;
+    config.on_hole = on_hole;
     is_open = is_drained = false;
     owner = cluster_split_create(&config);
     cluster_split_set_topology(owner, lab.topology, 0);
@@ -231,6 +241,12 @@ START_TEST(what_nobody_has_is_counted)
     own(EPOCH);
     TURN_UNTIL(has_all() && of_owner().missing);
     ck_assert_uint_eq(of_owner().missing, 2);
+    /* It is known when these were received. */
+    ck_assert_int_eq(hole.what, HOLE_POSTCARDS);
+    ck_assert_uint_eq(hole.n, 2);
+    ck_assert_uint_lt(hole.since_ns, hole.until_ns);
+    ck_assert_uint_ge(hole.until_ns, lab.cards[lab.n_cards / 4]->time_ns);
+    ck_assert_uint_lt(hole.until_ns, lab.cards[lab.n_cards - 1]->time_ns);
     drain();
 }
 END_TEST

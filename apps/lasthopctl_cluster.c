@@ -47,6 +47,12 @@ print_server(const struct ctl *ctl, const json_t *server)
                         until);
         printf(", archive from %s to %s", since, until);
     }
+    if (*ctl_text(server, "postcards_at")) {
+        printf(", switches send to %s", ctl_text(server, "postcards_at"));
+    }
+    if (*ctl_text(server, "agents_at")) {
+        printf(", agents to %s", ctl_text(server, "agents_at"));
+    }
     putchar('\n');
 }
 

@@ -7,9 +7,9 @@ import time
 import pytest
 
 import frames
-from cluster import Cluster
-from lab import Lab
-from process import wait_until
+from cluster import Cluster, free_port
+from lab import Lab, bindir
+from process import run, wait_until
 from stack import Stack
 
 jsonschema = pytest.importorskip("jsonschema")
@@ -250,8 +250,20 @@ def test_a_cluster(tmp_path):
     topology.write_text('{"switches": [], "links": []}')
     rules.write_text("")
     with Cluster(tmp_path, 2, topology, rules) as cluster:
+        at = f"127.0.0.1:{free_port()}"
+        cluster["b"].options = ["--agents", at]
         cluster.start()
         with Checked(f"{cluster['a'].dir}/server.sock") as client:
+            def agents_at():
+                servers = client.call("cluster.status")["cluster"]["servers"]
+                return {s["name"]: s["agents_at"] for s in servers}
+
+            wait_until(lambda: agents_at() == {"a": "", "b": at}, 30,
+                       "a to know where agents reach b")
+            assert f"agents to {at}\n" in run(
+                [f"{bindir()}/lasthopctl", "-s",
+                 f"{cluster['a'].dir}/server.sock", "cluster", "status"])
+
             def is_dead():
                 servers = client.call("cluster.status")["cluster"]["servers"]
                 return not next(s for s in servers

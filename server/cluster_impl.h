@@ -95,6 +95,7 @@ struct cluster {
 
     uint64_t tallied_ns;  /* When what came here was told. */
     unsigned int n_tells; /* Of itself, up to when agents are told, too. */
+    size_t n_checks;      /* Of what others told. */
     bool has_warned;      /* That agents cannot be. */
 
     bool is_draining, is_leaving, has_left;

@@ -4,17 +4,23 @@
 
 #include "server/cluster_members.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "lib/jmember.h"
 #include "lib/lh_alloc.h"
+#include "lib/monotonic.h"
 #include "server/cluster_setup.h"
 
 #define KEY        "server."
 #define TIMEOUT_MS 4000
 #define SILENCE_MS 2000
+/* The watch tells what NATS answers not later than this; if not, it is begun
+ * anew, not more often than this. */
+#define BEHIND_MS 2000
+#define DOUBT_MS  10000
 
 struct cluster_members {
     struct bus *bus;
@@ -25,6 +31,15 @@ struct cluster_members {
     struct cluster_member *all; /* Owned. */
     char *told;                 /* What was put last, or NULL.  Owned. */
     bool is_putting;
+    char self[SHARD_LEASE_MAX_NAME + 1]; /* Who tells; "": nobody yet. */
+
+    /* What is asked for; "": nothing. */
+    char checked[SHARD_LEASE_MAX_NAME + 1];
+    uint64_t watched;   /* The highest revision that the watch told, */
+    uint64_t behind;    /* and one that it should tell; 0: none, */
+    int64_t behind_ms;  /* since when. */
+    int64_t doubted_ms; /* When it was last begun anew for that. */
+    uint64_t n_doubts;
 };
 
 static struct cluster_member *
@@ -103,6 +118,7 @@ read_member(const struct bus_kv_entry *entry, struct cluster_member *member)
         member->n_short = (uint32_t) number_of(json, "short");
         member->n_lost = (uint32_t) number_of(json, "lost");
         member->n_fetching = (uint32_t) number_of(json, "fetching");
+        member->revision = entry->revision;
     }
     json_decref(json);
     return is_good;
@@ -114,6 +130,10 @@ take_entry(struct cluster_members *m, const struct bus_kv_entry *entry)
     struct cluster_member member, *known;
 
     known = find(m, entry->key + strlen(KEY));
+    if (known && entry->revision < known->revision) {
+        known->is_old = false; /* NATS has answered something newer. */
+        return;
+    }
     if (entry->is_deleted) {
         if (known) {
             *known = m->all[--m->n];
@@ -158,11 +178,16 @@ on_watch(void *members, enum bus_kv_event event, const char *why,
 
     switch (event) {
     case BUS_KV_BEGIN:
+        m->watched = m->behind = 0;
         for (size_t i = 0; i < m->n; i++) {
             m->all[i].is_old = true;
+            m->all[i].revision = 0; /* The bucket may be another one. */
         }
         break;
     case BUS_KV_ENTRY:
+        if (entry->revision > m->watched) {
+            m->watched = entry->revision;
+        }
         take_entry(m, entry);
         break;
     case BUS_KV_COMPLETE:
@@ -221,6 +246,7 @@ cluster_members_tell(struct cluster_members *m,
     char key[sizeof KEY + SHARD_LEASE_MAX_NAME];
 
     json_decref(json);
+    snprintf(m->self, sizeof m->self, "%s", self->name);
     if (m->is_putting || (m->told && !strcmp(m->told, text))) {
         free(text);
         return;
@@ -236,6 +262,89 @@ cluster_members_tell(struct cluster_members *m,
     } else {
         free(text);
     }
+}
+
+/* --- Checking. ----------------------------------------------------------- */
+
+static void
+doubt(struct cluster_members *m)
+{
+    int64_t now = monotonic_ms();
+
+    if (!m->doubted_ms || now - m->doubted_ms > DOUBT_MS) {
+        m->doubted_ms = now;
+        m->n_doubts++;
+        m->behind = 0;
+        bus_kv_watch_again(m->watch);
+    }
+}
+
+/* Whether NATS has what this server tells. */
+static bool
+is_told(const struct cluster_members *m, const struct bus_kv_entry *entry)
+{
+    return entry && strlen(m->told) == entry->size &&
+           !memcmp(m->told, entry->data, entry->size);
+}
+
+/* What NATS has of the key; NULL: nothing. */
+static void
+take_answer(struct cluster_members *m, const char *name,
+            const struct bus_kv_entry *entry)
+{
+    const struct cluster_member *known = find(m, name);
+
+    if (!strcmp(name, m->self) && m->told && !m->is_putting &&
+        !is_told(m, entry)) {
+        free(m->told); /* So that it is told again. */
+        m->told = NULL;
+    } else if (!entry && known) {
+        doubt(m);
+    } else if (entry && (!known || known->revision < entry->revision)) {
+        if (!m->behind && m->watched < entry->revision) {
+            m->behind = entry->revision;
+            m->behind_ms = monotonic_ms();
+        }
+        take_entry(m, entry);
+    }
+}
+
+static void
+on_checked(void *members, int error_number, const char *why,
+           const struct bus_kv_entry *entry)
+{
+    struct cluster_members *m = members;
+
+    if (!error_number || error_number == ENOENT) {
+        take_answer(m, m->checked, error_number ? NULL : entry);
+    }
+    m->checked[0] = '\0';
+}
+
+void
+cluster_members_check(struct cluster_members *m, const char *name)
+{
+    char key[sizeof KEY + SHARD_LEASE_MAX_NAME];
+
+    if (m->behind && m->watched >= m->behind) {
+        m->behind = 0;
+    } else if (m->behind && monotonic_ms() - m->behind_ms > BEHIND_MS) {
+        doubt(m);
+    }
+    if (*m->checked || !bus_is_connected(m->bus)) {
+        return;
+    }
+    snprintf(key, sizeof key, KEY "%s", name);
+    if (!bus_kv_get(m->bus, CLUSTER_BUCKET_META, key, TIMEOUT_MS, on_checked,
+                    m, NULL)) {
+        snprintf(m->checked, sizeof m->checked, "%s", name);
+    }
+}
+
+uint64_t
+cluster_members_n_doubts(const struct cluster_members *m)
+{
+    return m->n_doubts;
 }
 
 static void

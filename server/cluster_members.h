@@ -32,7 +32,8 @@ struct cluster_member {
     /* Where histories are kept in copies (server/cluster_copies.c). */
     uint64_t disk; /* Its number. */
     uint32_t n_short, n_lost, n_fetching;
-    bool is_old; /* It was not told again, since all is told anew. */
+    bool is_old;       /* It was not told again, since all is told anew. */
+    uint64_t revision; /* Of its key; since all is told anew. */
 };
 
 struct cluster_members;
@@ -47,6 +48,13 @@ void cluster_members_destroy(struct cluster_members *);
  * tries again by itself. */
 void cluster_members_tell(struct cluster_members *,
                           const struct cluster_member *self);
+/* Asks NATS itself for what that server tells, as a watch at a copy of the
+ * bucket that lacks something does not say so: what NATS answers counts, and
+ * where the watch does not tell it, too, it begins anew.  One at a time: about
+ * once a second, each server in turn. */
+void cluster_members_check(struct cluster_members *, const char *name);
+/* How often the watch was begun anew because of that. */
+uint64_t cluster_members_n_doubts(const struct cluster_members *);
 /* Removes one from the bucket. */
 void cluster_members_forget(struct cluster_members *, const char *name);
 

@@ -110,6 +110,30 @@ tell_self(struct cluster *cluster)
     cluster_members_tell(cluster->members, &self);
 }
 
+/* Sees to it that what is known of the others is what they told: of those that
+ * live and of those that were, one after the other. */
+static void
+check_members(struct cluster *cluster)
+{
+    size_t n = cluster->lease_1 ? shard_lease_n_known(cluster->lease_1) : 0;
+    size_t n_members = cluster_members_n(cluster->members);
+    struct shard_lease_server server = {.name = NULL};
+    size_t i;
+
+    if (!(n + n_members)) {
+        return;
+    }
+    i = cluster->n_checks++ % (n + n_members);
+    if (i >= n) {
+        server.name = cluster_members_get(cluster->members, i - n)->name;
+    } else {
+        shard_lease_get_server(cluster->lease_1, i, &server);
+    }
+    if (i >= n || server.is_alive) {
+        cluster_members_check(cluster->members, server.name);
+    }
+}
+
 static void
 on_collectors(void *aux, int error_number, const json_t *answer,
               const struct lh_error *error)
@@ -212,6 +236,7 @@ void
 cluster_self_tell(struct cluster *cluster)
 {
     cluster_version_look(cluster->version, readable(cluster), monotonic_ms());
+    check_members(cluster);
     tell_self(cluster);
     tell_recorder(cluster);
     tell_agents(cluster);

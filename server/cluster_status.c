@@ -155,15 +155,16 @@ servers_to_json(const struct cluster *cluster)
         member = member ? member : &none;
         json_array_append_new(
             list,
-            json_pack("{s:s, s:b, s:b, s:I, s:I, s:s, s:I, s:I, s:I, s:s, s:s}",
-                      "name", server.name, "alive", (int) server.is_alive,
-                      "draining", (int) server.is_draining, "shards",
-                      (json_int_t) n_shards, "stores", (json_int_t) n_stores,
-                      "version", member->version, "wire_max",
-                      (json_int_t) member->wire_max, "since_ns",
-                      (json_int_t) member->since_ns, "until_ns",
-                      (json_int_t) member->until_ns, "postcards_at",
-                      member->postcards_at, "agents_at", member->agents_at));
+            json_pack(
+                "{s:s, s:b, s:b, s:I, s:I, s:s, s:I, s:I, s:I, s:s, s:s}",
+                "name", server.name, "alive", (int) server.is_alive,
+                "draining", (int) server.is_draining, "shards",
+                (json_int_t) n_shards, "stores", (json_int_t) n_stores,
+                "version", member->version, "wire_max",
+                (json_int_t) member->wire_max, "since_ns",
+                (json_int_t) member->since_ns, "until_ns",
+                (json_int_t) member->until_ns, "postcards_at",
+                member->postcards_at, "agents_at", member->agents_at));
     }
     return list;
 }

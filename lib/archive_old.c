@@ -307,6 +307,51 @@ remove_covered(struct archive_old *old, const char *dir, bool all,
     return error;
 }
 
+/* All that was in it was cut off. */
+static bool
+is_empty(const struct archive_old_file *file)
+{
+    return !file->size && !file->n_blocks;
+}
+
+/* The oldest that has something; NULL: none has. */
+static const struct archive_old_file *
+find_oldest(const struct archive_old *old)
+{
+    size_t i = 0;
+
+    while (i < old->n && is_empty(&old->files[i])) {
+        i++;
+    }
+    return i < old->n ? &old->files[i] : NULL;
+}
+
+/* Removes what is empty, but the first one, which shows that nothing was
+ * removed before what follows it, and the last one, whose number is not to be
+ * given again. */
+static int
+remove_empty(struct archive_old *old, const char *dir)
+{
+    size_t n = 0;
+    int error = 0;
+
+    for (size_t i = 0; i < old->n; i++) {
+        const struct archive_old_file *file = &old->files[i];
+        bool has_to_go = i && i + 1 < old->n && is_empty(file);
+
+        if (has_to_go && !error) {
+            error = remove_file(dir, &file->segment);
+        }
+        if (has_to_go && !error) {
+            old->n_bytes -= file->sums_size;
+        } else {
+            old->files[n++] = *file;
+        }
+    }
+    old->n = n;
+    return error;
+}
+
 int
 archive_old_retain(struct archive_old *old, const char *dir, uint64_t more,
                    const struct archive_old_limits *limits, bool must_shrink,
@@ -318,14 +363,16 @@ archive_old_retain(struct archive_old *old, const char *dir, uint64_t more,
                                limits->keep_ns, now_ns);
 
     while (old->n && !error) {
-        const struct archive_old_file *oldest = &old->files[0];
-        bool is_aged = limits->max_ns && oldest->max_ns < now_ns &&
+        const struct archive_old_file *oldest = find_oldest(old);
+        bool is_aged = limits->max_ns && oldest && oldest->max_ns < now_ns &&
                        now_ns - oldest->max_ns > limits->max_ns;
 
-        is_over = limits->max_bytes && old->n_bytes + more > limits->max_bytes;
+        is_over = oldest && limits->max_bytes &&
+                  old->n_bytes + more > limits->max_bytes;
         if (!is_over && !is_aged) {
             break;
         }
+        oldest = &old->files[0]; /* What is empty goes with what follows. */
         /* Before it, what would be read in its place. */
         error = remove_covered(old, dir, false, &oldest->segment, 0, now_ns);
         if (!error) {
@@ -338,5 +385,5 @@ archive_old_retain(struct archive_old *old, const char *dir, uint64_t more,
             memmove(old->files, old->files + 1, old->n * sizeof *old->files);
         }
     }
-    return error;
+    return error || !limits->max_ns ? error : remove_empty(old, dir);
 }

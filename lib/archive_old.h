@@ -77,7 +77,8 @@ bool archive_old_set_sums(struct archive_old *, const struct archive_segment *,
 
 /* Removes files that are in another one (because of 'must_shrink' all), then
  * others, oldest first, while all together and 'more' bytes are too many or
- * what is in the oldest is too old.  '*n_removed' counts the others up.
+ * what is in the oldest is too old.  '*n_removed' counts the others up.  A
+ * file that is empty goes with the one that follows it.
  * Returns 0, or the errno of the file that would not go. */
 int archive_old_retain(struct archive_old *, const char *dir, uint64_t more,
                        const struct archive_old_limits *, bool must_shrink,

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "lib/archive_dir.h"
 #include "lib/archive_span.h"
@@ -466,6 +467,58 @@ START_TEST(a_time_that_is_wrong_keeps_nothing_and_removes_nothing)
 }
 END_TEST
 
+static char *
+file_of(const char *dir, uint64_t number)
+{
+    return archive_dir_segment(
+        dir, &(struct archive_segment){.first = number, .last = number});
+}
+
+static void
+cut_off_all(const char *dir, uint64_t number)
+{
+    char *path = file_of(dir, number);
+
+    ck_assert_int_eq(truncate(path, 0), 0);
+    free(path);
+}
+
+static bool
+has_file(const char *dir, uint64_t number)
+{
+    char *path = file_of(dir, number);
+    bool has = !access(path, F_OK);
+
+    free(path);
+    return has;
+}
+
+/* The first file is there until what follows it is removed, though all that
+ * was in it was cut off: it shows that nothing was removed by then. */
+START_TEST(an_empty_file_is_as_old_as_what_follows)
+{
+    char *dir = fixture_dir();
+    struct archive_writer_config config = {
+        .dir = dir,
+        .packet_id = PACKET_ID_CONFIG_INIT,
+        .segment_bytes = 1, /* Each block has a file. */
+        .retain_ns = 100 * 1000000000ull,
+    };
+
+    for (int i = 0; i < 5; i++) {
+        add_at(&config, 0);
+    }
+    cut_off_all(dir, 1);
+    cut_off_all(dir, 3);
+    count_left(&config, 50, 0);
+    ck_assert(has_file(dir, 1) && has_file(dir, 2));
+    ck_assert(!has_file(dir, 3) && has_file(dir, 4));
+    count_left(&config, 7200, 4);
+    ck_assert(!has_file(dir, 1) && !has_file(dir, 2));
+    fixture_remove(dir);
+}
+END_TEST
+
 START_TEST(a_block_that_is_full_is_written_before_the_round)
 {
     char *dir = fixture_dir();
@@ -510,6 +563,7 @@ main(void)
     tcase_add_test(tc, names_are_those_of_the_time);
     tcase_add_test(tc, retention_removes_the_oldest_and_keeps_the_names);
     tcase_add_test(tc, a_time_that_is_wrong_keeps_nothing_and_removes_nothing);
+    tcase_add_test(tc, an_empty_file_is_as_old_as_what_follows);
     tcase_add_test(tc, a_block_that_is_full_is_written_before_the_round);
     tcase_set_timeout(tc, 60);
     suite_add_tcase(suite, tc);

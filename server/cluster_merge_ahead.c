@@ -164,7 +164,10 @@ tell_missing(const struct cluster_merge *merge, const struct merge_door *door,
     if (!until_ns || until_ns == CLUSTER_WATERMARK_END) {
         until_ns = is_file ? UINT64_MAX : stored_ns;
     }
-    merge->config.on_missing(merge->config.aux, n, since_ns, until_ns);
+    /* Its clock may have been put back. */
+    merge->config.on_missing(merge->config.aux, n,
+                             since_ns < until_ns ? since_ns : until_ns,
+                             since_ns < until_ns ? until_ns : since_ns);
 }
 
 uint64_t

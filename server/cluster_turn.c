@@ -51,9 +51,8 @@ void
 cluster_turn_spend(const struct cluster_lane *lane)
 {
     uint64_t *credit = &lane->all->credit;
-    uint64_t spent = has_many(lane) ? 2 * CREDIT : CREDIT;
 
-    *credit -= *credit < spent ? *credit : spent;
+    *credit = has_many(lane) || *credit < CREDIT ? 0 : *credit - CREDIT;
 }
 
 bool

@@ -18,7 +18,7 @@ void cluster_turn_begin(struct cluster_lane *);
 /* Whether what waits has done so for long enough. */
 bool cluster_turn_is_over(const struct cluster_lane *);
 
-/* It goes in a message; one that could wait twice as long is as two. */
+/* It goes in a message.  Where one has many postcards, none goes early. */
 void cluster_turn_spend(const struct cluster_lane *);
 
 #endif /* server/cluster_turn.h */

@@ -31,9 +31,9 @@
 /* docs/cluster-sizing.md, What was measured: CPU of a postcard's way through
  * a cluster of 8 more than in one process, in the time that this takes; bytes
  * of both stages on the bus for a postcard. */
-#define PACKING     3.3
-#define SNAP_64_BUS 35.0
-#define SNAP_96_BUS 48.0
+#define PACKING     2.6
+#define SNAP_64_BUS 33.0
+#define SNAP_96_BUS 46.0
 
 /* The same: what a message costs whoever sends and reads it, and NATS; how
  * many there are at most where they are not full: of each server, to all
@@ -45,7 +45,7 @@
 #define MESSAGES            (64 * 16 * 2.0)
 
 /* The same: bytes that one core of NATS takes, stores and gives again. */
-#define NATS_BYTES_PER_CORE 90e6
+#define NATS_BYTES_PER_CORE 100e6
 #define NATS_CORES          4 /* Of a NATS server that are planned with. */
 
 static double

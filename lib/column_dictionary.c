@@ -545,10 +545,10 @@ column_dictionary_index(struct column_dictionary *d, struct block_index *index,
         column_dictionary_load(d, COLUMN_INDEX, &raw, &len, &owned, error);
 
     memset(index, 0, sizeof *index);
-    return retval || !raw
-               ? (retval ? retval : ENOENT)
-               : block_index_parse(index, owned ? owned : lh_memdup(raw, len),
-                                   len, error);
+    owned = raw && !owned ? lh_memdup(raw, len) : owned;
+    return retval ? retval
+           : raw  ? block_index_parse(index, owned, len, error)
+                  : ENOENT;
 }
 
 int

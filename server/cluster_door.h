@@ -6,11 +6,12 @@
  *     cluster_door_add(door, &postcard);      for each that was received
  *     cluster_door_run(door, now_ns);         at least every 10 ms
  *
- * Each postcard waits, with others of its shard, until there are 2,048, or
- * 256 KiB of headers, or the oldest has waited 20 ms; where that would be more
+ * Each postcard waits, with others of its shard, until there are 4,096, or
+ * 448 KiB of them, or the oldest has waited 20 ms; where that would be more
  * than 320 messages a second altogether, until the shard's turn comes, each
- * 200 ms and for all doors at the same time by the system's clock
- * (docs/decisions/cluster-beats.md).  Then they are packed
+ * 200 ms (400 ms where there are more than 1,024 by then) and for all doors at
+ * the same time by the system's clock (server/cluster_turn.h,
+ * docs/decisions/cluster-beats.md).  Then they are packed
  * (lib/card_batch.h) and published on the shard's subject of the stream LH1
  * (docs/formats/cluster.md).  Of a shard one message is on its way at a time,
  * so they come in their order; the next waits until NATS has acknowledged that

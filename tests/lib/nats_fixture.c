@@ -283,3 +283,22 @@ nats_create_bucket(struct bus *bus, struct event_base *base, const char *name)
         bus_kv_create(bus, &config, 20000, take_bucket, &is_made, NULL), 0);
     nats_loop_until(base, &is_made);
 }
+
+void
+nats_set_up(struct nats *nats, struct event_base **base, struct bus **bus,
+            const char *bucket)
+{
+    *base = event_base_new();
+    *nats = (struct nats){.pid = 0};
+    nats_start(nats, NULL);
+    *bus = nats_open(nats, *base);
+    nats_create_bucket(*bus, *base, bucket);
+}
+
+void
+nats_tear_down(struct nats *nats, struct event_base *base, struct bus *bus)
+{
+    bus_close(bus);
+    nats_end(nats);
+    event_base_free(base);
+}

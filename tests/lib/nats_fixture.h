@@ -51,6 +51,10 @@ void nats_cluster_end(struct nats_cluster *);
 
 /* Opens a bus to it. */
 struct bus *nats_open(const struct nats *, struct event_base *);
+/* What a test of one bus has: NATS, a loop, a bus to it, and a bucket. */
+void nats_set_up(struct nats *, struct event_base **, struct bus **,
+                 const char *bucket);
+void nats_tear_down(struct nats *, struct event_base *, struct bus *);
 /* Makes a bucket of keys, for some MB. */
 void nats_create_bucket(struct bus *, struct event_base *, const char *name);
 

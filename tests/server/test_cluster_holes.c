@@ -33,11 +33,7 @@ static size_t n_wanted;
 static void
 set_up(void)
 {
-    base = event_base_new();
-    nats = (struct nats){.pid = 0};
-    nats_start(&nats, NULL);
-    bus = nats_open(&nats, base);
-    nats_create_bucket(bus, base, CLUSTER_BUCKET_META);
+    nats_set_up(&nats, &base, &bus, CLUSTER_BUCKET_META);
 }
 
 static void
@@ -45,9 +41,7 @@ tear_down(void)
 {
     cluster_holes_destroy(a.holes);
     cluster_holes_destroy(b.holes);
-    bus_close(bus);
-    nats_end(&nats);
-    event_base_free(base);
+    nats_tear_down(&nats, base, bus);
 }
 
 static void

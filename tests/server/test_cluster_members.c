@@ -23,19 +23,13 @@ static size_t n_least, n_wanted;
 static void
 set_up(void)
 {
-    base = event_base_new();
-    nats = (struct nats){.pid = 0};
-    nats_start(&nats, NULL);
-    bus = nats_open(&nats, base);
-    nats_create_bucket(bus, base, CLUSTER_BUCKET_META);
+    nats_set_up(&nats, &base, &bus, CLUSTER_BUCKET_META);
 }
 
 static void
 tear_down(void)
 {
-    bus_close(bus);
-    nats_end(&nats);
-    event_base_free(base);
+    nats_tear_down(&nats, base, bus);
 }
 
 /* Never fewer than 'n_least' are known until 'n_wanted' are; 'self' is told

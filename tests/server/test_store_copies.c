@@ -152,20 +152,14 @@ wait_for_look(void)
 static void
 set_up(void)
 {
-    base = event_base_new();
-    nats = (struct nats){.pid = 0};
-    nats_start(&nats, NULL);
-    bus = nats_open(&nats, base);
-    nats_create_bucket(bus, base, BUCKET);
+    nats_set_up(&nats, &base, &bus, BUCKET);
 }
 
 static void
 tear_down(void)
 {
     shard_commit_destroy(record);
-    bus_close(bus);
-    nats_end(&nats);
-    event_base_free(base);
+    nats_tear_down(&nats, base, bus);
 }
 
 /* --- Tests. -------------------------------------------------------------- */

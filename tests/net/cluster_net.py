@@ -24,7 +24,7 @@ import subprocess
 import threading
 
 from cluster import Cluster, Nats, Server
-from lab import HERE, bindir
+from lab import HERE, bindir, netns_prefix
 from process import Failed, environment, run
 
 DISK = "48m"
@@ -59,8 +59,8 @@ class Wired:
     """What has a namespace, a wire to the hub, and a small disk."""
 
     def __init__(self, name, prefix, index, disk):
-        self.netns = f"{prefix}-{name}"
-        self.hub = f"{prefix}-hub"
+        self.netns = prefix + name
+        self.hub = f"{prefix}hub"
         self.wire = f"to-{name}"        # The end at the hub.
         self.own_ip = f"10.99.{index}.2"
         self.far_ip = f"10.99.{index}.1"
@@ -224,8 +224,8 @@ class ClusterNet(Cluster):
 
     def __init__(self, directory, n, topology, rules, options=(), n_nats=1,
                  nats_disk=NATS_DISK):
-        self.prefix = f"lh{os.getpid()}"
-        self.netns = f"{self.prefix}-hub"
+        self.prefix = netns_prefix()
+        self.netns = f"{self.prefix}hub"
         self.n_nats = n_nats
         self.nats_disk = nats_disk
         if n_nats > 1:

@@ -195,7 +195,7 @@ class Lab:
         self._ovs_sbin = os.path.join(prefix, "sbin")
         self._ovs_share = os.path.join(prefix, "share", "openvswitch")
         self.dir = tempfile.mkdtemp(prefix="lasthop-lab-")
-        self.prefix = f"lh{os.getpid()}{self.dir[-3:]}-".replace("_", "x")
+        self.prefix = f"{netns_prefix()}{self.dir[-3:]}-".replace("_", "x")
         self.bridges = {}
         self.hosts = {}
         self.env = environment(
@@ -525,9 +525,20 @@ def _delete_netns(netns):
     run(["ip", "netns", "delete", netns], check=False)
 
 
+def netns_prefix():
+    """What the names of this process's namespaces begin with."""
+    return f"lh{os.getpid()}-"
+
+
+def netns_owner(name):
+    """The ID of the process that made the namespace; None if no test did."""
+    match = re.match(r"lh(\d+)-", name)
+    return int(match.group(1)) if match else None
+
+
 def _sweep():
-    """Removes namespaces of labs whose process was killed."""
+    """Removes namespaces of tests whose process was killed."""
     for line in run(["ip", "netns", "list"]).splitlines():
-        match = re.match(r"lh(\d+)[a-z0-9x]{3}-", line)
-        if match and not os.path.exists(f"/proc/{match.group(1)}"):
+        owner = netns_owner(line)
+        if owner and not os.path.exists(f"/proc/{owner}"):
             _delete_netns(line.split()[0])

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from lab import PYTHON, UNDER_COLLECTOR, Lab
+from lab import PYTHON, UNDER_COLLECTOR, Lab, netns_owner, netns_prefix
 from process import Failed, run, wait_until
 
 NORMAL = "priority=0,actions=normal"
@@ -196,6 +196,20 @@ def test_a_killed_lab_is_swept_by_the_next():
     shutil.rmtree(directory)
     with Lab():
         assert prefix not in run(["ip", "netns", "list"])
+
+
+def test_a_sweep_spares_what_others_use():
+    assert netns_owner(netns_prefix() + "hub") == os.getpid()
+    assert netns_owner("lh11999-hub") == 11999
+    assert netns_owner("lh11999-12x-sw (id: 3)") == 11999
+    assert netns_owner("lh11999") is None and netns_owner("web-1") is None
+    netns = f"{netns_prefix()}spare"
+    run(["ip", "netns", "add", netns])
+    try:
+        with Lab():
+            assert netns in run(["ip", "netns", "list"])
+    finally:
+        run(["ip", "netns", "delete", netns])
 
 
 if __name__ == "__main__":

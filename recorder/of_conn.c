@@ -9,6 +9,7 @@
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/event.h>
@@ -219,6 +220,23 @@ set_tcp_options(struct bufferevent *bev)
                sizeof unacknowledged_ms);
 }
 
+/* Who sends and hangs up is heard to the end, also when it was an answer to it
+ * that found the socket closed: takes what has come. */
+static void
+read_rest(struct of_conn *conn)
+{
+    struct evbuffer *input = bufferevent_get_input(conn->bev);
+    int fd = bufferevent_getfd(conn->bev), len, n = 1;
+
+    if (conn->is_plain && conn->is_connected && !ioctl(fd, FIONREAD, &len)) {
+        evbuffer_unfreeze(input, 0);
+        for (; len > 0 && n > 0; len -= n) {
+            n = evbuffer_read(input, fd, len);
+        }
+        evbuffer_freeze(input, 0);
+    }
+}
+
 static void
 on_event(struct bufferevent *bev, short what, void *conn_)
 {
@@ -238,6 +256,9 @@ on_event(struct bufferevent *bev, short what, void *conn_)
     } else if (what & BEV_EVENT_ERROR) {
         char *reason = tls_reason(bev);
 
+        if (what & BEV_EVENT_WRITING && !conn->has_ended) {
+            read_rest(conn);
+        }
         end(conn,
             reason ? reason : evutil_socket_error_to_string(socket_error));
         free(reason);

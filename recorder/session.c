@@ -518,6 +518,14 @@ session_must_wait(struct session *s, const uint8_t *msg)
     return waits;
 }
 
+/* True when the controller did not wait for the switch's HELLO with it. */
+static bool
+is_after_hello(const struct session *s, uint8_t type)
+{
+    return s->up_versions && type != OF_WIRE_HELLO && type != OF_WIRE_ERROR &&
+           !is_echo(type);
+}
+
 static bool
 on_controller_message(void *s_, const uint8_t *msg, size_t len)
 {
@@ -533,7 +541,7 @@ on_controller_message(void *s_, const uint8_t *msg, size_t len)
         s->holds_controller = true;
         return false;
     }
-    if (s->state == SESSION_HELLO) {
+    if (s->state == SESSION_HELLO && !is_after_hello(s, type)) {
         s->counters.from_controller++;
         pass_to_switch(s, msg, len);
         if (type == OF_WIRE_HELLO) {

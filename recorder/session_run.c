@@ -97,6 +97,7 @@ session_resume(struct session *s)
     if (s->down) {
         of_conn_resume(s->down);
     }
+    session_linger_on(s);
 }
 
 void

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
+#include <event2/buffer.h>
 #include <event2/event.h>
 
 #include "lib/lh_alloc.h"
@@ -36,21 +37,44 @@ on_linger(evutil_socket_t fd, short what, void *s)
 bool
 session_linger(struct session *s)
 {
-    struct timeval timeout = {.tv_sec = SESSION_LINGER_S};
-    uint8_t msg[OF_WIRE_HEADER_LEN];
+    bool is_open = evbuffer_get_length(s->waiting) ||
+                   (s->state == SESSION_RUN && instr_link_is_open(s->link));
 
-    if (!session_is_guest(s) || s->state != SESSION_RUN ||
-        !instr_link_is_open(s->link)) {
+    if (!session_is_guest(s) || s->state >= SESSION_PASS || !is_open) {
         return false;
     }
     of_conn_finish(s->up);
     s->up = NULL;
-    s->deadline = evtimer_new(s->env->base, on_linger, s);
-    event_add(s->deadline, &timeout);
-    of_wire_put_header(msg, s->version, of_wire_barrier_request(s->version),
-                       sizeof msg, 0);
-    session_send_own(s, SESSION_LINGER_TAG, msg, sizeof msg);
+    session_linger_on(s);
     return true;
+}
+
+void
+session_linger_on(struct session *s)
+{
+    struct timeval timeout = {.tv_sec = SESSION_LINGER_S};
+    uint8_t msg[OF_WIRE_HEADER_LEN];
+
+    if (s->up || !session_is_guest(s)) {
+        return;
+    }
+    if (s->state == SESSION_PASS) {
+        session_end(s, "the guest has gone");
+        return;
+    }
+    if (s->state != SESSION_RUN) {
+        return;
+    }
+    if (!s->deadline) {
+        s->deadline = evtimer_new(s->env->base, on_linger, s);
+        event_add(s->deadline, &timeout);
+    }
+    if (!s->is_last_sent && !evbuffer_get_length(s->waiting)) {
+        s->is_last_sent = true;
+        of_wire_put_header(msg, s->version,
+                           of_wire_barrier_request(s->version), sizeof msg, 0);
+        session_send_own(s, SESSION_LINGER_TAG, msg, sizeof msg);
+    }
 }
 
 void

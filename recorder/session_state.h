@@ -56,9 +56,10 @@ struct session {
     bool holds_controller;    /* Until there are free transaction IDs. */
     uint32_t down_versions, up_versions; /* Of the HELLOs; 0: none yet. */
     uint8_t version;                     /* Agreed; 0 before. */
-    struct event *deadline;              /* Of HELLOs and features. */
+    struct event *deadline;              /* Of HELLOs, features, lingering. */
     struct event *reaper;                /* Frees the session. */
     bool is_refused;                     /* Not to be attached to. */
+    bool is_last_sent; /* Of a guest that has gone, and a barrier. */
 
     uint8_t aux_id;          /* Of the features: 0 for a main connection. */
     uint64_t main_dpid;      /* Of the switch that it waits for, */
@@ -93,8 +94,11 @@ const char *session_who(const struct session *);
 /* True when it came by --serve: it is of no use to the recorder itself. */
 bool session_is_guest(const struct session *);
 /* The guest has gone.  True: its connection to the switch stays until that has
- * done what it asked for, SESSION_LINGER_S at most. */
+ * been set up and has done what the guest asked for, SESSION_LINGER_S at most
+ * when it is set up. */
 bool session_linger(struct session *);
+/* Goes on with that, if it is so, when more can be sent. */
+void session_linger_on(struct session *);
 /* The switch has. */
 void session_lingered(struct session *);
 /* True when the switch stays while it does: neither that of a guest nor an

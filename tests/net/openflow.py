@@ -103,10 +103,14 @@ class Wire:
         head = self._exactly(8)
         return head + self._exactly(struct.unpack(">H", head[2:4])[0] - 8)
 
+    def hello(self):
+        """Its HELLO, of one version."""
+        bitmap = struct.pack(">HHI", 1, 8, 1 << self.version)
+        return message(self.version, HELLO, 1, bitmap)
+
     def handshake(self):
         """HELLOs that agree on the version."""
-        bitmap = struct.pack(">HHI", 1, 8, 1 << self.version)
-        self.send(message(self.version, HELLO, 1, bitmap))
+        self.send(self.hello())
         assert self.receive()[1] == HELLO
 
     def sync(self):

@@ -60,12 +60,13 @@ class Served:
              f"unix:{path or self.at}", *argv], text=True, timeout=30,
             capture_output=True, check=False, env=self.switch.env)
 
-    def wire(self):
-        """A guest that has been greeted."""
+    def wire(self, is_greeted=True):
+        """A guest, that has been greeted or not."""
         guest = socket.socket(socket.AF_UNIX)
         guest.connect(self.at)
         wire = Wire(guest, 4)
-        wire.handshake()
+        if is_greeted:
+            wire.handshake()
         return wire
 
 
@@ -113,9 +114,10 @@ def test_the_bridge_is_not_there(served):
     assert f"who came by unix:{served.dir}/nine is let go" in process.output()
 
 
-def test_who_hangs_up_at_once_is_obeyed(served):
+@pytest.mark.parametrize("is_greeted", [True, False])
+def test_who_hangs_up_at_once_is_obeyed(served, is_greeted):
     """Commands that were sent are done, recorded and instrumented, with
-    nobody there who waits for it."""
+    nobody there who waits for it, or who had waited to be greeted."""
     served.start("--attach=br0").wait_for(" instrumented")
     encoder = Encoder(served.dir)
     mods = encoder.encode(4, "add-flows", [
@@ -124,8 +126,12 @@ def test_who_hangs_up_at_once_is_obeyed(served):
     encoder.close()
     mods = [msg for msg in mods if msg[1] == FLOW_MOD]
     assert len(mods) == 200
-    wire = served.wire()
-    wire.send(*mods)
+    if is_greeted:
+        wire = served.wire()
+        wire.send(*mods)
+    else:
+        wire = served.wire(is_greeted=False)
+        wire.send(wire.hello(), *mods)
     wire.close()
 
     def there():

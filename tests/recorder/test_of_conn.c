@@ -235,6 +235,34 @@ START_TEST(a_peer_that_is_gone_is_told_once)
 }
 END_TEST
 
+/* Who sends and hangs up gets no answers, but is heard to the end: more than
+ * is read at a time is still in the socket when an answer finds it closed. */
+START_TEST(who_hangs_up_is_heard_to_the_end)
+{
+    const uint32_t n = 1000;
+    const size_t len = 100;
+    struct side side;
+    uint8_t *msgs = lh_alloc_zero(n * len);
+
+    open_side(&side);
+    side.n_answers = 1;
+    for (uint32_t i = 0; i < n; i++) {
+        of_wire_put_header(msgs + i * len, OF_WIRE_13, OF_WIRE_HELLO,
+                           (uint16_t) len, i + 1);
+    }
+    ck_assert_int_eq(write(side.peer, msgs, n * len), n * len);
+    free(msgs);
+    close(side.peer);
+    side.peer = -1;
+    for (int i = 0; !side.n_closed && i < 10000; i++) {
+        event_base_loop(side.base, EVLOOP_NONBLOCK);
+    }
+    ck_assert_uint_eq(side.n_messages, n);
+    ck_assert_uint_eq(side.n_closed, 1);
+    close_side(&side);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -248,6 +276,7 @@ main(void)
     tcase_add_test(tc, what_is_full_is_told_when_it_is_not);
     tcase_add_test(tc, what_was_sent_before_the_end_arrives);
     tcase_add_test(tc, a_peer_that_is_gone_is_told_once);
+    tcase_add_test(tc, who_hangs_up_is_heard_to_the_end);
     suite_add_tcase(suite, tc);
     srunner_run_all(runner, CK_ENV);
 

@@ -20,7 +20,6 @@
 /* What one record says. */
 struct record {
     struct cluster_cover *cover;
-    uint32_t shard;
     bool is_known;
     struct store_spans spans;
 };
@@ -30,8 +29,9 @@ struct cluster_cover {
     void (*done)(void *aux);
     void *aux;
     struct event *ready; /* Owned. */
+    uint32_t n_shards;
     size_t n, n_asked;
-    struct record *records; /* Owned. */
+    struct record *records; /* By slot.  Owned. */
 };
 
 static void
@@ -84,6 +84,7 @@ cluster_cover_create(struct bus *bus, uint32_t n_shards, uint32_t n_copies,
     cover->bus = bus;
     cover->done = done;
     cover->aux = aux;
+    cover->n_shards = n_shards;
     cover->n = (size_t) n_shards * n_copies;
     cover->records = lh_alloc_zero((cover->n + 1) * sizeof *cover->records);
     cover->ready = evtimer_new(bus_get_base(bus), on_ready, cover);
@@ -91,7 +92,6 @@ cluster_cover_create(struct bus *bus, uint32_t n_shards, uint32_t n_copies,
         char key[SHARD_COMMIT_KEY_SIZE];
 
         cover->records[i].cover = cover;
-        cover->records[i].shard = (uint32_t) (i % n_shards);
         shard_commit_key((uint32_t) i, key);
         cover->n_asked +=
             !bus_kv_get(bus, CLUSTER_BUCKET_COMMIT_2, key, TIMEOUT_MS, on_get,
@@ -116,6 +116,47 @@ cluster_cover_destroy(struct cluster_cover *cover)
     }
 }
 
+static bool
+is_known(const struct cluster_cover *cover)
+{
+    for (size_t i = 0; i < cover->n; i++) {
+        if (!cover->records[i].is_known) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* What is vouched for of the shard, and messages by which nothing was
+ * accepted, as one who read them has noted: of these nobody can lack anything,
+ * nor need anybody vouch for them, who may have nothing of the shard besides.
+ */
+static struct store_vouch
+vouch_of(const struct cluster_cover *cover, const struct store_vouch *vouch,
+         uint32_t shard)
+{
+    struct store_vouch all = {.n = 0};
+
+    for (size_t i = 0; i < vouch->n; i++) {
+        if (vouch->all[i].shard == shard) {
+            store_vouch_add_item(&all, &vouch->all[i]);
+        }
+    }
+    for (size_t i = shard; i < cover->n; i += cover->n_shards) {
+        const struct store_spans *spans = &cover->records[i].spans;
+
+        for (size_t j = 0; j < spans->n; j++) {
+            const struct store_span *span = &spans->all[j];
+            struct store_vouch_item item = {shard, span->from, span->to, 0};
+
+            if (span->min_ns > span->max_ns) {
+                store_vouch_add_item(&all, &item);
+            }
+        }
+    }
+    return all;
+}
+
 uint64_t
 cluster_cover_from(const struct cluster_cover *cover,
                    const struct store_vouch *vouch, uint64_t disk,
@@ -123,14 +164,17 @@ cluster_cover_from(const struct cluster_cover *cover,
 {
     uint64_t from_ns = since_ns;
 
-    for (size_t i = 0; i < cover->n; i++) {
-        const struct record *record = &cover->records[i];
+    if (!is_known(cover)) {
+        return until_ns;
+    }
+    for (uint32_t shard = 0; shard < cover->n_shards; shard++) {
+        struct store_vouch all = vouch_of(cover, vouch, shard);
 
-        if (!record->is_known) {
-            return until_ns;
+        for (size_t i = shard; i < cover->n; i += cover->n_shards) {
+            from_ns = store_vouch_from(&all, shard, &cover->records[i].spans,
+                                       disk, from_ns, until_ns);
         }
-        from_ns = store_vouch_from(vouch, record->shard, &record->spans, disk,
-                                   from_ns, until_ns);
+        store_vouch_uninit(&all);
     }
     return from_ns;
 }

@@ -27,7 +27,8 @@ void cluster_cover_destroy(struct cluster_cover *);
 
 /* From when on, in the times from since_ns on, before until_ns, all that the
  * records say that 'disk' (0: any) has is vouched for, as store_vouch_from()
- * of each.  until_ns where some record could not be read. */
+ * of each.  Messages that had nothing, as some record says, need nobody who
+ * vouches for them.  until_ns where some record could not be read. */
 uint64_t cluster_cover_from(const struct cluster_cover *,
                             const struct store_vouch *, uint64_t disk,
                             uint64_t since_ns, uint64_t until_ns);

@@ -175,14 +175,18 @@ store_disk_settle(const char *path, const struct store_note *note,
     return retval;
 }
 
-/* The number that the next file has at least: no place names it. */
+/* The number that the next file has at least: no file that there was had it.
+ * A place at the beginning of a file may be of one that there never was, as
+ * what is cut to nothing stays; it must not be passed over, as a first file of
+ * another number than 1 says that some were removed. */
 static uint64_t
 find_min_number(const char *path)
 {
     struct archive_commit commit;
 
-    return archive_commit_load(path, &commit, NULL) ? 0
-                                                    : commit.after.number + 1;
+    return archive_commit_load(path, &commit, NULL)
+               ? 0
+               : commit.after.number + (commit.after.offset > 0);
 }
 
 static int

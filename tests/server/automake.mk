@@ -363,6 +363,12 @@ tests_server_test_live_threads_SOURCES = \
 tests_server_test_live_threads_LDADD = $(SERVER_LIBS) $(TEST_LIBS)
 EXTRA_tests_server_test_live_threads_DEPENDENCIES = bin/lasthop-server
 
+check_PROGRAMS += tests/server/test_store_disk
+TESTS += tests/server/test_store_disk
+tests_server_test_store_disk_SOURCES = tests/server/test_store_disk.c \
+	tests/lib/random_history.c tests/lib/random_history.h
+tests_server_test_store_disk_LDADD = $(SERVER_LIBS) $(TEST_LIBS)
+
 check_PROGRAMS += tests/server/test_cluster_cover
 TESTS += tests/server/test_cluster_cover
 tests_server_test_cluster_cover_SOURCES = tests/server/test_cluster_cover.c \

@@ -134,6 +134,7 @@ on_second(evutil_socket_t fd, short what, void *cluster_)
     cluster_receive_tell_lost(cluster);
     if (!cluster->is_door_only) {
         cluster_self_tell(cluster);
+        cluster_vouch_look(cluster);
         cluster_share_tick(cluster->share);
         cluster_triggers_tick(cluster->triggers);
         cluster_holes_tick(cluster->holes);

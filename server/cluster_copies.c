@@ -202,6 +202,7 @@ cluster_copies_close(struct cluster *cluster)
 {
     free(cluster->ownerless_ms);
     free(cluster->away);
+    cluster_cover_destroy(cluster->cover);
     store_vouch_uninit(&cluster->former);
 }
 

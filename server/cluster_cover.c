@@ -179,6 +179,17 @@ cluster_cover_from(const struct cluster_cover *cover,
     return from_ns;
 }
 
+bool
+cluster_cover_add(const struct cluster_cover *cover, uint64_t disk,
+                  struct store_vouch *vouch)
+{
+    for (size_t i = 0; i < cover->n; i++) {
+        store_vouch_add(vouch, (uint32_t) (i % cover->n_shards),
+                        &cover->records[i].spans, disk, 0);
+    }
+    return is_known(cover);
+}
+
 uint64_t
 cluster_cover_oldest(const struct cluster_cover *cover, uint64_t disk)
 {

@@ -32,6 +32,10 @@ void cluster_cover_destroy(struct cluster_cover *);
 uint64_t cluster_cover_from(const struct cluster_cover *,
                             const struct store_vouch *, uint64_t disk,
                             uint64_t since_ns, uint64_t until_ns);
+/* Adds to 'vouch' what the records say that 'disk' has, of all times.  False:
+ * some record could not be read, and may say more. */
+bool cluster_cover_add(const struct cluster_cover *, uint64_t disk,
+                       struct store_vouch *vouch);
 /* The earliest time of histories that records say 'disk' has; UINT64_MAX:
  * none. */
 uint64_t cluster_cover_oldest(const struct cluster_cover *, uint64_t disk);

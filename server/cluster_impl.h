@@ -15,6 +15,7 @@
 #include "lib/bus_kv.h"
 #include "server/cluster.h"
 #include "server/cluster_book.h"
+#include "server/cluster_cover.h"
 #include "server/cluster_door.h"
 #include "server/cluster_leg.h"
 #include "server/cluster_holes.h"
@@ -83,6 +84,8 @@ struct cluster {
     struct cluster_store **stores; /* Of all copies. */
     struct store_settle *settle;   /* Of stores it had once. */
     struct store_vouch former;     /* What this disk has of these. */
+    bool is_former_known;          /* Also of those before it started. */
+    struct cluster_cover *cover;   /* To find that out.  Owned. */
     struct store_team team;        /* Of stores with copies. */
     int64_t ready_ms;              /* Since when there are such. */
     int64_t *ownerless_ms;         /* Of each slot, since when; 0: it is
@@ -154,6 +157,9 @@ json_t *cluster_copies_to_json(const struct cluster *);
 
 /* --- cluster_vouch.c --- */
 
+/* About once a second: finds out what this disk has of shards that were this
+ * server's before it was started, until that is known. */
+void cluster_vouch_look(struct cluster *);
 /* What the answer of a query surely has that sees what 'reader' (may be NULL)
  * does now, as store_vouch_to_json(), new; NULL: there are no copies. */
 json_t *cluster_vouch(void *cluster, const struct archive_reader *reader);

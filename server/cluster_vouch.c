@@ -108,6 +108,28 @@ kept_since(const struct cluster *cluster, const struct oldest *all,
     return is_there ? since_ns : UINT64_MAX;
 }
 
+static void
+on_cover(void *cluster_)
+{
+    struct cluster *cluster = cluster_;
+
+    cluster->is_former_known = cluster_cover_add(
+        cluster->cover, cluster->team.disk, &cluster->former);
+    cluster_cover_destroy(cluster->cover);
+    cluster->cover = NULL;
+}
+
+void
+cluster_vouch_look(struct cluster *cluster)
+{
+    if (cluster->config.n_copies > 1 && !cluster->is_former_known &&
+        !cluster->cover && cluster->is_connected) {
+        cluster->cover =
+            cluster_cover_create(cluster->bus, cluster->config.n_stores,
+                                 cluster->config.n_copies, on_cover, cluster);
+    }
+}
+
 json_t *
 cluster_vouch(void *cluster_, const struct archive_reader *reader)
 {

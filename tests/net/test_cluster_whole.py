@@ -64,6 +64,11 @@ def feed(cluster):
     return N
 
 
+def shards_of(server):
+    """Of which the server has a copy."""
+    return {s["shard"] for s in server.status()["stores"]}
+
+
 def test_nothing_is_missing_that_another_copy_has(tmp_path, network):
     with Cluster(tmp_path, 3, *network, ["--replicas", "2"]) as c:
         c.start()
@@ -107,6 +112,30 @@ def test_what_was_cut_off_is_not_missed(tmp_path, network):
                    for path in tmp_path.glob("?/archive/shard-*/*.lha"))
         c["c"].process.kill()
         wait_nothing_missing(c["a"])
+
+
+def test_what_others_own_now_is_vouched_for(tmp_path, network):
+    """Servers that have come take a shard of one whose disk has what it was
+    before, also when that one was started again since.  By their names b and c
+    have shard 13 of three servers, not c of five, and not c without b."""
+    with Cluster(tmp_path, 5, *network, ["--replicas", "2"]) as c:
+        late = [c.servers.pop(name) for name in "de"]
+        c.start()
+        feed(c)
+        assert 13 in shards_of(c["b"]) & shards_of(c["c"])
+        for server in late:
+            c.servers[server.name] = server.start()
+        wait_until(lambda: 13 not in shards_of(c["c"]), QUIET_S,
+                   "another to have the shard")
+
+        c["c"].process.kill()
+        c["c"].start().wait_ready()
+        c.wait_owned()
+        c["b"].process.kill()
+        wait_dead(c["c"], "b")
+        c.wait_owned()
+        wait_nothing_missing(c["c"], is_always_whole=False)
+        assert 13 not in shards_of(c["c"])
 
 
 def wait_running(cluster, n):

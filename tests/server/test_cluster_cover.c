@@ -160,6 +160,35 @@ START_TEST(what_came_is_vouched_for_by_who_has_it)
 }
 END_TEST
 
+/* A server that was started again finds what is on its disk of shards that
+ * others own now. */
+START_TEST(what_a_disk_has_is_vouched_for)
+{
+    static const struct store_span first[] = {
+        {A, 0, 40, 90, 120},
+        {B, 40, 70, 130, 150},
+    };
+    static const struct store_span second[] = {
+        {C, 0, 30, 90, 110},
+        {B, 30, 70, 120, 150},
+    };
+    struct store_vouch vouch = {.n = 0};
+    struct cluster_cover *cover;
+
+    commit(1, 0, first, 2);
+    commit(1, 1, second, 2);
+    commit(2, 1, first, 1);
+    cover = read_cover();
+    ck_assert(cluster_cover_add(cover, A, &vouch));
+    ck_assert_uint_eq(vouch.n, 2);
+    ck_assert_uint_eq(cluster_cover_from(cover, &vouch, A, 10, 500), 10);
+    ck_assert_uint_eq(cluster_cover_from(cover, &vouch, C, 10, 500), 10);
+    ck_assert_uint_eq(cluster_cover_from(cover, &vouch, B, 10, 500), 151);
+    store_vouch_uninit(&vouch);
+    cluster_cover_destroy(cover);
+}
+END_TEST
+
 START_TEST(a_record_that_cannot_be_read_may_say_anything)
 {
     struct store_vouch vouch = {.n = 0};
@@ -170,6 +199,7 @@ START_TEST(a_record_that_cannot_be_read_may_say_anything)
     commit_bytes(2, 1, "?", 1);
     cover = read_cover();
     ck_assert_uint_eq(cluster_cover_from(cover, &vouch, C, 10, 500), 500);
+    ck_assert(!cluster_cover_add(cover, C, &vouch));
     cluster_cover_destroy(cover);
 }
 END_TEST
@@ -184,6 +214,7 @@ main(void)
     tcase_set_timeout(tcase, 100);
     tcase_add_test(tcase, nobody_vouches_for_messages_that_had_nothing);
     tcase_add_test(tcase, what_came_is_vouched_for_by_who_has_it);
+    tcase_add_test(tcase, what_a_disk_has_is_vouched_for);
     tcase_add_test(tcase, a_record_that_cannot_be_read_may_say_anything);
     suite_add_tcase(suite, tcase);
 

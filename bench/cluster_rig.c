@@ -13,6 +13,7 @@
 #include "lib/lh_alloc.h"
 #include "lib/monotonic.h"
 #include "server/cluster_codecs.h"
+#include "server/cluster_sent.h"
 #include "server/cluster_door.h"
 #include "server/cluster_split.h"
 #include "server/cluster_store.h"
@@ -96,6 +97,7 @@ open_server(struct cluster_rig *c, unsigned int s)
 
     c->dirs[s] = archive_of(c, s);
     c->codecs[s] = cluster_codecs_create(&c->id_config);
+    c->sent[s] = cluster_sent_create(c->buses[s], CLUSTER_DOOR_MEMORY / 8);
     c->kits[s] = path_kit_create(true);
     ck_assert_ptr_nonnull(c->kits[s]);
     path_kit_set_topology(c->kits[s], c->topology);
@@ -119,6 +121,7 @@ open_split(struct cluster_rig *c, uint32_t k)
         .is_lossless = true,
         .kit = c->kits[s],
         .codecs = c->codecs[s],
+        .sent = c->sent[s],
         .rules = c->rules,
         .on_event = on_split};
 
@@ -193,6 +196,7 @@ cluster_rig_close(struct cluster_rig *c)
         cluster_door_destroy(c->doors[s]);
         path_kit_destroy(c->kits[s]);
         cluster_codecs_unref(c->codecs[s]);
+        cluster_sent_destroy(c->sent[s]);
         bus_close(c->buses[s]);
         free(c->dirs[s]);
     }

@@ -38,6 +38,7 @@ struct cluster_rig {
     struct cluster_door *doors[CLUSTER_RIG_SERVERS];
     struct path_kit *kits[CLUSTER_RIG_SERVERS];
     struct cluster_codecs *codecs[CLUSTER_RIG_SERVERS];
+    struct cluster_sent *sent[CLUSTER_RIG_SERVERS];
     struct cluster_split *splits[CLUSTER_RIG_SHARDS];
     struct cluster_store *stores[CLUSTER_RIG_STORES];
 };

@@ -96,6 +96,7 @@ server_libserver_a_SOURCES = \
 	server/cluster_door.c server/cluster_door.h \
 	server/cluster_lane.c server/cluster_lane.h \
 	server/door_marks.c server/door_marks.h \
+	server/cluster_sent.c server/cluster_sent.h \
 	server/cluster_wants.c server/cluster_wants.h \
 	server/cluster_wire.c server/cluster_wire.h \
 	server/counters.c server/counters.h \

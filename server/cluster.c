@@ -23,6 +23,8 @@
 /* For others to say that they have what came here. */
 #define SAFE_MS 6000
 #define ASK_MS  2000
+/* Of --cluster-memory for histories that were sent: one of so many parts. */
+#define SENT_PART 8
 
 /* --- What NATS holds ----------------------------------------------------- */
 
@@ -329,6 +331,9 @@ static void
 on_ready(void *cluster_, const struct cluster_config *config)
 {
     struct cluster *cluster = cluster_;
+    size_t memory = cluster->options->n_memory
+                        ? (size_t) cluster->options->n_memory
+                        : CLUSTER_DOOR_MEMORY;
     const struct cluster_door_config door = {
         .bus = cluster->bus,
         .n_shards = config->n_shards,
@@ -337,7 +342,7 @@ on_ready(void *cluster_, const struct cluster_config *config)
         .wire = &cluster->config.wire,
         .gate = cluster->parts.gate,
         .catch_up = cluster->parts.catch_up,
-        .max_bytes = (size_t) cluster->options->n_memory,
+        .max_bytes = memory,
     };
     const struct cluster_triggers_config triggers = {
         .bus = cluster->bus,
@@ -356,6 +361,7 @@ on_ready(void *cluster_, const struct cluster_config *config)
         cluster->book = cluster_book_create(cluster->bus, cluster->parts.book);
         cluster->wants = cluster_wants_create(
             cluster->bus, cluster->parts.on_want, cluster->parts.aux);
+        cluster->sent = cluster_sent_create(cluster->bus, memory / SENT_PART);
     }
     cluster->door = cluster_door_create(&door);
     open_share(cluster);
@@ -478,6 +484,7 @@ cluster_close(struct cluster *cluster)
     cluster_shards_close(cluster);
     cluster_tally_destroy(cluster->tally);
     cluster_wants_destroy(cluster->wants);
+    cluster_sent_destroy(cluster->sent);
     cluster_book_destroy(cluster->book);
     cluster_triggers_destroy(cluster->triggers);
     cluster_holes_destroy(cluster->holes);

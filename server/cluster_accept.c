@@ -296,6 +296,19 @@ cluster_accept_give_up(struct cluster_accept *a,
 }
 
 void
+cluster_accept_each_wanted(const struct cluster_accept *a,
+                           void (*want)(void *aux, uint32_t k, uint64_t first,
+                                        uint64_t last),
+                           void *aux)
+{
+    for (size_t i = 0; i < a->n_held; i++) {
+        const struct store_message *m = &a->held[i].message;
+
+        want(aux, m->k, a->known[m->k].c + 1, m->c);
+    }
+}
+
+void
 cluster_accept_take(struct cluster_accept *a, uint64_t seq,
                     const struct store_message *m,
                     void (*accept)(void *aux, const struct store_message *),

@@ -75,6 +75,12 @@ void cluster_accept_give_up(struct cluster_accept *,
                                          uint32_t n, uint64_t since_ns),
                             void *aux);
 
+/* Tells of each marker that waits which checkpoints of k it waits for. */
+void cluster_accept_each_wanted(const struct cluster_accept *,
+                                void (*want)(void *aux, uint32_t k,
+                                             uint64_t first, uint64_t last),
+                                void *aux);
+
 /* From where a successor with this state has to read: what waits, or, if
  * nothing does, 'next_seq'. */
 uint64_t cluster_accept_floor(const struct cluster_accept *,

@@ -10,8 +10,10 @@
 
 #include "lib/bus_sweep.h"
 #include "lib/lh_alloc.h"
+#include "lib/monotonic.h"
 #include "server/cluster_outbox.h"
 #include "server/cluster_posts.h"
+#include "server/cluster_sent.h"
 #include "server/cluster_snapshot.h"
 #include "server/shard_commit.h"
 #include "server/store_message.h"
@@ -21,7 +23,11 @@
 #define SWEEP_NS     UINT64_C(2000000000)
 #define NO_SEQ       UINT64_MAX
 
-/* Tags of posts. */
+/* A marker is told again so late if no other followed it: NATS may lose the
+ * end of a stream. */
+#define TELL_AGAIN_NS UINT64_C(10000000000)
+
+/* Tags of posts: a part of a snapshot, or this plus the number of a store. */
 #define TAG_PART      0
 #define TAG_TENTATIVE 1
 
@@ -30,8 +36,11 @@ struct store {
     uint32_t n_in; /* Messages for it of the checkpoint under way. */
     /* Of those that are committed. */
     struct store_parts parts;
-    uint64_t owed;   /* The last checkpoint it has to be told of; 0: none. */
-    uint64_t marker; /* What a marker on its way tells; NO_SEQ: none is. */
+    uint64_t owed;    /* The last checkpoint it has to be told of; 0: none. */
+    uint64_t marker;  /* What a marker on its way tells; NO_SEQ: none is. */
+    uint64_t last;    /* What the last one told, */
+    uint64_t told_ns; /* and when, */
+    bool is_last;     /* which is to be told again if no other follows. */
 };
 
 /* What the record says. */
@@ -54,8 +63,34 @@ struct cluster_checkpoint {
     struct record wanted; /* Under way. */
     struct bus_sweep *cards, *snapshots; /* Of LH1 and LHS.  Owned. */
     uint64_t swept_ns;                   /* When they were last told. */
+    uint64_t now_ns;                     /* Of the last run. */
     struct cluster_checkpoint_counters n;
 };
+
+/* --- What NATS has, but may lose. -----------------------------------------
+ */
+
+static void
+take_post(void *cp_, uint64_t tag, struct byte_buf *data, const char *value)
+{
+    struct cluster_checkpoint *cp = cp_;
+
+    if (tag != TAG_PART && cp->config.sent) {
+        cluster_sent_keep(cp->config.sent, (uint32_t) (tag - TAG_TENTATIVE),
+                          data, NULL, monotonic_ns());
+    }
+}
+
+static void
+take_marker(void *cp_, uint64_t m, struct byte_buf *data, const char *parts)
+{
+    struct cluster_checkpoint *cp = cp_;
+
+    if (cp->config.sent) {
+        cluster_sent_keep(cp->config.sent, (uint32_t) m, data, parts,
+                          monotonic_ns());
+    }
+}
 
 /* --- Markers. -------------------------------------------------------------
  */
@@ -63,7 +98,7 @@ struct cluster_checkpoint {
 /* 'epoch' has committed 'c'. */
 static void
 send_marker(struct cluster_checkpoint *cp, uint32_t m, uint64_t epoch,
-            uint64_t c)
+            uint64_t c, bool is_again)
 {
     const struct store_message message = {
         .kind = STORE_MARKER,
@@ -73,15 +108,18 @@ send_marker(struct cluster_checkpoint *cp, uint32_t m, uint64_t epoch,
         .e_now = cp->config.epoch,
     };
     struct byte_buf bytes = BYTE_BUF_INIT;
-    char subject[32], id[96], parts[STORE_PARTS_SIZE];
+    char subject[32], id[128], parts[STORE_PARTS_SIZE];
 
     store_parts_put(&cp->stores[m].parts, parts);
     snprintf(subject, sizeof subject, "lh.2.%" PRIu32, m);
     snprintf(id, sizeof id,
-             "m.%" PRIu32 ".%" PRIu64 ".%" PRIu64 ".%" PRIu64 ".%" PRIu32,
-             cp->config.shard, cp->config.epoch, epoch, c, m);
+             "m.%" PRIu32 ".%" PRIu64 ".%" PRIu64 ".%" PRIu64 ".%" PRIu32 "%s",
+             cp->config.shard, cp->config.epoch, epoch, c, m,
+             is_again ? ".again" : "");
     store_message_put(&message, &bytes);
-    cp->stores[m].marker = c;
+    cp->stores[m].marker = cp->stores[m].last = c;
+    cp->stores[m].told_ns = cp->now_ns;
+    cp->stores[m].is_last = epoch == cp->config.epoch && !is_again;
     cluster_posts_add_with(cp->markers, subject, id, &bytes, m,
                            STORE_PARTS_HEADER, parts);
 }
@@ -103,7 +141,7 @@ on_marker_kept(void *cp_, uint64_t m, uint64_t seq)
     }
     store->marker = NO_SEQ;
     if (store->owed) {
-        send_marker(cp, (uint32_t) m, cp->config.epoch, store->owed);
+        send_marker(cp, (uint32_t) m, cp->config.epoch, store->owed, false);
     }
     if (cp->state == CHECKPOINT_ANNOUNCING && is_told(cp)) {
         cp->state = CHECKPOINT_IDLE;
@@ -116,7 +154,7 @@ announce(struct cluster_checkpoint *cp)
 {
     cp->state = CHECKPOINT_ANNOUNCING;
     for (uint32_t m = 0; m < cp->config.n_stores; m++) {
-        send_marker(cp, m, cp->past.epoch, cp->past.checkpoint);
+        send_marker(cp, m, cp->past.epoch, cp->past.checkpoint, false);
     }
 }
 
@@ -148,8 +186,21 @@ tell(struct cluster_checkpoint *cp, uint64_t c)
             store->n_in = 0;
             store->owed = c;
             if (store->marker == NO_SEQ) {
-                send_marker(cp, m, cp->config.epoch, c);
+                send_marker(cp, m, cp->config.epoch, c, false);
             }
+        }
+    }
+}
+
+static void
+tell_again(struct cluster_checkpoint *cp)
+{
+    for (uint32_t m = 0; m < cp->config.n_stores; m++) {
+        const struct store *store = &cp->stores[m];
+
+        if (store->is_last && store->marker == NO_SEQ &&
+            cp->now_ns - store->told_ns > TELL_AGAIN_NS) {
+            send_marker(cp, m, cp->config.epoch, store->last, true);
         }
     }
 }
@@ -328,7 +379,7 @@ give_tentative(void *cp_, uint32_t m, uint32_t part, struct byte_buf *bytes)
              cp->config.shard, cp->config.epoch, cp->next, m, part);
     cp->stores[m].n_in++;
     cp->n.tentative_bytes += bytes->len;
-    cluster_posts_add(cp->posts, subject, id, bytes, TAG_TENTATIVE);
+    cluster_posts_add(cp->posts, subject, id, bytes, TAG_TENTATIVE + m);
 }
 
 static void
@@ -410,8 +461,10 @@ cluster_checkpoint_create(const struct cluster_checkpoint_config *config)
         cp->stores[m].marker = NO_SEQ;
     }
     posts.on_kept = on_post_kept;
+    posts.take = take_post;
     cp->posts = cluster_posts_create(&posts);
     posts.on_kept = on_marker_kept;
+    posts.take = take_marker;
     cp->markers = cluster_posts_create(&posts);
     cp->cards = open_sweep(cp, "LH1", "lh.1", may_card_go);
     cp->snapshots = open_sweep(cp, "LHS", "lh.s", may_snapshot_go);
@@ -466,11 +519,13 @@ cluster_checkpoint_is_done(const struct cluster_checkpoint *cp)
 void
 cluster_checkpoint_run(struct cluster_checkpoint *cp, uint64_t now_ns)
 {
+    cp->now_ns = now_ns;
     if (cp->state == CHECKPOINT_FENCED || !cp->n.n ||
         now_ns - cp->swept_ns < SWEEP_NS) {
         return;
     }
     cp->swept_ns = now_ns;
+    tell_again(cp);
     if (cp->is.position) {
         /* The last message stays: NATS, when it is killed, may begin to
          * number an empty stream anew. */

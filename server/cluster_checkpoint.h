@@ -48,6 +48,7 @@ struct cluster_checkpoint_config {
     uint64_t epoch;
     uint32_t n_stores;
     struct cluster_codecs *codecs; /* Takes a reference. */
+    struct cluster_sent *sent;     /* Keeps what is sent; NULL: none does. */
     /* Each at most once but for on_committed; none may destroy it. */
     void (*on_claimed)(void *aux, const struct cluster_checkpoint_past *);
     void (*on_committed)(void *aux);
@@ -94,8 +95,8 @@ void cluster_checkpoint_begin(struct cluster_checkpoint *, uint64_t position,
 /* Whether nothing is under way, markers neither. */
 bool cluster_checkpoint_is_done(const struct cluster_checkpoint *);
 
-/* Removes what is not needed any more, now and then; at least once a
- * second. */
+/* Removes what is not needed any more, now and then, and tells stores again
+ * what they were told last; at least once a second. */
 void cluster_checkpoint_run(struct cluster_checkpoint *, uint64_t now_ns);
 
 enum cluster_checkpoint_state

@@ -20,7 +20,6 @@
 #include "server/cluster_wire.h"
 #include "server/door_message.h"
 
-#define MAX_BYTES  (UINT64_C(256) << 20)
 #define TIMEOUT_MS 2000
 #define LATE_MS    3600000
 #define WALK_NS    UINT64_C(1000000)
@@ -157,7 +156,7 @@ cluster_door_create(const struct cluster_door_config *config)
     assert(config->n_shards);
     door->config = *config;
     if (!door->config.max_bytes) {
-        door->config.max_bytes = MAX_BYTES;
+        door->config.max_bytes = CLUSTER_DOOR_MEMORY;
     }
     door->hash = keyed_hash_create();
     door->lost = lh_alloc_zero(N_SWITCHES * sizeof *door->lost);

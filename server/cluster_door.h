@@ -59,6 +59,9 @@
 #include "lib/packet_id.h"
 #include "lib/postcard.h"
 
+/* Of postcards that wait for NATS, unless told otherwise: bytes. */
+#define CLUSTER_DOOR_MEMORY (UINT64_C(256) << 20)
+
 struct cluster_door_config {
     struct bus *bus;
     uint32_t n_shards;

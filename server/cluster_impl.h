@@ -27,6 +27,7 @@
 #include "server/cluster_tally.h"
 #include "server/cluster_triggers.h"
 #include "server/cluster_version.h"
+#include "server/cluster_sent.h"
 #include "server/cluster_wants.h"
 #include "server/shard_lease.h"
 #include "server/store_settle.h"
@@ -68,6 +69,7 @@ struct cluster {
     struct cluster_door *door;
     struct cluster_tally *tally;
     struct cluster_wants *wants;
+    struct cluster_sent *sent; /* Of all splits. */
     struct cluster_book *book;
     struct cluster_legs *legs;                 /* Its part of all queries, */
     struct cluster_profile_legs *profile_legs; /* and profiles. */

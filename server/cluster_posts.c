@@ -91,6 +91,10 @@ on_published(void *post_, int error_number, const char *why, uint64_t seq,
     post->is_sent = false;
     if (!error_number) {
         set_trouble(posts, NULL);
+        if (posts->config.take) {
+            posts->config.take(posts->config.aux, tag, &post->data,
+                               post->value);
+        }
         remove_post(posts, post);
         posts->config.on_kept(posts->config.aux, tag, seq);
         return;

@@ -24,6 +24,10 @@ struct cluster_posts_config {
     uint32_t timeout_ms; /* For an answer; 0: 2,000. */
     /* 'tag' is kept as number 'seq' of its stream.  May destroy the posts. */
     void (*on_kept)(void *aux, uint64_t tag, uint64_t seq);
+    /* Before that; may take the data, which had this value in its header.
+     * NULL: it is let go. */
+    void (*take)(void *aux, uint64_t tag, struct byte_buf *data,
+                 const char *value);
     void *aux;
 };
 

@@ -126,5 +126,6 @@ cluster_receive_tell(struct cluster *cluster)
         cluster_wants_run(cluster->wants,
                           cluster->parts.want(cluster->parts.aux),
                           monotonic_ns());
+        cluster_sent_run(cluster->sent, monotonic_ns());
     }
 }

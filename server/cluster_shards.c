@@ -122,6 +122,7 @@ start_split(struct cluster *cluster, uint32_t shard, uint64_t epoch)
         .wire = &cluster->config.wire,
         .kit = cluster->kit,
         .codecs = cluster->codecs,
+        .sent = cluster->sent,
         .on_event = on_split,
         .on_hole = on_hole,
         .aux = cluster,

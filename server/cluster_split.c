@@ -457,6 +457,7 @@ cluster_split_create(const struct cluster_split_config *config)
             .epoch = config->epoch,
             .n_stores = config->n_stores,
             .codecs = s->codecs,
+            .sent = config->sent,
             .on_claimed = on_claimed,
             .on_committed = on_committed,
             .on_fenced = on_fenced,

@@ -78,6 +78,7 @@ struct cluster_split_config {
     /* Shared by shards of a server; NULL: none. */
     struct path_kit *kit;
     struct cluster_codecs *codecs; /* Takes a reference. */
+    struct cluster_sent *sent;     /* As struct cluster_checkpoint_config. */
 
     /* May destroy the split, but for CLUSTER_SPLIT_OPEN. */
     void (*on_event)(void *aux, struct cluster_split *,

@@ -38,6 +38,7 @@ cluster_collect(const struct cluster *cluster, struct counters *c)
     struct cluster_copies_sum copies;
     struct cluster_door_counters door;
     struct cluster_legs_counters legs = {.cancelled = 0};
+    struct cluster_sent_counters sent;
 
     cluster_shards_collect(cluster, c);
     if (cluster->tally) {
@@ -51,6 +52,10 @@ cluster_collect(const struct cluster *cluster, struct counters *c)
     c->cluster_sent_again = door.sent_again;
     c->cluster_full = door.full;
     c->cluster_mended = door.sent_missing;
+    if (cluster->sent) {
+        cluster_sent_get_counters(cluster->sent, &sent);
+        c->cluster_mended += sent.sent_again;
+    }
     if (cluster->legs) {
         cluster_legs_get_counters(cluster->legs, &legs);
         cluster_profile_legs_collect(cluster->profile_legs, &legs);

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cluster_store_missing - messages of histories that a marker tells of, and
  * that have not come: NATS may have lost what it acknowledged, or a copy of
- * the stream may lack what others have.  Another reader may have another copy.
- */
+ * the stream may lack what others have.  Another reader may have another copy,
+ * and who sent them has them for a while. */
 #include <config.h>
 
 #include <inttypes.h>
 
 #include "lib/monotonic.h"
 #include "lib/say.h"
+#include "server/cluster_sent.h"
 #include "server/cluster_store_impl.h"
 #include "server/store_intake.h"
 
@@ -40,6 +41,16 @@ give_missing_up(struct cluster_store *s)
 }
 
 static void
+ask(void *s_, uint32_t k, uint64_t first, uint64_t last)
+{
+    const struct cluster_store *s = s_;
+    const struct cluster_sent_wanted wanted = {
+        .m = s->config.shard, .k = k, .first = first, .last = last};
+
+    cluster_sent_ask(s->config.bus, &wanted);
+}
+
+static void
 read_again(struct cluster_store *s, uint64_t now_ns)
 {
     if (now_ns - s->again_ns > s->again_wait_ns) {
@@ -48,6 +59,7 @@ read_again(struct cluster_store *s, uint64_t now_ns)
         s->read_seq = cluster_store_next_seq(s);
         s->is_held = false;
         cluster_store_read_from(s, 1);
+        store_intake_each_wanted(s->intake, ask, s);
     }
 }
 

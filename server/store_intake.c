@@ -245,6 +245,15 @@ store_intake_n_held(const struct store_intake *in)
     return n.held;
 }
 
+void
+store_intake_each_wanted(const struct store_intake *in,
+                         void (*want)(void *aux, uint32_t k, uint64_t first,
+                                      uint64_t last),
+                         void *aux)
+{
+    cluster_accept_each_wanted(in->accept, want, aux);
+}
+
 uint64_t
 store_intake_oldest(const struct store_intake *in)
 {

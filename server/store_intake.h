@@ -53,6 +53,11 @@ int store_intake_take(struct store_intake *, uint64_t seq, uint64_t stored_ns,
 /* Markers whose messages have not come; does not wait for them, and returns
  * how many messages are missing. */
 size_t store_intake_n_held(const struct store_intake *);
+/* Of each of these which checkpoints of the stage-1 shard 'k' it waits for. */
+void store_intake_each_wanted(const struct store_intake *,
+                              void (*want)(void *aux, uint32_t k,
+                                           uint64_t first, uint64_t last),
+                              void *aux);
 /* The lowest number of a message that waits for its marker; UINT64_MAX: none
  * does. */
 uint64_t store_intake_oldest(const struct store_intake *);

@@ -272,6 +272,16 @@ tests_server_test_store_vouch_SOURCES = tests/server/test_store_vouch.c \
 	tests/lib/random_history.c tests/lib/random_history.h
 tests_server_test_store_vouch_LDADD = $(SERVER_LIBS) $(TEST_LIBS)
 
+check_PROGRAMS += tests/server/test_cluster_sent
+TESTS += tests/server/test_cluster_sent
+tests_server_test_cluster_sent_SOURCES = \
+	tests/server/test_cluster_sent.c \
+	tests/server/store_fixture.c tests/server/store_fixture.h \
+	tests/lib/nats_fixture.c tests/lib/nats_fixture.h \
+	tests/lib/random_history.c tests/lib/random_history.h
+tests_server_test_cluster_sent_LDADD = $(SERVER_LIBS) $(NATS_LIBS) \
+	$(TEST_LIBS)
+
 check_PROGRAMS += tests/server/test_cluster_store
 TESTS += tests/server/test_cluster_store
 tests_server_test_cluster_store_SOURCES = \

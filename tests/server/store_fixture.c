@@ -63,18 +63,18 @@ send_message(struct byte_buf *out)
                      0);
 }
 
-/* Sends 'n' histories with IDs from 'first' on as a checkpoint of epoch
- * 'e'. */
+/* Appends 'n' histories with IDs from 'first' on as a part of a checkpoint of
+ * epoch 'e'. */
 static void
-send_tentative(uint64_t e, uint64_t c, uint32_t part, uint64_t first, size_t n)
+put_tentative(uint64_t e, uint64_t c, uint32_t part, uint64_t first, size_t n,
+              struct byte_buf *out)
 {
     const struct store_message m = {
         .kind = STORE_TENTATIVE, .k = STORE_K, .e = e, .c = c, .part = part};
     struct history_batch_writer *w =
         history_batch_writer_create(&store_id_config);
-    struct byte_buf out = BYTE_BUF_INIT;
 
-    store_message_put(&m, &out);
+    store_message_put(&m, out);
     for (size_t i = 0; i < n; i++) {
         struct history *h =
             line_history(first + i, 3, NOW_NS + (first + i) * 1000, 60);
@@ -82,8 +82,16 @@ send_tentative(uint64_t e, uint64_t c, uint32_t part, uint64_t first, size_t n)
         ck_assert_int_eq(history_batch_writer_add(w, h), 0);
         history_destroy(h);
     }
-    ck_assert_int_eq(history_batch_writer_finish(w, &out, NULL), 0);
+    ck_assert_int_eq(history_batch_writer_finish(w, out, NULL), 0);
     history_batch_writer_destroy(w);
+}
+
+static void
+send_tentative(uint64_t e, uint64_t c, uint32_t part, uint64_t first, size_t n)
+{
+    struct byte_buf out = BYTE_BUF_INIT;
+
+    put_tentative(e, c, part, first, n, &out);
     send_message(&out);
     byte_buf_uninit(&out);
 }
@@ -134,10 +142,20 @@ send_without_last_part(void)
 }
 
 void
+make_last_part(struct byte_buf *out)
+{
+    put_tentative(10, n_checkpoints, 1, n_sent + 21, 15, out);
+    n_sent += 35;
+}
+
+void
 send_last_part(void)
 {
-    send_tentative(10, n_checkpoints, 1, n_sent + 21, 15);
-    n_sent += 35;
+    struct byte_buf out = BYTE_BUF_INIT;
+
+    make_last_part(&out);
+    send_message(&out);
+    byte_buf_uninit(&out);
     nats_loop_while(base, is_open, NULL);
 }
 

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "lib/bus.h"
+#include "lib/byte_buf.h"
 #include "lib/packet_id.h"
 
 #define STORE_M 3 /* The shard. */
@@ -28,6 +29,8 @@ void send_checkpoints(size_t n);
 /* A checkpoint whose last part NATS does not show at first; and that part. */
 void send_without_last_part(void);
 void send_last_part(void);
+/* That part without sending it: is appended. */
+void make_last_part(struct byte_buf *out);
 /* All directories together have each history that was sent once. */
 void check_each_once(void);
 

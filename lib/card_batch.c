@@ -148,14 +148,15 @@ compare_l3(const struct card_packet *k, const struct card_batch_packet *p)
 {
     size_t l3_ofs = k->l3_ofs, len = (size_t) k->caplen - l3_ofs;
     const uint8_t *was = k->header + l3_ofs, *is = p->header + l3_ofs;
+    bool has_ttl = card_has_ttl(k->ip, len);
 
-    if (k->ip == 4) {
+    if (k->ip == 4 && has_ttl) {
         if (is[8] == (uint8_t) (was[8] - 1) && bytes_equal(is, was, 8) &&
             is[9] == was[9] && bytes_be16(is + 10) == card_ttl_sum(was) &&
             bytes_equal(is + 12, was + 12, len - 12)) {
             return CARD_HOP_TTL;
         }
-    } else if (k->ip == 6) {
+    } else if (k->ip == 6 && has_ttl) {
         if (is[7] == (uint8_t) (was[7] - 1) && !memcmp(is, was, 7) &&
             bytes_equal(is + 8, was + 8, len - 8)) {
             return CARD_HOP_TTL;
@@ -207,10 +208,10 @@ make_edit(struct card_batch_writer *w, const struct card_packet *k,
     uint32_t n;
 
     memcpy(w->scratch, k->header + k->l3_ofs, common);
-    if ((k->ip == 4 && common >= 12 &&
-         is[8] == (uint8_t) (w->scratch[8] - 1)) ||
-        (k->ip == 6 && common >= 8 &&
-         is[7] == (uint8_t) (w->scratch[7] - 1))) {
+    /* Readers want so much of IPv6, too. */
+    if (common >= 12 &&
+        ((k->ip == 4 && is[8] == (uint8_t) (w->scratch[8] - 1)) ||
+         (k->ip == 6 && is[7] == (uint8_t) (w->scratch[7] - 1)))) {
         bits |= EDIT_TTL;
         card_ttl_step(w->scratch, k->ip);
     }

@@ -132,6 +132,14 @@ card_packet_name(struct card_packet *packet,
                                &packet->id) != PACKET_ID_SHORT;
 }
 
+/* Whether the first 'len' bytes of an IP header have all that
+ * card_ttl_step() looks at: of a packet's later hop less may be captured. */
+static inline bool
+card_has_ttl(unsigned int version, size_t len)
+{
+    return version == 4 ? len >= 12 : version == 6 && len >= 8;
+}
+
 /* The checksum of an IPv4 header whose TTL becomes one less. */
 static inline uint16_t
 card_ttl_sum(const uint8_t *ip)
@@ -142,7 +150,7 @@ card_ttl_sum(const uint8_t *ip)
                           packet_row_diff((uint16_t) (word - 0x100), word));
 }
 
-/* Makes the TTL one less. */
+/* Makes the TTL one less; where card_has_ttl(). */
 static inline void
 card_ttl_step(uint8_t *ip, unsigned int version)
 {

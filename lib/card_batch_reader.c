@@ -199,7 +199,9 @@ read_hop(struct card_batch_reader *r, uint32_t op, uint16_t *mark)
             return false;
         }
     } else {
-        if (room < k->caplen || (how == CARD_HOP_TTL && !k->ip)) {
+        if (room < k->caplen ||
+            (how == CARD_HOP_TTL &&
+             !card_has_ttl(k->ip, (size_t) k->caplen - k->l3_ofs))) {
             return false;
         }
         memcpy(to, k->header, k->caplen);

@@ -260,6 +260,119 @@ START_TEST(test_bounds)
 }
 END_TEST
 
+/* --- Later hops with less than an IP header ------------------------------
+ */
+
+#define HOP_ID 77
+
+/* A postcard of packet HOP_ID with the first 'caplen' bytes of 'header', which
+ * are its own, for free(). */
+static struct postcard
+short_hop(const uint8_t *header, uint16_t caplen, uint64_t time_ns)
+{
+    uint8_t *own = lh_alloc(caplen);
+
+    memcpy(own, header, caplen);
+    return (struct postcard){.dpid = 7,
+                             .version_bits = 32,
+                             .packet_id = HOP_ID,
+                             .has_id = true,
+                             .time_ns = time_ns,
+                             .caplen = caplen,
+                             .header = own};
+}
+
+static void
+free_headers(struct postcard *cards, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        free((uint8_t *) cards[i].header);
+    }
+}
+
+static void
+make_ip(uint8_t header[60], bool is_ip4)
+{
+    memset(header, 0x11, 60);
+    bytes_put_be16(header + 12, is_ip4 ? 0x0800 : 0x86dd);
+    header[14] = is_ip4 ? 0x45 : 0x60;
+    bytes_put_be16(header + 14 + (is_ip4 ? 2 : 4), is_ip4 ? 46 : 6);
+    bytes_put_be16(header + 20, is_ip4 ? 0x4000 : 0x3b40);
+}
+
+/* Of a packet that was met all of its IP header, or less, is captured later:
+ * twice as much, with a TTL that is one less, as its header has, or not. */
+START_TEST(test_short_hops)
+{
+    struct card_batch_writer *w = create_writer((unsigned int) _i);
+    struct card_batch_reader *r = card_batch_reader_create(&id_config);
+    size_t size;
+
+    for (uint16_t caplen = 0; caplen <= 60; caplen++) {
+        for (int is_ip4 = 0; is_ip4 <= 1; is_ip4++) {
+            size_t ttl = is_ip4 ? 22 : 21;
+            struct postcard cards[4];
+            uint8_t header[60];
+
+            make_ip(header, is_ip4);
+            cards[0] = short_hop(header, sizeof header, 1000);
+            header[ttl]--;
+            cards[1] = short_hop(header, caplen, 2000);
+            header[ttl]--;
+            cards[2] = short_hop(header, caplen, 3000);
+            cards[3] = short_hop(header, caplen, 4000);
+            ck_assert_uint_eq(pack(w, r, cards, 4, &size), 4);
+            free_headers(cards, 4);
+        }
+    }
+    card_batch_writer_destroy(w);
+    card_batch_reader_destroy(r);
+}
+END_TEST
+
+/* A batch whose last postcard is said to have a TTL that is one less, though
+ * so much of it is not there, at the end of all room for headers. */
+START_TEST(test_ttl_that_is_not_there)
+{
+    /* A new one, two edits, and one that is equal, of marks that are told,
+     * told, expected and expected. */
+    static const uint8_t ops[] = {0x8a, 0x28, 0x20, 0x10};
+    struct card_batch_writer *w = create_writer((unsigned int) _i);
+    struct card_batch_reader *r = card_batch_reader_create(&id_config);
+    static const uint8_t plain[UINT16_MAX];
+    struct byte_buf out = BYTE_BUF_INIT;
+    size_t n_left = CARD_BATCH_MAX_BYTES, at = 0;
+    struct postcard cards[4], any = {.dpid = 7, .header = plain};
+    uint8_t header[60];
+
+    make_ip(header, true);
+    for (size_t i = 0; i < 4; i++) {
+        cards[i] = short_hop(header, i ? (i == 1 ? 16 : 15) : 60, 1000);
+        n_left -= cards[i].caplen;
+    }
+    for (; n_left; n_left -= any.caplen) {
+        any.caplen = n_left < UINT16_MAX ? (uint16_t) n_left : UINT16_MAX;
+        ck_assert(card_batch_writer_add(w, &any));
+    }
+    for (size_t i = 0; i < 4; i++) {
+        ck_assert(card_batch_writer_add(w, &cards[i]));
+    }
+    card_batch_writer_finish(w, &out);
+    ck_assert(!card_batch_reader_open(r, out.data, out.len, NULL));
+    while (memcmp(out.data + at, ops, sizeof ops) != 0) {
+        at++;
+        ck_assert_uint_le(at + sizeof ops, out.len);
+    }
+    out.data[at + 3] = 0;
+    ck_assert_int_eq(card_batch_reader_open(r, out.data, out.len, NULL),
+                     EBADMSG);
+    byte_buf_uninit(&out);
+    free_headers(cards, 4);
+    card_batch_writer_destroy(w);
+    card_batch_reader_destroy(r);
+}
+END_TEST
+
 START_TEST(test_notes)
 {
     struct card_batch_writer *w = create_writer((unsigned int) _i);
@@ -416,6 +529,9 @@ main(void)
     tcase_add_loop_test(tcase, test_empty, 1, CARD_BATCH_VERSION + 1);
     tcase_add_loop_test(tcase, test_hops_are_cheap, 1, CARD_BATCH_VERSION + 1);
     tcase_add_loop_test(tcase, test_bounds, 1, CARD_BATCH_VERSION + 1);
+    tcase_add_loop_test(tcase, test_short_hops, 1, CARD_BATCH_VERSION + 1);
+    tcase_add_loop_test(tcase, test_ttl_that_is_not_there, 1,
+                        CARD_BATCH_VERSION + 1);
     tcase_add_loop_test(tcase, test_notes, 1, CARD_BATCH_VERSION + 1);
     tcase_add_loop_test(tcase, test_damage, 1, CARD_BATCH_VERSION + 1);
     tcase_add_loop_test(tcase, test_golden, 1, CARD_BATCH_VERSION + 1);

@@ -61,7 +61,7 @@ int history_batch_writer_add_packet(struct history_batch_writer *,
                                     struct trajectory *,
                                     const struct trajectory_packet *);
 /* For rows: the shapes that they are of, of which a reference is taken.  While
- * the writer is empty. */
+ * the writer is empty; for all batches from then on. */
 void history_batch_writer_use_shapes(struct history_batch_writer *,
                                      struct column_shapes *);
 /* The same for a packet of a trajectory of that shape (column_shapes_find(),

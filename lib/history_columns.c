@@ -66,6 +66,7 @@ struct column_encoder {
     size_t plain_size; /* Bytes it holds. */
 
     struct column_shapes *shapes;    /* Owned reference. */
+    bool has_own_shapes;             /* Nobody else numbers by them. */
     struct block_index_maker *index; /* Owned. */
     struct column_sums *sums;        /* Owned. */
     struct column_writer writer;
@@ -87,6 +88,7 @@ column_encoder_create(const struct packet_id_config *packet_id,
     e->is_us = true;
     e->plain = history_encoder_create();
     e->shapes = column_shapes_create();
+    e->has_own_shapes = true;
     e->index = block_index_maker_create();
     e->sums = column_sums_create();
     e->compressor = compressor_create();
@@ -105,7 +107,9 @@ column_encoder_reset(struct column_encoder *e)
     e->n_header_bytes = 0;
     history_encoder_reset(e->plain);
     e->plain_size = 0;
-    column_shapes_renew(&e->shapes);
+    if (e->has_own_shapes) {
+        column_shapes_renew(&e->shapes);
+    }
     block_index_maker_reset(e->index);
     column_sums_reset(e->sums);
 }
@@ -272,6 +276,7 @@ column_encoder_use_shapes(struct column_encoder *e,
                           struct column_shapes *shapes)
 {
     assert(!e->totals.n_records);
+    e->has_own_shapes = false;
     if (e->shapes != shapes) {
         column_shapes_unref(e->shapes);
         e->shapes = column_shapes_ref(shapes);

@@ -78,7 +78,8 @@ void column_encoder_leave_out_index(struct column_encoder *);
 void column_encoder_add(struct column_encoder *, struct trajectory *,
                         const struct trajectory_packet *);
 /* For packets whose trajectories' shapes somebody else has found: these are
- * the shapes, of which a reference is taken.  While the encoder is empty. */
+ * the shapes, of which a reference is taken.  While the encoder is empty.
+ * From then on they stay, whatever is reset, until the next such call. */
 void column_encoder_use_shapes(struct column_encoder *,
                                struct column_shapes *);
 /* Those it has. */

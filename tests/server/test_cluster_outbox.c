@@ -194,6 +194,104 @@ START_TEST(what_waits_is_archived_as_it_was)
 }
 END_TEST
 
+/* --- Many shapes ----------------------------------------------------------
+ */
+
+#define N_SHAPES 9000
+
+/* Of each packet its rule, which no other has. */
+struct many {
+    struct history_batch_reader *reader;
+    struct history *histories[N_SHAPES]; /* By rule; NULL: found again. */
+};
+
+static void
+give_many(void *many_, uint32_t store, uint32_t part, struct byte_buf *bytes)
+{
+    struct many *many = many_;
+    struct history_batch_item item;
+    struct lh_error error = {.text = "-"};
+    int retval = history_batch_reader_open(many->reader, bytes->data,
+                                           bytes->len, &error);
+
+    while (!retval && !(retval = history_batch_reader_next(many->reader, &item,
+                                                           &error))) {
+        const struct history *h =
+            history_batch_reader_history(many->reader, &item);
+        uint32_t rule = h->hops[0].versions[0];
+
+        ck_assert_ptr_nonnull(item.trajectory);
+        ck_assert_uint_lt(rule, N_SHAPES);
+        ck_assert_ptr_nonnull(many->histories[rule]);
+        ck_assert(history_is_same(h, many->histories[rule]));
+        history_destroy(many->histories[rule]);
+        many->histories[rule] = NULL;
+    }
+    ck_assert_msg(retval == ENODATA, "%s", error.text);
+}
+
+/* Adds a packet of 'flow' that met that rule; false if it is none of a
+ * trajectory. */
+static bool
+add_many(struct cluster_outbox *box, struct many *many, struct flow *flow,
+         uint64_t *seed, uint32_t rule)
+{
+    struct history *h = flow_next(flow, seed, 1000, &constants[0]);
+    const struct history_hop *ref;
+    uint64_t times_ns[FLOW_MAX_HOPS];
+    struct trajectory *t;
+
+    h->hops[0].versions[0] = rule;
+    t = trajectory_create(h);
+    if (!t) {
+        history_destroy(h);
+        return false;
+    }
+    ref = &h->hops[trajectory_reference(t)];
+    for (size_t i = 0; i < h->n_hops; i++) {
+        times_ns[i] = h->hops[i].time_ns;
+    }
+    cluster_outbox_add_packet(
+        box, t,
+        &(struct trajectory_packet){.packet_id = h->packet_id,
+                                    .header = ref->header,
+                                    .caplen = ref->caplen,
+                                    .times_ns = times_ns});
+    trajectory_unref(t);
+    many->histories[rule] = h;
+    return true;
+}
+
+/* So many shapes that others begin anew, while some of what waits is packed
+ * already. */
+START_TEST(many_shapes_are_packed)
+{
+    static struct many many;
+    struct cluster_codecs *codecs = cluster_codecs_create(&constants[0]);
+    struct cluster_outbox *box = cluster_outbox_create(codecs, N_STORES);
+    struct flow flows[N_FLOWS] = {{.is_ip6 = false}};
+    uint64_t seed = 1;
+    uint32_t n = 0;
+
+    many.reader = cluster_codecs_history_reader(codecs);
+    for (size_t i = 0; i < N_FLOWS; i++) {
+        flow_init(&flows[i], &seed, FIXTURE_NOW_NS);
+    }
+    for (uint32_t i = 0; n < N_SHAPES; i++) {
+        n += add_many(box, &many, &flows[i % N_FLOWS], &seed, n);
+    }
+    ck_assert_uint_eq(cluster_outbox_pack(box, 0, give_many, &many), 0);
+    for (uint32_t i = 0; i < N_SHAPES; i++) {
+        ck_assert_ptr_null(many.histories[i]);
+    }
+    for (size_t i = 0; i < N_FLOWS; i++) {
+        flow_uninit(&flows[i]);
+    }
+    cluster_outbox_destroy(box);
+    cluster_codecs_unref(codecs);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -202,6 +300,7 @@ main(void)
     SRunner *runner = srunner_create(suite);
 
     tcase_add_loop_test(tcase, what_waits_is_archived_as_it_was, 0, 4);
+    tcase_add_test(tcase, many_shapes_are_packed);
     tcase_set_timeout(tcase, 120);
     suite_add_tcase(suite, tcase);
     srunner_run_all(runner, CK_NORMAL);

@@ -96,12 +96,12 @@ trajectory_memo_ask(const struct trajectory_memo *memo, uint32_t shape,
 void
 trajectory_memo_prefetch(const struct trajectory_memo *memo, uint64_t asked)
 {
-    const char *t =
-        (const char *) memo->slots[asked & (N_SLOTS - 1)].trajectory;
+    /* A number, as there may be none. */
+    uintptr_t t = (uintptr_t) memo->slots[asked & (N_SLOTS - 1)].trajectory;
 
-    __builtin_prefetch(t);
-    __builtin_prefetch(t + 64);
-    __builtin_prefetch(t + 128);
+    __builtin_prefetch((const void *) t);
+    __builtin_prefetch((const void *) (t + 64));
+    __builtin_prefetch((const void *) (t + 128));
 }
 
 /* Where it stands, or would. */

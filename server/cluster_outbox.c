@@ -268,25 +268,53 @@ add_to_batch(struct cluster_outbox *box, const struct item *item)
     return history_batch_writer_add_row(box->writer, item->shape, &packet);
 }
 
-/* Gives what the writer has.  Returns how many histories were dropped. */
-static size_t
-give_batch(struct cluster_outbox *box, uint32_t store, uint32_t *part,
-           size_t n_before, cluster_outbox_fn *give, void *aux)
+/* Where messages of one store go. */
+struct packing {
+    struct cluster_outbox *box;
+    uint32_t store, part;
+    size_t n_before;
+    cluster_outbox_fn *give;
+    void *aux;
+};
+
+/* Gives what the writer has.  False: it is too long. */
+static bool
+give_batch(struct packing *p)
 {
     struct byte_buf bytes = BYTE_BUF_INIT;
-    uint32_t n = history_batch_writer_n(box->writer);
+    bool is_good;
 
-    if (!n) {
+    byte_buf_extend(&bytes, p->n_before);
+    is_good = !history_batch_writer_finish(p->box->writer, &bytes, NULL);
+    if (is_good) {
+        p->give(p->aux, p->store, p->part++, &bytes);
+    }
+    byte_buf_uninit(&bytes);
+    return is_good;
+}
+
+/* The same: it has those of the 'n' items whose numbers stand at 'order' that
+ * are not too large.  Where shapes are many and long all are too long together
+ * now and then, and go in halves.  Returns how many were dropped. */
+static size_t
+give_items(struct packing *p, const uint32_t *order, size_t n)
+{
+    size_t n_dropped = 0, n_batch = history_batch_writer_n(p->box->writer);
+
+    if (!n_batch || give_batch(p)) {
         return 0;
     }
-    byte_buf_extend(&bytes, n_before);
-    if (history_batch_writer_finish(box->writer, &bytes, NULL)) {
-        byte_buf_uninit(&bytes);
-        return n;
+    if (n_batch == 1) {
+        return 1;
     }
-    give(aux, store, (*part)++, &bytes);
-    byte_buf_uninit(&bytes);
-    return 0;
+    for (size_t start = 0, end = n / 2; start < n; start = end, end = n) {
+        for (size_t i = start; i < end; i++) {
+            n_dropped +=
+                add_to_batch(p->box, &p->box->items[order[i]]) == ENOBUFS;
+        }
+        n_dropped += give_items(p, order + start, end - start);
+    }
+    return n_dropped;
 }
 
 /* Asks for what is packed a little later. */
@@ -309,11 +337,10 @@ prefetch(const struct cluster_outbox *box, const uint32_t *order, size_t n)
 
 /* Packs the items of one store, the 'n' whose numbers stand at 'order'. */
 static size_t
-pack_store(struct cluster_outbox *box, uint32_t store, const uint32_t *order,
-           size_t n, size_t n_before, cluster_outbox_fn *give, void *aux)
+pack_store(struct packing *p, const uint32_t *order, size_t n)
 {
-    size_t n_dropped = 0;
-    uint32_t part = 0;
+    struct cluster_outbox *box = p->box;
+    size_t n_dropped = 0, start = 0;
 
     for (size_t i = 0; i < n; i++) {
         prefetch(box, order + i, n - i);
@@ -321,12 +348,13 @@ pack_store(struct cluster_outbox *box, uint32_t store, const uint32_t *order,
         int retval = add_to_batch(box, &box->items[order[i]]);
 
         if (retval == ENOBUFS) {
-            n_dropped += give_batch(box, store, &part, n_before, give, aux);
+            n_dropped += give_items(p, order + start, i - start);
+            start = i;
             retval = add_to_batch(box, &box->items[order[i]]);
         }
         n_dropped += retval != 0;
     }
-    return n_dropped + give_batch(box, store, &part, n_before, give, aux);
+    return n_dropped + give_items(p, order + start, n - start);
 }
 
 /* Sets 'order' to the numbers of all items, by store. */
@@ -360,14 +388,17 @@ cluster_outbox_pack(struct cluster_outbox *box, size_t n_before,
     sort_items(box);
     history_batch_writer_use_shapes(box->writer, box->shapes);
     while (start < box->n) {
-        uint32_t store = box->items[box->order[start]].store;
+        struct packing p = {.box = box,
+                            .store = box->items[box->order[start]].store,
+                            .n_before = n_before,
+                            .give = give,
+                            .aux = aux};
         size_t end = start;
 
-        while (end < box->n && box->items[box->order[end]].store == store) {
+        while (end < box->n && box->items[box->order[end]].store == p.store) {
             end++;
         }
-        n_dropped += pack_store(box, store, box->order + start, end - start,
-                                n_before, give, aux);
+        n_dropped += pack_store(&p, box->order + start, end - start);
         start = end;
     }
     clear(box);

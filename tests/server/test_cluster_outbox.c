@@ -230,11 +230,11 @@ give_many(void *many_, uint32_t store, uint32_t part, struct byte_buf *bytes)
     ck_assert_msg(retval == ENODATA, "%s", error.text);
 }
 
-/* Adds a packet of 'flow' that met that rule; false if it is none of a
- * trajectory. */
+/* Adds a packet of 'flow' that met that rule and left each switch by so many
+ * more ports; false if it is none of a trajectory. */
 static bool
 add_many(struct cluster_outbox *box, struct many *many, struct flow *flow,
-         uint64_t *seed, uint32_t rule)
+         uint64_t *seed, uint32_t rule, size_t n_ports)
 {
     struct history *h = flow_next(flow, seed, 1000, &constants[0]);
     const struct history_hop *ref;
@@ -242,6 +242,9 @@ add_many(struct cluster_outbox *box, struct many *many, struct flow *flow,
     struct trajectory *t;
 
     h->hops[0].versions[0] = rule;
+    for (size_t i = 0; i < h->n_hops * n_ports; i++) {
+        history_hop_add_out(&h->hops[i / n_ports], random_u32(seed) >> 16);
+    }
     t = trajectory_create(h);
     if (!t) {
         history_destroy(h);
@@ -263,9 +266,11 @@ add_many(struct cluster_outbox *box, struct many *many, struct flow *flow,
 }
 
 /* So many shapes that others begin anew, while some of what waits is packed
- * already. */
+ * already; so long ones that a batch of them is too long. */
 START_TEST(many_shapes_are_packed)
 {
+    const uint32_t n_shapes = _i ? N_SHAPES / 4 : N_SHAPES;
+    const size_t n_ports = _i ? 150 : 0;
     static struct many many;
     struct cluster_codecs *codecs = cluster_codecs_create(&constants[0]);
     struct cluster_outbox *box = cluster_outbox_create(codecs, N_STORES);
@@ -277,11 +282,11 @@ START_TEST(many_shapes_are_packed)
     for (size_t i = 0; i < N_FLOWS; i++) {
         flow_init(&flows[i], &seed, FIXTURE_NOW_NS);
     }
-    for (uint32_t i = 0; n < N_SHAPES; i++) {
-        n += add_many(box, &many, &flows[i % N_FLOWS], &seed, n);
+    for (uint32_t i = 0; n < n_shapes; i++) {
+        n += add_many(box, &many, &flows[i % N_FLOWS], &seed, n, n_ports);
     }
     ck_assert_uint_eq(cluster_outbox_pack(box, 0, give_many, &many), 0);
-    for (uint32_t i = 0; i < N_SHAPES; i++) {
+    for (uint32_t i = 0; i < n_shapes; i++) {
         ck_assert_ptr_null(many.histories[i]);
     }
     for (size_t i = 0; i < N_FLOWS; i++) {
@@ -300,7 +305,7 @@ main(void)
     SRunner *runner = srunner_create(suite);
 
     tcase_add_loop_test(tcase, what_waits_is_archived_as_it_was, 0, 4);
-    tcase_add_test(tcase, many_shapes_are_packed);
+    tcase_add_loop_test(tcase, many_shapes_are_packed, 0, 2);
     tcase_set_timeout(tcase, 120);
     suite_add_tcase(suite, tcase);
     srunner_run_all(runner, CK_NORMAL);

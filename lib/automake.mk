@@ -53,6 +53,7 @@ lib_liblasthop_a_SOURCES = \
 	lib/bus_pull.c lib/bus_pull.h \
 	lib/bus_stream.c lib/bus_stream.h \
 	lib/bus_sweep.c lib/bus_sweep.h \
+	lib/bus_urls.c lib/bus_urls.h \
 	lib/bus_message.c lib/bus_message.h \
 	lib/bus_retired.h lib/bus_threads.h lib/bus_wire.c lib/bus_wire.h \
 	lib/bus_wire_impl.h lib/bus_wire_options.c lib/bus_wire_options.h \

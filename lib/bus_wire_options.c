@@ -5,26 +5,27 @@
 
 #include <errno.h>
 #include <nats/nats.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "lib/bus.h"
+#include "lib/bus_urls.h"
 #include "lib/lh_alloc.h"
 
 #define CONNECT_MS 2000
 #define PING_MS    1000 /* Two without an answer: not connected. */
 #define WRITE_MS   2000
 #define RETRY_MS   250
-#define MAX_URLS   16
 
 static natsStatus
 set_urls(natsOptions *options, const char *text)
 {
-    char *urls = lh_strdup(text), *save, *list[MAX_URLS];
+    char *urls = lh_strdup(text), *save, *list[BUS_URLS_MAX];
     int n = 0;
     natsStatus status;
 
-    for (char *url = strtok_r(urls, ", ", &save); url && n < MAX_URLS;
+    for (char *url = strtok_r(urls, ", ", &save); url && n < BUS_URLS_MAX;
          url = strtok_r(NULL, ", ", &save)) {
         list[n++] = url;
     }
@@ -34,23 +35,67 @@ set_urls(natsOptions *options, const char *text)
     return status;
 }
 
+/* What libnats cannot read it says nothing of. */
+static int
+check_file(const char *path, struct lh_error *error)
+{
+    FILE *file = path ? fopen(path, "re") : NULL;
+    int retval = path && !file ? errno : 0;
+
+    if (retval) {
+        lh_error_set(error, "%s: %s", path, strerror(retval));
+    }
+    if (file) {
+        fclose(file);
+    }
+    return retval ? EINVAL : 0;
+}
+
+static int
+check_files(const struct bus_options *o, struct lh_error *error)
+{
+    const char *const paths[] = {o->ca_cert, o->certificate, o->private_key,
+                                 o->credentials};
+    int retval = 0;
+
+    for (size_t i = 0; !retval && i < sizeof paths / sizeof *paths; i++) {
+        retval = check_file(paths[i], error);
+    }
+    return retval;
+}
+
+/* TLS, as soon as anything asks for it: libnats would be content without when
+ * NATS is, whatever the address begins with. */
+static bool
+wants_tls(const struct bus_options *o)
+{
+    return o->ca_cert || o->private_key || bus_urls_want_tls(o->urls);
+}
+
 int
 bus_wire_options_create(const struct bus_options *o, void **optionsp,
                         struct lh_error *error)
 {
     natsOptions *n = NULL;
     const char *what = "memory";
-    natsStatus s = natsOptions_Create(&n);
+    natsStatus s;
 
     *optionsp = NULL;
+    if (check_files(o, error)) {
+        return EINVAL;
+    }
+    s = natsOptions_Create(&n);
     if (s == NATS_OK) {
         what = "the addresses"; /* They may hold passwords. */
         s = set_urls(n, o->urls);
     }
+    if (s == NATS_OK && wants_tls(o)) {
+        what = "TLS";
+        s = natsOptions_SetSecure(n, true);
+    }
     if (s == NATS_OK && o->ca_cert) {
         what = o->ca_cert;
-        s = natsOptions_SetSecure(n, true);
-        s = s ? s : natsOptions_LoadCATrustedCertificates(n, o->ca_cert);
+        s = natsOptions_LoadCATrustedCertificates(n, o->ca_cert);
     }
     if (s == NATS_OK && o->private_key) {
         what = o->certificate;
@@ -77,7 +122,10 @@ bus_wire_options_create(const struct bus_options *o, void **optionsp,
         s = s ? s : natsOptions_UseGlobalMessageDelivery(n, true);
     }
     if (s != NATS_OK) {
-        lh_error_set(error, "NATS: %s: %s", what, natsStatus_GetText(s));
+        lh_error_set(error, "%s: %s%s", what, bus_wire_options_why((int) s),
+                     what == o->certificate
+                         ? " (it must be the one of the private key)"
+                         : "");
         natsOptions_Destroy(n);
         return EINVAL;
     }
@@ -96,6 +144,12 @@ bus_wire_options_why(int status)
          strstr(text, "'PONG', got ''"))) {
         return "NATS ended the connection while it was set up (with TLS: it "
                "wants a certificate, or another one)";
+    }
+    if (status == NATS_NO_SERVER && (!text || strstr(text, "No server"))) {
+        return "nobody takes connections there";
+    }
+    if (status == NATS_SECURE_CONNECTION_WANTED) {
+        return "it does not speak TLS, which is asked for";
     }
     /* Before them is where in libnats. */
     return text ? text + 3 : natsStatus_GetText((natsStatus) status);

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "lib/agent_frame.h"
+#include "lib/bus_urls.h"
 #include "lib/collector_address.h"
 #include "lib/host_port.h"
 #include "lib/text_number.h"
@@ -181,14 +182,25 @@ take_versions(struct cluster_options *o, const char *text,
     return 0;
 }
 
+static int
+take_urls(struct cluster_options *o, const char *text, struct lh_error *error)
+{
+    int retval = bus_urls_check(text, error);
+
+    if (retval) {
+        lh_error_prefix(error, "--cluster");
+    }
+    o->urls = text;
+    return retval;
+}
+
 int
 cluster_options_take(struct cluster_options *o, enum cluster_option option,
                      const char *text, struct lh_error *error)
 {
     switch (option) {
     case CLUSTER_OPTION_URLS:
-        o->urls = text;
-        return 0;
+        return take_urls(o, text, error);
     case CLUSTER_OPTION_NAME:
         if (!is_name(text)) {
             return bad(error, option, text,
@@ -237,8 +249,9 @@ cluster_options_check(const struct cluster_options *o, struct lh_error *error)
     if (!o->urls) {
         if (has_any) {
             lh_error_set(error,
-                         "--name, --replicas, --bus-replicas and "
-                         "--cluster-.. go with --cluster nats://HOST:PORT");
+                         "--name, --replicas, --bus-replicas, "
+                         "--postcards-at, --agents-at and --cluster-.. go "
+                         "with --cluster nats://HOST:PORT");
         }
         return has_any ? EINVAL : 0;
     }
@@ -247,9 +260,14 @@ cluster_options_check(const struct cluster_options *o, struct lh_error *error)
                             "other server of the cluster has");
         return EINVAL;
     }
-    if (!o->private_key != !o->certificate || !o->private_key != !o->ca_cert) {
-        lh_error_set(error, "--cluster-key, --cluster-certificate and "
-                            "--cluster-ca go together");
+    if (!o->private_key != !o->certificate) {
+        lh_error_set(error,
+                     "--cluster-key and --cluster-certificate go together");
+        return EINVAL;
+    }
+    if (o->private_key && !o->ca_cert) {
+        lh_error_set(error, "--cluster-key and --cluster-certificate need "
+                            "--cluster-ca: the CA of NATS's certificate");
         return EINVAL;
     }
     return 0;

@@ -51,6 +51,11 @@ TESTS += tests/lib/test_bus_tls
 tests_lib_test_bus_tls_SOURCES = tests/lib/test_bus_tls.c $(NATS_FIXTURE)
 tests_lib_test_bus_tls_LDADD = $(BUS_LIBS) $(TEST_LIBS)
 
+check_PROGRAMS += tests/lib/test_bus_urls
+TESTS += tests/lib/test_bus_urls
+tests_lib_test_bus_urls_SOURCES = tests/lib/test_bus_urls.c
+tests_lib_test_bus_urls_LDADD = $(BUS_LIBS) $(TEST_LIBS)
+
 check_PROGRAMS += tests/lib/test_bytes
 TESTS += tests/lib/test_bytes
 tests_lib_test_bytes_SOURCES = tests/lib/test_bytes.c

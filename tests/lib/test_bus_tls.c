@@ -126,10 +126,10 @@ take_reply(void *is_done, int error_number, const char *why,
 
 /* How it goes with this CA and this certificate (NULL: none). */
 static struct attempt
-connect_with(const char *ca, const char *name)
+connect_with(const char *scheme, const char *ca, const char *name)
 {
     struct attempt attempt = {.is_over = false};
-    char *url = lh_asprintf("nats://localhost:%d", nats.port);
+    char *url = lh_asprintf("%s://localhost:%d", scheme, nats.port);
     char *ca_cert = ca ? lh_asprintf("%s/%s.pem", dir, ca) : NULL;
     char *cert = name ? lh_asprintf("%s/%s.pem", dir, name) : NULL;
     char *key = name ? lh_asprintf("%s/%s.key", dir, name) : NULL;
@@ -161,7 +161,7 @@ connect_with(const char *ca, const char *name)
 static void
 expect(const char *ca, const char *name, const char *why)
 {
-    struct attempt attempt = connect_with(ca, name);
+    struct attempt attempt = connect_with("nats", ca, name);
 
     ck_assert_int_eq(attempt.is_connected, !why);
     ck_assert_msg(strstr(attempt.why, why ? why : ""),
@@ -198,7 +198,45 @@ END_TEST
 START_TEST(nats_without_tls_is_refused)
 {
     nats_start(&nats, NULL);
-    expect("ca", "us", "Secure Connection not available");
+    expect("ca", "us", "it does not speak TLS");
+}
+END_TEST
+
+/* Also who says so by the address alone. */
+START_TEST(tls_in_the_address_is_wanted)
+{
+    struct attempt attempt;
+
+    nats_start(&nats, NULL);
+    attempt = connect_with("tls", NULL, NULL);
+    ck_assert(!attempt.is_connected);
+    ck_assert_msg(strstr(attempt.why, "it does not speak TLS"), "%s",
+                  attempt.why);
+}
+END_TEST
+
+START_TEST(files_that_cannot_be_used_are_named)
+{
+    static const struct bus_options cases[] = {
+        {.ca_cert = "/nosuch/ca.pem"},
+        {.ca_cert = "/dev/null"},
+        {.credentials = "/nosuch/ca.pem"},
+    };
+    static const char *const whys[] = {
+        "/nosuch/ca.pem: No such file or directory",
+        "/dev/null: Error loading trusted certificates",
+        "/nosuch/ca.pem: No such file or directory",
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct bus_options options = cases[i];
+        struct lh_error error;
+        struct bus *bus;
+
+        options.urls = "nats://localhost:1";
+        ck_assert_int_eq(bus_open(base, &options, &bus, &error), EINVAL);
+        ck_assert_msg(strstr(error.text, whys[i]), "%s", error.text);
+    }
 }
 END_TEST
 
@@ -215,6 +253,8 @@ main(void)
     tcase_add_test(tcase, nats_alone_proves_who_it_is);
     tcase_add_test(tcase, the_name_must_be_that_of_the_host);
     tcase_add_test(tcase, nats_without_tls_is_refused);
+    tcase_add_test(tcase, tls_in_the_address_is_wanted);
+    tcase_add_test(tcase, files_that_cannot_be_used_are_named);
     suite_add_tcase(suite, tcase);
 
     SRunner *runner = srunner_create(suite);

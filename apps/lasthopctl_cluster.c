@@ -4,7 +4,10 @@
 #include "apps/lasthopctl.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+#include "lib/lh_alloc.h"
 
 static bool
 is_true(const json_t *object, const char *key)
@@ -120,17 +123,46 @@ print_copies(const json_t *copies, long long n_stores)
     printf("; %lld being fetched\n", ctl_number(copies, "fetching"));
 }
 
+static int
+compare_servers(const void *a, const void *b)
+{
+    return strverscmp(ctl_text(*(json_t *const *) a, "name"),
+                      ctl_text(*(json_t *const *) b, "name"));
+}
+
+/* In order of their names. */
+static void
+print_servers(const struct ctl *ctl, const json_t *servers)
+{
+    size_t n = json_array_size(servers);
+    json_t **sorted = lh_alloc_array(NULL, n, sizeof *sorted);
+
+    for (size_t i = 0; i < n; i++) {
+        sorted[i] = json_array_get(servers, i);
+    }
+    if (n) {
+        qsort(sorted, n, sizeof *sorted, compare_servers);
+    }
+    puts("servers");
+    for (size_t i = 0; i < n; i++) {
+        print_server(ctl, sorted[i]);
+    }
+    free(sorted);
+}
+
 static void
 print_cluster(const struct ctl *ctl, const json_t *cluster)
 {
     const json_t *servers = json_object_get(cluster, "servers");
     const json_t *streams = json_object_get(cluster, "streams");
-    json_t *server;
-    size_t i;
+    const char *state = ctl_text(cluster, "state");
 
     printf("cluster, as server %s knows it (it is %s%s%s)\n",
-           ctl_text(cluster, "name"), ctl_text(cluster, "state"),
+           ctl_text(cluster, "name"), state,
            *ctl_text(cluster, "why") ? ": " : "", ctl_text(cluster, "why"));
+    if (!strcmp(state, "away")) {
+        puts("  it has no shards while it is; the rest is as it was before");
+    }
     printf("  shards: %lld of %lld have an owner, stores: %lld of %lld; "
            "version %lld on the bus\n",
            n_owned(servers, "shards"), ctl_number(cluster, "n_shards"),
@@ -147,11 +179,7 @@ print_cluster(const struct ctl *ctl, const json_t *cluster)
     print_stream(streams, "histories");
     print_troubles(json_object_get(cluster, "shards"), "shard");
     print_troubles(json_object_get(cluster, "stores"), "store");
-    puts("servers");
-    json_array_foreach(servers, i, server)
-    {
-        print_server(ctl, server);
-    }
+    print_servers(ctl, servers);
 }
 
 int
@@ -180,17 +208,55 @@ change(struct ctl *ctl, const char *op, const char *name)
     return status;
 }
 
+/* How many live besides 'name' and take shards. */
+static long long
+n_others(const json_t *cluster, const char *name)
+{
+    long long n = 0;
+    json_t *server;
+    size_t i;
+
+    json_array_foreach(json_object_get(cluster, "servers"), i, server)
+    {
+        n += is_true(server, "alive") && !is_true(server, "draining") &&
+             strcmp(ctl_text(server, "name"), name) != 0;
+    }
+    return n;
+}
+
 int
 ctl_cluster_drain(struct ctl *ctl, int argc, char *argv[])
 {
+    json_t *answer = NULL;
     int status = change(ctl, "cluster.drain", argv[0]);
+    long long n;
 
     if (!status) {
-        printf("%s gives its shards away, and may be stopped at any time; "
-               "started again it takes part again\n",
-               argv[0]);
+        status = ctl_ask(ctl, CTL_SERVER, "cluster.status", NULL, &answer);
     }
-    return status;
+    if (status) {
+        json_decref(answer);
+        return status;
+    }
+    n = n_others(json_object_get(answer, "cluster"), argv[0]);
+    json_decref(answer);
+    if (ctl->app->is_json) {
+        json_t *json = json_pack("{s:s, s:I}", "draining", argv[0], "others",
+                                 (json_int_t) n);
+
+        ctl_print_json(json);
+        json_decref(json);
+        return CTL_OK;
+    }
+    printf("%s gives its shards away, and switches and agents are sent to "
+           "others; stop it when \"cluster status\" shows that it has none; "
+           "started again it takes part again\n",
+           argv[0]);
+    if (!n) {
+        app_say(ctl->app, "no other server takes shards: what comes waits in "
+                          "NATS until one does");
+    }
+    return CTL_OK;
 }
 
 int

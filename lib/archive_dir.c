@@ -463,3 +463,12 @@ archive_dir_lock(const char *dir, int *fdp, struct lh_error *error)
     free(path);
     return retval;
 }
+
+int
+archive_dir_claim(const char *dir, int *fdp, struct lh_error *error)
+{
+    int retval = archive_dir_create(dir, error);
+
+    *fdp = -1;
+    return retval ? retval : archive_dir_lock(dir, fdp, error);
+}

@@ -91,5 +91,7 @@ uint64_t archive_dir_written_ns(int fd);
 /* Takes the right to write.  Returns 0 with a descriptor that holds it until
  * closed, or EBUSY with who has it, or another errno. */
 int archive_dir_lock(const char *dir, int *fdp, struct lh_error *);
+/* The same of a directory that is made unless it is there. */
+int archive_dir_claim(const char *dir, int *fdp, struct lh_error *);
 
 #endif /* lib/archive_dir.h */

@@ -7,9 +7,13 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "lib/archive_dir.h"
+#include "lib/bus_urls.h"
 #include "lib/lh_alloc.h"
 #include "lib/monotonic.h"
 #include "lib/say.h"
@@ -384,9 +388,16 @@ on_state(void *cluster_, bool is_connected, const char *why)
         if (cluster->triggers) {
             cluster_triggers_connected(cluster->triggers);
         }
-    } else if (cluster->is_connected || !cluster->is_ready) {
-        say_warn("cluster: NATS cannot be reached: %s; trying again",
+    } else {
+        char *urls = bus_urls_shown(cluster->options->urls);
+
+        snprintf(cluster->away_why, sizeof cluster->away_why,
+                 "NATS at %s cannot be reached: %s", urls,
                  why ? why : "no reason is known");
+        if (cluster->is_connected || !cluster->is_ready) {
+            say_warn("cluster: %s; trying again", cluster->away_why);
+        }
+        free(urls);
     }
     cluster->is_connected = is_connected;
 }
@@ -443,6 +454,7 @@ cluster_open(const struct cluster_parts *parts, struct cluster **clusterp,
     *clusterp = NULL;
     cluster->parts = *parts;
     cluster->own = own;
+    cluster->lock_fd = -1;
     cluster->options = &o->cluster;
     cluster->is_door_only = o->n_read > 0;
     cluster->started_ns = time_spec_now();
@@ -451,10 +463,18 @@ cluster_open(const struct cluster_parts *parts, struct cluster **clusterp,
             (struct cluster_stream){.cluster = cluster, .name = streams[i]};
     }
 
-    int retval = bus_open(parts->base, &bus, &cluster->bus, error);
+    int retval = o->archive
+                     ? archive_dir_claim(o->archive, &cluster->lock_fd, error)
+                     : 0;
 
+    if (!retval) {
+        retval = bus_open(parts->base, &bus, &cluster->bus, error);
+        if (retval) {
+            lh_error_prefix(error, "--cluster");
+        }
+    }
     if (retval) {
-        lh_error_prefix(error, "--cluster");
+        close(cluster->lock_fd);
         free(cluster);
         return retval;
     }
@@ -494,6 +514,7 @@ cluster_close(struct cluster *cluster)
     cluster_members_destroy(cluster->members);
     cluster_setup_destroy(cluster->setup);
     bus_close(cluster->bus);
+    close(cluster->lock_fd); /* Where there is none, that does nothing. */
     topology_unref(cluster->topology);
     free(cluster);
 }

@@ -136,6 +136,10 @@ struct cluster_queries *cluster_get_queries(const struct cluster *);
 /* Who is asked what concerns all servers; NULL as above. */
 const struct cluster_fan_cluster *cluster_get_servers(const struct cluster *);
 
+/* Why NATS cannot be used, or is not ready; NULL: it can. */
+const char *cluster_trouble(const struct cluster *);
+/* How many shards of both stages nobody owns, as far as is known. */
+uint32_t cluster_n_ownerless(const struct cluster *);
 /* Adds to '*counters' what is counted here. */
 void cluster_collect(const struct cluster *, struct counters *);
 /* A new object: what `status` says of it. */

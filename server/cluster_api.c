@@ -5,16 +5,19 @@
 #include "server/cluster_api.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "lib/jmember.h"
 #include "lib/lh_alloc.h"
+#include "server/shard_lease.h"
 
 /* One call that waits for another server. */
 struct asked {
     struct cluster_api *api;
     struct asked *next;
-    struct api_call *call; /* Owned. */
+    struct api_call *call;               /* Owned. */
+    char name[SHARD_LEASE_MAX_NAME + 1]; /* As much of it. */
 };
 
 struct cluster_api {
@@ -84,8 +87,9 @@ on_drained(void *asked_, int error_number, const char *why,
         api_call_answer(asked->call, NULL);
     } else if (error_number == ECONNREFUSED) {
         api_call_fail(asked->call, API_NOT_FOUND,
-                      "no server of that name answers (cluster.status names "
-                      "them all)");
+                      "no server \"%s\" answers (cluster.status names them "
+                      "all)",
+                      asked->name);
     } else {
         api_call_fail(asked->call, API_UNAVAILABLE, "%s", why);
     }
@@ -105,6 +109,7 @@ handle_drain(struct api_call *call, const json_t *request, void *api_)
     asked = lh_alloc_zero(sizeof *asked);
     asked->api = api;
     asked->call = call;
+    snprintf(asked->name, sizeof asked->name, "%s", name);
 
     int retval = cluster_drain_server(api->cluster, name, on_drained, asked);
 
@@ -112,7 +117,8 @@ handle_drain(struct api_call *call, const json_t *request, void *api_)
         free(asked);
     }
     if (retval == EINVAL) {
-        api_call_fail(call, API_BAD_REQUEST, "name: no server has that name");
+        api_call_fail(call, API_BAD_REQUEST,
+                      "name: no server has the name \"%s\"", name);
     } else if (retval) {
         api_call_fail(call, API_LIMIT, "too much waits for NATS");
     } else {

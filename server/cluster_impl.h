@@ -60,6 +60,7 @@ struct cluster {
 
     struct bus *bus; /* All owned. */
     bool is_connected;
+    char away_why[480];          /* Why not, the last time. */
     struct cluster_setup *setup; /* NULL: it has done its work. */
     struct cluster_config config;
     struct cluster_config own;       /* What this server wants and knows. */
@@ -102,6 +103,8 @@ struct cluster {
     unsigned int n_tells; /* Of itself, up to when agents are told, too. */
     size_t n_checks;      /* Of what others told. */
     bool has_warned;      /* That agents cannot be. */
+    bool has_twin;        /* A server of the same name; it was said. */
+    int lock_fd;          /* Of the archive's directory; -1: none. */
 
     bool is_draining, is_leaving, has_left;
     int64_t leaving_ms; /* Since when. */

@@ -81,6 +81,34 @@ warn_untold(struct cluster *cluster, const struct cluster_member *self)
     }
 }
 
+/* Two of one name would answer for each other and never share the work.  True:
+ * there is one, and it was there before this server. */
+static bool
+has_twin(struct cluster *cluster)
+{
+    struct shard_lease_counters n = {.sessions = 0};
+    struct lh_error error;
+    bool is_there = cluster->lease_1 && shard_lease_has_twin(cluster->lease_1);
+
+    if (!is_there) {
+        cluster->has_twin = false;
+        return false;
+    }
+    shard_lease_get_counters(cluster->lease_1, &n);
+    lh_error_set(&error,
+                 "another server of the name \"%s\" is part of this cluster: "
+                 "each needs a --name of its own",
+                 cluster->options->name);
+    if (!n.sessions) {
+        lh_error_prefix(&error, "--name");
+        cluster->parts.on_refused(cluster->parts.aux, &error);
+    } else if (!cluster->has_twin) {
+        say_warn("cluster: %s", error.text);
+    }
+    cluster->has_twin = true;
+    return !n.sessions;
+}
+
 static void
 tell_self(struct cluster *cluster)
 {
@@ -235,6 +263,9 @@ readable(const struct cluster *cluster)
 void
 cluster_self_tell(struct cluster *cluster)
 {
+    if (has_twin(cluster)) {
+        return;
+    }
     cluster_version_look(cluster->version, readable(cluster), monotonic_ms());
     check_members(cluster);
     tell_self(cluster);

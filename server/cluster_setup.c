@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/bus_urls.h"
 #include "lib/lh_alloc.h"
 #include "lib/say.h"
 
@@ -37,7 +38,7 @@ struct cluster_setup {
     struct event *again; /* Owned. */
     enum step step;
     bool is_update;    /* Of a stream that is there with other limits. */
-    char trouble[160]; /* "": none. */
+    char trouble[480]; /* "": none. */
 };
 
 static void
@@ -53,9 +54,11 @@ static void
 try_again(struct cluster_setup *s, const char *why)
 {
     if (strncmp(s->trouble, why, sizeof s->trouble - 1) != 0) {
+        char *urls = bus_urls_shown(s->config.options->urls);
+
         snprintf(s->trouble, sizeof s->trouble, "%s", why);
-        say_warn("cluster: waiting for NATS at %s: %s",
-                 s->config.options->urls, why);
+        say_warn("cluster: waiting for NATS at %s: %s", urls, why);
+        free(urls);
     }
     arm(s, AGAIN_MS);
 }
@@ -85,6 +88,49 @@ end(struct cluster_setup *s, const struct cluster_config *has)
 
 /* --- Streams and buckets ------------------------------------------------- */
 
+static const struct {
+    const char *name, *subjects;
+} streams[] = {
+    [STEP_POSTCARDS] = {CLUSTER_STREAM_POSTCARDS, "lh.1.*"},
+    [STEP_SNAPSHOTS] = {CLUSTER_STREAM_SNAPSHOTS, "lh.s.*"},
+    [STEP_HISTORIES] = {CLUSTER_STREAM_HISTORIES, "lh.2.*"},
+};
+
+static const char *const buckets[] = {
+    [STEP_COMMIT_1] = CLUSTER_BUCKET_COMMIT_1,
+    [STEP_COMMIT_2] = CLUSTER_BUCKET_COMMIT_2,
+    [STEP_META] = CLUSTER_BUCKET_META,
+};
+
+static uint64_t
+stream_bytes(const struct cluster_options *o)
+{
+    return o->n_bytes ? o->n_bytes : CLUSTER_OPTIONS_BYTES;
+}
+
+/* What NATS does not want to make, and what to do about it. */
+static void
+say_not_made(struct cluster_setup *s, const char *why)
+{
+    const struct cluster_options *o = s->config.options;
+    bool is_stream = s->step <= STEP_HISTORIES;
+    struct lh_error text;
+
+    lh_error_set(&text,
+                 "the %s %s of %" PRIu64 " MB%s and --bus-replicas %" PRIu32
+                 ": %s%s",
+                 is_stream ? "stream" : "bucket",
+                 is_stream ? streams[s->step].name : buckets[s->step],
+                 (is_stream ? stream_bytes(o) : BUCKET_BYTES) >> 20,
+                 is_stream ? " (--cluster-bytes)" : "",
+                 o->bus_replicas ? o->bus_replicas : 1, why,
+                 strstr(why, "insufficient storage")
+                     ? "; max_file of its jetstream must have room for three "
+                       "times --cluster-bytes and 1 GB more"
+                     : "");
+    try_again(s, text.text);
+}
+
 static void
 on_made(void *s_, int error_number, const char *why)
 {
@@ -98,7 +144,7 @@ on_made(void *s_, int error_number, const char *why)
         arm(s, 0);
     } else if (error_number && error_number != EEXIST) {
         s->is_update = false;
-        try_again(s, why);
+        say_not_made(s, why);
     } else {
         next(s, s->step + 1);
     }
@@ -107,18 +153,11 @@ on_made(void *s_, int error_number, const char *why)
 static int
 make_stream(struct cluster_setup *s, struct lh_error *error)
 {
-    static const struct {
-        const char *name, *subjects;
-    } streams[] = {
-        [STEP_POSTCARDS] = {CLUSTER_STREAM_POSTCARDS, "lh.1.*"},
-        [STEP_SNAPSHOTS] = {CLUSTER_STREAM_SNAPSHOTS, "lh.s.*"},
-        [STEP_HISTORIES] = {CLUSTER_STREAM_HISTORIES, "lh.2.*"},
-    };
     const struct cluster_options *o = s->config.options;
     const struct bus_stream_config config = {
         .name = streams[s->step].name,
         .subjects = streams[s->step].subjects,
-        .max_bytes = o->n_bytes ? o->n_bytes : CLUSTER_OPTIONS_BYTES,
+        .max_bytes = stream_bytes(o),
         .replicas = o->bus_replicas,
         .discards_new = true,
     };
@@ -130,11 +169,6 @@ make_stream(struct cluster_setup *s, struct lh_error *error)
 static int
 make_bucket(struct cluster_setup *s, struct lh_error *error)
 {
-    static const char *const buckets[] = {
-        [STEP_COMMIT_1] = CLUSTER_BUCKET_COMMIT_1,
-        [STEP_COMMIT_2] = CLUSTER_BUCKET_COMMIT_2,
-        [STEP_META] = CLUSTER_BUCKET_META,
-    };
     const struct bus_kv_config config = {
         .bucket = buckets[s->step],
         .max_bytes = BUCKET_BYTES,

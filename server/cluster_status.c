@@ -17,6 +17,48 @@ state_of(const struct cluster *cluster)
                                                          : "away";
 }
 
+const char *
+cluster_trouble(const struct cluster *cluster)
+{
+    const char *trouble = cluster_setup_trouble(cluster->setup);
+
+    return !cluster->is_connected && *cluster->away_why ? cluster->away_why
+                                                        : trouble;
+}
+
+/* How many of the first 'n' shards of 'lease' belong to a server that lives.
+ */
+static uint32_t
+n_owned(const struct shard_lease *lease, uint32_t n)
+{
+    size_t n_known = shard_lease_n_known(lease);
+    uint32_t n_owned = 0;
+
+    for (size_t i = 0; i < n_known; i++) {
+        struct shard_lease_server server;
+
+        shard_lease_get_server(lease, i, &server);
+        for (uint32_t j = 0; server.is_alive && j < n; j++) {
+            const char *owner = shard_lease_owner(lease, j);
+
+            n_owned += owner && !strcmp(owner, server.name);
+        }
+    }
+    return n_owned;
+}
+
+uint32_t
+cluster_n_ownerless(const struct cluster *cluster)
+{
+    uint32_t n_shards = cluster->config.n_shards;
+    uint32_t n_slots = cluster_shards_n_slots(cluster);
+
+    return cluster->lease_1 && cluster->lease_2
+               ? n_shards + n_slots - n_owned(cluster->lease_1, n_shards) -
+                     n_owned(cluster->lease_2, n_slots)
+               : 0;
+}
+
 static uint64_t
 lost_of(const struct cluster *cluster, struct cluster_door_counters *door)
 {
@@ -200,7 +242,7 @@ cluster_to_json(const struct cluster *cluster)
 {
     struct cluster_door_counters door;
     uint64_t lost = lost_of(cluster, &door);
-    const char *trouble = cluster_setup_trouble(cluster->setup);
+    const char *trouble = cluster_trouble(cluster);
 
     return json_pack(
         "{s:s, s:s, s:s?, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "

@@ -27,6 +27,13 @@ static const struct {
      "histories were not stored because the archive could not be written"},
     {offsetof(struct counters, foreign), "foreign-postcards",
      "postcards came from senders that are no switch of the topology"},
+    {offsetof(struct counters, cluster_lost), "cluster-postcards-lost",
+     "postcards did not get onto the bus: no room while NATS was away or "
+     "full"},
+    {offsetof(struct counters, cluster_full), "nats-full",
+     "NATS had no room for more (--cluster-bytes); postcards wait"},
+    {offsetof(struct counters, cluster_missing), "nats-lost",
+     "NATS lost messages that it had acknowledged"},
     {offsetof(struct counters, clients_slow), "clients-closed",
      "clients were closed because they did not read"},
 };
@@ -56,11 +63,19 @@ add_problem(json_t *problems, const char *code, json_int_t n, const char *text)
 
 json_t *
 health_to_json(const struct health *health, const struct counters *now,
-               bool has_recorder, bool is_recorder_up)
+               const struct health_others *others)
 {
     json_t *problems = json_array();
 
-    if (has_recorder && !is_recorder_up) {
+    if (others->cluster_trouble) {
+        add_problem(problems, "no-nats", 1, others->cluster_trouble);
+    }
+    if (others->n_ownerless) {
+        add_problem(problems, "shards-without-owner", others->n_ownerless,
+                    "nobody works on shards of the cluster: what comes for "
+                    "them waits in NATS");
+    }
+    if (others->has_recorder && !others->is_recorder_up) {
         add_problem(problems, "no-recorder", 1,
                     "the recorder cannot be reached: what rules did is not "
                     "known");

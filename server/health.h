@@ -17,6 +17,14 @@
 
 #define HEALTH_SPAN_NS UINT64_C(60000000000)
 
+/* What it needs of others, and what these are like. */
+struct health_others {
+    bool has_recorder, is_recorder_up;
+    const char *cluster_trouble; /* Why NATS cannot be used; NULL: it can, or
+                                  * there is no cluster. */
+    uint32_t n_ownerless;        /* Of the cluster's shards. */
+};
+
 struct health {
     struct counters before, middle; /* Older and newer sample. */
     uint64_t before_ns, middle_ns;  /* 0: none. */
@@ -27,6 +35,6 @@ void health_sample(struct health *, const struct counters *now,
                    uint64_t now_ns);
 /* A new object: `health` ("ok", "degraded") and `problems`. */
 json_t *health_to_json(const struct health *, const struct counters *now,
-                       bool has_recorder, bool is_recorder_up);
+                       const struct health_others *);
 
 #endif /* server/health.h */

@@ -58,10 +58,10 @@ struct options {
 /* Returns 0, or EINVAL with the reason. */
 int options_parse(struct options *, int argc, char *argv[], struct lh_error *);
 void options_uninit(struct options *);
-/* The text of --help. */
 /* Threads that read the archive; 0: there is none. */
 unsigned int options_query_threads(const struct options *);
 
+/* The text of --help. */
 extern const char options_help[];
 
 #endif /* server/options.h */

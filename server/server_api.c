@@ -109,14 +109,20 @@ static void
 pass_on(struct server_api *api, struct api_call *call, const char *op,
         const json_t *request)
 {
+    const char *trouble =
+        api->config.cluster ? cluster_trouble(api->config.cluster) : NULL;
     json_t *members = json_copy((json_t *) request);
 
     json_object_del(members, "id");
     json_object_del(members, "op");
     if (share_of(api) && (!api->config.recorder ||
                           !recorder_link_is_up(api->config.recorder))) {
-        if (cluster_share_call(share_of(api), op, members, on_shared_answer,
-                               call)) {
+        if (trouble) {
+            json_decref(members);
+            api_call_fail(call, API_UNAVAILABLE,
+                          "no recorder can be asked: %s", trouble);
+        } else if (cluster_share_call(share_of(api), op, members,
+                                      on_shared_answer, call)) {
             api_call_fail(call, API_LIMIT, "too much waits for NATS");
         }
         return;
@@ -225,12 +231,17 @@ handle_health(struct api_call *call, const json_t *request, void *api_)
 {
     struct server_api *api = api_;
     const struct recorder_link *recorder = api->config.recorder;
+    const struct cluster *cluster = api->config.cluster;
+    const struct health_others others = {
+        .has_recorder = recorder,
+        .is_recorder_up = recorder && recorder_link_is_up(recorder),
+        .cluster_trouble = cluster ? cluster_trouble(cluster) : NULL,
+        .n_ownerless = cluster ? cluster_n_ownerless(cluster) : 0,
+    };
     struct counters counters;
 
     api->config.collect(api->config.aux, &counters);
-    api_call_answer(call,
-                    health_to_json(&api->health, &counters, recorder,
-                                   recorder && recorder_link_is_up(recorder)));
+    api_call_answer(call, health_to_json(&api->health, &counters, &others));
 }
 
 static void

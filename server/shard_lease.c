@@ -20,8 +20,9 @@
 #define MAX_TAKING   256 /* Shards asked for at a time. */
 /* So many renewals that the watch has not told, or of one shard refusals that
  * it does not explain, make it doubtful, once in so many leases. */
-#define DOUBTS       8
-#define DOUBT_LEASES 6
+#define DOUBTS        8
+#define DOUBT_LEASES  6
+#define TWIN_RENEWALS 3
 
 static void
 say(struct shard_lease *lease, enum shard_event event,
@@ -485,6 +486,12 @@ shard_lease_get_server(const struct shard_lease *lease, size_t i,
 
     *server = (struct shard_lease_server){
         peer->name, !peer->is_dead, peer->is_draining, peer->is_forgotten};
+}
+
+bool
+shard_lease_has_twin(const struct shard_lease *lease)
+{
+    return !lease->has_session && lease->n_twin >= TWIN_RENEWALS;
 }
 
 uint32_t

@@ -112,6 +112,10 @@ void shard_lease_get_server(const struct shard_lease *, size_t i,
  * is not known.  It comes back when it renews its lease. */
 int shard_lease_forget(struct shard_lease *, const char *name);
 
+/* Whether another process renews the lease of this name, so that this one has
+ * none. */
+bool shard_lease_has_twin(const struct shard_lease *);
+
 /* How many servers live, as far as is known here. */
 uint32_t shard_lease_n_servers(const struct shard_lease *);
 void shard_lease_get_counters(const struct shard_lease *,

@@ -69,6 +69,7 @@ struct shard_lease {
     uint64_t renewed[SHARD_LEASE_RENEWALS]; /* Revisions, as NATS answered. */
     uint64_t told_revision;                 /* The last the watch told. */
     uint32_t n_untold; /* Renewals since it told one of these. */
+    uint32_t n_twin; /* Renewals of this name by another, one after another. */
     int64_t doubted_ms;
 
     struct peer **peers; /* Owned; this server is one when it has a key. */

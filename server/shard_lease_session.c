@@ -220,6 +220,22 @@ shard_lease_forget(struct shard_lease *lease, const char *name)
                          (uint32_t) lease->lease_ms, on_forgotten, peer, NULL);
 }
 
+/* Whose name this is, too: one that is not this process, nor was, and goes on
+ * renewing its lease. */
+static void
+look_for_twin(struct shard_lease *lease, const struct peer *self,
+              const char *session)
+{
+    bool is_own =
+        !strcmp(session, lease->session) || !strcmp(session, lease->former);
+
+    if (is_own || strcmp(session, self->session) != 0) {
+        lease->n_twin = 0;
+    } else {
+        lease->n_twin++;
+    }
+}
+
 void
 shard_lease_session_take(struct shard_lease *lease,
                          const struct bus_kv_entry *entry, const json_t *json)
@@ -245,6 +261,9 @@ shard_lease_session_take(struct shard_lease *lease,
     }
     if (entry->revision == peer->revision) {
         return; /* Told again, after a gap. */
+    }
+    if (is_self(peer)) {
+        look_for_twin(lease, peer, session);
     }
     lease->is_changed |= peer->is_dead || peer->is_draining != is_draining ||
                          strcmp(peer->session, session);

@@ -42,6 +42,7 @@ EXTRA_DIST += \
 	tests/net/test_cluster_retain.py \
 	tests/net/test_cluster_upgrade.py \
 	tests/net/test_cluster_holes.py \
+	tests/net/test_cluster_operations.py \
 	tests/net/test_cluster_whole.py \
 	tests/net/test_collectors.py \
 	tests/net/test_commands.py \

@@ -154,7 +154,8 @@ set_number(const struct app_option *option, const char *value,
            struct lh_error *error)
 {
     if (!text_number(value, 10, option->min, option->max, option->target)) {
-        lh_error_set(error, "must be a number from %llu to %llu, not \"%s\"",
+        lh_error_set(error,
+                     "must be a whole number from %llu to %llu, not \"%s\"",
                      (unsigned long long) option->min,
                      (unsigned long long) option->max, value);
         return EINVAL;

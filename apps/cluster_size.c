@@ -48,6 +48,13 @@
 #define NATS_BYTES_PER_CORE 100e6
 #define NATS_CORES          4 /* Of a NATS server that are planned with. */
 
+/* The same, "What breaks first": bytes that the one leader of the stream of
+ * postcards takes and gives in a second, and the share of bytes that are
+ * postcards, the rest being histories. */
+#define STREAM_BYTES  300e6
+#define HISTORIES_BUS 8.0
+#define GIB           (1024.0 * 1024 * 1024)
+
 static double
 at_least_one(double n)
 {
@@ -96,6 +103,10 @@ cluster_size_calculate(const struct cluster_size_input *in,
         servers(in, out->ring_cores + out->alone_cores, 0) <= 1;
 
     out->bus_bytes_per_s = n * (is_64 ? SNAP_64_BUS : SNAP_96_BUS);
+    out->stream_bytes_per_s = out->bus_bytes_per_s - n * HISTORIES_BUS;
+    out->clusters = at_least_one(ceil(out->stream_bytes_per_s / STREAM_BYTES));
+    out->stream_backlog_gib =
+        ceil(out->stream_bytes_per_s * in->backlog_s / out->clusters / GIB);
     out->bus_disk_bytes_per_s = out->bus_bytes_per_s * in->replicas;
     out->bus_backlog_bytes = out->bus_disk_bytes_per_s * in->backlog_s;
     out->nats_cores =
@@ -104,8 +115,8 @@ cluster_size_calculate(const struct cluster_size_input *in,
     out->nats_servers =
         ceil(out->nats_cores / (NATS_CORES * in->load) / in->replicas) *
         in->replicas;
-    if (out->nats_servers < in->replicas) {
-        out->nats_servers = in->replicas;
+    if (out->nats_servers < out->clusters * in->replicas) {
+        out->nats_servers = out->clusters * in->replicas;
     }
 
     out->archive_bytes_per_day =

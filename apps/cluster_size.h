@@ -36,10 +36,14 @@ struct cluster_size {
     double servers_udp, servers_ring;
     double in_bytes_per_s;       /* Postcards, as they come to the servers. */
     double bus_bytes_per_s;      /* Published, both stages. */
+    double stream_bytes_per_s;   /* Of that, postcards: one stream. */
+    double clusters;             /* That so much needs, at least: 1 and up. */
+    double stream_backlog_gib;   /* --cluster-bytes, of each cluster. */
     double bus_disk_bytes_per_s; /* Written by all NATS servers together. */
-    double bus_backlog_bytes;    /* Of --cluster-bytes, all replicas. */
+    double bus_backlog_bytes;    /* On disk, both stages, all replicas. */
     double nats_cores;           /* Of all NATS servers together. */
-    double nats_servers;         /* A multiple of 'replicas', 1 and up. */
+    double nats_servers;         /* A multiple of 'replicas', 1 and up, and
+                                  * enough for each cluster. */
     double archive_bytes_per_day, archive_bytes;
 };
 

@@ -7,6 +7,8 @@
 
 #include "apps/cluster_size.h"
 
+#define GIB (1024.0 * 1024 * 1024)
+
 /* "12 k", "3.4 M": three digits at most before the unit. */
 static const char *
 scaled(double value, char buf[32])
@@ -52,6 +54,9 @@ print_json(const struct cluster_size *s)
                             s->bus_backlog_bytes, "nats_cores", s->nats_cores,
                             "nats_servers", s->nats_servers);
 
+    json_object_set_new(json, "clusters", json_real(s->clusters));
+    json_object_set_new(bus, "cluster_bytes",
+                        json_real(s->stream_backlog_gib * GIB));
     json_object_set_new(json, "in_bytes_per_s", json_real(s->in_bytes_per_s));
     json_object_set_new(json, "bus", bus);
     json_object_set_new(json, "archive_bytes_per_day",
@@ -77,6 +82,25 @@ print_servers(const struct ctl *ctl, const struct cluster_size *s)
         (unsigned int) ctl->size.load);
 }
 
+/* What of it one cluster cannot do, however many servers it has. */
+static void
+print_clusters(const struct cluster_size *s)
+{
+    char a[32];
+
+    if (s->clusters > 1) {
+        printf("clusters     %.0f at least, each with NATS of its own and a "
+               "part of the network: one stream carries 150 to 300 MB/s, and "
+               "this is %s/s of postcards (docs/cluster-sizing.md)\n",
+               s->clusters, bytes(s->stream_bytes_per_s, a));
+    } else if (s->stream_bytes_per_s > 150e6) {
+        printf("clusters     1 may be too few: one stream carries 150 to 300 "
+               "MB/s, and this is %s/s of postcards "
+               "(docs/cluster-sizing.md)\n",
+               bytes(s->stream_bytes_per_s, a));
+    }
+}
+
 static void
 print_text(const struct ctl *ctl, const struct cluster_size *s)
 {
@@ -95,11 +119,14 @@ print_text(const struct ctl *ctl, const struct cluster_size *s)
            "archive and four live filters included\n",
            s->cluster_cores, s->alone_cores);
     print_servers(ctl, s);
-    printf("bus          %s/s, written %s/s with %u replica%s; %s hold %u s "
-           "of it (--cluster-bytes)\n",
-           bytes(s->bus_bytes_per_s, a), bytes(s->bus_disk_bytes_per_s, b),
-           (unsigned int) in->replicas, in->replicas == 1 ? "" : "s",
-           bytes(s->bus_backlog_bytes, c), (unsigned int) in->backlog);
+    print_clusters(s);
+    printf(
+        "bus          %s/s, written %s/s with %u replica%s; --cluster-bytes "
+        "%.0fG%s holds %u s of it, %s of disk in all\n",
+        bytes(s->bus_bytes_per_s, a), bytes(s->bus_disk_bytes_per_s, b),
+        (unsigned int) in->replicas, in->replicas == 1 ? "" : "s",
+        s->stream_backlog_gib, s->clusters > 1 ? " in each" : "",
+        (unsigned int) in->backlog, bytes(s->bus_backlog_bytes, c));
     printf("NATS         %.0f server%s, %.1f cores together\n",
            s->nats_servers, s->nats_servers == 1 ? "" : "s", s->nats_cores);
     printf("archive      %s a day, %s for %u day%s%s\n",

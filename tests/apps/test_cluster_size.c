@@ -66,6 +66,26 @@ START_TEST(cores_are_divided_among_servers)
 }
 END_TEST
 
+/* One stream has one leader: more servers of NATS do not help. */
+START_TEST(one_stream_is_not_enough_for_all)
+{
+    struct cluster_size_input in = hundred;
+    struct cluster_size s;
+
+    cluster_size_calculate(&in, &s);
+    ck_assert_double_gt(s.clusters, 1);
+    ck_assert_double_le(s.stream_bytes_per_s, s.clusters * 300e6);
+    ck_assert_double_gt(s.stream_bytes_per_s, (s.clusters - 1) * 300e6);
+    ck_assert_double_ge(s.nats_servers, 3 * s.clusters);
+    ck_assert_double_ge(s.stream_backlog_gib * (1 << 30) * s.clusters,
+                        s.stream_bytes_per_s * 10);
+    in.gbit = 1;
+    cluster_size_calculate(&in, &s);
+    ck_assert_double_eq(s.clusters, 1);
+    ck_assert_double_eq(s.stream_backlog_gib, 1);
+}
+END_TEST
+
 START_TEST(never_less_than_one)
 {
     struct cluster_size_input in = hundred;
@@ -92,6 +112,7 @@ main(void)
     tcase_add_test(tcase, traffic_becomes_postcards);
     tcase_add_test(tcase, packets_may_be_smaller_than_the_snap);
     tcase_add_test(tcase, cores_are_divided_among_servers);
+    tcase_add_test(tcase, one_stream_is_not_enough_for_all);
     tcase_add_test(tcase, never_less_than_one);
     suite_add_tcase(suite, tcase);
 

@@ -84,7 +84,7 @@ run 2 'option --utc takes no value' bin/netshark --utc=1
 run 2 '\--u may be any of 2 options' bin/netshark --u
 run 2 '\--color: must be auto, always or never, not "red"' \
     bin/netshark --color red
-run 2 '\--count: must be a number from 1' bin/netshark -c 0
+run 2 '\--count: must be a whole number from 1' bin/netshark -c 0
 run 2 '\--since: ' bin/netshark --since yesterday
 run 2 '\--last: must be a number or a span' bin/netshark --last x
 run 2 '\--until is not later than --since' \

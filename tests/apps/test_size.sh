@@ -34,6 +34,12 @@ says '^one process  is enough' --gbit 1
 says '^servers      1 ' --gbit 1
 says '"postcards_per_s":1e8' --gbit 100 --packet-bytes 625 --json
 says '"nats_servers":3.0' --gbit 1 --bus-replicas 3 --json
+says '^clusters     1 may be too few' --gbit 10
+says '^clusters     8 at least' --gbit 100
+says 'cluster-bytes 13G holds 60 s' --gbit 10
+says '"clusters":1.0' --gbit 1 --json
+"$ctl" size --gbit 5 | grep -q '^clusters' && fail "more than one for 5 Gb/s"
+refuses 'whole number' size --gbit 0.5
 refuses '--gbit is missing' size
 refuses '64 or 96' size --gbit 1 --snap 128
 refuses 'belong to size' status --gbit 1

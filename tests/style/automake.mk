@@ -9,6 +9,7 @@ style_checks = \
 	tests/style/check_words.sh \
 	tests/style/check_manuals.sh \
 	tests/style/check_options.sh \
+	tests/style/check_parsed.sh \
 	tests/style/check_layers.py \
 	tests/style/check_report.sh \
 	tests/style/check_bench.sh \
@@ -19,4 +20,4 @@ if !SANITIZERS
 TESTS += $(style_checks)
 endif
 EXTRA_DIST += $(style_checks) tests/style/files.sh tests/style/layers \
-	tests/style/words
+	tests/style/others_options tests/style/words

@@ -51,6 +51,17 @@ A sample.
 The number.
 .El
 EOF
+    cat > "$work/tree/server/options.c" <<'EOF'
+/* SPDX-License-Identifier: Apache-2.0 */
+/* options - a sample. */
+#include <config.h>
+
+static const char help[] = "usage: noun [OPTION..]\n";
+static const struct option long_options[] = {
+    {"one", required_argument, NULL, 1},
+};
+EOF
+    echo 'Give it --one 1.' > "$work/tree/noun.md"
     mkdir "$work/tree/bin"
     printf '#!/bin/sh\n# SPDX-License-Identifier: Apache-2.0\n# A sample.\n%s\n' \
         "echo '  --one N  the number'" > "$work/tree/bin/noun"
@@ -86,7 +97,8 @@ refuses() {
 what="a good tree"
 good_tree
 for check in check_length.sh check_spdx.sh check_format.sh check_words.sh \
-             check_manuals.sh check_options.sh check_layers.py; do
+             check_manuals.sh check_options.sh check_parsed.sh \
+             check_layers.py; do
     expect 0 $check
 done
 
@@ -119,6 +131,20 @@ good_tree
 sed -i 's/--one/--uno/' "$work/tree/bin/noun"
 sed -i 's/^The number/--uno is &/' "$work/tree/noun.1"
 expect 1 check_options.sh
+
+what="an option that is not taken"
+good_tree
+sed -i 's/{"one"/{"uno"/' "$work/tree/server/options.c"
+expect 1 check_parsed.sh
+what="an option that no help has"
+good_tree
+sed -i 's/    {"one.*/&\n    {"two", no_argument, NULL, 2},/' \
+    "$work/tree/server/options.c"
+expect 1 check_parsed.sh
+what="a document with an option that no program has"
+good_tree
+echo 'Or --three.' >> "$work/tree/noun.md"
+expect 1 check_parsed.sh
 
 config='#include <config.h>'
 printf '%s\n#include "phf/phf.h"\n' "$config" \

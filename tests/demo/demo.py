@@ -76,7 +76,9 @@ class Step:
 
     def __exit__(self, kind, value, traceback):
         took = time.monotonic() - self.start
-        tell(f"{'FAILED' if kind else 'ok'} ({took:.1f} s)")
+        came = ("ok" if not kind else
+                "stopped" if issubclass(kind, KeyboardInterrupt) else "FAILED")
+        tell(f"{came} ({took:.1f} s)")
 
 
 class Demo:

@@ -24,7 +24,7 @@ _Static_assert(N_CARD_SECTIONS <= CARD_SECTIONS_MAX, "each has a place");
 
 /* A mark with a number of the caller's. */
 struct known_mark {
-    uint32_t batch; /* In this one it has been met. */
+    uint16_t batch; /* In this one it has been met. */
     uint16_t mark;
 };
 
@@ -51,7 +51,7 @@ struct card_batch_writer {
     uint64_t last_new_ns, last_inner_ns;
     bool is_fine;             /* Some time has nanoseconds. */
     struct known_mark *known; /* Marks by the caller's numbers.  Owned. */
-    uint32_t batch;           /* Number of this one. */
+    uint16_t batch;           /* Number of this one, not 0. */
     uint64_t diffs[CARD_BATCH_MAX];
     uint8_t ops[CARD_BATCH_MAX];
     uint8_t *scratch; /* A header.  Owned. */
@@ -85,7 +85,12 @@ begin(struct card_batch_writer *w)
     w->last_new = 0;
     w->last_new_ns = w->last_inner_ns = 0;
     w->is_fine = false;
-    w->batch++;
+    if (!++w->batch) {
+        w->batch = 1; /* There was one of that number. */
+        if (w->known) {
+            memset(w->known, 0, CARD_BATCH_MARKS * sizeof *w->known);
+        }
+    }
 }
 
 struct card_batch_writer *

@@ -373,6 +373,43 @@ START_TEST(test_ttl_that_is_not_there)
 }
 END_TEST
 
+/* A caller's number of a mark is that of one batch, however many follow: those
+ * of the first one, and others, are used again when as many did as fit into 16
+ * bits. */
+START_TEST(test_marks_of_many_batches)
+{
+    struct card_batch_writer *w = create_writer((unsigned int) _i);
+    struct card_batch_reader *r = card_batch_reader_create(&id_config);
+    const struct card_batch_packet none = {.header = NULL};
+    const uint32_t last = UINT16_MAX + 4u, n_used = 8;
+    struct byte_buf out = BYTE_BUF_INIT;
+    struct postcard mark = {.dpid = 7}, p;
+
+    for (uint32_t i = 0; i <= last; i++) {
+        bool is_used = !i || i > last - n_used;
+
+        for (uint32_t k = 0; is_used && k < n_used; k++) {
+            uint32_t number = i ? k + (last - i) * n_used / 2 : k;
+
+            mark.dpid = (uint64_t) i << 32 | k;
+            ck_assert(card_batch_writer_add_known(w, &none, &mark, number));
+        }
+        byte_buf_clear(&out);
+        card_batch_writer_finish(w, &out);
+        if (is_used) {
+            ck_assert(!card_batch_reader_open(r, out.data, out.len, NULL));
+        }
+        for (uint32_t k = 0; is_used && k < n_used; k++) {
+            ck_assert(card_batch_reader_next(r, &p));
+            ck_assert_uint_eq(p.dpid, (uint64_t) i << 32 | k);
+        }
+    }
+    byte_buf_uninit(&out);
+    card_batch_writer_destroy(w);
+    card_batch_reader_destroy(r);
+}
+END_TEST
+
 START_TEST(test_notes)
 {
     struct card_batch_writer *w = create_writer((unsigned int) _i);
@@ -531,6 +568,8 @@ main(void)
     tcase_add_loop_test(tcase, test_bounds, 1, CARD_BATCH_VERSION + 1);
     tcase_add_loop_test(tcase, test_short_hops, 1, CARD_BATCH_VERSION + 1);
     tcase_add_loop_test(tcase, test_ttl_that_is_not_there, 1,
+                        CARD_BATCH_VERSION + 1);
+    tcase_add_loop_test(tcase, test_marks_of_many_batches, 1,
                         CARD_BATCH_VERSION + 1);
     tcase_add_loop_test(tcase, test_notes, 1, CARD_BATCH_VERSION + 1);
     tcase_add_loop_test(tcase, test_damage, 1, CARD_BATCH_VERSION + 1);

@@ -11,6 +11,7 @@
 #include "lib/card_batch_impl.h"
 #include "lib/flow_words.h"
 #include "lib/lh_alloc.h"
+#include "lib/random64.h"
 #include "lib/trajectory_shape.h"
 
 _Static_assert((CARD_FLOWS_BUCKETS & (CARD_FLOWS_BUCKETS - 1)) == 0,
@@ -26,6 +27,7 @@ void
 card_flows_init(struct card_flows *cf)
 {
     memset(cf, 0, sizeof *cf);
+    cf->secret = random64_draw();
     cf->flows = lh_alloc_array(NULL, CARD_FLOWS_MAX, sizeof *cf->flows);
 }
 
@@ -100,9 +102,10 @@ card_flows_get(const struct card_flows *cf,
 
 /* Puts the number of 'key' into 'out', 0 if it is new; returns it. */
 static inline uint32_t
-tell_number(struct card_numbers *numbers, uint64_t key, struct byte_buf *out)
+tell_number(struct card_numbers *numbers, uint64_t key, uint64_t secret,
+            struct byte_buf *out)
 {
-    uint64_t hash = key * UINT64_C(0x9e3779b97f4a7c15);
+    uint64_t hash = (key ^ secret) * UINT64_C(0x9e3779b97f4a7c15);
     uint16_t *bucket;
 
     for (uint32_t i = (uint32_t) (hash >> NUMBERS_SHIFT);; i++) {
@@ -140,7 +143,7 @@ tell_form(struct card_flows *cf, const uint8_t *ip,
         memcpy(row + 6, ip + 6, 2);
     }
     memcpy(&key, row, sizeof key);
-    if (!tell_number(&cf->forms, key, &cf->form)) {
+    if (!tell_number(&cf->forms, key, cf->secret, &cf->form)) {
         memcpy(byte_buf_extend(&cf->form_rows, sizeof key), &key, sizeof key);
     }
 }
@@ -155,7 +158,7 @@ tell_l2(struct card_flows *cf, const uint8_t *header, uint16_t len,
     size_t before = cf->l2_of.len;
 
     /* Other bytes may have that hash: then they have no number. */
-    number = tell_number(&cf->l2s, hash, &cf->l2_of);
+    number = tell_number(&cf->l2s, hash, cf->secret, &cf->l2_of);
     if (number) {
         l2 = &cf->l2[number - 1];
         if (l2->len == len && bytes_equal(l2->bytes, header, len)) {
@@ -194,7 +197,7 @@ card_flows_tell_first(struct card_flows *cf, struct column_writer *columns)
         *flags -= 2;
         memcpy(row + 2, *flags, 2);
     }
-    if (!tell_number(&cf->firsts, bytes_be32(row), &cf->first)) {
+    if (!tell_number(&cf->firsts, bytes_be32(row), cf->secret, &cf->first)) {
         memcpy(byte_buf_extend(&cf->first_rows, sizeof row), row, sizeof row);
     }
 }
@@ -204,7 +207,7 @@ card_flows_tell_first(struct card_flows *cf, struct column_writer *columns)
 
 /* Each word is multiplied by itself, so that none waits for another. */
 static inline __attribute__((always_inline)) uint64_t
-hash_n(const uint64_t *words, unsigned int n, uint64_t hash)
+hash_n(const uint64_t *words, unsigned int n, uint64_t hash, uint64_t secret)
 {
     static const uint64_t factors[] = {
         UINT64_C(0x9e3779b97f4a7c15), UINT64_C(0xbf58476d1ce4e5b9),
@@ -213,7 +216,7 @@ hash_n(const uint64_t *words, unsigned int n, uint64_t hash)
         UINT64_C(0xff51afd7ed558ccd)};
 
     for (unsigned int i = 0; i < n; i++) {
-        uint64_t x = words[i] * factors[i % 7];
+        uint64_t x = (words[i] ^ secret) * factors[i % 7];
 
         hash += x ^ x >> 32;
     }
@@ -224,19 +227,20 @@ hash_n(const uint64_t *words, unsigned int n, uint64_t hash)
 /* Inlined for IPv4 behind Ethernet, with a tag or none, and what is before
  * it. */
 static inline uint64_t
-hash_words(const uint64_t *words, unsigned int n, uint64_t hash)
+hash_words(const uint64_t *words, unsigned int n, uint64_t hash,
+           uint64_t secret)
 {
     switch (n) {
     case 2:
-        return hash_n(words, 2, hash);
+        return hash_n(words, 2, hash, secret);
     case 3:
-        return hash_n(words, 3, hash);
+        return hash_n(words, 3, hash, secret);
     case 5:
-        return hash_n(words, 5, hash);
+        return hash_n(words, 5, hash, secret);
     case 6:
-        return hash_n(words, 6, hash);
+        return hash_n(words, 6, hash, secret);
     default:
-        return hash_n(words, n, hash);
+        return hash_n(words, n, hash, secret);
     }
 }
 
@@ -285,7 +289,7 @@ put_flow(struct card_flows *cf, const struct card_known_flow *f,
 
         tell_form(cf, ip, split);
         tell_l2(cf, header, split->l3_ofs,
-                hash_words(f->words, n_l2, split->l3_ofs), place);
+                hash_words(f->words, n_l2, split->l3_ofs, cf->secret), place);
     }
     if (header_kind_is_ip4(split->kind)) {
         memcpy(byte_buf_extend(&cf->sources, 4), ip + 12, 4);
@@ -311,7 +315,7 @@ card_flows_tell(struct card_flows *cf, const uint8_t *header,
     uint32_t i;
 
     *place = (struct card_place){.next = NULL};
-    hash = hash_words(words, n_words, split->kind);
+    hash = hash_words(words, n_words, split->kind, cf->secret);
     for (i = (uint32_t) hash; cf->buckets[i & (CARD_FLOWS_BUCKETS - 1)]; i++) {
         uint32_t flow = cf->buckets[i & (CARD_FLOWS_BUCKETS - 1)] - 1u;
 

@@ -83,6 +83,7 @@ struct card_known_l2 {
 
 struct card_flows {
     unsigned int version;
+    uint64_t secret; /* Of hashes: who sends packets chooses flows. */
     struct card_known_flow *flows; /* Owned. */
     uint32_t n;
     uint16_t buckets[CARD_FLOWS_BUCKETS];   /* Number + 1. */

@@ -46,6 +46,11 @@ tests_lib_test_card_batch_SOURCES = tests/lib/test_card_batch.c \
 	tests/lib/card_sample.c tests/lib/card_sample.h
 tests_lib_test_card_batch_LDADD = $(LIB_LIBS) $(TEST_LIBS)
 
+check_PROGRAMS += tests/lib/test_card_flows
+TESTS += tests/lib/test_card_flows
+tests_lib_test_card_flows_SOURCES = tests/lib/test_card_flows.c
+tests_lib_test_card_flows_LDADD = $(LIB_LIBS) $(TEST_LIBS)
+
 check_PROGRAMS += tests/lib/test_bus_tls
 TESTS += tests/lib/test_bus_tls
 tests_lib_test_bus_tls_SOURCES = tests/lib/test_bus_tls.c $(NATS_FIXTURE)

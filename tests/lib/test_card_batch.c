@@ -574,6 +574,7 @@ main(void)
     tcase_add_loop_test(tcase, test_notes, 1, CARD_BATCH_VERSION + 1);
     tcase_add_loop_test(tcase, test_damage, 1, CARD_BATCH_VERSION + 1);
     tcase_add_loop_test(tcase, test_golden, 1, CARD_BATCH_VERSION + 1);
+    tcase_set_timeout(tcase, 60);
     suite_add_tcase(suite, tcase);
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

@@ -286,18 +286,21 @@ put_readings(struct cluster_tally *t, struct byte_buf *out)
     t->n_readings = drop(t->readings, t->n_readings, n, sizeof *t->readings);
 }
 
-/* Up to when all that came was told. */
+/* Up to when all that came was told.  The oldest entry need not be the
+ * earliest: those of agents have these agents' clocks. */
 static uint64_t
 told_ns(const struct cluster_tally *t, uint64_t now_ns)
 {
+    uint64_t least_ns = now_ns;
+
     for (size_t i = 0; i < t->n_entries; i++) {
         uint64_t from_ns = t->entries[i].slot * LOSS_SLOT_NS;
 
-        if (!t->entries[i].is_void) {
-            return from_ns < now_ns ? from_ns : now_ns;
+        if (!t->entries[i].is_void && from_ns < least_ns) {
+            least_ns = from_ns;
         }
     }
-    return now_ns;
+    return least_ns;
 }
 
 void

@@ -237,6 +237,40 @@ START_TEST(what_is_not_safe_does_not_count)
 }
 END_TEST
 
+/* Up to when door 1 says that it has told all, in ms after T0. */
+static uint64_t
+told_ms(uint64_t now_ms)
+{
+    struct byte_buf out = BYTE_BUF_INIT;
+    uint64_t told_ns = 0;
+
+    cluster_tally_put(doors[1], settled[1], T0 + now_ms * MS, &out);
+    for (size_t i = 17; i < 25; i++) {
+        told_ns = told_ns << 8 | out.data[i];
+    }
+    byte_buf_uninit(&out);
+    return (told_ns - T0) / MS;
+}
+
+/* What agents send has the times of these agents. */
+START_TEST(what_waits_longest_need_not_be_the_earliest)
+{
+    cluster_tally_count(doors[1], SW, T0, T0, 0);
+    tell_all(0);
+    cluster_tally_came(doors[1], SW, T0 + 3000 * MS, 1);
+    cluster_tally_came(doors[1], SW, T0 + 1000 * MS, 2);
+    cluster_tally_came(doors[1], SW, T0 + 2000 * MS, 3);
+    ck_assert_uint_eq(told_ms(500), 500);
+    ck_assert_uint_eq(told_ms(4000), 1000);
+    settled[1] = 1;
+    ck_assert_uint_eq(told_ms(4000), 1000);
+    settled[1] = 2;
+    ck_assert_uint_eq(told_ms(4000), 2000);
+    settled[1] = 3;
+    ck_assert_uint_eq(told_ms(4000), 4000);
+}
+END_TEST
+
 START_TEST(other_messages_are_refused)
 {
     struct byte_buf out = BYTE_BUF_INIT;
@@ -277,6 +311,7 @@ main(void)
     tcase_add_loop_test(tcase, and_never_when_one_did_not_come, 1, 100);
     tcase_add_loop_test(tcase, what_doors_tell_may_be_lost, 1, 20);
     tcase_add_test(tcase, what_is_not_safe_does_not_count);
+    tcase_add_test(tcase, what_waits_longest_need_not_be_the_earliest);
     tcase_add_test(tcase, other_messages_are_refused);
     tcase_set_timeout(tcase, 60);
     suite_add_tcase(suite, tcase);

@@ -154,6 +154,7 @@ server_libserver_a_SOURCES = \
 	server/told_history.c server/told_history.h \
 	server/told_servers.c server/told_servers.h \
 	server/trigger_gate.c server/trigger_gate.h \
+	server/trigger_keys.c server/trigger_keys.h \
 	server/triggers.c server/triggers.h
 SERVER_LIBS = server/libserver.a $(ASSEMBLE_LIBS) $(PHF_LIBS) $(BUS_LIBS) $(TLS_LIBS)
 

@@ -109,6 +109,9 @@ look_at_leaving(struct cluster *cluster)
         /* Nobody has to wait until the lease has run out. */
         shard_lease_forget(cluster->lease_1, cluster->options->name);
         shard_lease_forget(cluster->lease_2, cluster->options->name);
+        if (cluster->triggers) {
+            cluster_triggers_forget(cluster->triggers, cluster->options->name);
+        }
     }
     cluster->has_left = true;
     cluster->on_left(cluster->left_aux);
@@ -202,6 +205,10 @@ cluster_forget(struct cluster *cluster, const char *name)
     }
     if ((!retval || retval == ENOENT) && is_known) {
         cluster_members_forget(cluster->members, name);
+        retval = 0;
+    }
+    if ((!retval || retval == ENOENT) && cluster->triggers &&
+        cluster_triggers_forget(cluster->triggers, name)) {
         retval = 0;
     }
     return retval;

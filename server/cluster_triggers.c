@@ -20,6 +20,7 @@
 #include "server/cluster_setup.h"
 #include "server/mailbox.h"
 #include "server/shard_lease.h"
+#include "server/trigger_keys.h"
 
 #define KEY          "trigger."
 #define TIMEOUT_MS   4000
@@ -67,6 +68,8 @@ struct cluster_triggers {
     uint64_t started_ns; /* Not 0: filters that come were there before. */
     const char *session;
     struct bus_kv_watch *watch;    /* Owned. */
+    bool is_watching;              /* It has told all there is. */
+    struct trigger_keys *keys;     /* Owned. */
     struct cluster_events *events; /* Owned. */
     struct topology *topology;     /* Owned reference, or NULL. */
     struct phf_set *set;           /* Owned. */
@@ -105,20 +108,6 @@ read_key(const char *key, struct known *known)
     }
     known->id = (uint32_t) strtoul(number, NULL, 10);
     return true;
-}
-
-static void
-on_deleted(void *t, int error_number, const char *why, uint64_t revision,
-           bool was_there)
-{
-    /* The watch tells. */
-}
-
-static void
-delete_key(struct cluster_triggers *t, const char *key)
-{
-    bus_kv_delete(t->bus, CLUSTER_BUCKET_META, key, BUS_KV_ANY, TIMEOUT_MS,
-                  on_deleted, t, NULL);
 }
 
 static struct own *
@@ -191,10 +180,13 @@ take_entry(struct cluster_triggers *t, const struct bus_kv_entry *entry)
         if (i < t->n) {
             remove_at(t, i);
         }
+        if (is_own && !t->is_watching) {
+            trigger_keys_purge(t->keys, entry->key, entry->revision);
+        }
     } else if (is_own && (strcmp(known.session, t->session) != 0 ||
                           !find_own(t, known.id))) {
         /* Of a former process of this name, or of a client that is gone. */
-        delete_key(t, entry->key);
+        trigger_keys_delete(t->keys, entry->key);
     } else if (i < t->n) {
         t->all[i]->is_stale = false;
     } else if (t->n < MAX_KNOWN) {
@@ -234,12 +226,14 @@ on_watch(void *t_, enum bus_kv_event event, const char *why,
     struct cluster_triggers *t = t_;
 
     if (event == BUS_KV_BEGIN) {
+        t->is_watching = false;
         for (size_t i = 0; i < t->n; i++) {
             t->all[i]->is_stale = true;
         }
     } else if (event == BUS_KV_ENTRY) {
         take_entry(t, entry);
     } else if (event == BUS_KV_COMPLETE) {
+        t->is_watching = true;
         sweep(t);
         if (!t->was_known) {
             t->was_known = true;
@@ -301,13 +295,34 @@ remove_one(void *t_, size_t worker, uint32_t id)
         free(own->text);
         *own = t->own[--t->n_own];
     }
-    delete_key(t, key);
+    trigger_keys_delete(t->keys, key);
     free(key);
+}
+
+bool
+cluster_triggers_forget(struct cluster_triggers *t, const char *name)
+{
+    bool is_any = false;
+
+    for (size_t i = 0; i < t->n; i++) {
+        const struct known *known = t->all[i];
+
+        if (!strcmp(known->owner, name)) {
+            char *key = lh_asprintf(KEY "%s.%s.%" PRIu32, known->owner,
+                                    known->session, known->id);
+
+            trigger_keys_delete(t->keys, key);
+            free(key);
+            is_any = true;
+        }
+    }
+    return is_any;
 }
 
 void
 cluster_triggers_tick(struct cluster_triggers *t)
 {
+    trigger_keys_tick(t->keys);
     for (size_t i = 0; i < t->n_own; i++) {
         struct own *own = &t->own[i];
 
@@ -457,6 +472,7 @@ cluster_triggers_create(const struct cluster_triggers_config *config)
     t->aux = config->aux;
     t->set = phf_set_create();
     t->encoder = history_encoder_create();
+    t->keys = trigger_keys_create(t->bus);
     t->events = cluster_events_create(&events);
     t->session = cluster_events_session(t->events);
     t->watch = bus_kv_watch(t->bus, CLUSTER_BUCKET_META, KEY ">", SILENCE_MS,
@@ -476,6 +492,7 @@ cluster_triggers_destroy(struct cluster_triggers *t)
     triggers_share(t->local, 0, NULL, NULL, NULL);
     bus_forget(t->bus, t);
     bus_kv_unwatch(t->watch);
+    trigger_keys_destroy(t->keys);
     cluster_events_destroy(t->events);
     while (t->n) {
         remove_at(t, t->n - 1);

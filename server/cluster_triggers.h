@@ -10,9 +10,10 @@
  * (lh.event.NAME: docs/formats/cluster.md), which tells it as any match.
  *
  * What a server that is gone has left behind is removed by the next one of
- * its name.  An event can be told twice when a shard changes hands.  Where
- * some may have been lost on their way, each trigger's client is told `missed`
- * with the times that it concerns (server/cluster_events.h).
+ * its name, or when it is forgotten; one that leaves takes it along.  An event
+ * can be told twice when a shard changes hands.  Where some may have been lost
+ * on their way, each trigger's client is told `missed` with the times that it
+ * concerns (server/cluster_events.h).
  *
  * Threads: the bus's. */
 #ifndef SERVER_CLUSTER_TRIGGERS_H
@@ -45,6 +46,9 @@ void cluster_triggers_destroy(struct cluster_triggers *);
 /* Takes a reference of its own. */
 void cluster_triggers_set_topology(struct cluster_triggers *,
                                    const struct topology *);
+/* Removes all filters of clients of a server that is gone, or, of its own
+ * name, those of this one, which is going.  False: there are none. */
+bool cluster_triggers_forget(struct cluster_triggers *, const char *name);
 /* About once a second. */
 void cluster_triggers_tick(struct cluster_triggers *);
 /* The bus is connected again. */

@@ -40,6 +40,7 @@ EXTRA_DIST += \
 	tests/net/test_cluster_faults.py \
 	tests/net/test_cluster_profile.py \
 	tests/net/test_cluster_retain.py \
+	tests/net/test_cluster_triggers.py \
 	tests/net/test_cluster_upgrade.py \
 	tests/net/test_cluster_holes.py \
 	tests/net/test_cluster_operations.py \

@@ -12,6 +12,8 @@ Servers are called a, b, c..; cluster["a"] is one.  Postcards on UDP go to
 cluster["a"].send(datagram).
 """
 
+import base64
+import json
 import os
 import re
 import shutil
@@ -74,6 +76,32 @@ class Nats:
         """As a crash would."""
         if self.process:
             self.process.kill()
+
+    def ask(self, subject, **members):
+        """What it answers to a request."""
+        text = json.dumps(members)
+        with socket.create_connection(("127.0.0.1", self.port), 20) as conn:
+            file = conn.makefile("rwb")
+            file.write(b'CONNECT {"verbose":false}\r\nSUB test.answer 1\r\n')
+            file.write(f"PUB {subject} test.answer {len(text)}\r\n"
+                       f"{text}\r\n".encode())
+            file.flush()
+            while not (line := file.readline()).startswith(b"MSG"):
+                assert line and not line.startswith(b"-ERR"), line
+            return json.loads(file.read(int(line.split()[-1])))
+
+    def keys(self, bucket, keys):
+        """Those of a bucket that 'keys' matches, also deleted ones."""
+        said = self.ask(f"$JS.API.STREAM.INFO.KV_{bucket}",
+                        subjects_filter=f"$KV.{bucket}.{keys}")
+        return sorted(subject.split(".", 2)[2]
+                      for subject in said["state"].get("subjects") or [])
+
+    def last(self, bucket, keys):
+        """The headers of what was written last of the keys."""
+        said = self.ask(f"$JS.API.STREAM.MSG.GET.KV_{bucket}",
+                        last_by_subj=f"$KV.{bucket}.{keys}")
+        return base64.b64decode(said["message"].get("hdrs", ""))
 
 
 class Server:

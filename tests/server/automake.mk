@@ -399,6 +399,14 @@ tests_server_test_cluster_holes_SOURCES = \
 tests_server_test_cluster_holes_LDADD = $(SERVER_LIBS) $(NATS_LIBS) \
 	$(TEST_LIBS)
 
+check_PROGRAMS += tests/server/test_trigger_keys
+TESTS += tests/server/test_trigger_keys
+tests_server_test_trigger_keys_SOURCES = \
+	tests/server/test_trigger_keys.c \
+	tests/lib/nats_fixture.c tests/lib/nats_fixture.h
+tests_server_test_trigger_keys_LDADD = $(SERVER_LIBS) $(NATS_LIBS) \
+	$(TEST_LIBS)
+
 check_PROGRAMS += tests/server/test_cluster_members
 TESTS += tests/server/test_cluster_members
 tests_server_test_cluster_members_SOURCES = \

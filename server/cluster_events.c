@@ -196,7 +196,8 @@ find_sender(struct cluster_events *ev, uint64_t nonce)
     return &ev->senders[oldest];
 }
 
-static void
+/* False: it cannot be read. */
+static bool
 take_match(struct cluster_events *ev, const struct bus_message *message,
            struct bytes_reader *in)
 {
@@ -205,18 +206,21 @@ take_match(struct cluster_events *ev, const struct bus_message *message,
     struct history *h;
     uint32_t n = bytes_get_u32(in);
     uint64_t now_ns = time_spec_now(), first_ns;
+    bool is_good;
 
     if (in->failed || n > CLUSTER_EVENTS_MAX_IDS ||
         bytes_left(in) < (size_t) n * 4) {
-        return;
+        return false;
     }
     for (uint32_t i = 0; i < n; i++) {
         ev->ids[i] = bytes_get_u32(in);
     }
-    if (!history_decoder_create(message->data + in->ofs,
+    is_good =
+        !history_decoder_create(message->data + in->ofs,
                                 message->size - in->ofs, &decoder, NULL) &&
         !history_decoder_next(decoder, &record, NULL) &&
-        !history_decoder_read(decoder, record.offset, &h, NULL)) {
+        !history_decoder_read(decoder, record.offset, &h, NULL);
+    if (is_good) {
         first_ns = history_first_ns(h);
         if (first_ns < now_ns && now_ns - first_ns > ev->lag_ns) {
             ev->lag_ns = now_ns - first_ns;
@@ -224,6 +228,7 @@ take_match(struct cluster_events *ev, const struct bus_message *message,
         ev->config.on_match(ev->config.aux, ev->ids, n, h);
     }
     history_decoder_destroy(decoder);
+    return is_good;
 }
 
 static void
@@ -248,11 +253,11 @@ on_letter(void *ev_, const struct bus_message *message)
     heard_ns = sender->heard_ns;
     sender->n = n > sender->n ? n : sender->n;
     sender->heard_ns = monotonic_ns();
+    if (kind == MATCH && !take_match(ev, message, &in)) {
+        has_missed = true; /* Too large for a letter, for one. */
+    }
     if (has_missed) {
         miss(ev, heard_ns);
-    }
-    if (kind == MATCH) {
-        take_match(ev, message, &in);
     }
 }
 

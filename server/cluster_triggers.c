@@ -408,7 +408,7 @@ tell(struct cluster_triggers *t, const struct history *h)
         history_encoder_finish(t->encoder, &payload);
         history_encoder_reset(t->encoder);
     }
-    /* Without a history, which is too large, the letter's number is missed. */
+    /* A letter without a history, which is too large, is missed. */
     for (size_t i = 0; i < t->hits.n;) {
         i = send_to_owner(t, i, &payload);
     }

@@ -104,6 +104,9 @@ cluster_collect(const struct cluster *cluster, struct counters *c)
     }
     c->cluster_cancelled = legs.cancelled;
     c->cluster_silent = legs.silent;
+    if (cluster->triggers) {
+        cluster_triggers_collect(cluster->triggers, c);
+    }
     c->cluster_fenced = cluster->n_fenced;
     cluster_copies_sum(cluster, &copies);
     c->cluster_fetched = copies.n_fetched;

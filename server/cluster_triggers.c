@@ -14,6 +14,7 @@
 #include "lib/history_codec.h"
 #include "lib/lh_alloc.h"
 #include "lib/monotonic.h"
+#include "lib/say.h"
 #include "lib/time_spec.h"
 #include "phf/phf_set.h"
 #include "server/cluster_events.h"
@@ -26,11 +27,12 @@
 #define TIMEOUT_MS   4000
 #define SILENCE_MS   2000
 #define MAX_KNOWN    32768
-#define MAX_HITS     CLUSTER_EVENTS_MAX_IDS
 #define SESSION_SIZE CLUSTER_EVENTS_SESSION_SIZE
 /* Seconds until a key that the watch has not told of is written again. */
 #define AGAIN_S 5
 #define LONG_NS UINT64_C(1000000000)
+/* What finds no room is said to miss so much. */
+#define REFUSED_NS UINT64_C(3600000000000)
 
 /* A filter of any server. */
 struct known {
@@ -52,10 +54,10 @@ struct own {
                                      * others have heard of it. */
 };
 
-/* Filters of one server that a history matched. */
+/* Filters that a history matched. */
 struct hits {
     size_t n;
-    struct known *known[MAX_HITS];
+    struct known *known[MAX_KNOWN];
 };
 
 struct cluster_triggers {
@@ -78,7 +80,8 @@ struct cluster_triggers {
     size_t n_own, allocated_own;
     struct own *own; /* Owned. */
     struct hits hits;
-    uint32_t ids[MAX_HITS];
+    uint64_t n_limits; /* Matchings that gave up. */
+    uint32_t ids[CLUSTER_EVENTS_MAX_IDS];
     struct history_encoder *encoder; /* Owned. */
 };
 
@@ -161,6 +164,25 @@ add_known(struct cluster_triggers *t, const struct known *known,
     compile(t, copy);
 }
 
+/* There is no room for it, here or at any other server. */
+static void
+refuse(struct cluster_triggers *t, const struct known *known)
+{
+    static struct say_site site;
+
+    say(&site, SAY_WARN,
+        "cluster: live filters of all servers' clients are more than %d, what "
+        "is above that finds nothing: one of server %s",
+        MAX_KNOWN, known->owner);
+    if (!strcmp(known->owner, t->name)) {
+        uint64_t now_ns = time_spec_now();
+
+        triggers_miss(t->local, known->id, now_ns, now_ns + REFUSED_NS,
+                      "there are too many live filters in the cluster, and "
+                      "this one finds nothing");
+    }
+}
+
 static void
 take_entry(struct cluster_triggers *t, const struct bus_kv_entry *entry)
 {
@@ -191,6 +213,8 @@ take_entry(struct cluster_triggers *t, const struct bus_kv_entry *entry)
         t->all[i]->is_stale = false;
     } else if (t->n < MAX_KNOWN) {
         add_known(t, &known, entry);
+    } else {
+        refuse(t, &known);
     }
     if (is_own && !entry->is_deleted && find_own(t, known.id)) {
         note_written(t, find_own(t, known.id));
@@ -365,8 +389,8 @@ on_missed(void *t_, uint64_t since_ns, uint64_t until_ns)
                       "server");
 }
 
-/* Tells the owner of known[from] of all its hits, which are moved to the
- * front. */
+/* Tells the owner of known[from] of as many of its hits as a letter has room
+ * for, which are moved to the front. */
 static size_t
 send_to_owner(struct cluster_triggers *t, size_t from,
               const struct byte_buf *payload)
@@ -375,7 +399,8 @@ send_to_owner(struct cluster_triggers *t, size_t from,
     const struct known *first = hits->known[from];
     size_t to = from;
 
-    for (size_t i = from; i < hits->n; i++) {
+    for (size_t i = from; i < hits->n && to - from < CLUSTER_EVENTS_MAX_IDS;
+         i++) {
         if (!strcmp(hits->known[i]->session, first->session)) {
             struct known *known = hits->known[i];
 
@@ -394,8 +419,10 @@ on_hit(void *t_, uint32_t id, void *known, enum phf_result result)
 {
     struct cluster_triggers *t = t_;
 
-    if (result == PHF_MATCH && t->hits.n < MAX_HITS) {
-        t->hits.known[t->hits.n++] = known;
+    if (result == PHF_MATCH) {
+        t->hits.known[t->hits.n++] = known; /* Each filter once. */
+    } else {
+        t->n_limits++;
     }
 }
 
@@ -449,6 +476,13 @@ cluster_triggers_offer_packet(struct cluster_triggers *t,
         tell(t, h);
         history_destroy(h);
     }
+}
+
+void
+cluster_triggers_collect(const struct cluster_triggers *t, struct counters *c)
+{
+    trigger_share_collect_set(t->set, c);
+    c->trigger_limits += t->n_limits;
 }
 
 /* --- Life ---------------------------------------------------------------- */

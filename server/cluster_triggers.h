@@ -61,5 +61,8 @@ void cluster_triggers_offer(struct cluster_triggers *, const struct history *);
 void cluster_triggers_offer_packet(struct cluster_triggers *,
                                    struct trajectory *,
                                    const struct trajectory_packet *);
+/* Adds to '*counters' what matching cost. */
+void cluster_triggers_collect(const struct cluster_triggers *,
+                              struct counters *);
 
 #endif /* server/cluster_triggers.h */

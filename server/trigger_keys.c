@@ -16,12 +16,14 @@
 #define TIMEOUT_MS 4000
 #define AGAIN      5  /* Turns until a deletion that failed is tried again. */
 #define AT_A_TIME  64 /* Purges of one turn. */
+/* Deletions that NATS is asked for at a time, so that others find room. */
+#define MAX_ASKED 128
 
 /* A key that is to be deleted. */
 struct deletion {
     struct trigger_keys *keys;
-    char *key; /* Owned. */
-    unsigned int again;
+    char *key;          /* Owned. */
+    unsigned int again; /* Turns until it is asked for; 0: at once. */
     bool is_asking;
 };
 
@@ -37,6 +39,7 @@ struct trigger_keys {
     uint64_t turn;
     size_t n, allocated;
     struct deletion **all; /* Owned. */
+    size_t n_asked, next;  /* Of these; where to look for more. */
     size_t n_remnants, allocated_remnants;
     struct remnant *remnants; /* In the order of their turns.  Owned. */
 
@@ -45,6 +48,8 @@ struct trigger_keys {
 };
 
 /* --- Deleting ------------------------------------------------------------ */
+
+static void ask_some(struct trigger_keys *);
 
 static void
 remove_deletion(struct deletion *deletion)
@@ -66,13 +71,17 @@ on_deleted(void *deletion_, int error_number, const char *why,
 {
     struct deletion *deletion = deletion_;
 
+    struct trigger_keys *keys = deletion->keys;
+
     deletion->is_asking = false;
+    keys->n_asked--;
     if (error_number) {
         deletion->again = AGAIN;
     } else {
-        trigger_keys_purge(deletion->keys, deletion->key, revision);
+        trigger_keys_purge(keys, deletion->key, revision);
         remove_deletion(deletion);
     }
+    ask_some(keys);
 }
 
 static void
@@ -82,6 +91,20 @@ ask(struct deletion *deletion)
         !bus_kv_delete(deletion->keys->bus, CLUSTER_BUCKET_META, deletion->key,
                        BUS_KV_ANY, TIMEOUT_MS, on_deleted, deletion, NULL);
     deletion->again = deletion->is_asking ? 0 : AGAIN;
+    deletion->keys->n_asked += deletion->is_asking;
+}
+
+/* Asks for those that wait, as far as there is room. */
+static void
+ask_some(struct trigger_keys *keys)
+{
+    for (size_t i = 0; i < keys->n && keys->n_asked < MAX_ASKED; i++) {
+        struct deletion *deletion = keys->all[keys->next++ % keys->n];
+
+        if (!deletion->is_asking && !deletion->again) {
+            ask(deletion);
+        }
+    }
 }
 
 void
@@ -98,7 +121,9 @@ trigger_keys_delete(struct trigger_keys *keys, const char *key)
     keys->all =
         lh_alloc_grow(keys->all, keys->n, &keys->allocated, sizeof *keys->all);
     keys->all[keys->n++] = deletion;
-    ask(deletion);
+    if (keys->n_asked < MAX_ASKED) {
+        ask(deletion);
+    }
 }
 
 /* --- Purging ------------------------------------------------------------- */
@@ -187,12 +212,9 @@ trigger_keys_tick(struct trigger_keys *keys)
 {
     keys->turn++;
     for (size_t i = 0; i < keys->n; i++) {
-        struct deletion *deletion = keys->all[i];
-
-        if (!deletion->is_asking && deletion->again && !--deletion->again) {
-            ask(deletion);
-        }
+        keys->all[i]->again -= keys->all[i]->again > 0;
     }
+    ask_some(keys);
     if (keys->n_remnants && keys->remnants[0].due <= keys->turn &&
         bus_is_connected(keys->bus)) {
         find_out(keys);

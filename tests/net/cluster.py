@@ -90,6 +90,17 @@ class Nats:
                 assert line and not line.startswith(b"-ERR"), line
             return json.loads(file.read(int(line.split()[-1])))
 
+    def put(self, bucket, values):
+        """Writes keys, all at once."""
+        with socket.create_connection(("127.0.0.1", self.port), 20) as conn:
+            conn.sendall(b'CONNECT {"verbose":false}\r\n' + b"".join(
+                f"PUB $KV.{bucket}.{key} {len(value)}\r\n{value}\r\n".encode()
+                for key, value in values.items()) + b"PING\r\n")
+            while line := conn.recv(4096):
+                assert b"-ERR" not in line, line
+                if b"PONG" in line:
+                    break
+
     def keys(self, bucket, keys):
         """Those of a bucket that 'keys' matches, also deleted ones."""
         said = self.ask(f"$JS.API.STREAM.INFO.KV_{bucket}",

@@ -1,12 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 # Live filters of clients of a cluster, where servers come and go.
 
+from contextlib import ExitStack
+
 from cluster import QUIET_S, Cluster
 from numbered import datagram, number_of
 from process import wait_until
 from test_cluster import network_fixture
 
 assert network_fixture      # A fixture.
+
+N_EACH = 2000   # Filters of one client.
+N_KNOWN = 32768  # Filters that servers know at most.
 
 
 def owners(cluster):
@@ -62,3 +67,42 @@ def test_filters_of_servers_that_leave_go(tmp_path, network):
             assert b"DEL" in c.nats.last("lh-meta", "trigger.b.>")
         c["b"].start().wait_ready()
         wait_owners(c, [])
+
+
+def test_each_of_many_filters_is_told(tmp_path, network):
+    """More than one letter between servers has room for."""
+    with Cluster(tmp_path, 2, *network) as c, ExitStack() as stack:
+        c.start()
+        clients = [stack.enter_context(c[name].api())
+                   for name in ("a", "a", "b", "b", "b")]
+        for client in clients:
+            for _ in range(N_EACH):
+                client.call("trigger.add", phf=". *")
+        wait_until(lambda: len(owners(c)) == N_EACH * len(clients), QUIET_S,
+                   "all servers to know all filters")
+        c["a"].send(datagram(1))
+        for client in clients:
+            told = 0
+            while told < N_EACH:
+                event = client.event(QUIET_S)
+                assert event["event"] in ("history", "missed"), event
+                told += event.get("n", 1)
+        assert sum(s.stats()["trigger_histories"] for s in c.live()) == 1
+
+
+def test_filters_that_find_no_room_are_told(tmp_path, network):
+    with Cluster(tmp_path, 2, *network) as c:
+        c.start()
+        c.nats.put("lh-meta", {f"trigger.z.{'0' * 16}.{n}": ". *"
+                               for n in range(N_KNOWN)})
+        wait_until(lambda: len(owners(c)) == N_KNOWN, QUIET_S, "all filters")
+        with c["a"].api() as client:
+            client.call("trigger.add", phf=". *")
+            missed = client.event(QUIET_S)
+        assert missed["event"] == "missed" and not missed["n"]
+        assert "too many live filters" in missed["why"]
+        c["b"].process.wait_for("live filters of all servers' clients", 30)
+        c["a"].ask("cluster.forget", name="z")
+        # Nothing else stands still meanwhile.
+        c.wait_owned()
+        assert not any(s.stats()["cluster_fenced"] for s in c.live())

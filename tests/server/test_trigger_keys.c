@@ -13,7 +13,7 @@
 #include "server/trigger_keys.h"
 #include "tests/lib/nats_fixture.h"
 
-#define N_KEYS     200
+#define N_KEYS     500
 #define TIMEOUT_MS 4000
 
 static struct nats nats;

@@ -37,13 +37,14 @@ app_arrivals_put_count(struct app_arrivals *arrivals, uint64_t id, uint64_t n)
 
 void
 app_arrivals_put_missed(struct app_arrivals *arrivals, uint64_t n,
-                        uint64_t since_ns, uint64_t until_ns)
+                        uint64_t since_ns, uint64_t until_ns, const char *why)
 {
     struct app_arrival *a = lh_alloc_zero(sizeof *a);
 
     a->n = n;
     a->since_ns = since_ns;
     a->until_ns = until_ns;
+    a->why = lh_strdup(why);
     STAILQ_INSERT_TAIL(arrivals, a, node);
 }
 
@@ -72,6 +73,7 @@ app_arrivals_drop(struct app_arrivals *arrivals, uint64_t id)
             STAILQ_INSERT_TAIL(&kept, a, node);
         } else {
             history_destroy(a->history);
+            free(a->why);
             free(a);
         }
     }

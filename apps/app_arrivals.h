@@ -19,7 +19,8 @@ struct app_arrival {
     uint64_t id;             /* Of what it came for. */
     struct history *history; /* NULL: none, but */
     uint64_t n;              /* the number of those that did not come; 0: */
-    uint64_t since_ns, until_ns; /* unknown, of packets of these times. */
+    uint64_t since_ns, until_ns; /* unknown, of packets of these times, and */
+    char *why;                   /* why; NULL: not told.  Owned. */
 };
 
 STAILQ_HEAD(app_arrivals, app_arrival);
@@ -31,11 +32,12 @@ void app_arrivals_put(struct app_arrivals *, uint64_t id,
 /* Notes that 'n' did not come, under 'id'. */
 void app_arrivals_put_count(struct app_arrivals *, uint64_t id, uint64_t n);
 /* Notes that 'n' did not come, or, if that is 0, that those of packets of
- * these times may not have come. */
+ * these times may not have come, and why (may be NULL). */
 void app_arrivals_put_missed(struct app_arrivals *, uint64_t n,
-                             uint64_t since_ns, uint64_t until_ns);
-/* The first of them, its history for history_destroy(); false when there is
- * none. */
+                             uint64_t since_ns, uint64_t until_ns,
+                             const char *why);
+/* The first of them, its history for history_destroy(), its 'why' for free();
+ * false when there is none. */
 bool app_arrivals_take(struct app_arrivals *, struct app_arrival *);
 /* Drops those under 'id' (0: all). */
 void app_arrivals_drop(struct app_arrivals *, uint64_t id);

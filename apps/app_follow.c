@@ -98,27 +98,38 @@ say_missed(const struct following *f, uint64_t from_ns, uint64_t to_ns,
     char from[TIME_SPEC_BUFSIZE], to[TIME_SPEC_BUFSIZE];
 
     if (f->follow->missed) {
-        f->follow->missed(f->follow->aux, from_ns, to_ns);
+        f->follow->missed(f->follow->aux, from_ns, to_ns, NULL);
     }
     time_spec_format(from_ns, f->app->is_utc, 3, from);
     time_spec_format(to_ns, f->app->is_utc, 3, to);
     app_say(f->app, what, from, to);
 }
 
-/* Tells of the times of which servers of a cluster may have lost matches:
- * once, for all filters. */
+/* Tells of the times of which the servers of a cluster say that they may have
+ * lost matches: once, for all filters. */
 static void
 say_times(struct following *f, const struct app_stop *stop)
 {
+    const char *why = *stop->missed_why
+                          ? stop->missed_why
+                          : "a server of the cluster was out of reach";
+    char from[TIME_SPEC_BUFSIZE], to[TIME_SPEC_BUFSIZE];
+
     if (stop->missed_until_ns &&
         (stop->missed_since_ns < f->missed_since_ns ||
          stop->missed_until_ns > f->missed_until_ns)) {
         f->missed_since_ns = stop->missed_since_ns;
         f->missed_until_ns = stop->missed_until_ns;
-        say_missed(f, stop->missed_since_ns, stop->missed_until_ns,
-                   "a server of the cluster was out of reach, some matches "
-                   "may not be shown here (--since %s --until %s asks for "
-                   "what is stored)");
+        if (f->follow->missed) {
+            f->follow->missed(f->follow->aux, stop->missed_since_ns,
+                              stop->missed_until_ns, why);
+        }
+        time_spec_format(stop->missed_since_ns, f->app->is_utc, 3, from);
+        time_spec_format(stop->missed_until_ns, f->app->is_utc, 3, to);
+        app_say(f->app,
+                "%s; some matches may not be shown here (--since %s --until "
+                "%s asks for what is stored)",
+                why, from, to);
     }
 }
 

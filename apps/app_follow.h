@@ -31,7 +31,8 @@ struct app_follow {
     void (*limited)(void *aux, uint64_t id, uint64_t n);
     void (*tick)(void *aux);
     int tick_ms;
-    void (*missed)(void *aux, uint64_t since_ns, uint64_t until_ns);
+    void (*missed)(void *aux, uint64_t since_ns, uint64_t until_ns,
+                   const char *why); /* NULL: no server was there. */
     struct app_gap *gap; /* May be NULL; may be that of an earlier run. */
     /* NULL: 'give'.  Takes what was stored meanwhile, all of it: what it
      * returns for the last one tells whether that is enough. */

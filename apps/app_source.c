@@ -242,8 +242,14 @@ app_source_watched(struct app_source *source, size_t i, uint64_t *id)
 
 void
 app_source_note_missed(struct app_stop *stop, uint64_t since_ns,
-                       uint64_t until_ns)
+                       uint64_t until_ns, char *why)
 {
+    size_t len = strlen(stop->missed_why);
+
+    if (until_ns && why && !strstr(stop->missed_why, why)) {
+        snprintf(stop->missed_why + len, sizeof stop->missed_why - len, "%s%s",
+                 len ? "; " : "", why);
+    }
     if (until_ns) {
         if (!stop->missed_until_ns || since_ns < stop->missed_since_ns) {
             stop->missed_since_ns = since_ns;
@@ -252,6 +258,7 @@ app_source_note_missed(struct app_stop *stop, uint64_t since_ns,
             stop->missed_until_ns = until_ns;
         }
     }
+    free(why);
 }
 
 int

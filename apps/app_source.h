@@ -73,6 +73,7 @@ struct app_stop {
     uint64_t n_limited;      /* Matches of 'id' above its rate. */
     /* Matches of packets of these times may not have come; 0: all have. */
     uint64_t missed_since_ns, missed_until_ns;
+    char missed_why[200]; /* "": not told. */
 };
 
 /* Opens a server, or the archive in 'dir' with the flow log 'flow_log' (NULL:
@@ -131,9 +132,10 @@ bool app_source_is_connected(const struct app_source *);
 
 /* --- for the sources --- */
 
-/* Widens the times of which matches may be missing; 0: nothing is. */
+/* Widens the times of which matches may be missing, 0: nothing is, and adds
+ * why (NULL: not told), which is taken. */
 void app_source_note_missed(struct app_stop *, uint64_t since_ns,
-                            uint64_t until_ns);
+                            uint64_t until_ns, char *why);
 
 struct app_source_class {
     void (*close)(struct app_source *);

@@ -298,7 +298,8 @@ on_missed(struct lasthop_request *r, uint64_t n, uint64_t since_ns,
 {
     struct watch *watch = watch_;
 
-    app_arrivals_put_missed(&watch->server->arrivals, n, since_ns, until_ns);
+    app_arrivals_put_missed(&watch->server->arrivals, n, since_ns, until_ns,
+                            lasthop_request_missed_why(r));
 }
 
 static void
@@ -503,7 +504,7 @@ take_arrival(struct source_server *server, struct app_stop *stop)
             return true;
         }
         stop->n_missed += a.n;
-        app_source_note_missed(stop, a.since_ns, a.until_ns);
+        app_source_note_missed(stop, a.since_ns, a.until_ns, a.why);
     }
     return false;
 }

@@ -77,13 +77,15 @@ take_limited(void *live_, uint64_t id, uint64_t n)
 }
 
 static void
-take_missed(void *live_, uint64_t since_ns, uint64_t until_ns)
+take_missed(void *live_, uint64_t since_ns, uint64_t until_ns, const char *why)
 {
     struct live *live = live_;
+    char *text = lh_asprintf("%s%swhat happened meanwhile was not watched",
+                             why ? why : "", why ? ": " : "");
 
     alarm_board_resume(live->nw->board, until_ns);
-    netwatch_report_unseen(live->nw, since_ns, until_ns,
-                           "what happened meanwhile was not watched");
+    netwatch_report_unseen(live->nw, since_ns, until_ns, text);
+    free(text);
 }
 
 /* --- how the server is --------------------------------------------------- */

@@ -47,6 +47,12 @@ lasthop_request_on_missed(struct lasthop_request *r,
     r->on_missed_aux = aux;
 }
 
+const char *
+lasthop_request_missed_why(const struct lasthop_request *r)
+{
+    return r->why;
+}
+
 void
 lasthop_request_on_event(struct lasthop_request *r,
                          void (*callback)(struct lasthop_request *,

@@ -109,6 +109,7 @@ struct lasthop_request {
     char *answer_text;    /* Of these; owned; NULL: not asked for. */
     char *end_text;
     const json_t *event; /* While its callback is called. */
+    const char *why;     /* The same of what was missed, or NULL. */
 
     void (*on_answer)(struct lasthop_request *, void *);
     void (*on_history)(struct lasthop_request *, struct lasthop_history *,

@@ -253,7 +253,9 @@ take_answer(struct lasthop_request *r, const json_t *message)
         r->on_answer(r, r->on_answer_aux);
     }
     if (!is_silent(r) && r->gap_ns && r->on_missed) {
+        r->why = "there was no connection to the server";
         r->on_missed(r, 0, r->gap_ns, time_spec_now(), r->on_missed_aux);
+        r->why = NULL;
     }
     r->gap_ns = 0;
     if (!is_silent(r) && !r->is_follow) {
@@ -336,9 +338,11 @@ take_event(struct lasthop_request *r, const char *name, const json_t *message)
         }
     } else if (!strcmp(name, "missed")) {
         if (r->on_missed) {
+            r->why = json_string_value(json_object_get(message, "why"));
             r->on_missed(r, number_of(message, "n"),
                          number_of(message, "since_ns"),
                          number_of(message, "until_ns"), r->on_missed_aux);
+            r->why = NULL;
         }
     } else if (!strcmp(name, "end")) {
         take_end(r, message);

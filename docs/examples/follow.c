@@ -37,10 +37,12 @@ on_missed(struct lasthop_request *trigger, uint64_t n, uint64_t since_ns,
     if (n) {
         fprintf(stderr, "follow: %" PRIu64 " came too fast\n", n);
     } else {
+        const char *why = lasthop_request_missed_why(trigger);
+
         fprintf(stderr,
-                "follow: without a connection from %" PRIu64 " to %" PRIu64
-                "; the server's archive may have them\n",
-                since_ns, until_ns);
+                "follow: %s: some from %" PRIu64 " to %" PRIu64
+                " may be missing; the server's archive may have them\n",
+                why ? why : "no reason is told", since_ns, until_ns);
     }
 }
 

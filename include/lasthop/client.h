@@ -70,7 +70,7 @@
  * ignored by a program that does not handle it.
  *
  * Versions.  What is here stays: functions are only added, each under a symbol
- * version (LASTHOP_0, then LASTHOP_1), and structs are opaque. */
+ * version (LASTHOP_0, then LASTHOP_1, LASTHOP_2), and structs are opaque. */
 #ifndef LASTHOP_CLIENT_H
 #define LASTHOP_CLIENT_H 1
 
@@ -232,6 +232,10 @@ void lasthop_request_on_missed(struct lasthop_request *,
                                                 uint64_t n, uint64_t since_ns,
                                                 uint64_t until_ns, void *aux),
                                void *aux);
+/* In that callback, where 'n' is 0: what happened, as a person is told it
+ * ("matches may have been lost on their way from another server").  Else, and
+ * of a server that does not say, NULL. */
+const char *lasthop_request_missed_why(const struct lasthop_request *);
 /* Any other event, as JSON: those of `subscribe`. */
 void lasthop_request_on_event(struct lasthop_request *,
                               void (*callback)(struct lasthop_request *,

@@ -13,6 +13,14 @@ tests_api_test_client_LDFLAGS = $(CLIENT_RPATH)
 EXTRA_tests_api_test_client_DEPENDENCIES = bin/lasthop-server \
 	lib/liblasthop.so.$(LASTHOP_SO) $(examples)
 
+check_PROGRAMS += tests/api/test_client_missed
+TESTS += tests/api/test_client_missed
+tests_api_test_client_missed_SOURCES = tests/api/test_client_missed.c
+tests_api_test_client_missed_LDADD = $(CLIENT_SO) $(LIB_LIBS) $(TEST_LIBS)
+tests_api_test_client_missed_LDFLAGS = $(CLIENT_RPATH)
+EXTRA_tests_api_test_client_missed_DEPENDENCIES = \
+	lib/liblasthop.so.$(LASTHOP_SO)
+
 check_PROGRAMS += tests/api/test_many_clients
 TESTS += tests/api/test_many_clients
 tests_api_test_many_clients_SOURCES = tests/api/test_many_clients.c $(LIVE)

@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <lasthop/client.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -66,6 +67,7 @@ connected(void)
 struct seen {
     size_t n;
     uint64_t n_missed, gap_since_ns, gap_until_ns;
+    char why[80]; /* Of the gap. */
     size_t n_answers, n_ends;
     int result;
     struct lasthop_history *last; /* Reference. */
@@ -105,6 +107,8 @@ on_missed(struct lasthop_request *r, uint64_t n, uint64_t since_ns,
     if (!n) {
         seen->gap_since_ns = since_ns;
         seen->gap_until_ns = until_ns;
+        snprintf(seen->why, sizeof seen->why, "%s",
+                 lasthop_request_missed_why(r));
     }
 }
 
@@ -440,6 +444,7 @@ START_TEST(in_a_loop_a_trigger_outlives_its_server)
     ck_assert_uint_eq(n_up, 2);
     ck_assert_uint_gt(seen.gap_since_ns, 0);
     ck_assert_uint_gt(seen.gap_until_ns, seen.gap_since_ns);
+    ck_assert_str_eq(seen.why, "there was no connection to the server");
     send_packets(2, 2, false);
     run_until(base, &seen.n, 4);
     ck_assert_uint_eq(seen.n_ends, 0);

@@ -9,7 +9,7 @@ import socket
 from cluster import QUIET_S, Cluster, now_ns
 from lab import bindir
 from numbered import datagram
-from process import wait_until
+from process import Process, wait_until
 from test_bad_input import told
 from test_cluster import network_fixture
 from test_cluster_whole import ask
@@ -34,11 +34,27 @@ def note_hole(nats, name, since_ns, until_ns):
             assert b"-ERR" not in said
 
 
+def follow(cluster):
+    """ndb and netwatch, as they follow what server a tells."""
+    server = ["-s", f"{cluster['a'].dir}/server.sock"]
+    with open(f"{cluster.dir}/net.watch", "w", encoding="ascii") as file:
+        file.write("holes: no black-holes\n")
+    argvs = {"ndb": [*server, "-e", "break .", "-e", "continue"],
+             "netwatch": [*server, "--json", f"{cluster.dir}/net.watch"]}
+    programs = [Process(name, [f"{bindir()}/{name}", *argv],
+                        f"{cluster.dir}/{name}.log")
+                for name, argv in argvs.items()]
+    wait_until(lambda: len(cluster["a"].ask("trigger.list")["triggers"]) ==
+               len(programs), QUIET_S, "live filters")
+    return programs
+
+
 def test_what_is_lost_is_told(tmp_path, network):
     with Cluster(tmp_path, 2, *network) as c:
         c.start()
         c["a"].send(datagram(0))
         c.wait_quiet()
+        programs = follow(c)
         until = now_ns()
         hole = {"server": "z", "since_ns": until - 20 * S,
                 "until_ns": until - 10 * S, "what": "postcards",
@@ -49,6 +65,9 @@ def test_what_is_lost_is_told(tmp_path, network):
             api.call("trigger.add", phf=". *")
             note_hole(c.nats, "z", hole["since_ns"], hole["until_ns"])
             missed = api.event(QUIET_S)
+        for program in programs:
+            program.wait_for(hole["why"], QUIET_S)
+            program.kill()
         assert missed["event"] == "missed" and missed["n"] == 0
         assert {key: missed[key] for key in ("since_ns", "until_ns", "why")} \
             == {key: hole[key] for key in ("since_ns", "until_ns", "why")}

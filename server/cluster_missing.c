@@ -11,6 +11,10 @@
 #include "lib/lh_alloc.h"
 #include "server/cluster_cover.h"
 
+/* A server tells about once a second up to when it has histories: when it died
+ * it had some that it did not tell of. */
+#define UNTOLD_NS UINT64_C(5000000000)
+
 struct cluster_missing {
     struct cluster_missing_config config;
     json_t *list;                /* Owned reference. */
@@ -62,7 +66,8 @@ list_all(const struct cluster_missing_config *config,
         const struct cluster_member *m = cluster_members_get(members, i);
 
         if (m->since_ns && m->since_ns < config->until_ns &&
-            m->until_ns >= config->since_ns && !is_asked(parts, n, m->name)) {
+            m->until_ns + UNTOLD_NS >= config->since_ns &&
+            !is_asked(parts, n, m->name)) {
             add(list, m->name, m, "it is not running");
         }
     }

@@ -34,6 +34,33 @@ def note_hole(nats, name, since_ns, until_ns):
             assert b"-ERR" not in said
 
 
+def test_a_dead_server_had_more_than_it_told(tmp_path, network):
+    """What was archived in the last second of a server is missing, too."""
+    with Cluster(tmp_path, 1, *network) as c:
+        c.start()
+        until = now_ns()
+        c.nats.put("lh-meta", {"server.z": json.dumps({
+            "version": "1", "wire_min": 1, "wire_max": 3, "started_ns": 1,
+            "since_ns": until - 60 * S, "until_ns": until})})
+
+        def names(since):
+            return [m["server"] for m in ask(c["a"], since=since)[1]["missing"]]
+        wait_until(lambda: names(until - S) == ["z"], QUIET_S, "z to be known")
+        assert names(until + 2 * S) == ["z"]
+        assert names(until + 9 * S) == []
+
+
+def test_who_does_not_listen_does_not_answer(tmp_path, network):
+    with Cluster(tmp_path, 2, *network, ["--cluster-lease", "30s"]) as c:
+        c.start()
+        c["b"].process.kill()
+        missing = ask(c["a"])[1]["missing"]
+        assert [m["why"] for m in missing] == ["it does not answer"]
+        with c["a"].api() as api:
+            assert [m["why"] for m in api.call("profile", by=[])["missing"]] \
+                == ["it does not answer"]
+
+
 def follow(cluster):
     """ndb and netwatch, as they follow what server a tells."""
     server = ["-s", f"{cluster['a'].dir}/server.sock"]

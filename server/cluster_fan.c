@@ -4,6 +4,7 @@
 
 #include "server/cluster_fan.h"
 
+#include <errno.h>
 #include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
@@ -92,7 +93,9 @@ on_started(void *part_, int error_number, const char *why,
     struct part *part = part_;
 
     if (error_number) {
-        miss(part, why ? why : "it does not answer");
+        /* Of nobody who listens NATS tells at once. */
+        miss(part,
+             why && error_number != ECONNREFUSED ? why : "it does not answer");
     } else {
         part->has = json_incref(json_object_get(answer, "has"));
     }

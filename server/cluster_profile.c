@@ -106,7 +106,7 @@ on_looked(void *part_, int error_number, const char *why, const json_t *answer)
     const json_t *has = json_object_get(answer, "has");
 
     if (error_number) {
-        fail(part, why);
+        fail(part, error_number == ECONNREFUSED ? NULL : why);
         return;
     }
     part->state = PART_READY;

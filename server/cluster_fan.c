@@ -29,6 +29,7 @@ struct part {
     char name[SHARD_LEASE_MAX_NAME + 1];
     struct merge_leg *leg; /* Owned. */
     bool is_over;          /* It told its totals, or is missing. */
+    bool is_cut;           /* It told them, and had more. */
     const char *missing;   /* Why, or NULL.  Owned copy. */
     uint32_t n_told;       /* Batches that it knows were taken. */
     int64_t heard_ms, told_ms;
@@ -79,6 +80,7 @@ static void
 miss(struct part *part, const char *why)
 {
     if (!part->is_over) {
+        tell(part, "cancel"); /* It may well be there. */
         part->is_over = true;
         part->missing = lh_strdup(why);
         merge_leg_end(part->leg);
@@ -134,6 +136,9 @@ on_message(void *fan_, const struct bus_message *message)
             if (merge_leg_finish(part->leg, head.number)) {
                 miss(part, "a part of its answer was lost on the way");
             }
+            part->is_cut =
+                !part->missing &&
+                json_is_true(json_object_get(part->totals, "truncated"));
             part->is_over = true;
         }
     }
@@ -272,6 +277,22 @@ find_next(const struct cluster_fan *fan, struct part **next)
     return true;
 }
 
+/* Whether all of a part was given that had more, but no room to put it in
+ * order: what is later on others would hide that. */
+static bool
+is_cut_short(const struct cluster_fan *fan)
+{
+    for (size_t i = 0; i < fan->n_parts; i++) {
+        const struct part *part = &fan->parts[i];
+        uint64_t time_ns;
+
+        if (part->is_cut && !merge_leg_peek(part->leg, &time_ns)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Gives what can be given.  True: there may be more at once. */
 static bool
 go_on(struct cluster_fan *fan)
@@ -288,12 +309,14 @@ go_on(struct cluster_fan *fan)
             !find_next(fan, &part)) {
             return false;
         }
-        if (!part) {
-            finish(fan, false);
+        if (!part || is_cut_short(fan)) {
+            finish(fan, part != NULL);
             return false;
         }
         merge_leg_peek(part->leg, &time_ns);
         if (merge_leg_take(part->leg, &h)) {
+            /* Also if it came to its end. */
+            part->is_over = part->is_cut = false;
             miss(part, "its answer cannot be read");
             continue;
         }

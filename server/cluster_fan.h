@@ -3,6 +3,9 @@
  * (server/cluster_leg.h), this one too, and what they find, merged in order of
  * time.
  *
+ * A server that ends early, as more waits there than it has room for
+ * (QUERY_MAX_WAITING), ends the answer where it did.
+ *
  * Nothing waits for a server that does not answer: it is left out, and named
  * in the end (server/cluster_missing.h).
  *

@@ -407,6 +407,15 @@ tests_server_test_trigger_keys_SOURCES = \
 tests_server_test_trigger_keys_LDADD = $(SERVER_LIBS) $(NATS_LIBS) \
 	$(TEST_LIBS)
 
+check_PROGRAMS += tests/server/test_cluster_fan
+TESTS += tests/server/test_cluster_fan
+tests_server_test_cluster_fan_SOURCES = \
+	tests/server/test_cluster_fan.c \
+	tests/lib/nats_fixture.c tests/lib/nats_fixture.h \
+	tests/lib/random_history.c tests/lib/random_history.h
+tests_server_test_cluster_fan_LDADD = $(SERVER_LIBS) $(NATS_LIBS) \
+	$(TEST_LIBS)
+
 check_PROGRAMS += tests/server/test_cluster_events
 TESTS += tests/server/test_cluster_events
 tests_server_test_cluster_events_SOURCES = \

@@ -203,7 +203,7 @@ take_numbered(struct bus_pull *pull, const struct bus_message *message,
     pull->n_told++;
     pull->n_left -= pull->n_left > 0;
     if (numbers->seq < pull->next_seq) {
-        pull->counters.strange++;
+        pull->counters.low++;
         if (!tell_trouble(pull, "the stream numbers its messages from lower "
                                 "than what was committed: it was made anew "
                                 "or is an old copy")) {

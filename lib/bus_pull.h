@@ -18,8 +18,8 @@
  * takes over reads from where the one before had committed.
  *
  * A stream that was made anew with the same name numbers from 1 again.  Its
- * messages below 'next_seq' are not told, only that there is this trouble:
- * positions that are kept elsewhere mean nothing for it.
+ * messages below 'next_seq' are not told, only that there is this trouble,
+ * and counted: positions that are kept elsewhere mean nothing for it.
  *
  * Memory: of one pull at most 'max_bytes' and 'max_messages' are under way;
  * where all pulls of a bus together find no room (bus_options.max_in_bytes),
@@ -71,6 +71,7 @@ struct bus_pull_counters {
     uint64_t gaps;            /* Messages that did not arrive here. */
     uint64_t silences;        /* NATS said nothing when it should have. */
     uint64_t strange;         /* Messages that are not JetStream's. */
+    uint64_t low;             /* Below 'next_seq', and not told. */
 };
 
 struct bus_pull *bus_pull_open(struct bus *, const struct bus_pull_options *);

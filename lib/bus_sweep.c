@@ -41,6 +41,8 @@ struct bus_sweep {
     uint64_t below;      /* Not needed any more. */
     uint64_t purged;     /* Purged, or asked to be. */
 
+    bool looks; /* Never purges. */
+
     /* One by one. */
     bool (*may_go)(void *aux, const uint8_t *data, size_t size);
     void *aux;
@@ -176,7 +178,7 @@ on_state(void *sweep_, int error_number, const char *why,
         sweep->how = NOT_KNOWN;
         return;
     }
-    sweep->how = state->is_purge_safe ? PURGES : ONE_BY_ONE;
+    sweep->how = state->is_purge_safe && !sweep->looks ? PURGES : ONE_BY_ONE;
     go_on(sweep);
 }
 
@@ -216,6 +218,16 @@ bus_sweep_below(struct bus_sweep *sweep, uint64_t seq)
         sweep->next = 1; /* Some may have been left. */
         find_out(sweep);
         go_on(sweep);
+    }
+}
+
+void
+bus_sweep_begin_anew(struct bus_sweep *sweep)
+{
+    sweep->looks = true;
+    sweep->below = sweep->looked = sweep->purged = 0;
+    if (sweep->how == PURGES) {
+        sweep->how = ONE_BY_ONE;
     }
 }
 

@@ -36,5 +36,9 @@ void bus_sweep_close(struct bus_sweep *);
 
 /* Messages whose number is below 'seq' are not needed any more. */
 void bus_sweep_below(struct bus_sweep *, uint64_t seq);
+/* The stream numbers its messages from lower than before: what was said of
+ * numbers is forgotten, and from now on each message is looked at, whatever
+ * NATS it is. */
+void bus_sweep_begin_anew(struct bus_sweep *);
 
 #endif /* lib/bus_sweep.h */

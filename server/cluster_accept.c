@@ -75,13 +75,16 @@ need_known(struct cluster_accept *a, uint32_t k)
 }
 
 static bool
-is_there(const struct cluster_accept *a, const struct store_message *m)
+is_there(struct cluster_accept *a, const struct store_message *m)
 {
     for (size_t i = 0; i < a->n; i++) {
         const struct store_message *o = &a->waiting[i].message;
 
         if (o->k == m->k && o->e == m->e && o->c == m->c &&
             o->part == m->part) {
+            a->counters.unlike +=
+                o->size != m->size ||
+                (m->size && memcmp(o->data, m->data, m->size) != 0);
             return true;
         }
     }

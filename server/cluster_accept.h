@@ -42,6 +42,7 @@ struct cluster_accept_counters {
     uint64_t tentative; /* Messages taken: */
     uint64_t accepted;  /* of these accepted, */
     uint64_t had;       /* known already, */
+    uint64_t unlike;    /* of these with other contents than one that waits, */
     uint64_t dropped;   /* of epochs that did not commit them; */
     uint64_t waiting;   /* the rest waits. */
     uint64_t waiting_bytes;

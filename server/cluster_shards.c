@@ -182,7 +182,8 @@ add_store(const struct cluster_store *store, struct counters *c)
     c->archive_merge_bytes += n.archive.merged_bytes;
     c->archive_merge_errors += n.archive.merge_errors;
     c->archive_sums += n.archive.sums;
-    c->cluster_broken += n.broken + n.accept.set_back;
+    c->cluster_broken +=
+        n.broken + n.accept.set_back + n.accept.unlike + n.fallen;
     c->cluster_missing += n.accept.missing;
     c->cluster_again += n.repeated;
 }

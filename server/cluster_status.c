@@ -164,8 +164,9 @@ stores_to_json(const struct cluster *cluster)
             list,
             json_pack(
                 "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s?}", "uncommitted",
-                (json_int_t) (n.next_seq - n.position), "shard",
-                (json_int_t) (i % cluster->config.n_stores), "copy",
+                (json_int_t) (n.next_seq > n.position ? n.next_seq - n.position
+                                                      : 0),
+                "shard", (json_int_t) (i % cluster->config.n_stores), "copy",
                 (json_int_t) (i / cluster->config.n_stores), "epoch",
                 (json_int_t) cluster_store_epoch(cluster->stores[i]),
                 "position", (json_int_t) n.position, "waiting",

@@ -72,6 +72,7 @@ on_message(void *s_, const struct bus_pull_message *in)
 
     s->counters.n_pending = in->n_pending;
     s->bus_trouble[0] = '\0';
+    s->is_idle = false;
     s->has_news = true;
     if (store_intake_take(s->intake, in->seq, in->time_ns, in->data, in->size,
                           bus_message_header(in->raw, STORE_PARTS_HEADER),
@@ -94,6 +95,7 @@ on_idle(void *s_)
 
     s->counters.n_pending = 0;
     s->bus_trouble[0] = '\0';
+    s->is_idle = true;
 }
 
 static void
@@ -132,15 +134,16 @@ fail(struct cluster_store *s, const char *why)
 }
 
 void
-cluster_store_read_from(struct cluster_store *s, uint64_t seq)
+cluster_store_read(struct cluster_store *s)
 {
+    struct bus_counters bus;
     char *name = lh_asprintf("store-%" PRIu32 "-%" PRIu64, s->config.shard,
                              s->config.epoch);
     const struct bus_pull_options options = {
         .stream = s->stream,
         .subject = s->subject,
         .name = name,
-        .start_seq = seq,
+        .start_seq = 1,
         .max_bytes = s->config.max_bytes,
         .on_message = on_message,
         .on_idle = on_idle,
@@ -149,11 +152,14 @@ cluster_store_read_from(struct cluster_store *s, uint64_t seq)
     };
 
     bus_pull_close(s->pull);
+    bus_get_counters(s->config.bus, &bus);
+    s->n_connects = bus.connects;
+    s->is_idle = s->has_asked = false;
     s->pull = bus_pull_open(s->config.bus, &options);
     free(name);
 }
 
-/* Begins to read from what is committed. */
+/* Begins to read what is not committed. */
 static void
 open_all(struct cluster_store *s)
 {
@@ -173,8 +179,10 @@ open_all(struct cluster_store *s)
     }
     s->state = READING;
     s->disk_ns = s->trouble[0] ? 0 : monotonic_ns();
-    s->missing_ns = s->read_seq = 0;
-    cluster_store_read_from(s, s->position);
+    s->missing_ns = 0;
+    s->read_seq = s->position;
+    s->is_fall_due = false;
+    cluster_store_read(s);
     set_timer(s, round_ms(s));
     if (!s->is_open) {
         s->is_open = true;
@@ -202,6 +210,9 @@ purge(struct cluster_store *s)
     uint64_t now_ns = monotonic_ns();
     uint64_t floor = cluster_store_floor(s);
 
+    if (!cluster_store_has_read(s)) {
+        return;
+    }
     /* The last message stays: NATS, when it is killed, may begin to number an
      * empty stream anew. */
     if (floor > 1 && (s->is_draining || now_ns >= s->purge_ns + PURGE_NS)) {
@@ -253,9 +264,6 @@ begin_round(struct cluster_store *s)
     byte_buf_clear(&s->wanted_note.accept);
     s->wanted = store_intake_floor(s->intake, cluster_store_next_seq(s),
                                    &s->wanted_note.accept);
-    if (s->wanted < s->position) {
-        s->wanted = s->position; /* Found again, numbered otherwise. */
-    }
     cluster_store_note_copies(s);
     s->n_round = store_disk_n_added(s->disk);
     s->is_on_disk = s->n_round || is_disk_due(s);
@@ -310,6 +318,7 @@ on_timer(int fd, short events, void *s_)
     struct cluster_store *s = s_;
 
     if (s->state == READING && !s->is_draining && s->pull) {
+        cluster_store_look_at_stream(s);
         cluster_store_look_for_missing(s);
     }
     if (s->state == ENDED) {

@@ -5,9 +5,13 @@
  * DIR/shard-<mm>.<copy>/.
  *
  * SHARD_TAKEN creates one.  It claims its record in the commit bucket, brings
- * its directory to what the record says, reads the subject from there, and
+ * its directory to what the record says, reads the subject, and
  * once a second makes what was accepted (server/cluster_accept.h) durable and
  * commits it; what is committed is purged from the stream.
+ *
+ * With each connection to NATS it reads the subject from its beginning, and
+ * what is new is told by contents: a stream that lost its end numbers what
+ * comes then as what was read before.  Nothing is purged before that is read.
  *
  *     SHARD_TAKEN:    cluster_store_create()
  *     SHARD_UNWANTED: cluster_store_drain(); at STORE_DRAINED
@@ -99,8 +103,10 @@ struct cluster_store_counters {
     uint64_t archived;  /* Durable and committed. */
     uint64_t commits;   /* Rounds that were. */
     uint64_t restarts;  /* After the disk failed. */
+    uint64_t fallen;    /* Times that the stream had lost its end. */
     uint64_t cut_bytes; /* Cut off, as they were not committed. */
-    uint64_t position;  /* Committed: below it nothing is needed any more. */
+    uint64_t position;  /* Committed: below it nothing is needed any more.  It
+                         * goes back where the stream does. */
     uint64_t next_seq;  /* To be read next. */
     uint64_t n_pending; /* That wait in NATS, as it last said. */
     uint64_t latest_ns; /* Latest last postcard of a history accepted. */

@@ -72,6 +72,7 @@ look_for_removed(struct cluster_store *s)
 {
     uint64_t position = s->seen_position, read = s->seen_read;
 
+    store_copies_set_end(s->copies, cluster_store_end_seq(s));
     store_copies_start(s->copies, &position, &read);
     if (position > s->seen_position && position > s->seen_forced) {
         say_warn("archive of shard %u: another copy did not wait for this "
@@ -85,6 +86,27 @@ look_for_removed(struct cluster_store *s)
     }
     s->seen_position = s->position;
     s->seen_read = s->note.read;
+}
+
+/* What this disk and others of this copy have does not come again. */
+void
+cluster_store_fall_copies(struct cluster_store *s)
+{
+    struct store_note *note = &s->wanted_note;
+    uint64_t end = bus_pull_next_seq(s->pull);
+    const struct store_span span = {.disk = s->config.team->disk,
+                                    .from = end - 1,
+                                    .to = end,
+                                    .min_ns = s->min_ns,
+                                    .max_ns = s->max_ns};
+
+    store_spans_fall(&note->spans, end);
+    store_spans_add(&note->spans, &span);
+    forget_times(s);
+    note->read = note->read < end ? note->read : end;
+    note->forced = note->forced < end ? note->forced : end;
+    note->forced_read = note->forced_read < end ? note->forced_read : end;
+    s->seen_position = s->seen_read = s->seen_forced = 0;
 }
 
 /* --- Rounds -------------------------------------------------------------- */
@@ -123,6 +145,9 @@ cluster_store_note_copies(struct cluster_store *s)
 
     if (!s->copies) {
         return;
+    }
+    if (s->is_fall_due) {
+        cluster_store_fall_copies(s);
     }
     if (s->force > note->forced) {
         note->forced = s->position;
@@ -163,6 +188,7 @@ cluster_store_floor(struct cluster_store *s)
     uint64_t floor = s->position;
 
     if (s->copies) {
+        store_copies_set_end(s->copies, cluster_store_end_seq(s));
         floor = store_copies_floor(s->copies, s->position, s->note.forced,
                                    &s->force);
         s->has_news |= s->force > s->note.forced && s->state == READING;

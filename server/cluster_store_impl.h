@@ -3,6 +3,7 @@
  *
  *   cluster_store         reading, rounds, failing
  *   cluster_store_missing what markers tell of, and has not come
+ *   cluster_store_fall    streams that number from lower than before
  *   cluster_store_copies  what is different where a shard has copies
  *
  * Included by cluster_store*.c only. */
@@ -50,7 +51,13 @@ struct cluster_store {
     uint64_t again_ns, again_wait_ns; /* when they were read again, and for
                                        * the next time, */
     uint64_t read_seq;                /* from below this. */
-    bool has_news; /* A message came since the last round. */
+    uint64_t n_connects;              /* Of the bus, when it began to read. */
+    bool is_idle;                     /* All that is there has been read. */
+    bool has_asked;      /* NATS for the end of the stream, since then; */
+    uint64_t asked_seq;  /* it was to be below this. */
+    uint64_t fallen_seq; /* Up to here numbers are given anew; 0: none are. */
+    bool is_fall_due;    /* The record is to be brought to that. */
+    bool has_news;       /* A message came since the last round. */
     bool is_held;
     bool is_open;                        /* STORE_OPEN was said. */
     enum cluster_store_event last_event; /* To be said. */
@@ -95,13 +102,27 @@ void cluster_store_draw(struct cluster_store *);
 void cluster_store_prepare(struct cluster_store *);
 void cluster_store_advance(struct cluster_store *);
 
-/* Reads from there on, by another reader. */
-void cluster_store_read_from(struct cluster_store *, uint64_t seq);
+/* Reads all that is there, by another reader.  What is below 'read_seq' was
+ * read before. */
+void cluster_store_read(struct cluster_store *);
+
+/* --- cluster_store_fall.c --- */
+
+/* Reads again what came under numbers that were read before, if any may
+ * have. */
+void cluster_store_look_at_stream(struct cluster_store *);
+/* Whether all has been read that may be there under numbers that were read
+ * before, so that messages may be removed by number. */
+bool cluster_store_has_read(const struct cluster_store *);
+/* Positions above are of before the stream fell back. */
+uint64_t cluster_store_end_seq(const struct cluster_store *);
 
 /* --- cluster_store_missing.c --- */
 
 /* What is to be read next; less is read once more. */
 uint64_t cluster_store_next_seq(const struct cluster_store *);
+/* Reads all once more. */
+void cluster_store_read_again(struct cluster_store *);
 /* Sees to messages that markers tell of and that have not come. */
 void cluster_store_look_for_missing(struct cluster_store *);
 
@@ -113,6 +134,9 @@ void cluster_store_open_copies(struct cluster_store *);
 void cluster_store_begin_copies(struct cluster_store *);
 /* Leaves out what was removed, and begins anew behind it. */
 void cluster_store_skip(struct cluster_store *);
+/* The stream has lost its end: brings the note of the round under way to
+ * that. */
+void cluster_store_fall_copies(struct cluster_store *);
 /* Ends what is being fetched. */
 void cluster_store_forget_copies(struct cluster_store *);
 /* What the round under way says of this disk. */

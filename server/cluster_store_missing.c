@@ -40,6 +40,14 @@ give_missing_up(struct cluster_store *s)
               s->config.shard, n);
 }
 
+void
+cluster_store_read_again(struct cluster_store *s)
+{
+    s->read_seq = cluster_store_next_seq(s);
+    s->is_held = false;
+    cluster_store_read(s);
+}
+
 static void
 ask(void *s_, uint32_t k, uint64_t first, uint64_t last)
 {
@@ -56,9 +64,7 @@ read_again(struct cluster_store *s, uint64_t now_ns)
     if (now_ns - s->again_ns > s->again_wait_ns) {
         s->again_ns = now_ns;
         s->again_wait_ns *= 2;
-        s->read_seq = cluster_store_next_seq(s);
-        s->is_held = false;
-        cluster_store_read_from(s, 1);
+        cluster_store_read_again(s);
         store_intake_each_wanted(s->intake, ask, s);
     }
 }

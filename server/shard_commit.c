@@ -3,7 +3,6 @@
 #include <config.h>
 #include "server/shard_commit.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <event2/event.h>
 #include <inttypes.h>
@@ -309,7 +308,6 @@ shard_commit_advance(struct shard_commit *commit, uint64_t position,
     if (n_note > SHARD_COMMIT_MAX_NOTE) {
         return EMSGSIZE;
     }
-    assert(position >= commit->is.position);
     commit->state = ADVANCING;
     set_record(&commit->wanted, commit->epoch, position, commit->epoch, note,
                n_note);

@@ -58,7 +58,8 @@ struct shard_commit *shard_commit_claim(struct bus *, const char *bucket,
 /* No callback comes any more; a change under way may be done. */
 void shard_commit_destroy(struct shard_commit *);
 
-/* Commits 'position', which never goes back, and 'note', which is copied.
+/* Commits 'position', which goes back only where messages are numbered from
+ * lower than before, and 'note', which is copied.
  * EBUSY: the claim or a change is under way.  EPERM: fenced.  EMSGSIZE: the
  * note is longer than it may be. */
 int shard_commit_advance(struct shard_commit *, uint64_t position,

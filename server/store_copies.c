@@ -32,6 +32,7 @@ struct store_copies {
     struct store_copies_config config;
     char *bucket, *subject; /* Owned. */
     struct event *timer;    /* Owned. */
+    uint64_t end;           /* store_copies_set_end(). */
     size_t n, n_asked;
     struct other others[SHARD_LEASE_MAX_COPIES];
 
@@ -120,6 +121,19 @@ on_timer(evutil_socket_t fd, short what, void *c_)
     }
 }
 
+void
+store_copies_set_end(struct store_copies *c, uint64_t end)
+{
+    c->end = end;
+}
+
+/* Whether its record is there, and of the stream as it is. */
+static bool
+has_told(const struct store_copies *c, const struct other *other)
+{
+    return other->is_there && other->position <= c->end;
+}
+
 bool
 store_copies_start(const struct store_copies *c, uint64_t *position,
                    uint64_t *read)
@@ -130,11 +144,13 @@ store_copies_start(const struct store_copies *c, uint64_t *position,
     for (size_t i = 0; i < c->n; i++) {
         const struct store_note *note = &c->others[i].note;
 
-        if (c->others[i].is_there && note->forced > *position) {
+        if (!has_told(c, &c->others[i])) {
+            continue;
+        }
+        if (note->forced > *position) {
             *position = note->forced;
         }
-        if (c->others[i].is_there && note->forced_read > *read &&
-            note->forced >= *position) {
+        if (note->forced_read > *read && note->forced >= *position) {
             *read = note->forced_read;
         }
     }
@@ -153,7 +169,7 @@ store_copies_floor(const struct store_copies *c, uint64_t position,
     }
     for (size_t i = 0; i < c->n; i++) {
         const struct other *other = &c->others[i];
-        uint64_t theirs = other->is_there ? other->position : 0;
+        uint64_t theirs = has_told(c, other) ? other->position : 0;
 
         if (theirs >= position) {
             continue;
@@ -335,6 +351,7 @@ store_copies_create(const struct store_copies_config *config)
     struct store_copies *c = lh_alloc_zero(sizeof *c);
 
     c->config = *config;
+    c->end = UINT64_MAX;
     c->bucket = lh_strdup(config->bucket);
     c->subject = lh_strdup(config->subject);
     for (uint32_t i = 0; i < config->team->n_copies; i++) {

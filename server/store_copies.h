@@ -59,6 +59,10 @@ struct store_copies *store_copies_create(const struct store_copies_config *);
 /* NULL is fine. */
 void store_copies_destroy(struct store_copies *);
 
+/* What other copies' records say of messages above is of before the stream
+ * lost its end, until their owners have seen that. */
+void store_copies_set_end(struct store_copies *, uint64_t end);
+
 /* From where this copy can be read in full: at least 'position', and what was
  * accepted by messages from '*read' on.  False: not known yet. */
 bool store_copies_start(const struct store_copies *, uint64_t *position,

@@ -84,6 +84,7 @@ add_counters(const struct store_intake *in, struct cluster_accept_counters *c)
     c->tentative += more.tentative - more.waiting;
     c->accepted += more.accepted;
     c->had += more.had;
+    c->unlike += more.unlike;
     c->dropped += more.dropped;
     c->markers += more.markers;
     c->stale_markers += more.stale_markers;
@@ -200,13 +201,22 @@ take_histories(void *in_, const struct store_message *m)
     }
 }
 
+static uint64_t
+count_unlike(const struct store_intake *in)
+{
+    struct cluster_accept_counters n;
+
+    cluster_accept_get_counters(in->accept, &n);
+    return n.unlike;
+}
+
 int
 store_intake_take(struct store_intake *in, uint64_t seq, uint64_t stored_ns,
                   const uint8_t *data, size_t size, const char *parts,
                   struct lh_error *error)
 {
     struct store_message m;
-    uint64_t epoch, before, c;
+    uint64_t epoch, before, c, n_unlike = count_unlike(in);
     int retval = store_message_read(data, size, &m, error);
 
     in->counters.messages++;
@@ -227,6 +237,12 @@ store_intake_take(struct store_intake *in, uint64_t seq, uint64_t stored_ns,
     if (in->retval) {
         *error = in->error;
         return in->retval;
+    }
+    if (count_unlike(in) > n_unlike) {
+        say_error("shard %" PRIu32 ": message %" PRIu64 " of shard %" PRIu32
+                  " has the epoch, checkpoint and part of another one and is "
+                  "left out: leases, records and messages in NATS fell back",
+                  in->config.shard, seq, m.k);
     }
     c = cluster_accept_known(in->accept, m.k, &epoch);
     if (c < before) {

@@ -90,6 +90,49 @@ store_spans_cut(struct store_spans *s, uint64_t disk, uint64_t from,
     }
 }
 
+/* The disk of 'span' has what is of its times, too. */
+static void
+widen(struct store_spans *s, const struct store_span *span, uint64_t end)
+{
+    bool is_done = false;
+
+    for (size_t i = 0; i < s->n; i++) {
+        struct store_span *to = &s->all[i];
+
+        if (to->disk == span->disk && to->to == end) {
+            to->min_ns = span->min_ns < to->min_ns ? span->min_ns : to->min_ns;
+            to->max_ns = span->max_ns > to->max_ns ? span->max_ns : to->max_ns;
+            is_done = true;
+        }
+    }
+    if (!is_done) {
+        store_spans_add(s, &(struct store_span){.disk = span->disk,
+                                                .from = end - 1,
+                                                .to = end,
+                                                .min_ns = span->min_ns,
+                                                .max_ns = span->max_ns});
+    }
+}
+
+void
+store_spans_fall(struct store_spans *s, uint64_t end)
+{
+    struct store_spans above = {.n = 0};
+
+    for (size_t i = s->n; i-- > 0;) {
+        if (s->all[i].from >= end) {
+            above.all[above.n++] = s->all[i];
+            remove_at(s, i);
+        } else if (s->all[i].to > end) {
+            s->all[i].to = end;
+        }
+    }
+    for (size_t i = 0; i < above.n; i++) {
+        widen(s, &above.all[i], end);
+    }
+    s->horizon = s->horizon < end ? s->horizon : end;
+}
+
 void
 store_spans_put(const struct store_spans *s, struct byte_buf *out)
 {

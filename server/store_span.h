@@ -41,6 +41,11 @@ void store_spans_add(struct store_spans *, const struct store_span *);
 void store_spans_cut(struct store_spans *, uint64_t disk, uint64_t from,
                      uint64_t to);
 
+/* The stream lost its end, so that messages from 'end' on, which is not 0, are
+ * to come: what disks have of such that were there before counts as what came
+ * last below. */
+void store_spans_fall(struct store_spans *, uint64_t end);
+
 void store_spans_put(const struct store_spans *, struct byte_buf *out);
 /* Returns 0 or EBADMSG. */
 int store_spans_read(struct store_spans *, struct bytes_reader *);

@@ -158,7 +158,7 @@ nats_end(struct nats *nats)
 static void
 copy_store(const struct nats *nats, const char *from, const char *to)
 {
-    char command[256];
+    char command[512];
 
     ck_assert_int_eq(nats->pid, 0);
     snprintf(command, sizeof command, "cd '%s' && rm -rf %s && cp -a %s %s",
@@ -176,6 +176,16 @@ void
 nats_fall_back(const struct nats *nats)
 {
     copy_store(nats, "kept", "store");
+}
+
+void
+nats_stream_falls_back(const struct nats *nats, const char *stream)
+{
+    char from[80], to[80];
+
+    snprintf(from, sizeof from, "kept/jetstream/'$G'/streams/%s", stream);
+    snprintf(to, sizeof to, "store/jetstream/'$G'/streams/%s", stream);
+    copy_store(nats, from, to);
 }
 
 /* --- Clusters. ----------------------------------------------------------- */

@@ -31,6 +31,8 @@ void nats_end(struct nats *);
  * place of the store, so that it has lost what it acknowledged since. */
 void nats_keep_store(const struct nats *);
 void nats_fall_back(const struct nats *);
+/* The same of one stream; what is kept of others stays. */
+void nats_stream_falls_back(const struct nats *, const char *stream);
 
 /* Several that are one cluster, with a store each. */
 #define NATS_MAX_NODES 5

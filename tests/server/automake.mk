@@ -287,9 +287,21 @@ TESTS += tests/server/test_cluster_store
 tests_server_test_cluster_store_SOURCES = \
 	tests/server/test_cluster_store.c \
 	tests/server/store_fixture.c tests/server/store_fixture.h \
+	tests/server/store_owner.c tests/server/store_owner.h \
 	tests/lib/nats_fixture.c tests/lib/nats_fixture.h \
 	tests/lib/random_history.c tests/lib/random_history.h
 tests_server_test_cluster_store_LDADD = $(SERVER_LIBS) $(NATS_LIBS) \
+	$(TEST_LIBS)
+
+check_PROGRAMS += tests/server/test_cluster_store_stream
+TESTS += tests/server/test_cluster_store_stream
+tests_server_test_cluster_store_stream_SOURCES = \
+	tests/server/test_cluster_store_stream.c \
+	tests/server/store_fixture.c tests/server/store_fixture.h \
+	tests/server/store_owner.c tests/server/store_owner.h \
+	tests/lib/nats_fixture.c tests/lib/nats_fixture.h \
+	tests/lib/random_history.c tests/lib/random_history.h
+tests_server_test_cluster_store_stream_LDADD = $(SERVER_LIBS) $(NATS_LIBS) \
 	$(TEST_LIBS)
 
 check_PROGRAMS += tests/server/test_shard_commit

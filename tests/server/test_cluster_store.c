@@ -25,171 +25,7 @@
 #include "tests/lib/nats_fixture.h"
 #include "tests/lib/random_history.h"
 #include "tests/server/store_fixture.h"
-
-static struct nats nats;
-
-/* --- Owners ----------------------------------------------------------------
- */
-
-struct owner {
-    struct cluster_store *store;
-    bool is_open, is_drained, is_fenced;
-    uint64_t n_shown;
-};
-
-static void
-on_history(void *owner_, const struct history *h)
-{
-    struct owner *owner = owner_;
-
-    owner->n_shown++;
-}
-
-static void
-on_event(void *owner_, struct cluster_store *store,
-         enum cluster_store_event event)
-{
-    struct owner *owner = owner_;
-
-    owner->is_open |= event == STORE_OPEN;
-    owner->is_drained |= event == STORE_DRAINED;
-    owner->is_fenced |= event == STORE_FENCED;
-}
-
-static void
-own(struct owner *owner, uint64_t epoch, const char *dir)
-{
-    const struct cluster_store_config config = {
-        .bus = bus,
-        .stream = "LH2",
-        .subject = "lh.2",
-        .bucket = "c2",
-        .shard = STORE_M,
-        .slot = STORE_M,
-        .epoch = epoch,
-        .dir = dir,
-        .packet_id = store_id_config,
-        .round_ms = 20,
-        .on_history = on_history,
-        .on_event = on_event,
-        .aux = owner,
-    };
-
-    *owner = (struct owner){.is_open = false};
-    owner->store = cluster_store_create(&config);
-}
-
-static bool
-is_behind(void *owner)
-{
-    struct cluster_store_counters c;
-
-    cluster_store_get_counters(((struct owner *) owner)->store, &c);
-    return c.accept.markers < n_checkpoints || c.accept.waiting;
-}
-
-static bool
-is_uncommitted(void *owner)
-{
-    struct cluster_store_counters c;
-
-    cluster_store_get_counters(((struct owner *) owner)->store, &c);
-    return c.archived < n_sent;
-}
-
-static void
-drain(struct owner *owner)
-{
-    cluster_store_drain(owner->store);
-    nats_loop_until(base, &owner->is_drained);
-    cluster_store_destroy(owner->store);
-    owner->store = NULL;
-}
-
-static void
-on_ready(void *is_ready, int error_number, const char *why)
-{
-    ck_assert_msg(!error_number, "%s", why);
-    *(bool *) is_ready = true;
-}
-
-static void
-open_bus(void)
-{
-    base = event_base_new();
-    bus = nats_open(&nats, base);
-}
-
-static void
-close_bus(void)
-{
-    bus_close(bus);
-    event_base_free(base);
-}
-
-static void
-make_streams(void)
-{
-    const struct bus_stream_config stream = {.name = "LH2",
-                                             .subjects = "lh.2.*",
-                                             .max_bytes = 64u << 20,
-                                             .discards_new = true};
-    const struct bus_kv_config bucket = {.bucket = "c2",
-                                         .max_bytes = 1u << 20};
-    bool is_ready = false;
-
-    ck_assert_int_eq(
-        bus_stream_create(bus, &stream, 5000, on_ready, &is_ready, NULL), 0);
-    nats_loop_until(base, &is_ready);
-    is_ready = false;
-    ck_assert_int_eq(
-        bus_kv_create(bus, &bucket, 5000, on_ready, &is_ready, NULL), 0);
-    nats_loop_until(base, &is_ready);
-}
-
-static void
-set_up(void)
-{
-    nats_start(&nats, NULL);
-    for (int i = 0; i < 2; i++) {
-        snprintf(dirs[i], sizeof dirs[i], "%s/archive-%d", nats.dir, i);
-    }
-    n_sent = n_checkpoints = 0;
-}
-
-static void
-tear_down(void)
-{
-    nats_end(&nats);
-}
-
-static struct {
-    bool is_told;
-    uint64_t n_messages;
-} state;
-
-static void
-on_state(void *aux, int error_number, const char *why,
-         const struct bus_stream_state *is)
-{
-    ck_assert_msg(!error_number, "%s", why);
-    state.is_told = true;
-    state.n_messages = is->n_messages;
-}
-
-static bool
-has_messages(void *aux)
-{
-    if (state.is_told) {
-        if (state.n_messages == 1) {
-            return false; /* The last one stays. */
-        }
-        state.is_told = false;
-        ck_assert_int_eq(
-            bus_stream_ask(bus, "LH2", 5000, on_state, NULL, NULL), 0);
-    }
-    return true;
-}
+#include "tests/server/store_owner.h"
 
 /* --- Tests -----------------------------------------------------------------
  */
@@ -316,14 +152,6 @@ START_TEST(a_fenced_owner_leaves_nothing)
     close_bus();
 }
 END_TEST
-
-static bool
-has_no_trouble(void *owner)
-{
-    struct lh_error error;
-
-    return !cluster_store_trouble(((struct owner *) owner)->store, &error);
-}
 
 /* What an owner wrote when there was no room for the file `commit`, and that
  * then died, is cut off when the shard is another's. */
@@ -566,7 +394,7 @@ main(void)
     Suite *suite = suite_create("cluster_store");
     TCase *tc = tcase_create("all");
 
-    tcase_add_checked_fixture(tc, set_up, tear_down);
+    tcase_add_checked_fixture(tc, store_set_up, store_tear_down);
     tcase_add_test(tc, what_is_committed_is_archived_and_purged);
     tcase_add_test(tc, what_is_missing_is_read_again);
     tcase_add_test(tc, a_fenced_owner_leaves_nothing);

@@ -130,6 +130,66 @@ START_TEST(rounds_become_few_spans)
 }
 END_TEST
 
+static bool
+has_at(const struct store_spans *s, uint64_t disk, uint64_t x)
+{
+    for (size_t i = 0; i < s->n; i++) {
+        if (s->all[i].disk == disk && x >= s->all[i].from &&
+            x < s->all[i].to) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Whether who fetches all of the disk's spans asks for these times. */
+static bool
+has_times(const struct store_spans *s, uint64_t disk,
+          const struct store_span *times)
+{
+    for (size_t i = 0; i < s->n; i++) {
+        if (s->all[i].disk == disk && s->all[i].min_ns <= times->min_ns &&
+            s->all[i].max_ns >= times->max_ns) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What disks had above the new end is found by its times, and nothing else is
+ * said of numbers that come again, or of those below. */
+START_TEST(spans_fall_with_their_stream)
+{
+    uint64_t seed = _i;
+    uint64_t end = 1 + random_u32(&seed) % N;
+    struct store_spans before = {.n = 0}, after;
+
+    for (int i = 0; i < 12; i++) {
+        uint64_t from = random_u32(&seed) % N;
+        struct store_span span = span_of(random_u32(&seed) % DISKS, from,
+                                         from + 1 + random_u32(&seed) % 40);
+
+        store_spans_add(&before, &span);
+    }
+    before.horizon = random_u32(&seed) % N;
+    after = before;
+    store_spans_fall(&after, end);
+    ck_assert_uint_le(after.horizon, end);
+    ck_assert_uint_le(after.horizon, before.horizon);
+    for (uint64_t disk = 0; disk < DISKS; disk++) {
+        for (uint64_t x = 0; x + 1 < end; x++) {
+            ck_assert(has_at(&after, disk, x) == has_at(&before, disk, x));
+        }
+        for (uint64_t x = end; x < N + 40; x++) {
+            ck_assert(!has_at(&after, disk, x));
+        }
+    }
+    for (size_t i = 0; i < before.n; i++) {
+        ck_assert(has_times(&after, before.all[i].disk, &before.all[i]));
+    }
+}
+END_TEST
+
 /* A note is read as it was written, and none that is cut short. */
 START_TEST(a_note_comes_back)
 {
@@ -177,6 +237,7 @@ main(void)
 
     tcase_add_loop_test(tc, a_plain_table_finds_the_same, 1, 60);
     tcase_add_test(tc, rounds_become_few_spans);
+    tcase_add_loop_test(tc, spans_fall_with_their_stream, 1, 60);
     tcase_add_test(tc, a_note_comes_back);
     suite_add_tcase(suite, tc);
     runner = srunner_create(suite);

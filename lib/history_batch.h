@@ -103,6 +103,9 @@ void history_batch_reader_want_rows(struct history_batch_reader *,
 int history_batch_reader_open(struct history_batch_reader *,
                               const uint8_t *data, size_t len,
                               struct lh_error *);
+/* Whether a newer version packed it, so that it cannot be opened. */
+bool history_batch_is_newer(const uint8_t *data, size_t len,
+                            struct lh_error *);
 /* How many histories the batch says it has. */
 uint32_t history_batch_reader_n(const struct history_batch_reader *);
 /* Returns 0 with the next one, ENODATA after the last, or EBADMSG with the

@@ -178,20 +178,30 @@ open_2(struct history_batch_reader *r, struct bytes_reader *b, uint32_t *np,
                                           &sections.list, &r->decoder, error);
 }
 
+bool
+history_batch_is_newer(const uint8_t *data, size_t len, struct lh_error *error)
+{
+    if (!len || data[0] <= HISTORY_BATCH_VERSION) {
+        return false;
+    }
+    lh_error_set(error,
+                 "a newer server packed it: version %u, this one reads up "
+                 "to %u",
+                 data[0], HISTORY_BATCH_VERSION);
+    return true;
+}
+
 static int
 open_columns(struct history_batch_reader *r, struct bytes_reader *b,
              uint32_t *np, struct lh_error *error)
 {
+    bool is_newer = history_batch_is_newer(b->data, b->len, error);
     uint8_t version = bytes_get_u8(b);
 
     if (b->failed) {
         return broken(error, "the batch is too short");
     }
-    if (version > HISTORY_BATCH_VERSION) {
-        lh_error_set(error,
-                     "a newer server packed it: version %u, this one reads "
-                     "up to %u",
-                     version, HISTORY_BATCH_VERSION);
+    if (is_newer) {
         return EPROTONOSUPPORT;
     }
     if (b->len > HISTORY_BATCH_MAX_SIZE) {

@@ -120,6 +120,7 @@ server_libserver_a_SOURCES = \
 	server/cluster_accept.c server/cluster_accept.h \
 	server/cluster_store.c server/cluster_store.h \
 	server/cluster_store_copies.c server/cluster_store_fall.c \
+	server/cluster_store_read.c \
 	server/cluster_store_missing.c server/cluster_store_impl.h \
 	server/store_disk.c server/store_disk.h \
 	server/store_intake.c server/store_intake.h \

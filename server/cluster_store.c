@@ -31,8 +31,6 @@
 #define PURGE_NS     UINT64_C(2000000000)
 /* Old files are looked after at least so often. */
 #define DISK_NS UINT64_C(30000000000)
-/* Histories that may wait for a round under way. */
-#define MAX_WAITING 32768
 
 static void
 set_timer(struct cluster_store *s, uint32_t ms)
@@ -62,50 +60,6 @@ set_trouble(struct cluster_store *s, const char *why)
 
 static void fail(struct cluster_store *, const char *why);
 
-/* --- Reading ------------------------------------------------------------- */
-
-static void
-on_message(void *s_, const struct bus_pull_message *in)
-{
-    struct cluster_store *s = s_;
-    struct lh_error error;
-
-    s->counters.n_pending = in->n_pending;
-    s->bus_trouble[0] = '\0';
-    s->is_idle = false;
-    s->has_news = true;
-    if (store_intake_take(s->intake, in->seq, in->time_ns, in->data, in->size,
-                          bus_message_header(in->raw, STORE_PARTS_HEADER),
-                          &error)) {
-        /* It stays where it is, for who understands it. */
-        fail(s, error.text);
-        return;
-    }
-    if (s->is_busy && !s->is_held &&
-        store_disk_n_added(s->disk) > MAX_WAITING) {
-        s->is_held = true;
-        bus_pull_hold(s->pull, true);
-    }
-}
-
-static void
-on_idle(void *s_)
-{
-    struct cluster_store *s = s_;
-
-    s->counters.n_pending = 0;
-    s->bus_trouble[0] = '\0';
-    s->is_idle = true;
-}
-
-static void
-on_trouble(void *s_, const char *why)
-{
-    struct cluster_store *s = s_;
-
-    snprintf(s->bus_trouble, sizeof s->bus_trouble, "%s", why);
-}
-
 /* --- Opening and failing ------------------------------------------------- */
 
 /* Ends reading; what was not committed is forgotten. */
@@ -131,32 +85,6 @@ fail(struct cluster_store *s, const char *why)
     set_timer(s, s->retry_ms);
     s->retry_ms =
         s->retry_ms * 2 > MAX_RETRY_MS ? MAX_RETRY_MS : s->retry_ms * 2;
-}
-
-void
-cluster_store_read(struct cluster_store *s)
-{
-    struct bus_counters bus;
-    char *name = lh_asprintf("store-%" PRIu32 "-%" PRIu64, s->config.shard,
-                             s->config.epoch);
-    const struct bus_pull_options options = {
-        .stream = s->stream,
-        .subject = s->subject,
-        .name = name,
-        .start_seq = 1,
-        .max_bytes = s->config.max_bytes,
-        .on_message = on_message,
-        .on_idle = on_idle,
-        .on_trouble = on_trouble,
-        .aux = s,
-    };
-
-    bus_pull_close(s->pull);
-    bus_get_counters(s->config.bus, &bus);
-    s->n_connects = bus.connects;
-    s->is_idle = s->has_asked = false;
-    s->pull = bus_pull_open(s->config.bus, &options);
-    free(name);
 }
 
 /* Begins to read what is not committed. */
@@ -317,9 +245,8 @@ on_timer(int fd, short events, void *s_)
 {
     struct cluster_store *s = s_;
 
-    if (s->state == READING && !s->is_draining && s->pull) {
-        cluster_store_look_at_stream(s);
-        cluster_store_look_for_missing(s);
+    if (s->state == READING && !s->is_draining) {
+        cluster_store_look(s);
     }
     if (s->state == ENDED) {
         s->config.on_event(s->config.aux, s, s->last_event);
@@ -570,9 +497,12 @@ cluster_store_get_copies(const struct cluster_store *s,
 bool
 cluster_store_trouble(const struct cluster_store *s, struct lh_error *error)
 {
-    if (s->trouble[0] || s->bus_trouble[0]) {
-        lh_error_set(error, "%s", s->trouble[0] ? s->trouble : s->bus_trouble);
-        return true;
+    const char *why = s->trouble[0]         ? s->trouble
+                      : s->stand_trouble[0] ? s->stand_trouble
+                                            : s->bus_trouble;
+
+    if (why[0]) {
+        lh_error_set(error, "%s", why);
     }
-    return false;
+    return why[0] != '\0';
 }

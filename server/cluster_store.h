@@ -26,6 +26,10 @@
  * not on disk is read again from NATS, until it is, and
  * cluster_store_trouble() says so meanwhile.
  *
+ * A message of a newer version: what came before it is archived and committed,
+ * nothing behind it is read, and cluster_store_trouble() says so, until it is
+ * gone; who knows the version goes on there.
+ *
  * Live filters see each history once in this process; after a change of owner
  * they may see those of the last second again.
  *

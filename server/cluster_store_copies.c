@@ -93,7 +93,7 @@ void
 cluster_store_fall_copies(struct cluster_store *s)
 {
     struct store_note *note = &s->wanted_note;
-    uint64_t end = bus_pull_next_seq(s->pull);
+    uint64_t end = cluster_store_read_seq(s);
     const struct store_span span = {.disk = s->config.team->disk,
                                     .from = end - 1,
                                     .to = end,
@@ -153,7 +153,7 @@ cluster_store_note_copies(struct cluster_store *s)
         note->forced = s->position;
         note->forced_read = note->read;
     }
-    read = bus_pull_next_seq(s->pull);
+    read = cluster_store_read_seq(s);
     if (read > note->read) {
         const struct store_span span = {.disk = s->config.team->disk,
                                         .from = note->read,

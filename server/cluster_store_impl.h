@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cluster_store_impl - what the parts of cluster_store share.
  *
- *   cluster_store         reading, rounds, failing
+ *   cluster_store         life, rounds, failing
+ *   cluster_store_read    reading
  *   cluster_store_missing what markers tell of, and has not come
  *   cluster_store_fall    streams that number from lower than before
  *   cluster_store_copies  what is different where a shard has copies
@@ -53,8 +54,10 @@ struct cluster_store {
     uint64_t read_seq;                /* from below this. */
     uint64_t n_connects;              /* Of the bus, when it began to read. */
     bool is_idle;                     /* All that is there has been read. */
-    bool has_asked;      /* NATS for the end of the stream, since then; */
-    uint64_t asked_seq;  /* it was to be below this. */
+    bool has_asked;     /* NATS for the end of the stream, since then; */
+    uint64_t asked_seq; /* it was to be below this. */
+    bool stands;        /* Before this message, which a newer version wrote, */
+    uint64_t stand_seq, stood_ns; /* since; 0: there is none. */
     uint64_t fallen_seq; /* Up to here numbers are given anew; 0: none are. */
     bool is_fall_due;    /* The record is to be brought to that. */
     bool has_news;       /* A message came since the last round. */
@@ -90,6 +93,7 @@ struct cluster_store {
     uint32_t retry_ms;
     char trouble[600];     /* Empty while all is well. */
     char bus_trouble[300]; /* Of reading. */
+    char stand_trouble[500];
     struct cluster_store_counters counters;
 };
 
@@ -102,9 +106,19 @@ void cluster_store_draw(struct cluster_store *);
 void cluster_store_prepare(struct cluster_store *);
 void cluster_store_advance(struct cluster_store *);
 
+/* --- cluster_store_read.c --- */
+
 /* Reads all that is there, by another reader.  What is below 'read_seq' was
  * read before. */
 void cluster_store_read(struct cluster_store *);
+/* Up to where this reader has come. */
+uint64_t cluster_store_read_seq(const struct cluster_store *);
+/* What is to be read next; less is read once more. */
+uint64_t cluster_store_next_seq(const struct cluster_store *);
+/* Reads all once more. */
+void cluster_store_read_again(struct cluster_store *);
+/* Sees to what may have to be read again; now and then, while it reads. */
+void cluster_store_look(struct cluster_store *);
 
 /* --- cluster_store_fall.c --- */
 
@@ -119,10 +133,6 @@ uint64_t cluster_store_end_seq(const struct cluster_store *);
 
 /* --- cluster_store_missing.c --- */
 
-/* What is to be read next; less is read once more. */
-uint64_t cluster_store_next_seq(const struct cluster_store *);
-/* Reads all once more. */
-void cluster_store_read_again(struct cluster_store *);
 /* Sees to messages that markers tell of and that have not come. */
 void cluster_store_look_for_missing(struct cluster_store *);
 

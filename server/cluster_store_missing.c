@@ -19,14 +19,6 @@
 /* A marker comes a moment after what it tells of. */
 #define STUCK_NS UINT64_C(5000000000)
 
-uint64_t
-cluster_store_next_seq(const struct cluster_store *s)
-{
-    uint64_t next = s->pull ? bus_pull_next_seq(s->pull) : s->position;
-
-    return next > s->read_seq ? next : s->read_seq;
-}
-
 static void
 give_missing_up(struct cluster_store *s)
 {
@@ -38,14 +30,6 @@ give_missing_up(struct cluster_store *s)
               " messages of histories that NATS had acknowledged are not "
               "there any more, and are lost",
               s->config.shard, n);
-}
-
-void
-cluster_store_read_again(struct cluster_store *s)
-{
-    s->read_seq = cluster_store_next_seq(s);
-    s->is_held = false;
-    cluster_store_read(s);
 }
 
 static void

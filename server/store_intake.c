@@ -32,8 +32,6 @@ struct store_intake {
     struct history_batch_reader *reader;    /* Of these. */
     struct cluster_accept_counters before;  /* Of accepts that are gone. */
     struct cluster_store_counters counters; /* What is counted here. */
-    int retval;                             /* Of what was accepted last, */
-    struct lh_error error;                  /* and why. */
 
     /* Of each k. */
     size_t n_shown;
@@ -190,15 +188,29 @@ take_histories(void *in_, const struct store_message *m)
         }
         retval = in->config.add(in->config.add_aux, &item, &error);
     }
-    if (retval == EPROTONOSUPPORT) {
-        in->retval = retval;
-        in->error = error;
-    } else if (retval != ENODATA) {
+    if (retval != ENODATA) {
         in->counters.broken++;
         say_error("shard %" PRIu32 ": histories of shard %" PRIu32
                   " cannot be read: %s",
                   in->config.shard, m->k, error.text);
     }
+}
+
+static bool
+is_undecided(const struct store_intake *in, const struct store_message *m)
+{
+    uint64_t e, c = cluster_accept_known(in->accept, m->k, &e);
+
+    return m->c > c && (m->kind == STORE_MARKER || m->e >= e);
+}
+
+/* Whether a newer version packed histories that may have to be read. */
+static bool
+is_newer(const struct store_intake *in, const struct store_message *m,
+         struct lh_error *error)
+{
+    return m->kind == STORE_TENTATIVE && is_undecided(in, m) &&
+           history_batch_is_newer(m->data, m->size, error);
 }
 
 static uint64_t
@@ -219,25 +231,20 @@ store_intake_take(struct store_intake *in, uint64_t seq, uint64_t stored_ns,
     uint64_t epoch, before, c, n_unlike = count_unlike(in);
     int retval = store_message_read(data, size, &m, error);
 
-    in->counters.messages++;
-    if (retval == EPROTONOSUPPORT) {
-        return retval;
+    if (retval == EPROTONOSUPPORT || (!retval && is_newer(in, &m, error))) {
+        return EPROTONOSUPPORT;
     }
+    in->counters.messages++;
     if (retval) {
         in->counters.broken++;
         say_error("shard %" PRIu32 ": message %" PRIu64 " cannot be read: %s",
                   in->config.shard, seq, error->text);
         return 0;
     }
-    in->retval = 0;
     before = cluster_accept_known(in->accept, m.k, &epoch);
     m.stored_ns = stored_ns;
     m.has_parts = m.kind == STORE_MARKER && store_parts_read(parts, &m.parts);
     cluster_accept_take(in->accept, seq, &m, take_histories, in);
-    if (in->retval) {
-        *error = in->error;
-        return in->retval;
-    }
     if (count_unlike(in) > n_unlike) {
         say_error("shard %" PRIu32 ": message %" PRIu64 " of shard %" PRIu32
                   " has the epoch, checkpoint and part of another one and is "
@@ -317,11 +324,9 @@ store_intake_needs(const struct store_intake *in, const uint8_t *data,
 {
     struct lh_error error;
     struct store_message m;
-    uint64_t e;
+    int retval = store_message_read(data, size, &m, &error);
 
-    return !store_message_read(data, size, &m, &error) &&
-           m.c > cluster_accept_known(in->accept, m.k, &e) &&
-           (m.kind == STORE_MARKER || m.e >= e);
+    return retval == EPROTONOSUPPORT || (!retval && is_undecided(in, &m));
 }
 
 uint64_t

@@ -46,7 +46,7 @@ int store_intake_restart(struct store_intake *, const struct byte_buf *accept);
 /* Takes the next message, which NATS had at 'stored_ns', and whose header
  * STORE_PARTS_HEADER is 'parts' (NULL: there is none); one that cannot be read
  * is counted and said. Returns 0; or EPROTONOSUPPORT with the reason: it is of
- * a newer version, and nothing may be committed from here on. */
+ * a newer version, nothing was done, and nothing may be taken behind it. */
 int store_intake_take(struct store_intake *, uint64_t seq, uint64_t stored_ns,
                       const uint8_t *data, size_t size, const char *parts,
                       struct lh_error *);

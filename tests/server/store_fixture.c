@@ -30,6 +30,7 @@ static uint8_t found[MAX_ID];
 /* --- What a stage-1 owner sends ------------------------------------------ */
 
 static unsigned int n_open;
+static uint64_t last_seq; /* Of the last message that is kept. */
 
 static void
 on_kept(void *aux, int error_number, const char *why, uint64_t seq,
@@ -37,6 +38,7 @@ on_kept(void *aux, int error_number, const char *why, uint64_t seq,
 {
     ck_assert_msg(!error_number, "%s", why);
     n_open--;
+    last_seq = seq;
 }
 
 static bool
@@ -157,6 +159,25 @@ send_last_part(void)
     send_message(&out);
     byte_buf_uninit(&out);
     nats_loop_while(base, is_open, NULL);
+}
+
+uint64_t
+send_newer(bool is_packed)
+{
+    const struct store_message m = {.kind = STORE_TENTATIVE,
+                                    .k = STORE_K,
+                                    .e = 10,
+                                    .c = n_checkpoints + 1,
+                                    .part = 7};
+    struct byte_buf out = BYTE_BUF_INIT;
+
+    store_message_put(&m, &out);
+    byte_buf_put_u8(&out, HISTORY_BATCH_VERSION + is_packed);
+    out.data[0] += !is_packed;
+    send_message(&out);
+    byte_buf_uninit(&out);
+    nats_loop_while(base, is_open, NULL);
+    return last_seq;
 }
 
 /* --- What is archived -----------------------------------------------------

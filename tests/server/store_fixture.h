@@ -6,6 +6,7 @@
 #ifndef TESTS_SERVER_STORE_FIXTURE_H
 #define TESTS_SERVER_STORE_FIXTURE_H 1
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -31,6 +32,9 @@ void send_without_last_part(void);
 void send_last_part(void);
 /* That part without sending it: is appended. */
 void make_last_part(struct byte_buf *out);
+/* A message as a newer version would write it: itself, or what it packs;
+ * returns its number. */
+uint64_t send_newer(bool is_packed);
 /* All directories together have each history that was sent once. */
 void check_each_once(void);
 

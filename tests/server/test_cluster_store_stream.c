@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Tests of server/cluster_store on streams that lost their end. */
+/* Tests of server/cluster_store on streams that lost their end, or have what
+ * only a newer version can read. */
 #include <config.h>
 
 #include <check.h>
@@ -147,6 +148,59 @@ START_TEST(what_waits_after_a_fall_is_not_removed)
 }
 END_TEST
 
+/* --- What a newer version wrote ------------------------------------------
+ */
+
+static bool is_removed;
+
+static void
+on_removed(void *aux, int error_number, const char *why)
+{
+    ck_assert_msg(!error_number, "%s", why);
+    is_removed = true;
+}
+
+/* Its own or in what it packs: what came before is archived, it stays, and
+ * says so, whoever owns the shard; when it is gone, all goes on. */
+START_TEST(what_came_before_a_newer_version_is_archived)
+{
+    struct cluster_store_counters c;
+    struct lh_error error;
+    struct owner owner;
+    uint64_t seq;
+
+    open_bus();
+    make_streams();
+    send_checkpoints(2);
+    seq = send_newer(_i);
+    own(&owner, 1, dirs[0]);
+    nats_loop_while(base, is_uncommitted, &owner);
+    send_checkpoints(1);
+    nats_loop_while(base, has_no_trouble, &owner);
+    cluster_store_trouble(owner.store, &error);
+    ck_assert_ptr_nonnull(strstr(error.text, _i ? "version 3" : "version 2"));
+    ck_assert_ptr_nonnull(strstr(error.text, "upgrade"));
+    drain(&owner);
+
+    own(&owner, 2, dirs[1]);
+    nats_loop_while(base, has_no_trouble, &owner);
+    cluster_store_get_counters(owner.store, &c);
+    ck_assert_uint_eq(c.position, seq);
+    ck_assert_uint_eq(c.next_seq, seq);
+    ck_assert_uint_eq(c.histories, 0);
+    ck_assert_int_eq(
+        bus_stream_remove(bus, "LH2", seq, 5000, on_removed, NULL, NULL), 0);
+    nats_loop_until(base, &is_removed);
+    while (owner.n_shown < 35) {
+        event_base_loop(base, EVLOOP_ONCE);
+    }
+    ck_assert(!cluster_store_trouble(owner.store, &error));
+    drain(&owner);
+    check_each_once();
+    close_bus();
+}
+END_TEST
+
 int
 main(void)
 {
@@ -157,6 +211,8 @@ main(void)
     tcase_add_test(tc, a_stream_that_fell_back_is_read_on);
     tcase_add_loop_test(tc, a_stream_that_fell_back_is_read_by_the_next, 0, 2);
     tcase_add_test(tc, what_waits_after_a_fall_is_not_removed);
+    tcase_add_loop_test(tc, what_came_before_a_newer_version_is_archived, 0,
+                        2);
     tcase_set_timeout(tc, 120);
     suite_add_tcase(suite, tc);
 

@@ -289,7 +289,7 @@ cluster_merge_take_next(struct cluster_merge *merge, struct merge_door *door,
         merge->n.again++;
         return;
     }
-    door->number = head->number;
+    door->number = door->taken = head->number;
     door->order_seq = m->seq;
     message = lh_alloc(sizeof *message + len);
     message->next = NULL;
@@ -332,6 +332,9 @@ cluster_merge_take(struct cluster_merge *merge,
     door = cluster_merge_find_door(merge, head.door);
     if (!door) {
         door = cluster_merge_add_door(merge, head.door);
+    }
+    if (head.number > door->taken && head.number <= door->number) {
+        cluster_merge_take_back(door);
     }
     if (merge->config.mends && head.number > door->number + 1) {
         cluster_merge_put_ahead(merge, door, head.number, m);

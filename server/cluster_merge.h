@@ -165,10 +165,12 @@ struct cluster_merge_gap {
 struct cluster_merge_gap *cluster_merge_get_gap(struct cluster_merge *,
                                                 size_t *i, uint64_t now_ns,
                                                 bool is_idle);
-/* The door has sent messages up to that number. */
+/* The door has sent messages up to that number, it says; nonsense is left
+ * out. */
 void cluster_merge_expect(struct cluster_merge *, uint64_t door,
                           uint64_t number);
-/* Those of the door below 'number' do not come any more.  Returns how many
+/* Those of the door below 'number' do not come any more; at most those that
+ * are known to be missing.  Returns how many
  * that are that were not to be expected, because they are above 'covered'. */
 uint64_t cluster_merge_give_up(struct cluster_merge *, uint64_t door,
                                uint64_t number, uint64_t covered);

@@ -19,6 +19,9 @@
  * at most. */
 #define NEW_NS UINT64_C(10000000000)
 
+/* A door does not keep so many messages that it would ask for. */
+#define MOST_EXPECTED (UINT64_C(1) << 32)
+
 /* --- Ahead. -------------------------------------------------------------- */
 
 static struct merge_ahead *
@@ -133,7 +136,8 @@ cluster_merge_expect(struct cluster_merge *merge, uint64_t nonce,
     if (!door) {
         door = cluster_merge_add_door(merge, nonce);
     }
-    if (number > door->expected) {
+    if (number > door->expected && number > door->number &&
+        number - door->number <= MOST_EXPECTED) {
         door->expected = number;
     }
     door->told = 0; /* It has not heard what was told. */
@@ -175,15 +179,16 @@ cluster_merge_give_up(struct cluster_merge *merge, uint64_t nonce,
                       uint64_t number, uint64_t covered)
 {
     struct merge_door *door = cluster_merge_find_door(merge, nonce);
-    uint64_t n, had;
+    uint64_t n, had, most;
 
     if (!door) {
         return 0;
     }
-    if (door->ahead && number > door->ahead->number) {
-        number = door->ahead->number;
+    most = door->ahead ? door->ahead->number : door->expected + 1;
+    if (number > most) {
+        number = most;
     }
-    if (number <= door->number + 1) {
+    if (!number || number - 1 <= door->number) {
         return 0;
     }
     had = door->number > covered ? door->number : covered;
@@ -198,6 +203,15 @@ cluster_merge_give_up(struct cluster_merge *merge, uint64_t nonce,
     door->number = number - 1;
     cluster_merge_take_ahead(merge, door);
     return n;
+}
+
+void
+cluster_merge_take_back(struct merge_door *door)
+{
+    door->number = door->taken;
+    if (!door->first && door->given_number > door->taken) {
+        door->given_number = door->taken;
+    }
 }
 
 /* --- What is committed. -------------------------------------------------- */

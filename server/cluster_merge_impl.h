@@ -45,7 +45,8 @@ struct merge_door {
     bool is_file;
     bool has_ended;
     bool has_agents;
-    uint64_t number;       /* Of the last message taken. */
+    uint64_t number;       /* Of the last message taken, or given up; */
+    uint64_t taken;        /* not given up. */
     uint64_t given_number; /* Of the last given in full. */
     uint64_t last_seq;     /* Of the last message taken. */
     uint64_t watermark_ns;
@@ -106,6 +107,9 @@ void cluster_merge_advance(struct cluster_merge *);
 void cluster_merge_put_ahead(struct cluster_merge *, struct merge_door *,
                              uint64_t number,
                              const struct cluster_merge_message *);
+/* Messages that were given up come, and nothing that was behind them has: they
+ * are waited for again. */
+void cluster_merge_take_back(struct merge_door *);
 /* Takes messages whose turn has come. */
 void cluster_merge_take_ahead(struct cluster_merge *, struct merge_door *);
 void cluster_merge_forget_ahead(struct cluster_merge *, struct merge_door *);

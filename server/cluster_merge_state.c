@@ -55,7 +55,7 @@ read_door(struct cluster_merge *merge, struct bytes_reader *in)
     door->is_file = flags & FLAG_FILE;
     door->has_ended = flags & FLAG_ENDED;
     door->has_agents = flags & FLAG_AGENT;
-    door->number = door->given_number = bytes_get_u64(in);
+    door->number = door->taken = door->given_number = bytes_get_u64(in);
     door->last_seq = door->order_seq = bytes_get_u64(in);
     door->watermark_ns = door->cards_ns = bytes_get_u64(in);
     door->stored_ns = bytes_get_u64(in);

@@ -50,9 +50,9 @@ on_answer(void *s_, int error_number, const char *why,
     struct cluster_split *s = s_;
     struct cluster_merge_gap *gap;
     struct door_message m;
-    uint64_t door = s->asked_door;
+    const struct door_message asked = s->asked;
 
-    s->asked_door = 0;
+    s->asked.door = 0;
     if (s->state != SPLIT_RUNNING) {
         return;
     }
@@ -60,32 +60,32 @@ on_answer(void *s_, int error_number, const char *why,
         for (size_t i = 0; (gap = cluster_merge_get_gap(
                                 s->merge, &i, monotonic_ns(), s->is_idle));
              i++) {
-            gap->is_gone |= gap->door == door;
+            gap->is_gone |= gap->door == asked.door;
         }
     } else if (!error_number &&
                door_message_read(message->data, message->size, &m) &&
-               m.kind == DOOR_WILL && m.door == door) {
-        give_up(s, door, m.first, m.last);
+               door_message_answers(&asked, &m)) {
+        give_up(s, asked.door, m.first, m.last);
     }
 }
 
 static void
 ask(struct cluster_split *s, struct cluster_merge_gap *gap, uint64_t now_ns)
 {
+    const struct door_message m = {.kind = DOOR_AGAIN,
+                                   .k = s->config.shard,
+                                   .door = gap->door,
+                                   .first = gap->first,
+                                   .last = gap->last};
     char subject[DOOR_SUBJECT_SIZE];
     uint8_t bytes[DOOR_MESSAGE_SIZE];
     const struct bus_letter letter = {
         .subject = subject, .data = bytes, .size = sizeof bytes};
 
     door_message_door_subject(subject, gap->door);
-    door_message_put(&(struct door_message){.kind = DOOR_AGAIN,
-                                            .k = s->config.shard,
-                                            .door = gap->door,
-                                            .first = gap->first,
-                                            .last = gap->last},
-                     bytes);
+    door_message_put(&m, bytes);
     if (!bus_request(s->config.bus, &letter, ASK_MS, on_answer, s, NULL)) {
-        s->asked_door = gap->door;
+        s->asked = m;
         gap->asked_ns = now_ns;
     }
 }
@@ -114,7 +114,7 @@ look_at_gaps(struct cluster_split *s, uint64_t now_ns)
         } else if (is_hopeless(gap, now_ns)) {
             give_up(s, gap->door, gap->last + 1, 0);
             break;
-        } else if (!s->asked_door && now_ns - gap->asked_ns > ASK_NS) {
+        } else if (!s->asked.door && now_ns - gap->asked_ns > ASK_NS) {
             ask(s, gap, now_ns);
         }
         if (now_ns - gap->since_ns > (gap->is_gone ? ASK_NS : READ_NS) &&

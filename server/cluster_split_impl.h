@@ -16,6 +16,7 @@
 #include "server/cluster_outbox.h"
 #include "server/cluster_snapshot.h"
 #include "server/cluster_split.h"
+#include "server/door_message.h"
 
 struct catch_up;
 struct loss_wait;
@@ -54,7 +55,8 @@ struct cluster_split {
     uint64_t begun_ns;     /* When the last checkpoint began, */
     uint64_t floor;        /* and what it says is to be read next. */
     struct bus_sub *doors; /* What doors say.  Owned. */
-    uint64_t asked_door;   /* It has not answered yet; 0: none. */
+    /* It has not answered that yet; door 0: none was asked. */
+    struct door_message asked;
     uint64_t read_again_ns, read_wait_ns; /* When, and for the next time. */
     uint64_t ticked_ns;
     bool is_idle;  /* All there is has been read. */

@@ -44,6 +44,25 @@ door_message_read(const uint8_t *data, size_t size, struct door_message *m)
            kind >= DOOR_AGAIN && kind <= DOOR_ASK;
 }
 
+bool
+door_message_answers(const struct door_message *asked,
+                     struct door_message *will)
+{
+    /* What is committed a door has not got any more. */
+    if (will->kind != DOOR_WILL || will->k != asked->k ||
+        will->door != asked->door || !will->first ||
+        will->last >= will->first) {
+        return false;
+    }
+    if (will->first > asked->last) {
+        will->first = asked->last + (asked->last < UINT64_MAX);
+    }
+    if (will->last > asked->last) {
+        will->last = asked->last;
+    }
+    return true;
+}
+
 void
 door_message_send(struct bus *bus, const char *subject,
                   const struct door_message *m)

@@ -47,6 +47,12 @@ void door_message_put(const struct door_message *,
 bool door_message_read(const uint8_t *data, size_t size,
                        struct door_message *);
 
+/* Whether 'will' can be what a door says to 'asked', which is DOOR_AGAIN. What
+ * it says of messages that it was not asked for is taken out: 'first' is then
+ * not above what comes behind the last of these. */
+bool door_message_answers(const struct door_message *asked,
+                          struct door_message *will);
+
 void door_message_door_subject(char subject[DOOR_SUBJECT_SIZE], uint64_t door);
 void door_message_shard_subject(char subject[DOOR_SUBJECT_SIZE], uint32_t k);
 

@@ -304,6 +304,16 @@ tests_server_test_cluster_store_stream_SOURCES = \
 tests_server_test_cluster_store_stream_LDADD = $(SERVER_LIBS) $(NATS_LIBS) \
 	$(TEST_LIBS)
 
+check_PROGRAMS += tests/server/test_door_message
+TESTS += tests/server/test_door_message
+tests_server_test_door_message_SOURCES = tests/server/test_door_message.c
+tests_server_test_door_message_LDADD = $(SERVER_LIBS) $(NATS_LIBS) $(TEST_LIBS)
+
+check_PROGRAMS += tests/server/test_cluster_gaps
+TESTS += tests/server/test_cluster_gaps
+tests_server_test_cluster_gaps_SOURCES = tests/server/test_cluster_gaps.c
+tests_server_test_cluster_gaps_LDADD = $(SERVER_LIBS) $(NATS_LIBS) $(TEST_LIBS)
+
 check_PROGRAMS += tests/server/test_shard_commit
 TESTS += tests/server/test_shard_commit
 tests_server_test_shard_commit_SOURCES = tests/server/test_shard_commit.c \

@@ -51,6 +51,9 @@ cluster_merge_put_ahead(struct cluster_merge *merge, struct merge_door *door,
     struct merge_ahead **link = &door->ahead;
     struct merge_ahead *ahead;
 
+    if (*link && door->last_ahead->number < number) {
+        link = &door->last_ahead->next; /* They mostly come in order. */
+    }
     while (*link && (*link)->number < number) {
         link = &(*link)->next;
     }
@@ -66,6 +69,9 @@ cluster_merge_put_ahead(struct cluster_merge *merge, struct merge_door *door,
                                   .size = m->size};
     memcpy(ahead->data, m->data, m->size);
     *link = ahead;
+    if (!ahead->next) {
+        door->last_ahead = ahead;
+    }
     merge->n.held++;
     merge->n.held_bytes += ahead->size;
     /* It is no door that has gone. */

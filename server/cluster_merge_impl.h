@@ -62,9 +62,11 @@ struct merge_door {
     uint32_t n_given; /* Postcards of 'first', with those left out. */
     size_t next_skip; /* Of 'first': to be looked at. */
 
-    struct merge_ahead *ahead; /* Owned. */
-    uint64_t order_seq;        /* Of the last message taken in its turn. */
-    uint64_t expected;         /* There are messages up to this, it said. */
+    struct merge_ahead *ahead;      /* Owned, */
+    struct merge_ahead *last_ahead; /* too; of no meaning where there are
+                                     * none. */
+    uint64_t order_seq; /* Of the last message taken in its turn. */
+    uint64_t expected;  /* There are messages up to this, it said. */
     struct cluster_merge_gap gap;
     /* Up to which all is written down, committed, and told, when. */
     uint64_t written, covered, told, told_ns;

@@ -91,6 +91,11 @@ TESTS += tests/server/test_cluster_merge
 tests_server_test_cluster_merge_SOURCES = tests/server/test_cluster_merge.c
 tests_server_test_cluster_merge_LDADD = $(SERVER_LIBS) $(TEST_LIBS)
 
+check_PROGRAMS += tests/server/test_cluster_ahead
+TESTS += tests/server/test_cluster_ahead
+tests_server_test_cluster_ahead_SOURCES = tests/server/test_cluster_ahead.c
+tests_server_test_cluster_ahead_LDADD = $(SERVER_LIBS) $(TEST_LIBS)
+
 check_PROGRAMS += tests/server/test_path_table_open
 TESTS += tests/server/test_path_table_open
 tests_server_test_path_table_open_SOURCES = \

@@ -430,7 +430,7 @@ cluster_store_drain(struct cluster_store *s)
 {
     if (!s->is_draining && s->state != ENDED) {
         s->is_draining = true;
-        cluster_store_forget_copies(s);
+        cluster_store_stop_refill(s);
         if (s->pull) {
             bus_pull_hold(s->pull, true);
             s->is_held = false;

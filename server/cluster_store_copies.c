@@ -16,13 +16,19 @@ forget_times(struct cluster_store *s)
 }
 
 void
-cluster_store_forget_copies(struct cluster_store *s)
+cluster_store_stop_refill(struct cluster_store *s)
 {
     if (s->copies) {
         store_copies_stop(s->copies);
         s->has_piece = s->is_piece_due = false;
-        forget_times(s);
     }
+}
+
+void
+cluster_store_forget_copies(struct cluster_store *s)
+{
+    cluster_store_stop_refill(s);
+    forget_times(s);
 }
 
 /* --- Beginning ----------------------------------------------------------- */

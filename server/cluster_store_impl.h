@@ -148,6 +148,8 @@ void cluster_store_skip(struct cluster_store *);
  * that. */
 void cluster_store_fall_copies(struct cluster_store *);
 /* Ends what is being fetched. */
+void cluster_store_stop_refill(struct cluster_store *);
+/* The same, and what no round has yet is forgotten. */
 void cluster_store_forget_copies(struct cluster_store *);
 /* What the round under way says of this disk. */
 void cluster_store_note_copies(struct cluster_store *);

@@ -319,6 +319,16 @@ TESTS += tests/server/test_cluster_gaps
 tests_server_test_cluster_gaps_SOURCES = tests/server/test_cluster_gaps.c
 tests_server_test_cluster_gaps_LDADD = $(SERVER_LIBS) $(NATS_LIBS) $(TEST_LIBS)
 
+check_PROGRAMS += tests/server/test_cluster_store_copies
+TESTS += tests/server/test_cluster_store_copies
+tests_server_test_cluster_store_copies_SOURCES = \
+	tests/server/test_cluster_store_copies.c \
+	tests/server/store_fixture.c tests/server/store_fixture.h \
+	tests/lib/nats_fixture.c tests/lib/nats_fixture.h \
+	tests/lib/random_history.c tests/lib/random_history.h
+tests_server_test_cluster_store_copies_LDADD = $(SERVER_LIBS) $(NATS_LIBS) \
+	$(TEST_LIBS)
+
 check_PROGRAMS += tests/server/test_shard_commit
 TESTS += tests/server/test_shard_commit
 tests_server_test_shard_commit_SOURCES = tests/server/test_shard_commit.c \

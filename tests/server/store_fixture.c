@@ -17,7 +17,6 @@
 #include "tests/lib/nats_fixture.h"
 #include "tests/lib/random_history.h"
 
-#define NOW_NS 1700000000000000000ull
 #define MAX_ID 100000
 
 const struct packet_id_config store_id_config = PACKET_ID_CONFIG_INIT;
@@ -79,7 +78,7 @@ put_tentative(uint64_t e, uint64_t c, uint32_t part, uint64_t first, size_t n,
     store_message_put(&m, out);
     for (size_t i = 0; i < n; i++) {
         struct history *h =
-            line_history(first + i, 3, NOW_NS + (first + i) * 1000, 60);
+            line_history(first + i, 3, STORE_NOW_NS + (first + i) * 1000, 60);
 
         ck_assert_int_eq(history_batch_writer_add(w, h), 0);
         history_destroy(h);

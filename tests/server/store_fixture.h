@@ -16,6 +16,9 @@
 
 #define STORE_M 3 /* The shard. */
 #define STORE_K 5 /* Which sends to it. */
+/* When the first history was. */
+#define STORE_FIRST_NS (STORE_NOW_NS + 1000)
+#define STORE_NOW_NS   UINT64_C(1700000000000000000)
 
 extern const struct packet_id_config store_id_config;
 extern struct event_base *base;

@@ -16,10 +16,14 @@
 #include "server/path_group.h"
 #include "server/path_table.h"
 
-#define SNAPSHOT_VERSION 2     /* 1: without agents and what waits. */
+/* 1: without agents and what waits; 3: the first part goes on in others. */
+#define SNAPSHOT_VERSION 3
 #define MAX_SEEN         65536 /* Hashes of one group. */
 #define MAX_PARTS        65536
 #define MAX_META         32768 /* Beside postcards. */
+#define PART_HEADER      33
+/* Alone in a part, with a batch of no postcards. */
+#define MAX_ALONE (CLUSTER_SNAPSHOT_MAX_PART - PART_HEADER - 128)
 
 /* --- Written. -------------------------------------------------------------
  */
@@ -30,7 +34,8 @@ struct writer {
     struct card_batch_writer *batch;
     struct byte_buf *parts; /* Becomes the caller's. */
     size_t n_parts, allocated;
-    struct byte_buf meta;    /* Of the first part. */
+    struct byte_buf meta;    /* Of the first part, */
+    size_t n_meta_done;      /* of which so much is in others. */
     struct byte_buf entries; /* Of a list in it. */
     struct history_encoder *histories;
     uint32_t n_entries;
@@ -94,8 +99,10 @@ finish_group(struct writer *w)
     }
 }
 
+/* Ends the part at hand, with the next 'n_meta' bytes of what is told
+ * besides. */
 static void
-finish_part(struct writer *w)
+finish_part_with(struct writer *w, size_t n_meta)
 {
     struct byte_buf *part;
 
@@ -108,20 +115,26 @@ finish_part(struct writer *w)
     byte_buf_put_u64(part, w->head->epoch);
     byte_buf_put_u64(part, w->head->checkpoint);
     byte_buf_put_u32(part, (uint32_t) w->n_parts++);
-    byte_buf_put_u32(part, (uint32_t) w->meta.len);
+    byte_buf_put_u32(part, (uint32_t) n_meta);
     byte_buf_put_u32(part, w->n_groups);
     byte_buf_put_u32(part, (uint32_t) w->groups.len);
-    if (w->meta.len) {
-        byte_buf_put(part, w->meta.data, w->meta.len);
+    if (n_meta) {
+        byte_buf_put(part, w->meta.data + w->n_meta_done, n_meta);
+        w->n_meta_done += n_meta;
     }
     if (w->groups.len) {
         byte_buf_put(part, w->groups.data, w->groups.len);
     }
     card_batch_writer_finish(w->batch, part);
-    byte_buf_clear(&w->meta);
     byte_buf_clear(&w->groups);
     w->n_groups = 0;
     w->last_due_ns = 0;
+}
+
+static void
+finish_part(struct writer *w)
+{
+    finish_part_with(w, w->meta.len - w->n_meta_done);
 }
 
 static void
@@ -185,7 +198,7 @@ cluster_snapshot_put(const struct cluster_snapshot_head *head,
         cluster_merge_has_reach(merge) || (wait && loss_wait_count(wait));
     struct writer w = {
         .head = head,
-        .version = has_more ? SNAPSHOT_VERSION : 1,
+        .version = has_more ? 2 : 1,
         .batch = batch,
     };
 
@@ -200,7 +213,13 @@ cluster_snapshot_put(const struct cluster_snapshot_head *head,
         cluster_merge_put_reach(merge, &w.meta);
         put_wait(&w, wait);
     }
-    if (w.meta.len > MAX_META) {
+    if (w.meta.len > MAX_ALONE) {
+        w.version = SNAPSHOT_VERSION;
+    }
+    while (w.meta.len - w.n_meta_done > MAX_ALONE) {
+        finish_part_with(&w, MAX_ALONE);
+    }
+    if (w.meta.len - w.n_meta_done > MAX_META) {
         finish_part(&w);
     }
     path_table_each_open(paths, put_card, &w);
@@ -439,6 +458,39 @@ read_groups(struct part *part, struct card_batch_reader *batch,
     return 0;
 }
 
+/* What is told besides postcards, of all parts; false: one of them is none. */
+static bool
+collect_meta(const struct cluster_snapshot_reader *r, struct byte_buf *meta)
+{
+    for (uint32_t i = 0; i < r->n_parts; i++) {
+        struct part part;
+
+        if (!open_part(&r->parts[i], &part)) {
+            return false;
+        }
+        if (part.meta.len) {
+            byte_buf_put(meta, part.meta.data, part.meta.len);
+        }
+    }
+    return true;
+}
+
+static bool
+restore_meta(const struct cluster_snapshot_reader *r, struct path_table *paths,
+             struct cluster_merge *merge, struct loss_wait *wait)
+{
+    struct byte_buf meta = BYTE_BUF_INIT;
+    bool is_good = false;
+
+    if (collect_meta(r, &meta)) {
+        struct bytes_reader in = bytes_reader(meta.data, meta.len);
+
+        is_good = read_meta(&in, r->version, paths, merge, wait);
+    }
+    byte_buf_uninit(&meta);
+    return is_good;
+}
+
 int
 cluster_snapshot_reader_restore(struct cluster_snapshot_reader *r,
                                 struct path_table *paths,
@@ -450,11 +502,15 @@ cluster_snapshot_reader_restore(struct cluster_snapshot_reader *r,
     int retval = 0;
 
     *n = 0;
+    if (!restore_meta(r, paths, merge, wait)) {
+        lh_error_set(error, "what the snapshot tells of doors, agents and "
+                            "histories that wait is malformed");
+        retval = EBADMSG;
+    }
     for (uint32_t i = 0; i < r->n_parts && !retval; i++) {
         struct part part;
 
-        if (!open_part(&r->parts[i], &part) ||
-            (!i && !read_meta(&part.meta, r->version, paths, merge, wait))) {
+        if (!open_part(&r->parts[i], &part)) {
             lh_error_set(error, "a part of the snapshot is malformed");
             retval = EBADMSG;
         } else {

@@ -12,7 +12,8 @@
  * The first part has what is known of doors, of agents, of what closed a
  * moment ago and of tunnels, and histories that wait for counters of switches;
  * each part has open postcards, in groups, with the times at which their
- * windows end.
+ * windows end.  What is too long for the first part goes on in those that
+ * follow, before postcards.
  *
  * Threads: one. */
 #ifndef SERVER_CLUSTER_SNAPSHOT_H
@@ -30,6 +31,10 @@ struct card_batch_writer;
 struct cluster_merge;
 struct loss_wait;
 struct path_table;
+
+/* No part is longer: with its subject and headers it is no more than
+ * nats-server's max_payload, 1 MiB. */
+#define CLUSTER_SNAPSHOT_MAX_PART ((1u << 20) - 4096)
 
 struct cluster_snapshot_head {
     uint64_t epoch, checkpoint; /* Of the checkpoint it is part of. */

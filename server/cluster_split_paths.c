@@ -22,6 +22,7 @@
 /* Histories that wait for counters, for each snapshot has them. */
 #define MAX_WAITING 128
 #define MAX_HOPS    64
+#define MAX_HEADERS 16384u /* Bytes of their headers. */
 /* Of packets on known ways, whose delays are noted; a power of 2. */
 #define DELAYS_EVERY 16
 
@@ -44,6 +45,17 @@ has_agents(const struct cluster_split *s)
     return s->config.book && cluster_book_has_agents(s->config.book);
 }
 
+static size_t
+count_header_bytes(const struct history *h)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < h->n_hops; i++) {
+        n += h->hops[i].caplen + (size_t) h->hops[i].header_out_len;
+    }
+    return n;
+}
+
 /* Whether counters may say more of it, about switch '*dpidp'. */
 static bool
 may_wait(const struct cluster_split *s, const struct history *h,
@@ -51,6 +63,7 @@ may_wait(const struct cluster_split *s, const struct history *h,
 {
     return s->wait && (!s->config.wire || *s->config.wire > 1) &&
            loss_wait_count(s->wait) < MAX_WAITING && h->n_hops <= MAX_HOPS &&
+           count_header_bytes(h) <= MAX_HEADERS &&
            loss_wait_find(h, s->topology, has_agents(s), dpidp);
 }
 

@@ -329,6 +329,14 @@ tests_server_test_cluster_store_copies_SOURCES = \
 tests_server_test_cluster_store_copies_LDADD = $(SERVER_LIBS) $(NATS_LIBS) \
 	$(TEST_LIBS)
 
+check_PROGRAMS += tests/server/test_cluster_snapshot
+TESTS += tests/server/test_cluster_snapshot
+tests_server_test_cluster_snapshot_SOURCES = \
+	tests/server/test_cluster_snapshot.c \
+	tests/lib/random_history.c tests/lib/random_history.h
+tests_server_test_cluster_snapshot_LDADD = $(SERVER_LIBS) $(NATS_LIBS) \
+	$(TEST_LIBS)
+
 check_PROGRAMS += tests/server/test_shard_commit
 TESTS += tests/server/test_shard_commit
 tests_server_test_shard_commit_SOURCES = tests/server/test_shard_commit.c \

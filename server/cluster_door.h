@@ -83,7 +83,6 @@ struct cluster_door_config {
 enum cluster_door_loss {
     CLUSTER_DOOR_NO_ROOM,  /* More waited than 'max_bytes'. */
     CLUSTER_DOOR_TOO_LATE, /* No acknowledgement in time. */
-    CLUSTER_DOOR_REFUSED,  /* NATS will not have the message. */
     CLUSTER_DOOR_CLOSED,   /* The door was destroyed before. */
     N_CLUSTER_DOOR_LOSSES
 };

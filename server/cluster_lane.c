@@ -403,11 +403,6 @@ fail(struct cluster_lane *lane, int error_number, const char *why)
     struct cluster_message *m = lane->first;
 
     lane->all->n.full += error_number == ENOSPC;
-    if (error_number == EMSGSIZE) {
-        say_trouble(lane, "are lost, NATS will not have them", why);
-        lose_first(lane, CLUSTER_DOOR_REFUSED);
-        return;
-    }
     if (is_uncertain(error_number) && !m->uncertain_ns) {
         m->uncertain_ns = m->sent_ns;
     }

@@ -57,6 +57,7 @@ struct cluster_lanes {
     uint64_t watermark_ns; /* For the next message. */
     size_t loose_bytes;    /* Of what is not packed yet. */
     uint64_t credit;       /* Messages that may go soon, times 10^9. */
+    uint64_t n_again_ids;  /* Given to messages that are sent again. */
     struct cluster_door_counters n;
     void (*lose)(void *aux, uint64_t dpid); /* Told of each that is lost. */
     void (*settle)(void *aux); /* Some are not waiting any more. */

@@ -120,6 +120,7 @@ on_published(void *lane_, int error_number, const char *why, uint64_t seq,
     if (error_number) {
         lane->again_ns = monotonic_ns() + CLUSTER_LANE_RETRY_NS;
     } else {
+        lane->all->n.sent_missing++;
         lane->again = lane->again_number + 1;
     }
 }
@@ -148,7 +149,7 @@ send_wanted(struct cluster_lane *lane, const struct cluster_message *m)
 
     snprintf(subject, sizeof subject, CLUSTER_CARDS_SUBJECT, lane->shard);
     snprintf(id, sizeof id, "%016" PRIx64 ".%" PRIu32 ".%" PRIu64 ".%" PRIu64,
-             all->door, lane->shard, m->number, ++all->n.sent_missing);
+             all->door, lane->shard, m->number, ++all->n_again_ids);
     lane->again_number = m->number;
     lane->is_again_under_way =
         !bus_stream_publish(all->bus, &letter, id, BUS_ANY_SEQ,

@@ -83,9 +83,10 @@ struct cluster_merge_config {
     void (*on_agents)(void *aux, uint32_t threshold, bool is_catching_up,
                       uint64_t time_ns);
     /* So many messages are given up; their postcards were received between
-     * these times, as far as is known (0, UINT64_MAX).  May be NULL. */
+     * these times, as far as is known (0, UINT64_MAX); 'is_hurried': because
+     * more than 'max_bytes' waited behind them.  May be NULL. */
     void (*on_missing)(void *aux, uint64_t n, uint64_t since_ns,
-                       uint64_t until_ns);
+                       uint64_t until_ns, bool is_hurried);
     void *aux;
 };
 

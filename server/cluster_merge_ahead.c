@@ -177,7 +177,8 @@ tell_missing(const struct cluster_merge *merge, const struct merge_door *door,
     /* Its clock may have been put back. */
     merge->config.on_missing(merge->config.aux, n,
                              since_ns < until_ns ? since_ns : until_ns,
-                             since_ns < until_ns ? until_ns : since_ns);
+                             since_ns < until_ns ? until_ns : since_ns,
+                             merge->n.held_bytes > merge->config.max_bytes);
 }
 
 uint64_t

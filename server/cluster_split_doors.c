@@ -9,10 +9,8 @@
 
 #include <errno.h>
 #include <event2/event.h>
-#include <inttypes.h>
 
 #include "lib/monotonic.h"
-#include "lib/say.h"
 #include "server/cluster_split_impl.h"
 #include "server/door_message.h"
 
@@ -29,14 +27,7 @@ static void
 give_up(struct cluster_split *s, uint64_t door, uint64_t number,
         uint64_t covered)
 {
-    uint64_t n = cluster_merge_give_up(s->merge, door, number, covered);
-
-    if (n) {
-        say_error("shard %" PRIu32 ": %" PRIu64 " messages of postcards that "
-                  "NATS had acknowledged are not there any more, and are "
-                  "lost",
-                  s->config.shard, n);
-    }
+    cluster_merge_give_up(s->merge, door, number, covered);
     s->is_dirty = true;
     event_active(s->work, 0, 0);
 }

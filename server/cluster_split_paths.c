@@ -2,10 +2,12 @@
 /* cluster_split_paths - postcards of a shard become histories. */
 #include <config.h>
 
+#include <inttypes.h>
 #include <stdlib.h>
 
 #include "lib/monotonic.h"
 #include "lib/random64.h"
+#include "lib/say.h"
 #include "server/catch_up.h"
 #include "server/cluster_book.h"
 #include "server/cluster_holes.h"
@@ -227,7 +229,8 @@ on_agents(void *s_, uint32_t threshold, bool is_catching_up, uint64_t time_ns)
 
 /* The packets of those postcards were first seen before them. */
 static void
-on_missing(void *s_, uint64_t n, uint64_t since_ns, uint64_t until_ns)
+on_missing(void *s_, uint64_t n, uint64_t since_ns, uint64_t until_ns,
+           bool is_hurried)
 {
     struct cluster_split *s = s_;
     uint64_t open_ns =
@@ -238,6 +241,10 @@ on_missing(void *s_, uint64_t n, uint64_t since_ns, uint64_t until_ns)
         .since_ns = since_ns > open_ns ? since_ns - open_ns : 0,
         .until_ns = until_ns};
 
+    say_error("shard %" PRIu32 ": %" PRIu64 " messages of postcards that "
+              "NATS had acknowledged are not there any more%s, and are lost",
+              s->config.shard, n,
+              is_hurried ? ", as far as there was room to wait for them" : "");
     if (s->config.on_hole) {
         s->config.on_hole(s->config.aux, &hole);
     }

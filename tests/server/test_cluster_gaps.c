@@ -32,13 +32,28 @@ on_inner(void *aux, uint64_t inner, uint64_t outer, uint64_t time_ns)
     ck_abort();
 }
 
+static uint64_t n_missing; /* Told of, and whether for want of room. */
+static bool was_hurried;
+
+static void
+on_missing(void *aux, uint64_t n, uint64_t since_ns, uint64_t until_ns,
+           bool is_hurried)
+{
+    n_missing += n;
+    was_hurried = is_hurried;
+}
+
 static void
 set_up(void)
 {
     next_seq = 1;
+    n_missing = 0;
+    was_hurried = false;
     merge = cluster_merge_create(&(struct cluster_merge_config){
         .id_config = id_config,
         .mends = true,
+        .max_bytes = 1000,
+        .on_missing = on_missing,
         .on_card = on_card,
         .on_inner = on_inner,
     });
@@ -127,6 +142,8 @@ START_TEST(no_more_than_what_is_missing_is_given_up)
     ck_assert_uint_eq(take(4), 0);
     check_gap(2, 3);
     ck_assert_uint_eq(cluster_merge_give_up(merge, DOOR, UINT64_MAX, 0), 2);
+    ck_assert_uint_eq(n_missing, 2);
+    ck_assert(!was_hurried);
     check_gap(0, 0);
     ck_assert_uint_eq(take(5), 0);
     /* nor beyond what the door said that there is. */
@@ -177,6 +194,23 @@ START_TEST(what_comes_after_all_is_taken)
 }
 END_TEST
 
+/* It is told that it was want of room. */
+START_TEST(what_finds_no_room_is_given_up)
+{
+    uint64_t number = 3;
+
+    ck_assert_uint_eq(take(1), 0);
+    while (!n_missing) {
+        ck_assert_uint_lt(number, 100);
+        ck_assert_uint_eq(take(number++), 0);
+    }
+    ck_assert_uint_gt(number, 10);
+    ck_assert_uint_eq(n_missing, 1);
+    ck_assert(was_hurried);
+    check_gap(0, 0);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -190,6 +224,7 @@ main(void)
     tcase_add_test(tc, nonsense_is_not_expected);
     tcase_add_test(tc, no_more_than_what_is_missing_is_given_up);
     tcase_add_test(tc, what_comes_after_all_is_taken);
+    tcase_add_test(tc, what_finds_no_room_is_given_up);
     suite_add_tcase(suite, tc);
     runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

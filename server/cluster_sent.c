@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/queue.h>
 
 #include "lib/bus_stream.h"
@@ -26,8 +27,9 @@ struct message {
     uint32_t m, k;
     uint64_t c;
     uint64_t kept_ns, again_ns; /* 0: it was not sent again. */
-    struct byte_buf data;       /* Owned. */
-    char *parts;                /* Header of a marker, or NULL.  Owned. */
+    uint8_t *data;              /* Owned. */
+    size_t size;
+    char *parts; /* Header of a marker, or NULL.  Owned. */
 };
 
 TAILQ_HEAD(messages, message);
@@ -69,10 +71,11 @@ cluster_sent_create(struct bus *bus, size_t max_bytes)
     return sent;
 }
 
+/* With what the allocator needs for it, about. */
 static size_t
 cost(const struct message *m)
 {
-    return sizeof *m + m->data.len;
+    return sizeof *m + m->size + (m->parts ? strlen(m->parts) : 0) + 48;
 }
 
 static void
@@ -82,7 +85,7 @@ forget(struct cluster_sent *sent, struct message *m)
     TAILQ_REMOVE(&sent->of[m->k], m, of_shard);
     sent->n.kept--;
     sent->n.bytes -= cost(m);
-    byte_buf_uninit(&m->data);
+    free(m->data);
     free(m->parts);
     free(m);
 }
@@ -128,8 +131,8 @@ cluster_sent_keep(struct cluster_sent *sent, uint32_t m, struct byte_buf *data,
     message->k = head.k;
     message->c = head.c;
     message->kept_ns = now_ns;
-    message->data = *data;
-    *data = (struct byte_buf) BYTE_BUF_INIT;
+    message->data = byte_buf_take(data, &message->size);
+    message->data = lh_alloc_array(message->data, message->size, 1);
     message->parts = lh_strdup(parts);
     TAILQ_INSERT_TAIL(&sent->all, message, of_all);
     TAILQ_INSERT_TAIL(&sent->of[head.k], message, of_shard);
@@ -151,8 +154,8 @@ send_again(struct cluster_sent *sent, struct message *m, uint64_t now_ns)
     char subject[32], id[64];
     const struct bus_header header = {STORE_PARTS_HEADER, m->parts};
     const struct bus_letter letter = {.subject = subject,
-                                      .data = m->data.data,
-                                      .size = m->data.len,
+                                      .data = m->data,
+                                      .size = m->size,
                                       .headers = &header,
                                       .n_headers = m->parts != NULL};
 

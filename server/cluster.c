@@ -223,7 +223,7 @@ open_share(struct cluster *cluster)
     const struct cluster_share_config config = {
         .bus = cluster->bus,
         .name = cluster->options->name,
-        .lease_ms = cluster->options->lease_ms,
+        .lease_ms = cluster->config.lease_ms,
         .replicas = cluster->options->bus_replicas,
         .rules = parts->rules,
         .recorder = parts->recorder,
@@ -365,6 +365,9 @@ on_ready(void *cluster_, const struct cluster_config *config)
     };
 
     cluster->config = *config;
+    if (!cluster->config.lease_ms) {
+        cluster->config.lease_ms = cluster->options->lease_ms;
+    }
     cluster->members = cluster_members_create(cluster->bus, NULL, NULL);
     if (!cluster->is_door_only) {
         open_version(cluster);
@@ -433,6 +436,7 @@ cluster_open(const struct cluster_parts *parts, struct cluster **clusterp,
         .n_shards = o->cluster.n_shards,
         .n_stores = CLUSTER_OPTIONS_STORES,
         .n_copies = o->cluster.n_copies,
+        .lease_ms = o->cluster.lease_ms,
         .id_seed = o->id_config.seed,
         .id_bytes = o->id_config.n_bytes,
         .wire_min =

@@ -14,11 +14,16 @@
 json_t *
 cluster_config_to_json(const struct cluster_config *c)
 {
-    return json_pack(
+    json_t *json = json_pack(
         "{s:I, s:I, s:I, s:I, s:I, s:I}", "n_shards", (json_int_t) c->n_shards,
         "n_stores", (json_int_t) c->n_stores, "n_copies",
         (json_int_t) c->n_copies, "wire", (json_int_t) c->wire, "id_seed",
         (json_int_t) c->id_seed, "id_bytes", (json_int_t) c->id_bytes);
+
+    if (c->lease_ms) {
+        json_object_set_new(json, "lease_ms", json_integer(c->lease_ms));
+    }
+    return json;
 }
 
 static int
@@ -34,17 +39,15 @@ read_u32(const struct jmember *root, const char *name, uint32_t max,
                             : retval;
 }
 
-/* Where nothing is said there is one. */
+/* What is not said is 'otherwise'. */
 static int
-read_copies(const struct jmember *root, uint32_t *n, struct lh_error *error)
+read_said(const struct jmember *root, const char *name, uint32_t max,
+          uint32_t otherwise, uint32_t *n, struct lh_error *error)
 {
-    struct jmember member = jmember_get(root, "n_copies");
+    struct jmember member = jmember_get(root, name);
 
-    *n = 1;
-    return jmember_is_there(&member)
-               ? read_u32(root, "n_copies", CLUSTER_OPTIONS_MAX_COPIES, n,
-                          error)
-               : 0;
+    *n = otherwise;
+    return jmember_is_there(&member) ? read_u32(root, name, max, n, error) : 0;
 }
 
 int
@@ -63,7 +66,10 @@ cluster_config_read(struct cluster_config *c, const void *data, size_t size,
                          &c->n_shards, error) &&
                !read_u32(&root, "n_stores", SHARD_LEASE_MAX_SHARDS,
                          &c->n_stores, error) &&
-               !read_copies(&root, &c->n_copies, error) &&
+               !read_said(&root, "n_copies", CLUSTER_OPTIONS_MAX_COPIES, 1,
+                          &c->n_copies, error) &&
+               !read_said(&root, "lease_ms", UINT32_MAX, 0, &c->lease_ms,
+                          error) &&
                !read_u32(&root, "wire", UINT32_MAX, &c->wire, error) &&
                !read_u32(&root, "id_bytes", UINT16_MAX, &c->id_bytes, error)) {
         c->id_seed = (uint64_t) json_integer_value(seed);
@@ -93,6 +99,14 @@ cluster_config_compare(const struct cluster_config *has,
                      ": start this server without --replicas (a cluster with "
                      "another number needs NATS streams of its own)",
                      has->n_copies, own->n_copies);
+    } else if (own->lease_ms && has->lease_ms &&
+               own->lease_ms != has->lease_ms) {
+        lh_error_set(error,
+                     "leases of this cluster last %" PRIu32
+                     " ms and not %" PRIu32
+                     ": start this server without --cluster-lease "
+                     "(docs/cluster.md says how it is changed)",
+                     has->lease_ms, own->lease_ms);
     } else if (own->id_seed != has->id_seed ||
                own->id_bytes != has->id_bytes) {
         lh_error_set(error,

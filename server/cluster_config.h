@@ -25,6 +25,7 @@ struct cluster_config {
     uint32_t n_shards; /* Of stage 1. */
     uint32_t n_stores; /* Of stage 2. */
     uint32_t n_copies; /* Of each of these. */
+    uint32_t lease_ms; /* 0: an older version did not say it. */
     uint32_t wire;
     /* Of a server: what it knows; not in the key. */
     uint32_t wire_min, wire_max;
@@ -37,9 +38,9 @@ json_t *cluster_config_to_json(const struct cluster_config *);
 /* Reads the value of the key.  EINVAL: it is none. */
 int cluster_config_read(struct cluster_config *, const void *data, size_t size,
                         struct lh_error *);
-/* Whether a server that wants 'own' (n_shards, n_copies 0: whatever there is)
- * may work in a cluster that is as 'has'.  EINVAL with what differs and what
- * is to be done. */
+/* Whether a server that wants 'own' (n_shards, n_copies, lease_ms 0: whatever
+ * there is) may work in a cluster that is as 'has'.  EINVAL with what differs
+ * and what is to be done. */
 int cluster_config_compare(const struct cluster_config *has,
                            const struct cluster_config *own,
                            struct lh_error *);

@@ -14,6 +14,7 @@
 #include "lib/bus_urls.h"
 #include "lib/lh_alloc.h"
 #include "lib/say.h"
+#include "server/shard_lease.h"
 
 #define TIMEOUT_MS   4000
 #define AGAIN_MS     500
@@ -229,6 +230,9 @@ put_config(struct cluster_setup *s, struct lh_error *error)
     }
     if (!config.n_copies) {
         config.n_copies = 1;
+    }
+    if (!config.lease_ms) {
+        config.lease_ms = SHARD_LEASE_MS;
     }
     json = cluster_config_to_json(&config);
     text = json_dumps(json, JSON_COMPACT);

@@ -346,7 +346,7 @@ cluster_shards_open(struct cluster *cluster, struct lh_error *error)
         .bucket = CLUSTER_BUCKET_LEASE_1,
         .name = cluster->options->name,
         .n_shards = cluster->config.n_shards,
-        .lease_ms = cluster->options->lease_ms,
+        .lease_ms = cluster->config.lease_ms,
         .replicas = cluster->options->bus_replicas,
         .on_event = on_lease_1,
         .aux = cluster,

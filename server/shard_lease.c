@@ -13,7 +13,6 @@
 #include "lib/lh_alloc.h"
 #include "lib/monotonic.h"
 
-#define LEASE_MS     1800
 #define MIN_LEASE_MS 600
 #define TICKS        12 /* In a lease. */
 #define BUCKET_BYTES (UINT64_C(64) << 20)
@@ -379,7 +378,7 @@ shard_lease_create(struct bus *bus, const struct shard_lease_options *options,
     lease->options.name = lh_strdup(options->name);
     lease->options.bucket = lh_strdup(options->bucket);
     lease->options.n_copies = options->n_copies ? options->n_copies : 1;
-    lease->lease_ms = options->lease_ms ? options->lease_ms : LEASE_MS;
+    lease->lease_ms = options->lease_ms ? options->lease_ms : SHARD_LEASE_MS;
     lease->shards = lh_alloc_zero(options->n_shards * sizeof *lease->shards);
     for (uint32_t i = 0; i < options->n_shards; i++) {
         lease->shards[i].lease = lease;

@@ -43,6 +43,7 @@
 
 #include "lib/bus_kv.h"
 
+#define SHARD_LEASE_MS          1800
 #define SHARD_LEASE_MAX_SHARDS  4096
 #define SHARD_LEASE_MAX_COPIES  8
 #define SHARD_LEASE_MAX_SERVERS 1024
@@ -57,7 +58,7 @@ struct shard_lease_options {
     uint32_t n_copies; /* 0: 1.  The shards are these of so many times
                         * n_shards / n_copies: s and s + n_shards / n_copies
                         * are the same one twice. */
-    uint32_t lease_ms; /* 600 and more; 0: 1,800. */
+    uint32_t lease_ms; /* 600 and more; 0: SHARD_LEASE_MS. */
     uint32_t replicas; /* Of the bucket; 0: 1. */
     /* 'epoch' is that of the ownership which begins or ends. */
     void (*on_event)(void *aux, enum shard_event, uint32_t shard,

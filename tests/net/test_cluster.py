@@ -245,6 +245,13 @@ def test_what_differs_is_refused(tmp_path, network):
         assert done == ""
         refused = Process("z", [
             f"{bindir()}/lasthop-server", *cluster.options, "--name", "z",
+            "--archive", f"{tmp_path}/z", "--cluster-lease", "5s"],
+            f"{tmp_path}/z.log")
+        refused.wait_for("last 1800 ms and not 5000: start this server "
+                         "without --cluster-lease", 30)
+        assert refused.wait(30) != 0
+        refused = Process("z", [
+            f"{bindir()}/lasthop-server", *cluster.options, "--name", "z",
             "--archive", f"{tmp_path}/z", "--wire-versions", "4-5"],
             f"{tmp_path}/z.log")
         refused.wait_for("upgrade all servers to a version in between", 30)

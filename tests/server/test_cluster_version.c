@@ -38,6 +38,7 @@ static const struct cluster_config cluster = {.n_shards = 64,
                                               .n_stores = 16,
                                               .wire = 1,
                                               .n_copies = 1,
+                                              .lease_ms = 1800,
                                               .id_seed = 7,
                                               .id_bytes = 70};
 
@@ -141,6 +142,7 @@ spoken_of(const struct bus_kv_entry *entry)
     ck_assert_uint_eq(has.n_shards, cluster.n_shards);
     ck_assert_uint_eq(has.n_stores, cluster.n_stores);
     ck_assert_uint_eq(has.n_copies, cluster.n_copies);
+    ck_assert_uint_eq(has.lease_ms, cluster.lease_ms);
     ck_assert_uint_eq(has.id_seed, cluster.id_seed);
     return has.wire;
 }
@@ -222,6 +224,45 @@ START_TEST(it_is_raised_when_all_have_known_more_for_a_while)
 }
 END_TEST
 
+/* Written down and read again. */
+static void
+check_is_kept(const struct cluster_config *config)
+{
+    json_t *json = cluster_config_to_json(config);
+    char *text = json_dumps(json, 0);
+    struct cluster_config is;
+    struct lh_error error;
+
+    ck_assert_msg(!cluster_config_read(&is, text, strlen(text), &error), "%s",
+                  error.text);
+    ck_assert_uint_eq(is.lease_ms, config->lease_ms);
+    ck_assert_uint_eq(is.n_shards, config->n_shards);
+    free(text);
+    json_decref(json);
+}
+
+START_TEST(leases_are_as_long_for_all)
+{
+    struct cluster_config has = cluster, own = cluster;
+    struct lh_error error;
+
+    own.wire_max = 1;
+    ck_assert(!cluster_config_compare(&has, &own, &error));
+    own.lease_ms = 5000;
+    ck_assert(cluster_config_compare(&has, &own, &error));
+    ck_assert_msg(strstr(error.text, "last 1800 ms and not 5000: start this "
+                                     "server without --cluster-lease"),
+                  "%s", error.text);
+    own.lease_ms = 0;
+    ck_assert(!cluster_config_compare(&has, &own, &error));
+    own.lease_ms = 5000;
+    has.lease_ms = 0; /* An older version did not say it. */
+    ck_assert(!cluster_config_compare(&has, &own, &error));
+    check_is_kept(&has);
+    check_is_kept(&own);
+}
+END_TEST
+
 START_TEST(who_does_not_know_it_is_refused)
 {
     struct cluster_config has = cluster, own = cluster;
@@ -252,6 +293,7 @@ main(void)
     tcase_add_checked_fixture(tcase, set_up, tear_down);
     tcase_set_timeout(tcase, 100);
     tcase_add_test(tcase, it_is_raised_when_all_have_known_more_for_a_while);
+    tcase_add_test(plain, leases_are_as_long_for_all);
     tcase_add_test(plain, who_does_not_know_it_is_refused);
     suite_add_tcase(suite, tcase);
     suite_add_tcase(suite, plain);

@@ -282,6 +282,7 @@ TESTS += tests/server/test_cluster_sent
 tests_server_test_cluster_sent_SOURCES = \
 	tests/server/test_cluster_sent.c \
 	tests/server/store_fixture.c tests/server/store_fixture.h \
+	tests/server/store_owner.c tests/server/store_owner.h \
 	tests/lib/nats_fixture.c tests/lib/nats_fixture.h \
 	tests/lib/random_history.c tests/lib/random_history.h
 tests_server_test_cluster_sent_LDADD = $(SERVER_LIBS) $(NATS_LIBS) \

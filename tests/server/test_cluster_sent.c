@@ -6,8 +6,6 @@
 
 #include <check.h>
 #include <event2/event.h>
-#include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,37 +15,29 @@
 #include "server/cluster_codecs.h"
 #include "server/cluster_outbox.h"
 #include "server/cluster_sent.h"
-#include "server/cluster_store.h"
 #include "server/store_message.h"
 #include "tests/lib/nats_fixture.h"
 #include "tests/lib/random_history.h"
 #include "tests/server/store_fixture.h"
+#include "tests/server/store_owner.h"
 
 #define NOW_NS   UINT64_C(1700000000000000000)
 #define SECOND   UINT64_C(1000000000)
 #define PLENTY   (1u << 20)
 #define N_STORES 4
 
-static struct nats nats;
-
 static void
 set_up(void)
 {
-    nats_start(&nats, NULL);
-    for (int i = 0; i < 2; i++) {
-        snprintf(dirs[i], sizeof dirs[i], "%s/archive-%d", nats.dir, i);
-    }
-    n_sent = n_checkpoints = 0;
-    base = event_base_new();
-    bus = nats_open(&nats, base);
+    store_set_up();
+    open_bus();
 }
 
 static void
 tear_down(void)
 {
-    bus_close(bus);
-    event_base_free(base);
-    nats_end(&nats);
+    close_bus();
+    store_tear_down();
 }
 
 static void
@@ -132,7 +122,7 @@ START_TEST(only_what_is_wanted_comes_again)
     struct cluster_sent *sent = cluster_sent_create(bus, PLENTY);
     struct cluster_sent_wanted wanted = {3, 5, 11, 12};
 
-    make_stream("LH2", "lh.2.*");
+    make_streams();
     for (uint64_t c = 10; c <= 13; c++) {
         keep(sent, 3, 5, c, SECOND);
         keep(sent, 3, 5, c, SECOND);
@@ -176,82 +166,37 @@ END_TEST
  */
 
 static void
-on_history(void *n_shown, const struct history *h)
+open_store(struct owner *owner)
 {
-    ++*(uint64_t *) n_shown;
-}
-
-static bool is_open, is_drained;
-
-static void
-on_event(void *aux, struct cluster_store *store,
-         enum cluster_store_event event)
-{
-    is_open |= event == STORE_OPEN;
-    is_drained |= event == STORE_DRAINED;
-}
-
-static struct cluster_store *
-open_store(uint64_t *n_shown)
-{
-    const struct cluster_store_config config = {
-        .bus = bus,
-        .stream = "LH2",
-        .subject = "lh.2",
-        .bucket = "c2",
-        .shard = STORE_M,
-        .slot = STORE_M,
-        .epoch = 1,
-        .dir = dirs[0],
-        .packet_id = store_id_config,
-        .round_ms = 20,
-        .on_history = on_history,
-        .on_event = on_event,
-        .aux = n_shown,
-    };
-    struct cluster_store *store;
-
-    is_open = is_drained = false;
-    nats_create_bucket(bus, base, "c2");
-    store = cluster_store_create(&config);
-    nats_loop_until(base, &is_open);
-    return store;
-}
-
-static void
-close_store(struct cluster_store *store)
-{
-    cluster_store_drain(store);
-    nats_loop_until(base, &is_drained);
-    cluster_store_destroy(store);
+    own(owner, 1, dirs[0]);
+    nats_loop_until(base, &owner->is_open);
 }
 
 static bool
-is_not_archived(void *store)
+is_not_archived(void *owner)
 {
     struct cluster_store_counters c;
 
-    cluster_store_get_counters(store, &c);
+    cluster_store_get_counters(((struct owner *) owner)->store, &c);
     ck_assert_uint_eq(c.accept.missing, 0);
-    return c.archived < n_sent;
+    return is_uncommitted(owner);
 }
 
 START_TEST(what_a_store_lacks_comes_again)
 {
     struct cluster_sent *sent = cluster_sent_create(bus, PLENTY);
     struct byte_buf lost = BYTE_BUF_INIT;
-    struct cluster_store *store;
-    uint64_t n_shown = 0;
+    struct owner owner;
 
-    make_stream("LH2", "lh.2.*");
-    store = open_store(&n_shown);
+    make_streams();
+    open_store(&owner);
     send_without_last_part();
     make_last_part(&lost);
     cluster_sent_keep(sent, STORE_M, &lost, NULL, monotonic_ns());
-    nats_loop_while(base, is_not_archived, store);
+    nats_loop_while(base, is_not_archived, &owner);
     ck_assert_uint_eq(count(sent).sent_again, 1);
-    ck_assert_uint_eq(n_shown, n_sent);
-    close_store(store);
+    ck_assert_uint_eq(owner.n_shown, n_sent);
+    drain(&owner);
     check_each_once();
     cluster_sent_destroy(sent);
 }
@@ -330,11 +275,10 @@ START_TEST(what_was_lost_at_the_end_comes_again)
         .on_fenced = on_fenced,
     };
     struct cluster_checkpoint *checkpoint;
-    struct cluster_store *store;
-    uint64_t n_shown = 0;
+    struct owner owner;
 
+    make_streams();
     make_stream("LH1", "lh.1.*");
-    make_stream("LH2", "lh.2.*");
     make_stream("LHS", "lh.s.*");
     nats_create_bucket(bus, base, "lh-commit-1");
     checkpoint = cluster_checkpoint_create(&config);
@@ -351,20 +295,20 @@ START_TEST(what_was_lost_at_the_end_comes_again)
     nats_fall_back(&nats);
     nats_start(&nats, NULL);
 
-    store = open_store(&n_shown);
+    open_store(&owner);
     cluster_checkpoint_run(checkpoint, 110 * SECOND);
     ck_assert(cluster_checkpoint_is_done(checkpoint));
     cluster_checkpoint_run(checkpoint, 113 * SECOND);
     ck_assert(!cluster_checkpoint_is_done(checkpoint));
-    nats_loop_while(base, is_not_archived, store);
+    nats_loop_while(base, is_not_archived, &owner);
     ck_assert_uint_ge(count(sent).sent_again, 5);
-    ck_assert_uint_eq(n_shown, n_sent);
+    ck_assert_uint_eq(owner.n_shown, n_sent);
 
     /* Once is enough. */
     cluster_checkpoint_run(checkpoint, 130 * SECOND);
     ck_assert(cluster_checkpoint_is_done(checkpoint));
     cluster_checkpoint_destroy(checkpoint);
-    close_store(store);
+    drain(&owner);
     check_each_once();
     cluster_sent_destroy(sent);
     cluster_codecs_unref(codecs);

@@ -77,9 +77,6 @@ cluster_lane_cover(struct cluster_lane *lane, uint64_t number)
     if (number > lane->number) {
         return; /* It cannot be. */
     }
-    if (number > lane->number) {
-        return; /* It cannot be. */
-    }
     lane->is_told = true;
     if (number > lane->covered) {
         lane->covered = number;
